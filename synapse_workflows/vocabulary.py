@@ -1,0 +1,126 @@
+"""Facts of the Synapse API that client and service both speak: names, numbers, limits.
+
+Source: https://rest-docs.synapse.org (schemas of org.sagebionetworks.repo.model) and the
+backend's configuration.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+MODEL: Final = "org.sagebionetworks.repo.model"
+
+PROJECT: Final = f"{MODEL}.Project"
+FOLDER: Final = f"{MODEL}.Folder"
+FILE: Final = f"{MODEL}.FileEntity"
+LINK: Final = f"{MODEL}.Link"
+DOCKER_REPOSITORY: Final = f"{MODEL}.docker.DockerRepository"
+TABLE: Final = f"{MODEL}.table.TableEntity"
+ENTITY_VIEW: Final = f"{MODEL}.table.EntityView"
+SUBMISSION_VIEW: Final = f"{MODEL}.table.SubmissionView"
+
+#: concreteType of an entity -> its EntityType word, as in bundles and children requests.
+ENTITY_TYPES: Final = MappingProxyType(
+    {
+        PROJECT: "project",
+        FOLDER: "folder",
+        FILE: "file",
+        LINK: "link",
+        DOCKER_REPOSITORY: "dockerrepo",
+        TABLE: "table",
+        ENTITY_VIEW: "entityview",
+        SUBMISSION_VIEW: "submissionview",
+        f"{MODEL}.table.Dataset": "dataset",
+        f"{MODEL}.table.DatasetCollection": "datasetcollection",
+        f"{MODEL}.table.MaterializedView": "materializedview",
+        f"{MODEL}.table.VirtualTable": "virtualtable",
+    }
+)
+#: What can hold other entities.
+CONTAINERS: Final = frozenset({PROJECT, FOLDER})
+
+USED_ENTITY: Final = f"{MODEL}.provenance.UsedEntity"
+USED_URL: Final = f"{MODEL}.provenance.UsedURL"
+
+S3_FILE_HANDLE: Final = f"{MODEL}.file.S3FileHandle"
+EXTERNAL_FILE_HANDLE: Final = f"{MODEL}.file.ExternalFileHandle"
+EXTERNAL_OBJECT_STORE_FILE_HANDLE: Final = f"{MODEL}.file.ExternalObjectStoreFileHandle"
+MULTIPART_UPLOAD_REQUEST: Final = f"{MODEL}.file.MultipartUploadRequest"
+S3_UPLOAD_DESTINATION: Final = f"{MODEL}.file.S3UploadDestination"
+EXTERNAL_S3_UPLOAD_DESTINATION: Final = f"{MODEL}.file.ExternalS3UploadDestination"
+ERROR_RESPONSE: Final = f"{MODEL}.ErrorResponse"
+OAUTH_ERROR_RESPONSE: Final = f"{MODEL}.OAuthErrorResponse"
+
+
+class AccessType(StrEnum):
+    """What an entry of an access control list can grant (ACCESS_TYPE)."""
+
+    READ = "READ"
+    DOWNLOAD = "DOWNLOAD"
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    CHANGE_PERMISSIONS = "CHANGE_PERMISSIONS"
+    CHANGE_SETTINGS = "CHANGE_SETTINGS"
+    MODERATE = "MODERATE"
+    SUBMIT = "SUBMIT"
+    READ_PRIVATE_SUBMISSION = "READ_PRIVATE_SUBMISSION"
+    UPDATE_SUBMISSION = "UPDATE_SUBMISSION"
+    DELETE_SUBMISSION = "DELETE_SUBMISSION"
+    TEAM_MEMBERSHIP_UPDATE = "TEAM_MEMBERSHIP_UPDATE"
+    SEND_MESSAGE = "SEND_MESSAGE"
+
+
+class AnnotationType(StrEnum):
+    """Types of annotation values (AnnotationsValueType)."""
+
+    STRING = "STRING"
+    LONG = "LONG"
+    DOUBLE = "DOUBLE"
+    BOOLEAN = "BOOLEAN"
+    TIMESTAMP_MS = "TIMESTAMP_MS"
+
+
+#: Scopes of a personal access token; `authorize` is never granted to one.
+TOKEN_SCOPES: Final = (
+    "openid", "email", "profile", "view", "download", "modify", "offline_access",
+)  # fmt: skip
+
+ROOT_ENTITY: Final = "syn4489"
+TRASH_ENTITY: Final = "syn1681355"
+ADMIN: Final = 1
+ADMINISTRATORS: Final = 2
+CERTIFIED_USERS: Final = 3
+AUTHENTICATED_USERS: Final = 273948
+PUBLIC: Final = 273949
+ANONYMOUS: Final = 273950
+DEFAULT_STORAGE_LOCATION: Final = 1
+
+#: The etag that reads of a numbered version carry; it can never be used to write.
+ZERO_ETAG: Final = "00000000-0000-0000-0000-000000000000"
+
+KiB: Final = 1024
+MiB: Final = 1024 * KiB
+GiB: Final = 1024 * MiB
+#: Multipart uploads: bytes of a part, and how many parts at most.
+DEFAULT_PART_SIZE: Final = 8 * MiB
+MIN_PART_SIZE: Final = 5 * MiB
+MAX_PART_SIZE: Final = 5 * GiB
+MAX_PARTS: Final = 10_000
+
+PRODUCTION_ENDPOINTS: Final = MappingProxyType(
+    {
+        "repoEndpoint": "https://repo-prod.prod.sagebase.org/repo/v1",
+        "authEndpoint": "https://auth-prod.prod.sagebase.org/auth/v1",
+        "fileHandleEndpoint": "https://file-prod.prod.sagebase.org/file/v1",
+        "portalEndpoint": "https://www.synapse.org/",
+    }
+)
+STAGING_ENDPOINTS: Final = MappingProxyType(
+    {
+        "repoEndpoint": "https://repo-staging.prod.sagebase.org/repo/v1",
+        "authEndpoint": "https://auth-staging.prod.sagebase.org/auth/v1",
+        "fileHandleEndpoint": "https://file-staging.prod.sagebase.org/file/v1",
+        "portalEndpoint": "https://staging.synapse.org/",
+    }
+)
