@@ -1,0 +1,1 @@
+"""A Synapse-compatible service on this machine."""

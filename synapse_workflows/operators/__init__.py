@@ -1,0 +1,1 @@
+"""The Airflow operators, one module per subject."""

@@ -1,0 +1,1 @@
+"""Lineage as values: what a task read, wrote and ran, and the Activity it becomes."""

@@ -1,0 +1,1 @@
+"""What Synapse offers, one module per chapter of its REST documentation."""

@@ -1,0 +1,1 @@
+"""How to talk to Synapse: one seam, flows, sessions, credentials, the cache."""

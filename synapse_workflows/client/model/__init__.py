@@ -1,0 +1,1 @@
+"""What things are: entities, activities, annotations. Values, no input or output."""

@@ -1,0 +1,1 @@
+"""How bytes move: plans, one manager, uploads, downloads."""

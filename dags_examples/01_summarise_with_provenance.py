@@ -1,0 +1,64 @@
+"""Get a file from Synapse, summarise it, store the summary: its provenance writes itself.
+
+Set: the connection `synapse_default` (its password is a personal access token), and the
+parameters of the run. The defaults are the ids of the local Synapse that `make demo` and
+`make airflow` start.
+
+See: the stored `diagnosis_summary.csv` carries an Activity. Its `used` is the file that `raw`
+read, with the version that was read; its `executed` is this file. Nobody typed either.
+"""
+
+import csv
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from tempfile import gettempdir
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from synapse_workflows import SynapseGetOperator, SynapseStoreOperator, local_path
+
+SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+(\.\d+)?$"}
+FEATURES = ("mean_radius", "mean_texture", "mean_concavity")
+
+
+@dag(
+    schedule=None,
+    tags=["synapse", "example"],
+    doc_md=__doc__,
+    params={
+        "entity_id": Param("syn10000003", description="The table to summarise", **SYNAPSE_ID),
+        "parent_id": Param("syn10000005", description="Where the summary goes", **SYNAPSE_ID),
+    },
+)
+def synapse_01_summarise() -> None:
+    """Raw data -> summary."""
+    raw = SynapseGetOperator(task_id="raw", entity_id="{{ params.entity_id }}")
+
+    @task
+    def summarise(file: dict) -> str:
+        """Write count and means for each diagnosis; return where the summary lies."""
+        rows = defaultdict(list)
+        with Path(local_path(file)).open(newline="") as source:
+            for row in csv.DictReader(source):
+                rows[row["diagnosis"]].append([float(row[feature]) for feature in FEATURES])
+        run_id = get_current_context()["run_id"].replace(":", "-")
+        summary = Path(gettempdir()) / run_id / "diagnosis_summary.csv"
+        summary.parent.mkdir(exist_ok=True)
+        with summary.open("w", newline="") as target:
+            writer = csv.writer(target)
+            writer.writerow(["diagnosis", "patients", *FEATURES])
+            for diagnosis, values in sorted(rows.items()):
+                means = [round(statistics.fmean(column), 3) for column in zip(*values, strict=True)]
+                writer.writerow([diagnosis, len(values), *means])
+        return str(summary)
+
+    SynapseStoreOperator(
+        task_id="store",
+        path=summarise(raw.output),
+        parent_id="{{ params.parent_id }}",
+        annotations={"dataType": "summary", "features": list(FEATURES)},
+    )
+
+
+synapse_01_summarise()
