@@ -1,1 +1,1 @@
-"""What things are: values without input or output."""
+"""What things are: entities, activities, annotations. Values, no input or output."""
