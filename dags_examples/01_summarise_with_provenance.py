@@ -49,7 +49,8 @@ def synapse_01_summarise() -> None:
             writer = csv.writer(target)
             writer.writerow(["diagnosis", "patients", *FEATURES])
             for diagnosis, values in sorted(rows.items()):
-                means = [round(statistics.fmean(column), 3) for column in zip(*values, strict=True)]
+                columns = zip(*values, strict=True)
+                means = [round(statistics.fmean(column), 3) for column in columns]
                 writer.writerow([diagnosis, len(values), *means])
         return str(summary)
 

@@ -1,0 +1,182 @@
+"""Everything that crosses the wire in a test, held against the published schemas.
+
+The recorder stands in front of the local service as an ASGI application. It sees what any client
+sent (ours and the official one) and what the service answered, over a socket and in-process
+alike. Requests are validated as the service's own parser would read them (lenient), responses
+strictly: a property that the schema does not know is a mistake of ours.
+"""
+
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+CONTRACT = Path(__file__).parents[2] / "shared" / "synapse-rest"
+REPO, FILE, AUTH = "/repo/v1", "/file/v1", "/auth/v1"
+ID, N = r"(?:syn)?\d+", r"\d+"
+
+#: (method, path, request schema or None, response schema or None), as endpoints.md has them.
+ROUTES: list[tuple[str, str, str | None, str | None]] = [
+    ("GET", f"{REPO}/version", None, "versionInfo.SynapseVersionInfo"),
+    ("GET", f"{REPO}/status", None, "status.StackStatus"),
+    ("GET", f"{REPO}/userProfile/?", None, "UserProfile"),
+    ("GET", f"{REPO}/userProfile/{N}", None, "UserProfile"),
+    ("PUT", f"{REPO}/userProfile", "UserProfile", "UserProfile"),
+    ("GET", f"{REPO}/user/(?:{N}/)?bundle", None, "UserBundle"),
+    ("GET", f"{REPO}/user/{N}/certifiedUserPassingRecord", None, "quiz.PassingRecord"),
+    ("GET", f"{REPO}/userGroupHeaders(?:/batch)?", None, "UserGroupHeaderResponsePage"),
+    ("POST", f"{REPO}/userGroupHeaders/aliases", "principal.AliasList",
+     "principal.UserGroupHeaderResponse"),
+    ("POST", f"{REPO}/entity", "Entity", "Entity"),
+    ("GET", f"{REPO}/entity/{ID}", None, "Entity"),
+    ("PUT", f"{REPO}/entity/{ID}", "Entity", "Entity"),
+    ("GET", f"{REPO}/entity/{ID}/version/{N}", None, "Entity"),
+    ("GET", f"{REPO}/entity/{ID}/version", None, "PaginatedResults<VersionInfo>"),
+    ("GET", f"{REPO}/entity/{ID}(?:/version/{N})?/annotations2", None,
+     "annotation.v2.Annotations"),
+    ("PUT", f"{REPO}/entity/{ID}/annotations2", "annotation.v2.Annotations",
+     "annotation.v2.Annotations"),
+    ("GET", f"{REPO}/entity/{ID}/type", None, "EntityHeader"),
+    ("POST", f"{REPO}/entity/header", "request.ReferenceList", "PaginatedResults<EntityHeader>"),
+    ("POST", f"{REPO}/entity/{ID}(?:/version/{N})?/bundle2",
+     "entitybundle.v2.EntityBundleRequest", "entitybundle.v2.EntityBundle"),
+    ("POST", f"{REPO}/entity/bundle2/create", "entitybundle.v2.EntityBundleCreate",
+     "entitybundle.v2.EntityBundle"),
+    ("PUT", f"{REPO}/entity/{ID}/bundle2", "entitybundle.v2.EntityBundleCreate",
+     "entitybundle.v2.EntityBundle"),
+    ("POST", f"{REPO}/entity/children", "EntityChildrenRequest", "EntityChildrenResponse"),
+    ("POST", f"{REPO}/entity/child", "entity.EntityLookupRequest", "EntityId"),
+    ("GET", f"{REPO}/entity/md5/[0-9a-fA-F]+", None, "PaginatedResults<EntityHeader>"),
+    ("GET", f"{REPO}/entity/{ID}/path", None, "EntityPath"),
+    ("GET", f"{REPO}/entity/{ID}/permissions", None, "auth.UserEntityPermissions"),
+    ("GET", f"{REPO}/entity/{ID}/access", None, "BooleanResult"),
+    ("GET", f"{REPO}/entity/{ID}/benefactor", None, "EntityHeader"),
+    ("GET", f"{REPO}/entity/{ID}/acl", None, "AccessControlList"),
+    ("POST", f"{REPO}/entity/{ID}/acl", "AccessControlList", "AccessControlList"),
+    ("PUT", f"{REPO}/entity/{ID}/acl", "AccessControlList", "AccessControlList"),
+    ("GET", f"{REPO}/entity/{ID}/accessRequirement", None, "PaginatedResults<AccessRequirement>"),
+    ("POST", f"{REPO}/entity/{ID}/lockAccessRequirement", None, "LockAccessRequirement"),
+    ("GET", f"{REPO}/entity/{ID}(?:/version/{N})?/generatedBy", None, "provenance.Activity"),
+    ("PUT", f"{REPO}/entity/{ID}/generatedBy", None, "provenance.Activity"),
+    ("GET", f"{REPO}/entity/{ID}(?:/version/{N})?/filehandles", None, "file.FileHandleResults"),
+    ("GET", f"{REPO}/trashcan/view", None, "PaginatedResults<TrashedEntity>"),
+    ("POST", f"{REPO}/activity", "provenance.Activity", "provenance.Activity"),
+    ("GET", f"{REPO}/activity/{N}", None, "provenance.Activity"),
+    ("PUT", f"{REPO}/activity/{N}", "provenance.Activity", "provenance.Activity"),
+    ("GET", f"{REPO}/activity/{N}/generated", None, "PaginatedResults<Reference>"),
+    ("POST", f"{AUTH}/personalAccessToken", "auth.AccessTokenGenerationRequest",
+     "auth.AccessTokenGenerationResponse"),
+    ("GET", f"{AUTH}/personalAccessToken", None, "auth.AccessTokenRecordList"),
+    ("GET", f"{AUTH}/personalAccessToken/{N}", None, "auth.AccessTokenRecord"),
+    ("GET", f"{FILE}/entity/{ID}/uploadDestination(?:/{N})?", None, "file.UploadDestination"),
+    ("GET", f"{FILE}/entity/{ID}/uploadDestinationLocations", None,
+     "ListWrapper<file.UploadDestinationLocation>"),
+    ("POST", f"{FILE}/file/multipart", "file.MultipartRequest", "file.MultipartUploadStatus"),
+    ("POST", f"{FILE}/file/multipart/{N}/presigned/url/batch",
+     "file.BatchPresignedUploadUrlRequest", "file.BatchPresignedUploadUrlResponse"),
+    ("PUT", f"{FILE}/file/multipart/{N}/add/{N}", None, "file.AddPartResponse"),
+    ("PUT", f"{FILE}/file/multipart/{N}/complete", None, "file.MultipartUploadStatus"),
+    ("GET", f"{FILE}/fileHandle/{N}", None, "file.FileHandle"),
+    ("POST", f"{FILE}/fileHandle/batch", "file.BatchFileRequest", "file.BatchFileResult"),
+    ("POST", f"{FILE}/externalFileHandle", "file.ExternalFileHandleInterface",
+     "file.ExternalFileHandleInterface"),
+    ("POST", f"{FILE}/filehandles/copy", "file.BatchFileHandleCopyRequest",
+     "file.BatchFileHandleCopyResult"),
+]  # fmt: skip
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def load_validator() -> Callable[..., list[str]] | None:
+    """The contract's own validator, or None where the contract is not beside the checkout."""
+    source = CONTRACT / "validate.py"
+    if not source.exists():
+        return None
+    spec = importlib.util.spec_from_file_location("synapse_contract_validate", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.validate
+
+
+class Recorder:
+    """An ASGI application that passes everything on and keeps what broke the contract."""
+
+    def __init__(self, app: Application, validate: Callable[..., list[str]] | None) -> None:
+        self.app = app
+        self.validate = validate
+        self.routes = [
+            (method, re.compile(path), request, response)
+            for method, path, request, response in ROUTES
+        ]
+        self.exchanges: list[tuple[str, str, int]] = []
+        self.validated = 0
+        self.problems: list[str] = []
+
+    @property
+    def state(self) -> Any:
+        """What the wrapped application keeps (FastAPI's `app.state`)."""
+        return self.app.state  # type: ignore[attr-defined]
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass the exchange on; judge it when it is over."""
+        if scope["type"] != "http" or not scope["path"].startswith((REPO, FILE, AUTH)):
+            await self.app(scope, receive, send)
+            return
+        asked, answered = bytearray(), bytearray()
+        status = 0
+
+        async def listen() -> Message:
+            message = await receive()
+            asked.extend(message.get("body", b""))
+            return message
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            answered.extend(message.get("body", b""))
+            await send(message)
+
+        await self.app(scope, listen, tell)
+        self.judge(scope["method"], scope["path"], bytes(asked), status, bytes(answered))
+
+    def judge(self, method: str, path: str, asked: bytes, status: int, answered: bytes) -> None:
+        """Validate one exchange against the schemas of its route."""
+        self.exchanges.append((method, path, status))
+        request = response = None
+        for verb, pattern, asks, answers in self.routes:
+            if verb == method and pattern.fullmatch(path):
+                request, response = asks, answers
+                break
+        where = f"{method} {path} {status}"
+        if request and status < 400:
+            self.check(f"request of {where}", request, asked, lenient=True)
+        if status >= 400:
+            self.check(f"error of {where}", None, answered)
+        elif response:
+            self.check(f"response of {where}", response, answered, strict=True)
+
+    def check(self, where: str, schema: str | None, body: bytes, **mode: bool) -> None:
+        """Note what is wrong with a body; an error body needs a `reason` and nothing else."""
+        try:
+            value = json.loads(body)
+        except ValueError:
+            self.problems.append(f"{where}: not JSON: {body[:80]!r}")
+            return
+        if schema is None:
+            if not (isinstance(value, dict) and value.get("reason")):
+                self.problems.append(f"{where}: no reason in {value!r}")
+            return
+        if self.validate is not None:
+            self.validated += 1
+            self.problems += [
+                f"{where}: {problem}" for problem in self.validate(schema, value, **mode)
+            ]
