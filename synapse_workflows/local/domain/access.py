@@ -1,0 +1,196 @@
+"""Who may do what to an entity, in the order in which the rules apply."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
+from synapse_workflows.local.errors import (
+    CertificationRequired,
+    Forbidden,
+    InTrash,
+    NotFound,
+    ServiceError,
+)
+from synapse_workflows.local.storage.tables import AccessRequirement, AclEntry, Entity
+from synapse_workflows.vocabulary import PROJECT, AccessType
+
+ENTITY_ACL = "ENTITY"
+
+#: Rights of a creator on a new project.
+ALL_RIGHTS = (
+    AccessType.READ,
+    AccessType.DOWNLOAD,
+    AccessType.UPDATE,
+    AccessType.DELETE,
+    AccessType.CREATE,
+    AccessType.CHANGE_PERMISSIONS,
+    AccessType.CHANGE_SETTINGS,
+    AccessType.MODERATE,
+)
+
+#: The one right that the anonymous caller may hold.
+_OPEN_TO_ANONYMOUS = frozenset({AccessType.READ})
+
+
+def is_trashed(entity: Entity) -> bool:
+    """Tell whether the entity lies in the trash can, itself or with a container."""
+    return entity.benefactor_id == TRASH and entity.id != TRASH
+
+
+def find(session: Session, entity_id: int) -> Entity:
+    """Give the entity, trashed or not.
+
+    Raises:
+        NotFound: there is none.
+    """
+    entity = session.get(Entity, entity_id)
+    if entity is None:
+        raise NotFound(f"Resource: '{entity_text(entity_id)}' does not exist")
+    return entity
+
+
+def living(session: Session, entity_id: int) -> Entity:
+    """Give the entity when it is not in the trash can.
+
+    Raises:
+        NotFound: there is none.
+        InTrash: it was deleted.
+    """
+    entity = find(session, entity_id)
+    if is_trashed(entity):
+        raise InTrash(entity_text(entity_id))
+    return entity
+
+
+def lineage(session: Session, entity: Entity) -> Iterator[Entity]:
+    """Walk from the entity up to the root folder, both included."""
+    here: Entity | None = entity
+    while here is not None:
+        yield here
+        here = None if here.parent_id is None else session.get(Entity, here.parent_id)
+
+
+def requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
+    """List the access requirements on the entity and on its ancestors, oldest first."""
+    ids = [each.id for each in lineage(session, entity)]
+    found = select(AccessRequirement).where(AccessRequirement.entity_id.in_(ids))
+    return list(session.scalars(found.order_by(AccessRequirement.id)))
+
+
+def acl_grants(session: Session, caller: Caller, benefactor_id: int, access: AccessType) -> bool:
+    """Tell whether an entry of the benefactor's ACL gives the right to one of the groups."""
+    entry = exists().where(
+        AclEntry.owner_type == ENTITY_ACL,
+        AclEntry.owner_id == benefactor_id,
+        AclEntry.principal_id.in_(caller.groups),
+        AclEntry.access_type == access.value,
+    )
+    return bool(session.scalar(select(entry)))
+
+
+def _uncertified(caller: Caller, access: AccessType, subject_type: str) -> bool:
+    """Tell whether the missing certification stands in the way."""
+    if caller.is_certified:
+        return False
+    if access is AccessType.CHANGE_SETTINGS:
+        return True
+    return access in {AccessType.CREATE, AccessType.UPDATE} and subject_type != PROJECT
+
+
+def _barrier(
+    session: Session, caller: Caller, entity: Entity, access: AccessType, subject_type: str
+) -> ServiceError | None:
+    """Find what stands in the way whatever the ACL says."""
+    if access is AccessType.DOWNLOAD and requirements(session, entity):
+        return Forbidden(
+            "There are unmet access requirements that must be met to read content in the "
+            "requested container."
+        )
+    if caller.is_anonymous and access not in _OPEN_TO_ANONYMOUS:
+        return Forbidden("Anonymous users have only READ access permission.")
+    if _uncertified(caller, access, subject_type):
+        return CertificationRequired()
+    return None
+
+
+def refusal(
+    session: Session,
+    caller: Caller,
+    entity: Entity,
+    access: AccessType,
+    *,
+    new_type: str | None = None,
+) -> ServiceError | None:
+    """Decide on a right to an entity that exists; the first rule that applies decides.
+
+    Args:
+        session: reads the ACLs.
+        caller: who asks.
+        entity: what the right is asked on; the parent-to-be for CREATE.
+        access: the right.
+        new_type: for CREATE, the concreteType of what is to be created.
+
+    Returns:
+        The error to raise, or None when the caller may.
+    """
+    if access is AccessType.DELETE and caller.is_admin:
+        return None
+    if is_trashed(entity):
+        return InTrash(entity_text(entity.id))
+    if caller.is_admin:
+        return None
+    barrier = _barrier(session, caller, entity, access, new_type or entity.concrete_type)
+    if barrier is not None:
+        return barrier
+    owns_settings = access is AccessType.CHANGE_SETTINGS and entity.created_by == caller.id
+    if owns_settings or acl_grants(session, caller, entity.benefactor_id, access):
+        return None
+    return Forbidden(f"You lack {access} access to the requested entity.")
+
+
+def require(
+    session: Session,
+    caller: Caller,
+    entity_id: int,
+    access: AccessType,
+    *,
+    new_type: str | None = None,
+) -> Entity:
+    """Give the entity when the caller holds the right on it.
+
+    Raises:
+        NotFound: there is no such entity, or it is in the trash can.
+        Forbidden: the caller lacks the right.
+    """
+    entity = find(session, entity_id)
+    refused = refusal(session, caller, entity, access, new_type=new_type)
+    if refused is not None:
+        raise refused
+    return entity
+
+
+def allowed(
+    session: Session,
+    caller: Caller,
+    entity_id: int,
+    access: AccessType,
+    *,
+    new_type: str | None = None,
+) -> bool:
+    """Tell whether the caller holds the right; on what is missing or trashed nobody does."""
+    entity = session.get(Entity, entity_id)
+    if entity is None or is_trashed(entity):
+        return False
+    return refusal(session, caller, entity, access, new_type=new_type) is None
+
+
+def may_delete_acl(session: Session, caller: Caller, entity: Entity) -> bool:
+    """Tell whether the caller may make the entity inherit again."""
+    if is_trashed(entity) or entity.parent_id in {None, ROOT}:
+        return False
+    if caller.is_admin or caller.is_anonymous:
+        return caller.is_admin
+    return acl_grants(session, caller, entity.benefactor_id, AccessType.CHANGE_PERMISSIONS)

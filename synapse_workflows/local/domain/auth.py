@@ -1,0 +1,114 @@
+"""Tokens: which principal a request speaks for, and which scopes it holds."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain.caller import Caller, anonymous
+from synapse_workflows.local.errors import InsufficientScope, Unauthorized
+from synapse_workflows.local.storage.tables import AccessToken, Membership
+from synapse_workflows.vocabulary import (
+    ADMINISTRATORS,
+    AUTHENTICATED_USERS,
+    CERTIFIED_USERS,
+    PUBLIC,
+    TOKEN_SCOPES,
+)
+
+#: A session of full power: what the tokens hold that the service hands out at its first start.
+ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
+
+HOUR_MS = 60 * 60 * 1000
+#: A token that was not used for so long is EXPIRED.
+IDLE_LIMIT_MS = 180 * 24 * HOUR_MS
+
+
+def digest(token: str) -> str:
+    """Give what the service keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def claims_of(record: AccessToken) -> dict[str, Any]:
+    """Give the claims of the JWT of a token record; seconds since the epoch."""
+    issued = record.created_on // 1000
+    return {
+        "sub": str(record.user_id),
+        "iss": "https://synapse.local/auth/v1",
+        "aud": "0",
+        "iat": issued,
+        "nbf": issued,
+        "jti": record.jti,
+        "token_type": "PERSONAL_ACCESS_TOKEN",
+        "access": {"scope": list(record.scopes), "oidc_claims": record.claims},
+    }
+
+
+def is_expired(record: AccessToken, now: int) -> bool:
+    """Tell whether the token lay idle for too long."""
+    return now - record.last_used > IDLE_LIMIT_MS
+
+
+def caller_of(session: Session, record: AccessToken, now: int) -> Caller:
+    """Make the caller that a token speaks for."""
+    groups = frozenset(
+        session.scalars(select(Membership.group_id).where(Membership.member_id == record.user_id))
+    )
+    return Caller(
+        id=record.user_id,
+        scopes=frozenset(record.scopes),
+        groups=groups | {record.user_id, PUBLIC, AUTHENTICATED_USERS},
+        is_admin=ADMINISTRATORS in groups,
+        is_certified=CERTIFIED_USERS in groups or ADMINISTRATORS in groups,
+        is_anonymous=False,
+        now=now,
+        token_id=record.id,
+        token_is_stale=now - record.last_used > HOUR_MS,
+    )
+
+
+def touch(session: Session, caller: Caller) -> None:
+    """Note that the caller's token was used."""
+    record = session.get(AccessToken, caller.token_id)
+    if record is not None:
+        record.last_used = caller.now
+
+
+def authenticate(session: Session, token: str | None, now: int) -> Caller:
+    """Find who speaks.
+
+    Args:
+        session: reads the tokens.
+        token: what the caller presented; None when nothing was.
+        now: milliseconds since the epoch.
+
+    Raises:
+        Unauthorized: the token is unknown, revoked or expired.
+    """
+    if token is None:
+        return anonymous(now)
+    record = session.scalar(select(AccessToken).where(AccessToken.digest == digest(token)))
+    if record is None or is_expired(record, now):
+        raise Unauthorized
+    return caller_of(session, record, now)
+
+
+def require_scopes(caller: Caller, scopes: Iterable[str]) -> None:
+    """Check that the caller's token holds all the scopes.
+
+    The anonymous caller gets through, to be judged by the ACLs, but never where `authorize`
+    is asked.
+
+    Raises:
+        Unauthorized: an anonymous caller where `authorize` is asked.
+        InsufficientScope: a scope is missing.
+    """
+    needed = tuple(scopes)
+    if caller.is_anonymous:
+        if "authorize" in needed:
+            raise Unauthorized("You must be logged in to do this.")
+        return
+    if not caller.scopes.issuperset(needed):
+        raise InsufficientScope(needed)

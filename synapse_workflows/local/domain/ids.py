@@ -1,0 +1,65 @@
+"""Ids: how they read on the wire, and who gives out the next one."""
+
+import re
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.tables import Counter
+from synapse_workflows.vocabulary import ROOT_ENTITY, TRASH_ENTITY
+
+_ENTITY = re.compile(r"\s*(?:syn)?([0-9]{1,18})\s*", re.IGNORECASE)
+_DECIMAL = re.compile(r"\s*([0-9]{1,18})\s*")
+
+ROOT = int(ROOT_ENTITY.removeprefix("syn"))
+TRASH = int(TRASH_ENTITY.removeprefix("syn"))
+
+#: The last id that is taken before the first one is given out, by kind; others start at 0.
+FLOORS = {
+    "entity": 10_000_000,
+    "principal": 3_300_000,
+    "file_handle": 60_000_000,
+}
+
+
+def next_id(session: Session, kind: str) -> int:
+    """Give out the next id of a kind, never one twice. Needs a writing session."""
+    counter = session.get(Counter, kind)
+    if counter is None:
+        counter = Counter(kind=kind, last=FLOORS.get(kind, 0))
+        session.add(counter)
+    counter.last += 1
+    return counter.last
+
+
+def entity_id(text: object) -> int:
+    """Read an entity id: `syn123`, `SYN123`, `123`, with blanks around it or as a number.
+
+    Raises:
+        BadRequest: it is none, as `syn123.4` is none.
+    """
+    match = _ENTITY.fullmatch(str(text)) if isinstance(text, str | int) else None
+    if match is None or isinstance(text, bool):
+        raise BadRequest(f"{text} is not a valid Synapse ID.")
+    return int(match[1])
+
+
+def entity_text(number: int) -> str:
+    """Write an entity id as clients compare it."""
+    return f"syn{number}"
+
+
+def decimal(text: object, what: str) -> int:
+    """Read a decimal id, given as text or as a number.
+
+    Args:
+        text: what the caller sent.
+        what: names the field in the error.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    match = _DECIMAL.fullmatch(str(text)) if isinstance(text, str | int) else None
+    if match is None or isinstance(text, bool):
+        raise BadRequest(f"{what}: '{text}' is not a valid id.")
+    return int(match[1])
