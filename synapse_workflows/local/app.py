@@ -9,8 +9,8 @@ from synapse_workflows.local.domain import founding
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.errors import BadRequest, ServiceError
-from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.answers import refused
+from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
@@ -36,24 +36,33 @@ def open_service(settings: Settings) -> Service:
     )
 
 
-def _refuse_by_rule(_request: Request, error: ServiceError) -> Response:
-    return refused(error)
-
-
-def _refuse_parameter(_request: Request, error: RequestValidationError) -> Response:
+def _parameter(error: RequestValidationError) -> ServiceError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    return refused(BadRequest(f"{where}: {first['msg']}"))
+    return BadRequest(f"{where}: {first['msg']}")
 
 
-def _refuse_route(request: Request, error: HTTPException) -> Response:
+def _route(request: Request, error: HTTPException) -> ServiceError:
     sentences = {
         404: f"{request.method} {request.url.path} was not found. "
         "Please reference API documentation at https://rest-docs.synapse.org/rest/",
         405: f"Request method '{request.method}' is not supported for {request.url.path}",
     }
     reason = sentences.get(error.status_code, str(error.detail))
-    return refused(ServiceError(reason, status=error.status_code, headers=error.headers))
+    return ServiceError(reason, status=error.status_code, headers=error.headers)
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    """Answer what the rules or the framework raised, in the shape of ErrorResponse."""
+    match error:
+        case ServiceError():
+            return refused(error)
+        case RequestValidationError():
+            return refused(_parameter(error))
+        case HTTPException():
+            return refused(_route(request, error))
+        case _:
+            raise error
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -68,12 +77,9 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers={
-            ServiceError: _refuse_by_rule,
-            RequestValidationError: _refuse_parameter,
-            HTTPException: _refuse_route,
-        },
     )
     app.state.service = open_service(settings)
+    for kind in (ServiceError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _refuse)
     app.add_middleware(RequestLog)
     return app
