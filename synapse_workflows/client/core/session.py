@@ -1,0 +1,328 @@
+"""A conversation with Synapse under one identity: the one seam through which all HTTP leaves."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import tenacity
+
+from synapse_workflows.client.core import answers, flows, logs, transport, wire
+from synapse_workflows.client.core.cache import Cache
+from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.events import Event, Listener
+from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
+from synapse_workflows.client.core.retries import Outcome, RetryPolicy, Tries
+from synapse_workflows.vocabulary import PRODUCTION_ENDPOINTS
+
+if TYPE_CHECKING:
+    import requests
+
+T = TypeVar("T")
+#: Stands for the credentials of the session where None means nobody.
+OWN: Final = "own credentials"
+#: Seconds to connect, and seconds between two reads of an answer.
+TIMEOUT: Final = (10.0, 60.0)
+MAX_THREADS: Final = 128
+_LONG_WAIT = 10.0
+
+
+class Session:
+    """What the functions of `client.api` speak through.
+
+    Args:
+        endpoints: ``repoEndpoint``, ``authEndpoint``, ``fileHandleEndpoint``, ``portalEndpoint``;
+            production where missing.
+        credentials: Whose requests these are; None for nobody.
+        requests_session: Used for all calls; one of our own when None.
+        cache_root: Directory of the local cache; ``~`` is expanded.
+        cache_limit: Bytes the cache may hold; None for no limit.
+        max_threads: Threads for transfers, 1 to 128.
+        silent: Say nothing, draw no progress.
+        debug: Log each request; let HTTP errors carry request and response.
+        retry: How patiently calls are made again.
+        timeout: Seconds to connect and seconds between two reads, or one number for both.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoints: Mapping[str, str] = PRODUCTION_ENDPOINTS,
+        credentials: Token | None = None,
+        requests_session: "requests.Session | None" = None,
+        cache_root: str = "~/.synapseCache",
+        cache_limit: int | None = None,
+        max_threads: int = 8,
+        silent: bool | None = None,
+        debug: bool = False,
+        retry: RetryPolicy | None = None,
+        timeout: float | tuple[float, float] = TIMEOUT,
+    ) -> None:
+        at = {**PRODUCTION_ENDPOINTS, **endpoints}
+        self.repoEndpoint = at["repoEndpoint"]
+        self.authEndpoint = at["authEndpoint"]
+        self.fileHandleEndpoint = at["fileHandleEndpoint"]
+        self.portalEndpoint = at["portalEndpoint"]
+        self.credentials = credentials
+        self.retry = retry or RetryPolicy()
+        self.timeout = timeout
+        self.silent = silent
+        self.debug = debug
+        self.skip_unchanged = False
+        self.cache = Cache(cache_root, cache_limit)
+        self.max_threads = max_threads
+        self._given_session = requests_session
+        self._start()
+
+    def _start(self) -> None:
+        """Make what lives in this process only."""
+        self._requests = self._given_session or transport.new_session()
+        self._listeners: tuple[Listener, ...] = ()
+        self._owned: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        self.logger = logs.client_logger(self)
+
+    @property
+    def username(self) -> str | None:
+        """User name of the credentials; None when nobody is logged in."""
+        return self.credentials.username if self.credentials else None
+
+    @property
+    def max_threads(self) -> int:
+        """Threads for transfers; set values are brought into 1 to 128."""
+        return self._max_threads
+
+    @max_threads.setter
+    def max_threads(self, value: int) -> None:
+        self._max_threads = min(max(value, 1), MAX_THREADS)
+
+    def own(self, key: str, make: Callable[[], T]) -> T:
+        """Keep one thing for the life of this client; make it when first asked for.
+
+        What has a ``close`` is closed with the session. It stays behind in pickling.
+        """
+        with self._lock:
+            if key not in self._owned:
+                self._owned[key] = make()
+            found: T = self._owned[key]
+            return found
+
+    def disown(self, key: str) -> None:
+        """Forget what `own` kept under this key."""
+        with self._lock:
+            self._owned.pop(key, None)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every event from now on; the result ends that."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unsubscribe
+
+    def announce(self, event: Event) -> None:
+        """Tell all listeners, in the order they came; what they raise is raised here."""
+        for listener in self._listeners:
+            listener(event)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        endpoint: str = "repo",
+        params: Any = None,
+        json: Any = None,
+        data: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: Any = OWN,
+        repeatable: bool | None = None,
+        stream: bool = False,
+        timeout: Any = None,
+        retry: RetryPolicy | None = None,
+        requests_session: "requests.Session | None" = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        """Ask and wait for the answer; all HTTP of the client leaves here.
+
+        Args:
+            method: ``GET``, ``POST``, ``PUT``, ``DELETE``.
+            path: Below the endpoint, or a whole URL (a pre-signed one: with ``auth=None``).
+            endpoint: ``repo``, ``auth``, ``file``, or the base URL of another one.
+            params: The query.
+            json: Body, to be written as JSON.
+            data: Body as it is, instead of `json`.
+            headers: Sent instead of the usual ones, with nothing added but who asks.
+            auth: A `Token`, None for nobody, or what requests takes; else the credentials of the
+                session, which go to its endpoints only, never to another host.
+            repeatable: Whether a second execution does no harm; see `Call`.
+            stream: Leave the body unread: ``reply.response`` is open and the caller's to close.
+            timeout: Seconds, or (seconds to connect, seconds between reads).
+            retry: Another policy than that of the session.
+            requests_session: Another session of requests than the client's own.
+            options: Further arguments for requests (``verify``, ``proxies``, ...).
+
+        Raises:
+            SynapseHTTPError: Another status than 2xx, of the class of that status.
+            SynapseAuthenticationError: 401 or 403 while not logged in.
+            SynapseConnectionError: No connection, or an answer that broke off.
+            SynapseTimeoutError: No answer in time.
+        """
+        call = Call(
+            method, path, endpoint, params, json if data is None else data, headers, repeatable
+        )
+        letter = self._letter(call, auth, stream=stream, timeout=timeout, options=options or {})
+        outcome = self._persist(
+            call, letter, retry or self.retry, requests_session or self._requests
+        )
+        if outcome.succeeded and outcome.reply is not None:
+            return outcome.reply
+        raise answers.error(
+            call,
+            outcome,
+            secrets=self.secrets(auth),
+            anonymous=auth is OWN and self.credentials is None and self._is_ours(letter.url),
+            debug=self.debug,
+        )
+
+    def run(self, flow: Flow[T]) -> T:
+        """Drive a flow to its end and return its result."""
+        reply: Reply | None = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = flows.advance(flow, reply, error)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            reply, error = None, None
+            try:
+                reply = self._step(step)
+            except Exception as failed:  # noqa: BLE001 - the flow decides, in its own words
+                error = failed
+
+    def each(self, call: Call, turn: flows.Turn = flows.offset_page) -> Iterator[Any]:
+        """Go through the items of a paged list, fetching each page when it is reached."""
+        following: Call | None = call
+        while following is not None:
+            page = self.run(turn(following))
+            yield from page.items
+            following = page.following
+
+    def secrets(self, auth: Any = OWN) -> tuple[str, ...]:
+        """Tokens that must not be shown."""
+        return tuple(one.secret for one in (self.credentials, auth) if isinstance(one, Token))
+
+    def close(self) -> None:
+        """Close connections and what the client owns; a given requests session stays open."""
+        with self._lock:
+            owned, self._owned = self._owned, {}
+        for one in owned.values():
+            getattr(one, "close", lambda: None)()
+        if self._given_session is None:
+            self._requests.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.repoEndpoint}, username={self.username})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        local = {"_requests", "_listeners", "_owned", "_lock", "logger"}
+        return {key: value for key, value in self.__dict__.items() if key not in local}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()
+
+    def _step(self, step: Call | Pause) -> Reply | None:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        return self.call(
+            step.method,
+            step.path,
+            endpoint=step.endpoint,
+            params=step.params,
+            json=step.body,
+            headers=step.headers,
+            repeatable=step.repeatable,
+        )
+
+    def _letter(
+        self, call: Call, auth: Any, *, stream: bool, timeout: Any, options: Mapping[str, Any]
+    ) -> transport.Letter:
+        base = self.base(call.endpoint)
+        address = wire.url(base, call.path, call.params)
+        return transport.Letter(
+            method=call.method,
+            url=address,
+            headers=wire.headers(call.headers, ours=self._is_ours(address)),
+            body=wire.encode(call.body),
+            auth=self._identity(auth, call, address),
+            stream=stream,
+            timeout=self.timeout if timeout is None else timeout,
+            options=options,
+        )
+
+    def _identity(self, auth: Any, call: Call, address: str) -> Any:
+        given = {k.lower(): v for k, v in (call.headers or {}).items()}.get("authorization")
+        if auth is OWN:
+            trusted = self._origins() | {wire.origin(self.base(call.endpoint))}
+            token = self.credentials.authorization if self.credentials else None
+            return transport.Identity(token, trusted, given)
+        if auth is None:
+            return transport.Identity(None, frozenset(), given)
+        if isinstance(auth, Token):
+            return transport.Identity(auth.authorization, frozenset({wire.origin(address)}))
+        return auth
+
+    def base(self, endpoint: str) -> str:
+        """Base URL of ``repo``, ``auth``, ``file``; another base URL stands for itself."""
+        named = {
+            "repo": self.repoEndpoint,
+            "auth": self.authEndpoint,
+            "file": self.fileHandleEndpoint,
+        }
+        return named.get(endpoint, endpoint)
+
+    def _origins(self) -> frozenset[transport.Origin]:
+        return frozenset(wire.origin(self.base(one)) for one in ("repo", "auth", "file"))
+
+    def _is_ours(self, address: str) -> bool:
+        return wire.origin(address) in self._origins()
+
+    def _persist(
+        self,
+        call: Call,
+        letter: transport.Letter,
+        policy: RetryPolicy,
+        session: "requests.Session",
+    ) -> Outcome:
+        tries = Tries(
+            call, policy, warn=lambda seconds, outcome: self._warn(call, seconds, outcome)
+        )
+        retrying = tenacity.Retrying(**tries.settings())
+        started = time.monotonic()
+        outcome = tries.settle(retrying(transport.send, session, letter))
+        self.logger.debug(
+            "%s %s -> %s (%.0f ms)",
+            letter.method,
+            letter.url,
+            outcome.status or outcome.reason,
+            1000 * (time.monotonic() - started),
+        )
+        return outcome
+
+    def _warn(self, call: Call, seconds: float, outcome: Outcome) -> None:
+        level = logging.WARNING if seconds > _LONG_WAIT else logging.DEBUG
+        said = outcome.reason or outcome.status
+        self.logger.log(level, "%s: %s; again in %.1f s", call, said, seconds)
