@@ -1,0 +1,93 @@
+"""Tables of file handles, of the bytes behind them, and of uploads under way.
+
+    file_handle -> blob -> segment, segment, ...     each segment is one file in `blobs`
+    upload -> part, part, ...                        likewise; a completed upload's parts become
+                                                     the segments of a blob, no byte is copied
+
+Dates are milliseconds since the epoch, sizes are bytes, MD5s 32 hexadecimal digits.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from synapse_workflows.local.storage.database import Base
+
+
+class Blob(Base):
+    """The whole content of one file; any number of file handles may share it."""
+
+    __tablename__ = "blob"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    md5: Mapped[str] = mapped_column(String(32))
+
+
+class Segment(Base):
+    """One piece of a blob. `name` is its file; `position` counts from 1 in reading order."""
+
+    __tablename__ = "segment"
+    blob_id: Mapped[str] = mapped_column(ForeignKey("blob.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(36), unique=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
+class FileHandle(Base):
+    """What Synapse knows of one stored file; never changed once made.
+
+    `location` holds the properties of its class as they are on the wire (bucketName and key, or
+    externalURL). `blob_id` is None where the bytes lie elsewhere.
+    """
+
+    __tablename__ = "file_handle"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    concrete_type: Mapped[str]
+    etag: Mapped[str]
+    created_by: Mapped[int]
+    created_on: Mapped[int] = mapped_column(BigInteger)
+    file_name: Mapped[str]
+    content_type: Mapped[str]
+    content_md5: Mapped[str | None] = mapped_column(String(32), index=True)
+    content_size: Mapped[int | None] = mapped_column(BigInteger)
+    storage_location_id: Mapped[int | None]
+    preview_id: Mapped[int | None]
+    location: Mapped[dict[str, Any]] = mapped_column(JSON)
+    blob_id: Mapped[str | None] = mapped_column(ForeignKey("blob.id"), index=True)
+
+
+class Upload(Base):
+    """A multipart upload. The same request of the same user is the same upload.
+
+    `request` is the request as it was understood, `request_hash` its MD5; `state` is UPLOADING
+    or COMPLETED.
+    """
+
+    __tablename__ = "upload"
+    __table_args__ = (UniqueConstraint("started_by", "request_hash"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    started_by: Mapped[int]
+    started_on: Mapped[int] = mapped_column(BigInteger)
+    updated_on: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(10))
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    request_hash: Mapped[str] = mapped_column(String(32))
+    part_count: Mapped[int]
+    result_id: Mapped[int | None] = mapped_column(
+        ForeignKey("file_handle.id", ondelete="CASCADE"), index=True
+    )
+
+
+class Part(Base):
+    """One part whose bytes have arrived whole; `added` once the starter has confirmed its MD5."""
+
+    __tablename__ = "part"
+    upload_id: Mapped[int] = mapped_column(
+        ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(36), unique=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    md5: Mapped[str] = mapped_column(String(32))
+    added: Mapped[bool]
