@@ -1,0 +1,102 @@
+"""One cache, many processes: ours, and those of the official client."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from synapse_workflows.client.core import cachemap
+from synapse_workflows.client.core.cache import Cache
+from synapse_workflows.client.errors import SynapseFileCacheError
+
+ADDER = """
+import sys
+from synapse_workflows.client.core.cache import Cache
+cache = Cache(sys.argv[1])
+for path in sys.argv[2:]:
+    cache.add(1, path)
+"""
+
+
+def files(directory: Path, count: int) -> list[Path]:
+    made = [directory / f"{number}.txt" for number in range(count)]
+    for path in made:
+        path.write_text(path.name)
+    return made
+
+
+def entries(cache: Cache) -> set[str]:
+    return set(json.loads((Path(cache.get_cache_dir(1)) / ".cacheMap").read_text()))
+
+
+def test_processes_that_add_at_once_lose_nothing(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    paths = [str(path) for path in files(tmp_path, 60)]
+    adders = [
+        subprocess.Popen([sys.executable, "-c", ADDER, cache.cache_root_dir, *paths[start::3]])
+        for start in range(3)
+    ]
+    assert [adder.wait() for adder in adders] == [0, 0, 0]
+    assert entries(cache) == set(paths)
+
+
+def test_threads_that_add_at_once_lose_nothing(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    paths = files(tmp_path, 24)
+    threads = [threading.Thread(target=cache.add, args=(1, path)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert entries(cache) == {str(path) for path in paths}
+
+
+@pytest.fixture
+def foreign_lock(tmp_path):
+    """The lock directory of another client, beside the map of handle 1."""
+    cache = Cache(tmp_path / "cache")
+    cache.add(1, files(tmp_path, 1)[0])
+    lock = Path(cache.get_cache_dir(1)) / ".cacheMap.lock"
+    lock.mkdir()
+    return cache, lock
+
+
+def test_the_lock_of_another_client_is_waited_for(foreign_lock, tmp_path):
+    cache, lock = foreign_lock
+    added = threading.Thread(target=cache.add, args=(1, files(tmp_path, 2)[1]))
+    added.start()
+    added.join(0.15)
+    assert added.is_alive()
+    assert len(entries(cache)) == 1
+    lock.rmdir()
+    added.join(10)
+    assert len(entries(cache)) == 2
+    assert not lock.exists()
+
+
+def test_a_lock_older_than_ten_seconds_is_taken_over(foreign_lock):
+    cache, lock = foreign_lock
+    old = time.time() - 11
+    os.utime(lock, (old, old))
+    assert cache.get(1) is not None
+    assert not lock.exists()
+
+
+def test_a_lock_that_was_taken_over_is_not_removed_by_its_first_owner(tmp_path):
+    directory = tmp_path / "1" / "1"
+    with cachemap.locked(tmp_path, directory):
+        os.utime(directory / ".cacheMap.lock", (5, 5))
+    assert (directory / ".cacheMap.lock").is_dir()
+
+
+def test_a_lock_that_is_never_given_free_is_an_error_that_names_it(foreign_lock, monkeypatch):
+    cache, lock = foreign_lock
+    monkeypatch.setattr(cachemap, "PATIENCE_SECONDS", 0.1)
+    with pytest.raises(SynapseFileCacheError, match="Another process holds") as caught:
+        cache.get(1)
+    assert str(lock) in str(caught.value)
