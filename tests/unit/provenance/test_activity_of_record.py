@@ -1,0 +1,97 @@
+"""A record as an Activity, and back."""
+
+import pytest
+
+from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.model.entity import File
+from synapse_workflows.provenance.activity import (
+    activity_of,
+    declared,
+    same_sources,
+    sources_of,
+    unpinned,
+)
+from synapse_workflows.provenance.record import EntityRef, Record, Seen, UrlRef
+from synapse_workflows.vocabulary import USED_ENTITY, USED_URL
+
+HERE, THERE = "https://here.org/repo/v1", "https://there.org/repo/v1"
+
+
+def test_used_and_executed_carry_versions_and_concrete_types():
+    record = Record.of(Seen.READ, used=[EntityRef("syn1", 3)]) | Record.of(
+        Seen.CODE, ran=[UrlRef("https://host/flow.py", "flow.py")]
+    )
+    assert activity_of(record, "flow.store", "a run") == {
+        "name": "flow.store",
+        "description": "a run",
+        "used": [
+            {
+                "concreteType": USED_ENTITY,
+                "wasExecuted": False,
+                "reference": {"targetId": "syn1", "targetVersionNumber": 3},
+            },
+            {
+                "concreteType": USED_URL,
+                "wasExecuted": True,
+                "url": "https://host/flow.py",
+                "name": "flow.py",
+            },
+        ],
+    }
+
+
+def test_an_entity_of_another_synapse_becomes_a_url():
+    record = Record.of(Seen.READ, used=[EntityRef("syn1", 3, THERE), EntityRef("syn2", 1, HERE)])
+    foreign, own = activity_of(record, "n", "d", site=HERE)["used"]
+    assert foreign["url"] == "https://there.org/repo/v1/entity/syn1/version/3"
+    assert foreign["name"] == "syn1.3 at there.org"
+    assert own["reference"] == {"targetId": "syn2", "targetVersionNumber": 1}
+
+
+def test_what_has_no_version_can_be_listed():
+    record = Record.of(
+        Seen.INLET, used=[EntityRef("syn1"), EntityRef("syn2", 1), EntityRef("syn3", None, THERE)]
+    )
+    assert list(unpinned(record, HERE)) == [EntityRef("syn1")]
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [
+        ("syn1", EntityRef("syn1")),
+        ("syn1.2", EntityRef("syn1", 2)),
+        (["syn1.2"], EntityRef("syn1", 2)),
+        ("https://host/data", UrlRef("https://host/data", "https://host/data")),
+        ({"url": "s3://b/k", "name": "k"}, UrlRef("s3://b/k", "k")),
+        ({"reference": {"targetId": "syn1", "targetVersionNumber": 2}}, EntityRef("syn1", 2)),
+        (File(id="syn1", parent="syn2", versionNumber=2), EntityRef("syn1", 2)),
+        ({"id": "syn1", "version": 2, "synapse_conn_id": "x", "path": "p"}, EntityRef("syn1", 2)),
+    ],
+)
+def test_declarations_of_all_forms_are_read(used, expected):
+    assert declared(used=used).inputs() == (expected,)
+    assert declared(executed=used).executed() == (expected,)
+
+
+@pytest.mark.parametrize("nonsense", ["not an id", 3.5, object()])
+def test_a_declaration_that_names_nothing_is_refused(nonsense):
+    with pytest.raises((SynapseError, ValueError)):
+        declared(used=nonsense)
+
+
+def test_sources_are_compared_as_sets_without_labels():
+    one = activity_of(declared(used=["syn1.2", "syn3.4"], executed="https://h/c"), "a", "b")
+    other = activity_of(
+        declared(used=["syn3.4", "syn1.2"], executed={"url": "https://h/c", "name": "c"}), "c", "d"
+    )
+    assert same_sources(one, other)
+    assert not same_sources(one, activity_of(declared(used=["syn1.2", "syn3.4"]), "a", "b"))
+    assert not same_sources(
+        activity_of(declared(used="syn1.2"), "a", "b"),
+        activity_of(declared(executed="syn1.2"), "a", "b"),
+    )
+
+
+def test_an_activity_comes_back_as_the_record_it_was():
+    record = declared(used=["syn1.2"], executed=["syn5.1"])
+    assert sources_of(activity_of(record, "n", "d"), Seen.DECLARED) == record
