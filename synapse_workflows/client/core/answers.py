@@ -40,11 +40,11 @@ def error(
     if outcome.reply is None:
         return _unanswered(shown, outcome.failure, said)
     status, response = outcome.reply.status, _without_headers(outcome.reply.response)
-    advice = wire.advice(status, said)
-    if debug and response is not None:
-        advice = wire.redact("\n".join([*filter(None, [advice]), _dump(response)]), secrets)
     kind = outcome.reply.headers.get("Content-Type", "")
     _, code = wire.reason(status, kind, outcome.reply.content)
+    advice = wire.advice(status, said, code)
+    if debug and response is not None:
+        advice = wire.redact("\n".join([*filter(None, [advice]), _dump(response)]), secrets)
     failed = SynapseHTTPError.of(
         status,
         said,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import tenacity
 
+from synapse_workflows.client.core import wire
 from synapse_workflows.client.core.flows import Call, Reply
 
 #: Statuses by which a server says that it did nothing, and that one should come again.
@@ -64,7 +65,7 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         """Whether Synapse answered with success (2xx)."""
-        return self.reply is not None and 200 <= self.reply.status < 300  # noqa: PLR2004
+        return self.reply is not None and wire.is_success(self.reply.status)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import tenacity
 
-from synapse_workflows.client.core import answers, flows, logs, transport, wire
+from synapse_workflows.client.core import answers, config, flows, letters, logs, transport
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
+from synapse_workflows.client.core.letters import OWN, Endpoints, Letter
 from synapse_workflows.client.core.retries import Outcome, RetryPolicy, Tries
 from synapse_workflows.vocabulary import PRODUCTION_ENDPOINTS
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
     import requests
 
 T = TypeVar("T")
-#: Stands for the credentials of the session where None means nobody.
-OWN: Final = "own credentials"
 #: Seconds to connect, and seconds between two reads of an answer.
 TIMEOUT: Final = (10.0, 60.0)
 MAX_THREADS: Final = 128
+DEFAULT_CACHE: Final = "~/.synapseCache"
 _LONG_WAIT = 10.0
 
 
@@ -36,9 +36,11 @@ class Session:
             production where missing.
         credentials: Whose requests these are; None for nobody.
         requests_session: Used for all calls; one of our own when None.
-        cache_root: Directory of the local cache; ``~`` is expanded.
+        config_path: The configuration file, read when something of it is needed.
+        cache_root: Directory of the local cache; ``~/.synapseCache`` when None.
         cache_limit: Bytes the cache may hold; None for no limit.
         max_threads: Threads for transfers, 1 to 128.
+        use_boto_sts: Transfer with temporary AWS credentials where storage allows it.
         silent: Say nothing, draw no progress.
         debug: Log each request; let HTTP errors carry request and response.
         retry: How patiently calls are made again.
@@ -51,9 +53,11 @@ class Session:
         endpoints: Mapping[str, str] = PRODUCTION_ENDPOINTS,
         credentials: Token | None = None,
         requests_session: "requests.Session | None" = None,
-        cache_root: str = "~/.synapseCache",
+        config_path: str = config.DEFAULT_PATH,
+        cache_root: str | None = None,
         cache_limit: int | None = None,
         max_threads: int = 8,
+        use_boto_sts: bool = False,
         silent: bool | None = None,
         debug: bool = False,
         retry: RetryPolicy | None = None,
@@ -70,8 +74,11 @@ class Session:
         self.silent = silent
         self.debug = debug
         self.skip_unchanged = False
-        self.cache = Cache(cache_root, cache_limit)
+        self.configPath = config.expand(config_path)
+        self.cache = Cache(cache_root or DEFAULT_CACHE, cache_limit)
         self.max_threads = max_threads
+        self.multi_threaded = True
+        self.use_boto_sts_transfers = use_boto_sts
         self._given_session = requests_session
         self._start()
 
@@ -96,6 +103,11 @@ class Session:
     @max_threads.setter
     def max_threads(self, value: int) -> None:
         self._max_threads = min(max(value, 1), MAX_THREADS)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The base URLs as they are set now."""
+        return Endpoints(self.repoEndpoint, self.authEndpoint, self.fileHandleEndpoint)
 
     def own(self, key: str, make: Callable[[], T]) -> T:
         """Keep one thing for the life of this client; make it when first asked for.
@@ -175,7 +187,7 @@ class Session:
         call = Call(
             method, path, endpoint, params, json if data is None else data, headers, repeatable
         )
-        letter = self._letter(call, auth, stream=stream, timeout=timeout, options=options or {})
+        letter = self._address(call, auth, stream=stream, timeout=timeout, options=options or {})
         outcome = self._persist(
             call, letter, retry or self.retry, requests_session or self._requests
         )
@@ -185,7 +197,9 @@ class Session:
             call,
             outcome,
             secrets=self.secrets(auth),
-            anonymous=auth is OWN and self.credentials is None and self._is_ours(letter.url),
+            anonymous=auth is OWN
+            and self.credentials is None
+            and self.endpoints.include(letter.url),
             debug=self.debug,
         )
 
@@ -257,53 +271,14 @@ class Session:
             repeatable=step.repeatable,
         )
 
-    def _letter(
-        self, call: Call, auth: Any, *, stream: bool, timeout: Any, options: Mapping[str, Any]
-    ) -> transport.Letter:
-        base = self.base(call.endpoint)
-        address = wire.url(base, call.path, call.params)
-        return transport.Letter(
-            method=call.method,
-            url=address,
-            headers=wire.headers(call.headers, ours=self._is_ours(address)),
-            body=wire.encode(call.body),
-            auth=self._identity(auth, call, address),
-            stream=stream,
-            timeout=self.timeout if timeout is None else timeout,
-            options=options,
-        )
-
-    def _identity(self, auth: Any, call: Call, address: str) -> Any:
-        given = {k.lower(): v for k, v in (call.headers or {}).items()}.get("authorization")
-        if auth is OWN:
-            trusted = self._origins() | {wire.origin(self.base(call.endpoint))}
-            token = self.credentials.authorization if self.credentials else None
-            return transport.Identity(token, trusted, given)
-        if auth is None:
-            return transport.Identity(None, frozenset(), given)
-        if isinstance(auth, Token):
-            return transport.Identity(auth.authorization, frozenset({wire.origin(address)}))
-        return auth
-
-    def base(self, endpoint: str) -> str:
-        """Base URL of ``repo``, ``auth``, ``file``; another base URL stands for itself."""
-        named = {
-            "repo": self.repoEndpoint,
-            "auth": self.authEndpoint,
-            "file": self.fileHandleEndpoint,
-        }
-        return named.get(endpoint, endpoint)
-
-    def _origins(self) -> frozenset[transport.Origin]:
-        return frozenset(wire.origin(self.base(one)) for one in ("repo", "auth", "file"))
-
-    def _is_ours(self, address: str) -> bool:
-        return wire.origin(address) in self._origins()
+    def _address(self, call: Call, auth: Any, **settings: Any) -> Letter:
+        settings["timeout"] = settings.get("timeout") or self.timeout
+        return letters.write(call, self.endpoints, self.credentials, auth, **settings)
 
     def _persist(
         self,
         call: Call,
-        letter: transport.Letter,
+        letter: Letter,
         policy: RetryPolicy,
         session: "requests.Session",
     ) -> Outcome:

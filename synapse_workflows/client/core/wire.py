@@ -17,6 +17,7 @@ USER_AGENT: Final = f"synapse-workflows/{__version__}"
 #: Never sent on to another host than the one they were meant for.
 PRIVATE_HEADERS: Final = frozenset({"authorization", "cookie", "sessiontoken", "signature"})
 REDACTED: Final = "<redacted>"
+MAX_REDIRECTS: Final = 5
 
 _SIGNED_QUERY = re.compile(
     r"\?[^\s'\"<>()]*(?:x-amz-|signature=|awsaccesskeyid=)[^\s'\"<>()]*", re.IGNORECASE
@@ -46,6 +47,10 @@ _SCOPE_ADVICE = (
     "The token lacks a scope for this: make one with view, download and modify in your "
     "Synapse account settings."
 )
+_CERTIFICATION_ADVICE = (
+    "Only certified users may do this: take the quiz at "
+    "https://www.synapse.org/#!Quiz:Certification."
+)
 
 
 def url(base: str, path: str, params: Any = None) -> str:
@@ -57,7 +62,7 @@ def url(base: str, path: str, params: Any = None) -> str:
         params: Mapping or pairs; None entries are left out, booleans become ``true``/``false``,
             lists repeat their key. Text is taken as a query that is encoded already.
     """
-    whole = path if is_whole(path) else base + path
+    whole = path if is_whole(path) else base.rstrip("/") + path
     query = params if isinstance(params, str) else urlencode(_pairs(params), doseq=True)
     if not query:
         return whole
@@ -75,6 +80,18 @@ def origin(address: str) -> tuple[str, str, int | None]:
     parts = urlsplit(address)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or usual
+
+
+def is_success(status: int) -> bool:
+    """Whether a status is one of 2xx."""
+    return 200 <= status < 300  # noqa: PLR2004 - the class of statuses
+
+
+def headers_for(target: str, source: str, sent: Mapping[str, str]) -> dict[str, str]:
+    """Headers to take along from one URL to another: to another host, none that is private."""
+    if origin(target) == origin(source):
+        return dict(sent)
+    return {name: value for name, value in sent.items() if name.lower() not in PRIVATE_HEADERS}
 
 
 def redirected(status: int, headers: Mapping[str, str], address: str) -> str | None:
@@ -99,10 +116,11 @@ def encode(value: Any) -> bytes | str | None:
 
     Raises:
         TypeError: Something that JSON cannot hold.
+        ValueError: NaN or infinity, which JSON cannot hold either.
     """
     if value is None or isinstance(value, str | bytes):
         return value
-    return json.dumps(value, default=_default).encode()
+    return json.dumps(value, default=_default, allow_nan=False).encode()
 
 
 def instant(moment: datetime) -> str:
@@ -124,8 +142,10 @@ def reason(status: int, content_type: str, content: bytes) -> tuple[str, str | N
     return _short(text) or _phrase(status), None
 
 
-def advice(status: int, said: str) -> str | None:
+def advice(status: int, said: str, code: str | None = None) -> str | None:
     """One line that says what to do about an error; None where there is nothing to say."""
+    if code == "USER_CERTIFICATION_REQUIRED":
+        return _CERTIFICATION_ADVICE
     if status == HTTPStatus.FORBIDDEN and "scope" in said.lower():
         return _SCOPE_ADVICE
     return ADVICE.get(status)
