@@ -1,0 +1,168 @@
+"""Who may have the bytes of a file handle: through the object that the handle belongs to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities, fields, filehandles, ids
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.vocabulary import AccessType
+
+#: Files in one request.
+MAX_BATCH: Final = 100
+
+
+class AssociateType(StrEnum):
+    """Kinds of objects that hold file handles (FileHandleAssociateType)."""
+
+    FILE_ENTITY = "FileEntity"
+    TABLE_ENTITY = "TableEntity"
+    WIKI_ATTACHMENT = "WikiAttachment"
+    WIKI_MARKDOWN = "WikiMarkdown"
+    USER_PROFILE_ATTACHMENT = "UserProfileAttachment"
+    MESSAGE_ATTACHMENT = "MessageAttachment"
+    TEAM_ATTACHMENT = "TeamAttachment"
+    SUBMISSION_ATTACHMENT = "SubmissionAttachment"
+    VERIFICATION_SUBMISSION = "VerificationSubmission"
+    ACCESS_REQUIREMENT_ATTACHMENT = "AccessRequirementAttachment"
+    DATA_ACCESS_REQUEST_ATTACHMENT = "DataAccessRequestAttachment"
+    DATA_ACCESS_SUBMISSION_ATTACHMENT = "DataAccessSubmissionAttachment"
+    FORM_DATA = "FormData"
+
+
+@dataclass(frozen=True)
+class Association:
+    """A file handle, and the object through which it is asked for."""
+
+    handle_id: int
+    object_type: AssociateType
+    object_id: str
+
+
+def read(body: object) -> Association:
+    """Read a FileHandleAssociation.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    if not isinstance(body, dict):
+        raise BadRequest("A FileHandleAssociation must be an object.")
+    return Association(
+        ids.decimal(body.get("fileHandleId"), "fileHandleId"),
+        fields.word(AssociateType, body.get("associateObjectType"), "associateObjectType"),
+        fields.required(body, "associateObjectId"),
+    )
+
+
+def permits(session: Session, caller: Caller, handle: FileHandle, asked: Association) -> bool:
+    """Tell whether the caller may have the bytes.
+
+    The maker of the handle always may. Otherwise the handle must belong to the object, in any
+    of its versions, and the caller must have the right to DOWNLOAD the object. Of the kinds of
+    objects the service knows the files of entities; others hold no handles yet.
+
+    Raises:
+        BadRequest: the object's id is malformed.
+    """
+    if filehandles.owns(caller, handle):
+        return True
+    if asked.object_type is not AssociateType.FILE_ENTITY:
+        return False
+    entity = ids.entity_id(asked.object_id)
+    return access.allowed(session, caller, entity, AccessType.DOWNLOAD) and entities.uses_handle(
+        session, entity, handle.id
+    )
+
+
+def require(session: Session, caller: Caller, asked: Association) -> FileHandle:
+    """Give the handle when the caller may have its bytes.
+
+    Raises:
+        NotFound: there is no such handle.
+        Forbidden: the caller may not, or the handle does not belong to the object.
+    """
+    handle = filehandles.load(session, asked.handle_id)
+    if not permits(session, caller, handle, asked):
+        raise Forbidden(
+            f"You lack DOWNLOAD access to the FileHandle {asked.handle_id} of the "
+            f"{asked.object_type} {asked.object_id}."
+        )
+    return handle
+
+
+def attempt(
+    session: Session, caller: Caller, asked: Association
+) -> tuple[FileHandle | None, str | None]:
+    """Give the handle when the caller may have its bytes, else a FileResultFailureCode."""
+    try:
+        return require(session, caller, asked), None
+    except BadRequest:
+        raise
+    except ServiceError as refused:
+        return None, "UNAUTHORIZED" if isinstance(refused, Forbidden) else "NOT_FOUND"
+
+
+def batch(
+    service: Service, session: Session, caller: Caller, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer a BatchFileRequest: handles and signed URLs, or per file the reason why not.
+
+    Raises:
+        BadRequest: no file, more than 100, or nothing to include.
+    """
+    with_handles = fields.flag(body, "includeFileHandles")
+    with_urls = fields.flag(body, "includePreSignedURLs")
+    if not (with_handles or with_urls or fields.flag(body, "includePreviewPreSignedURLs")):
+        raise BadRequest(
+            "At least one of includeFileHandles, includePreSignedURLs and "
+            "includePreviewPreSignedURLs must be true."
+        )
+    results = []
+    for asked in [read(each) for each in _bounded(body, "requestedFiles")]:
+        handle, failure = attempt(session, caller, asked)
+        result: dict[str, Any] = {"fileHandleId": str(asked.handle_id), "failureCode": failure}
+        if handle is not None and with_handles:
+            result["fileHandle"] = filehandles.wire(handle)
+        if handle is not None and with_urls:
+            result["preSignedURL"] = filehandles.url(service, handle)
+        results.append(result)
+    return {"requestedFiles": results}
+
+
+def copy(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer a BatchFileHandleCopyRequest: new handles, or per file the reason why not.
+
+    Raises:
+        BadRequest: no request, or more than 100.
+        Forbidden: the caller is anonymous.
+    """
+    filehandles.require_user(caller)
+    results = []
+    for request in _bounded(body, "copyRequests"):
+        if not isinstance(request, dict):
+            raise BadRequest("copyRequests must hold objects.")
+        asked = read(request.get("originalFile"))
+        original, failure = attempt(session, caller, asked)
+        result: dict[str, Any] = {
+            "originalFileHandleId": str(asked.handle_id),
+            "failureCode": failure,
+        }
+        if original is not None:
+            result["newFileHandle"] = filehandles.wire(
+                filehandles.copy(session, caller, original, request)
+            )
+        results.append(result)
+    return {"copyResults": results}
+
+
+def _bounded(body: Mapping[str, Any], key: str) -> list[Any]:
+    found = fields.items(body, key) or []
+    if not 1 <= len(found) <= MAX_BATCH:
+        raise BadRequest(f"{key} must hold 1 to {MAX_BATCH} files; it holds {len(found)}.")
+    return found

@@ -1,0 +1,217 @@
+"""Multipart upload: start or resume, sign URLs for the parts. What becomes of them: `parts`.
+
+    UPLOADING --complete--> COMPLETED
+        the same request again finds the upload as it is; forceRestart forgets it
+
+Functions that make files in `blobs` superfluous return their names, to be removed once the
+transaction is committed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import fields, filehandles, presign
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.destinations import location_id
+from synapse_workflows.local.domain.ids import next_id
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.storage.file_tables import Part, Upload
+from synapse_workflows.vocabulary import MULTIPART_UPLOAD_REQUEST, MiB
+
+MIN_PART: Final = 5 * MiB
+MAX_PART: Final = 5 * 1024 * MiB
+MAX_PARTS: Final = 10_000
+MAX_FILE: Final = 5 * 1024 * 1024 * MiB
+UPLOADING: Final = "UPLOADING"
+COMPLETED: Final = "COMPLETED"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A MultipartUploadRequest that keeps the rules. Sizes are bytes."""
+
+    file_name: str
+    file_size: int
+    part_size: int
+    md5: str
+    content_type: str
+    storage_location_id: int
+    generate_preview: bool
+
+    @property
+    def part_count(self) -> int:
+        """How many parts the file has."""
+        return -(-self.file_size // self.part_size)
+
+    def fingerprint(self) -> str:
+        """Give what makes two requests the same: an MD5 of all fields."""
+        return hashlib.md5(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def read(body: Mapping[str, Any]) -> Request:
+    """Read a MultipartUploadRequest.
+
+    Raises:
+        BadRequest: a field is missing or out of range.
+        NotFound: there is no such storage location.
+    """
+    kind = fields.text(body, "concreteType")
+    if kind not in {None, MULTIPART_UPLOAD_REQUEST}:
+        raise BadRequest(f"{kind} is not supported here: use {MULTIPART_UPLOAD_REQUEST}.")
+    request = Request(
+        file_name=fields.required(body, "fileName"),
+        file_size=_size(body, "fileSizeBytes", 1, MAX_FILE),
+        part_size=_size(body, "partSizeBytes", MIN_PART, MAX_PART),
+        md5=filehandles.md5_hex(fields.required(body, "contentMD5Hex"), "contentMD5Hex"),
+        content_type=fields.text(body, "contentType") or "application/octet-stream",
+        storage_location_id=location_id(body.get("storageLocationId")),
+        generate_preview=fields.flag(body, "generatePreview", default=True),
+    )
+    if request.part_count > MAX_PARTS:
+        raise BadRequest(
+            f"The file would need {request.part_count} parts; {MAX_PARTS} are allowed. "
+            "Use a larger partSizeBytes."
+        )
+    return request
+
+
+def _size(body: Mapping[str, Any], key: str, least: int, most: int) -> int:
+    value = fields.integer(body, key)
+    if value is None or not least <= value <= most:
+        raise BadRequest(f"{key} must be between {least} and {most} bytes; it is {value}.")
+    return value
+
+
+def start(
+    session: Session, caller: Caller, body: Mapping[str, Any], *, force_restart: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Start an upload, or find the one that the same user started with the same request.
+
+    Returns:
+        The MultipartUploadStatus, and the files that a restart made superfluous.
+
+    Raises:
+        BadRequest: the request breaks a rule.
+        Forbidden: the caller is anonymous.
+    """
+    filehandles.require_user(caller)
+    request = read(body)
+    known = session.scalar(
+        select(Upload).where(
+            Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()
+        )
+    )
+    if known is not None and not force_restart:
+        return status(session, known), []
+    superfluous = [] if known is None else _forget(session, known)
+    upload = Upload(
+        id=next_id(session, "upload"),
+        started_by=caller.id,
+        started_on=caller.now,
+        updated_on=caller.now,
+        state=UPLOADING,
+        request=asdict(request),
+        request_hash=request.fingerprint(),
+        part_count=request.part_count,
+    )
+    session.add(upload)
+    session.flush()
+    return status(session, upload), superfluous
+
+
+def _forget(session: Session, upload: Upload) -> list[str]:
+    names = list(session.scalars(select(Part.name).where(Part.upload_id == upload.id)))
+    session.delete(upload)
+    session.flush()
+    return names
+
+
+def status(session: Session, upload: Upload) -> dict[str, Any]:
+    """Write a MultipartUploadStatus."""
+    states = ["1" if upload.state == COMPLETED else "0"] * upload.part_count
+    added = select(Part.number).where(Part.upload_id == upload.id, Part.added)
+    for number in session.scalars(added):
+        states[number - 1] = "1"
+    return {
+        "uploadId": str(upload.id),
+        "startedBy": str(upload.started_by),
+        "startedOn": iso(upload.started_on),
+        "updatedOn": iso(upload.updated_on),
+        "state": upload.state,
+        "partsState": "".join(states),
+        "resultFileHandleId": None if upload.result_id is None else str(upload.result_id),
+    }
+
+
+def find(session: Session, caller: Caller, upload_id: int) -> Upload:
+    """Give an upload to the one who started it.
+
+    Raises:
+        NotFound: there is none, or it was forgotten by a restart.
+        Forbidden: somebody else started it.
+    """
+    upload = session.get(Upload, upload_id)
+    if upload is None:
+        raise NotFound(f"Multi-part upload {upload_id} does not exist")
+    if upload.started_by != caller.id:
+        raise Forbidden("Only the user that started a multi-part upload can access it.")
+    return upload
+
+
+def find_open(session: Session, caller: Caller, upload_id: int) -> Upload:
+    """Give an upload that is not completed to the one who started it.
+
+    Raises:
+        BadRequest: it is completed.
+        NotFound: there is none, or it was forgotten by a restart.
+        Forbidden: somebody else started it.
+    """
+    upload = find(session, caller, upload_id)
+    if upload.state != UPLOADING:
+        raise BadRequest(f"Multi-part upload {upload_id} is already completed.")
+    return upload
+
+
+def part_number(upload: Upload, value: int | None) -> int:
+    """Check the number of a part.
+
+    Raises:
+        BadRequest: the upload has no such part.
+    """
+    if value is None or not 1 <= value <= upload.part_count:
+        raise BadRequest(
+            f"Part numbers of this upload go from 1 to {upload.part_count}, not {value}."
+        )
+    return value
+
+
+def sign(
+    service: Service, session: Session, caller: Caller, upload_id: int, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Answer a BatchPresignedUploadUrlRequest.
+
+    Raises:
+        BadRequest: no part number, one out of range, or the upload is completed.
+        NotFound: there is no such upload.
+        Forbidden: somebody else started it.
+    """
+    upload = find_open(session, caller, upload_id)
+    numbers = fields.items(body, "partNumbers")
+    if not numbers:
+        raise BadRequest("partNumbers must hold at least one part number.")
+    content_type = fields.text(body, "contentType")
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    urls = []
+    for each in numbers:
+        number = part_number(upload, fields.integer({"partNumbers": each}, "partNumbers"))
+        signed = presign.upload_url(service, upload_id, number, content_type)
+        urls.append({"partNumber": number, "uploadPresignedUrl": signed, "signedHeaders": headers})
+    return {"partPresignedUrls": urls}

@@ -1,0 +1,186 @@
+"""The bytes behind pre-signed URLs: /storage. Answers as S3 would; no Synapse credentials."""
+
+import re
+from collections.abc import Callable, Coroutine
+from email.utils import formatdate
+from typing import Any, Final
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+
+from synapse_workflows.local.domain import filehandles, parts, presign
+from synapse_workflows.local.domain.presign import Presented, UrlRefusedError
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.errors import NotFound
+from synapse_workflows.local.routers.deps import service_of
+from synapse_workflows.local.storage.blobs import Draft
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.vocabulary import MiB
+
+#: Bytes of an upload that are in memory before they are written.
+_BUFFER: Final = MiB
+_RANGE: Final = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.I)
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+
+
+class S3Route(APIRoute):
+    """A route whose refusals are XML, as those of S3 are."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the handler: first the signature, then the work."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                presign.verify(service_of(request), _presented(request))
+                return await handle(request)
+            except UrlRefusedError as refused:
+                answer = _refusal(refused.code, refused.reason, refused.status)
+            except NotFound as missing:
+                answer = _refusal("NoSuchKey", missing.reason, missing.status)
+            except ClientDisconnect:
+                return _refusal("RequestTimeout", "The upload broke off.", 400)
+            await _drain(request)
+            return answer
+
+        return guarded
+
+
+async def _drain(request: Request) -> None:
+    """Read what is left of a refused upload, else the caller never comes to read the answer."""
+    try:
+        async for _ in request.stream():
+            pass
+    except (ClientDisconnect, RuntimeError):  # gone, or read to its end already
+        return
+
+
+router = APIRouter(prefix=presign.STORAGE, route_class=S3Route)
+
+
+def _presented(request: Request) -> Presented:
+    return Presented(
+        method=request.method,
+        path=request.url.path,
+        query=request.url.query,
+        content_type=request.headers.get("content-type"),
+    )
+
+
+def _refusal(code: str, reason: str, status: int) -> Response:
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{escape(reason)}</Message></Error>"
+    )
+    return Response(text, status_code=status, media_type="application/xml")
+
+
+@router.get("/download/{handle_id}")
+def download(request: Request, handle_id: int) -> Response:
+    """Stream a file or a range of it.
+
+    Source: a pre-signed URL of POST /file/v1/fileHandle/batch
+    """
+    service = service_of(request)
+    with service.database.reading() as session:
+        handle = filehandles.load(session, handle_id)
+        pieces = filehandles.pieces(session, handle)
+    size = handle.content_size or 0
+    headers = _headers(handle)
+    asked = byte_range(request.headers.get("range"), size)
+    if asked is None:
+        first, last, status = 0, size - 1, 200
+    else:
+        first, last = asked
+        headers["Content-Range"], status = f"bytes {first}-{last}/{size}", 206
+    headers["Content-Length"] = str(last - first + 1)
+    body = service.blobs.read(pieces, first, last)
+    return StreamingResponse(body, status, headers, media_type=None)
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Read a Range header for a file of `size` bytes.
+
+    Returns:
+        Offsets of the first and the last byte; None for the whole file, which is also the
+        answer to several ranges and to headers that make no sense.
+
+    Raises:
+        UrlRefusedError: the range begins behind the end; status 416.
+    """
+    match = _RANGE.fullmatch(header or "")
+    if match is None or match.groups() == ("", ""):
+        return None
+    begin, end = match.groups()
+    first, last = (int(begin), int(end or size)) if begin else (max(size - int(end), 0), size)
+    if begin and end and first > last:
+        return None
+    if first >= size or (not begin and int(end) == 0):
+        raise UrlRefusedError("InvalidRange", "The requested range is not satisfiable", 416)
+    return first, min(last, size - 1)
+
+
+def _headers(handle: FileHandle) -> dict[str, str]:
+    plain = re.sub(r'["\\]', "_", _UNPRINTABLE.sub("_", handle.file_name))
+    disposition = f'attachment; filename="{plain}"'
+    if plain != handle.file_name:
+        disposition += f"; filename*=UTF-8''{quote(handle.file_name, safe='')}"
+    return {
+        "Content-Disposition": disposition,
+        "Content-Type": _UNPRINTABLE.sub("_", handle.content_type),
+        "ETag": f'"{handle.content_md5}"',
+        "Last-Modified": formatdate(handle.created_on / 1000, usegmt=True),
+        "Accept-Ranges": "bytes",
+    }
+
+
+@router.put("/upload/{upload_id}/{number}")
+async def upload(request: Request, upload_id: int, number: int) -> Response:
+    """Take the bytes of one part; they count once all have arrived and are on the disk.
+
+    Source: a pre-signed URL of POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
+    """
+    service = service_of(request)
+    limit = await to_thread.run_sync(_limit, service, upload_id)
+    with service.blobs.draft() as draft:
+        await _receive(request, draft, limit)
+        await to_thread.run_sync(_keep, service, upload_id, number, draft)
+        return Response(headers={"ETag": f'"{draft.md5}"'})
+
+
+def _limit(service: Service, upload_id: int) -> int:
+    with service.database.reading() as session:
+        return parts.expected_part(session, upload_id)
+
+
+async def _receive(request: Request, draft: Draft, limit: int) -> None:
+    announced = request.headers.get("content-length")
+    if announced is not None and int(announced) > limit:
+        raise UrlRefusedError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
+    buffer = bytearray()
+    async for chunk in request.stream():
+        buffer += chunk
+        if draft.size + len(buffer) > limit:
+            raise UrlRefusedError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
+        if len(buffer) >= _BUFFER:
+            await to_thread.run_sync(draft.write, bytes(buffer))
+            buffer.clear()
+    await to_thread.run_sync(draft.write, bytes(buffer))
+    if announced is not None and int(announced) != draft.size:
+        raise UrlRefusedError("IncompleteBody", "The part has another length than said.", 400)
+
+
+def _keep(service: Service, upload_id: int, number: int, draft: Draft) -> None:
+    draft.keep()
+    try:
+        with service.database.transaction() as session:
+            superfluous = parts.arrived(session, upload_id, number, draft)
+    except BaseException:
+        service.blobs.remove([draft.name])
+        raise
+    service.blobs.remove(superfluous)
