@@ -1,7 +1,8 @@
 """Which calls are made again, after how long, and when to give up."""
 
+import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from http import HTTPStatus
@@ -25,6 +26,8 @@ UNCERTAIN_WORDS: Final = (
     "proxy error", "timeout", "timed out", "connection reset by peer",
     "unknown ssl protocol error", "couldn't connect to host",
 )  # fmt: skip
+#: Seconds of waiting from which on a user is told.
+LONG_WAIT: Final = 10.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -151,12 +154,12 @@ class Tries:
     Args:
         call: What is asked.
         policy: How patiently.
-        warn: Told of each wait: seconds, and what came of the try.
+        log: Told of each wait: a level of `logging`, and words.
     """
 
     call: Call
     policy: RetryPolicy
-    warn: Any = None
+    log: Callable[[int, str], object]
     maybe_done: bool = field(default=False, init=False)
 
     def settings(self) -> dict[str, Any]:
@@ -185,5 +188,9 @@ class Tries:
         return again
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
-        if self.warn is not None and state.outcome is not None:
-            self.warn(state.upcoming_sleep, state.outcome.result())
+        if state.outcome is None:
+            return
+        outcome: Outcome = state.outcome.result()
+        level = logging.WARNING if state.upcoming_sleep > LONG_WAIT else logging.DEBUG
+        said = outcome.reason or outcome.status
+        self.log(level, f"{self.call}: {said}; again in {state.upcoming_sleep:.1f} s")

@@ -1,6 +1,5 @@
 """A conversation with Synapse under one identity: the one seam through which all HTTP leaves."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +24,6 @@ T = TypeVar("T")
 TIMEOUT: Final = (10.0, 60.0)
 MAX_THREADS: Final = 128
 DEFAULT_CACHE: Final = "~/.synapseCache"
-_LONG_WAIT = 10.0
 
 
 class Session:
@@ -193,13 +191,12 @@ class Session:
         )
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
+        nobody = auth is OWN and self.credentials is None
         raise answers.error(
             call,
             outcome,
             secrets=self.secrets(auth),
-            anonymous=auth is OWN
-            and self.credentials is None
-            and self.endpoints.include(letter.url),
+            anonymous=nobody and self.endpoints.include(letter.url),
             debug=self.debug,
         )
 
@@ -282,9 +279,7 @@ class Session:
         policy: RetryPolicy,
         session: "requests.Session",
     ) -> Outcome:
-        tries = Tries(
-            call, policy, warn=lambda seconds, outcome: self._warn(call, seconds, outcome)
-        )
+        tries = Tries(call, policy, self.logger.log)
         retrying = tenacity.Retrying(**tries.settings())
         started = time.monotonic()
         outcome = tries.settle(retrying(transport.send, session, letter))
@@ -296,8 +291,3 @@ class Session:
             1000 * (time.monotonic() - started),
         )
         return outcome
-
-    def _warn(self, call: Call, seconds: float, outcome: Outcome) -> None:
-        level = logging.WARNING if seconds > _LONG_WAIT else logging.DEBUG
-        said = outcome.reason or outcome.status
-        self.logger.log(level, "%s: %s; again in %.1f s", call, said, seconds)

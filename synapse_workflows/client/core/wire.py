@@ -28,6 +28,7 @@ _SIGNED_FIELD = re.compile(
 )
 _BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
+_USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _MAX_REASON = 600
 
@@ -176,6 +177,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, REDACTED)
     text = _SIGNED_QUERY.sub(f"?{REDACTED}", text)
     text = _SIGNED_FIELD.sub(rf"\1{REDACTED}", text)
+    text = _USER_INFO.sub(f"{REDACTED}@", text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
     return _JWT.sub(REDACTED, text)
 
