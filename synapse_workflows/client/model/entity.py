@@ -46,7 +46,8 @@ class Entity(Namespaces):
         **kwargs: Further keys; each finds its namespace.
 
     Raises:
-        SynapseMalformedEntityError: The parent was not stored, is no container, or is missing.
+        SynapseMalformedEntityError: The parent was not stored, is no container, or is missing
+            where there is no id to find it by.
     """
 
     _kind: ClassVar[Kind] = _ENTITY
@@ -68,7 +69,8 @@ class Entity(Namespaces):
             self[key] = value
         if parent is not None:
             self.properties["parentId"] = _container_id(parent)
-        if self._kind.needs_parent and not self.properties.get("parentId"):
+        placed = self.properties.get("parentId") or self.properties.get("id")
+        if self._kind.needs_parent and not placed:
             raise SynapseMalformedEntityError(
                 f"Entities of type {self._kind.concrete_type} must have a parentId. "
                 "Give parent= a project or folder, or its id."
