@@ -3,7 +3,16 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from synapse_workflows.client.api import configuration, login as sessions, users, verbs
+from synapse_workflows.client.api import (
+    annotations,
+    configuration,
+    listing,
+    login as sessions,
+    permissions,
+    provenance,
+    users,
+    verbs,
+)
 from synapse_workflows.client.core import config
 from synapse_workflows.client.core.session import TIMEOUT, Session
 
@@ -86,6 +95,27 @@ class Synapse(Session):
     # Users
     getUserProfile = users.getUserProfile
     is_certified = users.is_certified
+
+    # Annotations
+    get_annotations = annotations.get_annotations
+    set_annotations = annotations.set_annotations
+    getAnnotations = annotations.getAnnotations
+    setAnnotations = annotations.setAnnotations
+
+    # Listing and lookup
+    getChildren = listing.getChildren
+    findEntityId = listing.findEntityId
+    md5Query = listing.md5Query
+
+    # Permissions
+    getPermissions = permissions.getPermissions
+    setPermissions = permissions.setPermissions
+
+    # Provenance
+    getProvenance = provenance.getProvenance
+    setProvenance = provenance.setProvenance
+    deleteProvenance = provenance.deleteProvenance
+    updateActivity = provenance.updateActivity
 
     # HTTP
     restGET = verbs.restGET
