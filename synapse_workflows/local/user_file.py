@@ -1,0 +1,99 @@
+"""Whom a service knows: the users of a file, kept with the data for the starts that follow."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from synapse_workflows.local.service_file import write_private
+from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
+
+_KEPT: Final = "users.json"
+#: Key in the file -> field of UserSeed and the type of its value.
+_KEYS: Final[Mapping[str, tuple[str, type]]] = {
+    "userName": ("user_name", str),
+    "token": ("token", str),
+    "certified": ("certified", bool),
+    "admin": ("admin", bool),
+    "firstName": ("first_name", str),
+    "lastName": ("last_name", str),
+    "email": ("email", str),
+    "ownerId": ("owner_id", int),
+}
+
+
+class UserFileError(ValueError):
+    """The file of users cannot be used; the message says where and why."""
+
+
+def users_of(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
+    """Give the users of a service: those of a file, or of the first start, or the usual ones.
+
+    Args:
+        data_dir: of the service; a file that is given is kept there.
+        given: a JSON list of `{"userName", "token"?, "certified"?, "admin"?, "firstName"?,
+            "lastName"?, "email"?, "ownerId"?}`.
+
+    Raises:
+        UserFileError: The file cannot be used.
+    """
+    kept = data_dir / _KEPT
+    if given is None:
+        return read(kept) if kept.exists() else DEFAULT_USERS
+    users = read(given)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    write_private(kept, given.read_text())
+    return users
+
+
+def read(path: Path) -> tuple[UserSeed, ...]:
+    """Read a file of users; the administrator comes first, and is added where there is none.
+
+    Raises:
+        UserFileError: The file cannot be used.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except OSError as error:
+        raise UserFileError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserFileError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, list) or not found:
+        raise UserFileError(f"{path} must hold a JSON list of users, as [{{'userName': 'eve'}}]")
+    users = [_user(each, f"{path}, user {number}") for number, each in enumerate(found, 1)]
+    for what in ("user_name", "token", "owner_id"):
+        values = [getattr(user, what) for user in users if getattr(user, what) is not None]
+        if len({str(value).lower() for value in values}) < len(values):
+            raise UserFileError(f"{path}: two users have the same {what}")
+    return _administrator_first(users)
+
+
+def _user(entry: object, where: str) -> UserSeed:
+    if not isinstance(entry, dict):
+        raise UserFileError(f"{where}: must be an object with a userName")
+    values: dict[str, Any] = {}
+    for key, value in entry.items():
+        if key not in _KEYS:
+            raise UserFileError(f"{where}: unknown key {key!r}; known are {', '.join(_KEYS)}")
+        name, kind = _KEYS[key]
+        if value is None:
+            continue
+        if kind is int and isinstance(value, str) and value.isdecimal():
+            value = int(value)  # noqa: PLW2901 - ids are text on the wire
+        if type(value) is not kind:
+            raise UserFileError(f"{where}: {key} must be of type {kind.__name__}")
+        values[name] = value
+    if not values.get("user_name", "").strip():
+        raise UserFileError(f"{where}: userName is missing")
+    return UserSeed(**values)
+
+
+def _administrator_first(users: list[UserSeed]) -> tuple[UserSeed, ...]:
+    usual = DEFAULT_USERS[0]
+    if not any(user.admin for user in users):
+        named = [user for user in users if user.user_name.lower() == usual.user_name]
+        users = [user for user in users if user not in named]
+        first = replace(named[0], admin=True) if named else usual
+        return (first, *users)
+    return (*(u for u in users if u.admin), *(u for u in users if not u.admin))
