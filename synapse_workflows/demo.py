@@ -1,0 +1,174 @@
+"""The whole of it on one machine: a local Synapse, real Airflow, the examples, what came of them.
+
+<folder>/synapse/       the local Synapse's data, its service.json and its log
+<folder>/airflow/       AIRFLOW_HOME
+<folder>/cache/         the worker's cache of downloads
+<folder>/*.log          what Airflow said
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from synapse_workflows.client.synapse import Synapse
+from synapse_workflows.examples_dir import examples_dir
+from synapse_workflows.processes import ProcessError, running, running_service
+from synapse_workflows.provenance.drawing import draw
+
+#: DAG id -> parameters of the run -> key of the seed (service.json).
+EXAMPLES: Final[dict[str, dict[str, str]]] = {
+    "synapse_01_summarise": {"entity_id": "data", "parent_id": "results"},
+    "synapse_02_rank_features": {
+        "data_id": "data",
+        "dictionary_id": "dictionary",
+        "parent_id": "results",
+    },
+}
+
+
+def say(text: str = "") -> None:
+    """Tell the person at the terminal."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Say what is going on and how long it took."""
+    sys.stdout.write(f"  {text} ... ")
+    sys.stdout.flush()
+    began = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        say("failed")
+        raise
+    say(f"done ({time.monotonic() - began:.1f} s)")
+
+
+def airflow_environment(folder: Path, service: dict[str, Any]) -> dict[str, str]:
+    """Give the environment in which Airflow finds the examples and the local Synapse."""
+    home = folder / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    return os.environ | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(examples_dir()),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__SYNAPSE__CACHE_DIR": str(folder / "cache"),
+        "AIRFLOW_CONN_SYNAPSE_DEFAULT": service["airflow_connection"],
+    }
+
+
+def airflow(environment: dict[str, str], log: Path, *words: str) -> None:
+    """Run one command of Airflow to its end, its words in a log of its own.
+
+    Raises:
+        ProcessError: The command failed; the message ends with the last lines of the log.
+    """
+    with log.open("wb") as output:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and our own words
+            [sys.executable, "-m", "airflow", *words],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
+        raise ProcessError(
+            f"`airflow {' '.join(words[:3])}` failed; all of it is in {log}:\n{tail}"
+        )
+
+
+def prepare_database(environment: dict[str, str], folder: Path) -> None:
+    """Make Airflow's own database, once."""
+    ready = folder / "airflow" / "migrated"
+    if not ready.exists():
+        with step("making Airflow's database (once)"):
+            airflow(environment, folder / "migrate.log", "db", "migrate")
+        ready.touch()
+
+
+def show_results(service: dict[str, Any], folder: Path) -> list[str]:
+    """Print what lies in the results folder, and where each piece came from."""
+    seed = service["seed"]
+    syn = Synapse(
+        **{name: service[name] for name in service if name.endswith("Endpoint")},
+        skip_checks=True,
+        silent=True,
+        configPath=str(folder / "no.synapseConfig"),
+        cache_root_dir=str(folder / "cache"),
+    )
+    user = next(user for user in service["users"] if user["userName"] == "alice")
+    syn.login(authToken=user["token"], silent=True)
+    stored = list(syn.getChildren(seed["results"], includeTypes=["file"]))
+    say("\nIn the folder of results:\n")
+    for header in stored:
+        say(f"  {header['id']}.{header['versionNumber']}  {header['name']}")
+    say("\nWhere they came from (nobody typed any of this):\n")
+    for header in stored:
+        say(draw(syn, header["id"]) + "\n")
+    return [header["id"] for header in stored]
+
+
+def run_demo(folder: Path) -> None:
+    """Start a local Synapse, run the examples under Airflow, show what was stored and why.
+
+    Args:
+        folder: where everything lies that the demo makes; a second run finds it there again.
+
+    Raises:
+        ProcessError: A part did not run.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    say("A demo of synapse-workflows: no account, no network.\n")
+    with running_service(folder / "synapse", seed="demo") as service:
+        say(f"  the local Synapse answers at {service['repoEndpoint']}")
+        environment = airflow_environment(folder, service)
+        prepare_database(environment, folder)
+        for dag_id, parameters in EXAMPLES.items():
+            conf = json.dumps({name: service["seed"][key] for name, key in parameters.items()})
+            with step(f"running the DAG {dag_id} under Airflow"):
+                airflow(
+                    environment, folder / f"{dag_id}.log", "dags", "test", dag_id, "--conf", conf
+                )
+        results = show_results(service, folder)
+    if len(results) < len(EXAMPLES):
+        raise ProcessError(f"only {len(results)} results were stored; see the logs in {folder}")
+    say("To look further:\n")
+    say("  make airflow      the same in Airflow's own pages, to click through")
+    say("  make serve        leave the local Synapse running, for Python and the official client")
+    say(f"  {examples_dir()}\n                    the DAGs that just ran")
+    say(f"  {folder}\n                    what Airflow said while they ran")
+
+
+def run_airflow(folder: Path) -> None:
+    """Run `airflow standalone` beside a local Synapse until Ctrl-C; leave no process behind.
+
+    Args:
+        folder: where everything lies that the two make; a second run finds it there again.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with running_service(folder / "synapse", seed="demo") as service:
+        environment = airflow_environment(folder, service)
+        say(f"The local Synapse answers at {service['repoEndpoint']}.")
+        say("Airflow starts (half a minute the first time); then look at http://localhost:8080")
+        say("and trigger synapse_01_summarise. Ctrl-C ends both.\n")
+        with running(["airflow", "standalone"], environment) as standalone:
+            try:
+                code = standalone.wait()
+            except KeyboardInterrupt:
+                say("\nEnding Airflow and the local Synapse.")
+                return
+        raise ProcessError(f"Airflow ended by itself, with status {code}")
