@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from synapse_workflows.client.api import (
     annotations,
     configuration,
+    files,
     listing,
     login as sessions,
     permissions,
@@ -116,6 +117,9 @@ class Synapse(Session):
     setProvenance = provenance.setProvenance
     deleteProvenance = provenance.deleteProvenance
     updateActivity = provenance.updateActivity
+
+    # Files
+    uploadFileHandle = files.uploadFileHandle
 
     # HTTP
     restGET = verbs.restGET

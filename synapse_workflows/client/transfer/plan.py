@@ -1,6 +1,6 @@
 """How a file is cut into parts: pure arithmetic, no I/O."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from synapse_workflows import vocabulary
@@ -56,18 +56,6 @@ def outstanding(all_parts: Iterable[Part], parts_state: str) -> tuple[Part, ...]
     return tuple(part for part in all_parts if parts_state[part.number - 1 : part.number] != "1")
 
 
-def range_header(start: int, end: int) -> str:
-    """Write the HTTP range of bytes `start` up to, not including, `end`."""
-    return f"bytes={start}-{end - 1}"
-
-
-def batches(items: Iterable[Part], size: int) -> Iterator[tuple[Part, ...]]:
-    """Group consecutive parts, at most `size` in a group."""
-    group: list[Part] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield tuple(group)
-            group = []
-    if group:
-        yield tuple(group)
+def range_header(start: int, end: int | None) -> str:
+    """Write the HTTP range of bytes `start` up to, not including, `end`; None: to the last."""
+    return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
