@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,7 +28,7 @@ class Lease:
     """
 
     url: str = field(repr=False)
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: Mapping[str, str] = field(default_factory=dict)
     until: float = float("inf")
 
     @property
