@@ -238,7 +238,7 @@ class File(Entity):
         local_state: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        state = {"synapseStore": True, **(local_state or {})}
+        state = dict(local_state or {})
         self.__dict__["synapseStore"] = True
         self.__dict__["_file_handle"] = _handle(None)
         place(self, None if path is None else str(path))

@@ -1,0 +1,180 @@
+"""Annotations: from Python to Synapse's form and back, and what Synapse cannot hold."""
+
+import math
+import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given, strategies as st
+
+from synapse_workflows.client.model.annotations import Annotations, from_wire, same, to_wire
+
+KEYS = st.text("abcXYZ019_.,", min_size=1, max_size=12)
+MILLISECONDS = st.datetimes(
+    min_value=datetime(1, 1, 2),  # noqa: DTZ001 - zones are drawn below
+    max_value=datetime(9999, 12, 30),  # noqa: DTZ001
+    timezones=st.integers(-1400, 1400).map(lambda minutes: timezone(timedelta(minutes=minutes))),
+).map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+LISTS = st.one_of(
+    st.lists(st.text(max_size=20), min_size=1, max_size=8),
+    st.lists(st.booleans(), min_size=1, max_size=8),
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8),
+    st.lists(st.floats(allow_nan=False), min_size=1, max_size=8),
+    st.lists(MILLISECONDS, min_size=1, max_size=8),
+)
+
+
+def body(wire, **ids):
+    return {"id": "syn1", "etag": "e", "annotations": wire, **ids}
+
+
+@given(st.dictionaries(KEYS, LISTS, max_size=6))
+def test_what_is_stored_comes_back(values):
+    """Lists of one class survive the way to Synapse and back, to the millisecond."""
+    wire = to_wire(values)
+    back = from_wire(body(wire))
+    assert dict(back) == values
+    assert {key: list(map(type, held)) for key, held in back.items()} == {
+        key: list(map(type, held)) for key, held in values.items()
+    }
+    assert same(wire, to_wire(back))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "texts"),
+    [
+        ("blue", "STRING", ["blue"]),
+        ("", "STRING", [""]),
+        (True, "BOOLEAN", ["true"]),
+        ([True, False], "BOOLEAN", ["true", "false"]),
+        (7, "LONG", ["7"]),
+        (range(3), "LONG", ["0", "1", "2"]),
+        (-(2**63), "LONG", ["-9223372036854775808"]),
+        (0.5, "DOUBLE", ["0.5"]),
+        ([math.nan, math.inf, -math.inf], "DOUBLE", ["NaN", "Infinity", "-Infinity"]),
+        (date(2021, 1, 1), "TIMESTAMP_MS", ["1609459200000"]),
+        (datetime(2021, 1, 1), "TIMESTAMP_MS", ["1609459200000"]),  # noqa: DTZ001 - naive is UTC
+        (datetime(2021, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))), "TIMESTAMP_MS",
+         ["1609459200000"]),
+        ([date(2021, 1, 1), datetime(2021, 1, 1, tzinfo=UTC)], "TIMESTAMP_MS",
+         ["1609459200000", "1609459200000"]),
+        ({"b"}, "STRING", ["b"]),
+        ([1, True], "LONG", ["1", "1"]),
+        ([True, 1], "STRING", ["True", "1"]),
+        ([1, 2.5], "STRING", ["1", "2.5"]),
+        (["a", 1], "STRING", ["a", "1"]),
+        (PurePosixPath("/a/b"), "STRING", ["/a/b"]),
+        (Decimal("1.50"), "STRING", ["1.50"]),
+        (uuid.UUID(int=1), "STRING", ["00000000-0000-0000-0000-000000000001"]),
+        (StrEnum("Colour", ["RED"]).RED, "STRING", ["red"]),
+        (Enum("Tint", {"RED": "rouge"}, type=str).RED, "STRING", ["rouge"]),
+        (IntEnum("Level", ["LOW"]).LOW, "LONG", ["1"]),
+    ],
+)  # fmt: skip
+def test_the_first_value_of_a_list_decides_on_its_type(value, kind, texts):
+    assert to_wire({"k": value}) == {"k": {"type": kind, "value": texts}}
+
+
+def test_keys_without_a_value_are_left_out():
+    assert to_wire({"a": None, "b": [], "c": (), "d": iter([]), "e": 0}) == {
+        "e": {"type": "LONG", "value": ["0"]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"nested": 1}, "{'nested': 1} (dict)"),
+        (b"raw", "b'raw' (bytes)"),
+        ([b"raw"], "b'raw' (bytes)"),
+        ([None, 1], "None (NoneType)"),
+        ([["deep"]], "['deep'] (list)"),
+        (2**63, "9223372036854775808 (int)"),
+        ([1, -(2**63) - 1], "-9223372036854775809 (int)"),
+        (object, "(type)"),
+        (1j, "1j (complex)"),
+    ],
+)
+def test_what_synapse_cannot_hold_is_named_with_its_key(value, shown):
+    with pytest.raises(ValueError, match="Annotation 'dose' cannot hold") as caught:
+        to_wire({"fine": 1, "dose": value})
+    assert shown in str(caught.value)
+    assert "64 bits" in str(caught.value)
+
+
+def test_an_error_does_not_repeat_a_huge_value():
+    with pytest.raises(ValueError, match="cannot hold") as caught:
+        to_wire({"k": {"x": "y" * 10_000}})
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("key", ["two words", "", "naïve", "a/b", "_accessRequirementIds", 3])
+def test_keys_are_made_of_few_characters(key):
+    with pytest.raises(ValueError, match="cannot be the name of an annotation"):
+        to_wire({key: 1})
+
+
+def test_an_entity_holds_a_hundred_keys_and_a_hundred_values_each():
+    assert len(to_wire({f"k{i}": range(100) for i in range(100)})) == 100
+    with pytest.raises(ValueError, match="101 annotations are too many"):
+        to_wire({f"k{i}": i for i in range(101)})
+    with pytest.raises(ValueError, match="'k' has 101 values"):
+        to_wire({"k": range(101)})
+
+
+def test_the_texts_of_a_key_have_five_hundred_characters_together():
+    assert to_wire({"k": ["x" * 250, "y" * 250]})
+    with pytest.raises(ValueError, match="'k' has 501 characters"):
+        to_wire({"k": ["x" * 250, "y" * 251]})
+
+
+def test_reading_understands_every_spelling_of_synapse():
+    wire = {
+        "b": {"type": "BOOLEAN", "value": ["TRUE", "False"]},
+        "d": {"type": "DOUBLE", "value": ["NaN", "inf", "-Infinity", "1e3"]},
+        "t": {"type": "TIMESTAMP_MS", "value": ["-1"]},
+        "e": {"type": "STRING", "value": []},
+    }
+    held = from_wire(body(wire))
+    assert held["b"] == [True, False]
+    assert math.isnan(held["d"][0])
+    assert held["d"][1:] == [math.inf, -math.inf, 1000.0]
+    assert held["t"] == [datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)]
+    assert held["e"] == []
+    assert (held.id, held.etag) == ("syn1", "e")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"type": "COLOUR", "value": ["red"]}, "type not known here: 'COLOUR'"),
+        ({"type": "LONG", "value": ["many"]}, r"holds \['many'\], which is no LONG"),
+        ({"type": "TIMESTAMP_MS", "value": ["9" * 18]}, "which is no TIMESTAMP_MS"),
+    ],
+)
+def test_what_cannot_be_read_is_named(entry, message):
+    with pytest.raises(ValueError, match=message):
+        from_wire(body({"k": entry}))
+
+
+def test_the_same_values_are_the_same_however_they_are_spelled():
+    there = {
+        "n": {"type": "DOUBLE", "value": ["nan", "1.0"]},
+        "b": {"type": "BOOLEAN", "value": ["TRUE"]},
+        "gone": {"type": "STRING", "value": []},
+    }
+    assert same(to_wire({"n": [math.nan, 1.0], "b": True}), there)
+    assert not same(to_wire({"n": [math.nan, 1.5], "b": True}), there)
+    assert not same(to_wire({"b": "true"}), to_wire({"b": True}))
+
+
+def test_annotations_know_whose_they_are():
+    held = Annotations("syn1", "e", {"a": [1]}, b=[2])
+    assert (held, held.id, held.etag) == ({"a": [1], "b": [2]}, "syn1", "e")
+    with pytest.raises(ValueError, match="id must not be None"):
+        Annotations(None, "e")
+    with pytest.raises(ValueError, match="etag must not be None"):
+        Annotations("syn1", None)

@@ -1,0 +1,84 @@
+"""Ids: what carries one, what is one, and the version that rides on it."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, strategies as st
+
+from synapse_workflows.client.model.entity import File, Folder, Project
+from synapse_workflows.client.model.ids import (
+    entity_id,
+    id_of,
+    is_synapse_id,
+    split_version,
+    version_number,
+)
+from synapse_workflows.client.model.people import UserProfile
+
+NUMBERS = st.integers(min_value=1, max_value=10**12)
+
+
+@given(NUMBERS, NUMBERS)
+def test_a_version_comes_off_as_it_was_put_on(number, version):
+    assert split_version(f"syn{number}.{version}") == (f"syn{number}", version)
+    assert entity_id(f" SYN{number}.{version} ") == (f"syn{number}", version)
+    assert entity_id(number) == entity_id(str(number)) == (f"syn{number}", None)
+
+
+@given(st.text())
+def test_only_what_looks_like_an_id_is_taken_for_one(text):
+    shaped = text.strip().lower().removeprefix("syn").replace(".", "", 1)
+    if not (shaped.isascii() and shaped.isdecimal()):
+        assert not is_synapse_id(text)
+
+
+@pytest.mark.parametrize("text", ["syn12abc", "syn", "12", "syn1.", "syn1.2.3", "xsyn1", "", 7])
+def test_an_id_is_one_from_its_first_to_its_last_character(text):
+    assert not is_synapse_id(text)
+
+
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        ("syn1", "syn1"),
+        (17, "17"),
+        ({"id": "syn2", "ownerId": "3"}, "syn2"),
+        ({"id": None, "ownerId": "3"}, "3"),
+        ({"tableId": "syn4"}, "syn4"),
+        (UserProfile(ownerId="5"), "5"),
+        (SimpleNamespace(id=6), "6"),
+        (SimpleNamespace(properties={"id": "syn7"}), "syn7"),
+        (Folder("x", parent="syn1", id="syn8"), "syn8"),
+    ],
+)
+def test_ids_are_found_where_objects_keep_them(thing, expected):
+    assert id_of(thing) == expected
+
+
+@pytest.mark.parametrize("thing", [None, {}, [], object(), True, Project("new"), {"id": None}])
+def test_what_has_no_id_is_told_so(thing):
+    with pytest.raises(ValueError, match="couldn't find id of"):
+        id_of(thing)
+
+
+def test_an_annotation_is_never_an_entitys_id():
+    """A column of owners or tables is data, not identity."""
+    with pytest.raises(ValueError, match="couldn't find id"):
+        id_of(File("a.txt", parent="syn1", ownerId="3", tableId="syn9"))
+
+
+@pytest.mark.parametrize("text", ["data.csv", "syn12abc", "-3", "syn-3", "٣"])
+def test_a_bad_id_says_what_a_good_one_is(text):
+    with pytest.raises(ValueError, match=r"not a valid Synapse id. Give 'syn' and a number"):
+        entity_id(text)
+
+
+@given(NUMBERS)
+def test_versions_are_positive_numbers(number):
+    assert version_number(number) == version_number(f" {number} ") == number
+
+
+@pytest.mark.parametrize("value", [0, -1, "v2", "1.0", True, ""])
+def test_labels_are_no_versions(value):
+    with pytest.raises(ValueError, match="not a version number"):
+        version_number(value)
