@@ -150,13 +150,19 @@ class Record:
         """Make the record of entities that were stored."""
         return cls(wrote=_unique(refs))
 
-    def __or__(self, other: "Record") -> "Record":
-        return Record(
-            used=_unique((*self.used, *other.used)),
-            ran=_unique((*self.ran, *other.ran)),
-            wrote=_unique((*self.wrote, *other.wrote)),
-            gaps=_unique((*self.gaps, *other.gaps)),
+    @classmethod
+    def union(cls, records: Iterable["Record"]) -> Self:
+        """Merge many at once."""
+        many = list(records)
+        return cls(
+            used=_unique(source for record in many for source in record.used),
+            ran=_unique(source for record in many for source in record.ran),
+            wrote=_unique(ref for record in many for ref in record.wrote),
+            gaps=_unique(gap for record in many for gap in record.gaps),
         )
+
+    def __or__(self, other: "Record") -> "Record":
+        return Record.union((self, other))
 
     def __bool__(self) -> bool:
         return bool(self.used or self.ran or self.wrote or self.gaps)
@@ -191,6 +197,23 @@ class Record:
         if self.wrote:
             return Record.of(Seen.WROTE, used=self.wrote)
         return self
+
+    def only(self, *seen: Seen) -> "Record":
+        """Keep the sources that came to be known in these ways, and what was written."""
+        return replace(
+            self,
+            used=tuple(source for source in self.used if source.seen in seen),
+            ran=tuple(source for source in self.ran if source.seen in seen),
+        )
+
+    def replacing(self, old: Ref, new: Ref | None) -> "Record":
+        """Put one reference in the place of another among the sources; None takes it out."""
+
+        def sources(before: tuple[Source, ...]) -> tuple[Source, ...]:
+            kept = (replace(s, ref=new) if s.ref == old and new else s for s in before)
+            return _unique(source for source in kept if source.ref != old)
+
+        return replace(self, used=sources(self.used), ran=sources(self.ran))
 
     def with_gap(self, words: str) -> "Record":
         """Say what could not be pinned."""

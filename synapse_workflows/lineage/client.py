@@ -1,0 +1,89 @@
+"""The client that a hook gives out: what it stores in a task goes with the task's lineage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from synapse_workflows.client.api import entities, store as storing
+from synapse_workflows.client.core.events import Event
+from synapse_workflows.client.model.entity import Entity
+from synapse_workflows.client.synapse import Synapse
+from synapse_workflows.lineage.gatherer import Declaration, current_gatherer, declaring
+from synapse_workflows.lineage.mode import LineageMode
+from synapse_workflows.provenance.activity import declared, sources_of
+from synapse_workflows.provenance.record import Seen
+
+
+class LineageSynapse(Synapse):
+    """A Synapse client bound to an Airflow connection.
+
+    Args:
+        synapse_conn_id: the connection it speaks for.
+        lineage_mode: how much becomes provenance.
+        options: what `Synapse` takes.
+    """
+
+    def __init__(self, *, synapse_conn_id: str, lineage_mode: LineageMode, **options: Any) -> None:
+        super().__init__(**options)
+        self.synapse_conn_id = synapse_conn_id
+        self.lineage_mode = lineage_mode
+        self.subscribe(self._hear)
+
+    def get(self, entity: Any, **options: Any) -> Entity:
+        """Get an entity, as `Synapse.get` does.
+
+        A file that this leaves in the cache stays there until the task ends.
+        """
+        found = entities.get(self, entity, **options)
+        gatherer = current_gatherer()
+        path = getattr(found, "path", None)
+        if gatherer is not None and path:
+            gatherer.hold(self.cache, path)
+        return found
+
+    def store(
+        self,
+        obj: Any,
+        *,
+        activity: Mapping[str, Any] | None = None,
+        used: Any = None,
+        executed: Any = None,
+        activityName: str | None = None,  # noqa: N803 - names of the client
+        activityDescription: str | None = None,  # noqa: N803
+        **options: Any,
+    ) -> Entity:
+        """Create or update an entity, as `Synapse.store` does.
+
+        Inside a task, `used`, `executed` and a new `activity` are added to the one Activity of
+        the task, instead of an Activity for this call: a retry would leave a second one behind.
+        An `activity` that is stored already is linked as it is.
+        """
+        said = {
+            "activity": activity,
+            "used": used,
+            "executed": executed,
+            "activityName": activityName,
+            "activityDescription": activityDescription,
+        }
+        alone = self.lineage_mode is LineageMode.OFF or current_gatherer() is None
+        if alone or (activity is not None and (activity.get("id") or used or executed)):
+            return storing.store(self, obj, **(said | options))
+        with declaring(_declaration(activity, used, executed, activityName, activityDescription)):
+            return storing.store(self, obj, **options)
+
+    def _hear(self, event: Event) -> None:
+        gatherer = current_gatherer()
+        if gatherer is not None:
+            gatherer.hear(event, self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.subscribe(self._hear)
+
+
+def _declaration(
+    activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
+) -> Declaration:
+    if activity is None:
+        return Declaration(declared(used, executed), name, description)
+    record = sources_of(activity, Seen.DECLARED)
+    return Declaration(record, activity.get("name"), activity.get("description"))

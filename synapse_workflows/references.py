@@ -1,0 +1,160 @@
+"""References: what crosses tasks in the place of files.
+
+A task's result names an entity's version and the MD5 of its bytes; `path` is a hint that is true
+on the worker that wrote it. `local_path` makes it true where it is called.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from synapse_workflows.client.core.cache import Cache
+from synapse_workflows.client.core.cachemap import file_md5
+from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
+
+
+class SynapseFile(TypedDict):
+    """A version of an entity, as JSON.
+
+    `path` is None for what is no file or was not downloaded; `md5`, `size`, `content_type` and
+    `file_handle_id` are None for what is no file; `activity_id` is there after a store.
+    """
+
+    id: str
+    version: int | None
+    name: str
+    concrete_type: str
+    parent_id: str | None
+    path: str | None
+    md5: str | None
+    size: int | None
+    content_type: str | None
+    file_handle_id: str | None
+    synapse_conn_id: str
+    activity_id: NotRequired[str]
+
+
+def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = None) -> SynapseFile:
+    """Describe an entity, as the client returned it, for other tasks.
+
+    Args:
+        entity: an entity of the client.
+        synapse_conn_id: the connection by which it can be fetched.
+        activity_id: the Activity that made it, if that is known.
+    """
+    handle = getattr(entity, "_file_handle", None) or {}
+    path = getattr(entity, "path", None)
+    content_size = handle.get("contentSize")
+    reference: SynapseFile = {
+        "id": entity["id"],
+        "version": entity.get("versionNumber"),
+        "name": entity["name"],
+        "concrete_type": entity["concreteType"],
+        "parent_id": entity.get("parentId"),
+        "path": str(path) if path else None,
+        "md5": handle.get("contentMd5"),
+        "size": None if content_size is None else int(content_size),
+        "content_type": handle.get("contentType"),
+        "file_handle_id": entity.get("dataFileHandleId"),
+        "synapse_conn_id": synapse_conn_id,
+    }
+    if activity_id is not None:
+        reference["activity_id"] = activity_id
+    return reference
+
+
+def local_path(reference: Mapping[str, Any]) -> str:
+    """Make the bytes of a referenced file lie on this machine, and tell where.
+
+    The path of the reference is taken when the right bytes are there; else the file is fetched
+    again, by id and version, through the reference's connection. In a running task it then stays
+    in the cache until the task ends, and counts as read by the task.
+
+    Args:
+        reference: what `SynapseGetOperator` and `SynapseStoreOperator` return.
+
+    Raises:
+        TypeError: It is no reference.
+        SynapseFileNotFoundError: The entity is no file, or may not be downloaded.
+        SynapseMd5MismatchError: What was fetched is not what the reference promises.
+        SynapseNotFoundError: That version is no more.
+    """
+    if not _is_reference(reference):
+        raise TypeError(
+            "local_path takes what SynapseGetOperator or SynapseStoreOperator returns, "
+            f"not {type(reference).__name__}"
+        )
+    return _as_promised(reference) or _fetched(reference)
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"id", "version"} <= value.keys()
+
+
+def _as_promised(reference: Mapping[str, Any]) -> str | None:
+    """Take the hint, when the right bytes are there; they are held before they are looked at."""
+    path, md5 = reference.get("path"), reference.get("md5")
+    if not path or not md5 or not Path(path).is_file():
+        return None
+    try:
+        _hold(Path(path), reference)
+        if file_md5(path) != md5:
+            return None
+    except FileNotFoundError:
+        return None
+    _note_read(reference)
+    return str(path)
+
+
+def _fetched(reference: Mapping[str, Any]) -> str:
+    from synapse_workflows.hooks.synapse import SynapseHook
+
+    client = SynapseHook(_conn_id(reference)).client
+    versioned = {} if reference["version"] is None else {"version": reference["version"]}
+    entity = client.get(reference["id"], **versioned)
+    path = getattr(entity, "path", None)
+    if not path:
+        raise SynapseFileNotFoundError(
+            f"{reference['id']} has no file that can be downloaded through the connection "
+            f"{_conn_id(reference)!r}: it is no File, or DOWNLOAD is not granted."
+        )
+    found, promised = file_md5(path), reference.get("md5")
+    if promised and found != promised:
+        raise SynapseMd5MismatchError(
+            f"{reference['id']}.{reference['version']} is not the file of the reference",
+            expected=promised,
+            found=found,
+            path=str(path),
+        )
+    return str(path)
+
+
+def _hold(path: Path, reference: Mapping[str, Any]) -> None:
+    """Keep a file from eviction while the task runs, if it lies in a cache.
+
+    The layout tells: `<root>/<handle id mod 1000>/<handle id>/<name>`.
+    """
+    from synapse_workflows.lineage.gatherer import current_gatherer
+
+    gatherer = current_gatherer()
+    handle = str(reference.get("file_handle_id") or "")
+    if gatherer is None or path.parent.name != handle or not handle.isdecimal():
+        return
+    cache = Cache(path.parents[2])
+    if Path(cache.get_cache_dir(handle)) == path.parent.absolute():
+        gatherer.hold(cache, path)
+
+
+def _note_read(reference: Mapping[str, Any]) -> None:
+    """Say in the task's lineage that it reads this; the client was not asked, and says nothing."""
+    from synapse_workflows.lineage.gatherer import current_gatherer
+    from synapse_workflows.provenance.record import EntityRef, Record, Seen
+
+    gatherer = current_gatherer()
+    if gatherer is not None:
+        read = EntityRef(reference["id"], reference["version"])
+        gatherer.add(Record.of(Seen.READ, used=[read]))
+
+
+def _conn_id(reference: Mapping[str, Any]) -> str:
+    return str(reference.get("synapse_conn_id") or "synapse_default")
