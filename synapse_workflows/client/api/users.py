@@ -90,13 +90,15 @@ def _principal(id: Any) -> str:
     """Write the argument as text: empty for the caller, a number, or a name."""
     if id is None:
         return ""
-    member = getattr(id, "member", None)
-    owner = member if member is not None else id
-    found = owner.get("ownerId") if isinstance(owner, Mapping) else owner
-    text = str(getattr(found, "ownerId", found) or "").strip()
+    owner = _look(id, "member") or id
+    text = str(_look(owner, "ownerId") or ("" if isinstance(owner, Mapping) else owner)).strip()
     if not text:
         raise ValueError(f"{id!r:.80} names no user. Give a user name or number.")
     return text
+
+
+def _look(thing: Any, name: str) -> Any:
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
 
 
 def _find(syn: Session, name: str) -> str:

@@ -1,0 +1,239 @@
+"""The same flows run in an event loop, with the same identity, patience and errors."""
+
+import asyncio
+import logging
+import ssl
+
+import httpx2
+import pytest
+
+from synapse_workflows.client.core import flows
+from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.flows import Call, Pause
+from synapse_workflows.client.core.letters import Endpoints
+from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.errors import (
+    SynapseAuthenticationError,
+    SynapseConnectionError,
+    SynapseError,
+    SynapseNotFoundError,
+    SynapseServerError,
+    SynapseTimeoutError,
+)
+
+REPO = "https://repo.example.org/repo/v1"
+AT = Endpoints(REPO, REPO.replace("repo/v1", "auth/v1"), REPO.replace("repo/v1", "file/v1"))
+QUICK = RetryPolicy(attempts=3, total=5, wait=0.001, max_wait=0.002)
+TOKEN = Token("secret-token-of-alice", "alice")
+
+
+class Answers:
+    """Answers each request by the next of some responses or exceptions."""
+
+    def __init__(self, *answers):
+        self.queue = list(answers)
+        self.requests = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        answer = self.queue.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def headers(self, name: str) -> list[str | None]:
+        return [request.headers.get(name) for request in self.requests]
+
+
+def run(flow, answers: Answers, credentials: Token | None = TOKEN, retry: RetryPolicy = QUICK):
+    """Run one flow against the answers."""
+
+    async def go():
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answers)) as client:
+            session = AsyncSession(AT, credentials, client=client, retry=retry)
+            return await session.run(flow)
+
+    return asyncio.run(go())
+
+
+def get(path: str = "/x", method: str = "GET"):
+    reply = yield from flows.ask(Call(method, path, body={"a": 1} if method == "POST" else None))
+    return reply.value
+
+
+def answer(status: int = 200, **settings) -> httpx2.Response:
+    return httpx2.Response(status, **settings)
+
+
+def test_a_flow_pages_as_with_requests():
+    answers = Answers(
+        answer(json={"results": [1, 2]}),
+        answer(json={"results": [3]}),
+        answer(json={"results": []}),
+    )
+    call = flows.from_offset(Call("GET", "/teams", params={"fragment": "a b"}))
+    assert run(flows.every(call), answers) == [1, 2, 3]
+    assert [str(request.url) for request in answers.requests] == [
+        f"{REPO}/teams?fragment=a+b&limit=20&offset={offset}" for offset in (0, 2, 3)
+    ]
+    assert answers.headers("Authorization") == ["Bearer secret-token-of-alice"] * 3
+    assert answers.headers("Accept") == ["application/json; charset=UTF-8"] * 3
+
+
+def test_a_pause_lets_others_work():
+    def waiting():
+        yield Pause(0.01)
+        return "done"
+
+    async def go():
+        order = []
+        async with AsyncSession(AT) as session:
+
+            async def other():
+                order.append("other")
+
+            task = asyncio.create_task(other())
+            order.append(await session.run(waiting()))
+            await task
+        return order
+
+    assert asyncio.run(go()) == ["other", "done"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answer(503),
+        answer(429, headers={"Retry-After": "0"}),
+        answer(502),
+        httpx2.ConnectError("refused"),
+        httpx2.ReadError("reset"),
+        httpx2.RemoteProtocolError("cut"),
+        httpx2.ReadTimeout("slow"),
+        httpx2.PoolTimeout("busy"),
+    ],
+    ids=repr,
+)
+def test_a_read_is_repeated(fault):
+    assert run(get(), Answers(fault, answer(json=5))) == 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (answer(502), SynapseServerError),
+        (httpx2.ReadError("reset"), SynapseConnectionError),
+        (httpx2.ReadTimeout("slow"), SynapseTimeoutError),
+    ],
+    ids=repr,
+)
+def test_a_write_that_may_have_happened_is_not(fault, error):
+    answers = Answers(fault)
+    with pytest.raises(error, match="POST /x"):
+        run(get(method="POST"), answers)
+    assert len(answers.requests) == 1
+
+
+def test_a_write_that_was_refused_is():
+    answers = Answers(answer(503), httpx2.ConnectTimeout("no"), answer(201, json={"id": "syn1"}))
+    assert run(get(method="POST"), answers) == {"id": "syn1"}
+    assert [request.content for request in answers.requests] == [b'{"a": 1}'] * 3
+
+
+def test_patience_ends():
+    answers = Answers(*[answer(503, json={"reason": "down"}) for _ in range(3)])
+    with pytest.raises(SynapseServerError, match="503 GET /x: down"):
+        run(get(), answers)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again():
+    failed = httpx2.ConnectError("certificate verify failed")
+    failed.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
+    answers = Answers(failed)
+    with pytest.raises(SynapseConnectionError, match="not trusted here"):
+        run(get(), answers)
+    assert len(answers.requests) == 1
+
+
+def test_a_delete_that_had_happened_is_a_success():
+    answers = Answers(httpx2.ReadError("cut"), answer(404, json={"reason": "gone"}))
+    assert run(get(method="DELETE"), answers) == ""
+
+
+def test_errors_are_thrown_into_the_flow():
+    def existing():
+        try:
+            yield from flows.ask(Call("GET", "/entity/syn1"))
+        except SynapseNotFoundError as missing:
+            return missing.reason
+        return None
+
+    assert run(existing(), Answers(answer(404, json={"reason": "none"}))) == "none"
+
+
+def test_nobody_is_told_to_log_in():
+    with pytest.raises(SynapseAuthenticationError, match="You are not logged in"):
+        run(get(), Answers(answer(403, json={"reason": "no"})), credentials=None)
+
+
+def test_the_identity_stays_with_synapse():
+    answers = Answers(
+        answer(302, headers={"Location": "https://elsewhere.example.net/"}),
+        answer(302, headers={"Location": f"{REPO}/y"}),
+        answer(json=1),
+    )
+    assert run(get(), answers) == 1
+    assert answers.headers("Authorization")[1] is None
+    other = Answers(answer(text="hi"))
+    assert run(get("https://elsewhere.example.net/"), other) == "hi"
+    assert other.headers("Authorization") == [None]
+
+
+def test_the_token_is_not_told(caplog):
+    echo = {"reason": f"bad token {TOKEN.secret}"}
+    with caplog.at_level(logging.DEBUG), pytest.raises(SynapseError) as caught:
+        run(get(), Answers(*[answer(503, json=echo) for _ in range(3)]))
+    assert TOKEN.secret not in str(caught.value) + caplog.text
+    assert "again in" in caplog.text
+
+
+def test_it_speaks_as_the_session_it_was_made_of(syn):
+    answers = Answers(answer(json=1))
+
+    async def go():
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answers)) as client:
+            session = AsyncSession.of(syn, client)
+            assert session.retry == syn.retry
+            return await session.run(get())
+
+    assert asyncio.run(go()) == 1
+    assert str(answers.requests[0].url) == f"{REPO}/x"
+    assert answers.headers("Authorization") == ["Bearer secret-token-of-alice"]
+
+
+def test_an_application_in_this_process():
+    async def app(scope, receive, send):
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'"%s"' % scope["path"].encode()})
+
+    async def go():
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as client:
+            return await AsyncSession(AT, client=client).run(get("/entity/syn1"))
+
+    assert asyncio.run(go()) == "/repo/v1/entity/syn1"
+
+
+def test_over_a_socket(misbehaving):
+    body = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n42"
+    repo, received = misbehaving(
+        lambda connection: connection.close(), lambda connection: connection.sendall(body)
+    )
+
+    async def go():
+        async with AsyncSession(Endpoints(repo, repo, repo), TOKEN, retry=QUICK) as session:
+            return await session.run(get())
+
+    assert asyncio.run(go()) == 42
+    assert b"user-agent: synapse-workflows/" in received[0].lower()

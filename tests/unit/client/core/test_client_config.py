@@ -1,0 +1,85 @@
+"""The configuration file is read as INI, and what is wrong with it is told without its secrets."""
+
+import pytest
+
+from synapse_workflows.client.core import config
+from synapse_workflows.client.errors import SynapseConfigError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "config.ini"
+
+
+def load(path) -> config.Config:
+    return config.of(config.read(path), path)
+
+
+def test_a_missing_file_is_an_empty_one(path):
+    assert load(path) == config.Config(path=str(path))
+
+
+def test_everything(path):
+    path.write_text(
+        "# mine\n[authentication]\nUserName = alice\nauthtoken = a%b$c;d\n"
+        "[cache]\nlocation = ~/c\n"
+        "[endpoints]\nrepoEndpoint = https://r\n"
+        "[transfer]\nmax_threads = 12\nuse_boto_sts = TRUE\n[debug]\n[sftp://host]\nusername=x\n"
+    )
+    found = load(path)
+    assert found.login == {"username": "alice", "authtoken": "a%b$c;d"}
+    assert found.cache_location == "~/c"
+    assert found.endpoints == {"repoendpoint": "https://r"}
+    assert (found.max_threads, found.use_boto_sts, found.debug) == (12, True, True)
+    assert config.read(path).get("sftp://host", "username") == "x"
+
+
+def test_the_section_that_clients_of_today_write(path):
+    path.write_text("[default]\nusername = bob\nauthtoken = t\n")
+    assert load(path).login["username"] == "bob"
+    path.write_text("[default]\nusername = bob\n[authentication]\nusername = alice\n")
+    assert load(path).login["username"] == "alice"
+
+
+def test_a_byte_order_mark_is_no_error(path):
+    path.write_bytes(b"\xef\xbb\xbf[debug]\n")
+    assert load(path).debug
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("authtoken = hush1234\n", "Line 1 is neither"),
+        ("[authentication]\nhush1234\nhush1234 too\n", "Line 2, 3 is neither"),
+        ("[a]\nx=hush1234\nx=hush1234\n", r"Line 3: x stands twice in \[a\]"),
+        ("[a]\n[a]\nx=hush1234\n", r"Line 2: there are two sections \[a\]"),
+    ],
+)
+def test_what_cannot_be_parsed_is_told_by_line_and_never_quoted(path, text, said):
+    path.write_text(text)
+    with pytest.raises(SynapseConfigError, match=said) as caught:
+        load(path)
+    assert isinstance(caught.value, ValueError)
+    assert str(caught.value).startswith(f"Error parsing Synapse config file: {path}\n")
+    assert "hush1234" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_what_cannot_be_read_is_told(path):
+    path.mkdir()
+    with pytest.raises(SynapseConfigError, match="cannot be read"):
+        load(path)
+    path.rmdir()
+    path.write_bytes(b"\xff\xfe[\x00")
+    with pytest.raises(SynapseConfigError, match="cannot be read"):
+        load(path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("max_threads", "many"), ("use_boto_sts", "perhaps")])
+def test_settings_that_make_no_sense(path, key, value):
+    path.write_text(f"[transfer]\n{key} = {value}\n")
+    with pytest.raises(
+        SynapseConfigError, match=f"Invalid transfer.{key} config setting {value}"
+    ) as caught:
+        load(path)
+    assert str(path) in str(caught.value)

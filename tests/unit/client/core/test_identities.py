@@ -1,0 +1,179 @@
+"""Who asks is told to Synapse only, and two clients never mix."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.errors import SynapseHTTPError
+
+REPO = "https://repo.example.org/repo/v1"
+ELSEWHERE = "https://elsewhere.example.net/x"
+
+
+def sent(http) -> list[str | None]:
+    return [call.request.headers.get("Authorization") for call in http.calls]
+
+
+def test_the_token_goes_to_all_endpoints(syn, http):
+    syn.authEndpoint = "https://auth.example.org/auth/v1"
+    http.get(f"{REPO}/x", json=1)
+    http.get("https://auth.example.org/auth/v1/x", json=1)
+    syn.restGET("/x")
+    syn.call("GET", "/x", endpoint="auth")
+    syn.restGET(f"{REPO}/x")
+    assert sent(http) == ["Bearer secret-token-of-alice"] * 3
+
+
+def test_a_url_of_another_host_is_asked_as_nobody(syn, http):
+    http.get(ELSEWHERE, body="fine")
+    assert syn.restGET(ELSEWHERE) == "fine"
+    assert sent(http) == [None]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://repo.example.org/repo/v1/x", "https://repo.example.org:8443/repo/v1/x"]
+)
+def test_another_scheme_or_port_is_another_host(syn, http, url):
+    http.get(url, json=1)
+    syn.restGET(url)
+    assert sent(http) == [None]
+
+
+def test_an_endpoint_named_in_the_call_is_trusted(syn, http):
+    http.get("https://staging.example.org/repo/v1/x", json=1)
+    syn.restGET("/x", endpoint="https://staging.example.org/repo/v1")
+    assert sent(http) == ["Bearer secret-token-of-alice"]
+
+
+def test_nobody_can_be_asked_for(syn, http):
+    http.get(f"{REPO}/x", json=1)
+    syn.restGET("/x", auth=None)
+    assert sent(http) == [None]
+
+
+def test_a_token_of_a_call_is_used_for_that_call_alone(syn, http):
+    http.get(f"{REPO}/x", json=1)
+    syn.call("GET", "/x", auth=Token("another-token-here"))
+    syn.call("GET", "/x")
+    assert sent(http) == ["Bearer another-token-here", "Bearer secret-token-of-alice"]
+
+
+def test_the_token_is_added_to_headers_of_the_caller(syn, http):
+    http.get(f"{REPO}/x", json=1)
+    syn.restGET("/x", headers={"Accept": "text/csv"})
+    headers = http.calls[0].request.headers
+    assert headers["Accept"] == "text/csv"
+    assert headers["Authorization"] == "Bearer secret-token-of-alice"
+    assert "content-type" not in headers
+
+
+def test_headers_as_usual(syn, http):
+    http.post(f"{REPO}/x", json=1)
+    syn.restPOST("/x", "{}")
+    headers = http.calls[0].request.headers
+    assert headers["content-type"] == headers["Accept"] == "application/json; charset=UTF-8"
+    assert headers["User-Agent"].startswith("synapse-workflows/")
+    assert "python-requests/" in headers["User-Agent"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_host_carries_no_identity(syn, http, status):
+    http.get(f"{REPO}/file", status=status, headers={"Location": ELSEWHERE})
+    http.get(ELSEWHERE, body="bytes")
+    headers = {"sessionToken": "t", "Cookie": "c=1", "Range": "bytes=0-4"}
+    assert syn.restGET("/file", headers=headers) == "bytes"
+    asked = http.calls[1].request.headers
+    assert asked["Range"] == "bytes=0-4"
+    assert not {"Authorization", "sessionToken", "Cookie"} & set(asked)
+
+
+def test_a_redirect_within_synapse_keeps_it(syn, http):
+    http.get(f"{REPO}/a", status=302, headers={"Location": "/repo/v1/b"})
+    http.get(f"{REPO}/b", json=2)
+    assert syn.restGET("/a") == 2
+    assert sent(http) == ["Bearer secret-token-of-alice"] * 2
+
+
+def test_a_redirect_back_from_another_host_does_not_tell_that_host(syn, http):
+    http.get(f"{REPO}/a", status=302, headers={"Location": ELSEWHERE})
+    http.get(ELSEWHERE, status=302, headers={"Location": f"{REPO}/b"})
+    http.get(f"{REPO}/b", json=2)
+    assert syn.restGET("/a") == 2
+    assert sent(http)[1] is None
+
+
+def test_an_explicit_token_stays_with_its_host(syn, http):
+    http.get(ELSEWHERE, status=302, headers={"Location": "https://third.example.net/"})
+    http.get("https://third.example.net/", body="x")
+    syn.call("GET", ELSEWHERE, auth=Token("another-token-here"))
+    assert sent(http) == ["Bearer another-token-here", None]
+
+
+def test_a_write_is_not_redirected(syn, http):
+    http.post(f"{REPO}/x", status=307, headers={"Location": ELSEWHERE})
+    with pytest.raises(SynapseHTTPError, match="307 POST /x"):
+        syn.restPOST("/x", "{}")
+
+
+def test_redirects_in_a_circle_end(syn, http):
+    around = http.get(f"{REPO}/x", status=302, headers={"Location": f"{REPO}/x"})
+    with pytest.raises(SynapseHTTPError, match="302 GET /x"):
+        syn.restGET("/x")
+    assert around.call_count < 10
+
+
+def test_a_netrc_never_speaks_for_us(make, http, home):
+    netrc = home / ".netrc"
+    netrc.write_text("default login mallory password pw\n")
+    netrc.chmod(0o600)
+    http.get(f"{REPO}/a", status=302, headers={"Location": ELSEWHERE})
+    http.get(ELSEWHERE, body="x")
+    make().restGET("/a")
+    make("token-of-alice-000").restGET("/a")
+    assert sent(http) == [None, None, "Bearer token-of-alice-000", None]
+
+
+def test_a_header_on_the_given_requests_session_never_speaks_for_us(make, http):
+    session = requests.Session()
+    session.headers["Authorization"] = "Bearer of-somebody-else"
+    http.get(f"{REPO}/x", json=1)
+    make(requests_session=session).restGET("/x")
+    make("token-of-alice-000", requests_session=session).restGET("/x")
+    assert sent(http) == [None, "Bearer token-of-alice-000"]
+
+
+def test_two_clients_in_one_process_never_mix(make, http):
+    def answer(request):
+        who = request.headers["Authorization"].rpartition("-")[2]
+        return (
+            200,
+            {"Content-Type": "application/json"},
+            f'{{"userName": "{who}", "ownerId": "1"}}',
+        )
+
+    http.add_callback("GET", f"{REPO}/userProfile/", callback=answer)
+    clients = {name: make(f"token-of-{name}") for name in ("alice", "bob")}
+
+    def ask(name: str) -> bool:
+        return clients[name].getUserProfile(refresh=True)["userName"] == name
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, ["alice", "bob"] * 20))
+    assert clients["alice"].getUserProfile()["userName"] == "alice"
+    assert clients["bob"].getUserProfile()["userName"] == "bob"
+
+
+def test_bound_methods_cross_processes_with_their_identity(make, http):
+    syn = make("token-of-alice-000", silent=True, cache_limit=5)
+    syn.subscribe(print)
+    rest = pickle.loads(pickle.dumps(syn.restGET))  # noqa: S301
+    http.get(f"{REPO}/x", json=7)
+    assert rest("/x") == 7
+    assert sent(http) == ["Bearer token-of-alice-000"]
+    copy = rest.__self__
+    copy.close()
+    assert (copy.silent, copy.retry, copy.username) == (True, syn.retry, "alice")
+    assert copy.cache.cache_root_dir == syn.cache.cache_root_dir

@@ -1,0 +1,139 @@
+"""No token, and no query of a pre-signed URL, ever reaches a log, an error or a repr."""
+
+import base64
+import json
+import logging
+import pickle
+import string
+
+import pytest
+import requests
+import responses
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from synapse_workflows.client.core import wire
+from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseError, SynapseHTTPError
+
+REPO = "https://repo.example.org/repo/v1"
+AT = {"repoEndpoint": REPO, "authEndpoint": REPO, "fileHandleEndpoint": REPO}
+SIGNED = (
+    "https://bucket.s3.amazonaws.com/key%2Fa.csv?X-Amz-Algorithm=AWS4&X-Amz-Expires=30"
+    "&X-Amz-Signature=0123abcd&X-Amz-Credential=AKIA%2F2026"
+)
+#: What makes texts of the house, and so could appear in a message by chance, is at least 12 long.
+tokens = st.text(string.ascii_letters + string.digits + "-_.+/=$^*()[]\\", min_size=12).filter(
+    lambda text: text.strip("=.-_") and len(set(text)) > 3
+)
+surroundings = st.text(min_size=0, max_size=30)
+statuses = st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503])
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.lines = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@given(token=tokens, before=surroundings, after=surroundings, status=statuses, html=st.booleans())
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_server_that_echoes_the_token_does_not_make_us_tell_it(
+    tmp_path, token, before, after, status, html
+):
+    said = before + token + after
+    lines = Lines()
+    above = logging.getLogger("synapse_workflows.client")
+    above.addHandler(lines)
+    try:
+        with (
+            responses.RequestsMock() as mock,
+            Session(
+                endpoints=AT,
+                credentials=Token(token, "alice"),
+                cache_root=str(tmp_path),
+                debug=True,
+                retry=RetryPolicy(attempts=2, wait=0, max_wait=0),
+            ) as syn,
+        ):
+            if html:
+                mock.get(f"{REPO}/x", status=status, body=said.encode("utf-8", "replace"))
+            else:
+                mock.get(f"{REPO}/x", status=status, json={"reason": said, "errorCode": token})
+            with pytest.raises(SynapseHTTPError) as caught:
+                syn.call("GET", "/x", params={"q": token})
+    finally:
+        above.removeHandler(lines)
+    error = caught.value
+    told = [str(error), repr(error), error.reason, error.error_code or "", *lines.lines]
+    assert not [text for text in told if token in text]
+    assert token.encode() not in pickle.dumps(error)
+    assert token not in repr(error.response.request.headers)
+    assert len(lines.lines) >= 1
+
+
+@given(claims=st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), words=surroundings)
+def test_tokens_nobody_told_us_of_are_known_by_their_form(claims, words):
+    parts = [{"alg": "RS256", "typ": "JWT"}, {"sub": "1", **claims}]
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts
+    )
+    token = f"{head}.{body}.c2lnbmF0dXJl"
+    for text in (f"{words} {token} {words}", f"Authorization: Bearer {token}", f"'{token}'"):
+        assert body not in wire.redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SIGNED,
+        f"Max retries exceeded with url: {SIGNED.partition('.com')[2]} (Caused by x)",
+        f"<Error>{SIGNED.replace('&', '&amp;')}</Error>",
+        "see X-Amz-Signature=0123abcd there",
+        "https://s3/key?AWSAccessKeyId=0123abcd&Signature=0123abcd",
+    ],
+)
+def test_presigned_queries_are_taken_out(text):
+    shown = wire.redact(text)
+    assert "0123abcd" not in shown
+    assert wire.REDACTED in shown
+
+
+def test_harmless_queries_stay_readable():
+    text = f"GET {REPO}/entity/syn1?limit=20&offset=0 -> 200"
+    assert wire.redact(text) == text
+
+
+def test_names_and_passwords_of_a_proxy_are_taken_out():
+    assert "hunter2" not in wire.redact("cannot reach http://me:hunter2@proxy.example.org:3128")
+
+
+def test_a_failing_presigned_url_is_not_told(make, http, caplog):
+    failed = requests.ConnectionError(f"HTTPSConnectionPool: Max retries exceeded: {SIGNED}")
+    http.put("https://bucket.s3.amazonaws.com/key%2Fa.csv", body=failed)
+    with caplog.at_level(logging.DEBUG), pytest.raises(SynapseError) as caught:
+        make("some-token-0001", debug=True).call("PUT", SIGNED, auth=None, data=b"x", headers={})
+    assert "PUT https://bucket.s3.amazonaws.com/key%2Fa.csv" in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert "0123abcd" not in str(caught.value) + caplog.text
+    assert "bucket.s3.amazonaws.com" in caplog.text
+
+
+def test_urllib3_does_not_log_it_either(make, misbehaving, caplog):
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    address, _ = misbehaving(lambda connection: connection.sendall(answer))
+    with caplog.at_level(logging.DEBUG):
+        make().call("GET", f"{address}/key?X-Amz-Signature=0123abcd", auth=None)
+    assert "urllib3.connectionpool" in {record.name for record in caplog.records}
+    assert "0123abcd" not in caplog.text
+
+
+def test_reprs_do_not_tell(make):
+    syn = make("some-token-0001")
+    shown = [repr(syn), repr(syn.credentials), repr(syn.restGET), repr(vars(syn))]
+    assert not [text for text in shown if "some-token-0001" in text]

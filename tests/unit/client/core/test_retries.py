@@ -1,0 +1,255 @@
+"""What is asked again is decided by category, and never longer than allowed."""
+
+import json
+import logging
+import socket
+import struct
+
+import pytest
+import requests
+
+from synapse_workflows.client.core.flows import Call, Reply
+from synapse_workflows.client.core.retries import Failure, Outcome, RetryPolicy, retryable
+from synapse_workflows.client.errors import (
+    SynapseConflictError,
+    SynapseConnectionError,
+    SynapseNotFoundError,
+    SynapseServerError,
+    SynapseTimeoutError,
+    SynapseTooManyRequestsError,
+)
+
+REPO = "https://repo.example.org/repo/v1"
+GET = Call("GET", "/x")
+POST = Call("POST", "/x")
+
+
+def answered(status: int, reason: str = "") -> Outcome:
+    return Outcome(Reply(status), reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "read", "write"),
+    [
+        (answered(200), False, False),
+        (answered(201), False, False),
+        (answered(400), False, False),
+        (answered(401), False, False),
+        (answered(403), False, False),
+        (answered(404), False, False),
+        (answered(409), False, False),
+        (answered(412), False, False),
+        (answered(423), False, False),
+        (answered(429), True, True),
+        (answered(503), True, True),
+        (answered(500), True, False),
+        (answered(502), True, False),
+        (answered(504), True, False),
+        (answered(501), False, False),
+        (answered(400, "Please slow down."), True, True),
+        (answered(400, "SlowDown"), True, True),
+        (answered(400, "Try again later"), True, True),
+        (answered(400, "RequestTimeout: idle"), True, False),
+        (answered(400, "Proxy Error"), True, False),
+        (answered(404, "No entity named 'timeout'"), False, False),
+        (answered(403, "try again"), False, False),
+        (Outcome(failure=Failure.NOT_SENT), True, True),
+        (Outcome(failure=Failure.LOST), True, False),
+        (Outcome(failure=Failure.TIMED_OUT), True, False),
+        (Outcome(failure=Failure.BROKEN), False, False),
+    ],
+)
+def test_category_decides(outcome, read, write):
+    assert retryable(GET, outcome) is read
+    assert retryable(POST, outcome) is write
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_methods_that_may_be_repeated(method):
+    assert retryable(Call(method, "/x"), answered(502))
+
+
+def test_the_caller_knows_better_than_the_method():
+    assert retryable(Call("POST", "/x", repeatable=True), answered(502))
+    assert not retryable(Call("PUT", "/x", repeatable=False), answered(502))
+
+
+def test_waits_grow_by_the_factor_up_to_the_longest_and_scatter():
+    policy = RetryPolicy(wait=1, back_off=2, max_wait=30, jitter=0.5)
+    for attempt, middle in [(1, 1), (2, 2), (3, 4), (6, 30), (1000, 30)]:
+        waits = [policy.pause(attempt, answered(503)) for _ in range(50)]
+        assert all(0.5 * middle <= wait <= 1.5 * middle for wait in waits)
+        assert len(set(waits)) > 1
+
+
+def test_a_server_may_ask_for_more_than_the_longest_wait():
+    outcome = Outcome(Reply(429), retry_after=45.0)
+    assert RetryPolicy(max_wait=2).pause(1, outcome) == 45.0
+
+
+def test_keys_of_synapseclient_change_the_policy():
+    changed = RetryPolicy().with_overrides(
+        {"retries": 3, "wait": 0.5, "back_off": 3, "max_wait": 9}
+    )
+    assert changed == RetryPolicy(attempts=4, wait=0.5, back_off=3, max_wait=9)
+
+
+def test_an_unknown_key_is_named():
+    with pytest.raises(ValueError, match="retries, total, wait; not patience"):
+        RetryPolicy().with_overrides({"patience": 3})
+
+
+def test_503_then_success(syn, http):
+    http.get(f"{REPO}/entity/syn1", status=503, json={"reason": "maintenance"})
+    http.get(f"{REPO}/entity/syn1", json={"id": "syn1"})
+    assert syn.restGET("/entity/syn1") == {"id": "syn1"}
+
+
+def test_a_write_is_repeated_after_a_503_with_the_same_body(syn, http):
+    http.post(f"{REPO}/entity", status=503)
+    http.post(f"{REPO}/entity", json={"id": "syn1"}, status=201)
+    assert syn.restPOST("/entity", '{"name": "x"}') == {"id": "syn1"}
+    assert {call.request.body for call in http.calls} == {'{"name": "x"}'}
+
+
+def test_a_write_that_may_have_happened_is_not_repeated(syn, http):
+    lost = http.post(f"{REPO}/entity", body=requests.ConnectionError("reset by peer"))
+    with pytest.raises(SynapseConnectionError, match="POST /entity: the connection broke off"):
+        syn.restPOST("/entity", "{}")
+    assert lost.call_count == 1
+
+
+def test_a_write_answered_with_500_is_not_repeated(syn, http):
+    failed = http.post(f"{REPO}/entity", status=500, json={"reason": "oops"})
+    with pytest.raises(SynapseServerError, match="oops"):
+        syn.restPOST("/entity", "{}")
+    assert failed.call_count == 1
+
+
+def test_a_write_is_repeated_where_no_connection_came_about(make):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    syn = make(repo=f"http://127.0.0.1:{port}/repo/v1")
+    tries = []
+    syn.logger.addFilter(lambda record: tries.append(record.getMessage()) or True)
+    syn.debug = True
+    with pytest.raises(SynapseConnectionError, match="no connection") as caught:
+        syn.restPOST("/entity", "{}")
+    assert sum("again in" in line for line in tries) == 3
+    assert isinstance(caught.value, requests.ConnectionError)
+
+
+def test_a_wait_longer_than_all_patience_ends_it_at_once(make, http):
+    syn = make(retry=RetryPolicy(wait=0.001, total=0.5))
+    asked = http.get(f"{REPO}/x", status=429, headers={"Retry-After": "1"}, json={"reason": "x"})
+    with pytest.raises(SynapseTooManyRequestsError, match="429 GET /x: x") as caught:
+        syn.restGET("/x")
+    assert caught.value.retry_after == 1
+    assert asked.call_count == 1
+
+
+def test_the_last_answer_is_the_error_when_patience_ends(syn, http):
+    asked = http.get(f"{REPO}/x", status=503, json={"reason": "Synapse is down"})
+    with pytest.raises(SynapseServerError, match="503 GET /x: Synapse is down"):
+        syn.restGET("/x")
+    assert asked.call_count == 4
+
+
+def test_retry_policy_of_one_call(syn, http):
+    asked = http.get(f"{REPO}/x", status=503)
+    with pytest.raises(SynapseServerError):
+        syn.restGET("/x", retryPolicy={"retries": 1})
+    assert asked.call_count == 2
+
+
+def test_a_delete_that_had_happened_already_is_a_success(syn, http):
+    http.delete(f"{REPO}/entity/syn1", body=requests.ConnectionError("cut"))
+    http.delete(f"{REPO}/entity/syn1", status=404, json={"reason": "in the trash can"})
+    assert syn.restDELETE("/entity/syn1") is None
+
+
+def test_a_delete_of_what_was_never_there_is_an_error(syn, http):
+    http.delete(f"{REPO}/entity/syn1", status=503)
+    http.delete(f"{REPO}/entity/syn1", status=404, json={"reason": "no such entity"})
+    with pytest.raises(SynapseNotFoundError, match="no such entity"):
+        syn.restDELETE("/entity/syn1")
+
+
+def test_a_conflict_is_told_and_not_asked_again(syn, http):
+    asked = http.post(f"{REPO}/entity", status=409, json={"reason": "exists"})
+    with pytest.raises(SynapseConflictError, match="exists"):
+        syn.restPOST("/entity", "{}")
+    assert asked.call_count == 1
+
+
+def test_long_waits_are_told_with_their_reason(syn, caplog):
+    from synapse_workflows.client.core.retries import Tries
+
+    class State:
+        upcoming_sleep = 11.0
+
+        class outcome:  # noqa: N801
+            @staticmethod
+            def result():
+                return answered(429, "Please slow down")
+
+    with caplog.at_level(logging.DEBUG):
+        Tries(GET, RetryPolicy(), syn.logger.log).settings()["before_sleep"](State)
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("WARNING", "GET /x: Please slow down; again in 11.0 s")
+    ]
+
+
+def send(text: str):
+    return lambda connection: connection.sendall(text.replace("\n", "\r\n").encode())
+
+
+OK = send("HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: 2\n\n{}")
+CUT = send("HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: 900\n\n{")
+CUT_CHUNK = send("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nabcde\n40\nx")
+
+
+def hang_up(connection):
+    connection.close()
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def say_nothing(connection):
+    connection.recv(1)
+
+
+@pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, hang_up, reset, say_nothing])
+def test_a_read_survives(fault, make, misbehaving):
+    repo, received = misbehaving(fault, fault, OK)
+    syn = make(repo=repo, timeout=0.1)
+    assert syn.restGET("/x") == {}
+    assert len(received) == 3
+
+
+@pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, hang_up, reset])
+def test_a_write_that_was_read_is_sent_once(fault, make, misbehaving):
+    repo, received = misbehaving(fault, OK)
+    syn = make(repo=repo)
+    with pytest.raises(SynapseConnectionError, match="POST /entity: the connection broke off"):
+        syn.restPOST("/entity", json.dumps({"name": "x"}))
+    assert len(received) == 1
+
+
+def test_a_write_without_an_answer_in_time_is_sent_once(make, misbehaving):
+    repo, received = misbehaving(say_nothing, OK)
+    syn = make(repo=repo, timeout=0.1)
+    with pytest.raises(SynapseTimeoutError, match="POST /entity: no answer in time"):
+        syn.restPOST("/entity", "{}")
+    assert len(received) == 1
+
+
+def test_every_request_has_a_timeout(syn, http):
+    http.get(f"{REPO}/x", json=1)
+    http.get(f"{REPO}/x", json=1)
+    syn.restGET("/x")
+    syn.restGET("/x", timeout=3)
+    assert [call.request.req_kwargs["timeout"] for call in http.calls] == [(10.0, 60.0), 3]

@@ -1,0 +1,265 @@
+"""A client is set up as asked, tells its listeners, and lets go of what it holds."""
+
+import io
+import logging
+import os
+
+import pytest
+import requests
+
+from synapse_workflows.client.core.events import Ran, Read, Wrote
+from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseConfigError, SynapseConnectionError
+from synapse_workflows.client.synapse import Synapse
+from synapse_workflows.vocabulary import PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS
+
+REPO = "https://repo.example.org/repo/v1"
+
+
+@pytest.fixture
+def config(home):
+    path = home / ".synapseConfig"
+    return lambda text: path.write_text(text) and path
+
+
+def endpoints(syn: Synapse) -> dict[str, str]:
+    return {name: getattr(syn, name) for name in PRODUCTION_ENDPOINTS}
+
+
+def test_without_anything_it_is_production():
+    with Synapse(skip_checks=True) as syn:
+        assert endpoints(syn) == dict(PRODUCTION_ENDPOINTS)
+        assert syn.credentials is None
+        assert syn.username is None
+        assert syn.multi_threaded is True
+        assert syn.use_boto_sts_transfers is False
+        assert syn.max_threads == min(os.cpu_count() + 4, 128)
+
+
+def test_arguments_beat_the_file_beats_production(config):
+    config("[endpoints]\nrepoEndpoint=https://file/repo\nAUTHENDPOINT=https://file/auth\n")
+    with Synapse("https://argument/repo", skip_checks=True) as syn:
+        assert syn.repoEndpoint == "https://argument/repo"
+        assert syn.authEndpoint == "https://file/auth"
+        assert syn.portalEndpoint == PRODUCTION_ENDPOINTS["portalEndpoint"]
+
+
+def test_staging_endpoints_are_made_for_two_stars(syn):
+    before = syn.credentials
+    assert syn.setEndpoints(**STAGING_ENDPOINTS, skip_checks=True) is None
+    assert endpoints(syn) == dict(STAGING_ENDPOINTS)
+    assert syn.credentials is before
+
+
+def test_each_endpoint_is_asked_whether_it_moved(syn, http):
+    http.get(REPO, status=404)
+    http.get("https://a.example.org", status=301, headers={"Location": "https://b.example.org/v1"})
+    http.get("https://c.example.org", status=302, headers={"Location": "https://d.example.org"})
+    http.get("https://www.example.org/", body="<html>")
+    syn.setEndpoints(
+        REPO, "https://a.example.org", "https://c.example.org", "https://www.example.org/"
+    )
+    assert list(endpoints(syn).values()) == [
+        REPO,
+        "https://b.example.org/v1",
+        "https://c.example.org",
+        "https://www.example.org/",
+    ]
+    for call in http.calls:
+        assert "Authorization" not in call.request.headers
+        assert "content-type" not in call.request.headers
+
+
+def test_an_endpoint_that_moved_into_the_open_is_refused(syn, http):
+    http.get(REPO, status=301, headers={"Location": "http://repo.example.org/"})
+    with pytest.raises(SynapseConfigError, match="not encrypted"):
+        syn.setEndpoints(REPO, REPO, REPO, REPO)
+
+
+def test_an_endpoint_nobody_answers_at_is_told(syn, http):
+    http.get(REPO, body=requests.ConnectionError("no route to host"))
+    with pytest.raises(SynapseConnectionError, match="no route to host"):
+        syn.setEndpoints(REPO, REPO, REPO, REPO)
+    assert syn.repoEndpoint == REPO
+
+
+@pytest.mark.parametrize("address", ["repo-prod.sagebase.org", "ftp://x/y", "https://"])
+def test_an_endpoint_must_be_a_url(syn, address):
+    with pytest.raises(SynapseConfigError, match=r"authEndpoint .* is no URL"):
+        syn.setEndpoints(authEndpoint=address, skip_checks=True)
+
+
+@pytest.mark.parametrize("debug", [1, "yes", []])
+def test_debug_is_a_bool(debug):
+    with pytest.raises(ValueError, match="debug must be set to a bool"):
+        Synapse(debug=debug, skip_checks=True)
+
+
+@pytest.mark.parametrize(("argument", "expected"), [(None, True), (False, False), (True, True)])
+def test_debug_of_the_file_yields_to_the_argument(config, argument, expected):
+    config("[debug]\n")
+    with Synapse(debug=argument, skip_checks=True) as syn:
+        assert syn.debug is expected
+
+
+def test_the_cache_of_the_file_wins_over_the_argument(config, tmp_path):
+    config(f"[cache]\nlocation = {tmp_path}/of-the-file\n")
+    with Synapse(cache_root_dir=str(tmp_path / "argument"), skip_checks=True) as syn:
+        assert syn.cache.cache_root_dir == f"{tmp_path}/of-the-file"
+
+
+def test_the_cache_is_where_the_argument_says(tmp_path):
+    with Synapse(cache_root_dir=str(tmp_path / "x"), cache_limit=9, skip_checks=True) as syn:
+        assert syn.cache.cache_root_dir == str(tmp_path / "x")
+        assert syn.cache.limit == 9
+
+
+def test_the_cache_is_at_home_otherwise(home):
+    with Synapse(skip_checks=True) as syn:
+        assert syn.cache.cache_root_dir == str(home / ".synapseCache")
+    assert not (home / ".synapseCache").exists()
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(-3, 1), (0, 1), (7, 7), (128, 128), (999, 128)])
+def test_threads_are_1_to_128(config, asked, threads):
+    config("[transfer]\nmax_threads = 5\nuse_boto_sts = True\n")
+    with Synapse(skip_checks=True) as syn:
+        assert syn.max_threads == 5
+        assert syn.use_boto_sts_transfers is True
+        syn.max_threads = asked
+        assert syn.max_threads == threads
+
+
+def test_the_config_file_is_read_once_for_a_client(config, syn, home):
+    config("[a]\nx = 1\n")
+    path = str(home / ".synapseConfig")
+    fresh = syn.getConfigFile(str(home / "other"))
+    assert fresh.sections() == []
+    with Synapse(skip_checks=True) as other:
+        first = other.getConfigFile(path)
+        config("[b]\n")
+        assert other.getConfigFile("~/.synapseConfig") is first
+        assert first.get("a", "x") == "1"
+
+
+def test_listeners_hear_events_in_order_until_they_leave(syn):
+    heard = []
+    leave = syn.subscribe(heard.append)
+    syn.subscribe(lambda event: heard.append(type(event).__name__))
+    syn.announce(Read("syn1", 2))
+    leave()
+    leave()
+    syn.announce(Wrote("syn2"))
+    syn.announce(Ran("step"))
+    assert heard == [Read("syn1", 2), "Read", "Wrote", "Ran"]
+
+
+def test_what_a_listener_raises_reaches_the_caller(syn):
+    def refuse(event):
+        raise RuntimeError("not written down")
+
+    syn.subscribe(refuse)
+    with pytest.raises(RuntimeError, match="not written down"):
+        syn.announce(Read("syn1"))
+
+
+def test_what_a_client_owns_is_made_once_and_closed_with_it():
+    syn = Session()
+    owned = syn.own("file", io.StringIO)
+    assert syn.own("file", io.StringIO) is owned
+    syn.close()
+    assert owned.closed
+
+
+def test_a_given_requests_session_is_used_and_left_open(make, http):
+    closed = []
+
+    class Given(requests.Session):
+        def close(self):
+            closed.append(self)
+
+    http.get(f"{REPO}/x", json=1)
+    given = Given()
+    given.headers["X-Mine"] = "yes"
+    syn = make(requests_session=given)
+    syn.restGET("/x")
+    syn.close()
+    assert http.calls[0].request.headers["X-Mine"] == "yes"
+    assert closed == []
+
+
+def test_a_session_can_be_given_for_one_call(syn, http):
+    http.get(f"{REPO}/x", json=1)
+    once = requests.Session()
+    once.headers["X-Once"] = "yes"
+    syn.restGET("/x", requests_session=once)
+    syn.restGET("/x")
+    assert [call.request.headers.get("X-Once") for call in http.calls] == ["yes", None]
+
+
+def test_other_arguments_go_to_requests(syn, http):
+    http.get(f"{REPO}/x", json=1)
+    syn.restGET("/x", params={"a": 1}, verify="/ca.pem", proxies={"http": "x"}, stream=True)
+    kwargs = http.calls[0].request.req_kwargs
+    assert (kwargs["verify"], kwargs["proxies"]["http"]) == ("/ca.pem", "x")
+    assert http.calls[0].request.url == f"{REPO}/x?a=1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "result"),
+    [
+        ("application/json", "[1]", [1]),
+        ("application/json;charset=ISO-8859-1", "[1]", [1]),
+        ("text/plain", "[1]", "[1]"),
+        ("application/json", "", ""),
+    ],
+)
+def test_verbs_return_what_the_content_type_says(syn, http, kind, body, result):
+    for add in (http.get, http.post, http.put, http.delete):
+        add(f"{REPO}/x", body=body, content_type=kind)
+    assert syn.restGET("/x") == result
+    assert syn.restPOST("/x", "{}") == result
+    assert syn.restPUT("/x") == result
+    assert syn.restDELETE("/x") is None
+
+
+def test_a_streamed_answer_is_left_to_the_caller(syn, http):
+    http.get(f"{REPO}/file", body=b"abcdef", content_type="text/csv")
+    reply = syn.call("GET", "/file", stream=True)
+    assert reply.content == b""
+    with reply.response as response:
+        assert b"".join(response.iter_content(2)) == b"abcdef"
+
+
+def test_a_silent_and_a_debugging_client_do_not_change_a_third(make, caplog):
+    silent, chatty, plain = make(silent=True), make(debug=True), make()
+    for name, syn in [("silent", silent), ("chatty", chatty), ("plain", plain)]:
+        syn.logger.debug("%s debug", name)
+        syn.logger.info("%s info", name)
+        syn.logger.warning("%s warning", name)
+    assert [record.getMessage() for record in caplog.records] == [
+        "chatty debug",
+        "chatty info",
+        "chatty warning",
+        "plain info",
+        "plain warning",
+    ]
+
+
+def test_levels_of_logging_are_respected(make, caplog):
+    with caplog.at_level(logging.WARNING, logger="synapse_workflows"):
+        make().logger.info("not now")
+    assert caplog.records == []
+
+
+def test_words_are_printed_where_nobody_set_up_logging(make, capsys):
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    root.handlers.clear()
+    try:
+        make().logger.info("Welcome, %s!", "alice")
+        make().logger.warning("careful")
+        make(silent=True).logger.warning("nothing")
+    finally:
+        root.handlers[:] = handlers
+    assert capsys.readouterr() == ("Welcome, alice!\n", "careful\n")

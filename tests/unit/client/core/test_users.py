@@ -1,0 +1,173 @@
+"""Profiles are found by number, name or object, and asked for once by each client."""
+
+import base64
+
+import pytest
+
+from synapse_workflows.client.core.flows import Reply
+from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseNotFoundError
+from synapse_workflows.client.model.people import UserGroupHeader, UserProfile
+
+REPO = "https://repo.example.org/repo/v1"
+
+
+def profile(http, number, name="alice"):
+    return http.get(f"{REPO}/userProfile/{number}", json={"ownerId": number, "userName": name})
+
+
+def headers(http, prefix, *hits):
+    for offset, page in [(0, hits), (len(hits), ())]:
+        query = f"prefix={prefix}&limit=20&offset={offset}"
+        http.get(f"{REPO}/userGroupHeaders?{query}", json={"results": list(page)})
+        if not hits:
+            return
+
+
+def hit(number, name, person=True):
+    return {"ownerId": number, "userName": name, "isIndividual": person}
+
+
+class Member:
+    member = UserGroupHeader(ownerId="5")
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        5,
+        "5",
+        " 5 ",
+        UserProfile(ownerId="5"),
+        {"ownerId": 5},
+        Member(),
+        {"member": {"ownerId": 5}},
+    ],
+)
+def test_by_number_or_object(syn, http, who):
+    profile(http, "5")
+    found = syn.getUserProfile(who)
+    assert isinstance(found, UserProfile)
+    assert found.userName == "alice"
+
+
+def test_the_caller(syn, http):
+    http.get(f"{REPO}/userProfile/", json={"ownerId": "1", "userName": "me"})
+    assert syn.getUserProfile()["userName"] == "me"
+
+
+def test_by_name_a_single_hit_is_taken(syn, http):
+    headers(http, "ali", hit("5", "alice"))
+    profile(http, "5")
+    assert syn.getUserProfile("ali")["ownerId"] == "5"
+
+
+def test_a_team_is_no_user(syn, http):
+    headers(http, "ali", hit("4", "alignment team", person=False))
+    with pytest.raises(ValueError, match='Can\'t find user "ali"'):
+        syn.getUserProfile("ali")
+
+
+def test_a_team_beside_the_only_user_does_not_hide_that_one(syn, http):
+    headers(http, "ali", hit("4", "alignment team", person=False), hit("5", "alice"))
+    profile(http, "5")
+    assert syn.getUserProfile("ali")["ownerId"] == "5"
+
+
+def test_among_several_the_exact_name_whatever_its_case(syn, http):
+    headers(http, "Alice", hit("6", "alice2"), hit("5", "alice"))
+    profile(http, "5")
+    assert syn.getUserProfile("Alice")["ownerId"] == "5"
+
+
+def test_several_and_none_exact(syn, http):
+    headers(http, "ali", hit("6", "alice2"), hit("5", "alice"))
+    with pytest.raises(ValueError, match='Can\'t find user "ali"'):
+        syn.getUserProfile("ali")
+
+
+def test_nobody(syn, http):
+    headers(http, "x%26y")
+    with pytest.raises(ValueError, match="Can't find user"):
+        syn.getUserProfile("x&y")
+
+
+@pytest.mark.parametrize("who", ["", "  ", {}, {"member": {}}])
+def test_what_names_no_user(syn, http, who):
+    with pytest.raises(ValueError, match="names no user"):
+        syn.getUserProfile(who)
+    assert len(http.calls) == 0
+
+
+def test_an_unknown_number(syn, http):
+    http.get(f"{REPO}/userProfile/9", status=404, json={"reason": "UserProfile 9 not found"})
+    with pytest.raises(SynapseNotFoundError):
+        syn.getUserProfile(9)
+
+
+def test_asked_once_by_each_client_until_refreshed_or_logged_out(make, http):
+    asked = profile(http, "5")
+    one, other = make("token-of-alice-000"), make("token-of-bob-0000")
+    one.getUserProfile(5)
+    one.getUserProfile("5")
+    assert asked.call_count == 1
+    other.getUserProfile(5)
+    assert asked.call_count == 2
+    one.getUserProfile(5, refresh=True)
+    assert asked.call_count == 3
+    one.logout()
+    one.getUserProfile(5)
+    assert asked.call_count == 4
+
+
+def test_changing_a_profile_does_not_change_what_is_remembered(syn, http):
+    profile(http, "5")
+    syn.getUserProfile(5)["userName"] = "mallory"
+    assert syn.getUserProfile(5)["userName"] == "alice"
+
+
+def test_a_session_token_is_used_when_it_is_a_token(syn, http):
+    asked = profile(http, "5")
+    body = base64.urlsafe_b64encode(b'{"access": {"scope": ["view"]}}').decode().rstrip("=")
+    token = f"eyJh.{body}.sig"
+    with pytest.warns(DeprecationWarning, match="sessionToken"):
+        assert syn.getUserProfile(5, sessionToken=token)["ownerId"] == "5"
+    assert http.calls[0].request.headers["Authorization"] == f"Bearer {token}"
+    syn.getUserProfile(5)
+    assert asked.call_count == 2
+    with (
+        pytest.warns(DeprecationWarning, match="sessionToken"),
+        pytest.raises(SynapseAuthenticationError, match="session token"),
+    ):
+        syn.getUserProfile(5, sessionToken="0b1c-session")
+
+
+@pytest.mark.parametrize(
+    ("record", "certified"),
+    [
+        ({"passed": True, "certified": True}, True),
+        ({"passed": True, "certified": False, "revoked": True}, False),
+        ({"passed": True}, True),
+        ({"passed": False}, False),
+        ({}, False),
+    ],
+)
+def test_certified(syn, http, record, certified):
+    profile(http, "5")
+    http.get(f"{REPO}/user/5/certifiedUserPassingRecord", json=record)
+    assert syn.is_certified("5") is certified
+
+
+def test_who_never_took_the_quiz_is_not_certified(syn, http):
+    profile(http, "5")
+    http.get(f"{REPO}/user/5/certifiedUserPassingRecord", status=404, json={"reason": "none"})
+    assert syn.is_certified(5) is False
+
+
+def test_certified_needs_a_known_user(syn, http):
+    http.get(f"{REPO}/userProfile/9", status=404, json={"reason": "no"})
+    with pytest.raises(SynapseNotFoundError):
+        syn.is_certified(9)
+
+
+def test_a_reply_of_a_value_reads_back_as_that_value():
+    assert Reply.of({"a": [1]}, 201).value == {"a": [1]}
