@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 from synapse_workflows.client.api import (
     annotations,
     configuration,
+    entities,
     files,
     listing,
     login as sessions,
     permissions,
     provenance,
+    store as storing,
     users,
     verbs,
 )
@@ -96,6 +98,14 @@ class Synapse(Session):
     # Users
     getUserProfile = users.getUserProfile
     is_certified = users.is_certified
+
+    # Entities
+    get = entities.get
+    store = storing.store
+    delete = entities.delete
+    move = entities.move
+    printEntity = entities.printEntity
+    onweb = entities.onweb
 
     # Annotations
     get_annotations = annotations.get_annotations

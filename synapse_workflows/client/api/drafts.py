@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -24,7 +23,6 @@ from synapse_workflows.vocabulary import FILE
 _FIRST: Final = ("path", "synapseStore")
 #: The type of an entity of which nothing more is known; Synapse has none of it.
 BARE: Final = kind_of(None).concrete_type
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Content:
 
     location: str
     in_synapse: bool
-    handle: Mapping[str, Any] = _NOTHING
+    handle: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
