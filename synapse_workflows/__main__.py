@@ -1,4 +1,4 @@
-"""The command line: `synapse-workflows serve`, `synapse-workflows seed`."""
+"""The command line: demo, airflow, serve, seed, provenance."""
 
 import sys
 from pathlib import Path
@@ -14,11 +14,6 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Option(help="Directory that holds all the service keeps.")]
-
-
-@app.callback()
-def main() -> None:
-    """Keep the commands by their names, however few there are."""
 
 
 @app.command()
@@ -78,6 +73,56 @@ def seed(
     except (ValueError, SeedError, DataDirInUseError) as error:
         _fail(error)
     typer.echo(json.dumps(ids, indent=2))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where everything lies that it makes.")] = Path(
+        ".demo"
+    ),
+) -> None:
+    """Run the examples under real Airflow against a local Synapse, and show what came of them."""
+    from synapse_workflows.demo import run_demo
+    from synapse_workflows.processes import ProcessError
+
+    try:
+        run_demo(folder)
+    except ProcessError as error:
+        _fail(error)
+
+
+@app.command()
+def airflow(
+    folder: Annotated[Path, typer.Option(help="Where everything lies that it makes.")] = Path(
+        ".airflow"
+    ),
+) -> None:
+    """Run `airflow standalone` beside a local Synapse, with the examples, until Ctrl-C."""
+    from synapse_workflows.demo import run_airflow
+    from synapse_workflows.processes import ProcessError
+
+    try:
+        run_airflow(folder)
+    except ProcessError as error:
+        _fail(error)
+
+
+@app.command()
+def provenance(
+    entity: Annotated[str, typer.Argument(help="As syn123, or syn123.4 for a version.")],
+    depth: Annotated[int, typer.Option(min=1, help="How many activities deep.")] = 8,
+) -> None:
+    """Draw where an entity came from; token and endpoints as in ~/.synapseConfig."""
+    from synapse_workflows.client.errors import SynapseError
+    from synapse_workflows.client.synapse import Synapse
+    from synapse_workflows.provenance.drawing import draw
+
+    try:
+        syn = Synapse(silent=True)
+        syn.login(silent=True)
+        typer.echo(draw(syn, entity, depth=depth))
+    except (SynapseError, ValueError) as error:
+        _fail(error)
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from uuid import uuid4
 
 import psutil
@@ -75,7 +75,7 @@ def running_service(
     log, announced = data / "serve.log", data / "service.json"
     words = ["synapse_workflows", "serve", "--data", str(data), "--port", str(port)]
     words += ["--seed", seed] if seed else []
-    with log.open("wb") as output, running(words, dict(os.environ), output) as process:
+    with _private(log) as output, running(words, dict(os.environ), output) as process:
         deadline = time.monotonic() + STARTING
         while not (facts := _announced(announced, process.pid)):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -83,6 +83,11 @@ def running_service(
                 raise ProcessError(f"the local Synapse did not start:\n{said}")
             time.sleep(0.05)
         yield facts
+
+
+def _private(log: Path) -> IO[bytes]:
+    """Open a log that only its owner reads: the service prints its tokens there."""
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 def _announced(file: Path, pid: int) -> dict[str, Any]:
