@@ -7,6 +7,7 @@ They look as those of Amazon S3 do, because clients read the date and the life f
     <base>/storage/upload/<upload>/<part>?...
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -28,13 +29,17 @@ class UrlRefusedError(Exception):
         code: S3's word for it.
         reason: one sentence.
         status: HTTP status.
+        headers: HTTP headers that go with the answer.
     """
 
-    def __init__(self, code: str, reason: str, status: int = 403) -> None:
+    def __init__(
+        self, code: str, reason: str, status: int = 403, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
         self.status = status
+        self.headers = dict(headers or {})
 
 
 @dataclass(frozen=True)

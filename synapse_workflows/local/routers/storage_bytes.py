@@ -1,7 +1,7 @@
 """The bytes behind pre-signed URLs: /storage. Answers as S3 would; no Synapse credentials."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from email.utils import formatdate
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,7 +24,7 @@ from synapse_workflows.vocabulary import MiB
 
 #: Bytes of an upload that are in memory before they are written.
 _BUFFER: Final = MiB
-_RANGE: Final = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.I)
+_RANGE: Final = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -40,7 +40,7 @@ class S3Route(APIRoute):
                 presign.verify(service_of(request), _presented(request))
                 return await handle(request)
             except UrlRefusedError as refused:
-                answer = _refusal(refused.code, refused.reason, refused.status)
+                answer = _refusal(refused.code, refused.reason, refused.status, refused.headers)
             except NotFound as missing:
                 answer = _refusal("NoSuchKey", missing.reason, missing.status)
             except ClientDisconnect:
@@ -72,12 +72,14 @@ def _presented(request: Request) -> Presented:
     )
 
 
-def _refusal(code: str, reason: str, status: int) -> Response:
+def _refusal(
+    code: str, reason: str, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{code}</Code><Message>{escape(reason)}</Message></Error>"
     )
-    return Response(text, status_code=status, media_type="application/xml")
+    return Response(text, status_code=status, headers=headers, media_type="application/xml")
 
 
 @router.get("/download/{handle_id}")
@@ -121,7 +123,9 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     if begin and end and first > last:
         return None
     if first >= size or (not begin and int(end) == 0):
-        raise UrlRefusedError("InvalidRange", "The requested range is not satisfiable", 416)
+        headers = {"Content-Range": f"bytes */{size}"}
+        reason = "The requested range is not satisfiable"
+        raise UrlRefusedError("InvalidRange", reason, 416, headers)
     return first, min(last, size - 1)
 
 
