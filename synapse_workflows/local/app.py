@@ -9,17 +9,47 @@ from synapse_workflows.local.domain import founding
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.errors import BadRequest, ServiceError
+from synapse_workflows.local.routers import (
+    annotations,
+    auth,
+    bundles,
+    entities,
+    entityfiles,
+    files,
+    listing,
+    permissions,
+    provenance,
+    stack,
+    storage_bytes,
+    trash,
+    users,
+)
 from synapse_workflows.local.routers.answers import refused
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.settings import Settings
+from synapse_workflows.local.storage.blobs import Blobs
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
+
+_ROOMS = (
+    auth,
+    stack,
+    users,
+    listing,
+    bundles,
+    entities,
+    entityfiles,
+    annotations,
+    provenance,
+    permissions,
+    trash,
+    files,
+    storage_bytes,
+)
 
 
 def open_service(settings: Settings) -> Service:
     """Open the data directory, and lay its ground on the first start."""
-    from synapse_workflows.local.storage.blobs import Blobs
-
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.data_dir / "synapse.db")
     signer = Signer(load_secret(settings.data_dir))
@@ -81,5 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = open_service(settings)
     for kind in (ServiceError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _refuse)
+    for room in _ROOMS:
+        app.include_router(room.router)
     app.add_middleware(RequestLog)
     return app

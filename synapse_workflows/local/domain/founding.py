@@ -26,6 +26,7 @@ from synapse_workflows.local.storage.tables import (
     StackStatus,
 )
 from synapse_workflows.vocabulary import (
+    ACCESS_AND_COMPLIANCE,
     ADMIN,
     ADMINISTRATORS,
     ANONYMOUS,
@@ -40,10 +41,13 @@ _GROUPS = {
     ADMINISTRATORS: "Administrators",
     CERTIFIED_USERS: "CertifiedUsers",
     4: "TrustedMessageSenders",
-    464532: "AccessAndComplianceTeam",
+    ACCESS_AND_COMPLIANCE: "AccessAndComplianceTeam",
     AUTHENTICATED_USERS: "AUTHENTICATED_USERS",
     PUBLIC: "PUBLIC",
 }
+
+#: Principals that belong to the service; no search by name finds them.
+BUILT_IN = frozenset({*_GROUPS, ANONYMOUS})
 
 
 def alias_of(name: str) -> str:

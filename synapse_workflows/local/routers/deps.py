@@ -22,17 +22,15 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import auth
+from synapse_workflows.local.domain import auth, stack
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import (
     BadRequest,
     NotAcceptable,
     TooLarge,
-    Unavailable,
     UnsupportedMediaType,
 )
-from synapse_workflows.local.storage.tables import StackStatus
 from synapse_workflows.vocabulary import MiB
 
 #: Bytes of a request body.
@@ -63,7 +61,7 @@ class RequestCall:
     body: bytes = field(repr=False)
 
     def _work(self, session: Session, scopes: tuple[str, ...]) -> Work:
-        _require_up(session)
+        stack.require_up(session)
         caller = auth.authenticate(session, self.token, self.service.now())
         auth.require_scopes(caller, scopes)
         return Work(self.service, session, caller)
@@ -118,12 +116,6 @@ class RequestCall:
         if not isinstance(value, dict):
             raise BadRequest("The request body must be a JSON object.")
         return value
-
-
-def _require_up(session: Session) -> None:
-    status = session.get(StackStatus, 0)
-    if status is not None and status.status != "READ_WRITE":
-        raise Unavailable(status.message or "Synapse is down for maintenance.")
 
 
 def service_of(request: Request) -> Service:

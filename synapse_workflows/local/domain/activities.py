@@ -1,0 +1,247 @@
+"""Activities: what was used and executed, and which versions it generated."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import ColumnElement, select, update as clear_links
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities, fields
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.ids import decimal, entity_id as read_id, entity_text, next_id
+from synapse_workflows.local.domain.kinds import reference
+from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.reading import readable_by
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.storage.tables import Activity, Entity, EntityVersion
+from synapse_workflows.vocabulary import USED_ENTITY, USED_URL, AccessType
+
+
+def wire(activity: Activity) -> dict[str, Any]:
+    """Write an Activity."""
+    return {
+        "id": str(activity.id),
+        "name": activity.name,
+        "description": activity.description,
+        "etag": activity.etag,
+        "createdOn": iso(activity.created_on),
+        "createdBy": str(activity.created_by),
+        "modifiedOn": iso(activity.modified_on),
+        "modifiedBy": str(activity.modified_by),
+        "used": activity.used,
+    }
+
+
+def _used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read what was used, in the order given, exact duplicates once."""
+    used: list[dict[str, Any]] = []
+    for each in fields.items(body, "used") or []:
+        if not isinstance(each, dict):
+            raise BadRequest("used must be an array of objects.")
+        one = _used_one(session, each)
+        if one not in used:
+            used.append(one)
+    return used
+
+
+def _used_one(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+    kind = fields.required(body, "concreteType")
+    executed = fields.flag(body, "wasExecuted")
+    if kind == USED_ENTITY:
+        target = _target(session, fields.mapping(body, "reference") or {})
+        return {"concreteType": kind, "wasExecuted": executed, "reference": target}
+    if kind == USED_URL:
+        url = fields.required(body, "url")
+        _require_url(url)
+        name = fields.text(body, "name")
+        return {"concreteType": kind, "wasExecuted": executed, "url": url, "name": name}
+    raise BadRequest(f"Unknown concreteType: '{kind}'. Used is a {USED_ENTITY} or a {USED_URL}.")
+
+
+def _require_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.scheme or not (parts.netloc or parts.path):
+        raise BadRequest(f"The UsedURL is malformed: {url}")
+
+
+def _target(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a target, with the current version where the caller names none."""
+    target = reference(body)
+    if target["targetVersionNumber"] is None:
+        entity = access.find(session, read_id(target["targetId"]))
+        target["targetVersionNumber"] = entity.current_version
+    return target
+
+
+def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Create an activity.
+
+    Raises:
+        BadRequest: a field breaks a rule.
+        Forbidden: the caller is anonymous.
+        NotFound: an entity that was used without a version does not exist.
+    """
+    if caller.is_anonymous:
+        raise Forbidden("Anonymous users cannot create activities.")
+    activity = Activity(
+        id=next_id(session, "activity"),
+        etag=entities.new_etag(),
+        name=fields.text(body, "name"),
+        description=fields.text(body, "description"),
+        created_on=caller.now,
+        created_by=caller.id,
+        modified_on=caller.now,
+        modified_by=caller.id,
+        used=_used(session, body),
+    )
+    session.add(activity)
+    return wire(activity)
+
+
+def _find(session: Session, activity_id: int) -> Activity:
+    activity = session.get(Activity, activity_id)
+    if activity is None:
+        raise NotFound(f"Activity with id '{activity_id}' does not exist")
+    return activity
+
+
+def _generated_by(activity_id: int, caller: Caller) -> tuple[ColumnElement[bool], ...]:
+    return (
+        EntityVersion.entity_id == Entity.id,
+        EntityVersion.activity_id == activity_id,
+        readable_by(caller),
+    )
+
+
+def require_access(session: Session, caller: Caller, activity_id: int) -> Activity:
+    """Give an activity to its creator, an administrator, or a reader of what it generated.
+
+    Raises:
+        Forbidden: the caller is none of them.
+        NotFound: there is no such activity.
+    """
+    activity = _find(session, activity_id)
+    if caller.is_admin or activity.created_by == caller.id:
+        return activity
+    seen = select(EntityVersion.number).where(*_generated_by(activity_id, caller)).limit(1)
+    if session.scalar(seen) is None:
+        raise Forbidden(f"{caller.id} lacks read access to the requested object.")
+    return activity
+
+
+def _require_change(caller: Caller, activity: Activity) -> None:
+    if caller.is_anonymous or not (caller.is_admin or activity.created_by == caller.id):
+        raise Forbidden(f"{caller.id} lacks change access to the requested object.")
+
+
+def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the activity that the body names by what it says.
+
+    Raises:
+        BadRequest: a field breaks a rule.
+        Forbidden: the caller did not create it.
+        NotFound: there is no such activity, or no such entity used without a version.
+        Stale: the etag is not the current one.
+    """
+    activity = _find(session, decimal(fields.required(body, "id"), "id"))
+    _require_change(caller, activity)
+    entities.require_etag(str(activity.id), activity.etag, body)
+    activity.name = fields.text(body, "name")
+    activity.description = fields.text(body, "description")
+    activity.used = _used(session, body)
+    activity.etag = entities.new_etag()
+    activity.modified_on = caller.now
+    activity.modified_by = caller.id
+    return wire(activity)
+
+
+def delete(session: Session, caller: Caller, activity_id: int) -> None:
+    """Delete an activity, and its link to all that it generated; a missing one is fine.
+
+    Raises:
+        Forbidden: the caller did not create it.
+    """
+    activity = session.get(Activity, activity_id)
+    if activity is None:
+        return
+    _require_change(caller, activity)
+    session.execute(
+        clear_links(EntityVersion)
+        .where(EntityVersion.activity_id == activity_id)
+        .values(activity_id=None)
+    )
+    session.delete(activity)
+
+
+def generated(
+    session: Session, caller: Caller, activity_id: int, asked: Window
+) -> list[dict[str, Any]]:
+    """List the versions that an activity generated and the caller may READ, as References.
+
+    Raises:
+        Forbidden: the caller may not see the activity.
+        NotFound: there is no such activity.
+    """
+    require_access(session, caller, activity_id)
+    found = session.execute(
+        select(EntityVersion.entity_id, EntityVersion.number)
+        .where(*_generated_by(activity_id, caller))
+        .order_by(EntityVersion.entity_id, EntityVersion.number)
+        .limit(asked.limit)
+        .offset(asked.offset)
+    )
+    return [
+        {"targetId": entity_text(entity_id), "targetVersionNumber": number}
+        for entity_id, number in found
+    ]
+
+
+def of_entity(
+    session: Session, caller: Caller, entity_id: int, number: int | None
+) -> dict[str, Any]:
+    """Give the activity that generated a version, the current one for None.
+
+    Raises:
+        Forbidden: the caller may not READ the entity.
+        NotFound: no such entity or version, or it has no activity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.READ)
+    version = entities.version_of(session, entity, number)
+    if version.activity_id is None:
+        raise NotFound(
+            f"Activity for: '{entity_text(entity_id)}', version: '{version.number}' does not exist"
+        )
+    return wire(_find(session, version.activity_id))
+
+
+def link(session: Session, caller: Caller, entity_id: int, activity_id: int) -> dict[str, Any]:
+    """Say that an activity generated the current version.
+
+    Raises:
+        Forbidden: no UPDATE on the entity, or no access to the activity.
+        NotFound: no such entity or activity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
+    activity = require_access(session, caller, activity_id)
+    version = entities.version_of(session, entity, None)
+    version.activity_id = activity.id
+    entities.changed(entity, version, caller)
+    return wire(activity)
+
+
+def unlink(session: Session, caller: Caller, entity_id: int) -> None:
+    """Say that no activity generated the current version.
+
+    Raises:
+        Forbidden: no UPDATE on the entity.
+        NotFound: no such entity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
+    version = entities.version_of(session, entity, None)
+    version.activity_id = None
+    entities.changed(entity, version, caller)

@@ -1,0 +1,60 @@
+"""Aliases of projects: short names that lead to them."""
+
+import re
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.kinds import Draft
+from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.vocabulary import PROJECT
+
+_ALIAS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-]*")
+
+
+def owner_of(session: Session, alias: str) -> int | None:
+    """Give the project with the alias, if there is one."""
+    return session.scalar(
+        select(Entity.id)
+        .join(EntityVersion, EntityVersion.entity_id == Entity.id)
+        .where(
+            Entity.concrete_type == PROJECT,
+            EntityVersion.properties["alias"].as_string() == alias,
+        )
+    )
+
+
+def find(session: Session, alias: str) -> int:
+    """Give the project with the alias.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = owner_of(session, alias)
+    if found is None:
+        raise NotFound(f"Did not find an entity with the alias: {alias}")
+    return found
+
+
+def require_free(session: Session, draft: Draft, entity_id: int) -> None:
+    """Check the alias that a draft asks for.
+
+    Raises:
+        BadRequest: it is not a word of letters, digits, underscores and hyphens.
+        Conflict: another project has it.
+    """
+    alias = draft.properties.get("alias")
+    if alias is None:
+        return
+    if _ALIAS.fullmatch(alias) is None:
+        raise BadRequest(
+            f"Invalid alias: '{alias}'. It starts with a letter and may hold letters, digits, "
+            "underscores and hyphens."
+        )
+    if owner_of(session, alias) not in {None, entity_id}:
+        raise Conflict(
+            f"The alias {alias} of {entity_text(entity_id)} is taken by another project."
+        )

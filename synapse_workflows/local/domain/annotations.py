@@ -1,0 +1,162 @@
+"""Annotations: what values Synapse can hold, and reading and replacing them."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities, fields
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.kinds import KINDS
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.vocabulary import ZERO_ETAG, AccessType, AnnotationType
+
+MAX_KEYS: Final = 100
+MAX_VALUES: Final = 100
+#: Characters in all values of a STRING key together.
+MAX_CHARACTERS: Final = 500
+
+_KEY: Final = re.compile(r"[a-zA-Z0-9,_.]+")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NOT_FINITE: Final = frozenset(
+    {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}
+)
+_RESERVED: Final = frozenset({"_accessRequirementIds"})
+_LONGEST: Final = 2**63
+
+
+def _is_long(value: str) -> bool:
+    return _WHOLE.fullmatch(value) is not None and -_LONGEST <= int(value) < _LONGEST
+
+
+def _is_double(value: str) -> bool:
+    return _DECIMAL.fullmatch(value) is not None or value.lower() in _NOT_FINITE
+
+
+def _is_boolean(value: str) -> bool:
+    return value.lower() in {"true", "false"}
+
+
+def _is_text(_value: str) -> bool:
+    return True
+
+
+_FITS: Final[Mapping[AnnotationType, Callable[[str], bool]]] = {
+    AnnotationType.STRING: _is_text,
+    AnnotationType.LONG: _is_long,
+    AnnotationType.DOUBLE: _is_double,
+    AnnotationType.BOOLEAN: _is_boolean,
+    AnnotationType.TIMESTAMP_MS: _is_long,
+}
+
+
+def validated(body: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
+    """Read the annotations of a request.
+
+    Args:
+        body: an Annotations object (v2).
+        taken: names that are fields of the entity, so no keys.
+
+    Returns:
+        `{key: {"type": ..., "value": [text, ...]}}`, values as they were given.
+
+    Raises:
+        BadRequest: a key, a type, a value or a number of them is not what Synapse can hold.
+    """
+    given = fields.mapping(body, "annotations") or {}
+    if len(given) > MAX_KEYS:
+        raise BadRequest(f"Exceeded maximum number of annotation keys: {MAX_KEYS}")
+    return {key: _validated_one(key, value, taken) for key, value in given.items()}
+
+
+def _validated_one(key: str, value: object, taken: frozenset[str]) -> dict[str, Any]:
+    if _KEY.fullmatch(key) is None:
+        raise BadRequest(
+            f"Invalid annotation key: '{key}'. Keys may only contain: letters, numbers, "
+            "underscores, commas, and periods"
+        )
+    if key in _RESERVED or key in taken:
+        raise BadRequest(f"'{key}' is a reserved name and cannot be an annotation key.")
+    if not isinstance(value, dict):
+        raise BadRequest(f"The annotation '{key}' must have a type and a value.")
+    kind = fields.word(AnnotationType, value.get("type"), f"type of the annotation '{key}'")
+    values = _values(key, value)
+    for each in values:
+        if not _FITS[kind](each):
+            raise BadRequest(
+                f"Value associated with key={key} is not valid for type={kind}: {each}"
+            )
+    if kind is AnnotationType.STRING and sum(map(len, values)) > MAX_CHARACTERS:
+        raise BadRequest(
+            f"The values of the annotation '{key}' are {sum(map(len, values))} characters long; "
+            f"{MAX_CHARACTERS} is the limit."
+        )
+    return {"type": kind.value, "value": values}
+
+
+def _values(key: str, value: Mapping[str, Any]) -> list[str]:
+    values = fields.items(value, "value")
+    if not values:
+        raise BadRequest(f"The annotation '{key}' has no values; leave the key out instead.")
+    if len(values) > MAX_VALUES:
+        raise BadRequest(
+            f"The annotation '{key}' has {len(values)} values; {MAX_VALUES} is the limit."
+        )
+    return [_value(key, each) for each in values]
+
+
+def _value(key: str, value: object) -> str:
+    if value is None:
+        raise BadRequest(f"null is not allowed. To remove the annotation '{key}', leave it out.")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return fields.as_text(value, f"Every value of the annotation '{key}'")
+
+
+def wire(entity: Entity, version: EntityVersion, *, zero_etag: bool = False) -> dict[str, Any]:
+    """Write the Annotations of a version."""
+    return {
+        "id": entity_text(entity.id),
+        "etag": ZERO_ETAG if zero_etag else entity.etag,
+        "annotations": version.annotations,
+    }
+
+
+def read(
+    session: Session, caller: Caller, entity_id: int, number: int | None = None
+) -> dict[str, Any]:
+    """Give the annotations of a version, of the current one with its etag for None.
+
+    Raises:
+        Forbidden: the caller may not READ the entity.
+        NotFound: no such entity or version.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.READ)
+    version = entities.version_of(session, entity, number)
+    return wire(entity, version, zero_etag=number is not None)
+
+
+def replace(
+    session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Replace all annotations of the current version.
+
+    Returns:
+        The annotations with the new etag.
+
+    Raises:
+        BadRequest: Synapse cannot hold them.
+        Forbidden: the caller lacks UPDATE.
+        NotFound: no such entity.
+        Stale: the etag is not the entity's.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
+    entities.require_etag(entity_text(entity_id), entity.etag, body)
+    version = entities.version_of(session, entity, None)
+    version.annotations = validated(body, KINDS[entity.concrete_type].fields)
+    entities.changed(entity, version, caller)
+    return wire(entity, version)

@@ -1,0 +1,149 @@
+"""Entities as they are: finding them, reading them, guarding their etags."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.kinds import KINDS
+from synapse_workflows.local.errors import NotFound, Stale
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.vocabulary import ZERO_ETAG, AccessType
+
+
+def new_etag() -> str:
+    """Make an etag, different from all others."""
+    return str(uuid.uuid4())
+
+
+def require_etag(object_id: str, current: str, body: Mapping[str, Any]) -> None:
+    """Check that the caller read the object as it is now.
+
+    Raises:
+        Stale: the body carries another etag, or none.
+    """
+    if body.get("etag") != current:
+        raise Stale(object_id)
+
+
+def numbered(session: Session, entity: Entity, number: int) -> EntityVersion:
+    """Give one version of an entity.
+
+    Raises:
+        NotFound: the entity never had it, or it was deleted.
+    """
+    version = session.get(EntityVersion, (entity.id, number))
+    if version is None:
+        raise NotFound(f"Cannot find a node with id {entity_text(entity.id)} and version {number}")
+    return version
+
+
+def version_of(session: Session, entity: Entity, number: int | None) -> EntityVersion:
+    """Give a version of an entity, the current one for None.
+
+    Raises:
+        NotFound: there is no such version.
+    """
+    return numbered(session, entity, entity.current_version if number is None else number)
+
+
+def read(
+    session: Session, caller: Caller, entity_id: int, number: int | None = None
+) -> dict[str, Any]:
+    """Give an entity to a caller who may READ it.
+
+    Args:
+        session: reads the tables.
+        caller: who asks.
+        entity_id: which.
+        number: a version of it; None for the current one, with its etag.
+
+    Raises:
+        NotFound: no such entity or version, or it is in the trash can.
+        Forbidden: the caller may not READ it.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.READ)
+    version = version_of(session, entity, number)
+    return wire(entity, version, zero_etag=number is not None)
+
+
+def wire(entity: Entity, version: EntityVersion, *, zero_etag: bool = False) -> dict[str, Any]:
+    """Write an entity.
+
+    Args:
+        entity: what is true in all versions.
+        version: the version to show.
+        zero_etag: hide the etag, as reads of a numbered version do.
+    """
+    body = {
+        "name": entity.name,
+        "description": version.description,
+        "id": entity_text(entity.id),
+        "etag": ZERO_ETAG if zero_etag else entity.etag,
+        "createdOn": iso(entity.created_on),
+        "modifiedOn": iso(version.modified_on),
+        "createdBy": str(entity.created_by),
+        "modifiedBy": str(version.modified_by),
+        "parentId": None if entity.parent_id is None else entity_text(entity.parent_id),
+        "concreteType": entity.concrete_type,
+        **version.properties,
+    }
+    if KINDS[entity.concrete_type].versionable:
+        body |= {
+            "versionNumber": version.number,
+            "versionLabel": version.label,
+            "versionComment": version.comment,
+            "isLatestVersion": version.number == entity.current_version,
+        }
+    if version.file_handle_id is not None:
+        body["dataFileHandleId"] = str(version.file_handle_id)
+    return body
+
+
+def header(entity: Entity, version: EntityVersion) -> dict[str, Any]:
+    """Write an EntityHeader."""
+    return {
+        "id": entity_text(entity.id),
+        "name": entity.name,
+        "type": entity.concrete_type,
+        "versionNumber": version.number,
+        "versionLabel": version.label,
+        "benefactorId": entity.benefactor_id,
+        "createdOn": iso(entity.created_on),
+        "modifiedOn": iso(version.modified_on),
+        "createdBy": str(entity.created_by),
+        "modifiedBy": str(version.modified_by),
+        "isLatestVersion": version.number == entity.current_version,
+    }
+
+
+def current_header(session: Session, entity: Entity) -> dict[str, Any]:
+    """Write the EntityHeader of the current version."""
+    return header(entity, version_of(session, entity, None))
+
+
+def changed(entity: Entity, version: EntityVersion, caller: Caller) -> None:
+    """Mark an entity as changed by the caller: a new etag, who and when."""
+    entity.etag = new_etag()
+    version.modified_on = caller.now
+    version.modified_by = caller.id
+
+
+def uses_handle(session: Session, entity_id: int, handle_id: int) -> bool:
+    """Tell whether any version of the entity holds the file handle."""
+    used = exists().where(
+        EntityVersion.entity_id == entity_id, EntityVersion.file_handle_id == handle_id
+    )
+    return bool(session.scalar(select(used)))
+
+
+def handle_in_use(session: Session, handle_id: int) -> bool:
+    """Tell whether any version of any entity, trashed ones too, holds the file handle."""
+    used = exists().where(EntityVersion.file_handle_id == handle_id)
+    return bool(session.scalar(select(used)))

@@ -1,0 +1,124 @@
+"""Reading fields of request bodies, which are open JSON objects.
+
+A null equals a missing property. Numbers are taken where text is declared.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from synapse_workflows.local.errors import BadRequest
+
+Body = Mapping[str, Any]
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def as_text(value: object, what: str) -> str:
+    """Take text, or a number as text.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise BadRequest(f"{what} must be text.")
+
+
+def text(body: Body, key: str, *, limit: int | None = None) -> str | None:
+    """Read optional text of at most `limit` characters.
+
+    Raises:
+        BadRequest: it is something else, or too long.
+    """
+    if body.get(key) is None:
+        return None
+    value = as_text(body[key], key)
+    if limit is not None and len(value) > limit:
+        raise BadRequest(f"{key} must be {limit} characters or less; it has {len(value)}.")
+    return value
+
+
+def required(body: Body, key: str) -> str:
+    """Read text that must be there and not empty.
+
+    Raises:
+        BadRequest: it is missing, empty, or something else.
+    """
+    value = text(body, key)
+    if not value:
+        raise BadRequest(f"{key} is required.")
+    return value
+
+
+def integer(body: Body, key: str) -> int | None:
+    """Read an optional whole number, given as a number or as text.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = body.get(key)
+    if value is None:
+        return None
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadRequest(f"{key} must be a whole number.")
+    return value
+
+
+def flag(body: Body, key: str, *, default: bool = False) -> bool:
+    """Read an optional boolean.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = body.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise BadRequest(f"{key} must be true or false.")
+    return value
+
+
+def items(body: Body, key: str) -> list[Any] | None:
+    """Read an optional array.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = body.get(key)
+    if value is not None and not isinstance(value, list):
+        raise BadRequest(f"{key} must be an array.")
+    return value
+
+
+def mapping(body: Body, key: str) -> dict[str, Any] | None:
+    """Read an optional object.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = body.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise BadRequest(f"{key} must be an object.")
+    return value
+
+
+def one_of(words: Collection[str], value: object, what: str) -> str:
+    """Read one of several words.
+
+    Raises:
+        BadRequest: it is none of them.
+    """
+    if isinstance(value, str) and value in words:
+        return value
+    raise BadRequest(f"{what}: '{value}' is none of {', '.join(words)}.")
+
+
+def word(kind: type[Word], value: object, what: str) -> Word:
+    """Read a word of an enumeration.
+
+    Raises:
+        BadRequest: it is none of its words.
+    """
+    return kind(one_of([each.value for each in kind], value, what))

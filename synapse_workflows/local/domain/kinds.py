@@ -1,0 +1,176 @@
+"""The classes of entities: what each may lie in, which fields it has, what a body must hold."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain.ids import ROOT, decimal, entity_id, entity_text
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.vocabulary import CONTAINERS, FILE, FOLDER, LINK, PROJECT
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9 _\-.,+'()]{1,256}")
+MAX_DESCRIPTION: Final = 1000
+
+#: Fields that every entity has.
+ENTITY_FIELDS: Final = frozenset(
+    {
+        "name", "description", "id", "etag", "createdOn", "modifiedOn", "createdBy",
+        "modifiedBy", "parentId", "concreteType",
+    }
+)  # fmt: skip
+VERSION_FIELDS: Final = frozenset(
+    {"versionNumber", "versionLabel", "versionComment", "isLatestVersion"}
+)
+
+
+def valid_name(name: str) -> str:
+    """Trim a name and check it.
+
+    Raises:
+        BadRequest: it is empty, longer than 256 characters, or holds other characters.
+    """
+    trimmed = name.strip()
+    if _NAME.fullmatch(trimmed) is None:
+        raise BadRequest(
+            f"Invalid Name: '{trimmed}'. Names may only contain: letters, numbers, spaces, "
+            "underscores, hyphens, periods, plus signs, apostrophes, and parentheses"
+        )
+    return trimmed
+
+
+def reference(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a Reference: an entity id and perhaps a version, in canonical form.
+
+    Raises:
+        BadRequest: there is no targetId, or one of the fields is ill-typed.
+    """
+    target = entity_text(entity_id(fields.required(body, "targetId")))
+    version = fields.integer(body, "targetVersionNumber")
+    return {"targetId": target, "targetVersionNumber": version}
+
+
+def _project(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"alias": fields.text(body, "alias")}
+
+
+def _nothing(_body: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _file(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fileNameOverride": fields.text(body, "fileNameOverride")}
+
+
+def _link(body: Mapping[str, Any]) -> dict[str, Any]:
+    target = fields.mapping(body, "linksTo")
+    return {
+        "linksTo": None if target is None else reference(target),
+        "linksToClassName": fields.text(body, "linksToClassName"),
+    }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One class of entities.
+
+    Args:
+        concrete_type: its full name.
+        parents: classes of entities that it may lie in; none for what lies under the root.
+        versionable: whether it has numbered versions.
+        properties: reads the fields that only this class has.
+        fields: names of all its fields.
+    """
+
+    concrete_type: str
+    parents: frozenset[str]
+    versionable: bool
+    properties: Callable[[Mapping[str, Any]], dict[str, Any]] = field(repr=False)
+    fields: frozenset[str] = field(repr=False)
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.concrete_type: kind
+    for kind in (
+        Kind(PROJECT, frozenset(), False, _project, ENTITY_FIELDS | {"alias"}),
+        Kind(FOLDER, CONTAINERS, False, _nothing, ENTITY_FIELDS),
+        Kind(
+            FILE,
+            CONTAINERS,
+            True,
+            _file,
+            ENTITY_FIELDS | VERSION_FIELDS | {"dataFileHandleId", "fileNameOverride"},
+        ),
+        Kind(LINK, CONTAINERS, False, _link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}),
+    )
+}
+
+
+def kind_of(body: Mapping[str, Any]) -> Kind:
+    """Tell which class a body is of.
+
+    Raises:
+        BadRequest: it names none, or one that this service does not know.
+    """
+    name = fields.required(body, "concreteType")
+    kind = KINDS.get(name)
+    if kind is None:
+        known = ", ".join(KINDS)
+        raise BadRequest(
+            f"Unknown concreteType: '{name}'. This service knows the entities {known}."
+        )
+    return kind
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a request says an entity should be; None where it says nothing.
+
+    Args:
+        kind: the class.
+        name: trimmed and valid.
+        description: at most 1000 characters.
+        parent_id: the container; the root for a project that names none.
+        label: version label.
+        comment: version comment.
+        file_handle_id: the data of a file; always there for files.
+        properties: what only this class has, without nulls.
+    """
+
+    kind: Kind
+    name: str | None
+    description: str | None
+    parent_id: int | None
+    label: str | None
+    comment: str | None
+    file_handle_id: int | None
+    properties: Mapping[str, Any]
+
+
+def draft(body: Mapping[str, Any]) -> Draft:
+    """Read an entity from a request body.
+
+    Raises:
+        BadRequest: a field is missing, ill-typed or breaks a rule.
+    """
+    kind = kind_of(body)
+    name = fields.text(body, "name")
+    parent = fields.text(body, "parentId")
+    handle = fields.required(body, "dataFileHandleId") if kind.concrete_type == FILE else None
+    return Draft(
+        kind=kind,
+        name=None if name is None else valid_name(name),
+        description=fields.text(body, "description", limit=MAX_DESCRIPTION),
+        parent_id=_parent(kind, parent),
+        label=fields.text(body, "versionLabel") if kind.versionable else None,
+        comment=fields.text(body, "versionComment") if kind.versionable else None,
+        file_handle_id=None if handle is None else decimal(handle, "dataFileHandleId"),
+        properties={k: v for k, v in kind.properties(body).items() if v is not None},
+    )
+
+
+def _parent(kind: Kind, parent: str | None) -> int | None:
+    if parent is None:
+        return ROOT if kind.concrete_type == PROJECT else None
+    return entity_id(parent)

@@ -1,0 +1,61 @@
+"""What a caller may do to an entity, told in advance (UserEntityPermissions)."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access
+from synapse_workflows.local.domain.caller import Caller, anonymous
+from synapse_workflows.local.storage.tables import Entity
+from synapse_workflows.vocabulary import AccessType
+
+
+def of_caller(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
+    """Tell what the caller may do to the entity."""
+
+    def may(right: AccessType, who: Caller = caller) -> bool:
+        return access.refusal(session, who, entity, right) is None
+
+    certified = replace(caller, is_certified=True)
+    can_edit, can_change = may(AccessType.UPDATE), may(AccessType.CHANGE_PERMISSIONS)
+    return {
+        "canView": may(AccessType.READ),
+        "canDownload": may(AccessType.DOWNLOAD),
+        "canEdit": can_edit,
+        "canAddChild": may(AccessType.CREATE),
+        "canDelete": may(AccessType.DELETE),
+        "canChangePermissions": can_change,
+        "canChangeSettings": may(AccessType.CHANGE_SETTINGS),
+        "canMove": can_edit and can_change,
+        "canModerate": may(AccessType.MODERATE),
+        "canEnableInheritance": access.may_delete_acl(session, caller, entity),
+        "canUpload": not caller.is_anonymous,
+        "canPublicRead": may(AccessType.READ, anonymous(caller.now)),
+        "canCertifiedUserEdit": may(AccessType.UPDATE, certified),
+        "canCertifiedUserAddChild": may(AccessType.CREATE, certified),
+        "isCertifiedUser": caller.is_certified,
+        "isCertificationRequired": True,
+        "isEntityOpenData": False,
+        "isDataContributor": can_edit and may(AccessType.DELETE),
+        "ownerPrincipalId": entity.created_by,
+    }
+
+
+def read(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
+    """Tell what the caller may do to an entity; no right is needed to ask.
+
+    Raises:
+        NotFound: there is no such entity, or it is in the trash can.
+    """
+    return of_caller(session, caller, access.living(session, entity_id))
+
+
+def holds(session: Session, caller: Caller, entity_id: int, right: AccessType) -> bool:
+    """Tell whether the caller holds one right.
+
+    Raises:
+        NotFound: there is no such entity, or it is in the trash can.
+    """
+    entity = access.living(session, entity_id)
+    return access.refusal(session, caller, entity, right) is None

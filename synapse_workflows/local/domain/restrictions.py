@@ -1,0 +1,80 @@
+"""Access requirements: locks on data, and what a caller learns of them."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.ids import entity_text, next_id
+from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.tables import AccessRequirement, Entity
+from synapse_workflows.vocabulary import MODEL, AccessType
+
+
+def wire(requirement: AccessRequirement) -> dict[str, Any]:
+    """Write a LockAccessRequirement."""
+    made_on, made_by = iso(requirement.created_on), str(requirement.created_by)
+    return {
+        "concreteType": f"{MODEL}.LockAccessRequirement",
+        "id": requirement.id,
+        "versionNumber": 0,
+        "name": str(requirement.id),
+        "etag": requirement.etag,
+        "createdOn": made_on,
+        "createdBy": made_by,
+        "modifiedOn": made_on,
+        "modifiedBy": made_by,
+        "accessType": AccessType.DOWNLOAD.value,
+        "subjectsDefinedByAnnotations": False,
+        "subjectIds": [{"id": entity_text(requirement.entity_id), "type": "ENTITY"}],
+    }
+
+
+def lock(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
+    """Lock an entity and all below it against downloads by everybody but administrators.
+
+    Raises:
+        BadRequest: it, or something above it, is restricted already.
+        Forbidden: the caller lacks CREATE or UPDATE.
+        NotFound: there is no such entity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
+    access.require(session, caller, entity_id, AccessType.CREATE)
+    if access.requirements(session, entity):
+        raise BadRequest(f"Entity {entity_text(entity_id)} is already restricted.")
+    requirement = AccessRequirement(
+        id=next_id(session, "access_requirement"),
+        entity_id=entity_id,
+        etag=entities.new_etag(),
+        created_on=caller.now,
+        created_by=caller.id,
+    )
+    session.add(requirement)
+    return wire(requirement)
+
+
+def listing(
+    session: Session, caller: Caller, entity_id: int, asked: Window
+) -> list[dict[str, Any]]:
+    """List the requirements on an entity and on what is above it.
+
+    Raises:
+        Forbidden: the caller may not READ the entity.
+        NotFound: there is no such entity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.READ)
+    found = access.requirements(session, entity)[asked.offset :][: asked.limit]
+    return [wire(each) for each in found]
+
+
+def information(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
+    """Tell a caller about restrictions on an entity (RestrictionInformationResponse)."""
+    locked = bool(access.requirements(session, entity))
+    return {
+        "objectId": entity.id,
+        "restrictionLevel": "CONTROLLED_BY_ACT" if locked else "OPEN",
+        "hasUnmetAccessRequirement": locked and not caller.is_admin,
+    }

@@ -1,0 +1,203 @@
+"""Versions of entities: which change makes one, and how they are listed and deleted."""
+
+from typing import Any, Final
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities, fields, filehandles
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.ids import decimal, entity_text
+from synapse_workflows.local.domain.kinds import Draft
+from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.local.storage.tables import Entity, EntityVersion, Principal
+from synapse_workflows.vocabulary import AccessType
+
+MAX_VERSIONS: Final = 15_000
+
+
+def same_content(session: Session, old_handle: int, new_handle: int) -> bool:
+    """Tell whether two file handles are known to hold the same bytes."""
+    old = filehandles.load(session, old_handle).content_md5
+    new = filehandles.load(session, new_handle).content_md5
+    return old is not None and old == new
+
+
+def for_update(session: Session, entity: Entity, draft: Draft, *, asked: bool) -> EntityVersion:
+    """Give the version that an update writes to, with its label, comment and file handle.
+
+    A new version is made when the caller asks for one, and when a file's content changes; then
+    label and comment are what the caller says, or on their own account the number and nothing.
+
+    Args:
+        session: writes the tables.
+        entity: what is updated.
+        draft: what it should become.
+        asked: whether the caller asked for a new version.
+
+    Raises:
+        BadRequest: there are too many versions.
+        Conflict: another version has the label.
+    """
+    current = entities.version_of(session, entity, None)
+    if not draft.kind.versionable:
+        return current
+    old, new = current.file_handle_id, draft.file_handle_id
+    content_changed = (
+        old is not None and new is not None and old != new and not same_content(session, old, new)
+    )
+    if asked:
+        current = _begin(session, entity, current, draft.label, draft.comment)
+    elif content_changed:
+        current = _begin(session, entity, current, None, None)
+    else:
+        label = draft.label or str(current.number)
+        require_free_label(session, entity, label, current.number)
+        current.label, current.comment = label, draft.comment
+    current.file_handle_id = new
+    return current
+
+
+def _begin(
+    session: Session,
+    entity: Entity,
+    previous: EntityVersion,
+    label: str | None,
+    comment: str | None,
+) -> EntityVersion:
+    """Begin a version: annotations go over from the previous one, the activity does not."""
+    held = select(func.count()).select_from(EntityVersion)
+    if (session.scalar(held.where(EntityVersion.entity_id == entity.id)) or 0) >= MAX_VERSIONS:
+        raise BadRequest(f"{entity_text(entity.id)} has {MAX_VERSIONS} versions, the limit.")
+    number = entity.highest_version + 1
+    label = label or str(number)
+    require_free_label(session, entity, label, number)
+    version = EntityVersion(
+        entity_id=entity.id,
+        number=number,
+        label=label,
+        comment=comment,
+        description=previous.description,
+        modified_on=previous.modified_on,
+        modified_by=previous.modified_by,
+        file_handle_id=previous.file_handle_id,
+        activity_id=None,
+        properties=previous.properties,
+        annotations=previous.annotations,
+    )
+    session.add(version)
+    entity.current_version = entity.highest_version = number
+    return version
+
+
+def require_free_label(session: Session, entity: Entity, label: str, number: int) -> None:
+    """Check that no version but `number` has the label.
+
+    Raises:
+        Conflict: one has.
+    """
+    taken = exists().where(
+        EntityVersion.entity_id == entity.id,
+        EntityVersion.label == label,
+        EntityVersion.number != number,
+    )
+    if session.scalar(select(taken)):
+        raise Conflict(
+            f"A version with the label: {label} already exists "
+            f"for the entity: {entity_text(entity.id)}"
+        )
+
+
+def delete(session: Session, caller: Caller, entity_id: int, number: int) -> None:
+    """Delete a version; without the current one the highest that remains is current.
+
+    Raises:
+        BadRequest: it is the only one.
+        Forbidden: the caller lacks DELETE.
+        NotFound: no such entity or version.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.DELETE)
+    if access.is_trashed(entity):  # an administrator gets this far
+        access.living(session, entity_id)
+    version = entities.numbered(session, entity, number)
+    numbers = set(
+        session.scalars(select(EntityVersion.number).where(EntityVersion.entity_id == entity.id))
+    )
+    if numbers == {number}:
+        raise BadRequest("Cannot delete the last version of an entity")
+    session.delete(version)
+    entity.current_version = max(numbers - {number})
+    entity.etag = entities.new_etag()
+
+
+def history(
+    session: Session, caller: Caller, entity_id: int, asked: Window
+) -> list[dict[str, Any]]:
+    """List versions as VersionInfo, newest first.
+
+    Raises:
+        Forbidden: the caller may not READ the entity.
+        NotFound: there is no such entity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.READ)
+    found = session.execute(
+        select(EntityVersion, FileHandle, Principal.name)
+        .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
+        .outerjoin(Principal, Principal.id == EntityVersion.modified_by)
+        .where(EntityVersion.entity_id == entity.id)
+        .order_by(EntityVersion.number.desc())
+        .limit(asked.limit)
+        .offset(asked.offset)
+    )
+    return [_info(entity, version, handle, name) for version, handle, name in found]
+
+
+def _info(
+    entity: Entity, version: EntityVersion, handle: FileHandle | None, modified_by: str | None
+) -> dict[str, Any]:
+    size = None if handle is None else handle.content_size
+    return {
+        "id": entity_text(entity.id),
+        "versionNumber": version.number,
+        "versionLabel": version.label,
+        "versionComment": version.comment,
+        "isLatestVersion": version.number == entity.current_version,
+        "modifiedBy": modified_by,
+        "modifiedByPrincipalId": str(version.modified_by),
+        "modifiedOn": iso(version.modified_on),
+        "contentMd5": None if handle is None else handle.content_md5,
+        "contentSize": None if size is None else str(size),
+    }
+
+
+def swap_handle(
+    session: Session, caller: Caller, entity_id: int, number: int, body: fields.Body
+) -> None:
+    """Let a version hold another file handle of the same content (FileHandleUpdateRequest).
+
+    Raises:
+        BadRequest: the content differs or is not known to be the same.
+        Forbidden: the caller lacks UPDATE, or the new handle is somebody else's.
+        NotFound: no such entity, version or handle.
+        ServiceError: 412, the version does not hold the old handle.
+    """
+    old = decimal(fields.required(body, "oldFileHandleId"), "oldFileHandleId")
+    new = decimal(fields.required(body, "newFileHandleId"), "newFileHandleId")
+    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
+    version = entities.numbered(session, entity, number)
+    if version.file_handle_id != old:
+        raise ServiceError(
+            f"The id of the provided old file handle (id: {old}) does not match the id of the "
+            f"file handle of {entity_text(entity_id)}, version {number}",
+            status=412,
+        )
+    filehandles.require_owner(session, caller, new)
+    if not same_content(session, old, new):
+        raise BadRequest(
+            f"The MD5 of the file handles {old} and {new} must be known and the same."
+        )
+    version.file_handle_id = new
+    entity.etag = entities.new_etag()

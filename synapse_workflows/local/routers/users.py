@@ -1,0 +1,121 @@
+"""Routes of users and principals (repo/v1)."""
+
+from fastapi import APIRouter, Response
+
+from synapse_workflows.local.domain import fields, paging, users
+from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.routers.answers import Answer
+from synapse_workflows.local.routers.deps import Call
+
+router = APIRouter(prefix="/repo/v1")
+
+
+@router.get("/userProfile")
+@router.get("/userProfile/")
+def get_own_profile(call: Call) -> Response:
+    """Give the caller's own profile. Clients ask with and without the slash at the end.
+
+    Source: GET /userProfile
+    """
+    with call.reading("view") as work:
+        return Answer(users.profile_of(work.session, work.caller, work.caller.id))
+
+
+@router.get("/userProfile/{user_id}")
+def get_profile(call: Call, user_id: str) -> Response:
+    """Give the profile of a user.
+
+    Source: GET /userProfile/{id}
+    """
+    with call.reading("view") as work:
+        return Answer(users.profile_of(work.session, work.caller, decimal(user_id, "id")))
+
+
+@router.post("/userProfile")
+def get_profiles(call: Call) -> Response:
+    """Give the profiles of several users.
+
+    Source: POST /userProfile
+    """
+    with call.reading("view") as work:
+        return Answer({"list": users.profiles(work.session, work.caller, call.json_object())})
+
+
+@router.put("/userProfile")
+def put_profile(call: Call) -> Response:
+    """Replace a profile.
+
+    Source: PUT /userProfile
+    """
+    with call.writing("view", "modify") as work:
+        return Answer(users.update_profile(work.session, work.caller, call.json_object()))
+
+
+@router.get("/user/bundle")
+def get_own_bundle(call: Call, mask: int) -> Response:
+    """Give several parts about the caller.
+
+    Source: GET /user/bundle
+    """
+    with call.reading("view") as work:
+        return Answer(users.bundle(work.session, work.caller, work.caller.id, mask))
+
+
+@router.get("/user/{user_id}/bundle")
+def get_bundle(call: Call, user_id: str, mask: int) -> Response:
+    """Give several parts about a user.
+
+    Source: GET /user/{id}/bundle
+    """
+    with call.reading("view") as work:
+        return Answer(users.bundle(work.session, work.caller, decimal(user_id, "id"), mask))
+
+
+@router.get("/user/{user_id}/certifiedUserPassingRecord")
+def get_passing_record(call: Call, user_id: str) -> Response:
+    """Give the result of a user's certification quiz.
+
+    Source: GET /user/{id}/certifiedUserPassingRecord
+    """
+    with call.reading("view") as work:
+        return Answer(users.passing_record(work.session, decimal(user_id, "id")))
+
+
+@router.get("/userGroupHeaders")
+def find_principals(
+    call: Call,
+    prefix: str = "",
+    typeFilter: str = "ALL",  # noqa: N803
+    limit: int = 10,
+    offset: int = 0,
+) -> Response:
+    """List principals by the beginning of a name.
+
+    Source: GET /userGroupHeaders
+    """
+    asked = paging.window(limit, offset)
+    kinds = fields.word(users.TypeFilter, typeFilter, "typeFilter")
+    with call.reading("view") as work:
+        found = users.by_prefix(work.session, prefix, kinds, asked)
+    return Answer({"prefixFilter": prefix, **paging.estimated(found, asked, key="children")})
+
+
+@router.get("/userGroupHeaders/batch")
+def get_principals(call: Call, ids: str) -> Response:
+    """Give principals by their ids.
+
+    Source: GET /userGroupHeaders/batch
+    """
+    with call.reading("view") as work:
+        found = users.by_ids(work.session, ids)
+    return Answer(paging.complete(found, key="children"))
+
+
+@router.post("/userGroupHeaders/aliases")
+def get_principals_by_alias(call: Call) -> Response:
+    """Give principals by their whole names.
+
+    Source: POST /userGroupHeaders/aliases
+    """
+    with call.reading("view") as work:
+        return Answer({"list": users.by_aliases(work.session, call.json_object())})
