@@ -1,0 +1,214 @@
+"""Provenance that writes itself, through Airflow's real task runner."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, task
+from execution_api import Run
+
+from synapse_workflows import (
+    File,
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseStoreOperator,
+    local_path,
+)
+
+THIS_FILE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def summarise(tmp_path):
+    """A task that reads what it is given and leaves a file."""
+
+    @task
+    def summarise(file):
+        text = Path(local_path(file)).read_text()
+        path = tmp_path / "summary.txt"
+        path.write_text(f"{len(text)} characters")
+        return str(path)
+
+    return summarise
+
+
+def test_what_was_read_and_run_becomes_the_provenance_of_what_is_stored(
+    api, project, put, summarise, sources_of, alice
+):
+    raw_id = put()
+    with DAG("flow", schedule=None) as dag:
+        raw = SynapseGetOperator(task_id="raw", entity_id=raw_id.split(".")[0])
+        SynapseStoreOperator(
+            task_id="store",
+            path=summarise(raw.output),
+            parent_id=project,
+            annotations={"kind": ["summary"]},
+        )
+    run = Run(api, dag).all()
+
+    stored = run.value("store")
+    used, executed = sources_of(stored["id"])
+    assert used == [raw_id]
+    assert [url.rpartition("#")[2] for url in executed] == [f"sha256={THIS_FILE}"]
+    activity = alice.getProvenance(stored["id"])
+    assert activity["name"] == "flow.store"
+    assert activity["description"] == "Airflow run run_1 of flow.store"
+    assert stored["activity_id"] == activity["id"]
+    assert alice.get_annotations(stored["id"])["kind"] == ["summary"]
+    assert Path(alice.get(stored["id"]).path).read_text() == "8 characters"
+
+
+def test_a_plain_task_reads_two_and_stores_one(api, project, put, sources_of, tmp_path):
+    one, two = put("one.txt", "1"), put("two.txt", "2")
+
+    with DAG("plain", schedule=None) as dag:
+
+        @task
+        def work():
+            syn = SynapseHook().client
+            texts = [Path(syn.get(entity.split(".")[0]).path).read_text() for entity in (one, two)]
+            path = tmp_path / "sum.txt"
+            path.write_text("+".join(texts))
+            return syn.store(File(str(path), parent=project)).id
+
+        work()
+    run = Run(api, dag).all()
+    used, executed = sources_of(run.value("work"))
+    assert sorted(used) == sorted([one, two])
+    assert len(executed) == 1
+
+
+def test_the_record_is_left_before_success_is_reported(api, project, put, summarise):
+    raw_id = put()
+    with DAG("early", schedule=None) as dag:
+        summarise(SynapseGetOperator(task_id="raw", entity_id=raw_id).output)
+    run = Run(api, dag).all()
+    assert run.record("raw")["used"][0] | {"site": ""} == {
+        "id": raw_id.split(".")[0],
+        "version": 1,
+        "site": "",
+        "seen": "read",
+    }
+    told = [(method, url) for method, url, _ in api.requests if method in ("POST", "PATCH")]
+    left = next(place for place, (_, url) in enumerate(told) if "synapse_lineage" in url)
+    succeeded = next(place for place, (_, url) in enumerate(told) if url.endswith("/state"))
+    assert left < succeeded
+
+
+def test_reading_alone_leaves_a_record_and_sends_it_once(api, put):
+    one, two = put("one.txt"), put("two.txt")
+    with DAG("reading", schedule=None) as dag:
+
+        @task
+        def look():
+            syn = SynapseHook().client
+            syn.get(one)
+            SynapseHook().client.get(two)
+
+        look()
+    run = Run(api, dag).all()
+    assert len(run.record("look")["used"]) == 2
+    assert (
+        sum(method == "POST" and "synapse_lineage" in url for method, url, _ in api.requests) == 1
+    )
+
+
+def test_containers_that_were_read_are_no_inputs(api, project, put, sources_of, tmp_path):
+    raw_id = put()
+    with DAG("containers", schedule=None) as dag:
+
+        @task
+        def work():
+            syn = SynapseHook().client
+            syn.get(project)
+            syn.get(raw_id)
+            path = tmp_path / "out.txt"
+            path.write_text("x")
+            return syn.store(File(str(path), parent=project)).id
+
+        work()
+    run = Run(api, dag).all()
+    assert sources_of(run.value("work"))[0] == [raw_id]
+
+
+def test_two_files_of_one_task_share_one_activity(api, project, put, alice, sources_of, tmp_path):
+    one, two = put("one.txt"), put("two.txt")
+    with DAG("pair", schedule=None) as dag:
+
+        @task
+        def work():
+            syn = SynapseHook().client
+            ids = []
+            for source, name in ((one, "a.txt"), (two, "b.txt")):
+                text = Path(syn.get(source).path).read_text()
+                (tmp_path / name).write_text(text + name)
+                ids.append(syn.store(File(str(tmp_path / name), parent=project)).id)
+            return ids
+
+        work()
+    first, second = Run(api, dag).all().value("work")
+    assert alice.getProvenance(first)["id"] == alice.getProvenance(second)["id"]
+    assert sorted(sources_of(first)[0]) == sorted([one, two])
+
+
+def test_one_operator_stores_many_under_one_activity(api, project, put, alice, tmp_path):
+    paths = []
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+        paths.append(str(tmp_path / name))
+    with DAG("many", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path=paths, parent_id=project, folder="x/y")
+    stored = Run(api, dag).all().value("store")
+    assert [reference["name"] for reference in stored] == ["a.txt", "b.txt"]
+    assert len({reference["activity_id"] for reference in stored}) == 1
+    folder = alice.get(stored[0]["parent_id"])
+    assert folder.name == "y"
+    assert alice.get(folder.parentId).name == "x"
+
+
+def test_an_earlier_version_of_the_output_is_an_input(api, put, sources_of, alice, tmp_path):
+    raw_id = put("grows.txt", "1")
+    with DAG("grows", schedule=None) as dag:
+
+        @task
+        def work():
+            syn = SynapseHook().client
+            file = syn.get(raw_id.split(".")[0])
+            path = tmp_path / "grows.txt"
+            path.write_text(Path(file.path).read_text() + "2")
+            file.path = str(path)
+            return syn.store(file).versionNumber
+
+        work()
+    assert Run(api, dag).all().value("work") == 2
+    assert sources_of(raw_id.split(".")[0])[0] == [raw_id]
+
+
+def test_moving_a_file_leaves_its_provenance_alone(api, project, put, alice):
+    from synapse_workflows import Activity, Folder
+
+    raw_id = put()
+    alice.setProvenance(raw_id.split(".")[0], Activity("made by hand"))
+    folder = alice.store(Folder("elsewhere", parent=project)).id
+    with DAG("moving", schedule=None) as dag:
+
+        @task
+        def tidy():
+            SynapseHook().client.move(raw_id.split(".")[0], folder)
+
+        tidy()
+    Run(api, dag).all()
+    assert alice.getProvenance(raw_id.split(".")[0])["name"] == "made by hand"
+    assert alice.get(raw_id, downloadFile=False).parentId == folder
+
+
+def test_no_token_is_told_to_airflow(api, project, put, summarise, connection):
+    token = __import__("json").loads(connection)["password"]
+    raw_id = put()
+    with DAG("secrets", schedule=None) as dag:
+        raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
+        SynapseStoreOperator(task_id="store", path=summarise(raw.output), parent_id=project)
+    Run(api, dag).all()
+    assert len(api.requests) > 10
+    assert not [url for _, url, body in api.requests if token in url or token in body]
+    assert not [url for _, url, body in api.requests if "X-Amz-Signature" in body]
