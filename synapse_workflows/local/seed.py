@@ -80,7 +80,8 @@ def plant_into(data_dir: Path, name: str) -> dict[str, str]:
     """
     try:
         with held(data_dir):
-            app = create_app(Settings(data_dir=data_dir, users=users_of(data_dir, None)))
+            users = users_of(data_dir, None)
+            app = create_app(Settings(data_dir=data_dir, base_url=inprocess.BASE_URL, users=users))
             try:
                 return plant(app, name)
             finally:

@@ -1,0 +1,188 @@
+"""What a fresh service is filled with: the data of the examples, once."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import requests
+from file_api import Person, ok, open_house
+
+from synapse_workflows.examples_dir import examples_dir
+from synapse_workflows.local.app import create_app
+from synapse_workflows.local.data_dir import held
+from synapse_workflows.local.seed import SeedError, plant, plant_into
+from synapse_workflows.local.server import LocalService
+from synapse_workflows.local.settings import Settings, UserSeed
+
+#: In a fresh service; the examples name them.
+IDS = {
+    "project": "syn10000001",
+    "raw": "syn10000002",
+    "data": "syn10000003",
+    "dictionary": "syn10000004",
+    "results": "syn10000005",
+}
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory, recording):
+    with LocalService(tmp_path_factory.mktemp("seeded"), wrap=recording) as service:
+        yield service, service.plant("demo")
+
+
+@pytest.fixture(scope="module")
+def alice(seeded):
+    service, _ = seeded
+    with requests.Session() as session:
+        yield Person(session, service.base_url, service.token("alice"))
+
+
+def content(person, entity):
+    url = person.get(f"/repo/v1/entity/{entity}/file?redirect=false").text
+    return requests.get(url, timeout=10).content
+
+
+def entity(person, number):
+    return ok(person.get(f"/repo/v1/entity/{number}"))
+
+
+def test_the_ids_are_those_that_the_examples_name(seeded):
+    _, ids = seeded
+    assert ids == IDS
+    examples = "".join(path.read_text() for path in examples_dir().glob("*.py"))
+    assert {each for each in IDS.values() if f'"{each}"' in examples} == {
+        IDS["data"],
+        IDS["dictionary"],
+        IDS["results"],
+    }
+
+
+def test_a_project_of_alice_with_two_folders(alice):
+    project = entity(alice, IDS["project"])
+    assert project["name"] == "Demo - breast cancer diagnostics"
+    assert project["createdBy"] == ok(alice.get("/repo/v1/userProfile"))["ownerId"]
+    assert entity(alice, IDS["raw"])["parentId"] == IDS["project"]
+    assert entity(alice, IDS["results"])["parentId"] == IDS["project"]
+
+
+@pytest.mark.parametrize("key", ["data", "dictionary"])
+def test_the_files_are_those_of_the_examples(alice, key):
+    name = {"data": "breast_cancer_wisconsin.csv", "dictionary": "feature_dictionary.csv"}[key]
+    file = entity(alice, IDS[key])
+    assert (file["name"], file["parentId"], file["versionNumber"]) == (name, IDS["raw"], 1)
+    assert content(alice, IDS[key]) == (examples_dir() / "data" / name).read_bytes()
+
+
+def test_source_and_licence_are_annotations(alice):
+    found = ok(alice.get(f"/repo/v1/entity/{IDS['data']}/annotations2"))["annotations"]
+    assert found["license"] == {"type": "STRING", "value": ["CC BY 4.0"]}
+    assert found["doi"]["value"] == ["10.24432/C5DW2B"]
+    assert found["rows"] == {"type": "LONG", "value": ["569"]}
+    assert len(found["authors"]["value"]) == 3
+
+
+def test_seeding_again_finds_everything_and_changes_nothing(seeded, alice):
+    service, ids = seeded
+    before = {key: entity(alice, number)["etag"] for key, number in ids.items()}
+    assert service.plant("demo") == ids
+    assert {key: entity(alice, number)["etag"] for key, number in ids.items()} == before
+
+
+def test_without_alice_the_first_certified_user_owns_it(tmp_path):
+    users = (
+        UserSeed(user_name="root", admin=True),
+        UserSeed(user_name="new", certified=False),
+        UserSeed(user_name="eve"),
+    )
+    with LocalService(tmp_path, users=users) as service:
+        ids = service.plant("demo")
+        eve = Person(requests.Session(), service.base_url, service.token("eve"))
+        assert entity(eve, ids["data"])["createdBy"] == str(service.users["eve"].owner_id)
+        eve.session.close()
+
+
+def test_an_unknown_seed_is_a_clear_error(tmp_path):
+    app = create_app(Settings(data_dir=tmp_path))
+    with pytest.raises(ValueError, match="there is no seed named 'demi'; there is: demo"):
+        plant(app, "demi")
+    app.state.service.database.close()
+
+
+def test_a_service_that_refuses_says_why(tmp_path):
+    with open_house(tmp_path) as house:
+        house.person("bob").project("Demo - breast cancer diagnostics")
+    with pytest.raises(SeedError, match="403"):
+        plant_into(tmp_path, "demo")
+
+
+# The command line.
+
+
+def run(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "synapse_workflows", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_seeding_a_service_that_does_not_run(tmp_path):
+    done = run("seed", "--data", str(tmp_path))
+    assert json.loads(done.stdout) == IDS
+    with LocalService(tmp_path) as service:
+        assert service.plant() == IDS
+
+
+def test_seeding_a_service_that_runs(tmp_path):
+    with LocalService(tmp_path) as service:
+        (tmp_path / "service.json").write_text(json.dumps(service.describe()))
+        assert plant_into(tmp_path, "demo") == IDS
+    assert json.loads((tmp_path / "service.json").read_text())["seed"] == IDS
+
+
+def test_what_cannot_be_seeded_is_a_clear_error(tmp_path):
+    with held(tmp_path):
+        done = run("seed", "--data", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in use by another running service" in done.stderr
+    done = run("serve", "--data", str(tmp_path), "--seed", "demi")
+    assert done.returncode == 2
+    assert "there is: demo" in done.stderr
+
+
+# The data.
+
+
+def rows(name):
+    return list(csv.DictReader(io.StringIO((examples_dir() / "data" / name).read_text())))
+
+
+def test_the_data_are_569_real_rows():
+    data = rows("breast_cancer_wisconsin.csv")
+    assert len(data) == 569
+    assert [int(row["id"]) for row in data] == list(range(1, 570))
+    diagnoses = [row["diagnosis"] for row in data]
+    assert (diagnoses.count("malignant"), diagnoses.count("benign")) == (212, 357)
+    radius = [float(row["mean_radius"]) for row in data]
+    assert (min(radius), max(radius)) == (6.981, 28.11)
+    area = [float(row["worst_area"]) for row in data]
+    assert (min(area), max(area)) == (185.2, 4254.0)
+
+
+def test_the_dictionary_names_each_feature():
+    features = [row["feature"] for row in rows("feature_dictionary.csv")]
+    columns = list(rows("breast_cancer_wisconsin.csv")[0])
+    assert columns == ["id", *features, "diagnosis"]
+    assert len(features) == 30
+    assert all(row["unit"] and row["description"] for row in rows("feature_dictionary.csv"))
+
+
+def test_source_authors_licence_and_changes_are_told():
+    told = (examples_dir() / "data" / "SOURCE.md").read_text()
+    for words in ("Wolberg", "Street", "Mangasarian", "10.24432/C5DW2B", "CC BY 4.0", "changed"):
+        assert words in told
