@@ -63,11 +63,16 @@ def _is_needed(
 
 
 def _is_stored(syn: Session, path: str, handle_id: str, handle: Mapping[str, Any]) -> bool:
-    """Tell whether a local file is the content of a handle: by the cache, else by its MD5."""
-    if syn.cache.contains(handle_id, path):
-        return True
+    """Tell whether a local file is the content of a handle: by its MD5, else by the cache.
+
+    The cache alone would take a file for unchanged that was written again in the second in which
+    it was recorded.
+    """
     stored = handle.get("contentMd5")
-    if not stored or file_md5(path) != stored:
+    if not stored:
+        return syn.cache.contains(handle_id, path)
+    if file_md5(path) != stored:
         return False
-    syn.cache.add(handle_id, path, stored)
+    if not syn.cache.contains(handle_id, path):
+        syn.cache.add(handle_id, path, stored)
     return True

@@ -89,7 +89,7 @@ class Activity(dict[str, Any]):
         self.used(target, targetVersion=targetVersion, url=url, name=name, wasExecuted=True)
 
     def __str__(self) -> str:
-        lines = [str(self.get("name") or "")]
+        lines = [str(self["name"])] if self.get("name") else []
         for title, executed in (("Executed:", True), ("Used:", False)):
             entries = [e for e in self["used"] if bool(e.get("wasExecuted")) is executed]
             if entries:
