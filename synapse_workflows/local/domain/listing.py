@@ -22,6 +22,8 @@ from synapse_workflows.vocabulary import ENTITY_TYPES, PROJECT, AccessType
 MAX_MD5: Final = 200
 #: What stands in a path for the name of an ancestor that the caller may not READ.
 MASKED: Final = "..."
+#: Words for entities of newer services that clients of today ask for; nothing here is one.
+_NEWER_TYPES: Final = ("recordset", "searchindex")
 
 
 class SortBy(StrEnum):
@@ -54,7 +56,8 @@ def _classes(body: Mapping[str, Any]) -> list[str]:
     words = fields.items(body, "includeTypes")
     if not words:
         raise BadRequest("EntityChildrenRequest.includeTypes must include at least one type")
-    wanted = {fields.one_of(ENTITY_TYPES.values(), each, "includeTypes") for each in words}
+    known = (*ENTITY_TYPES.values(), *_NEWER_TYPES)
+    wanted = {fields.one_of(known, each, "includeTypes") for each in words}
     return [name for name, word in ENTITY_TYPES.items() if word in wanted]
 
 

@@ -203,6 +203,22 @@ def by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]
     return _headers(session, session.scalars(query))
 
 
+def teams_of(session: Session, user_id: int, asked: Window) -> list[dict[str, Any]]:
+    """List the teams that a user belongs to; the built-in groups are none."""
+    query = (
+        select(Principal)
+        .join(Membership, Membership.group_id == Principal.id)
+        .where(Membership.member_id == user_id, Principal.id.not_in(BUILT_IN))
+        .order_by(Principal.id)
+        .limit(asked.limit)
+        .offset(asked.offset)
+    )
+    return [
+        {"id": str(each.id), "name": each.name, "createdOn": iso(each.created_on)}
+        for each in session.scalars(query)
+    ]
+
+
 def passing_record(session: Session, user_id: int) -> dict[str, Any]:
     """Give the result of the certification quiz (PassingRecord).
 

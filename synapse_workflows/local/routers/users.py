@@ -81,6 +81,18 @@ def get_passing_record(call: Call, user_id: str) -> Response:
         return Answer(users.passing_record(work.session, decimal(user_id, "id")))
 
 
+@router.get("/user/{user_id}/team")
+def list_teams(call: Call, user_id: str, limit: int = 10, offset: int = 0) -> Response:
+    """List the teams of a user.
+
+    Source: GET /user/{id}/team
+    """
+    asked = paging.window(limit, offset)
+    with call.reading("view") as work:
+        found = users.teams_of(work.session, decimal(user_id, "id"), asked)
+    return Answer(paging.estimated(found, asked))
+
+
 @router.get("/userGroupHeaders")
 def find_principals(
     call: Call,
