@@ -4,7 +4,6 @@ from configparser import RawConfigParser
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from synapse_workflows.client.core import config, wire
 from synapse_workflows.client.core.session import Session
@@ -105,8 +104,11 @@ def _moved(syn: Session, address: str) -> str | None:
 
 
 def _checked(name: str, address: str) -> str:
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
+    try:
+        scheme, host, _ = wire.origin(address)
+    except ValueError:
+        scheme, host = "", ""
+    if scheme not in {"http", "https"} or not host:
         raise SynapseConfigError(
             f"{name} {address!r} is no URL. Give one as {PRODUCTION_ENDPOINTS[name]}"
         )

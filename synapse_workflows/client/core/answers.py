@@ -70,8 +70,8 @@ def _unanswered(shown: str, failure: Failure | None, said: str) -> SynapseError:
         )
     if failure is Failure.BROKEN:
         return SynapseConnectionError(
-            f"{shown}: {said}\nThe server's certificate is not trusted here: check the endpoint, "
-            "the clock, and REQUESTS_CA_BUNDLE."
+            f"{shown}: {said}\nCheck the address; and if the server's certificate is not trusted "
+            "here, the clock and REQUESTS_CA_BUNDLE."
         )
     return SynapseConnectionError(f"{shown}: the connection broke off ({said})")
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError, SSLError
+from requests.exceptions import SSLError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from synapse_workflows.client.core import wire
@@ -16,14 +16,6 @@ from synapse_workflows.client.core.retries import Failure, Outcome
 
 #: Connections kept to one host: as many as there can be threads.
 POOL_SIZE: Final = 128
-_FAILURES = (
-    requests.ConnectionError,
-    requests.Timeout,
-    ChunkedEncodingError,
-    ContentDecodingError,
-    ConnectionError,
-    TimeoutError,
-)
 
 
 def new_session() -> requests.Session:
@@ -38,14 +30,13 @@ def new_session() -> requests.Session:
 def send(session: requests.Session, letter: Letter) -> Outcome:
     """Send once and read the answer; follow redirects of reads, without telling others who asks.
 
-    Every failure of the network becomes an `Outcome`. Exceptions that remain are of the caller's
-    making (a URL or header that cannot be).
+    Whatever fails becomes an `Outcome`: what requests raises itself may quote a whole URL.
     """
     try:
         response = _follow(session, letter)
         if not letter.stream or not response.ok:
             _ = response.content
-    except _FAILURES as failed:
+    except (requests.RequestException, ConnectionError, TimeoutError) as failed:
         return Outcome(failure=_failure(failed), reason=_words(failed))
     return outcome(response, streamed=letter.stream, now=datetime.now(UTC))
 
@@ -93,7 +84,8 @@ def _send(
 
 
 def _failure(failed: Exception) -> Failure:
-    if isinstance(failed, SSLError):
+    # Errors of requests that are a ValueError too: a URL or a header that cannot be.
+    if isinstance(failed, SSLError | ValueError):
         return Failure.BROKEN
     if isinstance(failed, requests.ConnectTimeout):
         return Failure.NOT_SENT

@@ -151,7 +151,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again():
     failed = httpx2.ConnectError("certificate verify failed")
     failed.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
     answers = Answers(failed)
-    with pytest.raises(SynapseConnectionError, match="not trusted here"):
+    with pytest.raises(SynapseConnectionError, match="certificate is not trusted here"):
         run(get(), answers)
     assert len(answers.requests) == 1
 

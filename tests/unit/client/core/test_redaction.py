@@ -100,6 +100,7 @@ def test_tokens_nobody_told_us_of_are_known_by_their_form(claims, words):
 def test_presigned_queries_are_taken_out(text):
     shown = wire.redact(text)
     assert "0123abcd" not in shown
+    assert "X-Amz-Expires" not in shown
     assert wire.REDACTED in shown
 
 
@@ -122,6 +123,12 @@ def test_a_failing_presigned_url_is_not_told(make, http, caplog):
     assert caught.value.__context__ is None
     assert "0123abcd" not in str(caught.value) + caplog.text
     assert "bucket.s3.amazonaws.com" in caplog.text
+
+
+def test_a_url_that_cannot_be_is_not_told_either(make):
+    with pytest.raises(SynapseError, match="Check the address") as caught:
+        make().call("GET", SIGNED.replace("bucket", "*bucket"), auth=None, headers={})
+    assert "0123abcd" not in str(caught.value)
 
 
 def test_urllib3_does_not_log_it_either(make, misbehaving, caplog):

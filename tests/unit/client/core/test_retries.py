@@ -175,6 +175,20 @@ def test_a_delete_of_what_was_never_there_is_an_error(syn, http):
         syn.restDELETE("/entity/syn1")
 
 
+@pytest.mark.parametrize(
+    "failed",
+    [
+        requests.exceptions.SSLError("certificate verify failed"),
+        requests.exceptions.InvalidHeader("bad header"),
+    ],
+)
+def test_what_another_try_cannot_mend_is_told_at_once(syn, http, failed):
+    asked = http.get(f"{REPO}/x", body=failed)
+    with pytest.raises(SynapseConnectionError, match=f"GET /x: {failed}"):
+        syn.restGET("/x")
+    assert asked.call_count == 1
+
+
 def test_a_conflict_is_told_and_not_asked_again(syn, http):
     asked = http.post(f"{REPO}/entity", status=409, json={"reason": "exists"})
     with pytest.raises(SynapseConflictError, match="exists"):
