@@ -1,0 +1,81 @@
+"""A large file never sits in memory: not on its way in, nor when proven, nor on its way out."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from json import loads
+from pathlib import Path
+
+import pytest
+import requests
+from file_api import Person, ok
+
+from synapse_workflows.vocabulary import MiB
+
+SIZE = 256 * MiB
+PART = 128 * MiB
+BLOCK = os.urandom(MiB)
+
+
+def blocks(size: int) -> Iterator[bytes]:
+    for _ in range(size // MiB):
+        yield BLOCK
+
+
+def md5(size: int) -> str:
+    digest = hashlib.md5()
+    for block in blocks(size):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process ever had, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A service in a process of its own: what service.json says."""
+    words = ["serve", "--data", str(tmp_path), "--port", "0"]
+    told = tmp_path / "service.json"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "synapse_workflows", *words], stdout=log, stderr=log
+        )
+    deadline = time.monotonic() + 60
+    while not told.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield loads(told.read_text())
+    process.kill()
+    process.wait(30)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_256_mib_go_in_and_out_with_little_memory(served):
+    with requests.Session() as session:
+        base_url = served["repoEndpoint"].removesuffix("/repo/v1")
+        alice = Person(session, base_url, served["users"][1]["token"])
+        alice.upload(b"warm")
+        before = peak(served["pid"])
+        body = {"fileSizeBytes": SIZE, "partSizeBytes": PART, "contentMD5Hex": md5(SIZE)}
+        upload = ok(alice.start(b"", **body))["uploadId"]
+        part_md5 = md5(PART)
+        for number in (1, 2):
+            answer = session.put(alice.part_url(upload, number), data=blocks(PART), timeout=60)
+            assert answer.headers["ETag"] == f'"{part_md5}"'
+            assert alice.add(upload, number, part_md5)["addPartState"] == "ADD_SUCCESS"
+        handle = ok(alice.complete(upload))["resultFileHandleId"]
+        digest = hashlib.md5()
+        with session.get(alice.url(handle), stream=True, timeout=60) as answer:
+            for chunk in answer.iter_content(MiB):
+                digest.update(chunk)
+        assert digest.hexdigest() == body["contentMD5Hex"]
+        assert peak(served["pid"]) - before < 32 * MiB
