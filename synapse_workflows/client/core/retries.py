@@ -26,6 +26,8 @@ UNCERTAIN_WORDS: Final = (
     "proxy error", "timeout", "timed out", "connection reset by peer",
     "unknown ssl protocol error", "couldn't connect to host",
 )  # fmt: skip
+#: Said of a conflict that may be with oneself.
+MAYBE_DONE: Final = "an earlier try of this call, whose answer got lost, may have gone through"
 #: Seconds of waiting from which on a user is told.
 LONG_WAIT: Final = 10.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -176,9 +178,16 @@ class Tries:
         }
 
     def settle(self, outcome: Outcome) -> Outcome:
-        """Take a 404 for success when an earlier try of the same DELETE may have done it."""
-        if self.call.method == "DELETE" and self.maybe_done and outcome.status == 404:  # noqa: PLR2004
+        """Read the last answer in the light of an earlier try that may have gone through.
+
+        Then a DELETE that finds nothing has succeeded, and a conflict may be with itself.
+        """
+        if not self.maybe_done:
+            return outcome
+        if self.call.method == "DELETE" and outcome.status == HTTPStatus.NOT_FOUND:
             return Outcome(Reply(200))
+        if outcome.status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:
+            return replace(outcome, reason=f"{outcome.reason} ({MAYBE_DONE})")
         return outcome
 
     def _again(self, outcome: Outcome) -> bool:

@@ -15,6 +15,7 @@ from synapse_workflows.client.errors import (
     SynapseConnectionError,
     SynapseNotFoundError,
     SynapseServerError,
+    SynapseStaleError,
     SynapseTimeoutError,
     SynapseTooManyRequestsError,
 )
@@ -166,6 +167,13 @@ def test_a_delete_that_had_happened_already_is_a_success(syn, http):
     http.delete(f"{REPO}/entity/syn1", body=requests.ConnectionError("cut"))
     http.delete(f"{REPO}/entity/syn1", status=404, json={"reason": "in the trash can"})
     assert syn.restDELETE("/entity/syn1") is None
+
+
+def test_a_conflict_that_may_be_with_itself_says_so(syn, http):
+    http.put(f"{REPO}/entity/syn1", body=requests.ConnectionError("cut"))
+    http.put(f"{REPO}/entity/syn1", status=412, json={"reason": "was updated"})
+    with pytest.raises(SynapseStaleError, match=r"was updated \(an earlier try of this call"):
+        syn.restPUT("/entity/syn1", "{}")
 
 
 def test_a_delete_of_what_was_never_there_is_an_error(syn, http):
