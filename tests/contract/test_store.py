@@ -1,0 +1,502 @@
+"""Store: create or update, versions, what is uploaded, what is asked, what is refused."""
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from synapse_workflows import Activity, Entity, File, Folder, Link, Project
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseConflictError,
+    SynapseError,
+    SynapseFileNotFoundError,
+    SynapseForbiddenError,
+    SynapseMalformedEntityError,
+    SynapseMd5MismatchError,
+    SynapseNotFoundError,
+    SynapseProvenanceError,
+    SynapseStaleError,
+)
+from synapse_workflows.vocabulary import FILE, FOLDER
+
+
+def md5(path) -> str:
+    return hashlib.md5(Path(path).read_bytes()).hexdigest()
+
+
+def later(path: Path) -> None:
+    """Let a file look written anew."""
+    stat = path.stat()
+    os.utime(path, (stat.st_atime, stat.st_mtime + 5))
+
+
+@pytest.fixture
+def path(make_file) -> Path:
+    return make_file()
+
+
+@pytest.fixture
+def file(syn, folder, path):
+    return syn.store(File(str(path), parent=folder, colour="blue"))
+
+
+def test_a_new_file_comes_back_as_it_is_stored(syn, folder, path):
+    stored = syn.store(File(str(path), parent=folder, colour="blue", description="d"))
+    assert type(stored) is File
+    assert (stored.name, stored.parentId, stored.description) == ("data.txt", folder.id, "d")
+    assert (stored.versionNumber, stored.versionLabel, stored.colour) == (1, "1", ["blue"])
+    assert (stored.path, stored.files, stored.cacheDir) == (
+        str(path),
+        ["data.txt"],
+        str(path.parent),
+    )
+    assert (stored.md5, stored.fileSize) == (md5(path), path.stat().st_size)
+    assert syn.get(stored.id, downloadFile=False).properties == stored.properties
+
+
+def test_what_was_given_is_left_as_it_was(syn, folder, path):
+    given = File(str(path), parent=folder, colour="blue")
+    before = pickle.dumps(given)
+    syn.store(given)
+    assert pickle.dumps(given) == before
+
+
+def test_projects_folders_and_links_are_found_again_by_name(syn, project, file):
+    again = syn.store(Project(project.name, description="d", colour="red"))
+    assert (again.id, again.description, again.colour) == (project.id, "d", ["red"])
+    kept = syn.store(Project(project.name, size=3))
+    assert kept.annotations == {"colour": ["red"], "size": [3]}
+    link = syn.store(Link(file, parent=project))
+    assert (link.name, link.linksToClassName) == ("data.txt", FILE)
+    assert syn.store(Link(file, 1, parent=project)).id == link.id
+
+
+def test_without_create_or_update_a_name_is_taken_once(syn, folder, project, path, file):
+    for again in (Folder("data", parent=project), File(str(path), parent=folder)):
+        with pytest.raises(SynapseConflictError, match="already exists with a parentId") as caught:
+            syn.store(again, createOrUpdate=False)
+        assert caught.value.status == 409
+    assert syn.get(file.id, downloadFile=False).versionNumber == 1
+
+
+def test_a_changed_file_makes_one_new_version(syn, folder, make_file, file):
+    changed = make_file()
+    by_name = syn.store(File(str(changed), parent=folder))
+    assert (by_name.id, by_name.versionNumber, by_name.md5) == (file.id, 2, md5(changed))
+    by_name.path = str(make_file("other.txt"))
+    by_id = syn.store(by_name)
+    assert (by_id.id, by_id.versionNumber, by_id.name) == (file.id, 3, "data.txt")
+    assert by_id.path == by_name.path
+
+
+def test_a_file_written_again_within_a_second_is_seen_to_be_changed(syn, file, path):
+    """The modification time alone would take it for unchanged."""
+    moment = path.stat()
+    path.write_text("x" * moment.st_size)
+    os.utime(path, ns=(moment.st_atime_ns, moment.st_mtime_ns))
+    assert syn.store(file).md5 == md5(path) != file.md5
+
+
+def test_an_unchanged_file_is_not_uploaded_but_makes_a_version(syn, file):
+    again = syn.store(file)
+    assert (again.versionNumber, again.versionLabel) == (2, "2")
+    assert again.dataFileHandleId == file.dataFileHandleId
+    assert again.annotations == {"colour": ["blue"]}
+
+
+def test_without_force_only_content_makes_a_version(syn, file, make_file):
+    file.description = "better"
+    same = syn.store(file, forceVersion=False)
+    assert (same.versionNumber, same.description) == (1, "better")
+    make_file()
+    assert syn.store(same, forceVersion=False).versionNumber == 2
+
+
+def test_content_that_synapse_has_is_recognised_without_a_cache(client_of, folder, file, tmp_path):
+    other = client_of("alice", cache_root_dir=str(tmp_path / "elsewhere"))
+    again = other.store(File(file.path, parent=folder), forceVersion=False)
+    assert again.dataFileHandleId == file.dataFileHandleId
+    assert other.cache.contains(file.dataFileHandleId, file.path)
+
+
+def test_version_labels_are_given_and_are_unique(syn, folder, path, file):
+    labelled = syn.store(file, versionLabel="final")
+    assert (labelled.versionNumber, labelled.versionLabel) == (2, "final")
+    assert syn.store(labelled, forceVersion=False, versionLabel=7).versionLabel == "7"
+    with pytest.raises(SynapseConflictError):
+        syn.store(syn.get(file.id), versionLabel="final")
+    fresh = syn.store(File(str(path), parent=folder, name="fresh"), versionLabel="first")
+    assert (fresh.versionNumber, fresh.versionLabel) == (1, "first")
+
+
+def test_a_comment_belongs_to_its_version(syn, folder, path):
+    noted = syn.store(File(str(path), parent=folder, versionComment="why"))
+    assert noted.versionComment == "why"
+    assert "versionComment" not in syn.store(File(str(path), parent=folder))
+
+
+def test_folders_have_no_versions(syn, folder):
+    folder.description = "d"
+    again = syn.store(folder, versionLabel="x")
+    assert (again.description, again.get("versionNumber")) == ("d", None)
+
+
+def test_annotations_of_a_file_are_replaced_as_a_whole(syn, folder, path, file):
+    del file.colour
+    file.size = 3
+    assert syn.store(file).annotations == {"size": [3]}
+    assert syn.store(File(str(path), parent=folder, n=[1, 2])).annotations == {"n": [1, 2]}
+
+
+@pytest.mark.parametrize("value", [float("nan"), [True, False], [1.5, float("inf")]])
+def test_special_values_are_not_stored_twice(syn, folder, path, heard, value):
+    syn.store(File(str(path), parent=folder, k=value))
+    syn.store(File(str(path), parent=folder, k=value), forceVersion=False)
+    assert [event.changed for event in heard] == [True, False]
+
+
+def test_a_dictionary_is_stored_as_the_entity_it_describes(syn, project, path):
+    folder = syn.store(
+        {"concreteType": FOLDER, "name": "plain", "parentId": project.id, "colour": "blue"}
+    )
+    assert (type(folder), folder.colour) == (Folder, ["blue"])
+    file = syn.store({"path": str(path), "parentId": folder.id, "contentType": "text/x"})
+    assert (type(file), file.name, file.contentType) == (File, "data.txt", "text/x")
+    renamed = syn.store({"id": folder.id, "name": "renamed"})
+    assert (renamed.id, renamed.name, renamed.parentId) == (folder.id, "renamed", project.id)
+    external = syn.store(
+        {"path": "https://example.org/x.csv", "synapseStore": False, "parentId": folder.id}
+    )
+    assert (external.name, external.externalURL) == ("x.csv", "https://example.org/x.csv")
+
+
+def test_an_id_is_enough_to_store_new_content(syn, file, make_file):
+    stored = syn.store({"id": file.id, "path": str(make_file()), "annotations": {"a": 1}})
+    assert (stored.id, stored.name, stored.versionNumber) == (file.id, "data.txt", 2)
+    assert (stored.parentId, stored.a) == (file.parentId, [1])
+
+
+def test_types_without_a_class_stay_entities(syn, project):
+    made = syn.store(Entity.create({"concreteType": FOLDER, "name": "f", "parentId": project.id}))
+    assert type(made) is Folder
+
+
+def test_a_file_elsewhere_is_only_pointed_to(syn, folder):
+    url = f"https://example.org/{uuid4()}.csv"
+    stored = syn.store(File(url, parent=folder, synapseStore=False, md5="0" * 32, fileSize=5))
+    assert (stored.externalURL, stored.synapseStore) == (url, False)
+    assert (stored.md5, stored.fileSize, stored.contentType) == ("0" * 32, 5, "text/csv")
+    again = syn.store(stored)
+    assert (again.dataFileHandleId, again.versionNumber) == (stored.dataFileHandleId, 2)
+    again.path = f"{url}?2"
+    assert syn.store(again).externalURL == f"{url}?2"
+
+
+def test_a_local_file_can_be_pointed_to(syn, folder, make_file):
+    path = make_file("my data.txt")
+    stored = syn.store(File(str(path), parent=folder, synapseStore=False))
+    assert (stored.externalURL, stored.md5) == (path.as_uri(), md5(path))
+    assert syn.get(stored.id).path == str(path)
+    with pytest.raises(SynapseMd5MismatchError):
+        syn.store(File(str(path), parent=folder, name="x", synapseStore=False, md5="0" * 32))
+
+
+def test_a_file_can_change_between_synapse_and_elsewhere(syn, file, path):
+    inside = file.dataFileHandleId
+    file.synapseStore = False
+    outside = syn.store(file)
+    assert (outside.externalURL, outside.synapseStore) == (path.as_uri(), False)
+    outside.synapseStore = True
+    back = syn.store(outside)
+    assert back.synapseStore is True
+    assert (back.externalURL, back.md5) == (None, md5(path))
+    assert back.dataFileHandleId != outside.dataFileHandleId
+    assert inside != outside.dataFileHandleId
+
+
+def test_a_handle_can_be_given_instead_of_a_path(syn, folder, file, make_file):
+    handle = syn.uploadFileHandle(str(make_file("h.txt")), parent=folder)
+    stored = syn.store(
+        File(name="by handle", parent=folder, dataFileHandleId=handle["id"], colour="red")
+    )
+    assert (stored.md5, stored.path) == (handle["contentMd5"], None)
+    file.dataFileHandleId = handle["id"]
+    moved = syn.store(file)
+    assert (moved.md5, moved.versionNumber) == (handle["contentMd5"], 2)
+    assert Path(moved.path).name == "h.txt"
+
+
+def test_restricting_locks_an_entity_once(syn, folder, make_file):
+    locked = syn.store(File(str(make_file()), parent=folder), isRestricted=True)
+    found = syn.restGET(f"/entity/{locked.id}/accessRequirement")["results"]
+    assert len(found) == 1
+    syn.store(Folder("data", parent=folder.parentId), isRestricted=False)
+    make_file()
+    syn.store(File(locked.path, parent=folder), isRestricted=True)
+    assert len(syn.restGET(f"/entity/{locked.id}/accessRequirement")["results"]) == 1
+
+
+def test_provenance_is_stored_with_the_version(syn, folder, file, make_file):
+    made = syn.store(
+        File(str(make_file("result.txt")), parent=folder),
+        used=[file, "https://example.org/data"],
+        executed="https://example.org/a.py",
+        activityName="count",
+        activityDescription="d",
+    )
+    activity = syn.getProvenance(made)
+    assert (activity["name"], activity["description"]) == ("count", "d")
+    assert activity["used"][0]["reference"] == {
+        "targetId": file.id,
+        "targetVersionNumber": file.versionNumber,
+    }
+    again = syn.store(made, activity=Activity("recount", used=[file]))
+    assert syn.getProvenance(again)["name"] == "recount"
+    assert syn.getProvenance(made.id, version=1)["name"] == "count"
+    again.description = "the etag is that after the provenance was written"
+    assert syn.store(again, forceVersion=False).description.startswith("the etag")
+
+
+def test_two_files_can_share_an_activity(syn, folder, file, make_file):
+    shared = syn.setProvenance(file, Activity("make two"))
+    other = syn.store(File(str(make_file("b.txt")), parent=folder), activity=shared)
+    assert syn.getProvenance(other)["id"] == syn.getProvenance(file)["id"] == shared["id"]
+
+
+def test_what_was_stored_is_announced_before_it_is_fetched_again(syn, folder, path):
+    """A listener may set the provenance; the entity that comes back has the etag after that."""
+    events = []
+
+    def listen(event):
+        events.append(event)
+        assert syn.get_annotations(event.entity_id) == {"colour": ["blue"]}
+        syn.setProvenance(event.entity_id, Activity("by the listener"))
+
+    stop = syn.subscribe(listen)
+    stored = syn.store(File(str(path), parent=folder, colour="blue"))
+    stop()
+    assert events == [Wrote(stored.id, 1, "data.txt", FILE, md5(path), folder.id, True, False)]
+    assert syn.getProvenance(stored)["name"] == "by the listener"
+    assert syn.store(stored, forceVersion=False).etag != stored.etag
+
+
+def test_announcements_say_what_changed(syn, project, folder, path, heard):
+    def last():
+        event = heard[-1]
+        return event.version, event.md5, event.changed, event.activity_given
+
+    file = syn.store(File(str(path), parent=folder), used="https://example.org")
+    assert last() == (1, md5(path), True, True)
+    syn.store(file)
+    assert last() == (2, md5(path), True, False)
+    syn.store(File(str(path), parent=folder), forceVersion=False)
+    assert last() == (2, md5(path), False, False)
+    syn.store(Folder("data", parent=project))
+    assert last() == (None, None, False, False)
+    syn.store(Folder("data", parent=project, colour="red"))
+    assert last() == (None, None, True, False)
+
+
+def test_a_retry_makes_no_second_version(syn, folder, path, heard):
+    """What an earlier try stored is left alone, etag included; only the same counts as such."""
+
+    def stored(**more):
+        entity = File(str(path), parent=folder, colour="blue", **more)
+        return syn.store(entity, versionLabel="one", activity=Activity("a"))
+
+    first = stored()
+    syn.skip_unchanged = True
+    again = stored()
+    assert (again.versionNumber, again.dataFileHandleId) == (1, first.dataFileHandleId)
+    assert [event.changed for event in heard] == [True, False]
+    assert syn.store(again).versionNumber == 1
+    again.size = 3
+    assert syn.store(again).versionNumber == 2
+    path.write_text(str(uuid4()))
+    later(path)
+    assert syn.store(File(str(path), parent=folder, colour="blue", size=3)).versionNumber == 3
+
+
+def test_a_retry_leaves_folders_alone_too(syn, project, folder):
+    syn.skip_unchanged = True
+    assert syn.store(Folder("data", parent=project)).etag == folder.etag
+    assert syn.store(folder).etag == folder.etag
+    folder.description = "d"
+    assert syn.store(folder).etag != folder.etag
+
+
+def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file):
+    other = client_of("alice")
+    theirs = other.get(file.id, downloadFile=False)
+    syn.store(file)
+    theirs.description = "late"
+    with pytest.raises(SynapseStaleError, match=r"412 PUT .*(?s:.)*get it again"):
+        other.store(theirs)
+    assert "description" not in syn.get(file.id, downloadFile=False)
+
+
+@pytest.mark.parametrize(
+    ("entity", "arguments", "error", "message"),
+    [
+        (7, {}, SynapseError, "Can't store a <class 'int'>. Give an entity"),
+        ("syn1", {}, SynapseError, "Can't store a <class 'str'>"),
+        ({"name": "x"}, {}, SynapseMalformedEntityError, "needs a type"),
+        (Entity(name="x"), {}, SynapseMalformedEntityError, "needs a type"),
+        ({"concreteType": FOLDER, "name": "x"}, {}, SynapseMalformedEntityError, "parentId"),
+        (Folder("x", parent="nowhere"), {}, ValueError, "'nowhere' is not a valid Synapse id"),
+        (Project("x", a={}), {}, ValueError, "Annotation 'a' cannot hold {}"),
+        (Project("x", a=2**64), {}, ValueError, "64 bits"),
+        (Project("x", **{"a b": 1}), {}, ValueError, "cannot be the name of an annotation"),
+        (
+            File("no/such/file.csv", parent="syn1"),
+            {},
+            SynapseFileNotFoundError,
+            "There is no file no/such/file.csv",
+        ),
+        (File("/", parent="syn1", name="x"), {}, SynapseFileNotFoundError, "is a directory"),
+        (File("https://x.org/a", parent="syn1"), {}, ValueError, "synapseStore=False"),
+        (
+            Project("x"),
+            {"activity": Activity(), "used": ["syn1"]},
+            SynapseProvenanceError,
+            "but not both",
+        ),
+        (Project("x"), {"activity": "5"}, SynapseProvenanceError, "takes an Activity, not str"),
+        (Project("x"), {"used": "not an id"}, ValueError, "not a valid Synapse id"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_asked(
+    quiet, calls, entity, arguments, error, message
+):
+    with pytest.raises(error, match=message):
+        quiet.store(entity, **arguments)
+    assert calls() == []
+
+
+def test_a_name_of_another_type_is_not_overwritten(syn, folder, project, make_file):
+    """Neither a folder by a file, nor a file by a folder, nor a folder by a link."""
+    taken = syn.store(Folder("taken", parent=folder))
+    path = make_file("taken")
+    with pytest.raises(SynapseConflictError, match=f"{taken.id} is a folder, not a file: choose"):
+        syn.store(File(str(path), parent=folder))
+    file = syn.store(File(str(path), parent=project))
+    with pytest.raises(SynapseConflictError, match=f"{file.id} is a file, not a folder"):
+        syn.store(Folder("taken", parent=project))
+    with pytest.raises(SynapseConflictError, match=f"{taken.id} is a folder, not a link"):
+        syn.store(Link(file, parent=folder))
+    assert syn.get(taken.id).etag == taken.etag
+    assert syn.get(file.id, downloadFile=False).etag == file.etag
+
+
+def test_the_type_of_an_id_is_not_changed(syn, folder, path):
+    wrong = File(str(path), parent=folder.parentId, id=folder.id)
+    with pytest.raises(SynapseMalformedEntityError, match=f"{folder.id} is a folder, not a file"):
+        syn.store(wrong)
+
+
+def test_a_parent_must_hold_others(syn, file, make_file):
+    for child in (Folder("x", parent=file.id), File(str(make_file("y.txt")), parent=file.id)):
+        with pytest.raises(SynapseMalformedEntityError, match=f"{file.id} is a file and cannot"):
+            syn.store(child)
+
+
+def test_a_parent_must_be_there(syn, make_file):
+    for child in (
+        Folder("x", parent="syn999999999"),
+        File(str(make_file()), parent="syn999999999"),
+    ):
+        with pytest.raises(SynapseNotFoundError):
+            syn.store(child)
+
+
+def test_who_may_not_write_is_told(syn, bob, dave, project, folder, make_file):
+    owner = bob.getUserProfile().ownerId
+    with pytest.raises(SynapseForbiddenError):
+        bob.store(Folder("x", parent=folder))
+    with pytest.raises(SynapseConflictError, match="belongs to somebody else"):
+        bob.store(Project(project.name))
+    syn.setPermissions(project, owner, ["READ"])
+    with pytest.raises(SynapseForbiddenError, match="You lack UPDATE access"):
+        bob.store(Project(project.name))
+    mine = dave.store(Project(f"dave {uuid4()}"))
+    with pytest.raises(SynapseForbiddenError, match="Only certified users"):
+        dave.store(Folder("x", parent=mine))
+
+
+def test_a_link_lies_elsewhere_than_its_target(syn, folder, file):
+    with pytest.raises(ValueError, match="Link to an entity under the same parent"):
+        syn.store(Link(file, parent=folder))
+
+
+def test_an_impossible_name_is_refused_by_synapse(syn, folder):
+    with pytest.raises(SynapseBadRequestError, match="Invalid Name"):
+        syn.store(Folder("a/b", parent=folder))
+
+
+def test_the_calls_of_creating_and_updating_containers(quiet, calls):
+    name = f"calls {uuid4()}"
+    project = quiet.store(Project(name))
+    assert calls() == ["POST /entity 201", f"POST /entity/{project.id}/bundle2 200"]
+    quiet.store(Project(name, colour="blue"))
+    assert calls() == [
+        "POST /entity 409",
+        "POST /entity/child 200",
+        f"POST /entity/{project.id}/bundle2 200",
+        f"PUT /entity/{project.id} 200",
+        f"PUT /entity/{project.id}/annotations2 200",
+        f"POST /entity/{project.id}/bundle2 200",
+    ]
+    folder = quiet.store(Folder("f", parent=project, colour="blue"))
+    assert calls() == [
+        "POST /entity 201",
+        f"PUT /entity/{folder.id}/annotations2 200",
+        f"POST /entity/{folder.id}/bundle2 200",
+    ]
+    quiet.store(folder)
+    assert calls() == [
+        f"PUT /entity/{folder.id} 200",
+        f"PUT /entity/{folder.id}/annotations2 200",
+        f"POST /entity/{folder.id}/bundle2 200",
+    ]
+
+
+def test_the_calls_of_creating_and_updating_files(quiet, calls, make_file):
+    folder = quiet.store(Project(f"calls {uuid4()}"))
+    calls()
+    file = quiet.store(File(str(make_file()), parent=folder), executed="https://x.org/a.py")
+    create = calls()
+    upload = [call for call in create if call.partition(" ")[2].startswith("file:")]
+    assert [call for call in create if call not in upload] == [
+        "POST /entity/child 404",
+        "POST /entity 201",
+        "POST /activity 201",
+        f"PUT /entity/{file.id}/generatedBy 200",
+        f"POST /entity/{file.id}/bundle2 200",
+    ]
+    assert create[1 : 1 + len(upload)] == upload
+    assert upload[0] == f"GET file:/entity/{folder.id}/uploadDestination 200"
+    quiet.store(file)
+    assert calls() == [
+        f"POST /entity/{file.id}/bundle2 200",
+        f"PUT /entity/{file.id} 200",
+        f"POST /entity/{file.id}/bundle2 200",
+    ]
+    make_file()
+    quiet.store(File(file.path, parent=folder))
+    changed = calls()
+    assert changed[:2] == ["POST /entity/child 200", f"POST /entity/{file.id}/bundle2 200"]
+    assert changed[-2:] == [f"PUT /entity/{file.id} 200", f"POST /entity/{file.id}/bundle2 200"]
+
+
+def test_a_file_is_refused_before_it_is_uploaded(quiet, calls, make_file):
+    project = quiet.store(Project(f"calls {uuid4()}"))
+    taken = quiet.store(Folder("taken", parent=project))
+    calls()
+    with pytest.raises(SynapseConflictError):
+        quiet.store(File(str(make_file("taken")), parent=project))
+    assert calls() == ["POST /entity/child 200", f"POST /entity/{taken.id}/bundle2 200"]
