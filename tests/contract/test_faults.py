@@ -1,0 +1,285 @@
+"""What goes wrong while bytes move: the right bytes or a clear error, nothing by halves.
+
+All over real sockets, through a proxy that misbehaves.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from contract import faults
+from contract.faults import ALWAYS, DOWNLOADS, UPLOADS
+
+from synapse_workflows import File, Project
+from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.errors import (
+    SynapseDownloadError,
+    SynapseError,
+    SynapseMd5MismatchError,
+    SynapseUploadFailedException,
+)
+
+MiB = 1024 * 1024
+BATCH = "/fileHandle/batch"
+URLS = "/presigned/url/batch"
+
+
+@pytest.fixture
+def syn(proxied):
+    """A client behind the proxy."""
+    return proxied()
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """A file of three parts."""
+    path = tmp_path_factory.mktemp("big") / "big.bin"
+    path.write_bytes(os.urandom(17 * MiB + 3))
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "small.bin"
+    path.write_bytes(os.urandom(300_000))
+    return path
+
+
+@pytest.fixture
+def new_big(tmp_path):
+    """A file of three parts that the service has never seen."""
+    path = tmp_path / "new_big.bin"
+    path.write_bytes(os.urandom(17 * MiB + 3))
+    return path
+
+
+@pytest.fixture
+def new_small(tmp_path):
+    path = tmp_path / "new_small.bin"
+    path.write_bytes(os.urandom(300_000))
+    return path
+
+
+@pytest.fixture(scope="module")
+def direct(socket_service, tmp_path_factory):
+    """A client with a way past the proxy."""
+    with socket_service.client(cache_root_dir=str(tmp_path_factory.mktemp("cache"))) as syn:
+        yield syn
+
+
+@pytest.fixture(scope="module")
+def project(direct):
+    return direct.store(Project(name=f"downloads {time.time_ns()}"))
+
+
+@pytest.fixture(scope="module")
+def stored(direct, project, big):
+    return direct.store(File(str(big), parent=project))
+
+
+@pytest.fixture(scope="module")
+def stored_small(direct, project, small):
+    return direct.store(File(str(small), parent=project))
+
+
+@pytest.fixture
+def empty(direct):
+    """A project to store in."""
+    return direct.store(Project(name=f"uploads {time.time_ns()}"))
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A directory to download to."""
+    return tmp_path / "here"
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def assert_uploads(syn, direct, project, path):
+    """Store a file through the proxy; past the proxy it is there, once, byte for byte."""
+    file = syn.store(File(str(path), parent=project))
+    direct.cache.remove(file.dataFileHandleId)
+    assert Path(direct.get(file.id).path).read_bytes() == path.read_bytes()
+    assert [child["name"] for child in direct.getChildren(project)] == [path.name]
+    assert file.versionNumber == 1
+
+
+def assert_downloads(syn, file, here, original):
+    """Download a file through the proxy: it is whole, and alone in its directory."""
+    found = syn.get(file.id, downloadLocation=str(here))
+    assert Path(found.path).read_bytes() == original.read_bytes()
+    assert names_in(here) == [original.name]
+
+
+@pytest.mark.parametrize("status", [503, 429])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/file/multipart\\?"),
+        ("POST", URLS),
+        ("PUT", UPLOADS),
+        ("PUT", "/add/1"),
+        ("PUT", "/complete"),
+    ],
+)
+def test_a_burst_of_refusals_delays_an_upload(
+    syn, direct, empty, proxy, new_small, method, path, status
+):
+    proxy.fail(method, path, faults.answer(status), times=3)
+    assert_uploads(syn, direct, empty, new_small)
+
+
+@pytest.mark.parametrize("status", [503, 429])
+@pytest.mark.parametrize(("method", "path"), [("POST", BATCH), ("GET", DOWNLOADS)])
+def test_a_burst_of_refusals_delays_a_download(
+    syn, stored, proxy, big, here, method, path, status
+):
+    proxy.fail(method, path, faults.answer(status), times=3)
+    assert_downloads(syn, stored, here, big)
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", BATCH), ("GET", DOWNLOADS)])
+def test_retry_after_is_waited_for(proxied, stored_small, proxy, small, here, method, path):
+    syn = proxied(retry=RetryPolicy(attempts=4, total=10.0, wait=0.01))
+    proxy.fail(method, path, faults.answer(429, Retry_After="1"))
+    began = time.monotonic()
+    assert_downloads(syn, stored_small, here, small)
+    assert time.monotonic() - began > 0.95
+
+
+def test_a_storage_that_stays_away_is_a_clear_error_and_leaves_nothing(
+    syn, stored_small, proxy, here
+):
+    proxy.fail("GET", DOWNLOADS, faults.answer(503, "slow down"), times=4)
+    with pytest.raises(SynapseDownloadError, match=r"small\.bin: 503 .*slow down"):
+        syn.get(stored_small.id, downloadLocation=str(here))
+    assert names_in(here) == []
+
+
+def test_a_service_that_stays_away_is_a_clear_error(syn, proxy, empty, new_small):
+    proxy.fail("POST", "/file/multipart", faults.answer(503, "maintenance"), times=ALWAYS)
+    with pytest.raises(SynapseError, match="maintenance"):
+        syn.store(File(str(new_small), parent=empty))
+
+
+def test_a_connection_cut_in_the_middle_of_a_part_sends_that_part_again(
+    syn, direct, empty, proxy, new_big
+):
+    proxy.fail("PUT", UPLOADS, faults.cut_upload(after=300_000), times=2, skip=1)
+    assert_uploads(syn, direct, empty, new_big)
+    assert proxy.count("PUT", UPLOADS) == 5
+    assert proxy.count("PUT", "/add/") == 3
+
+
+@pytest.mark.parametrize("after", [0, 100_000, 5 * MiB])
+def test_a_connection_cut_in_the_middle_of_a_download_goes_on_from_there(
+    syn, stored, proxy, big, here, after
+):
+    proxy.fail("GET", DOWNLOADS, faults.cut_download(after), times=2)
+    assert_downloads(syn, stored, here, big)
+
+
+def test_a_small_download_that_is_cut_goes_on_from_there(syn, stored_small, proxy, small, here):
+    proxy.fail("GET", DOWNLOADS, faults.cut_download(200_000), times=2)
+    assert_downloads(syn, stored_small, here, small)
+
+
+def test_cuts_that_leave_headway_are_never_too_many(syn, stored, proxy, big, here):
+    syn.max_threads = 1
+    proxy.fail("GET", DOWNLOADS, faults.cut_download(MiB), times=12)
+    assert syn.retry.attempts < 7  # cuts of the first part alone
+    assert_downloads(syn, stored, here, big)
+
+
+def test_a_part_that_is_too_short_is_completed(syn, stored, proxy, big, here):
+    proxy.fail("GET", DOWNLOADS, faults.truncate(by=1000), times=2)
+    assert_downloads(syn, stored, here, big)
+
+
+def test_a_body_that_is_too_short_is_fetched_again(syn, stored_small, proxy, small, here):
+    proxy.fail("GET", DOWNLOADS, faults.truncate(by=1000))
+    assert_downloads(syn, stored_small, here, small)
+
+
+def test_a_body_that_is_always_too_short_is_a_clear_error(syn, stored_small, proxy, here):
+    proxy.fail("GET", DOWNLOADS, faults.truncate(by=1000), times=ALWAYS)
+    with pytest.raises(SynapseDownloadError, match="299000 bytes where the file has 300000"):
+        syn.get(stored_small.id, downloadLocation=str(here))
+    assert names_in(here) == []
+
+
+def test_a_server_without_ranges_serves_all_the_same(syn, stored, proxy, big, here):
+    proxy.fail("GET", DOWNLOADS, faults.ignore_ranges, times=ALWAYS)
+    assert_downloads(syn, stored, here, big)
+
+
+@pytest.mark.parametrize("after", [0, 4 * MiB])
+def test_a_stalled_download_is_cut_and_goes_on(proxied, stored, proxy, big, here, after):
+    syn = proxied(timeout=(5.0, 0.5))
+    proxy.fail("GET", DOWNLOADS, faults.stall_download(after), skip=1)
+    assert_downloads(syn, stored, here, big)
+
+
+def test_a_stalled_upload_is_cut_and_sent_again(proxied, direct, empty, proxy, new_big):
+    syn = proxied(timeout=(0.5, 0.5))
+    proxy.fail("PUT", UPLOADS, faults.stall_upload(after=300_000))
+    assert_uploads(syn, direct, empty, new_big)
+
+
+def test_a_part_whose_answer_does_not_come_is_sent_again(proxied, direct, empty, proxy, new_big):
+    syn = proxied(timeout=(5.0, 0.5))
+    proxy.fail("PUT", UPLOADS, faults.never_answer, skip=1)
+    assert_uploads(syn, direct, empty, new_big)
+
+
+def test_a_part_that_arrives_with_another_md5_is_sent_again(syn, direct, empty, proxy, new_big):
+    proxy.fail("PUT", UPLOADS, faults.corrupt_upload, times=2)
+    assert_uploads(syn, direct, empty, new_big)
+    assert proxy.count("PUT", UPLOADS) == 5
+
+
+def test_parts_that_never_arrive_right_are_a_clear_error_and_no_entity(
+    syn, direct, empty, proxy, new_small
+):
+    proxy.fail("PUT", UPLOADS, faults.corrupt_upload, times=ALWAYS)
+    with pytest.raises(SynapseUploadFailedException, match="part 1 arrived wrong 3 times"):
+        syn.store(File(str(new_small), parent=empty))
+    assert list(direct.getChildren(empty)) == []
+
+
+@pytest.mark.parametrize("which", ["stored", "stored_small"])
+def test_bytes_that_come_back_wrong_are_an_error_and_leave_nothing(
+    request, syn, proxy, here, which
+):
+    file = request.getfixturevalue(which)
+    proxy.fail("GET", DOWNLOADS, faults.corrupt_download)
+    with pytest.raises(SynapseMd5MismatchError) as caught:
+        syn.get(file.id, downloadLocation=str(here))
+    assert caught.value.expected == file._file_handle["contentMd5"]
+    assert caught.value.found != caught.value.expected
+    assert names_in(here) == []
+    assert syn.cache.get(file.dataFileHandleId) is None
+
+
+def test_a_refused_upload_url_is_asked_for_again(syn, direct, empty, proxy, new_big):
+    proxy.fail("PUT", UPLOADS, faults.answer(403, "Request has expired"))
+    assert_uploads(syn, direct, empty, new_big)
+    assert proxy.count("POST", URLS) == 2
+
+
+def test_a_refused_download_url_is_asked_for_again(syn, stored, proxy, big, here):
+    proxy.fail("GET", DOWNLOADS, faults.answer(403, "Request has expired"))
+    assert_downloads(syn, stored, here, big)
+    assert proxy.count("POST", BATCH) == 2
+
+
+def test_a_url_that_is_refused_however_fresh_is_a_clear_error(syn, stored_small, proxy, here):
+    proxy.fail("GET", DOWNLOADS, faults.answer(403, "no"), times=3)
+    with pytest.raises(SynapseDownloadError, match="403") as caught:
+        syn.get(stored_small.id, downloadLocation=str(here))
+    assert "X-Amz" not in str(caught.value)
+    assert names_in(here) == []
