@@ -35,14 +35,22 @@ def serve(
 
     from synapse_workflows.local import server
     from synapse_workflows.local.data_dir import DataDirInUseError
+    from synapse_workflows.local.errors import ServiceError
     from synapse_workflows.local.seed import SEEDS, SeedError
     from synapse_workflows.local.settings import Settings
-    from synapse_workflows.local.user_file import UserFileError, users_of
+    from synapse_workflows.local.user_file import UserFileError, keep, users_of
 
     if seed is not None and seed not in SEEDS:
         raise typer.BadParameter(f"there is: {', '.join(SEEDS)}", param_hint="--seed")
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
+
+    def announce(told: dict[str, Any]) -> None:
+        if users is not None:
+            keep(data, users)
+        typer.echo(manual(told, data))
+
+    refusals = (DataDirInUseError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
         server.serve(
             Settings(data_dir=data.resolve(), users=users_of(data, users)),
@@ -50,9 +58,9 @@ def serve(
             port=port,
             base_url=url,
             seed_name=seed,
-            announce=lambda told: typer.echo(manual(told, data)),
+            announce=announce,
         )
-    except (DataDirInUseError, server.AddressError, UserFileError, SeedError) as error:
+    except (*refusals, OSError) as error:
         _fail(error)
 
 
@@ -70,7 +78,7 @@ def seed(
 
     try:
         ids = plant_into(data.resolve(), name)
-    except (ValueError, SeedError, DataDirInUseError) as error:
+    except (ValueError, SeedError, DataDirInUseError, OSError) as error:
         _fail(error)
     typer.echo(json.dumps(ids, indent=2))
 

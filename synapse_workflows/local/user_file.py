@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from synapse_workflows.local.domain.founding import alias_of
 from synapse_workflows.local.service_file import write_private
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 
@@ -28,10 +29,10 @@ class UserFileError(ValueError):
 
 
 def users_of(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
-    """Give the users of a service: those of a file, or of the first start, or the usual ones.
+    """Give the users of a service: those of a file, or of an earlier start, or the usual ones.
 
     Args:
-        data_dir: of the service; a file that is given is kept there.
+        data_dir: of the service.
         given: a JSON list of `{"userName", "token"?, "certified"?, "admin"?, "firstName"?,
             "lastName"?, "email"?, "ownerId"?}`.
 
@@ -39,12 +40,14 @@ def users_of(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
         UserFileError: The file cannot be used.
     """
     kept = data_dir / _KEPT
-    if given is None:
-        return read(kept) if kept.exists() else DEFAULT_USERS
-    users = read(given)
-    data_dir.mkdir(parents=True, exist_ok=True)
-    write_private(kept, given.read_text())
-    return users
+    if given is None and not kept.exists():
+        return DEFAULT_USERS
+    return read(given or kept)
+
+
+def keep(data_dir: Path, given: Path) -> None:
+    """Keep a file of users, for the starts that follow, once a service has taken it."""
+    write_private(data_dir / _KEPT, given.read_text())
 
 
 def read(path: Path) -> tuple[UserSeed, ...]:
@@ -64,7 +67,9 @@ def read(path: Path) -> tuple[UserSeed, ...]:
     users = [_user(each, f"{path}, user {number}") for number, each in enumerate(found, 1)]
     for what in ("user_name", "token", "owner_id"):
         values = [getattr(user, what) for user in users if getattr(user, what) is not None]
-        if len({str(value).lower() for value in values}) < len(values):
+        if what == "user_name":
+            values = [alias_of(value) for value in values]
+        if len(set(values)) < len(values):
             raise UserFileError(f"{path}: two users have the same {what}")
     return _administrator_first(users)
 

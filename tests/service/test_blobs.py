@@ -1,6 +1,7 @@
 """Bytes on disk: all or nothing, and readable in any range."""
 
 import hashlib
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,6 +40,18 @@ def test_what_was_not_kept_leaves_nothing(tmp_path):
 def test_an_error_while_writing_leaves_nothing(tmp_path):
     with pytest.raises(TypeError), Blobs(tmp_path).draft() as draft:
         draft.write("text")
+    assert files_below(tmp_path) == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    blobs = Blobs(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            keep(blobs, bytes(120_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files_below(tmp_path) == []
 
 

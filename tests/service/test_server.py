@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import json
 import logging
-import os
 import signal
 import socket
 import stat
@@ -238,17 +237,9 @@ def test_it_prints_how_to_use_it(served):
 
 
 def test_a_second_service_in_its_directory_says_so(served):
-    done = subprocess.run(
-        [sys.executable, "-m", "synapse_workflows", *served.words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: ")
-    assert "in use by another running service" in done.stderr
-    assert "Traceback" not in done.stderr
+    said = refuse(served.data_dir)
+    assert said.startswith("Error: ")
+    assert "in use by another running service" in said
     assert (served.data_dir / "service.json").exists()
 
 
@@ -297,14 +288,10 @@ def test_what_was_answered_survives_kill_9_and_nothing_half_written_is_left(tmp_
 # Users.
 
 
-def refuse_users(tmp_path, text: str | None) -> str:
-    """What `serve` says of a file of users that cannot be used."""
-    users = tmp_path / "users.json"
-    if text is not None:
-        users.write_text(text)
-    words = ["serve", "--data", str(tmp_path / "data"), "--port", "0", "--users", str(users)]
+def refuse(data_dir: Path, *words: str) -> str:
+    """What `serve` says when it cannot begin."""
     done = subprocess.run(
-        [sys.executable, "-m", "synapse_workflows", *words],
+        [sys.executable, "-m", "synapse_workflows", *Process(data_dir, *words).words],
         capture_output=True,
         text=True,
         timeout=60,
@@ -342,6 +329,20 @@ def test_users_of_ones_own(tmp_path):
 
 
 def test_a_file_of_users_that_is_not_there(tmp_path):
-    said = refuse_users(tmp_path, None)
+    said = refuse(tmp_path / "data", "--users", str(tmp_path / "users.json"))
     assert "users.json cannot be read: No such file" in said
-    assert not os.path.lexists(tmp_path / "data" / "service.json")
+    assert not (tmp_path / "data").exists()
+
+
+def test_users_whom_the_service_cannot_have_are_not_kept(tmp_path):
+    users = tmp_path / "users.json"
+    users.write_text('[{"userName": "Administrators", "token": "not-told"}]')
+    said = refuse(tmp_path / "data", "--users", str(users))
+    assert "Administrators" in said
+    assert "not-told" not in said
+    assert not (tmp_path / "data" / "users.json").exists()
+
+
+def test_a_place_that_is_no_directory(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    assert "data" in refuse(tmp_path / "data")

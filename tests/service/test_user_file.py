@@ -5,7 +5,7 @@ import json
 import pytest
 
 from synapse_workflows.local.settings import DEFAULT_USERS
-from synapse_workflows.local.user_file import UserFileError, read, users_of
+from synapse_workflows.local.user_file import UserFileError, keep, read, users_of
 
 
 def written(tmp_path, content):
@@ -19,8 +19,12 @@ def test_without_a_file_there_are_the_usual_users(tmp_path):
 
 
 def test_a_file_is_kept_for_the_starts_that_follow(tmp_path):
-    given = users_of(tmp_path / "data", written(tmp_path, [{"userName": "eve", "token": "t"}]))
-    assert users_of(tmp_path / "data", None) == given
+    mine = written(tmp_path, [{"userName": "eve", "token": "t"}])
+    keep(tmp_path, mine)
+    assert users_of(tmp_path, None) == read(mine)
+    other = tmp_path / "other.json"
+    other.write_text('[{"userName": "mallory"}]')
+    assert users_of(tmp_path, other) == read(other)
 
 
 def test_an_administrator_is_added_where_there_is_none(tmp_path):
@@ -58,7 +62,7 @@ def test_all_keys(tmp_path):
         ([{"userName": "eve", "certified": "yes"}], "certified must be of type bool"),
         ([{"userName": "eve", "ownerId": True}], "ownerId must be of type int"),
         ([{"userName": "eve", "pasword": "x"}], "unknown key 'pasword'"),
-        ([{"userName": "eve"}, {"userName": "EVE"}], "two users have the same user_name"),
+        ([{"userName": "eve"}, {"userName": "E.V.E"}], "two users have the same user_name"),
         ([{"userName": "a", "token": "t"}, {"userName": "b", "token": "t"}], "same token"),
     ],
 )

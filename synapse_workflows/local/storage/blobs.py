@@ -8,6 +8,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,7 @@ class Draft:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._file.closed:
+        with suppress(OSError):  # a full disk refuses what was still buffered
             self._file.close()
         self._path.unlink(missing_ok=True)
 
