@@ -119,7 +119,7 @@ def serve(
         port: 0 takes a free one.
         base_url: how clients reach the service when not by host and port.
         seed_name: what to fill it with before it answers, if anything.
-        announce: called with the content of service.json once the service answers.
+        announce: called with the content of service.json before that is written.
 
     Raises:
         DataDirInUseError: Another running service has the data directory.
@@ -136,8 +136,8 @@ def serve(
         told = describe(service, seed.plant(app, seed_name) if seed_name else None)
 
         def ready() -> None:
-            write_private(data_dir / SERVICE_FILE, json.dumps(told, indent=2) + "\n")
             announce(told)
+            write_private(data_dir / SERVICE_FILE, json.dumps(told, indent=2) + "\n")
 
         server = _Server(app, ready)
         try:
