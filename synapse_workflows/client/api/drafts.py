@@ -13,10 +13,10 @@ from synapse_workflows.client.errors import (
     SynapseMalformedEntityError,
 )
 from synapse_workflows.client.model import annotations
+from synapse_workflows.client.model.base import Kind
 from synapse_workflows.client.model.entity import Entity, kind_of
 from synapse_workflows.client.model.ids import entity_id
 from synapse_workflows.client.model.locations import as_url, expand, file_name, is_url
-from synapse_workflows.client.model.namespaces import Kind
 from synapse_workflows.vocabulary import FILE
 
 #: Set in this order, as the later ones depend on the earlier ones.

@@ -58,7 +58,7 @@ def to_wire(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     beside it, and values of classes that Synapse does not know, are written as text.
 
     Args:
-        values: One value or an iterable of values by key. None and empty ones are dropped.
+        values: One value or an iterable of values by key. None is no value.
 
     Returns:
         ``{"type": ..., "value": [text, ...]}`` by key.
@@ -116,7 +116,7 @@ def _as_list(key: str, value: Any) -> list[Any]:
         raise _refused(key, value)
     if isinstance(value, str) or not isinstance(value, Iterable) or _is_scalar(value):
         value = [value]
-    return [_plain(key, element) for element in value]
+    return [_plain(key, element) for element in value if element is not None]
 
 
 def _is_scalar(value: Any) -> bool:
@@ -146,7 +146,7 @@ def _plain(key: str, element: Any) -> Any:
 def _has_text(element: Any) -> bool:
     """Tell whether the text of an object says what it is, not just where it lies in memory."""
     text: object = type(element).__str__
-    return element is not None and text is not object.__str__
+    return text is not object.__str__
 
 
 def _encode(key: str, values: list[Any], kind: AnnotationType | None = None) -> dict[str, Any]:

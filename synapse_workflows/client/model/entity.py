@@ -1,26 +1,25 @@
-"""Entities: projects, folders, files and links, and whatever else lies in Synapse."""
+"""Entities that have a class of their own: projects, folders, files and links."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from synapse_workflows import vocabulary
 from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.client.model.base import (
+    ANY_ENTITY,
+    Entity,
+    class_of,
+    kind_of,
+)
 from synapse_workflows.client.model.dict_object import DictObject
-from synapse_workflows.client.model.ids import id_of, split_version
+from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.locations import as_url, file_name
-from synapse_workflows.client.model.namespaces import Kind, Namespaces
 
-_ENTITY: Final = Kind(
-    f"{vocabulary.MODEL}.Entity",
-    frozenset({
-        "id", "name", "description", "parentId", "entityType", "concreteType", "uri", "etag",
-        "annotations", "accessControlList", "createdOn", "createdBy", "modifiedOn", "modifiedBy",
-    }),
-    needs_parent=False,
-)  # fmt: skip
+__all__ = ["Entity", "File", "Folder", "Link", "Project", "class_of", "kind_of", "place"]
+
 _VERSION_KEYS: Final = (
     "versionNumber", "versionLabel", "versionComment", "versionUrl", "versions", "isLatestVersion",
 )  # fmt: skip
@@ -35,83 +34,6 @@ _ALIASES: Final = MappingProxyType(
 )
 
 
-class Entity(Namespaces):
-    """Anything that has a place in Synapse; the class of types that have none of their own.
-
-    Args:
-        properties: What Synapse defines, as it answers it.
-        annotations: Values, or lists of values, by key.
-        local_state: What is only known here, as the path of a file.
-        parent: The container: an entity, or its id.
-        **kwargs: Further keys; each finds its namespace.
-
-    Raises:
-        SynapseMalformedEntityError: The parent was not stored, is no container, or is missing
-            where there is no id to find it by.
-    """
-
-    _kind: ClassVar[Kind] = _ENTITY
-
-    def __init__(
-        self,
-        properties: Mapping[str, Any] | None = None,
-        annotations: Mapping[str, Any] | None = None,
-        local_state: Mapping[str, Any] | None = None,
-        parent: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__()
-        self.properties.update(properties or {})
-        self.properties.setdefault("concreteType", self._kind.concrete_type)
-        self.annotations.update(annotations or {})
-        self.local_state(local_state)
-        for key, value in kwargs.items():
-            self[key] = value
-        if parent is not None:
-            self.properties["parentId"] = _container_id(parent)
-        placed = self.properties.get("parentId") or self.properties.get("id")
-        if self._kind.needs_parent and not placed:
-            raise SynapseMalformedEntityError(
-                f"Entities of type {self._kind.concrete_type} must have a parentId. "
-                "Give parent= a project or folder, or its id."
-            )
-
-    @classmethod
-    def create(
-        cls,
-        properties: Mapping[str, Any] | None = None,
-        annotations: Mapping[str, Any] | None = None,
-        local_state: Mapping[str, Any] | None = None,
-    ) -> "Entity":
-        """Make an entity of the class that its ``concreteType`` names.
-
-        Types without a class of their own become an `Entity`. An entity given as `properties` is
-        copied without its id.
-        """
-        if isinstance(properties, Entity):
-            annotations = {**properties.annotations, **(annotations or {})}
-            local_state = {**properties.local_state(), **(local_state or {})}
-            properties = {k: v for k, v in properties.properties.items() if k != "id"}
-        kind = cls
-        if cls is Entity:
-            kind = class_of((properties or {}).get("concreteType"))
-        return kind(properties=properties, annotations=annotations, local_state=local_state)
-
-    def postURI(self) -> str:
-        """Say where to create it."""
-        return "/entity"
-
-    def putURI(self) -> str:
-        """Say where to update it."""
-        return f"/entity/{self.id}"
-
-    def deleteURI(self, versionNumber: int | None = None) -> str:
-        """Say where to delete it, or one version of what has versions."""
-        if versionNumber is None or not self._kind.makes_versions:
-            return f"/entity/{self.id}"
-        return f"/entity/{self.id}/version/{versionNumber}"
-
-
 class Project(Entity):
     """A project: the outermost container, with members and permissions of its own.
 
@@ -123,7 +45,7 @@ class Project(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = _ENTITY.like(vocabulary.PROJECT, "alias")
+    _kind = ANY_ENTITY.like(vocabulary.PROJECT, "alias")
 
     def __init__(
         self,
@@ -150,7 +72,7 @@ class Folder(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = _ENTITY.like(vocabulary.FOLDER, needs_parent=True)
+    _kind = ANY_ENTITY.like(vocabulary.FOLDER, needs_parent=True)
 
     def __init__(
         self,
@@ -179,7 +101,7 @@ class Link(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = _ENTITY.like(vocabulary.LINK, "linksTo", "linksToClassName", needs_parent=True)
+    _kind = ANY_ENTITY.like(vocabulary.LINK, "linksTo", "linksToClassName", needs_parent=True)
 
     def __init__(
         self,
@@ -218,7 +140,7 @@ class File(Entity):
             ``dataFileHandleId``.
     """
 
-    _kind = _ENTITY.like(
+    _kind = ANY_ENTITY.like(
         vocabulary.FILE,
         *_VERSION_KEYS,
         "dataFileHandleId",
@@ -292,26 +214,6 @@ class File(Entity):
         held.update(externalURL=url, contentMd5=None, contentSize=None)
 
 
-_CLASSES: Final[Mapping[str, type[Entity]]] = MappingProxyType(
-    {
-        vocabulary.PROJECT: Project,
-        vocabulary.FOLDER: Folder,
-        vocabulary.FILE: File,
-        vocabulary.LINK: Link,
-    }
-)
-
-
-def class_of(concrete_type: str | None) -> type[Entity]:
-    """Find the class for a full type name; `Entity` for types that have none."""
-    return _CLASSES.get(concrete_type or "", Entity)
-
-
-def kind_of(concrete_type: str | None) -> Kind:
-    """Find what is known of a type; of types that have no class, what all entities share."""
-    return class_of(concrete_type)._kind  # noqa: SLF001 - our own class
-
-
 def place(file: File, path: str | None) -> None:
     """Say where a file's content lies on this machine, without making it a new content."""
     here = Path(path) if path else None
@@ -330,19 +232,3 @@ def _reference(target: Any, version: int | str | None) -> dict[str, Any]:
     number = version if version is not None else found.version
     reference: dict[str, Any] = {"targetId": found.id}
     return reference if number is None else {**reference, "targetVersionNumber": int(number)}
-
-
-def _container_id(parent: Any) -> str:
-    """Read the id of a parent, which must have been stored and be able to hold others."""
-    kind = str(parent.get("concreteType")) if isinstance(parent, Mapping) else ""
-    if kind in vocabulary.ENTITY_TYPES and kind not in vocabulary.CONTAINERS:
-        raise SynapseMalformedEntityError(
-            f"A {vocabulary.ENTITY_TYPES[kind]} ({parent.get('id')}) cannot hold other entities. "
-            "Give a project or a folder as the parent."
-        )
-    try:
-        return id_of(parent)
-    except ValueError:
-        raise SynapseMalformedEntityError(
-            "Couldn't find 'id' of parent. Has it been stored in Synapse?"
-        ) from None
