@@ -91,17 +91,23 @@ def acl_grants(session: Session, caller: Caller, benefactor_id: int, access: Acc
     return bool(session.scalar(select(entry)))
 
 
-def _uncertified(caller: Caller, access: AccessType, subject_type: str) -> bool:
+def _uncertified(caller: Caller, access: AccessType, entity: Entity, new_type: str | None) -> bool:
     """Tell whether the missing certification stands in the way."""
     if caller.is_certified:
         return False
-    if access is AccessType.CHANGE_SETTINGS:
-        return True
-    return access in {AccessType.CREATE, AccessType.UPDATE} and subject_type != PROJECT
+    if access is AccessType.CREATE:  # only the root holds projects, so its children need none
+        return (new_type or (PROJECT if entity.id == ROOT else None)) != PROJECT
+    if access is AccessType.UPDATE:
+        return entity.concrete_type != PROJECT
+    return access is AccessType.CHANGE_SETTINGS
 
 
 def _barrier(
-    session: Session, caller: Caller, entity: Entity, access: AccessType, subject_type: str
+    session: Session,
+    caller: Caller,
+    entity: Entity,
+    access: AccessType,
+    new_type: str | None,
 ) -> ServiceError | None:
     """Find what stands in the way whatever the ACL says."""
     if access is AccessType.DOWNLOAD and requirements(session, entity):
@@ -111,7 +117,7 @@ def _barrier(
         )
     if caller.is_anonymous and access not in _OPEN_TO_ANONYMOUS:
         return Forbidden("Anonymous users have only READ access permission.")
-    if _uncertified(caller, access, subject_type):
+    if _uncertified(caller, access, entity, new_type):
         return CertificationRequired()
     return None
 
@@ -142,7 +148,7 @@ def refusal(
         return InTrash(entity_text(entity.id))
     if caller.is_admin:
         return None
-    barrier = _barrier(session, caller, entity, access, new_type or entity.concrete_type)
+    barrier = _barrier(session, caller, entity, access, new_type)
     if barrier is not None:
         return barrier
     owns_settings = access is AccessType.CHANGE_SETTINGS and entity.created_by == caller.id

@@ -20,7 +20,7 @@ MAX_VALUES: Final = 100
 MAX_CHARACTERS: Final = 500
 
 _KEY: Final = re.compile(r"[a-zA-Z0-9,_.]+")
-_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = frozenset(
     {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}

@@ -3,11 +3,15 @@
 A null equals a missing property. Numbers are taken where text is declared.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from synapse_workflows.local.errors import BadRequest
+
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
+_LONG: Final = 2**63
 
 Body = Mapping[str, Any]
 Word = TypeVar("Word", bound=StrEnum)
@@ -51,7 +55,7 @@ def required(body: Body, key: str) -> str:
 
 
 def integer(body: Body, key: str) -> int | None:
-    """Read an optional whole number, given as a number or as text.
+    """Read an optional whole number of 64 bits, given as a number or as text.
 
     Raises:
         BadRequest: it is something else.
@@ -59,9 +63,9 @@ def integer(body: Body, key: str) -> int | None:
     value = body.get(key)
     if value is None:
         return None
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not -_LONG <= value < _LONG:
         raise BadRequest(f"{key} must be a whole number.")
     return value
 

@@ -12,6 +12,7 @@ from synapse_workflows.local.domain.access import ENTITY_ACL
 from synapse_workflows.local.domain.ids import ROOT, TRASH, next_id
 from synapse_workflows.local.domain.service import KnownUser
 from synapse_workflows.local.domain.signing import Signer
+from synapse_workflows.local.errors import Conflict
 from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.local.storage.tables import (
     AccessToken,
@@ -125,8 +126,20 @@ def _profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
     )
 
 
+def _free_id(session: Session, seed: UserSeed) -> int:
+    """Choose a principal id: the one asked for, or the next that nobody has."""
+    if seed.owner_id is not None:
+        if session.get(Principal, seed.owner_id) is not None:
+            raise Conflict(f"The id {seed.owner_id} of user {seed.user_name} is taken.")
+        return seed.owner_id
+    number = next_id(session, "principal")
+    while session.get(Principal, number) is not None:
+        number = next_id(session, "principal")
+    return number
+
+
 def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
-    number = seed.owner_id if seed.owner_id is not None else next_id(session, "principal")
+    number = _free_id(session, seed)
     user = _principal(number, seed.user_name, now, individual=True)
     session.add(user)
     session.flush()
@@ -159,6 +172,12 @@ def _token(session: Session, signer: Signer, user: Principal, seed: UserSeed, no
         session.add(known)
     token = seed.token or signer.token(auth.claims_of(known))
     known.digest = auth.digest(token)
+    others = select(AccessToken.user_id).where(
+        AccessToken.digest == known.digest, AccessToken.id != known.id
+    )
+    with session.no_autoflush:
+        if session.scalar(others) is not None:
+            raise Conflict(f"The token of user {seed.user_name} belongs to another user.")
     known.last_used = now
     return token
 
@@ -169,13 +188,16 @@ def settle(
     """Make the users that are missing, and give them all with their tokens.
 
     Raises:
-        Conflict: the name of a new user belongs to a team, or its id to another principal.
+        Conflict: a user has the name of a group, the id of another principal, or the token of
+            another user.
     """
     known = []
     for seed in seeds:
         user = session.scalar(
             select(Principal).where(Principal.alias == alias_of(seed.user_name))
         ) or _add_user(session, seed, now)
+        if user.id in BUILT_IN or not user.is_individual:
+            raise Conflict(f"The name {seed.user_name} belongs to a group.")
         session.flush()
         known.append(
             KnownUser(

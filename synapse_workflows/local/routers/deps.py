@@ -14,6 +14,7 @@ waiting for their turn to write, leave the one whose turn it is without a thread
 """
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ from synapse_workflows.vocabulary import MiB
 
 #: Bytes of a request body.
 MAX_BODY = 2 * MiB
+#: An escape in JSON that may be half a character.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,22 @@ class RequestCall:
             BadRequest: it is none.
         """
         try:
-            value = json.loads(self.body)
+            value = json.loads(self.body.decode())
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The request body is not valid JSON: {error}") from None
         if not isinstance(value, dict):
             raise BadRequest("The request body must be a JSON object.")
+        if _SURROGATE.search(self.body) and not _is_unicode(value):
+            raise BadRequest("The request body holds half a surrogate pair, which is no text.")
         return value
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def service_of(request: Request) -> Service:

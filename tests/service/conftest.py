@@ -1,0 +1,52 @@
+"""One service for the tests of the entity rules, and its people."""
+
+from collections.abc import Iterator
+
+import pytest
+from entity_api import Author
+from file_api import House, open_house
+
+
+@pytest.fixture(scope="session")
+def rules(tmp_path_factory: pytest.TempPathFactory, recording) -> Iterator[House]:
+    with open_house(tmp_path_factory.mktemp("rules"), recording) as house:
+        yield house
+
+
+@pytest.fixture(scope="session")
+def author(rules):
+    """Make the author of a name; None is the anonymous caller."""
+
+    def make(name: str | None, token: str | None = None) -> Author:
+        return Author(rules, name, token)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def admin(author) -> Author:
+    return author("admin")
+
+
+@pytest.fixture(scope="session")
+def ann(author) -> Author:
+    """Alice, as an author."""
+    return author("alice")
+
+
+@pytest.fixture(scope="session")
+def ben(author) -> Author:
+    """Bob, as an author."""
+    return author("bob")
+
+
+@pytest.fixture(scope="session")
+def dan(author) -> Author:
+    """Dave, who is not certified, as an author."""
+    return author("dave")
+
+
+@pytest.fixture(scope="session")
+def nobody(author) -> Author:
+    """Somebody without credentials."""
+    return author(None)

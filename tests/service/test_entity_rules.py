@@ -1,0 +1,343 @@
+"""Creating, reading and updating entities of the four types."""
+
+import re
+
+import pytest
+from entity_api import REPO, fresh
+from file_api import ok, refused
+from hypothesis import given, settings, strategies as st
+
+from synapse_workflows.vocabulary import FILE, FOLDER, LINK, PROJECT, TABLE
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+DATE = "2026-03-04T05:06:07.890Z"
+
+
+def test_a_project_is_created_under_the_root(ann):
+    made = ann.new_project(name=(name := fresh("Project")), description="d")
+    assert UUID.fullmatch(made.pop("etag"))
+    assert re.fullmatch(r"syn1\d{7}", made.pop("id"))
+    assert made == {
+        "name": name,
+        "description": "d",
+        "createdOn": DATE,
+        "modifiedOn": DATE,
+        "createdBy": "3300001",
+        "modifiedBy": "3300001",
+        "parentId": "syn4489",
+        "concreteType": PROJECT,
+    }
+
+
+def test_a_file_has_a_version_and_a_file_handle(ann):
+    handle = ann.handle()
+    made = ann.make(FILE, ann.new_project()["id"], dataFileHandleId=int(handle))
+    assert {key: made[key] for key in made.keys() & {
+        "versionNumber", "versionLabel", "versionComment", "isLatestVersion", "dataFileHandleId",
+    }} == {
+        "versionNumber": 1, "versionLabel": "1", "isLatestVersion": True,
+        "dataFileHandleId": handle,
+    }  # fmt: skip
+
+
+def test_label_and_comment_of_the_first_version_are_as_given(ann):
+    made = ann.new_file(ann.new_project()["id"], versionLabel="v0", versionComment="first")
+    assert (made["versionLabel"], made["versionComment"]) == ("v0", "first")
+
+
+def test_folders_projects_and_links_have_no_versions(ann):
+    project = ann.new_project()
+    folder = ann.new_folder(project["id"], versionLabel="v0")
+    link = ann.new_link(project["id"], folder["id"])
+    for each in (project, folder, link):
+        assert not each.keys() & {"versionNumber", "versionLabel", "isLatestVersion"}
+
+
+def test_a_link_keeps_its_target_whether_or_not_it_exists(ann):
+    project = ann.new_project()["id"]
+    made = ann.make(
+        LINK,
+        project,
+        linksTo={"targetId": "SYN999", "targetVersionNumber": "2"},
+        linksToClassName=FILE,
+    )
+    assert made["linksTo"] == {"targetId": "syn999", "targetVersionNumber": 2}
+    assert made["linksToClassName"] == FILE
+
+
+def test_what_the_server_sets_is_ignored_from_the_client(ann):
+    made = ann.new_project(
+        id="syn1", etag="x", createdOn="1999-01-01T00:00:00.000Z", createdBy="1", modifiedBy="1"
+    )
+    assert made["id"] != "syn1"
+    assert made["etag"] != "x"
+    assert (made["createdOn"], made["createdBy"]) == (DATE, "3300001")
+
+
+def test_unknown_and_null_properties_are_ignored(ann):
+    made = ann.new_project(nonsense=1, description=None)
+    assert not made.keys() & {"nonsense", "description"}
+
+
+def test_without_a_name_the_id_is_the_name(ann):
+    made = ann.new_project(name=None)
+    assert made["name"] == made["id"]
+
+
+def test_a_name_is_trimmed(ann):
+    assert ann.new_project(name=f"  {(name := fresh())}\t")["name"] == name
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a/b", "é", "a:b", "x" * 257, "a\nb", "[a]"])
+def test_a_bad_name_is_refused_with_what_is_allowed(ann, name):
+    refused(
+        ann.try_make(PROJECT, name=name),
+        400,
+        f"Invalid Name: '{name.strip()}'. Names may only contain: letters, numbers, spaces, "
+        "underscores, hyphens, periods, plus signs, apostrophes, and parentheses",
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text("abcXYZ019 _-.,+'()", min_size=1, max_size=256).map(str.strip).filter(bool))
+def test_every_name_of_allowed_characters_is_taken_as_it_is(recycled, name):
+    ann, project, entity = recycled
+    changed = ann.change(entity, name=name)
+    assert changed["name"] == name
+    found = ok(ann.post(f"{REPO}/entity/child", {"parentId": project, "entityName": name}))
+    assert found == {"id": entity}
+
+
+@pytest.fixture(scope="module")
+def recycled(ann):
+    project = ann.new_project()["id"]
+    return ann, project, ann.new_folder(project)["id"]
+
+
+def test_a_description_has_at_most_1000_characters(ann):
+    ann.new_project(description="d" * 1000)
+    refused(ann.try_make(PROJECT, description="d" * 1001), 400, "description")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "concreteType is required"),
+        ({"concreteType": None}, "concreteType is required"),
+        ({"concreteType": TABLE}, "Unknown concreteType"),
+        ({"concreteType": "org.sagebionetworks.repo.model.docker.DockerRepository"}, "Unknown"),
+        ({"concreteType": "nonsense"}, "Unknown concreteType: 'nonsense'"),
+        ({"concreteType": {}}, "concreteType must be text"),
+        ({"concreteType": PROJECT, "name": ["x"]}, "name must be text"),
+        ({"concreteType": PROJECT, "name": True}, "name must be text"),
+        (
+            {"concreteType": PROJECT, "parentId": "syn4489.1"},
+            "syn4489.1 is not a valid Synapse ID.",
+        ),
+        ({"concreteType": PROJECT, "alias": "no spaces"}, "Invalid alias"),
+    ],
+)
+def test_an_ill_formed_entity_is_refused(ann, body, words):
+    refused(ann.post(f"{REPO}/entity", body), 400, words)
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '"x"', "null", "\xff", '{"name": "\\ud800"}'])
+def test_a_body_that_is_no_json_object_is_refused(ann, body):
+    headers = {**ann.headers, "Content-Type": "application/json"}
+    answer = ann.session.post(
+        f"{ann.base_url}{REPO}/entity", data=body.encode("latin-1"), headers=headers, timeout=30
+    )
+    refused(answer, 400, "The request body")
+
+
+def test_a_file_needs_a_file_handle(ann):
+    refused(ann.try_make(FILE, ann.new_project()["id"]), 400, "dataFileHandleId is required")
+
+
+def test_a_file_needs_a_file_handle_of_the_callers_own(ann, ben):
+    answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId=ben.handle())
+    refused(answer, 403, "FileHandle")
+
+
+def test_a_file_needs_a_file_handle_that_exists(ann):
+    answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId="99999999")
+    refused(answer, 404, "99999999")
+
+
+def test_a_new_file_has_no_file_name_override(ann):
+    answer = ann.try_make(
+        FILE, ann.new_project()["id"], dataFileHandleId=ann.handle(), fileNameOverride="x.csv"
+    )
+    refused(answer, 400, "fileNameOverride")
+
+
+def test_names_are_unique_within_a_container(ann):
+    project = ann.new_project()["id"]
+    ann.new_folder(project, name="data")
+    refused(
+        ann.try_make(FOLDER, project, name="data"),
+        409,
+        f"An entity with the name: data already exists with a parentId: {project}",
+    )
+    ann.new_folder(project, name="Data")
+    ann.new_folder(ann.new_project()["id"], name="data")
+
+
+def test_project_names_are_unique_among_all_users(ann, ben):
+    name = ann.new_project()["name"]
+    refused(
+        ben.try_make(PROJECT, name=name),
+        409,
+        f"An entity with the name: {name} already exists with a parentId: syn4489",
+    )
+
+
+def test_where_an_entity_may_lie(ann):
+    project = ann.new_project()["id"]
+    folder = ann.new_folder(project)["id"]
+    file = ann.new_file(folder)["id"]
+    link = ann.new_link(folder, file)["id"]
+    refused(ann.try_make(FOLDER), 400, "the root")
+    refused(ann.try_make(FOLDER, "syn4489"), 400, "the root")
+    refused(ann.try_make(PROJECT, project), 400, "parent")
+    refused(ann.try_make(PROJECT, folder), 400, "parent")
+    refused(ann.try_make(FOLDER, file), 400, "parent")
+    refused(ann.try_make(FOLDER, link), 400, "parent")
+    refused(ann.try_make(FOLDER, "syn98765432"), 404, "Resource: 'syn98765432' does not exist")
+
+
+def test_the_root_can_be_read_and_not_changed(ann, nobody, admin):
+    root = nobody.entity("syn4489")
+    assert "parentId" not in root
+    refused(admin.save(root), 403)
+    refused(admin.delete(f"{REPO}/entity/syn4489"), 403)
+    refused(ann.save(root), 403)
+
+
+def test_paths_are_at_most_50_levels_deep(ann):
+    here = ann.new_project()["id"]  # level 2, below the root
+    for _ in range(48):
+        here = ann.new_folder(here)["id"]
+    refused(ann.try_make(FOLDER, here), 400, "50")
+
+
+@pytest.mark.parametrize("form", ["syn{}", "{}", "SYN{}", "Syn{}", "%20syn{}%20"])
+def test_an_id_is_read_in_every_form_and_given_in_one(ann, form):
+    project = ann.new_project()["id"]
+    asked = form.format(project.removeprefix("syn"))
+    assert ann.entity(asked)["id"] == project
+
+
+@pytest.mark.parametrize("text", ["syn1.2", "synX", "x", "syn", "-1", "syn1x", "syn" + "9" * 30])
+def test_what_is_no_id_is_refused(ann, text):
+    refused(ann.get(f"{REPO}/entity/{text}"), 400, f"{text} is not a valid Synapse ID.")
+
+
+def test_an_unknown_entity_is_not_found(ann):
+    refused(ann.get(f"{REPO}/entity/syn1"), 404, "Resource: 'syn1' does not exist")
+
+
+def test_an_update_gives_a_new_etag_even_without_a_difference(ann, rules):
+    before = ann.new_project()
+    rules.clock.advance(2)
+    after = ok(ann.save(before))
+    assert after["etag"] != before["etag"]
+    assert after["modifiedOn"] > before["modifiedOn"]
+    assert after["createdOn"] == before["createdOn"]
+    assert ann.entity(before["id"]) == after
+
+
+def test_an_update_clears_what_it_leaves_out(ann):
+    before = ann.new_project(description="d", alias=f"a{fresh('').strip()}")
+    after = ok(ann.save({key: before[key] for key in ("id", "etag", "concreteType", "name")}))
+    assert not after.keys() & {"description", "alias"}
+
+
+@pytest.mark.parametrize("etag", [None, "", "00000000-0000-0000-0000-000000000000", 7])
+def test_an_update_needs_the_current_etag(ann, etag):
+    before = ann.new_project()
+    refused(
+        ann.save({**before, "etag": etag}),
+        412,
+        f"Object: {before['id']} was updated since you last fetched it, "
+        "retrieve it again and re-apply the update",
+    )
+    assert ann.entity(before["id"]) == before
+
+
+def test_the_id_in_the_path_wins(ann):
+    one, two = ann.new_project(), ann.new_project()
+    changed = ok(ann.put(f"{REPO}/entity/{one['id']}", {**one, "id": two["id"]}))
+    assert changed["id"] == one["id"]
+
+
+def test_the_class_is_fixed_for_life(ann):
+    folder = ann.new_folder(ann.new_project()["id"])
+    refused(ann.save({**folder, "concreteType": LINK}), 400, "concreteType")
+
+
+def test_a_rename_onto_a_sibling_is_a_conflict(ann):
+    project = ann.new_project()["id"]
+    one, two = ann.new_folder(project), ann.new_folder(project)
+    refused(ann.save({**two, "name": one["name"]}), 409, "already exists with a parentId")
+    assert ann.entity(two["id"]) == two
+
+
+def test_a_move_takes_the_subtree_along(ann):
+    project, other = ann.new_project()["id"], ann.new_project()["id"]
+    folder = ann.new_folder(project)
+    file = ann.new_file(folder["id"])
+    moved = ann.change(folder["id"], parentId=other)
+    assert moved["parentId"] == other
+    path = ok(ann.get(f"{REPO}/entity/{file['id']}/path"))["path"]
+    assert [each["id"] for each in path] == ["syn4489", other, folder["id"], file["id"]]
+
+
+def test_a_move_is_held_to_the_rules_of_a_creation(ann):
+    project, other = ann.new_project()["id"], ann.new_project()["id"]
+    folder, taken = ann.new_folder(project), ann.new_folder(other)
+    inner = ann.new_folder(folder["id"])
+    file = ann.new_file(project)
+    refused(ann.save({**folder, "parentId": inner["id"]}), 400, "itself")
+    refused(ann.save({**folder, "parentId": folder["id"]}), 400, "itself")
+    refused(ann.save({**folder, "parentId": file["id"]}), 400, "parent")
+    refused(ann.save({**folder, "parentId": "syn4489"}), 400, "root")
+    refused(ann.save({**folder, "parentId": "syn98765432"}), 404)
+    refused(ann.save({**folder, "parentId": other, "name": taken["name"]}), 409, taken["name"])
+    assert ann.entity(folder["id"]) == folder
+
+
+def test_uncertified_users_create_projects_and_nothing_else(dan):
+    project = dan.new_project()
+    dan.change(project["id"], description="mine")
+    body = refused(
+        dan.try_make(FOLDER, project["id"]),
+        403,
+        "Only certified users may create or update content in Synapse.",
+    )
+    assert body["errorCode"] == "USER_CERTIFICATION_REQUIRED"
+
+
+def test_an_anonymous_caller_creates_nothing(nobody, ann):
+    refused(nobody.try_make(PROJECT), 403, "Anonymous users have only READ access permission.")
+
+
+def test_a_project_is_found_by_its_alias_and_the_alias_is_unique(ann, ben):
+    alias = f"alias{fresh('').strip()}"
+    project = ann.new_project(alias=alias)
+    assert ok(ben.get(f"{REPO}/entity/alias/{alias}")) == {"id": project["id"]}
+    refused(ben.try_make(PROJECT, alias=alias), 409, alias)
+    assert ann.change(project["id"])["alias"] == alias
+    refused(ann.get(f"{REPO}/entity/alias/nobodys"), 404, "nobodys")
+
+
+def test_an_activity_is_linked_on_creation(ann, ben):
+    activity = ok(ann.post(f"{REPO}/activity", {"name": "made"}))["id"]
+    project = ann.new_project()["id"]
+    body = {"concreteType": FOLDER, "parentId": project}
+    folder = ok(ann.post(f"{REPO}/entity?generatedBy={activity}", body))
+    assert ok(ann.get(f"{REPO}/entity/{folder['id']}/generatedBy"))["id"] == activity
+    refused(ann.post(f"{REPO}/entity?generatedBy=987654", body), 404, "987654")
+    refused(ann.post(f"{REPO}/entity?generatedBy=x", body), 400, "generatedBy")
+    theirs = {"concreteType": PROJECT}
+    refused(ben.post(f"{REPO}/entity?generatedBy={activity}", theirs), 403, "lacks read access")
