@@ -52,19 +52,29 @@ def step(text: str) -> Iterator[None]:
     say(f"done ({time.monotonic() - began:.1f} s)")
 
 
-def airflow_environment(folder: Path, service: dict[str, Any]) -> dict[str, str]:
-    """Give the environment in which Airflow finds the examples and the local Synapse."""
+def airflow_environment(
+    folder: Path, service: dict[str, Any], dags: Path | None = None
+) -> dict[str, str]:
+    """Give the environment in which Airflow finds DAGs and the local Synapse.
+
+    Args:
+        folder: where Airflow and the worker's cache keep their things.
+        service: the content of service.json.
+        dags: the folder of DAGs; the examples if None.
+    """
     home = folder / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     return os.environ | {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(examples_dir()),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags or examples_dir()),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__SYNAPSE__CACHE_DIR": str(folder / "cache"),
         "AIRFLOW_CONN_SYNAPSE_DEFAULT": service["airflow_connection"],
+        # `airflow standalone` starts its components by the name `airflow`
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
 
 

@@ -87,6 +87,9 @@ ROUTES: list[tuple[str, str, str | None, str | None]] = [
      "file.BatchFileHandleCopyResult"),
 ]  # fmt: skip
 
+#: Types of entities that came after the schemas, in children requests.
+NEWER_TYPES = (b"recordset", b"searchindex")
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -158,11 +161,17 @@ class Recorder:
                 break
         where = f"{method} {path} {status}"
         if request and status < 400:
-            self.check(f"request of {where}", request, asked, lenient=True)
+            self.check(f"request of {where}", request, self.requested(asked), lenient=True)
         if status >= 400:
             self.check(f"error of {where}", None, answered)
         elif response:
             self.check(f"response of {where}", response, answered, strict=True)
+
+    def requested(self, body: bytes) -> bytes:
+        """Leave out what clients newer than the schemas (October 2024) may ask for."""
+        for word in NEWER_TYPES:
+            body = re.sub(rb',\s*"%s"' % word, b"", body)
+        return body
 
     def check(self, where: str, schema: str | None, body: bytes, **mode: bool) -> None:
         """Note what is wrong with a body; an error body needs a `reason` and nothing else."""

@@ -1,5 +1,6 @@
 """The official client in an environment of its own, and a service for it over a socket."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -24,16 +25,23 @@ def peer_python() -> str:
 
 @pytest.fixture
 def official(peer_python, socket_service, tmp_path) -> Callable[..., dict[str, Any]]:
-    """Call a verb of official.py as a user: `official("get", id="syn1")`."""
+    """Call a verb of official.py as a user: `official("get", id="syn1")`.
+
+    Each call has a cache of its own, as if it were another machine.
+    """
     home = tmp_path / "home"
     home.mkdir()
+
+    elsewhere = itertools.count()
 
     def call(verb: str, /, user: str = "alice", **arguments: Any) -> dict[str, Any]:
         config = home / f"{user}.synapseConfig"
         config.write_text(socket_service.synapse_config(user))
         done = subprocess.run(
             [peer_python, str(DRIVER), verb],
-            input=json.dumps(arguments | {"config": str(config), "cache": str(home / "cache")}),
+            input=json.dumps(
+                arguments | {"config": str(config), "cache": f"{home}/cache-{next(elsewhere)}"}
+            ),
             capture_output=True,
             text=True,
             timeout=100,

@@ -1,0 +1,109 @@
+"""`make demo` and `make airflow`, as a person runs them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from synapse_workflows.examples_dir import examples_dir
+
+
+def command(log: Path, *words: str, **options) -> "subprocess.Popen[bytes]":
+    """Start a command with its words in a file: a pipe that nobody reads fills up and blocks."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "synapse_workflows", *words],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            **options,
+        )
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Who still works in a folder: its name stands in their words or in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            said = [*process.cmdline(), process.environ().get("AIRFLOW_HOME", "")]
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+        if any(str(folder) in word for word in said):
+            found.append(" ".join(said))
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_shows_what_was_stored_and_why(tmp_path):
+    """Run twice: the second time the unchanged summary is no new version."""
+    for run in (1, 2):
+        log = tmp_path / "said.txt"
+        with command(log, "demo", "--folder", str(tmp_path)) as demo:
+            code = demo.wait(timeout=140)
+        said = log.read_text()
+        assert code == 0, said
+        assert re.search(r"syn\d+\.1  diagnosis_summary\.csv", said), f"run {run}: {said}"
+        tree = said[said.index("\ndiagnosis_summary.csv (syn") :]
+        assert "synapse_01_summarise.store" in tree
+        assert re.search(r"used +breast_cancer_wisconsin\.csv \(syn\d+\.1\)", tree)
+        assert re.search(r"executed +01_summarise_with_provenance\.py", tree)
+        assert re.search(r"used +feature_dictionary\.csv \(syn\d+\.1\)", tree)
+        assert "To look further" in said
+    assert processes_of(tmp_path) == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.timeout(300)
+def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
+    """Airflow's pages know the examples; afterwards no process is left."""
+    api, logs, trigger_logs = free_port(), free_port(), free_port()
+    environment = os.environ | {
+        "AIRFLOW__API__PORT": str(api),
+        "AIRFLOW__API__BASE_URL": f"http://localhost:{api}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{api}/execution/",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+    }
+    log = tmp_path / "said.txt"
+    with command(log, "airflow", "--folder", str(tmp_path), env=environment) as beside:
+        try:
+            listed = examples_are_listed(f"http://localhost:{api}", beside)
+        finally:
+            beside.send_signal(signal.SIGINT)
+            code = beside.wait(timeout=60)
+    assert listed, log.read_text()[-3000:]
+    assert code == 0, log.read_text()[-3000:]
+    assert processes_of(tmp_path) == []
+
+
+def examples_are_listed(airflow: str, beside: "subprocess.Popen[bytes]") -> bool:
+    """Wait until Airflow lists the examples, or say no when it ended before."""
+    wanted = {path.stem for path in examples_dir().glob("0*.py")}
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and beside.poll() is None:
+        try:
+            token = requests.get(f"{airflow}/auth/token", timeout=5).json()["access_token"]
+            dags = requests.get(
+                f"{airflow}/api/v2/dags",
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=5,
+            ).json()["dags"]
+        except (requests.RequestException, KeyError):
+            dags = []
+        if len(dags) >= len(wanted):
+            return all(dag["dag_id"].startswith("synapse_") for dag in dags)
+        time.sleep(0.5)
+    return False

@@ -1,0 +1,107 @@
+"""Every block of the README is executed."""
+
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from synapse_workflows import File, Project
+from synapse_workflows.demo import airflow, airflow_environment, prepare_database
+from synapse_workflows.processes import running_service
+
+REPO = Path(__file__).parents[2]
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```$", (REPO / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for word, text in BLOCKS if word == language]
+
+
+def lines(text: str) -> list[str]:
+    """The commands of a shell block, without their comments."""
+    return [line.partition(" #")[0].strip() for line in text.splitlines() if line.strip()]
+
+
+COMMANDS = [line for text in blocks("sh") for line in lines(text)]
+
+
+def test_there_is_no_block_that_no_test_knows():
+    assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
+    assert len(blocks("python")) == 3
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
+def test_every_make_command_can_be_made(command):
+    """The commands themselves are what this test runs in; make says what it would do."""
+    target = shlex.split(command)[1]
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", target],
+        cwd=REPO, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert ".venv" in done.stdout
+
+
+def test_the_service_starts_as_the_readme_says(tmp_path):
+    """Only port and folder are other ones, so that tests do not meet."""
+    (command,) = [line for line in COMMANDS if line.startswith("synapse-workflows serve")]
+    seed = shlex.split(command)[-1]
+    with running_service(tmp_path, seed=seed) as service:
+        assert service["seed"]["data"].startswith("syn")
+    assert "--port 8610 --data .synapse --seed demo" in command
+    said = (tmp_path / "serve.log").read_text()
+    for promised in ("From Python:", "AIRFLOW_CONN_SYNAPSE_DEFAULT", "~/.synapseConfig"):
+        assert promised in said
+
+
+def test_fifteen_lines_with_no_account():
+    """In a fresh interpreter, as it stands."""
+    done = subprocess.run(
+        [sys.executable, "-c", blocks("python")[0]], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sum" in done.stdout
+    assert re.search(r"syn\d+\.1", done.stdout)
+
+
+def test_the_client_tour(socket_client):
+    exec(compile(blocks("python")[2], "README.md", "exec"), {"syn": socket_client})  # noqa: S102
+
+
+@pytest.mark.timeout(240)
+def test_the_dag_of_the_readme(tmp_path):
+    """It runs under Airflow with ids that exist, and the Activity is the one in the drawing."""
+    with running_service(tmp_path / "synapse") as service:
+        from synapse_workflows.testing import SynapseService
+
+        syn = SynapseService(service, tmp_path).client()
+        project = syn.store(Project("README"))
+        counts = tmp_path / "counts.csv"
+        counts.write_text("gene,count\nTP53,12\n")
+        raw = syn.store(File(str(counts), parent=project))
+        dag = textwrap.dedent(blocks("python")[1])
+        for written, real in (("syn123", raw.id), ("syn456", project.id)):
+            assert written in dag
+            dag = dag.replace(written, real)
+        dag = dag.replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+        dags = tmp_path / "dags"
+        dags.mkdir()
+        (dags / "readme.py").write_text(dag)
+        environment = airflow_environment(tmp_path, service, dags)
+        prepare_database(environment, tmp_path)
+        airflow(environment, tmp_path / "dag.log", "dags", "test", "summarise_counts")
+        (stored,) = [c for c in syn.getChildren(project) if c["name"] == "summary.txt"]
+        activity = syn.getProvenance(stored["id"])
+        assert activity["name"] == "summarise_counts.store"
+        used = [u["reference"] for u in activity["used"] if not u["wasExecuted"]]
+        assert used == [{"targetId": raw.id, "targetVersionNumber": 1}]
+        assert [u["name"].split()[0] for u in activity["used"] if u["wasExecuted"]] == [
+            "readme.py"
+        ]
+        assert syn.get(stored["id"]).dataType == ["summary"]
