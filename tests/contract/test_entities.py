@@ -288,6 +288,15 @@ def test_single_versions_are_deleted(syn, stored, way):
         syn.delete(stored.id, version=1)
 
 
+def test_a_folder_has_no_version_to_delete(client_of, folder, caplog):
+    loud = client_of("alice", silent=False)
+    loud.logger.addHandler(caplog.handler)
+    loud.delete(folder, version=1)
+    assert f"{folder.id} has no versions" in caplog.messages[-1]
+    with pytest.raises(SynapseNotFoundError):
+        loud.get(folder.id)
+
+
 def test_what_is_no_entity_cannot_be_deleted(quiet, calls):
     for thing in (7, None, {"id": "syn1"}):
         with pytest.raises(

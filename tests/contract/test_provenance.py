@@ -58,6 +58,17 @@ def test_a_stored_activity_is_changed_and_linked(syn, folder, traced, make_file)
     assert syn.getProvenance(traced)["id"] == syn.getProvenance(other)["id"]
 
 
+def test_one_activity_is_given_to_many(syn, folder, traced, make_file):
+    """Each store gives it a new etag; the old one does for saying the same again."""
+    shared = syn.getProvenance(traced)
+    for name in ("b.txt", "c.txt", "d.txt"):
+        stored = syn.store(File(str(make_file(name)), parent=folder), activity=shared)
+        assert syn.getProvenance(stored)["id"] == shared["id"]
+    shared["name"] = "something else"
+    with pytest.raises(SynapseStaleError):
+        syn.setProvenance(traced, shared)
+
+
 def test_updating_needs_a_stored_and_fresh_activity(syn, traced):
     activity = syn.getProvenance(traced)
     stale = Activity(data=activity)

@@ -7,6 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import requests
+from requests.adapters import BaseAdapter
 
 from synapse_workflows import Activity, Entity, File, Folder, Link, Project
 from synapse_workflows.client.core.events import Wrote
@@ -436,6 +438,71 @@ def test_a_link_lies_elsewhere_than_its_target(syn, folder, file):
 def test_an_impossible_name_is_refused_by_synapse(syn, folder):
     with pytest.raises(SynapseBadRequestError, match="Invalid Name"):
         syn.store(Folder("a/b", parent=folder))
+
+
+class Forgetful(BaseAdapter):
+    """Lets one request through, and says that nobody was there."""
+
+    def __init__(self, inner, method, path):
+        super().__init__()
+        self.inner, self.method, self.path = inner, method, path
+        self.forgot = 0
+
+    def send(self, request, **options):
+        reply = self.inner.send(request, **options)
+        if not self.forgot and (request.method, request.path_url) == (self.method, self.path):
+            self.forgot += 1
+            reply.status_code = 503
+        return reply
+
+    def close(self):
+        """Leave the other adapter to its owner."""
+
+
+@pytest.fixture
+def forgetful(in_process_service, tmp_path):
+    """Make clients of alice to whom one answer never comes."""
+    url = in_process_service.endpoints["repoEndpoint"]
+    inner = in_process_service.session.get_adapter(url)
+    opened = []
+
+    def make(method, path):
+        session = requests.Session()
+        adapter = Forgetful(inner, method, path)
+        session.mount("http://", adapter)
+        cache = str(tmp_path / "forgetful")
+        opened.append(
+            in_process_service.client("alice", requests_session=session, cache_root_dir=cache)
+        )
+        return opened[-1], adapter
+
+    yield make
+    for syn in opened:
+        syn.close()
+
+
+def test_a_create_whose_answer_got_lost_makes_no_second_version(quiet, forgetful, make_file):
+    """It is asked again, told that the name is taken, and finds its own work."""
+    project = quiet.store(Project(f"lost {uuid4()}"))
+    syn, adapter = forgetful("POST", "/repo/v1/entity")
+    stored = syn.store(File(str(make_file()), parent=project, colour="blue"), versionLabel="one")
+    assert adapter.forgot == 1
+    assert (stored.versionNumber, stored.versionLabel, stored.colour) == (1, "one", ["blue"])
+    assert len(list(syn.getChildren(project))) == 1
+
+
+def test_a_retry_after_a_lost_answer_finds_what_is_stored(quiet, forgetful, make_file):
+    """The update went through, its answer did not: the retry makes no further version."""
+    project = quiet.store(Project(f"lost {uuid4()}"))
+    file = quiet.store(File(str(make_file()), parent=project))
+    make_file()
+    syn, adapter = forgetful("PUT", f"/repo/v1/entity/{file.id}?newVersion=true")
+    with pytest.raises(SynapseStaleError):
+        syn.store(File(file.path, parent=project))
+    assert adapter.forgot == 1
+    syn.skip_unchanged = True
+    again = syn.store(File(file.path, parent=project))
+    assert (again.versionNumber, again.md5) == (2, md5(file.path))
 
 
 def test_the_calls_of_creating_and_updating_containers(quiet, calls):

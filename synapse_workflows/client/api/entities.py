@@ -146,7 +146,10 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         syn.call("DELETE", f"/entity/{named.id}{at}")
     elif isinstance(obj, Entity):
         id_of(obj)
-        syn.call("DELETE", obj.deleteURI(number))
+        address = obj.deleteURI(number)
+        if number is not None and address == obj.deleteURI():
+            syn.logger.warning("%s has no versions of its own; it is deleted whole.", obj.id)
+        syn.call("DELETE", address)
     else:
         raise SynapseError(f"Can't delete a {type(obj)}. Please specify a Synapse object or id")
 

@@ -1,12 +1,15 @@
 """Provenance: the Activity that made a version of an entity."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseProvenanceError
+from synapse_workflows.client.errors import SynapseProvenanceError, SynapseStaleError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import entity_id, version_number
+
+#: What an Activity says; the rest is book-keeping of Synapse.
+_SAID: Final = ("name", "description", "used")
 
 
 def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -> Activity:
@@ -58,12 +61,30 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
             f"Provenance is an Activity, not {type(activity).__name__}: Activity(used=[...])."
         )
     target = entity_id(entity).id
-    if activity.get("id"):
-        saved = updateActivity(syn, activity)
-    else:
-        saved = Activity(data=syn.call("POST", "/activity", json=dict(activity)).json)
+    saved = _save(syn, activity)
     reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": saved["id"]})
     return Activity(data=reply.json or saved)
+
+
+def _save(syn: Session, activity: Mapping[str, Any]) -> Activity:
+    """Store an Activity; one that says what is stored already needs no fresh etag.
+
+    So the Activity that one store returned can be given to the next ones, though each makes a
+    new etag.
+
+    Source:
+        POST /activity, PUT /activity/{id}, GET /activity/{id}
+        https://rest-docs.synapse.org/rest/POST/activity.html
+    """
+    if not activity.get("id"):
+        return Activity(data=syn.call("POST", "/activity", json=dict(activity)).json)
+    try:
+        return updateActivity(syn, activity)
+    except SynapseStaleError:
+        there = Activity(data=syn.call("GET", f"/activity/{activity['id']}").json)
+        if any(there.get(key) != activity.get(key) for key in _SAID):
+            raise
+        return there
 
 
 def deleteProvenance(syn: Session, entity: Any) -> None:
