@@ -8,7 +8,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synapse_workflows.client.core.cache import Cache as Cache
+    from synapse_workflows.assets import synapse_asset as synapse_asset
+    from synapse_workflows.client.errors import SynapseError as SynapseError
+    from synapse_workflows.client.model.activity import Activity as Activity
+    from synapse_workflows.client.model.annotations import Annotations as Annotations
+    from synapse_workflows.client.model.entity import (
+        Entity as Entity,
+        File as File,
+        Folder as Folder,
+        Link as Link,
+        Project as Project,
+    )
+    from synapse_workflows.client.synapse import (
+        Synapse as Synapse,
+        login as login,
+    )
+    from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
+    from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
+    from synapse_workflows.operators.files import (
+        SynapseGetOperator as SynapseGetOperator,
+        SynapseStoreOperator as SynapseStoreOperator,
+    )
+    from synapse_workflows.operators.retries import SynapseRetryPolicy as SynapseRetryPolicy
+    from synapse_workflows.references import local_path as local_path
 
 __version__ = "0.1.0"
 
