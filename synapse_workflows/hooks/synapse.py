@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from synapse_workflows.client.core.retries import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.lineage.client import LineageSynapse
@@ -15,6 +16,8 @@ from synapse_workflows.lineage.mode import LineageMode
 
 #: Many tasks share a worker: transfers of one of them take no more threads than this.
 _MAX_THREADS = 8
+#: Who presses a button waits for the answer.
+_IMPATIENT = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
 
 
 class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
@@ -65,7 +68,7 @@ class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the connection works, and as whom; never raises."""
         try:
-            client = self._client
+            client = self._logged_in(retry=_IMPATIENT, timeout=10)
             profile = client.call("GET", "/userProfile").json
         except Exception as failed:  # noqa: BLE001 - whatever it is, the page shows it
             return False, self._without_token(f"{type(failed).__name__}: {failed}")
@@ -88,9 +91,25 @@ class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
             ) from missing
         return ClientSettings.of(connection)
 
-    def new_client(self) -> LineageSynapse:
-        """Make a client that is not logged in, as to look into the cache."""
+    @cached_property
+    def _client(self) -> LineageSynapse:
+        client = self._logged_in()
+        self.log.info(
+            "Speaking to Synapse as %s, by the connection %s",
+            client.username,
+            self.synapse_conn_id,
+        )
+        return client
+
+    def _logged_in(self, **options: Any) -> LineageSynapse:
+        """Make a client; `options` are more of what `Synapse` takes."""
         settings = self.settings()
+        if settings.token is None:
+            # SYNAPSE_AUTH_TOKEN is nobody's fallback: it may be another person's
+            raise SynapseNoCredentialsError(
+                f"The connection {self.synapse_conn_id!r} holds no token. Put a personal access "
+                "token into its password; they are made on synapse.org under Account settings."
+            )
         client = LineageSynapse(
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
@@ -100,26 +119,10 @@ class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
             configPath=os.devnull,
             cache_root_dir=settings.cache_dir,
             cache_limit=settings.cache_limit,
+            **options,
         )
         client.max_threads = min(client.max_threads, _MAX_THREADS)
-        return client
-
-    @cached_property
-    def _client(self) -> LineageSynapse:
-        token = self.settings().token
-        if token is None:
-            # SYNAPSE_AUTH_TOKEN is nobody's fallback: it may be another person's
-            raise SynapseNoCredentialsError(
-                f"The connection {self.synapse_conn_id!r} holds no token. Put a personal access "
-                "token into its password; they are made on synapse.org under Account settings."
-            )
-        client = self.new_client()
-        client.login(authToken=token, silent=True)
-        self.log.info(
-            "Speaking to Synapse as %s, by the connection %s",
-            client.username,
-            self.synapse_conn_id,
-        )
+        client.login(authToken=settings.token, silent=True)
         return client
 
     def _without_token(self, text: str) -> str:

@@ -93,7 +93,7 @@ class Gatherer:
         self.record = Record()
         self.linked: dict[str, str] = {}
         self._activities: dict[str, TaskActivity] = {}
-        self._caches: dict[str, Cache] = {}
+        self._caches: dict[int, Cache] = {}
         self._left: Record | None = None
         self._lock = threading.RLock()
         _at_the_end_of(self.ti.task, self.finish)
@@ -129,7 +129,8 @@ class Gatherer:
         """
         with self._lock:
             # the hold falls with the object that took it, hence it is kept here
-            self._caches.setdefault(cache.cache_root_dir, cache).hold(path)
+            self._caches[id(cache)] = cache
+            cache.hold(path)
 
     def leave(self) -> None:
         """Leave the record for the tasks downstream, as an XCom."""
@@ -145,6 +146,8 @@ class Gatherer:
                 self.leave()
             for activity in self._activities.values():
                 activity.forget()
+            for cache in self._caches.values():
+                cache.release()
 
     @cached_property
     def own_surroundings(self) -> Record:

@@ -89,8 +89,7 @@ def _fetched(url: str) -> Iterator[LocalSource]:
         target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
         with _opened(url) as stream, target.open("wb") as file:
             shutil.copyfileobj(stream, file, MiB)
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
-        yield LocalSource(target, url=shown.geturl(), lasting=False)
+        yield LocalSource(target, url=_shown(url), lasting=False)
 
 
 @contextmanager
@@ -105,9 +104,16 @@ def _opened(url: str) -> Iterator[Any]:
 
             with fsspec.open(url, "rb") as stream:
                 yield stream
-    except FileNotFoundError as missing:
-        shown = urlsplit(url)._replace(query="").geturl()
-        raise SynapseFileNotFoundError(f"There is nothing at {shown}") from missing
+    except FileNotFoundError:
+        # not `from` it: its words may hold the query, and that may be a signature
+        raise SynapseFileNotFoundError(f"There is nothing at {_shown(url)}") from None
+
+
+def _shown(url: str) -> str:
+    """Leave out of an address what may be secret: who asks, and the query."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=place, query="", fragment="").geturl()
 
 
 def _checked(path: Path) -> Path:

@@ -76,6 +76,8 @@ class ExecutionApi:
         parts = [part for part in parts if part]
         handler = getattr(self, "_" + parts[0].replace("-", "_"))
         found = handler(request, parts[1:], body)
+        if request.method == "HEAD":
+            return httpx.Response(200, headers={"Content-Range": f"map_indexes {found}"})
         if found is NotImplemented:
             return httpx.Response(404, json={"detail": {"reason": "not_found", "message": "no"}})
         return httpx.Response(204) if found is None else httpx.Response(200, json=found)
@@ -156,7 +158,7 @@ class ExecutionApi:
             return {"ok": True}
         ordered = [values[i] for i in sorted(values)]
         if request.method == "HEAD":
-            return {}
+            return len(ordered)
         if parts[4:] == ["slice"]:
             return ordered
         if parts[4:5] == ["item"]:

@@ -1,0 +1,375 @@
+"""The operators for files: what they take, what they return, how they fail."""
+
+import json
+from itertools import count
+from pathlib import Path
+
+import fsspec
+import pytest
+from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk.definitions.retry_policy import RetryAction
+from execution_api import Run
+
+from synapse_workflows import (
+    Folder,
+    Link,
+    SynapseGetOperator,
+    SynapseRetryPolicy,
+    SynapseStoreOperator,
+)
+from synapse_workflows.client.errors import (
+    SynapseFileNotFoundError,
+    SynapseHTTPError,
+    SynapseMalformedEntityError,
+)
+
+RUNS = count(1)
+
+
+@pytest.fixture
+def result(tmp_path):
+    path = tmp_path / "result.txt"
+    path.write_text("result")
+    return path
+
+
+@pytest.fixture
+def get(api):
+    """Run a single SynapseGetOperator."""
+
+    def run(**arguments):
+        with DAG("get_one", schedule=None) as dag:
+            SynapseGetOperator(task_id="get", retries=5, **arguments)
+        one = Run(api, dag, f"run_{next(RUNS)}")
+        return one.task("get", max_tries=5), one
+
+    return run
+
+
+@pytest.fixture
+def store(api, project):
+    """Run a single SynapseStoreOperator."""
+
+    def run(**arguments):
+        with DAG("store_one", schedule=None) as dag:
+            SynapseStoreOperator(
+                task_id="store", retries=5, **({"parent_id": project} | arguments)
+            )
+        one = Run(api, dag, f"run_{next(RUNS)}")
+        return one.task("store", max_tries=5), one
+
+    return run
+
+
+def test_a_version_is_taken_from_the_id_or_the_argument(get, put):
+    entity = put("v.txt", "1").split(".")[0]
+    put("v.txt", "2")
+    versions = [
+        get(**arguments)[1].value("get")["version"]
+        for arguments in (
+            {"entity_id": entity},
+            {"entity_id": f"{entity}.1"},
+            {"entity_id": entity, "version": "1"},
+            {"entity_id": f"{entity}.2", "version": 1},
+        )
+    ]
+    assert versions == [2, 1, 1, 1]
+
+
+def test_a_file_goes_where_it_is_asked_for(get, put, tmp_path):
+    folder = tmp_path / "here"
+    _, run = get(entity_id=put("raw.txt", "raw"), download_dir=str(folder))
+    assert run.value("get")["path"] == str(folder / "raw.txt")
+    assert (folder / "raw.txt").read_text() == "raw"
+
+
+def test_an_entity_can_be_had_without_its_file(get, put, worker):
+    _, run = get(entity_id=put(), download_file=False)
+    assert run.value("get")["path"] is None
+    assert run.value("get")["md5"]
+    assert not list(worker.rglob("raw.csv"))
+
+
+def test_a_link_is_followed_when_asked(get, put, alice, project):
+    entity = put("raw.txt")
+    folder = alice.store(Folder("links", parent=project)).id
+    link = alice.store(Link(entity.split(".")[0], parent=folder)).id
+    assert get(entity_id=link)[1].value("get")["id"] == link
+    _, run = get(entity_id=link, follow_link=True)
+    assert run.value("get")["id"] == entity.split(".")[0]
+    assert [used["id"] for used in run.record("get")["used"]] == [entity.split(".")[0]]
+
+
+@pytest.mark.parametrize(
+    ("entity", "error"),
+    [
+        ("syn999999999", SynapseHTTPError),
+        ("nonsense", SynapseMalformedEntityError),
+        ("", SynapseMalformedEntityError),
+    ],
+)
+def test_what_a_retry_cannot_mend_fails_at_once(get, entity, error):
+    result, _ = get(entity_id=entity)
+    assert result.state == "failed"
+    assert isinstance(result.error, error)
+
+
+def test_no_permission_fails_at_once(get, put, api, connection, socket_service):
+    bob = json.loads(connection) | {"password": socket_service.token("bob")}
+    api.connections["bobs"] = json.dumps(bob)
+    result, _ = get(entity_id=put(), synapse_conn_id="bobs")
+    assert result.state == "failed"
+    assert result.error.status == 403
+
+
+def test_a_token_that_is_not_taken_fails_at_once(get, put, api, connection):
+    api.connections["wrong"] = json.dumps(json.loads(connection) | {"password": "wrong-token"})
+    result, _ = get(entity_id=put(), synapse_conn_id="wrong")
+    assert result.state == "failed"
+    assert "wrong-token" not in str(result.error)
+
+
+def test_a_local_file_of_that_name_is_no_entity(get, tmp_path, monkeypatch):
+    """The client looks up local files by their content; an operator's id is an id."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw.csv").write_text("x")
+    result, _ = get(entity_id="raw.csv")
+    assert isinstance(result.error, SynapseMalformedEntityError)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "action", "seconds"),
+    [
+        (400, None, RetryAction.FAIL, None),
+        (401, None, RetryAction.FAIL, None),
+        (403, None, RetryAction.FAIL, None),
+        (404, None, RetryAction.FAIL, None),
+        (409, None, RetryAction.DEFAULT, None),
+        (429, 7, RetryAction.RETRY, 7),
+        (429, None, RetryAction.RETRY, 60),
+        (503, None, RetryAction.DEFAULT, None),
+    ],
+)
+def test_the_retry_policy(status, retry_after, action, seconds):
+    error = SynapseHTTPError.of(status, "no", "GET /entity/syn1", retry_after=retry_after)
+    decision = SynapseRetryPolicy().evaluate(error, 1, 3)
+    assert decision.action is action
+    assert (decision.retry_delay and decision.retry_delay.total_seconds()) == seconds
+
+
+def test_other_failures_are_left_to_the_task():
+    assert SynapseRetryPolicy().evaluate(OSError("disk"), 1, 3).action is RetryAction.DEFAULT
+
+
+def test_another_retry_policy_wins():
+    own = SynapseRetryPolicy()
+    with DAG("policy", schedule=None, default_args={"retry_policy": own}):
+        default = SynapseGetOperator(task_id="default", entity_id="syn1")
+        given = SynapseGetOperator(
+            task_id="given", entity_id="syn1", retry_policy=(other := SynapseRetryPolicy())
+        )
+    assert default.retry_policy is own
+    assert given.retry_policy is other
+    assert isinstance(
+        SynapseGetOperator(task_id="plain", entity_id="syn1").retry_policy, SynapseRetryPolicy
+    )
+
+
+def test_what_is_stored_is_as_it_was_asked_for(store, result, alice):
+    _, run = store(
+        path=str(result),
+        name="called.txt",
+        annotations={"kind": "summary", "n": [1, 2]},
+        version_label="first",
+        version_comment="a comment",
+    )
+    stored = run.value("store")
+    file = alice.get(stored["id"])
+    assert file.name == "called.txt"
+    assert file.versionLabel == "first"
+    assert file.versionComment == "a comment"
+    assert file.annotations["kind"] == ["summary"]
+    assert file.annotations["n"] == [1, 2]
+    assert stored["path"] == str(result)
+
+
+def test_the_task_links_to_the_entity(store, get, put, result):
+    _, run = store(path=str(result))
+    stored = run.value("store")
+    link = run.value("store", "synapse_entity_link")
+    assert link.endswith(f"/Synapse:{stored['id']}.1")
+    _, run = get(entity_id="syn999999999")
+    assert not run.value("get", "synapse_entity_link")
+
+
+def test_folders_are_made_once(store, result, alice, project):
+    first = store(path=str(result), folder="/a/b/")[1].value("store")
+    result.write_text("other")
+    second = store(path=str(result), folder="a/b")[1].value("store")
+    assert first["parent_id"] == second["parent_id"]
+    assert second["version"] == 2
+    assert [child["name"] for child in alice.getChildren(project)] == ["a"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(store, result, put):
+    put("a", "a file")
+    outcome, _ = store(path=str(result), folder="a/b")
+    assert outcome.state == "failed"
+    assert "'a' in syn" in str(outcome.error)
+    assert "FileEntity" in str(outcome.error)
+
+
+def test_a_path_that_is_not_on_this_worker_says_what_to_do(store, tmp_path):
+    outcome, _ = store(path=str(tmp_path / "elsewhere.txt"))
+    assert isinstance(outcome.error, SynapseFileNotFoundError)
+    assert "not on this worker" in str(outcome.error)
+    assert "ObjectStoragePath" in str(outcome.error)
+
+
+def test_a_directory_is_no_file(store, tmp_path):
+    outcome, _ = store(path=str(tmp_path))
+    assert "is a directory" in str(outcome.error)
+
+
+def test_several_files_cannot_have_one_name(store, result):
+    outcome, _ = store(path=[str(result), str(result)], name="one.txt")
+    assert outcome.state == "failed"
+    assert "cannot be the name of 2 files" in str(outcome.error)
+
+
+@pytest.mark.parametrize("nonsense", [3, None, b"bytes"])
+def test_what_cannot_be_stored_is_said(store, nonsense):
+    outcome, _ = store(path=nonsense)
+    assert isinstance(outcome.error, TypeError)
+    assert "give the path of a file" in str(outcome.error)
+
+
+def test_a_parent_that_is_no_container_fails_at_once(store, result, put):
+    outcome, _ = store(path=str(result), parent_id=put("file.txt"))
+    assert outcome.state == "failed"
+
+
+def test_an_object_elsewhere_is_streamed_in_and_named_as_used(
+    store, sources_of, alice, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with fsspec.open("memory://bucket/dir/object.bin", "wb") as file:
+        file.write(b"far away")
+    _, run = store(path="memory://bucket/dir/object.bin")
+    stored = run.value("store")
+    assert stored["name"] == "object.bin"
+    assert stored["path"] is None
+    assert sources_of(stored["id"])[0] == ["memory://bucket/dir/object.bin"]
+    assert Path(alice.get(stored["id"]).path).read_bytes() == b"far away"
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_object_storage_paths_come_through_xcom(api, project, result, alice):
+    with DAG("object_storage", schedule=None) as dag:
+
+        @task
+        def make():
+            return ObjectStoragePath(f"file://{result}")
+
+        SynapseStoreOperator(task_id="store", path=make(), parent_id=project)
+    stored = Run(api, dag).all().value("store")
+    assert stored["name"] == "result.txt"
+    assert Path(alice.get(stored["id"]).path).read_text() == "result"
+
+
+def test_the_signature_of_an_address_is_shown_nowhere(store, put, alice, sources_of, capsys):
+    handle = alice.get(put("signed.txt", "signed"), downloadFile=False)
+    answer = alice.restPOST(
+        "/fileHandle/batch",
+        json.dumps(
+            {
+                "includePreSignedURLs": True,
+                "requestedFiles": [
+                    {
+                        "fileHandleId": handle.dataFileHandleId,
+                        "associateObjectId": handle.id,
+                        "associateObjectType": "FileEntity",
+                    }
+                ],
+            }
+        ),
+        endpoint=alice.fileHandleEndpoint,
+    )
+    url = answer["requestedFiles"][0]["preSignedURL"]
+    capsys.readouterr()
+    _, run = store(path=url, name="copy.txt")
+    assert sources_of(run.value("store")["id"])[0] == [url.partition("?")[0]]
+    outcome, _ = store(path=url.replace("/download/", "/nothing/"))
+    assert outcome.error is not None
+    shown = str(outcome.error) + capsys.readouterr().out
+    assert url.partition("X-Amz-Signature=")[2] not in shown
+
+
+def test_nothing_at_an_address_is_said(store):
+    outcome, _ = store(path="memory://bucket/nothing")
+    assert isinstance(outcome.error, SynapseFileNotFoundError)
+
+
+def test_a_reference_is_stored_elsewhere_with_its_source(api, project, put, alice, sources_of):
+    entity = put("raw.txt", "raw")
+    other = alice.store(Folder("copies", parent=project)).id
+    with DAG("copy", schedule=None) as dag:
+        got = SynapseGetOperator(task_id="get", entity_id=entity)
+        SynapseStoreOperator(task_id="store", path=got.output, parent_id=other)
+    stored = Run(api, dag).all().value("store")
+    assert stored["parent_id"] == other
+    assert sources_of(stored["id"])[0] == [entity]
+
+
+def test_lists_of_lists_from_mapped_tasks_are_stored_as_one_list(api, project, tmp_path):
+    with DAG("lists", schedule=None) as dag:
+
+        @task
+        def make(n):
+            paths = [tmp_path / f"{n}_{m}.txt" for m in range(2)]
+            for path in paths:
+                path.write_text(path.name)
+            return [str(path) for path in paths]
+
+        SynapseStoreOperator(task_id="store", path=make.expand(n=[0, 1]), parent_id=project)
+    stored = Run(api, dag).all(make=2).value("store")
+    assert [reference["name"] for reference in stored] == [
+        "0_0.txt",
+        "0_1.txt",
+        "1_0.txt",
+        "1_1.txt",
+    ]
+
+
+def test_force_version_makes_one_for_the_same_content(store, result):
+    assert store(path=str(result))[1].value("store")["version"] == 1
+    assert store(path=str(result))[1].value("store")["version"] == 1
+    assert store(path=str(result), force_version=True)[1].value("store")["version"] == 2
+
+
+def test_templates_are_rendered(api, project, result, alice):
+    with DAG("templates", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=str(result),
+            parent_id="{{ dag_run.conf['parent'] }}",
+            name="{{ run_id }}.txt",
+            annotations={"run": "{{ run_id }}"},
+        )
+    run = Run(api, dag, conf={"parent": project}).all()
+    stored = run.value("store")
+    assert stored["name"] == "run_1.txt"
+    assert alice.get_annotations(stored["id"])["run"] == ["run_1"]
+    assert api.rendered["store"]["annotations"] == {"run": "run_1"}
+
+
+def test_every_template_field_is_an_argument_kept_as_given():
+    for operator, given in (
+        (SynapseGetOperator, {"entity_id": "syn1"}),
+        (SynapseStoreOperator, {"path": "x", "parent_id": "syn1"}),
+    ):
+        values = {name: f"{{{{ {name} }}}}" for name in operator.template_fields} | given
+        made = operator(task_id="t", **values)
+        assert {name: getattr(made, name) for name in values} == values

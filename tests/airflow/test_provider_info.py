@@ -1,0 +1,105 @@
+"""What Airflow knows of the provider once it is installed."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+from airflow.sdk.plugins_manager import AirflowPlugin
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+from synapse_workflows.provider_info import get_provider_info
+
+
+def test_the_distribution_announces_provider_and_plugin():
+    (provider,) = (
+        point
+        for point in entry_points(group="apache_airflow_provider")
+        if point.dist.name == "synapse-workflows"
+    )
+    assert provider.load()()["package-name"] == "synapse-workflows"
+    (plugin,) = (
+        point
+        for point in entry_points(group="airflow.plugins")
+        if point.dist.name == "synapse-workflows"
+    )
+    assert issubclass(plugin.load(), AirflowPlugin)
+
+
+def test_the_description_is_json_and_loads_nothing():
+    assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
+    code = (
+        "import sys; from synapse_workflows.provider_info import get_provider_info as g; g();"
+        "print([m for m in ('airflow', 'requests', 'fastapi') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("conn_type", "name"), [("synapse", "SynapseHook"), ("syn", "SynHook")])
+def test_both_connection_types_have_their_hook(conn_type, name):
+    hook = ProvidersManagerTaskRuntime().hooks[conn_type]
+    assert hook.hook_class_name.endswith(f".{name}")
+    assert "synapse.org" in hook.hook_name
+
+
+@pytest.fixture(scope="module")
+def form():
+    """The form as the web server gives it to the pages, asked for in a process of its own."""
+    code = (
+        "import json\n"
+        "from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService\n"
+        "found = {m.connection_type: m.model_dump(mode='json')"
+        " for m in HookMetaService.hook_meta_data()}\n"
+        "print('FORM ' + json.dumps({k: found[k] for k in ('synapse', 'syn')}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FORM "))
+    return json.loads(line.removeprefix("FORM "))
+
+
+@pytest.mark.parametrize("conn_type", ["synapse", "syn"])
+def test_the_connection_form_asks_for_what_the_hook_reads(form, conn_type):
+    found = form[conn_type]
+    assert found["extra_fields"].keys() == {
+        "auth_endpoint",
+        "file_endpoint",
+        "portal_endpoint",
+        "cache_dir",
+        "cache_limit",
+    }
+    standard = found["standard_fields"]
+    assert standard["password"]["title"] == "Personal access token"
+    assert standard["host"]["title"] == "REST endpoint"
+    assert standard["host"]["placeholder"].endswith("/repo/v1")
+    assert standard["login"]["hidden"] is True
+
+
+def test_the_configuration_has_a_section(monkeypatch):
+    from airflow.sdk import conf
+
+    assert conf.get("synapse", "cache_limit") == "20 GB"
+    assert conf.get("synapse", "lineage_mode") == "auto"
+    assert conf.get("synapse", "cache_dir") == ""
+
+
+def test_the_link_is_known_to_the_plugin():
+    from synapse_workflows import SynapseEntityLink
+    from synapse_workflows.plugin import SynapsePlugin
+
+    (link,) = SynapsePlugin.operator_extra_links
+    assert isinstance(link, SynapseEntityLink)
+    assert link.xcom_key == "synapse_entity_link"
+
+
+def test_openlineage_names_the_entity_when_it_is_there():
+    facet = pytest.importorskip("openlineage.client.event_v2")
+    from synapse_workflows import synapse_asset
+    from synapse_workflows.assets import convert_asset_to_openlineage
+
+    found = convert_asset_to_openlineage(synapse_asset("syn12"), None)
+    assert isinstance(found, facet.Dataset)
+    assert (found.namespace, found.name) == ("syn://www.synapse.org", "syn12")

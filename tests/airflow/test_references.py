@@ -1,0 +1,145 @@
+"""References: the right bytes on whichever worker a task runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, task
+from execution_api import Run
+
+from synapse_workflows import SynapseGetOperator, SynapseHook, local_path
+from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
+
+
+@pytest.fixture
+def reference(api, put):
+    """What a task got and handed on, and the run."""
+
+    def make(text="raw text", **options):
+        entity = put("raw.txt", text)
+        with DAG("given", schedule=None) as dag:
+            SynapseGetOperator(task_id="get", entity_id=entity, **options)
+        return Run(api, dag).all().value("get")
+
+    return make
+
+
+@pytest.fixture
+def default(connection, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
+
+
+def test_a_reference_is_small_json(reference, worker):
+    found = reference()
+    assert json.loads(json.dumps(found)) == found
+    path = Path(found.pop("path"))
+    assert path.is_relative_to(worker)
+    assert found.keys() == {
+        "id", "version", "name", "concrete_type", "parent_id", "md5", "size", "content_type",
+        "file_handle_id", "synapse_conn_id",
+    }  # fmt: skip
+    assert found["version"] == 1
+    assert found["size"] == len("raw text")
+    assert found["synapse_conn_id"] == "synapse_default"
+
+
+def test_the_path_is_taken_where_the_bytes_are(reference):
+    """No connection is defined here: nobody has to be asked."""
+    found = reference()
+    assert local_path(found) == found["path"]
+
+
+def test_another_worker_fetches_the_file(reference, worker, default):
+    found = reference()
+    shutil.rmtree(worker)
+    assert Path(local_path(found)).read_text() == "raw text"
+
+
+def test_a_file_that_was_changed_is_fetched_again(reference, default):
+    found = reference()
+    Path(found["path"]).write_text("spoiled")
+    assert Path(local_path(found)).read_text() == "raw text"
+
+
+def test_the_version_of_the_reference_is_fetched_not_the_newest(reference, worker, put, default):
+    found = reference("old")
+    put("raw.txt", "new")
+    shutil.rmtree(worker)
+    assert Path(local_path(found)).read_text() == "old"
+
+
+def test_bytes_that_are_not_the_promised_ones_are_an_error(reference, worker, default):
+    found = reference() | {"md5": "0" * 32}
+    with pytest.raises(SynapseMd5MismatchError, match=found["id"]):
+        local_path(found)
+
+
+def test_what_is_no_file_has_no_path(api, project, default):
+    with DAG("folderish", schedule=None) as dag:
+        SynapseGetOperator(task_id="get", entity_id=project)
+    found = Run(api, dag).all().value("get")
+    assert found["path"] is None
+    with pytest.raises(SynapseFileNotFoundError, match=project):
+        local_path(found)
+
+
+@pytest.mark.parametrize("nonsense", ["/tmp/file", None, {"path": "x"}])  # noqa: S108
+def test_what_is_no_reference_is_refused(nonsense):
+    with pytest.raises(TypeError, match="SynapseGetOperator"):
+        local_path(nonsense)
+
+
+def test_reading_a_reference_counts_as_reading_the_entity(api, put):
+    """Also where the bytes are there already, and wherever the reference came from."""
+    entity = put("raw.txt")
+    with DAG("counts", schedule=None) as dag:
+        got = SynapseGetOperator(task_id="get", entity_id=entity)
+
+        @task
+        def use(file):
+            return Path(local_path(file)).read_text()
+
+        use(got.output)
+    run = Run(api, dag).all()
+    (used,) = run.record("use")["used"]
+    assert f"{used['id']}.{used['version']}" == entity
+
+
+def limited(connection, limit):
+    found = json.loads(connection)
+    found["extra"]["cache_limit"] = limit
+    return json.dumps(found)
+
+
+def test_the_cache_of_a_worker_keeps_to_its_limit(api, put, connection, worker):
+    api.connections["synapse_default"] = limited(connection, "1 KB")
+    entities = [put(f"big_{n}.txt", str(n) * 600) for n in range(4)]
+    with DAG("full", schedule=None) as dag:
+        for place, entity in enumerate(entities):
+            SynapseGetOperator(task_id=f"get_{place}", entity_id=entity)
+    run = Run(api, dag)
+    for place in range(4):
+        run.task(f"get_{place}")
+    assert [path.name for path in worker.rglob("big_*.txt")] == ["big_3.txt"]
+
+
+def test_what_a_running_task_holds_is_not_evicted(api, put, connection, worker):
+    api.connections["synapse_default"] = limited(connection, "1 KB")
+    entities = [put(f"big_{n}.txt", str(n) * 600) for n in range(3)]
+    with DAG("held", schedule=None) as dag:
+        got = SynapseGetOperator(task_id="get", entity_id=entities[0])
+
+        @task
+        def use(file):
+            here = Path(local_path(file))
+            client = SynapseHook().client
+            there = Path(client.get(entities[1]).path)
+            SynapseHook().client.get(entities[2])
+            return here.is_file() and there.is_file()
+
+        after = SynapseGetOperator(task_id="after", entity_id=put("big_9.txt", "9" * 600))
+        use(got.output) >> after
+    run = Run(api, dag).all()
+    assert run.value("use") is True
+    assert [path.name for path in worker.rglob("big_*.txt")] == ["big_9.txt"]
