@@ -1,5 +1,6 @@
 """Things to store, what went over the wire for them, and a network that fails on demand."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -48,6 +49,23 @@ def heard(syn):
     events = []
     syn.subscribe(events.append)
     return events
+
+
+@pytest.fixture
+def loud(client_of):
+    """A client of alice that logs what it has to say."""
+    return client_of("alice", silent=False)
+
+
+@pytest.fixture
+def said(loud):
+    """What that client said, in order, and nobody else."""
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    loud.logger.addHandler(handler)
+    yield messages
+    loud.logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -159,14 +159,10 @@ def test_a_local_file_is_recognised_by_its_content(syn, stored, tmp_path):
     assert syn.cache.contains(found.dataFileHandleId, copy)
 
 
-def test_the_first_of_several_with_that_content_is_taken_and_said(
-    client_of, folder, stored, caplog
-):
-    loud = client_of("alice", silent=False)
-    loud.logger.addHandler(caplog.handler)
+def test_the_first_of_several_with_that_content_is_taken_and_said(loud, said, folder, stored):
     other = loud.store(File(stored.path, parent=folder, name="the same"))
     assert loud.get(stored.path).id == stored.id
-    assert f"{stored.id}.2, {other.id}.1" in caplog.messages[-1]
+    assert f"{stored.id}.2, {other.id}.1" in said[-1]
 
 
 def test_a_local_file_that_is_not_in_synapse_is_named(syn, make_file, stored):
@@ -177,7 +173,7 @@ def test_a_local_file_that_is_not_in_synapse_is_named(syn, make_file, stored):
         syn.get(stored.path, limitSearch=elsewhere)
 
 
-def test_reading_without_the_right_to_download_leaves_the_content(syn, bob, stored, caplog):
+def test_reading_without_the_right_to_download_leaves_the_content(syn, bob, stored):
     syn.setPermissions(stored.id, bob.getUserProfile().ownerId, ["READ"], warn_if_inherits=False)
     found = bob.get(stored.id)
     assert (found.name, found.path, found.md5) == ("data.txt", None, None)
@@ -288,11 +284,9 @@ def test_single_versions_are_deleted(syn, stored, way):
         syn.delete(stored.id, version=1)
 
 
-def test_a_folder_has_no_version_to_delete(client_of, folder, caplog):
-    loud = client_of("alice", silent=False)
-    loud.logger.addHandler(caplog.handler)
+def test_a_folder_has_no_version_to_delete(loud, said, folder):
     loud.delete(folder, version=1)
-    assert f"{folder.id} has no versions" in caplog.messages[-1]
+    assert f"{folder.id} has no versions" in said[-1]
     with pytest.raises(SynapseNotFoundError):
         loud.get(folder.id)
 
@@ -315,16 +309,14 @@ def test_only_who_may_deletes(bob, stored):
         bob.delete(stored.id)
 
 
-def test_print_entity_logs_sorted_json(client_of, stored, caplog):
-    loud = client_of("alice", silent=False)
-    loud.logger.addHandler(caplog.handler)
+def test_print_entity_logs_sorted_json(loud, said, stored):
     loud.printEntity(stored.id)
-    shown = json.loads(caplog.messages[-1])
+    shown = json.loads(said[-1])
     assert (shown["id"], list(shown)) == (stored.id, sorted(shown))
     loud.printEntity({"b": "ü", "a": 1}, ensure_ascii=False)
-    assert caplog.messages[-1] == '{\n  "a": 1,\n  "b": "ü"\n}'
+    assert said[-1] == '{\n  "a": 1,\n  "b": "ü"\n}'
     loud.printEntity(stored)
-    assert caplog.messages[-1].startswith(f"File: data.txt ({stored.id})")
+    assert said[-1].startswith(f"File: data.txt ({stored.id})")
 
 
 def test_onweb_opens_the_page_of_an_entity(syn, stored, monkeypatch):
