@@ -8,6 +8,7 @@ from starlette.responses import Response
 from synapse_workflows.local.domain import founding
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
+from synapse_workflows.local.domain.throttle import Meter
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.routers import (
     annotations,
@@ -62,6 +63,7 @@ def open_service(settings: Settings) -> Service:
         database=database,
         blobs=Blobs(settings.data_dir / "blobs"),
         signer=signer,
+        meter=Meter(settings.throttle),
         users=users,
     )
 

@@ -51,6 +51,21 @@ DEFAULT_USERS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Throttle:
+    """What one user may ask of the service before it answers 429.
+
+    Args:
+        concurrent: requests at a time.
+        requests: requests within `seconds`.
+        seconds: the time in which requests are counted.
+    """
+
+    concurrent: int = 3
+    requests: int = 600
+    seconds: float = 60
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How one local service runs.
 
@@ -60,6 +75,7 @@ class Settings:
         users: who exists from the first start; later starts add those that are missing.
         download_url_seconds: life of a pre-signed download URL.
         upload_url_seconds: life of a pre-signed upload URL.
+        throttle: what one user may ask; None, as by default, bounds nothing.
         clock: tells the time, in UTC.
     """
 
@@ -68,4 +84,5 @@ class Settings:
     users: tuple[UserSeed, ...] = DEFAULT_USERS
     download_url_seconds: int = 30
     upload_url_seconds: int = 900
+    throttle: Throttle | None = None
     clock: Callable[[], datetime] = utc_now

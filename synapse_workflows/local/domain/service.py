@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.signing import Signer
+    from synapse_workflows.local.domain.throttle import Meter
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.blobs import Blobs
     from synapse_workflows.local.storage.database import Database
@@ -38,6 +39,7 @@ class Service:
         database: its tables.
         blobs: its bytes.
         signer: signs tokens and URLs.
+        meter: counts the requests of users.
         users: the users of the settings, in their order, with tokens.
     """
 
@@ -45,6 +47,7 @@ class Service:
     database: Database
     blobs: Blobs
     signer: Signer
+    meter: Meter
     users: tuple[KnownUser, ...]
 
     def now(self) -> int:

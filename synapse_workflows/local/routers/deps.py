@@ -16,7 +16,7 @@ waiting for their turn to write, leave the one whose turn it is without a thread
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -57,17 +57,26 @@ class RequestCall:
         service: the service.
         token: the credential that was presented.
         body: the request body as it came.
+        is_throttled: whether the request counts against the bounds of its caller.
     """
 
     service: Service
     token: str | None = field(repr=False)
     body: bytes = field(repr=False)
+    is_throttled: bool = True
 
-    def _work(self, session: Session, scopes: tuple[str, ...]) -> Work:
+    def _work(self, session: Session) -> Work:
         stack.require_up(session)
         caller = auth.authenticate(session, self.token, self.service.now())
-        auth.require_scopes(caller, scopes)
         return Work(self.service, session, caller)
+
+    @contextmanager
+    def _admitted(self, caller: Caller, scopes: tuple[str, ...]) -> Iterator[None]:
+        """Count the request, then look at the scopes: in this order."""
+        meter = self.service.meter.admitted(caller) if self.is_throttled else nullcontext()
+        with meter:
+            auth.require_scopes(caller, scopes)
+            yield
 
     @contextmanager
     def reading(self, *scopes: str) -> Iterator[Work]:
@@ -79,11 +88,13 @@ class RequestCall:
         Raises:
             Unauthorized: bad credentials.
             InsufficientScope: a scope is missing.
+            TooManyRequests: the caller is throttled.
             Unavailable: the service was switched off.
         """
         with self.service.database.reading() as session:
-            work = self._work(session, scopes)
-            yield work
+            work = self._work(session)
+            with self._admitted(work.caller, scopes):
+                yield work
         if work.caller.token_id is not None and work.caller.token_is_stale:
             with self.service.database.transaction() as session:
                 auth.touch(session, work.caller)
@@ -98,13 +109,15 @@ class RequestCall:
         Raises:
             Unauthorized: bad credentials.
             InsufficientScope: a scope is missing.
+            TooManyRequests: the caller is throttled.
             Unavailable: the service was switched off.
         """
         with self.service.database.transaction() as session:
-            work = self._work(session, scopes)
+            work = self._work(session)
             if work.caller.token_is_stale:
                 auth.touch(session, work.caller)
-            yield work
+            with self._admitted(work.caller, scopes):
+                yield work
 
     def json_object(self) -> dict[str, Any]:
         """Read the body as a JSON object.
@@ -177,12 +190,21 @@ async def call_of(request: Request) -> RequestCall:
     """
     if not _accepts(request.headers.get("accept", ""), "application/json"):
         raise NotAcceptable("Could not find acceptable representation")
-    return RequestCall(service_of(request), token_of(request), await read_body(request))
+    return await _call(request)
+
+
+async def _call(request: Request) -> RequestCall:
+    return RequestCall(
+        service=service_of(request),
+        token=token_of(request),
+        body=await read_body(request),
+        is_throttled=not request.url.path.startswith("/auth/"),
+    )
 
 
 async def redirect_call_of(request: Request) -> RequestCall:
     """Make the call of a request that is answered by a redirect, whatever it accepts."""
-    return RequestCall(service_of(request), token_of(request), await read_body(request))
+    return await _call(request)
 
 
 Call = Annotated[RequestCall, Depends(call_of)]

@@ -1,0 +1,138 @@
+"""What annotations can hold, and how they are replaced."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from hypothesis import given, settings, strategies as st
+
+
+def path(entity):
+    return f"{REPO}/entity/{entity}/annotations2"
+
+
+def put(person, entity, annotations):
+    etag = ok(person.get(path(entity)))["etag"]
+    return person.put(path(entity), {"etag": etag, "annotations": annotations})
+
+
+@pytest.fixture(scope="module")
+def project(ann):
+    return ann.new_project()["id"]
+
+
+def test_a_new_entity_has_none_and_shares_its_etag(ann):
+    made = ann.new_project()
+    read = ok(ann.get(path(made["id"])))
+    assert read == {"id": made["id"], "etag": made["etag"], "annotations": {}}
+
+
+def test_a_put_replaces_all_keys_and_renews_the_etag_of_the_entity(ann):
+    made = ann.new_project()
+    first = ok(put(ann, made["id"], {"a": {"type": "STRING", "value": ["x"]}}))
+    second = ok(put(ann, made["id"], {"b": {"type": "LONG", "value": ["1"]}}))
+    assert second["annotations"] == {"b": {"type": "LONG", "value": ["1"]}}
+    assert len({made["etag"], first["etag"], second["etag"]}) == 3
+    assert ann.entity(made["id"])["etag"] == second["etag"]
+    assert ok(put(ann, made["id"], {}))["annotations"] == {}
+
+
+def test_a_put_needs_the_current_etag(ann):
+    made = ann.new_project()
+    for etag in ("x", None):
+        answer = ann.put(path(made["id"]), {"etag": etag, "annotations": {}})
+        refused(answer, 412, f"Object: {made['id']} was updated since you last fetched it")
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+longs = st.integers(-(2**63), 2**63 - 1).map(str)
+doubles = st.floats().map(repr) | st.sampled_from(["NaN", "Infinity", "-Infinity", "INF", "1e5"])
+values = st.one_of(
+    st.tuples(st.just("STRING"), st.lists(texts, min_size=1, max_size=10)),
+    st.tuples(st.just("LONG"), st.lists(longs, min_size=1, max_size=100)),
+    st.tuples(st.just("DOUBLE"), st.lists(doubles, min_size=1, max_size=100)),
+    st.tuples(
+        st.just("BOOLEAN"), st.lists(st.sampled_from(["true", "False", "TRUE"]), min_size=1)
+    ),
+    st.tuples(st.just("TIMESTAMP_MS"), st.lists(longs, min_size=1, max_size=5)),
+)
+keys = st.text("abcXYZ019_.,", min_size=1, max_size=30).filter(
+    lambda key: key not in {"id", "name", "etag"}
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(keys, values, max_size=20))
+def test_what_is_put_is_read_back(ann, project, wanted):
+    annotations = {
+        key: {"type": kind, "value": list(value)} for key, (kind, value) in wanted.items()
+    }
+    written = ok(put(ann, project, annotations))
+    assert written["annotations"] == annotations
+    assert ok(ann.get(path(project))) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ({"type": "LONG", "value": [1, "2"]}, ["1", "2"]),
+        ({"type": "DOUBLE", "value": [1.5]}, ["1.5"]),
+        ({"type": "STRING", "value": [7]}, ["7"]),
+        ({"type": "BOOLEAN", "value": [True]}, ["true"]),
+    ],
+)
+def test_numbers_are_taken_for_text(ann, project, value, read):
+    assert ok(put(ann, project, {"k": value}))["annotations"]["k"]["value"] == read
+
+
+BAD = [
+    ({"type": "LONG", "value": ["1.5"]}, "k"),
+    ({"type": "LONG", "value": ["9223372036854775808"]}, "LONG"),
+    ({"type": "LONG", "value": ["9" * 5000]}, "LONG"),
+    ({"type": "LONG", "value": [""]}, "LONG"),
+    ({"type": "DOUBLE", "value": ["1_0"]}, "DOUBLE"),
+    ({"type": "DOUBLE", "value": ["one"]}, "DOUBLE"),
+    ({"type": "BOOLEAN", "value": ["yes"]}, "BOOLEAN"),
+    ({"type": "TIMESTAMP_MS", "value": ["2026-01-01"]}, "TIMESTAMP_MS"),
+    ({"type": "DATE", "value": ["1"]}, "DATE"),
+    ({"value": ["1"]}, "type"),
+    ({"type": "STRING"}, "no values"),
+    ({"type": "STRING", "value": []}, "no values"),
+    ({"type": "STRING", "value": None}, "no values"),
+    ({"type": "STRING", "value": [None]}, "null"),
+    ({"type": "STRING", "value": [["x"]]}, "text"),
+    ({"type": "STRING", "value": "x"}, "array"),
+    ({"type": "STRING", "value": ["x"] * 101}, "100"),
+    ({"type": "STRING", "value": ["x" * 251, "y" * 250]}, "500"),
+    (["x"], "type and a value"),
+    (None, "type and a value"),
+]
+
+
+@pytest.mark.parametrize(("value", "words"), BAD)
+def test_what_synapse_cannot_hold_is_refused(ann, project, value, words):
+    before = ok(ann.get(path(project)))
+    refused(put(ann, project, {"k": value}), 400, words)
+    assert ok(ann.get(path(project))) == before
+
+
+@pytest.mark.parametrize("key", ["", "a b", "é", "a-b", "a/b", "_accessRequirementIds", "name"])
+def test_keys_are_words_that_are_not_taken(ann, project, key):
+    refused(put(ann, project, {key: {"type": "STRING", "value": ["x"]}}), 400, f"'{key}'")
+
+
+def test_fields_of_another_class_are_free(ann, project):
+    ok(put(ann, project, {"dataFileHandleId": {"type": "STRING", "value": ["x"]}}))
+    file = ann.new_file(project)["id"]
+    taken = {"dataFileHandleId": {"type": "STRING", "value": ["x"]}}
+    refused(put(ann, file, taken), 400, "dataFileHandleId")
+
+
+def test_there_are_at_most_100_keys(ann, project):
+    one = {"type": "STRING", "value": ["x" * 500]}
+    ok(put(ann, project, {f"k{number}": one for number in range(100)}))
+    refused(put(ann, project, {f"k{number}": one for number in range(101)}), 400, "100")
+
+
+def test_annotations_are_an_object(ann, project):
+    etag = ok(ann.get(path(project)))["etag"]
+    refused(ann.put(path(project), {"etag": etag, "annotations": []}), 400, "object")
