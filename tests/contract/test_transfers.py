@@ -1,0 +1,274 @@
+"""Files up and down: whole, once, and on from where they stopped."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from contract import faults
+from contract.faults import DOWNLOADS, UPLOADS
+
+from synapse_workflows import File, Project
+from synapse_workflows.client.errors import SynapseUploadFailedException
+from synapse_workflows.client.transfer import upload
+
+MiB = 1024 * 1024
+
+#: A process with a client; its arguments are the endpoints, a cache, a token, and what to do.
+CLIENT = """
+import sys
+from synapse_workflows import Synapse, File
+*endpoints, cache, token, what, which, where = sys.argv[1:]
+syn = Synapse(*endpoints, skip_checks=True, silent=True, configPath="none", cache_root_dir=cache)
+syn.login(authToken=token, silent=True)
+syn.max_threads = 1
+print("ready", flush=True)
+if what == "get":
+    print(syn.get(which, downloadLocation=where or None).path)
+else:
+    try:
+        syn.uploadFileHandle(which, where)
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
+"""
+
+
+def md5(path) -> str:
+    return hashlib.md5(Path(path).read_bytes()).hexdigest()
+
+
+def make(path: Path, size: int) -> Path:
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.fixture
+def big(tmp_path):
+    """A file of three parts."""
+    return make(tmp_path / "big.bin", 17 * MiB + 3)
+
+
+@pytest.fixture
+def behind(socket_client):
+    """A project behind the socket, whatever else the test runs in."""
+    return socket_client.store(Project(f"transfers {os.urandom(4).hex()}"))
+
+
+@pytest.fixture
+def process(socket_service, proxy, tmp_path):
+    """Start processes of clients behind the proxy."""
+    running = []
+
+    def start(what: str, which: str, where: str = "", cache: str = "own") -> subprocess.Popen:
+        endpoints = proxy.endpoints(socket_service.endpoints)
+        token = socket_service.token("alice")
+        arguments = [*endpoints.values(), str(tmp_path / cache), token, what, which, where]
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", CLIENT, *arguments], stdout=subprocess.PIPE, text=True
+            )
+        )
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.kill()
+        each.communicate()
+
+
+@pytest.fixture
+def reached():
+    """An event, and the action that sets it and then never answers."""
+    event = threading.Event()
+
+    def hang(exchange):
+        event.set()
+        exchange.hang()
+
+    return event, hang
+
+
+def test_a_file_of_thirty_megabytes_goes_up_and_down(client_of, folder, tmp_path):
+    here, there = (
+        client_of("alice"),
+        client_of("alice", cache_root_dir=str(tmp_path / "elsewhere")),
+    )
+    original = make(tmp_path / "thirty.bin", 30_000_000)
+    stored = here.store(File(str(original), parent=folder))
+    assert stored.md5 == md5(original)
+    found = there.get(stored.id)
+    assert md5(found.path) == md5(original)
+    assert Path(found.path).is_relative_to(tmp_path / "elsewhere")
+    assert names_in(Path(found.cacheDir)) == [".cacheMap", "thirty.bin"]
+
+
+@pytest.mark.parametrize("size", [1, 8 * MiB, 8 * MiB + 1])
+def test_sizes_about_one_part(client_of, folder, tmp_path, size):
+    here, there = (
+        client_of("alice"),
+        client_of("alice", cache_root_dir=str(tmp_path / "elsewhere")),
+    )
+    original = make(tmp_path / "some.bin", size)
+    stored = here.store(File(str(original), parent=folder))
+    assert Path(there.get(stored.id).path).read_bytes() == original.read_bytes()
+
+
+def test_upload_file_handle_gives_the_handle_and_knows_the_file(syn, folder, tmp_path):
+    path = make(tmp_path / "table.csv", 100)
+    handle = syn.uploadFileHandle(str(path), folder)
+    assert handle["concreteType"].endswith("S3FileHandle")
+    assert (handle["fileName"], handle["contentType"]) == ("table.csv", "text/csv")
+    assert (handle["contentMd5"], handle["contentSize"]) == (md5(path), 100)
+    assert syn.cache.contains(handle["id"], path)
+
+
+def test_a_content_type_is_taken_as_given_or_falls_back(syn, folder, tmp_path):
+    path = make(tmp_path / "unknown.qqq", 100)
+    assert syn.uploadFileHandle(path, folder)["contentType"] == "application/octet-stream"
+    other = make(tmp_path / "other.qqq", 100)
+    assert (
+        syn.uploadFileHandle(other, folder, mimetype="chemical/x")["contentType"] == "chemical/x"
+    )
+
+
+def test_parts_of_another_size_are_possible(syn, folder, big):
+    uploaded = upload.upload_file(syn, big, part_size=6 * MiB)
+    handle = syn.restGET(f"/fileHandle/{uploaded.file_handle_id}", syn.fileHandleEndpoint)
+    assert handle["contentMd5"] == md5(big)
+
+
+def test_the_same_file_again_sends_no_bytes(proxied, proxy, big):
+    syn = proxied()
+    first = upload.upload_file(syn, big)
+    assert proxy.count("PUT", UPLOADS) == 3
+    assert upload.upload_file(syn, big) == first
+    assert proxy.count("PUT", UPLOADS) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("missing.txt", FileNotFoundError, "no file"),
+        ("directory", IsADirectoryError, "is a directory"),
+        ("empty.txt", ValueError, "is empty"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_named(syn, folder, tmp_path, name, error, said):
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(error, match=said) as caught:
+        syn.uploadFileHandle(str(tmp_path / name), folder)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_no_path_is_an_error(syn, folder):
+    with pytest.raises(ValueError, match="path can not be None"):
+        syn.uploadFileHandle(None, folder)
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"x"), Path.unlink, os.utime])
+def test_a_file_that_changes_while_it_is_uploaded_is_an_error(proxied, proxy, big, change):
+    syn = proxied()
+    syn.max_threads = 1
+    proxy.fail("PUT", UPLOADS, faults.first(lambda: change(big)), skip=1)
+    with pytest.raises(SynapseUploadFailedException, match="changed or removed while"):
+        upload.upload_file(syn, big)
+    assert proxy.count("PUT", "/complete") == 0
+
+
+def test_parts_of_a_file_that_was_another_meanwhile_are_forgotten(proxied, proxy, big):
+    """Parts of other content are there under the MD5 of this one: all of them are sent again."""
+    syn = proxied()
+    proxy.fail("PUT", "/complete", faults.answer(400, "The MD5 is another one"))
+    uploaded = upload.upload_file(syn, big)
+    assert uploaded.md5 == md5(big)
+    assert proxy.count("PUT", UPLOADS) == 6
+
+
+def test_a_killed_upload_goes_on_with_the_parts_that_are_missing(
+    process, proxied, proxy, behind, big, reached
+):
+    event, hang = reached
+    proxy.fail("PUT", UPLOADS, hang, skip=2)
+    killed = process("put", str(big), behind.id)
+    assert event.wait(30)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert proxy.count("PUT", "/add/") == 2
+    assert upload.upload_file(proxied(), big).md5 == md5(big)
+    assert proxy.count("PUT", "/add/") == 3
+
+
+def test_ctrl_c_ends_an_upload_and_says_that_it_can_go_on(process, proxy, behind, big, reached):
+    event, hang = reached
+    proxy.fail("PUT", UPLOADS, lambda exchange: (exchange.body(), hang(exchange)), skip=1)
+    interrupted = process("put", str(big), behind.id)
+    assert interrupted.stdout.readline() == "ready\n"
+    assert event.wait(30)
+    interrupted.send_signal(signal.SIGINT)
+    proxy.over.set()
+    said, _ = interrupted.communicate(timeout=30)
+    assert said.startswith("SynapseUploadAbortedException")
+    assert "goes on from here" in said
+
+
+@pytest.fixture
+def half_way(process, proxy, socket_client, behind, big, reached, tmp_path):
+    """A download that was killed when two of its three parts were there."""
+    file = socket_client.store(File(str(big), parent=behind))
+    event, hang = reached
+    proxy.fail("GET", DOWNLOADS, hang, skip=2)
+    killed = process("get", file.id, str(tmp_path / "here"))
+    assert event.wait(30)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    left = names_in(tmp_path / "here")
+    part = f"big.bin.synapse_download_{file.dataFileHandleId}"
+    assert left == [part, f"{part}.lock", f"{part}.parts"]
+    return file, tmp_path / "here" / part
+
+
+def test_a_killed_download_goes_on_with_the_parts_that_are_missing(
+    half_way, proxied, proxy, big, tmp_path
+):
+    file, partial = half_way
+    found = proxied(cache_root_dir=str(tmp_path / "other")).get(
+        file.id, downloadLocation=str(partial.parent)
+    )
+    assert md5(found.path) == md5(big)
+    assert names_in(partial.parent) == ["big.bin"]
+    assert proxy.count("GET", DOWNLOADS) == 4
+
+
+def test_what_a_killed_download_left_is_not_trusted(half_way, proxied, proxy, big, tmp_path):
+    file, partial = half_way
+    with partial.open("r+b") as damaged:
+        damaged.seek(1000)
+        damaged.write(b"damage")
+    found = proxied(cache_root_dir=str(tmp_path / "other")).get(
+        file.id, downloadLocation=str(partial.parent)
+    )
+    assert md5(found.path) == md5(big)
+    assert names_in(partial.parent) == ["big.bin"]
+    assert proxy.count("GET", DOWNLOADS) == 3 + 1 + 3
+
+
+def test_two_processes_fill_one_cache_with_one_download(
+    process, proxy, socket_client, behind, big
+):
+    file = socket_client.store(File(str(big), parent=behind))
+    slow = faults.first(lambda: threading.Event().wait(0.2))
+    proxy.fail("GET", DOWNLOADS, slow, times=3)
+    both = [process("get", file.id, cache="shared") for _ in range(2)]
+    told = [each.communicate(timeout=60)[0].split() for each in both]
+    assert told[0] == told[1]
+    assert md5(told[0][1]) == md5(big)
+    assert proxy.count("GET", DOWNLOADS) == 3

@@ -1,0 +1,190 @@
+"""Files that Synapse only knows of: on this machine, or somewhere on the network."""
+
+import gzip
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from synapse_workflows.client.errors import (
+    SynapseDownloadError,
+    SynapseFileNotFoundError,
+    SynapseMd5MismatchError,
+)
+from synapse_workflows.client.transfer import download
+from synapse_workflows.vocabulary import FILE
+
+TEXT = b"somewhere,else\n" * 1000
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server that has nothing to do with Synapse."""
+
+    def do_GET(self):
+        self.server.seen.append((self.path, dict(self.headers.items())))
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/data.csv")
+            self.end_headers()
+        elif self.path == "/gone":
+            self.send_error(404, "gone")
+        elif self.path == "/endless.csv":  # HTTP/1.0: the end of the connection is the end
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(TEXT)
+        else:
+            data = gzip.compress(TEXT, mtime=0) if self.path == "/data.csv.gz" else TEXT
+            self.send_response(200)
+            if self.path == "/data.csv.gz":
+                self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def elsewhere():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    server.seen = []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def link(syn, folder):
+    """Make a file entity of a link; gives the entity's id and the handle."""
+
+    def make(place, **facts):
+        handle = syn.uploadFileHandle(str(place), folder, synapseStore=False, **facts)
+        body = {"concreteType": FILE, "parentId": folder.id, "dataFileHandleId": handle["id"]}
+        body |= {"name": f"link {handle['id']}"}
+        return syn.call("POST", "/entity", json=body).json["id"], handle
+
+    return make
+
+
+def fetch(syn, linked, **more):
+    entity, handle = linked
+    return download.download_file(
+        syn, file_handle=handle, associate_type="FileEntity", associate_id=entity, **more
+    )
+
+
+def test_a_url_is_kept_as_it_is(syn, folder):
+    url = "https://example.org/some/data.csv?x=1"
+    handle = syn.uploadFileHandle(url, folder, synapseStore=False, md5=md5(TEXT), file_size=5)
+    assert handle["concreteType"].endswith("ExternalFileHandle")
+    assert (handle["externalURL"], handle["fileName"]) == (url, "data.csv")
+    assert (handle["contentMd5"], handle["contentSize"]) == (md5(TEXT), 5)
+    assert handle["contentType"] == "text/csv"
+
+
+@pytest.mark.parametrize("spell", [str, lambda path: path.as_uri(), lambda path: f"file://{path}"])
+def test_a_local_file_is_described_and_known(syn, folder, tmp_path, spell):
+    path = tmp_path / "local file.csv"
+    path.write_bytes(TEXT)
+    handle = syn.uploadFileHandle(spell(path), folder, synapseStore=False)
+    assert (handle["contentMd5"], handle["contentSize"]) == (md5(TEXT), len(TEXT))
+    assert syn.cache.contains(handle["id"], path)
+
+
+def test_a_bare_path_becomes_a_file_url(syn, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    handle = syn.uploadFileHandle("not/here.csv", folder, synapseStore=False)
+    assert handle["externalURL"] == f"file://{tmp_path}/not/here.csv"
+
+
+def test_a_wrong_md5_of_a_local_file_is_an_error(syn, folder, tmp_path):
+    path = tmp_path / "local.csv"
+    path.write_bytes(TEXT)
+    with pytest.raises(SynapseMd5MismatchError) as caught:
+        syn.uploadFileHandle(path, folder, synapseStore=False, md5="0" * 32)
+    assert caught.value.found == md5(TEXT)
+
+
+def test_what_is_no_url_is_an_error(syn, folder):
+    with pytest.raises(ValueError, match="not a valid URL"):
+        syn.uploadFileHandle("https://", folder, synapseStore=False)
+
+
+def test_a_local_file_is_used_where_it_is(syn, link, tmp_path):
+    path = tmp_path / "local file 100%.csv"
+    path.write_bytes(TEXT)
+    linked = link(path)
+    assert fetch(syn, linked) == path
+    syn.cache.remove(linked[1]["id"])
+    assert fetch(syn, linked, directory=tmp_path / "other") == path
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_local_file_that_changed_is_an_error_and_stays(syn, link, tmp_path):
+    path = tmp_path / "local.csv"
+    path.write_bytes(TEXT)
+    linked = link(path)
+    path.write_bytes(b"other")
+    syn.cache.remove(linked[1]["id"])
+    with pytest.raises(SynapseMd5MismatchError):
+        fetch(syn, linked)
+    assert path.read_bytes() == b"other"
+
+
+def test_a_local_file_of_another_machine_is_an_error(syn, link, tmp_path):
+    with pytest.raises(SynapseFileNotFoundError, match="not on this machine"):
+        fetch(syn, link(tmp_path / "nowhere.csv"))
+
+
+@pytest.mark.parametrize("path", ["/data.csv", "/moved", "/endless.csv"])
+def test_a_file_elsewhere_is_fetched_without_telling_who_asks(syn, link, elsewhere, path):
+    found = fetch(syn, link(elsewhere.url + path))
+    assert found.read_bytes() == TEXT
+    for _, headers in elsewhere.seen:
+        assert not {"authorization", "cookie"} & {name.lower() for name in headers}
+        assert headers["Accept-Encoding"] == "identity"
+
+
+def test_credentials_for_a_host_in_netrc_are_not_sent(syn, link, elsewhere, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    fetch(syn, link(f"{elsewhere.url}/data.csv"))
+    assert "Authorization" not in elsewhere.seen[-1][1]
+
+
+def test_bytes_elsewhere_are_taken_as_they_are_stored(syn, link, elsewhere):
+    found = fetch(syn, link(f"{elsewhere.url}/data.csv.gz"))
+    assert gzip.decompress(found.read_bytes()) == TEXT
+
+
+def test_an_md5_of_a_file_elsewhere_is_checked(syn, link, elsewhere, tmp_path):
+    assert fetch(syn, link(f"{elsewhere.url}/data.csv", md5=md5(TEXT))).read_bytes() == TEXT
+    with pytest.raises(SynapseMd5MismatchError):
+        fetch(
+            syn,
+            link(f"{elsewhere.url}/other.csv", md5="0" * 32),
+            directory=tmp_path / "here",
+        )
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_file_elsewhere_that_is_gone_is_an_error(syn, link, elsewhere, tmp_path):
+    with pytest.raises(SynapseDownloadError, match="404"):
+        fetch(syn, link(f"{elsewhere.url}/gone"), directory=tmp_path / "here")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_an_address_of_another_type_is_an_error(syn, link):
+    with pytest.raises(SynapseDownloadError, match="type sftp:"):
+        fetch(syn, link("sftp://example.org/data.csv"))

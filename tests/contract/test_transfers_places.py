@@ -1,0 +1,207 @@
+"""Where a download ends up: directories, collisions, the cache and its limit."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from synapse_workflows import File
+from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseForbiddenError
+from synapse_workflows.client.transfer import download
+
+
+@pytest.fixture
+def file(syn, folder, make_file):
+    """A file in Synapse that no cache knows."""
+    stored = syn.store(File(str(make_file("data.txt", f"stored {os.urandom(8).hex()}")), folder))
+    syn.cache.remove(stored.dataFileHandleId)
+    return stored
+
+
+@pytest.fixture
+def content(file):
+    return Path(file.path).read_text()
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A directory with a file of the same name."""
+    directory = tmp_path / "here"
+    directory.mkdir()
+    (directory / "data.txt").write_text("mine")
+    return directory
+
+
+def texts_in(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(directory.iterdir())}
+
+
+def fetch(syn, file, **more) -> Path | None:
+    wish = {"associate_type": "FileEntity", "associate_id": file.id} | more
+    return download.download_file(
+        syn,
+        file_handle=more.pop("file_handle", file._file_handle),
+        **{key: value for key, value in wish.items() if key != "file_handle"},
+    )
+
+
+def test_without_a_directory_it_goes_to_the_cache(syn, file, content):
+    path = fetch(syn, file)
+    assert path == Path(syn.cache.get_cache_dir(file.dataFileHandleId), "data.txt")
+    assert path.read_text() == content
+    assert syn.cache.get(file.dataFileHandleId) == str(path)
+
+
+def test_what_is_in_the_cache_is_not_fetched_again(syn, file, monkeypatch):
+    first = fetch(syn, file)
+    syn.fileHandleEndpoint = "http://127.0.0.1:1/nobody"
+    assert fetch(syn, file) == first
+
+
+def test_a_cached_copy_is_copied_not_fetched(syn, file, content, tmp_path):
+    fetch(syn, file)
+    syn.fileHandleEndpoint = "http://127.0.0.1:1/nobody"
+    copy = fetch(syn, file, directory=tmp_path / "new" / "place")
+    assert copy == tmp_path / "new" / "place" / "data.txt"
+    assert texts_in(copy.parent) == {"data.txt": content}
+    assert syn.cache.contains(file.dataFileHandleId, copy)
+
+
+def test_a_changed_copy_is_fetched_again_over_itself_in_the_cache(syn, file, content):
+    path = fetch(syn, file)
+    path.write_text("changed")
+    os.utime(path, (1, 1))
+    assert fetch(syn, file) == path
+    assert path.read_text() == content
+
+
+def test_both_are_kept(syn, file, content, here):
+    assert fetch(syn, file, directory=here) == here / "data(1).txt"
+    assert texts_in(here) == {"data.txt": "mine", "data(1).txt": content}
+
+
+def test_keeping_both_uses_the_copy_that_is_there(syn, file, content, here):
+    fetch(syn, file, directory=here)
+    assert fetch(syn, file, directory=here, if_collision="keep.both") == here / "data(1).txt"
+    assert len(texts_in(here)) == 2
+
+
+def test_the_local_one_is_kept(syn, file, here):
+    assert fetch(syn, file, directory=here, if_collision="keep.local") is None
+    assert texts_in(here) == {"data.txt": "mine"}
+
+
+def test_the_local_one_is_overwritten(syn, file, content, here):
+    assert fetch(syn, file, directory=here, if_collision="overwrite.local") == here / "data.txt"
+    assert texts_in(here) == {"data.txt": content}
+
+
+@pytest.mark.parametrize("choice", ["keep.both", "keep.local", "overwrite.local"])
+def test_without_a_collision_the_choice_does_not_matter(syn, file, content, tmp_path, choice):
+    path = fetch(syn, file, directory=tmp_path / "empty", if_collision=choice)
+    assert texts_in(path.parent) == {"data.txt": content}
+
+
+def test_another_choice_is_an_error(syn, file):
+    with pytest.raises(ValueError, match=r"keep\.everything"):
+        fetch(syn, file, if_collision="keep.everything")
+
+
+def test_a_file_is_no_directory(syn, file, here):
+    with pytest.raises(ValueError, match="should be a directory"):
+        fetch(syn, file, directory=here / "data.txt")
+
+
+def test_two_files_of_one_name_at_once_are_both_kept(syn, folder, tmp_path):
+    stored = []
+    for number in range(6):
+        path = tmp_path / str(number) / "same.txt"
+        path.parent.mkdir()
+        path.write_text(f"content {number} {os.urandom(4).hex()}")
+        stored.append(syn.store(File(str(path), parent=folder, name=f"file {number}")))
+        syn.cache.remove(stored[-1].dataFileHandleId)
+    wanted = {Path(each.path).read_text() for each in stored}
+    place = tmp_path / "together"
+    threads = [
+        threading.Thread(target=fetch, args=(syn, each), kwargs={"directory": place})
+        for each in stored
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(texts_in(place).values()) == wanted
+    assert len(texts_in(place)) == 6
+
+
+@pytest.mark.parametrize("name", ["../../evil.txt", "/evil.txt", "..", "", None, "a/b\0c"])
+def test_a_file_name_leads_nowhere_else(syn, file, content, tmp_path, name):
+    handle = {**file._file_handle, "fileName": name}
+    path = fetch(syn, file, file_handle=handle, directory=tmp_path / "inside")
+    assert path.parent == tmp_path / "inside"
+    assert texts_in(tmp_path / "inside") == {path.name: content}
+
+
+def test_a_name_as_long_as_names_can_be(syn, file, content, tmp_path):
+    name = "x" * 251 + ".txt"
+    handle = {**file._file_handle, "fileName": name}
+    path = fetch(syn, file, file_handle=handle, directory=tmp_path / "inside")
+    assert texts_in(tmp_path / "inside") == {name: content}
+    assert path.name == name
+
+
+def test_a_handle_that_does_not_exist(syn, file):
+    with pytest.raises(SynapseFileNotFoundError, match="no file handle 99999999"):
+        fetch(syn, file, file_handle={"id": "99999999"})
+
+
+def test_a_handle_that_one_may_not_have(bob, file):
+    with pytest.raises(SynapseForbiddenError, match="not authorized to access fileHandleId") as no:
+        fetch(bob, file)
+    assert no.value.status == 403
+
+
+def test_downloads_stay_within_the_limit_of_the_cache(client_of, syn, folder, tmp_path):
+    stored = []
+    for number in range(4):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(os.urandom(1000))
+        stored.append(syn.store(File(str(path), parent=folder)))
+    small = client_of("alice", cache_root_dir=str(tmp_path / "small"), cache_limit=2500)
+    paths = []
+    for file in stored:
+        paths.append(fetch(small, file))
+        small.cache.release()  # the end of a task
+    assert [path.exists() for path in paths] == [False, False, True, True]
+
+
+def test_what_a_task_fetched_stays_until_it_ends(client_of, syn, folder, tmp_path):
+    stored = []
+    for number in range(3):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(os.urandom(1000))
+        stored.append(syn.store(File(str(path), parent=folder)))
+    small = client_of("alice", cache_root_dir=str(tmp_path / "small"), cache_limit=1500)
+    paths = [fetch(small, file) for file in stored]
+    assert all(path.exists() for path in paths)
+    small.cache.release()
+    assert small.cache.make_room() == 0
+    assert [path.exists() for path in paths] == [False, False, True]
+
+
+def test_room_is_made_before_a_download(client_of, syn, folder, tmp_path):
+    """Never both: the old copy is gone before the new one comes."""
+    stored = []
+    for number in range(2):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(os.urandom(1000))
+        stored.append(syn.store(File(str(path), parent=folder)))
+    small = client_of("alice", cache_root_dir=str(tmp_path / "small"), cache_limit=1500)
+    old = fetch(small, stored[0])
+    small.cache.release()
+    with pytest.raises(SynapseFileNotFoundError):
+        fetch(small, stored[1], file_handle={"id": "99999999", "fileName": "x"})
+    assert old.exists()
+    fetch(small, stored[1])
+    assert not old.exists()
