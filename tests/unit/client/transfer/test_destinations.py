@@ -1,0 +1,68 @@
+"""Where files of a container go."""
+
+import logging
+
+import pytest
+import responses
+
+from synapse_workflows.client.api import files
+from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseTransferError
+from synapse_workflows.client.transfer import destinations
+from synapse_workflows.vocabulary import MODEL, S3_UPLOAD_DESTINATION
+
+FILE = "https://file.example.org/file/v1"
+URL = f"{FILE}/entity/syn1/uploadDestination"
+
+
+@pytest.fixture
+def http():
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def syn(tmp_path):
+    endpoints = {"fileHandleEndpoint": FILE}
+    with Session(endpoints=endpoints, cache_root=str(tmp_path / "cache")) as syn:
+        yield syn
+
+
+@pytest.fixture
+def said(syn):
+    """What the client's logger says: level and message."""
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append((record.levelname, record.getMessage()))
+    syn.logger.addHandler(handler)
+    return lines
+
+
+@pytest.mark.parametrize("kind", ["S3UploadDestination", "ExternalS3UploadDestination"])
+def test_storage_that_synapse_can_write_to(syn, http, said, kind):
+    concrete = f"{MODEL}.file.{kind}"
+    http.get(URL, json={"concreteType": concrete, "storageLocationId": 7, "banner": "be nice"})
+    found = destinations.of_container(syn, "syn1")
+    assert (found.concrete_type, found.storage_location_id) == (concrete, 7)
+    assert said == [("INFO", "be nice")]
+
+
+@pytest.mark.parametrize(
+    "kind", ["ExternalUploadDestination", "ExternalObjectStoreUploadDestination"]
+)
+def test_storage_that_needs_another_protocol_is_an_error_that_names_it(syn, http, tmp_path, kind):
+    http.get(URL, json={"concreteType": f"{MODEL}.file.{kind}", "storageLocationId": 7})
+    path = tmp_path / "data.txt"
+    path.write_text("data")
+    with pytest.raises(SynapseTransferError, match=f"storage of type {kind}"):
+        files.uploadFileHandle(syn, str(path), "syn1")
+
+
+@pytest.mark.parametrize(
+    "body", [{"concreteType": f"{MODEL}.file.New", "storageLocationId": 7}, {}]
+)
+def test_unknown_storage_is_taken_for_synapses_own_with_a_warning(syn, http, said, body):
+    http.get(URL, json=body)
+    found = destinations.of_container(syn, "syn1")
+    assert (found.concrete_type, found.storage_location_id) == (S3_UPLOAD_DESTINATION, None)
+    assert [level for level, _ in said] == ["WARNING"]
