@@ -1,0 +1,160 @@
+"""Bundles: which parts come, and writing several at once."""
+
+import pytest
+from entity_api import ALL_RIGHTS, REPO, fresh
+from file_api import ok, refused
+
+from synapse_workflows.vocabulary import FILE, FOLDER, PROJECT, ZERO_ETAG
+
+FLAGS = [
+    "includeEntity", "includeAnnotations", "includePermissions", "includeEntityPath",
+    "includeHasChildren", "includeAccessControlList", "includeFileHandles", "includeTableBundle",
+    "includeRootWikiId", "includeBenefactorACL", "includeDOIAssociation", "includeFileName",
+    "includeThreadCount", "includeRestrictionInformation", "includeActivity",
+]  # fmt: skip
+EVERYTHING = dict.fromkeys(FLAGS, True)
+
+
+def bundle(person, entity, version=None, **flags):
+    path = f"{REPO}/entity/{entity}" + (f"/version/{version}" if version else "")
+    return ok(person.post(f"{path}/bundle2", flags))
+
+
+@pytest.fixture(scope="module")
+def file(ann):
+    """A file of alice with annotations and an activity, in its second version."""
+    made = ann.new_file(ann.new_project()["id"], "one")
+    path = f"{REPO}/entity/{made['id']}"
+    body = {"etag": made["etag"], "annotations": {"k": {"type": "STRING", "value": ["v"]}}}
+    ok(ann.put(f"{path}/annotations2", body))
+    ann.change(made["id"], dataFileHandleId=ann.handle("two"))
+    activity = ok(ann.post(f"{REPO}/activity", {"name": "made"}))["id"]
+    ok(ann.put(f"{path}/generatedBy?generatedBy={activity}"))
+    return ann.entity(made["id"])
+
+
+def test_nothing_asked_is_nothing_given(ann, file):
+    assert bundle(ann, file["id"]) == {}
+    assert bundle(ann, file["id"], includeEntity=False, includeAnnotations=None) == {}
+
+
+def test_a_file_has_these_parts(ann, file):
+    parts = bundle(ann, file["id"], **EVERYTHING)
+    assert parts.keys() == {
+        "entity", "entityType", "annotations", "permissions", "path", "hasChildren",
+        "benefactorAcl", "fileHandles", "fileName", "threadCount", "restrictionInformation",
+        "activity",
+    }  # fmt: skip
+    assert parts["entity"] == file
+    assert parts["entityType"] == "file"
+    assert parts["annotations"]["annotations"]["k"]["value"] == ["v"]
+    assert parts["annotations"]["etag"] == file["etag"]
+    assert [each["id"] for each in parts["fileHandles"]] == [file["dataFileHandleId"]]
+    assert parts["fileName"] == "data.csv"
+    assert parts["benefactorAcl"]["id"] == file["parentId"]
+    assert parts["path"]["path"][-1]["id"] == file["id"]
+    assert parts["hasChildren"] is False
+    assert parts["activity"]["name"] == "made"
+    assert parts["restrictionInformation"] == {
+        "objectId": int(file["id"].removeprefix("syn")),
+        "restrictionLevel": "OPEN",
+        "hasUnmetAccessRequirement": False,
+    }
+
+
+def test_a_project_has_these_parts(ann, file):
+    parts = bundle(ann, file["parentId"], **EVERYTHING)
+    assert parts["entityType"] == "project"
+    assert parts["accessControlList"] == parts["benefactorAcl"]
+    assert parts["hasChildren"] is True
+    assert parts["fileHandles"] == []
+    assert not parts.keys() & {"fileName", "activity"}
+
+
+def test_the_type_comes_with_the_entity(ann, file):
+    project = file["parentId"]
+    words = {FOLDER: ann.new_folder(project)["id"], "link": ann.new_link(project, "syn1")["id"]}
+    assert bundle(ann, words[FOLDER], includeEntity=True)["entityType"] == "folder"
+    assert bundle(ann, words["link"], includeEntity=True)["entityType"] == "link"
+
+
+def test_a_version_has_its_own_content_and_no_etag(ann, file):
+    parts = bundle(ann, file["id"], 1, **EVERYTHING)
+    assert parts["entity"]["versionNumber"] == 1
+    assert parts["entity"]["etag"] == parts["annotations"]["etag"] == ZERO_ETAG
+    assert parts["fileHandles"][0]["contentMd5"] == "6f6e65".ljust(32, "0")
+    assert parts["benefactorAcl"]["id"] == file["parentId"]
+    assert "activity" not in parts
+    newest = bundle(ann, file["id"], 2, includeEntity=True)
+    assert newest["entity"] == {**file, "etag": ZERO_ETAG}
+
+
+def test_without_download_the_list_of_handles_is_empty(ann, ben):
+    project = ann.new_project()["id"]
+    file = ann.new_file(project)["id"]
+    ann.share(project, {ben.id: ["READ"]})
+    assert bundle(ben, file, includeFileHandles=True) == {"fileHandles": []}
+    ann.share(project, {ben.id: ["READ", "DOWNLOAD"]})
+    assert len(bundle(ben, file, includeFileHandles=True)["fileHandles"]) == 1
+
+
+def test_a_bad_request_is_refused(ann, file):
+    path = f"{REPO}/entity/{file['id']}"
+    refused(ann.post(f"{path}/bundle2", {"includeEntity": "yes"}), 400, "includeEntity")
+    refused(ann.post(f"{path}/version/9/bundle2", {}), 404, "version 9")
+    refused(ann.post(f"{REPO}/entity/syn1/bundle2", {}), 404, "syn1")
+
+
+def test_entity_annotations_and_acl_are_created_at_once(ann, ben):
+    activity = ok(ann.post(f"{REPO}/activity", {}))["id"]
+    project = ann.new_project()["id"]
+    note = {"k": {"type": "LONG", "value": ["1"]}}
+    shared = [{"principalId": 3300001, "accessType": ALL_RIGHTS},
+              {"principalId": ben.id, "accessType": ["READ"]}]  # fmt: skip
+    body = {
+        "entity": {
+            "concreteType": FILE,
+            "parentId": project,
+            "name": "f",
+            "dataFileHandleId": ann.handle(),
+        },
+        "annotations": {"annotations": note},
+        "accessControlList": {"resourceAccess": shared},
+    }
+    answer = ann.post(f"{REPO}/entity/bundle2/create?generatedBy={activity}", body)
+    assert answer.status_code == 201
+    made = answer.json()
+    assert made["annotations"]["annotations"] == note
+    assert made["accessControlList"]["resourceAccess"] == shared
+    assert ben.entity(made["entity"]["id"]) == made["entity"]
+    path = f"{REPO}/entity/{made['entity']['id']}/generatedBy"
+    assert ok(ann.get(path))["id"] == activity
+
+
+def test_a_bundle_is_created_whole_or_not_at_all(ann):
+    name = fresh()
+    body = {
+        "entity": {"concreteType": PROJECT, "name": name},
+        "annotations": {"annotations": {"k": {"type": "LONG", "value": ["x"]}}},
+    }
+    refused(ann.post(f"{REPO}/entity/bundle2/create", body), 400, "LONG")
+    refused(ann.post(f"{REPO}/entity/child", {"entityName": name}), 404)
+    refused(ann.post(f"{REPO}/entity/bundle2/create", {"annotations": {}}), 400, "entity")
+
+
+def test_entity_annotations_and_acl_are_updated_at_once(ann):
+    project = ann.new_project()
+    path = f"{REPO}/entity/{project['id']}/bundle2"
+    body = {
+        "entity": {**project, "description": "d"},
+        "annotations": {"annotations": {"k": {"type": "LONG", "value": ["1"]}}},
+        "accessControlList": ann.acl(project["id"]),
+    }
+    changed = ok(ann.put(path, body))
+    assert changed["entity"] == ann.entity(project["id"])
+    assert changed["entity"]["description"] == "d"
+    assert changed["annotations"]["etag"] == changed["entity"]["etag"]
+    refused(ann.put(path, body), 412)
+    noted = {"annotations": {**changed["annotations"], "annotations": {}}}
+    assert ok(ann.put(path, noted)).keys() == {"annotations"}
+    refused(ann.put(path, noted), 412)
