@@ -28,6 +28,8 @@ from synapse_workflows.provenance.record import EntityRef, Record, Ref, Seen, Ur
 from synapse_workflows.vocabulary import CONTAINERS
 
 _CONTEXT_KEY: Final = "synapse_lineage"
+#: A task that stores thousands of files does not send its whole record after each of them.
+_GROWTH: Final = 1.1
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,13 @@ class Gatherer:
         if activity_id is not None:
             self.linked[event.entity_id] = activity_id
         announce(self.context, event, activity_id, news=event.changed or self.retrying)
-        self.leave()
+        self._leave_soon()
+
+    def _leave_soon(self) -> None:
+        """Leave the record now, unless that was done a few stores ago and many came before."""
+        left = len(self._left.wrote) if self._left is not None else 0
+        if len(self.record.wrote) >= left * _GROWTH:
+            self.leave()
 
     def _write(self, event: Wrote, voice: Voice, declaration: Declaration) -> str | None:
         if voice.lineage_mode is LineageMode.DECLARED:

@@ -15,11 +15,13 @@ class Identity:
     Args:
         name: as `dag.task` or `dag.task[3]`.
         signature: the line of the description that no other task instance writes.
+        date: the logical date of the run, if it has one.
         link: address of the task instance in Airflow's pages; None when nobody configured it.
     """
 
     name: str
     signature: str
+    date: str | None = None
     link: str | None = None
 
     @classmethod
@@ -28,11 +30,9 @@ class Identity:
         ti = context["ti"]
         index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
         name = f"{ti.dag_id}.{ti.task_id}" + ("" if index is None else f"[{index}]")
-        signature = f"Airflow run {ti.run_id} of {name}"
         logical_date = context.get("logical_date")
-        if logical_date is not None:
-            signature += f", logical date {logical_date.isoformat()}"
-        return cls(name, signature, _link(ti, index))
+        date = None if logical_date is None else f"Logical date {logical_date.isoformat()}"
+        return cls(name, f"Airflow run {ti.run_id} of {name}", date, _link(ti, index))
 
     def describe(self, words: str | None = None, gaps: tuple[str, ...] = ()) -> str:
         """Write the description of the Activity.
@@ -41,7 +41,13 @@ class Identity:
             words: what somebody wants to say of it.
             gaps: what could not be pinned.
         """
-        lines = [words, self.signature, self.link, *(f"Not pinned: {gap}" for gap in gaps)]
+        lines = [
+            words,
+            self.signature,
+            self.date,
+            self.link,
+            *(f"Not pinned: {gap}" for gap in gaps),
+        ]
         return "\n".join(line for line in lines if line)
 
     def signed(self, activity: Mapping[str, Any]) -> bool:

@@ -91,8 +91,7 @@ class _Pen:
     def described(self, item: Mapping[str, Any], depth: int) -> tuple[str, Iterable[str]]:
         """Name a source, and give the lines that go below it."""
         if "url" in item:
-            name, url = item.get("name"), item["url"]
-            return (url if name in (None, "", url) else f"{name} <{url}>"), ()
+            return _url_label(item["url"], item.get("name")), ()
         reference = item["reference"]
         entity_id, version = reference["targetId"], reference.get("targetVersionNumber")
         found = _or_none(self.syn.get, entity_id, downloadFile=False, **_version(version))
@@ -105,6 +104,13 @@ class _Pen:
 def _label(name: str | None, entity_id: str, version: int | None) -> str:
     exact = entity_id if version is None else f"{entity_id}.{version}"
     return f"{name} ({exact})" if name else exact
+
+
+def _url_label(url: str, name: str | None) -> str:
+    if name in (None, "", url):
+        return url
+    # a file named by its content leads nowhere: its name says the hash already
+    return str(name) if url.startswith("file:") else f"{name} <{url}>"
 
 
 def _version(version: int | None) -> dict[str, int]:

@@ -212,3 +212,43 @@ def test_no_token_is_told_to_airflow(api, project, put, summarise, connection):
     assert len(api.requests) > 10
     assert not [url for _, url, body in api.requests if token in url or token in body]
     assert not [url for _, url, body in api.requests if "X-Amz-Signature" in body]
+
+
+def test_links_and_folders_that_a_task_makes(api, project, put, alice, sources_of):
+    from synapse_workflows import Folder, Link
+
+    raw_id = put()
+    with DAG("places", schedule=None) as dag:
+
+        @task
+        def arrange():
+            syn = SynapseHook().client
+            syn.get(raw_id)
+            folder = syn.store(Folder("place", parent=project))
+            return [folder.id, syn.store(Link(raw_id.split(".")[0], parent=folder)).id]
+
+        arrange()
+    run = Run(api, dag).all()
+    folder, link = run.value("arrange")
+    with pytest.raises(FileNotFoundError):
+        alice.getProvenance(folder)
+    assert sources_of(link)[0] == [raw_id]
+    assert [wrote["id"] for wrote in run.record("arrange")["wrote"]] == [link]
+
+
+def test_many_stores_do_not_send_the_record_each_time(api, project, tmp_path):
+    with DAG("many_stores", schedule=None) as dag:
+
+        @task
+        def work():
+            syn = SynapseHook().client
+            for n in range(30):
+                path = tmp_path / f"{n}.txt"
+                path.write_text(str(n))
+                syn.store(File(str(path), parent=project))
+
+        work()
+    run = Run(api, dag).all()
+    sent = [url for method, url, _ in api.requests if method == "POST" and "lineage" in url]
+    assert len(sent) < 30
+    assert len(run.record("work")["wrote"]) == 30

@@ -103,3 +103,10 @@ def test_what_the_caller_may_not_see_is_named_and_said(shelf):
 def test_an_entity_that_is_not_there_is_an_error(shelf):
     with pytest.raises(SynapseNotFoundError):
         draw(shelf, "syn404")
+
+
+def test_code_named_by_its_content_is_shown_by_its_name():
+    shelf = Shelf()
+    code = {"url": "file:///flow.py#sha256=0f3a", "name": "flow.py (sha256 0f3a)"}
+    shelf.put("syn1", 1, "a", made("one", executed=[code]))
+    assert draw(shelf, "syn1").endswith("└─ executed  flow.py (sha256 0f3a)")

@@ -1,0 +1,129 @@
+"""The one Activity of a task: found again whatever happened in between."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from synapse_workflows import Activity, File, Synapse
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.lineage.identity import Identity
+from synapse_workflows.lineage.writing import TaskActivity
+from synapse_workflows.provenance.activity import declared
+
+IDENTITY = Identity("flow.store", "Airflow run r1 of flow.store")
+
+
+class Memory(dict):
+    """A task state store."""
+
+    def set(self, key, value):
+        self[key] = value
+
+    def delete(self, key):
+        self.pop(key, None)
+
+
+class Breaking(Synapse):
+    """A client that loses the connection when it is about to link an Activity."""
+
+    def call(self, method, path, **options):
+        if method == "PUT" and path.endswith("/generatedBy"):
+            raise ConnectionError("lost")
+        return super().call(method, path, **options)
+
+
+@pytest.fixture
+def stored(alice, project, tmp_path):
+    path = tmp_path / "stored.txt"
+    path.write_text("x")
+    file = alice.store(File(str(path), parent=project))
+    return Wrote(file.id, file.versionNumber, file.name, file.concreteType)
+
+
+def test_a_task_that_broke_off_before_the_link_finds_its_activity_again(
+    socket_service, alice, stored
+):
+    memory = Memory()
+    breaking = Breaking(**socket_service.endpoints, skip_checks=True, silent=True)
+    breaking.login(authToken=socket_service.token("alice"), silent=True)
+    with pytest.raises(ConnectionError):
+        TaskActivity(breaking, IDENTITY, memory, "k").cover(stored, declared("https://a"))
+    breaking.close()
+    made = memory["k"]
+    again = TaskActivity(alice, IDENTITY, memory, "k")
+    assert again.cover(stored, declared("https://b")) == made
+    assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
+
+
+def test_without_memory_the_linked_activity_is_recognised_by_its_words(alice, stored):
+    first = TaskActivity(alice, IDENTITY, Memory(), "k").cover(stored, declared("https://a"))
+    second = TaskActivity(alice, IDENTITY, Memory(), "k").cover(stored, declared("https://b"))
+    assert first == second
+    other = Identity("flow.store", "Airflow run r2 of flow.store")
+    third = TaskActivity(alice, other, Memory(), "k").cover(stored, declared("https://c"))
+    assert third != first
+
+
+def test_what_somebody_else_changed_meanwhile_is_no_hindrance(alice, stored):
+    activity = TaskActivity(alice, IDENTITY, Memory(), "k")
+    made = activity.cover(stored, declared("https://a"))
+    seen = alice.getProvenance(stored.entity_id)
+    alice.updateActivity(seen)
+    assert activity.cover(stored, declared("https://b")) == made
+    assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
+
+
+def test_an_activity_of_another_person_is_not_changed(socket_service, alice, stored, project):
+    alice.setPermissions(
+        project,
+        socket_service.owner_id("bob"),
+        ["READ", "DOWNLOAD", "UPDATE"],
+        warn_if_inherits=False,
+    )
+    memory = Memory()
+    first = TaskActivity(alice, IDENTITY, memory, "k").cover(stored, declared("https://a"))
+    with socket_service.client("bob") as bob:
+        second = TaskActivity(bob, IDENTITY, memory, "k").cover(stored, declared("https://b"))
+    assert first != second
+    assert alice.restGET(f"/activity/{first}")["used"][0]["url"] == "https://a"
+
+
+def test_a_memory_of_something_else_is_not_believed(alice, stored, put):
+    foreign = alice.setProvenance(put().split(".")[0], Activity("mine", "not of Airflow"))
+    memory = Memory(k=foreign["id"])
+    made = TaskActivity(alice, IDENTITY, memory, "k").cover(stored, declared("https://a"))
+    assert made != foreign["id"]
+    assert memory["k"] == made
+
+
+def context(**more):
+    ti = SimpleNamespace(dag_id="d", task_id="g.t", run_id="manual__2026-01-01T00:00:00+00:00")
+    ti.map_index = more.pop("map_index", -1)
+    ti.try_number = more.pop("try_number", 1)
+    return {"ti": ti} | more
+
+
+def test_the_words_are_the_same_for_every_try():
+    assert Identity.of(context(try_number=1)) == Identity.of(context(try_number=2))
+
+
+def test_the_description_names_run_date_instance_and_page(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/")
+    found = Identity.of(context(map_index=3, logical_date=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert found.name == "d.g.t[3]"
+    assert found.describe("Why.", ("a gap",)).splitlines() == [
+        "Why.",
+        "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t[3]",
+        "Logical date 2026-01-01T00:00:00+00:00",
+        (
+            "https://airflow.example.org/dags/d/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00"
+            "/tasks/g.t/mapped/3"
+        ),
+        "Not pinned: a gap",
+    ]
+
+
+def test_without_a_configured_address_there_is_no_link():
+    found = Identity.of(context())
+    assert found.describe() == "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t"
