@@ -1,0 +1,144 @@
+"""Users: profiles, names, certification."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+
+PRIVATE = {"etag", "email", "emails", "openIds", "twoFactorAuthEnabled"}
+
+
+@pytest.mark.parametrize("path", ["/userProfile", "/userProfile/"])
+def test_the_own_profile_is_answered_directly_and_whole(ann, path):
+    mine = ok(ann.get(REPO + path))
+    assert mine.keys() >= PRIVATE
+    assert (mine["userName"], mine["ownerId"]) == ("alice", "3300001")
+    assert mine["emails"] == ["alice@synapse.local"]
+    assert "displayName" not in mine
+
+
+def test_an_anonymous_caller_is_273950(nobody):
+    mine = ok(nobody.get(f"{REPO}/userProfile"))
+    assert (mine["ownerId"], mine["userName"]) == ("273950", "anonymous")
+
+
+def test_private_fields_are_for_oneself_and_administrators(ann, ben, admin, nobody):
+    path = f"{REPO}/userProfile/3300001"
+    assert ok(ann.get(path)).keys() >= PRIVATE
+    assert ok(admin.get(path)).keys() >= PRIVATE
+    for person in (ben, nobody):
+        shown = ok(person.get(path))
+        assert not shown.keys() & PRIVATE
+        assert (shown["userName"], shown["firstName"]) == ("alice", "Alice")
+
+
+def test_an_unknown_user_is_not_found(ann):
+    refused(ann.get(f"{REPO}/userProfile/1234567"), 404, "1234567")
+    refused(ann.get(f"{REPO}/userProfile/273948"), 404)
+    refused(ann.get(f"{REPO}/userProfile/alice"), 400, "alice")
+
+
+def test_profiles_of_several(ben):
+    found = ok(ben.post(f"{REPO}/userProfile", {"list": ["3300001", 3300002]}))["list"]
+    assert [each["userName"] for each in found] == ["alice", "bob"]
+    assert not any(each.keys() & PRIVATE for each in found)
+
+
+def test_a_profile_is_replaced_under_its_etag(author):
+    carol = author("carol")
+    before = ok(carol.get(f"{REPO}/userProfile"))
+    changed = ok(carol.put(f"{REPO}/userProfile", {**before, "company": "Sage", "lastName": None}))
+    assert changed["company"] == "Sage"
+    assert "lastName" not in changed
+    assert changed["etag"] != before["etag"]
+    refused(carol.put(f"{REPO}/userProfile", before), 412, "3300003")
+    assert ok(carol.get(f"{REPO}/userProfile")) == changed
+    restored = {**before, "etag": changed["etag"]}
+    assert ok(carol.put(f"{REPO}/userProfile", restored))["lastName"] == before["lastName"]
+
+
+def test_a_profile_is_ones_own_and_its_name_unique(author, ann, admin):
+    carol = author("carol")
+    mine = ok(carol.get(f"{REPO}/userProfile"))
+    refused(ann.put(f"{REPO}/userProfile", mine), 403)
+    refused(carol.put(f"{REPO}/userProfile", {**mine, "userName": "A.L.I.C.E"}), 409, "taken")
+    refused(carol.put(f"{REPO}/userProfile", {**mine, "userName": "..."}), 400)
+    assert ok(admin.put(f"{REPO}/userProfile", mine))["ownerId"] == "3300003"
+
+
+def headers(person, query):
+    return ok(person.get(f"{REPO}/userGroupHeaders{query}"))
+
+
+@pytest.mark.parametrize("prefix", ["al", "ALICE", "arch", "Alice"])
+def test_users_are_found_by_the_beginning_of_any_of_their_names(ben, prefix):
+    found = headers(ben, f"?prefix={prefix}")
+    assert found["prefixFilter"] == prefix
+    assert found["children"] == [
+        {
+            "ownerId": "3300001",
+            "userName": "alice",
+            "firstName": "Alice",
+            "lastName": "Archer",
+            "isIndividual": True,
+        }
+    ]
+
+
+def test_a_prefix_is_no_pattern_and_groups_are_not_found(ben):
+    for prefix in ("%25", "_", "lice", "AUTHENTICATED", "anonymous"):
+        assert headers(ben, f"?prefix={prefix}")["children"] == []
+
+
+def test_the_search_comes_in_pages(ben):
+    everybody = headers(ben, "?limit=100")["children"]
+    assert [each["userName"] for each in everybody] == ["admin", "alice", "bob", "carol", "dave"]
+    assert headers(ben, "?limit=2")["totalNumberOfResults"] == 3
+    assert headers(ben, "?limit=2&offset=4")["children"] == everybody[4:]
+    assert headers(ben, "?limit=2&offset=5")["children"] == []
+    assert headers(ben, "?typeFilter=TEAMS_ONLY")["children"] == []
+    assert len(headers(ben, "?typeFilter=USERS_ONLY")["children"]) == 5
+    refused(ben.get(f"{REPO}/userGroupHeaders?typeFilter=X"), 400, "X")
+    refused(ben.get(f"{REPO}/userGroupHeaders?limit=-1"), 400, "limit")
+
+
+def test_principals_are_given_by_id_and_unknown_ones_left_out(ben, nobody):
+    found = headers(nobody, "/batch?ids=3300001,99,273949,273948")["children"]
+    assert [(each["ownerId"], each["isIndividual"]) for each in found] == [
+        ("3300001", True), ("273949", False), ("273948", False),
+    ]  # fmt: skip
+    refused(ben.get(f"{REPO}/userGroupHeaders/batch?ids=1,x"), 400, "x")
+    refused(ben.get(f"{REPO}/userGroupHeaders/batch"), 400, "ids")
+
+
+def test_principals_are_given_by_their_whole_names(ben):
+    path = f"{REPO}/userGroupHeaders/aliases"
+    found = ok(ben.post(path, {"list": ["alice", "ali", "bob"]}))["list"]
+    assert [each["userName"] for each in found] == ["alice", "bob"]
+    refused(ben.post(path, {"list": []}), 400, "100")
+    refused(ben.post(path, {"list": ["x"] * 101}), 400, "100")
+
+
+def test_who_passed_the_quiz_is_certified(ann, nobody):
+    record = ok(nobody.get(f"{REPO}/user/3300001/certifiedUserPassingRecord"))
+    assert (record["passed"], record["certified"], record["userId"]) == (True, True, "3300001")
+    path = f"{REPO}/user/3300004/certifiedUserPassingRecord"
+    refused(ann.get(path), 404, "No quiz results for quiz 1 and user 3300004")
+
+
+def test_a_bundle_has_the_parts_of_its_mask(ann, ben):
+    path = f"{REPO}/user/3300001/bundle"
+    whole = ok(ben.get(f"{path}?mask=127"))
+    assert whole.keys() == {
+        "userId", "userProfile", "isCertified", "isVerified", "isACTMember", "isARReviewer",
+    }  # fmt: skip
+    assert not whole["userProfile"].keys() & PRIVATE
+    assert ok(ben.get(f"{path}?mask=8")) == {"userId": "3300001", "isCertified": True}
+    assert ok(ben.get(f"{REPO}/user/3300004/bundle?mask=8"))["isCertified"] is False
+    assert ok(ann.get(f"{REPO}/user/bundle?mask=1"))["userProfile"].keys() >= PRIVATE
+    refused(ben.get(path), 400, "mask")
+    refused(ben.get(f"{REPO}/user/99/bundle?mask=1"), 404)
+
+
+def test_nobody_is_in_a_team_yet(ann):
+    page = ok(ann.get(f"{REPO}/user/3300001/team?limit=20"))
+    assert page == {"totalNumberOfResults": 0, "results": []}

@@ -1,0 +1,235 @@
+"""Personal access tokens: what they hold, when they are good, and how they are handled."""
+
+import base64
+import json
+
+import pytest
+from entity_api import REPO, Author, fresh
+from file_api import ok, open_house, refused
+
+from synapse_workflows.local.settings import UserSeed
+from synapse_workflows.vocabulary import PROJECT
+
+TOKENS = "/auth/v1/personalAccessToken"
+DAY = 24 * 60 * 60
+
+
+def new(person, **body):
+    body.setdefault("name", fresh("token"))
+    return ok(person.post(TOKENS, body))["token"]
+
+
+def record(person, name):
+    return next(each for each in listing(person) if each["name"] == name)
+
+
+def listing(person):
+    found, token = [], None
+    while True:
+        query = "" if token is None else f"?nextPageToken={token}"
+        page = ok(person.get(TOKENS + query))
+        found += page["results"]
+        token = page.get("nextPageToken")
+        if token is None:
+            return found
+
+
+def claims(token):
+    middle = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+
+
+@pytest.fixture
+def house(tmp_path, recording):
+    with open_house(tmp_path, recording) as opened:
+        yield opened
+
+
+def test_a_token_is_a_jwt_whose_claims_clients_read(ann, rules):
+    token = new(ann, scope=["view", "download"])
+    told = claims(token)
+    seconds = int(rules.clock.now.timestamp())
+    assert (told["iat"], told["nbf"]) == (seconds, seconds)
+    assert told["sub"] == "3300001"
+    assert told["token_type"] == "PERSONAL_ACCESS_TOKEN"
+    assert told["access"] == {"scope": ["view", "download"], "oidc_claims": {}}
+    assert told["iss"]
+    assert told["aud"]
+    assert told["jti"]
+
+
+def test_the_tokens_of_the_users_hold_everything(rules):
+    for token in rules.tokens.values():
+        assert {"view", "modify", "download", "authorize"} <= set(claims(token)["access"]["scope"])
+
+
+def test_without_a_scope_all_but_authorize_are_given(ann, author):
+    token = new(ann, scope=[])
+    scopes = claims(token)["access"]["scope"]
+    assert "authorize" not in scopes
+    assert {"view", "modify", "download"} <= set(scopes)
+    refused(author("alice", token).post(TOKENS, {}), 403, "authorize")
+
+
+def test_a_scope_that_is_missing_is_named(ann, author):
+    reader = author("alice", new(ann, scope=["view"]))
+    project = ann.new_project()["id"]
+    assert reader.entity(project)["id"] == project
+    body = refused(reader.try_make(PROJECT), 403, "modify")
+    assert body["concreteType"].endswith("OAuthErrorResponse")
+    assert body["error"] == "insufficient_scope"
+    assert body["error_description"] == body["reason"]
+    refused(reader.get(f"{REPO}/entity/{project}/file"), 403, "download")
+    blind = author("alice", new(ann, scope=["download"]))
+    refused(blind.get(f"{REPO}/userProfile"), 403, "view")
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "Bearer x.y.z", "Bearer ", "Basic YTpi", "x"])
+def test_bad_credentials_are_refused_everywhere(rules, header):
+    for path in (f"{REPO}/userProfile", f"{REPO}/entity/syn4489", TOKENS):
+        answer = rules.session.get(
+            rules.base_url + path, headers={"Authorization": header}, timeout=30
+        )
+        refused(answer, 401, "Invalid access token")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Synapse Repository Services"'
+
+
+def test_a_forged_signature_is_refused(ann, author):
+    token = new(ann)
+    forged = token[:-6] + ("aaaaaa" if not token.endswith("aaaaaa") else "bbbbbb")
+    refused(author("alice", forged).get(f"{REPO}/userProfile"), 401)
+
+
+def test_the_legacy_session_header_takes_the_same_tokens(rules):
+    answer = rules.session.get(
+        f"{rules.base_url}{REPO}/userProfile",
+        headers={"sessionToken": rules.tokens["bob"]},
+        timeout=30,
+    )
+    assert ok(answer)["userName"] == "bob"
+
+
+def test_an_anonymous_caller_gets_no_token(nobody):
+    refused(nobody.post(TOKENS, {}), 401)
+
+
+def test_names_are_unique_per_user(ann, ben):
+    name = fresh("token")
+    new(ann, name=name)
+    refused(ann.post(TOKENS, {"name": name}), 400, "name")
+    new(ben, name=name)
+    refused(ann.post(TOKENS, {"scope": ["everything"]}), 400, "everything")
+
+
+def test_a_record_tells_of_a_token_and_never_shows_it(ann):
+    name = fresh("token")
+    token = new(ann, name=name, scope=["view"])
+    told = record(ann, name)
+    assert token not in json.dumps(told)
+    assert ok(ann.get(f"{TOKENS}/{told['id']}")) == told
+    assert {key: told[key] for key in ("name", "userId", "scopes", "state")} == {
+        "name": name,
+        "userId": "3300001",
+        "scopes": ["view"],
+        "state": "ACTIVE",
+    }
+
+
+def test_one_sees_and_revokes_only_ones_own(ann, ben):
+    name = fresh("token")
+    new(ann, name=name)
+    path = f"{TOKENS}/{record(ann, name)['id']}"
+    refused(ben.get(path), 404)
+    refused(ben.delete(path), 404)
+    assert name not in [each["name"] for each in listing(ben)]
+
+
+def test_a_revoked_token_is_worthless(ann, author):
+    name = fresh("token")
+    holder = author("alice", new(ann, name=name))
+    assert holder.get(f"{REPO}/userProfile").ok
+    answer = ann.delete(f"{TOKENS}/{record(ann, name)['id']}")
+    assert (answer.status_code, answer.content) == (200, b"")
+    refused(holder.get(f"{REPO}/userProfile"), 401)
+
+
+def test_the_token_of_the_user_list_stays(ann):
+    refused(ann.delete("/auth/v1/sessionAccessToken"), 403)
+    assert ann.get(f"{REPO}/userProfile").ok
+
+
+def test_the_list_comes_in_pages(ann):
+    for _ in range(51):
+        new(ann)
+    found = [int(each["id"]) for each in listing(ann)]
+    assert found == sorted(set(found), reverse=True)
+    refused(ann.get(f"{TOKENS}?nextPageToken=x"), 400, "x")
+
+
+def test_beyond_100_tokens_the_least_recently_used_goes(house):
+    ann = Author(house, "alice")
+    first, second = new(ann, name="first"), new(ann, name="second")
+    house.clock.advance(2 * 60 * 60)
+    assert Author(house, "alice", first).get(f"{REPO}/userProfile").ok
+    for number in range(99):
+        new(ann, name=f"token {number}")
+    assert Author(house, "alice", first).get(f"{REPO}/userProfile").ok
+    refused(Author(house, "alice", second).get(f"{REPO}/userProfile"), 401)
+    assert ann.get(f"{REPO}/userProfile").ok
+
+
+def test_a_token_expires_after_180_days_of_idleness(house):
+    ann = Author(house, "alice")
+    idle, busy = new(ann, name="idle"), new(ann, name="busy")
+    for _ in range(2):
+        house.clock.advance(100 * DAY)
+        assert Author(house, "alice", busy).get(f"{REPO}/userProfile").ok
+        assert ann.get(f"{REPO}/userProfile").ok
+    refused(Author(house, "alice", idle).get(f"{REPO}/userProfile"), 401)
+    assert record(ann, "idle")["state"] == "EXPIRED"
+    assert record(ann, "busy")["state"] == "ACTIVE"
+
+
+def test_tokens_outlive_a_restart(tmp_path):
+    with open_house(tmp_path) as house:
+        before = house.tokens
+        made = new(Author(house, "bob"))
+    with open_house(tmp_path) as house:
+        assert house.tokens == before
+        assert ok(Author(house, "bob", made).get(f"{REPO}/userProfile"))["userName"] == "bob"
+
+
+def test_users_of_ones_own_with_tokens_of_ones_own(tmp_path):
+    users = (
+        UserSeed(user_name="root", admin=True, owner_id=1),
+        UserSeed(user_name="Zoë Q.", token="open sesame", owner_id=3300001, first_name="Zoë"),
+        UserSeed(user_name="next", certified=False),
+    )
+    with open_house(tmp_path, users=users) as house:
+        assert house.tokens["Zoë Q."] == "open sesame"
+        mine = ok(Author(house, "Zoë Q.").get(f"{REPO}/userProfile"))
+        assert (mine["ownerId"], mine["firstName"]) == ("3300001", "Zoë")
+        assert int(ok(Author(house, "next").get(f"{REPO}/userProfile"))["ownerId"]) > 3300001
+    with open_house(tmp_path, users=users[:2]) as house:
+        assert Author(house, "Zoë Q.").get(f"{REPO}/userProfile").ok
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        UserSeed(user_name="b", owner_id=1),
+        UserSeed(user_name="b", token="same"),
+        UserSeed(user_name="public"),
+    ],
+)
+def test_users_that_contradict_each_other_stop_the_start(tmp_path, second):
+    first = UserSeed(user_name="a", token="same", owner_id=1)
+    with (
+        pytest.raises(Exception, match=r"taken|belongs to"),
+        open_house(tmp_path, users=(first, second)),
+    ):
+        pass
+
+
+def test_api_keys_are_gone_and_the_reason_says_what_replaces_them(ann):
+    refused(ann.get("/auth/v1/secretKey"), 410, "personal access token")
