@@ -112,9 +112,11 @@ def save(
 
 
 def _update(syn: Session, draft: Draft, known: Mapping[str, Any] | None, how: Versioning) -> Saved:
-    same = known is not None and _is_same(draft, known, how)
-    if known is not None and same and syn.skip_unchanged:
-        return Saved(known["entity"], draft.annotations, known, changed=False)
+    kept = known is not None and _is_kept(draft, known, how)
+    same = kept and _same_annotations(draft, known)
+    if known is not None and kept and syn.skip_unchanged:
+        # an earlier try may have died before the annotations: they need no version of their own
+        return Saved(known["entity"], draft.annotations, known, changed=not same)
     properties, new_version = _versioned(draft, how)
     params = {"newVersion": "true"} if new_version else None
     reply = syn.call("PUT", f"/entity/{draft.id}", params=params, json=properties)
@@ -132,15 +134,18 @@ def _versioned(draft: Draft, how: Versioning) -> tuple[dict[str, Any], bool]:
     return properties, new_version
 
 
-def _is_same(draft: Draft, known: Mapping[str, Any], how: Versioning) -> bool:
-    """Tell whether storing a draft would leave everything as it is."""
+def _is_kept(draft: Draft, known: Mapping[str, Any], how: Versioning) -> bool:
+    """Tell whether storing a draft would leave content, properties and label as they are."""
     there = known["entity"]
     if how.label is not None and str(how.label) != there.get("versionLabel"):
         return False
     ours = {key: draft.properties[key] for key in draft.properties.keys() - _SET_BY_SYNAPSE}
-    if any((value or None) != (there.get(key) or None) for key, value in ours.items()):
-        return False
-    return annotations.same(draft.annotations, known["annotations"]["annotations"])
+    return all((value or None) == (there.get(key) or None) for key, value in ours.items())
+
+
+def _same_annotations(draft: Draft, known: Mapping[str, Any] | None) -> bool:
+    there = {} if known is None else known["annotations"]["annotations"]
+    return annotations.same(draft.annotations, there)
 
 
 def _ready_to_create(syn: Session, draft: Draft, how: Versioning) -> Draft:

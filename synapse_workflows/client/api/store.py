@@ -36,8 +36,8 @@ def store(
     that are there; a project, folder or link that is found by its name keeps what it has besides.
 
     Args:
-        syn: The session that makes the calls. With ``syn.skip_unchanged``, a file whose content,
-            properties and annotations are all stored already gets no new version.
+        syn: The session that makes the calls. With ``syn.skip_unchanged``, a file whose content
+            and properties are stored already gets no new version; its annotations are updated.
         obj: A project, folder, file, link or other entity; or a mapping with the same keys.
         createOrUpdate: Update an entity of the same name, type and parent; else that is an error.
         forceVersion: Make a new version of a file even if its content is the same.
