@@ -1,0 +1,163 @@
+"""What is said of a task before it runs: its inlets, and the events that woke its run."""
+
+import pytest
+from airflow.sdk import DAG, Asset, AssetAlias, task
+from airflow.sdk.definitions.asset import AssetNameRef
+from execution_api import Run
+
+from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file of a run; give its path."""
+
+    def make(name, text="text"):
+        path = tmp_path / name
+        path.write_text(str(text))
+        return str(path)
+
+    return make
+
+
+def base(entity):
+    return entity.split(".")[0]
+
+
+def test_inlets_are_inputs_with_the_version_of_their_newest_event(
+    api, project, put, write, sources_of
+):
+    entity = put("in.txt", "1")
+    put("in.txt", "2")
+    asset = synapse_asset(entity)
+    api.emit(asset.uri, version=1)
+    with DAG("inlets", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=write("i.txt"),
+            parent_id=project,
+            inlets=[asset, Asset("s3://bucket/key")],
+        )
+    used = sources_of(Run(api, dag).all().value("store")["id"])[0]
+    assert used == [f"{base(entity)}.1", "s3://bucket/key"]
+
+
+def test_an_inlet_without_an_event_is_pinned_to_the_current_version(
+    api, project, put, write, sources_of
+):
+    put("in.txt", "1")
+    newest = put("in.txt", "2")
+    with DAG("unpinned", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=write("u.txt"),
+            parent_id=project,
+            inlets=[synapse_asset(newest)],
+        )
+    assert sources_of(Run(api, dag).all().value("store")["id"])[0] == [newest]
+
+
+def test_an_inlet_that_cannot_be_found_is_said_to_be_a_gap(api, project, write, alice):
+    with DAG("gone", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=write("g.txt"),
+            parent_id=project,
+            inlets=[synapse_asset("syn999999999")],
+        )
+    activity = alice.getProvenance(Run(api, dag).all().value("store")["id"])
+    assert "Not pinned: syn999999999 is not there, or not for us" in activity["description"]
+
+
+def test_inlets_by_alias_and_by_name_are_what_their_events_say(
+    api, project, put, write, sources_of
+):
+    one, two = put("one.txt"), put("two.txt")
+    api.emit(synapse_asset(one).uri, aliases=("found",), version=1)
+    api.emit(synapse_asset(two).uri, version=1)
+    with DAG("named", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=write("n.txt"),
+            parent_id=project,
+            inlets=[AssetAlias("found"), AssetNameRef(synapse_asset(two).name)],
+        )
+    used = sources_of(Run(api, dag).all().value("store")["id"])[0]
+    assert sorted(used) == sorted([one, two])
+
+
+def test_inlets_of_a_task_that_the_walk_goes_through_count(api, project, put, write, sources_of):
+    entity = put("in.txt")
+    with DAG("through", schedule=None) as dag:
+
+        @task(inlets=[synapse_asset(entity)])
+        def work():
+            return write("t.txt")
+
+        SynapseStoreOperator(task_id="store", path=work(), parent_id=project)
+    assert sources_of(Run(api, dag).all().value("store")["id"])[0] == [entity]
+
+
+def test_what_was_read_wins_over_what_is_declared_as_an_inlet(
+    api, project, put, write, sources_of
+):
+    old = put("in.txt", "1")
+    put("in.txt", "2")
+    api.emit(synapse_asset(old).uri, version=2)
+    with DAG("wins", schedule=None) as dag:
+
+        @task(inlets=[synapse_asset(old)])
+        def work():
+            syn = SynapseHook().client
+            syn.get(old)
+            return syn.store(File(write("w.txt"), parent=project)).id
+
+        work()
+    assert sources_of(Run(api, dag).all().value("work"))[0] == [old]
+
+
+def test_events_that_woke_the_run_are_inputs_of_its_roots(api, project, put, write, sources_of):
+    entity = put("in.txt", "1")
+    put("in.txt", "2")
+    asset = synapse_asset(entity)
+    events = (api.emit(asset.uri, version=1), api.emit(asset.uri, version=2))
+    with DAG("woken", schedule=[asset]) as dag:
+
+        @task
+        def root():
+            return write("e.txt")
+
+        SynapseStoreOperator(task_id="store", path=root(), parent_id=project)
+    run = Run(api, dag, events=events[::-1]).all()
+    assert sources_of(run.value("store")["id"])[0] == [f"{base(entity)}.2"]
+
+
+def test_the_version_in_a_triggers_payload_is_found(api, project, put, write, sources_of):
+    entity = put("in.txt", "1")
+    put("in.txt", "2")
+    asset = synapse_asset(entity)
+    event = api.emit(asset.uri, from_trigger=True, payload={"version": 1})
+    with DAG("triggered", schedule=[asset]) as dag:
+        SynapseStoreOperator(task_id="store", path=write("p.txt"), parent_id=project)
+    run = Run(api, dag, events=(event,)).all()
+    assert sources_of(run.value("store")["id"])[0] == [entity]
+
+
+def test_events_that_woke_the_run_are_inputs_of_its_roots_alone(
+    api, project, put, write, sources_of
+):
+    asset = synapse_asset(put("in.txt"))
+    with DAG("roots", schedule=[asset]) as dag:
+
+        @task
+        def root():
+            return SynapseHook().client.store(File(write("root.txt"), parent=project)).id
+
+        @task
+        def later(entity):
+            path = write("later.txt")
+            return SynapseHook().client.store(File(path, parent=project)).id
+
+        later(root())
+    run = Run(api, dag, events=(api.emit(asset.uri, version=1),)).all()
+    assert sources_of(run.value("later"))[0] == [f"{run.value('root')}.1"]
