@@ -119,8 +119,11 @@ def write(directory: Path, cache_map: Mapping[str, Entry]) -> None:
     text = json.dumps(to_json(cache_map))
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f"{MAP_NAME}.{os.getpid()}.tmp"
-    temporary.write_text(f"{text}\n", encoding="utf-8")
-    temporary.replace(directory / MAP_NAME)
+    try:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+        temporary.replace(directory / MAP_NAME)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def to_json(cache_map: Mapping[str, Entry]) -> dict[str, Any]:

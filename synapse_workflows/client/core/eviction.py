@@ -47,10 +47,10 @@ def handle_directories(root: Path) -> Iterator[Path]:
 
 
 def residents(root: Path) -> Iterator[Resident]:
-    """Find all files in a cache, but for the maps."""
+    """Find all files in a cache, but for maps, locks, and lists of parts."""
     for directory in handle_directories(root):
         for path in _listed(directory):
-            if path.name.startswith(cachemap.MAP_NAME):
+            if path.name.startswith(cachemap.MAP_NAME) or _beside_partial(path.name):
                 continue
             with suppress(OSError):
                 facts = path.lstat()
@@ -101,20 +101,22 @@ def _drop_copy(root: Path, path: Path) -> bool:
 
 def _drop_partial(_root: Path, path: Path) -> bool:
     """Delete what an interrupted download left, unless the download is going on."""
-    name, mark, rest = path.name.rpartition(PARTIAL_MARK)
-    base = path.with_name(name + mark + rest.partition(".")[0])
-    lock = FileLock(f"{base}.lock")
+    lock = FileLock(f"{path}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return False
     with suppress(OSError):
-        for leftover in (base, Path(f"{base}.parts"), Path(lock.lock_file)):
+        for leftover in (path, Path(f"{path}.parts"), Path(lock.lock_file)):
             leftover.unlink(missing_ok=True)
     lock.release()
     with suppress(OSError):
         path.parent.rmdir()
     return True
+
+
+def _beside_partial(name: str) -> bool:
+    return PARTIAL_MARK in name and name.endswith((".lock", ".parts"))
 
 
 def in_use(directory: Path, held: frozenset[str]) -> bool:

@@ -52,7 +52,7 @@ class Fetch:
             SynapseDownloadError: A part could not be fetched, or the disk is full.
             RangesIgnoredError: The server knows no ranges: fetch the whole instead.
         """
-        threads = self._syn.max_threads
+        threads = self._syn.max_threads if self._syn.multi_threaded else 1
         manager.of(self._syn).run(parts, self._ranged, self._halt, threads=threads)
 
     def whole(self, size: int | None) -> None:
@@ -103,7 +103,6 @@ class Fetch:
             auth=None,
             headers=attempt.headers(),
             stream=True,
-            timeout=manager.timeouts(self._syn),
             retry=manager.ONCE,
         )
         response = reply.response

@@ -6,8 +6,9 @@ Limits, all in one place:
     memory    threads x 128 KiB: parts are streamed, so neither their size nor the file's counts
     patience  a part that fails is tried again as the client's retry policy says; what counts are
               failures in a row, without a byte of headway between them
-    stall     a connection that moves nothing for the client's read timeout (60 s by default) is
-              cut, and the part tried again: the timeout of the socket is the watchdog
+    stall     a connection that moves nothing for as long as the client's timeout says is cut, and
+              the part tried again. The socket is the watchdog: by default, 60 s for the next bytes
+              of an answer, 10 s for a block to be taken
 """
 
 import os
@@ -34,6 +35,8 @@ P = TypeVar("P")
 
 #: Bytes that a thread reads, and has in memory, at a time.
 BLOCK: Final = 128 * KiB
+#: Seconds that parts have to stop after Ctrl-C; what hangs in the network is left behind.
+GRACE: Final = 3.0
 #: The policy of a call that is made once: who makes it has patience of its own.
 ONCE: Final = RetryPolicy(attempts=1)
 
@@ -118,6 +121,7 @@ class Patience:
         asked = error.retry_after if isinstance(error, SynapseHTTPError) else None
         pause = self._policy.pause(self._failures, Outcome(retry_after=asked))
         late = self._clock() + pause - self._since > self._policy.total
+        late |= "certificate" in str(error)  # which no waiting will mend
         if late or self._failures >= self._policy.attempts:
             raise error
         self._halt.wait(pause)
@@ -155,11 +159,11 @@ class TransferManager:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
-        except BaseException:
+        except BaseException as error:
             halt.stop()
             for future in running:
                 future.cancel()
-            wait(running)
+            wait(running, None if isinstance(error, Exception) else GRACE)
             raise
 
     def close(self) -> None:
@@ -182,10 +186,3 @@ class TransferManager:
 def of(syn: Session) -> TransferManager:
     """Give the one manager of a client."""
     return syn.own("transfers", TransferManager)
-
-
-def timeouts(syn: Session) -> tuple[float, float]:
-    """Seconds to connect or to send a block, and seconds to wait for the next block."""
-    if isinstance(syn.timeout, tuple):
-        return syn.timeout
-    return (syn.timeout, syn.timeout)

@@ -175,7 +175,6 @@ class _Sending:
                     lease.url,
                     headers=lease.headers,
                     auth=body,
-                    timeout=manager.timeouts(self._syn),
                     retry=manager.ONCE,
                 )
             except manager.PASSING as error:

@@ -67,7 +67,7 @@ class Partial:
         self._parts = self.path.with_name(f"{self.path.name}.parts")
         self._lock_path = self.path.with_name(f"{self.path.name}.lock")
         self._guard = threading.Lock()
-        self._file: int | None = None
+        self._file: _Descriptor | None = None
         self._content: Content | None = None
         self._begun = self._worth_keeping = False
 
@@ -106,11 +106,11 @@ class Partial:
         self.close()
         self.resumed = self._worth_keeping = bool(there)
         self._content, self._begun = content, True
-        how = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self.path, how if there else how | os.O_TRUNC, 0o666)
+        self._file = _Descriptor(self.path, empty=not there)
         if not there:
             self._parts.unlink(missing_ok=True)
-            if content is not None:
+        if not there and content is not None:
+            with self._room(0):
                 self._parts.write_text(json.dumps(asdict(content)) + "\n", encoding="ascii")
         return there
 
@@ -135,18 +135,14 @@ class Partial:
         Raises:
             SynapseDownloadError: The disk is full.
         """
-        if self._file is None:
+        file = self._file
+        if file is None:
             raise ValueError(f"{self.path} is not open")
         view = memoryview(data)
-        try:
+        with self._room(len(view)):
             while view:
-                written = os.pwrite(self._file, view, offset)
+                written = os.pwrite(file.number, view, offset)
                 view, offset = view[written:], offset + written
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                self._content = None
-                raise self._no_room(len(view)) from error
-            raise
 
     def finished(self, number: int) -> None:
         """Note that a part is whole, so that it need not come again."""
@@ -185,10 +181,8 @@ class Partial:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop writing."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Stop writing; a thread that is about to write a block still can."""
+        self._file = None
 
     def __enter__(self) -> Self:
         return self
@@ -223,6 +217,17 @@ class Partial:
             return target
         raise AssertionError("names never end")
 
+    @contextmanager
+    def _room(self, size: int) -> Generator[None]:
+        """Say in clear words that the disk is full, and keep nothing then."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            self._content = None
+            raise self._no_room(size) from error
+
     def _free(self) -> int:
         return shutil.disk_usage(self.path.parent).free
 
@@ -232,6 +237,22 @@ class Partial:
             f"needed, {human(self._free())} are free in {self.path.parent}.\n"
             "Free some, or choose another place (download location, cache directory)."
         )
+
+
+class _Descriptor:
+    """An open file, closed when the last who may write to it is gone.
+
+    A thread that hangs in the network may come back after its transfer has ended; the number of
+    its file must not be another file's by then.
+    """
+
+    def __init__(self, path: Path, *, empty: bool) -> None:
+        how = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self.number = os.open(path, how | os.O_TRUNC if empty else how, 0o666)
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, OSError):
+            os.close(self.number)
 
 
 def free_names(path: Path) -> Generator[Path]:

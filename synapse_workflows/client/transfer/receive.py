@@ -83,7 +83,7 @@ def _fetch_parts(
     partial: Partial,
     shown: Progress,
 ) -> None:
-    part_size = vocabulary.DEFAULT_PART_SIZE
+    part_size = plan.part_size(size)
     there = partial.open(Content(size, md5, part_size) if md5 else None)
     todo = tuple(part for part in plan.parts(size, part_size) if part.number not in there)
     shown.moved(size - sum(part.size for part in todo))

@@ -40,7 +40,7 @@ class Source:
             IsADirectoryError: It is a directory.
             ValueError: It is empty.
         """
-        whole = Path(path).expanduser()
+        whole = Path(path).expanduser().absolute()
         if whole.is_dir():
             raise IsADirectoryError(f"{whole} is a directory; only files can be uploaded")
         if not whole.exists():

@@ -11,7 +11,11 @@ import weakref
 import pytest
 
 from synapse_workflows.client.core.retries import RetryPolicy
-from synapse_workflows.client.errors import SynapseServerError, SynapseTooManyRequestsError
+from synapse_workflows.client.errors import (
+    SynapseConnectionError,
+    SynapseServerError,
+    SynapseTooManyRequestsError,
+)
 from synapse_workflows.client.transfer.manager import (
     Halt,
     HaltedError,
@@ -211,6 +215,11 @@ def test_headway_renews_patience():
         patience.headway()
     patience.after(error)
     patience.after(error)
+
+
+def test_what_no_waiting_mends_is_raised_at_once():
+    with pytest.raises(SynapseConnectionError):
+        Patience(QUICK, Halt()).after(SynapseConnectionError("certificate verify failed"))
 
 
 def test_patience_ends_after_the_time_of_the_policy():

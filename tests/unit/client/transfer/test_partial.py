@@ -186,7 +186,7 @@ def filled_up(target):
         partial.open(CONTENT)
         partial.finished(1)
         full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, partial._file)
+        os.dup2(full, partial._file.number)
         os.close(full)
         partial.write(b"0123456789", 10)
 
