@@ -81,6 +81,47 @@ class AnnotationType(StrEnum):
     TIMESTAMP_MS = "TIMESTAMP_MS"
 
 
+class ColumnType(StrEnum):
+    """Types of table columns (ColumnType)."""
+
+    STRING = "STRING"
+    LINK = "LINK"
+    MEDIUMTEXT = "MEDIUMTEXT"
+    LARGETEXT = "LARGETEXT"
+    INTEGER = "INTEGER"
+    DOUBLE = "DOUBLE"
+    BOOLEAN = "BOOLEAN"
+    DATE = "DATE"
+    ENTITYID = "ENTITYID"
+    FILEHANDLEID = "FILEHANDLEID"
+    USERID = "USERID"
+    SUBMISSIONID = "SUBMISSIONID"
+    EVALUATIONID = "EVALUATIONID"
+    JSON = "JSON"
+    STRING_LIST = "STRING_LIST"
+    INTEGER_LIST = "INTEGER_LIST"
+    BOOLEAN_LIST = "BOOLEAN_LIST"
+    DATE_LIST = "DATE_LIST"
+    ENTITYID_LIST = "ENTITYID_LIST"
+    USERID_LIST = "USERID_LIST"
+
+
+#: Columns of one table.
+MAX_COLUMNS: Final = 152
+#: Characters of a cell, by type of its column; STRING and LINK columns say so themselves.
+MAX_CELL_SIZES: Final = MappingProxyType(
+    {ColumnType.MEDIUMTEXT: 2000, ColumnType.LARGETEXT: 524_288, ColumnType.JSON: 524_288}
+)
+#: Characters of a cell of a STRING, LINK or STRING_LIST column that does not say.
+DEFAULT_CELL_SIZE: Final = 50
+#: Items of a cell of a list column that does not say.
+DEFAULT_LIST_LENGTH: Final = 100
+#: Columns that say which row of a table a line is.
+ROW_ID: Final = "ROW_ID"
+ROW_VERSION: Final = "ROW_VERSION"
+ROW_ETAG: Final = "ROW_ETAG"
+ROW_METADATA: Final = (ROW_ID, ROW_VERSION, ROW_ETAG)
+
 #: Scopes of a personal access token; `authorize` is never granted to one.
 TOKEN_SCOPES: Final = (
     "openid", "email", "profile", "view", "download", "modify", "offline_access",
