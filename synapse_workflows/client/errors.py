@@ -15,6 +15,7 @@
     │   ├─ SynapseLockedError                                       423
     │   ├─ SynapseTooManyRequestsError                              429: .retry_after
     │   └─ SynapseServerError                                       5xx
+    ├─ SynapseJobError                           an asynchronous job failed: .job, .details
     ├─ SynapseTimeoutError (+ TimeoutError)
     ├─ SynapseTransferError
     │   ├─ SynapseUploadFailedException
@@ -71,6 +72,23 @@ class SynapseNoCredentialsError(SynapseAuthenticationError):
 
 class SynapseConnectionError(SynapseError, requests.ConnectionError):
     """Synapse could not be asked, or its answer did not arrive whole."""
+
+
+class SynapseJobError(SynapseError):
+    """An asynchronous job of Synapse failed.
+
+    Args:
+        message: What Synapse said of it.
+        job: The token of the job.
+        details: More of what Synapse said, meant for its developers.
+    """
+
+    def __init__(
+        self, message: str, *, job: str | None = None, details: str | None = None
+    ) -> None:
+        super().__init__(message if not details else f"{message}\n{details}")
+        self.job = job
+        self.details = details
 
 
 class SynapseTimeoutError(SynapseError, TimeoutError):

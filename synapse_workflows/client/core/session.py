@@ -72,6 +72,10 @@ class Session:
         self.silent = silent
         self.debug = debug
         self.skip_unchanged = False
+        self.table_query_sleep = 2.0
+        self.table_query_backoff = 1.1
+        self.table_query_max_sleep = 20.0
+        self.table_query_timeout = 600.0
         self.configPath = config.expand(config_path)
         self.cache = Cache(cache_root or DEFAULT_CACHE, cache_limit)
         self.max_threads = max_threads
@@ -101,6 +105,11 @@ class Session:
     @max_threads.setter
     def max_threads(self, value: int) -> None:
         self._max_threads = min(max(value, 1), MAX_THREADS)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens to what is announced."""
+        return bool(self._listeners)
 
     @property
     def endpoints(self) -> Endpoints:

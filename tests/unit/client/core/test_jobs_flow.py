@@ -1,0 +1,181 @@
+"""Asynchronous jobs are driven by hand: no HTTP, no clock; and once in each driver."""
+
+import asyncio
+import json
+from itertools import islice
+
+import httpx2
+import pytest
+
+from synapse_workflows.client.core import jobs
+from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core.flows import Call, Pause, Reply
+from synapse_workflows.client.core.jobs import Job, JobProgress, Polling
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseError,
+    SynapseJobError,
+    SynapseTimeoutError,
+)
+
+JOB = Job("/entity/syn1/table/query/async", {"query": {"sql": "select * from syn1"}})
+POLLING = Polling(sleep=2, back_off=2, max_sleep=10, timeout=60)
+TOKEN = Reply.of({"token": "7"}, 201)
+
+
+def processing(message="working", **steps):
+    return Reply.of({"jobState": "PROCESSING", "progressMessage": message, **steps}, 202)
+
+
+def drive(flow, *answers):
+    """Send the answers to the calls in turn; return what was yielded and the result."""
+    steps, queue, answer = [], list(answers), None
+    while True:
+        try:
+            step = flow.send(answer)
+        except StopIteration as done:
+            assert not queue
+            return steps, done.value
+        steps.append(step)
+        answer = queue.pop(0) if isinstance(step, Call) else None
+
+
+def drive_stuck(flow, steps):
+    """Answer each of a hundred calls in the same way; note what was yielded."""
+    answer = None
+    for _ in range(100):
+        steps.append(flow.send(answer))
+        answer = processing() if isinstance(steps[-1], Call) else None
+
+
+def pauses(steps):
+    return [step.seconds for step in steps if isinstance(step, Pause)]
+
+
+def test_a_job_that_is_done_at_once_is_not_waited_for():
+    steps, result = drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 201))
+    assert result == {"rows": 3}
+    assert [str(step) for step in steps] == [
+        "POST /entity/syn1/table/query/async/start",
+        "GET /entity/syn1/table/query/async/get/7",
+    ]
+    assert steps[0].body == JOB.body
+
+
+def test_a_result_may_come_with_any_success():
+    _, result = drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 200))
+    assert result == {"rows": 3}
+
+
+def test_jobs_of_the_file_service_are_asked_for_there():
+    steps, _ = drive(
+        jobs.run(Job("/file/bulk/async", {}, "file"), POLLING), TOKEN, Reply.of({}, 201)
+    )
+    assert [step.endpoint for step in steps] == ["file", "file"]
+
+
+def test_only_a_job_that_reads_is_started_a_second_time():
+    for repeatable, expected in ((True, True), (False, None)):
+        job = Job("/x", {}, repeatable=repeatable)
+        assert next(jobs.start(job)).repeatable is expected
+
+
+def test_the_wait_grows_to_its_cap():
+    answers = [TOKEN, *(processing(str(n)) for n in range(5)), Reply.of({}, 201)]
+    steps, _ = drive(jobs.run(JOB, POLLING), *answers)
+    assert pauses(steps) == [2, 4, 8, 10, 10]
+
+
+def test_defaults_are_those_of_the_reference():
+    answers = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
+    steps, _ = drive(jobs.run(JOB), *answers)
+    assert pauses(steps)[:3] == pytest.approx([2, 2.2, 2.42])
+    assert max(pauses(steps)) == 20
+    assert Polling().timeout == 600
+
+
+def test_progress_is_told_after_each_time_it_was_asked_for():
+    heard = []
+    drive(
+        jobs.run(JOB, POLLING, heard.append),
+        TOKEN,
+        processing("reading", progressCurrent=1, progressTotal=9),
+        processing("writing"),
+        Reply.of({}, 201),
+    )
+    assert heard == [JobProgress("reading", 1, 9), JobProgress("writing")]
+    assert str(heard[0]) == "reading, 1 of 9"
+    assert str(JobProgress()) == "no progress reported yet"
+
+
+def test_no_progress_for_too_long_ends_the_wait():
+    flow, steps = jobs.wait(JOB, "7", Polling(2, 1, 20, timeout=5)), []
+    with pytest.raises(SynapseTimeoutError, match=r"Timeout waiting for query results.*working"):
+        drive_stuck(flow, steps)
+    assert sum(pauses(steps)) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda n: processing(f"message {n}"),
+        lambda n: processing("same", progressCurrent=n + 1, progressTotal=99),
+    ],
+    ids=["message", "count"],
+)
+def test_any_progress_lets_the_timeout_begin_anew(change):
+    answers = [TOKEN, *(change(n) for n in range(20)), Reply.of({"ok": True}, 201)]
+    steps, result = drive(jobs.run(JOB, Polling(4, 1, 4, timeout=5)), *answers)
+    assert result == {"ok": True}
+    assert sum(pauses(steps)) == 80
+
+
+def test_a_failed_job_says_what_synapse_said():
+    failed = {"jobState": "FAILED", "errorMessage": "No such column", "errorDetails": "at line 1"}
+    with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:
+        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
+    assert (caught.value.job, caught.value.details) == ("7", "at line 1")
+    with pytest.raises(SynapseJobError, match="does not say why"):
+        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
+
+
+def test_a_status_may_hold_the_result():
+    complete = {"jobState": "COMPLETE", "responseBody": {"rows": 3}}
+    assert drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
+    with pytest.raises(SynapseError, match="no result"):
+        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "COMPLETE"}))
+
+
+def test_errors_of_http_come_out_as_they_are():
+    flow = jobs.run(JOB, POLLING)
+    list(islice(flow, 1))
+    refused = SynapseBadRequestError(400, "no such table", "POST /x")
+    with pytest.raises(SynapseBadRequestError) as caught:
+        flow.throw(refused)
+    assert caught.value is refused
+
+
+def test_an_event_loop_drives_the_same_job():
+    answers = [
+        (201, {"token": "7"}),
+        (202, {"jobState": "PROCESSING"}),
+        (201, {"rows": 3}),
+    ]
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        status, body = answers.pop(0)
+        return httpx2.Response(status, content=json.dumps(body))
+
+    async def go():
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+            return await AsyncSession(client=client).run(jobs.run(JOB, Polling(sleep=0.001)))
+
+    assert asyncio.run(go()) == {"rows": 3}
+
+
+def test_a_session_drives_the_same_job(syn, http):
+    base = "https://repo.example.org/repo/v1/entity/syn1/table/query/async"
+    http.post(f"{base}/start", json={"token": "7"}, status=201)
+    http.get(f"{base}/get/7", json={"jobState": "PROCESSING"}, status=202)
+    http.get(f"{base}/get/7", json={"rows": 3}, status=201)
+    assert syn.run(jobs.run(JOB, Polling(sleep=0.001))) == {"rows": 3}
