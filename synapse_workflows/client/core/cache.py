@@ -21,6 +21,8 @@ from synapse_workflows.client.core.holds import Holds
 FileHandleId = str | int | Mapping[str, Any]
 
 _EVICTION_LOCK = "eviction"
+#: Seconds for which it is believed how full the cache is.
+_GLANCE_SECONDS = 5.0
 
 
 class Cache:
@@ -39,6 +41,7 @@ class Cache:
         self.cache_root_dir = os.path.abspath(root)  # noqa: PTH100 - links stay links
         self.limit = limit
         self._root = Path(self.cache_root_dir)
+        self._headroom = _Headroom()
         self._holds = Holds(self._root / cachemap.PRIVATE_NAME / "holds")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -213,9 +216,12 @@ class Cache:
         """
         if self.limit is None or not self._root.is_dir():
             return 0
+        if self._headroom.take(size):
+            return 0
         with cachemap.shared_lock(self._root, _EVICTION_LOCK):
             found = list(eviction.residents(self._root))
             excess = sum(each.size for each in found) + size - self.limit
+            self._headroom = _Headroom(-excess, self.limit)
             if excess <= 0:
                 return 0
             freed = eviction.evict(self._root, excess, found, self._holds.everyones())
@@ -245,6 +251,24 @@ class Cache:
         if self._root in Path(path).parents:
             with suppress(OSError):
                 os.utime(path, ns=(time.time_ns(), Path(path).stat().st_mtime_ns))
+
+
+class _Headroom:
+    """What was left of the limit when the cache was last looked through: that takes time.
+
+    Args:
+        size: Bytes that were left.
+        limit: Of the cache, in bytes. A tenth of it is for what other processes add meanwhile.
+    """
+
+    def __init__(self, size: int = 0, limit: int = 0) -> None:
+        self._left = size - limit // 10
+        self._until = time.monotonic() + _GLANCE_SECONDS
+
+    def take(self, size: int) -> bool:
+        """Count `size` bytes more; tell whether they surely fit, so that no look is needed."""
+        self._left -= size
+        return self._left > 0 and time.monotonic() < self._until
 
 
 def _id_of(file_handle_id: FileHandleId) -> str:

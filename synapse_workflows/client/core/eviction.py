@@ -5,6 +5,7 @@ and unmodified, and what interrupted downloads left. A file that a person change
 is not ours to delete.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -42,19 +43,18 @@ class Resident:
 
 def handle_directories(root: Path) -> Iterator[Path]:
     """Find the directories of all handles in a cache."""
-    for shard in _numbered(root):
-        yield from _numbered(shard)
+    return (Path(path) for path in _handles(root))
 
 
 def residents(root: Path) -> Iterator[Resident]:
     """Find all files in a cache, but for maps, locks, and lists of parts."""
-    for directory in handle_directories(root):
-        for path in _listed(directory):
-            if path.name.startswith(cachemap.MAP_NAME) or _beside_partial(path.name):
+    for directory in _handles(root):
+        for found in _listed(directory):
+            if found.name.startswith(cachemap.MAP_NAME) or _beside_partial(found.name):
                 continue
             with suppress(OSError):
-                facts = path.lstat()
-                yield Resident(path, facts.st_size, facts.st_atime_ns)
+                facts = found.stat(follow_symlinks=False)
+                yield Resident(Path(found.path), facts.st_size, facts.st_atime_ns)
 
 
 def evict(root: Path, excess: int, found: Collection[Resident], held: frozenset[str]) -> int:
@@ -137,12 +137,23 @@ def _taken(path: Path) -> bool:
     return False
 
 
-def _numbered(directory: Path) -> Iterator[Path]:
-    return (path for path in _listed(directory) if _NUMBER.fullmatch(path.name) and path.is_dir())
+def _handles(root: Path) -> Iterator[str]:
+    for shard in _numbered(root):
+        yield from _numbered(shard)
 
 
-def _listed(directory: Path) -> list[Path]:
+def _numbered(directory: str | Path) -> list[str]:
+    return [
+        found.path
+        for found in _listed(directory)
+        if _NUMBER.fullmatch(found.name) and found.is_dir(follow_symlinks=False)
+    ]
+
+
+def _listed(directory: str | Path) -> list[os.DirEntry[str]]:
+    """List a directory with what the file system tells along: a cache can hold many files."""
     try:
-        return list(directory.iterdir())
+        with os.scandir(directory) as found:
+            return list(found)
     except OSError:
         return []
