@@ -63,7 +63,7 @@ format: $(VENV)/installed-dev  ## Put the code into shape
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed-dev $(PEER)/installed  ## Measure: ratios side by side, in one run
-	$(BIN)/python -m tests.bench
+	$(BIN)/python tests/bench/transfers.py
 
 build: $(VENV)/installed-dev  ## Build the wheel
 	$(PIP) wheel --no-deps --wheel-dir dist .
