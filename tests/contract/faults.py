@@ -119,6 +119,13 @@ def answer(status: int, text: str = "injected", **headers: str) -> Action:
     return act
 
 
+def refuse_early(exchange: Exchange) -> None:
+    """Say that a URL has expired before the body has come, and hang up."""
+    exchange.read_some(1000)
+    exchange.reply(Answer(403, [("Content-Type", "text/plain")], b"Request has expired"))
+    exchange.hang_up()
+
+
 def cut_upload(after: int) -> Action:
     """End the connection in the middle of what the client sends."""
 

@@ -271,6 +271,14 @@ def test_a_refused_upload_url_is_asked_for_again(syn, direct, empty, proxy, new_
     assert proxy.count("POST", URLS) == 2
 
 
+def test_a_url_that_is_refused_before_the_bytes_came_is_asked_for_again(
+    syn, direct, empty, proxy, new_big
+):
+    proxy.fail("PUT", UPLOADS, faults.refuse_early, times=2)
+    assert_uploads(syn, direct, empty, new_big)
+    assert proxy.count("POST", URLS) > 1
+
+
 def test_a_refused_download_url_is_asked_for_again(syn, stored, proxy, big, here):
     proxy.fail("GET", DOWNLOADS, faults.answer(403, "Request has expired"))
     assert_downloads(syn, stored, here, big)

@@ -12,6 +12,7 @@ from synapse_workflows.client.core.retries import Outcome
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
+    SynapseConnectionError,
     SynapseHTTPError,
     SynapseUploadFailedException,
 )
@@ -179,6 +180,9 @@ class _Sending:
                 )
             except manager.PASSING as error:
                 patience.after(error)
+                if isinstance(error, SynapseConnectionError):
+                    # A storage that refuses a URL may hang up before it has said so.
+                    self._addresses.refused(part.number, lease)
             except SynapseHTTPError as error:
                 if error.status not in leases.EXPIRED:
                     raise

@@ -232,9 +232,10 @@ class Partial:
         return shutil.disk_usage(self.path.parent).free
 
     def _no_room(self, needed: int) -> SynapseDownloadError:
+        free = self._free()
         return SynapseDownloadError(
             f"No room on the disk for {self.target}: {human(needed)} ({needed} bytes) more are "
-            f"needed, {human(self._free())} are free in {self.path.parent}.\n"
+            f"needed, {human(free)} ({free} bytes) are free in {self.path.parent}.\n"
             "Free some, or choose another place (download location, cache directory)."
         )
 
