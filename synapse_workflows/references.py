@@ -107,9 +107,7 @@ def _as_promised(reference: Mapping[str, Any]) -> str | None:
 
 
 def _fetched(reference: Mapping[str, Any]) -> str:
-    from synapse_workflows.hooks.synapse import SynapseHook
-
-    client = SynapseHook(_conn_id(reference)).client
+    client = _hook(_conn_id(reference)).client
     versioned = {} if reference["version"] is None else {"version": reference["version"]}
     entity = client.get(reference["id"], **versioned)
     path = getattr(entity, "path", None)
@@ -127,6 +125,17 @@ def _fetched(reference: Mapping[str, Any]) -> str:
             path=str(path),
         )
     return str(path)
+
+
+def _hook(conn_id: str) -> Any:
+    """Make a hook; a task that fetches many files makes one, and logs in once."""
+    from synapse_workflows.hooks.synapse import SynapseHook
+    from synapse_workflows.lineage.gatherer import current_gatherer
+
+    gatherer = current_gatherer()
+    if gatherer is None:
+        return SynapseHook(conn_id)
+    return gatherer.keep(f"hook {conn_id}", lambda: SynapseHook(conn_id))
 
 
 def _hold(path: Path, reference: Mapping[str, Any]) -> None:

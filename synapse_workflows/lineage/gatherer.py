@@ -6,13 +6,13 @@ many tasks, one after the other. All clients of a task share it.
 
 import inspect
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperator, get_current_context
@@ -27,6 +27,7 @@ from synapse_workflows.lineage.writing import TaskActivity
 from synapse_workflows.provenance.record import EntityRef, Record, Ref, Seen, UrlRef
 from synapse_workflows.vocabulary import CONTAINERS
 
+T = TypeVar("T")
 _CONTEXT_KEY: Final = "synapse_lineage"
 #: A task that stores thousands of files does not send its whole record after each of them.
 _GROWTH: Final = 1.1
@@ -95,6 +96,7 @@ class Gatherer:
         self.record = Record()
         self.linked: dict[str, str] = {}
         self._activities: dict[str, TaskActivity] = {}
+        self._kept: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}
         self._left: Record | None = None
         self._lock = threading.RLock()
@@ -122,6 +124,14 @@ class Gatherer:
             if record and self.ti.task.inherits_from_skipmixin:
                 # a branch ends by an exception, and nothing of ours is called at its end
                 self.leave()
+
+    def keep(self, key: str, make: Callable[[], T]) -> T:
+        """Keep one thing for the life of the task, as a hook that is needed again and again."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            kept: T = self._kept[key]
+            return kept
 
     def hold(self, cache: Cache, path: str | Path) -> None:
         """Keep a file of a cache from eviction until the task has ended.

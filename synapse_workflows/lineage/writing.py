@@ -6,12 +6,18 @@ from typing import Any, Protocol
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
     SynapseForbiddenError,
     SynapseNotFoundError,
     SynapseStaleError,
 )
 from synapse_workflows.lineage.identity import Identity
-from synapse_workflows.provenance.activity import activity_of, same_sources, unpinned
+from synapse_workflows.provenance.activity import (
+    activity_of,
+    same_sources,
+    unpinned,
+    with_common_urls,
+)
 from synapse_workflows.provenance.record import EntityRef, Record
 from synapse_workflows.vocabulary import CONTAINERS
 
@@ -47,6 +53,7 @@ class TaskActivity:
         self.name: str | None = None
         self.words: str | None = None
         self._saved: dict[str, Any] | None = None
+        self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
 
     def cover(self, stored: Wrote, sources: Record) -> str:
@@ -65,12 +72,14 @@ class TaskActivity:
             self.identity.describe(self.words, pinned.gaps),
             site=self.client.repoEndpoint,
         )
+        if self._common_urls_only:
+            wanted = with_common_urls(wanted)
         linked = self._get(f"/entity/{stored.entity_id}/generatedBy")
         if linked is not None and not self.identity.signed(linked):
             if same_sources(linked, wanted):
                 return str(linked["id"])
             linked = None
-        saved = self._save(wanted, linked)
+        saved = self._save_somehow(wanted, linked)
         if linked is None or linked["id"] != saved["id"]:
             self.client.call(
                 "PUT",
@@ -83,6 +92,19 @@ class TaskActivity:
         """Forget the id when the task has done its work: if it is cleared, it starts anew."""
         if self._saved is not None:
             self.memory.delete(self.key)
+
+    def _save_somehow(
+        self, wanted: Mapping[str, Any], linked: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """Save the Activity, if need be without addresses that Synapse does not understand."""
+        try:
+            return self._save(wanted, linked)
+        except SynapseBadRequestError:
+            plain = with_common_urls(wanted)
+            if plain["used"] == wanted["used"]:
+                raise
+            self._common_urls_only = True
+            return self._save(plain, linked)
 
     def _save(self, wanted: Mapping[str, Any], linked: dict[str, Any] | None) -> dict[str, Any]:
         known = self._saved or self._remembered() or linked

@@ -8,6 +8,8 @@ from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.provenance.record import EntityRef, Record, Ref, Seen, UrlRef
 from synapse_workflows.vocabulary import USED_ENTITY, USED_URL
 
+_COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
+
 
 def activity_of(
     record: Record, name: str, description: str, *, site: str | None = None
@@ -74,6 +76,31 @@ def unpinned(record: Record, site: str) -> Iterator[EntityRef]:
     for ref in refs:
         if isinstance(ref, EntityRef) and ref.version is None and ref.site in (None, site):
             yield ref
+
+
+def with_common_urls(activity: Mapping[str, Any]) -> dict[str, Any]:
+    """Name URLs of uncommon schemes in the description, and not among the sources.
+
+    For a service that refuses an Activity because of an address as `s3://bucket/key`.
+
+    Args:
+        activity: as `activity_of` writes it.
+    """
+    uncommon = [
+        item
+        for item in activity["used"]
+        if "url" in item and urlsplit(item["url"]).scheme not in _COMMON_SCHEMES
+    ]
+    said = [f"{_role(item)}: {item['url']}" for item in uncommon]
+    return {
+        **activity,
+        "description": "\n".join([activity["description"], *said]),
+        "used": [item for item in activity["used"] if item not in uncommon],
+    }
+
+
+def _role(item: Mapping[str, Any]) -> str:
+    return "Executed" if item.get("wasExecuted") else "Used"
 
 
 def _plain(target: Any) -> Any:

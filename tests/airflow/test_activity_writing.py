@@ -7,6 +7,7 @@ import pytest
 
 from synapse_workflows import Activity, File, Synapse
 from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.errors import SynapseBadRequestError
 from synapse_workflows.lineage.identity import Identity
 from synapse_workflows.lineage.writing import TaskActivity
 from synapse_workflows.provenance.activity import declared
@@ -95,6 +96,40 @@ def test_a_memory_of_something_else_is_not_believed(alice, stored, put):
     made = TaskActivity(alice, IDENTITY, memory, "k").cover(stored, declared("https://a"))
     assert made != foreign["id"]
     assert memory["k"] == made
+
+
+class Strict(Synapse):
+    """A client of a Synapse that takes web addresses only."""
+
+    def call(self, method, path, **options):
+        if path.startswith("/activity") and "s3://" in str(options.get("json", {}).get("used")):
+            raise SynapseBadRequestError(400, "malformed URL", f"{method} {path}")
+        return super().call(method, path, **options)
+
+
+def test_an_address_that_synapse_refuses_goes_into_the_description(socket_service, alice, stored):
+    strict = Strict(**socket_service.endpoints, skip_checks=True, silent=True)
+    strict.login(authToken=socket_service.token("alice"), silent=True)
+    activity = TaskActivity(strict, IDENTITY, Memory(), "k")
+    first = activity.cover(stored, declared(["s3://bucket/key", "https://a"]))
+    assert activity.cover(stored, declared(["s3://bucket/key", "https://b"])) == first
+    strict.close()
+    found = alice.getProvenance(stored.entity_id)
+    assert [item["url"] for item in found["used"]] == ["https://b"]
+    assert found["description"].splitlines() == [IDENTITY.signature, "Used: s3://bucket/key"]
+
+
+def test_a_refusal_for_another_reason_is_an_error(socket_service, stored):
+    class Refusing(Synapse):
+        def call(self, method, path, **options):
+            if (method, path) == ("POST", "/activity"):
+                raise SynapseBadRequestError(400, "no", "POST /activity")
+            return super().call(method, path, **options)
+
+    with Refusing(**socket_service.endpoints, skip_checks=True, silent=True) as refusing:
+        refusing.login(authToken=socket_service.token("alice"), silent=True)
+        with pytest.raises(SynapseBadRequestError):
+            TaskActivity(refusing, IDENTITY, Memory(), "k").cover(stored, declared("https://a"))
 
 
 def context(**more):

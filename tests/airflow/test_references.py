@@ -143,3 +143,24 @@ def test_what_a_running_task_holds_is_not_evicted(api, put, connection, worker):
     run = Run(api, dag).all()
     assert run.value("use") is True
     assert [path.name for path in worker.rglob("big_*.txt")] == ["big_9.txt"]
+
+
+def test_a_task_that_fetches_many_logs_in_once(api, put, worker):
+    entities = [put(f"{n}.txt", str(n)) for n in range(3)]
+    with DAG("fetching", schedule=None) as dag:
+        got = SynapseGetOperator.partial(task_id="get").expand(entity_id=entities)
+
+        @task
+        def use(files):
+            shutil.rmtree(worker)
+            return [Path(local_path(file)).read_text() for file in files]
+
+        use(got.output)
+    run = Run(api, dag)
+    for index in range(3):
+        run.task("get", index)
+    api.requests.clear()
+    run.task("use")
+    assert run.value("use") == ["0", "1", "2"]
+    asked = [url for method, url, _ in api.requests if method == "GET" and "/connections/" in url]
+    assert len(asked) == 1
