@@ -146,7 +146,9 @@ def test_an_ill_formed_entity_is_refused(ann, body, words):
     refused(ann.post(f"{REPO}/entity", body), 400, words)
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '"x"', "null", "\xff", '{"name": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", '"x"', "null", "\xff", '{"name": "\\ud800"}', '{"a": NaN}']
+)
 def test_a_body_that_is_no_json_object_is_refused(ann, body):
     headers = {**ann.headers, "Content-Type": "application/json"}
     answer = ann.session.post(

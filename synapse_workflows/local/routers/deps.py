@@ -126,7 +126,7 @@ class RequestCall:
             BadRequest: it is none.
         """
         try:
-            value = json.loads(self.body.decode())
+            value = json.loads(self.body.decode(), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The request body is not valid JSON: {error}") from None
         if not isinstance(value, dict):
@@ -134,6 +134,11 @@ class RequestCall:
         if _SURROGATE.search(self.body) and not _is_unicode(value):
             raise BadRequest("The request body holds half a surrogate pair, which is no text.")
         return value
+
+
+def _refuse_constant(word: str) -> None:
+    """Refuse NaN and Infinity, which Python's parser would take."""
+    raise ValueError(f"{word} is no JSON")
 
 
 def _is_unicode(value: Any) -> bool:

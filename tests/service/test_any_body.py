@@ -1,0 +1,114 @@
+"""Whatever is sent, the service answers; it never makes a mistake of its own (500)."""
+
+import pytest
+from entity_api import REPO, Author
+from file_api import ok, open_house
+from hypothesis import given, settings, strategies as st
+
+from synapse_workflows.vocabulary import FILE, FOLDER, LINK, PROJECT, USED_ENTITY, USED_URL
+
+FIELDS = [
+    "concreteType", "name", "parentId", "description", "etag", "id", "versionLabel",
+    "versionComment", "dataFileHandleId", "fileNameOverride", "linksTo", "targetId",
+    "targetVersionNumber", "linksToClassName", "alias", "annotations", "type", "value", "k",
+    "resourceAccess", "principalId", "accessType", "used", "reference", "url", "wasExecuted",
+    "entity", "accessControlList", "includeTypes", "sortBy", "sortDirection", "nextPageToken",
+    "includeTotalChildCount", "entityName", "references", "list", "ownerId", "userName",
+    "notificationSettings", "preferences", "scope", "userInfoClaims", "status",
+    "oldFileHandleId", "newFileHandleId", "includeEntity",
+]  # fmt: skip
+WORDS = [
+    PROJECT, FOLDER, FILE, LINK, USED_ENTITY, USED_URL, "syn4489", "syn1", "1", "READ", "LONG",
+    "STRING", "project", "file", "https://example.org", "50a0", "x", "", "view",
+]  # fmt: skip
+ROUTES = [
+    ("POST", f"{REPO}/entity"),
+    ("PUT", f"{REPO}/entity/{{id}}"),
+    ("PUT", f"{REPO}/entity/{{id}}?newVersion=true"),
+    ("PUT", f"{REPO}/entity/{{id}}/annotations2"),
+    ("POST", f"{REPO}/entity/{{id}}/acl"),
+    ("PUT", f"{REPO}/entity/{{id}}/acl"),
+    ("PUT", f"{REPO}/entity/{{id}}/version/1/filehandle"),
+    ("POST", f"{REPO}/entity/{{id}}/bundle2"),
+    ("PUT", f"{REPO}/entity/{{id}}/bundle2"),
+    ("POST", f"{REPO}/entity/bundle2/create"),
+    ("POST", f"{REPO}/entity/children"),
+    ("POST", f"{REPO}/entity/child"),
+    ("POST", f"{REPO}/entity/header"),
+    ("POST", f"{REPO}/activity"),
+    ("PUT", f"{REPO}/activity/1"),
+    ("PUT", f"{REPO}/userProfile"),
+    ("POST", f"{REPO}/userProfile"),
+    ("POST", f"{REPO}/userGroupHeaders/aliases"),
+    ("PUT", f"{REPO}/admin/synapse/status"),
+    ("POST", "/auth/v1/personalAccessToken"),
+]
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=20)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+bodies = st.dictionaries(st.sampled_from(FIELDS), values, max_size=8)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory, recording):
+    with open_house(tmp_path_factory.mktemp("any"), recording) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def ann(house):
+    return Author(house, "alice")
+
+
+@pytest.fixture(scope="module")
+def admin(house):
+    return Author(house, "admin")
+
+
+@pytest.fixture(scope="module")
+def ground(ann):
+    """Ids of a file and a folder of alice."""
+    project = ann.new_project()["id"]
+    return ann.new_file(project)["id"], ann.new_folder(project)["id"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    route=st.sampled_from(ROUTES), body=bodies, which=st.integers(0, 1), is_current=st.booleans()
+)
+def test_no_body_makes_the_service_stumble(ann, admin, ground, route, body, which, is_current):
+    method, path = route
+    entity = ground[which]
+    if is_current:
+        present = admin.entity(entity)
+        body = {**present, **body, "etag": present["etag"]}
+    answer = ann.ask(method, path.format(id=entity), body)
+    assert answer.status_code < 500, f"{method} {path} {body} {answer.text}"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["/type", "/version", "/acl", "/generatedBy", "/bundle2", "/version/{}", ""]),
+    st.text(max_size=12).filter(lambda text: not set(text) & set("/?#%")),
+    st.sampled_from(["GET", "POST", "DELETE"]),
+)
+def test_no_path_makes_the_service_stumble(ann, tail, text, method):
+    path = f"{REPO}/entity/{text}{tail.format(text)}"
+    assert ann.ask(method, path, {} if method == "POST" else None).status_code < 500
+
+
+def test_the_service_is_still_whole(admin, ground):
+    assert ok(admin.get(f"{REPO}/entity/{ground[0]}"))["id"] == ground[0]
