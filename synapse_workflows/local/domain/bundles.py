@@ -23,6 +23,7 @@ from synapse_workflows.local.domain import (
 )
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.vocabulary import ENTITY_TYPES, AccessType
@@ -97,6 +98,10 @@ def _threads(_of: _Subject) -> dict[str, Any]:
     return {"threadCount": 0}
 
 
+def _table(of: _Subject) -> dict[str, Any]:
+    return schemas.bundle(of.session, of.entity, of.version)
+
+
 def _activity(of: _Subject) -> dict[str, Any]:
     if of.version.activity_id is None:
         return {}
@@ -104,7 +109,7 @@ def _activity(of: _Subject) -> dict[str, Any]:
     return {"activity": activities.of_entity(of.session, of.caller, of.entity.id, number)}
 
 
-#: Flag of an EntityBundleRequest -> what it adds. Flags of later rooms (tables, wikis, DOIs)
+#: Flag of an EntityBundleRequest -> what it adds. Flags of later rooms (wikis, DOIs)
 #: add nothing, as for an entity that has none.
 _PARTS: Final[Mapping[str, Callable[[_Subject], dict[str, Any]]]] = {
     "includeEntity": _entity,
@@ -116,6 +121,7 @@ _PARTS: Final[Mapping[str, Callable[[_Subject], dict[str, Any]]]] = {
     "includeBenefactorACL": _benefactor_acl,
     "includeFileHandles": _file_handles,
     "includeFileName": _file_name,
+    "includeTableBundle": _table,
     "includeRestrictionInformation": _restrictions,
     "includeThreadCount": _threads,
     "includeActivity": _activity,

@@ -44,6 +44,20 @@ def entity_id(text: object) -> int:
     return int(match[1])
 
 
+def entity_and_version(text: object) -> tuple[int, int | None]:
+    """Read the id of an entity, or of one of its versions: `syn123.4`.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    head, dot, tail = str(text).strip().partition(".")
+    if not dot:
+        return entity_id(text), None
+    if not tail.isdecimal() or len(tail) > 9 or int(tail) < 1:  # noqa: PLR2004  (32 bits)
+        raise BadRequest(f"{text} is not a valid Synapse ID.")
+    return entity_id(head), int(tail)
+
+
 def entity_text(number: int) -> str:
     """Write an entity id as clients compare it."""
     return f"syn{number}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.ids import ROOT, decimal, entity_id, entity_text
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import CONTAINERS, FILE, FOLDER, LINK, PROJECT
+from synapse_workflows.vocabulary import CONTAINERS, FILE, FOLDER, LINK, PROJECT, TABLE
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9 _\-.,+'()]{1,256}")
 MAX_DESCRIPTION: Final = 1000
@@ -71,6 +71,13 @@ def _link(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _table(body: Mapping[str, Any]) -> dict[str, Any]:
+    if fields.flag(body, "isSearchEnabled"):
+        raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
+    columns = fields.items(body, "columnIds") or []
+    return {"columnIds": [str(decimal(each, "columnIds")) for each in columns]}
+
+
 @dataclass(frozen=True)
 class Kind:
     """One class of entities.
@@ -81,6 +88,7 @@ class Kind:
         versionable: whether it has numbered versions.
         properties: reads the fields that only this class has.
         fields: names of all its fields.
+        has_snapshots: whether its versions come from snapshots alone.
     """
 
     concrete_type: str
@@ -88,6 +96,7 @@ class Kind:
     versionable: bool
     properties: Callable[[Mapping[str, Any]], dict[str, Any]] = field(repr=False)
     fields: frozenset[str] = field(repr=False)
+    has_snapshots: bool = False
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -103,6 +112,14 @@ KINDS: Final[Mapping[str, Kind]] = {
             ENTITY_FIELDS | VERSION_FIELDS | {"dataFileHandleId", "fileNameOverride"},
         ),
         Kind(LINK, CONTAINERS, False, _link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}),
+        Kind(
+            TABLE,
+            CONTAINERS,
+            True,
+            _table,
+            ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchEnabled"},
+            has_snapshots=True,
+        ),
     )
 }
 

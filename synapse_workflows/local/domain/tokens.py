@@ -27,6 +27,11 @@ def _scopes(caller: Caller, body: Mapping[str, Any]) -> list[str]:
     return [each for each in TOKEN_SCOPES if each in words and each in caller.scopes]
 
 
+def _claims(body: Mapping[str, Any]) -> dict[str, Any]:
+    claims = fields.mapping(body, "userInfoClaims") or {}
+    return {name: fields.mapping(claims, name) for name in claims}
+
+
 def create(
     session: Session, signer: Signer, caller: Caller, body: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -45,7 +50,7 @@ def create(
         name=name,
         jti=str(uuid.uuid4()),
         scopes=_scopes(caller, body),
-        claims=fields.mapping(body, "userInfoClaims") or {},
+        claims=_claims(body),
         created_on=caller.now,
         last_used=caller.now,
         seeded=False,

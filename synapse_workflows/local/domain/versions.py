@@ -49,7 +49,7 @@ def for_update(session: Session, entity: Entity, draft: Draft, *, asked: bool) -
     content_changed = (
         old is not None and new is not None and old != new and not same_content(session, old, new)
     )
-    if asked:
+    if asked and not draft.kind.has_snapshots:
         current = _begin(session, entity, current, draft.label, draft.comment)
     elif content_changed:
         current = _begin(session, entity, current, None, None)
