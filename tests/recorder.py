@@ -17,6 +17,7 @@ from typing import Any
 CONTRACT = Path(__file__).parents[2] / "shared" / "synapse-rest"
 REPO, FILE, AUTH = "/repo/v1", "/file/v1", "/auth/v1"
 ID, N = r"(?:syn)?\d+", r"\d+"
+DOTTED = rf"{ID}(?:\.{N})?"
 
 #: (method, path, request schema or None, response schema or None), as endpoints.md has them.
 ROUTES: list[tuple[str, str, str | None, str | None]] = [
@@ -85,6 +86,12 @@ ROUTES: list[tuple[str, str, str | None, str | None]] = [
      "file.ExternalFileHandleInterface"),
     ("POST", f"{FILE}/filehandles/copy", "file.BatchFileHandleCopyRequest",
      "file.BatchFileHandleCopyResult"),
+    ("POST", f"{REPO}/column", "table.ColumnModel", "table.ColumnModel"),
+    ("POST", f"{REPO}/column/batch", "ListWrapper<table.ColumnModel>",
+     "ListWrapper<table.ColumnModel>"),
+    ("GET", f"{REPO}/column", None, "table.PaginatedColumnModels"),
+    ("GET", f"{REPO}/column/{N}", None, "table.ColumnModel"),
+    ("GET", f"{REPO}/entity/{DOTTED}/column", None, "table.PaginatedColumnModels"),
 ]  # fmt: skip
 
 #: Types of entities that came after the schemas, in children requests.

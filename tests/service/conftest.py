@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from entity_api import Author
 from file_api import House, open_house
+from table_api import Tabler
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,9 @@ def dan(author) -> Author:
 def nobody(author) -> Author:
     """Somebody without credentials."""
     return author(None)
+
+
+@pytest.fixture(scope="session")
+def tables(ann) -> Tabler:
+    """Alice, at work on tables."""
+    return Tabler(ann)

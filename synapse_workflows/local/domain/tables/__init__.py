@@ -1,0 +1,1 @@
+"""Tables: their columns, their rows, and the queries on them."""

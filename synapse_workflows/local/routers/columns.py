@@ -1,0 +1,70 @@
+"""Routes of columns (repo/v1)."""
+
+from fastapi import APIRouter, Response
+
+from synapse_workflows.local.domain import fields, paging
+from synapse_workflows.local.domain.ids import decimal, entity_and_version
+from synapse_workflows.local.domain.tables import columns, schemas
+from synapse_workflows.local.routers.answers import Answer, created
+from synapse_workflows.local.routers.deps import Call
+
+router = APIRouter(prefix="/repo/v1")
+
+_MOST = 100
+
+
+@router.post("/column")
+def create_column(call: Call) -> Response:
+    """Create a column, or give the one that has the same content.
+
+    Source: POST /column
+    """
+    with call.writing("view", "modify") as work:
+        return created(columns.create(work.session, work.caller, [call.json_object()])[0])
+
+
+@router.post("/column/batch")
+def create_columns(call: Call) -> Response:
+    """Create several columns.
+
+    Source: POST /column/batch
+    """
+    with call.writing("view", "modify") as work:
+        bodies = fields.items(call.json_object(), "list") or []
+        made = columns.create(work.session, work.caller, bodies)
+        return created({"concreteType": columns.CONCRETE_TYPE, "list": made})
+
+
+@router.get("/column")
+def list_columns(
+    call: Call, prefix: str | None = None, limit: int = 10, offset: int = 0
+) -> Response:
+    """List the columns that anybody made.
+
+    Source: GET /column
+    """
+    asked = paging.window(limit, offset, least=1, most=_MOST)
+    with call.reading("view") as work:
+        return Answer(columns.listing(work.session, prefix, asked))
+
+
+@router.get("/column/{column_id}")
+def get_column(call: Call, column_id: str) -> Response:
+    """Give a column.
+
+    Source: GET /column/{columnId}
+    """
+    with call.reading("view") as work:
+        return Answer(columns.get(work.session, decimal(column_id, "columnId")))
+
+
+@router.get("/entity/{entity_id}/column")
+def list_columns_of_table(call: Call, entity_id: str) -> Response:
+    """List the columns of a table or of one of its versions.
+
+    Source: GET /entity/{id}/column
+    """
+    with call.reading("view") as work:
+        number, version = entity_and_version(entity_id)
+        found = schemas.listing(work.session, work.caller, number, version)
+        return Answer(paging.complete(found))

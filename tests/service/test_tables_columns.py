@@ -1,0 +1,125 @@
+"""Column models: content decides the id, and what is refused."""
+
+import pytest
+from entity_api import REPO, fresh
+from file_api import ok, refused
+
+
+def make(ann, name, kind="STRING", **more):
+    return ann.post(f"{REPO}/column", {"name": name, "columnType": kind, **more})
+
+
+def test_equal_columns_are_one(tables):
+    name = fresh()
+    first = tables.column(name, maximumSize=50)
+    assert tables.column(f"  {name} ")["id"] == first["id"]
+    assert tables.column(name, id="77")["id"] == first["id"]
+    assert tables.column(name, maximumSize=51)["id"] != first["id"]
+
+
+def test_a_column_says_what_applies_to_it(ann):
+    made = ok(make(ann, fresh(), "INTEGER", maximumSize=7, maximumListLength=3))
+    assert set(made) == {"id", "name", "columnType"}
+    assert ok(make(ann, fresh()))["maximumSize"] == 50
+    listed = ok(make(ann, fresh(), "STRING_LIST"))
+    assert (listed["maximumSize"], listed["maximumListLength"]) == (50, 100)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"name": ""},
+        {"name": "x" * 257},
+        {"name": "row_Id"},
+        {"name": "Row_Etag"},
+        {"columnType": "FLOAT"},
+        {"columnType": None},
+        {"maximumSize": 0},
+        {"maximumSize": 1001},
+        {"columnType": "STRING_LIST", "maximumListLength": 1},
+        {"columnType": "STRING_LIST", "maximumListLength": 101},
+        {"columnType": "INTEGER", "defaultValue": "one"},
+        {"columnType": "STRING", "maximumSize": 2, "defaultValue": "abc"},
+        {"columnType": "BOOLEAN", "defaultValue": "yes"},
+        {"columnType": "ENTITYID", "defaultValue": "syn1"},
+        {"columnType": "LARGETEXT", "defaultValue": "x"},
+        {"columnType": "USERID_LIST", "defaultValue": "[1]"},
+        {"enumValues": [str(each) for each in range(101)]},
+        {"columnType": "INTEGER", "enumValues": ["1", "b"]},
+        {"enumValues": ["a"], "defaultValue": "b"},
+        {"columnType": "JSON", "facetType": "enumeration"},
+        {"columnType": "DOUBLE", "facetType": "enumeration"},
+        {"columnType": "STRING", "facetType": "range"},
+        {"facetType": "pie"},
+        {"jsonSubColumns": [{"name": "a", "columnType": "STRING", "jsonPath": "$.a"}]},
+    ],
+)
+def test_a_column_that_breaks_a_rule_is_refused(ann, more):
+    refused(ann.post(f"{REPO}/column", {"name": fresh(), "columnType": "STRING", **more}), 400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "kept"),
+    [
+        ("INTEGER", "+7", "7"),
+        ("INTEGER", "", None),
+        ("STRING", "", ""),
+        ("BOOLEAN", "TRUE", "true"),
+        ("DOUBLE", "1e3", "1000.0"),
+        ("DATE", "2020-1-2", "1577923200000"),
+        ("STRING_LIST", '["b","a"]', '["b", "a"]'),
+        ("INTEGER_LIST", "[]", None),
+    ],
+)
+def test_a_default_has_one_form(ann, kind, given, kept):
+    assert ok(make(ann, fresh(), kind, defaultValue=given)).get("defaultValue") == kept
+
+
+def test_words_are_sorted(ann):
+    assert ok(make(ann, fresh(), enumValues=["b", "a", "b"]))["enumValues"] == ["a", "b"]
+
+
+def test_facets_and_sub_columns_are_kept(ann):
+    assert ok(make(ann, fresh(), "DATE", facetType="range"))["facetType"] == "range"
+    sub = {"name": "a", "columnType": "STRING", "jsonPath": "$.a", "facetType": "enumeration"}
+    assert ok(make(ann, fresh(), "JSON", jsonSubColumns=[sub]))["jsonSubColumns"] == [sub]
+
+
+def test_a_batch_keeps_its_order(ann):
+    names = [fresh("z"), fresh("a"), fresh("m")]
+    body = {
+        "concreteType": "org.sagebionetworks.repo.model.ListWrapper",
+        "list": [{"name": name, "columnType": "DOUBLE"} for name in names],
+    }
+    made = ok(ann.post(f"{REPO}/column/batch", body))["list"]
+    assert [each["name"] for each in made] == names
+    assert [ok(ann.get(f"{REPO}/column/{each['id']}")) for each in made] == made
+
+
+def test_a_batch_with_a_bad_column_makes_none(ann):
+    prefix = fresh("batch")
+    bodies = [{"name": prefix, "columnType": kind} for kind in ("DATE", "X")]
+    refused(ann.post(f"{REPO}/column/batch", {"list": bodies}), 400)
+    assert ok(ann.get(f"{REPO}/column?prefix={prefix}"))["results"] == []
+
+
+def test_columns_are_found_by_prefix_in_pages(ann):
+    prefix = fresh("Prefix")
+    for each in range(5):
+        ok(make(ann, f"{prefix}.{each}"))
+    path = f"{REPO}/column?prefix={prefix.lower()}"
+    first = ok(ann.get(f"{path}&limit=3"))
+    rest = ok(ann.get(f"{path}&limit=3&offset=3"))
+    names = [each["name"] for page in (first, rest) for each in page["results"]]
+    assert names == [f"{prefix}.{each}" for each in range(5)]
+    assert first["totalNumberOfResults"] == rest["totalNumberOfResults"] == 5
+    refused(ann.get(f"{path}&limit=101"), 400)
+    refused(ann.get(f"{path}&limit=0"), 400)
+
+
+def test_an_unknown_column_is_not_found(ann):
+    refused(ann.get(f"{REPO}/column/999999"), 404)
+
+
+def test_nobody_makes_no_column(nobody):
+    refused(nobody.post(f"{REPO}/column", {"name": "a", "columnType": "STRING"}), 403)

@@ -1,0 +1,78 @@
+"""Tables as entities: their columns, bundles and versions."""
+
+from entity_api import REPO, fresh
+from file_api import ok, refused
+
+from synapse_workflows.vocabulary import TABLE
+
+
+def test_a_table_has_the_columns_it_was_created_with(ann, tables):
+    table = tables.table(("a", "STRING"), ("b", "INTEGER"))
+    found = tables.columns(table["id"])
+    assert [each["name"] for each in found] == ["a", "b"]
+    assert [each["id"] for each in found] == table["columnIds"]
+    assert table["versionNumber"] == 1
+    assert table["isLatestVersion"] is True
+    assert [each["id"] for each in tables.columns(f"{table['id']}.1")] == table["columnIds"]
+    refused(ann.get(f"{REPO}/entity/{table['id']}.2/column"), 404)
+
+
+def test_the_columns_of_a_table_can_be_replaced(ann, tables):
+    table = tables.table(("a", "STRING"))
+    other = tables.column("other", "DATE")["id"]
+    changed = ann.change(table["id"], columnIds=[other, *table["columnIds"]])
+    assert [each["name"] for each in tables.columns(table["id"])] == ["other", "a"]
+    assert changed["etag"] != table["etag"]
+    assert ann.change(table["id"], columnIds=None)["columnIds"] == []
+
+
+def test_a_new_version_of_a_table_comes_from_snapshots_only(ann, tables):
+    table = tables.table(("a", "STRING"))
+    assert ann.change(table["id"], "?newVersion=true", description="x")["versionNumber"] == 1
+
+
+def test_unknown_columns_are_refused(ann, tables):
+    assert ann.try_make(TABLE, tables.project, columnIds=["99999999"]).status_code == 404
+    refused(ann.try_make(TABLE, tables.project, columnIds=["x"]), 400)
+
+
+def test_a_schema_is_bounded(ann, tables):
+    many = [tables.column(f"c{each}", "BOOLEAN")["id"] for each in range(153)]
+    assert ann.make(TABLE, tables.project, columnIds=many[:152])["columnIds"] == many[:152]
+    refused(ann.try_make(TABLE, tables.project, columnIds=many), 400, "152")
+    wide = [tables.column(f"w{each}", maximumSize=1000)["id"] for each in range(17)]
+    ann.make(TABLE, tables.project, columnIds=wide[:16])
+    refused(ann.try_make(TABLE, tables.project, columnIds=wide), 400, "64000 bytes")
+    twins = [tables.column("twin", kind)["id"] for kind in ("STRING", "DATE")]
+    refused(ann.try_make(TABLE, tables.project, columnIds=twins), 400, "twin")
+
+
+def test_a_bundle_tells_columns_and_page_size(ann, tables):
+    table = tables.table(("a", "INTEGER"), ("b", "DOUBLE"))["id"]
+    flags = {"includeEntity": True, "includeTableBundle": True}
+    bundle = ok(ann.post(f"{REPO}/entity/{table}/bundle2", flags))
+    assert bundle["entityType"] == "table"
+    assert bundle["tableBundle"]["columnModels"] == tables.columns(table)
+    assert bundle["tableBundle"]["maxRowsPerPage"] == 2097152 // 43
+    folder = ann.new_folder(tables.project)["id"]
+    assert ok(ann.post(f"{REPO}/entity/{folder}/bundle2", flags)).keys() == {
+        "entity",
+        "entityType",
+    }
+    refused(ann.get(f"{REPO}/entity/{folder}/column"), 404)
+
+
+def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
+    table = tables.table(name=fresh("listed"))
+    body = {"parentId": tables.project, "includeTypes": ["table"]}
+    page = ok(ann.post(f"{REPO}/entity/children", body))["page"]
+    assert table["id"] in [each["id"] for each in page]
+    refused(ann.try_make(TABLE), 400)
+    ok_delete = ann.delete(f"{REPO}/entity/{table['id']}")
+    assert ok_delete.status_code == 204
+    refused(ann.get(f"{REPO}/entity/{table['id']}/column"), 404)
+
+
+def test_the_columns_of_a_private_table_stay_private(ben, tables):
+    table = tables.table(("a", "STRING"))["id"]
+    refused(ben.get(f"{REPO}/entity/{table}/column"), 403)
