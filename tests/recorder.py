@@ -137,7 +137,7 @@ class Recorder:
         return self.app.state  # type: ignore[attr-defined]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass the exchange on; judge it when it is over."""
+        """Pass the exchange on; judge it when the answer is complete."""
         if scope["type"] != "http" or not scope["path"].startswith((REPO, FILE, AUTH)):
             await self.app(scope, receive, send)
             return
@@ -153,10 +153,12 @@ class Recorder:
             nonlocal status
             status = message.get("status", status)
             answered.extend(message.get("body", b""))
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                # before the caller has the end of it: what is judged is judged within its test
+                self.judge(scope["method"], scope["path"], bytes(asked), status, bytes(answered))
             await send(message)
 
         await self.app(scope, listen, tell)
-        self.judge(scope["method"], scope["path"], bytes(asked), status, bytes(answered))
 
     def judge(self, method: str, path: str, asked: bytes, status: int, answered: bytes) -> None:
         """Validate one exchange against the schemas of its route."""
