@@ -7,7 +7,7 @@ from entity_api import REPO, fresh
 from file_api import ok, refused
 from hypothesis import given, settings, strategies as st
 
-from synapse_workflows.vocabulary import FILE, FOLDER, LINK, PROJECT, TABLE
+from synapse_workflows.vocabulary import FILE, FOLDER, LINK, PROJECT
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -129,7 +129,7 @@ def test_a_description_has_at_most_1000_characters(ann):
     [
         ({}, "concreteType is required"),
         ({"concreteType": None}, "concreteType is required"),
-        ({"concreteType": TABLE}, "Unknown concreteType"),
+        ({"concreteType": "org.sagebionetworks.repo.model.table.Dataset"}, "Unknown concreteType"),
         ({"concreteType": "org.sagebionetworks.repo.model.docker.DockerRepository"}, "Unknown"),
         ({"concreteType": "nonsense"}, "Unknown concreteType: 'nonsense'"),
         ({"concreteType": {}}, "concreteType must be text"),
