@@ -1,6 +1,6 @@
 """Operators for files: get one from Synapse, store some there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -105,6 +105,8 @@ class SynapseStoreOperator(SynapseOperator):
         version_comment: of the version (templated).
         used: what was used besides, in any form the client's Activity takes (templated).
         executed: what was run besides (templated).
+        activity: used, executed, name and description in one: an `Activity`, or its JSON. One
+            that is stored already (it has an id) is linked as it is (templated).
         activity_name: instead of the task's own name (templated).
         activity_description: stands before what the task says (templated).
         force_version: make a new version even if nothing changed.
@@ -122,6 +124,7 @@ class SynapseStoreOperator(SynapseOperator):
         "version_comment",
         "used",
         "executed",
+        "activity",
         "activity_name",
         "activity_description",
         *SynapseOperator.template_fields,
@@ -131,6 +134,7 @@ class SynapseStoreOperator(SynapseOperator):
         "annotations": "json",
         "used": "json",
         "executed": "json",
+        "activity": "json",
     }
 
     def __init__(
@@ -145,12 +149,15 @@ class SynapseStoreOperator(SynapseOperator):
         version_comment: str | None = None,
         used: Any = None,
         executed: Any = None,
+        activity: Mapping[str, Any] | None = None,
         activity_name: str | None = None,
         activity_description: str | None = None,
         force_version: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if activity is not None and not (used is None and executed is None):
+            raise ValueError("give activity, or used and executed: an activity holds both")
         self.path = path
         self.parent_id = parent_id
         self.folder = folder
@@ -160,6 +167,7 @@ class SynapseStoreOperator(SynapseOperator):
         self.version_comment = version_comment
         self.used = used
         self.executed = executed
+        self.activity = activity
         self.activity_name = activity_name
         self.activity_description = activity_description
         self.force_version = force_version
@@ -202,6 +210,7 @@ class SynapseStoreOperator(SynapseOperator):
             versionLabel=self.version_label,
             used=self.used,
             executed=self.executed,
+            activity=self.activity,
             activityName=self.activity_name,
             activityDescription=self.activity_description,
         )

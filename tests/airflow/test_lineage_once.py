@@ -211,6 +211,36 @@ def test_declared_alone_means_declared_alone(api, project, put, result, sources_
     assert sources_of(stored["id"]) == ([extra], [])
 
 
+@pytest.mark.parametrize(("mode", "gathered"), [("auto", True), ("declared", False)])
+def test_an_activity_goes_on_top_of_what_was_gathered_or_instead_of_it(
+    api, project, put, result, alice, sources_of, mode, gathered
+):
+    raw_id, extra = put("raw.txt"), put("extra.txt")
+    with DAG(f"activity_{mode}", schedule=None) as dag:
+        raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
+        store = SynapseStoreOperator(
+            task_id="store",
+            path=str(result),
+            parent_id=project,
+            activity=Activity("By hand", used=[extra], executed="https://host/{{ run_id }}"),
+            lineage_mode=mode,
+        )
+        raw >> store
+    stored = Run(api, dag).all().value("store")
+    used, executed = sources_of(stored["id"])
+    assert sorted(used) == sorted([raw_id, extra] if gathered else [extra])
+    assert "https://host/run_1" in executed
+    assert len(executed) == 1 + gathered
+    assert alice.getProvenance(stored["id"])["name"] == "By hand"
+
+
+def test_an_activity_beside_used_is_refused_when_the_dag_is_read():
+    with pytest.raises(ValueError, match="an activity holds both"):
+        SynapseStoreOperator(
+            task_id="store", path="x", parent_id="syn1", activity={"name": "a"}, used="syn2"
+        )
+
+
 @pytest.mark.parametrize("mode", ["declared", "off"])
 def test_without_declarations_there_is_no_activity(api, project, put, result, alice, mode):
     raw_id = put()
