@@ -1,0 +1,109 @@
+"""The compatibility surface: names, arguments and defaults as the reference has them."""
+
+import inspect
+
+import pytest
+
+from synapse_workflows import Activity, File, Folder, Link, Project, Synapse
+
+CHILDREN = "['folder', 'file', 'table', 'link', 'entityview', 'dockerrepo']"
+REST = "endpoint=None, headers=None, retryPolicy={}, requests_session=None, **kwargs"
+STORE = (
+    "obj, *, createOrUpdate=True, forceVersion=True, versionLabel=None, isRestricted=False, "
+    "activity=None, used=None, executed=None, activityName=None, activityDescription=None"
+)
+METHODS = {
+    "setEndpoints": (
+        "repoEndpoint=None, authEndpoint=None, fileHandleEndpoint=None, portalEndpoint=None, "
+        "skip_checks=False"
+    ),
+    "getConfigFile": "configPath",
+    "restGET": f"uri, {REST}",
+    "restPOST": f"uri, body, {REST}",
+    "restPUT": f"uri, body=None, {REST}",
+    "restDELETE": f"uri, {REST}",
+    "login": (
+        "email=None, password=None, apiKey=None, sessionToken=None, rememberMe=False, "
+        "silent=False, forced=False, authToken=None"
+    ),
+    "logout": "forgetMe=False",
+    "getUserProfile": "id=None, sessionToken=None, refresh=False",
+    "is_certified": "user",
+    "onweb": "entity, subpageId=None",
+    "printEntity": "entity, ensure_ascii=True",
+    "get": "entity, **kwargs",
+    "store": STORE,
+    "delete": "obj, version=None",
+    "move": "entity, new_parent",
+    "get_annotations": "entity, version=None",
+    "set_annotations": "annotations",
+    "getAnnotations": "entity, version=None",
+    "setAnnotations": "entity, annotations=None, **kwargs",
+    "getChildren": (
+        f"parent, includeTypes={CHILDREN}, sortBy='NAME', sortDirection='ASC'"
+    ),
+    "findEntityId": "name, parent=None",
+    "md5Query": "md5",
+    "getPermissions": "entity, principalId=None",
+    "setPermissions": (
+        "entity, principalId=None, accessType=['READ', 'DOWNLOAD'], modify_benefactor=False, "
+        "warn_if_inherits=True, overwrite=True"
+    ),
+    "getProvenance": "entity, version=None",
+    "setProvenance": "entity, activity",
+    "deleteProvenance": "entity",
+    "updateActivity": "activity",
+    "uploadFileHandle": (
+        "path, parent, synapseStore=True, mimetype=None, md5=None, file_size=None"
+    ),
+}  # fmt: skip
+
+
+def plain(function, *, drop: int = 1) -> str:
+    """A signature as the reference prints it: no types, tuples and maps as lists and dicts."""
+    signature = inspect.signature(function)
+    parameters = []
+    for parameter in list(signature.parameters.values())[drop:]:
+        default = parameter.default
+        if isinstance(default, tuple | list):
+            default = [str(item) for item in default]
+        elif default is not parameter.empty and hasattr(default, "keys"):
+            default = dict(default)
+        parameters.append(parameter.replace(annotation=inspect.Parameter.empty, default=default))
+    return str(inspect.Signature(parameters)).strip("()")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_has_the_arguments_of_the_reference(name):
+    assert plain(getattr(Synapse, name)) == METHODS[name]
+
+
+def test_the_constructor_begins_as_the_reference_does():
+    """What is ours comes after, by keyword only."""
+    ours = plain(Synapse).partition(", *, ")
+    assert plain(Synapse, drop=0).startswith(
+        "repoEndpoint=None, authEndpoint=None, fileHandleEndpoint=None, portalEndpoint=None, "
+        "debug=None, skip_checks=False, configPath="
+    )
+    assert ", requests_session=None, cache_root_dir=None, silent=None" in ours[0]
+
+
+def test_activity_and_entities_have_theirs():
+    assert plain(Activity, drop=0) == (
+        "name=None, description=None, used=None, executed=None, data={}"
+    )
+    assert plain(Activity.used) == (
+        "target=None, targetVersion=None, wasExecuted=None, url=None, name=None"
+    )
+    assert plain(Activity.executed) == "target=None, targetVersion=None, url=None, name=None"
+    assert plain(File, drop=0).startswith("path=None, parent=None, synapseStore=True")
+    assert plain(Folder, drop=0).startswith("name=None, parent=None")
+    assert plain(Project, drop=0).startswith("name=None")
+    assert plain(Link, drop=0).startswith("targetId=None, targetVersion=None, parent=None")
+
+
+def test_every_method_says_what_it_does_and_where_it_stands_in_the_reference():
+    for name in METHODS:
+        method = getattr(Synapse, name)
+        assert method.__name__ == name
+        assert method.__doc__, name
