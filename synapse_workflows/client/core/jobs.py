@@ -140,7 +140,7 @@ def wait(
         if idle >= polling.timeout:
             raise SynapseTimeoutError(
                 f"Timeout waiting for query results: {progress}. Job {token} made no progress "
-                f"for {idle:.0f} s, but may still be done. To wait longer: syn.table_query_timeout."
+                f"for {idle:.0f} s, but may still be done (see table_query_timeout)."
             )
         step = min(pause, polling.timeout - idle)
         yield Pause(step)

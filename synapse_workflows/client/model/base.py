@@ -217,9 +217,15 @@ class Entity(Namespaces):
 
 def class_of(concrete_type: str | None) -> type[Entity]:
     """Find the class for a full type name; `Entity` for types that have none."""
-    kinds: list[type[Entity]] = Entity.__subclasses__()
-    named = (kind for kind in kinds if kind._kind.concrete_type == concrete_type)  # noqa: SLF001
+    named = (one for one in _below(Entity) if one._kind.concrete_type == concrete_type)  # noqa: SLF001
     return next(named, Entity)
+
+
+def _below(kind: type[Entity]) -> Iterator[type[Entity]]:
+    """Go through the classes that derive from one, and what derives from those."""
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def kind_of(concrete_type: str | None) -> Kind:

@@ -1,4 +1,4 @@
-"""Entities that have a class of their own: projects, folders, files and links."""
+"""Entities that have a class of their own: projects, folders, files and links; and tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +17,11 @@ from synapse_workflows.client.model.base import (
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.locations import as_url, file_name
+from synapse_workflows.client.model.schemas import Schema
 
-__all__ = ["Entity", "File", "Folder", "Link", "Project", "class_of", "kind_of", "place"]
+__all__ = [
+    "Entity", "File", "Folder", "Link", "Project", "Schema", "class_of", "kind_of", "place",
+]  # fmt: skip
 
 _VERSION_KEYS: Final = (
     "versionNumber", "versionLabel", "versionComment", "versionUrl", "versions", "isLatestVersion",

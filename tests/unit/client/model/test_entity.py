@@ -68,12 +68,12 @@ def test_annotations_can_be_replaced_as_a_whole():
 
 def test_what_the_service_knows_stays_a_property():
     """Keys of types or times that have no class here round-trip."""
-    table = Entity.create({"concreteType": f"{MODEL}.table.TableEntity", "columnIds": ["1"]})
-    table.columnIds = ["1", "2"]
-    table.colour = "blue"
-    assert type(table) is Entity
-    assert table.properties["columnIds"] == ["1", "2"]
-    assert table.annotations == {"colour": "blue"}
+    view = Entity.create({"concreteType": f"{MODEL}.table.MaterializedView", "columnIds": ["1"]})
+    view.columnIds = ["1", "2"]
+    view.colour = "blue"
+    assert type(view) is Entity
+    assert view.properties["columnIds"] == ["1", "2"]
+    assert view.annotations == {"colour": "blue"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,180 @@
+"""Tables of rows: what all of them offer, and those whose rows are in memory."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from synapse_workflows.client.model import cells
+from synapse_workflows.client.model.columns import Column, SelectColumn
+from synapse_workflows.client.model.ids import split_version
+from synapse_workflows.client.model.rows import Row, RowSet
+from synapse_workflows.client.model.schemas import HasColumns
+
+
+class RowMetadata(NamedTuple):
+    """Which row of a table it is, in which state, and the etag of the row of a view."""
+
+    row_id: int
+    row_version: int | None
+    row_etag: str | None
+
+
+class AbstractTable(ABC):
+    """Rows of a table, wherever they are.
+
+    Args:
+        schema: The table: a `Schema`, or the id of one that is in Synapse.
+        headers: The columns of the rows.
+        etag: The state of the table in which the rows were read.
+
+    Raises:
+        ValueError: `schema` is neither.
+    """
+
+    def __init__(
+        self, schema: Any, headers: list[SelectColumn] | None = None, etag: str | None = None
+    ) -> None:
+        self.schema: HasColumns | None = None
+        self.tableId: str | None = None
+        if isinstance(schema, HasColumns):
+            self.use(schema)
+        elif schema is not None:
+            self.tableId = split_version(schema).id
+        else:
+            raise ValueError("Must provide a schema or a synapse ID of a Table Entity")
+        self.headers: list[SelectColumn] | None = headers
+        self.etag = etag
+
+    def use(self, schema: HasColumns) -> None:
+        """Be the rows of a table; of this one, after it was stored."""
+        self.schema = schema
+        self.tableId = schema.get("id")
+
+    def known_columns(self) -> list[Column] | None:
+        """List the columns of the table in their order; None when they are not known here."""
+        if self.schema is None or not self.schema.has_columns():
+            return None
+        return self.schema.columns()
+
+    @property
+    @abstractmethod
+    def has_row_etags(self) -> bool:
+        """Whether the rows carry etags of their own, as those of views do."""
+
+    @abstractmethod
+    def iter_row_metadata(self) -> Iterator[RowMetadata]:
+        """Go through the rows, telling which each one is.
+
+        Raises:
+            ValueError: The rows are not rows of the table: aggregates, or new ones.
+        """
+
+    @abstractmethod
+    def asRowSet(self) -> RowSet:
+        """Read all rows into memory."""
+
+    @abstractmethod
+    def asDataFrame(
+        self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
+    ) -> Any:
+        """Read all rows into a DataFrame of pandas.
+
+        Integers and booleans are of pandas' nullable types, so that null does not make floats of
+        them. List and JSON columns hold lists and dictionaries.
+
+        Args:
+            rowIdAndVersionInIndex: Label each row ``rowid_version``, or ``rowid_version_etag``;
+                else ROW_ID, ROW_VERSION and ROW_ETAG are columns. Rows that are not rows of the
+                table are numbered.
+            convert_to_datetime: Make DATE columns of moments in UTC; else they hold
+                milliseconds since 1970.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the rows."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the rows."""
+
+
+class RowSetTable(AbstractTable):
+    """A table whose rows are a `RowSet`.
+
+    Args:
+        schema: The table, or its id.
+        rowset: The rows.
+    """
+
+    def __init__(self, schema: Any, rowset: Mapping[str, Any]) -> None:
+        super().__init__(schema, list(rowset.get("headers") or ()), rowset.get("etag"))
+        self.rowset = rowset
+
+    @property
+    def has_row_etags(self) -> bool:
+        """Whether the rows carry etags of their own."""
+        return any(row.get("etag") for row in self.rowset["rows"])
+
+    def asRowSet(self) -> RowSet:
+        """Give the rows."""
+        return self.rowset if isinstance(self.rowset, RowSet) else RowSet(**self.rowset)
+
+    def asDataFrame(
+        self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
+    ) -> Any:
+        """See `AbstractTable`."""
+        from synapse_workflows.client.model import frames
+
+        rows = ((metadata_of(row), values) for row, values in zip(self._rows(), self, strict=True))
+        return frames.frame(
+            self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
+        )
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        """Go through the rows, each a list of values."""
+        readers = [cells.reader(column) for column in self.headers or ()]
+        for row in self._rows():
+            yield [_value(value, read) for value, read in zip(row["values"], readers, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.rowset["rows"])
+
+    def iter_row_metadata(self) -> Iterator[RowMetadata]:
+        """See `AbstractTable`."""
+        return (require_metadata(metadata_of(row)) for row in self._rows())
+
+    def _rows(self) -> Iterator[Mapping[str, Any]]:
+        for row in self.rowset["rows"]:
+            yield row if isinstance(row, Mapping) else Row(row)
+
+
+def metadata_of(row: Mapping[str, Any]) -> RowMetadata | None:
+    """Tell which row it is; None when it is not one of the table."""
+    if row.get("rowId") is None:
+        return None
+    version = row.get("versionNumber")
+    return RowMetadata(
+        int(row["rowId"]), None if version is None else int(version), row.get("etag")
+    )
+
+
+def require_metadata(found: RowMetadata | None) -> RowMetadata:
+    """Check that a row is one of the table.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if found is None:
+        raise ValueError(
+            "These rows do not say which rows of the table they are: they are new, or the result "
+            "of a query with aggregates, or of one without row ids and versions."
+        )
+    return found
+
+
+def _value(value: Any, read: Callable[[str | None], Any]) -> Any:
+    return read(value) if isinstance(value, str) else value

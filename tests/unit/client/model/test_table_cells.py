@@ -1,0 +1,199 @@
+"""Cells come back as they went in, and what a column cannot hold is refused."""
+
+import json
+import math
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, strategies as st
+
+from synapse_workflows.client.model import cells
+from synapse_workflows.client.model.columns import Column
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+LONG = st.integers(-(2**63), 2**63 - 1)
+IDS = st.integers(1, 10**12)
+MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+DOCUMENTS = st.dictionaries(TEXT, st.none() | TEXT | LONG | st.booleans() | st.lists(LONG))
+VALUES = {
+    "STRING": TEXT,
+    "LINK": TEXT,
+    "MEDIUMTEXT": TEXT,
+    "LARGETEXT": TEXT,
+    "INTEGER": LONG,
+    "DOUBLE": st.floats(),
+    "BOOLEAN": st.booleans(),
+    "DATE": MOMENTS,
+    "ENTITYID": IDS.map("syn{}".format),
+    "FILEHANDLEID": IDS.map(str),
+    "USERID": IDS.map(str),
+    "SUBMISSIONID": IDS.map(str),
+    "EVALUATIONID": IDS.map(str),
+    "JSON": DOCUMENTS | st.lists(DOCUMENTS),
+    "STRING_LIST": st.lists(TEXT, min_size=1),
+    "INTEGER_LIST": st.lists(LONG, min_size=1),
+    "BOOLEAN_LIST": st.lists(st.booleans(), min_size=1),
+    "DATE_LIST": st.lists(MOMENTS, min_size=1),
+    "ENTITYID_LIST": st.lists(IDS.map("syn{}".format), min_size=1),
+    "USERID_LIST": st.lists(IDS, min_size=1),
+}
+
+
+def column(kind, **facts):
+    return Column(name="x", columnType=kind, **facts)
+
+
+def written(kind, value, **facts):
+    return cells.writer(column(kind, **facts))(value)
+
+
+def test_every_type_has_values_here():
+    assert set(VALUES) == set(cells.ColumnType)
+
+
+@given(st.data(), st.sampled_from(sorted(VALUES)))
+def test_a_value_comes_back_as_it_went_in(data, kind):
+    value = data.draw(VALUES[kind])
+    text = cells.writer(column(kind))(value)
+    assert isinstance(text, str)
+    back = cells.reader(column(kind))(text)
+    assert back == value or (isinstance(value, float) and math.isnan(value) and math.isnan(back))
+    assert type(back) is type(value)
+
+
+@pytest.mark.parametrize("kind", sorted(VALUES))
+def test_null_is_null_in_every_type(kind):
+    assert written(kind, None) is None
+    assert cells.reader(column(kind))(None) is None
+    if kind != "DOUBLE":
+        assert written(kind, math.nan) is None
+
+
+@pytest.mark.parametrize("kind", sorted(VALUES))
+def test_empty_text_is_text_only_in_columns_of_text(kind):
+    assert cells.reader(column(kind))("") == ("" if kind in cells.TEXTS else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        ("INTEGER", 3.0, "3"),
+        ("INTEGER", "-7", "-7"),
+        ("DOUBLE", 3, "3.0"),
+        ("DOUBLE", math.nan, "NaN"),
+        ("DOUBLE", -math.inf, "-Infinity"),
+        ("DOUBLE", Decimal("0.5"), "0.5"),
+        ("INTEGER", Decimal(7), "7"),
+        ("DOUBLE", "1e3", "1000.0"),
+        ("BOOLEAN", "TRUE", "true"),
+        ("BOOLEAN", 0, "false"),
+        ("BOOLEAN", 1.0, "true"),
+        ("DATE", date(1970, 1, 2), "86400000"),
+        ("DATE", datetime(1970, 1, 1, 0, 0, 1), "1000"),  # noqa: DTZ001 - naive is UTC
+        ("DATE", datetime(1970, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), "0"),
+        ("DATE", -5, "-5"),
+        ("DATE", "2020-1-1", "2020-1-1"),
+        ("ENTITYID", 12, "syn12"),
+        ("ENTITYID", {"id": "syn7"}, "syn7"),
+        ("FILEHANDLEID", {"id": "88"}, "88"),
+        ("USERID", 4, "4"),
+        ("STRING", 5, "5"),
+        ("STRING", True, "true"),
+        ("STRING_LIST", ("a", "é"), '["a","é"]'),
+        ("STRING_LIST", '["a"]', '["a"]'),
+        ("STRING_LIST", [], None),
+        ("USERID_LIST", ["3"], "[3]"),
+        ("DATE_LIST", [date(1970, 1, 1)], "[0]"),
+        ("JSON", '{"a": 1}', '{"a": 1}'),
+        ("JSON", [], "[]"),
+    ],
+)
+def test_what_means_the_same_is_taken(kind, value, text):
+    assert written(kind, value) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("INTEGER", "x", "no integer"),
+        ("INTEGER", 1.5, "no integer"),
+        ("INTEGER", True, "no integer"),
+        ("INTEGER", 2**63, "64 bits"),
+        ("DOUBLE", "x", "no number"),
+        ("DOUBLE", False, "no number"),
+        ("BOOLEAN", "maybe", "neither true nor false"),
+        ("BOOLEAN", 2, "neither true nor false"),
+        ("DATE", 1.5, "no date"),
+        ("ENTITYID", "dog", "valid Synapse id"),
+        ("USERID", "bob", "no integer"),
+        ("STRING", ["a"], "no text"),
+        ("STRING", b"a", "no text"),
+        ("JSON", "{", "no JSON"),
+        ("JSON", 5, "neither a JSON object"),
+        ("STRING_LIST", "a", "no list"),
+        ("STRING_LIST", 5, "no list"),
+        ("STRING_LIST", ["a", None], "missing item"),
+        ("INTEGER_LIST", ["x"], "no integer"),
+    ],
+)
+def test_what_a_column_cannot_hold_is_refused(kind, value, said):
+    with pytest.raises(ValueError, match=said):
+        written(kind, value)
+
+
+def test_a_cell_longer_than_its_column_is_refused_with_both_lengths():
+    assert written("STRING", "x" * 50) == "x" * 50
+    for kind, value, facts in [
+        ("STRING", "x" * 51, {}),
+        ("LINK", "x" * 8, {"maximumSize": 7}),
+        ("MEDIUMTEXT", "x" * 2001, {}),
+        ("LARGETEXT", "x" * 524_289, {}),
+        ("STRING_LIST", ["ok", "x" * 4], {"maximumSize": 3}),
+        ("INTEGER_LIST", [1, 2, 3], {"maximumListLength": 2}),
+    ]:
+        with pytest.raises(ValueError, match=r"has .*\d+ .*holds \d+"):
+            written(kind, value, **facts)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (1.0, "1"),
+        (0.1, "0.1"),
+        (math.inf, "Infinity"),
+        (math.nan, None),
+        (True, "true"),
+        ("", ""),
+        (date(1970, 1, 1), "0"),
+        ([1, 2], "[1,2]"),
+        ([date(1970, 1, 1)], "[0]"),
+        ({"a": None}, '{"a":null}'),
+    ],
+)
+def test_where_the_type_is_not_known_the_value_decides(value, text):
+    assert cells.writer({})(value) == text
+
+
+def test_a_moment_that_python_cannot_hold_stays_a_number():
+    assert cells.reader(column("DATE"))(str(10**17)) == 10**17
+
+
+def test_what_pandas_writes_for_nothing_is_null():
+    pandas = pytest.importorskip("pandas")
+    for nothing in (pandas.NA, pandas.NaT, float("nan")):
+        assert cells.writer({})(nothing) is None
+        assert written("STRING", nothing) is None
+        assert written("DATE", nothing) is None
+
+
+def test_numbers_of_numpy_are_numbers():
+    numpy = pytest.importorskip("numpy")
+    assert written("INTEGER", numpy.int32(4)) == "4"
+    assert written("DOUBLE", numpy.float32(0.5)) == "0.5"
+    assert written("BOOLEAN", numpy.bool_(True)) == "true"
+    assert written("INTEGER_LIST", numpy.array([1, 2])) == "[1,2]"
+    assert json.loads(cells.writer({})(numpy.array([1.5]))) == [1.5]

@@ -1,0 +1,274 @@
+"""Tables in CSV files: written from rows, checked, and read back row by row."""
+
+import gc
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from synapse_workflows.client.model.columns import Column, SelectColumn
+from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.making import Table
+from synapse_workflows.client.model.rows import Row, RowSet
+from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.client.model.tables import RowMetadata, RowSetTable
+
+COLUMNS = [
+    Column(name="an int", columnType="INTEGER"),
+    Column(name='täxt "q", x', columnType="STRING", maximumSize=10),
+    Column(name="when", columnType="DATE"),
+    Column(name="list", columnType="STRING_LIST"),
+]
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
+ROWS = [
+    [1, "", NOON, ["a,b", '"']],
+    [None, None, None, None],
+    [-(2**63), 'q"\\\n', NOON, None],
+]
+ETAG = "0f3c1bd2-6f6c-4b7e-9d0b-5a0f6dd0c0f1"
+#: A row of values of each type: see test_table_cells for what a cell can be.
+VALUES = st.tuples(
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+    st.none() | st.text(st.characters(codec="utf-8"), max_size=10),
+    st.none()
+    | st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(microsecond=0)),
+    st.none() | st.lists(st.text(max_size=10), min_size=1, max_size=3),
+)
+
+
+def schema(*columns):
+    return Schema("t", columns or COLUMNS, parent="syn1")
+
+
+def text_of(table):
+    return Path(table.filepath).read_text(encoding="utf-8")
+
+
+def file_of(tmp_path, text, **settings):
+    path = tmp_path / "given.csv"
+    path.write_bytes(text.encode())
+    return {"filepath": path, **settings}
+
+
+@given(st.lists(VALUES.map(list), max_size=5))
+def test_any_rows_come_back_as_they_went_in(rows):
+    table = Table(schema(), rows)
+    assert list(table) == rows
+    assert len(table) == len(rows)
+    assert [row["values"] for row in table.asRowSet().rows] == rows
+
+
+def test_the_header_names_the_columns_of_the_schema():
+    table = Table(schema(), ROWS)
+    assert text_of(table).splitlines()[0] == '"an int","täxt ""q"", x","when","list"'
+    assert table.header
+    assert list(table) == ROWS
+
+
+def test_without_known_columns_there_is_no_header():
+    for of in ("syn5", Schema("t", ["1", "2"], parent="syn1")):
+        table = Table(of, [[1, "a"], [None, ""]])
+        assert not table.header
+        assert text_of(table) == '"1","a"\n,""\n'
+        assert list(table) == [["1", "a"], [None, ""]]
+
+
+def test_headers_may_be_given_for_an_id():
+    headers = [SelectColumn(name="n", columnType="INTEGER"), Column(**COLUMNS[1])]
+    table = Table("syn5", [[1, "a"]], headers=headers)
+    assert table.header
+    assert list(table) == [[1, "a"]]
+
+
+def test_rows_may_be_named_by_column():
+    names = [column["name"] for column in COLUMNS]
+    table = Table(schema(), [dict(zip(names, row, strict=True)) for row in ROWS])
+    assert list(table) == ROWS
+    partly = Table("syn5", [{"b": 1, "a": 2}, {"a": 3}])
+    assert text_of(partly) == '"b","a"\n"1","2"\n,"3"\n'
+    with pytest.raises(ValueError, match=r"Row 2 .*\['c'\]"):
+        Table("syn5", [{"a": 1}, {"c": 1}])
+
+
+def test_columns_may_be_given_by_name():
+    assert list(Table("syn5", {"a": [1, None], "b": ["x", "y"]})) == [["1", "x"], [None, "y"]]
+    with pytest.raises(ValueError, match=r"different numbers.*'a': 1"):
+        Table("syn5", {"a": [1], "b": []})
+
+
+def test_a_generator_is_gone_through_once_and_not_kept():
+    alive, most = 0, 0
+
+    class Counted(list):
+        def __init__(self, values):
+            nonlocal alive, most
+            super().__init__(values)
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    table = Table("syn5", (Counted([number, "x"]) for number in range(5000)))
+    assert len(table) == 5000
+    assert most < 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1, "a", NOON]], "Row 1 has 3 values for 4 columns"),
+        ([*ROWS, [1, "a", NOON, None, 5]], "Row 4 has 5 values for 4 columns"),
+        ([["x", "a", NOON, None]], "Row 1, column 'an int': 'x' is no integer"),
+        ([[1, "a" * 11, NOON, None]], r"Row 1, column 'täxt .*11 characters, .* holds 10"),
+        (["text"], "Row 1 is no list of values: 'text'"),
+        ([5], "Row 1 is no list of values: 5"),
+        ([{"an int": 1}], "missing columns: .*'when'"),
+        ([{**dict.fromkeys(c["name"] for c in COLUMNS), "more": 1}], "columns it has not: 'more'"),
+    ],
+)
+def test_rows_that_do_not_fit_are_told_before_anything_is_sent(rows, said):
+    with pytest.raises(ValueError, match=said):
+        Table(schema(), rows)
+
+
+def test_rows_of_unknown_columns_are_at_least_alike():
+    with pytest.raises(ValueError, match="Row 2 has 1 values for 2 columns"):
+        Table("syn5", [[1, 2], [1]])
+    with pytest.raises(ValueError, match="Row 1 has 3 values for 2 columns"):
+        Table(Schema("t", ["1", "2"], parent="syn1"), [[1, 2, 3]])
+
+
+def test_row_ids_may_come_with_the_rows():
+    table = Table(schema(COLUMNS[0]), [["7", 2, 5]], includeRowIdAndRowVersion=True)
+    assert text_of(table) == '"ROW_ID","ROW_VERSION","an int"\n"7","2","5"\n'
+    assert list(table) == [["7", "2", 5]]
+    assert list(table.iter_row_metadata()) == [RowMetadata(7, 2, None)]
+    assert table.asRowSet().rows == [Row([5], 7, 2)]
+
+
+def test_the_temporary_file_goes_with_the_table(tmp_path):
+    table = Table("syn5", [[1]])
+    path = Path(table.filepath)
+    assert path.exists()
+    del table
+    gc.collect()
+    assert not path.exists()
+    kept = Table("syn5", [[1]], filepath=tmp_path / "kept.csv")
+    del kept
+    gc.collect()
+    assert (tmp_path / "kept.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("an int,when,list", "missing columns: 'täxt"),
+        ('an int,"täxt ""q"", x",when,list,more', "columns it has not: 'more'"),
+        ("an int,an int", "more than once: 'an int'"),
+        ("ROW_ID,ROW_VERSION,wehn", "columns it has not: 'wehn'"),
+    ],
+)
+def test_a_file_whose_header_does_not_fit_is_told(tmp_path, header, said):
+    table = CsvFileTable(schema(), **file_of(tmp_path, f"{header}\n1\n"))
+    with pytest.raises(ValueError, match=said):
+        table.check()
+
+
+def test_an_update_may_leave_columns_out(tmp_path):
+    CsvFileTable(schema(), **file_of(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).check()
+
+
+def test_a_file_without_a_header_must_have_as_many_cells(tmp_path):
+    CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4\n", header=False)).check()
+    CsvFileTable(schema(), **file_of(tmp_path, "1,1,1,2,3,4\n", header=False)).check()
+    with pytest.raises(ValueError, match="5 cells for 4 columns"):
+        CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4,5\n", header=False)).check()
+    CsvFileTable("syn5", **file_of(tmp_path, "1,2\n", header=False)).check()
+
+
+HEADERS = [
+    SelectColumn(name="n", columnType="INTEGER"),
+    SelectColumn(name="s", columnType="STRING"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "rows"),
+    [
+        ("ROW_ID,ROW_VERSION,n,s\n1,2,3,\n", {}, [["1", "2", 3, None]]),
+        (f"ROW_ID,ROW_VERSION,ROW_ETAG,n,s\n1,2,{ETAG},3,x\n", {}, [["1", "2", ETAG, 3, "x"]]),
+        ("n,s\n3,\n", {}, [[3, None]]),
+        ("s,n\nx,3\n", {"headers": [HEADERS[1], HEADERS[0]]}, [["x", 3]]),
+        ("1,2,3,x\n", {"header": False}, [["1", "2", 3, "x"]]),
+        ("3,x\n", {"header": False}, [[3, "x"]]),
+        ("", {"header": False}, []),
+        ("", {}, []),
+        ("n,s\n", {}, []),
+        ("skip,me\n\nn,s\n3,x\n", {"linesToSkip": 2}, [[3, "x"]]),
+        ("\ufeffn,s\r\n3,x\r\n\r\n", {"lineEnd": "\r\n"}, [[3, "x"]]),
+        ("n;s\n3;'x;y'\n", {"separator": ";", "quoteCharacter": "'"}, [[3, "x;y"]]),
+        ("N,S\n3\n", {}, [[3, None]]),
+    ],
+)
+def test_what_a_query_answered_is_read_by_type(tmp_path, text, settings, rows):
+    table = CsvFileTable("syn5", **file_of(tmp_path, text, **{"headers": HEADERS, **settings}))
+    assert list(table) == rows
+    assert len(table) == len(rows)
+    assert table.is_empty() == (not rows)
+
+
+def test_a_line_with_too_many_cells_is_told(tmp_path):
+    table = CsvFileTable("syn5", **file_of(tmp_path, "n,s\n1,x\n1,x,y\n", headers=HEADERS))
+    with pytest.raises(ValueError, match=r"Row 2 of .* has 3 cells for 2 columns"):
+        list(table)
+
+
+def test_a_null_alone_in_a_line_is_a_row():
+    table = Table(schema(COLUMNS[1]), [["a"], [None], [""]])
+    assert list(table) == [["a"], [None], [""]]
+    assert len(table) == 3
+
+
+def test_two_columns_of_one_name_are_read_apart(tmp_path):
+    headers = [HEADERS[0], SelectColumn(name="n", columnType="STRING")]
+    table = CsvFileTable("syn5", **file_of(tmp_path, "n,n\n1,1\n", headers=headers))
+    assert list(table) == [[1, "1"]]
+
+
+def test_row_metadata_needs_rows_of_the_table(tmp_path):
+    table = CsvFileTable("syn5", **file_of(tmp_path, "n,s\n1,x\n", headers=HEADERS))
+    assert not table.has_row_etags
+    with pytest.raises(ValueError, match="do not say which rows"):
+        list(table.iter_row_metadata())
+
+
+def test_a_count_is_an_integer(tmp_path):
+    counted = [SelectColumn(name="COUNT(*)", columnType="INTEGER")]
+    table = CsvFileTable("syn5", **file_of(tmp_path, "COUNT(*)\n12\n", headers=counted))
+    assert table.asInteger() == 12
+    with pytest.raises(ValueError, match="no row"):
+        CsvFileTable("syn5", **file_of(tmp_path, "n,s\n", headers=HEADERS)).asInteger()
+
+
+def test_any_kind_of_rows_makes_a_table(tmp_path):
+    rowset = RowSet(headers=HEADERS, rows=[[1, "a"]])
+    assert isinstance(Table("syn5", rowset), RowSetTable)
+    assert isinstance(Table("syn5", str(tmp_path / "x.csv")), CsvFileTable)
+    assert isinstance(Table("syn5", tmp_path / "x.csv"), CsvFileTable)
+    for nothing in (5, None, b"x"):
+        with pytest.raises(ValueError, match="Don't know how"):
+            Table("syn5", nothing)
+    with pytest.raises(ValueError, match="Must provide a schema"):
+        Table(None, [[1]])
+
+
+def test_nan_is_a_number_in_a_column_of_numbers():
+    table = Table(schema(Column(name="x", columnType="DOUBLE")), [[math.nan], [None], [math.inf]])
+    assert text_of(table) == '"x"\n"NaN"\n\n"Infinity"\n'
+    read = [value for (value,) in table]
+    assert math.isnan(read[0])
+    assert read[1:] == [None, math.inf]

@@ -1,0 +1,115 @@
+"""Schemas hold columns: those in Synapse by id, the others until they are stored."""
+
+import pickle
+
+import pytest
+
+from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.client.model.columns import Column, SelectColumn, require_types
+from synapse_workflows.client.model.entity import Entity
+from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.vocabulary import TABLE
+
+NEW = Column(name="new", columnType="STRING", maximumSize=10)
+STORED = Column(name="stored", columnType="INTEGER", id="7")
+
+
+def test_a_column_is_a_column_model():
+    assert NEW.concreteType == "org.sagebionetworks.repo.model.table.ColumnModel"
+    assert (NEW.name, NEW.maximumSize, NEW.postURI()) == ("new", 10, "/column")
+    assert Column.getURI("7") == "/column/7"
+    assert type(NEW.copy()) is Column
+
+
+def test_a_select_column_holds_what_is_known():
+    assert SelectColumn.from_column(STORED) == {
+        "id": "7",
+        "columnType": "INTEGER",
+        "name": "stored",
+    }
+    assert SelectColumn(name="COUNT(*)") == {"name": "COUNT(*)"}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {},
+        {"name": " ", "columnType": "STRING"},
+        {"name": "a"},
+        {"name": "a", "columnType": "STRNG"},
+    ],
+)
+def test_new_columns_need_a_name_and_a_type(column):
+    require_types([NEW])
+    with pytest.raises(ValueError, match=r"needs a name|has the type"):
+        require_types([column])
+
+
+def test_columns_are_kept_until_they_are_stored():
+    schema = Schema("t", [NEW, STORED, "8", 9], parent="syn1")
+    assert schema.columnIds == ["7", "8", "9"]
+    assert schema.columns_to_store == [NEW]
+    assert schema.has_columns()
+    assert (schema.concreteType, schema.parentId, schema.name) == (TABLE, "syn1", "t")
+    assert not Schema("t", parent="syn1").has_columns()
+
+
+def test_two_schemas_share_nothing():
+    one, two = Schema("a", parent="syn1"), Schema("b", parent="syn1")
+    one.addColumn(NEW)
+    one.addColumn("7")
+    assert not two.has_columns()
+
+
+def test_columns_can_be_removed():
+    schema = Schema("t", [NEW, STORED, "8"], parent="syn1")
+    schema.removeColumn(NEW)
+    schema.removeColumn(STORED)
+    schema.removeColumn(8)
+    assert not schema.has_columns()
+    for gone in (NEW, STORED, "8"):
+        with pytest.raises(ValueError, match="no column"):
+            schema.removeColumn(gone)
+
+
+def test_all_columns_are_known_or_none_is_told():
+    schema = Schema("t", [STORED, NEW], parent="syn1")
+    assert [column["name"] for column in schema.columns()] == ["stored", "new"]
+    schema.addColumn("8")
+    assert schema.columns() is None
+    assert schema.headers() == [
+        {"id": "7", "columnType": "INTEGER", "name": "stored"},
+        {"id": "8"},
+        {"columnType": "STRING", "name": "new"},
+    ]
+
+
+def test_a_table_cannot_have_more_columns_than_synapse_takes():
+    schema = Schema("t", [str(number) for number in range(151)], parent="syn1")
+    schema.addColumn(NEW)
+    schema.require_room()
+    schema.addColumn("999")
+    with pytest.raises(ValueError, match=r"153.*152"):
+        schema.require_room()
+
+
+def test_a_schema_is_an_entity():
+    schema = Entity.create(
+        {"concreteType": TABLE, "id": "syn5", "parentId": "syn1", "columnIds": ["7"]},
+        {"colour": ["blue"]},
+    )
+    assert type(schema) is Schema
+    assert (schema.columnIds, schema.colour) == (["7"], ["blue"])
+    assert "columns_to_store" not in dict(schema)
+    assert (schema.putURI(), schema.deleteURI()) == ("/entity/syn5", "/entity/syn5")
+    assert schema.deleteURI(3) == "/entity/syn5/version/3"
+    copied = pickle.loads(pickle.dumps(schema))  # noqa: S301
+    assert copied.columnIds == ["7"]
+    with pytest.raises(SynapseMalformedEntityError):
+        Schema("t")
+
+
+def test_a_schema_made_again_keeps_what_it_knew():
+    schema = Schema("t", [STORED, NEW], parent="syn1")
+    again = Entity.create({**schema.properties, "id": "syn5"}, {}, schema.local_state())
+    assert again.columns() == schema.columns()
