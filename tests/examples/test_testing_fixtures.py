@@ -1,0 +1,30 @@
+"""The fixtures that the package offers to other people's tests."""
+
+import subprocess
+import sys
+
+CONFTEST = 'pytest_plugins = ["synapse_workflows.testing"]\n'
+TESTS = """
+from synapse_workflows import File, Project, SynapseHook
+
+
+def test_a_client(synapse_client, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    project = synapse_client.store(Project("mine"))
+    assert synapse_client.store(File(str(path), parent=project)).versionNumber == 1
+
+
+def test_a_connection(synapse_connection, synapse_client):
+    assert SynapseHook(synapse_connection).client.findEntityId("mine")
+"""
+
+
+def test_they_work_in_a_project_of_ones_own(tmp_path):
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_mine.py").write_text(TESTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "2 passed" in done.stdout, done.stdout
