@@ -156,8 +156,6 @@ class SynapseStoreOperator(SynapseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if activity is not None and not (used is None and executed is None):
-            raise ValueError("give activity, or used and executed: an activity holds both")
         self.path = path
         self.parent_id = parent_id
         self.folder = folder

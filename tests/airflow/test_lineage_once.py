@@ -13,6 +13,7 @@ from synapse_workflows import (
     SynapseHook,
     SynapseStoreOperator,
 )
+from synapse_workflows.client.errors import SynapseProvenanceError
 
 
 class StumbleError(RuntimeError):
@@ -234,11 +235,20 @@ def test_an_activity_goes_on_top_of_what_was_gathered_or_instead_of_it(
     assert alice.getProvenance(stored["id"])["name"] == "By hand"
 
 
-def test_an_activity_beside_used_is_refused_when_the_dag_is_read():
-    with pytest.raises(ValueError, match="an activity holds both"):
+def test_an_activity_beside_used_fails_at_once_and_stores_nothing(api, project, result, alice):
+    with DAG("both", schedule=None) as dag:
         SynapseStoreOperator(
-            task_id="store", path="x", parent_id="syn1", activity={"name": "a"}, used="syn2"
+            task_id="store",
+            path=str(result),
+            parent_id=project,
+            activity={"name": "a"},
+            used="https://host/page",
+            retries=5,
         )
+    outcome = Run(api, dag).task("store", max_tries=5)
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, SynapseProvenanceError)
+    assert list(alice.getChildren(project)) == []
 
 
 @pytest.mark.parametrize("mode", ["declared", "off"])

@@ -23,9 +23,9 @@ SIGNED = (
     "https://bucket.s3.amazonaws.com/key%2Fa.csv?X-Amz-Algorithm=AWS4&X-Amz-Expires=30"
     "&X-Amz-Signature=0123abcd&X-Amz-Credential=AKIA%2F2026"
 )
-#: What makes texts of the house, and so could appear in a message by chance, is at least 12 long.
-tokens = st.text(string.ascii_letters + string.digits + "-_.+/=$^*()[]\\", min_size=12).filter(
-    lambda text: text.strip("=.-_") and len(set(text)) > 3
+#: Begins as no text of the house does: a token that a message holds anyway is no leak.
+tokens = st.text(string.ascii_letters + string.digits + "-_.+/=$^*()[]\\", min_size=12).map(
+    lambda text: f"q7Zx{text}"
 )
 surroundings = st.text(min_size=0, max_size=30)
 statuses = st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503])
