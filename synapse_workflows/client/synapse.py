@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from synapse_workflows.client.api import (
     annotations,
+    columns,
     configuration,
     entities,
     files,
@@ -12,7 +13,10 @@ from synapse_workflows.client.api import (
     login as sessions,
     permissions,
     provenance,
+    queries,
+    snapshots,
     store as storing,
+    tablefiles,
     users,
     verbs,
 )
@@ -127,6 +131,16 @@ class Synapse(Session):
     setProvenance = provenance.setProvenance
     deleteProvenance = provenance.deleteProvenance
     updateActivity = provenance.updateActivity
+
+    # Tables
+    createColumn = columns.createColumn
+    createColumns = columns.createColumns
+    getColumn = columns.getColumn
+    getColumns = columns.getColumns
+    getTableColumns = columns.getTableColumns
+    tableQuery = queries.tableQuery
+    downloadTableColumns = tablefiles.downloadTableColumns
+    create_snapshot_version = snapshots.create_snapshot_version
 
     # Files
     uploadFileHandle = files.uploadFileHandle

@@ -50,8 +50,8 @@ class LineageSynapse(Synapse):
         activityName: str | None = None,  # noqa: N803 - names of the client
         activityDescription: str | None = None,  # noqa: N803
         **options: Any,
-    ) -> Entity:
-        """Create or update an entity, as `Synapse.store` does.
+    ) -> Any:
+        """Create or update an entity, or store rows of a table, as `Synapse.store` does.
 
         Inside a task, `used`, `executed` and a new `activity` are added to the one Activity of
         the task, instead of an Activity for this call: a retry would leave a second one behind.

@@ -53,6 +53,14 @@ METHODS = {
     "setProvenance": "entity, activity",
     "deleteProvenance": "entity",
     "updateActivity": "activity",
+    "createColumn": "name, columnType, maximumSize=None, defaultValue=None, enumValues=None",
+    "createColumns": "columns",
+    "getColumn": "id",
+    "getColumns": "x, limit=100, offset=0",
+    "getTableColumns": "table",
+    "tableQuery": "query, resultsAs='csv', **kwargs",
+    "downloadTableColumns": "table, columns, downloadLocation=None, **kwargs",
+    "create_snapshot_version": "table, comment=None, label=None, activity=None, wait=True",
     "uploadFileHandle": (
         "path, parent, synapseStore=True, mimetype=None, md5=None, file_size=None"
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from synapse_workflows.client.api import bundles, finding
+from synapse_workflows.client.api import bundles, finding, tables
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseUnmetAccessRestrictions
@@ -122,11 +122,14 @@ def fetch(syn: Session, entity: Any, wishes: Wishes) -> Entity:
 
 
 def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
-    """Delete an entity, or one version of a file. Entities go to the trash can.
+    """Delete an entity, one version of a file or table, or rows of a table.
+
+    Entities go to the trash can.
 
     Args:
         syn: The session that makes the call.
-        obj: An id (``syn123``; ``syn123.4`` for version 4), or an entity.
+        obj: An id (``syn123``; ``syn123.4`` for version 4), or an entity. Or rows: what a
+            query answered, or a `RowSet`.
         version: A number. Entities that have no versions are deleted whole.
 
     Raises:
@@ -139,7 +142,9 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         https://rest-docs.synapse.org/rest/DELETE/entity/id.html
     """
     number = None if version is None else version_number(version)
-    if isinstance(obj, str):
+    if isinstance(obj, tables.ROWS):
+        tables.delete(syn, obj)
+    elif isinstance(obj, str):
         named = entity_id(obj)
         number = number or named.version
         at = "" if number is None else f"/version/{number}"

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from synapse_workflows.client.api import bundles, contents, existing, provenance, saving
+from synapse_workflows.client.api import (
+    bundles,
+    columns,
+    contents,
+    existing,
+    provenance,
+    saving,
+    tables,
+)
 from synapse_workflows.client.api.annotations import put as put_annotations
 from synapse_workflows.client.api.drafts import Draft, draft as drafted
 from synapse_workflows.client.api.saving import Saved, Versioning
@@ -13,7 +21,9 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseProvenanceError
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.activity import Activity
+from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.entity import Entity, File, place
+from synapse_workflows.client.model.schemas import HasColumns
 
 
 def store(
@@ -29,8 +39,8 @@ def store(
     executed: Any = None,
     activityName: str | None = None,
     activityDescription: str | None = None,
-) -> Entity:
-    """Create an entity, or update the one that is there.
+) -> Any:
+    """Create an entity, or update the one that is there; or store rows of a table.
 
     A file whose content Synapse has already is not uploaded again. Annotations replace those
     that are there; a project, folder or link that is found by its name keeps what it has besides.
@@ -38,7 +48,9 @@ def store(
     Args:
         syn: The session that makes the calls. With ``syn.skip_unchanged``, a file whose content
             and properties are stored already gets no new version; its annotations are updated.
-        obj: A project, folder, file, link or other entity; or a mapping with the same keys.
+        obj: A project, folder, file, link, table or other entity; or a mapping with the same
+            keys. Or rows of a table: a `Table`, a `RowSet`, a `PartialRowset`; see
+            `tables.store`.
         createOrUpdate: Update an entity of the same name, type and parent; else that is an error.
         forceVersion: Make a new version of a file even if its content is the same.
         versionLabel: Names the version, uniquely for the entity; implies a new version of a file.
@@ -50,7 +62,8 @@ def store(
         activityDescription: Its description.
 
     Returns:
-        The entity as it is stored, with the local path it was given.
+        The entity as it is stored, with the local path it was given. For rows, see
+        `tables.store`.
 
     Raises:
         SynapseProvenanceError: `activity` besides `used` or `executed`.
@@ -68,6 +81,17 @@ def store(
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
     made_by = _activity(activity, used, executed, activityName, activityDescription)
+    if isinstance(obj, tables.ROWS):
+        return tables.store(
+            syn,
+            obj,
+            made_by,
+            lambda one: store(syn, one, createOrUpdate=createOrUpdate, isRestricted=isRestricted),
+        )
+    if isinstance(obj, Column):
+        return columns.createColumns(syn, [obj])[0]
+    if isinstance(obj, HasColumns):
+        columns.create_those_of(syn, obj)
     given = drafted(obj)
     how = Versioning(createOrUpdate, forceVersion, versionLabel)
     known = existing.find_known(syn, given, create_or_update=createOrUpdate)

@@ -1,0 +1,133 @@
+"""Columns and schemas of tables: made once, found again, stored and changed."""
+
+from uuid import uuid4
+
+import pytest
+
+from synapse_workflows import Project
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseMalformedEntityError,
+    SynapseNotFoundError,
+)
+from synapse_workflows.client.model.columns import Column, SelectColumn
+from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.vocabulary import TABLE
+
+
+@pytest.fixture
+def name():
+    """The beginning of names that nobody used before."""
+    return f"n{uuid4().hex[:10]}"
+
+
+def columns(name):
+    return [
+        Column(name=f"{name} text", columnType="STRING", maximumSize=10),
+        Column(name=f"{name} number", columnType="INTEGER"),
+    ]
+
+
+def test_equal_columns_are_one(syn, bob, name):
+    first = syn.createColumns(columns(name))
+    assert [column.name for column in first] == [f"{name} text", f"{name} number"]
+    assert all(isinstance(column, Column) and column.id for column in first)
+    assert bob.createColumns(reversed(columns(name))) == first[::-1]
+    assert syn.createColumn(f"{name} text", "STRING", 10) == first[0]
+    assert syn.store(columns(name)[0]) == first[0]
+    assert syn.createColumn(f"{name} text", "STRING", 11).id != first[0].id
+
+
+def test_a_column_can_have_an_enumeration_and_a_default(syn, name):
+    made = syn.createColumn(name, "STRING", 5, defaultValue="a", enumValues=("b", "a"))
+    assert (sorted(made.enumValues), made.defaultValue) == (["a", "b"], "a")
+
+
+def test_columns_are_found_again(syn, name):
+    text, number = syn.createColumns(columns(name))
+    assert syn.getColumn(text.id) == syn.getColumn(text) == text
+    found = list(syn.getColumns(name, limit=1))
+    assert sorted(column.id for column in found) == sorted([text.id, number.id])
+    assert list(syn.getColumns([text.id, int(number.id), "AVG(x)"])) == [text, number]
+    headers = [SelectColumn(name="COUNT(*)"), SelectColumn.from_column(text)]
+    assert list(syn.getColumns(headers)) == [text]
+    every = {column.id for column in syn.getColumns(None)}
+    assert {text.id, number.id} <= every
+    with pytest.raises(ValueError, match="Can't get columns for a float"):
+        syn.getColumns(1.5)
+    with pytest.raises(SynapseNotFoundError):
+        syn.getColumn("999999999")
+
+
+def test_a_wrong_column_is_told_before_any_call(quiet, calls):
+    calls()
+    for column in ({"columnType": "STRING"}, {"name": "a", "columnType": "TEXT"}):
+        with pytest.raises(ValueError, match=r"needs a name|there are STRING"):
+            quiet.createColumns([column])
+    assert calls() == []
+    with pytest.raises(SynapseBadRequestError):
+        quiet.createColumn("ROW_ID", "STRING")
+
+
+def test_a_schema_is_stored_with_its_columns(syn, project, name, heard):
+    schema = syn.store(Schema("t", columns(name), parent=project, colour="blue"))
+    assert isinstance(schema, Schema)
+    assert (schema.concreteType, schema.colour) == (TABLE, ["blue"])
+    assert schema.columns_to_store == []
+    assert [column.name for column in schema.columns()] == [f"{name} text", f"{name} number"]
+    found = syn.get(schema.id)
+    assert isinstance(found, Schema)
+    assert found.columnIds == schema.columnIds
+    assert list(syn.getTableColumns(found)) == list(syn.getColumns(found)) == schema.columns()
+    assert list(syn.getColumns(schema.id)) == schema.columns()
+    wrote = next(event for event in heard if isinstance(event, Wrote))
+    assert (wrote.entity_id, wrote.concrete_type, wrote.version) == (schema.id, TABLE, 1)
+
+
+def test_storing_a_schema_takes_few_calls(quiet, calls, name):
+    project = quiet.store(Project(name))
+    calls()
+    schema = quiet.store(Schema("t", columns(name), parent=project))
+    assert calls() == [
+        "POST /column/batch 201",
+        "POST /entity 201",
+        f"POST /entity/{schema.id}/bundle2 200",
+    ]
+
+
+def test_columns_of_a_schema_can_change(syn, project, name):
+    text, number = columns(name)
+    schema = syn.store(Schema("t", [text], parent=project))
+    schema.addColumn(number)
+    schema = syn.store(schema)
+    assert [column.name for column in schema.columns()] == [f"{name} text", f"{name} number"]
+    schema.removeColumn(schema.columns()[0])
+    schema = syn.store(schema)
+    assert [column.name for column in syn.getTableColumns(schema)] == [f"{name} number"]
+
+
+def test_a_schema_that_cannot_be_is_told_before_any_call(quiet, calls, name):
+    calls()
+    many = [Column(name=f"{name}{n}", columnType="INTEGER") for n in range(153)]
+    with pytest.raises(ValueError, match=r"153.*152"):
+        quiet.store(Schema("t", many, parent="syn1"))
+    with pytest.raises(SynapseMalformedEntityError, match="no two columns of one name"):
+        quiet.store(Schema("t", [many[0], many[0]], parent="syn1"))
+    assert calls() == []
+
+
+def test_a_schema_of_the_same_name_is_updated(syn, project, name):
+    text, number = columns(name)
+    first = syn.store(Schema("t", [text], parent=project, colour="blue"))
+    second = syn.store(Schema("t", [text, number], parent=project))
+    assert second.id == first.id
+    assert second.colour == ["blue"]
+    assert len(second.columnIds) == 2
+
+
+def test_a_schema_can_be_deleted(syn, project, name):
+    schema = syn.store(Schema("t", columns(name), parent=project))
+    syn.delete(schema)
+    with pytest.raises(SynapseNotFoundError):
+        syn.get(schema.id)
