@@ -63,7 +63,8 @@ def synapse_02_rank_features() -> None:
                 writer = csv.writer(target)
                 writer.writerow(["separation", "feature", "description"])
                 writer.writerows(sorted(ranking, reverse=True))
-            stored = synapse.store(File(str(path), parent=params["parent_id"]))
+            file = File(str(path), parent=params["parent_id"])
+            stored = synapse.store(file, forceVersion=False)  # the same again is no new version
         return {"id": stored.id, "version": stored.versionNumber}
 
     rank()

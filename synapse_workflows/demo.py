@@ -78,15 +78,21 @@ def airflow_environment(
     }
 
 
-def airflow(environment: dict[str, str], log: Path, *words: str) -> None:
+def airflow(environment: dict[str, str], log: Path, *words: str, module: str = "airflow") -> None:
     """Run one command of Airflow to its end, its words in a log of its own.
+
+    Args:
+        environment: where Airflow finds its things.
+        log: gets what it says.
+        words: the command.
+        module: whose command; Airflow's own command line if not said.
 
     Raises:
         ProcessError: The command failed; the message ends with the last lines of the log.
     """
     with log.open("wb") as output:
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own words
-            [sys.executable, "-m", "airflow", *words],
+            [sys.executable, "-m", module, *words],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -94,9 +100,8 @@ def airflow(environment: dict[str, str], log: Path, *words: str) -> None:
         )
     if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-        raise ProcessError(
-            f"`airflow {' '.join(words[:3])}` failed; all of it is in {log}:\n{tail}"
-        )
+        command = " ".join([module, *words[:3]])
+        raise ProcessError(f"`{command}` failed; all of it is in {log}:\n{tail}")
 
 
 def prepare_database(environment: dict[str, str], folder: Path) -> None:
@@ -146,12 +151,9 @@ def run_demo(folder: Path) -> None:
         say(f"  the local Synapse answers at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
         prepare_database(environment, folder)
-        for dag_id, parameters in EXAMPLES.items():
-            conf = json.dumps({name: service["seed"][key] for name, key in parameters.items()})
-            with step(f"running the DAG {dag_id} under Airflow"):
-                airflow(
-                    environment, folder / f"{dag_id}.log", "dags", "test", dag_id, "--conf", conf
-                )
+        with step(f"running {' and '.join(EXAMPLES)} under Airflow"):
+            words = _runs(service["seed"])
+            airflow(environment, folder / "dags.log", *words, module="synapse_workflows.dag_runs")
         results = show_results(service, folder)
     if len(results) < len(EXAMPLES):
         raise ProcessError(f"only {len(results)} results were stored; see the logs in {folder}")
@@ -160,6 +162,13 @@ def run_demo(folder: Path) -> None:
     say("  make serve        leave the local Synapse running, for Python and the official client")
     say(f"  {examples_dir()}\n                    the DAGs that just ran")
     say(f"  {folder}\n                    what Airflow said while they ran")
+
+
+def _runs(seed: dict[str, str]) -> Iterator[str]:
+    """Give each example and the parameters of its run, as `dag_runs` takes them."""
+    for dag_id, parameters in EXAMPLES.items():
+        yield dag_id
+        yield json.dumps({name: seed[key] for name, key in parameters.items()})
 
 
 def run_airflow(folder: Path) -> None:

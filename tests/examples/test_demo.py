@@ -42,14 +42,15 @@ def processes_of(folder: Path) -> list[str]:
 
 @pytest.mark.timeout(300)
 def test_the_demo_shows_what_was_stored_and_why(tmp_path):
-    """Run twice: the second time the unchanged summary is no new version."""
+    """Run twice: the second time what is unchanged is no new version."""
     for run in (1, 2):
         log = tmp_path / "said.txt"
         with command(log, "demo", "--folder", str(tmp_path)) as demo:
             code = demo.wait(timeout=140)
         said = log.read_text()
         assert code == 0, said
-        assert re.search(r"syn\d+\.1  diagnosis_summary\.csv", said), f"run {run}: {said}"
+        for name in ("diagnosis_summary", "feature_ranking"):
+            assert re.search(rf"syn\d+\.1  {name}\.csv", said), f"run {run}: {said}"
         tree = said[said.index("\ndiagnosis_summary.csv (syn") :]
         assert "synapse_01_summarise.store" in tree
         assert re.search(r"used +breast_cancer_wisconsin\.csv \(syn\d+\.1\)", tree)
