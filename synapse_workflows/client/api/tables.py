@@ -133,7 +133,7 @@ def _stored(syn: Session, rows: Rows) -> tuple[Any, bool]:
     if isinstance(rows, CsvFileTable):
         empty = rows.is_empty()
         if not empty:
-            rows.etag = _upload(syn, rows) or rows.etag
+            rows.etag = _upload(syn, rows.sendable()) or rows.etag
         return rows, not empty
     if isinstance(rows, RowSetTable):
         return _appended(syn, rows), bool(len(rows))

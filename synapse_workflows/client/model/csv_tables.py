@@ -64,6 +64,7 @@ class CsvFileTable(AbstractTable):
         self.header = header
         self.linesToSkip = linesToSkip
         self.includeRowIdAndRowVersion = includeRowIdAndRowVersion
+        self._is_own = False
         if given is not None:
             self.setColumnHeaders(given)
 
@@ -144,6 +145,7 @@ class CsvFileTable(AbstractTable):
             if plan.names is not None:
                 file.write(self.form.write(plan.names))
             file.writelines(self.form.write(line) for line in plan.lines(rows))
+        self._is_own = True
         self.header = plan.names is not None
         self.includeRowIdAndRowVersion = plan.names is not None and ROW_ID in plan.names
         self.headers = plan.columns
@@ -188,6 +190,26 @@ class CsvFileTable(AbstractTable):
             layout.require_fit([str(one.get("name")) for one in self.columns()], known)
         elif known is not None:
             self.columns()
+
+    def sendable(self) -> "CsvFileTable":
+        """Give the table as a file in which no row is an empty line: Synapse passes over those.
+
+        That is another file where the rows were written here and have one column only. Files
+        that were given are sent as they are.
+        """
+        if not self._is_own or len(self.columns()) != 1:
+            return self
+        made = CsvFileTable._empty(
+            self.schema or self.tableId, None, {"etag": self.etag, "header": self.header}
+        )
+        with (
+            self._open() as file,
+            Path(made.filepath).open("w", encoding="utf-8", newline="") as to,
+        ):
+            if self.header:
+                to.write(made.form.write([ROW_ID, ROW_VERSION, self.columns()[0]["name"]]))
+            to.writelines(made.form.write([None, None, *line]) for line in self._lines(file))
+        return made
 
     def is_empty(self) -> bool:
         """Tell whether there is no row."""

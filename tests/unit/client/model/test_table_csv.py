@@ -233,6 +233,21 @@ def test_a_null_alone_in_a_line_is_a_row():
     assert len(table) == 3
 
 
+def test_no_empty_line_is_sent():
+    """Synapse passes over empty lines, which are nulls in a table of one column."""
+    table = Table(schema(COLUMNS[0]), [[1], [None]])
+    assert text_of(table.sendable()) == '"ROW_ID","ROW_VERSION","an int"\n,,"1"\n,,\n'
+    nameless = Table("syn5", [[1], [None]])
+    assert text_of(nameless.sendable()) == ',,"1"\n,,\n'
+    wide = Table("syn5", [[1, None]])
+    assert wide.sendable() is wide
+
+
+def test_a_given_file_is_sent_as_it_is(tmp_path):
+    table = CsvFileTable("syn5", **file_of(tmp_path, "n\n1\n\n"))
+    assert table.sendable() is table
+
+
 def test_two_columns_of_one_name_are_read_apart(tmp_path):
     headers = [HEADERS[0], SelectColumn(name="n", columnType="STRING")]
     table = CsvFileTable("syn5", **file_of(tmp_path, "n,n\n1,1\n", headers=headers))
