@@ -229,16 +229,16 @@ class CsvFileTable(AbstractTable):
         """See `AbstractTable`."""
         columns = self.columns()
         for row in self._values(columns):
-            yield require_metadata(_split(columns, row)[0])
+            yield require_metadata(layout.split(columns, row)[0])
 
     def asRowSet(self) -> RowSet:
         """Read all rows into memory."""
         columns = self.columns()
         rows = []
         for values in self._values(columns):
-            found, rest = _split(columns, values)
+            found, rest = layout.split(columns, values)
             rows.append(Row(rest, *(found or ())))
-        return RowSet(_data(columns), rows=rows, tableId=self.tableId, etag=self.etag)
+        return RowSet(layout.data(columns), rows=rows, tableId=self.tableId, etag=self.etag)
 
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
@@ -248,9 +248,9 @@ class CsvFileTable(AbstractTable):
 
         columns = self.columns()
         counted = [_NUMBER if type_of(one) is ColumnType.DATE else one for one in columns]
-        rows = (_split(columns, values) for values in self._values(columns, counted))
+        rows = (layout.split(columns, values) for values in self._values(columns, counted))
         return frames.frame(
-            _data(columns), rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
+            layout.data(columns), rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
 
     def asInteger(self) -> int:
@@ -309,27 +309,3 @@ class CsvFileTable(AbstractTable):
         os.close(handle)
         weakref.finalize(made, Path(made.filepath).unlink, missing_ok=True)
         return made
-
-
-def _data(columns: Sequence[SelectColumn]) -> list[SelectColumn]:
-    """Leave out the columns that say which row it is."""
-    return [column for column in columns if column.get("name") not in ROW_METADATA]
-
-
-def _split(
-    columns: Sequence[Mapping[str, Any]], row: Sequence[Any]
-) -> tuple[RowMetadata | None, list[Any]]:
-    """Take apart which row it is, and what is in it."""
-    said: dict[str, Any] = {}
-    rest = []
-    for column, value in zip(columns, row, strict=True):
-        name = column.get("name")
-        if name in ROW_METADATA:
-            said[name] = value
-        else:
-            rest.append(value)
-    if not said.get(ROW_ID):
-        return None, rest
-    version = said.get(ROW_VERSION)
-    number = int(version) if version else None
-    return RowMetadata(int(said[ROW_ID]), number, said.get(ROW_ETAG)), rest

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from synapse_workflows.client.errors import SynapseError
-from synapse_workflows.client.model import cells
+from synapse_workflows.client.model import cells, values as moments
 from synapse_workflows.client.model.columns import Column, type_of
 from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 
@@ -109,7 +109,7 @@ def _series(column: Mapping[str, Any], values: Sequence[Any], dates: bool) -> Se
     pd = pandas()
     kind = type_of(column)
     if kind is ColumnType.DATE:
-        values = [cells.milliseconds(one) if isinstance(one, date) else one for one in values]
+        values = [moments.milliseconds(one) if isinstance(one, date) else one for one in values]
     if kind is ColumnType.DATE and dates:
         return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
     if kind in _NUMBERS:

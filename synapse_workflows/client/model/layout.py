@@ -9,7 +9,8 @@ from synapse_workflows.client.model import cells
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.rows import Row, require_width, write_cells
 from synapse_workflows.client.model.schemas import HasColumns
-from synapse_workflows.vocabulary import ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
+from synapse_workflows.client.model.tables import RowMetadata
+from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 METADATA_COLUMNS: Final = tuple(
     SelectColumn(name=name, columnType=ColumnType.STRING) for name in ROW_METADATA
@@ -185,6 +186,30 @@ def positioned(width: int, known: Sequence[SelectColumn]) -> list[SelectColumn]:
     if before not in {0, 2, 3}:
         raise ValueError(f"The lines have {width} cells for {len(data)} columns")
     return [*METADATA_COLUMNS[:before], *data]
+
+
+def data(columns: Sequence[SelectColumn]) -> list[SelectColumn]:
+    """Leave out the columns that say which row it is."""
+    return [column for column in columns if column.get("name") not in ROW_METADATA]
+
+
+def split(
+    columns: Sequence[Mapping[str, Any]], row: Sequence[Any]
+) -> tuple[RowMetadata | None, list[Any]]:
+    """Take apart which row it is, and what is in it."""
+    said: dict[str, Any] = {}
+    rest = []
+    for column, value in zip(columns, row, strict=True):
+        name = column.get("name")
+        if name in ROW_METADATA:
+            said[name] = value
+        else:
+            rest.append(value)
+    if not said.get(ROW_ID):
+        return None, rest
+    version = said.get(ROW_VERSION)
+    number = int(version) if version else None
+    return RowMetadata(int(said[ROW_ID]), number, said.get(ROW_ETAG)), rest
 
 
 def _width(table: _OfTable, first: Sequence[Any], *, row_ids: bool) -> int:
