@@ -8,6 +8,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -172,13 +173,14 @@ def _runs(seed: dict[str, str]) -> Iterator[str]:
 
 
 def run_airflow(folder: Path) -> None:
-    """Run `airflow standalone` beside a local Synapse until Ctrl-C; leave no process behind.
+    """Run `airflow standalone` beside a local Synapse until Ctrl-C or SIGTERM; leave none behind.
 
     Args:
         folder: where everything lies that the two make; a second run finds it there again.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with running_service(folder / "synapse", seed="demo") as service:
         environment = airflow_environment(folder, service)
         say(f"The local Synapse answers at {service['repoEndpoint']}.")

@@ -1,8 +1,9 @@
 """Processes that a command starts and must not leave behind.
 
-Airflow's components start children in sessions of their own, and some outlive their parent; a
-process group or a walk down the tree misses those. Every process started here therefore carries a
-mark in its environment, which all its descendants inherit.
+Airflow's components start children in sessions of their own, and some outlive their parent: a
+process group misses the first, a walk down the tree the second. Every process started here
+therefore carries a mark in its environment, which all its descendants inherit. Some descendants
+overwrite their environment with a title; those are found down the tree, before anything ends.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -51,7 +53,8 @@ def running(
     try:
         yield process
     finally:
-        _end(process, mark)
+        with _undisturbed():
+            _end(process, mark)
 
 
 @contextmanager
@@ -98,26 +101,40 @@ def _announced(file: Path, pid: int) -> dict[str, Any]:
     return facts if facts["pid"] == pid else {}
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let an impatient second Ctrl-C not leave processes behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _end(process: "subprocess.Popen[bytes]", mark: str) -> None:
     """Ask the first process to end, then the rest of its family; insist where one does not."""
+    known = _family(mark, process.pid)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(ENDING)
     for insist in (psutil.Process.terminate, psutil.Process.kill):
-        family = _family(mark)
-        for member in family:
+        known |= _family(mark, *(member.pid for member in known if member.is_running()))
+        for member in known:
             with suppress(psutil.NoSuchProcess):
                 insist(member)
-        psutil.wait_procs(family, timeout=ENDING)
+        psutil.wait_procs(known, timeout=ENDING)
     process.wait()
 
 
-def _family(mark: str) -> list[psutil.Process]:
-    """Find every living process that carries the mark."""
-    found = []
+def _family(mark: str, *heads: int) -> set[psutil.Process]:
+    """Find every living process that carries the mark, and all that descend from some."""
+    found = set()
     for candidate in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            if candidate.environ().get(_MARK) == mark:
-                found.append(candidate)
+            if candidate.pid in heads or candidate.environ().get(_MARK) == mark:
+                found |= {candidate, *candidate.children(recursive=True)}
     return found

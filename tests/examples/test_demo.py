@@ -88,6 +88,9 @@ def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
     assert listed, log.read_text()[-3000:]
     assert code == 0, log.read_text()[-3000:]
     assert processes_of(tmp_path) == []
+    for port in (api, logs, trigger_logs):
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("localhost", port)):
+            pass
 
 
 def examples_are_listed(airflow: str, beside: "subprocess.Popen[bytes]") -> bool:
