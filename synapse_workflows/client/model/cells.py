@@ -53,11 +53,12 @@ def writer(column: Mapping[str, Any]) -> Writer:
         return _list_writer(kind, column)
     write = _WRITERS[kind]
     limit = _limit(kind, column)
+    as_it_is, may_be_missing = kind in TEXTS, kind is not ColumnType.DOUBLE
 
     def checked(value: Any) -> str | None:
-        if value is None or (kind is not ColumnType.DOUBLE and values.is_missing(value)):
+        if value is None or (may_be_missing and values.is_missing(value)):
             return None
-        text = write(value)
+        text: str | None = value if as_it_is and type(value) is str else write(value)
         if limit is not None and text is not None and len(text) > limit:
             raise ValueError(f"has {len(text)} characters, and the column holds {limit}")
         return text

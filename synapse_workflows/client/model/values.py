@@ -19,12 +19,17 @@ _EXACT: Final = 2**53
 BOOLEANS: Final = MappingProxyType(
     {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 )
+#: Classes whose objects are always values: most of those there are, and quickly told.
+_PRESENT: Final = frozenset({str, int, bool, list, dict})
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 
 
 def is_missing(value: Any) -> bool:
     """Tell whether a value is none at all: None, NaN, or what pandas writes instead."""
-    if value is None or type(value).__name__ == "NAType":
+    kind = type(value)
+    if kind in _PRESENT:
+        return False
+    if value is None or kind.__name__ == "NAType":
         return True
     return isinstance(value, float | datetime) and value != value  # noqa: PLR0124 - NaN, NaT
 
@@ -82,7 +87,7 @@ def integer(value: Any) -> int:
     Raises:
         ValueError: It is not.
     """
-    number = _plain(value)
+    number = value if type(value) is int else _plain(value)
     if isinstance(number, str):
         try:
             number = int(number)
@@ -103,6 +108,8 @@ def double(value: Any) -> str:
     Raises:
         ValueError: It is not.
     """
+    if type(value) is float:
+        return _number_text(value)
     number = _plain(value)
     if isinstance(number, str):
         try:
@@ -228,4 +235,6 @@ def _plain(value: Any) -> Any:
 
 
 def _number_text(value: float) -> str:
-    return "NaN" if math.isnan(value) else _SPECIAL_DOUBLES.get(value) or repr(value)
+    if math.isfinite(value):
+        return repr(value)
+    return _SPECIAL_DOUBLES.get(value, "NaN")
