@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from synapse_workflows.client.api import jobs, provenance
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import entity_id
@@ -15,12 +17,14 @@ from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet
 from synapse_workflows.client.model.schemas import HasColumns
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
-from synapse_workflows.vocabulary import MODEL, ROW_ID, ROW_VERSION, MiB
+from synapse_workflows.vocabulary import MODEL, ROW_ID, ROW_VERSION, GiB, MiB
 
 #: What `store` and `delete` take for rows of a table.
 ROWS: Final = (AbstractTable, RowSet, PartialRowset)
 #: Bytes of rows that Synapse takes in one request.
 MAX_REQUEST: Final = 2 * MiB
+#: Bytes of a CSV file of rows.
+MAX_FILE: Final = GiB
 
 _UPLOAD: Final = f"{MODEL}.table.UploadToTableRequest"
 _APPEND: Final = f"{MODEL}.table.AppendableRowSetRequest"
@@ -62,9 +66,8 @@ def store(
         POST /entity/{id}/table/transaction/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/transaction/async/start.html
     """
-    if isinstance(rows, CsvFileTable):
-        rows.check()
     if isinstance(rows, AbstractTable):
+        _require_columns(rows)
         _complete(rows, store_schema)
     stored, changed = _stored(syn, rows)
     _conclude(syn, rows, made_by, changed=changed)
@@ -119,6 +122,23 @@ def transaction(syn: Session, table_id: str, changes: list[dict[str, Any]]) -> l
     for result in results:
         _check(syn, result)
     return results
+
+
+def _require_columns(rows: AbstractTable) -> None:
+    """Check that a table has columns, and those that the rows have."""
+    if rows.schema is not None and not rows.schema.has_columns():
+        raise ValueError(
+            f"Table {rows.schema.get('name')!r} has no columns to store rows in: give it some, "
+            "schema.addColumn(Column(name='age', columnType='INTEGER'))."
+        )
+    if isinstance(rows, CsvFileTable):
+        rows.check()
+        size = Path(rows.filepath).stat().st_size
+        if size > MAX_FILE:
+            raise ValueError(
+                f"{rows.filepath} has {size} bytes, and Synapse reads CSV files of at most "
+                f"{MAX_FILE}. Store the rows in several pieces."
+            )
 
 
 def _complete(rows: AbstractTable, store_schema: Callable[[HasColumns], HasColumns]) -> None:
@@ -182,7 +202,12 @@ def _append(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
 
 def _appended(syn: Session, table: RowSetTable) -> RowSetTable:
     """Store the row set of a table; its rows then say which ones they are."""
-    rowset = RowSet(**table.asRowSet())
+    columns = {one["name"]: one for one in table.known_columns() or ()}
+    headers = [
+        one if one.get("id") else SelectColumn.from_column(columns.get(one.get("name"), one))
+        for one in table.headers or ()
+    ]
+    rowset = RowSet(**{**table.asRowSet(), "headers": headers})
     rowset["tableId"] = _table_id(table)
     reference = _append(syn, rowset)
     rows = [

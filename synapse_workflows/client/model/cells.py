@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from synapse_workflows.client.model import values
-from synapse_workflows.client.model.columns import type_of
+from synapse_workflows.client.model.columns import COLUMN_MODEL, type_of
 from synapse_workflows.vocabulary import (
     DEFAULT_CELL_SIZE,
     DEFAULT_LIST_LENGTH,
@@ -81,23 +81,29 @@ def _as_it_is(text: str | None) -> str | None:
 
 
 def _limit(kind: ColumnType, column: Mapping[str, Any]) -> int | None:
-    if kind in {ColumnType.STRING, ColumnType.LINK}:
-        return int(column.get("maximumSize") or DEFAULT_CELL_SIZE)
+    """Find how many characters a cell can have, or an item of a list; None where unknown."""
+    if kind in {ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST}:
+        return _said(column, "maximumSize", DEFAULT_CELL_SIZE)
     return MAX_CELL_SIZES.get(kind)
+
+
+def _said(column: Mapping[str, Any], fact: str, usual: int) -> int | None:
+    """Read a fact of a column. The header of a query's result does not say such things."""
+    if column.get(fact):
+        return int(column[fact])
+    return usual if column.get("concreteType") == COLUMN_MODEL else None
 
 
 def _list_writer(kind: ColumnType, column: Mapping[str, Any]) -> Writer:
     item = _ITEM_WRITERS[ITEM_TYPES[kind]]
-    longest = int(column.get("maximumListLength") or DEFAULT_LIST_LENGTH)
-    size = None
-    if kind is ColumnType.STRING_LIST:
-        size = int(column.get("maximumSize") or DEFAULT_CELL_SIZE)
+    longest = _said(column, "maximumListLength", DEFAULT_LIST_LENGTH)
+    size = _limit(kind, column)
 
     def write(value: Any) -> str | None:
         if values.is_missing(value):
             return None
         items = [item(one) for one in values.items(value)]
-        if len(items) > longest:
+        if longest is not None and len(items) > longest:
             raise ValueError(f"has {len(items)} items, and the column holds {longest}")
         over = next((len(one) for one in items if size is not None and len(one) > size), None)
         if over is not None:

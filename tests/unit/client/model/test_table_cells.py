@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from synapse_workflows.client.model import cells
-from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.columns import Column, SelectColumn
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -159,6 +159,14 @@ def test_a_cell_longer_than_its_column_is_refused_with_both_lengths():
     ]:
         with pytest.raises(ValueError, match=r"has .*\d+ .*holds \d+"):
             written(kind, value, **facts)
+
+
+def test_what_a_header_does_not_say_is_left_to_synapse():
+    for kind, value in (("STRING", "x" * 99), ("STRING_LIST", ["x" * 99] * 101)):
+        write = cells.writer(SelectColumn(name="x", columnType=kind))
+        assert "x" * 99 in write(value)
+    with pytest.raises(ValueError, match="holds 524288"):
+        cells.writer(SelectColumn(name="x", columnType="LARGETEXT"))("x" * 524_289)
 
 
 @pytest.mark.parametrize(
