@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from synapse_workflows.client.errors import SynapseError as SynapseError
     from synapse_workflows.client.model.activity import Activity as Activity
     from synapse_workflows.client.model.annotations import Annotations as Annotations
+    from synapse_workflows.client.model.columns import (
+        Column as Column,
+        SelectColumn as SelectColumn,
+    )
+    from synapse_workflows.client.model.csv_tables import CsvFileTable as CsvFileTable
     from synapse_workflows.client.model.entity import (
         Entity as Entity,
         File as File,
@@ -19,6 +24,20 @@ if TYPE_CHECKING:
         Link as Link,
         Project as Project,
     )
+    from synapse_workflows.client.model.frames import as_table_columns as as_table_columns
+    from synapse_workflows.client.model.making import (
+        Table as Table,
+        build_table as build_table,
+    )
+    from synapse_workflows.client.model.results import TableQueryResult as TableQueryResult
+    from synapse_workflows.client.model.rows import (
+        PartialRow as PartialRow,
+        PartialRowset as PartialRowset,
+        Row as Row,
+        RowSet as RowSet,
+    )
+    from synapse_workflows.client.model.schemas import Schema as Schema
+    from synapse_workflows.client.model.tables import RowSetTable as RowSetTable
     from synapse_workflows.client.synapse import (
         Synapse as Synapse,
         login as login,
@@ -37,11 +56,20 @@ __version__ = "0.1.0"
 _HOME = {
     "Activity": "synapse_workflows.client.model.activity",
     "Annotations": "synapse_workflows.client.model.annotations",
+    "Column": "synapse_workflows.client.model.columns",
+    "CsvFileTable": "synapse_workflows.client.model.csv_tables",
     "Entity": "synapse_workflows.client.model.entity",
     "File": "synapse_workflows.client.model.entity",
     "Folder": "synapse_workflows.client.model.entity",
     "Link": "synapse_workflows.client.model.entity",
+    "PartialRow": "synapse_workflows.client.model.rows",
+    "PartialRowset": "synapse_workflows.client.model.rows",
     "Project": "synapse_workflows.client.model.entity",
+    "Row": "synapse_workflows.client.model.rows",
+    "RowSet": "synapse_workflows.client.model.rows",
+    "RowSetTable": "synapse_workflows.client.model.tables",
+    "Schema": "synapse_workflows.client.model.schemas",
+    "SelectColumn": "synapse_workflows.client.model.columns",
     "Synapse": "synapse_workflows.client.synapse",
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseError": "synapse_workflows.client.errors",
@@ -49,6 +77,10 @@ _HOME = {
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseRetryPolicy": "synapse_workflows.operators.retries",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
+    "Table": "synapse_workflows.client.model.making",
+    "TableQueryResult": "synapse_workflows.client.model.results",
+    "as_table_columns": "synapse_workflows.client.model.frames",
+    "build_table": "synapse_workflows.client.model.making",
     "local_path": "synapse_workflows.references",
     "login": "synapse_workflows.client.synapse",
     "synapse_asset": "synapse_workflows.assets",
