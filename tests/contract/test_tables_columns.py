@@ -4,15 +4,13 @@ from uuid import uuid4
 
 import pytest
 
-from synapse_workflows import Project
+from synapse_workflows import Column, Project, Schema, SelectColumn
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseMalformedEntityError,
     SynapseNotFoundError,
 )
-from synapse_workflows.client.model.columns import Column, SelectColumn
-from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.vocabulary import TABLE
 
 
