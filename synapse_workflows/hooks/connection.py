@@ -57,13 +57,17 @@ class ClientSettings:
     cache_limit: int | None
 
     @classmethod
-    def of(cls, connection: Any) -> "ClientSettings":
+    def of(cls, connection: Any, extra: Mapping[str, Any] | None = None) -> "ClientSettings":
         """Read a connection; what it does not say is taken from `[synapse]` of the configuration.
+
+        Args:
+            connection: of Airflow.
+            extra: its `extra`, where it was read already, as an event loop has to.
 
         Raises:
             SynapseConfigError: A limit that is no size.
         """
-        extra = connection.extra_dejson
+        extra = connection.extra_dejson if extra is None else extra
         limit = extra.get("cache_limit") or conf.get("synapse", "cache_limit", fallback="20 GB")
         directory = extra.get("cache_dir") or conf.get("synapse", "cache_dir", fallback="")
         return cls(

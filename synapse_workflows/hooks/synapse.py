@@ -7,6 +7,9 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.letters import Endpoints
 from synapse_workflows.client.core.retries import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
@@ -65,6 +68,21 @@ class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
         """Give the client, as `client` does."""
         return self.client
 
+    async def async_session(self) -> AsyncSession:
+        """Make what speaks to Synapse in the event loop of a trigger; the caller closes it.
+
+        Raises:
+            AirflowNotFoundException: There is no such connection.
+            SynapseNoCredentialsError: It holds no token.
+        """
+        connection = await self.aget_connection(self.synapse_conn_id)
+        settings = ClientSettings.of(connection, await connection.aextra_dejson())
+        at = settings.endpoints
+        return AsyncSession(
+            Endpoints(at["repoEndpoint"], at["authEndpoint"], at["fileHandleEndpoint"]),
+            Token(self._token(settings), origin=f"the connection {self.synapse_conn_id!r}"),
+        )
+
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the connection works, and as whom; never raises."""
         try:
@@ -104,12 +122,7 @@ class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
     def _logged_in(self, **options: Any) -> LineageSynapse:
         """Make a client; `options` are more of what `Synapse` takes."""
         settings = self.settings()
-        if settings.token is None:
-            # SYNAPSE_AUTH_TOKEN is nobody's fallback: it may be another person's
-            raise SynapseNoCredentialsError(
-                f"The connection {self.synapse_conn_id!r} holds no token. Put a personal access "
-                "token into its password; they are made on synapse.org under Account settings."
-            )
+        token = self._token(settings)
         client = LineageSynapse(
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
@@ -122,8 +135,17 @@ class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
             **options,
         )
         client.max_threads = min(client.max_threads, _MAX_THREADS)
-        client.login(authToken=settings.token, silent=True)
+        client.login(authToken=token, silent=True)
         return client
+
+    def _token(self, settings: ClientSettings) -> str:
+        if settings.token is None:
+            # SYNAPSE_AUTH_TOKEN is nobody's fallback: it may be another person's
+            raise SynapseNoCredentialsError(
+                f"The connection {self.synapse_conn_id!r} holds no token. Put a personal access "
+                "token into its password; they are made on synapse.org under Account settings."
+            )
+        return settings.token
 
     def _without_token(self, text: str) -> str:
         try:

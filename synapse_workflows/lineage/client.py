@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from synapse_workflows.client.api import entities, store as storing
+from synapse_workflows.client.api import entities, snapshots, store as storing
 from synapse_workflows.client.core.events import Event
 from synapse_workflows.client.model.entity import Entity
+from synapse_workflows.client.model.ids import entity_id
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.lineage.gatherer import Declaration, current_gatherer, declaring
 from synapse_workflows.lineage.mode import LineageMode
 from synapse_workflows.provenance.activity import declared, sources_of
-from synapse_workflows.provenance.record import Seen
+from synapse_workflows.provenance.record import EntityRef, Seen
 
 
 class LineageSynapse(Synapse):
@@ -69,6 +70,46 @@ class LineageSynapse(Synapse):
             return storing.store(self, obj, **(said | options))
         with declaring(_declaration(activity, used, executed, activityName, activityDescription)):
             return storing.store(self, obj, **options)
+
+    def create_snapshot_version(
+        self,
+        table: Any,
+        comment: str | None = None,
+        label: str | None = None,
+        activity: Mapping[str, Any] | str | None = None,
+        wait: bool = True,
+    ) -> int | None:
+        """Freeze a table, as `Synapse.create_snapshot_version` does.
+
+        Inside a task, a new `activity` is added to the one Activity of the task, which the
+        snapshot carries. One that is stored already is bound as it is.
+        """
+        new = activity is None or (isinstance(activity, Mapping) and not activity.get("id"))
+        bound = self.activity_of_snapshot(table, activity) if new else activity
+        return snapshots.create_snapshot_version(self, table, comment, label, bound, wait)
+
+    def activity_of_snapshot(
+        self, table: Any, declared: Mapping[str, Any] | str | None = None
+    ) -> Mapping[str, Any] | str | None:
+        """Make the Activity that a snapshot is to carry, before there is a snapshot.
+
+        Args:
+            table: a table or its id.
+            declared: what is to be in it besides what the task did.
+
+        Returns:
+            Its id; outside of a task, and where lineage is off, what was declared.
+        """
+        gatherer = current_gatherer()
+        if gatherer is None or self.lineage_mode is LineageMode.OFF or isinstance(declared, str):
+            return declared
+        entity = self.call("GET", f"/entity/{entity_id(table).id}").json
+        present = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
+        with declaring(_declaration(declared, None, None, None, None)):
+            activity_id = gatherer.prepare(present, self)
+        if activity_id is not None:
+            gatherer.bind(present.id, activity_id, self)
+        return activity_id
 
     def _hear(self, event: Event) -> None:
         gatherer = current_gatherer()

@@ -98,6 +98,8 @@ class Gatherer:
         self._activities: dict[str, TaskActivity] = {}
         self._kept: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}
+        self._bound: dict[str, str] = {}
+        self._endings: list[Callable[[], object]] = []
         self._left: Record | None = None
         self._lock = threading.RLock()
         _at_the_end_of(self.ti.task, self.finish)
@@ -115,7 +117,7 @@ class Gatherer:
                 if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
                     self._stored(event, voice)
             elif mode is LineageMode.AUTO:
-                self.add(_sources(event, voice.repoEndpoint))
+                self.add(_heard(event, voice.repoEndpoint))
 
     def add(self, record: Record) -> None:
         """Add what the task did."""
@@ -144,6 +146,36 @@ class Gatherer:
             self._caches[id(cache)] = cache
             cache.hold(path)
 
+    def prepare(self, present: EntityRef, voice: Voice) -> str | None:
+        """Make the Activity for a version that is about to be frozen; None when there is none.
+
+        A frozen version takes no Activity any more: it has to be there before.
+
+        Args:
+            present: the version, which still changes.
+            voice: the client that will freeze it.
+        """
+        with self._lock:
+            if voice.lineage_mode is LineageMode.OFF:
+                return None
+            declaration = _declared.get() or Declaration()
+            self.record |= declaration.record
+            sources = self._sources(voice, declaration)
+            if sources is None:
+                return None
+            return self._activity(voice, declaration).prepare(present, sources)
+
+    def bind(self, entity_id: str, activity_id: str, voice: Voice) -> None:
+        """Say which Activity of the task the next announced version of an entity carries."""
+        with self._lock:
+            self._bound[entity_id] = activity_id
+            self._activity(voice).adopt(activity_id)
+
+    def at_the_end(self, ending: Callable[[], object]) -> None:
+        """Have something done when the task has done its work, before it reports success."""
+        with self._lock:
+            self._endings.append(ending)
+
     def leave(self) -> None:
         """Leave the record for the tasks downstream, as an XCom."""
         record = self.record | self.own_surroundings
@@ -158,6 +190,8 @@ class Gatherer:
                 self.leave()
             for activity in self._activities.values():
                 activity.forget()
+            for ending in self._endings:
+                ending()
             for cache in self._caches.values():
                 cache.release()
 
@@ -176,7 +210,8 @@ class Gatherer:
         declaration = _declared.get() or Declaration()
         stored = EntityRef(event.entity_id, event.version, voice.repoEndpoint)
         self.record |= Record.stored(stored) | declaration.record
-        activity_id = None if event.activity_given else self._write(event, voice, declaration)
+        bound = self._bound.pop(event.entity_id, None)
+        activity_id = bound if event.activity_given else self._write(event, voice, declaration)
         if activity_id is not None:
             self.linked[event.entity_id] = activity_id
         announce(self.context, event, activity_id, news=event.changed or self.retrying)
@@ -189,18 +224,20 @@ class Gatherer:
             self.leave()
 
     def _write(self, event: Wrote, voice: Voice, declaration: Declaration) -> str | None:
-        if voice.lineage_mode is LineageMode.DECLARED:
-            sources = self.record.only(Seen.DECLARED)
-            if not (sources.used or sources.ran or declaration.name or declaration.description):
-                return None
-        else:
-            sources = Record.union((self.record, self.own_surroundings, self.upstream))
-        activity = self._activity(voice)
-        activity.name = declaration.name or activity.name
-        activity.words = declaration.description or activity.words
-        return activity.cover(event, sources)
+        sources = self._sources(voice, declaration)
+        if sources is None:
+            return None
+        return self._activity(voice, declaration).cover(event, sources)
 
-    def _activity(self, voice: Any) -> TaskActivity:
+    def _sources(self, voice: Voice, declaration: Declaration) -> Record | None:
+        """Collect what goes into the Activity; None when there is to be none."""
+        if voice.lineage_mode is not LineageMode.DECLARED:
+            return Record.union((self.record, self.own_surroundings, self.upstream))
+        sources = self.record.only(Seen.DECLARED)
+        said = sources.used or sources.ran or declaration.name or declaration.description
+        return sources if said else None
+
+    def _activity(self, voice: Any, declaration: Declaration = Declaration()) -> TaskActivity:
         conn_id = voice.synapse_conn_id
         if conn_id not in self._activities:
             self._activities[conn_id] = TaskActivity(
@@ -209,10 +246,13 @@ class Gatherer:
                 self.context["task_state_store"],
                 f"synapse_activity:{conn_id}",
             )
-        return self._activities[conn_id]
+        activity = self._activities[conn_id]
+        activity.name = declaration.name or activity.name
+        activity.words = declaration.description or activity.words
+        return activity
 
 
-def _sources(event: Event, site: str) -> Record:
+def _heard(event: Event, site: str) -> Record:
     """Turn what was announced into a record; containers are places, not inputs."""
     if isinstance(event, Ran):
         ref = _ref(event.entity_id, event.version, event.url, event.name, site)

@@ -15,10 +15,11 @@ from synapse_workflows.lineage.identity import Identity
 from synapse_workflows.provenance.activity import (
     activity_of,
     same_sources,
+    sources_of,
     unpinned,
     with_common_urls,
 )
-from synapse_workflows.provenance.record import EntityRef, Record
+from synapse_workflows.provenance.record import EntityRef, Record, Seen
 from synapse_workflows.vocabulary import CONTAINERS
 
 
@@ -65,15 +66,7 @@ class TaskActivity:
         Returns:
             The id of the Activity that the version is linked to.
         """
-        pinned = self._pinned(sources)
-        wanted = activity_of(
-            pinned,
-            self.name or self.identity.name,
-            self.identity.describe(self.words, pinned.gaps),
-            site=self.client.repoEndpoint,
-        )
-        if self._common_urls_only:
-            wanted = with_common_urls(wanted)
+        wanted = self._wanted(sources)
         linked = self._get(f"/entity/{stored.entity_id}/generatedBy")
         if linked is not None and not self.identity.signed(linked):
             if same_sources(linked, wanted):
@@ -88,10 +81,42 @@ class TaskActivity:
             )
         return str(saved["id"])
 
+    def prepare(self, present: EntityRef, sources: Record) -> str:
+        """Make the Activity for a version that is about to be frozen, and link nothing yet.
+
+        What made the version so far is in the Activity it has: its sources are taken over. The
+        version itself is no source of its own.
+
+        Args:
+            present: the version, which still changes.
+            sources: what the task used and ran.
+        """
+        linked = self._get(f"/entity/{present.id}/generatedBy")
+        own = linked is not None and self.identity.signed(linked)
+        if linked is not None and not own:
+            sources |= sources_of(linked, Seen.WROTE)
+        wanted = self._wanted(sources | Record.stored(present))
+        return str(self._save_somehow(wanted, linked if own else None)["id"])
+
+    def adopt(self, activity_id: str) -> None:
+        """Take an Activity for the task's own that an earlier process of the task made."""
+        self._saved = self._get(f"/activity/{activity_id}")
+
     def forget(self) -> None:
         """Forget the id when the task has done its work: if it is cleared, it starts anew."""
         if self._saved is not None:
             self.memory.delete(self.key)
+
+    def _wanted(self, sources: Record) -> dict[str, Any]:
+        """Write the Activity as it should be."""
+        pinned = self._pinned(sources)
+        wanted = activity_of(
+            pinned,
+            self.name or self.identity.name,
+            self.identity.describe(self.words, pinned.gaps),
+            site=self.client.repoEndpoint,
+        )
+        return with_common_urls(wanted) if self._common_urls_only else wanted
 
     def _save_somehow(
         self, wanted: Mapping[str, Any], linked: dict[str, Any] | None

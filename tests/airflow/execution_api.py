@@ -4,8 +4,10 @@ No database and no scheduler: which task comes when, and in how many instances, 
 test. All that a task asks of Airflow, it asks here.
 """
 
+import asyncio
 import json
 from collections import defaultdict
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +17,8 @@ from uuid import uuid4
 from airflow.sdk.api import client as api_client
 from airflow.sdk.api.datamodels._generated import TaskInstance
 from airflow.sdk.execution_time.supervisor import run_task_in_process
+from airflow.sdk.module_loading import import_string
+from airflow.sdk.serde import deserialize
 
 httpx = api_client.httpx
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -238,11 +242,21 @@ class Run:
                 assert result.state == "success", (task.task_id, index, result.error)
         return self
 
-    def task(self, task_id: str, map_index: int = -1, *, max_tries: int = 0) -> Any:
-        """Run one try of one task instance; the next call is its next try."""
+    def task(
+        self,
+        task_id: str,
+        map_index: int = -1,
+        *,
+        max_tries: int = 0,
+        event: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run one try of one task instance; the next call is its next try.
+
+        With the payload of a trigger's event, the try that was deferred goes on.
+        """
         key = (self.dag.dag_id, self.run_id, task_id, map_index)
         instance = self.api.instances.setdefault(key, Instance(task_id, map_index))
-        instance.tries += 1
+        instance.tries += event is None
         instance.state = "running"
         ti = TaskInstance(
             id=uuid4(),
@@ -255,6 +269,9 @@ class Run:
         )
         self.api.by_try[str(ti.id)] = (key, instance)
         self.api.runs[str(ti.id)] = self._context(instance, key, max_tries)
+        if event is not None:
+            going_on = {"next_method": "execute_complete", "next_kwargs": {"event": event}}
+            self.api.runs[str(ti.id)] |= going_on
         result = run_task_in_process(ti, self.dag.get_task(task_id), client=self.api.client())
         if instance.state == "running" and result.state is not None:
             instance.state = str(result.state)
@@ -294,6 +311,23 @@ class Run:
             "should_retry": instance.tries <= max_tries,
             "xcom_keys_to_clear": left,
         }
+
+
+def fired(deferred: Any) -> Any:
+    """Run the trigger of a deferred task, as the triggerer does; the payload of its first event.
+
+    Args:
+        deferred: what `Run.task` returned. The trigger's connections are those of the environment.
+    """
+    path, kwargs = deferred.msg.classpath, deferred.msg.trigger_kwargs
+    trigger = import_string(path)(**deserialize(kwargs))
+    assert trigger.serialize()[0] == path
+
+    async def first() -> Any:
+        async with aclosing(trigger.run()) as events:
+            return (await anext(events)).payload
+
+    return asyncio.run(first())
 
 
 def _consumed(event: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,17 @@ def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
     return syn.run(jobs.start(Job(path, body, endpoint)))
 
 
+def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
+    """Wait for a job that was started, by this process or another one; see `run`.
+
+    Source:
+        GET <path>/get/{asyncToken}
+        https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
+    """
+    job = Job(path, None, endpoint)
+    return syn.run(jobs.wait(job, token, polling(syn), reporter(syn, path)))
+
+
 def polling(syn: Session) -> Polling:
     """Read off a session how patiently jobs are waited for."""
     return Polling(

@@ -1,0 +1,288 @@
+"""Freezing a table once, however often it is tried: what a snapshot's task remembers and finds."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, TypedDict
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.api import jobs
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.core.flows import Call
+from synapse_workflows.client.errors import (
+    SynapseConflictError,
+    SynapseHTTPError,
+    SynapseJobError,
+    SynapseNotFoundError,
+)
+from synapse_workflows.lineage.client import LineageSynapse
+from synapse_workflows.lineage.gatherer import current_gatherer
+from synapse_workflows.lineage.writing import Memory
+from synapse_workflows.vocabulary import ENTITY_TYPES, MODEL, TABLE
+
+_KEY: Final = "synapse_snapshot"
+_TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
+_QUERY: Final = f"{MODEL}.table.QueryBundleRequest"
+#: Of a query's answer, the rows alone; with them comes the etag of what was asked.
+_ROWS_ONLY: Final = 1
+
+
+class SynapseSnapshot(TypedDict):
+    """A snapshot of a table, as JSON.
+
+    `activity_id` is None where lineage is off.
+    """
+
+    id: str
+    version: int
+    name: str
+    concrete_type: str
+    parent_id: str | None
+    label: str
+    comment: str | None
+    activity_id: str | None
+    synapse_conn_id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a task is about to freeze; kept from try to try.
+
+    Args:
+        table: as `syn123`.
+        version: the number under which it still changes.
+        label: of the snapshot; None for its number.
+        comment: of the snapshot.
+        activity_id: what the snapshot will carry; no other snapshot does.
+        job: token of the job that freezes it; None while there is none.
+    """
+
+    table: str
+    version: int
+    label: str | None = None
+    comment: str | None = None
+    activity_id: str | None = None
+    job: str | None = None
+
+
+class Freezer:
+    """Makes one snapshot of one table for one task instance.
+
+    Args:
+        client: makes the calls.
+        memory: what survives a try of the task.
+        table: as `syn123`.
+
+    Raises:
+        SynapseNotFoundError: There is no such table.
+        AirflowFailException: It is something else.
+    """
+
+    def __init__(self, client: LineageSynapse, memory: Memory, table: str) -> None:
+        self.client = client
+        self.memory = memory
+        self.entity = client.call("GET", f"/entity/{table}").json
+        kind = self.entity["concreteType"]
+        if kind != TABLE:
+            raise AirflowFailException(
+                f"{table} is a {ENTITY_TYPES.get(kind, kind)}; there are snapshots of tables"
+            )
+
+    @property
+    def path(self) -> str:
+        """Where the jobs that change the table are started and asked for."""
+        return f"/entity/{self.entity['id']}/table/transaction/async"
+
+    @property
+    def job(self) -> str | None:
+        """Token of a job that this task, or an earlier try of it, left running."""
+        plan = self._plan()
+        return None if plan is None else plan.job
+
+    def found(self) -> int | None:
+        """Find the snapshot that an earlier try made, by what only that one carries."""
+        plan = self._plan()
+        if plan is None:
+            return None
+        return next((n["versionNumber"] for n in self.history() if self._is_ours(n, plan)), None)
+
+    def unchanged_since(self) -> Mapping[str, Any] | None:
+        """Give the newest snapshot when the table holds what that one holds; else None."""
+        newest = next(self.history(), None)
+        if newest is None:
+            return None
+        table = self.entity["id"]
+        now = self._etag(table)
+        same = now is not None and now == self._etag(f"{table}.{newest['versionNumber']}")
+        return newest if same else None
+
+    def make(self, label: str | None, comment: str | None) -> int:
+        """Freeze the table now; the Activity is there first."""
+        plan = self._begin(label, comment)
+        with _labelled(plan):
+            number = self.client.call(
+                "POST", f"/entity/{plan.table}/table/snapshot", json=_options(plan)
+            ).json["snapshotVersionNumber"]
+        return int(number)
+
+    def start(self, label: str | None, comment: str | None) -> str:
+        """Start a job that freezes the table; return its token."""
+        plan = self._begin(label, comment)
+        body = {
+            "concreteType": _TRANSACTION,
+            "entityId": plan.table,
+            "changes": [],
+            "createSnapshot": True,
+            "snapshotOptions": _options(plan),
+        }
+        token = jobs.start(self.client, self.path, body)
+        self._remember(replace(plan, job=token))
+        return token
+
+    def await_job(self) -> int:
+        """Wait for the job that was started, and give the number of the snapshot.
+
+        Raises:
+            SynapseHTTPError: The job failed; the next try starts another one.
+            SynapseJobError: Likewise.
+        """
+        plan = self._plan()
+        if plan is None or plan.job is None:
+            raise AirflowFailException("The task has lost the job it was waiting for; clear it")
+        try:
+            with _labelled(plan):
+                done = jobs.wait(self.client, self.path, plan.job)
+        except (SynapseHTTPError, SynapseJobError):
+            self._remember(replace(plan, job=None))
+            raise
+        return int(done["snapshotVersionNumber"])
+
+    def finish(self, number: int) -> SynapseSnapshot:
+        """Say in the task's lineage what was made, and describe it for other tasks."""
+        plan = self._plan()
+        activity_id = None if plan is None else plan.activity_id
+        gatherer = current_gatherer()
+        if gatherer is not None:
+            if activity_id is not None:
+                gatherer.bind(self.entity["id"], activity_id, self.client)
+            # not at once: should the task still fail, its next try has to find the snapshot
+            gatherer.at_the_end(lambda: self.memory.delete(_KEY))
+        entity = self.client.call("GET", f"/entity/{self.entity['id']}/version/{number}").json
+        self.client.announce(_wrote(entity))
+        return {
+            "id": entity["id"],
+            "version": number,
+            "name": entity["name"],
+            "concrete_type": entity["concreteType"],
+            "parent_id": entity.get("parentId"),
+            "label": entity.get("versionLabel") or str(number),
+            "comment": entity.get("versionComment"),
+            "activity_id": activity_id,
+            "synapse_conn_id": self.client.synapse_conn_id,
+        }
+
+    def retain(self, newest: int, prefix: str) -> list[int]:
+        """Delete snapshots whose label begins with `prefix`, all but the newest of them."""
+        own = [
+            version["versionNumber"]
+            for version in self.history()
+            if (version.get("versionLabel") or "").startswith(prefix)
+        ]
+        for number in own[newest:]:
+            try:
+                self.client.call("DELETE", f"/entity/{self.entity['id']}/version/{number}")
+            except SynapseNotFoundError:
+                continue  # somebody was faster
+        return own[newest:]
+
+    def history(self) -> Iterator[Mapping[str, Any]]:
+        """List the snapshots of the table, newest first."""
+        table = self.entity["id"]
+        current = self.client.call("GET", f"/entity/{table}").json["versionNumber"]
+        for version in self.client.each(Call("GET", f"/entity/{table}/version")):
+            if version["versionNumber"] < current:
+                yield version
+
+    def _begin(self, label: str | None, comment: str | None) -> Plan:
+        """Have the Activity in Synapse, and remember what is about to be done."""
+        activity_id = self.client.activity_of_snapshot(self.entity["id"])
+        plan = Plan(
+            table=self.entity["id"],
+            version=self.entity["versionNumber"],
+            label=label,
+            comment=comment,
+            activity_id=activity_id if isinstance(activity_id, str) else None,
+        )
+        self._remember(plan)
+        return plan
+
+    def _is_ours(self, version: Mapping[str, Any], plan: Plan) -> bool:
+        number = version["versionNumber"]
+        if plan.activity_id is None:
+            label = version.get("versionLabel")
+            return number == plan.version and label == (plan.label or str(number))
+        if number < plan.version:
+            return False
+        try:
+            made_by = self.client.call(
+                "GET", f"/entity/{plan.table}/version/{number}/generatedBy"
+            ).json
+        except SynapseNotFoundError:
+            return False
+        return bool(made_by["id"] == plan.activity_id)
+
+    def _etag(self, table: str) -> str | None:
+        """Ask for the etag of the rows of a table, or of a snapshot."""
+        body = {
+            "concreteType": _QUERY,
+            "entityId": self.entity["id"],
+            "query": {"sql": f"select * from {table} limit 1"},  # noqa: S608 - an id
+            "partMask": _ROWS_ONLY,
+        }
+        path = f"/entity/{self.entity['id']}/table/query/async"
+        bundle = jobs.run(self.client, path, body, repeatable=True)
+        rows = (bundle.get("queryResult") or {}).get("queryResults") or {}
+        etag = rows.get("etag")
+        return None if etag is None else str(etag)
+
+    def _plan(self) -> Plan | None:
+        kept = self.memory.get(_KEY)
+        return Plan(**kept) if kept and kept["table"] == self.entity["id"] else None
+
+    def _remember(self, plan: Plan) -> None:
+        self.memory.set(_KEY, asdict(plan))
+
+
+@contextmanager
+def _labelled(plan: Plan) -> Iterator[None]:
+    """Fail for good where the label of a snapshot is taken: it will be, tomorrow too."""
+    try:
+        yield
+    except SynapseConflictError as conflict:
+        if plan.label is None:
+            raise
+        raise AirflowFailException(
+            f"{plan.table} may have a version labelled {plan.label!r} already: put something of "
+            f"the run into version_label, as {{{{ ts }}}}. {conflict}"
+        ) from conflict
+
+
+def _options(plan: Plan) -> dict[str, str]:
+    said = {
+        "snapshotLabel": plan.label,
+        "snapshotComment": plan.comment,
+        "snapshotActivityId": plan.activity_id,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _wrote(entity: Mapping[str, Any]) -> Wrote:
+    return Wrote(
+        entity_id=entity["id"],
+        version=entity["versionNumber"],
+        name=entity["name"],
+        concrete_type=entity["concreteType"],
+        parent_id=entity.get("parentId"),
+        activity_given=True,
+    )
