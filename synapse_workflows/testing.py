@@ -124,7 +124,7 @@ def in_process(
     )
     with inprocess.session(wrap(app)) as session:
         yield SynapseService(describe(app.state.service), folder, session)
-    app.state.service.database.close()
+    app.state.service.close()
 
 
 @pytest.fixture(scope="session")

@@ -182,7 +182,7 @@ def open_house(
     tokens = {user.user_name: user.token for user in service.users}
     with inprocess.session(wrap(app)) as session:
         yield House(session, inprocess.BASE_URL, tokens, clock)
-    service.database.close()
+    service.close()
 
 
 def bytes_on_disk(data_dir: Path) -> list[int]:

@@ -19,6 +19,22 @@ REPO, FILE, AUTH = "/repo/v1", "/file/v1", "/auth/v1"
 ID, N = r"(?:syn)?\d+", r"\d+"
 DOTTED = rf"{ID}(?:\.{N})?"
 
+#: Jobs: what they are started with, and what comes of them.
+JOBS = [
+    (f"{REPO}/entity/{DOTTED}/table/transaction", "table.TableUpdateTransactionRequest",
+     "table.TableUpdateTransactionResponse"),
+    (f"{REPO}/entity/{DOTTED}/table/upload/csv", "table.UploadToTableRequest",
+     "table.UploadToTableResult"),
+    (f"{REPO}/entity/{DOTTED}/table/query", "table.QueryBundleRequest", "table.QueryResultBundle"),
+    (f"{REPO}/entity/{DOTTED}/table/query/nextPage", "table.QueryNextPageToken",
+     "table.QueryResult"),
+    (f"{REPO}/entity/{DOTTED}/table/download/csv", "table.DownloadFromTableRequest",
+     "table.DownloadFromTableResult"),
+    (f"{FILE}/file/bulk", "file.BulkFileDownloadRequest", "file.BulkFileDownloadResponse"),
+]  # fmt: skip
+#: What answers for a job that is still being done.
+STATUS = "asynch.AsynchronousJobStatus"
+
 #: (method, path, request schema or None, response schema or None), as endpoints.md has them.
 ROUTES: list[tuple[str, str, str | None, str | None]] = [
     ("GET", f"{REPO}/version", None, "versionInfo.SynapseVersionInfo"),
@@ -92,6 +108,17 @@ ROUTES: list[tuple[str, str, str | None, str | None]] = [
     ("GET", f"{REPO}/column", None, "table.PaginatedColumnModels"),
     ("GET", f"{REPO}/column/{N}", None, "table.ColumnModel"),
     ("GET", f"{REPO}/entity/{DOTTED}/column", None, "table.PaginatedColumnModels"),
+    ("POST", f"{REPO}/entity/{ID}/table/snapshot", "table.SnapshotRequest",
+     "table.SnapshotResponse"),
+    *(
+        route
+        for path, request, response in JOBS
+        for route in (
+            ("POST", f"{path}/async/start", request, "asynch.AsyncJobId"),
+            ("GET", f"{path}/async/get/{N}", None, response),
+        )
+    ),
+    ("GET", f"{REPO}/asynchronous/job/{N}", None, "asynch.AsynchronousJobStatus"),
 ]  # fmt: skip
 
 #: Types of entities that came after the schemas, in children requests.
@@ -174,6 +201,7 @@ class Recorder:
         if status >= 400:
             self.check(f"error of {where}", None, answered)
         elif response:
+            response = STATUS if status == 202 else response
             self.check(f"response of {where}", response, answered, strict=True)
 
     def requested(self, body: bytes) -> bytes:

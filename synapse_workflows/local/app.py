@@ -5,9 +5,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from synapse_workflows.local.domain import founding
+from synapse_workflows.local.domain import founding, jobs as async_jobs
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
+from synapse_workflows.local.domain.tables import commits
 from synapse_workflows.local.domain.throttle import Meter
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.routers import (
@@ -18,11 +19,13 @@ from synapse_workflows.local.routers import (
     entities,
     entityfiles,
     files,
+    jobs,
     listing,
     permissions,
     provenance,
     stack,
     storage_bytes,
+    tables,
     trash,
     users,
 )
@@ -32,6 +35,7 @@ from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import Blobs
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
+from synapse_workflows.local.storage.table_files import TableFiles
 
 _ROOMS = (
     auth,
@@ -47,6 +51,8 @@ _ROOMS = (
     permissions,
     trash,
     files,
+    jobs,
+    tables,
     storage_bytes,
 )
 
@@ -60,14 +66,18 @@ def open_service(settings: Settings) -> Service:
     with database.transaction() as session:
         founding.found(session, now)
         users = founding.settle(session, signer, settings.users, now)
-    return Service(
+    service = Service(
         settings=settings,
         database=database,
         blobs=Blobs(settings.data_dir / "blobs"),
+        tables=TableFiles(settings.data_dir / "tables"),
+        jobs=async_jobs.Pool(settings.job_workers),
         signer=signer,
         meter=Meter(settings.throttle),
         users=users,
     )
+    commits.recover(service)
+    return service
 
 
 def _parameter(error: RequestValidationError) -> ServiceError:

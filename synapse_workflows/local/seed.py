@@ -85,7 +85,7 @@ def plant_into(data_dir: Path, name: str) -> dict[str, str]:
             try:
                 return plant(app, name)
             finally:
-                app.state.service.database.close()
+                app.state.service.close()
     except DataDirInUseError:
         if not (data_dir / SERVICE_FILE).exists():
             raise

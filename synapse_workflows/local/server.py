@@ -145,7 +145,7 @@ def serve(
                 server.run([bound])
         finally:
             (data_dir / SERVICE_FILE).unlink(missing_ok=True)
-            service.database.close()
+            service.close()
 
 
 @contextmanager
@@ -222,7 +222,7 @@ class LocalService:
         self._server.stop()
         self._thread.join(_GRACE + 10)
         self._bound.close()
-        self.service.database.close()
+        self.service.close()
         self._held.__exit__(None, None, None)
 
     @property

@@ -55,6 +55,7 @@ class Throttle:
     """What one user may ask of the service before it answers 429.
 
     Args:
+        columns: GET /entity/{id}/column within `seconds`.
         concurrent: requests at a time.
         requests: requests within `seconds`.
         seconds: the time in which requests are counted.
@@ -63,6 +64,7 @@ class Throttle:
     concurrent: int = 3
     requests: int = 600
     seconds: float = 60
+    columns: int = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,11 @@ class Settings:
         download_url_seconds: life of a pre-signed download URL.
         upload_url_seconds: life of a pre-signed upload URL.
         throttle: what one user may ask; None, as by default, bounds nothing.
+        job_workers: asynchronous jobs that run at a time.
+        job_wait_seconds: how long the answer of a job waits for its end.
+        processing_answers: how often every job is said to be under way before its result is
+            given, whether it is or not: to test those who poll.
+        query_seconds: how long a query of a table may take.
         clock: tells the time, in UTC.
     """
 
@@ -85,4 +92,8 @@ class Settings:
     download_url_seconds: int = 30
     upload_url_seconds: int = 900
     throttle: Throttle | None = None
+    job_workers: int = 4
+    job_wait_seconds: float = 0.5
+    processing_answers: int = 0
+    query_seconds: float = 120
     clock: Callable[[], datetime] = utc_now

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from synapse_workflows.local.domain.jobs import Pool
     from synapse_workflows.local.domain.signing import Signer
     from synapse_workflows.local.domain.throttle import Meter
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.blobs import Blobs
     from synapse_workflows.local.storage.database import Database
+    from synapse_workflows.local.storage.table_files import TableFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,8 @@ class Service:
         settings: how the service runs.
         database: its tables.
         blobs: its bytes.
+        tables: the rows of its tables.
+        jobs: what runs its asynchronous jobs.
         signer: signs tokens and URLs.
         meter: counts the requests of users.
         users: the users of the settings, in their order, with tokens.
@@ -46,6 +50,8 @@ class Service:
     settings: Settings
     database: Database
     blobs: Blobs
+    tables: TableFiles
+    jobs: Pool
     signer: Signer
     meter: Meter
     users: tuple[KnownUser, ...]
@@ -53,3 +59,8 @@ class Service:
     def now(self) -> int:
         """Tell the time in milliseconds since the epoch."""
         return int(self.settings.clock().timestamp() * 1000)
+
+    def close(self) -> None:
+        """End what runs in the background, and let go of the files."""
+        self.jobs.close()
+        self.database.close()

@@ -50,9 +50,9 @@ def for_update(session: Session, entity: Entity, draft: Draft, *, asked: bool) -
         old is not None and new is not None and old != new and not same_content(session, old, new)
     )
     if asked and not draft.kind.has_snapshots:
-        current = _begin(session, entity, current, draft.label, draft.comment)
+        current = begin(session, entity, current, draft.label, draft.comment)
     elif content_changed:
-        current = _begin(session, entity, current, None, None)
+        current = begin(session, entity, current, None, None)
     else:
         label = draft.label or str(current.number)
         require_free_label(session, entity, label, current.number)
@@ -61,7 +61,7 @@ def for_update(session: Session, entity: Entity, draft: Draft, *, asked: bool) -
     return current
 
 
-def _begin(
+def begin(
     session: Session,
     entity: Entity,
     previous: EntityVersion,

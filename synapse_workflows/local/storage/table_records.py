@@ -46,3 +46,13 @@ class TableFileHandle(Base):
         ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True
     )
     handle_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
+
+
+class TableResult(Base):
+    """The file that answered a query; `key` is the digest of all that its content depends on."""
+
+    __tablename__ = "table_result"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    handle_id: Mapped[int] = mapped_column(
+        ForeignKey("file_handle.id", ondelete="CASCADE"), index=True
+    )

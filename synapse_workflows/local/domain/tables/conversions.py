@@ -1,0 +1,147 @@
+"""Columns that are added, removed or become others, with what the cells hold: schema changes."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from synapse_workflows.local.domain import entities, fields
+from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.tables import changing, schemas, values
+from synapse_workflows.local.domain.tables.change_sets import Bound
+from synapse_workflows.local.domain.tables.changing import TableUpdate
+from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS, Column
+from synapse_workflows.local.domain.tables.columns import read_ids
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.vocabulary import MODEL
+
+RESULT: Final = f"{MODEL}.table.TableSchemaChangeResponse"
+
+
+def change_schema(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Add, remove and convert columns (TableSchemaChangeRequest).
+
+    Returns:
+        A TableSchemaChangeResponse.
+
+    Raises:
+        BadRequest: a change is of a column that the table has not, the columns cannot be those
+            of one table, or a cell cannot become a value of its new column.
+        NotFound: there is no such column.
+    """
+    old_ids = [each.column.id for each in update.bound]
+    new_ids, became = _asked(request, old_ids)
+    ordered = read_ids(request, "orderedColumnIds")
+    if ordered and sorted(ordered) != sorted(new_ids):
+        raise BadRequest("orderedColumnIds must be the columns of the table after the changes.")
+    with update.run.service.database.reading() as session:
+        wanted = schemas.require(session, ordered or new_ids)
+    _apply(update, wanted, became)
+    return {"concreteType": RESULT, "schema": [dict(each.body) for each in wanted]}
+
+
+def _asked(request: Mapping[str, Any], old_ids: Sequence[int]) -> tuple[list[int], dict[int, int]]:
+    """Read the changes: the columns then, and which new one takes its cells from which old."""
+    new_ids, became = list(old_ids), {}
+    for change in fields.items(request, "changes") or []:
+        if not isinstance(change, dict):
+            raise BadRequest("changes must be an array of objects.")
+        old, new = (_column_id(change, key) for key in ("oldColumnId", "newColumnId"))
+        if old is not None and old not in new_ids:
+            raise BadRequest(f"oldColumnId: {old} is no column of the table.")
+        if new is not None and new != old and new in new_ids:
+            raise BadRequest(f"newColumnId: {new} is a column of the table already.")
+        if old is None and new is not None:
+            new_ids.append(new)
+        elif old is not None and new is None:
+            new_ids.remove(old)
+        elif old is not None and new is not None:
+            new_ids[new_ids.index(old)] = new
+            became[new] = old
+    return new_ids, became
+
+
+def _column_id(change: Mapping[str, Any], key: str) -> int | None:
+    return None if change.get(key) is None else decimal(change[key], key)
+
+
+def _apply(update: TableUpdate, wanted: schemas.Schema, became: Mapping[int, int]) -> None:
+    writer, run = update.writer, update.run
+    version = writer.begin_change(entities.new_etag(), run.service.now(), run.caller.id)
+    before = update.bound_by_id()
+    kept = {
+        new: before[old].slot
+        for new, old in became.items()
+        if old in before and _holds(next(each for each in wanted if each.id == new), before[old])
+    }
+    current = dict(writer.layout())
+    writer.set_layout(version, tuple({**current, **kept}.items()))
+    layout = changing.lay_out(writer, version, wanted)
+    by_id = {each.id: each for each in wanted}
+    update.bound = tuple(Bound(by_id[number], slot) for number, slot in layout)
+    for each in update.bound:
+        old = became.get(each.column.id)
+        if old in before and each.column.id not in kept:
+            _convert(update, before[old], each)
+    update.schema_number = writer.schema_number + 1
+    update.schema_is_new = True
+    writer.set_schema_number(update.schema_number)
+
+
+def _holds(new: Column, old: Bound) -> bool:
+    """Tell whether every cell of the old column is one of the new, in the same form."""
+    was = old.column
+    return (
+        was.type is new.type
+        and not new.words
+        and (new.maximum_size or 0) >= (was.maximum_size or 0)
+        and (new.maximum_length or 0) >= (was.maximum_length or 0)
+        and new.default is None
+    )
+
+
+def converter(old: Column, new: Column) -> Callable[[Any], values.Stored]:
+    """Give what turns a stored value of one column into one of another."""
+    write, read = values.writer(old.type), values.parser(new)
+    wraps = new.type in LISTS and old.type not in LISTS
+    unwraps = old.type in LISTS and new.type not in LISTS and new.type not in TEXTS
+
+    def convert(stored: Any) -> values.Stored:
+        if stored is None:
+            return read(None)
+        text = write(stored)
+        if wraps:
+            return read(json.dumps([text if isinstance(stored, str) else _item(old, stored)]))
+        if unwraps:
+            raise values.CellError(f"A {old.type} cannot become a {new.type}.")
+        return read(text)
+
+    return convert
+
+
+def _item(old: Column, stored: Any) -> Any:
+    text = values.writer(old.type)(stored)
+    return text if old.type in {"ENTITYID", "DOUBLE"} else json.loads(text)
+
+
+def _convert(update: TableUpdate, old: Bound, new: Bound) -> None:
+    """Fill the slot of a column with what another column holds.
+
+    Raises:
+        BadRequest: a cell cannot become a value of the new column.
+    """
+    one = converter(old.column, new.column)
+    refused: list[values.CellError] = []
+
+    def convert(stored: Any) -> values.Stored:
+        try:
+            return one(stored)
+        except values.CellError as error:
+            refused.append(error)
+            return None
+
+    update.writer.convert(old.slot, new.slot, convert, lambda: bool(refused))
+    if refused:
+        raise BadRequest(
+            f"The column '{old.column.name}' cannot become '{new.column.name}': a value was not "
+            f"a valid {new.column.type}. {refused[0]}"
+        )

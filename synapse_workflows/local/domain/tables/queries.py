@@ -1,0 +1,162 @@
+"""Queries: what a request asks for, the statement made of it, and the rows that come out."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlglot import exp
+
+from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain.ids import entity_and_version
+from synapse_workflows.local.domain.jobs import Run
+from synapse_workflows.local.domain.tables import refinements, sources, values
+from synapse_workflows.local.domain.tables.sources import Asked, Source
+from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler
+from synapse_workflows.local.domain.tables.sql.selects import Statement, compile_select
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.table_guard import TooLongError, guarded
+
+log = logging.getLogger("synapse_workflows.local")
+
+Cells = list[str | None]
+_AT_A_TIME: Final = 500
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a request of class Query asks.
+
+    Args:
+        tree: the SQL with filters, facets and sorting put into it.
+        plain: the SQL without the facets.
+        text: the SQL as it came.
+        limit: on top of that of the SQL; None for none.
+        offset: on top of that of the SQL.
+        body: the request.
+    """
+
+    tree: exp.Select
+    plain: exp.Select
+    text: str
+    limit: int | None
+    offset: int
+    body: Mapping[str, Any]
+
+
+def read_query(body: Mapping[str, Any]) -> Query:
+    """Read a Query.
+
+    Raises:
+        BadRequest: there is no SQL, or it is none of the subset.
+    """
+    text = fields.required(body, "sql")
+    tree = dialect.parse(text)
+    plain = refinements.filtered(tree, body)
+    limit, offset = fields.integer(body, "limit"), fields.integer(body, "offset") or 0
+    if offset < 0 or (limit is not None and limit < 0):
+        raise BadRequest("limit and offset must not be negative.")
+    return Query(plain, plain, text, limit, offset, body)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A query at work on a table.
+
+    Args:
+        run: the job.
+        query: what is asked.
+        source: where the rows are.
+        statement: for SQLite; None for a table without columns.
+        connection: guarded.
+    """
+
+    run: Run
+    query: Query
+    source: Source
+    statement: Statement | None
+    connection: sqlite3.Connection
+
+    def compile(self, tree: exp.Select) -> Statement:
+        """Rewrite a query of the same table for SQLite.
+
+        Raises:
+            BadRequest: it says what is not supported, or names unknown columns.
+        """
+        return compile_select(tree, _compiler(self.run, self.source, tree))
+
+    def one(self, text: str, bound: tuple[Any, ...]) -> Any:
+        """Give the first cell of a statement's first row."""
+        return self.connection.execute(text, bound).fetchone()[0]
+
+    def rows(self, limit: int | None, offset: int) -> Iterator[tuple[Any, ...]]:
+        """Give rows of the result as they are stored; row id and version come first."""
+        if self.statement is None:
+            return
+        cursor = self.connection.execute(*self.statement.limited(limit, offset))
+        cursor.arraysize = _AT_A_TIME
+        while some := cursor.fetchmany():
+            yield from some
+
+    @property
+    def leading(self) -> int:
+        """How many cells of a row come before those of the result."""
+        if self.statement is None or not self.statement.has_rows:
+            return 0
+        return 3 if self.statement.has_etags else 2
+
+    def writers(self) -> list[Callable[[Any], str]]:
+        """Give what writes the cells of the result, by column."""
+        found = () if self.statement is None else self.statement.columns
+        return [values.writer(each.kind) for each in found]
+
+
+def _compiler(run: Run, source: Source, tree: exp.Select) -> Compiler:
+    name, alias = dialect.table_of(tree)
+    return Compiler(
+        relation=source.relation,
+        columns={each.name: each for each in source.schema},
+        names=frozenset({name.upper(), *([alias.upper()] if alias else [])}),
+        caller_id=run.caller.id,
+        now=run.caller.now,
+    )
+
+
+@contextmanager
+def answering(run: Run, body: Mapping[str, Any]) -> Iterator[Answering]:
+    """Open the table of a query, and rewrite the query for it.
+
+    Raises:
+        BadRequest: the query cannot be answered, or took too long.
+        Forbidden: the caller may not read the table.
+        NotFound: there is no such table or version.
+    """
+    query = read_query(body)
+    entity_id, number = entity_and_version(dialect.table_of(query.tree)[0])
+    seconds = run.service.settings.query_seconds
+    with sources.opened(Asked(run.service, run.caller, entity_id, number)) as source:
+        sqlite_functions.install(source.connection)
+        query = replace(query, tree=refinements.with_facets(query.plain, body, source.schema))
+        with (
+            _understood(seconds),
+            guarded(source.connection, sqlite_functions.ALLOWED, seconds) as connection,
+        ):
+            work = Answering(run, query, source, None, connection)
+            if source.schema:
+                work = replace(work, statement=work.compile(query.tree))
+            yield work
+
+
+@contextmanager
+def _understood(seconds: float) -> Iterator[None]:
+    """Say what SQLite refused in words for the caller."""
+    try:
+        yield
+    except TooLongError:
+        raise BadRequest(f"The query took longer than {seconds:g} seconds.") from None
+    except sqlite3.Error as error:
+        log.warning("a query was refused by SQLite: %s", error)
+        raise BadRequest(f"The query cannot be evaluated: {error}") from None

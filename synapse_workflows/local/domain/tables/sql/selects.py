@@ -1,0 +1,349 @@
+"""A whole query: what it gives, from which rows, grouped and sorted how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlglot import exp
+
+from synapse_workflows.local.domain.tables.sql.aggregates import is_aggregate
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler
+from synapse_workflows.local.domain.tables.sql.dialect import write
+from synapse_workflows.local.domain.tables.sql.fragments import (
+    Fragment,
+    collated,
+    shown,
+    typed,
+)
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.vocabulary import ColumnType
+
+_MOST: Final = 2**62
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A column of a result.
+
+    Args:
+        name: of the column, its alias, or the text of the expression.
+        kind: type of its values.
+        column_id: of what is a column of the table and nothing more.
+        width: bytes that it adds to a row.
+    """
+
+    name: str
+    kind: ColumnType
+    column_id: int | None
+    width: int
+
+    def wire(self) -> dict[str, Any]:
+        """Write it as a SelectColumn."""
+        column_id = None if self.column_id is None else str(self.column_id)
+        return {"name": self.name, "columnType": self.kind, "id": column_id}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A query for SQLite, without its limit.
+
+    Args:
+        text: SQLite's SQL.
+        bound: values for its question marks.
+        columns: of the result.
+        has_rows: whether row id and version, and etag where there is one, come first.
+        has_etags: whether there is one.
+        limit: of the query itself.
+        offset: of the query itself.
+        is_volatile: whether the answer depends on when or by whom it is asked.
+    """
+
+    text: str
+    bound: tuple[Any, ...]
+    columns: tuple[ResultColumn, ...]
+    has_rows: bool
+    has_etags: bool
+    limit: int
+    offset: int
+    is_volatile: bool
+
+    def limited(self, limit: int | None = None, offset: int = 0) -> tuple[str, tuple[Any, ...]]:
+        """Give the statement for a part of what the query gives."""
+        rest = max(0, self.limit - offset)
+        most = rest if limit is None else min(rest, limit)
+        return f"{self.text} LIMIT ? OFFSET ?", (*self.bound, most, self.offset + offset)
+
+    def count(self) -> tuple[str, tuple[Any, ...]]:
+        """Give the statement that counts what the query gives."""
+        text, bound = self.limited()
+        return f"SELECT count(*) FROM ({text})", bound  # noqa: S608 - ours
+
+
+@dataclass(frozen=True)
+class _Item:
+    node: exp.Expression
+    fragment: Fragment
+    name: str
+
+
+def compile_select(query: exp.Select, compiler: Compiler) -> Statement:
+    """Rewrite a query for SQLite.
+
+    Args:
+        query: its tree.
+        compiler: for the table that it is from, fresh.
+
+    Raises:
+        BadRequest: it says what is not supported, or names unknown columns.
+    """
+    try:
+        return _compiled(query, compiler)
+    except RecursionError:
+        raise BadRequest("The SQL is nested too deeply.") from None
+
+
+def _compiled(query: exp.Select, compiler: Compiler) -> Statement:
+    items = _items(query, compiler)
+    where = _where(query, compiler)
+    compiler.aliases = _aliases(query)
+    groups = _groups(query, compiler)
+    distinct = _is_distinct(query)
+    having = query.args.get("having")
+    sets = any(_has_aggregate(each.node) for each in items) or having is not None
+    is_aggregated = sets or bool(groups) or distinct
+    if sets or groups:
+        for each in items:
+            _require_grouped(each.node, groups)
+    tail = _tail(query, compiler, groups, sets=sets or bool(groups))
+    system = () if is_aggregated else _system(compiler)
+    if not is_aggregated:
+        tail = _stable(tail)
+    chosen = [*system, *(_cell(each, distinct=distinct) for each in items)]
+    parts = [
+        Fragment(f"SELECT {'DISTINCT ' if distinct else ''}"),
+        _joined(", ", chosen),
+        Fragment(f" FROM {compiler.relation.text} AS t", compiler.relation.bound),
+        *_unnested(compiler),
+        *where,
+        *tail,
+    ]
+    whole = _joined("", parts)
+    limit, offset = _bounds(query)
+    return Statement(
+        text=whole.text,
+        bound=whole.bound,
+        columns=tuple(_result(each) for each in items),
+        has_rows=not is_aggregated,
+        has_etags=compiler.relation.has_etags,
+        limit=limit,
+        offset=offset,
+        is_volatile=compiler.is_volatile,
+    )
+
+
+def _joined(between: str, parts: Sequence[Fragment]) -> Fragment:
+    text = between.join(part.text for part in parts)
+    return Fragment(text, tuple(value for part in parts for value in part.bound))
+
+
+def _cell(item: _Item, *, distinct: bool) -> Fragment:
+    found = shown(item.fragment)
+    return found.named(collated(found)) if distinct else found
+
+
+def _result(item: _Item) -> ResultColumn:
+    found = shown(item.fragment)
+    column_id = None if found.column is None else found.column.id
+    return ResultColumn(item.name, ColumnType(str(found.kind)), column_id, found.width)
+
+
+def _system(compiler: Compiler) -> tuple[Fragment, ...]:
+    names = ("row_id", "version", *(("etag",) if compiler.relation.has_etags else ()))
+    return tuple(Fragment(f"t.{name}") for name in names)
+
+
+def _items(query: exp.Select, compiler: Compiler) -> list[_Item]:
+    found = []
+    for node in query.expressions:
+        if _is_star(node, compiler):
+            for name in compiler.columns:
+                column = exp.column(exp.to_identifier(name, quoted=True))
+                found.append(_Item(column, compiler.value(column), name))
+            continue
+        inner = node.this if isinstance(node, exp.Alias) else node
+        found.append(_Item(inner, compiler.value(inner), _name(node, inner)))
+    if not found:
+        raise BadRequest("The query selects no columns.")
+    return found
+
+
+def _is_star(node: exp.Expression, compiler: Compiler) -> bool:
+    star = node.this if isinstance(node, exp.Column) else node
+    if not isinstance(star, exp.Star):
+        return False
+    table = node.args.get("table")
+    if any(star.args.values()) or (table is not None and table.name.upper() not in compiler.names):
+        raise BadRequest(f"Not supported: {write(node)}")
+    return True
+
+
+def _name(node: exp.Expression, inner: exp.Expression) -> str:
+    if isinstance(node, exp.Alias):
+        return node.alias
+    if isinstance(inner, exp.Column):
+        system = inner.name.upper()
+        return system if system in {"ROW_ID", "ROW_VERSION", "ROW_ETAG"} else inner.name
+    return write(inner)
+
+
+def _aliases(query: exp.Select) -> dict[str, exp.Expression]:
+    return {each.alias: each.this for each in query.expressions if isinstance(each, exp.Alias)}
+
+
+def _is_distinct(query: exp.Select) -> bool:
+    distinct = query.args.get("distinct")
+    if distinct is not None and any(distinct.args.values()):
+        raise BadRequest("DISTINCT ON is not supported.")
+    return distinct is not None
+
+
+def _where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
+    where = query.args.get("where")
+    if where is None:
+        return []
+    if _has_aggregate(where.this):
+        raise BadRequest("Invalid use of a set function in WHERE.")
+    return [Fragment(" WHERE "), compiler.condition(where.this)]
+
+
+def _has_aggregate(node: exp.Expression) -> bool:
+    return any(is_aggregate(each) for each in node.walk())
+
+
+def _groups(query: exp.Select, compiler: Compiler) -> list[exp.Expression]:
+    group = query.args.get("group")
+    if group is None:
+        return []
+    if any(value for part, value in group.args.items() if part != "expressions"):
+        raise BadRequest("GROUP BY takes a list of columns.")
+    return [_resolved(each, query, compiler) for each in group.expressions]
+
+
+def _resolved(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp.Expression:
+    """Follow an alias, or the number of an item of the select list."""
+    if isinstance(node, exp.Literal) and not node.is_string:
+        number = int(node.this) if str(node.this).isdecimal() else 0
+        if not 1 <= number <= len(query.expressions):
+            raise BadRequest(f"Unknown column {node.this}")
+        chosen: exp.Expression = query.expressions[number - 1]
+        return chosen.this if isinstance(chosen, exp.Alias) else chosen
+    if isinstance(node, exp.Column) and not node.table:
+        known = node.name in compiler.columns and not compiler.alias_first
+        return node if known else compiler.aliases.get(node.name, node)
+    return node
+
+
+def _require_grouped(node: exp.Expression, groups: Sequence[exp.Expression]) -> None:
+    """Check that a value is the same in all rows of a group.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if is_aggregate(node) or any(_same(node, each) for each in groups):
+        return
+    if isinstance(node, exp.Column):
+        raise BadRequest(f"The column {write(node)} is neither in GROUP BY nor in a set function.")
+    for each in node.iter_expressions():
+        _require_grouped(each, groups)
+
+
+def _same(one: exp.Expression, other: exp.Expression) -> bool:
+    if isinstance(one, exp.Column) and isinstance(other, exp.Column):
+        return one.name == other.name
+    return one == other
+
+
+def _tail(
+    query: exp.Select, compiler: Compiler, groups: Sequence[exp.Expression], *, sets: bool
+) -> list[Fragment]:
+    """Write GROUP BY, HAVING and ORDER BY."""
+    parts = []
+    if groups:
+        keys = [typed(compiler.value(each)) for each in groups]
+        parts += [
+            Fragment(" GROUP BY "),
+            _joined(", ", [each.named(collated(each)) for each in keys]),
+        ]
+    having = query.args.get("having")
+    if having is not None:
+        _require_grouped(_with_aliases(having.this, compiler), groups)
+        parts += [Fragment(" HAVING "), compiler.condition(having.this)]
+    order = query.args.get("order")
+    if order is not None:
+        compiler.alias_first = True
+        nodes = [(_resolved(each.this, query, compiler), each) for each in order.expressions]
+        for node, _ in nodes if sets else ():
+            _require_grouped(node, groups)
+        parts += [
+            Fragment(" ORDER BY "),
+            _joined(", ", [_sorted_by(compiler, node, each) for node, each in nodes]),
+        ]
+    return parts
+
+
+def _with_aliases(node: exp.Expression, compiler: Compiler) -> exp.Expression:
+    """Put what aliases stand for in their place, to look at what is grouped."""
+
+    def swap(each: exp.Expression) -> exp.Expression:
+        if isinstance(each, exp.Column) and each.name not in compiler.columns:
+            return compiler.aliases.get(each.name, each).copy()
+        return each
+
+    return node.copy().transform(swap)
+
+
+def _sorted_by(compiler: Compiler, node: exp.Expression, ordered: exp.Expression) -> Fragment:
+    descends = bool(ordered.args.get("desc"))
+    others = set(ordered.args) - {"this", "desc", "nulls_first"}
+    if any(ordered.args[each] for each in others) or (
+        bool(ordered.args.get("nulls_first")) == descends
+    ):
+        raise BadRequest("ORDER BY takes columns with ASC or DESC.")
+    found = typed(compiler.value(node))
+    return found.named(f"{collated(found)}{' DESC' if descends else ''}")
+
+
+def _stable(tail: Sequence[Fragment]) -> list[Fragment]:
+    """Sort what is equal by row, so that pages neither repeat nor miss one."""
+    sorts = any(part.text == " ORDER BY " for part in tail)
+    return [*tail, Fragment(", t.row_id" if sorts else " ORDER BY t.row_id")]
+
+
+def _unnested(compiler: Compiler) -> list[Fragment]:
+    return [
+        Fragment(
+            f" LEFT JOIN json_each(coalesce(t.{compiler.relation.cells[number]}, '[]'))"
+            f" AS {name} ON 1"
+        )
+        for number, name in compiler.unnested.items()
+    ]
+
+
+def _bounds(query: exp.Select) -> tuple[int, int]:
+    limit, offset = query.args.get("limit"), query.args.get("offset")
+    return _bound(limit, _MOST), _bound(offset, 0)
+
+
+def _bound(node: exp.Expression | None, default: int) -> int:
+    if node is None:
+        return default
+    number = node.args.get("expression")
+    known = {"this", "expression"}
+    if (
+        not isinstance(number, exp.Literal)
+        or number.is_string
+        or not str(number.this).isdecimal()
+        or any(value for part, value in node.args.items() if value and part not in known)
+    ):
+        raise BadRequest("LIMIT and OFFSET take whole numbers.")
+    return min(int(number.this), _MOST)

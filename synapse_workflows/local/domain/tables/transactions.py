@@ -1,0 +1,136 @@
+"""What changes a table: transactions of several changes, single uploads, snapshots."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from synapse_workflows.local.domain import activities, fields, jobs
+from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.jobs import Run
+from synapse_workflows.local.domain.tables import appends, commits, conversions, uploads
+from synapse_workflows.local.domain.tables.changing import TableUpdate, changing
+from synapse_workflows.local.domain.tables.commits import Snapshot
+from synapse_workflows.local.errors import BadRequest, ServiceError
+from synapse_workflows.local.storage.job_records import Job
+from synapse_workflows.vocabulary import MODEL
+
+_M: Final = f"{MODEL}.table"
+#: Seconds that a snapshot, which is no job, waits for whoever changes the table.
+_PATIENCE: Final = 30
+
+Change = Callable[[TableUpdate, Mapping[str, Any]], dict[str, Any]]
+
+#: Class of a change -> what carries it out.
+CHANGES: Final[Mapping[str, Change]] = {
+    f"{_M}.AppendableRowSetRequest": appends.append,
+    f"{_M}.UploadToTableRequest": uploads.upload,
+    f"{_M}.TableSchemaChangeRequest": conversions.change_schema,
+}
+
+
+def _finished(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do the work; when it was committed in the file but not in the database, make up for it."""
+    try:
+        return work()
+    except ServiceError:
+        raise
+    except Exception:
+        with run.service.database.reading() as session:
+            job = session.get_one(Job, run.job_id)
+        found = commits.finish_committed(run.service, job)
+        if found is None:
+            raise
+        return found
+
+
+def transact(run: Run) -> dict[str, Any]:
+    """Carry out a TableUpdateTransactionRequest, all of it or nothing.
+
+    Raises:
+        BadRequest: there is nothing to do, or a change breaks a rule.
+        Conflict: the columns were changed meanwhile, or the snapshot's label is taken.
+        Forbidden: the caller may not UPDATE the table, or use the activity.
+        NotFound: no such table, column, file handle or activity.
+        ServiceError: 412, somebody changed one of the rows.
+    """
+    changes = fields.items(run.request, "changes") or []
+    wants_snapshot = fields.flag(run.request, "createSnapshot")
+    options = fields.mapping(run.request, "snapshotOptions")
+    if options is not None and run.request.get("createSnapshot") is None:
+        raise BadRequest("createSnapshot must be set when snapshotOptions are given.")
+    if not changes and not wants_snapshot:
+        raise BadRequest("A transaction needs at least one change, or createSnapshot: true.")
+    snapshot = read_snapshot(run, options or {}) if wants_snapshot else None
+
+    def work() -> dict[str, Any]:
+        with changing(run) as update:
+            results = [_change(update, each) for each in changes]
+            response = {
+                "concreteType": f"{_M}.TableUpdateTransactionResponse",
+                "results": results,
+            }
+            return update.commit(response, snapshot)
+
+    return _finished(run, work)
+
+
+def _change(update: TableUpdate, request: Any) -> dict[str, Any]:
+    if not isinstance(request, dict):
+        raise BadRequest("changes must be an array of objects.")
+    kind = fields.one_of(CHANGES, fields.required(request, "concreteType"), "concreteType")
+    return CHANGES[kind](update, request)
+
+
+def upload(run: Run) -> dict[str, Any]:
+    """Carry out a single UploadToTableRequest.
+
+    Raises:
+        ServiceError: as for `transact`.
+    """
+
+    def work() -> dict[str, Any]:
+        with changing(run) as update:
+            return update.commit(uploads.upload(update, run.request))
+
+    return _finished(run, work)
+
+
+def read_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
+    """Read a SnapshotRequest.
+
+    Raises:
+        BadRequest: a field is ill-typed.
+        Forbidden: the caller may not use the activity.
+        NotFound: there is no such activity.
+    """
+    given = request.get("snapshotActivityId")
+    activity_id = None if given is None else decimal(given, "snapshotActivityId")
+    if activity_id is not None:
+        with run.service.database.reading() as session:
+            activities.require_access(session, run.caller, activity_id)
+    return Snapshot(
+        number=0,
+        label=fields.text(request, "snapshotLabel"),
+        comment=fields.text(request, "snapshotComment"),
+        activity_id=activity_id,
+    )
+
+
+def snapshot(run: Run) -> dict[str, Any]:
+    """Freeze a table (SnapshotRequest).
+
+    Raises:
+        ServiceError: as for `transact`.
+        Unavailable: somebody else changes the table and does not end.
+    """
+    asked = read_snapshot(run, run.request)
+
+    def work() -> dict[str, Any]:
+        with changing(run, wait=_PATIENCE) as update:
+            return update.commit({}, asked)
+
+    return _finished(run, work)
+
+
+TRANSACTION: Final = jobs.Kind(f"{_M}.TableUpdateTransactionRequest", transact)
+UPLOAD: Final = jobs.Kind(f"{_M}.UploadToTableRequest", upload)
+SNAPSHOT: Final = jobs.Kind(f"{_M}.SnapshotRequest", snapshot)

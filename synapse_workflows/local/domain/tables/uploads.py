@@ -1,0 +1,242 @@
+"""Rows that come as a CSV file: UploadToTableRequest."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Final
+
+from synapse_workflows.local.domain import fields, filehandles
+from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.tables import csv_form, values
+from synapse_workflows.local.domain.tables.change_sets import Bound, ChangeSet
+from synapse_workflows.local.domain.tables.changing import TableUpdate
+from synapse_workflows.local.domain.tables.columns import read_ids
+from synapse_workflows.local.domain.tables.csv_form import Record
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.vocabulary import MODEL, ROW_ID, ROW_METADATA, ROW_VERSION, GiB
+
+RESULT: Final = f"{MODEL}.table.UploadToTableResult"
+MAX_SIZE: Final = GiB
+_AT_A_TIME: Final = 1000
+
+
+class ByteStream(io.RawIOBase):
+    """Chunks of bytes, to be read as a file; counts what was read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+        self.done = 0
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` with what comes next; 0 at the end."""
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        self.done += len(taken)
+        return len(taken)
+
+
+def text_of(stream: ByteStream) -> io.TextIOWrapper:
+    """Read bytes as UTF-8, without a byte order mark and with line ends as they are."""
+    return io.TextIOWrapper(io.BufferedReader(stream, 1 << 17), encoding="utf-8-sig", newline="")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the fields of a CSV are.
+
+    Args:
+        bound: the columns, in the order of their fields.
+        at: the index of each column's field.
+        row_id: index of the field that holds ROW_ID.
+        row_version: index of the field that holds ROW_VERSION.
+        width: fields that a line may have.
+    """
+
+    bound: tuple[Bound, ...]
+    at: tuple[int, ...]
+    row_id: int | None
+    row_version: int | None
+    width: int
+
+
+def upload(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Put in, change or delete the rows of a CSV file.
+
+    Returns:
+        An UploadToTableResult.
+
+    Raises:
+        BadRequest: the file is no CSV of this table, or a value is not what it should be.
+        Forbidden: the file handle is somebody else's.
+        NotFound: there is no such file handle.
+        ServiceError: 412, somebody changed one of the rows.
+    """
+    update.require_columns()
+    form = csv_form.read_form(fields.mapping(request, "csvTableDescriptor"))
+    skip = fields.integer(request, "linesToSkip") or 0
+    run = update.run
+    handle_id = decimal(fields.required(request, "uploadFileHandleId"), "uploadFileHandleId")
+    with run.service.database.reading() as session:
+        handle = filehandles.require_owner(session, run.caller, handle_id)
+        pieces = filehandles.pieces(session, handle)
+    size = handle.content_size or 0
+    if handle.blob_id is None or size > MAX_SIZE:
+        raise BadRequest(f"The CSV must lie in Synapse and have at most {MAX_SIZE} bytes.")
+    stream = ByteStream(run.service.blobs.read(pieces))
+    change = ChangeSet(update)
+    change.read_at_etag(fields.text(request, "updateEtag"))
+    with text_of(stream) as text:
+        rows = csv_form.records(text, form, skip=max(skip, 0))
+        plan, rows = _plan(update, request, rows, has_header=form.has_header)
+        load = _Load(change, plan)
+        while some := list(islice(rows, _AT_A_TIME)):
+            load.take(some)
+            run.progress.report(stream.done, size, f"Read {load.count} rows")
+    change.close()
+    return {"concreteType": RESULT, "rowsProcessed": load.count, "etag": change.etag}
+
+
+def _plan(
+    update: TableUpdate, request: Mapping[str, Any], rows: Iterator[Record], *, has_header: bool
+) -> tuple[Plan, Iterator[Record]]:
+    """Find out what the fields are; give the rows that hold data, too."""
+    first = next(rows, None)
+    if first is None:
+        raise BadRequest("The CSV is empty." if has_header else "The CSV has no rows.")
+    if request.get("columnIds"):
+        by_id = update.bound_by_id()
+        names: list[str] = []
+        for number in read_ids(request, "columnIds"):
+            if number not in by_id:
+                raise BadRequest(f"columnIds: {number} is no column of this table.")
+            names.append(by_id[number].column.name)
+        return _named(update, names), rows if has_header else chain([first], rows)
+    if has_header:
+        return _named(update, [name or "" for name in first]), rows
+    return _unnamed(update, len(first)), chain([first], rows)
+
+
+def _named(update: TableUpdate, names: Sequence[str]) -> Plan:
+    by_name = {each.column.name: each for each in update.bound}
+    bound, at, system = [], [], {}
+    for index, given in enumerate(names):
+        name = given.strip()
+        if name.upper() in ROW_METADATA:
+            name = name.upper()
+            found = name in system
+            system[name] = index
+        elif name in by_name:
+            found = by_name[name] in bound
+            bound.append(by_name[name])
+            at.append(index)
+        else:
+            raise BadRequest(
+                f"The first line is expected to be a header but the value '{given}' does not "
+                "match the name of a column of the table, nor ROW_ID or ROW_VERSION."
+            )
+        if found:
+            raise BadRequest(f"The CSV names the column '{name}' twice.")
+    return _checked(tuple(bound), tuple(at), system, len(names))
+
+
+def _unnamed(update: TableUpdate, width: int) -> Plan:
+    """Take fields in the order of the columns, after a pair of row id and version if it fits."""
+    system = {ROW_ID: 0, ROW_VERSION: 1} if width == len(update.bound) + 2 else {}
+    bound = update.bound[: width - len(system)]
+    if len(bound) + len(system) < width:
+        raise BadRequest(f"The CSV has {width} columns, the table {len(update.bound)}.")
+    return _checked(bound, tuple(range(len(system), width)), system, width)
+
+
+def _checked(
+    bound: tuple[Bound, ...], at: tuple[int, ...], system: Mapping[str, int], width: int
+) -> Plan:
+    if not bound and ROW_ID not in system:
+        raise BadRequest("The CSV has no columns of the table.")
+    return Plan(bound, at, system.get(ROW_ID), system.get(ROW_VERSION), width)
+
+
+class _Load:
+    """The rows of one file on their way into a change set."""
+
+    def __init__(self, change: ChangeSet, plan: Plan) -> None:
+        self._change = change
+        self._plan = plan
+        self._parsers = [values.parser(each.column) for each in plan.bound]
+        self._defaults = [parse(None) for parse in self._parsers]
+        self._ignores_ids = plan.row_id is None or (bool(plan.bound) and change.rows.is_empty())
+        self.count = 0
+
+    def take(self, rows: Sequence[Record]) -> None:
+        """Put some rows into the table.
+
+        Raises:
+            BadRequest: a row is too long, or a value is not what it should be.
+        """
+        inserts: list[list[values.Stored]] = []
+        changes: dict[int, list[tuple[int, int | None, list[values.Stored]]]] = {}
+        for row in rows:
+            if len(row) > self._plan.width:
+                raise BadRequest(
+                    f"Row {self.count} has {len(row)} fields, the first line {self._plan.width}."
+                )
+            cells = self._cells(row)
+            row_id = None if self._ignores_ids else self._number(row, self._plan.row_id)
+            if row_id is None:
+                inserts.append(cells + self._defaults[len(cells) :])
+            else:
+                version = self._number(row, self._plan.row_version)
+                changes.setdefault(len(cells), []).append((row_id, version, cells))
+            self.count += 1
+        self._apply(inserts, changes)
+
+    def _apply(
+        self,
+        inserts: list[list[values.Stored]],
+        changes: dict[int, list[tuple[int, int | None, list[values.Stored]]]],
+    ) -> None:
+        bound = self._plan.bound
+        if inserts and not bound:
+            raise BadRequest("A row without ROW_ID has no values.")
+        if inserts:
+            self._change.insert(bound, inserts)
+        for size, edits in changes.items():
+            if bound:
+                self._change.change(bound[:size], edits)
+            else:
+                self._change.delete([(row_id, version) for row_id, version, _ in edits])
+
+    def _cells(self, row: Record) -> list[values.Stored]:
+        """Read the cells of a line; a short line has those of the first columns."""
+        found: list[values.Stored] = []
+        size = len(row)
+        for parse, index in zip(self._parsers, self._plan.at, strict=True):
+            if index >= size:
+                break
+            try:
+                found.append(parse(row[index]))
+            except values.CellError as error:
+                kind = self._plan.bound[len(found)].column.type
+                raise BadRequest(
+                    f"Value at [{self.count},{index}] was not a valid {kind}. {error}"
+                ) from None
+        return found
+
+    def _number(self, row: Record, index: int | None) -> int | None:
+        if index is None or index >= len(row) or not row[index]:
+            return None
+        try:
+            return int(row[index] or "")
+        except ValueError:
+            raise BadRequest(
+                f"Value at [{self.count},{index}] is no row id or version: {row[index]!r:.100}"
+            ) from None

@@ -1,0 +1,65 @@
+"""How routes start asynchronous jobs and give their results; the route that tells of any job."""
+
+from fastapi import APIRouter, Response
+
+from synapse_workflows.local.domain import jobs
+from synapse_workflows.local.routers.answers import Answer, created
+from synapse_workflows.local.routers.deps import Call, RequestCall
+
+router = APIRouter(prefix="/repo/v1")
+
+
+def start(
+    call: RequestCall, kind: jobs.Kind, scopes: tuple[str, ...], entity: str | None = None
+) -> Response:
+    """Start a job and give its token.
+
+    Args:
+        call: the request.
+        kind: of the job.
+        scopes: OAuth scopes that the caller's token must hold.
+        entity: what the path names, in canonical form.
+    """
+    with call.writing(*scopes) as work:
+        token = jobs.begin(work.session, work.caller, kind, call.json_object(), entity)
+    call.service.jobs.submit(call.service, work.caller, token, kind)
+    return created({"token": str(token)})
+
+
+def result(
+    call: RequestCall,
+    kind: jobs.Kind,
+    token: str,
+    scopes: tuple[str, ...],
+    entity: str | None = None,
+) -> Response:
+    """Give what came of a job: 201 with the result, 202 with the status while it is being done.
+
+    A job that is nearly done is waited for, a moment.
+    """
+    with call.reading(*scopes) as work:
+        number = jobs.find(work.session, work.caller, token, kind, entity).id
+    service = call.service
+    pretended = service.settings.processing_answers
+    hold_back = pretended > 0 and service.jobs.polled(number) <= pretended
+    if not hold_back:
+        service.jobs.wait(number, service.settings.job_wait_seconds)
+    with service.database.reading() as session:
+        job = jobs.find(session, work.caller, token, kind, entity)
+        if hold_back:
+            return Answer(jobs.status(service, job, as_processing=True), status_code=202)
+        body = jobs.outcome(job)
+        if body is None:
+            return Answer(jobs.status(service, job), status_code=202)
+        return created(body)
+
+
+@router.get("/asynchronous/job/{token}")
+def get_job(call: Call, token: str) -> Response:
+    """Tell of any job.
+
+    Source: GET /asynchronous/job/{jobId}
+    """
+    with call.reading("view") as work:
+        job = jobs.find(work.session, work.caller, token)
+        return Answer(jobs.status(work.service, job))

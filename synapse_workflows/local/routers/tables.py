@@ -1,0 +1,124 @@
+"""Routes of the rows of tables (repo/v1)."""
+
+from fastapi import APIRouter, Response
+
+from synapse_workflows.local.domain import jobs
+from synapse_workflows.local.domain.ids import entity_and_version, entity_text
+from synapse_workflows.local.domain.tables import bundles, downloads, transactions
+from synapse_workflows.local.routers.answers import created
+from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.jobs import result, start
+
+router = APIRouter(prefix="/repo/v1/entity")
+
+_WRITES = ("view", "modify")
+_READS = ("view", "download")
+
+
+def named(text: str) -> str:
+    """Read the id of an entity or of one of its versions from a path, in canonical form."""
+    number, version = entity_and_version(text)
+    return entity_text(number) + ("" if version is None else f".{version}")
+
+
+@router.post("/{entity_id}/table/transaction/async/start")
+def start_transaction(call: Call, entity_id: str) -> Response:
+    """Start changing a table.
+
+    Source: POST /entity/{id}/table/transaction/async/start
+    """
+    return start(call, transactions.TRANSACTION, _WRITES, named(entity_id))
+
+
+@router.get("/{entity_id}/table/transaction/async/get/{token}")
+def get_transaction(call: Call, entity_id: str, token: str) -> Response:
+    """Tell what came of changing a table.
+
+    Source: GET /entity/{id}/table/transaction/async/get/{token}
+    """
+    return result(call, transactions.TRANSACTION, token, _WRITES, named(entity_id))
+
+
+@router.post("/{entity_id}/table/upload/csv/async/start")
+def start_upload(call: Call, entity_id: str) -> Response:
+    """Start putting a CSV file into a table.
+
+    Source: POST /entity/{id}/table/upload/csv/async/start
+    """
+    return start(call, transactions.UPLOAD, _WRITES, named(entity_id))
+
+
+@router.get("/{entity_id}/table/upload/csv/async/get/{token}")
+def get_upload(call: Call, entity_id: str, token: str) -> Response:
+    """Tell what came of putting a CSV file into a table.
+
+    Source: GET /entity/{id}/table/upload/csv/async/get/{token}
+    """
+    return result(call, transactions.UPLOAD, token, _WRITES, named(entity_id))
+
+
+@router.post("/{entity_id}/table/snapshot")
+def create_snapshot(call: Call, entity_id: str) -> Response:
+    """Freeze a table under its version number, and open the next version.
+
+    Source: POST /entity/{id}/table/snapshot
+    """
+    kind = transactions.SNAPSHOT
+    with call.writing(*_WRITES) as work:
+        body = call.json_object() if call.body else {}
+        number = jobs.begin(work.session, work.caller, kind, body, named(entity_id))
+    return created(jobs.perform(call.service, work.caller, number, kind))
+
+
+@router.post("/{entity_id}/table/query/async/start")
+def start_query(call: Call, entity_id: str) -> Response:
+    """Start a query.
+
+    Source: POST /entity/{id}/table/query/async/start
+    """
+    return start(call, bundles.QUERY, _READS, named(entity_id))
+
+
+@router.get("/{entity_id}/table/query/async/get/{token}")
+def get_query(call: Call, entity_id: str, token: str) -> Response:
+    """Give the first page of what a query found.
+
+    Source: GET /entity/{id}/table/query/async/get/{token}
+    """
+    return result(call, bundles.QUERY, token, _READS, named(entity_id))
+
+
+@router.post("/{entity_id}/table/query/nextPage/async/start")
+def start_next_page(call: Call, entity_id: str) -> Response:
+    """Start to read the next page of a query.
+
+    Source: POST /entity/{id}/table/query/nextPage/async/start
+    """
+    return start(call, bundles.NEXT_PAGE, _READS, named(entity_id))
+
+
+@router.get("/{entity_id}/table/query/nextPage/async/get/{token}")
+def get_next_page(call: Call, entity_id: str, token: str) -> Response:
+    """Give the next page of what a query found.
+
+    Source: GET /entity/{id}/table/query/nextPage/async/get/{token}
+    """
+    return result(call, bundles.NEXT_PAGE, token, _READS, named(entity_id))
+
+
+@router.post("/{entity_id}/table/download/csv/async/start")
+def start_download(call: Call, entity_id: str) -> Response:
+    """Start to write what a query finds into a CSV file.
+
+    Source: POST /entity/{id}/table/download/csv/async/start
+    """
+    return start(call, downloads.DOWNLOAD, _READS, named(entity_id))
+
+
+@router.get("/{entity_id}/table/download/csv/async/get/{token}")
+def get_download(call: Call, entity_id: str, token: str) -> Response:
+    """Give the file handle of the CSV file.
+
+    Source: GET /entity/{id}/table/download/csv/async/get/{token}
+    """
+    return result(call, downloads.DOWNLOAD, token, _READS, named(entity_id))
