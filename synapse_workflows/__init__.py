@@ -48,7 +48,13 @@ if TYPE_CHECKING:
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
     )
+    from synapse_workflows.operators.queries import (
+        SynapseTableQueryOperator as SynapseTableQueryOperator,
+    )
     from synapse_workflows.operators.retries import SynapseRetryPolicy as SynapseRetryPolicy
+    from synapse_workflows.operators.snapshots import (
+        SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
+    )
     from synapse_workflows.references import local_path as local_path
 
 __version__ = "0.1.0"
@@ -77,6 +83,8 @@ _HOME = {
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseRetryPolicy": "synapse_workflows.operators.retries",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
+    "SynapseTableQueryOperator": "synapse_workflows.operators.queries",
+    "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
     "Table": "synapse_workflows.client.model.making",
     "TableQueryResult": "synapse_workflows.client.model.results",
     "as_table_columns": "synapse_workflows.client.model.frames",

@@ -123,7 +123,17 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Synapse (synapse.org)",
-                "python-modules": ["synapse_workflows.operators.files"],
+                "python-modules": [
+                    "synapse_workflows.operators.files",
+                    "synapse_workflows.operators.queries",
+                    "synapse_workflows.operators.snapshots",
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Synapse (synapse.org)",
+                "python-modules": ["synapse_workflows.triggers.jobs"],
             }
         ],
         "asset-uris": [

@@ -34,6 +34,26 @@ class SynapseFile(TypedDict):
     activity_id: NotRequired[str]
 
 
+class SynapseTableFile(TypedDict):
+    """The answer of a query as a CSV file, as JSON; the rows themselves are in the file.
+
+    `version` is that of the table that answered, and `etag` the state of its rows. The version
+    of a table that is no snapshot still changes: then the same query may answer otherwise later.
+    """
+
+    id: str
+    version: int | None
+    etag: str | None
+    query: str
+    row_ids: bool
+    rows: int
+    columns: list[str]
+    path: str | None
+    md5: str
+    size: int
+    synapse_conn_id: str
+
+
 def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = None) -> SynapseFile:
     """Describe an entity, as the client returned it, for other tasks.
 
@@ -67,11 +87,12 @@ def local_path(reference: Mapping[str, Any]) -> str:
     """Make the bytes of a referenced file lie on this machine, and tell where.
 
     The path of the reference is taken when the right bytes are there; else the file is fetched
-    again, by id and version, through the reference's connection. In a running task it then stays
-    in the cache until the task ends, and counts as read by the task.
+    again, by id and version, or by the query, through the reference's connection. In a running
+    task it then stays in the cache until the task ends, and counts as read by the task.
 
     Args:
-        reference: what `SynapseGetOperator` and `SynapseStoreOperator` return.
+        reference: what `SynapseGetOperator`, `SynapseStoreOperator` and
+            `SynapseTableQueryOperator` return.
 
     Raises:
         TypeError: It is no reference.
@@ -81,7 +102,8 @@ def local_path(reference: Mapping[str, Any]) -> str:
     """
     if not _is_reference(reference):
         raise TypeError(
-            "local_path takes what SynapseGetOperator or SynapseStoreOperator returns, "
+            "local_path takes what SynapseGetOperator, SynapseStoreOperator or "
+            "SynapseTableQueryOperator returns, "
             f"not {type(reference).__name__}"
         )
     return _as_promised(reference) or _fetched(reference)
@@ -108,14 +130,7 @@ def _as_promised(reference: Mapping[str, Any]) -> str | None:
 
 def _fetched(reference: Mapping[str, Any]) -> str:
     client = _hook(_conn_id(reference)).client
-    versioned = {} if reference["version"] is None else {"version": reference["version"]}
-    entity = client.get(reference["id"], **versioned)
-    path = getattr(entity, "path", None)
-    if not path:
-        raise SynapseFileNotFoundError(
-            f"{reference['id']} has no file that can be downloaded through the connection "
-            f"{_conn_id(reference)!r}: it is no File, or DOWNLOAD is not granted."
-        )
+    path = _answer(client, reference) if "query" in reference else _content(client, reference)
     found, promised = file_md5(path), reference.get("md5")
     if promised and found != promised:
         raise SynapseMd5MismatchError(
@@ -123,6 +138,27 @@ def _fetched(reference: Mapping[str, Any]) -> str:
             expected=promised,
             found=found,
             path=str(path),
+        )
+    return str(path)
+
+
+def _answer(client: Any, reference: Mapping[str, Any]) -> str:
+    """Ask a query again."""
+    table = client.tableQuery(
+        reference["query"], includeRowIdAndRowVersion=reference["row_ids"], lineEnd="\n"
+    )
+    return str(table.filepath)
+
+
+def _content(client: Any, reference: Mapping[str, Any]) -> str:
+    """Get a version of a file."""
+    versioned = {} if reference["version"] is None else {"version": reference["version"]}
+    entity = client.get(reference["id"], **versioned)
+    path = getattr(entity, "path", None)
+    if not path:
+        raise SynapseFileNotFoundError(
+            f"{reference['id']} has no file that can be downloaded through the connection "
+            f"{_conn_id(reference)!r}: it is no File, or DOWNLOAD is not granted."
         )
     return str(path)
 

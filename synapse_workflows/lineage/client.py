@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from synapse_workflows.client.api import entities, snapshots, store as storing
+from synapse_workflows.client.api import entities, queries, snapshots, store as storing
 from synapse_workflows.client.core.events import Event
+from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import entity_id
+from synapse_workflows.client.model.results import TableQueryResult
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.lineage.gatherer import Declaration, current_gatherer, declaring
 from synapse_workflows.lineage.mode import LineageMode
@@ -35,10 +37,21 @@ class LineageSynapse(Synapse):
         A file that this leaves in the cache stays there until the task ends.
         """
         found = entities.get(self, entity, **options)
-        gatherer = current_gatherer()
-        path = getattr(found, "path", None)
-        if gatherer is not None and path:
-            gatherer.hold(self.cache, path)
+        self._hold(getattr(found, "path", None))
+        return found
+
+    def tableQuery(  # noqa: N802 - a name of the client
+        self,
+        query: str,
+        resultsAs: str = "csv",  # noqa: N803
+        **kwargs: Any,
+    ) -> CsvFileTable | TableQueryResult:
+        """Query a table, as `Synapse.tableQuery` does.
+
+        A CSV file that this leaves in the cache stays there until the task ends.
+        """
+        found = queries.tableQuery(self, query, resultsAs, **kwargs)
+        self._hold(getattr(found, "filepath", None))
         return found
 
     def store(
@@ -110,6 +123,11 @@ class LineageSynapse(Synapse):
         if activity_id is not None:
             gatherer.bind(present.id, activity_id, self)
         return activity_id
+
+    def _hold(self, path: str | None) -> None:
+        gatherer = current_gatherer()
+        if gatherer is not None and path:
+            gatherer.hold(self.cache, path)
 
     def _hear(self, event: Event) -> None:
         gatherer = current_gatherer()

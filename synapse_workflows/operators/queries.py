@@ -1,0 +1,181 @@
+"""The operator that queries tables."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.api.queries import table_of
+from synapse_workflows.client.core.cachemap import file_md5
+from synapse_workflows.client.core.events import Event, Read
+from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.ids import VersionedId
+from synapse_workflows.lineage.client import LineageSynapse
+from synapse_workflows.operators._base import SynapseOperator
+from synapse_workflows.operators.freezing import Freezer
+from synapse_workflows.references import SynapseTableFile
+
+
+class SynapseTableQueryOperator(SynapseOperator):
+    """Queries a table, and leaves the answer as a CSV file; no row ever is in an XCom.
+
+    The version of the table that answered counts as used. Returns a reference
+    (`SynapseTableFile`) for other tasks: `local_path(reference)` gives the file on whichever
+    worker they run, asking again where that is another one. Only snapshots answer the same
+    forever, so where tasks may run on several machines, query one, or say `snapshot_first=True`.
+
+    Args:
+        query: SQL: `select name from syn123 where age > 5`; `from syn123.4` asks a snapshot
+            (templated).
+        path: the file to write; the default is one in the worker's cache (templated).
+        download_dir: a directory for it instead, where it gets a name of its own (templated).
+        include_row_ids: begin rows with ROW_ID and ROW_VERSION, as changing them needs.
+        snapshot_first: freeze the table, and ask the snapshot; a retry asks the same one.
+        version_label: of that snapshot (templated).
+        version_comment: of that snapshot (templated).
+        kwargs: `synapse_conn_id`, `lineage_mode`, and what every operator takes.
+
+    Raises:
+        ValueError: both `path` and `download_dir`.
+    """
+
+    template_fields: Sequence[str] = (
+        "query",
+        "path",
+        "download_dir",
+        "version_label",
+        "version_comment",
+        *SynapseOperator.template_fields,
+    )
+    template_fields_renderers = {"query": "sql"}  # noqa: RUF012 - as Airflow declares it
+
+    def __init__(
+        self,
+        *,
+        query: str,
+        path: str | None = None,
+        download_dir: str | None = None,
+        include_row_ids: bool = False,
+        snapshot_first: bool = False,
+        version_label: str | None = None,
+        version_comment: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if path is not None and download_dir is not None:
+            raise ValueError("path says where the file goes already; leave out download_dir")
+        self.query = query
+        self.path = path
+        self.download_dir = download_dir
+        self.include_row_ids = include_row_ids
+        self.snapshot_first = snapshot_first
+        self.version_label = version_label
+        self.version_comment = version_comment
+
+    def execute(self, context: Any) -> SynapseTableFile:
+        """Query; return the reference of the answer."""
+        client = self.hook.client
+        asked = self._asked()
+        query = self.query
+        if self.snapshot_first:
+            query = _pinned(query, asked.id, self._freeze(client, context, asked))
+        with _listening(client) as heard:
+            table = self._download(client, query)
+        version = next((one.version for one in heard if one.entity_id == asked.id), None)
+        reference = self._reference(table, query, version)
+        self.show(reference)
+        self.log.info(
+            "%s.%s answered %s rows: %s",
+            reference["id"],
+            version,
+            reference["rows"],
+            reference["path"],
+        )
+        return reference
+
+    def _asked(self) -> VersionedId:
+        try:
+            return table_of(self.query)
+        except ValueError as wrong:
+            raise AirflowFailException(str(wrong)) from wrong
+
+    def _freeze(self, client: LineageSynapse, context: Any, asked: VersionedId) -> int:
+        """Freeze the table, unless an earlier try did."""
+        if asked.version is not None:
+            raise AirflowFailException(
+                f"snapshot_first=True freezes {asked.id} as it is now; then the query cannot ask "
+                f"version {asked.version} of it"
+            )
+        freezer = Freezer(client, context["task_state_store"], asked.id)
+        number = freezer.found()
+        if number is None:
+            number = freezer.make(self.version_label, self.version_comment)
+        return freezer.finish(number)["version"]
+
+    def _download(self, client: LineageSynapse, query: str) -> CsvFileTable:
+        """Have the answer lie where it was asked for."""
+        if self.path is None:
+            directory = None if self.download_dir is None else Path(self.download_dir)
+            if directory is not None:
+                directory.mkdir(parents=True, exist_ok=True)
+            return self._ask(client, query, directory)
+        target = Path(self.path).expanduser().absolute()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # beside the target: it appears there whole, or not at all
+        with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as beside:
+            table = self._ask(client, query, Path(beside))
+            Path(table.filepath).replace(target)
+        table.filepath = str(target)
+        return table
+
+    def _ask(self, client: LineageSynapse, query: str, directory: Path | None) -> CsvFileTable:
+        table = client.tableQuery(
+            query,
+            includeRowIdAndRowVersion=self.include_row_ids,
+            downloadLocation=None if directory is None else str(directory),
+            lineEnd="\n",
+        )
+        if not isinstance(table, CsvFileTable):
+            raise TypeError(f"a query as csv answered a {type(table).__name__}")
+        return table
+
+    def _reference(self, table: CsvFileTable, query: str, version: int | None) -> SynapseTableFile:
+        return {
+            "id": str(table.tableId),
+            "version": version,
+            "etag": table.etag,
+            "query": query,
+            "row_ids": self.include_row_ids,
+            "rows": len(table),
+            "columns": [str(column["name"]) for column in table.columns()],
+            "path": str(Path(table.filepath).absolute()),
+            "md5": file_md5(table.filepath),
+            "size": Path(table.filepath).stat().st_size,
+            "synapse_conn_id": self.synapse_conn_id,
+        }
+
+
+@contextmanager
+def _listening(client: LineageSynapse) -> Iterator[list[Read]]:
+    """Hear what a client reads: which version answered, it knows best."""
+    heard: list[Read] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Read):
+            heard.append(event)
+
+    unsubscribe = client.subscribe(hear)
+    try:
+        yield heard
+    finally:
+        unsubscribe()
+
+
+def _pinned(query: str, table: str, version: int) -> str:
+    """Let SQL ask a version of the table it names."""
+    named = re.compile(rf"(\bfrom\s+){table}\b", re.IGNORECASE)
+    return named.sub(rf"\g<1>{table}.{version}", query, count=1)

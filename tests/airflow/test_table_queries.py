@@ -1,0 +1,234 @@
+"""The operator that queries tables: the file it leaves, and the version that answered."""
+# ruff: noqa: S608 - SQL for Synapse, of ids that it gave
+
+import csv
+import json
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, task
+from execution_api import Run
+
+from synapse_workflows import (
+    Column,
+    Schema,
+    SynapseStoreOperator,
+    SynapseTableQueryOperator,
+    Table,
+    local_path,
+)
+from synapse_workflows.client.errors import SynapseMd5MismatchError
+
+RUNS = count(1)
+ROWS = [["a", 1], ['b "quoted", \\ ü', 2], ["two\nlines", None], ["", 4]]
+
+
+class StumbleError(RuntimeError):
+    """What goes wrong after the work was done."""
+
+
+def stumble_once(context, result=None):
+    if context["ti"].try_number == 1:
+        raise StumbleError
+
+
+@pytest.fixture
+def table(alice, project):
+    """A table with cells that make a CSV file hard to write."""
+    columns = [
+        Column(name="a name", columnType="STRING"),
+        Column(name="n", columnType="INTEGER"),
+    ]
+    schema = alice.store(Schema("Measurements", columns, parent=project))
+    alice.store(Table(schema, ROWS))
+    return schema.id
+
+
+@pytest.fixture
+def query(api):
+    """Run a single SynapseTableQueryOperator."""
+
+    def run(tries=1, **arguments):
+        with DAG("query_one", schedule=None) as dag:
+            SynapseTableQueryOperator(task_id="query", retries=5, **arguments)
+        one = Run(api, dag, f"run_{next(RUNS)}")
+        for _ in range(tries):
+            result = one.task("query", max_tries=5)
+        return result, one
+
+    return run
+
+
+def rows_of(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_answer_is_a_file_and_its_reference_an_xcom(query, table, worker):
+    result, run = query(query=f"select * from {table} where n > {{{{ 0 + 1 }}}}")
+    assert result.state == "success", result.error
+    found = run.value("query")
+    assert found["id"] == table
+    assert found["version"] == 1
+    assert found["etag"]
+    assert found["rows"] == 2
+    assert found["columns"] == ["a name", "n"]
+    assert found["query"] == f"select * from {table} where n > 1"
+    assert found["synapse_conn_id"] == "synapse_default"
+    assert Path(found["path"]).is_relative_to(worker)
+    assert [row["n"] for row in rows_of(found["path"])] == ["2", "4"]
+    assert run.value("query", "synapse_entity_link").endswith(f"/Synapse:{table}.1")
+
+
+def test_no_row_is_in_any_request_to_airflow(query, table, api):
+    query(query=f"select * from {table}")
+    assert not any("quoted" in body for _, _, body in api.requests)
+
+
+def test_the_file_lies_where_it_was_asked_for(query, table, tmp_path):
+    target = tmp_path / "new" / "answer.csv"
+    _, run = query(query=f"select * from {table}", path=str(target))
+    assert run.value("query")["path"] == str(target)
+    assert [row["n"] for row in rows_of(target)] == ["1", "2", "", "4"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_file_lies_in_the_directory_that_was_asked_for(query, table, tmp_path):
+    _, run = query(query=f"select n from {table}", download_dir=str(tmp_path / "new"))
+    assert Path(run.value("query")["path"]).parent == tmp_path / "new"
+
+
+def test_rows_say_which_they_are_when_asked_to(query, table):
+    _, run = query(query=f"select n from {table}", include_row_ids=True)
+    found = run.value("query")
+    assert found["columns"] == ["ROW_ID", "ROW_VERSION", "n"]
+    assert [row["ROW_ID"] for row in rows_of(found["path"])] == ["1", "2", "3", "4"]
+
+
+def test_an_answer_without_rows_is_a_file_too(query, table):
+    _, run = query(query=f"select n from {table} where n > 100")
+    assert run.value("query")["rows"] == 0
+    assert run.value("query")["columns"] == ["n"]
+
+
+def test_what_answered_is_used_by_what_is_stored(api, table, project, alice, sources_of):
+    alice.create_snapshot_version(table)
+    alice.store(Table(table, [["late", 9]]))
+    with DAG("query_and_store", schedule=None) as dag:
+        frozen = SynapseTableQueryOperator(task_id="frozen", query=f"select * from {table}.1")
+        SynapseStoreOperator(task_id="store", path=frozen.output, parent_id=project)
+    run = Run(api, dag).all()
+    stored = run.value("store")
+    assert sources_of(stored["id"])[0] == [f"{table}.1"]
+    assert run.value("frozen")["rows"] == 4
+    assert stored["md5"] == run.value("frozen")["md5"]
+
+
+def test_a_current_table_is_used_with_its_number(api, table, project, alice, sources_of):
+    alice.create_snapshot_version(table)
+    with DAG("query_current", schedule=None) as dag:
+        current = SynapseTableQueryOperator(task_id="now", query=f"select * from {table}")
+        SynapseStoreOperator(task_id="store", path=current.output, parent_id=project)
+    run = Run(api, dag).all()
+    assert run.value("now")["version"] == 2
+    assert sources_of(run.value("store")["id"])[0] == [f"{table}.2"]
+
+
+def test_a_snapshot_is_made_first_and_asked(api, table, project, alice, sources_of):
+    with DAG("freeze_and_query", schedule=None) as dag:
+        frozen = SynapseTableQueryOperator(
+            task_id="frozen",
+            query=f"SELECT * FROM {table} WHERE n > 1",
+            snapshot_first=True,
+            version_label="of {{ run_id }}",
+        )
+        SynapseStoreOperator(task_id="store", path=frozen.output, parent_id=project)
+    run = Run(api, dag).all()
+    found = run.value("frozen")
+    assert found["version"] == 1
+    assert found["query"] == f"SELECT * FROM {table}.1 WHERE n > 1"
+    assert alice.get(table, version=1).versionLabel == "of run_1"
+    assert sources_of(run.value("store")["id"])[0] == [f"{table}.1"]
+    assert alice.getProvenance(table, 1)["name"] == "freeze_and_query.frozen"
+
+
+def test_a_retry_asks_the_snapshot_that_the_first_try_made(query, table, alice):
+    result, run = query(
+        2, query=f"select * from {table}", snapshot_first=True, post_execute=stumble_once
+    )
+    assert result.state == "success", result.error
+    assert run.value("query")["version"] == 1
+    assert alice.get(table).versionNumber == 2
+
+
+def test_a_snapshot_of_a_snapshot_makes_no_sense(query, table):
+    result, _ = query(query=f"select * from {table}.1", snapshot_first=True)
+    assert result.state == "failed"
+    assert "version 1" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("select nothing from {table}", "nothing"),
+        ("select from where {table}", "synapse ID"),
+        ("select * from syn999999999", "404"),
+        ("drop from {table}", "400"),
+    ],
+)
+def test_sql_that_cannot_be_answered_fails_at_once(query, table, sql, said):
+    result, _ = query(query=sql.format(table=table))
+    assert result.state == "failed"
+    assert said in str(result.error)
+
+
+def test_somebody_without_permission_fails_at_once(query, table, api, connection, socket_service):
+    bob = json.loads(connection) | {"password": socket_service.token("bob")}
+    api.connections["bobs"] = json.dumps(bob)
+    result, _ = query(query=f"select * from {table}", synapse_conn_id="bobs")
+    assert result.state == "failed"
+    assert result.error.status == 403
+
+
+@pytest.fixture
+def on_two_workers(api, worker):
+    """Run a DAG of a query and a task that reads the file, with no disk between them."""
+
+    def run(sql, between=lambda: None):
+        with DAG("two_workers", schedule=None) as dag:
+
+            @task
+            def read(reference):
+                return Path(local_path(reference)).read_text()
+
+            read(SynapseTableQueryOperator(task_id="query", query=sql).output)
+        one = Run(api, dag)
+        one.task("query")
+        text = Path(one.value("query")["path"]).read_text()
+        shutil.rmtree(worker)
+        between()
+        return one, text
+
+    return run
+
+
+def test_another_worker_asks_again(on_two_workers, table, alice):
+    alice.create_snapshot_version(table)
+    add = [["late", 9]]
+    run, text = on_two_workers(f"select * from {table}.1", lambda: alice.store(Table(table, add)))
+    assert run.task("read").state == "success"
+    assert run.value("read") == text
+
+
+def test_another_worker_does_not_take_another_answer_for_the_one(on_two_workers, table, alice):
+    add = [["late", 9]]
+    run, _ = on_two_workers(f"select * from {table}", lambda: alice.store(Table(table, add)))
+    failed = run.task("read")
+    assert isinstance(failed.error, SynapseMd5MismatchError)
+
+
+def test_a_file_has_one_place(table):
+    with pytest.raises(ValueError, match="download_dir"):
+        SynapseTableQueryOperator(task_id="query", query="", path="a", download_dir="b")

@@ -1,0 +1,319 @@
+"""The operator that freezes tables: what it makes, once, and what it says of it."""
+
+import json
+from itertools import count
+
+import pytest
+from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowNotFoundException
+from execution_api import Run, fired
+
+from synapse_workflows import (
+    Column,
+    Schema,
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseTableSnapshotOperator,
+    Table,
+    synapse_asset,
+)
+
+RUNS = count(1)
+
+
+class StumbleError(RuntimeError):
+    """What goes wrong after the work was done."""
+
+
+def stumble_once(context, result=None):
+    if context["ti"].try_number == 1:
+        raise StumbleError
+
+
+@pytest.fixture
+def table(alice, project):
+    """A table of two rows."""
+    columns = [Column(name="name", columnType="STRING"), Column(name="n", columnType="INTEGER")]
+    schema = alice.store(Schema("Measurements", columns, parent=project))
+    alice.store(Table(schema, [["a", 1], ["b", 2]]))
+    return schema.id
+
+
+@pytest.fixture
+def snapshot(api):
+    """Run a single SynapseTableSnapshotOperator."""
+
+    def run(tries=1, **arguments):
+        with DAG("freeze_one", schedule=None) as dag:
+            SynapseTableSnapshotOperator(task_id="freeze", retries=5, **arguments)
+        one = Run(api, dag, f"run_{next(RUNS)}")
+        for _ in range(tries):
+            result = one.task("freeze", max_tries=5)
+        return result, one
+
+    return run
+
+
+def history(alice, table):
+    found = alice.restGET(f"/entity/{table}/version")["results"]
+    return {one["versionNumber"]: one["versionLabel"] for one in found}
+
+
+def test_a_snapshot_is_as_it_was_asked_for(snapshot, table, alice):
+    result, run = snapshot(
+        table_id=table, version_label="{{ run_id }}", version_comment="of {{ task.task_id }}"
+    )
+    assert result.state == "success", result.error
+    made = run.value("freeze")
+    assert (made["id"], made["version"]) == (table, 1)
+    assert made["label"] == run.run_id
+    assert made["comment"] == "of freeze"
+    assert history(alice, table) == {1: run.run_id, 2: "in progress"}
+    assert run.value("freeze", "synapse_entity_link").endswith(f"/Synapse:{table}.1")
+
+
+def test_the_activity_is_there_first_and_is_bound_to_the_snapshot(api, table, put, sources_of):
+    raw_id = put()
+    with DAG("freeze_after", schedule=None) as dag:
+        raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
+        freeze = SynapseTableSnapshotOperator(task_id="freeze", table_id=table)
+        raw >> freeze
+    run = Run(api, dag).all()
+    used, executed = sources_of(table, 1)
+    assert used == [raw_id]
+    assert [name.rpartition("/")[2] for name in executed] != []
+    assert run.value("freeze")["activity_id"] is not None
+
+
+def test_what_made_the_rows_is_taken_over_from_the_task_that_stored_them(
+    api, table, put, sources_of
+):
+    """The table is no source of its own snapshot; what its rows were made of is."""
+    raw_id = put()
+    with DAG("store_then_freeze", schedule=None) as dag:
+
+        @task
+        def rows():
+            syn = SynapseHook().client
+            syn.get(raw_id)
+            syn.store(Table(table, [["c", 3]]))
+
+        rows() >> SynapseTableSnapshotOperator(task_id="freeze", table_id=table)
+    Run(api, dag).all()
+    assert sources_of(table, 1)[0] == [raw_id]
+
+
+def test_a_snapshot_through_the_hook_carries_the_activity_of_its_task(
+    api, table, put, alice, sources_of
+):
+    raw_id = put()
+    with DAG("hooked", schedule=None) as dag:
+
+        @task
+        def freeze():
+            syn = SynapseHook().client
+            syn.get(raw_id)
+            return syn.create_snapshot_version(table, label="by hand")
+
+        freeze()
+    Run(api, dag).all()
+    assert history(alice, table)[1] == "by hand"
+    assert sources_of(table, 1)[0] == [raw_id]
+    (event,) = api.events
+    assert event["extra"] == {"version": 1, "activity_id": alice.getProvenance(table, 1)["id"]}
+
+
+@pytest.mark.parametrize("lineage_mode", ["auto", "off"])
+def test_a_retry_makes_no_second_snapshot(snapshot, table, alice, lineage_mode):
+    result, run = snapshot(2, table_id=table, post_execute=stumble_once, lineage_mode=lineage_mode)
+    assert result.state == "success"
+    assert run.value("freeze")["version"] == 1
+    assert list(history(alice, table)) == [2, 1]
+
+
+def test_a_task_that_is_cleared_makes_another_one(snapshot, table, alice):
+    result, run = snapshot(2, table_id=table)
+    assert result.state == "success"
+    assert run.value("freeze")["version"] == 2
+    first, second = alice.getProvenance(table, 1), alice.getProvenance(table, 2)
+    assert first["id"] != second["id"]
+
+
+def test_the_snapshot_of_somebody_else_is_not_taken_for_ones_own(snapshot, table, alice):
+    """The first try ends before Synapse is asked to freeze; meanwhile another one freezes."""
+
+    def freeze_before(context):
+        if context["ti"].try_number == 2:
+            alice.create_snapshot_version(table, label="another one")
+
+    result, run = snapshot(
+        2,
+        table_id=table,
+        version_label="nightly",
+        post_execute=stumble_once,
+        pre_execute=freeze_before,
+    )
+    assert result.state == "success"
+    assert run.value("freeze")["version"] == 1
+    assert history(alice, table) == {1: "nightly", 2: "another one", 3: "in progress"}
+
+
+def test_the_asset_is_announced_with_the_version(snapshot, table, api):
+    _, run = snapshot(table_id=table, outlets=[synapse_asset(table)])
+    (event,) = api.events
+    assert event["asset"]["uri"] == f"syn://{table}"
+    assert event["extra"] == {"version": 1, "activity_id": run.value("freeze")["activity_id"]}
+
+
+def test_a_label_that_is_taken_fails_for_good(snapshot, table):
+    snapshot(table_id=table, version_label="once")
+    result, _ = snapshot(table_id=table, version_label="once")
+    assert result.state == "failed"
+    assert "'once'" in str(result.error)
+
+
+def test_what_is_no_table_fails_for_good(snapshot, put):
+    result, _ = snapshot(table_id=put())
+    assert result.state == "failed"
+    assert "is a file" in str(result.error)
+
+
+def test_the_newest_of_its_own_are_retained(snapshot, table, alice):
+    alice.create_snapshot_version(table, label="release")
+    for number in range(4):
+        result, _ = snapshot(
+            table_id=table, version_label=str(number), label_prefix="nightly ", retain=2
+        )
+        assert result.state == "success", result.error
+    assert list(history(alice, table).values()) == [
+        "in progress",
+        "nightly 3",
+        "nightly 2",
+        "release",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"retain": 2},
+        {"retain": 0, "label_prefix": "a", "version_label": "b"},
+        {"retain": 2, "version_label": "b"},
+    ],
+)
+def test_retaining_needs_to_know_what_is_its_own(table, arguments):
+    with pytest.raises(ValueError, match="retain"):
+        SynapseTableSnapshotOperator(task_id="freeze", table_id=table, **arguments)
+
+
+def test_an_unchanged_table_is_skipped_and_nobody_is_woken(snapshot, table, alice, api):
+    """Skipped, the task sends no event: who waits for the asset is not told of no news."""
+    arguments = {"skip_if_unchanged": True, "outlets": [synapse_asset(table)]}
+    states = [snapshot(table_id=table, **arguments)[0].state for _ in range(2)]
+    assert states == ["success", "skipped"]
+    assert len(api.events) == 1
+    alice.store(Table(table, [["c", 3]]))
+    result, run = snapshot(table_id=table, **arguments)
+    assert result.state == "success", result.error
+    assert run.value("freeze")["version"] == 2
+    assert [event["extra"]["version"] for event in api.events] == [1, 2]
+
+
+def test_a_table_with_another_column_is_not_unchanged(snapshot, table, alice):
+    snapshot(table_id=table)
+    schema = alice.get(table)
+    schema.addColumn(Column(name="more", columnType="DOUBLE"))
+    alice.store(schema)
+    assert snapshot(table_id=table, skip_if_unchanged=True)[0].state == "success"
+
+
+def test_an_annotation_is_no_change_of_the_rows(snapshot, table, alice):
+    snapshot(table_id=table)
+    schema = alice.get(table)
+    schema.annotations["reviewed"] = "yes"
+    alice.store(schema)
+    assert snapshot(table_id=table, skip_if_unchanged=True)[0].state == "skipped"
+
+
+@pytest.fixture
+def triggerer(connection, monkeypatch):
+    """The environment of a triggerer."""
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
+
+
+@pytest.fixture
+def deferred(api, table):
+    """A task that left its waiting to the triggerer: the run, and what it was answered."""
+    with DAG("freeze_later", schedule=None) as dag:
+        SynapseTableSnapshotOperator(
+            task_id="freeze",
+            table_id=table,
+            version_label="later",
+            deferrable=True,
+            poll_interval=0.05,
+            retries=5,
+        )
+    run = Run(api, dag)
+    result = run.task("freeze", max_tries=5)
+    assert result.state == "deferred", result.error
+    return run, result
+
+
+def test_the_triggerer_waits_and_the_task_goes_on(deferred, triggerer, table, alice, sources_of):
+    run, result = deferred
+    event = fired(result)
+    assert set(event) == {"job"}
+    assert run.task("freeze", event=event).state == "success"
+    made = run.value("freeze")
+    assert (made["version"], made["label"]) == (1, "later")
+    assert alice.getProvenance(table, 1)["id"] == made["activity_id"]
+    assert len(sources_of(table, 1)[1]) == 1
+
+
+def test_a_worker_that_dies_while_waiting_finds_its_job_again(deferred, triggerer, table, alice):
+    """The next try starts no job; where the first one goes on, it waits for that."""
+    run, before = deferred
+    event = fired(before)
+    again = run.task("freeze", max_tries=5)
+    if again.state == "deferred":
+        assert fired(again) == event
+        again = run.task("freeze", event=event)
+    assert again.state == "success"
+    assert history(alice, table) == {1: "later", 2: "in progress"}
+
+
+def test_a_trigger_that_gives_up_fails_the_try_and_the_next_one_finds_the_snapshot(
+    deferred, triggerer, table, alice
+):
+    run, result = deferred
+    fired(result)
+    failed = run.task("freeze", max_tries=5, event={"job": "1", "error": "no answer"})
+    assert failed.state == "up_for_retry"
+    assert "no answer" in str(failed.error)
+    assert run.task("freeze", max_tries=5).state == "success"
+    assert list(history(alice, table)) == [2, 1]
+
+
+def test_a_job_that_fails_fails_the_task_as_synapse_says(api, table, triggerer, alice):
+    alice.create_snapshot_version(table, label="taken")
+    with DAG("freeze_taken", schedule=None) as dag:
+        SynapseTableSnapshotOperator(
+            task_id="freeze", table_id=table, version_label="taken", deferrable=True
+        )
+    run = Run(api, dag)
+    failed = run.task("freeze", event=fired(run.task("freeze")))
+    assert failed.state == "failed"
+    assert "'taken'" in str(failed.error)
+    assert list(history(alice, table)) == [2, 1]
+
+
+def test_no_token_leaves_the_worker(deferred, api, connection):
+    _, result = deferred
+    token = json.loads(connection)["password"]
+    assert "token" not in result.msg.model_dump_json()
+    assert not any(token in body or token in url for _, url, body in api.requests)
+
+
+def test_the_trigger_without_a_connection_says_so(deferred):
+    with pytest.raises(AirflowNotFoundException, match="synapse_default"):
+        fired(deferred[1])
