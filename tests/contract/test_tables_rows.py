@@ -1,0 +1,267 @@
+"""Rows of tables: stored, changed and deleted, all of one call or none."""
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from synapse_workflows import (
+    Activity,
+    Column,
+    CsvFileTable,
+    PartialRow,
+    PartialRowset,
+    Project,
+    Row,
+    RowSet,
+    RowSetTable,
+    Schema,
+    Table,
+    build_table,
+)
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseError,
+    SynapseForbiddenError,
+    SynapseProvenanceError,
+    SynapseStaleError,
+)
+from synapse_workflows.client.model.tables import RowMetadata
+from synapse_workflows.vocabulary import TABLE
+
+COLUMNS = [
+    Column(name="name", columnType="STRING", maximumSize=20),
+    Column(name="how many", columnType="INTEGER"),
+]
+ROWS = [["ant", 6], ["bee", None], ["", 8]]
+
+
+@pytest.fixture
+def schema(syn, project):
+    """A table without rows."""
+    return syn.store(Schema(f"t {uuid4()}", COLUMNS, parent=project))
+
+
+@pytest.fixture
+def table(syn, schema):
+    """A table with three rows."""
+    return syn.store(Table(schema, ROWS))
+
+
+def rows_of(syn, table_id):
+    found = syn.tableQuery(f'select name, "how many" from {table_id} order by ROW_ID')  # noqa: S608
+    return [row[2:] for row in found]
+
+
+def everything(syn, table_id, **options):
+    return syn.tableQuery(f"select * from {table_id} order by ROW_ID", **options)  # noqa: S608
+
+
+def test_a_table_is_stored_with_its_schema(syn, project, heard):
+    table = syn.store(Table(Schema("t", COLUMNS, parent=project), ROWS))
+    assert table.schema.id == table.tableId
+    assert table.etag
+    assert rows_of(syn, table.tableId) == ROWS
+    wrote = [event for event in heard if isinstance(event, Wrote)]
+    assert [(one.entity_id, one.version, one.concrete_type) for one in wrote] == [
+        (table.tableId, 1, TABLE),
+        (table.tableId, 1, TABLE),
+    ]
+    assert wrote[-1].parent_id == project.id
+
+
+def test_storing_rows_asks_what_the_reference_asks(quiet, calls):
+    project = quiet.store(Project(f"calls {uuid4()}"))
+    schema = quiet.store(Schema("t", COLUMNS, parent=project))
+    table = Table(schema, ROWS)
+    calls()
+    quiet.store(table)
+    asked = [call.partition(" ")[2].partition("?")[0].partition(" ")[0] for call in calls()]
+    start = f"/entity/{schema.id}/table/transaction/async/start"
+    assert asked[0] == "file:/file/multipart"
+    assert asked[asked.index(start) - 1].endswith("/complete")
+    assert all("/table/transaction/async/get/" in one for one in asked[asked.index(start) + 1 :])
+    assert len(asked) >= 6
+
+
+def test_rows_are_added_by_every_kind_of_table(syn, schema, tmp_path):
+    syn.store(Table(schema, (row for row in ROWS[:1])))
+    syn.store(Table(schema.id, [["cat", 4]]))
+    syn.store(Table(schema.id, [{"how many": 2}]))
+    syn.store(Table(syn.get(schema.id), [["dog", None]]))
+    syn.store(Table(schema, {"how many": [1], "name": ["e"]}))
+    path = tmp_path / "given.csv"
+    path.write_text("how many;name\n5;'f;\\'g'\n")
+    syn.store(CsvFileTable(schema, path, separator=";", quoteCharacter="'", lineEnd="\n"))
+    syn.store(Table(schema, RowSet(schema=schema, rows=[Row(["h", 7])])))
+    assert rows_of(syn, schema.id) == [
+        ["ant", 6], ["cat", 4], [None, 2], ["dog", None], ["e", 1], ["f;'g", 5], ["h", 7],
+    ]  # fmt: skip
+
+
+def test_null_alone_in_a_row_is_stored(syn, project):
+    column = Column(name="only", columnType="STRING", maximumSize=5)
+    table = syn.store(Table(Schema("t", [column], parent=project), [["a"], [None], [""]]))
+    assert [row[2:] for row in everything(syn, table.tableId)] == [["a"], [None], [""]]
+    syn.store(Table(table.tableId, [[None]]))
+    assert len(everything(syn, table.tableId)) == 4
+
+
+def test_a_row_set_is_appended_and_says_where(syn, schema):
+    reference = syn.store(RowSet(schema=schema, rows=[Row(["ant", 6]), Row([None, None])]))
+    assert [row["rowId"] for row in reference.rows] == [1, 2]
+    stored = syn.store(RowSetTable(schema, RowSet(schema=schema, rows=[["bee", 1]])))
+    assert next(stored.iter_row_metadata()).row_id == 3
+    assert rows_of(syn, schema.id) == [["ant", 6], [None, None], ["bee", 1]]
+
+
+def test_a_row_set_is_stored_with_its_schema(syn, project):
+    table = Table(Schema("t", COLUMNS, parent=project), RowSet(COLUMNS, rows=[["ant", 6]]))
+    stored = syn.store(table)
+    assert rows_of(syn, stored.tableId) == [["ant", 6]]
+    assert list(stored) == [["ant", 6]]
+
+
+def test_rows_that_were_read_can_be_changed(syn, table):
+    rowset = everything(syn, table.tableId, resultsAs="rowset").asRowSet()
+    rowset.rows[0]["values"] = ["wasp", 60]
+    rowset.rows = rowset.rows[:1]
+    syn.store(rowset)
+    result = everything(syn, table.tableId)
+    path = Path(result.filepath)
+    path.write_text(path.read_text().replace("bee", "queen"))
+    syn.store(result)
+    assert rows_of(syn, table.tableId) == [["wasp", 60], ["queen", None], ["", 8]]
+
+
+def test_parts_of_rows_can_be_changed(syn, table):
+    result = everything(syn, table.tableId, resultsAs="rowset")
+    syn.store(PartialRowset.from_mapping({1: {"how many": 66}, 2: {"name": None}}, result))
+    assert rows_of(syn, table.tableId) == [["ant", 66], [None, None], ["", 8]]
+    ids = {column.name: column.id for column in syn.getColumns(table.schema)}
+    syn.store(PartialRowset(table.schema, PartialRow({"name": "x"}, 3, nameToColumnId=ids)))
+    assert rows_of(syn, table.tableId)[2] == ["x", 8]
+
+
+def test_new_columns_are_stored_before_their_rows(syn, table):
+    table.schema.addColumn(Column(name="new", columnType="BOOLEAN"))
+    again = syn.store(Table(table.schema, [["cow", 4, True]]))
+    assert [column.name for column in again.schema.columns()] == ["name", "how many", "new"]
+    assert [row[2:] for row in everything(syn, table.tableId)] == [
+        *([*row, None] for row in ROWS),
+        ["cow", 4, True],
+    ]
+
+
+def test_rows_can_be_deleted(syn, table):
+    chosen = f"select * from {table.tableId} where name = "  # noqa: S608
+    syn.delete(syn.tableQuery(f"{chosen}'bee'"))
+    syn.delete(syn.tableQuery(f"{chosen}'ant'", resultsAs="rowset"))
+    assert rows_of(syn, table.tableId) == [["", 8]]
+    syn.delete(RowSet(schema=table.schema, rows=[Row([], 3, 1)]))
+    assert rows_of(syn, table.tableId) == []
+
+
+def test_nothing_is_asked_when_there_is_nothing_to_do(quiet, calls):
+    project = quiet.store(Project(f"calls {uuid4()}"))
+    schema = quiet.store(Schema("t", COLUMNS, parent=project))
+    calls()
+    quiet.store(Table(schema, []))
+    quiet.delete(RowSet(schema=schema, rows=[]))
+    assert calls() == []
+
+
+def test_only_rows_of_the_table_can_be_deleted(syn, table):
+    counted = syn.tableQuery(f"select count(*) from {table.tableId}")  # noqa: S608
+    with pytest.raises(ValueError, match="do not say which rows"):
+        syn.delete(counted)
+    with pytest.raises(SynapseError, match="parts of rows"):
+        syn.delete(PartialRowset(table.tableId, []))
+    assert len(rows_of(syn, table.tableId)) == 3
+
+
+def test_a_page_by_page_result_cannot_be_stored(syn, table):
+    with pytest.raises(SynapseError, match="cannot be stored"):
+        syn.store(everything(syn, table.tableId, resultsAs="rowset"))
+
+
+def test_what_does_not_fit_is_told_before_any_call(quiet, calls, tmp_path):
+    calls()
+    schema = Schema("t", COLUMNS, parent="syn1")
+    path = tmp_path / "given.csv"
+    path.write_text("name,number\nx,1\n")
+    with pytest.raises(
+        ValueError, match="missing columns: 'how many'; columns it has not: 'number'"
+    ):
+        quiet.store(Table(schema, path))
+    with pytest.raises(ValueError, match=r"Row 1, column .name.: .* 21 characters, .* holds 20"):
+        quiet.store(Table(schema, [["x" * 21, 1]]))
+    with pytest.raises(ValueError, match="'t' has no columns"):
+        quiet.store(Table(Schema("t", parent="syn1"), ROWS))
+    with pytest.raises(FileNotFoundError):
+        quiet.store(Table(schema, tmp_path / "none.csv"))
+    assert calls() == []
+
+
+def test_what_synapse_refuses_changes_nothing(syn, table, tmp_path):
+    path = tmp_path / "given.csv"
+    for text, said in [
+        ("name,number\nx,1\n", "number"),
+        ("name,how many\nx,1\ny,many\n", "INTEGER"),
+        (f"name,how many\nx,1\n{'y' * 21},1\n", "20"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(SynapseBadRequestError, match=said):
+            syn.store(Table(table.tableId, path))
+    assert rows_of(syn, table.tableId) == ROWS
+
+
+def test_a_row_changed_since_it_was_read_is_not_overwritten(syn, table):
+    mine = everything(syn, table.tableId).asRowSet()
+    theirs = everything(syn, table.tableId).asRowSet()
+    theirs.rows[1]["values"] = ["theirs", 1]
+    syn.store(theirs)
+    mine.rows[0]["values"] = ["mine", 1]
+    with pytest.raises(SynapseStaleError, match="has been changed since last read"):
+        syn.store(mine)
+    with pytest.raises(SynapseStaleError):
+        syn.delete(mine)
+    assert rows_of(syn, table.tableId) == [["ant", 6], ["theirs", 1], ["", 8]]
+
+
+def test_others_may_not_change_it(bob, table):
+    with pytest.raises(SynapseForbiddenError):
+        bob.store(Table(table.tableId, [["x", 1]]))
+
+
+def test_rows_may_say_what_made_them(syn, schema, heard):
+    syn.store(Table(schema, ROWS), used=schema, executed="https://example.org/code.py")
+    made_by = syn.getProvenance(schema.id)
+    assert [one["wasExecuted"] for one in made_by["used"]] == [False, True]
+    assert heard[-1].activity_given
+    syn.store(RowSet(schema=schema, rows=[["x", 1]]), activity=Activity(name="second"))
+    assert syn.getProvenance(schema.id)["name"] == "second"
+    with pytest.raises(SynapseProvenanceError):
+        syn.store(Table(schema, ROWS), used=schema, activity=made_by)
+    assert len(rows_of(syn, schema.id)) == 4
+
+
+def test_a_frame_is_stored_read_and_changed(syn, project):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"name": ["ant", None], "n": pd.array([6, None], dtype="Int64")})
+    table = syn.store(build_table("t", project, frame))
+    found = everything(syn, table.tableId).asDataFrame()
+    assert found.index.tolist() == ["1_1", "2_1"]
+    assert (found["n"].tolist(), str(found["n"].dtype)) == ([6, pd.NA], "Int64")
+    found.loc["2_1", "n"] = 7
+    found.loc["new"] = ["cow", 4]
+    syn.store(Table(table.tableId, found))
+    assert [row[2:] for row in everything(syn, table.tableId)] == [
+        ["ant", 6],
+        [None, 7],
+        ["cow", 4],
+    ]
+    pages = everything(syn, table.tableId, resultsAs="rowset")
+    assert pages.asDataFrame()["n"].tolist() == [6, 7, 4]
+    assert RowMetadata(3, 2, None) in list(everything(syn, table.tableId).iter_row_metadata())
