@@ -30,7 +30,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 $(PEER)/installed: tests/peer/constraints.txt
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
-	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --constraint $< synapseclient
+	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --constraint $< "synapseclient[pandas]"
 	@touch $@
 
 install: $(VENV)/installed  ## Create .venv with the package and all it needs

@@ -10,7 +10,17 @@ import sys
 from pathlib import Path
 
 import synapseclient
-from synapseclient.models import Activity, File, Folder, Project, UsedEntity, UsedURL
+from synapseclient.models import (
+    Activity,
+    Column,
+    ColumnType,
+    File,
+    Folder,
+    Project,
+    Table,
+    UsedEntity,
+    UsedURL,
+)
 
 
 def md5(path: str) -> str:
@@ -136,6 +146,48 @@ def legacy_store(syn, a):
         "md5": md5(back.path),
         "fruit": list(back.fruit),
     }
+
+
+def make_table(syn, a):
+    """A table from a data frame, its rows changed, a snapshot of it."""
+    import pandas as pd
+
+    table = Table(
+        name=a["name"],
+        parent_id=a["parent"],
+        columns=[
+            Column(name="gene name", column_type=ColumnType.STRING, maximum_size=20),
+            Column(name="count", column_type=ColumnType.INTEGER),
+            Column(name="score", column_type=ColumnType.DOUBLE),
+            Column(name="coding", column_type=ColumnType.BOOLEAN),
+        ],
+    ).store()
+    table.store_rows(
+        pd.DataFrame(
+            {
+                "gene name": ["TP53", 'BR"CA,1', "Mgmt"],
+                "count": [12, 7, 3],
+                "score": [0.5, 1.25, -3.0],
+                "coding": [True, False, True],
+            }
+        )
+    )
+    snapshot = table.snapshot(comment="as made", label="first")
+    rows = table.query(f"select * from {table.id} where \"gene name\" = 'TP53'")
+    rows["count"] = 13
+    table.store_rows(rows)
+    return {"id": table.id, "snapshot": snapshot["snapshotVersionNumber"]}
+
+
+def read_table(syn, a):
+    """What a query says, and the Activity of a version."""
+    rows = Table(id=a["id"]).query(a["sql"], include_row_id_and_row_version=False)
+    answer = {"columns": list(rows.columns), "rows": json.loads(rows.to_json(orient="values"))}
+    if a.get("version"):
+        answer["activity"] = provenance(
+            Activity.from_parent(Table(id=a["id"]), parent_version_number=a["version"])
+        )
+    return answer
 
 
 def delete(syn, a):
