@@ -144,7 +144,7 @@ class Tabler:
 
     def everything(self, table: str) -> list[tuple[int, int, list[str | None]]]:
         """All rows, as (row id, version, values)."""
-        rows = self.row_set(f"select * from {table}")["rows"]  # noqa: S608
+        rows = self.row_set(f"select * from {table}")["rows"]
         return [(row["rowId"], row["versionNumber"], row["values"]) for row in rows]
 
     def try_download(self, sql: str, **more: Any) -> Any:

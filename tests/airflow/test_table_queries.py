@@ -1,5 +1,4 @@
 """The operator that queries tables: the file it leaves, and the version that answered."""
-# ruff: noqa: S608 - SQL for Synapse, of ids that it gave
 
 import csv
 import json

@@ -62,7 +62,7 @@ def step(what: str, folder: Path, count: int) -> Callable[[], Any]:
         schema = syn.store(Schema("large", columns(), parent=project))
         known.write_text(schema.id)
         return lambda: syn.store(Table(schema, rows(count)))
-    sql = f"select * from {known.read_text()}"  # noqa: S608
+    sql = f"select * from {known.read_text()}"
 
     def read() -> None:
         found = sum(1 for _ in syn.tableQuery(sql))

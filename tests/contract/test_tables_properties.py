@@ -76,7 +76,7 @@ def test_any_table_survives(place: tuple[Synapse, Project], table):
     syn, project = place
     columns, rows = table
     stored = syn.store(Table(Schema(str(uuid4()), columns, parent=project), rows))
-    sql = f"select * from {stored.tableId} order by ROW_ID"  # noqa: S608
+    sql = f"select * from {stored.tableId} order by ROW_ID"
     for form in ({}, {"separator": ";", "quoteCharacter": "'", "header": False}):
         assert [row[2:] for row in syn.tableQuery(sql, **form)] == rows
     assert [row["values"] for row in syn.tableQuery(sql, resultsAs="rowset")] == rows
@@ -84,7 +84,7 @@ def test_any_table_survives(place: tuple[Synapse, Project], table):
     again = syn.tableQuery(sql)
     assert [row[2:] for row in again] == rows
     quoted = ", ".join('"{}"'.format(column["name"].replace('"', '""')) for column in columns)
-    chosen = syn.tableQuery(f"select {quoted} from {stored.tableId} order by ROW_ID")  # noqa: S608
+    chosen = syn.tableQuery(f"select {quoted} from {stored.tableId} order by ROW_ID")
     assert [row[2:] for row in chosen] == rows
 
 
@@ -95,10 +95,10 @@ def test_any_table_survives_as_a_frame(place: tuple[Synapse, Project], table):
     syn, project = place
     columns, rows = table
     stored = syn.store(Table(Schema(str(uuid4()), columns, parent=project), rows))
-    sql = f"select * from {stored.tableId} order by ROW_ID"  # noqa: S608
+    sql = f"select * from {stored.tableId} order by ROW_ID"
     frame = syn.tableQuery(sql).asDataFrame()
     syn.store(Table(stored.tableId, frame))
     assert [row[2:] for row in syn.tableQuery(sql)] == rows
     other = syn.store(Table(Schema(str(uuid4()), columns, parent=project), frame))
-    found = syn.tableQuery(f"select * from {other.tableId} order by ROW_ID")  # noqa: S608
+    found = syn.tableQuery(f"select * from {other.tableId} order by ROW_ID")
     assert [row[2:] for row in found] == rows

@@ -65,7 +65,7 @@ def numbers(syn, project):
 
 
 def test_values_come_back_as_they_went_in(syn, table):
-    sql = f"select * from {table.tableId} order by ROW_ID"  # noqa: S608
+    sql = f"select * from {table.tableId} order by ROW_ID"
     found = syn.tableQuery(sql)
     assert [row[2:] for row in found] == [FULL, EMPTY, OTHER]
     assert [row[:2] for row in found] == [["1", "1"], ["2", "1"], ["3", "1"]]
@@ -79,7 +79,7 @@ def test_values_come_back_as_they_went_in(syn, table):
 
 def test_a_frame_comes_back_as_it_went_in(syn, table):
     pytest.importorskip("pandas")
-    sql = f"select * from {table.tableId} order by ROW_ID"  # noqa: S608
+    sql = f"select * from {table.tableId} order by ROW_ID"
     frame = syn.tableQuery(sql).asDataFrame()
     syn.store(Table(table.tableId, frame))
     assert [row[2:] for row in syn.tableQuery(sql)] == [FULL, EMPTY, OTHER]
@@ -103,7 +103,7 @@ def test_a_frame_comes_back_as_it_went_in(syn, table):
     ids=["usual", "unusual", "doubled"],
 )
 def test_a_file_has_the_form_that_was_asked_for(syn, table, header, row_ids, form):
-    sql = f"select * from {table.tableId} order by ROW_ID"  # noqa: S608
+    sql = f"select * from {table.tableId} order by ROW_ID"
     found = syn.tableQuery(sql, header=header, includeRowIdAndRowVersion=row_ids, **form)
     metadata = 2 if row_ids else 0
     assert [row[metadata:] for row in found] == [FULL, EMPTY, OTHER]
@@ -116,7 +116,7 @@ def test_a_file_has_the_form_that_was_asked_for(syn, table, header, row_ids, for
 
 
 def test_an_empty_result_is_empty(syn, table):
-    sql = f"select * from {table.tableId} where n = 5"  # noqa: S608
+    sql = f"select * from {table.tableId} where n = 5"
     for options in ({}, {"header": False}, {"includeRowIdAndRowVersion": False}):
         found = syn.tableQuery(sql, **options)
         assert (list(found), len(found), found.asRowSet().rows) == ([], 0, [])
@@ -128,12 +128,12 @@ def test_an_empty_result_is_empty(syn, table):
 
 
 def test_an_aggregate_has_no_row_ids(syn, numbers):
-    counted = syn.tableQuery(f"select count(*), max(n) as most from {numbers}")  # noqa: S608
+    counted = syn.tableQuery(f"select count(*), max(n) as most from {numbers}")
     assert list(counted) == [[10, 9]]
     assert counted.asInteger() == 10
     assert counted.includeRowIdAndRowVersion is False
     assert [column["name"] for column in counted.headers][1] == "most"
-    pages = syn.tableQuery(f"select n from {numbers} group by n", resultsAs="rowset")  # noqa: S608
+    pages = syn.tableQuery(f"select n from {numbers} group by n", resultsAs="rowset")
     assert [row["values"] for row in pages] == [[n] for n in range(10)]
 
 
@@ -141,8 +141,8 @@ def test_pages_go_on_to_the_end(syn, project):
     columns = [Column(name=f"large {n}", columnType="LARGETEXT") for n in range(20)]
     rows = ([f"{n}", *[None] * 19] for n in range(120))
     table = syn.store(Table(Schema("wide", columns, parent=project), rows))
-    sql = f'select "large 0" from {table.tableId} order by ROW_ID'  # noqa: S608
-    wide = syn.tableQuery(f"select * from {table.tableId}", resultsAs="rowset")  # noqa: S608
+    sql = f'select "large 0" from {table.tableId} order by ROW_ID'
+    wide = syn.tableQuery(f"select * from {table.tableId}", resultsAs="rowset")
     assert wide.maxRowsPerPage < 120
     assert wide.count == 120
     assert len(list(wide)) == 120
@@ -151,18 +151,18 @@ def test_pages_go_on_to_the_end(syn, project):
 
 
 def test_a_query_says_what_it_knows(syn, numbers):
-    pages = syn.tableQuery(f"select n from {numbers}", resultsAs="rowset")  # noqa: S608
+    pages = syn.tableQuery(f"select n from {numbers}", resultsAs="rowset")
     assert (pages.tableId, pages.count, len(pages)) == (numbers, 10, 10)
     assert pages.headers[0]["columnType"] == "INTEGER"
     assert pages.columnModels[0].name == "n"
-    assert pages.etag == syn.tableQuery(f"select n from {numbers}").etag  # noqa: S608
+    assert pages.etag == syn.tableQuery(f"select n from {numbers}").etag
 
 
 def test_the_same_query_is_not_downloaded_twice(quiet, calls):
     project = quiet.store(Project(f"calls {uuid4()}"))
     column = Column(name="n", columnType="INTEGER")
     table = quiet.store(Table(Schema("n", [column], parent=project), [[1]])).tableId
-    sql = f"select n from {table}"  # noqa: S608
+    sql = f"select n from {table}"
     first = quiet.tableQuery(sql)
     calls()
     assert quiet.tableQuery(sql).filepath == first.filepath
@@ -175,38 +175,38 @@ def test_the_same_query_is_not_downloaded_twice(quiet, calls):
 
 def test_a_file_goes_where_it_should(syn, numbers, tmp_path):
     place = tmp_path / "place"
-    found = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(place))  # noqa: S608
+    found = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(place))
     assert Path(found.filepath).parent == place
     assert Path(found.filepath).name.startswith("SYNAPSE_TABLE_QUERY_")
     assert len(found) == 10
     Path(found.filepath).write_text("changed")
-    again = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(place))  # noqa: S608
+    again = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(place))
     assert len(again) == 10
 
 
 def test_bad_queries_are_told(syn, bob, numbers):
     for sql, error in [
-        (f"select nothing from {numbers}", SynapseBadRequestError),  # noqa: S608
-        (f"select * frm from {numbers}", SynapseBadRequestError),  # noqa: S608
+        (f"select nothing from {numbers}", SynapseBadRequestError),
+        (f"select * frm from {numbers}", SynapseBadRequestError),
         ("select * from syn999999999", SynapseNotFoundError),
     ]:
         for kind in ("csv", "rowset"):
             with pytest.raises(error):
                 syn.tableQuery(sql, resultsAs=kind)
     with pytest.raises(SynapseForbiddenError):
-        bob.tableQuery(f"select * from {numbers}")  # noqa: S608
+        bob.tableQuery(f"select * from {numbers}")
 
 
 def test_a_table_without_columns_is_empty(syn, project):
     schema = syn.store(Schema("nothing", parent=project))
-    assert list(syn.tableQuery(f"select * from {schema.id}", resultsAs="rowset")) == []  # noqa: S608
+    assert list(syn.tableQuery(f"select * from {schema.id}", resultsAs="rowset")) == []
 
 
 def test_what_was_read_is_announced(syn, numbers, heard):
-    syn.tableQuery(f"select * from {numbers}")  # noqa: S608
+    syn.tableQuery(f"select * from {numbers}")
     syn.create_snapshot_version(numbers)
-    syn.tableQuery(f"select * from {numbers}", resultsAs="rowset")  # noqa: S608
-    syn.tableQuery(f"SELECT * FROM {numbers}.1")  # noqa: S608
+    syn.tableQuery(f"select * from {numbers}", resultsAs="rowset")
+    syn.tableQuery(f"SELECT * FROM {numbers}.1")
     read = [event for event in heard if isinstance(event, Read)]
     assert read == [
         Read(numbers, 1, "n", TABLE, how="tableQuery"),
@@ -219,11 +219,11 @@ def test_a_snapshot_stays_as_it_is(syn, numbers, heard):
     schema = syn.get(numbers)
     first = syn.create_snapshot_version(schema, comment="before", label="one")
     syn.store(Table(numbers, [[10]]))
-    syn.delete(syn.tableQuery(f"select * from {numbers} where n < 5"))  # noqa: S608
+    syn.delete(syn.tableQuery(f"select * from {numbers} where n < 5"))
     second = syn.create_snapshot_version(numbers)
     assert (first, second) == (1, 2)
-    assert len(syn.tableQuery(f"select * from {numbers}.1")) == 10  # noqa: S608
-    assert len(syn.tableQuery(f"select * from {numbers}.2")) == 6  # noqa: S608
+    assert len(syn.tableQuery(f"select * from {numbers}.1")) == 10
+    assert len(syn.tableQuery(f"select * from {numbers}.2")) == 6
     frozen = syn.get(numbers, version=1)
     assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
     assert syn.get(numbers).versionNumber == 3
@@ -247,8 +247,8 @@ def test_a_snapshot_can_be_deleted(syn, numbers):
     first = syn.create_snapshot_version(numbers)
     syn.delete(syn.get(numbers), version=first)
     with pytest.raises(SynapseNotFoundError):
-        syn.tableQuery(f"select * from {numbers}.{first}")  # noqa: S608
-    assert len(syn.tableQuery(f"select * from {numbers}")) == 10  # noqa: S608
+        syn.tableQuery(f"select * from {numbers}.{first}")
+    assert len(syn.tableQuery(f"select * from {numbers}")) == 10
 
 
 def test_only_tables_can_be_frozen(syn, project):

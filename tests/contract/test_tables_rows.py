@@ -50,12 +50,12 @@ def table(syn, schema):
 
 
 def rows_of(syn, table_id):
-    found = syn.tableQuery(f'select name, "how many" from {table_id} order by ROW_ID')  # noqa: S608
+    found = syn.tableQuery(f'select name, "how many" from {table_id} order by ROW_ID')
     return [row[2:] for row in found]
 
 
 def everything(syn, table_id, **options):
-    return syn.tableQuery(f"select * from {table_id} order by ROW_ID", **options)  # noqa: S608
+    return syn.tableQuery(f"select * from {table_id} order by ROW_ID", **options)
 
 
 def test_a_table_is_stored_with_its_schema(syn, project, heard):
@@ -155,7 +155,7 @@ def test_new_columns_are_stored_before_their_rows(syn, table):
 
 
 def test_rows_can_be_deleted(syn, table):
-    chosen = f"select * from {table.tableId} where name = "  # noqa: S608
+    chosen = f"select * from {table.tableId} where name = "
     syn.delete(syn.tableQuery(f"{chosen}'bee'"))
     syn.delete(syn.tableQuery(f"{chosen}'ant'", resultsAs="rowset"))
     assert rows_of(syn, table.tableId) == [["", 8]]
@@ -173,7 +173,7 @@ def test_nothing_is_asked_when_there_is_nothing_to_do(quiet, calls):
 
 
 def test_only_rows_of_the_table_can_be_deleted(syn, table):
-    counted = syn.tableQuery(f"select count(*) from {table.tableId}")  # noqa: S608
+    counted = syn.tableQuery(f"select count(*) from {table.tableId}")
     with pytest.raises(ValueError, match="do not say which rows"):
         syn.delete(counted)
     with pytest.raises(SynapseError, match="parts of rows"):
