@@ -1,5 +1,6 @@
 """Rows of tables: stored, changed and deleted, all of one call or none."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -228,6 +229,35 @@ def test_a_row_changed_since_it_was_read_is_not_overwritten(syn, table):
     with pytest.raises(SynapseStaleError):
         syn.delete(mine)
     assert rows_of(syn, table.tableId) == [["ant", 6], ["theirs", 1], ["", 8]]
+
+
+def test_a_schema_changed_meanwhile_is_told(syn, table):
+    """By another client, between read and write: nothing is stored under a wrong column."""
+    read = everything(syn, table.tableId)
+    schema = syn.get(table.tableId)
+    changed = syn.createColumn("how much", "INTEGER")
+    schema.removeColumn(schema.columnIds[1])
+    schema.addColumn(changed)
+    syn.store(schema)
+    for rows in (Table(table.schema, ROWS), read):
+        with pytest.raises(SynapseBadRequestError, match="how many"):
+            syn.store(rows)
+    assert [row[2:] for row in everything(syn, table.tableId)] == [
+        [name, None] for name, _ in ROWS
+    ]
+
+
+def test_two_writers_add_their_rows_side_by_side(syn, client_of, schema):
+    tables = [Table(schema.id, ([f"writer {w}", n] for n in range(20))) for w in range(4)]
+    clients = [
+        client_of("alice", cache_root_dir=f"{syn.cache.cache_root_dir}{w}") for w in range(4)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda client, table: client.store(table), clients, tables))
+    found = rows_of(syn, schema.id)
+    assert len(found) == 80
+    for w in range(4):
+        assert [n for name, n in found if name == f"writer {w}"] == list(range(20))
 
 
 def test_others_may_not_change_it(bob, table):
