@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
+    from synapse_workflows.operators.tables import (
+        SynapseTableStoreOperator as SynapseTableStoreOperator,
+    )
     from synapse_workflows.references import local_path as local_path
 
 __version__ = "0.1.0"
@@ -85,6 +88,7 @@ _HOME = {
     "SynapseStoreOperator": "synapse_workflows.operators.files",
     "SynapseTableQueryOperator": "synapse_workflows.operators.queries",
     "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
+    "SynapseTableStoreOperator": "synapse_workflows.operators.tables",
     "Table": "synapse_workflows.client.model.making",
     "TableQueryResult": "synapse_workflows.client.model.results",
     "as_table_columns": "synapse_workflows.client.model.frames",

@@ -1,6 +1,7 @@
 """The client that a hook gives out: what it stores in a task goes with the task's lineage."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from synapse_workflows.client.api import entities, queries, snapshots, store as storing
@@ -123,6 +124,15 @@ class LineageSynapse(Synapse):
         if activity_id is not None:
             gatherer.bind(present.id, activity_id, self)
         return activity_id
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Announce nothing meanwhile: what is read is no input, only a look at what is there."""
+        listeners, self._listeners = self._listeners, ()
+        try:
+            yield
+        finally:
+            self._listeners = listeners
 
     def _hold(self, path: str | None) -> None:
         gatherer = current_gatherer()
