@@ -64,15 +64,6 @@ METHODS = {
     "uploadFileHandle": (
         "path, parent, synapseStore=True, mimetype=None, md5=None, file_size=None"
     ),
-    "createColumn": (
-        "name, columnType, maximumSize=None, defaultValue=None, enumValues=None"
-    ),
-    "createColumns": "columns",
-    "getColumn": "id",
-    "getColumns": "x, limit=100, offset=0",
-    "getTableColumns": "table",
-    "tableQuery": "query, resultsAs='csv', **kwargs",
-    "create_snapshot_version": "table, comment=None, label=None, activity=None, wait=True",
 }  # fmt: skip
 
 
