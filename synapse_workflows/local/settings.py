@@ -95,5 +95,5 @@ class Settings:
     job_workers: int = 4
     job_wait_seconds: float = 0.5
     processing_answers: int = 0
-    query_seconds: float = 120
+    query_seconds: float = 300
     clock: Callable[[], datetime] = utc_now

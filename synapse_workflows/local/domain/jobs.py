@@ -317,7 +317,6 @@ def status(service: "Service", job: Job, *, as_processing: bool = False) -> dict
         "progressMessage": progress.message or None,
         "progressCurrent": progress.current,
         "progressTotal": progress.total,
-        "requestBody": job.request,
         "responseBody": job.response if state == COMPLETE else None,
         "errorMessage": job.reason if state == FAILED else None,
         "runtimeMS": max(0, job.changed_on - job.started_on),

@@ -289,7 +289,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     """Set up a writer; the log is brought into the file by us, not in the middle of a commit."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "wal_autocheckpoint=0",
+        "journal_size_limit=67108864",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name='state'").fetchone() is None:
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")

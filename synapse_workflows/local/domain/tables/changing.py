@@ -1,6 +1,6 @@
 """One table being changed: its columns made as the entity says, then one commit of all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -214,11 +214,26 @@ def _follow(writer: TableWriter, change: SchemaChange, by_id: dict[int, Column])
     writer.set_schema_number(change.number)
 
 
-def lay_out(writer: TableWriter, version: int, wanted: Sequence[Column]) -> Layout:
-    """Give the table columns: those that it has keep their cells, new ones hold the default."""
+def lay_out(
+    writer: TableWriter,
+    version: int,
+    wanted: Sequence[Column],
+    kept: Mapping[int, int] | None = None,
+) -> Layout:
+    """Give the table columns: those that it has keep their cells, new ones hold the default.
+
+    Args:
+        writer: the table.
+        version: the change set that does it.
+        wanted: the columns.
+        kept: the slots of those that keep their cells; None for all that the table has.
+
+    Returns:
+        Where they lie now. No cell of the columns before was touched.
+    """
     before = dict(writer.layout())
-    new = [each for each in wanted if each.id not in before]
-    slots = dict(before)
+    slots = dict(before if kept is None else kept)
+    new = [each for each in wanted if each.id not in slots]
     for each, slot in zip(new, writer.free_slots(len(new), set(before.values())), strict=True):
         writer.fill(slot, Bound(each, slot).default())
         slots[each.id] = slot

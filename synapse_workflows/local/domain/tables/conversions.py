@@ -29,19 +29,26 @@ def change_schema(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, 
         NotFound: there is no such column.
     """
     old_ids = [each.column.id for each in update.bound]
-    new_ids, became = _asked(request, old_ids)
+    new_ids, became, gone = _asked(request, old_ids)
     ordered = read_ids(request, "orderedColumnIds")
     if ordered and sorted(ordered) != sorted(new_ids):
         raise BadRequest("orderedColumnIds must be the columns of the table after the changes.")
     with update.run.service.database.reading() as session:
         wanted = schemas.require(session, ordered or new_ids)
-    _apply(update, wanted, became)
+    _apply(update, wanted, became, gone)
     return {"concreteType": RESULT, "schema": [dict(each.body) for each in wanted]}
 
 
-def _asked(request: Mapping[str, Any], old_ids: Sequence[int]) -> tuple[list[int], dict[int, int]]:
-    """Read the changes: the columns then, and which new one takes its cells from which old."""
-    new_ids, became = list(old_ids), {}
+def _asked(
+    request: Mapping[str, Any], old_ids: Sequence[int]
+) -> tuple[list[int], dict[int, int], set[int]]:
+    """Read the changes.
+
+    Returns:
+        The columns then, which new one takes its cells from which old, and which old ones were
+        removed or replaced.
+    """
+    new_ids, became, gone = list(old_ids), {}, set()
     for change in fields.items(request, "changes") or []:
         if not isinstance(change, dict):
             raise BadRequest("changes must be an array of objects.")
@@ -54,33 +61,37 @@ def _asked(request: Mapping[str, Any], old_ids: Sequence[int]) -> tuple[list[int
             new_ids.append(new)
         elif old is not None and new is None:
             new_ids.remove(old)
-        elif old is not None and new is not None:
+            became.pop(old, None)
+            gone.add(old)
+        elif old is not None and new is not None and new != old:
             new_ids[new_ids.index(old)] = new
-            became[new] = old
-    return new_ids, became
+            became[new] = became.pop(old, old)
+            gone.add(old)
+    return new_ids, became, gone
 
 
 def _column_id(change: Mapping[str, Any], key: str) -> int | None:
     return None if change.get(key) is None else decimal(change[key], key)
 
 
-def _apply(update: TableUpdate, wanted: schemas.Schema, became: Mapping[int, int]) -> None:
+def _apply(
+    update: TableUpdate, wanted: schemas.Schema, became: Mapping[int, int], gone: set[int]
+) -> None:
     writer, run = update.writer, update.run
     version = writer.begin_change(entities.new_etag(), run.service.now(), run.caller.id)
     before = update.bound_by_id()
-    kept = {
+    kept = {number: each.slot for number, each in before.items() if number not in gone}
+    same = {
         new: before[old].slot
         for new, old in became.items()
         if old in before and _holds(next(each for each in wanted if each.id == new), before[old])
     }
-    current = dict(writer.layout())
-    writer.set_layout(version, tuple({**current, **kept}.items()))
-    layout = changing.lay_out(writer, version, wanted)
+    layout = changing.lay_out(writer, version, wanted, {**kept, **same})
     by_id = {each.id: each for each in wanted}
     update.bound = tuple(Bound(by_id[number], slot) for number, slot in layout)
     for each in update.bound:
         old = became.get(each.column.id)
-        if old in before and each.column.id not in kept:
+        if old in before and each.column.id not in same:
             _convert(update, before[old], each)
     update.schema_number = writer.schema_number + 1
     update.schema_is_new = True

@@ -1,0 +1,192 @@
+"""Asynchronous jobs: who may look, what failure looks like, what a restart leaves."""
+
+import threading
+
+import pytest
+from entity_api import REPO, Author
+from file_api import ok, open_house, refused
+from table_api import M, Tabler
+
+from synapse_workflows.local import inprocess
+from synapse_workflows.local.app import create_app
+from synapse_workflows.local.domain import auth, jobs
+from synapse_workflows.local.domain.tables.bundles import QUERY
+from synapse_workflows.local.settings import Settings
+
+
+def start(person, table, sql="select 1", path="query"):
+    body = {"query": {"sql": sql}, "changes": [], "createSnapshot": True}
+    return person.post(f"{REPO}/entity/{table}/table/{path}/async/start", body)
+
+
+def get(person, table, token, path="query"):
+    return person.get(f"{REPO}/entity/{table}/table/{path}/async/get/{token}")
+
+
+@pytest.fixture(scope="module")
+def table(tables):
+    made = tables.table(("a", "STRING"))["id"]
+    tables.append(made, ["x"])
+    return made
+
+
+def test_a_quick_job_is_done_at_the_first_answer(ann, table):
+    token = ok(start(ann, table, f"select a from {table}"))["token"]
+    answer = get(ann, table, token)
+    assert answer.status_code == 201
+    assert get(ann, table, token).json() == answer.json()
+
+
+def test_only_the_starter_may_look(ann, ben, table):
+    token = ok(start(ann, table, f"select a from {table}"))["token"]
+    refused(get(ben, table, token), 403)
+    refused(ben.get(f"{REPO}/asynchronous/job/{token}"), 403)
+
+
+def test_an_unknown_token_is_not_found(ann, table):
+    refused(get(ann, table, "999999"), 404)
+    refused(get(ann, table, "nonsense"), 400)
+
+
+def test_a_token_belongs_to_its_path(ann, tables, table):
+    token = ok(start(ann, table, f"select a from {table}"))["token"]
+    other = tables.table(("a", "STRING"))["id"]
+    refused(get(ann, other, token), 400)
+    refused(get(ann, table, token, "transaction"), 400)
+    assert get(ann, table.upper(), token).status_code == 201
+
+
+def test_a_failed_job_has_status_and_reason_of_its_cause(ann, table):
+    token = ok(start(ann, table, f"select nope from {table}"))["token"]
+    refused(get(ann, table, token), 400, "Unknown column nope")
+    refused(get(ann, table, token), 400, "Unknown column nope")
+    told = ok(ann.get(f"{REPO}/asynchronous/job/{token}"))
+    assert (told["jobState"], told["errorMessage"]) == ("FAILED", "Unknown column nope")
+    missing = ok(start(ann, table, "select a from syn99999999"))["token"]
+    refused(get(ann, table, missing), 404)
+
+
+def test_a_job_of_another_class_is_refused(ann, table):
+    body = {"concreteType": f"{M}.DownloadFromTableRequest", "sql": "x"}
+    refused(ann.post(f"{REPO}/entity/{table}/table/query/async/start", body), 400, "concreteType")
+
+
+def test_the_generic_route_tells_of_a_job(ann, table):
+    token = ok(start(ann, table, f"select a from {table}"))["token"]
+    get(ann, table, token)
+    told = ok(ann.get(f"{REPO}/asynchronous/job/{token}"))
+    assert told["jobState"] == "COMPLETE"
+    assert "queryResult" in told["responseBody"]
+
+
+def test_polling_can_be_tested(tmp_path, recording):
+    with open_house(tmp_path, recording, processing_answers=2) as house:
+        alice = Author(house, "alice")
+        table = Tabler(alice).table(("a", "STRING"))["id"]
+        token = ok(start(alice, table, f"select a from {table}"))["token"]
+        answers = [get(alice, table, token) for _ in range(3)]
+    assert [each.status_code for each in answers] == [202, 202, 201]
+    assert answers[0].json()["jobState"] == "PROCESSING"
+
+
+def test_a_long_job_says_that_it_is_under_way(tmp_path, recording):
+    """A writer that holds the table keeps the next one waiting, nobody else."""
+    with open_house(tmp_path, recording, job_wait_seconds=0.05) as house:
+        alice = Author(house, "alice")
+        tabler = Tabler(alice)
+        table = tabler.table(("a", "STRING"))["id"]
+        service = recording_service(house)
+        with service.tables.writing(int(table.removeprefix("syn"))):
+            body = {"changes": [tabler.rows(table, ["x"])]}
+            path = f"{REPO}/entity/{table}/table/transaction"
+            token = ok(alice.post(f"{path}/async/start", body))["token"]
+            waiting = alice.get(f"{path}/async/get/{token}")
+            assert waiting.status_code == 202
+            assert waiting.json()["jobState"] == "PROCESSING"
+            assert tabler.query(f"select count(*) from {table}") == [["0"]]
+            ok(alice.post(f"{REPO}/column", {"name": "free", "columnType": "DATE"}))
+        assert tabler.run(path, {"changes": [tabler.rows(table, ["y"])]}).status_code == 201
+        assert tabler.query(f"select count(*) from {table}") == [["2"]]
+
+
+def recording_service(house):
+    """The service behind a house without a socket."""
+    adapter = house.session.get_adapter(inprocess.BASE_URL)
+    return adapter._app.state.service
+
+
+def test_jobs_run_beside_each_other_within_bounds(tmp_path):
+    with open_house(tmp_path, job_workers=2) as house:
+        service = recording_service(house)
+        seen, most, guard = [0], [0], threading.Lock()
+        gate = threading.Event()
+
+        def work(_run):
+            with guard:
+                seen[0] += 1
+                most[0] = max(most[0], seen[0])
+            gate.wait(5)
+            with guard:
+                seen[0] -= 1
+            return {"concreteType": "done"}
+
+        kind = jobs.Kind("test", work)
+        alice = Author(house, "alice")
+        tokens = []
+        for _ in range(4):
+            with service.database.transaction() as session:
+                caller = as_caller(service, session, alice)
+                tokens.append(jobs.begin(session, caller, kind, {}))
+            service.jobs.submit(service, caller, tokens[-1], kind)
+        service.jobs.wait(tokens[0], 0.1)
+        gate.set()
+        for token in tokens:
+            service.jobs.wait(token, 5)
+        with service.database.reading() as session:
+            states = {jobs.find(session, caller, str(token)).state for token in tokens}
+    assert most == [2]
+    assert states == {"COMPLETE"}
+
+
+def as_caller(service, session, person):
+    token = person.headers["Authorization"].removeprefix("Bearer ")
+    return auth.authenticate(session, token, service.now())
+
+
+def test_a_job_that_fails_unforeseen_says_little(tmp_path, caplog):
+    with open_house(tmp_path) as house:
+        service = recording_service(house)
+
+        def work(_run):
+            raise RuntimeError("secret")
+
+        kind = jobs.Kind("test", work)
+        alice = Author(house, "alice")
+        with service.database.transaction() as session:
+            caller = as_caller(service, session, alice)
+            token = jobs.begin(session, caller, kind, {})
+        service.jobs.submit(service, caller, token, kind)
+        service.jobs.wait(token, 5)
+        told = ok(alice.get(f"{REPO}/asynchronous/job/{token}"))
+    assert told["jobState"] == "FAILED"
+    assert "secret" not in told["errorMessage"]
+    assert "secret" in caplog.text
+
+
+def test_a_job_cut_off_by_the_end_of_the_service_has_failed(tmp_path, recording):
+    """What is PROCESSING in the database when the service starts was cut off."""
+    with open_house(tmp_path, recording) as house:
+        service = recording_service(house)
+        alice = Author(house, "alice")
+        table = Tabler(alice).table(("a", "STRING"))["id"]
+        with service.database.transaction() as session:
+            caller = as_caller(service, session, alice)
+            token = jobs.begin(session, caller, QUERY, {"query": {"sql": "x"}}, table)
+    with open_house(tmp_path, recording) as house:
+        refused(get(Author(house, "alice"), table, str(token)), 409, "start the job again")
+
+
+def test_the_service_can_be_opened_and_closed(tmp_path):
+    service = create_app(Settings(data_dir=tmp_path)).state.service
+    service.close()
+    service.close()

@@ -1,0 +1,207 @@
+"""Rows in requests: put in, changed, deleted; conflicts; all or nothing."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from table_api import M
+
+from synapse_workflows.vocabulary import FOLDER
+
+CHANGED = (
+    "has been changed since last read.  Please get the latest value for this row "
+    "and then attempt to update it again."
+)
+
+
+@pytest.fixture
+def table(tables):
+    return tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+
+
+def test_rows_are_numbered_from_one_and_changes_too(tables, table):
+    assert tables.append(table, ["x", "1"], ["y", None]) == [(1, 1), (2, 1)]
+    assert tables.append(table, ["z", "3"]) == [(3, 2)]
+    assert tables.everything(table) == [
+        (1, 1, ["x", "1"]),
+        (2, 1, ["y", None]),
+        (3, 2, ["z", "3"]),
+    ]
+
+
+def test_an_append_answers_with_references(tables, table):
+    answer = tables.transact(table, tables.rows(table, ["x", "1"]))
+    found = answer["results"][0]["rowReferenceSet"]
+    assert answer["results"][0]["concreteType"] == f"{M}.RowReferenceSetResults"
+    assert found["tableId"] == table
+    assert [each["name"] for each in found["headers"]] == ["a", "n"]
+    assert found["etag"] == tables.row_set(f"select * from {table}")["etag"]
+
+
+def test_a_row_is_changed_as_a_whole(tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    assert tables.append(table, (1, 1, ["new", None])) == [(1, 2)]
+    assert tables.everything(table) == [(1, 2, ["new", None]), (2, 1, ["y", "2"])]
+
+
+def test_a_row_without_values_is_deleted_and_its_id_never_comes_back(tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    tables.append(table, (2, 1, []))
+    tables.append(table, ["z", "3"])
+    assert [each[0] for each in tables.everything(table)] == [1, 3]
+
+
+def test_one_request_may_hold_all_kinds_of_rows(tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"], ["z", "3"])
+    done = tables.append(table, ["n1", "4"], (2, 1, ["yy", "2"]), (1, 1, []), ["n2", "5"])
+    assert done == [(4, 2), (2, 2), (1, 2), (5, 2)]
+    assert [(i, v[0]) for i, _, v in tables.everything(table)] == [
+        (2, "yy"), (3, "z"), (4, "n1"), (5, "n2"),
+    ]  # fmt: skip
+
+
+def test_columns_that_are_not_given_stay_or_get_their_default(tables):
+    table = tables.table(
+        {"name": "a", "columnType": "STRING", "defaultValue": "def"},
+        {"name": "n", "columnType": "INTEGER", "defaultValue": "7"},
+    )["id"]
+    tables.append(table, ["1"], names=["n"])
+    tables.append(table, [None, None])
+    tables.append(table, ["", "0"])
+    assert tables.query(f"select * from {table}") == [["def", "1"], ["def", "7"], ["", "0"]]
+    tables.append(table, (1, 1, ["new"]), names=["a"])
+    assert tables.query(f"select * from {table} where row_id = 1") == [["new", "1"]]
+
+
+def test_a_partial_row_changes_the_cells_that_it_names(tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    tables.transact(
+        table, tables.partial(table, (1, {"n": "9"}), (2, {"a": None}), (None, {"a": "z"}))
+    )
+    assert tables.everything(table) == [
+        (1, 2, ["x", "9"]),
+        (2, 2, [None, "2"]),
+        (3, 2, ["z", None]),
+    ]
+    # without a version it never conflicts
+    tables.transact(table, tables.partial(table, (1, {"n": "10"})))
+    refused(
+        tables.try_transact(table, tables.partial(table, (77, {"n": "1"}))), 400, "does not exist"
+    )
+    refused(tables.try_transact(table, tables.partial(table, (1, {}))), 400)
+
+
+def test_a_row_that_somebody_changed_conflicts(tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    tables.append(table, (1, 1, ["theirs", "1"]))
+    answer = tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"])))
+    assert refused(answer, 412)["reason"] == f"Row id: 1 {CHANGED}"
+    assert tables.query(f"select a from {table} where row_id = 1") == [["theirs"]]
+
+
+def test_the_highest_version_that_is_named_counts(tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    tables.append(table, (1, 1, ["theirs", "1"]))
+    # row 1 was changed in version 2; whoever names version 2 has seen that
+    tables.append(table, (1, 2, ["mine", "1"]), (2, 1, ["mine", "2"]))
+    tables.append(table, (2, 3, ["again", "2"]))
+    refused(tables.try_transact(table, tables.rows(table, (1, 1, []), (2, 2, []))), 412, CHANGED)
+
+
+def test_an_etag_says_what_was_seen(tables, table):
+    tables.append(table, ["x", "1"])
+    old = tables.row_set(f"select * from {table}")["etag"]
+    tables.append(table, (1, 1, ["theirs", "1"]))
+    seen = tables.row_set(f"select * from {table}")["etag"]
+    stale = tables.rows(table, (1, 1, ["mine", "1"]), etag=old)
+    refused(tables.try_transact(table, stale), 412, CHANGED)
+    tables.transact(table, tables.rows(table, (1, 1, ["mine", "1"]), etag=seen))
+    unknown = tables.rows(table, (1, 3, ["mine", "1"]), etag="nonsense")
+    refused(tables.try_transact(table, unknown), 400, "etag")
+
+
+def test_a_deleted_row_cannot_be_changed(tables, table):
+    tables.append(table, ["x", "1"])
+    tables.append(table, (1, 1, []))
+    refused(tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"]))), 412, CHANGED)
+    refused(tables.try_transact(table, tables.rows(table, (1, 2, ["m", "1"]))), 400, "not exist")
+    refused(tables.try_transact(table, tables.rows(table, (9, 2, ["m", "1"]))), 400, "not exist")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ((1, None, ["x", "1"]), "Row version number cannot be null"),
+        (["x"], "one value for each of the 2 headers"),
+        (["x", "1", "2"], "one value for each of the 2 headers"),
+        ([], "one value for each of the 2 headers"),
+        (["x", "one"], "Value at [0,1] was not a valid INTEGER."),
+        (["x" * 51, "1"], "Value at [0,0] was not a valid STRING."),
+        (["x", str(2**63)], "Value at [0,1] was not a valid INTEGER."),
+        (["x", "1.0"], "Value at [0,1] was not a valid INTEGER."),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_refused(tables, table, row, words):
+    tables.append(table, ["x", "1"])
+    refused(tables.try_transact(table, tables.rows(table, row)), 400, words)
+    assert len(tables.everything(table)) == 1
+
+
+def test_a_header_must_be_a_column(tables, table):
+    other = tables.column("elsewhere", "DATE")["id"]
+    body = tables.rows(table, ["x", "1"])
+    body["toAppend"]["headers"][1]["id"] = other
+    refused(tables.try_transact(table, body), 400, other)
+    body["toAppend"]["headers"] = []
+    refused(tables.try_transact(table, body), 400)
+
+
+def test_a_transaction_is_all_or_nothing(tables, table):
+    good, bad = tables.rows(table, ["x", "1"]), tables.rows(table, ["y", "two"])
+    refused(tables.try_transact(table, good, bad, good), 400)
+    assert tables.everything(table) == []
+    answer = tables.transact(table, good, tables.partial(table, (1, {"n": "5"})), good)
+    assert len(answer["results"]) == 3
+    assert tables.everything(table) == [(1, 2, ["x", "5"]), (2, 3, ["x", "1"])]
+
+
+def test_a_transaction_must_do_something(tables, table):
+    refused(tables.try_transact(table), 400)
+    refused(tables.try_transact(table, createSnapshot=False), 400)
+    rows = tables.rows(table, ["x", "1"])
+    refused(tables.try_transact(table, rows, snapshotOptions={}), 400)
+    tables.transact(table, rows, createSnapshot=False, snapshotOptions={})
+    search = {"concreteType": f"{M}.TableSearchChangeRequest", "searchEnabled": True}
+    refused(tables.try_transact(table, search), 400)
+
+
+def test_a_table_without_columns_takes_no_rows(ann, tables):
+    table = tables.table()["id"]
+    body = tables.rows(table, ["x"])
+    refused(tables.try_transact(table, body), 400, f"Schema for {table} is empty.")
+    refused(tables.try_transact(table, tables.csv(table, "a\n1\n")), 400, "is empty.")
+
+
+def test_only_who_may_update_changes_a_table(ann, ben, tables, table):
+    folder = ann.new_folder(ann.new_project()["id"])
+    refused(tables.try_transact(folder["id"], tables.rows(table, ["x", "1"])), 400, "not a table")
+    body = {"changes": [tables.rows(table, ["x", "1"])]}
+    path = f"{REPO}/entity/{table}/table/transaction/async"
+    token = ok(ben.post(f"{path}/start", body))["token"]
+    refused(ben.get(f"{path}/get/{token}"), 403)
+    refused(tables.try_transact("syn99999999", tables.rows(table, ["x", "1"])), 404)
+    refused(tables.try_transact(f"{table}.1", tables.rows(table, ["x", "1"])), 400, "cannot be")
+    assert tables.everything(table) == []
+    assert folder["concreteType"] == FOLDER
+
+
+def test_a_request_beyond_two_megabytes_is_refused(ann, tables):
+    table = tables.table(("a", "LARGETEXT"))["id"]
+    body = {"changes": [tables.rows(table, *(["x" * 500_000] for _ in range(5)))]}
+    path = f"{REPO}/entity/{table}/table/transaction/async/start"
+    refused(ann.post(path, body), 413)
+
+
+def test_the_etag_of_the_entity_stays_when_rows_change(ann, tables, table):
+    etag = ann.entity(table)["etag"]
+    tables.append(table, ["x", "1"])
+    assert ann.entity(table)["etag"] == etag

@@ -1,0 +1,226 @@
+"""Columns that come, go and become others, and what happens to the cells."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from table_api import M
+
+
+def change(*pairs, order=None):
+    body = {
+        "concreteType": f"{M}.TableSchemaChangeRequest",
+        "changes": [{"oldColumnId": old, "newColumnId": new} for old, new in pairs],
+    }
+    if order is not None:
+        body["orderedColumnIds"] = order
+    return body
+
+
+@pytest.fixture
+def table(tables):
+    made = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    tables.append(made, ["1", "10"], ["2", None], ["3", "30"])
+    return made
+
+
+def ids(tables, table):
+    return {each["name"]: each["id"] for each in tables.columns(table)}
+
+
+def values(tables, table):
+    return [row[2] for row in tables.everything(table)]
+
+
+def test_columns_replaced_on_the_entity_lose_and_gain_cells(ann, tables, table):
+    a, n = ids(tables, table).values()
+    new = tables.column("new", "BOOLEAN", defaultValue="true")["id"]
+    ann.change(table, columnIds=[new, n])
+    assert values(tables, table) == [["true", "10"], ["true", None], ["true", "30"]]
+    tables.append(table, ["false", "40"])
+    ann.change(table, columnIds=[n, a])
+    # what was removed is lost, even if the column comes back
+    assert values(tables, table) == [["10", None], [None, None], ["30", None], ["40", None]]
+
+
+def test_a_removed_column_is_lost_even_when_it_comes_back_at_once(ann, tables, table):
+    a, n = ids(tables, table).values()
+    ann.change(table, columnIds=[n])
+    ann.change(table, columnIds=[n, a])
+    assert values(tables, table) == [["10", None], [None, None], ["30", None]]
+    tables.append(table, ["40", "back"])
+    assert values(tables, table)[-1] == ["40", "back"]
+
+
+def test_a_schema_change_takes_a_number(ann, tables, table):
+    ann.change(table, columnIds=list(reversed(ids(tables, table).values())))
+    assert tables.append(table, ["50", "5"]) == [(4, 3)]
+
+
+def test_a_table_may_have_no_columns_for_a_while(ann, tables, table):
+    columns = list(ids(tables, table).values())
+    ann.change(table, columnIds=[])
+    bundle = tables.bundle(f"select * from {table}")
+    assert bundle["queryCount"] == 0
+    assert bundle["queryResult"]["queryResults"]["rows"] == []
+    assert (bundle["selectColumns"], bundle["columnModels"]) == ([], [])
+    ann.change(table, columnIds=columns)
+    assert values(tables, table) == [[None, None]] * 3
+
+
+def test_a_transaction_adds_removes_and_orders_columns(ann, tables, table):
+    a, n = ids(tables, table).values()
+    new = tables.column("fresh", "DATE", defaultValue="1970-01-02")["id"]
+    etag = ann.entity(table)["etag"]
+    answer = tables.transact(table, change((None, new), (a, None), order=[new, n]))
+    assert answer["results"][0]["concreteType"] == f"{M}.TableSchemaChangeResponse"
+    assert [each["id"] for each in answer["results"][0]["schema"]] == [new, n]
+    entity = ann.entity(table)
+    assert entity["columnIds"] == [new, n]
+    assert entity["etag"] != etag
+    assert values(tables, table) == [["86400000", "10"], ["86400000", None], ["86400000", "30"]]
+    assert [each["name"] for each in tables.columns(table)] == ["fresh", "n"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "new", "then"),
+    [
+        ("STRING", ["1", None, "-3"], ("INTEGER", {}), ["1", None, "-3"]),
+        ("STRING", ["x", "", None], ("LARGETEXT", {}), ["x", "", None]),
+        ("STRING", ["x", "", None], ("STRING", {"maximumSize": 900}), ["x", "", None]),
+        ("STRING", ["x", None, "y"], ("STRING_LIST", {}), ['["x"]', None, '["y"]']),
+        ("STRING", ["TRUE", "", None], ("BOOLEAN", {}), ["true", None, None]),
+        ("STRING", ["2020-01-01", None, None], ("DATE", {}), ["1577836800000", None, None]),
+        ("INTEGER", ["1", None, "3"], ("DOUBLE", {}), ["1.0", None, "3.0"]),
+        ("INTEGER", ["1", None, "3"], ("STRING", {}), ["1", None, "3"]),
+        ("INTEGER", ["1", None, "3"], ("ENTITYID", {}), ["syn1", None, "syn3"]),
+        ("INTEGER", ["1", None, "3"], ("INTEGER_LIST", {}), ["[1]", None, "[3]"]),
+        ("DOUBLE", ["NaN", "inf", "1.5"], ("STRING", {}), ["NaN", "Infinity", "1.5"]),
+        ("BOOLEAN", ["true", None, "false"], ("STRING", {}), ["true", None, "false"]),
+        ("ENTITYID", ["syn5", None, "6"], ("STRING", {}), ["syn5", None, "syn6"]),
+        ("STRING_LIST", ['["a","b"]', None, "[]"], ("STRING", {}), ['["a", "b"]', None, None]),
+        (
+            "STRING_LIST",
+            ['["a"]', None, None],
+            ("STRING_LIST", {"maximumSize": 90}),
+            ['["a"]', None, None],
+        ),
+        ("DATE", ["5", None, None], ("INTEGER", {"defaultValue": "9"}), ["5", "9", "9"]),
+    ],
+)
+def test_cells_become_what_the_new_column_holds(tables, kind, given, new, then):
+    table = tables.table(("old", kind), ("keep", "STRING"))["id"]
+    tables.append(table, *([each, "k"] for each in given))
+    old = ids(tables, table)["old"]
+    column = tables.column("new", new[0], **new[1])["id"]
+    tables.transact(table, change((old, column)))
+    assert values(tables, table) == [[each, "k"] for each in then]
+    tables.append(table, [then[0], "later"])
+    assert values(tables, table)[-1] == [then[0], "later"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "new"),
+    [
+        ("STRING", "x", ("INTEGER", {})),
+        ("STRING", "x" * 50, ("STRING", {"maximumSize": 5})),
+        ("DOUBLE", "1.5", ("INTEGER", {})),
+        ("INTEGER_LIST", "[1]", ("INTEGER", {})),
+        ("STRING", "b", ("STRING", {"enumValues": ["a"]})),
+    ],
+)
+def test_a_cell_that_cannot_become_it_stops_all(ann, tables, kind, cell, new):
+    table = tables.table(("old", kind))["id"]
+    tables.append(table, [None], [cell])
+    before = ann.entity(table)
+    column = tables.column("new", new[0], **new[1])["id"]
+    refused(tables.try_transact(table, change((ids(tables, table)["old"], column))), 400, "'old'")
+    assert ann.entity(table) == before
+    assert values(tables, table)[1] != [None]
+
+
+def test_a_column_can_be_renamed_and_another_put_in_its_place(tables, table):
+    a, n = ids(tables, table).values()
+    b = tables.column("b", "STRING")["id"]
+    tables.transact(table, change((a, b), (None, a)))
+    assert values(tables, table) == [["1", "10", None], ["2", None, None], ["3", "30", None]]
+    tables.append(table, ["B", "1", "A"])
+    assert tables.query(f"select a, b from {table} where b = 'B'") == [["A", "B"]]
+    assert n in ids(tables, table).values()
+
+
+def test_changes_are_made_one_after_the_other(tables, table):
+    a, n = ids(tables, table).values()
+    b, c = (tables.column(name, "STRING")["id"] for name in "bc")
+    tables.transact(table, change((a, b), (b, c), (None, a), (a, None), (n, b), (b, None)))
+    assert [each["name"] for each in tables.columns(table)] == ["c"]
+    assert values(tables, table) == [["1"], ["2"], ["3"]]
+
+
+def test_rows_and_columns_change_in_one_transaction(tables, table):
+    _, n = ids(tables, table).values()
+    new = tables.column("m", "DOUBLE")["id"]
+    rows = {
+        "concreteType": f"{M}.AppendableRowSetRequest",
+        "toAppend": {
+            "concreteType": f"{M}.RowSet",
+            "headers": [{"id": new}],
+            "rows": [{"values": ["0.5"]}],
+        },
+    }
+    tables.transact(table, change((n, new)), rows)
+    assert tables.query(f"select m from {table}") == [["10.0"], [None], ["30.0"], ["0.5"]]
+
+
+def test_a_failed_transaction_changes_no_columns(ann, tables, table):
+    _, n = ids(tables, table).values()
+    new = tables.column("m", "DOUBLE")["id"]
+    bad = tables.rows(table, ["x", "bad"])
+    before = ann.entity(table)
+    refused(tables.try_transact(table, change((n, new)), bad), 400)
+    assert ann.entity(table) == before
+    assert values(tables, table)[0] == ["1", "10"]
+
+
+def test_changes_that_make_no_sense_are_refused(tables, table):
+    a, n = ids(tables, table).values()
+    other = tables.column("other", "DATE")["id"]
+    for each in (
+        change((other, None)),
+        change((None, a)),
+        change((a, n)),
+        change((None, other), order=[a, n]),
+        change((None, "99999999")),
+    ):
+        assert tables.try_transact(table, each).status_code in {400, 404}
+    twin = tables.column("n", "DATE")["id"]
+    refused(tables.try_transact(table, change((None, twin))), 400, "Duplicate column name: 'n'")
+
+
+def test_columns_that_changed_between_read_and_write_are_noticed(ann, tables, table):
+    body = tables.rows(table, ["x", "1"])
+    _, n = ids(tables, table).values()
+    ann.change(table, columnIds=[n])
+    refused(tables.try_transact(table, body), 400, "does not match a column")
+    csv = tables.csv(table, "a,n\nx,1\n")
+    refused(tables.try_transact(table, csv), 400, "'a'")
+
+
+def test_many_changes_of_columns_need_no_more_room(ann, tables):
+    """Slots of columns that nothing shows any more are used again."""
+    columns = [tables.column(f"s{each}", "INTEGER")["id"] for each in range(40)]
+    table = tables.table(("k", "STRING"))["id"]
+    tables.append(table, ["x"])
+    for start in range(0, 40, 4):
+        k = tables.columns(table)[0]["id"]
+        ann.change(table, columnIds=[k, *columns[start : start + 4]])
+        tables.append(table, ["y", "1", "2", "3", "4"])
+    assert len(tables.everything(table)) == 11
+    assert tables.everything(table)[-2][2] == ["y", None, None, None, None]
+
+
+def test_a_bundle_of_the_entity_follows(ann, tables, table):
+    new = tables.column("m", "DOUBLE")["id"]
+    tables.transact(table, change((None, new)))
+    flags = {"includeTableBundle": True}
+    bundle = ok(ann.post(f"{REPO}/entity/{table}/bundle2", flags))["tableBundle"]
+    assert [each["name"] for each in bundle["columnModels"]] == ["a", "n", "m"]

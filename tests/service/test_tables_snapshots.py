@@ -1,0 +1,193 @@
+"""Versions of tables: what was frozen stays, whatever happens afterwards."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from table_api import M
+
+
+@pytest.fixture
+def table(tables):
+    made = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    tables.append(made, ["x", "1"], ["y", "2"])
+    return made
+
+
+def snapshot(ann, table, **more):
+    return ann.post(f"{REPO}/entity/{table}/table/snapshot", more)
+
+
+def version(ann, table, number):
+    return ok(ann.get(f"{REPO}/entity/{table}/version/{number}"))
+
+
+def activity(person, name="made"):
+    return ok(person.post(f"{REPO}/activity", {"name": name}))["id"]
+
+
+def test_a_snapshot_freezes_rows(ann, tables, table):
+    before = tables.everything(table)
+    assert ok(snapshot(ann, table)) == {"snapshotVersionNumber": 1}
+    assert tables.everything(f"{table}.1") == before
+    tables.append(table, (1, 1, ["changed", "1"]), (2, 1, []), ["new", "3"])
+    assert tables.everything(f"{table}.1") == before
+    assert tables.everything(f"{table}.2") == tables.everything(table)
+    assert [values for _, _, values in tables.everything(table)] == [
+        ["changed", "1"],
+        ["new", "3"],
+    ]
+
+
+def test_every_snapshot_shows_its_own_time(ann, tables, table):
+    seen = []
+    for turn in range(5):
+        seen.append(tables.everything(table))
+        assert ok(snapshot(ann, table))["snapshotVersionNumber"] == turn + 1
+        row_id, number, _ = seen[-1][0]
+        change = (row_id, number, []) if turn % 2 else (row_id, number, [f"t{turn}", str(turn)])
+        tables.append(table, change, [f"new{turn}", None])
+        rows = tables.everything(table)
+        tables.append(table, (rows[-1][0], rows[-1][1], [f"again{turn}", "1"]))
+    for turn in range(5):
+        assert tables.everything(f"{table}.{turn + 1}") == seen[turn]
+        assert tables.query(f"select count(*) from {table}.{turn + 1}") == [[str(len(seen[turn]))]]
+
+
+def test_a_snapshot_freezes_columns(ann, tables, table):
+    before = tables.everything(table)
+    ids = {each["name"]: each["id"] for each in tables.columns(table)}
+    snapshot(ann, table)
+    double = tables.column("n", "DOUBLE")["id"]
+    change = {
+        "concreteType": f"{M}.TableSchemaChangeRequest",
+        "changes": [
+            {"oldColumnId": ids["n"], "newColumnId": double},
+            {"oldColumnId": ids["a"], "newColumnId": None},
+        ],
+    }
+    tables.transact(table, change)
+    tables.append(table, ["9.5"])
+    ann.change(table, columnIds=[ids["a"], double])  # comes back, empty
+    tables.append(table, ["back", "1"])
+    assert tables.everything(f"{table}.1") == before
+    assert [each["name"] for each in tables.columns(f"{table}.1")] == ["a", "n"]
+    assert version(ann, table, 1)["columnIds"] == list(ids.values())
+    assert [values for _, _, values in tables.everything(table)] == [
+        [None, "1.0"], [None, "2.0"], [None, "9.5"], ["back", "1.0"],
+    ]  # fmt: skip
+
+
+def test_versions_of_the_entity_follow(ann, tables, table):
+    made = activity(ann)
+    answer = snapshot(
+        ann, table, snapshotLabel="first", snapshotComment="so far", snapshotActivityId=made
+    )
+    assert ok(answer)["snapshotVersionNumber"] == 1
+    frozen, current = version(ann, table, 1), ann.entity(table)
+    assert (frozen["versionLabel"], frozen["versionComment"]) == ("first", "so far")
+    assert frozen["isLatestVersion"] is False
+    assert (current["versionNumber"], current["versionLabel"]) == (2, "in progress")
+    assert current["isLatestVersion"] is True
+    assert "versionComment" not in current
+    assert ok(ann.get(f"{REPO}/entity/{table}/version/1/generatedBy"))["id"] == made
+    refused(ann.get(f"{REPO}/entity/{table}/generatedBy"), 404)
+    history = ok(ann.get(f"{REPO}/entity/{table}/version"))["results"]
+    assert [each["versionLabel"] for each in history] == ["in progress", "first"]
+    generated = ok(ann.get(f"{REPO}/activity/{made}/generated"))["results"]
+    assert generated == [{"targetId": table, "targetVersionNumber": 1}]
+
+
+def test_a_label_is_the_number_unless_given_and_unique(ann, tables, table):
+    snapshot(ann, table)
+    assert version(ann, table, 1)["versionLabel"] == "1"
+    assert ok(snapshot(ann, table, snapshotLabel="x"))["snapshotVersionNumber"] == 2
+    refused(snapshot(ann, table, snapshotLabel="x"), 409, "x")
+    refused(snapshot(ann, table, snapshotLabel="in progress"), 409)
+    assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 3
+
+
+def test_a_snapshot_that_is_refused_leaves_nothing(ann, ben, tables, table):
+    etag = ann.entity(table)["etag"]
+    refused(snapshot(ann, table, snapshotActivityId="99999999"), 404)
+    refused(snapshot(ann, table, snapshotActivityId=activity(ben)), 403)
+    refused(snapshot(ben, table), 403)
+    refused(snapshot(ann, "syn99999999"), 404)
+    refused(snapshot(ann, tables.project), 400)
+    refused(tables.try_query(f"select * from {table}.2"), 404)
+    assert ann.entity(table)["etag"] == etag
+
+
+def test_annotations_go_along(ann, tables, table):
+    path = f"{REPO}/entity/{table}/annotations2"
+    noted = ok(ann.get(path))
+    noted["annotations"] = {"k": {"type": "STRING", "value": ["v"]}}
+    ok(ann.put(path, noted))
+    snapshot(ann, table)
+    assert ok(ann.get(path))["annotations"] == noted["annotations"]
+    assert (
+        ok(ann.get(f"{REPO}/entity/{table}/version/1/annotations2"))["annotations"]
+        == (noted["annotations"])
+    )
+
+
+def test_a_transaction_can_end_in_a_snapshot(ann, tables, table):
+    made = activity(ann)
+    answer = tables.transact(
+        table,
+        tables.rows(table, ["z", "3"]),
+        createSnapshot=True,
+        snapshotOptions={"snapshotLabel": "with z", "snapshotActivityId": made},
+    )
+    assert answer["snapshotVersionNumber"] == 1
+    tables.append(table, ["later", "4"])
+    assert len(tables.everything(f"{table}.1")) == 3
+    assert version(ann, table, 1)["versionLabel"] == "with z"
+    alone = tables.transact(table, createSnapshot=True)
+    assert (alone["results"], alone["snapshotVersionNumber"]) == ([], 2)
+
+
+def test_a_transaction_whose_snapshot_is_refused_changes_no_rows(ann, tables, table):
+    snapshot(ann, table, snapshotLabel="taken")
+    answer = tables.try_transact(
+        table,
+        tables.rows(table, ["z", "3"]),
+        createSnapshot=True,
+        snapshotOptions={"snapshotLabel": "taken"},
+    )
+    refused(answer, 409)
+    assert len(tables.everything(table)) == 2
+
+
+def test_a_deleted_version_cannot_be_queried(ann, tables, table):
+    snapshot(ann, table)
+    assert ann.delete(f"{REPO}/entity/{table}/version/1").status_code == 204
+    refused(tables.try_query(f"select * from {table}.1"), 404)
+    assert len(tables.everything(table)) == 2
+
+
+def test_without_the_open_version_the_last_snapshot_is_open_again(ann, tables, table):
+    snapshot(ann, table)
+    assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
+    tables.append(table, ["z", "3"])
+    assert len(tables.everything(f"{table}.1")) == 3
+    assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 1
+    tables.append(table, ["later", "4"])
+    assert len(tables.everything(f"{table}.1")) == 3
+    assert ann.entity(table)["versionNumber"] == 3
+
+
+def test_a_snapshot_of_an_untouched_table(ann, tables):
+    table = tables.table(("a", "STRING"))["id"]
+    assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 1
+    assert tables.everything(f"{table}.1") == []
+    tables.append(table, ["x"])
+    assert tables.everything(f"{table}.1") == []
+    empty = tables.table()["id"]
+    assert ok(snapshot(ann, empty))["snapshotVersionNumber"] == 1
+
+
+def test_a_numbered_query_is_told_apart_in_downloads(ann, tables, table):
+    snapshot(ann, table)
+    tables.append(table, ["z", "3"])
+    assert tables.download(f"select count(*) from {table}.1") == '"COUNT(*)"\n"2"\n'
+    assert tables.download(f"select count(*) from {table}") == '"COUNT(*)"\n"3"\n'
