@@ -169,8 +169,7 @@ class CsvFileTable(AbstractTable):
             ValueError: The file has no columns that are known.
             OSError: It cannot be read.
         """
-        with self._open() as file:
-            first = next(self.form.read(file), None)
+        first = self._first()
         known = self.headers or layout.selects(self.known_columns()) or []
         if first is None:
             return known
@@ -187,7 +186,7 @@ class CsvFileTable(AbstractTable):
         """
         known = self.known_columns()
         if known is not None and self.header:
-            layout.require_fit([str(one.get("name")) for one in self.columns()], known)
+            layout.require_fit([str(name) for name in self._first() or ()], known)
         elif known is not None:
             self.columns()
 
@@ -282,6 +281,11 @@ class CsvFileTable(AbstractTable):
                     )
                 whole = [*line, *([None] * missing)] if missing else line
                 yield [read(cell) for read, cell in zip(readers, whole, strict=True)]
+
+    def _first(self) -> Line | None:
+        """Read the first line; None where there is none."""
+        with self._open() as file:
+            return next(self.form.read(file), None)
 
     def _open(self) -> TextIO:
         """Open the file where its header, or its first row, begins."""

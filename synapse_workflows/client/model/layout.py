@@ -160,16 +160,19 @@ def selects(columns: Iterable[Mapping[str, Any]] | None) -> list[SelectColumn] |
 def named(names: Sequence[str | None], known: Sequence[SelectColumn]) -> list[SelectColumn]:
     """Find the columns that a line names.
 
-    Where as many are known as are named, they come in the same order: a query may answer two of
-    one name, and the name of an expression may be written in other ways than it was asked for.
+    Where names do not tell, but as many columns are known as are named, they come in the same
+    order: a query may answer two of one name, or write that of an expression in its own way.
     """
     metadata = {str(one["name"]): one for one in METADATA_COLUMNS}
-    data = [one for one in known if one.get("name") not in metadata]
+    others = [one for one in known if one.get("name") not in metadata]
+    by_name = {str(one.get("name")): one for one in others}
     wanted = [str(name) for name in names]
-    if len([name for name in wanted if name not in metadata]) == len(data):
-        ordered = iter(data)
+    data_names = [name for name in wanted if name not in metadata]
+    told = len(set(data_names)) == len(data_names) and by_name.keys() >= set(data_names)
+    if not told and len(data_names) == len(others):
+        ordered = iter(others)
         return [metadata[name] if name in metadata else next(ordered) for name in wanted]
-    by_name = {str(one.get("name")): one for one in known} | metadata
+    by_name |= metadata
     return [by_name.get(name, SelectColumn(name=name)) for name in wanted]
 
 

@@ -168,6 +168,7 @@ def test_the_temporary_file_goes_with_the_table(tmp_path):
     [
         ("an int,when,list", "missing columns: 'täxt"),
         ('an int,"täxt ""q"", x",when,list,more', "columns it has not: 'more'"),
+        ("an int,text,when,list", "missing columns: 'täxt.*columns it has not: 'text'"),
         ("an int,an int", "more than once: 'an int'"),
         ("ROW_ID,ROW_VERSION,wehn", "columns it has not: 'wehn'"),
     ],
@@ -203,6 +204,7 @@ HEADERS = [
         (f"ROW_ID,ROW_VERSION,ROW_ETAG,n,s\n1,2,{ETAG},3,x\n", {}, [["1", "2", ETAG, 3, "x"]]),
         ("n,s\n3,\n", {}, [[3, None]]),
         ("s,n\nx,3\n", {"headers": [HEADERS[1], HEADERS[0]]}, [["x", 3]]),
+        ("s,n\nx,3\n", {}, [["x", 3]]),
         ("1,2,3,x\n", {"header": False}, [["1", "2", 3, "x"]]),
         ("3,x\n", {"header": False}, [[3, "x"]]),
         ("", {"header": False}, []),
