@@ -59,6 +59,10 @@ if TYPE_CHECKING:
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
     from synapse_workflows.references import local_path as local_path
+    from synapse_workflows.sensors.tables import (
+        SynapseTableChangeSensor as SynapseTableChangeSensor,
+        SynapseTableRowsSensor as SynapseTableRowsSensor,
+    )
 
 __version__ = "0.1.0"
 
@@ -86,7 +90,9 @@ _HOME = {
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseRetryPolicy": "synapse_workflows.operators.retries",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
+    "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
     "SynapseTableQueryOperator": "synapse_workflows.operators.queries",
+    "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",
     "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",
     "Table": "synapse_workflows.client.model.making",

@@ -131,10 +131,19 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": "Synapse (synapse.org)",
+                "python-modules": ["synapse_workflows.sensors.tables"],
+            }
+        ],
         "triggers": [
             {
                 "integration-name": "Synapse (synapse.org)",
-                "python-modules": ["synapse_workflows.triggers.jobs"],
+                "python-modules": [
+                    "synapse_workflows.triggers.jobs",
+                    "synapse_workflows.triggers.tables",
+                ],
             }
         ],
         "asset-uris": [

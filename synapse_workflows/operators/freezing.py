@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.api import jobs
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Call
+from synapse_workflows.client.core.watching import etag_of
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseHTTPError,
@@ -23,9 +24,6 @@ from synapse_workflows.vocabulary import ENTITY_TYPES, MODEL, TABLE
 
 _KEY: Final = "synapse_snapshot"
 _TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
-_QUERY: Final = f"{MODEL}.table.QueryBundleRequest"
-#: Of a query's answer, the rows alone; with them comes the etag of what was asked.
-_ROWS_ONLY: Final = 1
 
 
 class SynapseSnapshot(TypedDict):
@@ -113,8 +111,10 @@ class Freezer:
         if newest is None:
             return None
         table = self.entity["id"]
-        now = self._etag(table)
-        same = now is not None and now == self._etag(f"{table}.{newest['versionNumber']}")
+        patience = jobs.polling(self.client)
+        now = self.client.run(etag_of(table, None, patience))
+        frozen = self.client.run(etag_of(table, newest["versionNumber"], patience))
+        same = now is not None and now == frozen
         return newest if same else None
 
     def make(self, label: str | None, comment: str | None) -> int:
@@ -231,20 +231,6 @@ class Freezer:
         except SynapseNotFoundError:
             return False
         return bool(made_by["id"] == plan.activity_id)
-
-    def _etag(self, table: str) -> str | None:
-        """Ask for the etag of the rows of a table, or of a snapshot."""
-        body = {
-            "concreteType": _QUERY,
-            "entityId": self.entity["id"],
-            "query": {"sql": f"select * from {table} limit 1"},  # noqa: S608 - an id
-            "partMask": _ROWS_ONLY,
-        }
-        path = f"/entity/{self.entity['id']}/table/query/async"
-        bundle = jobs.run(self.client, path, body, repeatable=True)
-        rows = (bundle.get("queryResult") or {}).get("queryResults") or {}
-        etag = rows.get("etag")
-        return None if etag is None else str(etag)
 
     def _plan(self) -> Plan | None:
         kept = self.memory.get(_KEY)

@@ -321,7 +321,7 @@ def fired(deferred: Any) -> Any:
     """
     path, kwargs = deferred.msg.classpath, deferred.msg.trigger_kwargs
     trigger = import_string(path)(**deserialize(kwargs))
-    assert trigger.serialize()[0] == path
+    assert trigger.serialize() == (path, deserialize(kwargs))
 
     async def first() -> Any:
         async with aclosing(trigger.run()) as events:

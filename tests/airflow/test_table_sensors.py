@@ -1,0 +1,153 @@
+"""The sensors of tables: what they wait for, in a worker and in the triggerer."""
+
+import json
+from itertools import count
+
+import pytest
+from airflow.sdk import DAG
+from execution_api import Run, fired
+
+from synapse_workflows import (
+    Column,
+    Schema,
+    SynapseTableChangeSensor,
+    SynapseTableRowsSensor,
+    Table,
+)
+
+RUNS = count(1)
+
+
+@pytest.fixture
+def table(alice, project):
+    schema = alice.store(
+        Schema("Watched", [Column(name="n", columnType="INTEGER")], parent=project)
+    )
+    alice.store(Table(schema, [[1]]))
+    return schema.id
+
+
+@pytest.fixture
+def triggerer(connection, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
+
+
+@pytest.fixture
+def wait(api):
+    """Make a run of a single sensor."""
+
+    def make(kind, **arguments):
+        usual = {"mode": "reschedule", "poke_interval": 0.1, "timeout": 60}
+        with DAG("wait", schedule=None) as dag:
+            kind(task_id="wait", retries=5, **(usual | arguments))
+        return Run(api, dag, f"run_{next(RUNS)}")
+
+    return make
+
+
+def rows(table, more=""):
+    return f"select * from {table} {more}"
+
+
+def test_rows_are_waited_for(wait, table, alice):
+    run = wait(SynapseTableRowsSensor, query=rows(table, "where n > {{ 0 + 1 }}"), min_rows=2)
+    assert run.task("wait").state == "up_for_reschedule"
+    alice.store(Table(table, [[2]]))
+    assert run.task("wait").state == "up_for_reschedule"
+    alice.store(Table(table, [[3]]))
+    assert run.task("wait").state == "success"
+    assert run.value("wait") == {"id": table, "rows": 2}
+
+
+def test_what_is_looked_at_is_no_input(wait, table):
+    run = wait(SynapseTableRowsSensor, query=rows(table))
+    assert run.task("wait").state == "success"
+    assert run.record("wait") is None
+
+
+def test_rows_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
+    run = wait(SynapseTableRowsSensor, query=rows(table), min_rows=2, deferrable=True)
+    deferred = run.task("wait")
+    assert deferred.state == "deferred"
+    alice.store(Table(table, [[2]]))
+    event = fired(deferred)
+    assert event == {"rows": 2}
+    assert run.task("wait", event=event).state == "success"
+    assert run.value("wait") == {"id": table, "rows": 2}
+
+
+def test_nothing_is_deferred_that_can_be_seen_at_once(wait, table):
+    run = wait(SynapseTableRowsSensor, query=rows(table), deferrable=True)
+    assert run.task("wait").state == "success"
+
+
+def test_what_breaks_in_the_triggerer_fails_the_task_as_synapse_says(
+    wait, table, alice, triggerer
+):
+    run = wait(SynapseTableRowsSensor, query=rows(table, "where n > 5"), deferrable=True)
+    deferred = run.task("wait", max_tries=5)
+    alice.delete(table)
+    failed = run.task("wait", max_tries=5, event=fired(deferred))
+    assert failed.state == "failed"
+    assert failed.error.status == 404
+
+
+@pytest.mark.parametrize("query", ["select 1", "select nothing from {table}"])
+def test_a_query_that_makes_no_sense_fails_at_once(wait, table, query):
+    run = wait(SynapseTableRowsSensor, query=query.format(table=table))
+    assert run.task("wait", max_tries=5).state == "failed"
+
+
+def add_a_row(alice, table):
+    alice.store(Table(table, [[2]]))
+
+
+def freeze(alice, table):
+    alice.create_snapshot_version(table)
+
+
+def add_a_column(alice, table):
+    schema = alice.get(table)
+    schema.addColumn(Column(name="more", columnType="STRING"))
+    alice.store(schema)
+
+
+@pytest.mark.parametrize("change", [add_a_row, freeze, add_a_column])
+def test_changes_are_waited_for(wait, table, alice, change):
+    run = wait(SynapseTableChangeSensor, table_id=table)
+    assert run.task("wait").state == "up_for_reschedule"
+    assert run.task("wait").state == "up_for_reschedule"
+    change(alice, table)
+    assert run.task("wait").state == "success"
+    assert run.value("wait")["version"] == (2 if change is freeze else 1)
+
+
+def test_changes_since_a_known_state_are_seen_at_once(wait, table, alice):
+    first = wait(SynapseTableChangeSensor, table_id=table)
+    first.task("wait")
+    add_a_row(alice, table)
+    first.task("wait")
+    known = first.value("wait")
+    second = wait(SynapseTableChangeSensor, table_id=table, since=known)
+    assert second.task("wait").state == "up_for_reschedule"
+    add_a_row(alice, table)
+    third = wait(SynapseTableChangeSensor, table_id=table, since=known)
+    assert third.task("wait").state == "success"
+    assert third.value("wait")["etag"] != known["etag"]
+
+
+def test_changes_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
+    run = wait(SynapseTableChangeSensor, table_id=table, deferrable=True)
+    deferred = run.task("wait")
+    assert deferred.state == "deferred"
+    add_a_row(alice, table)
+    assert run.task("wait", event=fired(deferred)).state == "success"
+    assert run.value("wait")["id"] == table
+    assert run.value("wait")["etag"]
+
+
+def test_the_token_is_in_nothing_that_airflow_keeps(wait, table, connection, api):
+    deferred = wait(SynapseTableChangeSensor, table_id=table, deferrable=True).task("wait")
+    token = json.loads(connection)["password"]
+    assert token not in deferred.msg.model_dump_json()
+    assert not any(token in body for _, _, body in api.requests)
