@@ -66,6 +66,7 @@ def airflow_environment(
     home = folder / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     return os.environ | {
+        "AIRFLOW__API__HOST": "127.0.0.1",  # whoever reaches it is an administrator
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags or examples_dir()),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -184,7 +185,7 @@ def run_airflow(folder: Path) -> None:
     with running_service(folder / "synapse", seed="demo") as service:
         environment = airflow_environment(folder, service)
         say(f"The local Synapse answers at {service['repoEndpoint']}.")
-        say("Airflow starts (half a minute the first time); then look at http://localhost:8080")
+        say("Airflow starts (half a minute the first time); then look at http://127.0.0.1:8080")
         say("and trigger synapse_01_summarise. Ctrl-C ends both.\n")
         with running(["airflow", "standalone"], environment) as standalone:
             try:

@@ -72,8 +72,8 @@ def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
     api, logs, trigger_logs = free_port(), free_port(), free_port()
     environment = os.environ | {
         "AIRFLOW__API__PORT": str(api),
-        "AIRFLOW__API__BASE_URL": f"http://localhost:{api}",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{api}/execution/",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{api}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{api}/execution/",
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
@@ -81,7 +81,7 @@ def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
     log = tmp_path / "said.txt"
     with command(log, "airflow", "--folder", str(tmp_path), env=environment) as beside:
         try:
-            listed = examples_are_listed(f"http://localhost:{api}", beside)
+            listed = examples_are_listed(f"http://127.0.0.1:{api}", beside)
         finally:
             beside.send_signal(signal.SIGINT)
             code = beside.wait(timeout=60)
@@ -89,7 +89,7 @@ def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
     assert code == 0, log.read_text()[-3000:]
     assert processes_of(tmp_path) == []
     for port in (api, logs, trigger_logs):
-        with pytest.raises(ConnectionRefusedError), socket.create_connection(("localhost", port)):
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
             pass
 
 
