@@ -48,7 +48,8 @@ def _asked(
         The columns then, which new one takes its cells from which old, and which old ones were
         removed or replaced.
     """
-    new_ids, became, gone = list(old_ids), {}, set()
+    new_ids, gone = list(old_ids), set[int]()
+    became: dict[int, int] = {}
     for change in fields.items(request, "changes") or []:
         if not isinstance(change, dict):
             raise BadRequest("changes must be an array of objects.")

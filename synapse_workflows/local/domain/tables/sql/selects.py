@@ -226,7 +226,10 @@ def _groups(query: exp.Select, compiler: Compiler) -> list[exp.Expression]:
         return []
     if any(value for part, value in group.args.items() if part != "expressions"):
         raise BadRequest("GROUP BY takes a list of columns.")
-    return [_resolved(each, query, compiler) for each in group.expressions]
+    found = [_resolved(each, query, compiler) for each in group.expressions]
+    for each in found:
+        compiler.value(each)
+    return found
 
 
 def _resolved(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp.Expression:

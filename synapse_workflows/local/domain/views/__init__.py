@@ -1,0 +1,1 @@
+"""Views: tables whose rows are entities that exist on their own."""

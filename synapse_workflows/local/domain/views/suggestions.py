@@ -1,0 +1,109 @@
+"""The columns that the annotations in a scope would need (ViewColumnModelRequest)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import fields, jobs, paging
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.jobs import Run
+from synapse_workflows.local.domain.reading import readable_by
+from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
+from synapse_workflows.local.domain.views import masks, rows, scopes
+from synapse_workflows.local.domain.views.scopes import Scope
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.vocabulary import MODEL, AnnotationType, ColumnType
+
+_M: Final = f"{MODEL}.table"
+ENTITY_VIEWS: Final = "entityview"
+PAGE: Final = 50
+#: Type of an annotation -> of the column for one value, and of that for several.
+_TYPES: Final[Mapping[str, tuple[ColumnType, ColumnType]]] = {
+    AnnotationType.STRING: (ColumnType.STRING, ColumnType.STRING_LIST),
+    AnnotationType.LONG: (ColumnType.INTEGER, ColumnType.INTEGER_LIST),
+    AnnotationType.DOUBLE: (ColumnType.DOUBLE, ColumnType.STRING_LIST),
+    AnnotationType.BOOLEAN: (ColumnType.BOOLEAN, ColumnType.BOOLEAN_LIST),
+    AnnotationType.TIMESTAMP_MS: (ColumnType.DATE, ColumnType.DATE_LIST),
+}
+_SIZED: Final = frozenset({ColumnType.STRING, ColumnType.STRING_LIST})
+
+
+@dataclass
+class _Seen:
+    """What was seen of the annotations of one key and type."""
+
+    longest: int = 1
+    most: int = 1
+
+    def note(self, given: list[str]) -> None:
+        self.longest = max(self.longest, *map(len, given))
+        self.most = max(self.most, len(given))
+
+    def column(self, name: str, kind: str) -> dict[str, Any]:
+        found = _TYPES[kind][self.most > 1]
+        body: dict[str, Any] = {
+            "concreteType": CONCRETE_TYPE,
+            "name": name,
+            "columnType": found.value,
+        }
+        if found in _SIZED:
+            body["maximumSize"] = self.longest
+        if self.most > 1:
+            body["maximumListLength"] = self.most
+        return body
+
+
+def require_entity_views(kind: object) -> None:
+    """Check that it is entity views that are asked about.
+
+    Raises:
+        BadRequest: it is other ones.
+    """
+    if kind is not None and kind != ENTITY_VIEWS:
+        raise BadRequest(f"viewEntityType must be '{ENTITY_VIEWS}' here, and is '{kind}'.")
+
+
+def _scope(body: Mapping[str, Any]) -> Scope:
+    given = fields.mapping(body, "viewScope")
+    if given is None:
+        raise BadRequest("ViewColumnModelRequest.viewScope is required.")
+    require_entity_views(given.get("viewEntityType"))
+    mask = masks.read(given, "viewType")
+    masks.require_uniform(mask)
+    return Scope(scopes.read_ids(fields.items(given, "scope") or []), mask)
+
+
+def _columns(session: Session, caller: Caller, scope: Scope) -> Iterator[dict[str, Any]]:
+    seen: dict[tuple[str, str], _Seen] = {}
+    query = rows.current(session, scope).where(readable_by(caller))
+    for _, version in session.execute(query):
+        for key, annotation in version.annotations.items():
+            found = seen.setdefault((key, annotation["type"]), _Seen())
+            found.note(annotation["value"])
+    for (key, kind), found in sorted(seen.items()):
+        yield found.column(key, kind)
+
+
+def suggest(run: Run) -> dict[str, Any]:
+    """Give a page of columns for the annotations in a scope, by name.
+
+    Raises:
+        BadRequest: there is no scope, or it is none of an entity view.
+    """
+    scope = _scope(run.request)
+    asked = paging.from_token(fields.text(run.request, "nextPageToken"))
+    with run.service.database.reading() as session:
+        scopes.require_size(session, scope)
+        found = list(_columns(session, run.caller, scope))
+    rest = found[asked.offset :]
+    page = paging.Window(PAGE, asked.offset)
+    return {
+        "concreteType": f"{_M}.ViewColumnModelResponse",
+        "results": rest[:PAGE],
+        "nextPageToken": paging.next_token(page, len(rest)),
+    }
+
+
+SUGGEST: Final = jobs.Kind(f"{_M}.ViewColumnModelRequest", suggest)

@@ -1,0 +1,234 @@
+"""Query bundles: their parts, pages, filters, facets, and who may ask."""
+
+import pytest
+from entity_api import REPO, Author
+from file_api import ok, open_house, refused
+from table_api import M, Tabler
+
+
+@pytest.fixture(scope="module")
+def table(tables):
+    made = tables.table(
+        {"name": "name", "columnType": "STRING", "facetType": "enumeration"},
+        {"name": "age", "columnType": "INTEGER", "facetType": "range"},
+        ("tags", "STRING_LIST"),
+    )["id"]
+    tables.append(
+        made,
+        ["ann", "30", '["x","y"]'],
+        ["bob", "20", None],
+        ["cy", None, '["y"]'],
+        ["ann", "40", '["z"]'],
+    )
+    return made
+
+
+def test_a_bundle_has_all_parts_but_the_last(tables, table):
+    bundle = tables.bundle(f"select name, age+1 from {table} order by age")
+    assert set(bundle) == {
+        "concreteType", "queryResult", "queryCount", "selectColumns", "maxRowsPerPage",
+        "columnModels", "facets", "sumFileSizes", "lastUpdatedOn", "combinedSql",
+    }  # fmt: skip
+    assert bundle["queryCount"] == 4
+    assert [each.get("id") is None for each in bundle["selectColumns"]] == [False, True]
+    assert [each["name"] for each in bundle["selectColumns"]] == ["name", "age + 1"]
+    assert [each["columnType"] for each in bundle["selectColumns"]] == ["STRING", "INTEGER"]
+    assert [each["name"] for each in bundle["columnModels"]] == ["name", "age", "tags"]
+    assert bundle["maxRowsPerPage"] == 2097152 // (200 + 23)
+    assert bundle["sumFileSizes"] == {"sumFileSizesBytes": 0, "greaterThan": False}
+    assert bundle["lastUpdatedOn"] == "2026-03-04T05:06:07.890Z"
+
+
+@pytest.mark.parametrize(
+    ("bit", "part"),
+    [
+        (0x1, "queryResult"), (0x2, "queryCount"), (0x4, "selectColumns"),
+        (0x8, "maxRowsPerPage"), (0x10, "columnModels"), (0x20, "facets"),
+        (0x40, "sumFileSizes"), (0x80, "lastUpdatedOn"), (0x100, "combinedSql"),
+        (0x200, "actionsRequired"),
+    ],
+)  # fmt: skip
+def test_a_mask_chooses_parts(tables, table, bit, part):
+    found = tables.bundle(f"select * from {table}", mask=bit)
+    assert set(found) == {"concreteType", part}
+
+
+def test_rows_have_ids_unless_they_are_aggregates(tables, table):
+    row = tables.row_set(f"select name from {table} where age = 40")["rows"][0]
+    assert row == {"rowId": 4, "versionNumber": 1, "values": ["ann"]}
+    for sql in (
+        f"select name from {table} group by name",
+        f"select distinct name from {table}",
+        f"select max(age) from {table}",
+    ):
+        assert "rowId" not in tables.row_set(sql)["rows"][0]
+
+
+def test_limits_of_request_and_sql_add_up(tables, table):
+    sql = f"select age from {table} order by age limit 3 offset 1"
+    assert tables.query(sql) == [["20"], ["30"], ["40"]]
+    assert tables.query(sql, limit=1) == [["20"]]
+    assert tables.query(sql, offset=1, limit=9) == [["30"], ["40"]]
+    assert tables.query(sql, offset=3) == []
+    assert tables.bundle(sql)["queryCount"] == 3
+    assert tables.query(f"select age from {table} limit 1, 2") == [["20"], [None]]
+    refused(tables.try_query(sql, limit=-1), 400)
+
+
+@pytest.fixture(scope="module")
+def wide(tables):
+    """A table of 52 rows a page, and 130 rows."""
+    made = tables.table(
+        *({"name": f"c{each}", "columnType": "STRING", "maximumSize": 1000} for each in range(10)),
+        ("n", "INTEGER"),
+    )["id"]
+    header = "n\n"
+    tables.transact(made, tables.csv(made, header + "".join(f"{i}\n" for i in range(130))))
+    return made
+
+
+def pages(tables, table, sql, **more):
+    """All pages of a query, each as its values."""
+    result = tables.bundle(sql, mask=1, **more)["queryResult"]
+    found = []
+    while True:
+        found.append([row["values"] for row in result["queryResults"]["rows"]])
+        if "nextPageToken" not in result:
+            return found
+        token = result["nextPageToken"]
+        assert (token["concreteType"], token["entityId"]) == (f"{M}.QueryNextPageToken", table)
+        path = f"{REPO}/entity/{table}/table/query/nextPage"
+        result = ok(tables.run(path, token))
+
+
+def test_full_pages_lead_to_the_next(tables, wide):
+    assert tables.bundle(f"select * from {wide}")["maxRowsPerPage"] == 2097152 // 40020
+    found = pages(tables, wide, f"select * from {wide}")
+    assert [len(each) for each in found] == [52, 52, 26]
+    assert [row[-1] for page in found for row in page] == [str(each) for each in range(130)]
+    limited = pages(tables, wide, f"select * from {wide} order by n desc", limit=104, offset=1)
+    assert [row[-1] for page in limited for row in page] == [str(128 - i) for i in range(104)]
+    in_sql = pages(tables, wide, f"select * from {wide} limit 60")
+    assert sum(len(each) for each in in_sql) == 60
+
+
+def test_a_bad_page_token_is_refused(tables, wide):
+    body = {"concreteType": f"{M}.QueryNextPageToken", "entityId": wide, "token": "nonsense"}
+    refused(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400, "not valid")
+    body["token"] = "eyJzcWwiOiAiZHJvcCJ9"
+    refused(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400)
+
+
+def single(operator, column, *values):
+    return {
+        "concreteType": f"{M}.ColumnSingleValueQueryFilter",
+        "columnName": column, "operator": operator, "values": values,
+    }  # fmt: skip
+
+
+def test_additional_filters_narrow_a_query_down(tables, table):
+    sql = f"select name from {table} where age > 10 or name = 'cy'"
+
+    def names(*filters, **more):
+        return [row[0] for row in tables.query(sql, additionalFilters=filters, **more)]
+
+    assert names(single("EQUAL", "name", "ANN", "cy")) == ["ann", "cy", "ann"]
+    assert names(single("IN", "name", "bob", "cy")) == ["bob", "cy"]
+    assert names(single("LIKE", "name", "%n%")) == ["ann", "ann"]
+    assert names(single("EQUAL", "name", "ann"), single("EQUAL", "age", "40")) == ["ann"]
+    has = {
+        "concreteType": f"{M}.ColumnMultiValueFunctionQueryFilter",
+        "columnName": "tags", "function": "HAS", "values": ["y"],
+    }  # fmt: skip
+    assert names(has) == ["ann", "cy"]
+    assert names({**has, "function": "HAS_LIKE", "values": ["z%"]}) == ["ann"]
+    refused(tables.try_query(sql, additionalFilters=[single("EQUAL", "nope", "x")]), 400, "nope")
+    refused(tables.try_query(sql, additionalFilters=[single("EQUAL", "name")]), 400)
+
+
+def test_sorting_by_the_request(tables, table):
+    sql = f"select name, age from {table} order by name"
+    sort = [{"column": "age", "direction": "DESC"}]
+    assert [row[1] for row in tables.query(sql, sort=sort)] == ["40", "30", "20", None]
+    by_name = [{"column": "name"}, {"column": "age", "direction": "DESC"}]
+    assert [row[1] for row in tables.query(sql, sort=by_name)] == ["40", "30", "20", None]
+
+
+def test_combined_sql_tells_what_was_asked_in_all(tables, table):
+    sql = f"select * from {table} where age > 1"
+    assert tables.bundle(sql)["combinedSql"] == sql
+    told = tables.bundle(sql, additionalFilters=[single("EQUAL", "name", "it's")])["combinedSql"]
+    assert told == f"SELECT * FROM {table} WHERE (age > 1) AND (\"name\" = 'it''s')"
+    assert tables.query(told) == []
+
+
+def test_facets_count_what_the_others_leave(tables, table):
+    sql = f"select * from {table}"
+    facets = tables.bundle(sql)["facets"]
+    assert facets[0]["facetValues"] == [
+        {"value": "ann", "count": 2, "isSelected": False},
+        {"value": "bob", "count": 1, "isSelected": False},
+        {"value": "cy", "count": 1, "isSelected": False},
+    ]
+    assert (facets[1]["columnMin"], facets[1]["columnMax"]) == ("20", "40")
+    chosen = {
+        "concreteType": f"{M}.FacetColumnValuesRequest",
+        "columnName": "name", "facetValues": ["ann"],
+    }  # fmt: skip
+    ranged = {
+        "concreteType": f"{M}.FacetColumnRangeRequest",
+        "columnName": "age", "min": "25", "max": "35",
+    }  # fmt: skip
+    bundle = tables.bundle(sql, selectedFacets=[chosen, ranged])
+    assert bundle["queryCount"] == 1
+    assert [each["count"] for each in bundle["facets"][0]["facetValues"]] == [1]
+    assert bundle["facets"][0]["facetValues"][0]["isSelected"] is True
+    assert (bundle["facets"][1]["columnMin"], bundle["facets"][1]["columnMax"]) == ("30", "40")
+    assert bundle["facets"][1]["selectedMin"] == "25"
+    refused(tables.try_query(sql, selectedFacets=[{**chosen, "columnName": "tags"}]), 400, "tags")
+    unset = {**ranged, "min": "org.sagebionetworks.UNDEFINED_NULL_NOTSET", "max": None}
+    assert tables.bundle(sql, selectedFacets=[unset])["queryCount"] == 1
+
+
+def test_facets_of_lists_count_their_items(tables):
+    table = tables.table({"name": "l", "columnType": "STRING_LIST", "facetType": "enumeration"})
+    tables.append(table["id"], ['["a","b"]'], ['["b"]'], [None])
+    facet = tables.bundle(f"select * from {table['id']}")["facets"][0]
+    counts = {each["value"]: each["count"] for each in facet["facetValues"]}
+    assert counts == {"b": 2, "a": 1, "org.sagebionetworks.UNDEFINED_NULL_NOTSET": 1}
+
+
+def test_reading_rows_needs_download(ann, ben, nobody, tables):
+    project = ann.new_project()["id"]
+    table = ann.make("org.sagebionetworks.repo.model.table.TableEntity", project)["id"]
+    path = f"{REPO}/entity/{table}/table/query/async"
+    body = {"query": {"sql": f"select * from {table}"}}
+
+    def asked(person):
+        token = ok(person.post(f"{path}/start", body))["token"]
+        return person.get(f"{path}/get/{token}")
+
+    refused(asked(ben), 403, "READ")
+    ann.share(project, {ben.id: ["READ"]})
+    refused(asked(ben), 403, "DOWNLOAD")
+    refused(asked(nobody), 403)
+    ann.share(project, {ben.id: ["READ", "DOWNLOAD"]})
+    assert asked(ben).status_code == 201
+    ann.delete(f"{REPO}/entity/{table}")
+    refused(asked(ben), 404, "trash")
+
+
+def test_what_is_no_table_cannot_be_queried(tables):
+    refused(tables.try_query(f"select * from {tables.project}"), 400, "not a table")
+    refused(tables.try_query("select * from syn99999999"), 404)
+    refused(tables.try_query("select * from nonsense"), 400)
+
+
+def test_a_query_that_takes_too_long_says_so(tmp_path, recording):
+    with open_house(tmp_path, recording, query_seconds=0.0001) as house:
+        tables = Tabler(Author(house, "alice"))
+        table = tables.table(("a", "STRING"))["id"]
+        lines = "".join(f"{'x' * 40}{each}\n" for each in range(5000))
+        tables.transact(table, tables.csv(table, "a\n" + lines))
+        sql = f"select count(*) from {table} where a like '%y%'"
+        refused(tables.try_query(sql), 400, "took longer than 0.0001 seconds")
