@@ -30,6 +30,8 @@ JOBS = [
      "table.QueryResult"),
     (f"{REPO}/entity/{DOTTED}/table/download/csv", "table.DownloadFromTableRequest",
      "table.DownloadFromTableResult"),
+    (f"{REPO}/column/view/scope", "table.ViewColumnModelRequest",
+     "table.ViewColumnModelResponse"),
     (f"{FILE}/file/bulk", "file.BulkFileDownloadRequest", "file.BulkFileDownloadResponse"),
 ]  # fmt: skip
 #: What answers for a job that is still being done.
@@ -107,6 +109,7 @@ ROUTES: list[tuple[str, str, str | None, str | None]] = [
      "ListWrapper<table.ColumnModel>"),
     ("GET", f"{REPO}/column", None, "table.PaginatedColumnModels"),
     ("GET", f"{REPO}/column/{N}", None, "table.ColumnModel"),
+    ("GET", f"{REPO}/column/tableview/defaults", None, "ListWrapper<table.ColumnModel>"),
     ("GET", f"{REPO}/entity/{DOTTED}/column", None, "table.PaginatedColumnModels"),
     ("POST", f"{REPO}/entity/{ID}/table/snapshot", "table.SnapshotRequest",
      "table.SnapshotResponse"),

@@ -21,6 +21,7 @@ from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text, next_id
 from synapse_workflows.local.domain.kinds import Draft
 from synapse_workflows.local.domain.tables import schemas
+from synapse_workflows.local.domain.views import scopes
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.tables import Acl, AclEntry, Entity, EntityVersion
 from synapse_workflows.vocabulary import PROJECT, AccessType
@@ -64,6 +65,7 @@ def create(
     session.add(entity)
     session.flush()
     session.add(version)
+    scopes.require(session, entity.concrete_type, draft.properties)
     schemas.bind(session, caller, entity, draft.properties)
     if draft.kind.concrete_type == PROJECT:
         entity.benefactor_id = entity.id
@@ -167,6 +169,7 @@ def update(
     aliases.require_free(session, draft, entity_id)
     _place(session, caller, entity, draft)
     version = versions.for_update(session, entity, draft, asked=new_version)
+    scopes.require(session, entity.concrete_type, draft.properties)
     schemas.bind(session, caller, entity, draft.properties)
     version.description = draft.description
     version.properties = dict(draft.properties)

@@ -7,8 +7,17 @@ from typing import Any, Final
 
 from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.ids import ROOT, decimal, entity_id, entity_text
+from synapse_workflows.local.domain.views import masks, scopes
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import CONTAINERS, FILE, FOLDER, LINK, PROJECT, TABLE
+from synapse_workflows.vocabulary import (
+    CONTAINERS,
+    ENTITY_VIEW,
+    FILE,
+    FOLDER,
+    LINK,
+    PROJECT,
+    TABLE,
+)
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9 _\-.,+'()]{1,256}")
 MAX_DESCRIPTION: Final = 1000
@@ -78,6 +87,16 @@ def _table(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"columnIds": [str(decimal(each, "columnIds")) for each in columns]}
 
 
+def _view(body: Mapping[str, Any]) -> dict[str, Any]:
+    scope = scopes.read_ids(fields.items(body, "scopeIds") or [])
+    return {
+        **_table(body),
+        "viewTypeMask": masks.read(body, "type"),
+        "type": fields.text(body, "type"),
+        "scopeIds": [entity_text(each) for each in scope],
+    }
+
+
 @dataclass(frozen=True)
 class Kind:
     """One class of entities.
@@ -118,6 +137,16 @@ KINDS: Final[Mapping[str, Kind]] = {
             True,
             _table,
             ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchEnabled"},
+            has_snapshots=True,
+        ),
+        Kind(
+            ENTITY_VIEW,
+            CONTAINERS,
+            True,
+            _view,
+            ENTITY_FIELDS
+            | VERSION_FIELDS
+            | {"columnIds", "isSearchEnabled", "viewTypeMask", "type", "scopeIds"},
             has_snapshots=True,
         ),
     )

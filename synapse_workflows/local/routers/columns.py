@@ -1,12 +1,17 @@
 """Routes of columns (repo/v1)."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from synapse_workflows.local.domain import fields, paging
 from synapse_workflows.local.domain.ids import decimal, entity_and_version
 from synapse_workflows.local.domain.tables import columns, schemas
+from synapse_workflows.local.domain.views import defaults, suggestions
+from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.answers import Answer, created
 from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.jobs import result, start
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -46,6 +51,42 @@ def list_columns(
     asked = paging.window(limit, offset, least=1, most=_MOST)
     with call.reading("view") as work:
         return Answer(columns.listing(work.session, prefix, asked))
+
+
+@router.get("/column/tableview/defaults")
+def list_default_columns(
+    call: Call,
+    kind: Annotated[str, Query(alias="viewEntityType")] = suggestions.ENTITY_VIEWS,
+    mask: Annotated[int | None, Query(alias="viewTypeMask")] = None,
+) -> Response:
+    """List the columns that are there for all that a view may show.
+
+    Source: GET /column/tableview/defaults
+    """
+    suggestions.require_entity_views(kind)
+    if mask is None:
+        raise BadRequest("viewTypeMask is required.")
+    with call.writing("view") as work:
+        found = defaults.columns_for(work.session, mask)
+    return Answer({"concreteType": columns.CONCRETE_TYPE, "list": found})
+
+
+@router.post("/column/view/scope/async/start")
+def start_suggestions(call: Call) -> Response:
+    """Start to look for columns for the annotations in a scope.
+
+    Source: POST /column/view/scope/async/start
+    """
+    return start(call, suggestions.SUGGEST, ("view",))
+
+
+@router.get("/column/view/scope/async/get/{token}")
+def get_suggestions(call: Call, token: str) -> Response:
+    """Give a page of columns for the annotations in a scope.
+
+    Source: GET /column/view/scope/async/get/{token}
+    """
+    return result(call, suggestions.SUGGEST, token, ("view",))
 
 
 @router.get("/column/{column_id}")

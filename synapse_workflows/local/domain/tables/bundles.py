@@ -114,7 +114,8 @@ def _row(work: Answering, row: tuple[Any, ...]) -> dict[str, Any]:
         None if cell is None else write(cell)
         for write, cell in zip(work.writers(), row[leading:], strict=True)
     ]
-    system = dict(zip(("rowId", "versionNumber", "etag"), row[:leading], strict=False))
+    names = ("rowId", "versionNumber", "etag")[: 3 if work.wants_etags else 2]
+    system = dict(zip(names, row[:leading], strict=False))
     return {**system, "values": cells}
 
 

@@ -163,7 +163,17 @@ def create(session: Session, caller: Caller, bodies: Iterable[Any]) -> list[dict
     """
     if caller.is_anonymous:
         raise Forbidden("You must login to create a ColumnModel")
-    return [_one(session, body) for body in [read(body) for body in bodies]]
+    return ensure(session, [read(body) for body in bodies])
+
+
+def ensure(session: Session, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give columns with their ids, whether they are there already or not.
+
+    Args:
+        session: writes the tables.
+        bodies: ColumnModels as `read` gives them.
+    """
+    return [_one(session, body) for body in bodies]
 
 
 def _one(session: Session, body: dict[str, Any]) -> dict[str, Any]:

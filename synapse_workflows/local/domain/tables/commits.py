@@ -107,7 +107,7 @@ def carry_out(session: Session, effects: Effects) -> None:
         rows = [{"entity_id": entity.id, "handle_id": handle_id} for handle_id in effects.handles]
         session.execute(insert(TableFileHandle).on_conflict_do_nothing(), rows)
     if effects.snapshot is not None:
-        _freeze(session, entity, version, effects.snapshot)
+        freeze(session, entity, version, effects.snapshot)
         version.modified_on, version.modified_by = effects.made_on, effects.made_by
         version = entities.version_of(session, entity, None)
     if effects.snapshot is not None or effects.schema_number is not None:
@@ -132,8 +132,12 @@ def _change_schema(session: Session, effects: Effects, version: EntityVersion) -
     version.properties = {**version.properties, "columnIds": column_ids}
 
 
-def _freeze(session: Session, entity: Entity, version: EntityVersion, asked: Snapshot) -> None:
-    """Freeze the current version, and open the next one."""
+def freeze(session: Session, entity: Entity, version: EntityVersion, asked: Snapshot) -> None:
+    """Freeze the current version, and open the next one.
+
+    Raises:
+        Conflict: the label of the snapshot is taken.
+    """
     label = asked.label or str(asked.number)
     versions.require_free_label(session, entity, label, asked.number)
     if label == IN_PROGRESS:

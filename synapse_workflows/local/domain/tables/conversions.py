@@ -29,17 +29,14 @@ def change_schema(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, 
         NotFound: there is no such column.
     """
     old_ids = [each.column.id for each in update.bound]
-    new_ids, became, gone = _asked(request, old_ids)
-    ordered = read_ids(request, "orderedColumnIds")
-    if ordered and sorted(ordered) != sorted(new_ids):
-        raise BadRequest("orderedColumnIds must be the columns of the table after the changes.")
+    new_ids, became, gone = asked_for(request, old_ids)
     with update.run.service.database.reading() as session:
-        wanted = schemas.require(session, ordered or new_ids)
+        wanted = schemas.require(session, new_ids)
     _apply(update, wanted, became, gone)
     return {"concreteType": RESULT, "schema": [dict(each.body) for each in wanted]}
 
 
-def _asked(
+def asked_for(
     request: Mapping[str, Any], old_ids: Sequence[int]
 ) -> tuple[list[int], dict[int, int], set[int]]:
     """Read the changes.
@@ -47,6 +44,9 @@ def _asked(
     Returns:
         The columns then, which new one takes its cells from which old, and which old ones were
         removed or replaced.
+
+    Raises:
+        BadRequest: a change is of a column that is not there, or is there already.
     """
     new_ids, gone = list(old_ids), set[int]()
     became: dict[int, int] = {}
@@ -68,7 +68,14 @@ def _asked(
             new_ids[new_ids.index(old)] = new
             became[new] = became.pop(old, old)
             gone.add(old)
-    return new_ids, became, gone
+    return _ordered(request, new_ids), became, gone
+
+
+def _ordered(request: Mapping[str, Any], new_ids: list[int]) -> list[int]:
+    ordered = read_ids(request, "orderedColumnIds")
+    if ordered and sorted(ordered) != sorted(new_ids):
+        raise BadRequest("orderedColumnIds must be the columns of the table after the changes.")
+    return ordered or new_ids
 
 
 def _column_id(change: Mapping[str, Any], key: str) -> int | None:

@@ -109,7 +109,7 @@ def _metadata(work: Answering) -> list[str]:
     request = work.run.request
     if not work.leading or not fields.flag(request, "includeRowIdAndRowVersion", default=True):
         return []
-    etag = work.leading > len((ROW_ID, ROW_VERSION)) and fields.flag(request, "includeEntityEtag")
+    etag = work.leading > len((ROW_ID, ROW_VERSION)) and work.wants_etags
     return [ROW_ID, ROW_VERSION, *([ROW_ETAG] if etag else [])]
 
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.ids import entity_and_version
 from synapse_workflows.local.domain.jobs import Run
-from synapse_workflows.local.domain.tables import refinements, sources, values
+from synapse_workflows.local.domain.tables import opening, refinements, values
 from synapse_workflows.local.domain.tables.sources import Asked, Source
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
@@ -102,6 +102,11 @@ class Answering:
             yield from some
 
     @property
+    def wants_etags(self) -> bool:
+        """Tell whether the etags of rows are asked for; only rows of views have any."""
+        return fields.flag(self.query.body, "includeEntityEtag")
+
+    @property
     def leading(self) -> int:
         """How many cells of a row come before those of the result."""
         if self.statement is None or not self.statement.has_rows:
@@ -137,7 +142,7 @@ def answering(run: Run, body: Mapping[str, Any]) -> Iterator[Answering]:
     query = read_query(body)
     entity_id, number = entity_and_version(dialect.table_of(query.tree)[0])
     seconds = run.service.settings.query_seconds
-    with sources.opened(Asked(run.service, run.caller, entity_id, number)) as source:
+    with opening.opened(Asked(run.service, run.caller, entity_id, number)) as source:
         sqlite_functions.install(source.connection)
         query = replace(query, tree=refinements.with_facets(query.plain, body, source.schema))
         with (

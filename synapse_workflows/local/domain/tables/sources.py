@@ -1,14 +1,13 @@
 """What a query reads: a table as it is, or one of its snapshots, in one consistent state.
 
-Every kind of table-like entity (views, later) gives a `Source`; the rest of the query knows no
-difference.
+Every kind of table-like entity gives a `Source`; the rest of the query knows no difference.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
@@ -19,10 +18,10 @@ from synapse_workflows.local.domain.tables import columns, schemas
 from synapse_workflows.local.domain.tables.change_sets import Bound
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
-from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.storage.table_files import TableReader
 from synapse_workflows.local.storage.table_records import SchemaChange
-from synapse_workflows.vocabulary import TABLE, AccessType
+from synapse_workflows.vocabulary import AccessType
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import Service
@@ -68,30 +67,14 @@ class Asked:
     number: int | None
 
 
-Opener = Callable[[Asked], AbstractContextManager[Source]]
-
-
 @contextmanager
 def opened(asked: Asked) -> Iterator[Source]:
-    """Open what an entity gives to queries.
+    """Open a table. Its file is committed before the service's database: read it last.
 
     Raises:
-        BadRequest: the entity is nothing to query.
-        Forbidden: the caller may not read its rows.
-        NotFound: there is no such entity or version.
+        Forbidden: the caller may not DOWNLOAD the table.
+        NotFound: there is no such table or version.
     """
-    with asked.service.database.reading() as session:
-        entity = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
-        opener = OPENERS.get(entity.concrete_type)
-        if opener is None:
-            raise BadRequest(f"{entity_text(entity.id)} is not a table or view.")
-    with opener(asked) as source:
-        yield source
-
-
-@contextmanager
-def _table(asked: Asked) -> Iterator[Source]:
-    """Open a table. Its file is committed before the service's database: read it last."""
     service = asked.service
     with ExitStack() as stack:
         reader = stack.enter_context(service.tables.reading(asked.entity_id))
@@ -190,7 +173,3 @@ def _source(
         etag=last.etag,
         changed_on=last.made_on,
     )
-
-
-#: Class of an entity -> what opens it.
-OPENERS: Final[Mapping[str, Opener]] = {TABLE: _table}

@@ -9,6 +9,7 @@ from synapse_workflows.local.domain.jobs import Run
 from synapse_workflows.local.domain.tables import appends, commits, conversions, uploads
 from synapse_workflows.local.domain.tables.changing import TableUpdate, changing
 from synapse_workflows.local.domain.tables.commits import Snapshot
+from synapse_workflows.local.domain.views import changes as view_changes
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.storage.job_records import Job
 from synapse_workflows.vocabulary import MODEL
@@ -60,6 +61,8 @@ def transact(run: Run) -> dict[str, Any]:
     if not changes and not wants_snapshot:
         raise BadRequest("A transaction needs at least one change, or createSnapshot: true.")
     snapshot = read_snapshot(run, options or {}) if wants_snapshot else None
+    if view_changes.concerns(run):
+        return view_changes.transact(run, changes, snapshot)
 
     def work() -> dict[str, Any]:
         with changing(run) as update:

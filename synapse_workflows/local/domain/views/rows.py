@@ -53,7 +53,7 @@ class ViewRow:
     cells: tuple[Stored, ...]
 
 
-def current(session: Session, scope: Scope) -> Select[Entity, EntityVersion]:
+def current(scope: Scope) -> Select[Entity, EntityVersion]:
     """Make the query of the current versions of what is in scope and not in the trash can."""
     return (
         select(Entity, EntityVersion)
@@ -83,7 +83,7 @@ def listing(
     readers = [reader(column) for column in schema]
     places = _Places(session)
     query = (
-        current(session, scope)
+        current(scope)
         .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
         .add_columns(FileHandle)
         .where(*where)

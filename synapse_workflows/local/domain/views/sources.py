@@ -34,16 +34,12 @@ def opened(asked: Asked) -> Iterator[Source]:
         Forbidden: the caller may not READ the view.
         NotFound: there is no such view or version.
     """
-    with (
-        closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
-        asked.service.database.reading() as session,
-    ):
-        entity = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
-        version = entities.version_of(session, entity, asked.number)
-        if version.number == entity.current_version:
-            source = _live(session, asked, version, connection)
-        else:
-            source = _frozen(session, asked, version, connection)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        with asked.service.database.reading() as session:
+            entity = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
+            version = entities.version_of(session, entity, asked.number)
+            read = _live if version.number == entity.current_version else _frozen
+            source = read(session, asked, version, connection)
         yield source
 
 
@@ -110,7 +106,7 @@ def _source(
         table_id=entity_text(asked.entity_id),
         number=asked.number,
         schema=schema,
-        relation=Relation("live", (), {each.id: f"c{each.id}" for each in schema}, True),
+        relation=Relation("live", (), {each.id: f"c{each.id}" for each in schema}, has_etags=True),
         connection=connection,
         etag=etag,
         changed_on=changed_on,

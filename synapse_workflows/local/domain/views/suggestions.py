@@ -18,7 +18,6 @@ from synapse_workflows.vocabulary import MODEL, AnnotationType, ColumnType
 
 _M: Final = f"{MODEL}.table"
 ENTITY_VIEWS: Final = "entityview"
-PAGE: Final = 50
 #: Type of an annotation -> of the column for one value, and of that for several.
 _TYPES: Final[Mapping[str, tuple[ColumnType, ColumnType]]] = {
     AnnotationType.STRING: (ColumnType.STRING, ColumnType.STRING_LIST),
@@ -77,7 +76,7 @@ def _scope(body: Mapping[str, Any]) -> Scope:
 
 def _columns(session: Session, caller: Caller, scope: Scope) -> Iterator[dict[str, Any]]:
     seen: dict[tuple[str, str], _Seen] = {}
-    query = rows.current(session, scope).where(readable_by(caller))
+    query = rows.current(scope).where(readable_by(caller))
     for _, version in session.execute(query):
         for key, annotation in version.annotations.items():
             found = seen.setdefault((key, annotation["type"]), _Seen())
@@ -98,11 +97,10 @@ def suggest(run: Run) -> dict[str, Any]:
         scopes.require_size(session, scope)
         found = list(_columns(session, run.caller, scope))
     rest = found[asked.offset :]
-    page = paging.Window(PAGE, asked.offset)
     return {
         "concreteType": f"{_M}.ViewColumnModelResponse",
-        "results": rest[:PAGE],
-        "nextPageToken": paging.next_token(page, len(rest)),
+        "results": rest[: asked.limit],
+        "nextPageToken": paging.next_token(asked, len(rest)),
     }
 
 

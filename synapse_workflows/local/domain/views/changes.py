@@ -1,0 +1,163 @@
+"""Transactions on views: other columns, new values for annotations, or a frozen version."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities, fields, jobs
+from synapse_workflows.local.domain.ids import entity_and_version
+from synapse_workflows.local.domain.jobs import Run
+from synapse_workflows.local.domain.tables import commits, conversions, schemas
+from synapse_workflows.local.domain.tables.commits import Snapshot
+from synapse_workflows.local.domain.tables.schemas import Schema
+from synapse_workflows.local.domain.views import edits, rows, scopes, updates
+from synapse_workflows.local.errors import BadRequest, Conflict
+from synapse_workflows.local.storage.tables import Entity
+from synapse_workflows.local.storage.view_records import ViewSnapshot, ViewSnapshotRow
+from synapse_workflows.vocabulary import ENTITY_VIEW, MODEL, AccessType
+
+_M: Final = f"{MODEL}.table"
+
+Apply = Callable[[Session], dict[str, Any]]
+
+
+def concerns(run: Run) -> bool:
+    """Tell whether a job is about a view that its caller may UPDATE.
+
+    Raises:
+        Forbidden: the caller may not UPDATE the entity.
+        NotFound: there is no such entity.
+    """
+    with run.service.database.reading() as session:
+        number = entity_and_version(run.entity)[0]
+        entity = access.require(session, run.caller, number, AccessType.UPDATE)
+        return entity.concrete_type == ENTITY_VIEW
+
+
+def transact(run: Run, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
+    """Carry out a TableUpdateTransactionRequest on a view.
+
+    Raises:
+        BadRequest: a version was named, a snapshot is asked for with changes, or a change
+            breaks a rule.
+        Conflict: the columns were changed meanwhile, or the snapshot's label is taken.
+    """
+    view_id, number = entity_and_version(run.entity)
+    if number is not None:
+        raise BadRequest(f"{run.entity}: versions of a view cannot be changed.")
+    if changes and snapshot is not None:
+        raise BadRequest("A snapshot of a view cannot be made together with other changes.")
+    prepared = _Preparation(run, view_id)
+    applies = [prepared.change(each) for each in changes]
+    response: dict[str, Any] = {"concreteType": f"{_M}.TableUpdateTransactionResponse"}
+    with run.service.database.transaction() as session:
+        view = access.require(session, run.caller, view_id, AccessType.UPDATE)
+        response["results"] = [apply(session) for apply in applies]
+        if snapshot is not None:
+            response["snapshotVersionNumber"] = _freeze(session, run, view, snapshot)
+        jobs.complete(session, run.job_id, response, run.service.now())
+    return response
+
+
+class _Preparation:
+    """What the changes of a transaction mean, read before anything is written."""
+
+    def __init__(self, run: Run, view_id: int) -> None:
+        self._run = run
+        self._view_id = view_id
+        with run.service.database.reading() as session:
+            view = access.find(session, view_id)
+            self._schema = schemas.of_version(session, entities.version_of(session, view, None))
+
+    def change(self, request: Any) -> Apply:
+        """Read one change, and give what carries it out.
+
+        Raises:
+            BadRequest: it breaks a rule.
+        """
+        if not isinstance(request, dict):
+            raise BadRequest("changes must be an array of objects.")
+        kinds: dict[str, Callable[[Mapping[str, Any]], Apply]] = {
+            f"{_M}.AppendableRowSetRequest": self._rows,
+            f"{_M}.UploadToTableRequest": self._csv,
+            f"{_M}.TableSchemaChangeRequest": self._columns,
+        }
+        kind = fields.one_of(kinds, fields.required(request, "concreteType"), "concreteType")
+        return kinds[kind](request)
+
+    def _rows(self, request: Mapping[str, Any]) -> Apply:
+        found = edits.of_rows(request, self._schema)
+        return lambda session: updates.apply(session, self._run.caller, found)
+
+    def _csv(self, request: Mapping[str, Any]) -> Apply:
+        found = edits.of_csv(self._run, request, self._schema)
+        return lambda session: updates.apply(session, self._run.caller, found)
+
+    def _columns(self, request: Mapping[str, Any]) -> Apply:
+        old = [each.id for each in self._schema]
+        new, _, _ = conversions.asked_for(request, old)
+        with self._run.service.database.reading() as session:
+            self._schema = schemas.require(session, new)
+        change = _ColumnChange(self._run, self._view_id, old, self._schema)
+        return change.apply
+
+
+@dataclass(frozen=True)
+class _ColumnChange:
+    """That a view gets other columns than it had."""
+
+    run: Run
+    view_id: int
+    old: list[int]
+    schema: Schema
+
+    def apply(self, session: Session) -> dict[str, Any]:
+        view = access.find(session, self.view_id)
+        version = entities.version_of(session, view, None)
+        if [int(each) for each in version.properties["columnIds"]] != self.old:
+            raise Conflict(f"The columns of {self.run.entity} were changed meanwhile.")
+        wanted = [str(each.id) for each in self.schema]
+        version.properties = {**version.properties, "columnIds": wanted}
+        schemas.bind(session, self.run.caller, view, version.properties)
+        entities.changed(view, version, self.run.caller)
+        session.flush()
+        models = [dict(each.body) for each in self.schema]
+        return {"concreteType": conversions.RESULT, "schema": models}
+
+
+def _freeze(session: Session, run: Run, view: Entity, asked: Snapshot) -> int:
+    """Write down what a view shows, all of it, and open its next version."""
+    version = entities.version_of(session, view, None)
+    number, schema = version.number, schemas.of_version(session, version)
+    now = run.service.now()
+    session.add(
+        ViewSnapshot(
+            entity_id=view.id,
+            number=number,
+            made_on=now,
+            column_ids=[each.id for each in schema],
+        )
+    )
+    session.flush()
+    lines = [
+        {
+            "entity_id": view.id,
+            "number": number,
+            "row_id": row.row_id,
+            "version": row.version,
+            "etag": row.etag,
+            "benefactor_id": row.benefactor_id,
+            "cells": list(row.cells),
+        }
+        for row in rows.listing(session, scopes.of(version.properties), schema)
+    ]
+    if lines:
+        session.execute(insert(ViewSnapshotRow), lines)
+    commits.freeze(session, view, version, replace(asked, number=number))
+    version.modified_on, version.modified_by = now, run.caller.id
+    entities.changed(view, entities.version_of(session, view, None), run.caller)
+    session.flush()
+    return number
