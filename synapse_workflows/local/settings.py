@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from synapse_workflows.vocabulary import GiB
+
 
 def utc_now() -> datetime:
     """Tell the time, in UTC."""
@@ -83,6 +85,7 @@ class Settings:
         processing_answers: how often every job is said to be under way before its result is
             given, whether it is or not: to test those who poll.
         query_seconds: how long a query of a table may take.
+        archive_bytes: of all files in one archive of a bulk download.
         clock: tells the time, in UTC.
     """
 
@@ -96,4 +99,5 @@ class Settings:
     job_wait_seconds: float = 0.5
     processing_answers: int = 0
     query_seconds: float = 300
+    archive_bytes: int = GiB
     clock: Callable[[], datetime] = utc_now

@@ -112,6 +112,8 @@ def one(rows):
         ("d = 'NaN'", [2]),
         ("d = 'Infinity'", [3]),
         ("d is null", []),
+        ("d in (1.5, '2.5')", [1, 5]),
+        ("d = 15e-1", [1]),
         # booleans
         ("b = true", [1, 4]),
         ("b = 'TRUE'", [1, 4]),

@@ -1,6 +1,6 @@
 """Who may have the bytes of a file handle: through the object that the handle belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -63,21 +63,40 @@ def read(body: object) -> Association:
 def permits(session: Session, caller: Caller, handle: FileHandle, asked: Association) -> bool:
     """Tell whether the caller may have the bytes.
 
-    The maker of the handle always may. Otherwise the handle must belong to the object, in any
-    of its versions, and the caller must have the right to DOWNLOAD the object. Of the kinds of
-    objects the service knows the files of entities; others hold no handles yet.
+    The maker of the handle always may. Otherwise the handle must belong to the object: to any
+    version of a file, to a cell of a table; and the caller must have the rights to it. Other
+    kinds of objects hold no handles yet.
 
     Raises:
-        BadRequest: the object's id is malformed.
+        BadRequest: the id of the object is malformed.
     """
     if filehandles.owns(caller, handle):
         return True
-    if asked.object_type is not AssociateType.FILE_ENTITY:
+    rule = _RULES.get(asked.object_type)
+    if rule is None:
         return False
-    entity = ids.entity_id(asked.object_id)
-    return access.allowed(session, caller, entity, AccessType.DOWNLOAD) and entities.uses_handle(
-        session, entity, handle.id
-    )
+    entity = rule.read(asked.object_id)
+    may = all(access.allowed(session, caller, entity, right) for right in rule.rights)
+    return may and rule.holds(session, entity, handle.id)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What it takes to have a file through an entity."""
+
+    read: Callable[[str], int]
+    rights: tuple[AccessType, ...]
+    holds: Callable[[Session, int, int], bool]
+
+
+_RULES: Final[Mapping[AssociateType, _Rule]] = {
+    AssociateType.FILE_ENTITY: _Rule(ids.entity_id, (AccessType.DOWNLOAD,), entities.uses_handle),
+    AssociateType.TABLE_ENTITY: _Rule(
+        lambda text: ids.entity_and_version(text)[0],
+        (AccessType.READ, AccessType.DOWNLOAD),
+        entities.has_in_cells,
+    ),
+}
 
 
 def require(session: Session, caller: Caller, asked: Association) -> FileHandle:

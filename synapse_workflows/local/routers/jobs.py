@@ -1,12 +1,12 @@
-"""How routes start asynchronous jobs and give their results; the route that tells of any job."""
+"""How routes start asynchronous jobs and give their results; jobs that belong to no entity."""
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import jobs
+from synapse_workflows.local.domain import bulk, jobs
 from synapse_workflows.local.routers.answers import Answer, created
 from synapse_workflows.local.routers.deps import Call, RequestCall
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter()
 
 
 def start(
@@ -54,7 +54,7 @@ def result(
         return created(body)
 
 
-@router.get("/asynchronous/job/{token}")
+@router.get("/repo/v1/asynchronous/job/{token}")
 def get_job(call: Call, token: str) -> Response:
     """Tell of any job.
 
@@ -63,3 +63,21 @@ def get_job(call: Call, token: str) -> Response:
     with call.reading("view") as work:
         job = jobs.find(work.session, work.caller, token)
         return Answer(jobs.status(work.service, job))
+
+
+@router.post("/file/v1/file/bulk/async/start")
+def start_bulk_download(call: Call) -> Response:
+    """Start to put files into an archive.
+
+    Source: POST /file/v1/file/bulk/async/start
+    """
+    return start(call, bulk.BULK, ("download",))
+
+
+@router.get("/file/v1/file/bulk/async/get/{token}")
+def get_bulk_download(call: Call, token: str) -> Response:
+    """Give the archive of files.
+
+    Source: GET /file/v1/file/bulk/async/get/{token}
+    """
+    return result(call, bulk.BULK, token, ("download",))

@@ -171,6 +171,8 @@ def _coerced(value: Any, kind: str) -> Any:
         value = int(value) if kind in {ColumnType.BOOLEAN, ColumnType.INTEGER} else value
         return value if not isinstance(value, bool) else values.boolean_text(value)
     if isinstance(value, int | float):
+        if kind == ColumnType.DOUBLE:
+            return float(value)
         return str(value) if kind in _TEXTUAL else value
     if kind in _TEXTUAL and kind not in LISTS:
         return value
@@ -178,9 +180,8 @@ def _coerced(value: Any, kind: str) -> Any:
 
 
 def _parsed(text: str, kind: ColumnType) -> Any:
-    numeric = {ColumnType.INTEGER, ColumnType.DOUBLE}
     try:
-        if kind in numeric and text.strip().lower() not in {"nan", "inf", "infinity"}:
+        if kind is ColumnType.INTEGER:
             return _number(text)
         return values.plain_parser(_column_of(kind))(text)
     except values.CellError as error:

@@ -1,0 +1,123 @@
+"""Files in cells: who may have them, and many of them in one archive."""
+
+import io
+import zipfile
+
+import pytest
+from entity_api import Author
+from file_api import ok, open_house, refused
+from table_api import M, Tabler
+
+FILES = "/file/v1"
+
+
+@pytest.fixture
+def table(tables):
+    return tables.table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
+
+
+def asked(handle, of, kind="TableEntity"):
+    return {"fileHandleId": handle, "associateObjectId": of, "associateObjectType": kind}
+
+
+def bulk(tables, *files, person=None, **more):
+    body = {
+        "concreteType": f"{M.removesuffix('table')}file.BulkFileDownloadRequest",
+        "requestedFiles": files,
+        **more,
+    }
+    return (type(tables)(person) if person else tables).run(f"{FILES}/file/bulk", body)
+
+
+def entries(person, answer):
+    data = person.read(answer["resultZipFileHandleId"]).content
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_file_of_a_cell_is_had_through_the_table(ann, ben, tables, table):
+    handle, other = ann.upload(b"cell"), ann.upload(b"other")
+    tables.append(table, [handle, "x"])
+
+    def code(person, handle_id):
+        found = ok(person.batch((handle_id, table, "TableEntity")))["requestedFiles"][0]
+        return found.get("failureCode")
+
+    assert code(ann, handle) is None
+    assert code(ben, handle) == "UNAUTHORIZED"
+    ann.share(table, {ben.id: ["READ"]})
+    assert code(ben, handle) == "UNAUTHORIZED"
+    ann.share(table, {ben.id: ["READ", "DOWNLOAD"]})
+    assert code(ben, handle) is None
+    assert code(ben, other) == "UNAUTHORIZED"
+    assert code(ben, "99999999") == "NOT_FOUND"
+
+
+def test_a_file_in_a_cell_stays(ann, tables, table):
+    handle = ann.upload(b"kept in a cell")
+    tables.append(table, [handle, "x"])
+    refused(ann.delete(f"{FILES}/fileHandle/{handle}"), 409)
+
+
+def test_many_files_come_in_one_archive(ann, ben, tables, table):
+    ann.share(tables.project, {ben.id: ["READ", "DOWNLOAD"]})
+    one, two = (ann.upload(each, fileName="data.txt") for each in (b"one", b"two" * 100_000))
+    tables.append(table, [one, "x"], [two, "y"])
+    answer = ok(bulk(tables, asked(one, table), asked(two, table), person=ben))
+    assert answer["userId"] == str(ben.id)
+    names = [f"{int(each) % 1000}/{each}/data.txt" for each in (one, two)]
+    assert [each["zipEntryName"] for each in answer["fileSummary"]] == names
+    assert {each["status"] for each in answer["fileSummary"]} == {"SUCCESS"}
+    assert entries(ben, answer) == dict(zip(names, (b"one", b"two" * 100_000), strict=True))
+    zipped = answer["resultZipFileHandleId"]
+    assert ok(ben.batch((zipped, table, "TableEntity")))["requestedFiles"][0]["preSignedURL"]
+
+
+def test_what_cannot_be_had_is_told_file_by_file(ann, ben, tables, table):
+    mine, theirs, elsewhere = ann.upload(b"mine"), ben.upload(b"theirs"), ann.handle("external")
+    answer = ok(
+        bulk(
+            tables,
+            asked(mine, table),
+            asked(mine, table),
+            asked(theirs, table),
+            asked("99999999", table),
+            asked(elsewhere, table),
+        )
+    )
+    codes = [each.get("failureCode") for each in answer["fileSummary"]]
+    assert codes == [None, "DUPLICATE", "UNAUTHORIZED", "NOT_FOUND", "UNKNOWN_ERROR"]
+    assert len(entries(ann, answer)) == 1
+    nothing = ok(bulk(tables, asked(theirs, table)))
+    assert "resultZipFileHandleId" not in nothing
+    assert nothing["fileSummary"][0]["status"] == "FAILURE"
+
+
+def test_a_flat_archive_has_names_of_their_own(ann, tables, table):
+    handles = [ann.upload(each, fileName="a.txt") for each in (b"1", b"2", b"3")]
+    files = [asked(each, table) for each in handles]
+    answer = ok(bulk(tables, *files, zipFileFormat="Flat", zipFileName="all.zip"))
+    assert set(entries(ann, answer)) == {"a.txt", "a(1).txt", "a(2).txt"}
+    handle = ok(ann.get(f"{FILES}/fileHandle/{answer['resultZipFileHandleId']}"))
+    assert handle["fileName"] == "all.zip"
+
+
+def test_an_archive_leads_nowhere_else(ann, tables, table):
+    handle = ann.upload(b"x", fileName="..\\..\\evil.txt")
+    answer = ok(bulk(tables, asked(handle, table)))
+    assert list(entries(ann, answer)) == [f"{int(handle) % 1000}/{handle}/evil.txt"]
+
+
+def test_an_archive_of_nothing_is_refused(tables):
+    refused(bulk(tables), 400)
+
+
+def test_beyond_the_size_of_an_archive_files_stay_out(tmp_path, recording):
+    with open_house(tmp_path, recording, archive_bytes=5) as house:
+        tables = Tabler(Author(house, "alice"))
+        table = tables.table(("f", "FILEHANDLEID"))["id"]
+        handles = [tables.author.upload(each) for each in (b"123", b"4567", b"89")]
+        answer = ok(bulk(tables, *(asked(each, table) for each in handles)))
+    codes = [each.get("failureCode") for each in answer["fileSummary"]]
+    assert codes == [None, "EXCEEDS_SIZE_LIMIT", None]

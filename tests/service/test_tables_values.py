@@ -1,0 +1,219 @@
+"""Values of every type: what goes in comes out, in one form, through rows and through CSV."""
+
+import json
+import math
+
+import pytest
+from file_api import refused
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from synapse_workflows.local.domain.tables import values
+from synapse_workflows.local.domain.tables.column_types import from_body
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+LONG = st.integers(-(2**63), 2**63 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+ID = st.integers(1, 10**15)
+
+
+def listed(items):
+    return st.lists(items, min_size=1, max_size=4).map(
+        lambda each: json.dumps(each, ensure_ascii=False)
+    )
+
+
+def doubles(number):
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "Infinity" if number > 0 else "-Infinity"
+    return repr(number)
+
+
+#: Type -> texts in the form in which the service gives them back.
+CELLS = {
+    "STRING": TEXT,
+    "LINK": TEXT,
+    "MEDIUMTEXT": TEXT,
+    "LARGETEXT": TEXT,
+    "INTEGER": LONG.map(str),
+    "DOUBLE": st.floats().map(doubles),
+    "BOOLEAN": st.sampled_from(["true", "false"]),
+    "DATE": LONG.map(str),
+    "ENTITYID": ID.map(lambda number: f"syn{number}"),
+    "USERID": ID.map(str),
+    "SUBMISSIONID": ID.map(str),
+    "EVALUATIONID": ID.map(str),
+    "STRING_LIST": listed(TEXT),
+    "INTEGER_LIST": listed(LONG),
+    "BOOLEAN_LIST": listed(st.booleans()),
+    "DATE_LIST": listed(LONG),
+    "ENTITYID_LIST": listed(ID.map(lambda number: f"syn{number}")),
+    "USERID_LIST": listed(ID),
+    "JSON": JSON.filter(lambda value: isinstance(value, dict | list)).map(
+        lambda value: json.dumps(value, ensure_ascii=False)
+    ),
+}
+NAMES = [f'odd "{kind}", \\ ü' if index % 3 else kind for index, kind in enumerate(CELLS)]
+
+
+@pytest.fixture(scope="module")
+def pair(tables):
+    """Two tables with a column of every type and names that need care."""
+    columns = [tables.column(*each) for each in zip(NAMES, CELLS, strict=True)]
+    return [tables.table(*columns)["id"] for _ in range(2)]
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    st.lists(st.tuples(*(st.none() | cells for cells in CELLS.values())), min_size=1, max_size=4)
+)
+def test_any_table_survives_write_query_and_write_again(tables, pair, rows):
+    first, second = pair
+    before = tables.query(f"select count(*) from {first}")[0][0]
+    tables.append(first, *(list(row) for row in rows))
+    expected = [list(row) for row in rows]
+    sql = f"select * from {first} limit 10 offset {before}"
+    assert tables.query(sql) == expected
+    csv = tables.download(sql, includeRowIdAndRowVersion=False)
+    tables.transact(second, tables.csv(second, csv))
+    assert tables.query(f"select * from {second} limit 10 offset {before}") == expected
+    for name, cell in zip(NAMES, expected[0], strict=True):
+        if cell is not None and not name.endswith(("LIST", "JSON", 'LIST", \\ ü', 'JSON", \\ ü')):
+            quoted, text = name.replace('"', '""'), cell.replace("'", "''")
+            found = tables.query(f"select count(*) from {first} where \"{quoted}\" = '{text}'")
+            assert int(found[0][0]) >= 1
+
+
+def parse(kind, text, **more):
+    size = {"maximumSize": 5} if kind in {"STRING", "LINK", "STRING_LIST"} else {}
+    length = {"maximumListLength": 3} if kind.endswith("_LIST") else {}
+    column = from_body(1, {"name": "c", "columnType": kind, **size, **length, **more})
+    stored = values.parser(column)(text)
+    return None if stored is None else values.writer(column.type)(stored)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("STRING", "", ""),
+        ("STRING", "12345", "12345"),
+        ("LARGETEXT", "x" * 524288, "x" * 524288),
+        ("MEDIUMTEXT", "x" * 2000, "x" * 2000),
+        ("INTEGER", "", None),
+        ("INTEGER", " +7 ", "7"),
+        ("INTEGER", str(2**63 - 1), str(2**63 - 1)),
+        ("DOUBLE", "1e3", "1000.0"),
+        ("DOUBLE", "-INF", "-Infinity"),
+        ("DOUBLE", "nan", "NaN"),
+        ("DOUBLE", "0.1", "0.1"),
+        ("DOUBLE", ".5", "0.5"),
+        ("BOOLEAN", "TRUE", "true"),
+        ("BOOLEAN", "False", "false"),
+        ("DATE", "2020-01-02", "1577923200000"),
+        ("DATE", "20-1-2", "1577923200000"),
+        ("DATE", "99-1-2", "915235200000"),
+        ("DATE", "2020-1-2 3:4", "1577934240000"),
+        ("DATE", "2020-01-02 03:04:05.6", "1577934245600"),
+        ("DATE", "2020-01-02T03:04:05.678Z", "1577934245678"),
+        ("DATE", "2020-01-02T03:04:05+02:00", "1577927045000"),
+        ("DATE", "-5", "-5"),
+        ("ENTITYID", "SYN12", "syn12"),
+        ("ENTITYID", "12", "syn12"),
+        ("USERID", "273948", "273948"),
+        ("STRING_LIST", "[]", None),
+        ("STRING_LIST", "", None),
+        ("STRING_LIST", '["a","ü"]', '["a", "ü"]'),
+        ("INTEGER_LIST", '[1,"2"]', "[1, 2]"),
+        ("BOOLEAN_LIST", '[true,"FALSE"]', "[true, false]"),
+        ("DATE_LIST", '["1970-01-02", 5]', "[86400000, 5]"),
+        ("ENTITYID_LIST", '["12","syn13",14]', '["syn12", "syn13", "syn14"]'),
+        ("USERID_LIST", "[1,2]", "[1, 2]"),
+        ("JSON", '{"a" : 1.10}', '{"a" : 1.10}'),
+        ("JSON", "", None),
+    ],
+)
+def test_a_text_has_one_form(kind, text, expected):
+    assert parse(kind, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("STRING", "123456"),
+        ("LINK", "123456"),
+        ("MEDIUMTEXT", "x" * 2001),
+        ("LARGETEXT", "x" * 524289),
+        ("INTEGER", "1.0"),
+        ("INTEGER", "1_000"),
+        ("INTEGER", str(2**63)),
+        ("INTEGER", "٣"),
+        ("DOUBLE", "1,5"),
+        ("DOUBLE", "0x10"),
+        ("DOUBLE", "1_0.5"),
+        ("BOOLEAN", "1"),
+        ("BOOLEAN", "yes"),
+        ("DATE", "2020-13-01"),
+        ("DATE", "yesterday"),
+        ("DATE", "2020-01-02T03:04:05+99:00"),
+        ("DATE", str(2**63)),
+        ("ENTITYID", "syn12.3"),
+        ("ENTITYID", "sin12"),
+        ("USERID", "ann"),
+        ("STRING_LIST", '"a"'),
+        ("STRING_LIST", '["123456"]'),
+        ("STRING_LIST", "[null]"),
+        ("STRING_LIST", "[1]"),
+        ("STRING_LIST", '["a","b","c","d"]'),
+        ("STRING_LIST", '["\\ud800"]'),
+        ("STRING_LIST", "[" * 100000),
+        ("INTEGER_LIST", "[1.5]"),
+        ("INTEGER_LIST", "[[1]]"),
+        ("BOOLEAN_LIST", "[1]"),
+        ("ENTITYID_LIST", '["x"]'),
+        ("USERID_LIST", "[true]"),
+        ("JSON", "5"),
+        ("JSON", "{"),
+        ("JSON", "[NaN]"),
+    ],
+)
+def test_what_is_no_value_is_refused(kind, text):
+    with pytest.raises(values.CellError):
+        parse(kind, text)
+
+
+def test_words_of_an_enumeration():
+    assert parse("STRING", "b", enumValues=["a", "b"]) == "b"
+    assert parse("INTEGER", "02", enumValues=["1", "2"]) == "2"
+    assert parse("STRING_LIST", '["b","a"]', enumValues=["a", "b"]) == '["b", "a"]'
+    for kind, text in (("STRING", "c"), ("STRING_LIST", '["a","c"]')):
+        with pytest.raises(values.CellError):
+            parse(kind, text, enumValues=["a", "b"])
+
+
+def test_numbers_and_booleans_may_come_as_json(tables):
+    table = tables.table(("i", "INTEGER"), ("b", "BOOLEAN"), ("d", "DOUBLE"))
+    tables.append(table["id"], [5, True, 0.5])
+    assert tables.query(f"select * from {table['id']}") == [["5", "true", "0.5"]]
+
+
+def test_file_handles_must_be_of_the_caller_or_in_the_table(ann, ben, tables):
+    table = tables.table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
+    mine, theirs = ann.handle(), ben.handle()
+    tables.append(table, [mine, "x"])
+    refused(tables.try_transact(table, tables.rows(table, [theirs, "x"])), 403, theirs)
+    refused(tables.try_transact(table, tables.csv(table, f"f\n{theirs}\n")), 403, theirs)
+    refused(tables.try_transact(table, tables.rows(table, ["99999999", "x"])), 404)
+    ann.share(tables.project, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
+    both = type(tables)(ben)
+    both.append(table, [theirs, "y"], [mine, "z"])
+    assert tables.query(f"select f from {table}") == [[mine], [theirs], [mine]]
+    tables.append(table, [theirs, "again"])
