@@ -71,7 +71,11 @@ def test_fifteen_lines_with_no_account():
 
 
 def test_the_client_tour(socket_client):
-    exec(compile(blocks("python")[2], "README.md", "exec"), {"syn": socket_client})  # noqa: S102
+    """Its own assertions hold, and what it says it stored is there."""
+    said = {"syn": socket_client}
+    exec(compile(blocks("python")[2], "README.md", "exec"), said)  # noqa: S102
+    assert socket_client.getPermissions(said["folder"], "bob") == ["READ", "DOWNLOAD"]
+    assert said["version"] == 1
 
 
 @pytest.mark.timeout(240)
