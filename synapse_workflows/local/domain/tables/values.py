@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from synapse_workflows.local.domain.tables import arrays
 from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, TEXTS, Column
 from synapse_workflows.local.domain.tables.moments import to_ms
 from synapse_workflows.vocabulary import MAX_CELL_SIZES, ColumnType
@@ -108,6 +109,17 @@ def _load(text: str) -> Any:
     return value
 
 
+def _load_array(text: str) -> Any:
+    """Read an array, at first as JSON, then as clients write it that are not strict."""
+    try:
+        return _load(text)
+    except CellError:
+        items = arrays.loosely(text)
+        if items is None:
+            raise
+        return _load(json.dumps(items))
+
+
 def _json(text: str) -> str:
     if len(text) > MAX_CELL_SIZES[ColumnType.JSON]:
         raise CellError("It is too long.")
@@ -143,7 +155,7 @@ def _list_of(column: Column) -> Callable[[str], str | None]:
     one = _item_of(column)
 
     def parse(text: str) -> str | None:
-        items = _load(text)
+        items = _load_array(text)
         if not isinstance(items, list):
             raise CellError("It must be a JSON array.")
         if any(item is None for item in items):
