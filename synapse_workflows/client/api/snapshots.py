@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from synapse_workflows import vocabulary
-from synapse_workflows.client.api import bundles
+from synapse_workflows.client.api import bundles, jobs
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.ids import entity_id, id_of
 
 _TABLES: Final = frozenset({vocabulary.TABLE})
+_VIEWS: Final = frozenset({vocabulary.ENTITY_VIEW})
+_TRANSACTION: Final = f"{vocabulary.MODEL}.table.TableUpdateTransactionRequest"
 
 
 def create_snapshot_version(
@@ -18,36 +20,38 @@ def create_snapshot_version(
     comment: str | None = None,
     label: str | None = None,
     activity: Mapping[str, Any] | str | None = None,
-    wait: bool = True,  # noqa: ARG001 - views, which are frozen in the background, will need it
+    wait: bool = True,
 ) -> int | None:
-    """Freeze a table as it is now, as a numbered version; the table then goes on as the next.
+    """Freeze a table or view as it is now, as a numbered version; it then goes on as the next.
 
     Args:
         syn: The session that makes the calls.
-        table: A `Schema`, or the id of a table.
+        table: A `Schema` or `EntityViewSchema`, or the id of a table or view.
         comment: What to note of the version.
-        label: Its name, unique for the table; else its number.
+        label: Its name, unique for the table or view; else its number.
         activity: What made it: an Activity, which is stored first if it is new, or the id of one.
-        wait: Of no effect on tables, which are frozen at once.
+        wait: False returns as soon as Synapse has begun to freeze a view; of no effect on
+            tables, which are frozen at once.
 
     Returns:
-        The number of the version: ``syn123.<number>`` asks it.
+        The number of the version: ``syn123.<number>`` asks it. None without `wait`.
 
     Raises:
-        ValueError: The id is not that of a table.
+        ValueError: The id is not that of a table or view.
         SynapseConflictError: The label is taken.
-        SynapseNotFoundError: There is no such table.
+        SynapseNotFoundError: There is no such table or view.
         SynapseForbiddenError: The caller may not change it.
 
     Source:
-        POST /entity/{id}/table/snapshot
+        POST /entity/{id}/table/snapshot, POST /entity/{id}/table/transaction/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/snapshot.html
     """
     entity = bundles.fetch(syn, entity_id(table).id)["entity"]
-    if entity["concreteType"] not in _TABLES:
+    if entity["concreteType"] not in _TABLES | _VIEWS:
         kind = vocabulary.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(
-            f"This function only accepts Synapse ids of Tables; {entity['id']} is a {kind}."
+            "This function only accepts Synapse ids of Tables or Views; "
+            f"{entity['id']} is a {kind}."
         )
     options = {
         "snapshotComment": comment,
@@ -55,8 +59,13 @@ def create_snapshot_version(
         "snapshotActivityId": _activity_id(syn, activity),
     }
     body = {key: value for key, value in options.items() if value is not None}
-    reply = syn.call("POST", f"/entity/{entity['id']}/table/snapshot", json=body)
-    number = int(reply.json["snapshotVersionNumber"])
+    if entity["concreteType"] in _VIEWS:
+        answer = _freeze_view(syn, entity["id"], body, wait=wait)
+        if answer is None:
+            return None
+    else:
+        answer = syn.call("POST", f"/entity/{entity['id']}/table/snapshot", json=body).json
+    number = int(answer["snapshotVersionNumber"])
     syn.announce(
         Wrote(
             entity_id=entity["id"],
@@ -69,6 +78,29 @@ def create_snapshot_version(
         )
     )
     return number
+
+
+def _freeze_view(
+    syn: Session, view: str, options: Mapping[str, Any], *, wait: bool
+) -> Mapping[str, Any] | None:
+    """Have a view frozen in the background; None unless that was waited for.
+
+    Source:
+        POST /entity/{id}/table/transaction/async/start
+        https://rest-docs.synapse.org/rest/POST/entity/id/table/transaction/async/start.html
+    """
+    path = f"/entity/{view}/table/transaction/async"
+    body = {
+        "concreteType": _TRANSACTION,
+        "changes": [],
+        "createSnapshot": True,
+        "snapshotOptions": dict(options),
+    }
+    if not wait:
+        jobs.start(syn, path, body)
+        return None
+    answer: Mapping[str, Any] = jobs.run(syn, path, body)
+    return answer
 
 
 def _activity_id(syn: Session, activity: Mapping[str, Any] | str | None) -> str | None:

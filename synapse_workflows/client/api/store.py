@@ -12,6 +12,7 @@ from synapse_workflows.client.api import (
     provenance,
     saving,
     tables,
+    views,
 )
 from synapse_workflows.client.api.annotations import put as put_annotations
 from synapse_workflows.client.api.drafts import Draft, draft as drafted
@@ -24,6 +25,7 @@ from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.entity import Entity, File, place
 from synapse_workflows.client.model.schemas import HasColumns
+from synapse_workflows.client.model.views import EntityViewSchema
 
 
 def store(
@@ -90,6 +92,8 @@ def store(
         )
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]
+    if isinstance(obj, EntityViewSchema):
+        views.add_columns(syn, obj)
     if isinstance(obj, HasColumns):
         columns.create_those_of(syn, obj)
     given = drafted(obj)

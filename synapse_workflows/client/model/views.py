@@ -1,0 +1,153 @@
+"""Views: tables whose rows are entities, wherever in their scope these lie."""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from synapse_workflows import vocabulary
+from synapse_workflows.client.model.base import Kind
+from synapse_workflows.client.model.ids import id_of
+from synapse_workflows.client.model.schemas import HasColumns
+
+
+class EntityViewType(Enum):
+    """Types of entities that a view can show; they add up, but `PROJECT` stays alone."""
+
+    FILE = 0x01
+    PROJECT = 0x02
+    TABLE = 0x04
+    FOLDER = 0x08
+    VIEW = 0x10
+    DOCKER = 0x20
+
+
+#: What the deprecated `type` of a view means.
+_OLD_TYPES: Final = MappingProxyType(
+    {
+        "file": (EntityViewType.FILE,),
+        "project": (EntityViewType.PROJECT,),
+        "file_and_table": (EntityViewType.FILE, EntityViewType.TABLE),
+    }
+)
+
+
+def mask_of(types: Iterable[EntityViewType]) -> int:
+    """Add up the types of entities that a view is to show.
+
+    Raises:
+        ValueError: One is no `EntityViewType`, or there is none.
+    """
+    mask = 0
+    for one in types:
+        if not isinstance(one, EntityViewType):
+            raise ValueError(  # noqa: TRY004 - as the reference does
+                f"Please provide EntityViewType members: {one!r:.100} is none of "
+                f"{', '.join(map(str, EntityViewType))}."
+            )
+        mask |= one.value
+    if not mask:
+        raise ValueError("A view shows at least one EntityViewType.")
+    return mask
+
+
+class EntityViewSchema(HasColumns):
+    """A view of entities: its name, its place, its columns, and what it shows.
+
+    When a new one is stored for the first time, it gets the columns that all entities have, and
+    those of the annotations in its scope. One that was fetched keeps the columns that it has.
+
+    Args:
+        name: Unique in its parent.
+        columns: `Column` objects, new ones or such as are in Synapse, or ids of columns.
+        parent: A project or folder, or its id.
+        scopes: Projects and folders to look in, or their ids; for `PROJECT`, those to show.
+        type: Deprecated: ``file``, ``project`` or ``file_and_table``; give `includeEntityTypes`.
+        includeEntityTypes: `EntityViewType` members to show; files, where nothing is said.
+        addDefaultViewColumns: Add the columns that all entities have.
+        addAnnotationColumns: Add columns for the annotations in scope.
+        ignoredAnnotationColumnNames: Annotations that get no column.
+        properties: See `Entity`, as the rest.
+        annotations: Values by key.
+        local_state: What is only known here.
+        **kwargs: Further keys.
+
+    Raises:
+        ValueError: What is to be shown is no `EntityViewType`, or `type` is none of the three.
+    """
+
+    addDefaultViewColumns: bool  # noqa: N815 - a name of the reference
+    addAnnotationColumns: bool  # noqa: N815 - a name of the reference
+    ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
+
+    _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
+        vocabulary.ENTITY_VIEW,
+        "viewTypeMask",
+        "scopeIds",
+        "type",
+        local_keys=HasColumns._kind.local_keys  # noqa: SLF001 - our own class
+        | {"addDefaultViewColumns", "addAnnotationColumns", "ignoredAnnotationColumnNames"},
+    )
+
+    def __init__(
+        self,
+        name: str | None = None,
+        columns: Iterable[Any] | None = None,
+        parent: Any = None,
+        scopes: Any = None,
+        type: str | None = None,
+        includeEntityTypes: Iterable[EntityViewType] | None = None,
+        addDefaultViewColumns: bool = True,
+        addAnnotationColumns: bool = True,
+        ignoredAnnotationColumnNames: Iterable[str] = (),
+        properties: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        local_state: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        is_new = not ((properties or {}).get("id") or kwargs.get("id"))
+        state = {
+            "addDefaultViewColumns": bool(addDefaultViewColumns and is_new),
+            "addAnnotationColumns": bool(addAnnotationColumns and is_new),
+            "ignoredAnnotationColumnNames": set(ignoredAnnotationColumnNames),
+            **(local_state or {}),
+        }
+        super().__init__(name, columns, parent, properties, annotations, state, **kwargs)
+        self.properties["scopeIds"] = list(self.properties.get("scopeIds") or ())
+        if scopes is not None:
+            self.add_scope(scopes)
+        self._show(type, includeEntityTypes)
+
+    def _show(self, old: str | None, types: Iterable[EntityViewType] | None) -> None:
+        """Say what the view shows, unless its properties say so."""
+        if types is not None:
+            self.set_entity_types(types)
+        elif old is not None:
+            if old not in _OLD_TYPES:
+                raise ValueError(
+                    f"The provided value {old!r:.100} is not a valid type: there are "
+                    f"{', '.join(_OLD_TYPES)}. Better give includeEntityTypes."
+                )
+            self.set_entity_types(_OLD_TYPES[old])
+        elif self.properties.get("viewTypeMask") is None:
+            self.set_entity_types([EntityViewType.FILE])
+
+    def add_scope(self, entities: Any) -> None:
+        """Look in more places.
+
+        Args:
+            entities: A project or folder, its id, or a list of these.
+        """
+        listed = entities if isinstance(entities, list | tuple | set) else [entities]
+        self.properties["scopeIds"] = [*self.properties["scopeIds"], *map(id_of, listed)]
+
+    def set_entity_types(self, includeEntityTypes: Iterable[EntityViewType]) -> None:
+        """Show these types of entities, and no others.
+
+        Args:
+            includeEntityTypes: `EntityViewType` members.
+
+        Raises:
+            ValueError: One is none.
+        """
+        self.properties["viewTypeMask"] = mask_of(includeEntityTypes)
