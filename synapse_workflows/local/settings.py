@@ -57,10 +57,10 @@ class Throttle:
     """What one user may ask of the service before it answers 429.
 
     Args:
-        columns: GET /entity/{id}/column within `seconds`.
         concurrent: requests at a time.
         requests: requests within `seconds`.
         seconds: the time in which requests are counted.
+        columns: requests for the columns of tables within `seconds`.
     """
 
     concurrent: int = 3

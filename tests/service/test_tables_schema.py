@@ -1,8 +1,10 @@
 """Tables as entities: their columns, bundles and versions."""
 
-from entity_api import REPO, fresh
-from file_api import ok, refused
+from entity_api import REPO, Author, fresh
+from file_api import ok, open_house, refused
+from table_api import Tabler
 
+from synapse_workflows.local.settings import Throttle
 from synapse_workflows.vocabulary import TABLE
 
 
@@ -76,3 +78,15 @@ def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
 def test_the_columns_of_a_private_table_stay_private(ben, tables):
     table = tables.table(("a", "STRING"))["id"]
     refused(ben.get(f"{REPO}/entity/{table}/column"), 403)
+
+
+def test_asking_for_columns_again_and_again_is_throttled_when_switched_on(tmp_path, recording):
+    with open_house(tmp_path, recording, throttle=Throttle(columns=2)) as house:
+        tables = Tabler(Author(house, "alice"))
+        table = tables.table(("a", "STRING"))["id"]
+        path = f"{REPO}/entity/{table}/column"
+        codes = [tables.author.get(path).status_code for _ in range(3)]
+        ok(tables.author.get(f"{REPO}/entity/{table}"))
+        house.clock.advance(61)
+        codes.append(tables.author.get(path).status_code)
+    assert codes == [200, 200, 429, 200]

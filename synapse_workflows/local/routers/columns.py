@@ -106,6 +106,7 @@ def list_columns_of_table(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/column
     """
     with call.reading("view") as work:
+        work.service.meter.list_columns(work.caller)
         number, version = entity_and_version(entity_id)
         found = schemas.listing(work.session, work.caller, number, version)
         return Answer(paging.complete(found))
