@@ -173,6 +173,18 @@ def test_columns_are_changed_by_a_transaction(views):
     refused(views.tables.try_transact(views.id, change), 400)
 
 
+def test_a_column_that_is_there_may_be_added_again(views):
+    old = views.ann.entity(views.id)["columnIds"]
+    change = {
+        "concreteType": f"{M}.TableSchemaChangeRequest",
+        "entityId": views.id,
+        "changes": [{"oldColumnId": None, "newColumnId": each} for each in old],
+        "orderedColumnIds": old[::-1],
+    }
+    views.tables.transact(views.id, change)
+    assert views.ann.entity(views.id)["columnIds"] == old[::-1]
+
+
 def freeze(views, **options):
     return views.tables.try_transact(views.id, createSnapshot=True, snapshotOptions=options)
 

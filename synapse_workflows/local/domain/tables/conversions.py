@@ -56,6 +56,8 @@ def asked_for(
         old, new = (_column_id(change, key) for key in ("oldColumnId", "newColumnId"))
         if old is not None and old not in new_ids:
             raise BadRequest(f"oldColumnId: {old} is no column of the table.")
+        if old is None and new in new_ids:  # clients name all default columns of a new view
+            continue
         if new is not None and new != old and new in new_ids:
             raise BadRequest(f"newColumnId: {new} is a column of the table already.")
         if old is None and new is not None:
