@@ -176,6 +176,37 @@ def test_without_the_open_version_the_last_snapshot_is_open_again(ann, tables, t
     assert ann.entity(table)["versionNumber"] == 3
 
 
+def test_the_others_stay_when_a_version_goes(ann, tables, table):
+    for turn in range(3):
+        snapshot(ann, table)
+        row_id, number, _ = tables.everything(table)[0]
+        tables.append(table, (row_id, number, [f"t{turn}", None]))
+    seen = [tables.everything(f"{table}.{number}") for number in (1, 2, 3)]
+    assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
+    tables.append(table, ["more", "1"])
+    assert tables.everything(f"{table}.1") == seen[0]
+    assert tables.everything(f"{table}.3") == seen[2]
+    refused(tables.try_query(f"select * from {table}.2"), 404)
+
+
+def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
+    kinds = [
+        [tables.column(f"c{turn}.{each}", "BOOLEAN")["id"] for each in range(150)]
+        for turn in range(2)
+    ]
+    table = tables.table()["id"]
+    for turn in range(13):
+        ann.change(table, columnIds=[])
+        ann.change(table, columnIds=kinds[turn % 2])
+        answer = snapshot(ann, table)
+        if not answer.ok:
+            break
+    assert turn == 12
+    refused(answer, 400, "too many different columns")
+    assert ann.delete(f"{REPO}/entity/{table}/version/1").status_code == 204
+    assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 13
+
+
 def test_a_snapshot_of_an_untouched_table(ann, tables):
     table = tables.table(("a", "STRING"))["id"]
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 1

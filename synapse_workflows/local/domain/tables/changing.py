@@ -23,8 +23,10 @@ from synapse_workflows.local.errors import (
     Unavailable,
 )
 from synapse_workflows.local.storage.file_tables import FileHandle
-from synapse_workflows.local.storage.table_files import BusyError, Layout, TableWriter
+from synapse_workflows.local.storage.table_file import FullError, Layout, TableWriter
+from synapse_workflows.local.storage.table_files import BusyError
 from synapse_workflows.local.storage.table_records import SchemaChange, TableFileHandle
+from synapse_workflows.local.storage.tables import EntityVersion
 from synapse_workflows.vocabulary import TABLE, AccessType
 
 _HANDLES_AT_A_TIME: Final = 500
@@ -170,6 +172,11 @@ def changing(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
     try:
         with run.service.tables.writing(entity_id, wait=wait) as writer:
             yield _opened(run, entity_id, writer)
+    except FullError:
+        raise BadRequest(
+            f"The versions of {entity_text(entity_id)} have too many different columns. "
+            "Delete versions that are no longer needed."
+        ) from None
     except BusyError:
         raise Unavailable(
             f"{entity_text(entity_id)} is being changed by somebody else. Please try again."
@@ -191,6 +198,8 @@ def require_table(session: Session, run: Run, entity_id: int) -> None:
 
 def _opened(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:
     with run.service.database.reading() as session:
+        numbers = select(EntityVersion.number).where(EntityVersion.entity_id == entity_id)
+        writer.keep_snapshots(set(session.scalars(numbers)))
         pending = schemas.changes_after(session, entity_id, writer.schema_number)
         by_id = {
             each.id: each

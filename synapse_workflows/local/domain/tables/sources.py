@@ -19,7 +19,7 @@ from synapse_workflows.local.domain.tables.change_sets import Bound
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.storage.table_files import TableReader
+from synapse_workflows.local.storage.table_file import TableReader
 from synapse_workflows.local.storage.table_records import SchemaChange
 from synapse_workflows.vocabulary import AccessType
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlglot import exp
 
-from synapse_workflows.local.domain.tables.sql.aggregates import is_aggregate
+from synapse_workflows.local.domain.tables.sql import grouping
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.fragments import (
@@ -106,14 +106,14 @@ def _compiled(query: exp.Select, compiler: Compiler) -> Statement:
     items = _items(query, compiler)
     where = _where(query, compiler)
     compiler.aliases = _aliases(query)
-    groups = _groups(query, compiler)
+    groups = grouping.groups(query, compiler)
     distinct = _is_distinct(query)
     having = query.args.get("having")
-    sets = any(_has_aggregate(each.node) for each in items) or having is not None
+    sets = any(grouping.has_aggregate(each.node) for each in items) or having is not None
     is_aggregated = sets or bool(groups) or distinct
     if sets or groups:
         for each in items:
-            _require_grouped(each.node, groups)
+            grouping.require_grouped(each.node, groups)
     tail = _tail(query, compiler, groups, sets=sets or bool(groups))
     system = () if is_aggregated else _system(compiler)
     if not is_aggregated:
@@ -211,59 +211,9 @@ def _where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
     where = query.args.get("where")
     if where is None:
         return []
-    if _has_aggregate(where.this):
+    if grouping.has_aggregate(where.this):
         raise BadRequest("Invalid use of a set function in WHERE.")
     return [Fragment(" WHERE "), compiler.condition(where.this)]
-
-
-def _has_aggregate(node: exp.Expression) -> bool:
-    return any(is_aggregate(each) for each in node.walk())
-
-
-def _groups(query: exp.Select, compiler: Compiler) -> list[exp.Expression]:
-    group = query.args.get("group")
-    if group is None:
-        return []
-    if any(value for part, value in group.args.items() if part != "expressions"):
-        raise BadRequest("GROUP BY takes a list of columns.")
-    found = [_resolved(each, query, compiler) for each in group.expressions]
-    for each in found:
-        compiler.value(each)
-    return found
-
-
-def _resolved(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp.Expression:
-    """Follow an alias, or the number of an item of the select list."""
-    if isinstance(node, exp.Literal) and not node.is_string:
-        number = int(node.this) if str(node.this).isdecimal() else 0
-        if not 1 <= number <= len(query.expressions):
-            raise BadRequest(f"Unknown column {node.this}")
-        chosen: exp.Expression = query.expressions[number - 1]
-        return chosen.this if isinstance(chosen, exp.Alias) else chosen
-    if isinstance(node, exp.Column) and not node.table:
-        known = node.name in compiler.columns and not compiler.alias_first
-        return node if known else compiler.aliases.get(node.name, node)
-    return node
-
-
-def _require_grouped(node: exp.Expression, groups: Sequence[exp.Expression]) -> None:
-    """Check that a value is the same in all rows of a group.
-
-    Raises:
-        BadRequest: it is not.
-    """
-    if is_aggregate(node) or any(_same(node, each) for each in groups):
-        return
-    if isinstance(node, exp.Column):
-        raise BadRequest(f"The column {write(node)} is neither in GROUP BY nor in a set function.")
-    for each in node.iter_expressions():
-        _require_grouped(each, groups)
-
-
-def _same(one: exp.Expression, other: exp.Expression) -> bool:
-    if isinstance(one, exp.Column) and isinstance(other, exp.Column):
-        return one.name == other.name
-    return one == other
 
 
 def _tail(
@@ -279,30 +229,21 @@ def _tail(
         ]
     having = query.args.get("having")
     if having is not None:
-        _require_grouped(_with_aliases(having.this, compiler), groups)
+        grouping.require_grouped(grouping.with_aliases(having.this, compiler), groups)
         parts += [Fragment(" HAVING "), compiler.condition(having.this)]
     order = query.args.get("order")
     if order is not None:
         compiler.alias_first = True
-        nodes = [(_resolved(each.this, query, compiler), each) for each in order.expressions]
+        nodes = [
+            (grouping.resolved(each.this, query, compiler), each) for each in order.expressions
+        ]
         for node, _ in nodes if sets else ():
-            _require_grouped(node, groups)
+            grouping.require_grouped(node, groups)
         parts += [
             Fragment(" ORDER BY "),
             _joined(", ", [_sorted_by(compiler, node, each) for node, each in nodes]),
         ]
     return parts
-
-
-def _with_aliases(node: exp.Expression, compiler: Compiler) -> exp.Expression:
-    """Put what aliases stand for in their place, to look at what is grouped."""
-
-    def swap(each: exp.Expression) -> exp.Expression:
-        if isinstance(each, exp.Column) and each.name not in compiler.columns:
-            return compiler.aliases.get(each.name, each).copy()
-        return each
-
-    return node.copy().transform(swap)
 
 
 def _sorted_by(compiler: Compiler, node: exp.Expression, ordered: exp.Expression) -> Fragment:

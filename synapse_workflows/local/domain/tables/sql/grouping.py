@@ -1,0 +1,77 @@
+"""What may stand beside set functions: keys of the groups, and nothing that differs within one."""
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from synapse_workflows.local.domain.tables.sql.aggregates import is_aggregate
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler
+from synapse_workflows.local.domain.tables.sql.dialect import write
+from synapse_workflows.local.errors import BadRequest
+
+
+def has_aggregate(node: exp.Expression) -> bool:
+    """Tell whether a set function is called anywhere in a node."""
+    return any(is_aggregate(each) for each in node.walk())
+
+
+def groups(query: exp.Select, compiler: Compiler) -> list[exp.Expression]:
+    """List the keys of GROUP BY.
+
+    Raises:
+        BadRequest: one is unknown.
+    """
+    group = query.args.get("group")
+    if group is None:
+        return []
+    if any(value for part, value in group.args.items() if part != "expressions"):
+        raise BadRequest("GROUP BY takes a list of columns.")
+    found = [resolved(each, query, compiler) for each in group.expressions]
+    for each in found:
+        compiler.value(each)
+    return found
+
+
+def resolved(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp.Expression:
+    """Follow an alias, or the number of an item of the select list."""
+    if isinstance(node, exp.Literal) and not node.is_string:
+        number = int(node.this) if str(node.this).isdecimal() else 0
+        if not 1 <= number <= len(query.expressions):
+            raise BadRequest(f"Unknown column {node.this}")
+        chosen: exp.Expression = query.expressions[number - 1]
+        return chosen.this if isinstance(chosen, exp.Alias) else chosen
+    if isinstance(node, exp.Column) and not node.table:
+        known = node.name in compiler.columns and not compiler.alias_first
+        return node if known else compiler.aliases.get(node.name, node)
+    return node
+
+
+def require_grouped(node: exp.Expression, groups: Sequence[exp.Expression]) -> None:
+    """Check that a value is the same in all rows of a group.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if is_aggregate(node) or any(_same(node, each) for each in groups):
+        return
+    if isinstance(node, exp.Column):
+        raise BadRequest(f"The column {write(node)} is neither in GROUP BY nor in a set function.")
+    for each in node.iter_expressions():
+        require_grouped(each, groups)
+
+
+def with_aliases(node: exp.Expression, compiler: Compiler) -> exp.Expression:
+    """Put what aliases stand for in their place, to look at what is grouped."""
+
+    def swap(each: exp.Expression) -> exp.Expression:
+        if isinstance(each, exp.Column) and each.name not in compiler.columns:
+            return compiler.aliases.get(each.name, each).copy()
+        return each
+
+    return node.copy().transform(swap)
+
+
+def _same(one: exp.Expression, other: exp.Expression) -> bool:
+    if isinstance(one, exp.Column) and isinstance(other, exp.Column):
+        return one.name == other.name
+    return one == other
