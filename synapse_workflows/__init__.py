@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     )
     from synapse_workflows.client.model.schemas import Schema as Schema
     from synapse_workflows.client.model.tables import RowSetTable as RowSetTable
+    from synapse_workflows.client.model.views import (
+        EntityViewSchema as EntityViewSchema,
+        EntityViewType as EntityViewType,
+    )
     from synapse_workflows.client.synapse import (
         Synapse as Synapse,
         login as login,
@@ -72,6 +76,8 @@ _HOME = {
     "Column": "synapse_workflows.client.model.columns",
     "CsvFileTable": "synapse_workflows.client.model.csv_tables",
     "Entity": "synapse_workflows.client.model.entity",
+    "EntityViewSchema": "synapse_workflows.client.model.views",
+    "EntityViewType": "synapse_workflows.client.model.views",
     "File": "synapse_workflows.client.model.entity",
     "Folder": "synapse_workflows.client.model.entity",
     "Link": "synapse_workflows.client.model.entity",
