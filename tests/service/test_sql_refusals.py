@@ -11,7 +11,7 @@ from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
 from synapse_workflows.local.domain.tables.sql.selects import compile_select
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.table_guard import guarded
+from synapse_workflows.local.storage.table_guard import StoppedError, TooLongError, guarded
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,19 @@ def test_sqlite_itself_refuses(connection, sql):
         guarded(connection, sqlite_functions.ALLOWED, 5) as safe,
         pytest.raises(sqlite3.DatabaseError),
     ):
+        safe.execute(sql).fetchall()
+
+
+def test_a_query_ends_when_it_is_told_to(connection):
+    endless = "select count(*) from live as a" + ", json_each('[1,2,3,4,5,6,7,8,9]')" * 12
+    with pytest.raises(StoppedError):
+        ask_all(connection, endless, 60, lambda: True)
+    with pytest.raises(TooLongError):
+        ask_all(connection, endless, 0.05, lambda: False)
+
+
+def ask_all(connection, sql, seconds, is_stopped):
+    with guarded(connection, sqlite_functions.ALLOWED, seconds, is_stopped) as safe:
         safe.execute(sql).fetchall()
 
 

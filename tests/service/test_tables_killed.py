@@ -163,3 +163,18 @@ def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):
         assert len(Tabler(Author(house, "alice")).everything(kept)) == 1
         names = {path.name.partition(".")[0] for path in (tmp_path / "tables").iterdir()}
     assert names == {kept.removeprefix("syn")}
+
+
+def test_a_service_that_ends_in_order_cuts_its_jobs_off(tmp_path):
+    lines = "".join(f"text {each},{each}\n" for each in range(200_000))
+    with open_house(tmp_path) as house:
+        alice = Author(house, "alice")
+        tables = Tabler(alice)
+        table = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+        path = f"{REPO}/entity/{table}/table/transaction/async"
+        body = {"changes": [tables.csv(table, "a,n\n" + lines)]}
+        token = ok(alice.post(f"{path}/start", body))["token"]
+    with open_house(tmp_path) as house:
+        alice = Author(house, "alice")
+        refused(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
+        assert Tabler(alice).everything(table) == []

@@ -86,11 +86,21 @@ def test_any_table_survives_write_query_and_write_again(tables, pair, rows):
     csv = tables.download(sql, includeRowIdAndRowVersion=False)
     tables.transact(second, tables.csv(second, csv))
     assert tables.query(f"select * from {second} limit 10 offset {before}") == expected
-    for name, cell in zip(NAMES, expected[0], strict=True):
-        if cell is not None and not name.endswith(("LIST", "JSON", 'LIST", \\ ü', 'JSON", \\ ü')):
-            quoted, text = name.replace('"', '""'), cell.replace("'", "''")
-            found = tables.query(f"select count(*) from {first} where \"{quoted}\" = '{text}'")
-            assert int(found[0][0]) >= 1
+    sought = " and ".join(
+        f"{quoted(name)} is null" if cell is None else f"{quoted(name)} = {literal(cell)}"
+        for (name, kind), cell in zip(zip(NAMES, CELLS, strict=True), expected[0], strict=True)
+        if not kind.endswith(("LIST", "JSON"))
+    )
+    found = tables.query(f"select count(*) from {first} where {sought}")
+    assert int(found[0][0]) >= 1
+
+
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text):
+    return "'" + text.replace("'", "''") + "'"
 
 
 def parse(kind, text, **more):

@@ -59,6 +59,10 @@ class Progress:
         self.total = 0
         self.message = ""
 
+    def is_stopping(self) -> bool:
+        """Tell whether the service ends."""
+        return self._stopping.is_set()
+
     def report(self, current: int, total: int, message: str) -> None:
         """Tell how far the job is.
 

@@ -28,6 +28,10 @@ class TooLongError(Exception):
     """The query ran longer than it may."""
 
 
+class StoppedError(Exception):
+    """The query was stopped, as the service ends."""
+
+
 def _authorizer(functions: Collection[str]) -> Callable[..., int]:
     def decide(action: int, first: Any, second: Any, _database: Any, _inner: Any) -> int:
         if action == sqlite3.SQLITE_SELECT:
@@ -43,7 +47,10 @@ def _authorizer(functions: Collection[str]) -> Callable[..., int]:
 
 @contextmanager
 def guarded(
-    connection: sqlite3.Connection, functions: Collection[str], seconds: float
+    connection: sqlite3.Connection,
+    functions: Collection[str],
+    seconds: float,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[sqlite3.Connection]:
     """Put the wall around a connection.
 
@@ -51,17 +58,19 @@ def guarded(
         connection: opened to read only; closed or let go of after this.
         functions: names of those that statements may call.
         seconds: that all statements together may take.
+        is_stopped: asked now and then whether to give up.
 
     Raises:
         TooLongError: they took longer.
+        StoppedError: they were stopped.
     """
-    over = False
+    over = stopped = False
     deadline = time.monotonic() + seconds
 
     def look() -> int:
-        nonlocal over
-        over = time.monotonic() > deadline
-        return 1 if over else 0
+        nonlocal over, stopped
+        over, stopped = time.monotonic() > deadline, is_stopped()
+        return 1 if over or stopped else 0
 
     for limit, value in _LIMITS.items():
         connection.setlimit(limit, value)
@@ -70,6 +79,8 @@ def guarded(
     try:
         yield connection
     except sqlite3.OperationalError:
+        if stopped:
+            raise StoppedError from None
         if over:
             raise TooLongError from None
         raise

@@ -11,14 +11,14 @@ from sqlglot import exp
 
 from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.ids import entity_and_version
-from synapse_workflows.local.domain.jobs import Run
+from synapse_workflows.local.domain.jobs import CutOff, Run
 from synapse_workflows.local.domain.tables import opening, refinements, values
 from synapse_workflows.local.domain.tables.sources import Asked, Source
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.selects import Statement, compile_select
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.table_guard import TooLongError, guarded
+from synapse_workflows.local.storage.table_guard import StoppedError, TooLongError, guarded
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -147,7 +147,9 @@ def answering(run: Run, body: Mapping[str, Any]) -> Iterator[Answering]:
         query = replace(query, tree=refinements.with_facets(query.plain, body, source.schema))
         with (
             _understood(seconds),
-            guarded(source.connection, sqlite_functions.ALLOWED, seconds) as connection,
+            guarded(
+                source.connection, sqlite_functions.ALLOWED, seconds, run.progress.is_stopping
+            ) as connection,
         ):
             work = Answering(run, query, source, None, connection)
             if source.schema:
@@ -160,6 +162,8 @@ def _understood(seconds: float) -> Iterator[None]:
     """Say what SQLite refused in words for the caller."""
     try:
         yield
+    except StoppedError:
+        raise CutOff from None
     except TooLongError:
         raise BadRequest(f"The query took longer than {seconds:g} seconds.") from None
     except sqlite3.Error as error:

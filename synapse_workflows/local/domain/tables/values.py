@@ -21,6 +21,8 @@ Parser = Callable[[str], Stored]
 
 NAN: Final = "NaN"
 _LONG: Final = 2**63
+#: Digits of a number that surely has 64 bits.
+_SHORT: Final = 18
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _REAL: Final = re.compile(
     r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,9})?|inf(?:inity)?|nan)",
@@ -34,6 +36,8 @@ class CellError(ValueError):
 
 
 def _whole(text: str) -> int:
+    if len(text) <= _SHORT and text.isascii() and text.isdigit():
+        return int(text)
     trimmed = text.strip()
     if _WHOLE.fullmatch(trimmed) is None or not -_LONG <= int(trimmed) < _LONG:
         raise CellError(f'For input string: "{text[:100]}"')
@@ -56,6 +60,8 @@ def _boolean(text: str) -> int:
 
 
 def _date(text: str) -> int:
+    if text.isdigit():
+        return _whole(text)
     try:
         moment = to_ms(text)
     except ValueError as error:
