@@ -61,7 +61,7 @@ def test_a_file_in_a_cell_stays(ann, tables, table):
 
 
 def test_many_files_come_in_one_archive(ann, ben, tables, table):
-    ann.share(tables.project, {ben.id: ["READ", "DOWNLOAD"]})
+    ann.share(table, {ben.id: ["READ", "DOWNLOAD"]})
     one, two = (ann.upload(each, fileName="data.txt") for each in (b"one", b"two" * 100_000))
     tables.append(table, [one, "x"], [two, "y"])
     answer = ok(bulk(tables, asked(one, table), asked(two, table), person=ben))

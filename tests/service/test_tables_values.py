@@ -231,7 +231,7 @@ def test_file_handles_must_be_of_the_caller_or_in_the_table(ann, ben, tables):
     refused(tables.try_transact(table, tables.rows(table, [theirs, "x"])), 403, theirs)
     refused(tables.try_transact(table, tables.csv(table, f"f\n{theirs}\n")), 403, theirs)
     refused(tables.try_transact(table, tables.rows(table, ["99999999", "x"])), 404)
-    ann.share(tables.project, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
+    ann.share(table, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
     both = type(tables)(ben)
     both.append(table, [theirs, "y"], [mine, "z"])
     assert tables.query(f"select f from {table}") == [[mine], [theirs], [mine]]

@@ -151,7 +151,7 @@ def test_rows_are_neither_added_nor_deleted(views):
 
 
 def test_whoever_may_not_change_the_view_changes_nothing(views, ben):
-    views.ann.share(views.tables.project, {ben.id: ["READ"]})
+    views.ann.share(views.id, {ben.id: ["READ"]})
     views.ann.share(views.project, {ben.id: ["READ", "UPDATE"]})
     change = views.partial((views.row_id(), views.etag(), {"n": "1"}))
     refused(type(views.tables)(ben).try_transact(views.id, change), 403)

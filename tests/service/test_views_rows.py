@@ -220,7 +220,7 @@ def test_everyone_sees_what_they_may_read(ann, ben, tables, view):
     ann.share(shared, {ben.id: ["READ"]})
     readers = type(tables)(ben)
     refused(readers.try_query(f"select name from {made}"), 403)
-    ann.share(tables.project, {ben.id: ["READ"]})
+    ann.share(made, {ben.id: ["READ"]})
     assert names(readers, made) == ["open"]
     assert names(tables, made) == ["hidden", "open"]
     assert "hidden" not in readers.download(f"select name from {made}")

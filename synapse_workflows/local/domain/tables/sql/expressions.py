@@ -1,5 +1,6 @@
 """What has a value: columns, literals, arithmetic, CASE, and the calls of functions."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ _SYSTEM: Final = {
     ROW_ETAG: Fragment("t.etag", (), ColumnType.STRING, width=36 * 4),
 }
 _DIGITS: Final = 40
+_NUMBER: Final = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def _column(compiler: "Compiler", node: exp.Column) -> Fragment:
@@ -65,10 +67,11 @@ def _literal(_compiler: "Compiler", node: exp.Literal) -> Fragment:
         return literal(text)
     if len(text) > _DIGITS:
         raise BadRequest(f"The number {text[:100]} is too long.")
-    try:
-        whole = int(text)
-    except ValueError:
+    if _NUMBER.fullmatch(text) is None:
+        raise BadRequest(f"{text} is not a number.")
+    if not text.isdecimal():
         return literal(float(text))
+    whole = int(text)
     return literal(whole if abs(whole) < 1 << 63 else float(whole))
 
 
