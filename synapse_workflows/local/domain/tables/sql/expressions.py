@@ -147,6 +147,8 @@ def _case(compiler: "Compiler", node: exp.Case) -> Fragment:
     default = node.args.get("default")
     results.append(literal(None) if default is None else compiler.value(default))
     kind, results = same_kind(results, "CASE")
+    if kind is None:
+        return literal(None)
     parts = []
     for each, result in zip(node.args["ifs"], results, strict=False):
         test = each.this if subject is None else exp.EQ(this=subject, expression=each.this)

@@ -204,8 +204,11 @@ def item_kind(fragment: Fragment, what: str) -> ColumnType:
     return ITEMS[fragment.column.type]
 
 
-def same_kind(parts: list[Fragment], what: str) -> tuple[str, list[Fragment]]:
+def same_kind(parts: list[Fragment], what: str) -> tuple[str | None, list[Fragment]]:
     """Bring values to one type, for what gives one of them.
+
+    Returns:
+        The type, None where all are null, and the values.
 
     Raises:
         BadRequest: they have nothing in common.
@@ -216,12 +219,14 @@ def same_kind(parts: list[Fragment], what: str) -> tuple[str, list[Fragment]]:
     numeric = {ColumnType.INTEGER, ColumnType.DOUBLE}
     if len(kinds) > 1 and kinds <= numeric:
         kinds = {ColumnType.DOUBLE}
-    if len(kinds) > 1 and all(kind in TEXTS for kind in kinds):
+    if len(kinds) > 1 and kinds <= TEXTS | {ColumnType.JSON}:
         kinds = {ColumnType.STRING}
     if len(kinds) > 1:
         told = ", ".join(sorted(str(kind) for kind in kinds))
         raise BadRequest(f"{what} cannot mix the types {told}.")
-    kind = str(kinds.pop()) if kinds else ColumnType.STRING.value
+    if not kinds:
+        return None, parts
+    kind = str(kinds.pop())
     return kind, [coerce(part, kind) for part in parts]
 
 

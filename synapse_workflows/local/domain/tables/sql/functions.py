@@ -94,12 +94,16 @@ def _round(arguments: Sequence[Fragment]) -> Fragment:
 
 def _coalesce(arguments: Sequence[Fragment]) -> Fragment:
     kind, parts = same_kind(list(arguments), "COALESCE")
+    if kind is None:
+        return literal(None)
     marks = ", ".join("{}" for _ in parts)
     return of_kind(kind, f"coalesce({marks}, NULL)", *parts)
 
 
 def _nullif(arguments: Sequence[Fragment]) -> Fragment:
     kind, parts = same_kind(list(arguments), "NULLIF")
+    if kind is None:
+        return literal(None)
     first = parts[0].named(collated(parts[0]))
     return of_kind(kind, "nullif({}, {})", first, parts[1])
 
