@@ -125,6 +125,7 @@ def table(tables):
         ("select sum(9223372036854775807) + sum(9223372036854775807) from T limit 1, 2, 3", ""),
         ("select " + "(" * 3000 + "i" + ")" * 3000 + " from T", "deep"),
         ("select s from T where " + "not " * 3000 + "i = 1", "deep"),
+        ("select " + "upper(" * 200 + "s" + ")" * 200 + " from T", "deep"),
     ],
 )  # fmt: skip
 def test_what_is_not_supported_is_refused(tables, table, sql, words):

@@ -167,5 +167,7 @@ def _understood(seconds: float) -> Iterator[None]:
     except TooLongError:
         raise BadRequest(f"The query took longer than {seconds:g} seconds.") from None
     except sqlite3.Error as error:
+        if "stack overflow" in str(error) or "maximum depth" in str(error):
+            raise BadRequest("The SQL is nested too deeply.") from None
         log.warning("a query was refused by SQLite: %s", error)
         raise BadRequest(f"The query cannot be evaluated: {error}") from None
