@@ -219,7 +219,7 @@ def test_a_snapshot_carries_its_activity(views):
 
 def test_a_snapshot_shows_each_what_they_may_read(views, ben):
     ok(freeze(views))
-    views.ann.share(views.tables.project, {ben.id: ["READ"]})
+    views.ann.share(views.id, {ben.id: ["READ"]})
     readers = type(views.tables)(ben)
     assert readers.query(f"select name from {views.id}.1") == []
     views.ann.share(views.project, {ben.id: ["READ"]})
