@@ -18,6 +18,7 @@ DOCKER_REPOSITORY: Final = f"{MODEL}.docker.DockerRepository"
 TABLE: Final = f"{MODEL}.table.TableEntity"
 ENTITY_VIEW: Final = f"{MODEL}.table.EntityView"
 SUBMISSION_VIEW: Final = f"{MODEL}.table.SubmissionView"
+DATASET: Final = f"{MODEL}.table.Dataset"
 
 #: concreteType of an entity -> its EntityType word, as in bundles and children requests.
 ENTITY_TYPES: Final = MappingProxyType(
@@ -30,7 +31,7 @@ ENTITY_TYPES: Final = MappingProxyType(
         TABLE: "table",
         ENTITY_VIEW: "entityview",
         SUBMISSION_VIEW: "submissionview",
-        f"{MODEL}.table.Dataset": "dataset",
+        DATASET: "dataset",
         f"{MODEL}.table.DatasetCollection": "datasetcollection",
         f"{MODEL}.table.MaterializedView": "materializedview",
         f"{MODEL}.table.VirtualTable": "virtualtable",
