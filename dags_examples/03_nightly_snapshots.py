@@ -1,7 +1,8 @@
 """Freeze a list of tables every night; a second DAG reads exactly the snapshot that woke it.
 
 Set: the connection `synapse_default`; `TABLES` (or the parameter `tables` of a run) and
-`PUBLISHED`, the table whose snapshots wake the second DAG. The ids here are placeholders.
+`PUBLISHED`, the table whose snapshots wake the second DAG. The ids here are those of a fresh local
+Synapse with the seed `demo`.
 
 See: `freeze` has one instance for each table. A table that is gone or not yours fails its own
 instance, and no other; one that nobody changed is skipped, and wakes nobody; of each table the
@@ -18,7 +19,7 @@ from synapse_workflows import (
     synapse_asset,
 )
 
-TABLES = ["syn10000101", "syn10000102"]
+TABLES = ["syn10000006", "syn10000007"]
 PUBLISHED = synapse_asset(TABLES[0])
 SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+$"}
 

@@ -22,15 +22,18 @@ from synapse_workflows.examples_dir import examples_dir
 from synapse_workflows.processes import ProcessError, running, running_service
 from synapse_workflows.provenance.drawing import draw
 
-#: DAG id -> parameters of the run -> key of the seed (service.json).
-EXAMPLES: Final[dict[str, dict[str, str]]] = {
+#: DAG id -> parameters of the run -> key, or keys, of the seed (service.json).
+EXAMPLES: Final[dict[str, dict[str, str | list[str]]]] = {
     "synapse_01_summarise": {"entity_id": "data", "parent_id": "results"},
     "synapse_02_rank_features": {
         "data_id": "data",
         "dictionary_id": "dictionary",
         "parent_id": "results",
     },
+    "synapse_03_nightly_snapshots": {"tables": ["measurements", "features"]},
 }
+#: Files and snapshots that the examples leave.
+RESULTS: Final = 4
 
 
 def say(text: str = "") -> None:
@@ -134,7 +137,19 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
     say("\nWhere they came from (nobody typed any of this):\n")
     for header in stored:
         say(draw(syn, header["id"]) + "\n")
-    return [header["id"] for header in stored]
+    frozen = list(_snapshots(syn, seed))
+    say("Tables as they were frozen (every night, where a scheduler runs):\n")
+    for snapshot in frozen:
+        say(draw(syn, snapshot) + "\n")
+    return [header["id"] for header in stored] + frozen
+
+
+def _snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
+    """Give the snapshots of the seed's tables, as `syn123.4`."""
+    for key in EXAMPLES["synapse_03_nightly_snapshots"]["tables"]:
+        current = syn.get(seed[key])
+        for number in range(1, current.versionNumber):
+            yield f"{current.id}.{number}"
 
 
 def run_demo(folder: Path) -> None:
@@ -153,11 +168,11 @@ def run_demo(folder: Path) -> None:
         say(f"  the local Synapse answers at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
         prepare_database(environment, folder)
-        with step(f"running {' and '.join(EXAMPLES)} under Airflow"):
+        with step(f"running {', '.join(EXAMPLES)} under Airflow"):
             words = _runs(service["seed"])
             airflow(environment, folder / "dags.log", *words, module="synapse_workflows.dag_runs")
         results = show_results(service, folder)
-    if len(results) < len(EXAMPLES):
+    if len(results) < RESULTS:
         raise ProcessError(f"only {len(results)} results were stored; see the logs in {folder}")
     say("To look further:\n")
     say("  make airflow      the same in Airflow's own pages, to click through")
@@ -170,7 +185,11 @@ def _runs(seed: dict[str, str]) -> Iterator[str]:
     """Give each example and the parameters of its run, as `dag_runs` takes them."""
     for dag_id, parameters in EXAMPLES.items():
         yield dag_id
-        yield json.dumps({name: seed[key] for name, key in parameters.items()})
+        yield json.dumps({name: _seeded(seed, key) for name, key in parameters.items()})
+
+
+def _seeded(seed: dict[str, str], key: str | list[str]) -> str | list[str]:
+    return seed[key] if isinstance(key, str) else [seed[each] for each in key]
 
 
 def run_airflow(folder: Path) -> None:

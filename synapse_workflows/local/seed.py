@@ -3,8 +3,10 @@
 Seeding again finds what is there and leaves it as it is.
 """
 
+import csv
 import hashlib
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,16 @@ from synapse_workflows.local.data_dir import DataDirInUseError, held
 from synapse_workflows.local.service_file import SERVICE_FILE, owner, write_private
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.user_file import users_of
-from synapse_workflows.vocabulary import FILE, FOLDER, MULTIPART_UPLOAD_REQUEST, PROJECT, MiB
+from synapse_workflows.vocabulary import (
+    FILE,
+    FOLDER,
+    MODEL,
+    MULTIPART_UPLOAD_REQUEST,
+    PROJECT,
+    TABLE,
+    ColumnType,
+    MiB,
+)
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import Service
@@ -27,6 +38,16 @@ if TYPE_CHECKING:
 SEEDS: Final = ("demo",)
 _PART: Final = 8 * MiB
 _SECONDS: Final = 60.0
+_PAUSE: Final = 0.05
+_COUNT: Final = 0x2
+#: Columns of the tables that are no measured numbers; the others are.
+_COLUMNS: Final[dict[str, dict[str, Any]]] = {
+    "id": {"columnType": ColumnType.INTEGER},
+    "diagnosis": {"columnType": ColumnType.STRING, "enumValues": ["benign", "malignant"]},
+    "feature": {"columnType": ColumnType.STRING},
+    "unit": {"columnType": ColumnType.STRING},
+    "description": {"columnType": ColumnType.STRING, "maximumSize": 200},
+}
 
 _DATA_ABOUT: Final[dict[str, Any]] = {
     "authors": ["William H. Wolberg", "W. Nick Street", "Olvi L. Mangasarian"],
@@ -58,7 +79,8 @@ def plant(app: Any, name: str) -> dict[str, str]:
         name: one of SEEDS.
 
     Returns:
-        Entity ids: `project`, `raw`, `results`, `data`, `dictionary`.
+        Entity ids: `project`, `raw`, `results`; the files `data` and `dictionary`; the tables
+        `measurements` and `features`, which hold what the files do.
 
     Raises:
         ValueError: There is no such seed.
@@ -123,6 +145,53 @@ class _Garden:
             self.call("PUT", where, found)
         return entity
 
+    def table(self, name: str, parent: str, path: Path, file: str) -> str:
+        """Give the id of a table with the rows of a CSV file, made if it is not there.
+
+        Args:
+            name: of the table.
+            parent: where it lies.
+            path: the file.
+            file: the entity that holds it; its file handle gives the rows.
+        """
+        with path.open(newline="") as lines:
+            names = next(csv.reader(lines))
+        wanted = [
+            {"name": each, "columnType": ColumnType.DOUBLE} | _COLUMNS.get(each, {})
+            for each in names
+        ]
+        columns = self.call(
+            "POST",
+            "/repo/v1/column/batch",
+            {"concreteType": f"{MODEL}.ListWrapper", "list": wanted},
+        )
+        table = self.entity(
+            TABLE, name, parent, columnIds=[each["id"] for each in columns["list"]]
+        )
+        count = {"sql": f"select * from {table}"}  # noqa: S608 - an id
+        asked = self.job(table, "query", "QueryBundleRequest", query=count, partMask=_COUNT)
+        if not asked["queryCount"]:
+            upload = {
+                "concreteType": f"{MODEL}.table.UploadToTableRequest",
+                "tableId": table,
+                "uploadFileHandleId": self.call("GET", f"/repo/v1/entity/{file}")[
+                    "dataFileHandleId"
+                ],
+            }
+            self.job(table, "transaction", "TableUpdateTransactionRequest", changes=[upload])
+        return table
+
+    def job(self, table: str, what: str, kind: str, **request: Any) -> Any:
+        """Have a table do something, and wait for what comes of it."""
+        where = f"/repo/v1/entity/{table}/table/{what}/async"
+        body = {"concreteType": f"{MODEL}.table.{kind}", "entityId": table, **request}
+        token = self.call("POST", f"{where}/start", body)["token"]
+        answer = self.send("GET", f"{where}/get/{token}")
+        while answer.status_code == requests.codes.accepted:
+            time.sleep(_PAUSE)
+            answer = self.send("GET", f"{where}/get/{token}")
+        return _read(answer)
+
     def find(self, name: str, parent: str | None) -> str | None:
         """Give the id of a child, or None."""
         wanted = {"entityName": name, "parentId": parent}
@@ -175,12 +244,17 @@ def _fill(name: str, garden: _Garden) -> dict[str, str]:
         description="The Breast Cancer Wisconsin (Diagnostic) data, for the examples.",
     )
     raw = garden.entity(FOLDER, "raw", project)
-    return {
+    measured, explained = data / "breast_cancer_wisconsin.csv", data / "feature_dictionary.csv"
+    found = {
         "project": project,
         "raw": raw,
-        "data": garden.file(raw, data / "breast_cancer_wisconsin.csv", _DATA_ABOUT),
-        "dictionary": garden.file(raw, data / "feature_dictionary.csv", _DICTIONARY_ABOUT),
+        "data": garden.file(raw, measured, _DATA_ABOUT),
+        "dictionary": garden.file(raw, explained, _DICTIONARY_ABOUT),
         "results": garden.entity(FOLDER, "results", project),
+    }
+    return found | {
+        "measurements": garden.table("measurements", project, measured, found["data"]),
+        "features": garden.table("features", project, explained, found["dictionary"]),
     }
 
 

@@ -26,7 +26,7 @@ def tables(alice, project):
 def example(tables, project):
     """The two DAGs, about tables that are there."""
     path = examples_dir() / "03_nightly_snapshots.py"
-    ids = dict(zip(("syn10000101", "syn10000102", "syn10000005"), [*tables, project], strict=True))
+    ids = dict(zip(("syn10000006", "syn10000007", "syn10000005"), [*tables, project], strict=True))
     text = re.sub(r"syn\d{8}", lambda found: ids[found[0]], path.read_text())
     spec = importlib.util.spec_from_loader("nightly_snapshots", loader=None)
     module = importlib.util.module_from_spec(spec)

@@ -56,6 +56,14 @@ def test_the_demo_shows_what_was_stored_and_why(tmp_path):
         assert re.search(r"used +breast_cancer_wisconsin\.csv \(syn\d+\.1\)", tree)
         assert re.search(r"executed +01_summarise_with_provenance\.py", tree)
         assert re.search(r"used +feature_dictionary\.csv \(syn\d+\.1\)", tree)
+        frozen = said[said.index("\nTables as they were frozen") :]
+        assert re.search(
+            r"measurements \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", frozen
+        )
+        assert re.search(
+            r"features \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", frozen
+        )
+        assert not re.search(r"\(syn\d+\.2\)", frozen), "what nobody changed is frozen once"
         assert "To look further" in said
     assert processes_of(tmp_path) == []
 

@@ -8,7 +8,9 @@ import sys
 
 import pytest
 import requests
+from entity_api import REPO
 from file_api import Person, ok, open_house
+from table_api import M
 
 from synapse_workflows.examples_dir import examples_dir
 from synapse_workflows.local.app import create_app
@@ -24,6 +26,8 @@ IDS = {
     "data": "syn10000003",
     "dictionary": "syn10000004",
     "results": "syn10000005",
+    "measurements": "syn10000006",
+    "features": "syn10000007",
 }
 
 
@@ -57,6 +61,8 @@ def test_the_ids_are_those_that_the_examples_name(seeded):
         IDS["data"],
         IDS["dictionary"],
         IDS["results"],
+        IDS["measurements"],
+        IDS["features"],
     }
 
 
@@ -82,6 +88,37 @@ def test_source_and_licence_are_annotations(alice):
     assert found["doi"]["value"] == ["10.24432/C5DW2B"]
     assert found["rows"] == {"type": "LONG", "value": ["569"]}
     assert len(found["authors"]["value"]) == 3
+
+
+@pytest.mark.parametrize(("key", "file"), [("measurements", "data"), ("features", "dictionary")])
+def test_the_tables_hold_what_the_files_do(alice, key, file):
+    query = {
+        "concreteType": f"{M}.DownloadFromTableRequest",
+        "sql": f"select * from {IDS[key]} order by ROW_ID",
+        "includeRowIdAndRowVersion": False,
+    }
+    found = ok(run_job(alice, f"{REPO}/entity/{IDS[key]}/table/download/csv", query))
+    url = alice.get(f"/file/v1/fileHandle/{found['resultsFileHandleId']}/url?redirect=false").text
+    answered = list(csv.reader(io.StringIO(requests.get(url, timeout=10).text)))
+    given = list(csv.reader(io.StringIO(content(alice, IDS[file]).decode())))
+    assert answered[0] == given[0]
+    assert [list(map(plain, row)) for row in answered] == [list(map(plain, row)) for row in given]
+
+
+def plain(cell):
+    """Numbers may be written in more ways than one."""
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def run_job(person, path, body):
+    token = ok(person.post(f"{path}/async/start", body))["token"]
+    answer = person.get(f"{path}/async/get/{token}")
+    while answer.status_code == 202:
+        answer = person.get(f"{path}/async/get/{token}")
+    return answer
 
 
 def test_seeding_again_finds_everything_and_changes_nothing(seeded, alice):
