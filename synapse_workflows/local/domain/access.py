@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.local.domain import access_lists
+from synapse_workflows.local.domain.access_lists import Owner
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
 from synapse_workflows.local.errors import (
@@ -14,7 +16,7 @@ from synapse_workflows.local.errors import (
     NotFound,
     ServiceError,
 )
-from synapse_workflows.local.storage.tables import AccessRequirement, AclEntry, Entity
+from synapse_workflows.local.storage.tables import AccessRequirement, Entity
 from synapse_workflows.vocabulary import PROJECT, AccessType
 
 ENTITY_ACL = "ENTITY"
@@ -80,15 +82,14 @@ def requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
     return list(session.scalars(found.order_by(AccessRequirement.id)))
 
 
+def entity_acl(entity_id: int) -> Owner:
+    """Name the ACL of an entity's own."""
+    return Owner(ENTITY_ACL, entity_id)
+
+
 def acl_grants(session: Session, caller: Caller, benefactor_id: int, access: AccessType) -> bool:
     """Tell whether an entry of the benefactor's ACL gives the right to one of the groups."""
-    entry = exists().where(
-        AclEntry.owner_type == ENTITY_ACL,
-        AclEntry.owner_id == benefactor_id,
-        AclEntry.principal_id.in_(caller.groups),
-        AclEntry.access_type == access.value,
-    )
-    return bool(session.scalar(select(entry)))
+    return access_lists.grants(session, caller, entity_acl(benefactor_id), access)
 
 
 def _uncertified(caller: Caller, access: AccessType, entity: Entity, new_type: str | None) -> bool:

@@ -1,6 +1,5 @@
 """Creating and updating entities."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import (
     access,
+    access_lists,
     activities,
     aliases,
     entities,
@@ -23,7 +23,7 @@ from synapse_workflows.local.domain.kinds import Draft
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.domain.views import scopes
 from synapse_workflows.local.errors import BadRequest, Forbidden
-from synapse_workflows.local.storage.tables import Acl, AclEntry, Entity, EntityVersion
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.vocabulary import PROJECT, AccessType
 
 
@@ -105,23 +105,8 @@ def _rows(
 
 def grant_all(session: Session, caller: Caller, entity_id: int) -> None:
     """Give a project its ACL: every right to the caller."""
-    session.add(
-        Acl(
-            owner_type=access.ENTITY_ACL,
-            owner_id=entity_id,
-            etag=str(uuid.uuid4()),
-            created_on=caller.now,
-        )
-    )
-    for right in access.ALL_RIGHTS:
-        session.add(
-            AclEntry(
-                owner_type=access.ENTITY_ACL,
-                owner_id=entity_id,
-                principal_id=caller.id,
-                access_type=right.value,
-            )
-        )
+    wanted = {caller.id: access.ALL_RIGHTS}
+    access_lists.create(session, access.entity_acl(entity_id), wanted, caller.now)
 
 
 def update(

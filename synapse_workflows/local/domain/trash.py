@@ -5,15 +5,15 @@ from typing import Any
 from sqlalchemy import delete as sql_delete, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, acl, authoring, entities, hierarchy
-from synapse_workflows.local.domain.access import ENTITY_ACL
+from synapse_workflows.local.domain import access, access_lists, authoring, entities, hierarchy
+from synapse_workflows.local.domain.access import entity_acl
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import TRASH, entity_text
 from synapse_workflows.local.domain.kinds import KINDS
 from synapse_workflows.local.domain.paging import Window
 from synapse_workflows.local.errors import Forbidden, NotFound
-from synapse_workflows.local.storage.tables import Acl, Entity, Trashed
+from synapse_workflows.local.storage.tables import Entity, Trashed
 from synapse_workflows.vocabulary import ENTITY_TYPES, PROJECT, AccessType
 
 
@@ -56,9 +56,9 @@ def put(session: Session, caller: Caller, entity_id: int, *, for_good: bool = Fa
 
 def _drop_acls(session: Session, top: Entity) -> None:
     for number, _ in hierarchy.subtree(session, top.id):
-        owned = session.get(Acl, (ENTITY_ACL, number))
+        owned = access_lists.find(session, entity_acl(number))
         if owned is not None:
-            acl.drop(session, owned)
+            access_lists.drop(session, owned)
 
 
 def _remove(session: Session, top: Entity) -> None:
