@@ -1,0 +1,1 @@
+"""Evaluations: queues that take submissions, and the scores that those are given."""
