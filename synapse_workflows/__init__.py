@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from synapse_workflows.client.model.views import (
         EntityViewSchema as EntityViewSchema,
         EntityViewType as EntityViewType,
+        SubmissionViewSchema as SubmissionViewSchema,
     )
     from synapse_workflows.client.synapse import (
         Synapse as Synapse,
@@ -89,6 +90,7 @@ _HOME = {
     "RowSetTable": "synapse_workflows.client.model.tables",
     "Schema": "synapse_workflows.client.model.schemas",
     "SelectColumn": "synapse_workflows.client.model.columns",
+    "SubmissionViewSchema": "synapse_workflows.client.model.views",
     "Synapse": "synapse_workflows.client.synapse",
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseError": "synapse_workflows.client.errors",

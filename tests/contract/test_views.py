@@ -49,32 +49,6 @@ def rows_of(syn, view_id, **options):
     return [row[3:] for row in syn.tableQuery(sql, **options)]
 
 
-def test_types_add_up_to_a_mask():
-    def mask(**kwargs):
-        return EntityViewSchema("v", parent="syn1", **kwargs).viewTypeMask
-
-    assert mask() == 1
-    types = [EntityViewType.FILE, EntityViewType.FOLDER, EntityViewType.DOCKER]
-    assert mask(includeEntityTypes=types) == 41
-    olds = ("file", "project", "file_and_table")
-    assert [mask(type=one) for one in olds] == [1, 2, 5]
-    view = EntityViewSchema("v", parent="syn1")
-    view.set_entity_types([EntityViewType.TABLE, EntityViewType.VIEW])
-    assert view.viewTypeMask == 20
-    for wrong in ([1], ["file"], []):
-        with pytest.raises(ValueError, match="EntityViewType"):
-            mask(includeEntityTypes=wrong)
-    with pytest.raises(ValueError, match="is not a valid type"):
-        mask(type="folder")
-
-
-def test_a_scope_grows():
-    view = EntityViewSchema("v", parent="syn1", scopes=["syn2"])
-    view.add_scope("syn3")
-    view.add_scope(["syn4", Project("p", id="syn5")])
-    assert view.scopeIds == ["syn2", "syn3", "syn4", "syn5"]
-
-
 def test_a_new_view_gets_its_columns(syn, project, files):
     view = syn.store(EntityViewSchema("v", parent=project, scopes=[project]))
     assert (view.concreteType, view.scopeIds) == (ENTITY_VIEW, [project.id])

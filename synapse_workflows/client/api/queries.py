@@ -16,7 +16,10 @@ from synapse_workflows.client.model.results import TableQueryResult
 from synapse_workflows.client.transfer import download
 from synapse_workflows.vocabulary import MODEL, ROW_ID
 
-_FROM: Final = re.compile(r"\bfrom\s+(syn\d+(?:\.\d+)?)\b", re.IGNORECASE | re.ASCII)
+#: The table of a query. Quoted text is gone over first: a column may be called "from syn1".
+_FROM: Final = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bfrom\s+(syn\d+(?:\.\d+)?)\b""", re.IGNORECASE | re.ASCII
+)
 _WAYS: Final = ("csv", "rowset")
 _BUNDLE: Final = f"{MODEL}.table.QueryBundleRequest"
 _DOWNLOAD: Final = f"{MODEL}.table.DownloadFromTableRequest"
@@ -71,13 +74,13 @@ def table_of(query: str) -> VersionedId:
     Raises:
         ValueError: It names none.
     """
-    found = _FROM.search(query)
+    found = next((one[1] for one in _FROM.finditer(query) if one[1]), None)
     if found is None:
         raise ValueError(
             "Couldn't extract synapse ID from query: after 'from' it needs the id of a table, "
             f"such as syn123, or syn123.4 for version 4. The query: {query[:200]!r}"
         )
-    return split_version(found[1])
+    return split_version(found)
 
 
 def _rowset(

@@ -10,7 +10,8 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.ids import entity_id, id_of
 
 _TABLES: Final = frozenset({vocabulary.TABLE})
-_VIEWS: Final = frozenset({vocabulary.ENTITY_VIEW})
+#: What Synapse has to put together before it can freeze it.
+_VIEWS: Final = frozenset({vocabulary.ENTITY_VIEW, vocabulary.SUBMISSION_VIEW, vocabulary.DATASET})
 _TRANSACTION: Final = f"{vocabulary.MODEL}.table.TableUpdateTransactionRequest"
 
 
@@ -26,12 +27,13 @@ def create_snapshot_version(
 
     Args:
         syn: The session that makes the calls.
-        table: A `Schema` or `EntityViewSchema`, or the id of a table or view.
+        table: A `Schema`, `EntityViewSchema` or `SubmissionViewSchema`, or the id of a table, a
+            view or a dataset.
         comment: What to note of the version.
         label: Its name, unique for the table or view; else its number.
         activity: What made it: an Activity, which is stored first if it is new, or the id of one.
-        wait: False returns as soon as Synapse has begun to freeze a view; of no effect on
-            tables, which are frozen at once.
+        wait: False returns as soon as Synapse has begun to freeze a view; tables are frozen at
+            once, whatever is said here.
 
     Returns:
         The number of the version: ``syn123.<number>`` asks it. None without `wait`.
@@ -77,7 +79,7 @@ def create_snapshot_version(
             activity_given=True,
         )
     )
-    return number
+    return number if wait else None
 
 
 def _freeze_view(

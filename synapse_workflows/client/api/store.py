@@ -25,7 +25,7 @@ from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.entity import Entity, File, place
 from synapse_workflows.client.model.schemas import HasColumns
-from synapse_workflows.client.model.views import EntityViewSchema
+from synapse_workflows.client.model.views import ViewSchema
 
 
 def store(
@@ -92,7 +92,7 @@ def store(
         )
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]
-    if isinstance(obj, EntityViewSchema):
+    if isinstance(obj, ViewSchema):
         views.add_columns(syn, obj)
     if isinstance(obj, HasColumns):
         columns.create_those_of(syn, obj)

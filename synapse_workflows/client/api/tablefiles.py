@@ -64,8 +64,9 @@ def downloadTableColumns(
         why.
 
     Raises:
-        ValueError: Another kind of result, or no such column.
+        ValueError: Another kind of result, no such column, or less than one file at a time.
         TypeError: `columns` is neither text nor a list.
+        SynapseDownloadError: The zip that Synapse made is broken.
         SynapseForbiddenError: The caller may not download from the table.
 
     Source:
@@ -75,6 +76,8 @@ def downloadTableColumns(
     batch = int(kwargs.pop("max_files_per_request", BATCH))
     if kwargs:
         raise TypeError(f"Unexpected **kwargs: {kwargs}; known is max_files_per_request")
+    if batch < 1:
+        raise ValueError(f"max_files_per_request must be at least 1, not {batch}")
     handles = _handles(syn, table, _checked(table, columns))
     directory = None if downloadLocation is None else Path(expand(os.fspath(downloadLocation)))
     haul = _Haul(syn, table.tableId, directory)
@@ -190,6 +193,10 @@ def _unpack(haul: _Haul, zip_handle: str, items: Iterable[Mapping[str, Any]]) ->
         with zipfile.ZipFile(path) as archive:
             for item in items:
                 _extract(haul, archive, str(item["zipEntryName"]), str(item["fileHandleId"]))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise SynapseDownloadError(
+            f"The zip file {zip_handle} does not hold what Synapse says it does: {error}"
+        ) from None
     finally:
         haul.syn.cache.remove(zip_handle, path, delete=True)
 

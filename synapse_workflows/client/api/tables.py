@@ -13,6 +13,7 @@ from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import entity_id
+from synapse_workflows.client.model.results import TableQueryResult
 from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet
 from synapse_workflows.client.model.schemas import HasColumns
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
@@ -251,6 +252,10 @@ def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:
     """Go through the ids of rows and the versions in which they were read."""
     if isinstance(rows, PartialRowset):
         raise SynapseError("Can't delete parts of rows. Give a RowSet, or the result of a query.")
+    if isinstance(rows, TableQueryResult) and rows.is_begun:
+        raise SynapseError(
+            "Can't delete what is left of a result whose rows were taken out already. Query again."
+        )
     table = RowSetTable(rows.get("tableId"), rows) if isinstance(rows, RowSet) else rows
     return ((row.row_id, row.row_version) for row in table.iter_row_metadata())
 
@@ -279,5 +284,5 @@ def _check(syn: Session, result: Mapping[str, Any]) -> None:
         done = [one["entityId"] for one in updates if one not in failed]
         raise SynapseError(
             f"Not all of the entities were updated. Successful updates: {done}.  "
-            f"Failed updates: {failed}"
+            f"Failed updates: {failed}\nQuery the rows that failed again, and store those."
         )

@@ -1,22 +1,23 @@
 """Views: the columns that a new one gets by itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from synapse_workflows.client.api import columns, jobs
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column
-from synapse_workflows.client.model.views import EntityViewSchema
+from synapse_workflows.client.model.views import ViewSchema
 from synapse_workflows.vocabulary import MODEL
 
-_ENTITY_VIEW: Final = "entityview"
 _REQUEST: Final = f"{MODEL}.table.ViewColumnModelRequest"
 
 
-def add_columns(syn: Session, view: EntityViewSchema) -> None:
+def add_columns(syn: Session, view: ViewSchema) -> None:
     """Give a new view the columns that it asks for and has not; once.
 
     Raises:
+        SynapseMalformedEntityError: Annotations have values of several types.
         SynapseBadRequestError: Synapse can show no such mix of types, or finds too many
             containers in scope.
         SynapseTimeoutError: The annotations in scope were not found in time.
@@ -28,12 +29,30 @@ def add_columns(syn: Session, view: EntityViewSchema) -> None:
         ignored = view.ignoredAnnotationColumnNames
         found += [one for one in _of_annotations(syn, view) if one.get("name") not in ignored]
     if found:
-        there = {_same(one) for one in _present(syn, view)}
-        for one in found:
-            if _same(one) not in there:
-                view.addColumn(one)
-                there.add(_same(one))
+        present = _present(syn, view)
+        columns_there = {_same(one): one for one in (*found, *present)}
+        _require_one_type(columns_there.keys())
+        there = {_same(one) for one in present}
+        view.addColumns(one for same, one in columns_there.items() if same not in there)
     view.addDefaultViewColumns = view.addAnnotationColumns = False
+
+
+def _require_one_type(columns: Iterable[tuple[Any, Any]]) -> None:
+    """Check that no two columns have one name: annotations can have values of several types.
+
+    Raises:
+        SynapseMalformedEntityError: Some have.
+    """
+    types: dict[str, list[str]] = {}
+    for name, kind in columns:
+        types.setdefault(str(name), []).append(str(kind))
+    several = [f"{name!r} ({', '.join(kinds)})" for name, kinds in types.items() if kinds[1:]]
+    if several:
+        raise SynapseMalformedEntityError(
+            f"A view has one column of a name, and in its scope there are annotations for more: "
+            f"{'; '.join(several)}. Name them in ignoredAnnotationColumnNames, and give columns= "
+            "with the type that you want."
+        )
 
 
 def _same(column: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -41,7 +60,7 @@ def _same(column: Mapping[str, Any]) -> tuple[Any, Any]:
     return column.get("name"), column.get("columnType")
 
 
-def _present(syn: Session, view: EntityViewSchema) -> list[Column]:
+def _present(syn: Session, view: ViewSchema) -> list[Column]:
     """List the columns that a view has, asking for those that are known by their id alone."""
     known = view.known_columns or {}
     view.remember(
@@ -50,30 +69,25 @@ def _present(syn: Session, view: EntityViewSchema) -> list[Column]:
     return view.columns() or []
 
 
-def _defaults(syn: Session, view: EntityViewSchema) -> list[Column]:
-    """Ask for the columns that all entities of some types have.
+def _defaults(syn: Session, view: ViewSchema) -> list[Column]:
+    """Ask for the columns that all objects of a view have.
 
     Source:
         GET /column/tableview/defaults
         https://rest-docs.synapse.org/rest/GET/column/tableview/defaults.html
     """
-    asked = {"viewEntityType": _ENTITY_VIEW, "viewTypeMask": view.properties["viewTypeMask"]}
-    reply = syn.call("GET", "/column/tableview/defaults", params=asked)
+    reply = syn.call("GET", "/column/tableview/defaults", params=view.shown())
     return [Column(**one) for one in reply.json["list"]]
 
 
-def _of_annotations(syn: Session, view: EntityViewSchema) -> Iterator[Column]:
+def _of_annotations(syn: Session, view: ViewSchema) -> Iterator[Column]:
     """Ask for columns for the annotations in scope, page by page.
 
     Source:
         POST /column/view/scope/async/start
         https://rest-docs.synapse.org/rest/POST/column/view/scope/async/start.html
     """
-    scope = {
-        "scope": view.properties["scopeIds"],
-        "viewEntityType": _ENTITY_VIEW,
-        "viewTypeMask": view.properties["viewTypeMask"],
-    }
+    scope = {"scope": view.properties["scopeIds"], **view.shown()}
     body: dict[str, Any] = {"concreteType": _REQUEST, "viewScope": scope}
     while True:
         page = jobs.run(syn, "/column/view/scope/async", body, repeatable=True)

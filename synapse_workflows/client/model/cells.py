@@ -60,7 +60,7 @@ def writer(column: Mapping[str, Any]) -> Writer:
             return None
         text: str | None = value if as_it_is and type(value) is str else write(value)
         if limit is not None and text is not None and len(text) > limit:
-            raise ValueError(f"has {len(text)} characters, and the column holds {limit}")
+            raise ValueError(_too_long(kind, len(text), limit))
         return text
 
     return checked
@@ -94,6 +94,17 @@ def _said(column: Mapping[str, Any], fact: str, usual: int) -> int | None:
     return usual if column.get("concreteType") == COLUMN_MODEL else None
 
 
+def _too_long(kind: ColumnType, length: int, limit: int) -> str:
+    """Say that a cell is longer than its column, and what can be done."""
+    ways = {
+        ColumnType.STRING: "a greater maximumSize (1000 at most), or the type LARGETEXT",
+        ColumnType.LINK: "a greater maximumSize (1000 at most)",
+        ColumnType.MEDIUMTEXT: "the type LARGETEXT",
+    }
+    other = f", or give the column {ways[kind]}" if kind in ways else ""
+    return f"has {length} characters, and the column holds {limit}: shorten it{other}"
+
+
 def _list_writer(kind: ColumnType, column: Mapping[str, Any]) -> Writer:
     item = _ITEM_WRITERS[ITEM_TYPES[kind]]
     longest = _said(column, "maximumListLength", DEFAULT_LIST_LENGTH)
@@ -104,10 +115,16 @@ def _list_writer(kind: ColumnType, column: Mapping[str, Any]) -> Writer:
             return None
         items = [item(one) for one in values.items(value)]
         if longest is not None and len(items) > longest:
-            raise ValueError(f"has {len(items)} items, and the column holds {longest}")
+            raise ValueError(
+                f"has {len(items)} items, and the column holds {longest}: shorten it, or give the "
+                "column a greater maximumListLength (100 at most)"
+            )
         over = next((len(one) for one in items if size is not None and len(one) > size), None)
         if over is not None:
-            raise ValueError(f"has an item of {over} characters, and the column holds {size}")
+            raise ValueError(
+                f"has an item of {over} characters, and the column holds {size}: shorten it, or "
+                "give the column a greater maximumSize (1000 at most)"
+            )
         return values.as_json(items) if items else None
 
     return write

@@ -18,11 +18,11 @@ from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.locations import as_url, file_name
 from synapse_workflows.client.model.schemas import Schema
-from synapse_workflows.client.model.views import EntityViewSchema
+from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
 __all__ = [
-    "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema", "class_of",
-    "kind_of", "place",
+    "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
+    "SubmissionViewSchema", "class_of", "kind_of", "place",
 ]  # fmt: skip
 
 _VERSION_KEYS: Final = (

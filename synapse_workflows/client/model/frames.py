@@ -111,7 +111,7 @@ def _series(column: Mapping[str, Any], values: Sequence[Any], dates: bool) -> Se
     if kind is ColumnType.DATE:
         values = [moments.milliseconds(one) if isinstance(one, date) else one for one in values]
     if kind is ColumnType.DATE and dates:
-        return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
+        return _moments(values)
     if kind in _NUMBERS:
         return pd.Series(list(values), dtype="Int64")
     if kind is ColumnType.DOUBLE:
@@ -119,6 +119,15 @@ def _series(column: Mapping[str, Any], values: Sequence[Any], dates: bool) -> Se
     if kind is ColumnType.BOOLEAN:
         return pd.Series(list(values), dtype="boolean")
     return pd.Series(list(values), dtype=object)
+
+
+def _moments(values: Sequence[int | None]) -> Series:
+    pd = pandas()
+    try:
+        return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
+    except pd.errors.OutOfBoundsDatetime:
+        listed = [None if one is None else moments.moment_of(one) for one in values]
+        return pd.Series(listed, dtype=object)
 
 
 def labelled(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iterator[list[Any]]]:

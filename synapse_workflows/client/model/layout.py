@@ -123,7 +123,10 @@ def require_fit(names: Sequence[str], known: Sequence[Column]) -> None:
         if found
     ]
     if said:
-        raise ValueError(f"The rows do not fit the table: {'; '.join(said)}.")
+        raise ValueError(
+            f"The rows do not fit the table: {'; '.join(said)}. Name them as the table does "
+            f"({', '.join(map(repr, there)):.200}), or change its columns and store the schema."
+        )
 
 
 def require_distinct(names: Sequence[str]) -> None:

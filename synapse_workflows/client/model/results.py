@@ -43,7 +43,8 @@ class TableQueryResult(AbstractTable):
     ) -> None:
         self.query, self.limit, self.offset = query, limit, offset
         self._turn = turn
-        self._position = 0
+        self._position = self._taken = 0
+        self._etags: dict[int, str] = {}
         self._take(bundle.get("queryResult") or {})
         super().__init__(table_id, self.rowset["headers"], self.rowset.get("etag"))
         self.columnModels = [Column(**one) for one in bundle.get("columnModels") or ()]
@@ -55,7 +56,19 @@ class TableQueryResult(AbstractTable):
     @property
     def has_row_etags(self) -> bool:
         """Whether the rows carry etags of their own."""
-        return any(row.get("etag") for row in self.rowset["rows"])
+        return bool(self._etags)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether rows were taken out already, so that only the others are left."""
+        return self._taken > 0
+
+    def row_etags(self) -> dict[int, str]:
+        """See `AbstractTable`; of all rows, those too that were taken out already."""
+        if self._etags:
+            for _ in self:  # to the last page
+                pass
+        return dict(self._etags)
 
     def __iter__(self) -> Iterator[Row]:
         return self
@@ -68,6 +81,7 @@ class TableQueryResult(AbstractTable):
             self._take(self._turn(self.nextPageToken))
         row: Row = self.rowset["rows"][self._position]
         self._position += 1
+        self._taken += 1
         return row
 
     def next(self) -> Row:
@@ -102,3 +116,5 @@ class TableQueryResult(AbstractTable):
         self.rowset = RowSet.from_json(page.get("queryResults") or {})
         self.nextPageToken = page.get("nextPageToken")
         self._position = 0
+        etags = {row["rowId"]: row["etag"] for row in self.rowset["rows"] if row.get("etag")}
+        self._etags.update(etags)

@@ -42,7 +42,7 @@ class PartialRow(DictObject):
 
     Args:
         values: By id of column, or by name where `nameToColumnId` knows it.
-        rowId: Which row it is.
+        rowId: Which row it is; None for a new one.
         etag: In which state it was read, of the row of a view.
         nameToColumnId: Ids of columns by their names.
 
@@ -53,14 +53,16 @@ class PartialRow(DictObject):
     def __init__(
         self,
         values: Mapping[Any, Any],
-        rowId: int | str,
+        rowId: int | str | None = None,
         etag: str | None = None,
         nameToColumnId: Mapping[str, str] | None = None,
     ) -> None:
         ids = None if nameToColumnId is None else dict(nameToColumnId)
         write = cells.writer({})
         listed = [{"key": _id(name, ids), "value": write(value)} for name, value in values.items()]
-        super().__init__({"values": listed, "rowId": int(rowId)})
+        super().__init__({"values": listed})
+        if rowId is not None:
+            self["rowId"] = int(rowId)
         if etag is not None:
             self["etag"] = etag
 
@@ -151,12 +153,10 @@ class PartialRowset(DictObject):
             ValueError: A column or a row is not in the result, or a value does not fit.
         """
         columns = {one["name"]: one for one in originalQueryResult.headers if one.get("id")}
-        etags = {}
-        if originalQueryResult.has_row_etags:
-            etags = {str(r.row_id): r.row_etag for r in originalQueryResult.iter_row_metadata()}
+        etags = originalQueryResult.row_etags()
         rows = []
         for row_id, values in mapping.items():
-            if etags and str(row_id) not in etags:
+            if etags and int(row_id) not in etags:
                 raise ValueError(f"Row {row_id} is not in the result of the query")
             written = {}
             for name, value in values.items():
@@ -166,7 +166,7 @@ class PartialRowset(DictObject):
                     )
                 (text,) = write_cells(row_id, [value], [cells.writer(columns[name])], [name])
                 written[columns[name]["id"]] = text
-            rows.append(PartialRow(written, row_id, etags.get(str(row_id))))
+            rows.append(PartialRow(written, row_id, etags.get(int(row_id))))
         return cls(originalQueryResult.tableId, rows)
 
 
@@ -177,7 +177,10 @@ def require_width(row: object, found: int, wanted: int) -> None:
         ValueError: It has more or fewer.
     """
     if found != wanted:
-        raise ValueError(f"Row {row} has {found} values for {wanted} columns")
+        raise ValueError(
+            f"Row {row} has {found} values for {wanted} columns. Give a value for each, None "
+            "where there is none; or rows as mappings by name of column."
+        )
 
 
 def write_cells(
@@ -233,6 +236,8 @@ def _header(columns: Iterable[Mapping[str, Any]] | None, schema: Any) -> list[Se
             one if isinstance(one, SelectColumn) else SelectColumn.from_column(one)
             for one in columns
         ]
-    if schema is not None and hasattr(schema, "headers"):
+    if schema is not None and hasattr(schema, "headers") and schema.headers():
         return list(schema.headers())
-    raise ValueError("Column headers must be defined: give columns, headers, or a stored Schema")
+    raise ValueError(
+        "Column headers must be defined: give columns, headers, or a Schema that has columns"
+    )

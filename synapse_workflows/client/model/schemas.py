@@ -65,7 +65,7 @@ class HasColumns(Entity):
 
     def addColumns(self, columns: Iterable[Any]) -> None:
         """Add columns at the end, in this order; see `addColumn`."""
-        for column in columns:
+        for column in [columns] if isinstance(columns, str | Mapping) else columns:
             self.addColumn(column)
 
     def removeColumn(self, column: Any) -> None:
@@ -122,7 +122,8 @@ class HasColumns(Entity):
         count = len(self.properties["columnIds"]) + len(self.columns_to_store or ())
         if count > MAX_COLUMNS:
             raise ValueError(
-                f"Too many columns: {count}. A table can have at most {MAX_COLUMNS} columns."
+                f"Too many columns: {count}. A table can have at most {MAX_COLUMNS} columns. "
+                "Take some away, or put their values into a list or JSON column."
             )
 
     def deleteURI(self, versionNumber: int | None = None) -> str:

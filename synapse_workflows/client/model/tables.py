@@ -69,6 +69,13 @@ class AbstractTable(ABC):
             ValueError: The rows are not rows of the table: aggregates, or new ones.
         """
 
+    def row_etags(self) -> dict[int, str]:
+        """Find the etags of the rows of a view, by row id; nothing for other tables."""
+        if not self.has_row_etags:
+            return {}
+        found = self.iter_row_metadata()
+        return {row.row_id: row.row_etag for row in found if row.row_etag is not None}
+
     @abstractmethod
     def asRowSet(self) -> RowSet:
         """Read all rows into memory."""

@@ -210,14 +210,15 @@ def by_class(value: Any) -> str:
     if isinstance(value, Mapping):
         return as_json(value)
     if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "tolist"):
-        return as_json([_for_json(one) for one in items(value)])
+        listed = value.tolist() if hasattr(value, "tolist") else value
+        return as_json([_for_json(one) for one in listed])
     if isinstance(value, bytes):
         raise ValueError("is bytes, which no table holds")  # noqa: TRY004
     return str(value)
 
 
 def _for_json(item: Any) -> Any:
-    item = _plain(item)
+    item = None if is_missing(item) else _plain(item)
     return milliseconds(item) if isinstance(item, date) else item
 
 

@@ -1,4 +1,4 @@
-"""Views: tables whose rows are entities, wherever in their scope these lie."""
+"""Views: tables whose rows are entities or submissions, wherever in their scope these lie."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -51,7 +51,73 @@ def mask_of(types: Iterable[EntityViewType]) -> int:
     return mask
 
 
-class EntityViewSchema(HasColumns):
+class ViewSchema(HasColumns):
+    """What all views share: a scope, and columns that a new one gets by itself.
+
+    When a new one is stored for the first time, it gets the columns that all its objects have,
+    and those of the annotations in its scope. One that was fetched keeps the columns it has.
+    """
+
+    addDefaultViewColumns: bool  # noqa: N815 - a name of the reference
+    addAnnotationColumns: bool  # noqa: N815 - a name of the reference
+    ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
+
+    _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
+        f"{vocabulary.MODEL}.table.View",
+        "scopeIds",
+        local_keys=HasColumns._kind.local_keys  # noqa: SLF001 - our own class
+        | {"addDefaultViewColumns", "addAnnotationColumns", "ignoredAnnotationColumnNames"},
+    )
+
+    def __init__(
+        self,
+        name: str | None = None,
+        columns: Iterable[Any] | None = None,
+        parent: Any = None,
+        scopes: Any = None,
+        addDefaultViewColumns: bool = True,
+        addAnnotationColumns: bool = True,
+        ignoredAnnotationColumnNames: Iterable[str] = (),
+        properties: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        local_state: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        is_new = not ((properties or {}).get("id") or kwargs.get("id"))
+        state = {
+            "addDefaultViewColumns": bool(addDefaultViewColumns and is_new),
+            "addAnnotationColumns": bool(addAnnotationColumns and is_new),
+            "ignoredAnnotationColumnNames": set(ignoredAnnotationColumnNames),
+            **(local_state or {}),
+        }
+        super().__init__(name, columns, parent, properties, annotations, state, **kwargs)
+        self.properties["scopeIds"] = list(self.properties.get("scopeIds") or ())
+        if scopes is not None:
+            self.add_scope(scopes)
+
+    def add_scope(self, entities: Any) -> None:
+        """Look in more places.
+
+        Args:
+            entities: What the view is to look in, or its id; or a list of these.
+
+        Raises:
+            ValueError: No id, or one of something that the view cannot look in.
+        """
+        single = isinstance(entities, str | Mapping) or not isinstance(entities, Iterable)
+        listed = [self.scope_id(one) for one in ([entities] if single else entities)]
+        self.properties["scopeIds"] = [*self.properties["scopeIds"], *listed]
+
+    def scope_id(self, scope: Any) -> str:
+        """Read the id of one place to look in."""
+        return id_of(scope)
+
+    def shown(self) -> dict[str, Any]:
+        """Say what the view shows, as Synapse wants to be asked for columns."""
+        raise NotImplementedError
+
+
+class EntityViewSchema(ViewSchema):
     """A view of entities: its name, its place, its columns, and what it shows.
 
     When a new one is stored for the first time, it gets the columns that all entities have, and
@@ -76,17 +142,8 @@ class EntityViewSchema(HasColumns):
         ValueError: What is to be shown is no `EntityViewType`, or `type` is none of the three.
     """
 
-    addDefaultViewColumns: bool  # noqa: N815 - a name of the reference
-    addAnnotationColumns: bool  # noqa: N815 - a name of the reference
-    ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
-
-    _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
-        vocabulary.ENTITY_VIEW,
-        "viewTypeMask",
-        "scopeIds",
-        "type",
-        local_keys=HasColumns._kind.local_keys  # noqa: SLF001 - our own class
-        | {"addDefaultViewColumns", "addAnnotationColumns", "ignoredAnnotationColumnNames"},
+    _kind: ClassVar[Kind] = ViewSchema._kind.like(  # noqa: SLF001 - our own class
+        vocabulary.ENTITY_VIEW, "viewTypeMask", "type"
     )
 
     def __init__(
@@ -105,17 +162,19 @@ class EntityViewSchema(HasColumns):
         local_state: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        is_new = not ((properties or {}).get("id") or kwargs.get("id"))
-        state = {
-            "addDefaultViewColumns": bool(addDefaultViewColumns and is_new),
-            "addAnnotationColumns": bool(addAnnotationColumns and is_new),
-            "ignoredAnnotationColumnNames": set(ignoredAnnotationColumnNames),
-            **(local_state or {}),
-        }
-        super().__init__(name, columns, parent, properties, annotations, state, **kwargs)
-        self.properties["scopeIds"] = list(self.properties.get("scopeIds") or ())
-        if scopes is not None:
-            self.add_scope(scopes)
+        super().__init__(
+            name,
+            columns,
+            parent,
+            scopes,
+            addDefaultViewColumns,
+            addAnnotationColumns,
+            ignoredAnnotationColumnNames,
+            properties,
+            annotations,
+            local_state,
+            **kwargs,
+        )
         self._show(type, includeEntityTypes)
 
     def _show(self, old: str | None, types: Iterable[EntityViewType] | None) -> None:
@@ -132,15 +191,6 @@ class EntityViewSchema(HasColumns):
         elif self.properties.get("viewTypeMask") is None:
             self.set_entity_types([EntityViewType.FILE])
 
-    def add_scope(self, entities: Any) -> None:
-        """Look in more places.
-
-        Args:
-            entities: A project or folder, its id, or a list of these.
-        """
-        listed = entities if isinstance(entities, list | tuple | set) else [entities]
-        self.properties["scopeIds"] = [*self.properties["scopeIds"], *map(id_of, listed)]
-
     def set_entity_types(self, includeEntityTypes: Iterable[EntityViewType]) -> None:
         """Show these types of entities, and no others.
 
@@ -151,3 +201,51 @@ class EntityViewSchema(HasColumns):
             ValueError: One is none.
         """
         self.properties["viewTypeMask"] = mask_of(includeEntityTypes)
+
+    def shown(self) -> dict[str, Any]:
+        """See `ViewSchema`."""
+        return {"viewEntityType": "entityview", "viewTypeMask": self.properties["viewTypeMask"]}
+
+
+class SubmissionViewSchema(ViewSchema):
+    """A view of submissions: its name, its place, its columns, and the evaluations it shows.
+
+    When a new one is stored for the first time, it gets the columns that all submissions have,
+    and those of the annotations of their statuses. One that was fetched keeps what it has.
+
+    Args:
+        name: Unique in its parent.
+        columns: `Column` objects, new ones or such as are in Synapse, or ids of columns.
+        parent: A project or folder, or its id.
+        scopes: Evaluations whose submissions to show, or their ids.
+        addDefaultViewColumns: Add the columns that all submissions have.
+        addAnnotationColumns: Add columns for the annotations of the submissions in scope.
+        ignoredAnnotationColumnNames: Annotations that get no column.
+        properties: See `Entity`, as the rest.
+        annotations: Values by key.
+        local_state: What is only known here.
+        **kwargs: Further keys.
+
+    Raises:
+        ValueError: A scope is the id of something else.
+    """
+
+    _kind: ClassVar[Kind] = ViewSchema._kind.like(vocabulary.SUBMISSION_VIEW)  # noqa: SLF001
+
+    def scope_id(self, scope: Any) -> str:
+        """Read the id of an evaluation.
+
+        Raises:
+            ValueError: It is the id of something else.
+        """
+        found = id_of(scope)
+        if not (found.isascii() and found.isdecimal()):
+            raise ValueError(
+                f"{found!r:.60} is not the id of an evaluation, which is a number. A submission "
+                "view looks in evaluations: give scopes=['9600001'], or the evaluation itself."
+            )
+        return found
+
+    def shown(self) -> dict[str, Any]:
+        """See `ViewSchema`."""
+        return {"viewEntityType": "submissionview"}

@@ -10,10 +10,15 @@ import pytest
 import responses
 
 from synapse_workflows import Synapse
-from synapse_workflows.client.api import jobs
+from synapse_workflows.client.api import jobs, queries
 from synapse_workflows.client.core.jobs import JobProgress
 from synapse_workflows.client.core.retries import RetryPolicy
-from synapse_workflows.client.errors import SynapseError, SynapseJobError, SynapseTimeoutError
+from synapse_workflows.client.errors import (
+    SynapseDownloadError,
+    SynapseError,
+    SynapseJobError,
+    SynapseTimeoutError,
+)
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.making import Table
@@ -160,6 +165,20 @@ def test_an_argument_of_the_other_kind_is_refused(syn, resultsAs, options):  # n
         syn.tableQuery("select * from syn5", resultsAs=resultsAs, **options)
 
 
+@pytest.mark.parametrize(
+    ("query", "table"),
+    [
+        ("select * from syn5", "syn5"),
+        ("SELECT a\nFROM\tSYN5.12 where b = 1", "syn5.12"),
+        ("""select "from syn7", ' from syn8' from syn5""", "syn5"),
+        ('select \'it\'\'s from syn7\' as "a ""from syn8""" from syn5 t', "syn5"),
+    ],
+)
+def test_the_table_of_a_query_is_found(query, table):
+    found = queries.table_of(query)
+    assert (found.id if found.version is None else f"{found.id}.{found.version}") == table
+
+
 def test_a_form_of_csv_that_synapse_does_not_take_is_told(syn, http):
     with pytest.raises(ValueError, match="separator must be one character"):
         syn.tableQuery("select * from syn5", separator="::")
@@ -231,6 +250,7 @@ class Bulk:
 
     def __init__(self, http, *fates):
         self.http, self.fates, self.zips, self.asked = http, list(fates), {}, []
+        self.break_zips = False
         http.add_callback("POST", f"{FILE}/file/bulk/async/start", self.start)
         http.add_callback("POST", f"{FILE}/fileHandle/batch", self.grant)
 
@@ -256,7 +276,8 @@ class Bulk:
         answer = {"fileSummary": summary}
         if any(one["status"] == "SUCCESS" for one in summary):
             answer["resultZipFileHandleId"] = number
-            self.http.get(f"{HOST}/storage/{number}", body=content.getvalue())
+            packed = b"broken" if self.break_zips else content.getvalue()
+            self.http.get(f"{HOST}/storage/{number}", body=packed)
         self.http.get(f"{FILE}/file/bulk/async/get/{number}", json=answer, status=201)
         return 201, {}, json.dumps({"token": number})
 
@@ -330,6 +351,23 @@ def test_when_no_file_can_be_had_there_is_no_zip(syn, http, tmp_path):
     assert syn.downloadTableColumns(result_of(tmp_path, "12"), "f") == {}
 
 
+def test_a_zip_that_is_broken_is_told(syn, http, tmp_path):
+    Bulk(http).break_zips = True
+    with pytest.raises(SynapseDownloadError, match="zip file 901 does not hold"):
+        syn.downloadTableColumns(result_of(tmp_path, "12"), "f")
+    assert not list(Path(syn.cache.cache_root_dir).rglob("*.zip"))
+
+
+def test_after_a_hundred_requests_it_gives_up(syn, http, tmp_path, said):
+    always = {"12": "EXCEEDS_SIZE_LIMIT"}
+    bulk = Bulk(http, *[always] * 200)
+    cells = ["12", *(str(n) for n in range(100, 300))]
+    paths = syn.downloadTableColumns(result_of(tmp_path, *cells), "f", max_files_per_request=2)
+    assert len(bulk.asked) == 100
+    assert "12" not in paths
+    assert said[-1].startswith("Gave up on ")
+
+
 def test_a_cell_that_is_no_file_handle_is_worth_a_warning(syn, http, tmp_path, said):
     assert syn.downloadTableColumns(result_of(tmp_path, "dog", ""), "f") == {}
     assert said == ["Weird file handle: dog"]
@@ -343,5 +381,7 @@ def test_only_columns_of_a_csv_result_can_be_downloaded(syn, tmp_path):
         syn.downloadTableColumns(table, 5)
     with pytest.raises(TypeError, match="Unexpected"):
         syn.downloadTableColumns(table, "f", downloadlocation="x")
+    with pytest.raises(ValueError, match="at least 1"):
+        syn.downloadTableColumns(table, "f", max_files_per_request=0)
     with pytest.raises(ValueError, match="as 'csv'"):
         syn.downloadTableColumns(Table("syn5", RowSet([])), "f")

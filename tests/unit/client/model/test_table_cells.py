@@ -157,7 +157,7 @@ def test_a_cell_longer_than_its_column_is_refused_with_both_lengths():
         ("STRING_LIST", ["ok", "x" * 4], {"maximumSize": 3}),
         ("INTEGER_LIST", [1, 2, 3], {"maximumListLength": 2}),
     ]:
-        with pytest.raises(ValueError, match=r"has .*\d+ .*holds \d+"):
+        with pytest.raises(ValueError, match=r"has .*\d+ .*holds \d+: shorten it"):
             written(kind, value, **facts)
 
 
@@ -182,6 +182,7 @@ def test_what_a_header_does_not_say_is_left_to_synapse():
         (date(1970, 1, 1), "0"),
         ([1, 2], "[1,2]"),
         ([date(1970, 1, 1)], "[0]"),
+        ([1, None, {"a": 2}], '[1,null,{"a":2}]'),
         ({"a": None}, '{"a":null}'),
     ],
 )

@@ -67,6 +67,13 @@ def test_dates_become_moments_when_asked_for():
     assert pd.isna(frame["d"].tolist()[1])
 
 
+def test_a_date_that_no_datetime_holds_stays_a_number():
+    column = Column(name="d", columnType="DATE")
+    table = Table(Schema("t", [column], parent="syn1"), [[10**17], [NOON], [None]])
+    assert plain(table.asDataFrame(convert_to_datetime=True)) == [[10**17], [NOON], [None]]
+    assert plain(table.asDataFrame()) == [[10**17], [NOON_MS], [None]]
+
+
 @pytest.mark.parametrize("dates", [False, True])
 def test_a_frame_becomes_the_same_table_again(dates):
     table = Table(schema(), ROWS)

@@ -42,8 +42,9 @@ def test_a_row_set_takes_its_header_from_columns_or_a_schema():
     made = RowSet(schema=schema, rows=[Row([1])])
     assert (made.headers, made.tableId) == ([HEADERS[0]], "syn5")
     assert RowSet(schema=Schema("t", ["7"], parent="syn1", id="syn5")).headers == [{"id": "7"}]
-    with pytest.raises(ValueError, match="headers must be defined"):
-        RowSet(rows=[])
+    for nothing in ({}, {"schema": Schema("t", parent="syn1")}):
+        with pytest.raises(ValueError, match="headers must be defined"):
+            RowSet(rows=[], **nothing)
 
 
 def test_a_row_set_is_written_as_text():
@@ -88,6 +89,7 @@ def test_parts_of_rows_are_named_by_column():
     assert named == {"rowId": 3, "etag": "e", "values": [{"key": "7", "value": "true"}]}
     with pytest.raises(ValueError, match="'m' is not among the columns: n"):
         PartialRow({"m": 1}, 3, nameToColumnId={"n": "7"})
+    assert PartialRow({"7": 1}) == {"values": [{"key": "7", "value": "1"}]}
     one = PartialRow({"7": 1}, 3)
     assert PartialRowset("syn5", one).rows == PartialRowset("syn5", [one]).rows == [one]
 
@@ -157,6 +159,18 @@ def test_parts_of_rows_are_made_from_a_result():
             }
         ],
     }
+
+
+def test_parts_of_rows_are_made_from_a_result_that_was_gone_through():
+    bundle = {"queryResult": page(row(1, ETAG), token={"token": "t"})}
+    made, _ = result(bundle, page(row(2, ETAG)))
+    assert not made.is_begun
+    changes = {one["rowId"]: {"n": None} for one in made}
+    assert made.is_begun
+    assert [one["etag"] for one in PartialRowset.from_mapping(changes, made).rows] == [ETAG] * 2
+    fresh, asked = result(bundle, page(row(2, ETAG)))
+    assert fresh.row_etags() == {1: ETAG, 2: ETAG}
+    assert asked == [{"token": "t"}]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ def test_columns_are_kept_until_they_are_stored():
     assert not Schema("t", parent="syn1").has_columns()
 
 
+def test_one_column_needs_no_list():
+    assert Schema("t", NEW, parent="syn1").columns_to_store == [NEW]
+    assert Schema("t", "71", parent="syn1").columnIds == ["71"]
+
+
 def test_two_schemas_share_nothing():
     one, two = Schema("a", parent="syn1"), Schema("b", parent="syn1")
     one.addColumn(NEW)

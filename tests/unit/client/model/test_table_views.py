@@ -1,0 +1,128 @@
+"""Views of entities and of submissions: what they look in, what they show, what they are."""
+
+import inspect
+import pickle
+
+import pytest
+
+from synapse_workflows import Entity, EntityViewSchema, Project, SubmissionViewSchema
+from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.views import EntityViewType
+from synapse_workflows.vocabulary import ENTITY_VIEW, SUBMISSION_VIEW
+
+VIEWS = [EntityViewSchema, SubmissionViewSchema]
+
+
+def entity_view(**kwargs):
+    return EntityViewSchema("v", parent="syn1", **kwargs)
+
+
+def submission_view(**kwargs):
+    return SubmissionViewSchema("v", parent="syn1", **kwargs)
+
+
+def signature(kind):
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+
+
+def test_their_arguments_are_those_of_the_reference():
+    shared = {
+        "name": None, "columns": None, "parent": None, "scopes": None,
+        "addDefaultViewColumns": True, "addAnnotationColumns": True,
+        "ignoredAnnotationColumnNames": (), "properties": None, "annotations": None,
+        "local_state": None,
+    }  # fmt: skip
+    assert list(signature(SubmissionViewSchema).items()) == list(shared.items())
+    found = signature(EntityViewSchema)
+    assert list(found)[4:6] == ["type", "includeEntityTypes"]
+    assert {name: found[name] for name in shared} == shared
+
+
+def test_types_add_up_to_a_mask():
+    assert entity_view().viewTypeMask == 1
+    types = [EntityViewType.FILE, EntityViewType.FOLDER, EntityViewType.DOCKER]
+    assert entity_view(includeEntityTypes=types).viewTypeMask == 41
+    olds = ("file", "project", "file_and_table")
+    assert [entity_view(type=one).viewTypeMask for one in olds] == [1, 2, 5]
+    view = entity_view()
+    view.set_entity_types([EntityViewType.TABLE, EntityViewType.VIEW])
+    assert view.viewTypeMask == 20
+    for wrong in ([1], ["file"], []):
+        with pytest.raises(ValueError, match="EntityViewType"):
+            entity_view(includeEntityTypes=wrong)
+    with pytest.raises(ValueError, match="is not a valid type"):
+        entity_view(type="folder")
+
+
+def test_the_mask_that_synapse_says_stays():
+    """Also with bits that have no name here, such as those of datasets."""
+    known = {"concreteType": ENTITY_VIEW, "id": "syn5", "parentId": "syn1", "viewTypeMask": 0x81}
+    assert Entity.create(known).viewTypeMask == 0x81
+
+
+def test_a_scope_grows():
+    view = entity_view(scopes=["syn2"])
+    view.add_scope("syn3")
+    view.add_scope(["syn4", Project("p", id="syn5")])
+    view.add_scope(one for one in ("syn6",))
+    assert view.scopeIds == ["syn2", "syn3", "syn4", "syn5", "syn6"]
+
+
+def test_a_submission_view_looks_in_evaluations():
+    view = submission_view(scopes=[9600001, "9600002", {"id": "9600003", "name": "e"}])
+    view.add_scope({"id": 9600004})
+    assert view.scopeIds == ["9600001", "9600002", "9600003", "9600004"]
+    assert "viewTypeMask" not in view
+    for wrong in ("syn5", Project("p", id="syn5"), ["1", "dog"]):
+        with pytest.raises(ValueError, match="not the id of an evaluation"):
+            submission_view(scopes=wrong)
+    with pytest.raises(ValueError, match="couldn't find id"):
+        submission_view(scopes={"name": "never stored"})
+
+
+def test_they_ask_for_their_columns_as_synapse_wants_it():
+    mask = entity_view(includeEntityTypes=[EntityViewType.PROJECT]).shown()
+    assert mask == {"viewEntityType": "entityview", "viewTypeMask": 2}
+    assert submission_view().shown() == {"viewEntityType": "submissionview"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "concrete_type", "scope"),
+    [(EntityViewSchema, ENTITY_VIEW, "syn2"), (SubmissionViewSchema, SUBMISSION_VIEW, "96")],
+)
+def test_they_are_entities(kind, concrete_type, scope):
+    made = kind("v", [Column(name="a", columnType="STRING"), "7"], parent="syn1", scopes=scope,
+                colour="blue")  # fmt: skip
+    assert (made.concreteType, made.scopeIds, made.columnIds) == (concrete_type, [scope], ["7"])
+    assert made.annotations == {"colour": "blue"}
+    assert not {"addDefaultViewColumns", "ignoredAnnotationColumnNames"} & set(made)
+    found = Entity.create({**made.properties, "id": "syn5"}, {"colour": ["blue"]})
+    assert type(found) is kind
+    assert found.deleteURI(3) == "/entity/syn5/version/3"
+    copied = pickle.loads(pickle.dumps(found))  # noqa: S301
+    assert (type(copied), copied.scopeIds) == (kind, [scope])
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_only_new_ones_get_columns_by_themselves(kind):
+    def wishes(view):
+        return view.addDefaultViewColumns, view.addAnnotationColumns
+
+    assert wishes(kind("v", parent="syn1")) == (True, True)
+    assert wishes(kind("v", parent="syn1", addAnnotationColumns=False)) == (True, False)
+    assert wishes(kind("v", parent="syn1", id="syn5")) == (False, False)
+    concrete_type = kind("v", parent="syn1").concreteType
+    found = Entity.create({"concreteType": concrete_type, "id": "syn5", "parentId": "syn1"})
+    assert wishes(found) == (False, False)
+
+
+def test_two_views_share_nothing():
+    for kind in VIEWS:
+        one, two = kind("a", parent="syn1"), kind("b", parent="syn1")
+        one.add_scope("5")
+        one.ignoredAnnotationColumnNames.add("x")
+        assert (two.scopeIds, two.ignoredAnnotationColumnNames) == ([], set())
