@@ -10,17 +10,7 @@ import sys
 from pathlib import Path
 
 import synapseclient
-from synapseclient.models import (
-    Activity,
-    Column,
-    ColumnType,
-    File,
-    Folder,
-    Project,
-    Table,
-    UsedEntity,
-    UsedURL,
-)
+from synapseclient.models import Activity, File, Folder, Project, UsedEntity, UsedURL
 
 
 def md5(path: str) -> str:
@@ -148,48 +138,6 @@ def legacy_store(syn, a):
     }
 
 
-def make_table(syn, a):
-    """A table from a data frame, its rows changed, a snapshot of it."""
-    import pandas as pd
-
-    table = Table(
-        name=a["name"],
-        parent_id=a["parent"],
-        columns=[
-            Column(name="gene name", column_type=ColumnType.STRING, maximum_size=20),
-            Column(name="count", column_type=ColumnType.INTEGER),
-            Column(name="score", column_type=ColumnType.DOUBLE),
-            Column(name="coding", column_type=ColumnType.BOOLEAN),
-        ],
-    ).store()
-    table.store_rows(
-        pd.DataFrame(
-            {
-                "gene name": ["TP53", 'BR"CA,1', "Mgmt"],
-                "count": [12, 7, 3],
-                "score": [0.5, 1.25, -3.0],
-                "coding": [True, False, True],
-            }
-        )
-    )
-    snapshot = table.snapshot(comment="as made", label="first")
-    rows = table.query(f"select * from {table.id} where \"gene name\" = 'TP53'")
-    rows["count"] = 13
-    table.store_rows(rows)
-    return {"id": table.id, "snapshot": snapshot["snapshotVersionNumber"]}
-
-
-def read_table(syn, a):
-    """What a query says, and the Activity of a version."""
-    rows = Table(id=a["id"]).query(a["sql"], include_row_id_and_row_version=False)
-    answer = {"columns": list(rows.columns), "rows": json.loads(rows.to_json(orient="values"))}
-    if a.get("version"):
-        answer["activity"] = provenance(
-            Activity.from_parent(Table(id=a["id"]), parent_version_number=a["version"])
-        )
-    return answer
-
-
 def delete(syn, a):
     File(id=a["file"]).delete()
     Project(id=a["project"]).delete()
@@ -200,15 +148,15 @@ def delete(syn, a):
     return {"error": None}
 
 
-def main() -> None:
+def main(verbs: dict) -> None:
     arguments = json.load(sys.stdin)
     syn = synapseclient.Synapse(
         configPath=arguments.pop("config"), cache_root_dir=arguments.pop("cache"), silent=True
     )
     syn.login(silent=True)
-    answer = globals()[sys.argv[1]](syn, arguments)
+    answer = verbs[sys.argv[1]](syn, arguments)
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())

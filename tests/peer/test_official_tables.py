@@ -12,9 +12,9 @@ def project(socket_client):
     return socket_client.store(Project(f"peer tables {uuid4()}"))
 
 
-def test_we_read_the_table_that_it_made(official, project, socket_client):
+def test_we_read_the_table_that_it_made(official_tables, project, socket_client):
     """Made from a data frame, one row updated after a snapshot: now and then both read right."""
-    made = official("make_table", name="counts", parent=project.id)
+    made = official_tables("make_table", name="counts", parent=project.id)
     table = made["id"]
 
     def rows(source):
@@ -32,7 +32,7 @@ def test_we_read_the_table_that_it_made(official, project, socket_client):
     assert rows(f"{table}.{made['snapshot']}")[-1] == ["TP53", 12, 0.5, True]
 
 
-def test_it_reads_the_table_that_we_made(official, project, socket_client):
+def test_it_reads_the_table_that_we_made(official_tables, project, socket_client):
     """Rows of ours, and the Activity that we bound to a snapshot."""
     columns = [
         Column(name="sample id", columnType="STRING", maximumSize=20),
@@ -48,7 +48,7 @@ def test_it_reads_the_table_that_we_made(official, project, socket_client):
         label="for the paper",
         activity=Activity("collect", executed="https://example.org/collect.py"),
     )
-    seen = official(
+    seen = official_tables(
         "read_table", id=schema.id, sql=f"select * from {schema.id}.{version}", version=version
     )
     assert seen["columns"] == ["sample id", "age", "tags"]
@@ -57,3 +57,78 @@ def test_it_reads_the_table_that_we_made(official, project, socket_client):
     assert seen["rows"][0][2] == ["a", "b"]
     assert seen["activity"]["name"] == "collect"
     assert seen["activity"]["executed"] == [["https://example.org/collect.py"] * 2]
+
+
+def test_a_table_of_its_flat_functions_reads_the_same_here(
+    official_tables, project, socket_client
+):
+    """Built of a frame; updated by a frame and by parts of rows; rows deleted; frozen."""
+    made = official_tables("flat_table", parent=project.id, used=project.id)
+    assert made["columns"] == [
+        ["gene name", "STRING"], ["count", "INTEGER"], ["score", "DOUBLE"], ["coding", "BOOLEAN"],
+        ["note", "STRING"],
+    ]  # fmt: skip
+    kept = [
+        ["TP53", 13, 0.5, True],
+        ['BR"CA,1', 7, 1.25, False],
+        ["Mgmt", 3, None, True],
+    ]
+    for source, last in ((made["id"], [["late", 1, 0.1, True]]), (f"{made['id']}.1", [])):
+        rows = socket_client.tableQuery(f"select * from {source} order by ROW_ID")
+        assert [row[2:6] for row in rows] == kept + last
+    assert made["snapshot"] == 1
+    assert [row[:4] for row in made["now"]["rows"]] == [*kept, ["late", 1, 0.1, True]]
+    assert [row[:4] for row in made["frozen"]["rows"]] == kept
+    notes = socket_client.tableQuery(f"select note from {made['id']} order by ROW_ID limit 3")
+    assert [row[2] or "" for row in notes] == ["", "é😀", "\\"]
+    activity = socket_client.getProvenance(made["id"], version=1)
+    assert activity["name"] == made["activity"] == "freeze"
+    assert {one.get("url") or one["reference"]["targetId"] for one in activity["used"]} == {
+        project.id, "https://x.org/c",
+    }  # fmt: skip
+
+
+TYPES = [
+    ("text in it", "STRING", 'a "b", ü'), ("n", "INTEGER", 2**53 + 1), ("x", "DOUBLE", 0.1),
+    ("b", "BOOLEAN", True), ("d", "DATE", 1577880000123), ("e", "ENTITYID", "syn123"),
+    ("u", "USERID", "1"), ("l", "LINK", "https://x.org"), ("m", "MEDIUMTEXT", "m" * 2000),
+    ("large", "LARGETEXT", "line\n" * 500), ("sl", "STRING_LIST", ["a,b", '"']),
+    ("il", "INTEGER_LIST", [1, -2]), ("bl", "BOOLEAN_LIST", [True, False]),
+    ("dl", "DATE_LIST", [1577880000123]), ("el", "ENTITYID_LIST", ["syn1"]),
+    ("ul", "USERID_LIST", [1, 2]), ("j", "JSON", {"a": [1, None]}),
+]  # fmt: skip
+
+
+def test_it_reads_every_type_that_we_wrote(official_tables, project, socket_client):
+    """With null beside it, as a CSV file and page by page."""
+    columns = [Column(name=name, columnType=kind) for name, kind, _ in TYPES]
+    values = [value for _, _, value in TYPES]
+    schema = Schema("all types", columns, parent=project)
+    table = socket_client.store(Table(schema, [values, [None] * len(values)]))
+    seen = official_tables("flat_read", sql=f"select * from {table.tableId} order by ROW_ID")
+    assert seen["labels"] == ["1_1", "2_1"]
+    assert seen["types"] == [kind for _, kind, _ in TYPES]
+    found = dict(zip(seen["columns"], seen["rows"][0], strict=True))
+    for name, kind, value in TYPES:
+        if kind == "JSON":
+            assert found[name] in (value, '{"a":[1,null]}')
+        elif kind == "DATE_LIST":
+            assert found[name] == value or "2020-01-01" in str(found[name])
+        elif kind in {"USERID", "INTEGER"}:  # its frames make floats of what shares with null
+            assert float(found[name]) == float(value)
+        else:
+            assert found[name] == value, name
+    assert seen["pages"][0][:4] == values[:4]
+    assert all(value is None for value in seen["pages"][1])
+
+
+def test_it_changes_rows_of_ours_by_their_key(official_tables, project, socket_client):
+    columns = [Column(name="key", columnType="STRING"), Column(name="n", columnType="INTEGER")]
+    schema = Schema("upserts", columns, parent=project)
+    table = socket_client.store(Table(schema, [["a", 1], ["b", 2], ["gone", 3]])).tableId
+    official_tables(
+        "upsert", id=table, key="key", values={"key": ["b", "c"], "n": [20, 30]},
+        gone=f"select ROW_ID, ROW_VERSION from {table} where key = 'gone'",
+    )  # fmt: skip
+    rows = socket_client.tableQuery(f"select * from {table} order by key")
+    assert [row[2:] for row in rows] == [["a", 1], ["b", 20], ["c", 30]]

@@ -82,6 +82,8 @@ def test_a_conflict_and_an_etag_count_as_with_rows(tables, table):
         ("\n", "empty"),
         ("ROW_ID,ROW_VERSION,a\n1.5,1,x\n", "row id"),
         (b"a\n\xff\xfe\n", "UTF-8"),
+        ('a,n\nx,1\n"y,2\n', "ends within a quoted field"),
+        ('a\n"x\\', "ends within a quoted field"),
     ],
 )
 def test_a_csv_that_does_not_fit_is_refused_whole(tables, table, data, words):

@@ -44,6 +44,20 @@ ADVICE: Final = MappingProxyType(
         503: "Synapse may be down for maintenance: see https://status.synapse.org.",
     }
 )
+_NO_COLUMNS_ADVICE = (
+    "The table has no columns: give it some, as "
+    "schema.addColumn(Column(name='age', columnType='INTEGER')), and store the schema."
+)
+_COLUMNS_ADVICE = (
+    "getTableColumns lists the columns that there are; in SQL, names with spaces or other signs "
+    "stand in double quotes."
+)
+#: What the server says, and what to do about it.
+_ADVICE_BY_REASON: Final = (
+    (re.compile(r"^Schema for \S+ is empty"), _NO_COLUMNS_ADVICE),
+    (re.compile(r"expected to be a header|^Unknown column\b"), _COLUMNS_ADVICE),
+    (re.compile(r"does not match a column\b|^The CSV has \d+ column"), _COLUMNS_ADVICE),
+)
 _SCOPE_ADVICE = (
     "The token lacks a scope for this: make one with view, download and modify in your "
     "Synapse account settings."
@@ -149,7 +163,8 @@ def advice(status: int, said: str, code: str | None = None) -> str | None:
         return _CERTIFICATION_ADVICE
     if status == HTTPStatus.FORBIDDEN and "scope" in said.lower():
         return _SCOPE_ADVICE
-    return ADVICE.get(status)
+    found = (what for pattern, what in _ADVICE_BY_REASON if pattern.search(said))
+    return next(found, None) or ADVICE.get(status)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

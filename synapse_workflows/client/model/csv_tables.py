@@ -193,10 +193,10 @@ class CsvFileTable(AbstractTable):
     def sendable(self) -> "CsvFileTable":
         """Give the table as a file in which no row is an empty line: Synapse passes over those.
 
-        That is another file where the rows were written here and have one column only. Files
-        that were given are sent as they are.
+        That is another file where rows of one column were written here, and one of them is
+        null. Files that were given are sent as they are.
         """
-        if not self._is_own or len(self.columns()) != 1:
+        if not self._is_own or len(self.columns()) != 1 or not self._has_empty_lines():
             return self
         made = CsvFileTable._empty(
             self.schema or self.tableId, None, {"etag": self.etag, "header": self.header}
@@ -209,6 +209,10 @@ class CsvFileTable(AbstractTable):
                 to.write(made.form.write([ROW_ID, ROW_VERSION, self.columns()[0]["name"]]))
             to.writelines(made.form.write([None, None, *line]) for line in self._lines(file))
         return made
+
+    def _has_empty_lines(self) -> bool:
+        with self._open() as file:
+            return any(line == [None] for line in self._lines(file))
 
     def is_empty(self) -> bool:
         """Tell whether there is no row."""

@@ -108,9 +108,9 @@ def _headers(update: TableUpdate, rows: Mapping[str, Any]) -> list[Bound]:
         else:
             found = by_id.get(decimal(header["id"], "headers.id"))
         if found is None:
+            said = ", ".join(str(header[key]) for key in ("name", "id") if header.get(key))
             raise BadRequest(
-                f"The header {header.get('id') or header.get('name')} does not match a column "
-                f"of {entity_text(update.entity_id)}."
+                f"The header '{said}' does not match a column of {entity_text(update.entity_id)}."
             )
         used.append(found)
     if not used or len({each.slot for each in used}) < len(used):

@@ -64,11 +64,15 @@ def _character(body: Mapping[str, Any], key: str, usual: str) -> str:
 
 
 class _Lines:
-    """The lines of a stream, remembered in `raw` until it is emptied."""
+    """The lines of a stream, remembered in `raw` until it is emptied; `ended` when asked for more.
+
+    A record that is whole does not ask for more.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.raw: list[str] = []
+        self.ended = False
         self._size = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -77,6 +81,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self._stream.readline(MAX_LINE)
         if not line:
+            self.ended = True
             raise StopIteration
         self.raw.append(line)
         self._size += len(line)
@@ -116,6 +121,11 @@ def records(stream: TextIO, form: CsvForm, *, skip: int = 0) -> Iterator[Record]
             next(lines, None)
         lines.forget()
         for row in reader:
+            if lines.ended:
+                raise BadRequest(
+                    "The CSV ends within a quoted field, or after an escape character. "
+                    "Is it whole?"
+                )
             if "" in row and any(empty in line for line in lines.raw):
                 yield _with_nulls(row, "".join(lines.raw), form)
             elif row:

@@ -143,4 +143,6 @@ def test_advice_names_what_to_do():
     assert "scope" in wire.advice(403, "insufficient_scope: needs modify")
     assert "quiz" in wire.advice(403, "no", "USER_CERTIFICATION_REQUIRED")
     assert "get it again" in wire.advice(412, "was updated")
+    assert "addColumn" in wire.advice(400, "Schema for syn5 is empty.")
+    assert "getTableColumns" in wire.advice(400, "Unknown column age")
     assert wire.advice(409, "exists") is None

@@ -1,0 +1,246 @@
+"""Tables and views by the official client in its own environment; see official.py."""
+
+import json
+
+import pandas as pd
+import synapseclient
+from official import main, provenance
+from synapseclient import EntityViewSchema, EntityViewType, Evaluation, SubmissionViewSchema
+from synapseclient.models import (
+    Activity,
+    Column,
+    ColumnType,
+    Dataset,
+    EntityRef,
+    EntityView,
+    SubmissionView,
+    Table,
+    ViewTypeMask,
+)
+from synapseclient.table import PartialRowset
+
+
+def make_table(syn, a):
+    """A table from a data frame, its rows changed, a snapshot of it."""
+    table = Table(
+        name=a["name"],
+        parent_id=a["parent"],
+        columns=[
+            Column(name="gene name", column_type=ColumnType.STRING, maximum_size=20),
+            Column(name="count", column_type=ColumnType.INTEGER),
+            Column(name="score", column_type=ColumnType.DOUBLE),
+            Column(name="coding", column_type=ColumnType.BOOLEAN),
+        ],
+    ).store()
+    table.store_rows(
+        pd.DataFrame(
+            {
+                "gene name": ["TP53", 'BR"CA,1', "Mgmt"],
+                "count": [12, 7, 3],
+                "score": [0.5, 1.25, -3.0],
+                "coding": [True, False, True],
+            }
+        )
+    )
+    snapshot = table.snapshot(comment="as made", label="first")
+    rows = table.query(f"select * from {table.id} where \"gene name\" = 'TP53'")
+    rows["count"] = 13
+    table.store_rows(rows)
+    return {"id": table.id, "snapshot": snapshot["snapshotVersionNumber"]}
+
+
+def read_table(syn, a):
+    """What a query says, and the Activity of a version."""
+    rows = Table(id=a["id"]).query(a["sql"], include_row_id_and_row_version=False)
+    answer = {"columns": list(rows.columns), "rows": json.loads(rows.to_json(orient="values"))}
+    if a.get("version"):
+        answer["activity"] = provenance(
+            Activity.from_parent(Table(id=a["id"]), parent_version_number=a["version"])
+        )
+    return answer
+
+
+def plain(frame) -> dict:
+    """What a DataFrame holds, as JSON can say it."""
+    return {
+        "columns": [str(name) for name in frame.columns],
+        "labels": [str(label) for label in frame.index],
+        "rows": json.loads(frame.to_json(orient="values")),
+    }
+
+
+def flat_table(syn, a):
+    """The flat functions of 2.x: a table built of a frame, changed in all ways, frozen."""
+    frame = pd.DataFrame(
+        {
+            "gene name": ["TP53", 'BR"CA,1', "Mgmt", "gone\nsoon"],
+            "count": pd.array([12, None, 3, 4], dtype="Int64"),
+            "score": [0.5, 1.25, None, -3.0],
+            "coding": [True, False, True, False],
+            "note": ["", "é😀", "\\", "x"],
+        }
+    )
+    table = syn.store(synapseclient.table.build_table("flat", a["parent"], frame))
+    schema = table.schema
+    sql = f"select * from {schema.id} order by ROW_ID"
+    rows = syn.tableQuery(sql).asDataFrame()
+    rows.loc[rows["gene name"] == "TP53", "count"] = 13
+    syn.store(synapseclient.Table(schema, rows))
+    result = syn.tableQuery(sql, resultsAs="rowset")
+    syn.store(PartialRowset.from_mapping({2: {"count": 7}}, result))
+    syn.delete(syn.tableQuery(f"select * from {schema.id} where score < 0"))
+    made_by = synapseclient.Activity(name="freeze", used=[a["used"]], executed=["https://x.org/c"])
+    number = syn.create_snapshot_version(schema.id, "as it is", "flat 1", made_by)
+    syn.store(synapseclient.Table(schema, [["late", 1, 0.1, True, "n"]]))
+    return {
+        "id": schema.id,
+        "snapshot": number,
+        "now": plain(syn.tableQuery(sql).asDataFrame()),
+        "frozen": plain(syn.tableQuery(f"select * from {schema.id}.{number}").asDataFrame()),
+        "activity": syn.getProvenance(schema.id, number)["name"],
+        "columns": [[c["name"], c["columnType"]] for c in syn.getTableColumns(schema)],
+    }
+
+
+def flat_read(syn, a):
+    """Read rows in both ways, and the Activity of a version."""
+    frame = syn.tableQuery(a["sql"]).asDataFrame()
+    pages = syn.tableQuery(a["sql"], resultsAs="rowset")
+    answer = {
+        **plain(frame),
+        "pages": [row["values"] for row in pages],
+        "types": [header["columnType"] for header in pages.headers],
+    }
+    if a.get("version"):
+        activity = syn.getProvenance(a["id"], a["version"])
+        answer["activity"] = {
+            "name": activity["name"],
+            "used": sorted(
+                u["reference"]["targetId"] if "reference" in u else u["url"]
+                for u in activity["used"]
+            ),
+        }
+    return answer
+
+
+def flat_view(syn, a):
+    """A view of files with all columns; annotations written through it; a snapshot."""
+    view = syn.store(
+        EntityViewSchema(
+            "flat view",
+            parent=a["parent"],
+            scopes=[a["scope"]],
+            includeEntityTypes=[EntityViewType.FILE],
+        )
+    )
+    sql = f"select * from {view.id} order by name"
+    before = syn.tableQuery(sql).asDataFrame()
+    number = syn.create_snapshot_version(view.id, label="before")
+    before["legs"] = [8, 10]
+    syn.store(synapseclient.Table(view.id, before))
+    return {
+        "id": view.id,
+        "snapshot": number,
+        "columns": list(before.columns),
+        "legs": [int(n) for n in syn.tableQuery(sql).asDataFrame()["legs"]],
+    }
+
+
+def flat_submission_view(syn, a):
+    """An evaluation, a submission, its status, and a view of it: annotated, read, frozen."""
+    evaluation = syn.store(Evaluation(name=a["name"], contentSource=a["project"]))
+    submission = syn.submit(evaluation, syn.get(a["file"], downloadFile=False), name="my answer")
+    status = syn.getSubmissionStatus(submission)
+    status.status = "SCORED"
+    status.submissionAnnotations = {"auc": 0.75, "comment": "fine"}
+    syn.store(status)
+    view = syn.store(
+        SubmissionViewSchema("flat submissions", parent=a["project"], scopes=[evaluation["id"]])
+    )
+    sql = f"select * from {view.id}"
+    rows = syn.tableQuery(sql).asDataFrame()
+    first = plain(rows[["id", "status", "entityid", "auc", "comment"]])
+    number = syn.create_snapshot_version(view.id, label="scored", wait=True)
+    rows["comment"] = ["better"]
+    syn.store(synapseclient.Table(view.id, rows))
+    after = syn.getSubmissionStatus(submission)
+    return {
+        "id": view.id,
+        "evaluation": evaluation["id"],
+        "submission": submission["id"],
+        "columns": list(rows.columns),
+        "first": first["rows"],
+        "snapshot": number,
+        "comment": list(after.submissionAnnotations["comment"]),
+    }
+
+
+def model_view(syn, a):
+    """A view by the models of 4.x: default columns and one more, rows updated, frozen."""
+    view = EntityView(
+        name="model view",
+        parent_id=a["parent"],
+        scope_ids=[a["scope"]],
+        view_type_mask=ViewTypeMask.FILE,
+        columns=[Column(name="legs", column_type=ColumnType.INTEGER)],
+    ).store()
+    sql = f"select name, legs from {view.id} order by name"
+    snapshot = view.snapshot(label="before", comment="as made")
+    rows = view.query(sql)
+    rows["legs"] = [8, 10]
+    view.update_rows(values=rows, primary_keys=["name"], wait_for_eventually_consistent_view=True)
+    return {
+        "id": view.id,
+        "columns": list(view.columns),
+        "snapshot": snapshot.snapshot_version_number,
+        "legs": [int(n) for n in view.query(sql)["legs"]],
+    }
+
+
+def model_submission_view(syn, a):
+    """A view of the submissions to an evaluation that is there."""
+    view = SubmissionView(
+        name="model submissions", parent_id=a["parent"], scope_ids=[a["evaluation"]]
+    ).store()
+    found = SubmissionView(id=view.id).get()
+    rows = found.query(f"select id, status from {view.id}", include_row_id_and_row_version=False)
+    return {
+        "id": view.id,
+        "columns": list(found.columns),
+        "scope": found.scope_ids,
+        "rows": plain(rows)["rows"],
+        "snapshot": found.snapshot(label="one").snapshot_version_number,
+    }
+
+
+def model_dataset(syn, a):
+    """A dataset of versions of files, frozen, then one item fewer."""
+    items = [EntityRef(id=one, version=version) for one, version in a["items"]]
+    dataset = Dataset(name="model dataset", parent_id=a["parent"], items=items).store()
+    snapshot = dataset.snapshot(label="two")
+    dataset.remove_item(EntityRef(id=a["items"][0][0], version=a["items"][0][1]))
+    dataset.store()
+    number = snapshot.snapshot_version_number
+
+    def names(source):
+        rows = dataset.query(f"select name from {source} order by name")
+        return list(rows["name"])
+
+    return {
+        "id": dataset.id,
+        "snapshot": number,
+        "now": names(dataset.id),
+        "frozen": names(f"{dataset.id}.{number}"),
+    }
+
+
+def upsert(syn, a):
+    """Rows by their key: one changed, one new."""
+    table = Table(id=a["id"]).get()
+    table.upsert_rows(values=pd.DataFrame(a["values"]), primary_keys=[a["key"]])
+    table.delete_rows(query=a["gone"])
+    return {"columns": list(table.columns)}
+
+
+if __name__ == "__main__":
+    main(globals())

@@ -1,0 +1,78 @@
+"""Views and datasets: the official client makes and changes them, and both clients agree."""
+
+from uuid import uuid4
+
+import pytest
+
+from synapse_workflows import (
+    Activity,
+    EntityViewSchema,
+    File,
+    PartialRowset,
+    Project,
+)
+
+
+@pytest.fixture
+def project(socket_client):
+    return socket_client.store(Project(f"peer views {uuid4()}"))
+
+
+@pytest.fixture
+def files(socket_client, project, tmp_path):
+    """Two files with annotations."""
+    made = []
+    for name, legs in (("ant", 6), ("bee", 7)):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(f"{name} {uuid4()}")
+        file = File(str(path), parent=project, name=name, legs=legs, tags=["a", "b"])
+        made.append(socket_client.store(file))
+    return made
+
+
+def legs_of(syn, source):
+    found = syn.tableQuery(f"select legs from {source} order by name")
+    return [row[-1] for row in found]
+
+
+@pytest.mark.parametrize("verb", ["flat_view", "model_view"])
+def test_a_view_that_it_made_is_one_here(official_tables, project, files, socket_client, verb):
+    """Columns it had or was given; annotations written through rows; a snapshot before.
+
+    Its models add no columns for annotations.
+    """
+    made = official_tables(verb, parent=project.id, scope=project.id)
+    view = socket_client.get(made["id"])
+    assert isinstance(view, EntityViewSchema)
+    assert (view.scopeIds, view.viewTypeMask) == ([project.id], 1)
+    columns = {one["name"]: one["columnType"] for one in socket_client.getTableColumns(view)}
+    assert list(columns) == made["columns"]
+    assert (columns["id"], columns["legs"]) == ("ENTITYID", "INTEGER")
+    assert columns.get("tags") == ("STRING_LIST" if verb == "flat_view" else None)
+    assert made["legs"] == legs_of(socket_client, view.id) == [8, 10]
+    assert legs_of(socket_client, f"{view.id}.{made['snapshot']}") == [6, 7]
+    for file, legs in zip(files, (8, 10), strict=True):
+        found = socket_client.get_annotations(file.id)
+        assert found == {"legs": [legs], "tags": ["a", "b"]}
+
+
+def test_it_reads_the_view_that_we_made_and_froze(official_tables, project, files, socket_client):
+    """And the Activity that we bound to the snapshot."""
+    view = socket_client.store(
+        EntityViewSchema("ours", parent=project, scopes=project, addDefaultViewColumns=False)
+    )
+    made_by = Activity("look", used=files[0], executed="https://example.org/look.py")
+    number = socket_client.create_snapshot_version(view, label="one", activity=made_by)
+    result = socket_client.tableQuery(f"select * from {view.id}", resultsAs="rowset")
+    ant = int(files[0].id.removeprefix("syn"))
+    socket_client.store(PartialRowset.from_mapping({ant: {"legs": 5}}, result))
+    seen = official_tables(
+        "flat_read", sql=f"select * from {view.id}.{number}", id=view.id, version=number
+    )
+    assert seen["columns"] == ["legs", "tags"]
+    assert sorted(row[0] for row in seen["rows"]) == [6, 7]
+    assert seen["activity"] == {
+        "name": "look", "used": ["https://example.org/look.py", files[0].id],
+    }  # fmt: skip
+    now = official_tables("flat_read", sql=f"select * from {view.id} where legs = 5")
+    assert now["labels"][0].startswith(f"{ant}_")
