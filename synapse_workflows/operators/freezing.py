@@ -1,4 +1,9 @@
-"""Freezing a table once, however often it is tried: what a snapshot's task remembers and finds."""
+"""Freezing a table or view once, however often it is tried: what a task remembers and finds.
+
+A request may go through although nobody heard the answer, and may still be at work when the next
+try asks again. So every request names the label of its snapshot, and all tries name the same one:
+labels are unique, hence one snapshot at most comes of them, and the Activity tells whose it is.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +15,14 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.api import jobs
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Call
-from synapse_workflows.client.core.watching import etag_of
+from synapse_workflows.client.core.watching import VIEWS, content_of
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseHTTPError,
     SynapseJobError,
     SynapseNotFoundError,
+    SynapseServerError,
+    SynapseTooManyRequestsError,
 )
 from synapse_workflows.lineage.client import LineageSynapse
 from synapse_workflows.lineage.gatherer import current_gatherer
@@ -24,10 +31,12 @@ from synapse_workflows.vocabulary import ENTITY_TYPES, MODEL, TABLE
 
 _KEY: Final = "synapse_snapshot"
 _TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
+#: Failures that say of the answer, and nothing of what was asked for.
+_UNCERTAIN: Final = (SynapseServerError, SynapseTooManyRequestsError)
 
 
 class SynapseSnapshot(TypedDict):
-    """A snapshot of a table, as JSON.
+    """A snapshot of a table or view, as JSON.
 
     `activity_id` is None where lineage is off.
     """
@@ -50,27 +59,29 @@ class Plan:
     Args:
         table: as `syn123`.
         version: the number under which it still changes.
-        label: of the snapshot; None for its number.
+        label: of the snapshot.
         comment: of the snapshot.
         activity_id: what the snapshot will carry; no other snapshot does.
         job: token of the job that freezes it; None while there is none.
+        numbered: whether the label is just the number of the version.
     """
 
     table: str
     version: int
-    label: str | None = None
+    label: str
     comment: str | None = None
     activity_id: str | None = None
     job: str | None = None
+    numbered: bool = False
 
 
 class Freezer:
-    """Makes one snapshot of one table for one task instance.
+    """Makes one snapshot of one table or view for one task instance.
 
     Args:
         client: makes the calls.
         memory: what survives a try of the task.
-        table: as `syn123`.
+        table: a table, view, submission view or dataset, as `syn123`.
 
     Raises:
         SynapseNotFoundError: There is no such table.
@@ -82,15 +93,22 @@ class Freezer:
         self.memory = memory
         self.entity = client.call("GET", f"/entity/{table}").json
         kind = self.entity["concreteType"]
-        if kind != TABLE:
+        if kind not in {TABLE} | VIEWS:
             raise AirflowFailException(
-                f"{table} is a {ENTITY_TYPES.get(kind, kind)}; there are snapshots of tables"
+                f"{table} is a {ENTITY_TYPES.get(kind, kind)}; there are snapshots of tables, "
+                "views, submission views and datasets"
             )
+        self.is_view = kind in VIEWS
 
     @property
     def path(self) -> str:
         """Where the jobs that change the table are started and asked for."""
         return f"/entity/{self.entity['id']}/table/transaction/async"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this task, or an earlier try of it, has asked for a snapshot, or may have."""
+        return self._plan() is not None
 
     @property
     def job(self) -> str | None:
@@ -106,28 +124,39 @@ class Freezer:
         return next((n["versionNumber"] for n in self.history() if self._is_ours(n, plan)), None)
 
     def unchanged_since(self) -> Mapping[str, Any] | None:
-        """Give the newest snapshot when the table holds what that one holds; else None."""
+        """Give the newest snapshot when there is now what that one holds; else None."""
         newest = next(self.history(), None)
         if newest is None:
             return None
-        table = self.entity["id"]
-        patience = jobs.polling(self.client)
-        now = self.client.run(etag_of(table, None, patience))
-        frozen = self.client.run(etag_of(table, newest["versionNumber"], patience))
-        same = now is not None and now == frozen
-        return newest if same else None
+        now, frozen = (
+            self.client.run(
+                content_of(
+                    self.entity["id"], number, jobs.polling(self.client), is_view=self.is_view
+                )
+            )
+            for number in (None, newest["versionNumber"])
+        )
+        return newest if now.is_known_to_equal(frozen) else None
 
     def make(self, label: str | None, comment: str | None) -> int:
-        """Freeze the table now; the Activity is there first."""
+        """Freeze it now; the Activity is there first.
+
+        Views are put together by Synapse before they are frozen, which only a job does.
+        """
+        if self.is_view:
+            self.start(label, comment)
+            return self.await_job()
         plan = self._begin(label, comment)
-        with _labelled(plan):
-            number = self.client.call(
-                "POST", f"/entity/{plan.table}/table/snapshot", json=_options(plan)
-            ).json["snapshotVersionNumber"]
-        return int(number)
+        path = f"/entity/{plan.table}/table/snapshot"
+        try:
+            with self._settling(plan):
+                answer = self.client.call("POST", path, json=_options(plan)).json
+        except SynapseConflictError as conflict:
+            return self._own_or_next(plan, conflict)
+        return int(answer["snapshotVersionNumber"])
 
     def start(self, label: str | None, comment: str | None) -> str:
-        """Start a job that freezes the table; return its token."""
+        """Start a job that freezes it; return its token."""
         plan = self._begin(label, comment)
         body = {
             "concreteType": _TRANSACTION,
@@ -136,7 +165,8 @@ class Freezer:
             "createSnapshot": True,
             "snapshotOptions": _options(plan),
         }
-        token = jobs.start(self.client, self.path, body)
+        with self._settling(plan):
+            token = jobs.start(self.client, self.path, body)
         self._remember(replace(plan, job=token))
         return token
 
@@ -146,16 +176,16 @@ class Freezer:
         Raises:
             SynapseHTTPError: The job failed; the next try starts another one.
             SynapseJobError: Likewise.
+            SynapseTimeoutError: It makes no progress; the next try waits on.
         """
         plan = self._plan()
         if plan is None or plan.job is None:
             raise AirflowFailException("The task has lost the job it was waiting for; clear it")
         try:
-            with _labelled(plan):
+            with self._settling(plan):
                 done = jobs.wait(self.client, self.path, plan.job)
-        except (SynapseHTTPError, SynapseJobError):
-            self._remember(replace(plan, job=None))
-            raise
+        except SynapseConflictError as conflict:
+            return self._own_or_next(plan, conflict)
         return int(done["snapshotVersionNumber"])
 
     def finish(self, number: int) -> SynapseSnapshot:
@@ -197,7 +227,7 @@ class Freezer:
         return own[newest:]
 
     def history(self) -> Iterator[Mapping[str, Any]]:
-        """List the snapshots of the table, newest first."""
+        """List the snapshots, newest first."""
         table = self.entity["id"]
         current = self.client.call("GET", f"/entity/{table}").json["versionNumber"]
         for version in self.client.each(Call("GET", f"/entity/{table}/version")):
@@ -205,25 +235,64 @@ class Freezer:
                 yield version
 
     def _begin(self, label: str | None, comment: str | None) -> Plan:
-        """Have the Activity in Synapse, and remember what is about to be done."""
+        """Have the Activity in Synapse, and remember what is about to be done.
+
+        What an earlier try asked for may still be at work: this try asks for the same.
+        """
         activity_id = self.client.activity_of_snapshot(self.entity["id"])
-        plan = Plan(
-            table=self.entity["id"],
-            version=self.entity["versionNumber"],
-            label=label,
+        number = self.entity["versionNumber"]
+        plan = self._plan()
+        # where somebody else took the number, what was asked for under it is at work no more
+        if plan is None or (plan.numbered and plan.version != number):
+            plan = Plan(self.entity["id"], number, label or str(number), numbered=not label)
+        plan = replace(
+            plan,
             comment=comment,
             activity_id=activity_id if isinstance(activity_id, str) else None,
+            job=None,
         )
         self._remember(plan)
         return plan
 
+    @contextmanager
+    def _settling(self, plan: Plan) -> Iterator[None]:
+        """Forget, of a request that failed, what nothing can come of any longer."""
+        try:
+            yield
+        except (SynapseConflictError, *_UNCERTAIN):
+            self._remember(replace(plan, job=None))
+            raise
+        except (SynapseHTTPError, SynapseJobError):
+            self.memory.delete(_KEY)
+            raise
+
+    def _own_or_next(self, plan: Plan, conflict: SynapseConflictError) -> int:
+        """Find one's own snapshot where the label is taken; or freeze under the next number.
+
+        Raises:
+            AirflowFailException: The label is that of somebody else, and will be tomorrow.
+            SynapseConflictError: Nobody froze anything; it is another conflict.
+        """
+        found = self.found()
+        if found is not None:
+            return found
+        self.memory.delete(_KEY)
+        if not plan.numbered:
+            raise AirflowFailException(
+                f"{plan.table} may have a version labelled {plan.label!r} already: put something "
+                f"of the run into version_label, as {{{{ ts }}}}. {conflict}"
+            ) from conflict
+        self.entity = self.client.call("GET", f"/entity/{plan.table}").json
+        if self.entity["versionNumber"] == plan.version:
+            raise conflict
+        return self.make(None, plan.comment)
+
     def _is_ours(self, version: Mapping[str, Any], plan: Plan) -> bool:
         number = version["versionNumber"]
-        if plan.activity_id is None:
-            label = version.get("versionLabel")
-            return number == plan.version and label == (plan.label or str(number))
-        if number < plan.version:
+        if number < plan.version or version.get("versionLabel") != plan.label:
             return False
+        if plan.activity_id is None:
+            return True
         try:
             made_by = self.client.call(
                 "GET", f"/entity/{plan.table}/version/{number}/generatedBy"
@@ -238,20 +307,6 @@ class Freezer:
 
     def _remember(self, plan: Plan) -> None:
         self.memory.set(_KEY, asdict(plan))
-
-
-@contextmanager
-def _labelled(plan: Plan) -> Iterator[None]:
-    """Fail for good where the label of a snapshot is taken: it will be, tomorrow too."""
-    try:
-        yield
-    except SynapseConflictError as conflict:
-        if plan.label is None:
-            raise
-        raise AirflowFailException(
-            f"{plan.table} may have a version labelled {plan.label!r} already: put something of "
-            f"the run into version_label, as {{{{ ts }}}}. {conflict}"
-        ) from conflict
 
 
 def _options(plan: Plan) -> dict[str, str]:

@@ -1,38 +1,47 @@
-"""The operator that queries tables."""
+"""The operator that queries tables and views."""
 
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api.queries import table_of
 from synapse_workflows.client.core.cachemap import file_md5
 from synapse_workflows.client.core.events import Event, Read
-from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.lineage.client import LineageSynapse
 from synapse_workflows.operators._base import SynapseOperator
+from synapse_workflows.operators.answers import Answer, FileFormat, Question, ask, ask_into
 from synapse_workflows.operators.freezing import Freezer
 from synapse_workflows.references import SynapseTableFile
 
+_SUFFIXES: Final = {".parquet": FileFormat.PARQUET}
+
 
 class SynapseTableQueryOperator(SynapseOperator):
-    """Queries a table, and leaves the answer as a CSV file; no row ever is in an XCom.
+    """Queries a table or view, and leaves the answer as a file; no row ever is in an XCom.
 
-    The version of the table that answered counts as used. Returns a reference
+    The version of the table that answered counts as used; that of a table or view that is no
+    snapshot is the number under which it still changes. Returns a reference
     (`SynapseTableFile`) for other tasks: `local_path(reference)` gives the file on whichever
     worker they run, asking again where that is another one. Only snapshots answer the same
-    forever, so where tasks may run on several machines, query one, or say `snapshot_first=True`.
+    forever, so where tasks may run on several machines, query one, or say `snapshot_first=True`:
+    a table that answers otherwise by then fails the task that asks again.
+
+    A Parquet file has the types of the columns: integers with nulls are integers, dates are
+    moments in UTC (milliseconds), lists are lists, ids and JSON are text.
 
     Args:
         query: SQL: `select name from syn123 where age > 5`; `from syn123.4` asks a snapshot
             (templated).
         path: the file to write; the default is one in the worker's cache (templated).
         download_dir: a directory for it instead, where it gets a name of its own (templated).
+        file_format: `csv` or `parquet`; the default is what the suffix of `path` says, `.parquet`
+            or anything else. Parquet needs `pip install 'synapse-workflows[parquet]'`.
         include_row_ids: begin rows with ROW_ID and ROW_VERSION, as changing them needs.
         snapshot_first: freeze the table, and ask the snapshot; a retry asks the same one.
         version_label: of that snapshot (templated).
@@ -40,7 +49,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         kwargs: `synapse_conn_id`, `lineage_mode`, and what every operator takes.
 
     Raises:
-        ValueError: both `path` and `download_dir`.
+        ValueError: both `path` and `download_dir`, or another format.
     """
 
     template_fields: Sequence[str] = (
@@ -59,6 +68,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         query: str,
         path: str | None = None,
         download_dir: str | None = None,
+        file_format: str | None = None,
         include_row_ids: bool = False,
         snapshot_first: bool = False,
         version_label: str | None = None,
@@ -71,6 +81,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         self.query = query
         self.path = path
         self.download_dir = download_dir
+        self.file_format = None if file_format is None else FileFormat(file_format)
         self.include_row_ids = include_row_ids
         self.snapshot_first = snapshot_first
         self.version_label = version_label
@@ -78,15 +89,16 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def execute(self, context: Any) -> SynapseTableFile:
         """Query; return the reference of the answer."""
+        form = self._form()
         client = self.hook.client
         asked = self._asked()
         query = self.query
         if self.snapshot_first:
             query = _pinned(query, asked.id, self._freeze(client, context, asked))
         with _listening(client) as heard:
-            table = self._download(client, query)
+            answer = self._answer(client, Question(query, self.include_row_ids, form))
         version = next((one.version for one in heard if one.entity_id == asked.id), None)
-        reference = self._reference(table, query, version)
+        reference = self._reference(answer, query, form, version)
         self.show(reference)
         self.log.info(
             "%s.%s answered %s rows: %s",
@@ -96,6 +108,17 @@ class SynapseTableQueryOperator(SynapseOperator):
             reference["path"],
         )
         return reference
+
+    def _form(self) -> FileFormat:
+        """Find the format of the file, and that it can be written, before anything is asked."""
+        suffix = Path(self.path).suffix.lower() if self.path is not None else ""
+        form = self.file_format or _SUFFIXES.get(suffix, FileFormat.CSV)
+        if form is FileFormat.PARQUET:
+            try:
+                parquet.require()
+            except ImportError as missing:
+                raise AirflowFailException(str(missing)) from missing
+        return form
 
     def _asked(self) -> VersionedId:
         try:
@@ -112,49 +135,37 @@ class SynapseTableQueryOperator(SynapseOperator):
             )
         freezer = Freezer(client, context["task_state_store"], asked.id)
         number = freezer.found()
+        if number is None and freezer.job is not None:
+            number = freezer.await_job()
         if number is None:
             number = freezer.make(self.version_label, self.version_comment)
         return freezer.finish(number)["version"]
 
-    def _download(self, client: LineageSynapse, query: str) -> CsvFileTable:
+    def _answer(self, client: LineageSynapse, question: Question) -> Answer:
         """Have the answer lie where it was asked for."""
-        if self.path is None:
-            directory = None if self.download_dir is None else Path(self.download_dir)
-            if directory is not None:
-                directory.mkdir(parents=True, exist_ok=True)
-            return self._ask(client, query, directory)
-        target = Path(self.path).expanduser().absolute()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # beside the target: it appears there whole, or not at all
-        with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as beside:
-            table = self._ask(client, query, Path(beside))
-            Path(table.filepath).replace(target)
-        table.filepath = str(target)
-        return table
-
-    def _ask(self, client: LineageSynapse, query: str, directory: Path | None) -> CsvFileTable:
-        table = client.tableQuery(
-            query,
-            includeRowIdAndRowVersion=self.include_row_ids,
-            downloadLocation=None if directory is None else str(directory),
-            lineEnd="\n",
+        if self.path is not None:
+            return ask_into(client, question, Path(self.path).expanduser().absolute())
+        return ask(
+            client, question, None if self.download_dir is None else Path(self.download_dir)
         )
-        if not isinstance(table, CsvFileTable):
-            raise TypeError(f"a query as csv answered a {type(table).__name__}")
-        return table
 
-    def _reference(self, table: CsvFileTable, query: str, version: int | None) -> SynapseTableFile:
+    def _reference(
+        self, answer: Answer, query: str, form: FileFormat, version: int | None
+    ) -> SynapseTableFile:
+        is_csv = form is FileFormat.CSV
         return {
-            "id": str(table.tableId),
+            "id": answer.table_id,
             "version": version,
-            "etag": table.etag,
+            "etag": answer.etag,
             "query": query,
             "row_ids": self.include_row_ids,
-            "rows": len(table),
-            "columns": [str(column["name"]) for column in table.columns()],
-            "path": str(Path(table.filepath).absolute()),
-            "md5": file_md5(table.filepath),
-            "size": Path(table.filepath).stat().st_size,
+            "file_format": str(form),
+            "rows": answer.rows,
+            "columns": list(answer.columns),
+            "path": str(answer.path),
+            "md5": answer.csv_md5 if is_csv else file_md5(answer.path),
+            "csv_md5": answer.csv_md5,
+            "size": answer.path.stat().st_size,
             "synapse_conn_id": self.synapse_conn_id,
         }
 

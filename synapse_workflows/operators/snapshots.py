@@ -1,4 +1,4 @@
-"""The operator that freezes tables."""
+"""The operator that freezes tables and views."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,22 +13,25 @@ from synapse_workflows.triggers.jobs import SynapseJobTrigger
 
 
 class SynapseTableSnapshotOperator(SynapseOperator):
-    """Freezes a table as it is now, as a version that never changes again.
+    """Freezes a table or view as it is now, as a version that never changes again.
+
+    Tables, views, submission views and datasets alike; "table" below means any of them.
 
     The snapshot carries an Activity that names what this task, the tasks it takes its data from,
     and whoever stored rows since the snapshot before have used and run. A retry makes no second
-    snapshot: it finds the one that is there. The asset of the table is announced with the number
-    of the snapshot, `{"version": 7}`. Returns a reference (`SynapseSnapshot`).
+    snapshot: it finds the one that is there, or the job that makes it. The asset of the table is
+    announced with the number of the snapshot, `{"version": 7}`. Returns a reference
+    (`SynapseSnapshot`).
 
     Args:
-        table_id: the table, or a reference to it (templated).
+        table_id: the table, view, submission view or dataset, or a reference to it (templated).
         version_label: names the snapshot, and is unique for the table; the default is its number
             (templated).
         label_prefix: stands before the label, and tells snapshots of this task from others
             (templated).
         version_comment: of the snapshot (templated).
         skip_if_unchanged: skip the task when neither rows nor columns were changed since the
-            newest snapshot.
+            newest snapshot; of a view, also when nothing that it shows was changed.
         retain: keep that many of the newest snapshots whose label begins with `label_prefix`, and
             delete the older ones of them.
         deferrable: leave the waiting to the triggerer.
@@ -84,7 +87,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         freezer = self._freezer(context)
         number = freezer.found()
         if number is None and freezer.job is None:
-            if self.skip_if_unchanged:
+            if self.skip_if_unchanged and not freezer.has_begun:
                 self._skip_unchanged(freezer)
             if not self.deferrable:
                 number = freezer.make(self._full_label, self.version_comment)

@@ -1,28 +1,40 @@
-"""Sensors that wait for news of tables."""
+"""Sensors that wait for news of tables and views."""
 
+import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from synapse_workflows.client.api import jobs
 from synapse_workflows.client.api.queries import table_of
-from synapse_workflows.client.core.watching import TableState, count_rows, state_of
-from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.core.watching import count_rows, state_of
+from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
+from synapse_workflows.lineage.client import LineageSynapse
 from synapse_workflows.operators._base import checked_id
 from synapse_workflows.operators.retries import SynapseRetryPolicy
-from synapse_workflows.triggers.tables import SynapseTableChangeTrigger, SynapseTableRowsTrigger
+from synapse_workflows.triggers.tables import (
+    PASSING,
+    SynapseTableChangeTrigger,
+    SynapseTableRowsTrigger,
+    state_from,
+    state_values,
+)
 
 _KEY: Final = "synapse_table_state"
 
 
 class _TableSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is untyped here
     """Waits for something to be seen at a table; in a worker, or in the triggerer.
+
+    A Synapse that is away for a while is asked again until the timeout; what a retry cannot mend
+    fails at once, even with `soft_fail`.
 
     Args:
         synapse_conn_id: the connection (templated).
@@ -52,31 +64,65 @@ class _TableSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is unty
         """The hook of the task's connection."""
         return SynapseHook(self.synapse_conn_id)
 
+    @property
+    def client(self) -> LineageSynapse:
+        """The client of the task; it does not insist on an answer longer than until the next."""
+        client = self.hook.client
+        patience = min(client.retry.total, self.poke_interval)
+        client.retry = replace(client.retry, total=patience)
+        return client
+
     def execute(self, context: Any) -> Any:
         """Wait; return what was seen."""
         if not self.deferrable:
             return super().execute(context)
-        seen = self.poke(context)
-        if seen.is_done:
-            return seen.xcom_value
-        return self.defer(
-            trigger=self.trigger(context),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
-        )
+        return self._now_or_later(context, time.time() + self.timeout)
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
-        """Return what the triggerer saw.
+    def execute_complete(
+        self, context: Any, event: Mapping[str, Any], deadline: float | None = None
+    ) -> Any:
+        """Return what the triggerer saw; look here, where it could not, and say why.
+
+        Args:
+            context: of the task.
+            event: what the trigger fired with.
+            deadline: when to give up, in seconds since 1970.
 
         Raises:
-            SynapseError: It could not look; as Synapse says it, where it says it again.
+            SynapseError: It cannot be looked at here either.
         """
         if "error" not in event:
             return {"id": self.table} | dict(event)
+        self.log.warning("The triggerer could not look: %s", event["error"])
+        return self._now_or_later(context, deadline or time.time() + self.timeout)
+
+    def poke(self, context: Any) -> PokeReturnValue:
+        """Look once; a Synapse that is away is nothing seen."""
+        try:
+            return self.look(context)
+        except PASSING as passing:
+            self.log.warning("Will look again in %s s: %s", self.poke_interval, passing)
+            return PokeReturnValue(is_done=False)
+
+    def wait_elsewhere(self, context: Any, deadline: float) -> Any:
+        """Leave the waiting to the triggerer, for the time that is left.
+
+        Raises:
+            AirflowSensorTimeout: There is none.
+        """
+        left = deadline - time.time()
+        if left <= 0:
+            raise AirflowSensorTimeout(f"Saw nothing at {self.table} within {self.timeout} s")
+        return self.defer(
+            trigger=self.trigger(context),
+            method_name="execute_complete",
+            kwargs={"deadline": deadline},
+            timeout=timedelta(seconds=left),
+        )
+
+    def _now_or_later(self, context: Any, deadline: float) -> Any:
         seen = self.poke(context)
-        if not seen.is_done:
-            raise SynapseError(f"The triggerer could not look at {self.table}: {event['error']}")
-        return seen.xcom_value
+        return seen.xcom_value if seen.is_done else self.wait_elsewhere(context, deadline)
 
     @property
     @abstractmethod
@@ -84,7 +130,7 @@ class _TableSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is unty
         """The table that is looked at, as `syn123`."""
 
     @abstractmethod
-    def poke(self, context: Any) -> PokeReturnValue:
+    def look(self, context: Any) -> PokeReturnValue:
         """Look once."""
 
     @abstractmethod
@@ -115,13 +161,13 @@ class SynapseTableRowsSensor(_TableSensor):
         try:
             return table_of(self.query).id
         except ValueError as wrong:
-            raise AirflowFailException(str(wrong)) from wrong
+            raise SynapseMalformedEntityError(f"query: {wrong}") from wrong
 
-    def poke(self, context: Any) -> PokeReturnValue:  # noqa: ARG002 - Airflow's words
+    def look(self, context: Any) -> PokeReturnValue:  # noqa: ARG002 - Airflow's words
         """Count the rows."""
-        client = self.hook.client
-        rows = client.run(count_rows(self.table, self.query, jobs.polling(client)))
-        return PokeReturnValue(rows >= self.min_rows, {"id": self.table, "rows": rows})
+        client, table = self.client, self.table
+        rows = client.run(count_rows(table, self.query, jobs.polling(client)))
+        return PokeReturnValue(rows >= self.min_rows, {"id": table, "rows": rows})
 
     def trigger(self, context: Any) -> SynapseTableRowsTrigger:  # noqa: ARG002
         """Make what looks in the triggerer."""
@@ -137,10 +183,11 @@ class SynapseTableRowsSensor(_TableSensor):
 class SynapseTableChangeSensor(_TableSensor):
     """Waits until the rows or columns of a table change, or a snapshot is made of it.
 
-    Returns the state it is in then: `{"id": "syn123", "version": 4, "etag": "..."}`.
+    Of a view, any change of what it shows counts. Returns the state it is in then:
+    `{"id": "syn123", "version": 4, "etag": "..."}`, and of a view its `digest`.
 
     Args:
-        table_id: the table (templated).
+        table_id: the table, view, submission view or dataset (templated).
         since: a state that this sensor returned, or what a query of the whole table returned:
             what has changed since then counts. The default is the state in which the sensor
             finds the table when it looks first (templated).
@@ -161,42 +208,45 @@ class SynapseTableChangeSensor(_TableSensor):
         """The table that is looked at."""
         return checked_id(self.table_id, "table_id").id
 
-    def poke(self, context: Any) -> PokeReturnValue:
+    def look(self, context: Any) -> PokeReturnValue:
         """Compare the state of the table."""
-        client = self.hook.client
-        now = client.run(state_of(self.table, jobs.polling(client)))
+        client, table = self.client, self.table
+        now = client.run(state_of(table, jobs.polling(client)))
         known = self._known(context)
         if known is None:
-            # each look may be that of another process
-            kept = {"table": self.table, "version": now.version, "etag": now.etag}
-            context["task_state_store"].set(_KEY, kept)
-        found = {"id": self.table, "version": now.version, "etag": now.etag}
-        done = known not in (None, now)
+            self._keep(context, state_values(now))
+        done = known is not None and now.differs(state_from(known))
         if done:
             context["task_state_store"].delete(_KEY)
-        return PokeReturnValue(done, found)
+        return PokeReturnValue(done, {"id": table} | state_values(now))
 
     def trigger(self, context: Any) -> SynapseTableChangeTrigger:
         """Make what looks in the triggerer."""
         known = self._known(context)
-        if known is None:
-            raise AirflowFailException("The sensor has lost the state it began with; clear it")
         return SynapseTableChangeTrigger(
             synapse_conn_id=self.synapse_conn_id,
             table=self.table,
-            version=known.version,
-            etag=known.etag,
+            known=None if known is None else state_values(state_from(known)),
             poll_interval=self.poke_interval,
         )
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> Any:
-        """Return what the triggerer saw."""
-        found = super().execute_complete(context, event)
+    def execute_complete(
+        self, context: Any, event: Mapping[str, Any], deadline: float | None = None
+    ) -> Any:
+        """Return what the triggerer saw; the first state it saw is what to compare with."""
+        if "error" not in event and self._known(context) is None:
+            self._keep(context, event)
+            return self.wait_elsewhere(context, deadline or time.time() + self.timeout)
+        found = super().execute_complete(context, event, deadline)
         context["task_state_store"].delete(_KEY)
         return found
 
-    def _known(self, context: Any) -> TableState | None:
-        kept = self.since or context["task_state_store"].get(_KEY)
+    def _known(self, context: Any) -> Mapping[str, Any] | None:
+        kept: Mapping[str, Any] | None = self.since or context["task_state_store"].get(_KEY)
         if not kept or (not self.since and kept["table"] != self.table):
             return None
-        return TableState(int(kept["version"]), kept.get("etag"))
+        return kept
+
+    def _keep(self, context: Any, state: Mapping[str, Any]) -> None:
+        """Keep the state to compare with: each look may be that of another process."""
+        context["task_state_store"].set(_KEY, {"table": self.table} | dict(state))

@@ -1,16 +1,23 @@
-"""Waiting for news of tables without a worker."""
+"""Waiting for news of tables and views without a worker."""
 
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from synapse_workflows.client.core.aio import AsyncSession
 from synapse_workflows.client.core.jobs import Polling
-from synapse_workflows.client.core.watching import TableState, count_rows, state_of
+from synapse_workflows.client.core.watching import (
+    Content,
+    TableState,
+    count_rows,
+    state_of,
+)
 from synapse_workflows.client.errors import (
+    SynapseConflictError,
     SynapseConnectionError,
     SynapseError,
     SynapseServerError,
@@ -19,8 +26,10 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.hooks.synapse import SynapseHook
 
-#: What passes by itself: the next look may succeed.
-_PASSING: Final = (
+#: What passes by itself: the next look may succeed. A query conflicts with nothing: its job was
+#: cut off.
+PASSING: Final = (
+    SynapseConflictError,
     SynapseConnectionError,
     SynapseServerError,
     SynapseTimeoutError,
@@ -32,6 +41,8 @@ _POLLING: Final = Polling()
 
 class _TableTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untyped here
     """Looks at a table again and again; fires when there is something to see, or an error.
+
+    A worker has just looked, so that the first look comes after one interval.
 
     Args:
         synapse_conn_id: the connection.
@@ -58,17 +69,19 @@ class _TableTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untyped he
         """Wait, and fire once."""
         session = await SynapseHook(self.synapse_conn_id).async_session()
         async with session:
-            while True:
-                found = await self._look(session)
-                if found is not None:
-                    break
+            # whoever looks again anyway does not insist on one answer
+            patience = min(session.retry.total, self.poll_interval)
+            session.retry = replace(session.retry, total=patience)
+            found = None
+            while found is None:
                 await asyncio.sleep(self.poll_interval)
+                found = await self._look(session)
         yield TriggerEvent(found)
 
     async def _look(self, session: AsyncSession) -> dict[str, Any] | None:
         try:
             return await self.look(session)
-        except _PASSING as passing:
+        except PASSING as passing:
             self.log.warning("Will look again in %s s: %s", self.poll_interval, passing)
             return None
         except SynapseError as failed:
@@ -108,26 +121,40 @@ class SynapseTableRowsTrigger(_TableTrigger):
 
 
 class SynapseTableChangeTrigger(_TableTrigger):
-    """Fires with `{"version": 4, "etag": "..."}` when a table is not in a known state any more.
+    """Fires with the state of a table when that is not a known one any more.
+
+    The state is as `state_values` writes it. Where no state is known, it fires with the one it
+    finds.
 
     Args:
-        version: of the known state.
-        etag: of the known state.
+        known: the known state, likewise; None where there is none.
         kwargs: `synapse_conn_id`, `table`, `poll_interval`.
     """
 
-    def __init__(self, *, version: int, etag: str | None, **kwargs: Any) -> None:
+    def __init__(self, *, known: dict[str, Any] | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.version = version
-        self.etag = etag
+        self.known = known
 
     def arguments(self) -> dict[str, Any]:
         """Give the arguments that only this kind of trigger has."""
-        return {"version": self.version, "etag": self.etag}
+        return {"known": self.known}
 
     async def look(self, session: AsyncSession) -> dict[str, Any] | None:
         """Compare the state of the table."""
         found = await session.run(state_of(self.table, _POLLING))
-        if found == TableState(self.version, self.etag):
+        if self.known is not None and not found.differs(state_from(self.known)):
             return None
-        return {"version": found.version, "etag": found.etag}
+        return state_values(found)
+
+
+def state_values(state: TableState) -> dict[str, Any]:
+    """Write a state as JSON: `version`, `etag`, and of views `digest`."""
+    content = state.content
+    values = {"version": state.version, "etag": content.etag, "digest": content.digest}
+    return {name: value for name, value in values.items() if value is not None or name == "etag"}
+
+
+def state_from(values: Any) -> TableState:
+    """Read what `state_values` wrote, or the reference of a query's answer."""
+    content = Content(values.get("etag"), values.get("digest"))
+    return TableState(int(values["version"]), content)

@@ -1,0 +1,212 @@
+"""CSV files of tables as Parquet files, in which every column keeps its type."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from synapse_workflows.client.model.cells import ITEM_TYPES
+from synapse_workflows.client.model.columns import type_of
+from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.vocabulary import ROW_ID, ROW_VERSION, ColumnType, MiB
+
+#: Bytes of CSV that are read at once. A row has to fit in: where one is longer, the next size.
+_BLOCKS: Final = (4 * MiB, 32 * MiB, 256 * MiB)
+#: Key of what a column is in Synapse, in the metadata of its field.
+COLUMN_TYPE: Final = b"synapse.columnType"
+_MISSING: Final = (
+    "Parquet files are written with pyarrow, which is not installed here: "
+    "pip install 'synapse-workflows[parquet]'"
+)
+#: Type of a column -> name of the type in Parquet; all others are text.
+_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
+    {
+        ColumnType.INTEGER: "int64",
+        ColumnType.DOUBLE: "float64",
+        ColumnType.BOOLEAN: "bool_",
+    }
+)
+
+#: Hears how many bytes of CSV were read since it was told last.
+Told = Callable[[int], object]
+
+
+def require() -> None:
+    """Check that Parquet files can be written.
+
+    Raises:
+        ImportError: pyarrow is not installed; the message says how to get it.
+    """
+    try:
+        import pyarrow as pa  # noqa: F401
+    except ImportError as missing:
+        raise ImportError(_MISSING) from missing
+
+
+def writer() -> str:
+    """Name what writes the files: another release of it may write other bytes for the same."""
+    import pyarrow as pa
+
+    return f"pyarrow {pa.__version__}"
+
+
+def count(path: Path) -> int:
+    """Tell how many rows a Parquet file has."""
+    from pyarrow import parquet
+
+    return int(parquet.read_metadata(path).num_rows)
+
+
+def write(table: CsvFileTable, target: Path, told: Told) -> int:
+    """Write the rows of a CSV file into a Parquet file, some megabytes at a time.
+
+    The same rows give the same bytes, as long as pyarrow is the same.
+
+    Args:
+        table: What a query answered, with a header.
+        target: The file to write.
+        told: Hears of progress.
+
+    Returns:
+        How many rows there are.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+        ValueError: A cell is no value of its column's type; the message says where.
+    """
+    require()
+    import pyarrow as pa
+
+    for block in _BLOCKS:
+        try:
+            return _write(table, target, block, told)
+        except pa.ArrowInvalid as invalid:
+            if block == _BLOCKS[-1] or Path(table.filepath).stat().st_size <= block:
+                raise ValueError(
+                    f"{table.filepath} cannot be written as Parquet: {invalid}"
+                ) from (invalid)
+    raise AssertionError("there is a last block")
+
+
+def _write(table: CsvFileTable, target: Path, block: int, told: Told) -> int:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = table.columns()
+    schema = pa.schema([_field(column) for column in columns])
+    rows = 0
+    with parquet.ParquetWriter(target, schema) as writer:
+        for batch in _batches(table, columns, block, told):
+            arrays = [
+                _typed(array, column, field.type)
+                for array, column, field in zip(batch.columns, columns, schema, strict=True)
+            ]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+            rows += batch.num_rows
+    return rows
+
+
+def _batches(
+    table: CsvFileTable, columns: Sequence[Mapping[str, Any]], block: int, told: Told
+) -> Iterator[Any]:
+    """Read the rows: null is what is not quoted, as Synapse writes it."""
+    from pyarrow import csv
+
+    names = [str(place) for place in range(len(columns))]  # those of the columns may be the same
+    with Path(table.filepath).open("rb") as file:
+        reader = csv.open_csv(
+            file,
+            csv.ReadOptions(
+                column_names=names,
+                skip_rows_after_names=1 if table.header else 0,
+                block_size=block,
+                use_threads=False,
+            ),
+            csv.ParseOptions(
+                delimiter=table.separator,
+                quote_char=table.quoteCharacter,
+                double_quote=True,
+                escape_char=table.escapeCharacter,
+                newlines_in_values=True,
+                # where there is one column, that is how a null looks
+                ignore_empty_lines=len(columns) > 1,
+            ),
+            csv.ConvertOptions(
+                column_types={
+                    name: _read_as(column) for name, column in zip(names, columns, strict=True)
+                },
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+            ),
+        )
+        with closing(reader):
+            seen = 0
+            for batch in reader:
+                read = file.tell()
+                told(read - seen)
+                seen = read
+                yield batch
+
+
+def _kind(column: Mapping[str, Any]) -> ColumnType | None:
+    name = column.get("name")
+    return ColumnType.INTEGER if name in (ROW_ID, ROW_VERSION) else type_of(column)
+
+
+def _field(column: Mapping[str, Any]) -> Any:
+    import pyarrow as pa
+
+    kind = _kind(column)
+    said = None if kind is None else {COLUMN_TYPE: str(kind).encode()}
+    return pa.field(str(column.get("name")), _type(kind), metadata=said)
+
+
+def _type(kind: ColumnType | None) -> Any:
+    """Find the type of a column in Parquet."""
+    import pyarrow as pa
+
+    if kind is None:
+        return pa.string()
+    if kind in ITEM_TYPES:
+        return pa.list_(_type(ITEM_TYPES[kind]))
+    if kind is ColumnType.DATE:
+        return pa.timestamp("ms", "UTC")
+    return getattr(pa, _TYPES.get(kind, "string"))()
+
+
+def _read_as(column: Mapping[str, Any]) -> Any:
+    """Find the type as which the cells of a column are read off the CSV file."""
+    import pyarrow as pa
+
+    kind = _kind(column)
+    if kind is ColumnType.DATE:
+        return pa.int64()
+    return pa.string() if kind in ITEM_TYPES else _type(kind)
+
+
+def _typed(array: Any, column: Mapping[str, Any], wanted: Any) -> Any:
+    """Give cells as they were read the type that they are to have."""
+    import pyarrow as pa
+
+    kind = _kind(column)
+    if kind is ColumnType.DATE:
+        return array.cast(wanted)
+    if kind not in ITEM_TYPES:
+        return array
+    item = str if wanted.value_type == pa.string() else _as_it_is
+    lists = (None if text is None else json.loads(text) for text in array.to_pylist())
+    made = [None if one is None else [_item(value, item) for value in one] for one in lists]
+    return pa.array(made, wanted)
+
+
+def _item(value: Any, make: Callable[[Any], Any]) -> Any:
+    return None if value is None else make(value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
