@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from recorder import Recorder, load_validator
 
 from synapse_workflows import Synapse
 from synapse_workflows.testing import SynapseService, in_process, over_socket
+
+# A machine that is busy makes data slowly, and nothing is wrong with that.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")

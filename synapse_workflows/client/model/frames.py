@@ -215,7 +215,7 @@ def _inferred(name: str, series: Series) -> Column:
     found = kinds.get(series.dtype.kind) if hasattr(series.dtype, "kind") else None
     if found is not None:
         return Column(name=name, columnType=found)
-    values = [one for one in _values(series) if one is not None]
+    values = [_listed(one) for one in _values(series) if one is not None]
     kind = _kind(values)
     if kind is not None:
         return _sized(name, kind, values)
@@ -225,6 +225,11 @@ def _inferred(name: str, series: Series) -> Column:
     return Column(name=name, columnType="STRING", maximumSize=_size(longest))
 
 
+def _listed(value: Any) -> Any:
+    """Make a list of an array of numpy, as frames out of Parquet hold them."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _size(longest: int) -> int:
     return min(_LONGEST, max(_SHORTEST, longest * 3 // 2))
 
@@ -232,12 +237,19 @@ def _size(longest: int) -> int:
 def _kind(values: Sequence[Any]) -> ColumnType | None:
     """Find the one type that a column of Python objects is of; None for text, and for a mix."""
     if values and all(isinstance(one, list | tuple) for one in values):
-        item = _scalar([one for items in values for one in items]) or ColumnType.STRING
-        by_item = {item: kind for kind, item in cells.ITEM_TYPES.items()}
-        return by_item.get(item, ColumnType.JSON)
-    if values and all(isinstance(one, Mapping) for one in values):
+        return _list([one for items in values for one in items])
+    if values and all(isinstance(one, Mapping | list | tuple) for one in values):
         return ColumnType.JSON
     return _scalar(values)
+
+
+def _list(items: Sequence[Any]) -> ColumnType:
+    """Find the type of lists by their items; what mixes, or misses some, is JSON."""
+    if all(isinstance(one, str) for one in items):
+        return ColumnType.STRING_LIST
+    by_item = {item: kind for kind, item in cells.ITEM_TYPES.items()}
+    found = _scalar(items)
+    return ColumnType.JSON if found is None else by_item.get(found, ColumnType.JSON)
 
 
 def _scalar(values: Sequence[Any]) -> ColumnType | None:

@@ -18,6 +18,7 @@ from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.client.model.tables import RowSetTable
 
 pd = pytest.importorskip("pandas")
+numpy = pytest.importorskip("numpy")
 
 COLUMNS = [
     Column(name="n", columnType="INTEGER"),
@@ -181,6 +182,12 @@ def test_a_schema_without_columns_gets_those_of_the_frame():
         "middle": ["m" * 100, ""],
         "long": ["l" * 1001, ""],
         "l": [["a"], ["b", "c" * 40]],
+        "empty": [[], None],
+        "array": [numpy.array([1, 2, 3]), None],
+        "gaps": [[1, None], None],
+        "mixed": [[1], {"a": 1}],
+        "dicts": [[{"a": 1}], None],
+        "numbers": [[1, 0.5], None],
         "j": [{"a": 1}, None],
         "o": [True, None],
         "none": [None, None],
@@ -198,6 +205,12 @@ def test_a_schema_without_columns_gets_those_of_the_frame():
         "middle": ("STRING", 150),
         "long": ("LARGETEXT",),
         "l": ("STRING_LIST", 60, 2),
+        "empty": ("STRING_LIST", 30, 2),
+        "array": ("INTEGER_LIST", 3),
+        "gaps": ("JSON",),
+        "mixed": ("JSON",),
+        "dicts": ("JSON",),
+        "numbers": ("JSON",),
         "j": ("JSON",),
         "o": ("BOOLEAN",),
         "none": ("STRING", 30),
