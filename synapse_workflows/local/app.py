@@ -18,6 +18,7 @@ from synapse_workflows.local.routers import (
     columns,
     entities,
     entityfiles,
+    evaluations,
     files,
     jobs,
     listing,
@@ -25,6 +26,7 @@ from synapse_workflows.local.routers import (
     provenance,
     stack,
     storage_bytes,
+    submissions,
     tables,
     trash,
     users,
@@ -36,6 +38,7 @@ from synapse_workflows.local.storage.blobs import Blobs
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
 from synapse_workflows.local.storage.table_files import TableFiles
+from synapse_workflows.local.storage.view_files import ViewFiles
 
 _ROOMS = (
     auth,
@@ -53,6 +56,8 @@ _ROOMS = (
     files,
     jobs,
     tables,
+    evaluations,
+    submissions,
     storage_bytes,
 )
 
@@ -71,6 +76,7 @@ def open_service(settings: Settings) -> Service:
         database=database,
         blobs=Blobs(settings.data_dir / "blobs"),
         tables=TableFiles(settings.data_dir / "tables"),
+        views=ViewFiles(settings.data_dir / "views"),
         jobs=async_jobs.Pool(settings.job_workers),
         signer=signer,
         meter=Meter(settings.throttle),

@@ -18,7 +18,7 @@ LOG = "synapse_workflows.local"
 @pytest.mark.parametrize(
     "path",
     ["/", "/repo/v1", "/repo/v1/", "/auth/v1", "/file/v1", f"{REPO}/nothing", "/docker/v1",
-     f"{REPO}/evaluation/1/submission/all", f"{REPO}/evaluation", f"{REPO}/team/1"],
+     f"{REPO}/entity/syn1/wiki2", f"{REPO}/teams", f"{REPO}/team/1"],
 )  # fmt: skip
 def test_an_unknown_route_is_not_found_in_the_shape_of_errors(ann, path):
     for method in ("GET", "POST"):

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import access, entities, fields, filehandles, ids
 from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.evaluations import submissions
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.file_tables import FileHandle
@@ -64,8 +65,8 @@ def permits(session: Session, caller: Caller, handle: FileHandle, asked: Associa
     """Tell whether the caller may have the bytes.
 
     The maker of the handle always may. Otherwise the handle must belong to the object: to any
-    version of a file, to a cell of a table; and the caller must have the rights to it. Other
-    kinds of objects hold no handles yet.
+    version of a file, to a cell of a table, to what was submitted; and the caller must have the
+    rights to it. Other kinds of objects hold no handles yet.
 
     Raises:
         BadRequest: the id of the object is malformed.
@@ -75,26 +76,43 @@ def permits(session: Session, caller: Caller, handle: FileHandle, asked: Associa
     rule = _RULES.get(asked.object_type)
     if rule is None:
         return False
-    entity = rule.read(asked.object_id)
-    may = all(access.allowed(session, caller, entity, right) for right in rule.rights)
-    return may and rule.holds(session, entity, handle.id)
+    number = rule.read(asked.object_id)
+    return rule.opens(session, caller, number) and rule.holds(session, number, handle.id)
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """What it takes to have a file through an entity."""
+    """What it takes to have a file through an object.
+
+    Args:
+        read: reads the id of the object.
+        opens: tells whether a caller may have the files of an object.
+        holds: tells whether an object holds a file handle.
+    """
 
     read: Callable[[str], int]
-    rights: tuple[AccessType, ...]
+    opens: Callable[[Session, Caller, int], bool]
     holds: Callable[[Session, int, int], bool]
 
 
+def _file_opens(session: Session, caller: Caller, entity_id: int) -> bool:
+    return access.allowed(session, caller, entity_id, AccessType.DOWNLOAD)
+
+
+def _table_opens(session: Session, caller: Caller, entity_id: int) -> bool:
+    rights = (AccessType.READ, AccessType.DOWNLOAD)
+    return all(access.allowed(session, caller, entity_id, right) for right in rights)
+
+
 _RULES: Final[Mapping[AssociateType, _Rule]] = {
-    AssociateType.FILE_ENTITY: _Rule(ids.entity_id, (AccessType.DOWNLOAD,), entities.uses_handle),
+    AssociateType.FILE_ENTITY: _Rule(ids.entity_id, _file_opens, entities.uses_handle),
     AssociateType.TABLE_ENTITY: _Rule(
-        lambda text: ids.entity_and_version(text)[0],
-        (AccessType.READ, AccessType.DOWNLOAD),
-        entities.has_in_cells,
+        lambda text: ids.entity_and_version(text)[0], _table_opens, entities.has_in_cells
+    ),
+    AssociateType.SUBMISSION_ATTACHMENT: _Rule(
+        lambda text: ids.decimal(text, "associateObjectId"),
+        submissions.opens_files,
+        submissions.has_handle,
     ),
 }
 

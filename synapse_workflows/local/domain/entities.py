@@ -13,6 +13,7 @@ from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.kinds import KINDS
 from synapse_workflows.local.errors import NotFound, Stale
+from synapse_workflows.local.storage.evaluation_tables import SubmissionFileHandle
 from synapse_workflows.local.storage.table_records import TableFileHandle
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.vocabulary import ZERO_ETAG, AccessType
@@ -145,10 +146,11 @@ def uses_handle(session: Session, entity_id: int, handle_id: int) -> bool:
 
 
 def handle_in_use(session: Session, handle_id: int) -> bool:
-    """Tell whether any version of any entity, trashed ones too, holds the file handle."""
+    """Tell whether a version of any entity, trashed ones too, or a submission holds the handle."""
     used = exists().where(EntityVersion.file_handle_id == handle_id)
     in_cell = exists().where(TableFileHandle.handle_id == handle_id)
-    return bool(session.scalar(select(used | in_cell)))
+    submitted = exists().where(SubmissionFileHandle.handle_id == handle_id)
+    return bool(session.scalar(select(used | in_cell | submitted)))
 
 
 def has_in_cells(session: Session, entity_id: int, handle_id: int) -> bool:

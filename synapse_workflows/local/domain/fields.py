@@ -5,6 +5,7 @@ A null equals a missing property. Numbers are taken where text is declared.
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,8 @@ from synapse_workflows.local.errors import BadRequest
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _LONG: Final = 2**63
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 Body = Mapping[str, Any]
 Word = TypeVar("Word", bound=StrEnum)
@@ -70,6 +73,43 @@ def integer(body: Body, key: str) -> int | None:
     return value
 
 
+def number(body: Body, key: str) -> float | None:
+    """Read an optional number, given as a number or as text; it may be NaN or infinite.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = body.get(key)
+    if value is None:
+        return None
+    try:
+        return float(as_text(value, key).replace("_", "?"))  # Python's float takes 1_000
+    except ValueError:
+        raise BadRequest(f"{key} must be a number.") from None
+
+
+def date(body: Body, key: str) -> int | None:
+    """Read an optional date-time in ISO form, with any offset.
+
+    Returns:
+        Milliseconds since the epoch.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    value = text(body, key)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise BadRequest(
+            f"{key}: '{value}' is not a date such as 2021-07-05T12:34:56.789Z."
+        ) from None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MILLISECOND
+
+
 def flag(body: Body, key: str, *, default: bool = False) -> bool:
     """Read an optional boolean.
 
@@ -126,3 +166,12 @@ def word(kind: type[Word], value: object, what: str) -> Word:
         BadRequest: it is none of its words.
     """
     return kind(one_of([each.value for each in kind], value, what))
+
+
+def without_nulls(value: Any) -> Any:
+    """Leave out null properties at every depth; nulls in arrays stay."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [without_nulls(each) for each in value]
+    return value

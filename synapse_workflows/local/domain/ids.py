@@ -19,6 +19,8 @@ FLOORS = {
     "entity": 10_000_000,
     "principal": 3_300_000,
     "file_handle": 60_000_000,
+    "evaluation": 9_600_000,
+    "submission": 9_700_000,
 }
 
 

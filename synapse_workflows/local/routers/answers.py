@@ -5,16 +5,8 @@ from typing import Any
 
 from fastapi.responses import JSONResponse, Response
 
+from synapse_workflows.local.domain.fields import without_nulls
 from synapse_workflows.local.errors import ServiceError
-
-
-def without_nulls(value: Any) -> Any:
-    """Leave out null properties at every depth; nulls in arrays stay."""
-    if isinstance(value, dict):
-        return {key: without_nulls(each) for key, each in value.items() if each is not None}
-    if isinstance(value, list | tuple):
-        return [without_nulls(each) for each in value]
-    return value
 
 
 class Answer(JSONResponse):

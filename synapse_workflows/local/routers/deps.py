@@ -119,14 +119,18 @@ class RequestCall:
             with self._admitted(work.caller, scopes):
                 yield work
 
-    def json_object(self) -> dict[str, Any]:
+    def json_object(self, *, not_finite: bool = False) -> dict[str, Any]:
         """Read the body as a JSON object.
+
+        Args:
+            not_finite: take NaN and Infinity as numbers, which JSON does not know.
 
         Raises:
             BadRequest: it is none.
         """
+        constant = float if not_finite else _refuse_constant
         try:
-            value = json.loads(self.body.decode(), parse_constant=_refuse_constant)
+            value = json.loads(self.body.decode(), parse_constant=constant)
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The request body is not valid JSON: {error}") from None
         if not isinstance(value, dict):

@@ -17,6 +17,7 @@ class Evaluation(Base):
     """A queue that takes submissions. `content_source` is the entity id of its project.
 
     `properties` holds all further fields: both messages to submitters, and the quota.
+    `batch_token` is what the next batch of statuses must bring; None when none is awaited.
     """
 
     __tablename__ = "evaluation"
@@ -28,6 +29,7 @@ class Evaluation(Base):
     created_on: Mapped[int] = mapped_column(BigInteger)
     etag: Mapped[str]
     properties: Mapped[dict[str, Any]] = mapped_column(JSON)
+    batch_token: Mapped[str | None]
 
 
 class EvaluationRound(Base):

@@ -1,0 +1,175 @@
+"""Evaluations themselves: making, reading, changing, deleting and listing them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access as entity_access, entities, fields, ids
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.evaluations import access, acl, rounds
+from synapse_workflows.local.domain.ids import entity_text, next_id
+from synapse_workflows.local.domain.kinds import valid_name
+from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
+from synapse_workflows.local.storage.evaluation_tables import Evaluation
+from synapse_workflows.vocabulary import PROJECT, AccessType
+
+
+def wire(evaluation: Evaluation) -> dict[str, Any]:
+    """Write an Evaluation."""
+    return {
+        "id": str(evaluation.id),
+        "etag": evaluation.etag,
+        "name": evaluation.name,
+        "description": evaluation.description,
+        "ownerId": str(evaluation.owner_id),
+        "createdOn": iso(evaluation.created_on),
+        "contentSource": entity_text(evaluation.content_source),
+        **evaluation.properties,
+    }
+
+
+def _properties(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the fields that have no column of their own."""
+    found = {
+        "submissionInstructionsMessage": fields.text(body, "submissionInstructionsMessage"),
+        "submissionReceiptMessage": fields.text(body, "submissionReceiptMessage"),
+        "quota": rounds.read(body),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _require_free_name(session: Session, name: str) -> None:
+    if session.scalar(select(exists().where(Evaluation.name == name))):
+        raise Conflict(f"An Evaluation already exists with the name '{name}'")
+
+
+def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an evaluation; its maker holds all rights on it.
+
+    Raises:
+        BadRequest: a field is missing or ill-typed, or the content source is no project.
+        Conflict: the name is taken.
+        Forbidden: the caller lacks CREATE on the content source.
+        NotFound: no such content source.
+    """
+    name = valid_name(fields.required(body, "name"))
+    source = ids.entity_id(fields.required(body, "contentSource"))
+    properties = _properties(body)
+    project = entity_access.require(session, caller, source, AccessType.CREATE)
+    if project.concrete_type != PROJECT:
+        raise BadRequest(f"Evaluation ContentSource: {entity_text(source)} must be a project.")
+    _require_free_name(session, name)
+    evaluation = Evaluation(
+        id=next_id(session, "evaluation"),
+        name=name,
+        description=fields.text(body, "description"),
+        content_source=source,
+        owner_id=caller.id,
+        created_on=caller.now,
+        etag=entities.new_etag(),
+        properties=properties,
+    )
+    session.add(evaluation)
+    acl.grant_all(session, caller, evaluation.id)
+    return wire(evaluation)
+
+
+def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
+    """Give an evaluation.
+
+    Raises:
+        Forbidden: the caller may not READ it.
+        NotFound: no such evaluation.
+    """
+    return wire(access.require(session, caller, evaluation_id, AccessType.READ))
+
+
+def by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
+    """Find an evaluation by its name.
+
+    Raises:
+        NotFound: there is none, or the caller may not READ it.
+    """
+    found = session.scalar(select(Evaluation).where(Evaluation.name == name.strip()))
+    if found is None or access.refusal(session, caller, found, AccessType.READ):
+        raise NotFound(f"Evaluation with name '{name}' does not exist")
+    return wire(found)
+
+
+def update(
+    session: Session, caller: Caller, evaluation_id: int, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Replace what an evaluation says; its content source stays.
+
+    Raises:
+        BadRequest: a field is missing or ill-typed, or names another content source.
+        Conflict: the name is taken.
+        Forbidden: the caller lacks UPDATE.
+        NotFound: no such evaluation.
+        Stale: the etag is not the current one.
+    """
+    evaluation = access.require(session, caller, evaluation_id, AccessType.UPDATE)
+    name = valid_name(fields.required(body, "name"))
+    source = fields.text(body, "contentSource")
+    if source is not None and ids.entity_id(source) != evaluation.content_source:
+        raise BadRequest("The contentSource of an Evaluation cannot be changed.")
+    properties = _properties(body)
+    entities.require_etag(str(evaluation_id), evaluation.etag, body)
+    if name != evaluation.name:
+        _require_free_name(session, name)
+    evaluation.name = name
+    evaluation.description = fields.text(body, "description")
+    evaluation.properties = properties
+    evaluation.etag = entities.new_etag()
+    return wire(evaluation)
+
+
+def delete(session: Session, caller: Caller, evaluation_id: int) -> None:
+    """Remove an evaluation with all that was submitted to it.
+
+    Raises:
+        Forbidden: the caller lacks DELETE.
+        NotFound: no such evaluation.
+    """
+    evaluation = access.require(session, caller, evaluation_id, AccessType.DELETE)
+    acl.drop(session, evaluation_id)
+    session.delete(evaluation)
+
+
+def listing(
+    session: Session,
+    caller: Caller,
+    right: AccessType,
+    asked: Window,
+    *,
+    content_source: int | None = None,
+    only: frozenset[int] | None = None,
+    active_only: bool = False,
+) -> list[dict[str, Any]]:
+    """List the evaluations on which the caller holds a right, in the order they were made.
+
+    Args:
+        session: reads the tables.
+        caller: who asks.
+        right: the right.
+        asked: which of them.
+        content_source: the project that they belong to; None for any.
+        only: ids among which to look; None for all.
+        active_only: leave out those that have no round now.
+    """
+    found = select(Evaluation).where(Evaluation.id.in_(access.evaluations_open_to(caller, right)))
+    if content_source is not None:
+        found = found.where(Evaluation.content_source == content_source)
+    if only is not None:
+        found = found.where(Evaluation.id.in_(only))
+    found = found.order_by(Evaluation.id)
+    if not active_only:
+        return [
+            wire(each) for each in session.scalars(found.limit(asked.limit).offset(asked.offset))
+        ]
+    active = [each for each in session.scalars(found) if rounds.is_active(each, caller.now)]
+    return [wire(each) for each in active[asked.offset : asked.offset + asked.limit]]

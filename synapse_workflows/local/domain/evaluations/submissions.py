@@ -1,0 +1,117 @@
+"""Submissions as they are kept: finding, reading and deleting them, and their files."""
+
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import filehandles
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.evaluations import access
+from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.errors import NotFound
+from synapse_workflows.local.storage.evaluation_tables import (
+    Submission,
+    SubmissionFileHandle,
+)
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.vocabulary import AccessType
+
+
+def wire(submission: Submission) -> dict[str, Any]:
+    """Write a Submission."""
+    return {
+        "id": str(submission.id),
+        "userId": str(submission.user_id),
+        "submitterAlias": submission.submitter_alias,
+        "evaluationId": str(submission.evaluation_id),
+        "evaluationRoundId": None if submission.round_id is None else str(submission.round_id),
+        "entityId": entity_text(submission.entity_id),
+        "entityBundleJSON": submission.entity_bundle,
+        "versionNumber": submission.version_number,
+        "dockerRepositoryName": submission.docker_repository_name,
+        "dockerDigest": submission.docker_digest,
+        "name": submission.name,
+        "createdOn": iso(submission.created_on),
+        "teamId": None if submission.team_id is None else str(submission.team_id),
+        "contributors": submission.contributors,
+    }
+
+
+def find(session: Session, submission_id: int) -> Submission:
+    """Give a submission.
+
+    Raises:
+        NotFound: there is none.
+    """
+    submission = session.get(Submission, submission_id)
+    if submission is None:
+        raise NotFound(f"Submission with id {submission_id} does not exist")
+    return submission
+
+
+def require(session: Session, caller: Caller, submission_id: int, right: AccessType) -> Submission:
+    """Give a submission when the caller holds the right on its evaluation.
+
+    Raises:
+        Forbidden: the caller lacks the right.
+        NotFound: no such submission.
+    """
+    submission = find(session, submission_id)
+    access.require(session, caller, submission.evaluation_id, right)
+    return submission
+
+
+def read(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
+    """Give a submission.
+
+    Raises:
+        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION, be it the submitter.
+        NotFound: no such submission.
+    """
+    right = AccessType.READ_PRIVATE_SUBMISSION
+    return wire(require(session, caller, submission_id, right))
+
+
+def delete(session: Session, caller: Caller, submission_id: int) -> None:
+    """Remove a submission with its status.
+
+    Raises:
+        Forbidden: the caller lacks DELETE_SUBMISSION.
+        NotFound: no such submission.
+    """
+    session.delete(require(session, caller, submission_id, AccessType.DELETE_SUBMISSION))
+
+
+def has_handle(session: Session, submission_id: int, handle_id: int) -> bool:
+    """Tell whether a file handle was frozen with the submission."""
+    held = exists().where(
+        SubmissionFileHandle.submission_id == submission_id,
+        SubmissionFileHandle.handle_id == handle_id,
+    )
+    return bool(session.scalar(select(held)))
+
+
+def opens_files(session: Session, caller: Caller, submission_id: int) -> bool:
+    """Tell whether the caller may have the files of a submission; of a missing one nobody may."""
+    submission = session.get(Submission, submission_id)
+    right = AccessType.READ_PRIVATE_SUBMISSION
+    return submission is not None and access.allowed(
+        session, caller, submission.evaluation_id, right
+    )
+
+
+def file_of(session: Session, caller: Caller, submission_id: int, handle_id: int) -> FileHandle:
+    """Give a file handle of a submission.
+
+    Raises:
+        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
+        NotFound: no such submission, or it does not hold the handle.
+    """
+    require(session, caller, submission_id, AccessType.READ_PRIVATE_SUBMISSION)
+    if not has_handle(session, submission_id, handle_id):
+        raise NotFound(
+            f"Submission {submission_id} does not contain the requested FileHandle {handle_id}"
+        )
+    return filehandles.load(session, handle_id)
