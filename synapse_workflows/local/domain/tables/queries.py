@@ -16,6 +16,7 @@ from synapse_workflows.local.domain.tables import opening, refinements, values
 from synapse_workflows.local.domain.tables.sources import Asked, Source
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
+from synapse_workflows.local.domain.tables.sql.complaints import Complaints
 from synapse_workflows.local.domain.tables.sql.selects import Statement, compile_select
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.table_guard import StoppedError, TooLongError, guarded
@@ -143,10 +144,10 @@ def answering(run: Run, body: Mapping[str, Any]) -> Iterator[Answering]:
     entity_id, number = entity_and_version(dialect.table_of(query.tree)[0])
     seconds = run.service.settings.query_seconds
     with opening.opened(Asked(run.service, run.caller, entity_id, number)) as source:
-        sqlite_functions.install(source.connection)
+        complaints = sqlite_functions.install(source.connection)
         query = replace(query, tree=refinements.with_facets(query.plain, body, source.schema))
         with (
-            _understood(seconds),
+            _understood(seconds, complaints),
             guarded(
                 source.connection, sqlite_functions.ALLOWED, seconds, run.progress.is_stopping
             ) as connection,
@@ -158,8 +159,8 @@ def answering(run: Run, body: Mapping[str, Any]) -> Iterator[Answering]:
 
 
 @contextmanager
-def _understood(seconds: float) -> Iterator[None]:
-    """Say what SQLite refused in words for the caller."""
+def _understood(seconds: float, complaints: Complaints) -> Iterator[None]:
+    """Say what SQLite or a function of ours refused in words for the caller."""
     try:
         yield
     except StoppedError:
@@ -169,5 +170,9 @@ def _understood(seconds: float) -> Iterator[None]:
     except sqlite3.Error as error:
         if "stack overflow" in str(error) or "maximum depth" in str(error):
             raise BadRequest("The SQL is nested too deeply.") from None
+        if complaints.last is not None:
+            raise BadRequest(complaints.last) from None
+        if "too big" in str(error):
+            raise BadRequest("The query makes a value that is too large.") from None
         log.warning("a query was refused by SQLite: %s", error)
         raise BadRequest(f"The query cannot be evaluated: {error}") from None

@@ -7,12 +7,17 @@ from sqlglot import exp
 
 from synapse_workflows.local.domain.tables.column_types import LISTS
 from synapse_workflows.local.domain.tables.sql import functions
+from synapse_workflows.local.domain.tables.sql.arithmetic import MORE_DECIMALS, digits_kept
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat
 from synapse_workflows.local.domain.tables.sql.fragments import (
+    EXTRACTED,
+    LARGE,
     Fragment,
     collated,
+    comparable,
     number,
     of_kind,
+    scale_of,
     text_of,
     typed,
 )
@@ -38,7 +43,8 @@ AGGREGATES: Final[Mapping[str, str]] = {
     "VAR_SAMP": "var_samp",
     "JSON_ARRAYAGG": "json_arrayagg",
 }
-_BITS: Final = frozenset({"BIT_AND", "BIT_OR", "BIT_XOR"})
+#: What these give of no rows.
+_BITS: Final = {"BIT_AND": "'18446744073709551615'", "BIT_OR": "0", "BIT_XOR": "0"}
 
 
 def is_aggregate(node: exp.Expr) -> bool:
@@ -69,11 +75,8 @@ def call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
         BadRequest: its argument is of the wrong type.
     """
     name = str(node.this).upper()
-    if (
-        name == "COUNT"
-        and len(node.expressions) == 1
-        and isinstance(node.expressions[0], exp.Star)
-    ):
+    items = node.expressions
+    if name == "COUNT" and len(items) == 1 and isinstance(items[0], exp.Star):
         return Fragment("count(*)", (), ColumnType.INTEGER, width=20)
     this, distinct = _argument(compiler, node)
     word = "DISTINCT " if distinct else ""
@@ -81,14 +84,36 @@ def call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
         return _of(ColumnType.INTEGER, f"count({word}{{}})", this)
     if name in {"MAX", "MIN"}:
         return _extreme(name, this)
-    if name == "JSON_ARRAYAGG":
-        return of_kind(ColumnType.JSON, "json_arrayagg({})", functions.as_json(this))
-    kind = ColumnType.DOUBLE
-    if name in _BITS or (name == "SUM" and typed(this).kind != ColumnType.DOUBLE):
-        kind = ColumnType.INTEGER
     if distinct and name not in {"SUM", "AVG"}:
         raise BadRequest(f"{name} does not take DISTINCT.")
-    return of_kind(kind, f"{AGGREGATES[name]}({word}{{}})", number(this))
+    if name == "JSON_ARRAYAGG":
+        return of_kind(ColumnType.JSON, "json_arrayagg({})", functions.as_json(this))
+    return _computed(name, f"({word}{{}})", number(this))
+
+
+def _computed(name: str, of: str, this: Fragment) -> Fragment:
+    """Write a set function of numbers."""
+    if name in {"SUM", "AVG"}:
+        return _total(name, of, this)
+    if name in _BITS:
+        item = "exactly({}, 0)" if scale_of(this) else "{}"
+        return of_kind(LARGE, f"coalesce({AGGREGATES[name]}({item}), {_BITS[name]})", this)
+    return of_kind(ColumnType.DOUBLE, f"{AGGREGATES[name]}{of}", this)
+
+
+def _total(name: str, of: str, this: Fragment) -> Fragment:
+    """Write SUM or AVG: of what is exact, the total and the mean are exact, too."""
+    scale = scale_of(this)
+    if name == "SUM" and typed(this).kind != ColumnType.DOUBLE:
+        return of_kind(LARGE, f"whole_sum{of}", this)
+    if scale is None:
+        return of_kind(ColumnType.DOUBLE, f"{AGGREGATES[name]}{of}", this)
+    decimals = scale if name == "SUM" else scale + MORE_DECIMALS
+    text = f"{AGGREGATES[name]}{of}"
+    if name == "AVG":
+        digits = digits_kept(scale, 0)
+        text = f"cut_off({text}, {digits})" if scale else f"cut_off(whole_avg{of}, {digits})"
+    return of_kind(ColumnType.DOUBLE, text, this, scale=decimals)
 
 
 def _of(kind: ColumnType, text: str, this: Fragment) -> Fragment:
@@ -99,9 +124,18 @@ def _extreme(name: str, this: Fragment) -> Fragment:
     this = typed(this)
     if this.kind in LISTS:
         raise BadRequest(f"{name} does not take a list column.")
+    if this.kind == EXTRACTED:
+        return of_kind(EXTRACTED, f"json_{name.lower()}({{}})", this)
     if not this.is_text:
-        return of_kind(str(this.kind), f"{AGGREGATES[name]}({{}})", number(this))
+        text = f"{AGGREGATES[name]}({{}})"
+        return of_kind(str(this.kind), text, comparable(this), scale=this.scale)
     return of_kind(str(this.kind), f"{AGGREGATES[name]}({{}})", this.named(collated(this)))
+
+
+def _key(value: Fragment) -> Fragment:
+    """Give what GROUP_CONCAT sorts by."""
+    value = typed(value)
+    return value.named(collated(value)) if value.kind == EXTRACTED else value
 
 
 def group_concat(compiler: "Compiler", node: Any) -> Fragment:
@@ -116,7 +150,7 @@ def group_concat(compiler: "Compiler", node: Any) -> Fragment:
     this = text_of(compiler.value(node.this))
     order = node.args.get("order")
     items = [] if order is None else order.expressions
-    keys = [typed(compiler.value(each.this)) for each in items]
+    keys = [_key(compiler.value(each.this)) for each in items]
     directions = "".join("d" if each.args.get("desc") else "a" for each in items)
     how = Fragment(
         "?, ?, ?",

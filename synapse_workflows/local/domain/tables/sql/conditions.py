@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS
 from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike, write
 from synapse_workflows.local.domain.tables.sql.fragments import (
+    EXTRACTED,
+    MOMENT,
     Fragment,
     coerce,
     collated,
     item_kind,
+    key_of,
     number,
     text_of,
 )
@@ -26,9 +30,9 @@ if TYPE_CHECKING:
 _SIGNS: Final[Mapping[type[exp.Expression], str]] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
-_NUMERIC: Final = frozenset(
-    {ColumnType.INTEGER, ColumnType.DOUBLE, ColumnType.DATE, ColumnType.BOOLEAN, "MOMENT"}
-)
+#: Types whose text in MySQL is not the one that is shown, so that they meet no other text.
+_OPAQUE: Final = frozenset({ColumnType.ENTITYID, ColumnType.BOOLEAN})
+_JSON: Final = LISTS | {ColumnType.JSON}
 
 
 def truth(value: Fragment, node: exp.Expression) -> Fragment:
@@ -37,31 +41,56 @@ def truth(value: Fragment, node: exp.Expression) -> Fragment:
     Raises:
         BadRequest: it is none.
     """
-    if value.kind == ColumnType.BOOLEAN or isinstance(value.literal, bool):
+    is_unknown = value.is_literal and value.literal is None
+    if value.kind == ColumnType.BOOLEAN or isinstance(value.literal, bool) or is_unknown:
         return Fragment(value.text, value.bound)
     raise BadRequest(f"A condition is needed where {write(node)[:200]} stands.")
 
 
 def pair(left: Fragment, right: Fragment) -> tuple[Fragment, Fragment]:
-    """Bring two values to where they can be compared.
+    """Bring two values to where they can be compared: as texts, numbers, dates or JSON values.
 
     Raises:
         BadRequest: they cannot.
     """
+    kinds = {left.kind, right.kind}
+    if EXTRACTED in kinds or (_JSON & kinds and None not in kinds):
+        return key_of(left), key_of(right)
+    if MOMENT in kinds:
+        return _date(left, right), _date(right, left)
     if left.is_literal and not right.is_literal:
         right, left = pair(right, left)
         return left, right
-    if not left.is_literal:
+    if not left.is_literal and not _is_made_text(left, right):
         right = coerce(right, str(left.kind))
     if left.is_text and (right.is_text or (right.literal is None and right.is_literal)):
         return left, right
-    if left.is_text or (right.is_text and right.literal != NAN):
-        raise BadRequest(
-            f"A {left.kind or 'literal'} cannot be compared with a {right.kind or 'literal'}."
-        )
+    if _OPAQUE & kinds and (left.is_text or right.is_text):
+        raise _incomparable(left, right)
     if left.kind == ColumnType.DOUBLE and right.literal == NAN:
         return left, right
     return number(left), number(right)
+
+
+def _date(value: Fragment, other: Fragment) -> Fragment:
+    """Take a value for a date that is compared with another one."""
+    if value.kind in {MOMENT, ColumnType.DATE}:
+        return value
+    if value.is_literal and (value.literal is None or isinstance(value.literal, str)):
+        return coerce(value, MOMENT)
+    raise _incomparable(value, other)
+
+
+def _incomparable(left: Fragment, right: Fragment) -> BadRequest:
+    return BadRequest(
+        f"A {left.kind or 'literal'} cannot be compared with a {right.kind or 'literal'}."
+    )
+
+
+def _is_made_text(left: Fragment, right: Fragment) -> bool:
+    """Tell whether a text that an expression makes meets a number: then it counts as one."""
+    numeric = isinstance(right.literal, int | float) and not isinstance(right.literal, bool)
+    return left.kind in TEXTS and left.column is None and numeric
 
 
 def joined(text: str, *parts: Fragment) -> Fragment:
@@ -71,10 +100,14 @@ def joined(text: str, *parts: Fragment) -> Fragment:
 
 
 def _compare(compiler: "Compiler", node: exp.Expression) -> Fragment:
-    left, right = pair(compiler.value(node.this), compiler.value(node.expression))
-    collation = left if left.is_text else right
-    tail = right.named(collated(right)) if collation.is_text else right
-    return joined("{} " + _SIGNS[type(node)] + " {}", left, tail)
+    return _compared(
+        _SIGNS[type(node)], *pair(compiler.value(node.this), compiler.value(node.expression))
+    )
+
+
+def _compared(sign: str, left: Fragment, right: Fragment) -> Fragment:
+    tail = right.named(collated(right)) if left.is_text else right
+    return joined(f"({{}} {sign} {{}})", left, tail)
 
 
 def balanced(word: str, parts: list[Fragment]) -> Fragment:
@@ -112,19 +145,21 @@ def _paren(compiler: "Compiler", node: exp.Expression) -> Fragment:
 
 def _in(compiler: "Compiler", node: exp.Expression) -> Fragment:
     this = compiler.value(node.this)
-    items = [pair(this, compiler.value(each))[1] for each in node.expressions]
-    if not items:
+    pairs = [pair(this, compiler.value(each)) for each in node.expressions]
+    if not pairs:
         raise BadRequest("IN needs a list of values.")
-    this = pair(this, items[0])[0]
-    marks = ", ".join("{}" for _ in items)
-    return joined(f"({{}} IN ({marks}))", this.named(collated(this)), *items)
+    if any(left != pairs[0][0] for left, _ in pairs):
+        return balanced("OR", [_compared("=", *each) for each in pairs])
+    first, marks = pairs[0][0], ", ".join("{}" for _ in pairs)
+    items = [item for _, item in pairs]
+    return joined(f"({{}} IN ({marks}))", first.named(collated(first)), *items)
 
 
 def _between(compiler: "Compiler", node: exp.Expression) -> Fragment:
     this = compiler.value(node.this)
-    low = pair(this, compiler.value(node.args["low"]))[1]
-    this, high = pair(this, compiler.value(node.args["high"]))
-    return joined("({} BETWEEN {} AND {})", this.named(collated(this)), low, high)
+    low = pair(this, compiler.value(node.args["low"]))
+    high = pair(this, compiler.value(node.args["high"]))
+    return joined("({} AND {})", _compared(">=", *low), _compared("<=", *high))
 
 
 def _is(compiler: "Compiler", node: exp.Expression) -> Fragment:

@@ -1,5 +1,6 @@
 """What has a value: columns, literals, arithmetic, CASE, and the calls of functions."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,17 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
-from synapse_workflows.local.domain.tables.sql import aggregates, functions
+from synapse_workflows.local.domain.tables.sql import aggregates, arithmetic, functions
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat, write
 from synapse_workflows.local.domain.tables.sql.fragments import (
     MOMENT,
     Fragment,
     item_kind,
     literal,
-    number,
     of_kind,
     same_kind,
-    typed,
 )
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
@@ -70,9 +69,17 @@ def _literal(_compiler: "Compiler", node: exp.Literal) -> Fragment:
     if _NUMBER.fullmatch(text) is None:
         raise BadRequest(f"{text} is not a number.")
     if not text.isdecimal():
-        return literal(float(text))
+        return _real(text)
     whole = int(text)
     return literal(whole if abs(whole) < 1 << 63 else float(whole))
+
+
+def _real(text: str) -> Fragment:
+    """Read a number with a point, which is exact, or with an exponent, which is not."""
+    value = float(text)
+    if math.isinf(value):
+        raise BadRequest(f"The number {text[:100]} is too large.")
+    return literal(value, None if "e" in text.lower() else len(text.partition(".")[2]))
 
 
 def _boolean(_compiler: "Compiler", node: exp.Boolean) -> Fragment:
@@ -88,55 +95,6 @@ def _paren(compiler: "Compiler", node: exp.Paren) -> Fragment:
     return inner if inner.is_literal else replace(inner, text=f"({inner.text})", column=None)
 
 
-def _negative(compiler: "Compiler", node: exp.Neg) -> Fragment:
-    this = number(compiler.value(node.this))
-    if this.is_literal:
-        return literal(None if this.literal is None else -this.literal)
-    return of_kind(_sum_kind(this), "(-{})", this)
-
-
-def _sum_kind(*parts: Fragment) -> str:
-    kinds = {typed(part).kind for part in parts}
-    return ColumnType.DOUBLE if ColumnType.DOUBLE in kinds else ColumnType.INTEGER
-
-
-_ARITHMETIC: Final[Mapping[type[exp.Expression], str]] = {
-    exp.Add: "({} + {})",
-    exp.Sub: "({} - {})",
-    exp.Mul: "({} * {})",
-    exp.Div: "(CAST({} AS REAL) / {})",
-    exp.IntDiv: "whole_quotient({}, {})",
-    exp.Mod: "remainder({}, {})",
-}
-
-
-def _arithmetic(compiler: "Compiler", node: exp.Expression) -> Fragment:
-    if isinstance(node.expression, exp.Interval):
-        return _moved(compiler, node)
-    left, right = (number(compiler.value(each)) for each in (node.this, node.expression))
-    kind = _sum_kind(left, right)
-    if isinstance(node, exp.Div):
-        kind = ColumnType.DOUBLE
-    if isinstance(node, exp.IntDiv):
-        kind = ColumnType.INTEGER
-    return of_kind(kind, _ARITHMETIC[type(node)], left, right)
-
-
-def _moved(compiler: "Compiler", node: exp.Expression) -> Fragment:
-    """Move a date by an interval."""
-    if not isinstance(node, exp.Add | exp.Sub):
-        raise BadRequest("An INTERVAL can be added and subtracted.")
-    interval = node.expression
-    unit = str(interval.args.get("unit") or "").upper()
-    if unit not in functions.UNITS:
-        raise BadRequest(f"INTERVAL needs one of the units {', '.join(functions.UNITS)}.")
-    moment = functions.moment(compiler.value(node.this))
-    count = number(compiler.value(interval.this))
-    sign = -1 if isinstance(node, exp.Sub) else 1
-    how = Fragment("?, ?", (unit, sign))
-    return of_kind(MOMENT, "moved({}, {}, {})", moment, count, how)
-
-
 def _interval(_compiler: "Compiler", _node: exp.Interval) -> Fragment:
     raise BadRequest("An INTERVAL can only be added to a date or subtracted from one.")
 
@@ -146,7 +104,7 @@ def _case(compiler: "Compiler", node: exp.Case) -> Fragment:
     results = [compiler.value(each.args["true"]) for each in node.args["ifs"]]
     default = node.args.get("default")
     results.append(literal(None) if default is None else compiler.value(default))
-    kind, results = same_kind(results, "CASE")
+    kind, scale, results = same_kind(results)
     if kind is None:
         return literal(None)
     parts = []
@@ -154,7 +112,8 @@ def _case(compiler: "Compiler", node: exp.Case) -> Fragment:
         test = each.this if subject is None else exp.EQ(this=subject, expression=each.this)
         parts += [compiler.condition(test), result]
     branches = " ".join("WHEN {} THEN {}" for _ in node.args["ifs"])
-    return of_kind(kind, f"CASE {branches} ELSE {{}} END", *parts, results[-1])
+    text = f"CASE {branches} ELSE {{}} END"
+    return of_kind(kind, text, *parts, results[-1], scale=scale)
 
 
 def _call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
@@ -199,12 +158,12 @@ VALUES: Final[Mapping[type[exp.Expression], Build]] = {
     exp.Boolean: _boolean,
     exp.Null: _null,
     exp.Paren: _paren,
-    exp.Neg: _negative,
+    exp.Neg: arithmetic.negative,
     exp.Interval: _interval,
     exp.Case: _case,
     exp.Anonymous: _call,
     GroupConcat: aggregates.group_concat,
-    **dict.fromkeys(_ARITHMETIC, _arithmetic),
+    **dict.fromkeys(arithmetic.OPERATIONS, arithmetic.computed),
 }
 #: The arguments of each node that are read; a node with others is refused.
 ARGUMENTS: Final[Mapping[type[exp.Expression], frozenset[str]]] = {

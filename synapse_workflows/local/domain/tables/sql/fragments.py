@@ -3,18 +3,25 @@
 A fragment knows its type, and from it how it is compared, joined to text, and shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from synapse_workflows.local.domain.tables import values
 from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, TEXTS, Column
+from synapse_workflows.local.domain.tables.sql.sqlite_numbers import text_number
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import MAX_CELL_SIZES, ColumnType
 
 #: A date that a function made; in milliseconds, as in DATE columns, but shown as text.
 MOMENT: Final = "MOMENT"
+#: A value that was found in JSON; it is shown as JSON text, and compared as what it is.
+EXTRACTED: Final = "EXTRACTED"
+#: A whole number that may have more than 64 bits; it is text then.
+LARGE: Final = "LARGE"
+#: What a value in JSON is compared by.
+_KEY: Final = "KEY"
 #: Name of the collation that ignores case and accents.
 COLLATION: Final = "synapse"
 
@@ -30,10 +37,12 @@ class Fragment:
     Args:
         text: SQLite's SQL.
         bound: values for its question marks, in order.
-        kind: of ColumnType, or MOMENT; None for a literal, which becomes what it meets.
+        kind: of ColumnType, or one of ours; None for a literal, which becomes what it meets.
         literal: the value of a literal.
         column: the column that it is, and nothing more.
         width: bytes that it adds to a row of the result.
+        scale: decimals of a DOUBLE that is exact, or of a MOMENT's seconds; None for a number
+            with a floating point.
     """
 
     text: str
@@ -42,6 +51,7 @@ class Fragment:
     literal: Any = None
     column: Column | None = None
     width: int = 0
+    scale: int | None = None
 
     @property
     def is_literal(self) -> bool:
@@ -58,26 +68,27 @@ class Fragment:
         return replace(self, text=text)
 
 
-def literal(value: Any) -> Fragment:
-    """Make a literal."""
-    return Fragment("?", (value,), None, value)
+def literal(value: Any, scale: int | None = None) -> Fragment:
+    """Make a literal; `scale` counts the decimals of a number that is written with some."""
+    return Fragment("?", (value,), None, value, scale=scale)
 
 
-def of_kind(kind: str, text: str, *parts: Fragment) -> Fragment:
+def of_kind(kind: str, text: str, *parts: Fragment, scale: int | None = None) -> Fragment:
     """Make a value of other values.
 
     Args:
         kind: its type.
         text: SQLite's SQL with `{}` where the parts stand, each once and in order.
         parts: the other values.
+        scale: as a fragment has it.
     """
     whole = text.format(*(part.text for part in parts))
     bound = tuple(value for part in parts for value in part.bound)
-    return Fragment(whole, bound, kind, width=_width(kind))
+    return Fragment(whole, bound, kind, width=_width(kind), scale=scale)
 
 
 def _width(kind: str) -> int:
-    if kind == MOMENT or kind in _TEXTUAL:
+    if kind in {MOMENT, EXTRACTED} or kind in _TEXTUAL:
         return 4 * _EXPRESSION_SIZE
     return 23
 
@@ -94,18 +105,36 @@ def typed(fragment: Fragment) -> Fragment:
 
 
 def number(fragment: Fragment) -> Fragment:
-    """Give a value to compare and compute with: NaN is no number there.
+    """Give a value to compute with; NaN is no number there, a text is the one it begins with.
 
     Raises:
-        BadRequest: it is text or a list.
+        BadRequest: it is a list, JSON or a date made by a function.
     """
-    if fragment.is_literal and isinstance(fragment.literal, str):
-        return literal(_number(fragment.literal))
-    if fragment.is_text:
+    if fragment.is_literal:
+        text = fragment.literal
+        return literal(text_number(text)) if isinstance(text, str) else fragment
+    if fragment.kind in TEXTS:
+        return of_kind(ColumnType.DOUBLE, "text_number({})", fragment)
+    if fragment.kind == EXTRACTED:
+        return of_kind(ColumnType.DOUBLE, "json_number({})", fragment)
+    if fragment.kind == LARGE:
+        return of_kind(ColumnType.INTEGER, "within_bits({})", fragment)
+    if fragment.is_text or fragment.kind == MOMENT:
         raise BadRequest(f"A number is needed where {_told(fragment)} stands.")
-    if fragment.kind == ColumnType.DOUBLE and fragment.column is not None:
-        return fragment.named(f"nullif({fragment.text}, '{values.NAN}')")
+    return comparable(fragment)
+
+
+def comparable(fragment: Fragment) -> Fragment:
+    """Give a number to compare with others: NaN is none of them."""
+    if fragment.kind == ColumnType.DOUBLE and fragment.scale is None:
+        return replace(fragment, text=f"nullif({fragment.text}, '{values.NAN}')", column=None)
     return fragment
+
+
+def scale_of(fragment: Fragment) -> int | None:
+    """Count the decimals of a number; None for one with a floating point."""
+    kind = typed(fragment).kind
+    return fragment.scale if kind == ColumnType.DOUBLE else 0
 
 
 def _number(text: str) -> float:
@@ -120,6 +149,8 @@ def _number(text: str) -> float:
 def _told(fragment: Fragment) -> str:
     if fragment.column is not None:
         return f"the {fragment.kind} column '{fragment.column.name}'"
+    if fragment.kind == MOMENT:
+        return "a date"
     return "a text" if fragment.is_text else f"a {fragment.kind}"
 
 
@@ -127,7 +158,7 @@ _TEXT_FORMS: Final[Mapping[str, str]] = {
     ColumnType.DOUBLE: "double_text({})",
     ColumnType.BOOLEAN: "CASE {} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END",
     ColumnType.ENTITYID: "('syn' || {})",
-    MOMENT: "moment_text({})",
+    EXTRACTED: "{}",
 }
 
 
@@ -141,18 +172,52 @@ def text_of(fragment: Fragment) -> Fragment:
         return replace(literal(shown), kind=ColumnType.STRING)
     if fragment.is_text:
         return fragment
+    if fragment.kind == MOMENT:
+        return of_kind(ColumnType.STRING, f"moment_text({{}}, {fragment.scale or 0})", fragment)
     form = _TEXT_FORMS.get(str(fragment.kind), "CAST({} AS TEXT)")
-    return of_kind(ColumnType.STRING, form, fragment)
+    return of_kind(ColumnType.STRING, form, _with_decimals(fragment))
+
+
+def _with_decimals(fragment: Fragment) -> Fragment:
+    """Round an exact number to the decimals that it is shown with."""
+    if fragment.kind != ColumnType.DOUBLE or fragment.scale is None:
+        return fragment
+    return replace(fragment, text=f"exactly({fragment.text}, {fragment.scale})")
 
 
 def shown(fragment: Fragment) -> Fragment:
     """Give what stands in a result: columns and typed values as stored, dates as text."""
-    return text_of(fragment) if fragment.kind == MOMENT else typed(fragment)
+    if fragment.kind == LARGE:
+        return replace(fragment, kind=ColumnType.INTEGER)
+    fragment = _with_decimals(fragment)
+    return text_of(fragment) if fragment.kind in {MOMENT, EXTRACTED} else typed(fragment)
 
 
 def collated(fragment: Fragment) -> str:
     """Write a value so that it is compared, sorted and grouped by the right rules."""
-    return f"{fragment.text} COLLATE {COLLATION}" if fragment.is_text else fragment.text
+    whole = _with_decimals(fragment)
+    if fragment.kind == EXTRACTED:
+        return f"json_key({fragment.text})"
+    if fragment.kind == LARGE:
+        return f"large_key({fragment.text})"
+    return f"{fragment.text} COLLATE {COLLATION}" if fragment.is_text else whole.text
+
+
+def key_of(fragment: Fragment) -> Fragment:
+    """Give what a value is compared by with one that was found in JSON."""
+    if fragment.is_literal:
+        value = fragment.literal
+        if isinstance(value, bool):
+            return Fragment("json_key(?)", (values.boolean_text(value),), _KEY)
+        return fragment
+    if fragment.kind == EXTRACTED:
+        return of_kind(_KEY, "json_key({})", fragment)
+    if fragment.kind == ColumnType.BOOLEAN:
+        return of_kind(_KEY, "json_key({})", text_of(fragment))
+    if fragment.kind in LISTS or fragment.kind == ColumnType.JSON:
+        return of_kind(_KEY, "json_key({})", fragment)
+    known = fragment.is_text or fragment.kind in {ColumnType.ENTITYID, MOMENT}
+    return replace(text_of(fragment) if known else comparable(fragment), kind=_KEY)
 
 
 def coerce(found: Fragment, kind: str) -> Fragment:
@@ -168,8 +233,7 @@ def coerce(found: Fragment, kind: str) -> Fragment:
 
 def _coerced(value: Any, kind: str) -> Any:
     if isinstance(value, bool):
-        value = int(value) if kind in {ColumnType.BOOLEAN, ColumnType.INTEGER} else value
-        return value if not isinstance(value, bool) else values.boolean_text(value)
+        return values.boolean_text(value) if kind in _TEXTUAL else int(value)
     if isinstance(value, int | float):
         if kind == ColumnType.DOUBLE:
             return float(value)
@@ -204,30 +268,55 @@ def item_kind(fragment: Fragment, what: str) -> ColumnType:
     return ITEMS[fragment.column.type]
 
 
-def same_kind(parts: list[Fragment], what: str) -> tuple[str | None, list[Fragment]]:
-    """Bring values to one type, for what gives one of them.
+def same_kind(parts: list[Fragment]) -> tuple[str | None, int | None, list[Fragment]]:
+    """Bring values to one type, for what gives one of them; text where they have none in common.
 
     Returns:
-        The type, None where all are null, and the values.
-
-    Raises:
-        BadRequest: they have nothing in common.
+        The type, None where all are null; the decimals of exact numbers; and the values.
     """
-    kinds = {part.kind for part in parts if not part.is_literal}
+    parts = [part if part.kind not in {EXTRACTED, LARGE} else shown(part) for part in parts]
+    told = [part for part in parts if not part.is_literal or part.literal is not None]
+    kinds = {part.kind for part in told if not part.is_literal}
     if not kinds:
-        kinds = {typed(part).kind for part in parts if part.literal is not None}
-    numeric = {ColumnType.INTEGER, ColumnType.DOUBLE}
-    if len(kinds) > 1 and kinds <= numeric:
-        kinds = {ColumnType.DOUBLE}
-    if len(kinds) > 1 and kinds <= TEXTS | {ColumnType.JSON}:
-        kinds = {ColumnType.STRING}
-    if len(kinds) > 1:
-        told = ", ".join(sorted(str(kind) for kind in kinds))
-        raise BadRequest(f"{what} cannot mix the types {told}.")
+        kinds = {typed(part).kind for part in told}
     if not kinds:
-        return None, parts
-    kind = str(kinds.pop())
-    return kind, [coerce(part, kind) for part in parts]
+        return None, None, parts
+    kind = _common(kinds)
+    if kind in _PLAIN_NUMBERS:
+        kind = _common({kind} | {typed(part).kind for part in told if _is_number(part)})
+    if any(not _fits(part, kind) for part in told if part.is_literal):
+        kind = ColumnType.STRING
+    if kind in _TEXTUAL and kinds != {kind}:
+        return kind, None, [text_of(part) for part in parts]
+    scales = [scale_of(part) for part in told]
+    exact = [scale for scale in scales if scale is not None]
+    scale = max(exact) if len(exact) == len(scales) else None
+    return kind, scale, [coerce(part, kind) for part in parts]
+
+
+_PLAIN_NUMBERS: Final = frozenset({ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DOUBLE})
+
+
+def _is_number(part: Fragment) -> bool:
+    return part.is_literal and not isinstance(part.literal, str)
+
+
+def _common(kinds: Collection[str | None]) -> str:
+    if len(kinds) == 1:
+        return str(next(iter(kinds)))
+    whole = {ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DATE}
+    if whole.issuperset(kinds):
+        return ColumnType.INTEGER
+    return ColumnType.DOUBLE if whole | {ColumnType.DOUBLE} >= set(kinds) else ColumnType.STRING
+
+
+def _fits(part: Fragment, kind: str) -> bool:
+    """Tell whether a literal is a value of a type."""
+    try:
+        found = coerce(part, kind).literal
+    except BadRequest:
+        return False
+    return kind in _TEXTUAL or found == values.NAN or not isinstance(found, str)
 
 
 Build = Callable[..., Fragment]

@@ -8,6 +8,7 @@ from synapse_workflows.local.domain.tables.sql.aggregates import is_aggregate
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.vocabulary import ROW_ID
 
 
 def has_aggregate(node: exp.Expression) -> bool:
@@ -44,6 +45,27 @@ def resolved(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp
         known = node.name in compiler.columns and not compiler.alias_first
         return node if known else compiler.aliases.get(node.name, node)
     return node
+
+
+def tells_rows_apart(groups: Sequence[exp.Expression]) -> bool:
+    """Tell whether each group is one row, as ROW_ID is among the keys."""
+    return any(isinstance(each, exp.Column) and each.name.upper() == ROW_ID for each in groups)
+
+
+def require_chosen(node: exp.Expression, chosen: Sequence[exp.Expression]) -> None:
+    """Check that what a query with DISTINCT is sorted by is made of what it selects.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if any(_same(node, each) for each in chosen):
+        return
+    if isinstance(node, exp.Column) or is_aggregate(node):
+        raise BadRequest(
+            f"With DISTINCT, ORDER BY takes only what is selected, which {write(node)} is not."
+        )
+    for each in node.iter_expressions():
+        require_chosen(each, chosen)
 
 
 def require_grouped(node: exp.Expression, groups: Sequence[exp.Expression]) -> None:

@@ -10,6 +10,8 @@ from synapse_workflows.local.domain.tables.sql import grouping
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.fragments import (
+    EXTRACTED,
+    LARGE,
     Fragment,
     collated,
     shown,
@@ -111,10 +113,11 @@ def _compiled(query: exp.Select, compiler: Compiler) -> Statement:
     having = query.args.get("having")
     sets = any(grouping.has_aggregate(each.node) for each in items) or having is not None
     is_aggregated = sets or bool(groups) or distinct
-    if sets or groups:
-        for each in items:
-            grouping.require_grouped(each.node, groups)
-    tail = _tail(query, compiler, groups, sets=sets or bool(groups))
+    chosen_by = [each.node for each in items] if distinct else None
+    grouped = (sets or bool(groups)) and not grouping.tells_rows_apart(groups)
+    for each in items if grouped else ():
+        grouping.require_grouped(each.node, groups)
+    tail = _tail(query, compiler, groups, chosen_by, grouped=grouped)
     system = () if is_aggregated else _system(compiler)
     if not is_aggregated:
         tail = _stable(tail)
@@ -148,7 +151,8 @@ def _joined(between: str, parts: Sequence[Fragment]) -> Fragment:
 
 def _cell(item: _Item, *, distinct: bool) -> Fragment:
     found = shown(item.fragment)
-    return found.named(collated(found)) if distinct else found
+    exact = item.fragment.kind in {EXTRACTED, LARGE}
+    return found.named(collated(found)) if distinct and not exact else found
 
 
 def _result(item: _Item) -> ResultColumn:
@@ -217,7 +221,12 @@ def _where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
 
 
 def _tail(
-    query: exp.Select, compiler: Compiler, groups: Sequence[exp.Expression], *, sets: bool
+    query: exp.Select,
+    compiler: Compiler,
+    groups: Sequence[exp.Expression],
+    chosen: Sequence[exp.Expression] | None,
+    *,
+    grouped: bool,
 ) -> list[Fragment]:
     """Write GROUP BY, HAVING and ORDER BY."""
     parts = []
@@ -229,7 +238,8 @@ def _tail(
         ]
     having = query.args.get("having")
     if having is not None:
-        grouping.require_grouped(grouping.with_aliases(having.this, compiler), groups)
+        if grouped:
+            grouping.require_grouped(grouping.with_aliases(having.this, compiler), groups)
         parts += [Fragment(" HAVING "), compiler.condition(having.this)]
     order = query.args.get("order")
     if order is not None:
@@ -237,8 +247,11 @@ def _tail(
         nodes = [
             (grouping.resolved(each.this, query, compiler), each) for each in order.expressions
         ]
-        for node, _ in nodes if sets else ():
-            grouping.require_grouped(node, groups)
+        for node, _ in nodes:
+            if grouped:
+                grouping.require_grouped(node, groups)
+            if chosen is not None:
+                grouping.require_chosen(node, chosen)
         parts += [
             Fragment(" ORDER BY "),
             _joined(", ", [_sorted_by(compiler, node, each) for node, each in nodes]),

@@ -2,17 +2,37 @@
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
+from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+from synapse_workflows.local.domain.tables.sql.sqlite_json import json_order
+from synapse_workflows.local.domain.tables.sql.sqlite_numbers import is_long
 from synapse_workflows.local.domain.tables.sql.text import fold
 
 #: Characters that one group may be joined to.
-_MOST: Final = 16 << 20
+_MOST: Final = 4 << 20
 _ALL_BITS: Final = (1 << 64) - 1
+_LARGEST: Final = (1 << 63) - 1
 
 
-class TooMuchError(ValueError):
-    """A group is larger than a cell can be."""
+def _check_size(size: int) -> None:
+    if size > _MOST:
+        raise EvaluationError(f"A group is joined to more than {_MOST} characters.")
+
+
+class _WholeSum:
+    """SUM of whole numbers; what SQLite's integers cannot hold comes as text."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+
+    def step(self, value: Any) -> None:
+        if value is not None:
+            self.total = (self.total or 0) + int(value)
+
+    def finalize(self) -> float | str | None:
+        return self.total if self.total is None or is_long(self.total) else str(self.total)
 
 
 class _Deviation:
@@ -45,6 +65,28 @@ def _deviation(*, of_sample: bool, root: bool) -> type:
     return Aggregate
 
 
+class _WholeMean(_WholeSum):
+    """AVG of whole numbers, however large their sum is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def step(self, value: Any) -> None:
+        super().step(value)
+        self.count += value is not None
+
+    def finalize(self) -> float | None:
+        return None if self.total is None else float(Decimal(self.total) / self.count)
+
+
+def _bits_of(value: float) -> int:
+    """Give 64 bits of a number; one that has more counts as the largest that there is."""
+    if math.isinf(value):
+        return _LARGEST if value > 0 else -_LARGEST & _ALL_BITS
+    return max(-_LARGEST - 1, min(_LARGEST, round(value))) & _ALL_BITS
+
+
 def _bits(join: Callable[[int, int], int], nothing: int) -> type:
     class Aggregate:
         def __init__(self) -> None:
@@ -52,7 +94,7 @@ def _bits(join: Callable[[int, int], int], nothing: int) -> type:
 
         def step(self, value: Any) -> None:
             if value is not None:
-                self.bits = join(self.bits, round(value) & _ALL_BITS)
+                self.bits = join(self.bits, _bits_of(value))
 
         def finalize(self) -> int | str:
             """Give 64 bits without a sign; what SQLite's integers cannot hold as text."""
@@ -69,8 +111,7 @@ class _JsonArray:
     def step(self, item: str) -> None:
         self.items.append(item)
         self.size += len(item) + 2
-        if self.size > _MOST:
-            raise TooMuchError
+        _check_size(self.size)
 
     def finalize(self) -> str | None:
         return f"[{', '.join(self.items)}]" if self.items else None
@@ -92,8 +133,7 @@ class _JoinedTexts:
         self.separator, self.distinct, self.directions = separator, bool(distinct), directions
         self.rows.append((text, *keys))
         self.size += len(text) + len(separator)
-        if self.size > _MOST:
-            raise TooMuchError
+        _check_size(self.size)
 
     def finalize(self) -> str | None:
         if not self.rows:
@@ -109,9 +149,34 @@ class _JoinedTexts:
         return self.separator.join(row[0] for row in rows)
 
 
+class _JsonExtreme:
+    """MAX or MIN of JSON values, by their own order."""
+
+    sign = 1
+
+    def __init__(self) -> None:
+        self.best: str | None = None
+
+    def step(self, text: Any) -> None:
+        if text is not None and (self.best is None or self._beats(text)):
+            self.best = text
+
+    def _beats(self, text: str) -> bool:
+        return json_order(text, self.best) * self.sign > 0
+
+    def finalize(self) -> str | None:
+        return self.best
+
+
+class _JsonMin(_JsonExtreme):
+    sign = -1
+
+
 def _key(value: Any) -> tuple[int, Any]:
     if value is None:
         return 0, 0
+    if isinstance(value, bytes):
+        return 3, value
     return (2, fold(value)) if isinstance(value, str) else (1, value)
 
 
@@ -124,6 +189,10 @@ AGGREGATES: Final[dict[str, tuple[int, type]]] = {
     "bit_and": (1, _bits(lambda a, b: a & b, _ALL_BITS)),
     "bit_or": (1, _bits(lambda a, b: a | b, 0)),
     "bit_xor": (1, _bits(lambda a, b: a ^ b, 0)),
+    "whole_sum": (1, _WholeSum),
+    "whole_avg": (1, _WholeMean),
+    "json_max": (1, _JsonExtreme),
+    "json_min": (1, _JsonMin),
     "json_arrayagg": (1, _JsonArray),
     "join_texts": (-1, _JoinedTexts),
 }

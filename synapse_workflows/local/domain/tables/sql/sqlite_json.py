@@ -1,76 +1,120 @@
-"""JSON in SQLite as MySQL understands it: paths, overlaps, searches, quotes."""
+"""JSON in SQLite as MySQL understands it: its values, their order, searches, quotes."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+from synapse_workflows.local.domain.tables import values
+from synapse_workflows.local.domain.tables.sql import json_paths
+from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+from synapse_workflows.local.domain.tables.sql.sqlite_numbers import text_number
 from synapse_workflows.local.domain.tables.sql.text import fold, like
 
-_STEP: Final = re.compile(
-    r"""\.(?:"((?:[^"\\]|\\.)*)"|([A-Za-z_$][\w$]*)|(\*))|\[\s*(\d{1,9}|\*)\s*\]"""
-)
+_MOST_DIGITS: Final = 20
+_LONGEST: Final = 1 << 64
+#: How keys of values begin that are neither numbers nor text; SQLite sorts bytes after text.
+_OBJECT, _ARRAY, _BOOLEAN = b"1", b"2", b"3"
 
 
-class PathError(ValueError):
-    """A JSON path that cannot be read."""
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(word)
+
+
+def _whole(text: str) -> float:
+    """Read a whole number; one with more than 64 bits becomes a floating point number."""
+    if len(text) > _MOST_DIGITS + 1 or not -_LONGEST // 2 <= int(text) < _LONGEST:
+        return float(text)
+    return int(text)
+
+
+def _in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object: the last of equal keys counts, short keys come first."""
+    return dict(sorted(dict(pairs).items(), key=lambda pair: _key_order(pair[0])))
+
+
+def _key_order(key: str) -> tuple[int, bytes]:
+    encoded = key.encode("utf-8", "surrogatepass")
+    return len(encoded), encoded
 
 
 def _loaded(text: Any) -> Any:
     try:
-        return json.loads(str(text))
-    except ValueError:
-        raise PathError("Invalid JSON text.") from None
+        return json.loads(
+            str(text),
+            parse_int=_whole,
+            parse_constant=_no_constant,
+            object_pairs_hook=_in_order,
+        )
+    except (ValueError, RecursionError):
+        raise EvaluationError("Invalid JSON text.") from None
 
 
-def _steps(path: str) -> list[str | int | None]:
-    """Read a path: keys, positions, and None for `*`."""
-    trimmed = path.strip()
-    if not trimmed.startswith("$"):
-        raise PathError(f"Invalid JSON path expression: {path[:100]}")
-    steps: list[str | int | None] = []
-    at = 1
-    while at < len(trimmed):
-        match = _STEP.match(trimmed, at)
-        if match is None:
-            raise PathError(f"Invalid JSON path expression: {path[:100]}")
-        quoted, key, _, index = match.groups()
-        if quoted is not None:
-            steps.append(str(json.loads(f'"{quoted}"')))
-        elif key is not None:
-            steps.append(key)
-        else:
-            steps.append(int(index) if index and index != "*" else None)
-        at = match.end()
-    return steps
-
-
-def _found(value: Any, steps: list[str | int | None]) -> list[Any]:
-    found = [value]
-    for step in steps:
-        found = [below for each in found for below in _below(each, step)]
-    return found
-
-
-def _below(value: Any, step: str | int | None) -> list[Any]:
-    if step is None:
-        return list(value.values() if isinstance(value, dict) else value) if value else []
-    if isinstance(step, str):
-        return [value[step]] if isinstance(value, dict) and step in value else []
-    if isinstance(value, list):
-        return [value[step]] if step < len(value) else []
-    return [value] if step == 0 else []
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise EvaluationError("The JSON is nested too deeply.") from None
 
 
 def _extract(text: Any, *paths: Any) -> str | None:
     if text is None or any(path is None for path in paths):
         return None
+    read = [json_paths.steps(str(path)) for path in paths]
     value = _loaded(text)
-    wild = len(paths) > 1 or "*" in str(paths[0])
-    found = [each for path in paths for each in _found(value, _steps(str(path)))]
+    found = [each for path in read for each in json_paths.values(value, path)]
     if not found:
         return None
-    return json.dumps(found if wild else found[0], ensure_ascii=False)
+    many = len(read) > 1 or any(step.is_wild for step in read[0])
+    return _written(found if many else found[0])
+
+
+def _canonical(value: Any) -> str:
+    """Write a value so that equal ones are written alike, 1 and 1.0 too."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_written(k)}:{_canonical(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return _written(value)
+
+
+def _key(text: Any) -> Any:
+    """Give what JSON values are compared by: null, numbers, text, objects, arrays, booleans."""
+    if text is None:
+        return None
+    value = _loaded(text)
+    if value is None:
+        return -math.inf
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return _BOOLEAN + bytes([value])
+    if isinstance(value, int | float):
+        return value if abs(value) < _LONGEST // 2 else float(value)
+    return (_OBJECT if isinstance(value, dict) else _ARRAY) + _canonical(value).encode()
+
+
+def json_order(left: Any, right: Any) -> int:
+    """Compare two JSON values: -1, 0 or 1."""
+    first, second = ((_rank(key), key) for key in (_key(left), _key(right)))
+    return (first > second) - (first < second)
+
+
+def _rank(key: Any) -> int:
+    return 0 if isinstance(key, int | float) else 1 if isinstance(key, str) else 2
+
+
+def _number(text: Any) -> Any:
+    """Give a JSON value to compute with."""
+    if text is None:
+        return None
+    value = _loaded(text)
+    if isinstance(value, str):
+        return text_number(value)
+    return 0.0 if value is None or isinstance(value, dict | list) else float(value)
 
 
 def _overlaps(left: Any, right: Any) -> bool | None:
@@ -78,13 +122,12 @@ def _overlaps(left: Any, right: Any) -> bool | None:
         return None
     first, second = _loaded(left), _loaded(right)
     if isinstance(first, dict) and isinstance(second, dict):
-        return any(key in second and second[key] == value for key, value in first.items())
+        return any(
+            key in second and _canonical(second[key]) == _canonical(value)
+            for key, value in first.items()
+        )
     firsts, seconds = (each if isinstance(each, list) else [each] for each in (first, second))
-    return any(_same(one, other) for one in firsts for other in seconds)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    return not {_canonical(each) for each in firsts}.isdisjoint(map(_canonical, seconds))
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -94,48 +137,81 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, below in value.items():
             plain = re.fullmatch(r"[A-Za-z_]\w*", key)
-            step = key if plain else json.dumps(key, ensure_ascii=False)
-            yield from _texts(below, f"{path}.{step}")
+            yield from _texts(below, f"{path}.{key if plain else _written(key)}")
     elif isinstance(value, list):
         for index, below in enumerate(value):
             yield from _texts(below, f"{path}[{index}]")
 
 
-def _search(text: Any, how: Any, pattern: Any) -> str | None:
-    if text is None or pattern is None:
+def _search(text: Any, how: Any, pattern: Any, escape: Any = "\\") -> str | None:
+    if text is None or pattern is None or how is None:
         return None
     if fold(str(how)) not in {"one", "all"}:
-        raise PathError("JSON_SEARCH takes 'one' or 'all'.")
-    found = [path for path, each in _texts(_loaded(text), "$") if like(each, pattern, "\\")]
+        raise EvaluationError("JSON_SEARCH takes 'one' or 'all'.")
+    letter = "\\" if escape is None or not str(escape) else str(escape)
+    if len(letter) != 1:
+        raise EvaluationError("The escape of JSON_SEARCH must be one character.")
+    wanted = str(pattern)
+    try:
+        found = [
+            path
+            for path, each in _texts(_loaded(text), "$")
+            if like(each, wanted, letter, exact=True)
+        ]
+    except RecursionError:
+        raise EvaluationError("The JSON is nested too deeply.") from None
     if not found:
         return None
     only = fold(str(how)) == "one" or len(found) == 1
-    return json.dumps(found[0] if only else found, ensure_ascii=False)
-
-
-def _quote(text: Any) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return _written(found[0] if only else found)
 
 
 def _unquote(text: Any) -> str | None:
-    if text is None or not str(text).startswith('"'):
-        return None if text is None else str(text)
-    value = _loaded(text)
-    return value if isinstance(value, str) else str(text)
+    if text is None:
+        return None
+    quoted = str(text)
+    if len(quoted) < len('""') or not (quoted.startswith('"') and quoted.endswith('"')):
+        return quoted
+    value = _loaded(quoted)
+    return value if isinstance(value, str) else quoted
 
 
-def _members(*parts: str) -> str:
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    return "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
+def _plain(text: Any) -> str:
+    """Write a value that is JSON already, within other JSON."""
+    return "null" if text is None else _written(_loaded(text))
+
+
+def _double(value: Any) -> str:
+    """Write a number of a DOUBLE column within JSON, which has no NaN and no infinity."""
+    if value is None or isinstance(value, str) or not math.isfinite(value):
+        return "null"
+    return values.double_text(value)
+
+
+def _members(*parts: Any) -> str:
+    keys, items = parts[::2], parts[1::2]
+    if any(key is None for key in keys):
+        raise EvaluationError("JSON documents may not contain NULL member names.")
+    pairs = _in_order([(str(key), item) for key, item in zip(keys, items, strict=True)])
+    return "{" + ", ".join(f"{_written(key)}: {item}" for key, item in pairs.items()) + "}"
+
+
+def _items(*items: str) -> str:
+    return f"[{', '.join(items)}]"
 
 
 #: Name -> number of arguments (-1: any) and function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "json_found": (-1, _extract),
     "json_overlaps": (2, _overlaps),
-    "json_search": (3, _search),
-    "json_text": (1, _quote),
-    "json_text_or_null": (1, lambda text: None if text is None else _quote(text)),
+    "json_search": (-1, _search),
+    "json_text": (1, _written),
+    "json_text_or_null": (1, lambda text: None if text is None else _written(text)),
     "json_unquote": (1, _unquote),
     "json_members": (-1, _members),
+    "json_items": (-1, _items),
+    "json_plain": (1, _plain),
+    "json_double": (1, _double),
+    "json_key": (1, _key),
+    "json_number": (1, _number),
 }
