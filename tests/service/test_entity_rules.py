@@ -129,7 +129,7 @@ def test_a_description_has_at_most_1000_characters(ann):
     [
         ({}, "concreteType is required"),
         ({"concreteType": None}, "concreteType is required"),
-        ({"concreteType": "org.sagebionetworks.repo.model.table.Dataset"}, "Unknown concreteType"),
+        ({"concreteType": "org.sagebionetworks.repo.model.table.DatasetCollection"}, "Unknown"),
         ({"concreteType": "org.sagebionetworks.repo.model.docker.DockerRepository"}, "Unknown"),
         ({"concreteType": "nonsense"}, "Unknown concreteType: 'nonsense'"),
         ({"concreteType": {}}, "concreteType must be text"),

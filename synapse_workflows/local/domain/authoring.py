@@ -21,7 +21,6 @@ from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text, next_id
 from synapse_workflows.local.domain.kinds import Draft
 from synapse_workflows.local.domain.tables import schemas
-from synapse_workflows.local.domain.views import scopes
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.vocabulary import PROJECT, AccessType
@@ -59,13 +58,13 @@ def create(
     name = draft.name or entity_text(number)
     hierarchy.require_free_name(session, parent.id, name)
     aliases.require_free(session, draft, number)
+    draft = kinds.completed(session, draft, {})
     entity, version = _rows(caller, draft, number, parent)
     entity.name = name
     version.activity_id = activity_id
     session.add(entity)
     session.flush()
     session.add(version)
-    scopes.require(session, entity.concrete_type, draft.properties)
     schemas.bind(session, caller, entity, draft.properties)
     if draft.kind.concrete_type == PROJECT:
         entity.benefactor_id = entity.id
@@ -148,13 +147,12 @@ def update(
         )
     entities.require_etag(entity_text(entity_id), entity.etag, body)
     current = entities.version_of(session, entity, None)
-    draft = _settled(session, caller, draft, current)
+    draft = kinds.completed(session, _settled(session, caller, draft, current), current.properties)
     if activity_id is not None:
         activities.require_access(session, caller, activity_id)
     aliases.require_free(session, draft, entity_id)
     _place(session, caller, entity, draft)
     version = versions.for_update(session, entity, draft, asked=new_version)
-    scopes.require(session, entity.concrete_type, draft.properties)
     schemas.bind(session, caller, entity, draft.properties)
     version.description = draft.description
     version.properties = dict(draft.properties)

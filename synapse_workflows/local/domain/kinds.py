@@ -2,20 +2,24 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.ids import ROOT, decimal, entity_id, entity_text
-from synapse_workflows.local.domain.views import masks, scopes
+from synapse_workflows.local.domain.views import dataset_items, definitions
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import (
     CONTAINERS,
+    DATASET,
     ENTITY_VIEW,
     FILE,
     FOLDER,
     LINK,
     PROJECT,
+    SUBMISSION_VIEW,
     TABLE,
 )
 
@@ -32,6 +36,7 @@ ENTITY_FIELDS: Final = frozenset(
 VERSION_FIELDS: Final = frozenset(
     {"versionNumber", "versionLabel", "versionComment", "isLatestVersion"}
 )
+_TABLE_FIELDS: Final = ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchEnabled"}
 
 
 def valid_name(name: str) -> str:
@@ -80,21 +85,10 @@ def _link(body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(body: Mapping[str, Any]) -> dict[str, Any]:
-    if fields.flag(body, "isSearchEnabled"):
-        raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
-    columns = fields.items(body, "columnIds") or []
-    return {"columnIds": [str(decimal(each, "columnIds")) for each in columns]}
-
-
-def _view(body: Mapping[str, Any]) -> dict[str, Any]:
-    scope = scopes.read_ids(fields.items(body, "scopeIds") or [])
-    return {
-        **_table(body),
-        "viewTypeMask": masks.read(body, "type"),
-        "type": fields.text(body, "type"),
-        "scopeIds": [entity_text(each) for each in scope],
-    }
+def _as_it_is(
+    _session: Session, properties: dict[str, Any], _before: Mapping[str, Any]
+) -> dict[str, Any]:
+    return properties
 
 
 @dataclass(frozen=True)
@@ -108,6 +102,8 @@ class Kind:
         properties: reads the fields that only this class has.
         fields: names of all its fields.
         has_snapshots: whether its versions come from snapshots alone.
+        complete: makes its properties of what a body says and of what they were, and checks
+            what only the database can tell.
     """
 
     concrete_type: str
@@ -116,6 +112,27 @@ class Kind:
     properties: Callable[[Mapping[str, Any]], dict[str, Any]] = field(repr=False)
     fields: frozenset[str] = field(repr=False)
     has_snapshots: bool = False
+    complete: Callable[[Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]] = field(
+        default=_as_it_is, repr=False
+    )
+
+
+def _table(
+    concrete_type: str,
+    properties: Callable[[Mapping[str, Any]], dict[str, Any]],
+    *own_fields: str,
+    complete: Callable[[Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]] = _as_it_is,
+) -> Kind:
+    """Make a class of tables or views."""
+    return Kind(
+        concrete_type,
+        CONTAINERS,
+        versionable=True,
+        properties=properties,
+        fields=_TABLE_FIELDS | set(own_fields),
+        has_snapshots=True,
+        complete=complete,
+    )
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -131,23 +148,24 @@ KINDS: Final[Mapping[str, Kind]] = {
             ENTITY_FIELDS | VERSION_FIELDS | {"dataFileHandleId", "fileNameOverride"},
         ),
         Kind(LINK, CONTAINERS, False, _link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}),
-        Kind(
-            TABLE,
-            CONTAINERS,
-            True,
-            _table,
-            ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchEnabled"},
-            has_snapshots=True,
-        ),
-        Kind(
+        _table(TABLE, definitions.table),
+        _table(
             ENTITY_VIEW,
-            CONTAINERS,
-            True,
-            _view,
-            ENTITY_FIELDS
-            | VERSION_FIELDS
-            | {"columnIds", "isSearchEnabled", "viewTypeMask", "type", "scopeIds"},
-            has_snapshots=True,
+            definitions.entity_view,
+            "viewTypeMask",
+            "type",
+            "scopeIds",
+            complete=definitions.complete_entity_view,
+        ),
+        _table(SUBMISSION_VIEW, definitions.submission_view, "scopeIds"),
+        _table(
+            DATASET,
+            definitions.dataset,
+            "items",
+            "size",
+            "checksum",
+            "count",
+            complete=dataset_items.complete,
         ),
     )
 }
@@ -220,3 +238,19 @@ def _parent(kind: Kind, parent: str | None) -> int | None:
     if parent is None:
         return ROOT if kind.concrete_type == PROJECT else None
     return entity_id(parent)
+
+
+def completed(session: Session, draft: Draft, before: Mapping[str, Any]) -> Draft:
+    """Complete the properties of a draft.
+
+    Args:
+        session: reads the tables.
+        draft: what a request says.
+        before: the properties as they were; empty for a new entity.
+
+    Raises:
+        BadRequest: they break a rule.
+        NotFound: they name what is not there.
+    """
+    properties = draft.kind.complete(session, dict(draft.properties), before)
+    return replace(draft, properties=properties)

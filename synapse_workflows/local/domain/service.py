@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synapse_workflows.local.storage.blobs import Blobs
     from synapse_workflows.local.storage.database import Database
     from synapse_workflows.local.storage.table_files import TableFiles
+    from synapse_workflows.local.storage.view_files import ViewFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Service:
         database: its tables.
         blobs: its bytes.
         tables: the rows of its tables.
+        views: copies of the rows of its views.
         jobs: what runs its asynchronous jobs.
         signer: signs tokens and URLs.
         meter: counts the requests of users.
@@ -51,6 +53,7 @@ class Service:
     database: Database
     blobs: Blobs
     tables: TableFiles
+    views: ViewFiles
     jobs: Pool
     signer: Signer
     meter: Meter

@@ -7,10 +7,9 @@ from fastapi import APIRouter, Query, Response
 from synapse_workflows.local.domain import fields, paging
 from synapse_workflows.local.domain.ids import decimal, entity_and_version
 from synapse_workflows.local.domain.tables import columns, schemas
-from synapse_workflows.local.domain.views import defaults, suggestions
-from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.domain.views import known, masks, suggestions
 from synapse_workflows.local.routers.answers import Answer, created
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.deps import Call, RequestCall
 from synapse_workflows.local.routers.jobs import result, start
 
 router = APIRouter(prefix="/repo/v1")
@@ -56,18 +55,29 @@ def list_columns(
 @router.get("/column/tableview/defaults")
 def list_default_columns(
     call: Call,
-    kind: Annotated[str, Query(alias="viewEntityType")] = suggestions.ENTITY_VIEWS,
+    word: Annotated[str | None, Query(alias="viewEntityType")] = None,
     mask: Annotated[int | None, Query(alias="viewTypeMask")] = None,
 ) -> Response:
     """List the columns that are there for all that a view may show.
 
     Source: GET /column/tableview/defaults
     """
-    suggestions.require_entity_views(kind)
-    if mask is None:
-        raise BadRequest("viewTypeMask is required.")
+    return _defaults(call, word, mask)
+
+
+@router.get("/column/tableview/defaults/{view_type}")
+def list_default_columns_of_type(call: Call, view_type: str) -> Response:
+    """List the columns that are there for an old type of views: file, project, file_and_table.
+
+    Source: GET /column/tableview/defaults/{viewtype}
+    """
+    mask = masks.OLD_TYPES[fields.one_of(masks.OLD_TYPES, view_type, "viewtype")]
+    return _defaults(call, None, mask)
+
+
+def _defaults(call: RequestCall, word: str | None, mask: int | None) -> Response:
     with call.writing("view") as work:
-        found = defaults.columns_for(work.session, mask)
+        found = known.default_columns(work.session, known.by_word(word), mask)
     return Answer({"concreteType": columns.CONCRETE_TYPE, "list": found})
 
 

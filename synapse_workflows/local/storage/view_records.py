@@ -1,20 +1,44 @@
-"""What the versions of views hold; what a view shows now is found in the entities themselves.
+"""What is known of the versions of views, and how often something changed that views show.
 
 Dates are milliseconds since the epoch.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, ForeignKeyConstraint
+from sqlalchemy import JSON, BigInteger, Connection, ForeignKeyConstraint, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from synapse_workflows.local.storage.database import Base
+from synapse_workflows.local.storage.evaluation_tables import (
+    Evaluation,
+    Submission,
+    SubmissionStatus,
+)
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+
+_ANY: Final = ("INSERT", "UPDATE", "DELETE")
+#: What views show -> the changes of it that may be seen in one. A file handle is seen once an
+#: entity has it, and that is a change of the entity.
+_WATCHED: Final[Mapping[type[Base], tuple[str, ...]]] = {
+    Entity: _ANY,
+    EntityVersion: _ANY,
+    FileHandle: ("UPDATE", "DELETE"),
+    Evaluation: _ANY,
+    Submission: _ANY,
+    SubmissionStatus: _ANY,
+}
 
 
-class ViewSnapshot(Base):
-    """That a version of a view was frozen. `column_ids` are those of the cells of its rows."""
+class FrozenView(Base):
+    """A version of a view that was frozen. `file` names the copy of its rows, see `view_files`.
 
-    __tablename__ = "view_snapshot"
+    `column_ids` are the columns of the rows, `guards` whose readers may see one of them, `digest`
+    is that of the rows.
+    """
+
+    __tablename__ = "frozen_view"
     __table_args__ = (
         ForeignKeyConstraint(
             ("entity_id", "number"),
@@ -25,24 +49,30 @@ class ViewSnapshot(Base):
     entity_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made_on: Mapped[int] = mapped_column(BigInteger)
+    file: Mapped[str]
     column_ids: Mapped[list[int]] = mapped_column(JSON)
+    guards: Mapped[list[int]] = mapped_column(JSON)
+    digest: Mapped[str]
 
 
-class ViewSnapshotRow(Base):
-    """One row of a frozen view; whoever may READ `benefactor_id` sees it."""
+class Revision(Base):
+    """How often something changed that views may show, whoever changed it. One row."""
 
-    __tablename__ = "view_snapshot_row"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ("entity_id", "number"),
-            ("view_snapshot.entity_id", "view_snapshot.number"),
-            ondelete="CASCADE",
-        ),
-    )
-    entity_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    row_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    version: Mapped[int]
-    etag: Mapped[str]
-    benefactor_id: Mapped[int]
-    cells: Mapped[list[Any]] = mapped_column(JSON)
+    __tablename__ = "revision"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+def _watch(_metadata: Any, connection: Connection, **_how: Any) -> None:
+    """Let the database itself count the changes: no way of writing gets past it."""
+    connection.exec_driver_sql("INSERT OR IGNORE INTO revision (id, number) VALUES (1, 0)")
+    for kind, actions in _WATCHED.items():
+        for action in actions:
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER IF NOT EXISTS revise_{kind.__tablename__}_{action.lower()} "  # noqa: S608 - ours
+                f"AFTER {action} ON {kind.__tablename__} "
+                "BEGIN UPDATE revision SET number = number + 1; END"
+            )
+
+
+event.listen(Base.metadata, "after_create", _watch)

@@ -22,6 +22,7 @@ from synapse_workflows.local.errors import Conflict
 from synapse_workflows.local.storage.job_records import Job
 from synapse_workflows.local.storage.table_records import SchemaChange, TableFileHandle
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.local.storage.view_records import FrozenView
 from synapse_workflows.vocabulary import TABLE
 
 if TYPE_CHECKING:
@@ -150,13 +151,15 @@ def freeze(session: Session, entity: Entity, version: EntityVersion, asked: Snap
 
 
 def recover(service: "Service") -> None:
-    """Finish or fail the jobs that the end of the service cut off; drop files without a table."""
+    """Finish or fail the jobs that the end of the service cut off; drop files that nothing has."""
     with service.database.reading() as session:
         cut_off = jobs.unfinished(session)
         wanted = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
+        frozen = set(session.scalars(select(FrozenView.file)))
     for job in cut_off:
         recover_job(service, job)
     service.tables.sweep(wanted)
+    service.views.sweep(frozen)
 
 
 def recover_job(service: "Service", job: Job) -> None:

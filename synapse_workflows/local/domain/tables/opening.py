@@ -9,13 +9,17 @@ from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.tables import sources
 from synapse_workflows.local.domain.tables.sources import Asked, Source
 from synapse_workflows.local.domain.views import sources as view_sources
+from synapse_workflows.local.domain.views.known import VIEWS
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ENTITY_VIEW, TABLE, AccessType
+from synapse_workflows.vocabulary import TABLE, AccessType
 
 Opener = Callable[[Asked], AbstractContextManager[Source]]
 
 #: Class of an entity -> what opens it.
-OPENERS: Final[Mapping[str, Opener]] = {TABLE: sources.opened, ENTITY_VIEW: view_sources.opened}
+OPENERS: Final[Mapping[str, Opener]] = {
+    TABLE: sources.opened,
+    **dict.fromkeys(VIEWS, view_sources.opened),
+}
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Views: tables whose rows are entities that exist on their own."""
+"""Views: tables whose rows are things that exist on their own: entities, submissions."""

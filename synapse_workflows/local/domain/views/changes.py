@@ -1,23 +1,22 @@
 """Transactions on views: other columns, new values for annotations, or a frozen version."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import access, entities, fields, jobs
 from synapse_workflows.local.domain.ids import entity_and_version
 from synapse_workflows.local.domain.jobs import Run
-from synapse_workflows.local.domain.tables import commits, conversions, schemas
+from synapse_workflows.local.domain.tables import conversions, schemas
 from synapse_workflows.local.domain.tables.commits import Snapshot
 from synapse_workflows.local.domain.tables.schemas import Schema
-from synapse_workflows.local.domain.views import edits, rows, scopes, updates
+from synapse_workflows.local.domain.views import edits, freezing, updates
+from synapse_workflows.local.domain.views.edits import Edit
+from synapse_workflows.local.domain.views.known import VIEWS
 from synapse_workflows.local.errors import BadRequest, Conflict
-from synapse_workflows.local.storage.tables import Entity
-from synapse_workflows.local.storage.view_records import ViewSnapshot, ViewSnapshotRow
-from synapse_workflows.vocabulary import ENTITY_VIEW, MODEL, AccessType
+from synapse_workflows.vocabulary import MODEL, AccessType
 
 _M: Final = f"{MODEL}.table"
 
@@ -34,7 +33,7 @@ def concerns(run: Run) -> bool:
     with run.service.database.reading() as session:
         number = entity_and_version(run.entity)[0]
         entity = access.require(session, run.caller, number, AccessType.UPDATE)
-        return entity.concrete_type == ENTITY_VIEW
+        return entity.concrete_type in VIEWS
 
 
 def transact(run: Run, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
@@ -50,14 +49,16 @@ def transact(run: Run, changes: Sequence[Any], snapshot: Snapshot | None) -> dic
         raise BadRequest(f"{run.entity}: versions of a view cannot be changed.")
     if changes and snapshot is not None:
         raise BadRequest("A snapshot of a view cannot be made together with other changes.")
+    if snapshot is not None:
+        return freezing.freeze(run, view_id, snapshot)
     prepared = _Preparation(run, view_id)
     applies = [prepared.change(each) for each in changes]
-    response: dict[str, Any] = {"concreteType": f"{_M}.TableUpdateTransactionResponse"}
     with run.service.database.transaction() as session:
-        view = access.require(session, run.caller, view_id, AccessType.UPDATE)
-        response["results"] = [apply(session) for apply in applies]
-        if snapshot is not None:
-            response["snapshotVersionNumber"] = _freeze(session, run, view, snapshot)
+        access.require(session, run.caller, view_id, AccessType.UPDATE)
+        response = {
+            "concreteType": f"{_M}.TableUpdateTransactionResponse",
+            "results": [apply(session) for apply in applies],
+        }
         jobs.complete(session, run.job_id, response, run.service.now())
     return response
 
@@ -89,12 +90,17 @@ class _Preparation:
         return kinds[kind](request)
 
     def _rows(self, request: Mapping[str, Any]) -> Apply:
-        found = edits.of_rows(request, self._schema)
-        return lambda session: updates.apply(session, self._run.caller, found)
+        return self._updating(edits.of_rows(request, self._schema))
 
     def _csv(self, request: Mapping[str, Any]) -> Apply:
-        found = edits.of_csv(self._run, request, self._schema)
-        return lambda session: updates.apply(session, self._run.caller, found)
+        return self._updating(edits.of_csv(self._run, request, self._schema))
+
+    def _updating(self, found: list[Edit]) -> Apply:
+        def apply(session: Session) -> dict[str, Any]:
+            view = access.find(session, self._view_id)
+            return updates.apply(session, self._run.caller, view, found)
+
+        return apply
 
     def _columns(self, request: Mapping[str, Any]) -> Apply:
         old = [each.id for each in self._schema]
@@ -126,38 +132,3 @@ class _ColumnChange:
         session.flush()
         models = [dict(each.body) for each in self.schema]
         return {"concreteType": conversions.RESULT, "schema": models}
-
-
-def _freeze(session: Session, run: Run, view: Entity, asked: Snapshot) -> int:
-    """Write down what a view shows, all of it, and open its next version."""
-    version = entities.version_of(session, view, None)
-    number, schema = version.number, schemas.of_version(session, version)
-    now = run.service.now()
-    session.add(
-        ViewSnapshot(
-            entity_id=view.id,
-            number=number,
-            made_on=now,
-            column_ids=[each.id for each in schema],
-        )
-    )
-    session.flush()
-    lines = [
-        {
-            "entity_id": view.id,
-            "number": number,
-            "row_id": row.row_id,
-            "version": row.version,
-            "etag": row.etag,
-            "benefactor_id": row.benefactor_id,
-            "cells": list(row.cells),
-        }
-        for row in rows.listing(session, scopes.of(version.properties), schema)
-    ]
-    if lines:
-        session.execute(insert(ViewSnapshotRow), lines)
-    commits.freeze(session, view, version, replace(asked, number=number))
-    version.modified_on, version.modified_by = now, run.caller.id
-    entities.changed(view, entities.version_of(session, view, None), run.caller)
-    session.flush()
-    return number

@@ -1,25 +1,27 @@
-"""Which entities a view shows: those of its types that lie in its containers."""
+"""Where an entity view looks: containers, all that lie below them, and types of entities."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, String, and_, func, literal, or_, select
+from sqlalchemy import CTE, ColumnElement, Select, String, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import ids
-from synapse_workflows.local.domain.views import masks
-from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.domain.views import kinds, masks
 from synapse_workflows.local.storage.tables import Entity
-from synapse_workflows.vocabulary import CONTAINERS, ENTITY_VIEW, PROJECT
+from synapse_workflows.vocabulary import CONTAINERS, PROJECT
 
-#: Containers that a scope may have, with all that lie below.
-MAX_CONTAINERS: Final = 35_000
+
+def listed(numbers: Iterable[int]) -> Select[Any]:
+    """Make the query of some numbers, however many there are."""
+    each = func.json_each(literal(json.dumps([*numbers]), String)).table_valued("value")
+    return select(each.c.value)
 
 
 @dataclass(frozen=True)
-class Scope:
+class Containers:
     """Where a view looks, and for what.
 
     Args:
@@ -30,15 +32,10 @@ class Scope:
     ids: tuple[int, ...]
     mask: int
 
-    def _given(self) -> Any:
-        """Make the query of the ids, however many there are."""
-        each = func.json_each(literal(json.dumps(self.ids), String)).table_valued("value")
-        return select(each.c.value)
-
     def containers(self) -> CTE:
         """Make the query of the containers and of all containers below them."""
         top = select(Entity.id).where(
-            Entity.id.in_(self._given()), Entity.concrete_type.in_(CONTAINERS)
+            Entity.id.in_(listed(self.ids)), Entity.concrete_type.in_(CONTAINERS)
         )
         tree = top.cte(recursive=True)
         below = (
@@ -56,12 +53,24 @@ class Scope:
         )
         if not self.mask & masks.PROJECTS:
             return inside
-        named = and_(Entity.concrete_type == PROJECT, Entity.id.in_(self._given()))
+        named = and_(Entity.concrete_type == PROJECT, Entity.id.in_(listed(self.ids)))
         return or_(named, inside)
+
+    def require_size(self, session: Session) -> None:
+        """Check that there are not too many containers.
+
+        Raises:
+            BadRequest: there are.
+        """
+        if self.mask == masks.PROJECTS:
+            kinds.require_modest(len(self.ids))
+        else:
+            tree = self.containers()
+            kinds.require_modest(session.scalar(select(func.count()).select_from(tree)) or 0)
 
 
 def read_ids(values: list[Any]) -> tuple[int, ...]:
-    """Read the ids of a scope.
+    """Read the entity ids of a scope, each once.
 
     Raises:
         BadRequest: one is no entity id.
@@ -69,34 +78,6 @@ def read_ids(values: list[Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(ids.entity_id(each) for each in values))
 
 
-def of(properties: Mapping[str, Any]) -> Scope:
-    """Give the scope of a version of a view."""
-    return Scope(read_ids(properties.get("scopeIds") or []), properties["viewTypeMask"])
-
-
-def require_size(session: Session, scope: Scope) -> None:
-    """Check that there are not too many containers in a scope.
-
-    Raises:
-        BadRequest: there are.
-    """
-    if scope.mask == masks.PROJECTS:
-        count = len(scope.ids)
-    else:
-        tree = scope.containers()
-        count = session.scalar(select(func.count()).select_from(tree)) or 0
-    if count > MAX_CONTAINERS:
-        raise BadRequest(
-            f"The view's scope exceeds the maximum number of {MAX_CONTAINERS} containers. "
-            "Note: The sub-folders of each project and folder in the scope count towards it."
-        )
-
-
-def require(session: Session, concrete_type: str, properties: Mapping[str, Any]) -> None:
-    """Check the scope that an entity is to have, when it is a view.
-
-    Raises:
-        BadRequest: there are too many containers in it.
-    """
-    if concrete_type == ENTITY_VIEW:
-        require_size(session, of(properties))
+def of(properties: Mapping[str, Any]) -> Containers:
+    """Give the containers of a version of an entity view."""
+    return Containers(read_ids(properties.get("scopeIds") or []), properties["viewTypeMask"])

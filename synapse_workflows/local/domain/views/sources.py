@@ -1,113 +1,84 @@
-"""What a query of a view reads: its rows as they are now, or as a version was frozen."""
+"""What a query of a view reads: what it shows now, or what a version of it was frozen with.
+
+A copy holds all rows. Which of them the caller may see is decided anew at every query.
+"""
 
 import hashlib
+import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.reading import readable_by
-from synapse_workflows.local.domain.tables import columns, schemas
-from synapse_workflows.local.domain.tables.schemas import Schema
+from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.sources import Asked, Source
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
-from synapse_workflows.local.domain.views import rows, scopes
+from synapse_workflows.local.domain.views import copies
+from synapse_workflows.local.domain.views.known import VIEWS
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.local.storage.view_records import ViewSnapshot, ViewSnapshotRow
+from synapse_workflows.local.storage.view_files import Copy
+from synapse_workflows.local.storage.view_records import FrozenView
 from synapse_workflows.vocabulary import AccessType
-
-Line = tuple[object, ...]
 
 
 @contextmanager
 def opened(asked: Asked) -> Iterator[Source]:
-    """Open a view: what the caller may see of it, copied into a database of its own.
+    """Open what a caller may see of a view.
 
     Raises:
         BadRequest: a value is too long for its column.
         Forbidden: the caller may not READ the view.
         NotFound: there is no such view or version.
     """
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        with asked.service.database.reading() as session:
-            entity = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
-            version = entities.version_of(session, entity, asked.number)
-            read = _live if version.number == entity.current_version else _frozen
-            source = read(session, asked, version, connection)
-        yield source
-
-
-def _live(
-    session: Session, asked: Asked, version: EntityVersion, connection: sqlite3.Connection
-) -> Source:
-    schema = schemas.of_version(session, version)
-    scope = scopes.of(version.properties)
-    changed = [version.modified_on]
-
-    def lines() -> Iterator[Line]:
-        for row in rows.listing(session, scope, schema, readable_by(asked.caller)):
-            changed[0] = max(changed[0], row.modified_on)
-            yield (row.row_id, row.version, row.etag, *row.cells)
-
-    etag = _fill(connection, schema, lines())
-    return _source(asked, schema, connection, etag, changed[0])
-
-
-def _frozen(
-    session: Session, asked: Asked, version: EntityVersion, connection: sqlite3.Connection
-) -> Source:
-    snapshot = session.get(ViewSnapshot, (version.entity_id, version.number))
-    if snapshot is None:
-        raise NotFound(f"{entity_text(version.entity_id)}.{version.number} has no snapshot.")
-    schema = columns.load(session, snapshot.column_ids)
-    readable = select(Entity.benefactor_id).where(readable_by(asked.caller)).distinct()
-    found = session.scalars(
-        select(ViewSnapshotRow)
-        .where(
-            ViewSnapshotRow.entity_id == snapshot.entity_id,
-            ViewSnapshotRow.number == snapshot.number,
-            ViewSnapshotRow.benefactor_id.in_(readable),
-        )
-        .order_by(ViewSnapshotRow.row_id)
-    )
-    lines = ((row.row_id, row.version, row.etag, *row.cells) for row in found)
-    etag = _fill(connection, schema, lines)
-    return _source(asked, schema, connection, etag, snapshot.made_on)
-
-
-def _fill(connection: sqlite3.Connection, schema: Schema, lines: Iterable[Line]) -> str:
-    """Put the rows into a table; give an etag that is the same for the same rows alone."""
-    digest = hashlib.sha256()
-
-    def noted() -> Iterator[Line]:
-        for line in lines:
-            digest.update(repr(line).encode())
-            yield line
-
-    names = ["row_id INTEGER PRIMARY KEY", "version", "etag", *(f"c{each.id}" for each in schema)]
-    marks = ", ".join("?" * len(names))
-    connection.execute(f"CREATE TABLE live ({', '.join(names)})")
-    connection.execute("BEGIN")
-    connection.executemany(f"INSERT INTO live VALUES ({marks})", noted())  # noqa: S608 - ours
-    connection.execute("COMMIT")
-    return str(uuid.UUID(bytes=digest.digest()[:16]))
+    service = asked.service
+    with service.database.reading() as session:
+        view = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
+        version = entities.version_of(session, view, asked.number)
+        is_live = version.number == view.current_version
+        frozen = session.get(FrozenView, (view.id, version.number))
+    if is_live:
+        with copies.live(service, view.id) as (copy, connection):
+            yield _source(asked, view.concrete_type, copy, connection, version.modified_on)
+    elif frozen is None:
+        raise NotFound(f"{entity_text(view.id)}.{version.number} has no snapshot.")
+    else:
+        copy = Copy(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
+        with service.views.reading(copy.file) as connection:
+            yield _source(asked, view.concrete_type, copy, connection, frozen.made_on)
 
 
 def _source(
-    asked: Asked, schema: Schema, connection: sqlite3.Connection, etag: str, changed_on: int
+    asked: Asked, concrete_type: str, copy: Copy, connection: sqlite3.Connection, changed_on: int
 ) -> Source:
+    with asked.service.database.reading() as session:
+        visible = VIEWS[concrete_type].open_to(session, asked.caller, copy.guards)
+        schema = columns.load(session, copy.column_ids)
+    text, bound = _rows(copy, visible)
+    last = f"SELECT max(modified_on) FROM {text}"  # noqa: S608 - our own names
+    shown_on = connection.execute(last, bound).fetchone()[0] or 0
+    cells = {number: f"c{number}" for number in copy.column_ids}
     return Source(
         table_id=entity_text(asked.entity_id),
         number=asked.number,
         schema=schema,
-        relation=Relation("live", (), {each.id: f"c{each.id}" for each in schema}, has_etags=True),
+        relation=Relation(text, bound, cells, has_etags=True),
         connection=connection,
-        etag=etag,
-        changed_on=changed_on,
+        etag=_etag(copy, visible),
+        changed_on=max(changed_on, shown_on),
     )
+
+
+def _rows(copy: Copy, visible: Collection[int]) -> tuple[str, tuple[str, ...]]:
+    """Give the rows that are behind a guard who lets the caller see them."""
+    if len(visible) == len(copy.guards):
+        return "live", ()
+    guarded = "(SELECT * FROM live WHERE guard IN (SELECT value FROM json_each(?)))"
+    return guarded, (json.dumps(sorted(visible)),)
+
+
+def _etag(copy: Copy, visible: Collection[int]) -> str:
+    """Make an etag that is the same for the same visible rows alone."""
+    told = f"{copy.digest} {sorted(visible)}"
+    return str(uuid.UUID(bytes=hashlib.sha256(told.encode()).digest()[:16]))

@@ -9,15 +9,13 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import fields, jobs, paging
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.jobs import Run
-from synapse_workflows.local.domain.reading import readable_by
 from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
-from synapse_workflows.local.domain.views import masks, rows, scopes
-from synapse_workflows.local.domain.views.scopes import Scope
+from synapse_workflows.local.domain.views.kinds import Scope, ViewKind
+from synapse_workflows.local.domain.views.known import by_word
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import MODEL, AnnotationType, ColumnType
 
 _M: Final = f"{MODEL}.table"
-ENTITY_VIEWS: Final = "entityview"
 #: Type of an annotation -> of the column for one value, and of that for several.
 _TYPES: Final[Mapping[str, tuple[ColumnType, ColumnType]]] = {
     AnnotationType.STRING: (ColumnType.STRING, ColumnType.STRING_LIST),
@@ -54,48 +52,37 @@ class _Seen:
         return body
 
 
-def require_entity_views(kind: object) -> None:
-    """Check that it is entity views that are asked about.
-
-    Raises:
-        BadRequest: it is other ones.
-    """
-    if kind is not None and kind != ENTITY_VIEWS:
-        raise BadRequest(f"viewEntityType must be '{ENTITY_VIEWS}' here, and is '{kind}'.")
-
-
-def _scope(body: Mapping[str, Any]) -> Scope:
+def _asked(body: Mapping[str, Any]) -> tuple[ViewKind, Scope]:
     given = fields.mapping(body, "viewScope")
     if given is None:
         raise BadRequest("ViewColumnModelRequest.viewScope is required.")
-    require_entity_views(given.get("viewEntityType"))
-    mask = masks.read(given, "viewType")
-    masks.require_uniform(mask)
-    return Scope(scopes.read_ids(fields.items(given, "scope") or []), mask)
+    kind = by_word(given.get("viewEntityType"))
+    return kind, kind.asked_scope(given)
 
 
-def _columns(session: Session, caller: Caller, scope: Scope) -> Iterator[dict[str, Any]]:
+def _columns(
+    session: Session, caller: Caller, kind: ViewKind, scope: Scope
+) -> Iterator[dict[str, Any]]:
     seen: dict[tuple[str, str], _Seen] = {}
-    query = rows.current(scope).where(readable_by(caller))
-    for _, version in session.execute(query):
-        for key, annotation in version.annotations.items():
+    for item in scope.items(session, kind.visible_to(caller)):
+        for key, annotation in item.annotations.items():
             found = seen.setdefault((key, annotation["type"]), _Seen())
             found.note(annotation["value"])
-    for (key, kind), found in sorted(seen.items()):
-        yield found.column(key, kind)
+    for (key, word), found in sorted(seen.items()):
+        yield found.column(key, word)
 
 
 def suggest(run: Run) -> dict[str, Any]:
     """Give a page of columns for the annotations in a scope, by name.
 
     Raises:
-        BadRequest: there is no scope, or it is none of an entity view.
+        BadRequest: there is no scope, or it is too large.
     """
-    scope = _scope(run.request)
+    kind, scope = _asked(run.request)
     asked = paging.from_token(fields.text(run.request, "nextPageToken"))
     with run.service.database.reading() as session:
-        scopes.require_size(session, scope)
-        found = list(_columns(session, run.caller, scope))
+        scope.require_size(session)
+        found = list(_columns(session, run.caller, kind, scope))
     rest = found[asked.offset :]
     return {
         "concreteType": f"{_M}.ViewColumnModelResponse",

@@ -1,4 +1,4 @@
-"""Rows of views that are updated: annotations of their entities, one entity after the other."""
+"""Rows of views that are updated: annotations of what they show, one thing after the other."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -6,16 +6,16 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, annotations, entities
+from synapse_workflows.local.domain import annotations, entities
 from synapse_workflows.local.domain.caller import Caller
-from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.kinds import KINDS
 from synapse_workflows.local.domain.tables import values
 from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, Column
-from synapse_workflows.local.domain.views import defaults
 from synapse_workflows.local.domain.views.edits import Edit
+from synapse_workflows.local.domain.views.kinds import Scope, Target, ViewKind
+from synapse_workflows.local.domain.views.known import VIEWS
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError, Stale
-from synapse_workflows.vocabulary import MODEL, AccessType, AnnotationType, ColumnType
+from synapse_workflows.local.storage.tables import Entity
+from synapse_workflows.vocabulary import MODEL, AnnotationType, ColumnType
 
 RESULT: Final = f"{MODEL}.table.EntityUpdateResults"
 #: Types of columns -> types of annotations that are made of them; text is made of the others.
@@ -33,48 +33,46 @@ _CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
 )
 
 
-def apply(session: Session, caller: Caller, edits: Iterable[Edit]) -> dict[str, Any]:
-    """Update entities; what refuses one does not keep the others from being updated.
+def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit]) -> dict[str, Any]:
+    """Update what rows show; what refuses one does not keep the others from being updated.
 
     Returns:
         EntityUpdateResults, in the order of the rows.
     """
-    results = [_result(session, caller, edit) for edit in edits]
+    kind = VIEWS[view.concrete_type]
+    scope = kind.scope(entities.version_of(session, view, None).properties)
+    results = [_result(session, caller, kind, scope, edit) for edit in edits]
     return {"concreteType": RESULT, "updateResults": results}
 
 
-def _result(session: Session, caller: Caller, edit: Edit) -> dict[str, Any]:
-    found = {"entityId": entity_text(edit.row_id)}
+def _result(
+    session: Session, caller: Caller, kind: ViewKind, scope: Scope, edit: Edit
+) -> dict[str, Any]:
+    found = {"entityId": kind.row_text(edit.row_id)}
     try:
-        _update(session, caller, edit)
+        _update(kind, scope.target(session, caller, edit.row_id), edit)
     except ServiceError as refused:
         code = next((code for kind, code in _CODES if isinstance(refused, kind)), "UNKNOWN")
         return {**found, "failureCode": code, "failureMessage": refused.reason}
     return found
 
 
-def _update(session: Session, caller: Caller, edit: Edit) -> None:
-    """Write the annotations of one entity; nothing is written when it is refused."""
-    entity = access.require(session, caller, edit.row_id, AccessType.UPDATE)
+def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
+    """Write the annotations of one thing; nothing is written when it is refused."""
     if edit.etag is None:
-        raise BadRequest(f"The row of {entity_text(entity.id)} must carry its etag.")
-    entities.require_etag(entity_text(entity.id), entity.etag, {"etag": edit.etag})
-    version = entities.version_of(session, entity, None)
-    wanted = dict(version.annotations)
+        raise BadRequest(f"The row of {target.name} must carry its etag.")
+    entities.require_etag(target.name, target.etag, {"etag": edit.etag})
+    wanted = dict(target.annotations)
     for column, cell in edit.cells.values():
-        if defaults.field_of(column) is not None:
+        if kind.field_of(column) is not None:
             continue
         made = annotation(column, cell)
         if made is None:
             wanted.pop(column.name, None)
-        elif made != version.annotations.get(column.name):
+        elif made != target.annotations.get(column.name):
             wanted[column.name] = made
-    if wanted == version.annotations:
-        return
-    taken = KINDS[entity.concrete_type].fields
-    version.annotations = annotations.validated({"annotations": wanted}, taken)
-    entities.changed(entity, version, caller)
-    session.flush()
+    if wanted != target.annotations:
+        target.write(annotations.validated({"annotations": wanted}, target.taken))
 
 
 def annotation(column: Column, cell: str | None) -> dict[str, Any] | None:

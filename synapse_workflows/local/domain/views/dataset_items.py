@@ -1,0 +1,137 @@
+"""What a dataset lists: files, each in one of its versions."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, String, Subquery, func, literal, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain.ids import TRASH, entity_id, entity_text
+from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.vocabulary import FILE
+
+#: Items of a dataset.
+MAX_ITEMS: Final = 30_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One version of an entity (EntityRef)."""
+
+    entity_id: int
+    number: int
+
+    def wire(self) -> dict[str, Any]:
+        """Write it."""
+        return {"entityId": entity_text(self.entity_id), "versionNumber": self.number}
+
+
+def read(given: list[Any]) -> list[Reference]:
+    """Read the items of a body.
+
+    Raises:
+        BadRequest: one is no reference to a version, an entity occurs twice, or they are too many.
+    """
+    if len(given) > MAX_ITEMS:
+        raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {len(given)}.")
+    items = [_reference(each) for each in given]
+    seen: set[int] = set()
+    for each in items:
+        if each.entity_id in seen:
+            raise BadRequest(
+                "Each dataset item must have a unique entity ID. "
+                f"Duplicate: {entity_text(each.entity_id)}"
+            )
+        seen.add(each.entity_id)
+    return items
+
+
+def _reference(body: object) -> Reference:
+    if not isinstance(body, dict):
+        raise BadRequest("Each dataset item must be an object.")
+    number = fields.integer(body, "versionNumber")
+    if number is None:
+        raise BadRequest("Each dataset item must have a versionNumber.")
+    return Reference(entity_id(fields.required(body, "entityId")), number)
+
+
+def of(properties: Mapping[str, Any]) -> tuple[Reference, ...]:
+    """Give the items of a version of a dataset."""
+    items = properties.get("items") or ()
+    return tuple(Reference(entity_id(each["entityId"]), each["versionNumber"]) for each in items)
+
+
+def named(items: Iterable[Reference]) -> Subquery:
+    """Make a relation of items: `id` and `number`."""
+    text = json.dumps([[each.entity_id, each.number] for each in items])
+    each = func.json_each(literal(text, String)).table_valued("value")
+    return select(
+        func.json_extract(each.c.value, "$[0]").label("id"),
+        func.json_extract(each.c.value, "$[1]").label("number"),
+    ).subquery()
+
+
+def complete(
+    session: Session, properties: dict[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check the items that are new, and sum up all of them.
+
+    Args:
+        session: reads the tables.
+        properties: as the body says.
+        before: as they were; what was deleted since may stay.
+
+    Raises:
+        BadRequest: one is no file.
+        NotFound: there is no such file or version.
+    """
+    items, known = of(properties), set(of(before))
+    found = {row.id: row for row in _looked_up(session, items)}
+    for item in items:
+        if item not in known:
+            _require_file(item, found.get(item.entity_id))
+    sums = sorted(row.content_md5 for row in found.values() if row.content_md5)
+    total = {"count": len(items), "size": sum(row.content_size or 0 for row in found.values())}
+    if sums:
+        total["checksum"] = hashlib.md5("".join(sums).encode()).hexdigest()
+    return {**properties, **total}
+
+
+def _looked_up(session: Session, items: Iterable[Reference]) -> Iterable[Row[Any]]:
+    asked = named(items)
+    query = (
+        select(
+            Entity.id,
+            Entity.concrete_type,
+            EntityVersion.number,
+            FileHandle.content_md5,
+            FileHandle.content_size,
+        )
+        .select_from(asked)
+        .join(Entity, Entity.id == asked.c.id)
+        .outerjoin(
+            EntityVersion,
+            (EntityVersion.entity_id == asked.c.id) & (EntityVersion.number == asked.c.number),
+        )
+        .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
+        .where(Entity.benefactor_id != TRASH)
+    )
+    return session.execute(query)
+
+
+def _require_file(item: Reference, found: Row[Any] | None) -> None:
+    text = entity_text(item.entity_id)
+    if found is None:
+        raise NotFound(f"Resource: '{text}' does not exist")
+    if found.concrete_type != FILE:
+        raise BadRequest(
+            f"Only files can be included in a dataset. {text} is of type {found.concrete_type}"
+        )
+    if found.number is None:
+        raise NotFound(f"Cannot find a node with id {text} and version {item.number}")

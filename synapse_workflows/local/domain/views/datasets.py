@@ -1,0 +1,98 @@
+"""Datasets: files that are listed one by one, each in the version that was chosen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.views import dataset_items, entity_rows, masks
+from synapse_workflows.local.domain.views.dataset_items import Reference
+from synapse_workflows.local.domain.views.entity_rows import EntityItem
+from synapse_workflows.local.domain.views.kinds import Field, Target, ViewKind
+from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.vocabulary import DATASET
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is in a dataset.
+
+    Args:
+        references: the files and their versions.
+    """
+
+    references: tuple[Reference, ...]
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        return {each.entity_id: each.number for each in self.references}
+
+    def require_size(self, session: Session) -> None:
+        """Do nothing: a dataset is bounded when it is written."""
+
+    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
+        """Give the versions that are there and not in the trash can."""
+        asked = dataset_items.named(self.references)
+        query = entity_rows.versions().join(
+            asked, (asked.c.id == Entity.id) & (asked.c.number == EntityVersion.number)
+        )
+        return entity_rows.items(session, query.where(*where))
+
+    def shows(self, session: Session, entity_id: int) -> bool:
+        """Tell whether an entity is listed and there."""
+        return entity_id in self._numbers and entity_rows.is_among(session, entity_id)
+
+    def target(self, session: Session, caller: Caller, row_id: int) -> Target:
+        """Give the file of a row.
+
+        Raises:
+            BadRequest: the row is a version that cannot be changed any more.
+            Forbidden: the caller may not UPDATE the file.
+            NotFound: the file is not listed, or there is none.
+        """
+        number = self._numbers.get(row_id)
+        if number is None:
+            raise NotFound(f"{entity_text(row_id)} is not in the dataset.")
+        found = entity_rows.target(session, caller, row_id)
+        current = entities.version_of(session, access.find(session, row_id), None).number
+        if current != number:
+            raise BadRequest(
+                f"The dataset lists version {number} of {found.name}; only the annotations of "
+                f"the current one, {current}, can be changed."
+            )
+        return found
+
+
+def _scope(properties: Mapping[str, Any]) -> Listed:
+    return Listed(dataset_items.of(properties))
+
+
+def _asked_scope(_body: Mapping[str, Any]) -> Listed:
+    raise BadRequest(
+        "viewEntityType must be 'entityview' or 'submissionview' in a ViewScope; a dataset has "
+        "items and no scope."
+    )
+
+
+def _defaults(_mask: int | None) -> Sequence[Field[EntityItem]]:
+    return entity_rows.fields_for(masks.FILES)
+
+
+KIND: Final = ViewKind(
+    concrete_type=DATASET,
+    word="dataset",
+    fields=entity_rows.FIELDS,
+    defaults=_defaults,
+    scope=_scope,
+    asked_scope=_asked_scope,
+    visible_to=entity_rows.visible_to,
+    open_to=entity_rows.open_to,
+    row_text=entity_text,
+)

@@ -1,0 +1,82 @@
+"""What the bodies of tables and views say: columns, scopes, items."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain.ids import decimal, entity_text
+from synapse_workflows.local.domain.views import dataset_items, kinds, masks, scopes
+from synapse_workflows.local.errors import BadRequest
+
+Properties = dict[str, Any]
+
+
+def table(body: Mapping[str, Any]) -> Properties:
+    """Read what all tables have.
+
+    Raises:
+        BadRequest: a field is ill-typed, or full text search is asked for.
+    """
+    if fields.flag(body, "isSearchEnabled"):
+        raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
+    columns = fields.items(body, "columnIds") or []
+    return {"columnIds": [str(decimal(each, "columnIds")) for each in columns]}
+
+
+def entity_view(body: Mapping[str, Any]) -> Properties:
+    """Read what an entity view has.
+
+    Raises:
+        BadRequest: a field is ill-typed, or the mask means nothing.
+    """
+    scope = scopes.read_ids(fields.items(body, "scopeIds") or [])
+    return {
+        **table(body),
+        "viewTypeMask": masks.read(body, "type"),
+        "type": fields.text(body, "type"),
+        "scopeIds": [entity_text(each) for each in scope],
+    }
+
+
+def submission_view(body: Mapping[str, Any]) -> Properties:
+    """Read what a submission view has.
+
+    Raises:
+        BadRequest: a field is ill-typed, or the scope too large.
+    """
+    scope = evaluation_ids(fields.items(body, "scopeIds") or [])
+    kinds.require_modest(len(scope))
+    return {**table(body), "scopeIds": [str(each) for each in scope]}
+
+
+def evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
+    """Read the evaluation ids of a scope, each once.
+
+    Raises:
+        BadRequest: one is no id.
+    """
+    return tuple(dict.fromkeys(decimal(each, "scopeIds") for each in values))
+
+
+def dataset(body: Mapping[str, Any]) -> Properties:
+    """Read what a dataset has.
+
+    Raises:
+        BadRequest: an item is no reference to a version, occurs twice, or there are too many.
+    """
+    items = dataset_items.read(fields.items(body, "items") or [])
+    return {**table(body), "items": [each.wire() for each in items]}
+
+
+def complete_entity_view(
+    session: Session, properties: Properties, _before: Mapping[str, Any]
+) -> Properties:
+    """Check that the containers of an entity view are not too many.
+
+    Raises:
+        BadRequest: they are.
+    """
+    scopes.of(properties).require_size(session)
+    return properties

@@ -1,0 +1,190 @@
+"""Entities as items of views: what the default columns show of a version, and how it is read."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, exists, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import access, entities
+from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
+from synapse_workflows.local.domain.kinds import KINDS
+from synapse_workflows.local.domain.reading import readable_by
+from synapse_workflows.local.domain.tables.values import Stored
+from synapse_workflows.local.domain.views import masks
+from synapse_workflows.local.domain.views.kinds import Field, Item, Target
+from synapse_workflows.local.domain.views.scopes import listed
+from synapse_workflows.local.storage.file_tables import FileHandle
+from synapse_workflows.local.storage.tables import Entity, EntityVersion
+from synapse_workflows.vocabulary import ENTITY_TYPES, AccessType, ColumnType
+
+_AT_A_TIME: Final = 500
+_SHOWN: Final = (
+    Entity.id,
+    Entity.parent_id,
+    Entity.benefactor_id,
+    Entity.concrete_type,
+    Entity.name,
+    Entity.etag,
+    Entity.created_on,
+    Entity.created_by,
+    Entity.current_version,
+    EntityVersion.number,
+    EntityVersion.description,
+    EntityVersion.modified_on,
+    EntityVersion.modified_by,
+    EntityVersion.file_handle_id,
+    EntityVersion.annotations,
+    FileHandle.file_name,
+    FileHandle.content_size,
+    FileHandle.content_md5,
+    FileHandle.concrete_type.label("handle_type"),
+    FileHandle.location,
+)
+
+
+@dataclass(frozen=True)
+class EntityItem(Item):
+    """A version of an entity that a view shows.
+
+    Args:
+        row: what the tables hold of it.
+        path: names from the project down, with slashes between.
+        project_id: the project it lies in.
+    """
+
+    row: Row[Any]
+    path: str
+    project_id: int
+
+
+def _placed(key: str) -> Callable[[EntityItem], Stored]:
+    return lambda item: (item.row.location or {}).get(key)
+
+
+_T = ColumnType
+_ALL: Final[tuple[Field[EntityItem], ...]] = (
+    Field("id", _T.ENTITYID, lambda item: item.row_id),
+    Field("name", _T.STRING, lambda item: item.row.name, 256),
+    Field("description", _T.STRING, lambda item: item.row.description, 1000),
+    Field("createdOn", _T.DATE, lambda item: item.row.created_on),
+    Field("createdBy", _T.USERID, lambda item: item.row.created_by),
+    Field("etag", _T.STRING, lambda item: item.etag, 36),
+    Field("modifiedOn", _T.DATE, lambda item: item.modified_on),
+    Field("modifiedBy", _T.USERID, lambda item: item.row.modified_by),
+    Field("path", _T.STRING, lambda item: item.path, 1000),
+)
+_WITHIN: Final[tuple[Field[EntityItem], ...]] = (
+    Field("type", _T.STRING, lambda item: ENTITY_TYPES[item.row.concrete_type], 20),
+    Field("currentVersion", _T.INTEGER, lambda item: item.row.current_version),
+    Field("parentId", _T.ENTITYID, lambda item: item.row.parent_id),
+    Field("benefactorId", _T.ENTITYID, lambda item: item.guard),
+    Field("projectId", _T.ENTITYID, lambda item: item.project_id),
+)
+_FILE: Final[tuple[Field[EntityItem], ...]] = (
+    Field("dataFileHandleId", _T.FILEHANDLEID, lambda item: item.row.file_handle_id),
+    Field("dataFileName", _T.STRING, lambda item: item.row.file_name, 256),
+    Field("dataFileSizeBytes", _T.INTEGER, lambda item: item.row.content_size),
+    Field("dataFileMD5Hex", _T.STRING, lambda item: item.row.content_md5, 100),
+    Field("dataFileConcreteType", _T.STRING, lambda item: item.row.handle_type, 65),
+    Field("dataFileBucket", _T.STRING, _placed("bucketName"), 100),
+    Field("dataFileKey", _T.STRING, _placed("key"), 700),
+)
+FIELDS: Final = (*_ALL, *_WITHIN, *_FILE)
+
+
+def fields_for(mask: int) -> tuple[Field[EntityItem], ...]:
+    """Give the default columns of the types of a mask.
+
+    Raises:
+        BadRequest: the mask means nothing.
+    """
+    masks.require_uniform(masks.valid(mask))
+    within = _WITHIN if mask != masks.PROJECTS else ()
+    return (*_ALL, *within, *(_FILE if mask & masks.FILES else ()))
+
+
+def versions() -> Select[Any]:
+    """Make the query of all versions of all entities that are not in the trash can."""
+    return (
+        select(*_SHOWN)
+        .select_from(Entity)
+        .join(EntityVersion, EntityVersion.entity_id == Entity.id)
+        .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
+        .where(Entity.benefactor_id != TRASH)
+    )
+
+
+def items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
+    """Give the items of a query that is made of `versions`, by id."""
+    places = _Places(session)
+    rows = session.execute(query.order_by(Entity.id), execution_options={"yield_per": _AT_A_TIME})
+    for row in rows:
+        path, project_id = places.of(row.id, row.parent_id, row.name)
+        yield EntityItem(
+            row_id=row.id,
+            version=row.number,
+            etag=row.etag,
+            guard=row.benefactor_id,
+            modified_on=row.modified_on,
+            annotations=row.annotations,
+            row=row,
+            path=path,
+            project_id=project_id,
+        )
+
+
+class _Places:
+    """Paths and projects of entities; those of a container are found once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[int, tuple[str, int]] = {}
+
+    def of(self, entity_id: int, parent_id: int | None, name: str) -> tuple[str, int]:
+        """Give the path of an entity, and the id of its project."""
+        if parent_id is None or parent_id == ROOT:
+            return name, entity_id
+        if parent_id not in self._known:
+            parent = access.find(self._session, parent_id)
+            self._known[parent_id] = self.of(parent.id, parent.parent_id, parent.name)
+        path, project_id = self._known[parent_id]
+        return f"{path}/{name}", project_id
+
+
+def visible_to(caller: Caller) -> ColumnElement[bool]:
+    """Make the condition that a caller may see an item."""
+    return readable_by(caller)
+
+
+def open_to(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
+    """Tell which of some entities a caller may READ."""
+    readable = select(Entity.id).where(Entity.id.in_(listed(guards)), readable_by(caller))
+    return set(session.scalars(readable))
+
+
+def is_among(session: Session, entity_id: int, *where: ColumnElement[bool]) -> bool:
+    """Tell whether an entity is not in the trash can and fulfils conditions."""
+    there = exists().where(Entity.id == entity_id, Entity.benefactor_id != TRASH, *where)
+    return bool(session.scalar(select(there)))
+
+
+def target(session: Session, caller: Caller, entity_id: int) -> Target:
+    """Give the current version of an entity, to write its annotations.
+
+    Raises:
+        Forbidden: the caller may not UPDATE it.
+        NotFound: there is no such entity.
+    """
+    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
+    version = entities.version_of(session, entity, None)
+
+    def write(wanted: dict[str, Any]) -> None:
+        version.annotations = wanted
+        entities.changed(entity, version, caller)
+        session.flush()
+
+    taken = KINDS[entity.concrete_type].fields
+    return Target(entity_text(entity_id), entity.etag, version.annotations, taken, write)
