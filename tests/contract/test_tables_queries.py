@@ -239,8 +239,23 @@ def test_a_snapshot_has_its_activity(syn, numbers, project):
     assert (made_by["name"], made_by["used"][0]["reference"]["targetId"]) == ("new", project.id)
     again = syn.create_snapshot_version(numbers, activity=made_by)
     other = syn.create_snapshot_version(numbers, activity=made_by["id"])
-    for version in (again, other):
+    plain = syn.create_snapshot_version(numbers, activity=dict(made_by))
+    for version in (again, other, plain):
         assert syn.getProvenance(numbers, version=version)["id"] == made_by["id"]
+    unsaved = {"name": "a mapping", "used": []}
+    last = syn.create_snapshot_version(numbers, activity=unsaved)
+    assert syn.getProvenance(numbers, version=last)["name"] == "a mapping"
+
+
+def test_a_table_is_frozen_also_by_who_does_not_wait(syn, numbers):
+    assert syn.create_snapshot_version(numbers, label="at once", wait=False) is None
+    assert syn.get(numbers, version=1).versionLabel == "at once"
+
+
+def test_an_activity_that_is_not_there_makes_no_snapshot(syn, numbers):
+    with pytest.raises(SynapseNotFoundError):
+        syn.create_snapshot_version(numbers, activity="999999999")
+    assert syn.get(numbers).versionNumber == 1
 
 
 def test_a_snapshot_can_be_deleted(syn, numbers):
