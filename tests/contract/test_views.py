@@ -11,6 +11,7 @@ from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseConflictError,
     SynapseError,
+    SynapseMalformedEntityError,
 )
 from synapse_workflows.client.model.views import EntityViewSchema, EntityViewType
 from synapse_workflows.vocabulary import ENTITY_VIEW
@@ -77,6 +78,39 @@ def test_columns_are_added_once_and_only_those_asked_for(syn, project, files):
     assert isinstance(fetched, EntityViewSchema)
     fetched.removeColumn(fetched.columnIds[0])
     assert [one["name"] for one in syn.getTableColumns(syn.store(fetched))] == ["tags"]
+
+
+def test_annotations_of_many_names_all_get_columns(syn, project, make_file):
+    """More than Synapse tells at a time."""
+    names = [f"key_{n}" for n in range(120)]
+    for some in (names[:70], names[50:]):
+        syn.store(File(str(make_file(some[0])), parent=project, **dict.fromkeys(some, 1)))
+    view = EntityViewSchema("v", parent=project, scopes=project, addDefaultViewColumns=False)
+    found = [one["name"] for one in syn.getTableColumns(syn.store(view))]
+    assert sorted(found) == sorted(names)
+
+
+def test_annotations_of_several_types_are_told(syn, project, files):
+    """Before anything is made; the one that is wanted can be chosen."""
+    files[1]["legs"] = "six"
+    syn.store(files[1])
+    view = EntityViewSchema("v", parent=project, scopes=project)
+    with pytest.raises(SynapseMalformedEntityError, match=r"'legs' \(INTEGER, STRING\).*ignored"):
+        syn.store(view)
+    assert "v" not in [one["name"] for one in syn.getChildren(project)]
+    view.ignoredAnnotationColumnNames.add("legs")
+    view.addColumn(Column(name="legs", columnType="STRING", maximumSize=10))
+    columns = {one["name"]: one["columnType"] for one in syn.getTableColumns(syn.store(view))}
+    assert columns["legs"] == "STRING"
+
+
+def test_a_view_that_is_stored_again_keeps_its_columns(syn, project, files):
+    view = syn.store(EntityViewSchema("v", [COLUMNS[1]], parent=project, scopes=project, **BARE))
+    view.description = "changed"
+    view.add_scope(files[0].parentId)
+    again = syn.store(view)
+    assert [one["name"] for one in syn.getTableColumns(again)] == ["colour"]
+    assert (again.description, again.scopeIds) == ("changed", [project.id, files[0].parentId])
 
 
 def test_storing_a_view_asks_what_the_reference_asks(quiet, calls, make_file):
