@@ -121,8 +121,8 @@ def test_storing_a_view_asks_what_the_reference_asks(quiet, calls):
     view = SubmissionViewSchema("v", parent=project, scopes=[evaluation["id"]])
     quiet.store(view)
     asked = [call for call in calls() if "/get/" not in call]
-    assert [call.rpartition(" ")[0] for call in asked[:4]] == [
-        "GET /column/tableview/defaults", "POST /column/view/scope/async/start", "POST /column/batch", "POST /entity",
+    assert [call.rpartition(" ")[0] for call in asked[:3]] == [
+        "GET /column/tableview/defaults", "POST /column/view/scope/async/start", "POST /entity",
     ]  # fmt: skip
 
 
