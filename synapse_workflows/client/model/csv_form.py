@@ -81,15 +81,19 @@ class CsvForm:
         Raises:
             ValueError: The text ends within a quoted cell.
         """
-        for record in self._records(lines):
+        for record in self.records(lines):
             yield self._cells(record)
 
     def count(self, lines: Iterable[str]) -> int:
         """Count the lines of cells that `read` would give."""
-        return sum(1 for _ in self._records(lines))
+        return sum(1 for _ in self.records(lines))
 
-    def _records(self, lines: Iterable[str]) -> Iterator[str]:
-        """Join the lines of text that one line of cells spans, and take off its end."""
+    def records(self, lines: Iterable[str]) -> Iterator[str]:
+        """Join the lines of text that one line of cells spans, and take off its end.
+
+        Raises:
+            ValueError: The text ends within a quoted cell.
+        """
         held: list[str] = []
         number = begun = 0
         for line in lines:

@@ -1,8 +1,8 @@
 """CSV files of tables as Parquet files, in which every column keeps its type."""
 
+import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,8 +12,8 @@ from synapse_workflows.client.model.columns import type_of
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.vocabulary import ROW_ID, ROW_VERSION, ColumnType, MiB
 
-#: Bytes of CSV that are read at once. A row has to fit in: where one is longer, the next size.
-_BLOCKS: Final = (4 * MiB, 32 * MiB, 256 * MiB)
+#: Characters of CSV that are read at once, or one row where that is longer.
+_BLOCK: Final = MiB
 #: Key of what a column is in Synapse, in the metadata of its field.
 COLUMN_TYPE: Final = b"synapse.columnType"
 _MISSING: Final = (
@@ -78,79 +78,81 @@ def write(table: CsvFileTable, target: Path, told: Told) -> int:
     """
     require()
     import pyarrow as pa
-
-    for block in _BLOCKS:
-        try:
-            return _write(table, target, block, told)
-        except pa.ArrowInvalid as invalid:
-            if block == _BLOCKS[-1] or Path(table.filepath).stat().st_size <= block:
-                raise ValueError(
-                    f"{table.filepath} cannot be written as Parquet: {invalid}"
-                ) from (invalid)
-    raise AssertionError("there is a last block")
-
-
-def _write(table: CsvFileTable, target: Path, block: int, told: Told) -> int:
-    import pyarrow as pa
     from pyarrow import parquet
 
     columns = table.columns()
     schema = pa.schema([_field(column) for column in columns])
     rows = 0
-    with parquet.ParquetWriter(target, schema) as writer:
-        for batch in _batches(table, columns, block, told):
+    with parquet.ParquetWriter(target, schema) as to:
+        for block in _blocks(table, told):
+            try:
+                read = _read(block, table, columns)
+            except pa.ArrowInvalid as invalid:
+                raise ValueError(
+                    f"{table.filepath} cannot be written as Parquet, after row {rows}: {invalid}"
+                ) from invalid
             arrays = [
                 _typed(array, column, field.type)
-                for array, column, field in zip(batch.columns, columns, schema, strict=True)
+                for array, column, field in zip(read.columns, columns, schema, strict=True)
             ]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
-            rows += batch.num_rows
+            to.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            rows += read.num_rows
     return rows
 
 
-def _batches(
-    table: CsvFileTable, columns: Sequence[Mapping[str, Any]], block: int, told: Told
-) -> Iterator[Any]:
-    """Read the rows: null is what is not quoted, as Synapse writes it."""
+def _blocks(table: CsvFileTable, told: Told) -> Iterator[bytes]:
+    """Read some rows at a time, none of them in pieces; the header is left out."""
+    with Path(table.filepath).open(encoding="utf-8-sig", newline="") as file:
+        records = table.form.records(file)
+        if table.header:
+            told(len(next(records, "").encode()) + 1)
+        for block in _joined(records):
+            content = block.encode()
+            told(len(content))
+            yield content
+
+
+def _joined(records: Iterable[str]) -> Iterator[str]:
+    held: list[str] = []
+    size = 0
+    for record in records:
+        held.append(record)
+        size += len(record) + 1
+        if size >= _BLOCK:
+            yield "\n".join([*held, ""])
+            held, size = [], 0
+    if held:
+        yield "\n".join([*held, ""])
+
+
+def _read(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]]) -> Any:
+    """Read rows: null is what is not quoted, as Synapse writes it."""
     from pyarrow import csv
 
     names = [str(place) for place in range(len(columns))]  # those of the columns may be the same
-    with Path(table.filepath).open("rb") as file:
-        reader = csv.open_csv(
-            file,
-            csv.ReadOptions(
-                column_names=names,
-                skip_rows_after_names=1 if table.header else 0,
-                block_size=block,
-                use_threads=False,
-            ),
-            csv.ParseOptions(
-                delimiter=table.separator,
-                quote_char=table.quoteCharacter,
-                double_quote=True,
-                escape_char=table.escapeCharacter,
-                newlines_in_values=True,
-                # where there is one column, that is how a null looks
-                ignore_empty_lines=len(columns) > 1,
-            ),
-            csv.ConvertOptions(
-                column_types={
-                    name: _read_as(column) for name, column in zip(names, columns, strict=True)
-                },
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                true_values=["true", "True", "TRUE"],
-                false_values=["false", "False", "FALSE"],
-            ),
-        )
-        with closing(reader):
-            seen = 0
-            for batch in reader:
-                read = file.tell()
-                told(read - seen)
-                seen = read
-                yield batch
+    return csv.read_csv(
+        io.BytesIO(block),
+        csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
+        csv.ParseOptions(
+            delimiter=table.separator,
+            quote_char=table.quoteCharacter,
+            double_quote=True,
+            escape_char=table.escapeCharacter,
+            newlines_in_values=True,
+            # where there is one column, that is how a null looks
+            ignore_empty_lines=len(columns) > 1,
+        ),
+        csv.ConvertOptions(
+            column_types={
+                name: _read_as(column) for name, column in zip(names, columns, strict=True)
+            },
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["true", "True", "TRUE"],
+            false_values=["false", "False", "FALSE"],
+        ),
+    )
 
 
 def _kind(column: Mapping[str, Any]) -> ColumnType | None:

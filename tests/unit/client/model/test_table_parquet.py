@@ -1,0 +1,212 @@
+"""Tables as Parquet files: every type as it was, whatever is in the cells."""
+
+import json
+import math
+import sys
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, strategies as st
+from pyarrow import parquet as pq
+
+from synapse_workflows.client.model import parquet
+from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.vocabulary import ColumnType
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+MOMENTS = st.integers(-(10**12), 10**13).map(lambda ms: EPOCH + timedelta(milliseconds=ms))
+WHOLE = st.integers(-(2**63), 2**63 - 1)
+IDS = st.integers(1, 2**40)
+#: Type of a column -> values of it, and what they are in Parquet.
+VALUES = {
+    ColumnType.STRING: TEXT,
+    ColumnType.LARGETEXT: TEXT,
+    ColumnType.INTEGER: WHOLE,
+    ColumnType.DOUBLE: st.floats(),
+    ColumnType.BOOLEAN: st.booleans(),
+    ColumnType.DATE: MOMENTS,
+    ColumnType.ENTITYID: IDS.map("syn{}".format),
+    ColumnType.USERID: IDS.map(str),
+    ColumnType.STRING_LIST: st.lists(TEXT, min_size=1, max_size=4),
+    ColumnType.INTEGER_LIST: st.lists(WHOLE, min_size=1, max_size=4),
+    ColumnType.BOOLEAN_LIST: st.lists(st.booleans(), min_size=1, max_size=4),
+    ColumnType.DATE_LIST: st.lists(MOMENTS, min_size=1, max_size=4),
+    ColumnType.USERID_LIST: st.lists(IDS, min_size=1, max_size=4),
+}
+
+
+def columns(*kinds):
+    return [
+        Column(name=f"a {kind}, \n{at}", columnType=kind, id=str(at))
+        for at, kind in enumerate(kinds)
+    ]
+
+
+def csv_of(folder, kinds, rows):
+    """Write rows as Synapse does."""
+    listed = columns(*kinds)
+    table = CsvFileTable.from_list_of_rows(
+        Schema("a table", listed, parent="syn1", id="syn2"),
+        rows,
+        filepath=Path(folder, "rows.csv"),
+        lineEnd="\n",
+    )
+    return CsvFileTable("syn2", table.filepath, lineEnd="\n", headers=listed)
+
+
+def written(folder, table):
+    path = Path(folder, "rows.parquet")
+    rows = parquet.write(table, path, lambda _: None)
+    assert rows == parquet.count(path) == len(table)
+    return pq.ParquetFile(path).read()
+
+
+def same(one, other):
+    if isinstance(one, float) and math.isnan(one):
+        return isinstance(other, float) and math.isnan(other)
+    return type(one) is type(other) and one == other
+
+
+@given(data=st.data(), kinds=st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5))
+def test_any_rows_come_back_as_they_were(tmp_path_factory, data, kinds):
+    row = st.tuples(*(st.none() | VALUES[ColumnType(kind)] for kind in kinds)).map(list)
+    rows = data.draw(st.lists(row, max_size=6))
+    folder = tmp_path_factory.mktemp("parquet")
+    found = written(folder, csv_of(folder, kinds, rows))
+    assert found.column_names == [one["name"] for one in columns(*kinds)]
+    for at, kind in enumerate(kinds):
+        wanted = [given_row[at] for given_row in rows]
+        if kind == ColumnType.USERID_LIST:
+            wanted = [one and [str(item) for item in one] for one in wanted]
+        assert all(map(same, wanted, found.column(at).to_pylist())), kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("INTEGER", pa.int64()),
+        ("DOUBLE", pa.float64()),
+        ("BOOLEAN", pa.bool_()),
+        ("DATE", pa.timestamp("ms", "UTC")),
+        ("STRING", pa.string()),
+        ("LINK", pa.string()),
+        ("MEDIUMTEXT", pa.string()),
+        ("ENTITYID", pa.string()),
+        ("FILEHANDLEID", pa.string()),
+        ("USERID", pa.string()),
+        ("SUBMISSIONID", pa.string()),
+        ("EVALUATIONID", pa.string()),
+        ("JSON", pa.string()),
+        ("STRING_LIST", pa.list_(pa.string())),
+        ("INTEGER_LIST", pa.list_(pa.int64())),
+        ("BOOLEAN_LIST", pa.list_(pa.bool_())),
+        ("DATE_LIST", pa.list_(pa.timestamp("ms", "UTC"))),
+        ("ENTITYID_LIST", pa.list_(pa.string())),
+        ("USERID_LIST", pa.list_(pa.string())),
+        ("ANOTHER", pa.string()),
+    ],
+)
+def test_a_column_has_the_type_of_its_cells_even_where_all_are_null(tmp_path, kind, wanted):
+    path = tmp_path / "rows.csv"
+    path.write_text('"id","a"\n"1",\n')
+    headers = [{"name": "id", "columnType": "INTEGER"}, {"name": "a", "columnType": kind}]
+    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    assert found.schema.field("a").type == wanted
+    assert found.to_pylist() == [{"id": 1, "a": None}]
+
+
+def test_empty_text_is_not_null_and_json_is_text(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('"s","j"\n"","{""a"": [1, null]}"\n,\n')
+    headers = [{"name": "s", "columnType": "STRING"}, {"name": "j", "columnType": "JSON"}]
+    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    first, second = found.to_pylist()
+    assert (first["s"], json.loads(first["j"])) == ("", {"a": [1, None]})
+    assert second == {"s": None, "j": None}
+
+
+def test_row_ids_are_integers_and_etags_text(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('"ROW_ID","ROW_VERSION","ROW_ETAG","n"\n"1","2","a-b","3"\n')
+    headers = [{"name": "n", "columnType": "INTEGER"}]
+    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    assert found.to_pylist() == [{"ROW_ID": 1, "ROW_VERSION": 2, "ROW_ETAG": "a-b", "n": 3}]
+
+
+def test_names_that_are_there_twice_stay(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('"n","n"\n"1","2"\n')
+    headers = [{"name": "n", "columnType": "INTEGER"}] * 2
+    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    assert [column.to_pylist() for column in found.columns] == [[1], [2]]
+
+
+def test_the_file_says_what_its_columns_are_in_synapse(tmp_path):
+    found = written(tmp_path, csv_of(tmp_path, ["ENTITYID"], [["syn1"]]))
+    assert found.schema.field(0).metadata[parquet.COLUMN_TYPE] == b"ENTITYID"
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    table = csv_of(tmp_path, ["INTEGER", "STRING"], [[n, f"row {n}"] for n in range(1000)])
+    for name in ("one", "two"):
+        parquet.write(table, tmp_path / name, lambda _: None)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_row_longer_than_what_is_read_at_once_is_written(tmp_path):
+    """Ten cells of the greatest length, of characters that are doubled: ten megabytes."""
+    kinds = ["LARGETEXT"] * 10
+    row = ['"' * 524_288] * 10
+    found = written(tmp_path, csv_of(tmp_path, kinds, [["short"] * 10, row, ["short"] * 10]))
+    assert found.num_rows == 3
+    assert found.column(9)[1].as_py() == row[9]
+
+
+@pytest.mark.parametrize(("kind", "cell"), [("INTEGER", "1.5"), ("BOOLEAN", "2"), ("DATE", "x")])
+def test_a_cell_of_another_type_is_named(tmp_path, kind, cell):
+    path = tmp_path / "rows.csv"
+    path.write_text(f'"a"\n"{cell}"\n')
+    table = CsvFileTable("syn1", path, lineEnd="\n", headers=[{"name": "a", "columnType": kind}])
+    with pytest.raises(ValueError, match=cell):
+        parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+
+
+def test_progress_is_told_of_all_bytes(tmp_path):
+    table = csv_of(tmp_path, ["LARGETEXT"], [["x" * 1000]] * 10_000)
+    told = []
+    parquet.write(table, tmp_path / "rows.parquet", told.append)
+    assert len(told) > 1
+    assert sum(told) == Path(table.filepath).stat().st_size
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    """Arrow's own memory; five times the rows take no more of it."""
+    peaks = []
+    for rows in (40_000, 200_000):
+        table = csv_of(
+            tmp_path, ["LARGETEXT", "INTEGER"], ([f"row {n}" * 10, n] for n in range(rows))
+        )
+        pool = pa.proxy_memory_pool(pa.default_memory_pool())
+        pa.set_memory_pool(pool)
+        tracemalloc.start()
+        try:
+            parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+            peaks.append(pool.max_memory() + tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+            pa.set_memory_pool(pa.system_memory_pool())
+    assert peaks[1] < 1.2 * peaks[0]
+    assert Path(table.filepath).stat().st_size > 15_000_000
+
+
+def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+    table = csv_of(tmp_path, ["INTEGER"], [[1]])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'synapse-workflows\[parquet\]'"):
+        parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
