@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from entity_api import Author
+from evaluation_api import Submitter
 from file_api import House, open_house
 from table_api import Tabler
 
@@ -57,3 +58,15 @@ def nobody(author) -> Author:
 def tables(ann) -> Tabler:
     """Alice, at work on tables."""
     return Tabler(ann)
+
+
+@pytest.fixture(scope="session")
+def organiser(ann) -> Submitter:
+    """Alice, who holds evaluations."""
+    return Submitter(ann)
+
+
+@pytest.fixture(scope="session")
+def rival(ben) -> Submitter:
+    """Bob, who submits to evaluations."""
+    return Submitter(ben)

@@ -7,7 +7,7 @@ from entity_api import REPO, fresh
 from file_api import refused
 
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.routers.answers import without_nulls
+from synapse_workflows.local.domain.fields import without_nulls
 from synapse_workflows.local.routers.deps import RequestCall
 from synapse_workflows.local.settings import Settings, UserSeed
 from synapse_workflows.vocabulary import ERROR_RESPONSE, MiB

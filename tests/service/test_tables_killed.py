@@ -1,50 +1,18 @@
 """A service that is killed while it changes a table: all of it is there afterwards, or nothing."""
 
-import json
 import signal
-import subprocess
-import sys
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-import requests
 from entity_api import REPO, Author
-from file_api import Clock, House, ok, open_house, refused
+from file_api import ok, open_house, refused
+from served_api import serving
 from table_api import Tabler
 
 from synapse_workflows.local import inprocess
 from synapse_workflows.local.domain import auth, jobs
 from synapse_workflows.local.domain.tables import commits, transactions
-
-
-@contextmanager
-def serving(data_dir):
-    """A service in a process of its own; gives the process and alice."""
-    told = data_dir / "service.json"
-    told.unlink(missing_ok=True)
-    words = ["serve", "--port", "0", "--data", str(data_dir)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "synapse_workflows", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not told.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        facts = json.loads(told.read_text())
-        tokens = {user["userName"]: user["token"] for user in facts["users"]}
-        base_url = facts["repoEndpoint"].removesuffix(REPO)
-        with requests.Session() as session:
-            yield process, Author(House(session, base_url, tokens, Clock()), "alice")
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(30)
 
 
 def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):

@@ -14,6 +14,9 @@ from synapse_workflows.local.errors import BadRequest
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _LONG: Final = 2**63
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Dates outside of four-digit years cannot be written on the wire.
+_EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 Body = Mapping[str, Any]
@@ -102,12 +105,13 @@ def date(body: Body, key: str) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise BadRequest(
-            f"{key}: '{value}' is not a date such as 2021-07-05T12:34:56.789Z."
-        ) from None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MILLISECOND
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if _EARLIEST <= moment <= _LATEST:
+            return (moment - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        pass
+    raise BadRequest(f"{key}: '{value}' is not a date such as 2021-07-05T12:34:56.789Z.")
 
 
 def flag(body: Body, key: str, *, default: bool = False) -> bool:

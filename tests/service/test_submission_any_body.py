@@ -1,0 +1,96 @@
+"""Whatever is sent about evaluations and submissions, the service answers; never with a 500."""
+
+import pytest
+from entity_api import Author
+from evaluation_api import EVALUATION, SUBMISSION, Submitter
+from file_api import open_house
+from hypothesis import given, settings, strategies as st
+
+FIELDS = [
+    "id", "etag", "name", "description", "contentSource", "quota", "firstRoundStart",
+    "roundDurationMillis", "numberOfRounds", "submissionLimit", "evaluationId", "entityId",
+    "versionNumber", "teamId", "contributors", "principalId", "submitterAlias", "status",
+    "score", "report", "annotations", "stringAnnos", "longAnnos", "doubleAnnos", "key", "value",
+    "isPrivate", "submissionAnnotations", "type", "k", "canCancel", "cancelRequested",
+    "statuses", "isFirstBatch", "isLastBatch", "batchToken", "resourceAccess", "accessType",
+]  # fmt: skip
+WORDS = [
+    "syn1", "1", "READ", "SCORED", "STRING", "LONG", "NaN", "1e999", "9600001", "9700001", "x",
+    "", "2026-01-01T00:00:00.000Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+]  # fmt: skip
+ROUTES = [
+    ("POST", EVALUATION),
+    ("PUT", f"{EVALUATION}/acl"),
+    ("PUT", f"{EVALUATION}/{{evaluation}}"),
+    ("POST", f"{SUBMISSION}?etag={{etag}}"),
+    ("POST", f"{SUBMISSION}?etag={{etag}}&submissionEligibilityHash=7"),
+    ("PUT", f"{SUBMISSION}/{{submission}}/status"),
+    ("PUT", f"{EVALUATION}/{{evaluation}}/statusBatch"),
+]
+#: What makes a body that would be taken, so that what is odd in it is looked at.
+SOUND = {
+    f"{EVALUATION}/{{evaluation}}": ("get", "evaluation"),
+    f"{SUBMISSION}/{{submission}}/status": ("status", "submission"),
+}
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(WORDS)
+    | st.text(max_size=20)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+bodies = st.dictionaries(st.sampled_from(FIELDS), values, max_size=8)
+
+
+@pytest.fixture(scope="module")
+def alice(tmp_path_factory):  # not recorded: what is sent here is meant to break the contract
+    with open_house(tmp_path_factory.mktemp("any")) as opened:
+        yield Submitter(Author(opened, "alice"))
+
+
+@pytest.fixture(scope="module")
+def ground(alice):
+    """An evaluation, a submission to it, and the etag of what was submitted."""
+    project = alice.author.new_project()
+    evaluation = alice.evaluation(project["id"])["id"]
+    submission = alice.submit(evaluation, project)["id"]
+    return {"evaluation": evaluation, "submission": submission, "etag": project["etag"]}
+
+
+@settings(max_examples=150, deadline=None)
+@given(route=st.sampled_from(ROUTES), body=bodies, is_sound=st.booleans())
+def test_no_body_makes_the_service_stumble(alice, ground, route, body, is_sound):
+    method, path = route
+    if is_sound and path in SOUND:
+        read, what = SOUND[path]
+        present = getattr(alice, read)(ground[what])
+        body = {**present, **body, "etag": present["etag"]}
+    answer = alice.author.ask(method, path.format(**ground), body)
+    assert answer.status_code < 500, f"{method} {path} {body} {answer.text}"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(max_size=12).filter(lambda text: not set(text) & set("/?#%")),
+    st.sampled_from([
+        f"{EVALUATION}/{{}}", f"{EVALUATION}/name/{{}}", f"{EVALUATION}/{{}}/submission/all",
+        f"{SUBMISSION}/{{}}", f"{SUBMISSION}/{{}}/status", f"{SUBMISSION}/1/file/{{}}",
+    ]),
+)  # fmt: skip
+def test_no_path_makes_the_service_stumble(alice, text, path):
+    assert alice.author.get(path.format(text)).status_code < 500
+
+
+def test_the_service_is_still_whole(alice, ground):
+    assert alice.get(ground["evaluation"])["id"] == ground["evaluation"]
+    assert alice.status(ground["submission"])["id"] == ground["submission"]
+    assert alice.count(ground["evaluation"]) >= 1
