@@ -11,6 +11,7 @@ from synapse_workflows.local.domain import access, entities, fields, filehandles
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.evaluations import submissions
 from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.tables import cellfiles
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.file_tables import FileHandle
 from synapse_workflows.vocabulary import AccessType
@@ -65,8 +66,8 @@ def permits(session: Session, caller: Caller, handle: FileHandle, asked: Associa
     """Tell whether the caller may have the bytes.
 
     The maker of the handle always may. Otherwise the handle must belong to the object: to any
-    version of a file, to a cell of a table, to what was submitted; and the caller must have the
-    rights to it. Other kinds of objects hold no handles yet.
+    version of a file, to a cell of a table or view, to what was submitted; and the caller must
+    have the rights to it. Other kinds of objects hold no handles yet.
 
     Raises:
         BadRequest: the id of the object is malformed.
@@ -76,8 +77,7 @@ def permits(session: Session, caller: Caller, handle: FileHandle, asked: Associa
     rule = _RULES.get(asked.object_type)
     if rule is None:
         return False
-    number = rule.read(asked.object_id)
-    return rule.opens(session, caller, number) and rule.holds(session, number, handle.id)
+    return rule.gives(session, caller, rule.read(asked.object_id), handle.id)
 
 
 @dataclass(frozen=True)
@@ -86,33 +86,32 @@ class _Rule:
 
     Args:
         read: reads the id of the object.
-        opens: tells whether a caller may have the files of an object.
-        holds: tells whether an object holds a file handle.
+        gives: tells whether a caller has a file handle through an object.
     """
 
     read: Callable[[str], int]
-    opens: Callable[[Session, Caller, int], bool]
-    holds: Callable[[Session, int, int], bool]
+    gives: Callable[[Session, Caller, int, int], bool]
 
 
-def _file_opens(session: Session, caller: Caller, entity_id: int) -> bool:
-    return access.allowed(session, caller, entity_id, AccessType.DOWNLOAD)
+def _file_gives(session: Session, caller: Caller, entity_id: int, handle_id: int) -> bool:
+    may = access.allowed(session, caller, entity_id, AccessType.DOWNLOAD)
+    return may and entities.uses_handle(session, entity_id, handle_id)
 
 
-def _table_opens(session: Session, caller: Caller, entity_id: int) -> bool:
-    rights = (AccessType.READ, AccessType.DOWNLOAD)
-    return all(access.allowed(session, caller, entity_id, right) for right in rights)
+def _submission_gives(
+    session: Session, caller: Caller, submission_id: int, handle_id: int
+) -> bool:
+    may = submissions.opens_files(session, caller, submission_id)
+    return may and submissions.has_handle(session, submission_id, handle_id)
 
 
 _RULES: Final[Mapping[AssociateType, _Rule]] = {
-    AssociateType.FILE_ENTITY: _Rule(ids.entity_id, _file_opens, entities.uses_handle),
+    AssociateType.FILE_ENTITY: _Rule(ids.entity_id, _file_gives),
     AssociateType.TABLE_ENTITY: _Rule(
-        lambda text: ids.entity_and_version(text)[0], _table_opens, entities.has_in_cells
+        lambda text: ids.entity_and_version(text)[0], cellfiles.gives
     ),
     AssociateType.SUBMISSION_ATTACHMENT: _Rule(
-        lambda text: ids.decimal(text, "associateObjectId"),
-        submissions.opens_files,
-        submissions.has_handle,
+        lambda text: ids.decimal(text, "associateObjectId"), _submission_gives
     ),
 }
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import bulk, jobs
+from synapse_workflows.local.domain.tables import previews
 from synapse_workflows.local.routers.answers import Answer, created
 from synapse_workflows.local.routers.deps import Call, RequestCall
 
@@ -81,3 +82,21 @@ def get_bulk_download(call: Call, token: str) -> Response:
     Source: GET /file/v1/file/bulk/async/get/{token}
     """
     return result(call, bulk.BULK, token, ("download",))
+
+
+@router.post("/repo/v1/table/upload/csv/preview/async/start")
+def start_csv_preview(call: Call) -> Response:
+    """Start to look at a CSV file before it becomes a table.
+
+    Source: POST /table/upload/csv/preview/async/start
+    """
+    return start(call, previews.PREVIEW, ("view", "modify"))
+
+
+@router.get("/repo/v1/table/upload/csv/preview/async/get/{token}")
+def get_csv_preview(call: Call, token: str) -> Response:
+    """Give the first rows of a CSV file, and columns for all of it.
+
+    Source: GET /table/upload/csv/preview/async/get/{token}
+    """
+    return result(call, previews.PREVIEW, token, ("view", "modify"))

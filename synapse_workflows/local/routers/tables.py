@@ -1,12 +1,18 @@
 """Routes of the rows of tables (repo/v1)."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import jobs
+from synapse_workflows.local.domain import associations, filehandles, jobs
+from synapse_workflows.local.domain.associations import AssociateType, Association
 from synapse_workflows.local.domain.ids import entity_and_version, entity_text
-from synapse_workflows.local.domain.tables import bundles, downloads, transactions
-from synapse_workflows.local.routers.answers import created
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.domain.tables import bundles, cellfiles, downloads, transactions
+from synapse_workflows.local.domain.tables.sources import Asked
+from synapse_workflows.local.errors import NotFound
+from synapse_workflows.local.routers.answers import Answer, created
+from synapse_workflows.local.routers.deps import Call, RedirectCall, Work
+from synapse_workflows.local.routers.files import lead_to
 from synapse_workflows.local.routers.jobs import result, start
 
 router = APIRouter(prefix="/repo/v1/entity")
@@ -122,3 +128,63 @@ def get_download(call: Call, entity_id: str, token: str) -> Response:
     Source: GET /entity/{id}/table/download/csv/async/get/{token}
     """
     return result(call, downloads.DOWNLOAD, token, _READS, named(entity_id))
+
+
+@router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/file")
+def get_cell_file(
+    call: RedirectCall,
+    entity_id: str,
+    column_id: int,
+    row_id: int,
+    version: int,
+    redirect: bool = True,
+) -> Response:
+    """Lead to the bytes of the file in a cell.
+
+    Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/file
+    """
+    with call.reading("download") as work:
+        asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
+        handle_id = cellfiles.handle_id_at(asked, column_id, row_id, version)
+        found = associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
+        return lead_to(filehandles.url(work.service, found), redirect=redirect)
+
+
+@router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/filepreview")
+def get_cell_preview(
+    call: RedirectCall, entity_id: str, column_id: int, row_id: int, version: int
+) -> Response:
+    """Refuse: this service makes no previews of files.
+
+    Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/filepreview
+    """
+    with call.reading("download") as work:
+        asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
+        handle_id = cellfiles.handle_id_at(asked, column_id, row_id, version)
+        associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
+    raise NotFound(f"The file handle {handle_id} has no preview.")
+
+
+@router.post("/{entity_id}/table/filehandles")
+def list_cell_files(call: Call, entity_id: str) -> Response:
+    """Give the file handles in cells (TableFileHandleResults).
+
+    Source: POST /entity/{id}/table/filehandles
+    """
+    with call.reading("view") as work:
+        body = call.json_object()
+        asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
+        rows = [
+            {"list": [_wire(work, entity_id, each) for each in row]}
+            for row in cellfiles.handle_ids(asked, body)
+        ]
+    return Answer({"tableId": named(entity_id), "headers": body["headers"], "rows": rows})
+
+
+def _wire(work: Work, entity_id: str, handle_id: int) -> dict[str, Any]:
+    asked = _in_cell(entity_id, handle_id)
+    return filehandles.wire(associations.require(work.session, work.caller, asked))
+
+
+def _in_cell(entity_id: str, handle_id: int) -> Association:
+    return Association(handle_id, AssociateType.TABLE_ENTITY, entity_id)

@@ -2,23 +2,29 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, Final
+from itertools import chain, groupby, islice
+from typing import Any, Final, TextIO
 
 from synapse_workflows.local.domain import fields, filehandles
 from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.jobs import Run
 from synapse_workflows.local.domain.tables import csv_form, values
 from synapse_workflows.local.domain.tables.change_sets import Bound, ChangeSet
 from synapse_workflows.local.domain.tables.changing import TableUpdate
 from synapse_workflows.local.domain.tables.columns import read_ids
-from synapse_workflows.local.domain.tables.csv_form import Record
+from synapse_workflows.local.domain.tables.csv_form import CsvForm, Record
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import MODEL, ROW_ID, ROW_METADATA, ROW_VERSION, GiB
 
 RESULT: Final = f"{MODEL}.table.UploadToTableResult"
 MAX_SIZE: Final = GiB
 _AT_A_TIME: Final = 1000
+#: Digits of a number that surely has 64 bits.
+_DIGITS: Final = 18
+
+_Edit = tuple[int, int | None, list[values.Stored]]
 
 
 class ByteStream(io.RawIOBase):
@@ -47,6 +53,56 @@ class ByteStream(io.RawIOBase):
 def text_of(stream: ByteStream) -> io.TextIOWrapper:
     """Read bytes as UTF-8, without a byte order mark and with line ends as they are."""
     return io.TextIOWrapper(io.BufferedReader(stream, 1 << 17), encoding="utf-8-sig", newline="")
+
+
+@dataclass(frozen=True)
+class Csv:
+    """A CSV file that was uploaded, open to be read.
+
+    Args:
+        text: what is in it.
+        stream: tells how far it was read.
+        size: bytes.
+        form: how it is written.
+        skip: lines to drop first.
+    """
+
+    text: TextIO
+    stream: ByteStream
+    size: int
+    form: CsvForm
+    skip: int
+
+    def records(self) -> Iterator[Record]:
+        """Read it line by line.
+
+        Raises:
+            BadRequest: it is no CSV, or no UTF-8.
+        """
+        return csv_form.records(self.text, self.form, skip=self.skip)
+
+
+@contextmanager
+def opened(run: Run, request: Mapping[str, Any]) -> Iterator[Csv]:
+    """Open the file that a request names by `uploadFileHandleId`.
+
+    Raises:
+        BadRequest: it is too large, lies elsewhere, or cannot be described so.
+        Forbidden: the file handle is somebody else's.
+        NotFound: there is no such file handle.
+    """
+    form = csv_form.read_form(fields.mapping(request, "csvTableDescriptor"))
+    skip = max(fields.integer(request, "linesToSkip") or 0, 0)
+    handle_id = decimal(fields.required(request, "uploadFileHandleId"), "uploadFileHandleId")
+    with run.service.database.reading() as session:
+        handle = filehandles.require_owner(session, run.caller, handle_id)
+        pieces = filehandles.pieces(session, handle)
+    size = handle.content_size or 0
+    if handle.blob_id is None or size > MAX_SIZE:
+        raise BadRequest(f"The CSV must lie in Synapse and have at most {MAX_SIZE} bytes.")
+    stream = ByteStream(run.service.blobs.read(pieces))
+    with text_of(stream) as text:
+        yield Csv(text, stream, size, form, skip)
 
 
 @dataclass(frozen=True)
@@ -81,26 +137,16 @@ def upload(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
         ServiceError: 412, somebody changed one of the rows.
     """
     update.require_columns()
-    form = csv_form.read_form(fields.mapping(request, "csvTableDescriptor"))
-    skip = fields.integer(request, "linesToSkip") or 0
     run = update.run
-    handle_id = decimal(fields.required(request, "uploadFileHandleId"), "uploadFileHandleId")
-    with run.service.database.reading() as session:
-        handle = filehandles.require_owner(session, run.caller, handle_id)
-        pieces = filehandles.pieces(session, handle)
-    size = handle.content_size or 0
-    if handle.blob_id is None or size > MAX_SIZE:
-        raise BadRequest(f"The CSV must lie in Synapse and have at most {MAX_SIZE} bytes.")
-    stream = ByteStream(run.service.blobs.read(pieces))
-    change = ChangeSet(update)
-    change.read_at_etag(fields.text(request, "updateEtag"))
-    with text_of(stream) as text:
-        rows = csv_form.records(text, form, skip=max(skip, 0))
-        plan, rows = _plan(update, request, rows, has_header=form.has_header)
+    with opened(run, request) as csv:
+        change = ChangeSet(update)
+        change.read_at_etag(fields.text(request, "updateEtag"))
+        has_header = csv.form.has_header
+        plan, rows = _plan(update, request, csv.records(), has_header=has_header)
         load = _Load(change, plan)
         while some := list(islice(rows, _AT_A_TIME)):
             load.take(some)
-            run.progress.report(stream.done, size, f"Read {load.count} rows")
+            run.progress.report(csv.stream.done, csv.size, f"Read {load.count} rows")
     change.close()
     return {"concreteType": RESULT, "rowsProcessed": load.count, "etag": change.etag}
 
@@ -183,7 +229,7 @@ class _Load:
             BadRequest: a row is too long, or a value is not what it should be.
         """
         inserts: list[list[values.Stored]] = []
-        changes: dict[int, list[tuple[int, int | None, list[values.Stored]]]] = {}
+        edits: list[_Edit] = []
         for row in rows:
             if len(row) > self._plan.width:
                 raise BadRequest(
@@ -195,25 +241,21 @@ class _Load:
                 inserts.append(cells + self._defaults[len(cells) :])
             else:
                 version = self._number(row, self._plan.row_version)
-                changes.setdefault(len(cells), []).append((row_id, version, cells))
+                edits.append((row_id, version, cells))
             self.count += 1
-        self._apply(inserts, changes)
+        self._apply(inserts, edits)
 
-    def _apply(
-        self,
-        inserts: list[list[values.Stored]],
-        changes: dict[int, list[tuple[int, int | None, list[values.Stored]]]],
-    ) -> None:
+    def _apply(self, inserts: list[list[values.Stored]], edits: list[_Edit]) -> None:
         bound = self._plan.bound
         if inserts and not bound:
             raise BadRequest("A row without ROW_ID has no values.")
         if inserts:
             self._change.insert(bound, inserts)
-        for size, edits in changes.items():
+        for size, some in groupby(edits, key=lambda edit: len(edit[2])):
             if bound:
-                self._change.change(bound[:size], edits)
+                self._change.change(bound[:size], list(some))
             else:
-                self._change.delete([(row_id, version) for row_id, version, _ in edits])
+                self._change.delete([(row_id, version) for row_id, version, _ in some])
 
     def _cells(self, row: Record) -> list[values.Stored]:
         """Read the cells of a line; a short line has those of the first columns."""
@@ -234,9 +276,9 @@ class _Load:
     def _number(self, row: Record, index: int | None) -> int | None:
         if index is None or index >= len(row) or not row[index]:
             return None
-        try:
-            return int(row[index] or "")
-        except ValueError:
+        text = (row[index] or "").strip()
+        if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
             raise BadRequest(
-                f"Value at [{self.count},{index}] is no row id or version: {row[index]!r:.100}"
-            ) from None
+                f"Value at [{self.count},{index}] is no row id or version: {text!r:.100}"
+            )
+        return int(text)

@@ -4,16 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from synapse_workflows.local.domain import fields, filehandles
+from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.jobs import Run
-from synapse_workflows.local.domain.tables import csv_form
+from synapse_workflows.local.domain.tables import uploads
 from synapse_workflows.local.domain.tables.appends import PARTIAL_ROW_SET, ROW_SET, cell_text
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.columns import read_ids
 from synapse_workflows.local.domain.tables.csv_form import Record
 from synapse_workflows.local.domain.tables.schemas import Schema
-from synapse_workflows.local.domain.tables.uploads import MAX_SIZE, ByteStream, text_of
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_METADATA
 
@@ -118,17 +117,9 @@ def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> list[Edit]:
         Forbidden: the file handle is somebody else's.
         NotFound: there is no such file handle.
     """
-    form = csv_form.read_form(fields.mapping(request, "csvTableDescriptor"))
-    handle_id = decimal(fields.required(request, "uploadFileHandleId"), "uploadFileHandleId")
-    with run.service.database.reading() as session:
-        handle = filehandles.require_owner(session, run.caller, handle_id)
-        pieces = filehandles.pieces(session, handle)
-    if handle.blob_id is None or (handle.content_size or 0) > MAX_SIZE:
-        raise BadRequest(f"The CSV must lie in Synapse and have at most {MAX_SIZE} bytes.")
-    skip = max(fields.integer(request, "linesToSkip") or 0, 0)
-    with text_of(ByteStream(run.service.blobs.read(pieces))) as text:
-        rows = csv_form.records(text, form, skip=skip)
-        names = _names(request, schema, rows, has_header=form.has_header)
+    with uploads.opened(run, request) as csv:
+        rows = csv.records()
+        names = _names(request, schema, rows, has_header=csv.form.has_header)
         return [_line(names, schema, row) for row in rows]
 
 

@@ -1,0 +1,90 @@
+"""Previews of CSV files: their first rows, and columns that would hold them."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from table_api import M
+
+
+def try_preview(tables, data, **more):
+    handle = tables.author.upload(data.encode())
+    body = {
+        "concreteType": f"{M}.UploadToTablePreviewRequest",
+        "uploadFileHandleId": handle,
+        **more,
+    }
+    return tables.run(f"{REPO}/table/upload/csv/preview", body)
+
+
+def columns_of(found):
+    return [
+        (each["name"], each["columnType"], each.get("maximumSize"))
+        for each in found["suggestedColumns"]
+    ]
+
+
+def test_columns_are_as_narrow_as_the_cells_allow(tables):
+    names = "yes,n,x,day,who,word,mixed,none,long,longest"
+    first = f"true,1,1.5,2020-01-02,syn12,ant,1,,{'m' * 1500},{'l' * 3000}"
+    second = "False,-2,3,2021-03-04 05:06:07,syn13,a beetle,b,,,"
+    found = ok(try_preview(tables, f"{names}\n{first}\n{second}\n"))
+    assert columns_of(found) == [
+        ("yes", "BOOLEAN", None),
+        ("n", "INTEGER", None),
+        ("x", "DOUBLE", None),
+        ("day", "DATE", None),
+        ("who", "ENTITYID", None),
+        ("word", "STRING", 8),
+        ("mixed", "STRING", 1),
+        ("none", "STRING", None),
+        ("long", "MEDIUMTEXT", None),
+        ("longest", "LARGETEXT", None),
+    ]
+    assert found["rowsScanned"] == 2
+    assert found["sampleRows"][1]["values"] == [*second.split(",")[:7], None, None, None]
+
+
+def test_suggested_columns_hold_the_file(tables):
+    data = "a,b\n1,x\n,yy\n"
+    found = ok(try_preview(tables, data))
+    table = tables.table(*found["suggestedColumns"])["id"]
+    tables.transact(table, tables.csv(table, data))
+    assert tables.query(f"select * from {table}") == [["1", "x"], [None, "yy"]]
+
+
+def test_files_are_read_as_they_are_described(tables):
+    form = {"separator": ";", "isFirstLineHeader": False}
+    found = ok(try_preview(tables, "skip me\n1;a\n2;b\n", csvTableDescriptor=form, linesToSkip=1))
+    assert columns_of(found) == [("col1", "INTEGER", None), ("col2", "STRING", 1)]
+    assert [row["values"] for row in found["sampleRows"]] == [["1", "a"], ["2", "b"]]
+
+
+def test_rows_that_are_there_already_are_no_columns(tables):
+    found = ok(try_preview(tables, "ROW_ID,ROW_VERSION,a\n5,2,x\n"))
+    assert columns_of(found) == [("a", "STRING", 1)]
+    assert found["sampleRows"] == [{"rowId": 5, "versionNumber": 2, "values": ["x"]}]
+
+
+def test_a_part_is_looked_at_unless_all_is_asked_for(tables):
+    data = "n\n" + "1\n" * 1000 + "text\n"
+    part = ok(try_preview(tables, data))
+    assert (columns_of(part), part["rowsScanned"]) == ([("n", "INTEGER", None)], 1000)
+    whole = ok(try_preview(tables, data, doFullFileScan=True))
+    assert (columns_of(whole), whole["rowsScanned"]) == ([("n", "STRING", 4)], 1001)
+    assert len(whole["sampleRows"]) == 5
+
+
+@pytest.mark.parametrize("data", ["\n", "a,a\n1,2\n", "a\n1,2\n", 'a\n"open\n'])
+def test_what_is_no_table_is_refused(tables, data):
+    refused(try_preview(tables, data), 400)
+
+
+def test_files_of_others_and_nothing_are_refused(tables, ben):
+    body = {
+        "concreteType": f"{M}.UploadToTablePreviewRequest",
+        "uploadFileHandleId": tables.author.upload(b"a\n1\n"),
+    }
+    path = f"{REPO}/table/upload/csv/preview"
+    refused(type(tables)(ben).run(path, body), 403)
+    refused(tables.run(path, {**body, "uploadFileHandleId": "999999999"}), 404)
+    refused(tables.run(path, {"concreteType": body["concreteType"]}), 400)

@@ -1,0 +1,177 @@
+"""Files in the cells of views and tables: who has them, one by one and many at once."""
+
+import io
+import zipfile
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from table_api import M
+
+from synapse_workflows.vocabulary import DATASET, ENTITY_VIEW, FILE
+
+RIGHTS = ["READ", "DOWNLOAD"]
+
+
+class Gallery:
+    """A project of Alice's with one file, a view of it in another project, and a dataset."""
+
+    def __init__(self, ann, tables):
+        self.ann, self.tables = ann, tables
+        self.project, self.elsewhere = (ann.new_project()["id"] for _ in range(2))
+        self.handle = ann.upload(b"shown in a view", fileName="shown.txt")
+        self.file = self.store(self.project, self.handle)
+        self.column = tables.column("dataFileHandleId", "FILEHANDLEID")["id"]
+        more = {"columnIds": [self.column]}
+        self.view = ann.make(
+            ENTITY_VIEW, self.elsewhere, scopeIds=[self.project], viewTypeMask=1, **more
+        )["id"]
+        items = [{"entityId": self.file, "versionNumber": 1}]
+        self.dataset = ann.make(DATASET, self.elsewhere, items=items, **more)["id"]
+
+    def store(self, parent, handle):
+        return self.ann.make(FILE, parent, dataFileHandleId=handle)["id"]
+
+    def cell(self, view, row=None, version=1, column=None, kind="file"):
+        row = row or self.file.removeprefix("syn")
+        column = column or self.column
+        path = f"table/column/{column}/row/{row}/version/{version}/{kind}"
+        return f"{REPO}/entity/{view}/{path}"
+
+
+@pytest.fixture
+def gallery(ann, tables):
+    return Gallery(ann, tables)
+
+
+def code(person, handle, of, kind="TableEntity"):
+    found = ok(person.batch((handle, of, kind)))["requestedFiles"][0]
+    return found.get("failureCode")
+
+
+@pytest.mark.parametrize("kind", ["view", "dataset"])
+def test_a_file_is_had_through_a_view_by_who_may_download_it(gallery, ben, kind):
+    ann, view = gallery.ann, getattr(gallery, kind)
+    assert code(ben, gallery.handle, view) == "UNAUTHORIZED"
+    ann.share(view, {ben.id: RIGHTS})
+    assert code(ben, gallery.handle, view) == "UNAUTHORIZED"
+    ann.share(gallery.project, {ben.id: ["READ"]})
+    assert code(ben, gallery.handle, view) == "UNAUTHORIZED"
+    ann.share(gallery.project, {ben.id: RIGHTS})
+    assert code(ben, gallery.handle, view) is None
+    ann.share(view, {ben.id: ["READ"]})
+    assert code(ben, gallery.handle, view) is None
+    ann.share(view, {})
+    assert code(ben, gallery.handle, view) == "UNAUTHORIZED"
+
+
+def test_a_view_gives_no_other_files(gallery, ben):
+    ann = gallery.ann
+    for entity in (gallery.view, gallery.project, gallery.elsewhere):
+        ann.share(entity, {ben.id: RIGHTS})
+    secret = ann.upload(b"a secret")
+    outside = ann.upload(b"outside")
+    gallery.store(gallery.elsewhere, outside)
+    assert code(ben, outside, gallery.view) == "UNAUTHORIZED"
+    assert code(ben, secret, gallery.view) == "UNAUTHORIZED"
+    mine = ben.new_project()["id"]
+    trap = ben.new_file(mine)
+    path = f"{REPO}/entity/{trap['id']}/annotations2"
+    noted = {"dataFileHandleId2": {"type": "LONG", "value": [secret]}}
+    ok(ben.put(path, {**ok(ben.get(path)), "annotations": noted}))
+    column = gallery.tables.column("dataFileHandleId2", "FILEHANDLEID")["id"]
+    view = ben.make(ENTITY_VIEW, mine, scopeIds=[mine], viewTypeMask=1, columnIds=[column])["id"]
+    assert type(gallery.tables)(ben).query(f"select * from {view}") == [[secret]]
+    assert code(ben, secret, view) == "UNAUTHORIZED"
+    row = trap["id"].removeprefix("syn")
+    refused(ben.get(gallery.cell(view, row, column=column)), 403)
+    ann.delete(f"{REPO}/entity/{gallery.file}")
+    assert code(ben, gallery.handle, gallery.view) == "UNAUTHORIZED"
+
+
+def test_files_of_a_view_come_in_one_archive(gallery, ben):
+    ann = gallery.ann
+    hidden = ann.new_project()["id"]
+    other = ann.upload(b"hidden", fileName="hidden.txt")
+    gallery.store(hidden, other)
+    ann.change(gallery.view, scopeIds=[gallery.project, hidden])
+    for entity in (gallery.view, gallery.project):
+        ann.share(entity, {ben.id: RIGHTS})
+    ann.share(hidden, {ben.id: ["READ"]})
+    readers = type(gallery.tables)(ben)
+    rows = readers.query(f"select dataFileHandleId from {gallery.view}")
+    files = [
+        {
+            "fileHandleId": row[0],
+            "associateObjectId": gallery.view,
+            "associateObjectType": "TableEntity",
+        }
+        for row in rows
+    ]
+    kind = f"{M.removesuffix('table')}file.BulkFileDownloadRequest"
+    answer = ok(readers.run("/file/v1/file/bulk", {"concreteType": kind, "requestedFiles": files}))
+    told = {each["fileHandleId"]: each.get("failureCode") for each in answer["fileSummary"]}
+    assert told == {gallery.handle: None, other: "UNAUTHORIZED"}
+    data = ben.read(answer["resultZipFileHandleId"]).content
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert [archive.read(each) for each in archive.namelist()] == [b"shown in a view"]
+
+
+def test_a_cell_of_a_view_leads_to_its_file(gallery, ben):
+    answer = gallery.ann.get(gallery.cell(gallery.view))
+    assert answer.status_code == 307
+    session = gallery.ann.session
+    assert session.get(answer.headers["Location"], timeout=30).content == b"shown in a view"
+    text = gallery.ann.get(gallery.cell(gallery.view) + "?redirect=false")
+    assert session.get(text.text, timeout=30).content == b"shown in a view"
+    gallery.ann.share(gallery.view, {ben.id: RIGHTS})
+    gallery.ann.share(gallery.project, {ben.id: ["READ"]})
+    refused(ben.get(gallery.cell(gallery.view)), 403)
+    gallery.ann.share(gallery.project, {})
+    refused(ben.get(gallery.cell(gallery.view)), 404)
+
+
+def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
+    ann, tables = gallery.ann, gallery.tables
+    made = tables.table(("f", "FILEHANDLEID"), ("a",))
+    table, (column, text) = made["id"], made["columnIds"]
+    [(row, version), (empty, _)] = tables.append(table, [gallery.handle, "x"], [None, "y"])
+    path = gallery.cell(table, row, version, column)
+    answer = ann.get(path)
+    assert answer.status_code == 307
+    shown = ann.session.get(answer.headers["Location"], timeout=30)
+    assert shown.content == b"shown in a view"
+    refused(ben.get(path), 403)
+    refused(ann.get(gallery.cell(table, row, version, text)), 400)
+    for wrong in (
+        gallery.cell(table, row, version + 7, column),
+        gallery.cell(table, row + 99, version, column),
+        gallery.cell(table, row, version, 999_999_999),
+        gallery.cell(table, empty, version, column),
+        gallery.cell("syn999999999", row, version, column),
+        gallery.cell(table, row, version, column, "filepreview"),
+    ):
+        refused(ann.get(wrong), 404)
+    refused(ann.get(gallery.cell(gallery.project, row, version, column)), 400)
+
+
+def test_file_handles_of_cells_are_listed(gallery, ben):
+    ann, tables = gallery.ann, gallery.tables
+    made = tables.table(("f", "FILEHANDLEID"), ("a",))
+    table, (column, _) = made["id"], made["columnIds"]
+    rows = [
+        {"rowId": row, "versionNumber": version}
+        for row, version in tables.append(table, [gallery.handle, "x"], [None, "y"])
+    ]
+    headers = [{"id": column, "name": "f", "columnType": "FILEHANDLEID"}]
+    asked = {"tableId": table, "headers": headers, "rows": rows}
+    path = f"{REPO}/entity/{table}/table/filehandles"
+    found = ok(ann.post(path, asked))
+    assert (found["tableId"], found["headers"]) == (table, headers)
+    assert [[each["id"] for each in row["list"]] for row in found["rows"]] == [
+        [gallery.handle], [],
+    ]  # fmt: skip
+    refused(ben.post(path, asked), 403)
+    refused(ann.post(path, {**asked, "rows": [{"rowId": 99, "versionNumber": 1}]}), 404)
+    refused(ann.post(path, {**asked, "rows": []}), 400)
+    refused(ann.post(path, {**asked, "headers": [{"id": made["columnIds"][1]}]}), 400)
