@@ -1,6 +1,7 @@
 """Airflow for tests: a home of its own, set before Airflow is imported; a Synapse beside it."""
 # ruff: noqa: E402
 
+import csv
 import json
 import os
 import sys
@@ -24,9 +25,18 @@ with warnings.catch_warnings():
     import airflow.sdk.execution_time.supervisor  # noqa: F401
 
 import pytest
-from execution_api import ExecutionApi
+from airflow.sdk import DAG
+from execution_api import ExecutionApi, Run
+from table_kinds import Kinds
 
-from synapse_workflows import File, Project
+from synapse_workflows import (
+    Column,
+    File,
+    Project,
+    Schema,
+    SynapseTableStoreOperator,
+    Table,
+)
 
 _names = count(1)
 
@@ -79,6 +89,18 @@ def put(alice, project, tmp_path):
 
 
 @pytest.fixture
+def kinds(alice, project, tmp_path):
+    """Make tables, views, submission views and datasets of alice's, outside of Airflow."""
+    return Kinds(alice, project, tmp_path / "shown")
+
+
+@pytest.fixture
+def triggerer(connection, monkeypatch):
+    """The environment of a triggerer."""
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
+
+
+@pytest.fixture
 def sources_of(alice):
     """Tell what the Activity of an entity names: used, and executed."""
 
@@ -94,5 +116,62 @@ def sources_of(alice):
             )
             (executed if item["wasExecuted"] else used).append(name)
         return used, executed
+
+    return look
+
+
+@pytest.fixture
+def table(alice, project):
+    """A table of alice with two columns and no rows."""
+    columns = [
+        Column(name="a name", columnType="STRING"),
+        Column(name="n", columnType="INTEGER"),
+    ]
+    return alice.store(Schema("Results", columns, parent=project)).id
+
+
+@pytest.fixture
+def filled(alice, table):
+    """The same with three rows."""
+    alice.store(Table(table, [["a", 1], ["b", 2], ["c", 3]]))
+    return table
+
+
+@pytest.fixture
+def write_csv(tmp_path):
+    """Write a CSV file as everybody does."""
+
+    def make(*rows, names=("a name", "n"), name="rows.csv", **form):
+        path = tmp_path / name
+        with path.open("w", newline="") as file:
+            csv.writer(file, **form).writerows([names, *rows])
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def store_rows(api):
+    """Run a single SynapseTableStoreOperator, in so many tries; its result and its run."""
+
+    def run(tries=1, **arguments):
+        with DAG("store_rows", schedule=None) as dag:
+            SynapseTableStoreOperator(task_id="store", retries=5, **arguments)
+        one = Run(api, dag, f"run_{next(_names)}")
+        for _ in range(tries):
+            result = one.task("store", max_tries=5)
+        return result, one
+
+    return run
+
+
+@pytest.fixture
+def rows_of(alice, tmp_path):
+    """Tell what is in a table: its cells without or with the ids of the rows."""
+
+    def look(table, *, ids=False):
+        sql = f"select * from {table} order by ROW_ID"
+        found = alice.tableQuery(sql, downloadLocation=str(tmp_path / "look"))
+        return [row if ids else row[2:] for row in found]
 
     return look
