@@ -159,9 +159,9 @@ def flat_submission_view(syn, a):
     )
     sql = f"select * from {view.id}"
     rows = syn.tableQuery(sql).asDataFrame()
-    first = plain(rows[["id", "status", "entityid", "auc", "comment"]])
+    first = plain(rows[["id", "status", "entityid", "auc", "comment"]].astype({"id": str}))
     number = syn.create_snapshot_version(view.id, label="scored", wait=True)
-    rows["comment"] = ["better"]
+    rows["comment"] = ["good"]  # the column is as wide as what it was made for
     syn.store(synapseclient.Table(view.id, rows))
     after = syn.getSubmissionStatus(submission)
     return {
@@ -208,7 +208,7 @@ def model_submission_view(syn, a):
         "id": view.id,
         "columns": list(found.columns),
         "scope": found.scope_ids,
-        "rows": plain(rows)["rows"],
+        "rows": plain(rows.astype(str))["rows"],
         "snapshot": found.snapshot(label="one").snapshot_version_number,
     }
 
@@ -218,6 +218,7 @@ def model_dataset(syn, a):
     items = [EntityRef(id=one, version=version) for one, version in a["items"]]
     dataset = Dataset(name="model dataset", parent_id=a["parent"], items=items).store()
     snapshot = dataset.snapshot(label="two")
+    dataset = Dataset(id=dataset.id).get()
     dataset.remove_item(EntityRef(id=a["items"][0][0], version=a["items"][0][1]))
     dataset.store()
     number = snapshot.snapshot_version_number

@@ -1,5 +1,6 @@
 """Views and datasets: the official client makes and changes them, and both clients agree."""
 
+import json
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from synapse_workflows import (
     File,
     PartialRowset,
     Project,
+    SubmissionViewSchema,
 )
 
 
@@ -76,3 +78,78 @@ def test_it_reads_the_view_that_we_made_and_froze(official_tables, project, file
     }  # fmt: skip
     now = official_tables("flat_read", sql=f"select * from {view.id} where legs = 5")
     assert now["labels"][0].startswith(f"{ant}_")
+
+
+def test_a_submission_view_that_it_made_is_one_here(
+    official_tables, project, files, socket_client
+):
+    """Evaluation, submission, status, view: all of its flat functions; annotated and frozen."""
+    made = official_tables(
+        "flat_submission_view", name=f"peer {uuid4()}", project=project.id, file=files[0].id
+    )
+    assert made["first"] == [[made["submission"], "SCORED", files[0].id, 0.75, "fine"]]
+    view = socket_client.get(made["id"])
+    assert isinstance(view, SubmissionViewSchema)
+    assert view.scopeIds == [made["evaluation"]]
+    columns = [one["name"] for one in socket_client.getTableColumns(view)]
+    assert columns == made["columns"]
+    assert {"id", "status", "submitterid", "auc", "comment"} < set(columns)
+
+    def rows(source):
+        found = socket_client.tableQuery(f"select id, status, auc, comment from {source}")
+        return [row[-4:] for row in found]
+
+    assert made["comment"] == ["good"]
+    assert rows(view.id) == [[made["submission"], "SCORED", 0.75, "good"]]
+    assert rows(f"{view.id}.{made['snapshot']}") == [[made["submission"], "SCORED", 0.75, "fine"]]
+
+
+def test_its_models_see_the_submissions_that_we_see(
+    official_tables, project, files, socket_client
+):
+    """A view by its models, and one by ours, of submissions to the same evaluation."""
+    evaluation = socket_client.restPOST(
+        "/evaluation", json.dumps({"name": f"peer {uuid4()}", "contentSource": project.id})
+    )
+    submission = {
+        "evaluationId": evaluation["id"],
+        "entityId": files[0].id,
+        "versionNumber": files[0].versionNumber,
+        "userId": socket_client.getUserProfile()["ownerId"],
+    }
+    etag = socket_client.get(files[0].id, downloadFile=False).etag
+    number = socket_client.restPOST(f"/evaluation/submission?etag={etag}", json.dumps(submission))[
+        "id"
+    ]
+    made = official_tables("model_submission_view", parent=project.id, evaluation=evaluation["id"])
+    assert (made["scope"], made["snapshot"]) == ([evaluation["id"]], 1)
+    assert made["rows"] == [[number, "RECEIVED"]]
+    ours = socket_client.store(SubmissionViewSchema("ours", parent=project, scopes=evaluation))
+    assert [one["name"] for one in socket_client.getTableColumns(ours)] == made["columns"]
+    version = socket_client.create_snapshot_version(ours, activity=Activity("judge", used=files[0]))
+    seen = official_tables(
+        "flat_read", sql=f"select id, status from {ours.id}.{version}", id=ours.id,
+        version=version,
+    )  # fmt: skip
+    assert [str(cell) for cell in seen["rows"][0]] == [number, "RECEIVED"]
+    assert seen["activity"]["name"] == "judge"
+
+
+def test_a_dataset_that_it_made_reads_the_same_here(
+    official_tables, project, files, socket_client
+):
+    made = official_tables(
+        "model_dataset", parent=project.id,
+        items=[[file.id, file.versionNumber] for file in files],
+    )  # fmt: skip
+
+    def names(source):
+        found = socket_client.tableQuery(f"select name from {source} order by name")
+        return [row[-1] for row in found]
+
+    assert names(made["id"]) == made["now"] == ["bee"]
+    frozen = f"{made['id']}.{made['snapshot']}"
+    assert names(frozen) == made["frozen"] == ["ant", "bee"]
+    number = socket_client.create_snapshot_version(made["id"], label="ours")
+    seen = official_tables("flat_read", sql=f"select name from {made['id']}.{number}")
+    assert [row[0] for row in seen["rows"]] == ["bee"]

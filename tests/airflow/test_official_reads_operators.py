@@ -1,0 +1,91 @@
+"""The official client, unmodified, reads what tasks stored and froze, and where it came from."""
+
+import pytest
+from airflow.sdk import DAG
+from execution_api import Run
+from peer.conftest import (  # noqa: F401 - fixtures
+    driven,
+    official_tables,
+    peer_python,
+)
+
+from synapse_workflows import (
+    EntityViewSchema,
+    SynapseGetOperator,
+    SynapseTableSnapshotOperator,
+    SynapseTableStoreOperator,
+)
+
+pytestmark = pytest.mark.usefixtures("peer_python")
+
+
+def test_it_reads_the_rows_that_a_task_stored_and_the_provenance_of_its_snapshot(
+    api,
+    alice,
+    table,
+    put,
+    official_tables,  # noqa: F811 - a fixture
+):
+    """A file of Synapse becomes rows, twice; the snapshots say which version made them."""
+    first = put("rows.csv", 'a name,n\n"ant, ""queen""",6\n,\n')
+    with DAG("for_the_paper", schedule=None) as dag:
+        got = SynapseGetOperator(task_id="get", entity_id=first.partition(".")[0])
+        stored = SynapseTableStoreOperator(
+            task_id="store", table_id=table, rows=got.output, mode="replace",
+            executed="https://example.org/clean.py",
+        )  # fmt: skip
+        frozen = SynapseTableSnapshotOperator(
+            task_id="freeze", table_id=table, version_label="{{ run_id }}"
+        )
+        stored >> frozen
+    numbers = [Run(api, dag, "run_1").all().value("freeze")["version"]]
+    second = put("rows.csv", "a name,n\nbee,7\n")
+    assert second == first.replace(".1", ".2")
+    numbers.append(Run(api, dag, "run_2").all().value("freeze")["version"])
+    assert numbers == [1, 2]
+    file = first.partition(".")[0]
+    for number, rows in ((1, [['ant, "queen"', 6], [None, None]]), (2, [["bee", 7]])):
+        seen = official_tables(
+            "flat_read", id=table, version=number,
+            sql=f"select * from {table}.{number} order by ROW_ID",
+        )  # fmt: skip
+        assert seen["columns"] == ["a name", "n"]
+        assert seen["rows"] == rows
+        assert {file, "https://example.org/clean.py"} <= set(seen["activity"]["used"])
+        used = [item.get("reference") for item in alice.getProvenance(table, number)["used"]]
+        assert {"targetId": file, "targetVersionNumber": number} in used
+    now = official_tables("flat_read", sql=f"select * from {table}")
+    assert now["rows"] == [["bee", 7]]
+
+
+def annotate(syn, entity, **values):
+    annotations = syn.get_annotations(entity)
+    annotations.update(values)
+    syn.set_annotations(annotations)
+
+
+def test_it_reads_the_view_that_a_task_froze(
+    api,
+    alice,
+    project,
+    put,
+    official_tables,  # noqa: F811 - a fixture
+):
+    file = put("a.csv").partition(".")[0]
+    annotate(alice, file, legs=6)
+    view = alice.store(
+        EntityViewSchema("v", parent=project, scopes=project, addDefaultViewColumns=False)
+    )
+    with DAG("freeze_view", schedule=None) as dag:
+        got = SynapseGetOperator(task_id="get", entity_id=file)
+        frozen = SynapseTableSnapshotOperator(
+            task_id="freeze", table_id=view.id, version_label="one"
+        )
+        got >> frozen
+    number = Run(api, dag).all().value("freeze")["version"]
+    annotate(alice, file, legs=8)
+    seen = official_tables(
+        "flat_read", id=view.id, version=number, sql=f"select legs from {view.id}.{number}"
+    )
+    assert [row[0] for row in seen["rows"]] == [6]
+    assert file in seen["activity"]["used"]

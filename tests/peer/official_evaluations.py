@@ -1,0 +1,155 @@
+"""Evaluations and submissions by the official client in its own environment; see official.py."""
+
+from pathlib import Path
+
+import synapseclient
+from official import main
+from synapseclient.annotations import (
+    from_submission_status_annotations,
+    to_submission_status_annotations,
+)
+from synapseclient.core.exceptions import SynapseHTTPError
+from synapseclient.models import Evaluation, File, Submission, SubmissionBundle, SubmissionStatus
+
+
+def refusal(call):
+    """What the client says when the service refuses."""
+    try:
+        call()
+    except SynapseHTTPError as error:
+        return str(error)
+    return None
+
+
+def flat_queue(syn, a):
+    """Make, find and change an evaluation with the flat functions of 2.x, and share it."""
+    queue = synapseclient.Evaluation(
+        name=a["name"],
+        description="by the flat functions",
+        contentSource=a["project"],
+        submissionReceiptMessage="thanks",
+    )
+    made = syn.store(queue)
+    again = syn.store(synapseclient.Evaluation(name=a["name"], contentSource=a["project"],
+                                               description="again"))  # fmt: skip
+    syn.setPermissions(made, a["other"], accessType=["READ", "SUBMIT"], warn_if_inherits=False)
+    return {
+        "id": made.id,
+        "same": again.id == made.id,
+        "description": syn.getEvaluation(made.id).description,
+        "by_name": syn.getEvaluationByName(a["name"]).id,
+        "of_project": [each.id for each in syn.getEvaluationByContentSource(a["project"])],
+        "rights": sorted(syn.getPermissions(made, a["other"])),
+    }
+
+
+def flat_submit(syn, a):
+    """Submit a file; tell what the submitter sees of it."""
+    file = syn.store(synapseclient.File(a["path"], parent=a["project"]))
+    made = syn.submit(a["queue"], file, name="final", submitterAlias="the others", silent=True)
+    own = list(syn.getSubmissions(a["queue"], myOwn=True))
+    return {
+        "id": made["id"],
+        "entity": file.id,
+        "alias": made["submitterAlias"],
+        "own": [each["id"] for each in own],
+        "status": syn.getSubmissionStatus(made["id"]).status,
+        "refused": refusal(lambda: syn.getSubmission(made["id"])),
+    }
+
+
+def flat_score(syn, a):
+    """Fetch what was submitted, score it with both kinds of annotations, read it all again."""
+    submission = syn.getSubmission(a["id"], downloadLocation=a["directory"])
+    status = syn.getSubmissionStatus(submission)
+    status.status = "SCORED"
+    status.score = 0.75
+    status.annotations = to_submission_status_annotations({"auc": 0.9, "rank": 1, "team": "red"})
+    status.annotations["longAnnos"][0]["isPrivate"] = False
+    status.submissionAnnotations = {"f1": 0.8, "labels": ["a", "b"]}
+    stored = syn.store(status)
+    bundles = list(syn.getSubmissionBundles(a["queue"], status="SCORED", limit=1))
+    status.status = "INVALID"
+    status["etag"] = "stale"
+    return {
+        "content": Path(submission.filePath).read_text(),
+        "name": submission.entity.name,
+        "status": stored.status,
+        "score": stored.score,
+        "legacy": from_submission_status_annotations(stored.annotations),
+        "annotations": dict(stored.submissionAnnotations),
+        "bundles": [[each["id"], standing["status"]] for each, standing in bundles],
+        "all": [each["id"] for each in syn.getSubmissions(a["queue"], status="SCORED")],
+        "stale": refusal(lambda: syn.store(status)),
+    }
+
+
+def seen(syn, a):
+    """What the submitter sees of the score."""
+    status = syn.getSubmissionStatus(a["id"])
+    return {"status": status.status, "score": status.score,
+            "legacy": from_submission_status_annotations(status.annotations),
+            "has_others": "submissionAnnotations" in status}  # fmt: skip
+
+
+def models(syn, a):
+    """The same with the classes of today: make, share, submit, score one and several, delete."""
+    queue = Evaluation(
+        name=a["name"],
+        description="by the models",
+        content_source=a["project"],
+        submission_instructions_message="a text",
+        submission_receipt_message="thanks",
+    ).store()
+    queue.description = "changed"
+    queue.store()
+    queue.update_acl(principal_id=int(a["other"]), access_type=["READ", "SUBMIT"])
+    file = File(path=a["path"], parent_id=a["project"]).store()
+    made = [
+        Submission(entity_id=file.id, evaluation_id=queue.id, name=f"try {number}").store()
+        for number in range(3)
+    ]
+    status = SubmissionStatus(id=made[0].id).get()
+    status.status = "ACCEPTED"
+    status.submission_annotations = {"f1": [0.5], "team": ["red"]}
+    status.store()
+    others = [SubmissionStatus(id=each.id).get() for each in made[1:]]
+    for each in others:
+        each.status = "REJECTED"
+        each.can_cancel = True
+    answer = SubmissionStatus.batch_update_submission_statuses(
+        evaluation_id=queue.id, statuses=others
+    )
+    made[2].cancel()
+    statuses = SubmissionStatus.get_all_submission_statuses(evaluation_id=queue.id)
+    bundles = list(SubmissionBundle.get_evaluation_submission_bundles(evaluation_id=queue.id))
+    rejected = list(
+        Submission.get_evaluation_submissions(evaluation_id=queue.id, status="REJECTED")
+    )
+    made[1].delete()
+    counted = Submission.get_submission_count(evaluation_id=queue.id)
+    own = list(Submission.get_user_submissions(evaluation_id=queue.id))
+    told = {
+        "description": Evaluation(name=a["name"]).get().description,
+        "permissions": queue.get_permissions()["canSubmit"],
+        "acl": sorted(each["principalId"] for each in queue.get_acl()["resourceAccess"]),
+        "available": queue.id in [each.id for each in Evaluation.get_available_evaluations()],
+        "of_project": [
+            each.id for each in Evaluation.get_evaluations_by_project(project_id=a["project"])
+        ],
+        "batch": answer,
+        "statuses": [each.status for each in statuses],
+        "cancel": [each.cancel_requested for each in statuses],
+        "bundles": [each.submission.name for each in bundles],
+        "f1": bundles[0].submission_status.submission_annotations["f1"],
+        "rejected": [each.name for each in rejected],
+        "count": counted,
+        "own": [each.name for each in own],
+        "id": queue.id,
+    }
+    queue.delete()
+    return {**told, "gone": refusal(lambda: Evaluation(id=queue.id).get())}
+
+
+if __name__ == "__main__":
+    main(globals())

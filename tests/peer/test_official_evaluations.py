@@ -1,0 +1,85 @@
+"""Evaluations: the official client holds one, submits to it and scores, in both of its ways."""
+
+from uuid import uuid4
+
+import pytest
+
+from synapse_workflows import Project
+
+ALICE, BOB = 3300001, 3300002
+
+
+@pytest.fixture
+def official(driven):
+    """Call a verb of official_evaluations.py as a user."""
+    return driven("official_evaluations.py")
+
+
+@pytest.fixture
+def project(socket_client):
+    return socket_client.store(Project(f"peer evaluations {uuid4()}")).id
+
+
+def test_with_the_flat_functions(official, project, client_of, tmp_path):
+    """Alice holds the evaluation, bob submits, alice downloads and scores, bob looks."""
+    name = f"queue {uuid4()}"
+    queue = official("flat_queue", name=name, project=project, other=BOB)
+    assert queue == {
+        "id": queue["id"],
+        "same": True,
+        "description": "again",
+        "by_name": queue["id"],
+        "of_project": [queue["id"]],
+        "rights": ["READ", "SUBMIT"],
+    }
+    answer = tmp_path / "answer.txt"
+    answer.write_text("42")
+    place = client_of("bob").store(Project(f"bob's {uuid4()}")).id
+    made = official("flat_submit", user="bob", queue=queue["id"], project=place, path=str(answer))
+    assert made["alias"] == "the others"
+    assert made["own"] == [made["id"]]
+    assert made["status"] == "RECEIVED"
+    assert "READ_PRIVATE_SUBMISSION" in made["refused"]
+
+    (tmp_path / "in").mkdir()
+    scored = official(
+        "flat_score", id=made["id"], queue=queue["id"], directory=str(tmp_path / "in")
+    )
+    assert scored["content"] == "42"
+    assert scored["name"] == "answer.txt"
+    assert (scored["status"], scored["score"]) == ("SCORED", 0.75)
+    assert scored["legacy"] == {"auc": 0.9, "rank": 1, "team": "red"}
+    assert scored["annotations"] == {"f1": [0.8], "labels": ["a", "b"]}
+    assert scored["bundles"] == [[made["id"], "SCORED"]]
+    assert scored["all"] == [made["id"]]
+    assert "updated since you last fetched it" in scored["stale"]
+    assert official("seen", user="bob", id=made["id"]) == {
+        "status": "SCORED",
+        "score": 0.75,
+        "legacy": {"rank": 1},
+        "has_others": False,
+    }
+
+
+def test_with_the_classes_of_today(official, project, tmp_path):
+    path = tmp_path / "prediction.txt"
+    path.write_text(str(uuid4()))
+    name = f"queue {uuid4()}"
+    told = official("models", name=name, project=project, other=BOB, path=str(path))
+    assert f"{told['id']} does not exist" in told.pop("gone")
+    assert told == {
+        "id": told["id"],
+        "description": "changed",
+        "permissions": True,
+        "acl": [ALICE, BOB],
+        "available": True,
+        "of_project": [told["id"]],
+        "batch": {},
+        "statuses": ["ACCEPTED", "REJECTED", "REJECTED"],
+        "cancel": [False, False, True],
+        "bundles": ["try 0", "try 1", "try 2"],
+        "f1": [0.5],
+        "rejected": ["try 1", "try 2"],
+        "count": 2,
+        "own": ["try 0", "try 2"],
+    }
