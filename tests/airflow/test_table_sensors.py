@@ -28,11 +28,6 @@ def table(alice, project):
 
 
 @pytest.fixture
-def triggerer(connection, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
-
-
-@pytest.fixture
 def wait(api):
     """Make a run of a single sensor."""
 

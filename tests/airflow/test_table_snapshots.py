@@ -236,12 +236,6 @@ def test_an_annotation_is_no_change_of_the_rows(snapshot, table, alice):
 
 
 @pytest.fixture
-def triggerer(connection, monkeypatch):
-    """The environment of a triggerer."""
-    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
-
-
-@pytest.fixture
 def deferred(api, table):
     """A task that left its waiting to the triggerer: the run, and what it was answered."""
     with DAG("freeze_later", schedule=None) as dag:

@@ -5,25 +5,18 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG, task
 from execution_api import Run, fired
+from table_kinds import KINDS
 
 from synapse_workflows import (
     Column,
-    EntityViewSchema,
-    EntityViewType,
-    File,
-    Schema,
     SynapseGetOperator,
     SynapseHook,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
-    Table,
     synapse_asset,
 )
 
 RUNS = count(1)
-FILES = count(1)
-KINDS = ["table", "view"]
-VIEWS = KINDS[1:]
 
 
 class StumbleError(RuntimeError):
@@ -33,35 +26,6 @@ class StumbleError(RuntimeError):
 def stumble_once(context, result=None):
     if context["ti"].try_number == 1:
         raise StumbleError
-
-
-@pytest.fixture
-def kinds(alice, project, tmp_path):
-    """Make one of each kind, that shows a row or more: its id, and how to change what it shows."""
-
-    def store(n):
-        path = tmp_path / f"{next(FILES)}.txt"
-        path.write_text(str(n))
-        return alice.store(File(str(path), parent=project, annotations={"n": n}))
-
-    def table():
-        columns = [Column(name="n", columnType="INTEGER")]
-        schema = alice.store(Schema("Measurements", columns, parent=project))
-        alice.store(Table(schema, [[1]]))
-        return schema.id, lambda: alice.store(Table(schema, [[2]]))
-
-    def view():
-        store(1)
-        schema = EntityViewSchema(
-            "Files",
-            parent=project,
-            scopes=[project],
-            columns=[Column(name="n", columnType="INTEGER")],
-            includeEntityTypes=[EntityViewType.FILE],
-        )
-        return alice.store(schema).id, lambda: store(2)
-
-    return {"table": table, "view": view}
 
 
 @pytest.fixture
@@ -79,12 +43,6 @@ def snapshot(api):
     return run
 
 
-@pytest.fixture
-def triggerer(connection, monkeypatch):
-    """The environment of a triggerer."""
-    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
-
-
 def history(alice, table):
     found = alice.restGET(f"/entity/{table}/version")["results"]
     return {one["versionNumber"]: one["versionLabel"] for one in found}
@@ -100,7 +58,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
     api, kinds, kind, deferrable, put, alice, sources_of, triggerer
 ):
     """It shows what there was, for ever; the Activity that the snapshot carries says of what."""
-    table, change = kinds[kind]()
+    table = kinds.make(kind)
     raw_id = put()
     with DAG("freeze_any", schedule=None) as dag:
         raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
@@ -128,7 +86,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
     assert (made["id"], made["version"], made["label"]) == (table, 1, f"of {run.run_id}")
     assert made["comment"] == "by freeze"
     assert history(alice, table) == {1: f"of {run.run_id}", 2: "in progress"}
-    change()
+    kinds.add(table)
     assert rows(alice, f"select * from {table}.1") == before
     assert rows(alice, f"select * from {table}") == before + 1
     activity = alice.getProvenance(table, 1)
@@ -142,7 +100,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
 def test_what_is_frozen_is_no_input_of_itself_and_an_older_snapshot_is(
     api, kinds, kind, alice, sources_of
 ):
-    table, _ = kinds[kind]()
+    table = kinds.make(kind)
     alice.create_snapshot_version(table)
     with DAG("read_and_freeze", schedule=None) as dag:
 
@@ -157,10 +115,12 @@ def test_what_is_frozen_is_no_input_of_itself_and_an_older_snapshot_is(
     assert sources_of(table, 2)[0] == [f"{table}.1"]
 
 
-@pytest.mark.parametrize("kind", VIEWS)
-@pytest.mark.parametrize("lineage_mode", ["auto", "off"])
+@pytest.mark.parametrize(
+    ("kind", "lineage_mode"),
+    [("entityview", "off"), ("submissionview", "auto"), ("dataset", "auto")],
+)
 def test_a_retry_makes_no_second_snapshot_of_a_view(snapshot, kinds, kind, alice, lineage_mode):
-    view, _ = kinds[kind]()
+    view = kinds.make(kind)
     result, run = snapshot(2, table_id=view, post_execute=stumble_once, lineage_mode=lineage_mode)
     assert result.state == "success", result.error
     assert run.value("freeze")["version"] == 1
@@ -169,17 +129,17 @@ def test_a_retry_makes_no_second_snapshot_of_a_view(snapshot, kinds, kind, alice
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_unchanged_is_skipped(snapshot, kinds, kind, alice):
-    table, change = kinds[kind]()
+    table = kinds.make(kind)
     asked = {"table_id": table, "skip_if_unchanged": True}
     assert [snapshot(**asked)[0].state for _ in range(2)] == ["success", "skipped"]
-    change()
+    kinds.add(table)
     result, run = snapshot(**asked)
     assert (result.state, run.value("freeze")["version"]) == ("success", 2)
     assert snapshot(**asked)[0].state == "skipped"
 
 
 def test_another_annotation_of_a_file_is_a_change_of_the_view(snapshot, kinds, alice, project):
-    view, _ = kinds["view"]()
+    view = kinds.make("entityview")
     asked = {"table_id": view, "skip_if_unchanged": True}
     snapshot(**asked)
     shown = next(iter(alice.tableQuery(f"select id from {view}", includeRowIdAndRowVersion=False)))
@@ -191,7 +151,7 @@ def test_another_annotation_of_a_file_is_a_change_of_the_view(snapshot, kinds, a
 
 def test_another_name_of_a_column_is_a_change_of_the_view(snapshot, kinds, alice):
     """The file has no annotation of either name: no row shows the difference."""
-    view, _ = kinds["view"]()
+    view = kinds.make("entityview")
     schema = alice.get(view)
     first = alice.store(Column(name="one", columnType="STRING"))
     schema.addColumn(first)
@@ -206,9 +166,9 @@ def test_another_name_of_a_column_is_a_change_of_the_view(snapshot, kinds, alice
     assert snapshot(**asked)[0].state == "success"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["entityview", "dataset"])
 def test_the_newest_of_its_own_are_retained_of_every_kind(snapshot, kinds, kind, alice):
-    table, _ = kinds[kind]()
+    table = kinds.make(kind)
     alice.create_snapshot_version(table, label="release")
     for number in range(3):
         result, _ = snapshot(
@@ -218,9 +178,8 @@ def test_the_newest_of_its_own_are_retained_of_every_kind(snapshot, kinds, kind,
     assert list(history(alice, table).values()) == ["in progress", "nightly 2", "release"]
 
 
-@pytest.mark.parametrize("kind", VIEWS)
-def test_a_label_of_a_view_that_is_taken_fails_for_good(snapshot, kinds, kind, alice):
-    view, _ = kinds[kind]()
+def test_a_label_of_a_view_that_is_taken_fails_for_good(snapshot, kinds, alice):
+    view = kinds.make("entityview")
     alice.create_snapshot_version(view, label="once")
     result, _ = snapshot(table_id=view, version_label="once")
     assert result.state == "failed"
@@ -231,7 +190,7 @@ def test_a_label_of_a_view_that_is_taken_fails_for_good(snapshot, kinds, kind, a
 def test_a_query_of_every_kind_freezes_first_and_asks_the_snapshot(
     api, kinds, kind, alice, sources_of, project
 ):
-    table, change = kinds[kind]()
+    table = kinds.make(kind)
     with DAG("freeze_and_ask", schedule=None) as dag:
         SynapseTableQueryOperator(
             task_id="ask",
@@ -241,7 +200,7 @@ def test_a_query_of_every_kind_freezes_first_and_asks_the_snapshot(
         )
     run = Run(api, dag)
     assert run.task("ask", max_tries=1).state == "up_for_retry"
-    change()
+    kinds.add(table)
     assert run.task("ask", max_tries=1).state == "success"
     answer = run.value("ask")
     assert (answer["version"], answer["rows"]) == (1, 1)

@@ -1,0 +1,234 @@
+"""The operator that queries, into Parquet files: their types, and the same file elsewhere."""
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from airflow.sdk import DAG, task
+from execution_api import Run
+from pyarrow import parquet as pq
+
+from synapse_workflows import (
+    Column,
+    EntityViewSchema,
+    EntityViewType,
+    Schema,
+    SynapseStoreOperator,
+    SynapseTableQueryOperator,
+    Table,
+    local_path,
+)
+from synapse_workflows.client.errors import SynapseMd5MismatchError
+
+RUNS = count(1)
+MOMENT = datetime(2026, 11, 22, 4, 30, 0, 123000, tzinfo=UTC)
+#: Name, type, and values of three rows.
+CELLS = [
+    ("a text, ü", "STRING", ["", None, 'two\nlines, \\ and "quotes"']),
+    ("whole", "INTEGER", [2**60, None, -1]),
+    ("real", "DOUBLE", [float("inf"), None, 0.1]),
+    ("flag", "BOOLEAN", [True, None, False]),
+    ("day", "DATE", [MOMENT, None, datetime(1969, 1, 1, tzinfo=UTC)]),
+    ("entity", "ENTITYID", ["syn1", None, "syn22"]),
+    ("person", "USERID", ["3300001", None, "1"]),
+    ("words", "STRING_LIST", [["a", ""], None, ["b"]]),
+    ("numbers", "INTEGER_LIST", [[1, 2], None, [2**60]]),
+    ("days", "DATE_LIST", [[MOMENT], None, [MOMENT, MOMENT]]),
+]
+WANTED = [dict(zip((name for name, _, _ in CELLS), row, strict=True)) for row in zip(
+    *(values for _, _, values in CELLS), strict=True
+)]  # fmt: skip
+
+
+@pytest.fixture
+def table(alice, project):
+    columns = [Column(name=name, columnType=kind) for name, kind, _ in CELLS]
+    schema = alice.store(Schema("Of all types", columns, parent=project))
+    alice.store(Table(schema, [list(row.values()) for row in WANTED]))
+    return schema.id
+
+
+@pytest.fixture
+def query(api):
+    """Run a single SynapseTableQueryOperator."""
+
+    def run(**arguments):
+        with DAG("query_one", schedule=None) as dag:
+            SynapseTableQueryOperator(task_id="query", retries=5, **arguments)
+        one = Run(api, dag, f"run_{next(RUNS)}")
+        return one.task("query", max_tries=5), one
+
+    return run
+
+
+def rows_of(path):
+    return pq.ParquetFile(path).read().to_pylist()
+
+
+def test_the_suffix_says_that_it_is_parquet(query, table, tmp_path):
+    target = tmp_path / "new" / "answer.parquet"
+    result, run = query(query=f"select * from {table}", path=str(target))
+    assert result.state == "success", result.error
+    assert rows_of(target) == WANTED
+    found = run.value("query")
+    assert (found["file_format"], found["rows"], found["path"]) == ("parquet", 3, str(target))
+    assert found["columns"] == list(WANTED[0])
+    assert found["size"] == target.stat().st_size
+    assert found["md5"] != found["csv_md5"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_is_said_of_the_format_counts_more_than_the_suffix(query, table, tmp_path):
+    target = tmp_path / "answer.parquet"
+    _, run = query(query=f"select whole from {table}", path=str(target), file_format="csv")
+    assert target.read_text().startswith('"whole"')
+    assert run.value("query")["file_format"] == "csv"
+    query(query=f"select whole from {table}", path=str(tmp_path / "a.dat"), file_format="parquet")
+    assert rows_of(tmp_path / "a.dat") == [{"whole": row["whole"]} for row in WANTED]
+
+
+def test_a_directory_gets_one_file(query, table, tmp_path):
+    _, run = query(
+        query=f"select * from {table}", download_dir=str(tmp_path / "new"), file_format="parquet"
+    )
+    (path,) = (tmp_path / "new").iterdir()
+    assert run.value("query")["path"] == str(path)
+    assert path.suffix == ".parquet"
+    assert rows_of(path) == WANTED
+
+
+def test_without_a_place_it_is_in_the_cache_and_is_made_once(query, table, worker):
+    asked = {"query": f"select * from {table}", "file_format": "parquet"}
+    _, run = query(**asked)
+    path = Path(run.value("query")["path"])
+    assert path.is_relative_to(worker)
+    assert rows_of(path) == WANTED
+    before = path.stat()
+    _, again = query(**asked)
+    assert again.value("query") == run.value("query")
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_the_csv_answer_in_the_cache_stays_csv(query, table):
+    """The same query in the other format is not taken for it."""
+    query(query=f"select * from {table}", file_format="parquet")
+    _, run = query(query=f"select * from {table}")
+    assert Path(run.value("query")["path"]).read_text().startswith('"a text, ü"')
+
+
+def test_row_ids_are_numbers(query, table, tmp_path):
+    target = tmp_path / "answer.parquet"
+    query(query=f"select whole from {table}", path=str(target), include_row_ids=True)
+    schema = pq.read_schema(target)
+    assert schema.names == ["ROW_ID", "ROW_VERSION", "whole"]
+    assert set(schema.types) == {pa.int64()}
+
+
+def test_expressions_have_the_types_that_synapse_says(query, table, tmp_path):
+    target = tmp_path / "answer.parquet"
+    sql = f'select count(*) as n, avg(whole) as mean, max("a text, ü") as t from {table}'
+    result, _ = query(query=sql, path=str(target))
+    assert result.state == "success", result.error
+    assert pq.read_schema(target).types == [pa.int64(), pa.float64(), pa.string()]
+
+
+def test_no_rows_are_a_file_with_columns(query, table, tmp_path):
+    target = tmp_path / "answer.parquet"
+    _, run = query(query=f"select * from {table} where whole = 5", path=str(target))
+    assert run.value("query")["rows"] == 0
+    assert pq.read_schema(target).names == list(WANTED[0])
+
+
+def test_a_view_is_written_too(query, table, alice, project, tmp_path):
+    schema = EntityViewSchema(
+        "Tables", parent=project, scopes=[project], includeEntityTypes=[EntityViewType.TABLE]
+    )
+    view = alice.store(schema).id
+    target = tmp_path / "answer.parquet"
+    result, run = query(
+        query=f"select id, currentVersion, createdOn from {view}", path=str(target)
+    )
+    assert result.state == "success", result.error
+    (row,) = rows_of(target)
+    assert (row["id"], row["currentVersion"]) == (table, 1)
+    assert row["createdOn"].tzinfo is not None
+    assert run.value("query")["version"] == 1
+
+
+@pytest.fixture
+def on_two_workers(api, worker):
+    """Run a DAG of a query and a task that reads the file, with no disk between them."""
+
+    def run(sql, between=lambda: None):
+        with DAG("two_workers", schedule=None) as dag:
+
+            @task
+            def read(reference):
+                return local_path(reference)
+
+            asked = SynapseTableQueryOperator(task_id="query", query=sql, file_format="parquet")
+            read(asked.output)
+        one = Run(api, dag)
+        one.task("query")
+        content = Path(one.value("query")["path"]).read_bytes()
+        shutil.rmtree(worker)
+        between()
+        return one, one.task("read"), content
+
+    return run
+
+
+def test_another_worker_makes_the_same_file_again(on_two_workers, table, alice, worker):
+    alice.create_snapshot_version(table)
+    alice.store(Table(table, [list(WANTED[0].values())]))
+    run, result, content = on_two_workers(f"select * from {table}.1")
+    assert result.state == "success", result.error
+    path = Path(run.value("read"))
+    assert path.is_relative_to(worker)
+    assert path.read_bytes() == content
+    assert rows_of(path) == WANTED
+
+
+def test_another_worker_does_not_take_another_answer_for_the_one(
+    on_two_workers, table, alice, worker
+):
+    add = [list(WANTED[0].values())]
+    _, failed, _ = on_two_workers(f"select * from {table}", lambda: alice.store(Table(table, add)))
+    assert isinstance(failed.error, SynapseMd5MismatchError)
+    assert "snapshot_first=True" in str(failed.error)
+    assert not list(worker.rglob("*.parquet"))
+
+
+def test_the_file_is_stored_with_the_version_that_answered(api, table, project, alice, sources_of):
+    with DAG("query_and_store", schedule=None) as dag:
+        asked = SynapseTableQueryOperator(
+            task_id="ask",
+            query=f"select * from {table}",
+            file_format="parquet",
+            snapshot_first=True,
+        )
+        SynapseStoreOperator(task_id="store", path=asked.output, parent_id=project, name="p")
+    stored = Run(api, dag).all().value("store")
+    assert sources_of(stored["id"])[0] == [f"{table}.1"]
+    assert rows_of(alice.get(stored["id"]).path) == WANTED
+
+
+def test_without_pyarrow_the_task_fails_before_anything_is_asked(
+    query, table, tmp_path, monkeypatch, alice
+):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result, _ = query(
+        query=f"select * from {table}", path=str(tmp_path / "a.parquet"), snapshot_first=True
+    )
+    assert result.state == "failed"
+    assert "pip install 'synapse-workflows[parquet]'" in str(result.error)
+    assert alice.get(table).versionNumber == 1
+
+
+def test_another_format_is_refused_when_the_dag_is_read():
+    with pytest.raises(ValueError, match="feather"):
+        SynapseTableQueryOperator(task_id="query", query="", file_format="feather")
