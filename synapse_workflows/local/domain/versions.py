@@ -11,6 +11,7 @@ from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import decimal, entity_text
 from synapse_workflows.local.domain.kinds import Draft
 from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
 from synapse_workflows.local.storage.file_tables import FileHandle
 from synapse_workflows.local.storage.tables import Entity, EntityVersion, Principal
@@ -129,7 +130,10 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
     if numbers == {number}:
         raise BadRequest("Cannot delete the last version of an entity")
     session.delete(version)
-    entity.current_version = max(numbers - {number})
+    current = max(numbers - {number})
+    if current != entity.current_version:
+        entity.current_version = current
+        schemas.keep(session, entity)
     entity.etag = entities.new_etag()
 
 

@@ -154,6 +154,11 @@ class TableWriter(TableReader):
             )
             last = batch
 
+    def values_in(self, slot: int) -> set[Any]:
+        """List what the cells of a slot hold."""
+        sql = f"SELECT DISTINCT c{slot} FROM live WHERE c{slot} IS NOT NULL"
+        return {value for (value,) in self.connection.execute(sql)}
+
     def put_snapshot(self, number: int, version: int) -> None:
         """Let a snapshot show all up to a change set."""
         self.connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (number, version))

@@ -100,6 +100,7 @@ class TableFiles:
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
+                connection.execute("PRAGMA busy_timeout=0")  # readers are not waited for
                 with suppress(sqlite3.OperationalError):
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:

@@ -28,8 +28,8 @@ class RowWriter:
         slots = [name for (name,) in columns if name[0] == "c" and name[1:].isdecimal()]
         cells = "".join(f", {slot}" for slot in slots)
         self._remember = (
-            f"INSERT INTO past (row_id, version, until{cells}) SELECT row_id, version, ?{cells}"
-            " FROM live WHERE row_id = ? AND version <= ?"
+            f"INSERT OR IGNORE INTO past (row_id, version, until{cells})"
+            f" SELECT row_id, version, ?{cells} FROM live WHERE row_id = ? AND version <= ?"
         )
 
     def is_empty(self) -> bool:
@@ -68,7 +68,7 @@ class RowWriter:
         return found
 
     def _keep_past(self, row_ids: Iterable[int]) -> None:
-        """Keep rows as they are for the snapshots that show them."""
+        """Keep rows as they are for the snapshots that show them; one may be named twice."""
         if self._shown >= 0:
             self._connection.executemany(
                 self._remember, ((self.version, row_id, self._shown) for row_id in row_ids)

@@ -133,7 +133,8 @@ class TableUpdate:
         if self.schema_is_new and latest is not None and latest.number >= self.schema_number:
             raise Conflict(f"The columns of {entity_text(entity.id)} were changed meanwhile.")
         if snapshot is not None:
-            snapshot = replace(snapshot, number=entity.current_version)
+            shown = tuple(each.column.id for each in self.bound)
+            snapshot = replace(snapshot, number=entity.current_version, column_ids=shown)
             response = {**response, "snapshotVersionNumber": snapshot.number}
             last = self.writer.last_change()
             self.writer.put_snapshot(snapshot.number, 0 if last is None else last.version)

@@ -40,12 +40,14 @@ class Snapshot:
         label: None for the number.
         comment: what its author says.
         activity_id: what generated it; None leaves what the version had.
+        column_ids: the columns that it shows; None for those that the entity has by now.
     """
 
     number: int
     label: str | None = None
     comment: str | None = None
     activity_id: int | None = None
+    column_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,14 @@ def from_text(text: str) -> Effects:
             **found,
             "column_ids": tuple(found["column_ids"]),
             "handles": tuple(found["handles"]),
-            "snapshot": None if snapshot is None else Snapshot(**snapshot),
+            "snapshot": None if snapshot is None else _snapshot_from(snapshot),
         }
     )
+
+
+def _snapshot_from(found: dict[str, Any]) -> Snapshot:
+    column_ids = found.get("column_ids")
+    return Snapshot(**{**found, "column_ids": None if column_ids is None else tuple(column_ids)})
 
 
 def carry_out(session: Session, effects: Effects) -> None:
@@ -148,6 +155,9 @@ def freeze(session: Session, entity: Entity, version: EntityVersion, asked: Snap
         version.activity_id = asked.activity_id
     session.flush()
     versions.begin(session, entity, version, IN_PROGRESS, None)
+    if asked.column_ids is not None:
+        column_ids = [str(each) for each in asked.column_ids]
+        version.properties = {**version.properties, "columnIds": column_ids}
 
 
 def recover(service: "Service") -> None:

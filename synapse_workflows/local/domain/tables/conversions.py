@@ -12,7 +12,7 @@ from synapse_workflows.local.domain.tables.changing import TableUpdate
 from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS, Column
 from synapse_workflows.local.domain.tables.columns import read_ids
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import MODEL
+from synapse_workflows.vocabulary import MODEL, ColumnType
 
 RESULT: Final = f"{MODEL}.table.TableSchemaChangeResponse"
 
@@ -149,6 +149,9 @@ def _convert(update: TableUpdate, old: Bound, new: Bound) -> None:
 
     Raises:
         BadRequest: a cell cannot become a value of the new column.
+        CutOff: the service ends.
+        Forbidden: a cell would hold somebody else's file handle.
+        NotFound: a cell would hold a file handle that is not there.
     """
     one = converter(old.column, new.column)
     refused: list[values.CellError] = []
@@ -160,9 +163,15 @@ def _convert(update: TableUpdate, old: Bound, new: Bound) -> None:
             refused.append(error)
             return None
 
-    update.writer.convert(old.slot, new.slot, convert, lambda: bool(refused))
+    def is_over() -> bool:
+        update.run.progress.report(0, 1, "Converting cells")
+        return bool(refused)
+
+    update.writer.convert(old.slot, new.slot, convert, is_over)
     if refused:
         raise BadRequest(
             f"The column '{old.column.name}' cannot become '{new.column.name}': a value was not "
             f"a valid {new.column.type}. {refused[0]}"
         )
+    if new.column.type is ColumnType.FILEHANDLEID:
+        update.use_handles(update.writer.values_in(new.slot))

@@ -98,6 +98,8 @@ class _Lines:
 def records(stream: TextIO, form: CsvForm, *, skip: int = 0) -> Iterator[Record]:
     """Read CSV record by record: an unquoted empty field is None, a quoted one empty text.
 
+    Empty lines mean nothing, but between records of a single field: there they are that field.
+
     Args:
         stream: text with its line ends as they are; a byte order mark is gone.
         form: the characters.
@@ -118,8 +120,10 @@ def records(stream: TextIO, form: CsvForm, *, skip: int = 0) -> Iterator[Record]
     empty = form.quote * 2
     try:
         for _ in range(skip):
-            next(lines, None)
-        lines.forget()
+            if next(lines, None) is None:
+                break
+            lines.forget()
+        is_single = False
         for row in reader:
             if lines.ended:
                 raise BadRequest(
@@ -128,8 +132,9 @@ def records(stream: TextIO, form: CsvForm, *, skip: int = 0) -> Iterator[Record]
                 )
             if "" in row and any(empty in line for line in lines.raw):
                 yield _with_nulls(row, "".join(lines.raw), form)
-            elif row:
-                yield [cell or None for cell in row]
+            elif row or is_single:
+                yield [cell or None for cell in row] or [None]
+            is_single = is_single or len(row) == 1
             lines.forget()
     except csv.Error as error:
         raise BadRequest(f"The CSV cannot be read: {error}") from None

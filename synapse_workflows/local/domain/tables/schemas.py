@@ -15,7 +15,7 @@ from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.table_records import SchemaChange
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import MAX_COLUMNS, AccessType, MiB
+from synapse_workflows.vocabulary import MAX_COLUMNS, TABLE, AccessType, MiB
 
 MAX_WIDTH: Final = 64_000
 _PAGE: Final = 2 * MiB
@@ -93,6 +93,15 @@ def record(
     session.add(change)
     session.flush()
     return change
+
+
+def keep(session: Session, entity: Entity) -> None:
+    """Let the version that is now the current one of a table have the columns of the rows."""
+    latest = latest_change(session, entity.id)
+    if entity.concrete_type == TABLE and latest is not None:
+        version = entities.version_of(session, entity, None)
+        column_ids = [str(each) for each in latest.column_ids]
+        version.properties = {**version.properties, "columnIds": column_ids}
 
 
 def latest_change(session: Session, entity_id: int) -> SchemaChange | None:

@@ -80,7 +80,7 @@ def opened(asked: Asked) -> Iterator[Source]:
         reader = stack.enter_context(service.tables.reading(asked.entity_id))
         with service.database.reading() as session:
             facts = _facts(session, asked)
-        if facts.last_number > (-1 if reader is None else reader.schema_number):
+        if not facts.are_in(reader):
             reader = stack.enter_context(service.tables.reading(asked.entity_id))
         if reader is None:
             empty = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
@@ -103,6 +103,14 @@ class _Facts:
     @property
     def last_number(self) -> int:
         return self.changes[-1].number if self.changes else -1
+
+    def are_in(self, reader: TableReader | None) -> bool:
+        """Tell whether the file, opened before, holds what the database knows of since."""
+        if reader is None:
+            return self.last_number < 0 and self.snapshot is None
+        snapshot = self.snapshot
+        is_there = snapshot is None or reader.snapshot_version(snapshot) is not None
+        return is_there and reader.schema_number >= self.last_number
 
     def columns(self, column_ids: Sequence[int]) -> Schema:
         with self.asked.service.database.reading() as session:

@@ -1,0 +1,98 @@
+"""Requests at the edge of what tables take: a row named twice, ids out of range, odd files."""
+
+import pytest
+from entity_api import REPO
+from file_api import ok, refused
+from table_api import M
+
+
+@pytest.fixture
+def table(tables):
+    made = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    tables.append(made, ["x", "1"], ["y", "2"])
+    return made
+
+
+def values(tables, table):
+    return [row[2] for row in tables.everything(table)]
+
+
+def snapshot(ann, table, **more):
+    return ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", more))["snapshotVersionNumber"]
+
+
+def test_a_row_named_twice_is_what_was_said_last(ann, tables, table):
+    snapshot(ann, table)
+    tables.append(table, (1, 1, ["first", "5"]), (1, 1, ["last", "6"]))
+    assert values(tables, table) == [["last", "6"], ["y", "2"]]
+    tables.append(table, (2, 1, []), (2, 1, []))
+    assert values(tables, table) == [["last", "6"]]
+    assert values(tables, f"{table}.1") == [["x", "1"], ["y", "2"]]
+
+
+def test_a_row_named_twice_in_a_csv_is_what_was_said_last(ann, tables, table):
+    snapshot(ann, table)
+    lines = ["ROW_ID,ROW_VERSION,a,n", "1,1,short", "1,1,long,9", "1,1,last"]
+    tables.transact(table, tables.csv(table, "\n".join(lines)))
+    assert values(tables, table) == [["last", "9"], ["y", "2"]]
+    tables.transact(table, tables.csv(table, "ROW_ID,ROW_VERSION\n2,1\n2,1\n"))
+    assert values(tables, table) == [["last", "9"]]
+    assert values(tables, f"{table}.1") == [["x", "1"], ["y", "2"]]
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "1_0", "-1", "1.5", "\u0661", "0", "99"])
+def test_what_is_no_row_id_is_refused(tables, table, number):
+    body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n{number},1,z\n")
+    refused(tables.try_transact(table, body), 400)
+    body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n1,{number},z\n")
+    if number not in ("0", "99", "-1"):
+        refused(tables.try_transact(table, body), 400)
+
+
+def test_more_lines_can_be_skipped_than_there_are(tables, table):
+    body = tables.csv(table, "a,n\nz,3\n", linesToSkip=2**62)
+    refused(tables.try_transact(table, body), 400, "empty")
+
+
+def test_an_empty_line_of_a_single_column_is_a_null(tables):
+    table = tables.table(("a", "STRING"))["id"]
+    tables.append(table, ["x"], [None], [""], ["y"])
+    csv = tables.download(f"select * from {table}", includeRowIdAndRowVersion=False)
+    other = tables.table(("a", "STRING"))["id"]
+    tables.transact(other, tables.csv(other, csv))
+    assert values(tables, other) == [["x"], [None], [""], ["y"]]
+
+
+def test_a_table_without_any_column_ids(ann, tables):
+    table = ann.make(f"{M}.TableEntity", tables.project)["id"]
+    assert tables.bundle(f"select * from {table}")["queryResult"]["queryResults"]["rows"] == []
+    assert snapshot(ann, table) == 1
+
+
+def test_conversion_to_file_handles_asks_who_owns_them(ann, ben, tables):
+    table = tables.table(("n", "INTEGER"))["id"]
+    mine, theirs = ann.handle(), ben.handle()
+    tables.append(table, [mine])
+    old = tables.columns(table)[0]["id"]
+    new = tables.column("f", "FILEHANDLEID")["id"]
+    change = {
+        "concreteType": f"{M}.TableSchemaChangeRequest",
+        "changes": [{"oldColumnId": old, "newColumnId": new}],
+    }
+    tables.append(table, [theirs])
+    refused(tables.try_transact(table, change), 403)
+    tables.append(table, (2, 2, ["123"]))
+    refused(tables.try_transact(table, change), 404)
+    tables.append(table, (2, 3, []))
+    tables.transact(table, change)
+    assert values(tables, table) == [[mine]]
+    assert ann.delete(f"/file/v1/fileHandle/{mine}").status_code == 409
+
+
+def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables, table):
+    snapshot(ann, table)
+    n = tables.columns(table)[1]["id"]
+    ann.change(table, columnIds=[n])
+    assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
+    assert ann.entity(table)["columnIds"] == [n]
+    assert values(tables, table) == [["1"], ["2"]]
