@@ -21,6 +21,12 @@ def refusal(call):
     return None
 
 
+def legacy(status):
+    """The old annotations of a status, without what the service adds to them."""
+    found = from_submission_status_annotations(status.annotations)
+    return {key: value for key, value in found.items() if key not in {"objectId", "scopeId"}}
+
+
 def flat_queue(syn, a):
     """Make, find and change an evaluation with the flat functions of 2.x, and share it."""
     queue = synapseclient.Evaluation(
@@ -45,7 +51,8 @@ def flat_queue(syn, a):
 
 def flat_submit(syn, a):
     """Submit a file; tell what the submitter sees of it."""
-    file = syn.store(synapseclient.File(a["path"], parent=a["project"]))
+    stored = syn.store(synapseclient.File(a["path"], parent=a["project"]))
+    file = syn.get(stored.id, downloadFile=False)  # what store returns bears no etag to submit by
     made = syn.submit(a["queue"], file, name="final", submitterAlias="the others", silent=True)
     own = list(syn.getSubmissions(a["queue"], myOwn=True))
     return {
@@ -76,7 +83,7 @@ def flat_score(syn, a):
         "name": submission.entity.name,
         "status": stored.status,
         "score": stored.score,
-        "legacy": from_submission_status_annotations(stored.annotations),
+        "legacy": legacy(stored),
         "annotations": dict(stored.submissionAnnotations),
         "bundles": [[each["id"], standing["status"]] for each, standing in bundles],
         "all": [each["id"] for each in syn.getSubmissions(a["queue"], status="SCORED")],
@@ -88,8 +95,8 @@ def seen(syn, a):
     """What the submitter sees of the score."""
     status = syn.getSubmissionStatus(a["id"])
     return {"status": status.status, "score": status.score,
-            "legacy": from_submission_status_annotations(status.annotations),
-            "has_others": "submissionAnnotations" in status}  # fmt: skip
+            "legacy": legacy(status),
+            "annotations": dict(status.get("submissionAnnotations") or {})}  # fmt: skip
 
 
 def models(syn, a):

@@ -20,7 +20,7 @@ def project(socket_client):
     return socket_client.store(Project(f"peer evaluations {uuid4()}")).id
 
 
-def test_with_the_flat_functions(official, project, client_of, tmp_path):
+def test_with_the_flat_functions(official, project, socket_service, tmp_path):
     """Alice holds the evaluation, bob submits, alice downloads and scores, bob looks."""
     name = f"queue {uuid4()}"
     queue = official("flat_queue", name=name, project=project, other=BOB)
@@ -34,7 +34,7 @@ def test_with_the_flat_functions(official, project, client_of, tmp_path):
     }
     answer = tmp_path / "answer.txt"
     answer.write_text("42")
-    place = client_of("bob").store(Project(f"bob's {uuid4()}")).id
+    place = socket_service.client("bob").store(Project(f"bob's {uuid4()}")).id
     made = official("flat_submit", user="bob", queue=queue["id"], project=place, path=str(answer))
     assert made["alias"] == "the others"
     assert made["own"] == [made["id"]]
@@ -57,7 +57,7 @@ def test_with_the_flat_functions(official, project, client_of, tmp_path):
         "status": "SCORED",
         "score": 0.75,
         "legacy": {"rank": 1},
-        "has_others": False,
+        "annotations": {},
     }
 
 
