@@ -147,6 +147,13 @@ def test_a_change_of_the_quota_makes_other_rounds(house, alice, project):
     assert second["evaluationRoundId"] != first["evaluationRoundId"]
 
 
+def test_an_evaluation_goes_with_its_rounds(house, alice, project):
+    made = alice.evaluation(project["id"], quota={"firstRoundStart": after(house, -HOUR)})
+    submission = alice.submit(made["id"], project)["id"]
+    assert alice.author.delete(f"{EVALUATION}/{made['id']}").status_code == 204
+    refused(alice.author.get(f"{EVALUATION}/submission/{submission}"), 404)
+
+
 def test_a_round_is_the_services_to_name(alice, project):
     queue = alice.evaluation(project["id"])["id"]
     refused(alice.try_submit(queue, project, evaluationRoundId="1"), 400, "evaluationRoundId")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from entity_api import REPO
+from entity_api import REPO, fresh
 from evaluation_api import EVALUATION, SUBMISSION
 from file_api import ok, refused
 
@@ -215,3 +215,30 @@ def test_deleting_takes_its_right(organiser, rival):
     refused(organiser.author.delete(path), 404)
     assert organiser.count(queue) == 0
     assert ok(organiser.author.get(f"{EVALUATION}/{queue}"))["id"] == queue
+
+
+def test_a_token_must_hold_the_scopes(ann, author, organiser, queue, file):
+    tokens = "/auth/v1/personalAccessToken"
+    made = organiser.submit(queue, file)
+    path = f"{SUBMISSION}/{made['id']}"
+    lacking = {}
+    for scope in ("view", "modify", "download"):
+        token = ok(ann.post(tokens, {"name": fresh("token"), "scope": [scope]}))["token"]
+        person = author("alice", token)
+        answers = {
+            "make": person.post(EVALUATION, {}),
+            "read": person.get(path),
+            "score": person.put(f"{path}/status", {}),
+            "fetch": person.get(f"{path}/file/{file['dataFileHandleId']}"),
+            "cancel": person.put(f"{path}/cancellation"),
+        }
+        lacking[scope] = {
+            what
+            for what, answer in answers.items()
+            if answer.status_code == 403 and answer.json().get("error") == "insufficient_scope"
+        }
+    assert lacking == {
+        "view": {"make", "score", "fetch", "cancel"},
+        "modify": {"make", "read", "score", "fetch"},
+        "download": {"make", "read", "score", "cancel"},
+    }

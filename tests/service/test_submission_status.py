@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 
 import pytest
 from evaluation_api import EVALUATION, SUBMISSION
@@ -88,6 +89,27 @@ def test_it_needs_the_current_etag(organiser, submission):
     refused(organiser.try_score(submission, etag=before["etag"], status="INVALID"), 412, told)
     refused(organiser.try_score(submission, etag=None, status="INVALID"), 412)
     assert organiser.status(submission)["status"] == "SCORED"
+
+
+def test_of_many_who_claim_a_submission_at_once_one_has_it(organiser, submission):
+    body = {**organiser.status(submission), "status": "EVALUATION_IN_PROGRESS"}
+    answers = []
+
+    def claim(name):
+        path = f"{SUBMISSION}/{submission}/status"
+        mine = {**body, "submissionAnnotations": v2(claimed_by=name)}
+        answers.append((organiser.author.put(path, mine).status_code, name))
+
+    threads = [threading.Thread(target=claim, args=(f"run {each}",)) for each in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(status for status, _ in answers) == [200, *[412] * 5]
+    (winner,) = [name for status, name in answers if status == 200]
+    now = organiser.status(submission)
+    assert now["submissionAnnotations"]["annotations"] == v2(claimed_by=winner)["annotations"]
+    assert now["statusVersion"] == 1
 
 
 def test_scoring_takes_two_rights(organiser, rival, queue, entry):
