@@ -124,6 +124,16 @@ def test_a_schema_of_the_same_name_is_updated(syn, project, name):
     assert len(second.columnIds) == 2
 
 
+def test_the_version_of_a_table_can_have_a_label_and_a_comment(syn, project, name):
+    """Storing makes no version of a table: its present one is named."""
+    schema = syn.store(Schema("t", columns(name), parent=project), versionLabel="first")
+    assert (schema.versionNumber, schema.versionLabel) == (1, "first")
+    schema.versionComment = "as it was"
+    schema = syn.store(schema, versionLabel="renamed")
+    assert (schema.versionNumber, schema.versionLabel) == (1, "renamed")
+    assert schema.versionComment == "as it was"
+
+
 def test_a_schema_can_be_deleted(syn, project, name):
     schema = syn.store(Schema("t", columns(name), parent=project))
     syn.delete(schema)

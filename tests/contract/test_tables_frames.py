@@ -184,6 +184,17 @@ def test_columns_are_inferred_as_the_reference_says(syn, project):
     assert [len(cell) for cell in next(iter(query(syn, table)))[2:]] == [10, 400, 800, 1001]
 
 
+@pytest.mark.parametrize("kind", ["csv", "rowset"])
+def test_a_frame_of_nothing_but_null_is_stored_again(syn, project, kind):
+    schema = Schema(f"n {uuid4()}", COLUMNS, parent=project)
+    table = syn.store(Table(schema, [[None] * len(KINDS)] * 2))
+    frame = query(syn, table, resultsAs=kind).asDataFrame()
+    assert [str(frame[one[0]].dtype) for one in KINDS] == [one[4] for one in KINDS]
+    assert frame.isna().all(axis=None)
+    syn.store(Table(table.tableId, frame))
+    assert [row[2:] for row in query(syn, table)] == [[None] * len(KINDS)] * 2
+
+
 def test_pages_make_one_frame_with_all_their_row_ids(syn, project):
     """Also where row ids are columns, which release 2.x forgot on later pages."""
     columns = [Column(name=f"c{n}", columnType="LARGETEXT") for n in range(20)]

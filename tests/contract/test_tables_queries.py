@@ -263,6 +263,10 @@ def test_a_snapshot_can_be_deleted(syn, numbers):
     syn.delete(syn.get(numbers), version=first)
     with pytest.raises(SynapseNotFoundError):
         syn.tableQuery(f"select * from {numbers}.{first}")
+    second = syn.create_snapshot_version(numbers)
+    syn.delete(f"{numbers}.{second}")
+    with pytest.raises(SynapseNotFoundError):
+        syn.get(numbers, version=second)
     assert len(syn.tableQuery(f"select * from {numbers}")) == 10
 
 

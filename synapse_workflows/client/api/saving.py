@@ -127,7 +127,7 @@ def _versioned(draft: Draft, how: Versioning) -> tuple[dict[str, Any], bool]:
     """Decide on a new version and its label; only files make versions by being stored."""
     properties = dict(draft.properties)
     new_version = draft.kind.makes_versions and (how.label is not None or how.force)
-    if how.label is not None and (new_version or "versionNumber" in properties):
+    if how.label is not None and "versionLabel" in draft.kind.property_keys:
         properties["versionLabel"] = str(how.label)
     elif new_version and "versionNumber" in properties:
         properties["versionLabel"] = str(int(properties["versionNumber"]) + 1)
@@ -150,7 +150,7 @@ def _same_annotations(draft: Draft, known: Mapping[str, Any] | None) -> bool:
 
 def _ready_to_create(syn: Session, draft: Draft, how: Versioning) -> Draft:
     properties = dict(draft.properties)
-    if how.label is not None and draft.kind.makes_versions:
+    if how.label is not None and "versionLabel" in draft.kind.property_keys:
         properties["versionLabel"] = str(how.label)
     if properties["concreteType"] == vocabulary.LINK:
         properties |= _link_properties(syn, properties)
