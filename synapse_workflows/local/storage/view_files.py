@@ -20,10 +20,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 #: row_id, version, etag, guard, modified_on, and a cell per column.
-Line = tuple[object, ...]
+Line = tuple[Any, ...]
 
 _LEADING: Final = ("row_id INTEGER PRIMARY KEY", "version", "etag", "guard", "modified_on")
 _GUARD: Final = 3
@@ -71,8 +71,16 @@ class ViewFiles:
     def _path(self, file: str) -> Path:
         return self._root / f"{file}.db"
 
-    def write(self, column_ids: Sequence[int], lines: Iterable[Line]) -> Copy:
-        """Write a copy, row by row; nothing is left of one that could not be ended."""
+    def write(
+        self, column_ids: Sequence[int], lines: Iterable[Line], texts: Sequence[int]
+    ) -> tuple[Copy, list[int]]:
+        """Write a copy, row by row; nothing is left of one that could not be ended.
+
+        Args:
+            column_ids: the columns of the rows.
+            lines: the rows.
+            texts: columns of which to tell how long their longest text is, in characters.
+        """
         file = uuid.uuid4().hex
         digest = hashlib.sha256()
         guards: set[int] = set()
@@ -80,7 +88,7 @@ class ViewFiles:
         def noted() -> Iterator[Line]:
             for line in lines:
                 digest.update(repr(line).encode())
-                guards.add(int(str(line[_GUARD])))
+                guards.add(line[_GUARD])
                 yield line
 
         names = [*_LEADING, *(f"c{each}" for each in column_ids)]
@@ -93,10 +101,11 @@ class ViewFiles:
                 connection.execute("BEGIN")
                 connection.executemany(f"INSERT INTO live VALUES ({marks})", noted())
                 connection.execute("COMMIT")
+                longest = _longest(connection, texts)
         except BaseException:
             self.remove(file)
             raise
-        return Copy(file, tuple(column_ids), tuple(sorted(guards)), digest.hexdigest())
+        return Copy(file, tuple(column_ids), tuple(sorted(guards)), digest.hexdigest()), longest
 
     @contextmanager
     def reading(self, file: str) -> Iterator[sqlite3.Connection]:
@@ -173,6 +182,13 @@ class ViewFiles:
         for path in waste:
             path.unlink()
         return len(waste)
+
+
+def _longest(connection: sqlite3.Connection, texts: Sequence[int]) -> list[int]:
+    if not texts:
+        return []
+    wanted = ", ".join(f"max(length(c{each}))" for each in texts)
+    return [each or 0 for each in connection.execute(f"SELECT {wanted} FROM live").fetchone()]
 
 
 def _sync(path: Path, flags: int) -> None:

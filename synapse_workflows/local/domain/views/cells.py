@@ -25,29 +25,32 @@ Reader = Callable[[Any], Stored]
 def reader(kind: ViewKind, column: Column) -> Reader:
     """Give what reads the cells of a column from the items of a kind of views.
 
-    The reader raises BadRequest where a value is too long for the column.
+    Text of default fields may come out too long for the column, see `require_fit`; the reader of
+    an annotation raises BadRequest.
     """
     field = kind.field_of(column)
     if field is None:
         return _annotation(column)
-    read = field.read
-    if column.type not in TEXTS:
-        return read
-    limit = column.limit
+    return field.read
 
-    def fitting(item: Item) -> Stored:
-        cell = read(item)
-        if isinstance(cell, str) and len(cell) > limit:
-            _require_room(column, [cell])
-        return cell
 
-    return fitting
+def require_fit(column: Column, longest: int) -> None:
+    """Check that a column is wide enough for the longest of its texts.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if longest > column.limit:
+        raise BadRequest(
+            f"The size of the column '{column.name}' is too small. The column size needs to be "
+            f"at least {longest} characters."
+        )
 
 
 def _annotation(column: Column) -> Reader:
-    parse = values.plain_parser(column)
+    parse = _parser(column)
     takes = _TAKES.get(ITEMS.get(column.type, column.type))
-    name, is_list = column.name, column.type in LISTS
+    name = column.name
 
     def read(item: Item) -> Stored:
         annotation: Mapping[str, Any] | None = item.annotations.get(name)
@@ -55,12 +58,29 @@ def _annotation(column: Column) -> Reader:
             return None
         given = annotation["value"]
         try:
-            return parse(json.dumps(given) if is_list else given[0])
+            return parse(given)
         except values.CellError:
             _require_room(column, given)
             return None
 
     return read
+
+
+def _parser(column: Column) -> Callable[[list[str]], Stored]:
+    """Give what makes a cell of the values of an annotation. It raises CellError."""
+    parse = values.plain_parser(column)
+    if column.type is ColumnType.STRING_LIST:
+        limit, most = column.limit, column.maximum_length or 0
+
+        def as_text(given: list[str]) -> Stored:
+            if len(given) > most or any(len(each) > limit for each in given):
+                raise values.CellError
+            return json.dumps(given, ensure_ascii=False)
+
+        return as_text
+    if column.type in LISTS:
+        return lambda given: parse(json.dumps(given))
+    return lambda given: parse(given[0])
 
 
 def _require_room(column: Column, given: list[str]) -> None:
@@ -69,12 +89,8 @@ def _require_room(column: Column, given: list[str]) -> None:
     Raises:
         BadRequest: it is not.
     """
-    longest = max(map(len, given))
-    if ITEMS.get(column.type, column.type) in TEXTS and longest > column.limit:
-        raise BadRequest(
-            f"The size of the column '{column.name}' is too small. The column size needs to be "
-            f"at least {longest} characters."
-        )
+    if ITEMS.get(column.type, column.type) in TEXTS:
+        require_fit(column, max(map(len, given)))
     if column.type in LISTS and len(given) > (column.maximum_length or 0):
         raise BadRequest(
             f"maximumListLength for ColumnModel '{column.name}' must be at least: {len(given)}"

@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables import schemas
+from synapse_workflows.local.domain.tables.column_types import TEXTS
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.views import cells
 from synapse_workflows.local.domain.views.kinds import Scope, ViewKind
 from synapse_workflows.local.domain.views.known import VIEWS
+from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.view_files import Copy, Line
 from synapse_workflows.local.storage.view_records import Revision
 
@@ -45,17 +47,21 @@ def _made(service: Service, view_id: int) -> tuple[int, Copy]:
         schema = schemas.of_version(session, version)
         kind = VIEWS[view.concrete_type]
         lines = _lines(session, kind, kind.scope(version.properties), schema)
-        return shown, service.views.write([each.id for each in schema], lines)
+        texts = [each for each in schema if each.type in TEXTS]
+        copy, longest = service.views.write(
+            [each.id for each in schema], lines, [each.id for each in texts]
+        )
+    try:
+        for column, length in zip(texts, longest, strict=True):
+            cells.require_fit(column, length)
+    except BadRequest:
+        service.views.remove(copy.file)
+        raise
+    return shown, copy
 
 
 def _lines(session: Session, kind: ViewKind, scope: Scope, schema: Schema) -> Iterator[Line]:
     readers = [cells.reader(kind, column) for column in schema]
     for item in scope.items(session):
-        yield (
-            item.row_id,
-            item.version,
-            item.etag,
-            item.guard,
-            item.modified_on,
-            *(read(item) for read in readers),
-        )
+        head = (item.row_id, item.version, item.etag, item.guard, item.modified_on)
+        yield (*head, *[read(item) for read in readers])

@@ -1,10 +1,10 @@
 """Entities as items of views: what the default columns show of a version, and how it is read."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, exists, select
+from sqlalchemy import ColumnElement, Row, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import access, entities
@@ -12,7 +12,6 @@ from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
 from synapse_workflows.local.domain.kinds import KINDS
 from synapse_workflows.local.domain.reading import readable_by
-from synapse_workflows.local.domain.tables.values import Stored
 from synapse_workflows.local.domain.views import masks
 from synapse_workflows.local.domain.views.kinds import Field, Item, Target
 from synapse_workflows.local.domain.views.scopes import listed
@@ -41,7 +40,8 @@ _SHOWN: Final = (
     FileHandle.content_size,
     FileHandle.content_md5,
     FileHandle.concrete_type.label("handle_type"),
-    FileHandle.location,
+    func.json_extract(FileHandle.location, "$.bucketName").label("bucket"),
+    func.json_extract(FileHandle.location, "$.key").label("key"),
 )
 
 
@@ -58,10 +58,6 @@ class EntityItem(Item):
     row: Row[Any]
     path: str
     project_id: int
-
-
-def _placed(key: str) -> Callable[[EntityItem], Stored]:
-    return lambda item: (item.row.location or {}).get(key)
 
 
 _T = ColumnType
@@ -89,8 +85,8 @@ _FILE: Final[tuple[Field[EntityItem], ...]] = (
     Field("dataFileSizeBytes", _T.INTEGER, lambda item: item.row.content_size),
     Field("dataFileMD5Hex", _T.STRING, lambda item: item.row.content_md5, 100),
     Field("dataFileConcreteType", _T.STRING, lambda item: item.row.handle_type, 65),
-    Field("dataFileBucket", _T.STRING, _placed("bucketName"), 100),
-    Field("dataFileKey", _T.STRING, _placed("key"), 700),
+    Field("dataFileBucket", _T.STRING, lambda item: item.row.bucket, 100),
+    Field("dataFileKey", _T.STRING, lambda item: item.row.key, 700),
 )
 FIELDS: Final = (*_ALL, *_WITHIN, *_FILE)
 
