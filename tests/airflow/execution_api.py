@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from airflow.sdk.api import client as api_client
 from airflow.sdk.api.datamodels._generated import TaskInstance
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 from airflow.sdk.execution_time.supervisor import run_task_in_process
 from airflow.sdk.module_loading import import_string
 from airflow.sdk.serde import deserialize
@@ -34,6 +35,8 @@ class Instance:
     tries: int = 0
     store: dict[str, Any] = field(default_factory=dict)
     outlet_events: list[dict] = field(default_factory=list)
+    deferral: Any = None
+    rescheduled: list[datetime] = field(default_factory=list)
 
 
 class ExecutionApi:
@@ -119,6 +122,9 @@ class ExecutionApi:
                 name = task_id if isinstance(task_id, str) else task_id[0]
                 self.instances[(*key[:2], name, -1)] = Instance(name, -1, "skipped")
         return {"ok": True}
+
+    def _task_reschedules(self, _request: Any, parts: list[str], _body: str) -> Any:
+        return self.by_try[parts[0]][1].rescheduled[0].isoformat()
 
     def _told(self, instance: Instance, told: dict[str, Any]) -> None:
         instance.state = told["state"]
@@ -249,14 +255,16 @@ class Run:
         *,
         max_tries: int = 0,
         event: dict[str, Any] | None = None,
+        timed_out: bool = False,
     ) -> Any:
         """Run one try of one task instance; the next call is its next try.
 
-        With the payload of a trigger's event, the try that was deferred goes on.
+        With the payload of a trigger's event, the try that was deferred goes on; it ends where
+        the trigger took longer than it was given.
         """
         key = (self.dag.dag_id, self.run_id, task_id, map_index)
         instance = self.api.instances.setdefault(key, Instance(task_id, map_index))
-        instance.tries += event is None
+        instance.tries += event is None and not timed_out
         instance.state = "running"
         ti = TaskInstance(
             id=uuid4(),
@@ -270,11 +278,20 @@ class Run:
         self.api.by_try[str(ti.id)] = (key, instance)
         self.api.runs[str(ti.id)] = self._context(instance, key, max_tries)
         if event is not None:
-            going_on = {"next_method": "execute_complete", "next_kwargs": {"event": event}}
+            kept = instance.deferral.next_kwargs if instance.deferral else {}
+            going_on = {"next_method": "execute_complete", "next_kwargs": kept | {"event": event}}
+            self.api.runs[str(ti.id)] |= going_on
+        elif timed_out:
+            failed = {"error": TriggerFailureReason.TRIGGER_TIMEOUT.value}
+            going_on = {"next_method": TRIGGER_FAIL_REPR, "next_kwargs": failed}
             self.api.runs[str(ti.id)] |= going_on
         result = run_task_in_process(ti, self.dag.get_task(task_id), client=self.api.client())
         if instance.state == "running" and result.state is not None:
             instance.state = str(result.state)
+        if result.state == "deferred":
+            instance.deferral = result.msg
+        elif result.state == "up_for_reschedule":
+            instance.rescheduled.append(datetime.now(tz=UTC))
         return result
 
     def value(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
@@ -308,6 +325,7 @@ class Run:
                 "consumed_asset_events": [_consumed(event) for event in self.events],
             },
             "max_tries": max_tries,
+            "task_reschedule_count": len(instance.rescheduled),
             "should_retry": instance.tries <= max_tries,
             "xcom_keys_to_clear": left,
         }

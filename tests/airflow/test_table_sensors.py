@@ -6,11 +6,13 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG
 from execution_api import Run, fired
+from table_kinds import KINDS, VIEWS
 
 from synapse_workflows import (
     Column,
     Schema,
     SynapseTableChangeSensor,
+    SynapseTableQueryOperator,
     SynapseTableRowsSensor,
     Table,
 )
@@ -129,6 +131,51 @@ def test_changes_since_a_known_state_are_seen_at_once(wait, table, alice):
     third = wait(SynapseTableChangeSensor, table_id=table, since=known)
     assert third.task("wait").state == "success"
     assert third.value("wait")["etag"] != known["etag"]
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_changes_of_what_a_view_shows_are_waited_for(wait, kinds, kind):
+    view = kinds.make(kind)
+    run = wait(SynapseTableChangeSensor, table_id=view)
+    assert run.task("wait").state == "up_for_reschedule"
+    assert run.task("wait").state == "up_for_reschedule"
+    kinds.add(view)
+    assert run.task("wait").state == "success"
+    assert run.value("wait").keys() == {"id", "version", "etag", "digest"}
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_a_view_is_watched_in_the_triggerer(wait, kinds, kind, triggerer):
+    view = kinds.make(kind)
+    run = wait(SynapseTableChangeSensor, table_id=view, deferrable=True)
+    deferred = run.task("wait")
+    kinds.add(view)
+    assert run.task("wait", event=fired(deferred)).state == "success"
+    assert run.value("wait")["id"] == view
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_rows_of_every_kind_are_waited_for(wait, kinds, kind, deferrable, triggerer):
+    table = kinds.make(kind)
+    query = f"select n from {table} where n > 1"
+    run = wait(SynapseTableRowsSensor, query=query, deferrable=deferrable)
+    result = run.task("wait")
+    assert result.state == ("deferred" if deferrable else "up_for_reschedule")
+    kinds.add(table)
+    event = fired(result) if deferrable else None
+    assert run.task("wait", event=event).state == "success"
+    assert run.value("wait") == {"id": table, "rows": 1}
+
+
+def test_what_a_query_returned_is_a_state_to_compare_with(wait, table, alice, api):
+    with DAG("ask", schedule=None) as dag:
+        SynapseTableQueryOperator(task_id="ask", query=f"select * from {table}")
+    answer = Run(api, dag).all().value("ask")
+    waiting = wait(SynapseTableChangeSensor, table_id=table, since=answer)
+    assert waiting.task("wait").state == "up_for_reschedule"
+    add_a_row(alice, table)
+    assert waiting.task("wait").state == "success"
 
 
 def test_changes_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):

@@ -1,0 +1,309 @@
+"""The sensors of tables while they wait: how long, through what, and what they leave behind."""
+
+import asyncio
+import gc
+import json
+import time
+from itertools import count
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowSensorTimeout
+from execution_api import ExecutionApi, Run, fired
+
+from synapse_workflows import (
+    Column,
+    Project,
+    Schema,
+    SynapseTableChangeSensor,
+    SynapseTableRowsSensor,
+    Table,
+)
+from synapse_workflows.testing import over_socket
+from synapse_workflows.triggers.tables import SynapseTableChangeTrigger, SynapseTableRowsTrigger
+
+RUNS = count(1)
+PROJECTS = count(1)
+
+
+class Outage:
+    """Stands before a service; answers queries of tables with an error, for a while.
+
+    Args:
+        app: the service.
+    """
+
+    def __init__(self, app):
+        self.app = app
+        self.status = None
+        self.left = 0
+        self.asked = 0
+
+    def begin(self, queries, status=503):
+        """Refuse so many queries with a status."""
+        self.left, self.status, self.asked = queries, status, 0
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["path"].endswith("/table/query/async/start"):
+            self.asked += 1
+            if self.left > 0:
+                self.left -= 1
+                await self._refuse(send)
+                return
+        await self.app(scope, receive, send)
+
+    async def _refuse(self, send):
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        body = json.dumps({"reason": "not today"}).encode()
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture(scope="module")
+def shaky(tmp_path_factory, recording):
+    """A service whose queries can be made to fail."""
+    before = []
+
+    def wrap(app):
+        before.append(Outage(recording(app)))
+        return before[0]
+
+    with over_socket(tmp_path_factory.mktemp("shaky"), wrap=wrap) as service:
+        yield service, before[0]
+
+
+@pytest.fixture
+def outage(shaky):
+    """None yet; it is over when the test is."""
+    yield shaky[1]
+    shaky[1].begin(0)
+
+
+@pytest.fixture
+def person(shaky, tmp_path):
+    with shaky[0].client(cache_root_dir=str(tmp_path / "alice")) as syn:
+        yield syn
+
+
+@pytest.fixture
+def watched(person):
+    """A table of one row."""
+    project = person.store(Project(f"Shaky {next(PROJECTS)}")).id
+    columns = [Column(name="n", columnType="INTEGER")]
+    schema = person.store(Schema("Watched", columns, parent=project))
+    person.store(Table(schema, [[1]]))
+    return schema.id
+
+
+@pytest.fixture
+def wait(shaky, tmp_path, monkeypatch):
+    """Make a run of a single sensor; the triggerer has the same connection."""
+    connection = json.loads(shaky[0].airflow_connection)
+    connection["extra"]["cache_dir"] = str(tmp_path / "worker")
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", json.dumps(connection))
+    api = ExecutionApi({"synapse_default": json.dumps(connection)})
+
+    def make(kind=SynapseTableRowsSensor, **arguments):
+        usual = {"poke_interval": 0.02, "timeout": 60}
+        with DAG("wait", schedule=None) as dag:
+            kind(task_id="wait", retries=5, **(usual | arguments))
+        return Run(api, dag, f"run_{next(RUNS)}")
+
+    return make
+
+
+def rows_of(table):
+    return f"select * from {table} where n > 5"
+
+
+def every_row(table):
+    return f"select * from {table}"
+
+
+MODES = [{"mode": "poke"}, {"mode": "reschedule"}]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_seen_until_the_timeout_fails_the_sensor(wait, watched, mode):
+    run = wait(query=rows_of(watched), timeout=0.05, **mode)
+    result = run.task("wait", max_tries=5)
+    while result.state == "up_for_reschedule":
+        result = run.task("wait", max_tries=5)
+    assert result.state == "failed"
+    assert isinstance(result.error, AirflowSensorTimeout)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_softly_it_is_skipped(wait, watched, mode):
+    run = wait(query=rows_of(watched), timeout=0.05, soft_fail=True, **mode)
+    result = run.task("wait", max_tries=5)
+    while result.state == "up_for_reschedule":
+        result = run.task("wait", max_tries=5)
+    assert result.state == "skipped"
+
+
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+@pytest.mark.parametrize("kind", [SynapseTableRowsSensor, SynapseTableChangeSensor])
+def test_the_triggerer_waits_as_long_as_the_sensor_would(wait, watched, kind, soft_fail, state):
+    asked = (
+        {"query": rows_of(watched)} if kind is SynapseTableRowsSensor else {"table_id": watched}
+    )
+    run = wait(kind, deferrable=True, timeout=100, soft_fail=soft_fail, **asked)
+    deferred = run.task("wait", max_tries=5)
+    assert 90 < deferred.msg.trigger_timeout.total_seconds() <= 100
+    ended = run.task("wait", max_tries=5, timed_out=True)
+    assert ended.state == state
+    if not soft_fail:
+        assert isinstance(ended.error, AirflowSensorTimeout)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_synapse_that_is_away_for_a_moment_is_asked_again(
+    wait, watched, outage, person, mode, status
+):
+    run = wait(query=every_row(watched), **mode)
+    outage.begin(3, status)
+    states = [run.task("wait").state]
+    while states[-1] == "up_for_reschedule":
+        states.append(run.task("wait").state)
+    assert states[-1] == "success"
+    assert run.value("wait") == {"id": watched, "rows": 1}
+    assert outage.asked == 4
+
+
+def test_a_synapse_that_stays_away_ends_with_the_timeout(wait, watched, outage):
+    run = wait(query=every_row(watched), timeout=0.1)
+    outage.begin(1000)
+    failed = run.task("wait", max_tries=5)
+    assert failed.state == "failed"
+    assert isinstance(failed.error, AirflowSensorTimeout)
+
+
+@pytest.mark.parametrize("mode", [*MODES, {"deferrable": True}])
+def test_softness_does_not_hide_what_is_wrong(wait, watched, mode):
+    """Whoever mistypes a column is told so: that is no news of the table."""
+    run = wait(query=f"select nothing from {watched}", soft_fail=True, **mode)
+    failed = run.task("wait", max_tries=5)
+    assert failed.state == "failed"
+    assert "nothing" in str(failed.error)
+
+
+def test_sql_without_a_table_is_no_softer(wait, watched):
+    run = wait(query="select 1", soft_fail=True)
+    assert run.task("wait", max_tries=5).state == "failed"
+
+
+def test_an_outage_at_the_first_look_of_the_triggerer_passes(wait, watched, outage, person):
+    run = wait(query=rows_of(watched), deferrable=True)
+    deferred = run.task("wait")
+    person.store(Table(watched, [[6]]))
+    outage.begin(3)
+    event = fired(deferred)
+    assert outage.asked == 4
+    assert run.task("wait", event=event).state == "success"
+    assert run.value("wait") == {"id": watched, "rows": 1}
+
+
+def test_a_table_that_could_not_be_looked_at_first_is_compared_with_the_second_look(
+    wait, watched, outage, person
+):
+    """The triggerer sees the first state; what changes after that is news."""
+    run = wait(SynapseTableChangeSensor, table_id=watched, deferrable=True)
+    outage.begin(1)
+    deferred = run.task("wait")
+    assert deferred.state == "deferred", deferred.error
+    again = run.task("wait", event=fired(deferred))
+    assert again.state == "deferred", again.error
+    person.store(Table(watched, [[2]]))
+    assert run.task("wait", event=fired(again)).state == "success"
+    assert run.value("wait")["version"] == 1
+
+
+def test_an_error_that_only_the_triggerer_had_is_no_end_of_waiting(
+    wait, watched, person, monkeypatch
+):
+    """Its token was taken back, for example, and the worker has the new one."""
+    run = wait(query=rows_of(watched), deferrable=True)
+    deferred = run.task("wait")
+    before = deferred.msg.trigger_timeout
+    again = run.task("wait", event={"error": "SynapseUnauthorizedError: 401"})
+    assert again.state == "deferred"
+    assert again.msg.trigger_timeout < before
+    person.store(Table(watched, [[6]]))
+    assert run.task("wait", event=fired(again)).state == "success"
+
+
+def test_the_time_that_is_left_is_not_begun_anew(wait, watched):
+    run = wait(query=rows_of(watched), deferrable=True, timeout=0.1)
+    deferred = run.task("wait")
+    time.sleep(max(0.0, deferred.msg.trigger_timeout.total_seconds()))
+    ended = run.task("wait", max_tries=5, event={"error": "SynapseUnauthorizedError: 401"})
+    assert isinstance(ended.error, AirflowSensorTimeout)
+
+
+def trigger(kind, table, **arguments):
+    usual = {"synapse_conn_id": "synapse_default", "table": table, "poll_interval": 0.02}
+    return kind(**(usual | arguments))
+
+
+async def all_of(one):
+    return [event.payload async for event in one.run()]
+
+
+@pytest.mark.usefixtures("wait")
+def test_a_trigger_fires_once_and_ends(watched):
+    one = trigger(SynapseTableRowsTrigger, watched, query=every_row(watched), min_rows=1)
+    assert asyncio.run(all_of(one)) == [{"rows": 1}]
+    other = trigger(SynapseTableChangeTrigger, watched, known={"version": 9, "etag": "x"})
+    (event,) = asyncio.run(all_of(other))
+    assert event.keys() == {"version", "etag"}
+
+
+@pytest.mark.usefixtures("wait")
+def test_triggers_wait_beside_each_other_and_block_nothing(watched):
+    """While four of them wait, the loop goes on to turn."""
+    pauses = []
+
+    async def turn():
+        while True:
+            begun = time.perf_counter()
+            await asyncio.sleep(0.005)
+            pauses.append(time.perf_counter() - begun)
+
+    async def main():
+        query = rows_of(watched)
+        many = [
+            asyncio.create_task(
+                all_of(trigger(SynapseTableRowsTrigger, watched, query=query, min_rows=1))
+            )
+            for _ in range(4)
+        ]
+        await asyncio.sleep(0.1)
+        turning = asyncio.create_task(turn())
+        await asyncio.sleep(0.2)
+        for one in [*many, turning]:
+            one.cancel()
+        return await asyncio.gather(*many, turning, return_exceptions=True)
+
+    ends = asyncio.run(main())
+    assert all(isinstance(end, asyncio.CancelledError) for end in ends)
+    assert len(pauses) > 10
+
+
+@pytest.mark.usefixtures("wait")
+def test_a_trigger_that_is_cancelled_leaves_no_connection_open(watched):
+    """What is left open warns when it is collected, and a warning fails the test."""
+
+    async def main():
+        query = rows_of(watched)
+        one = trigger(SynapseTableRowsTrigger, watched, query=query, min_rows=1)
+        waiting = asyncio.create_task(all_of(one))
+        await asyncio.sleep(0.15)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
+    gc.collect()
