@@ -1,11 +1,13 @@
 """Jobs: what Synapse does in the background, waited for as patiently as the client says."""
 
+import sys
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from typing import Any, Final, TextIO
 
 from synapse_workflows.client.core import jobs
-from synapse_workflows.client.core.jobs import Job, JobProgress, Polling
+from synapse_workflows.client.core.jobs import Job, JobProgress, Polling, Told
 from synapse_workflows.client.core.session import Session
 
 #: Seconds between two lines about one job.
@@ -35,7 +37,8 @@ def run(
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
     """
     job = Job(path, body, endpoint, repeatable)
-    return syn.run(jobs.run(job, polling(syn), reporter(syn, path)))
+    with shown(syn, path) as tell:
+        return syn.run(jobs.run(job, polling(syn), tell))
 
 
 def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
@@ -56,7 +59,8 @@ def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
     """
     job = Job(path, None, endpoint)
-    return syn.run(jobs.wait(job, token, polling(syn), reporter(syn, path)))
+    with shown(syn, path) as tell:
+        return syn.run(jobs.wait(job, token, polling(syn), tell))
 
 
 def polling(syn: Session) -> Polling:
@@ -69,23 +73,64 @@ def polling(syn: Session) -> Polling:
     )
 
 
-def reporter(
-    syn: Session, path: str, clock: Callable[[], float] = time.monotonic
-) -> Callable[[JobProgress], None]:
-    """Make what tells the user of a job that takes its time: a line every ten seconds at most.
+@contextmanager
+def shown(
+    syn: Session,
+    path: str,
+    *,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Told]:
+    """Show how far a job is that takes its time, while the block runs.
+
+    In a terminal that is a line that changes, else one in the log every ten seconds at most.
 
     Args:
         syn: Whose job it is: says whether to be silent, and has the logger.
         path: Of the job.
+        stream: Where to draw, if it is a terminal; standard error when not given.
         clock: Seconds.
     """
     name = " ".join(part for part in path.split("/") if part not in {"", "entity", "async"})
+    stream = stream or sys.stderr
+    if syn.silent:
+        yield jobs.ignore
+    elif stream is not None and stream.isatty():
+        with closing(_Line(name, stream)) as line:
+            yield line.tell
+    else:
+        yield _log_lines(syn, name, clock)
+
+
+def _log_lines(syn: Session, name: str, clock: Callable[[], float]) -> Told:
     told_at = clock()
 
     def tell(progress: JobProgress) -> None:
         nonlocal told_at
-        if not syn.silent and clock() - told_at >= SECONDS:
+        if clock() - told_at >= SECONDS:
             told_at = clock()
             syn.logger.info("%s: %s", name, progress)
 
     return tell
+
+
+class _Line:
+    """A line of tqdm, drawn when there is something to tell: most jobs are done at once."""
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self._name, self._stream = name, stream
+        self._bar: Any = None
+
+    def tell(self, progress: JobProgress) -> None:
+        """Draw how far the job is."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            shape = "{desc}: {elapsed}{postfix}"
+            self._bar = tqdm(desc=self._name, file=self._stream, bar_format=shape, leave=False)
+        self._bar.set_postfix_str(str(progress))
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._bar is not None:
+            self._bar.close()

@@ -239,10 +239,36 @@ def test_a_failed_job_and_one_without_progress_are_told(syn, http):
 
 def test_progress_is_told_every_ten_seconds(syn, said):
     now = iter([0, 5, 11, 11, 12, 22, 22])
-    tell = jobs.reporter(syn, "/entity/syn5/table/query/async", lambda: next(now))
-    for step in range(1, 5):
-        tell(JobProgress("reading", step, 9))
+    path = "/entity/syn5/table/query/async"
+    with jobs.shown(syn, path, stream=io.StringIO(), clock=lambda: next(now)) as tell:
+        for step in range(1, 5):
+            tell(JobProgress("reading", step, 9))
     assert said == ["syn5 table query: reading, 2 of 9", "syn5 table query: reading, 4 of 9"]
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self):
+        return True
+
+
+def test_progress_is_drawn_in_a_terminal(syn, said):
+    path = "/entity/syn5/table/query/async"
+    quick, slow, silent = Terminal(), Terminal(), Terminal()
+    with jobs.shown(syn, path, stream=quick):
+        pass
+    assert quick.getvalue() == ""
+    with jobs.shown(syn, path, stream=slow) as tell:
+        tell(JobProgress("reading", 1, 9))
+        tell(JobProgress("writing"))
+    assert "syn5 table query: 00:00, reading, 1 of 9" in slow.getvalue()
+    assert "writing" in slow.getvalue()
+    syn.silent = True
+    with jobs.shown(syn, path, stream=silent) as tell:
+        tell(JobProgress("reading"))
+    assert silent.getvalue() == ""
+    assert said == []
 
 
 class Bulk:
