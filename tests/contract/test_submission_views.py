@@ -15,7 +15,11 @@ from synapse_workflows import (
     Table,
 )
 from synapse_workflows.client.core.events import Read, Wrote
-from synapse_workflows.client.errors import SynapseConflictError, SynapseError
+from synapse_workflows.client.errors import (
+    SynapseConflictError,
+    SynapseError,
+    SynapseNotFoundError,
+)
 from synapse_workflows.vocabulary import SUBMISSION_VIEW
 
 BARE = {"addDefaultViewColumns": False, "addAnnotationColumns": False}

@@ -210,7 +210,8 @@ class Entity(Namespaces):
 
     def deleteURI(self, versionNumber: int | None = None) -> str:
         """Say where to delete it, or one version of what has versions."""
-        if versionNumber is None or not self._kind.makes_versions:
+        has_versions = self._kind.makes_versions or "versionNumber" in self.properties
+        if versionNumber is None or not has_versions:
             return f"/entity/{self.id}"
         return f"/entity/{self.id}/version/{versionNumber}"
 
