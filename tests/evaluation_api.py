@@ -1,12 +1,19 @@
 """Evaluations and submissions as the service's own tests speak of them, on top of `entity_api`."""
 
+from datetime import timedelta
 from typing import Any
 
 from entity_api import REPO, Author, fresh
-from file_api import ok
+from file_api import House, ok
 
 EVALUATION = f"{REPO}/evaluation"
 SUBMISSION = f"{EVALUATION}/submission"
+
+
+def moment(house: House, seconds: float = 0) -> str:
+    """What the clock of a house says, or will say in some seconds, as dates are written."""
+    then = house.clock.now + timedelta(seconds=seconds)
+    return f"{then:%Y-%m-%dT%H:%M:%S}.{then.microsecond // 1000:03d}Z"
 
 
 class Submitter:

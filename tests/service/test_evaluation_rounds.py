@@ -1,10 +1,8 @@
 """Rounds and quotas: when an evaluation takes submissions, and how many."""
 
-from datetime import timedelta
-
 import pytest
 from entity_api import REPO, Author
-from evaluation_api import EVALUATION, Submitter
+from evaluation_api import EVALUATION, Submitter, moment
 from file_api import ok, open_house, refused
 
 HOUR = 3600
@@ -32,14 +30,9 @@ def project(alice):
     return alice.author.new_project()
 
 
-def after(house, seconds):
-    moment = house.clock.now + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
 def test_a_quota_is_kept_as_it_was_given(house, alice, project):
     quota = {
-        "firstRoundStart": after(house, HOUR),
+        "firstRoundStart": moment(house, HOUR),
         "roundDurationMillis": 1000,
         "numberOfRounds": 3,
         "submissionLimit": 2,
@@ -109,7 +102,7 @@ def test_a_deleted_submission_does_not_count(alice, project):
 
 def test_rounds_follow_each_other_and_end(house, alice, project):
     quota = {
-        "firstRoundStart": after(house, HOUR),
+        "firstRoundStart": moment(house, HOUR),
         "roundDurationMillis": HOUR * 1000,
         "numberOfRounds": 2,
         "submissionLimit": 1,
@@ -129,7 +122,7 @@ def test_rounds_follow_each_other_and_end(house, alice, project):
 
 
 def test_submissions_of_one_round_share_its_id(house, alice, project):
-    quota = {"firstRoundStart": after(house, -HOUR)}
+    quota = {"firstRoundStart": moment(house, -HOUR)}
     queue = alice.evaluation(project["id"], quota=quota)["id"]
     first = alice.submit(queue, project)
     house.clock.advance(500 * HOUR)
@@ -137,18 +130,18 @@ def test_submissions_of_one_round_share_its_id(house, alice, project):
 
 
 def test_a_change_of_the_quota_makes_other_rounds(house, alice, project):
-    quota = {"firstRoundStart": after(house, -HOUR), "submissionLimit": 1}
+    quota = {"firstRoundStart": moment(house, -HOUR), "submissionLimit": 1}
     made = alice.evaluation(project["id"], quota=quota)
     first = alice.submit(made["id"], project)
     refused(alice.try_submit(made["id"], project), 403)
     house.clock.advance(1)
-    ok(alice.save({**made, "quota": {**quota, "firstRoundStart": after(house, 0)}}))
+    ok(alice.save({**made, "quota": {**quota, "firstRoundStart": moment(house, 0)}}))
     second = alice.submit(made["id"], project)
     assert second["evaluationRoundId"] != first["evaluationRoundId"]
 
 
 def test_an_evaluation_goes_with_its_rounds(house, alice, project):
-    made = alice.evaluation(project["id"], quota={"firstRoundStart": after(house, -HOUR)})
+    made = alice.evaluation(project["id"], quota={"firstRoundStart": moment(house, -HOUR)})
     submission = alice.submit(made["id"], project)["id"]
     assert alice.author.delete(f"{EVALUATION}/{made['id']}").status_code == 204
     refused(alice.author.get(f"{EVALUATION}/submission/{submission}"), 404)
@@ -161,8 +154,8 @@ def test_a_round_is_the_services_to_name(alice, project):
 
 def test_lists_may_leave_out_what_has_no_round_now(house, alice):
     project = alice.author.new_project()["id"]
-    soon = {"firstRoundStart": after(house, HOUR), "roundDurationMillis": HOUR * 1000}
-    now = {"firstRoundStart": after(house, -HOUR), "roundDurationMillis": 3 * HOUR * 1000,
+    soon = {"firstRoundStart": moment(house, HOUR), "roundDurationMillis": HOUR * 1000}
+    now = {"firstRoundStart": moment(house, -HOUR), "roundDurationMillis": 3 * HOUR * 1000,
            "numberOfRounds": 1}  # fmt: skip
     made = [alice.evaluation(project, quota=each)["id"] for each in (soon, now, None)]
 

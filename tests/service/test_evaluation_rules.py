@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 from entity_api import REPO, fresh
-from evaluation_api import EVALUATION, SUBMISSION
+from evaluation_api import EVALUATION, SUBMISSION, moment
 from file_api import ok, refused
 
 
@@ -14,7 +14,7 @@ def project(ann):
     return ann.new_project()["id"]
 
 
-def test_the_service_sets_what_is_its_own(organiser, project):
+def test_the_service_sets_what_is_its_own(rules, organiser, project):
     name = fresh("queue")
     made = organiser.evaluation(
         project,
@@ -37,7 +37,7 @@ def test_the_service_sets_what_is_its_own(organiser, project):
         "submissionInstructionsMessage": "a CSV please",
         "contentSource": project,
         "ownerId": "3300001",
-        "createdOn": "2026-03-04T05:06:07.890Z",
+        "createdOn": moment(rules),
     }
 
 

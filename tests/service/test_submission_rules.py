@@ -4,7 +4,7 @@ import json
 
 import pytest
 from entity_api import REPO, fresh
-from evaluation_api import EVALUATION, SUBMISSION
+from evaluation_api import EVALUATION, SUBMISSION, moment
 from file_api import ok, refused
 
 NO_FORM = "Submission is neither a valid Team or Individual Submission."
@@ -26,7 +26,7 @@ def file(ann, project):
     return ann.new_file(project["id"])
 
 
-def test_the_service_sets_what_is_its_own(organiser, queue, file):
+def test_the_service_sets_what_is_its_own(rules, organiser, queue, file):
     made = organiser.submit(
         queue, file, id="1", userId="1", createdOn="2001-01-01T00:00:00.000Z",
         entityBundleJSON="{}",
@@ -39,8 +39,8 @@ def test_the_service_sets_what_is_its_own(organiser, queue, file):
         "entityId": file["id"],
         "versionNumber": 1,
         "name": file["name"],
-        "createdOn": "2026-03-04T05:06:07.890Z",
-        "contributors": [{"principalId": "3300001", "createdOn": "2026-03-04T05:06:07.890Z"}],
+        "createdOn": moment(rules),
+        "contributors": [{"principalId": "3300001", "createdOn": moment(rules)}],
     }
 
 
