@@ -18,7 +18,6 @@ from synapse_workflows.client.core.events import Read, Wrote
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseError,
-    SynapseNotFoundError,
 )
 from synapse_workflows.vocabulary import SUBMISSION_VIEW
 
