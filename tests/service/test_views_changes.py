@@ -243,3 +243,15 @@ def test_a_version_of_a_view_is_deleted_with_its_rows(views):
     assert views.ann.delete(f"{REPO}/entity/{views.id}/version/1").ok
     refused(views.tables.try_query(f"select * from {views.id}.1"), 404)
     assert views.tables.query(f"select name from {views.id}") == [["file"]]
+
+
+def test_a_version_that_is_open_again_is_frozen_anew(views):
+    tables, ann = views.tables, views.ann
+    ok(freeze(views))
+    assert ann.delete(f"{REPO}/entity/{views.id}/version/2").ok
+    ann.change(views.file, name="renamed")
+    assert tables.query(f"select name from {views.id}") == [["renamed"]]
+    assert ok(freeze(views, snapshotLabel="again"))["snapshotVersionNumber"] == 1
+    ann.change(views.file, name="renamed twice")
+    assert tables.query(f"select name from {views.id}.1") == [["renamed"]]
+    assert ann.entity(views.id)["versionNumber"] == 3

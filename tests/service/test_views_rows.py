@@ -5,7 +5,7 @@ from entity_api import REPO
 from file_api import ok, refused
 from table_api import M
 
-from synapse_workflows.vocabulary import ENTITY_VIEW
+from synapse_workflows.vocabulary import DATASET, ENTITY_VIEW, SUBMISSION_VIEW, TABLE
 
 FILE, PROJECT, FOLDER, VIEW = 1, 2, 8, 16
 
@@ -120,6 +120,23 @@ def test_rows_are_what_lies_below_the_scope(ann, tables, view):
     assert names(tables, view(project, mask=PROJECT)) == [ann.entity(project)["name"]]
     assert names(tables, view(outer, mask=PROJECT)) == []
     assert names(tables, view()) == []
+
+
+def test_views_of_tables_and_views_have_rows_of_their_own(ann, tables, view):
+    project = ann.new_project()["id"]
+    made = {
+        word: ann.make(kind, project, name=word, **more)["id"]
+        for word, kind, more in (
+            ("table", TABLE, {}),
+            ("entityview", ENTITY_VIEW, {"viewTypeMask": 1, "scopeIds": [project]}),
+            ("submissionview", SUBMISSION_VIEW, {"scopeIds": []}),
+            ("dataset", DATASET, {"items": []}),
+        )
+    }
+    for word, bit in (("table", 4), ("entityview", 16), ("submissionview", 64), ("dataset", 128)):
+        sql = f"select id, name, type from {view(project, mask=bit)}"
+        assert tables.query(sql) == [[made[word], word, word]]
+    assert len(names(tables, view(project, mask=4 | 16 | 64 | 128))) == 4
 
 
 def test_a_row_shows_the_entity_as_it_is_now(ann, tables, view):

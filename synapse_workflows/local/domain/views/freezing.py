@@ -69,7 +69,7 @@ def _settle(
             return None
         version = _current(session, view)
         number = version.number
-        session.add(
+        session.merge(
             FrozenView(
                 entity_id=view_id,
                 number=number,
