@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from synapse_workflows.client.core import flows
-from synapse_workflows.client.core.flows import Call, Flow, Pause
+from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.errors import SynapseError, SynapseJobError, SynapseTimeoutError
 
 _PROCESSING: Final = "PROCESSING"
 _FAILED: Final = "FAILED"
+#: A TableStatus.
+_INDEX_FAILED: Final = "PROCESSING_FAILED"
 
 
 @dataclass(frozen=True)
@@ -130,10 +133,10 @@ def wait(
     idle, pause = 0.0, min(polling.sleep, polling.max_sleep)
     while True:
         reply = yield from flows.ask(Call("GET", f"{job.path}/get/{token}", job.endpoint))
-        state = reply.json.get("jobState") if isinstance(reply.json, dict) else None
+        state = _state(reply)
         if state != _PROCESSING:
             return _result(reply.json, state, token)
-        progress = JobProgress.of(reply.json)
+        progress = JobProgress.of(reply.json or {})
         told(progress)
         if progress != seen:
             seen, idle = progress, 0.0
@@ -146,6 +149,18 @@ def wait(
         yield Pause(step)
         idle += step
         pause = min(pause * polling.back_off, polling.max_sleep)
+
+
+def _state(reply: Reply) -> str | None:
+    """Read how a job stands; None where the answer is its result.
+
+    While Synapse builds the index of a table, it can answer with the status of that instead.
+    """
+    body = reply.json if isinstance(reply.json, dict) else {}
+    state = body.get("jobState")
+    if state is None and reply.status == HTTPStatus.ACCEPTED:
+        return _FAILED if body.get("state") == _INDEX_FAILED else _PROCESSING
+    return None if state is None else str(state)
 
 
 def _result(body: Any, state: str | None, token: str) -> Any:

@@ -139,6 +139,21 @@ def test_a_failed_job_says_what_synapse_said():
         drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
 
 
+def test_the_index_of_a_table_is_waited_for_too():
+    """Its status says `state`, where a job says `jobState`."""
+    building = {"state": "PROCESSING", "progressMessage": "building", "progressCurrent": 1}
+    heard = []
+    _, result = drive(
+        jobs.run(JOB, POLLING, heard.append),
+        TOKEN, Reply.of(building, 202), Reply.of({"state": "of the art"}, 201),
+    )  # fmt: skip
+    assert result == {"state": "of the art"}
+    assert heard == [JobProgress("building", 1)]
+    broken = {"state": "PROCESSING_FAILED", "errorMessage": "cannot be built"}
+    with pytest.raises(SynapseJobError, match="cannot be built"):
+        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(broken, 202))
+
+
 def test_a_status_may_hold_the_result():
     complete = {"jobState": "COMPLETE", "responseBody": {"rows": 3}}
     assert drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
