@@ -1,6 +1,7 @@
 """Tables and views by the official client in its own environment; see official.py."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import synapseclient
@@ -241,6 +242,31 @@ def upsert(syn, a):
     table.upsert_rows(values=pd.DataFrame(a["values"]), primary_keys=[a["key"]])
     table.delete_rows(query=a["gone"])
     return {"columns": list(table.columns)}
+
+
+def change_columns(syn, a):
+    """A column more, one renamed, one gone; and all parts of a query's answer."""
+    table = Table(id=a["id"]).get(include_columns=True)
+    table.add_column(Column(name="new", column_type=ColumnType.BOOLEAN))
+    table.columns["n"].name = "renamed"
+    table.delete_column("gone")
+    table.store()
+    answer = table.query_part_mask(
+        query=f"select * from {table.id}", part_mask=0x1 | 0x2 | 0x10 | 0x80
+    )
+    return {
+        "count": answer.count,
+        "columns": list(Table(id=table.id).get(include_columns=True).columns),
+        "rows": plain(answer.result.drop(columns=["ROW_ID", "ROW_VERSION"], errors="ignore")),
+        "updated": bool(answer.last_updated_on),
+    }
+
+
+def download_files(syn, a):
+    """The files in cells, and what is in them."""
+    result = syn.tableQuery(a["sql"])
+    paths = syn.downloadTableColumns(result, a["columns"])
+    return {"contents": {handle: Path(path).read_text() for handle, path in paths.items()}}
 
 
 if __name__ == "__main__":

@@ -132,3 +132,29 @@ def test_it_changes_rows_of_ours_by_their_key(official_tables, project, socket_c
     )  # fmt: skip
     rows = socket_client.tableQuery(f"select * from {table} order by key")
     assert [row[2:] for row in rows] == [["a", 1], ["b", 20], ["c", 30]]
+
+
+def test_it_changes_columns_of_ours(official_tables, project, socket_client):
+    """What was in a renamed column is in it still."""
+    columns = [Column(name=name, columnType="INTEGER") for name in ("n", "gone", "kept")]
+    schema = Schema("changes", columns, parent=project)
+    table = socket_client.store(Table(schema, [[1, 2, 3], [None, 5, 6]])).tableId
+    seen = official_tables("change_columns", id=table)
+    assert (seen["count"], seen["updated"]) == (2, True)
+    assert sorted(seen["columns"]) == ["kept", "new", "renamed"]
+    rows = socket_client.tableQuery(f"select renamed, kept, new from {table} order by ROW_ID")
+    assert [row[2:] for row in rows] == [[1, 3, None], [None, 6, None]]
+    assert sorted(map(str, seen["rows"]["columns"])) == ["kept", "new", "renamed"]
+
+
+def test_it_downloads_files_in_cells_of_ours(official_tables, project, socket_client, tmp_path):
+    contents = {}
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(f"{name} {uuid4()}")
+        handle = socket_client.uploadFileHandle(str(path), project)["id"]
+        contents[handle] = path.read_text()
+    schema = Schema("files", [Column(name="f", columnType="FILEHANDLEID")], parent=project)
+    table = socket_client.store(Table(schema, [[h] for h in [*contents, None]])).tableId
+    seen = official_tables("download_files", sql=f"select * from {table}", columns=["f"])
+    assert seen["contents"] == contents

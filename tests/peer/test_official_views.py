@@ -126,7 +126,9 @@ def test_its_models_see_the_submissions_that_we_see(
     assert made["rows"] == [[number, "RECEIVED"]]
     ours = socket_client.store(SubmissionViewSchema("ours", parent=project, scopes=evaluation))
     assert [one["name"] for one in socket_client.getTableColumns(ours)] == made["columns"]
-    version = socket_client.create_snapshot_version(ours, activity=Activity("judge", used=files[0]))
+    version = socket_client.create_snapshot_version(
+        ours, activity=Activity("judge", used=files[0])
+    )
     seen = official_tables(
         "flat_read", sql=f"select id, status from {ours.id}.{version}", id=ours.id,
         version=version,
