@@ -255,3 +255,27 @@ def test_a_version_that_is_open_again_is_frozen_anew(views):
     ann.change(views.file, name="renamed twice")
     assert tables.query(f"select name from {views.id}.1") == [["renamed"]]
     assert ann.entity(views.id)["versionNumber"] == 3
+
+
+def test_a_row_that_is_given_twice_is_updated_once(views):
+    number, etag = views.row_id(), views.etag()
+    results = views.update(views.partial((number, etag, {"n": "1"}), (number, etag, {"n": "2"})))
+    assert [each.get("failureCode") for each in results] == [None, "CONCURRENT_UPDATE"]
+    assert views.annotations() == {"n": ("LONG", ["1"])}
+
+
+def test_many_rows_are_updated_together(views):
+    for _ in range(7):
+        views.ann.new_file(views.project)
+    inner = views.ann.new_folder(views.project)["id"]
+    deep = views.ann.new_file(inner)["id"]
+    views.ann.share(inner, {})
+    text = views.tables.download(f"select n from {views.id}", includeEntityEtag=True)
+    header, *lines = text.splitlines()
+    changed = "".join(f'{line}"{number}"\n' for number, line in enumerate(lines))
+    results = views.update(views.tables.csv(views.id, f"{header}\n{changed}"))
+    assert results == [{"entityId": each["entityId"]} for each in results]
+    assert len(results) == 9
+    found = views.tables.query(f"select n from {views.id} order by n")
+    assert found == [[str(number)] for number in range(9)]
+    assert views.annotations(deep)

@@ -8,13 +8,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.views import dataset_items, entity_rows, masks
 from synapse_workflows.local.domain.views.dataset_items import Reference
-from synapse_workflows.local.domain.views.entity_rows import EntityItem
-from synapse_workflows.local.domain.views.kinds import Field, Target, ViewKind
+from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
+from synapse_workflows.local.domain.views.kinds import Field, ViewKind
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.vocabulary import DATASET
@@ -31,7 +30,8 @@ class Listed:
     references: tuple[Reference, ...]
 
     @cached_property
-    def _numbers(self) -> dict[int, int]:
+    def numbers(self) -> dict[int, int]:
+        """Tell which version of a file is listed."""
         return {each.entity_id: each.number for each in self.references}
 
     def require_size(self, session: Session) -> None:
@@ -47,27 +47,44 @@ class Listed:
 
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is listed and there."""
-        return entity_id in self._numbers and entity_rows.is_among(session, entity_id)
+        return entity_id in self.numbers and entity_rows.is_among(session, entity_id)
 
-    def target(self, session: Session, caller: Caller, row_id: int) -> Target:
-        """Give the file of a row.
+    def targets(self, session: Session, caller: Caller) -> "ListedTargets":
+        """Give the files that updates write to."""
+        return ListedTargets(session, caller, self.numbers)
+
+
+class ListedTargets(EntityTargets):
+    """Files of a dataset whose annotations are written.
+
+    Args:
+        session: writes the tables.
+        caller: who writes.
+        numbers: which version of a file is listed.
+    """
+
+    def __init__(self, session: Session, caller: Caller, numbers: Mapping[int, int]) -> None:
+        super().__init__(session, caller)
+        self._numbers = numbers
+
+    def found(self, row_id: int) -> tuple[Entity, EntityVersion]:
+        """Give a file that is listed in its current version.
 
         Raises:
-            BadRequest: the row is a version that cannot be changed any more.
-            Forbidden: the caller may not UPDATE the file.
-            NotFound: the file is not listed, or there is none.
+            BadRequest: it is listed in a version that cannot be changed any more.
+            Forbidden: the caller may not UPDATE it.
+            NotFound: it is not listed, or there is none.
         """
-        number = self._numbers.get(row_id)
+        number, text = self._numbers.get(row_id), entity_text(row_id)
         if number is None:
-            raise NotFound(f"{entity_text(row_id)} is not in the dataset.")
-        found = entity_rows.target(session, caller, row_id)
-        current = entities.version_of(session, access.find(session, row_id), None).number
-        if current != number:
+            raise NotFound(f"{text} is not in the dataset.")
+        entity, version = super().found(row_id)
+        if version.number != number:
             raise BadRequest(
-                f"The dataset lists version {number} of {found.name}; only the annotations of "
-                f"the current one, {current}, can be changed."
+                f"The dataset lists version {number} of {text}; only the annotations of "
+                f"the current one, {version.number}, can be changed."
             )
-        return found
+        return entity, version
 
 
 def _scope(properties: Mapping[str, Any]) -> Listed:

@@ -167,20 +167,56 @@ def is_among(session: Session, entity_id: int, *where: ColumnElement[bool]) -> b
     return bool(session.scalar(select(there)))
 
 
-def target(session: Session, caller: Caller, entity_id: int) -> Target:
-    """Give the current version of an entity, to write its annotations.
+class EntityTargets:
+    """Entities whose annotations are written; of each it is the current version.
 
-    Raises:
-        Forbidden: the caller may not UPDATE it.
-        NotFound: there is no such entity.
+    Args:
+        session: writes the tables.
+        caller: who writes.
     """
-    entity = access.require(session, caller, entity_id, AccessType.UPDATE)
-    version = entities.version_of(session, entity, None)
 
-    def write(wanted: dict[str, Any]) -> None:
-        version.annotations = wanted
-        entities.changed(entity, version, caller)
-        session.flush()
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self._session = session
+        self._caller = caller
+        self._expected: list[Any] = []
+        self._open: set[tuple[int, str]] = set()
 
-    taken = KINDS[entity.concrete_type].fields
-    return Target(entity_text(entity_id), entity.etag, version.annotations, taken, write)
+    def expect(self, row_ids: Collection[int]) -> None:
+        """Read entities that are asked for next; the session finds what it holds already."""
+        current = (EntityVersion.entity_id == Entity.id) & (
+            EntityVersion.number == Entity.current_version
+        )
+        query = select(Entity, EntityVersion).join(EntityVersion, current)
+        self._expected = list(self._session.execute(query.where(Entity.id.in_(listed(row_ids)))))
+
+    def of(self, row_id: int) -> Target:
+        """Give the entity of a row.
+
+        Raises:
+            Forbidden: the caller may not UPDATE it.
+            NotFound: there is no such entity.
+        """
+        entity, version = self.found(row_id)
+        caller = self._caller
+
+        def write(wanted: dict[str, Any]) -> None:
+            version.annotations = wanted
+            entities.changed(entity, version, caller)
+
+        taken = KINDS[entity.concrete_type].fields
+        return Target(entity_text(row_id), entity.etag, version.annotations, taken, write)
+
+    def found(self, row_id: int) -> tuple[Entity, EntityVersion]:
+        """Give an entity that the caller may UPDATE, and its current version.
+
+        Raises:
+            Forbidden: the caller may not.
+            NotFound: there is no such entity.
+        """
+        entity = access.find(self._session, row_id)
+        # Who may UPDATE one thing may UPDATE all of its class behind the same ACL.
+        alike = entity.benefactor_id, entity.concrete_type
+        if alike not in self._open:
+            access.require(self._session, self._caller, row_id, AccessType.UPDATE)
+            self._open.add(alike)
+        return entity, entities.version_of(self._session, entity, None)

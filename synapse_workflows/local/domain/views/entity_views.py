@@ -10,8 +10,8 @@ from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.views import entity_rows, masks, scopes
-from synapse_workflows.local.domain.views.entity_rows import EntityItem
-from synapse_workflows.local.domain.views.kinds import Field, Target, ViewKind
+from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
+from synapse_workflows.local.domain.views.kinds import Field, ViewKind
 from synapse_workflows.local.domain.views.scopes import Containers
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
@@ -31,14 +31,9 @@ class EntityScope(Containers):
         """Tell whether an entity is in the view."""
         return entity_rows.is_among(session, entity_id, self.members())
 
-    def target(self, session: Session, caller: Caller, row_id: int) -> Target:
-        """Give the entity of a row.
-
-        Raises:
-            Forbidden: the caller may not UPDATE it.
-            NotFound: there is no such entity.
-        """
-        return entity_rows.target(session, caller, row_id)
+    def targets(self, session: Session, caller: Caller) -> EntityTargets:
+        """Give the entities that updates write to."""
+        return EntityTargets(session, caller)
 
 
 def _scope(properties: Mapping[str, Any]) -> EntityScope:

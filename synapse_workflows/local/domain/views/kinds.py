@@ -79,7 +79,7 @@ class Target:
         etag: the current one.
         annotations: as they are.
         taken: names that cannot be keys of annotations.
-        write: replaces the annotations.
+        write: replaces the annotations; the caller flushes.
     """
 
     name: str
@@ -87,6 +87,22 @@ class Target:
     annotations: Mapping[str, Any]
     taken: frozenset[str]
     write: Callable[[dict[str, Any]], None] = field(repr=False)
+
+
+class Targets(Protocol):
+    """What the updates of one transaction write to, for one caller."""
+
+    def expect(self, row_ids: Collection[int]) -> None:
+        """Read what rows show that are asked for next, all at once."""
+
+    def of(self, row_id: int) -> Target:
+        """Give what an update of a row writes to.
+
+        Raises:
+            BadRequest: it cannot be changed.
+            Forbidden: the caller may not change it.
+            NotFound: there is no such row.
+        """
 
 
 class Scope(Protocol):
@@ -110,13 +126,8 @@ class Scope(Protocol):
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is one of the items."""
 
-    def target(self, session: Session, caller: Caller, row_id: int) -> Target:
-        """Give what an update of a row writes to.
-
-        Raises:
-            Forbidden: the caller may not change it.
-            NotFound: there is no such row.
-        """
+    def targets(self, session: Session, caller: Caller) -> Targets:
+        """Give what updates of rows write to."""
 
 
 @dataclass(frozen=True)

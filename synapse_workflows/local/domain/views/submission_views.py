@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from synapse_workflows.local.domain import fields
 from synapse_workflows.local.domain.caller import Caller
@@ -127,21 +127,52 @@ class Evaluations:
         """Say no: the items are no entities."""
         return False
 
-    def target(self, session: Session, caller: Caller, row_id: int) -> Target:
+    def targets(self, session: Session, caller: Caller) -> "StatusTargets":
+        """Give the statuses that updates write to."""
+        return StatusTargets(session, caller)
+
+
+class StatusTargets:
+    """Submissions whose annotations are written.
+
+    Args:
+        session: writes the tables.
+        caller: who writes.
+    """
+
+    def __init__(self, session: Session, caller: Caller) -> None:
+        self._session = session
+        self._caller = caller
+        self._expected: list[Any] = []
+        self._open: set[int] = set()
+
+    def expect(self, row_ids: Collection[int]) -> None:
+        """Read submissions that are asked for next; the session finds what it holds already."""
+        query = (
+            select(Submission, SubmissionStatus)
+            .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
+            .where(Submission.id.in_(listed(row_ids)))
+            .options(defer(Submission.entity_bundle))
+        )
+        self._expected = list(self._session.execute(query))
+
+    def of(self, row_id: int) -> Target:
         """Give the status of a submission.
 
         Raises:
             Forbidden: the caller may not change it.
             NotFound: there is no such submission.
         """
-        submission = submissions.find(session, row_id)
-        statuses.require_scorer(session, caller, submission.evaluation_id)
-        status = statuses.load(session, row_id)
+        submission = submissions.find(self._session, row_id)
+        if submission.evaluation_id not in self._open:
+            statuses.require_scorer(self._session, self._caller, submission.evaluation_id)
+            self._open.add(submission.evaluation_id)
+        status = statuses.load(self._session, row_id)
+        caller = self._caller
 
         def write(wanted: dict[str, Any]) -> None:
             status.submission_annotations = wanted
             statuses.changed(status, caller)
-            session.flush()
 
         return Target(str(row_id), status.etag, status.submission_annotations, frozenset(), write)
 

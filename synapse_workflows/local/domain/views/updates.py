@@ -1,7 +1,7 @@
 """Rows of views that are updated: annotations of what they show, one thing after the other."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -11,7 +11,7 @@ from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.tables import values
 from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, Column
 from synapse_workflows.local.domain.views.edits import Edit
-from synapse_workflows.local.domain.views.kinds import Scope, Target, ViewKind
+from synapse_workflows.local.domain.views.kinds import Target, Targets, ViewKind
 from synapse_workflows.local.domain.views.known import VIEWS
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError, Stale
 from synapse_workflows.local.storage.tables import Entity
@@ -25,6 +25,7 @@ _TYPES: Final[Mapping[ColumnType, AnnotationType]] = {
     ColumnType.BOOLEAN: AnnotationType.BOOLEAN,
     ColumnType.DATE: AnnotationType.TIMESTAMP_MS,
 }
+_AT_A_TIME: Final = 500
 _CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
     (NotFound, "NOT_FOUND"),
     (Forbidden, "UNAUTHORIZED"),
@@ -33,7 +34,7 @@ _CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
 )
 
 
-def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit]) -> dict[str, Any]:
+def apply(session: Session, caller: Caller, view: Entity, edits: Sequence[Edit]) -> dict[str, Any]:
     """Update what rows show; what refuses one does not keep the others from being updated.
 
     Returns:
@@ -41,16 +42,20 @@ def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit])
     """
     kind = VIEWS[view.concrete_type]
     scope = kind.scope(entities.version_of(session, view, None).properties)
-    results = [_result(session, caller, kind, scope, edit) for edit in edits]
+    targets = scope.targets(session, caller)
+    results: list[dict[str, Any]] = []
+    for start in range(0, len(edits), _AT_A_TIME):
+        some = edits[start : start + _AT_A_TIME]
+        targets.expect([edit.row_id for edit in some])
+        results += [_result(kind, targets, edit) for edit in some]
+        session.flush()
     return {"concreteType": RESULT, "updateResults": results}
 
 
-def _result(
-    session: Session, caller: Caller, kind: ViewKind, scope: Scope, edit: Edit
-) -> dict[str, Any]:
+def _result(kind: ViewKind, targets: Targets, edit: Edit) -> dict[str, Any]:
     found = {"entityId": kind.row_text(edit.row_id)}
     try:
-        _update(kind, scope.target(session, caller, edit.row_id), edit)
+        _update(kind, targets.of(edit.row_id), edit)
     except ServiceError as refused:
         code = next((code for kind, code in _CODES if isinstance(refused, kind)), "UNKNOWN")
         return {**found, "failureCode": code, "failureMessage": refused.reason}
