@@ -7,7 +7,7 @@ labels are unique, hence one snapshot at most comes of them, and the Activity te
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -26,10 +26,9 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.lineage.client import LineageSynapse
 from synapse_workflows.lineage.gatherer import current_gatherer
-from synapse_workflows.lineage.writing import Memory
+from synapse_workflows.operators.plans import Plan, Plans
 from synapse_workflows.vocabulary import ENTITY_TYPES, MODEL, TABLE
 
-_KEY: Final = "synapse_snapshot"
 _TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
 #: Failures that say of the answer, and nothing of what was asked for.
 _UNCERTAIN: Final = (SynapseServerError, SynapseTooManyRequestsError)
@@ -52,35 +51,12 @@ class SynapseSnapshot(TypedDict):
     synapse_conn_id: str
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a task is about to freeze; kept from try to try.
-
-    Args:
-        table: as `syn123`.
-        version: the number under which it still changes.
-        label: of the snapshot.
-        comment: of the snapshot.
-        activity_id: what the snapshot will carry; no other snapshot does.
-        job: token of the job that freezes it; None while there is none.
-        numbered: whether the label is just the number of the version.
-    """
-
-    table: str
-    version: int
-    label: str
-    comment: str | None = None
-    activity_id: str | None = None
-    job: str | None = None
-    numbered: bool = False
-
-
 class Freezer:
     """Makes one snapshot of one table or view for one task instance.
 
     Args:
         client: makes the calls.
-        memory: what survives a try of the task.
+        context: of the running task.
         table: a table, view, submission view or dataset, as `syn123`.
 
     Raises:
@@ -88,9 +64,8 @@ class Freezer:
         AirflowFailException: It is something else.
     """
 
-    def __init__(self, client: LineageSynapse, memory: Memory, table: str) -> None:
+    def __init__(self, client: LineageSynapse, context: Mapping[str, Any], table: str) -> None:
         self.client = client
-        self.memory = memory
         self.entity = client.call("GET", f"/entity/{table}").json
         kind = self.entity["concreteType"]
         if kind not in {TABLE} | VIEWS:
@@ -99,6 +74,7 @@ class Freezer:
                 "views, submission views and datasets"
             )
         self.is_view = kind in VIEWS
+        self.plans = Plans(context, self.entity["id"])
 
     @property
     def path(self) -> str:
@@ -108,17 +84,17 @@ class Freezer:
     @property
     def has_begun(self) -> bool:
         """Whether this task, or an earlier try of it, has asked for a snapshot, or may have."""
-        return self._plan() is not None
+        return self.plans.current() is not None
 
     @property
     def job(self) -> str | None:
         """Token of a job that this task, or an earlier try of it, left running."""
-        plan = self._plan()
+        plan = self.plans.current()
         return None if plan is None else plan.job
 
     def found(self) -> int | None:
         """Find the snapshot that an earlier try made, by what only that one carries."""
-        plan = self._plan()
+        plan = self.plans.current()
         if plan is None:
             return None
         return next((n["versionNumber"] for n in self.history() if self._is_ours(n, plan)), None)
@@ -167,7 +143,7 @@ class Freezer:
         }
         with self._settling(plan):
             token = jobs.start(self.client, self.path, body)
-        self._remember(replace(plan, job=token))
+        self.plans.keep(replace(plan, job=token))
         return token
 
     def await_job(self) -> int:
@@ -178,7 +154,7 @@ class Freezer:
             SynapseJobError: Likewise.
             SynapseTimeoutError: It makes no progress; the next try waits on.
         """
-        plan = self._plan()
+        plan = self.plans.current()
         if plan is None or plan.job is None:
             raise AirflowFailException("The task has lost the job it was waiting for; clear it")
         try:
@@ -190,14 +166,14 @@ class Freezer:
 
     def finish(self, number: int) -> SynapseSnapshot:
         """Say in the task's lineage what was made, and describe it for other tasks."""
-        plan = self._plan()
+        plan = self.plans.current()
         activity_id = None if plan is None else plan.activity_id
         gatherer = current_gatherer()
         if gatherer is not None:
             if activity_id is not None:
                 gatherer.bind(self.entity["id"], activity_id, self.client)
-            # not at once: should the task still fail, its next try has to find the snapshot
-            gatherer.at_the_end(lambda: self.memory.delete(_KEY))
+            # not at once: should the task still fail, it may be cleared and go on
+            gatherer.at_the_end(self.plans.end)
         entity = self.client.call("GET", f"/entity/{self.entity['id']}/version/{number}").json
         self.client.announce(_wrote(entity))
         return {
@@ -241,7 +217,7 @@ class Freezer:
         """
         activity_id = self.client.activity_of_snapshot(self.entity["id"])
         number = self.entity["versionNumber"]
-        plan = self._plan()
+        plan = self.plans.current()
         # where somebody else took the number, what was asked for under it is at work no more
         if plan is None or (plan.numbered and plan.version != number):
             plan = Plan(self.entity["id"], number, label or str(number), numbered=not label)
@@ -251,7 +227,7 @@ class Freezer:
             activity_id=activity_id if isinstance(activity_id, str) else None,
             job=None,
         )
-        self._remember(plan)
+        self.plans.keep(plan)
         return plan
 
     @contextmanager
@@ -260,10 +236,10 @@ class Freezer:
         try:
             yield
         except (SynapseConflictError, *_UNCERTAIN):
-            self._remember(replace(plan, job=None))
+            self.plans.keep(replace(plan, job=None))
             raise
         except (SynapseHTTPError, SynapseJobError):
-            self.memory.delete(_KEY)
+            self.plans.forget()
             raise
 
     def _own_or_next(self, plan: Plan, conflict: SynapseConflictError) -> int:
@@ -276,7 +252,7 @@ class Freezer:
         found = self.found()
         if found is not None:
             return found
-        self.memory.delete(_KEY)
+        self.plans.forget()
         if not plan.numbered:
             raise AirflowFailException(
                 f"{plan.table} may have a version labelled {plan.label!r} already: put something "
@@ -300,13 +276,6 @@ class Freezer:
         except SynapseNotFoundError:
             return False
         return bool(made_by["id"] == plan.activity_id)
-
-    def _plan(self) -> Plan | None:
-        kept = self.memory.get(_KEY)
-        return Plan(**kept) if kept and kept["table"] == self.entity["id"] else None
-
-    def _remember(self, plan: Plan) -> None:
-        self.memory.set(_KEY, asdict(plan))
 
 
 def _options(plan: Plan) -> dict[str, str]:

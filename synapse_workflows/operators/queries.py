@@ -133,7 +133,7 @@ class SynapseTableQueryOperator(SynapseOperator):
                 f"snapshot_first=True freezes {asked.id} as it is now; then the query cannot ask "
                 f"version {asked.version} of it"
             )
-        freezer = Freezer(client, context["task_state_store"], asked.id)
+        freezer = Freezer(client, context, asked.id)
         number = freezer.found()
         if number is None and freezer.job is not None:
             number = freezer.await_job()

@@ -117,7 +117,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
 
     def _freezer(self, context: Any) -> Freezer:
         table = checked_id(self.table_id, "table_id").id
-        return Freezer(self.hook.client, context["task_state_store"], table)
+        return Freezer(self.hook.client, context, table)
 
     def _skip_unchanged(self, freezer: Freezer) -> None:
         newest = freezer.unchanged_since()

@@ -1,10 +1,12 @@
 """The example of nightly snapshots, run as Airflow would run it."""
 
 import importlib.util
+import json
 import re
 
 import pytest
 from execution_api import Run
+from table_kinds import KINDS
 
 from synapse_workflows import Column, Schema, Table
 from synapse_workflows.examples_dir import examples_dir
@@ -35,17 +37,73 @@ def example(tables, project):
     return module.synapse_03_nightly_snapshots(), module.synapse_03_publish_snapshot()
 
 
-def freeze(api, dag, run_id, count):
-    run = Run(api, dag, run_id)
+def freeze(api, dag, run_id, count, **facts):
+    run = Run(api, dag, run_id, **facts)
     assert run.task("tables").state == "success"
     results = [run.task("freeze", index) for index in range(count)]
     return [result.state for result in results]
 
 
-def test_one_bad_table_fails_its_own_instance_only(api, example, tables, alice):
-    alice.delete(tables[0])
-    assert freeze(api, example[0], "run_1", 2) == ["failed", "success"]
-    assert alice.get(tables[1], version=1).versionLabel == "nightly run_1"
+def events_of(api, table):
+    return [event for event in api.events if event["asset"]["uri"] == f"syn://{table}"]
+
+
+def gone(alice, table, socket_service, api, connection):
+    alice.delete(table)
+
+
+def not_ours(alice, table, socket_service, api, connection):
+    """The tasks are bob's from now on, and alice lets him change the other table alone."""
+    bob = socket_service.owner_id("bob")
+    everything = ["READ", "DOWNLOAD", "UPDATE", "CREATE", "DELETE"]
+    alice.setPermissions(alice.get(table).parentId, bob, everything)
+    alice.setPermissions(table, bob, ["READ", "DOWNLOAD"])
+    bobs = json.loads(connection) | {"password": socket_service.token("bob")}
+    api.connections["synapse_default"] = json.dumps(bobs)
+
+
+@pytest.mark.parametrize("harm", [gone, not_ours])
+@pytest.mark.parametrize("bad", [0, 1])
+def test_one_bad_table_fails_its_own_instance_only(
+    api, example, tables, alice, socket_service, connection, harm, bad
+):
+    """Its neighbour is frozen and announced; it is not, and fails at once."""
+    harm(alice, tables[bad], socket_service, api, connection)
+    states = freeze(api, example[0], "run_1", 2)
+    assert states.pop(bad) == "failed"
+    assert states == ["success"]
+    good = tables[1 - bad]
+    assert alice.get(good, version=1).versionLabel == "nightly run_1"
+    (event,) = events_of(api, good)
+    assert event["extra"]["version"] == 1
+    assert events_of(api, tables[bad]) == []
+
+
+def test_it_runs_every_night_and_the_second_dag_when_a_snapshot_is_announced(api, example, tables):
+    nightly, publish = example
+    assert nightly.schedule == "0 3 * * *"
+    (asset,) = publish.schedule
+    freeze(api, nightly, "run_1", 2)
+    assert asset.uri == events_of(api, tables[0])[0]["asset"]["uri"]
+
+
+def test_each_instance_shows_which_table_it_freezes(api, example, tables):
+    freeze(api, example[0], "run_1", 2)
+    names = [
+        json.loads(body)["rendered_map_index"]
+        for method, url, body in api.requests
+        if url.endswith("/state") and "nightly" not in body and "rendered_map_index" in body
+    ]
+    assert [name for name in names if name] == tables
+
+
+def test_whatever_has_rows_can_be_frozen_of_the_list(api, example, kinds, alice):
+    """The list is a parameter of the run; views, submission views and datasets may be in it."""
+    shown = [kinds.make(kind) for kind in KINDS]
+    states = freeze(api, example[0], "run_1", len(shown), conf={"tables": shown})
+    assert states == ["success"] * len(shown)
+    labels = [alice.restGET(f"/entity/{one}/version/1")["versionLabel"] for one in shown]
+    assert labels == ["nightly run_1"] * len(shown)
 
 
 def test_the_second_dag_reads_the_snapshot_that_woke_it(
@@ -54,9 +112,15 @@ def test_the_second_dag_reads_the_snapshot_that_woke_it(
     """A night later there is another snapshot; the run that was woken by the first reads that."""
     nightly, publish = example
     assert freeze(api, nightly, "run_1", 2) == ["success", "success"]
-    woke = next(event for event in api.events if event["asset"]["uri"] == f"syn://{tables[0]}")
+    (woke,) = events_of(api, tables[0])
+    assert woke["extra"] == {
+        "version": 1,
+        "activity_id": alice.getProvenance(tables[0], 1)["id"],
+    }
     alice.store(Table(tables[0], [[2]]))
     assert freeze(api, nightly, "run_2", 2) == ["success", "skipped"]
+    later = events_of(api, tables[0])[-1]
+    assert later["extra"]["version"] == 2
 
     run = Run(api, publish, "woken", events=(woke,)).all()
     assert run.value("rows")["version"] == 1
@@ -64,3 +128,7 @@ def test_the_second_dag_reads_the_snapshot_that_woke_it(
     stored = run.value("publish")["id"]
     assert stored == alice.findEntityId("latest.csv", project)
     assert sources_of(stored)[0] == [f"{tables[0]}.1"]
+
+    run = Run(api, publish, "woken_later", events=(later, woke)).all()
+    assert run.value("rows")["version"] == 2
+    assert sources_of(stored)[0] == [f"{tables[0]}.2"]
