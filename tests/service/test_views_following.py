@@ -181,3 +181,18 @@ def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording)
         for view in (watched.id, dataset):
             assert watched.names(view=view) == ["renamed"]
             assert watched.names(view=f"{view}.1") == ["file"]
+
+
+def test_copies_of_versions_that_were_deleted_go(tmp_path, recording):
+    with open_house(tmp_path, recording) as house:
+        ann = Author(house, "alice")
+        watched = Watched(ann, Tabler(ann))
+        for number in (1, 2, 3):
+            watched.tables.transact(watched.id, createSnapshot=True)
+            if number > 1:
+                assert ann.delete(f"{REPO}/entity/{watched.id}/version/{number - 1}").ok
+        watched.tables.transact(watched.id, createSnapshot=True)
+        assert watched.names(view=f"{watched.id}.3") == ["file"]
+        assert watched.names(view=f"{watched.id}.4") == ["file"]
+        frozen_and_live = 3
+        assert len(list((tmp_path / "views").iterdir())) == frozen_and_live

@@ -55,6 +55,13 @@ class FrozenView(Base):
     digest: Mapped[str]
 
 
+class WasteCopy(Base):
+    """A copy that no version has any more; its file can be removed."""
+
+    __tablename__ = "waste_copy"
+    file: Mapped[str] = mapped_column(primary_key=True)
+
+
 class Revision(Base):
     """How often something changed that views may show, whoever changed it. One row."""
 
@@ -63,8 +70,19 @@ class Revision(Base):
     number: Mapped[int] = mapped_column(BigInteger)
 
 
+#: Versions go in many ways, so the database itself notes which copies are left.
+_NOTE_WASTE: Final = (
+    "CREATE TRIGGER IF NOT EXISTS waste_of_deleted AFTER DELETE ON frozen_view "
+    "BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END",
+    "CREATE TRIGGER IF NOT EXISTS waste_of_frozen_anew AFTER UPDATE OF file ON frozen_view "
+    "BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END",
+)
+
+
 def _watch(_metadata: Any, connection: Connection, **_how: Any) -> None:
     """Let the database itself count the changes: no way of writing gets past it."""
+    for statement in _NOTE_WASTE:
+        connection.exec_driver_sql(statement)
     connection.exec_driver_sql("INSERT OR IGNORE INTO revision (id, number) VALUES (1, 0)")
     for kind, actions in _WATCHED.items():
         for action in actions:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import access, entities, jobs
@@ -13,7 +14,7 @@ from synapse_workflows.local.domain.views import copies
 from synapse_workflows.local.errors import Conflict
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.local.storage.view_files import Copy
-from synapse_workflows.local.storage.view_records import FrozenView
+from synapse_workflows.local.storage.view_records import FrozenView, WasteCopy
 from synapse_workflows.vocabulary import MODEL, AccessType
 
 _RESPONSE: Final = f"{MODEL}.table.TableUpdateTransactionResponse"
@@ -43,6 +44,7 @@ def freeze(run: Run, view_id: int, asked: Snapshot) -> dict[str, Any]:
             run.service.views.remove(kept.file)
             raise
         if response is not None:
+            _clear(run)
             return response
         run.service.views.remove(kept.file)
     raise Conflict(f"{run.entity} was changed again and again while it was frozen; try again.")
@@ -91,3 +93,11 @@ def _settle(
         }
         jobs.complete(session, run.job_id, response, now)
         return response
+
+
+def _clear(run: Run) -> None:
+    """Remove the copies of versions that were deleted; the start of a service does it, too."""
+    with run.service.database.transaction() as session:
+        files = list(session.scalars(delete(WasteCopy).returning(WasteCopy.file)))
+    for file in files:
+        run.service.views.remove(file)
