@@ -71,18 +71,16 @@ class Revision(Base):
 
 
 #: Versions go in many ways, so the database itself notes which copies are left.
-_NOTE_WASTE: Final = (
-    "CREATE TRIGGER IF NOT EXISTS waste_of_deleted AFTER DELETE ON frozen_view "
-    "BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END",
-    "CREATE TRIGGER IF NOT EXISTS waste_of_frozen_anew AFTER UPDATE OF file ON frozen_view "
-    "BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END",
-)
+_NOTE_WASTE: Final = """
+CREATE TRIGGER IF NOT EXISTS waste_of_{when} AFTER {action} ON frozen_view
+BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END
+"""
 
 
 def _watch(_metadata: Any, connection: Connection, **_how: Any) -> None:
     """Let the database itself count the changes: no way of writing gets past it."""
-    for statement in _NOTE_WASTE:
-        connection.exec_driver_sql(statement)
+    for when, action in (("deleted", "DELETE"), ("frozen_anew", "UPDATE OF file")):
+        connection.exec_driver_sql(_NOTE_WASTE.format(when=when, action=action))
     connection.exec_driver_sql("INSERT OR IGNORE INTO revision (id, number) VALUES (1, 0)")
     for kind, actions in _WATCHED.items():
         for action in actions:
