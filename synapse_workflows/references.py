@@ -207,8 +207,9 @@ def _hold(path: Path, reference: Mapping[str, Any]) -> None:
     from synapse_workflows.lineage.gatherer import current_gatherer
 
     gatherer = current_gatherer()
-    handle = str(reference.get("file_handle_id") or "")
-    if gatherer is None or path.parent.name != handle or not handle.isdecimal():
+    handle = path.parent.name
+    known = "query" in reference or handle == str(reference.get("file_handle_id"))
+    if gatherer is None or not known or not handle.isdecimal():
         return
     cache = Cache(path.parents[2])
     if Path(cache.get_cache_dir(handle)) == path.parent.absolute():

@@ -247,16 +247,18 @@ class Freezer:
 
         Raises:
             AirflowFailException: The label is that of somebody else, and will be tomorrow.
-            SynapseConflictError: Nobody froze anything; it is another conflict.
+            SynapseConflictError: It is another conflict: a retry may mend it.
         """
         found = self.found()
         if found is not None:
             return found
+        if all(version.get("versionLabel") != plan.label for version in self.history()):
+            raise conflict
         self.plans.forget()
         if not plan.numbered:
             raise AirflowFailException(
-                f"{plan.table} may have a version labelled {plan.label!r} already: put something "
-                f"of the run into version_label, as {{{{ ts }}}}. {conflict}"
+                f"{plan.table} has a version labelled {plan.label!r} already: put something of "
+                f"the run into version_label, as {{{{ ts }}}}. {conflict}"
             ) from conflict
         self.entity = self.client.call("GET", f"/entity/{plan.table}").json
         if self.entity["versionNumber"] == plan.version:

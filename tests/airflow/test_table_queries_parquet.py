@@ -1,5 +1,6 @@
 """The operator that queries, into Parquet files: their types, and the same file elsewhere."""
 
+import json
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from synapse_workflows import (
     EntityViewSchema,
     EntityViewType,
     Schema,
+    SynapseHook,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     Table,
@@ -201,6 +203,46 @@ def test_another_worker_does_not_take_another_answer_for_the_one(
     assert isinstance(failed.error, SynapseMd5MismatchError)
     assert "snapshot_first=True" in str(failed.error)
     assert not list(worker.rglob("*.parquet"))
+
+
+def limited(connection, limit):
+    found = json.loads(connection)
+    found["extra"]["cache_limit"] = limit
+    return json.dumps(found)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_what_a_task_reads_is_not_evicted_and_what_nobody_reads_is(
+    api, table, put, connection, worker, file_format
+):
+    """The cache is too small for anything; a task downstream holds the answer of the query."""
+    api.connections["synapse_default"] = limited(connection, "1 KB")
+    others = [put(f"{name}.txt", name * 2000) for name in "ab"]
+    with DAG("held", schedule=None) as dag:
+
+        @task
+        def read(reference):
+            path = Path(local_path(reference))
+            for other in others:
+                SynapseHook().client.get(other.split(".")[0])
+            return path.is_file() and path == Path(reference["path"])
+
+        asked = SynapseTableQueryOperator(
+            task_id="query", query=f"select * from {table}", file_format=file_format
+        )
+        read(asked.output)
+    run = Run(api, dag).all()
+    assert run.value("read") is True
+    with DAG("later", schedule=None) as dag:
+
+        @task
+        def fetch():
+            SynapseHook().client.get(others[0].split(".")[0])
+            SynapseHook().client.get(put("c.txt", "c" * 2000).split(".")[0])
+
+        fetch()
+    Run(api, dag).all()
+    assert not Path(run.value("query")["path"]).exists()
 
 
 def test_the_file_is_stored_with_the_version_that_answered(api, table, project, alice, sources_of):

@@ -201,6 +201,17 @@ def test_a_request_whose_answer_got_lost_makes_no_second_snapshot(
     assert run.value("freeze")["version"] == 1
 
 
+@pytest.mark.parametrize("label", [None, "nightly"])
+def test_another_conflict_is_left_to_a_retry(run_of, late, table, person, label):
+    """As when somebody changes the table just now: the label is free, and stays the task's."""
+    run = run_of(table_id=table, version_label=label)
+    late.keep_back(409)
+    assert run.task("freeze", max_tries=5).state == "up_for_retry"
+    late.held.clear()
+    assert run.task("freeze", max_tries=5).state == "success"
+    assert labels(person, table) == [label or "1", "in progress"]
+
+
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("nth", range(1, 4))
 def test_whenever_the_worker_dies_there_is_one_snapshot(
