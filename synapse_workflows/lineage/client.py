@@ -4,8 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from synapse_workflows.client.api import entities, queries, snapshots, store as storing
-from synapse_workflows.client.core.events import Event
+from synapse_workflows.client.api import (
+    entities,
+    provenance,
+    queries,
+    snapshots,
+    store as storing,
+)
+from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import entity_id
@@ -79,11 +85,62 @@ class LineageSynapse(Synapse):
             "activityName": activityName,
             "activityDescription": activityDescription,
         }
-        alone = self.lineage_mode is LineageMode.OFF or current_gatherer() is None
-        if alone or (activity is not None and (activity.get("id") or used or executed)):
+        if self._is_alone(activity, used, executed):
             return storing.store(self, obj, **(said | options))
         with declaring(_declaration(activity, used, executed, activityName, activityDescription)):
             return storing.store(self, obj, **options)
+
+    def conclude_rows(
+        self,
+        table_id: str,
+        *,
+        changed: bool,
+        activity: Mapping[str, Any] | None = None,
+        used: Any = None,
+        executed: Any = None,
+        activityName: str | None = None,  # noqa: N803 - names of the client
+        activityDescription: str | None = None,  # noqa: N803
+    ) -> tuple[Mapping[str, Any], str | None]:
+        """Say what made the rows of a table, as `store` does of what it stores.
+
+        Args:
+            table_id: as `syn123`.
+            changed: whether rows were changed.
+            activity: as for `store`, and so are the others.
+            used: what was used besides.
+            executed: what was run besides.
+            activityName: of the Activity.
+            activityDescription: of the Activity.
+
+        Returns:
+            The table as it is now, for somebody may have frozen it meanwhile; and the id of the
+            Activity of its rows, None where there is none.
+        """
+        words = (activity, used, executed, activityName, activityDescription)
+        alone = self._is_alone(activity, used, executed)
+        made_by = storing.activity_of(*words) if alone else None
+        given = None if made_by is None else provenance.setProvenance(self, table_id, made_by)
+        entity = self.call("GET", f"/entity/{table_id}").json
+        wrote = Wrote(
+            entity_id=entity["id"],
+            version=entity["versionNumber"],
+            name=entity["name"],
+            concrete_type=entity["concreteType"],
+            parent_id=entity.get("parentId"),
+            changed=changed,
+            activity_given=given is not None,
+        )
+        with declaring(Declaration() if alone else _declaration(*words)):
+            self.announce(wrote)
+        gatherer = current_gatherer()
+        if given is not None or gatherer is None:
+            return entity, given["id"] if given else None
+        return entity, gatherer.linked.get(entity["id"])
+
+    def _is_alone(self, activity: Mapping[str, Any] | None, used: Any, executed: Any) -> bool:
+        """Tell whether what is declared makes an Activity apart from that of the task."""
+        alone = self.lineage_mode is LineageMode.OFF or current_gatherer() is None
+        return alone or (activity is not None and bool(activity.get("id") or used or executed))
 
     def create_snapshot_version(
         self,

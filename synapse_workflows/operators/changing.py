@@ -1,26 +1,32 @@
 """Changing the rows of a table, each change once: what is there already is not stored again."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import md5
+from itertools import zip_longest
 from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api import jobs
-from synapse_workflows.client.errors import SynapseHTTPError, SynapseJobError
-from synapse_workflows.client.model import cells
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseConflictError,
+    SynapseError,
+    SynapseJobError,
+)
 from synapse_workflows.client.model.csv_form import Line
-from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.transfer import upload
 from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.lineage.writing import Memory
-from synapse_workflows.operators.rows import SYNAPSE_FORM, Chunk, Source, written
-from synapse_workflows.vocabulary import MODEL, ROW_ID, ROW_VERSION
+from synapse_workflows.operators.asking import TableLook, listed
+from synapse_workflows.operators.comparing import Cells, digest
+from synapse_workflows.operators.keys import KnownRows
+from synapse_workflows.operators.landing import has_landed
+from synapse_workflows.operators.once import Attempt, Counts, Once
+from synapse_workflows.operators.rows import Source
+from synapse_workflows.operators.uploads import Uploads
+from synapse_workflows.vocabulary import ROW_ID, ROW_VERSION
 
-_KEY: Final = "synapse_rows"
-_UPLOAD: Final = f"{MODEL}.table.UploadToTableRequest"
-_TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
+#: How often the rows are compared anew because somebody else changed some meanwhile.
+_ROUNDS: Final = 5
+_IDS: Final = (ROW_ID, ROW_VERSION)
 
 
 class RowWriter:
@@ -28,244 +34,219 @@ class RowWriter:
 
     Args:
         client: makes the calls.
-        memory: what survives a try of the task.
-        table: as `syn123`.
-        columns: of the table.
+        once: makes the transactions, and remembers them.
+        source: the rows.
+        rows_at_once: rows in one file, at most.
     """
 
     def __init__(
-        self,
-        client: LineageSynapse,
-        memory: Memory,
-        table: str,
-        columns: Sequence[Mapping[str, Any]],
+        self, client: LineageSynapse, once: Once, source: Source, rows_at_once: int
     ) -> None:
         self.client = client
-        self.memory = memory
-        self.table = table
-        self.columns = {str(column["name"]): column for column in columns}
+        self.once = once
+        self.source = source
+        self.rows_at_once = rows_at_once
+        self.look = TableLook(client, once.table)
+        self._open: Attempt | None = None
 
-    def append(self, source: Source, chunk_rows: int) -> int:
-        """Add rows, in chunks of so many; those that an earlier try added are left out.
+    def append(self) -> None:
+        """Add the rows, unless an earlier try did.
 
-        Returns:
-            How many rows this try added.
+        Raises:
+            AirflowFailException: An earlier try added others; or nobody can tell whether it did.
+            SynapseHTTPError: Synapse cannot take a row, or the caller may not; none was added.
         """
-        lines, number, added = source.lines(), 0, 0
-        while True:
-            with written(source.names, islice(lines, chunk_rows), number) as chunk:
-                if not chunk.rows:
-                    return added
-                if not self._is_done(chunk, source.names):
-                    self._begin(chunk)
-                    self.transact([self._upload(chunk.path)])
-                    self._note_done(chunk)
-                    added += chunk.rows
-            number += 1
+        attempt = self.once.settle()
+        if attempt is not None:
+            self._look_for(attempt)
+        if self.once.content is not None:
+            self._require_same_content()
+            return
+        after = self.look.last_row_id()
+        uploads, content = self._uploads(), md5(usedforsecurity=False)
+        rows = uploads.send(self.source.names, self.source.lines(), content.update)
+        if rows:
+            made = Attempt(uploads.handles[0], Counts(added=rows), content.hexdigest(), after)
+            self.once.make(uploads, made)
 
-    def replace(self, source: Source) -> tuple[int, int]:
-        """Put rows in the place of all there are; a reader sees the old or the new ones.
+    def replace(self) -> None:
+        """Put the rows in the place of all there are, unless they are what there is.
 
-        Returns:
-            How many rows were put in, and how many deleted.
+        A reader sees the old rows or the new ones, and never none.
+
+        Raises:
+            SynapseHTTPError: Synapse cannot take a row, or the caller may not; none was changed.
         """
-        self.settle()
-        there = self.query("*", row_ids=True)
-        doomed: Iterator[Line] = (
-            [str(row.row_id), str(row.row_version)] for row in there.iter_row_metadata()
-        )
-        with (
-            written((ROW_ID, ROW_VERSION), doomed) as old,
-            written(source.names, source.lines()) as new,
-        ):
-            changes = [self._upload(chunk.path) for chunk in (old, new) if chunk.rows]
-            if changes:
-                self.transact(changes)
-            return new.rows, old.rows
+        self._open = self.once.settle()
+        content = self.once.content
+        if content is None or content != self.source.digest():
+            self._until_it_holds(self._replace)
 
-    def upsert(self, source: Source, key: Sequence[str]) -> tuple[int, int]:
+    def upsert(self, key: Sequence[str]) -> None:
         """Change the rows whose key is there already, and add the others.
 
         Rows that are in the table as they are in the source are left alone.
 
-        Returns:
-            How many rows were added, and how many changed.
-
-        Raises:
-            AirflowFailException: A key that is no column of the source, or not unique.
-        """
-        missing = [name for name in key if name not in source.names]
-        if missing or not key:
-            raise AirflowFailException(f"{source.path} has no columns {missing} for the key")
-        self.settle()
-        known = self._known(source.names, key)
-        counted = [0, 0]
-        with written(
-            (ROW_ID, ROW_VERSION, *source.names), self._edits(source, key, known, counted)
-        ) as chunk:
-            if chunk.rows:
-                self.transact([self._upload(chunk.path)])
-        return counted[0], counted[1]
-
-    def query(self, wanted: str, rest: str = "", *, row_ids: bool = False) -> CsvFileTable:
-        """Ask the table something that is no input of the task.
-
         Args:
-            wanted: columns, as SQL.
-            rest: what comes after the table's name.
-            row_ids: begin rows with their ids and versions.
-        """
-        sql = f"select {wanted} from {self.table} {rest}"  # noqa: S608 - our own words
-        with self.client.unheard():
-            found = self.client.tableQuery(
-                sql, includeRowIdAndRowVersion=row_ids, lineEnd=SYNAPSE_FORM.line_end
-            )
-        if not isinstance(found, CsvFileTable):
-            raise TypeError(f"a query as csv answered a {type(found).__name__}")
-        return found
-
-    def transact(self, changes: list[dict[str, Any]]) -> None:
-        """Make changes, all of them or none; who comes after us can wait for the job too."""
-        body = {"concreteType": _TRANSACTION, "entityId": self.table, "changes": changes}
-        self._remember(job=jobs.start(self.client, self._path, body))
-        self.settle()
-
-    def settle(self) -> bool:
-        """Wait for the job that this try or an earlier one started; tell whether there was one.
+            key: names of columns.
 
         Raises:
-            SynapseHTTPError: It failed; nothing was changed.
-            SynapseJobError: Likewise.
+            AirflowFailException: A key that is no column of the source, empty or not unique.
+            SynapseHTTPError: Synapse cannot take a row, or the caller may not; none was changed.
         """
-        job = self._state().get("job")
-        if job is None:
-            return False
-        try:
-            jobs.wait(self.client, self._path, job)
-        except (SynapseHTTPError, SynapseJobError):
-            self._remember(job=None, current=None)
-            raise
-        self._remember(job=None)
+        missing = [name for name in key if name not in self.source.names]
+        if missing or not key:
+            raise AirflowFailException(f"{self.source.path} has no columns {missing} for the key")
+        at = [self.source.names.index(name) for name in key]
+        self._open = self.once.settle()
+        self._until_it_holds(lambda: self._upsert(at))
+
+    def _until_it_holds(self, one_round: Callable[[], bool]) -> None:
+        """Compare and change, again if somebody else changed the table in between."""
+        table = self.once.table
+        for _ in range(_ROUNDS):
+            try:
+                if one_round():
+                    return
+            except (SynapseConflictError, SynapseBadRequestError, SynapseJobError):
+                # whoever is told that a row is not as it was read may read it again
+                if not self.look.has_changed():
+                    raise
+            self._open = None
+            self.client.logger.info("%s: somebody else changed it; comparing again", table)
+            self.source.fit(self.look.columns())
+        raise SynapseError(
+            f"{table} was changed by others {_ROUNDS} times while its rows were compared: let "
+            "fewer tasks write to it at once, or try again"
+        )
+
+    def _replace(self) -> bool:
+        """Do it once; tell whether the table is as it should be."""
+        columns = self.look.columns()
+        names = [str(column["name"]) for column in columns]
+        with self.look.asked(listed(names), f"order by {ROW_ID}", row_ids=True) as there:
+            same = self._is_the_same(there, columns)
+        if same:
+            self._close()
+            return True
+        uploads, content = self._uploads(), md5(usedforsecurity=False)
+        with self.look.asked(f"{ROW_ID}, {ROW_VERSION}") as doomed:
+            deleted = uploads.send(_IDS, doomed)
+        added = uploads.send(self.source.names, self.source.lines(), content.update)
+        counts = Counts(added=added, deleted=deleted)
+        self.once.make(uploads, Attempt(uploads.handles[0], counts, content.hexdigest(), 0))
         return True
 
-    def forget(self) -> None:
-        """Forget what was done, when the task has done its work."""
-        self.memory.delete(_KEY)
+    def _is_the_same(self, there: Iterable[Line], columns: Sequence[Mapping[str, Any]]) -> bool:
+        """Compare the rows of the table with those of the source, in their order."""
+        cells, width = Cells(columns), len(columns)
+        names = [str(column["name"]) for column in columns]
+        at = [names.index(name) for name in self.source.names]
 
-    @property
-    def _path(self) -> str:
-        return f"/entity/{self.table}/table/transaction/async"
+        def spread(line: Line) -> Line:
+            whole: Line = [None] * width
+            for index, cell in zip(at, line, strict=True):
+                whole[index] = cell
+            return whole
 
-    def _is_done(self, chunk: Chunk, names: Sequence[str]) -> bool:
-        """Tell whether an earlier try added a chunk, even if it died before it could note that."""
-        state = self._state()
-        if chunk.key in state["done"]:
+        mine = (cells.given(spread(line)) for line in self.source.lines())
+        theirs = (cells.kept(line[2:]) for line in there)
+        return all(one == other for one, other in zip_longest(mine, theirs))
+
+    def _upsert(self, at: Sequence[int]) -> bool:
+        """Do it once; tell whether the table is as it should be."""
+        names, uploads, counted = self.source.names, self._uploads(), [0, 0]
+        with KnownRows.in_a_file() as known:
+            last, twice = self._learn(known, at)
+            uploads.send((*_IDS, *names), self._edits(known, at, counted))
+            deleted = uploads.send(_IDS, iter(twice))
+        if not uploads.handles:
+            self._close()
             return True
-        current = state.get("current")
-        if current is None or current["chunk"] != chunk.key:
-            return False
-        if self.settle() or self._landed(chunk, names, current["after"]):
-            self._note_done(chunk)
-            return True
-        return False
+        counts = Counts(counted[0], counted[1], deleted)
+        self.once.make(uploads, Attempt(uploads.handles[0], counts, "", last))
+        # two writers that add the same key do not conflict: the later one has to put it right
+        return not counts.added or self.look.count_after(last) == counts.added
 
-    def _begin(self, chunk: Chunk) -> None:
-        """Note what the table was before a chunk is added."""
-        self._remember(current={"chunk": chunk.key, "after": self._last_version()})
+    def _learn(self, known: KnownRows, at: Sequence[int]) -> tuple[int, list[Line]]:
+        """Read which row has which key, in which version, and a digest of what is in it.
 
-    def _note_done(self, chunk: Chunk) -> None:
-        self._remember(done=[*self._state()["done"], chunk.key], current=None)
+        Returns:
+            The highest id of a row; and the rows that came to a key that was there, since this
+            task began to add rows.
+        """
+        since, last, count = self.once.after, 0, 0
+        twice: list[Line] = []
+        cells = self.source.cells
+        rest = f"order by {ROW_ID}"
+        with self.look.asked(listed(self.source.names), rest, row_ids=True) as found:
+            for row_id, version, *line in found:
+                last, count = int(row_id or 0), count + 1
+                values = cells.kept(line)
+                key = [values[index] for index in at]
+                if None in key or known.add(digest(key), last, int(version or 0), digest(values)):
+                    continue
+                if since is None or last <= since:
+                    there = known.find(digest(key))
+                    raise AirflowFailException(
+                        f"The key {key} is in the table more than once: in the rows "
+                        f"{there.row_id if there else '?'} and {last} ({ROW_ID}). Delete one of "
+                        "them, or take other columns for the key"
+                    )
+                twice.append([row_id, version])
+        self.client.logger.info("%s: compared with %d rows", self.once.table, count)
+        return last, twice
 
-    def _last_version(self) -> int:
-        rows = list(self.query(f"max({ROW_VERSION})"))
-        return int(rows[0][0]) if rows and rows[0][0] is not None else -1
-
-    def _landed(self, chunk: Chunk, names: Sequence[str], after: int) -> bool:
-        """Look in the table for a change that added just the rows of a chunk."""
-        counts = self.query(
-            f"{ROW_VERSION}, count(*)", f"where {ROW_VERSION} > {after} group by {ROW_VERSION}"
-        )
-        same_size = [int(version) for version, rows in counts if int(rows) == chunk.rows]
-        return any(self._holds(version, chunk, names) for version in same_size)
-
-    def _holds(self, version: int, chunk: Chunk, names: Sequence[str]) -> bool:
-        found = self.query(_listed(names), f"where {ROW_VERSION} = {version} order by {ROW_ID}")
-        read = self._reader(names)
-        mine = Source(chunk.path, SYNAPSE_FORM, tuple(names)).lines()
-        theirs = Source(Path(found.filepath), SYNAPSE_FORM, tuple(names)).lines()
-        return all(read(one) == read(other) for one, other in zip(mine, theirs, strict=True))
-
-    def _known(self, names: Sequence[str], key: Sequence[str]) -> dict[str, tuple[str, str, int]]:
-        """Read which row has which key, in which version, and a hash of what is in it."""
-        found = self.query(_listed(names), row_ids=True)
-        width = (ROW_ID, ROW_VERSION, *names)
-        read, key_of = self._reader(names), _picker(names, key)
-        known: dict[str, tuple[str, str, int]] = {}
-        for row_id, version, *line in Source(Path(found.filepath), SYNAPSE_FORM, width).lines():
-            values = read(line)
-            _add(known, key_of(values), (str(row_id), str(version), hash(repr(values))), "table")
-        return known
-
-    def _edits(
-        self,
-        source: Source,
-        key: Sequence[str],
-        known: Mapping[str, tuple[str, str, int]],
-        counted: list[int],
-    ) -> Iterator[Line]:
-        read, key_of = self._reader(source.names), _picker(source.names, key)
-        seen: dict[str, None] = {}
-        for line in source.lines():
-            values = read(line)
-            _add(seen, key_of(values), None, "source")
-            row = known.get(key_of(values))
+    def _edits(self, known: KnownRows, at: Sequence[int], counted: list[int]) -> Iterator[Line]:
+        cells = self.source.cells
+        for number, line in enumerate(self.source.lines(), 1):
+            key = cells.key(number, line, at)
+            row = known.take(digest(key), number)
+            if row is not None and row.line is not None:
+                raise AirflowFailException(
+                    f"The key {key} is in the source more than once: in the rows {row.line} and "
+                    f"{number} of {self.source.path}"
+                )
             if row is None:
                 counted[0] += 1
                 yield [None, None, *line]
-            elif row[2] != hash(repr(values)):
+            elif row.content != digest(cells.given(line)):
                 counted[1] += 1
-                yield [row[0], row[1], *line]
+                yield [str(row.row_id), str(row.version), *line]
 
-    def _reader(self, names: Sequence[str]) -> Callable[[Line], list[Any]]:
-        """Make what reads cells by the types of their columns: `1` and `01` are one integer."""
-        readers = [cells.reader(self.columns[name]) for name in names]
+    def _look_for(self, attempt: Attempt) -> None:
+        """Note whether an attempt to add rows was carried out."""
+        try:
+            landed = has_landed(self.look, self.source, attempt)
+        except AirflowFailException:
+            self.once.failed()
+            raise
+        if landed:
+            self.once.succeeded(attempt)
+        else:
+            self.once.failed()
 
-        def read(line: Line) -> list[Any]:
-            return [reader(cell) for reader, cell in zip(readers, line, strict=True)]
+    def _close(self) -> None:
+        """Note of an attempt that nobody knew of: the table says that it was carried out."""
+        if self._open is not None:
+            self.once.succeeded(self._open)
 
-        return read
+    def _require_same_content(self) -> None:
+        """Check that the rows are those that an earlier try added.
 
-    def _upload(self, path: Path) -> dict[str, Any]:
-        uploaded = upload.upload_file(self.client, path, content_type="text/csv")
-        return {
-            "concreteType": _UPLOAD,
-            "tableId": self.table,
-            "uploadFileHandleId": uploaded.file_handle_id,
-            "csvTableDescriptor": SYNAPSE_FORM.descriptor(header=True),
-        }
+        Raises:
+            AirflowFailException: They are not; the next try will add them.
+        """
+        if self.source.digest() == self.once.content:
+            return
+        counts, after = self.once.counts, self.once.after
+        self.once.forget()
+        raise AirflowFailException(
+            f"An earlier try of this task added {counts.added} rows to {self.once.table}, with "
+            f"{ROW_ID} above {after}, and they were others than there are in {self.source.path} "
+            "now. Delete them if they should not stay, then clear this task: it will add the rows "
+            "as they are now"
+        )
 
-    def _state(self) -> dict[str, Any]:
-        kept = self.memory.get(_KEY)
-        return dict(kept) if kept and kept["table"] == self.table else self._fresh()
-
-    def _fresh(self) -> dict[str, Any]:
-        return {"table": self.table, "done": []}
-
-    def _remember(self, **news: Any) -> None:
-        state = self._state() | news
-        self.memory.set(_KEY, {name: value for name, value in state.items() if value is not None})
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def _picker(names: Sequence[str], key: Sequence[str]) -> Callable[[Sequence[Any]], str]:
-    at = [list(names).index(name) for name in key]
-    return lambda values: repr([values[index] for index in at])
-
-
-def _add(known: dict[str, Any], key: str, value: Any, where: str) -> None:
-    if key in known:
-        raise AirflowFailException(f"The key {key} is in the {where} more than once")
-    known[key] = value
+    def _uploads(self) -> Uploads:
+        return Uploads(self.client, self.once.table, self.rows_at_once, self.client.logger.info)

@@ -9,7 +9,6 @@ from typing import Any, TypedDict
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api import columns as table_columns
-from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.lineage.client import LineageSynapse
@@ -17,8 +16,16 @@ from synapse_workflows.lineage.gatherer import current_gatherer
 from synapse_workflows.lineage.mode import LineageMode
 from synapse_workflows.operators._base import SynapseOperator, checked_id
 from synapse_workflows.operators.changing import RowWriter
-from synapse_workflows.operators.rows import COMMON_FORM, SYNAPSE_FORM, Source
-from synapse_workflows.operators.sources import brought_here
+from synapse_workflows.operators.once import Once
+from synapse_workflows.operators.parquet_rows import ParquetSource, is_parquet
+from synapse_workflows.operators.rows import (
+    COMMON_FORM,
+    SYNAPSE_FORM,
+    TAB_FORM,
+    CsvSource,
+    Source,
+)
+from synapse_workflows.operators.sources import brought_here, several
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
 from synapse_workflows.vocabulary import TABLE
 
@@ -34,8 +41,8 @@ class StoreMode(StrEnum):
 class SynapseTableRows(TypedDict):
     """What was done to the rows of a table, as JSON.
 
-    `version` is the number under which the table still changes; `activity_id` is None where
-    lineage is off.
+    It counts what the task did in all of its tries. `version` is the number under which the table
+    still changes; `activity_id` is None where lineage is off and nothing was declared.
     """
 
     id: str
@@ -50,20 +57,31 @@ class SynapseTableRows(TypedDict):
 class SynapseTableStoreOperator(SynapseOperator):
     """Stores rows in a table, with provenance that writes itself.
 
-    However often it is tried, no row is added twice: `append` goes in chunks, and a retry adds
-    those that are not there yet; `upsert` leaves rows alone that are as they should be;
-    `replace` is one transaction, whose reader sees the old rows or the new ones. Returns what
-    was done (`SynapseTableRows`).
+    All of the rows are stored, or none of them, in one transaction of Synapse; however often the
+    task is tried, and whenever its worker dies, no row is stored twice. `upsert` leaves rows
+    alone that are as they should be; of `replace` a reader sees the old rows or the new ones.
+    Rows that somebody else changes at the same time are compared again. Returns what was done
+    (`SynapseTableRows`).
 
     Args:
         table_id: the table, or a reference to it (templated).
-        rows: a CSV file whose header names columns of the table: a local path, the URL of an
-            object, a reference of another task. Or few rows themselves: a list of
+        rows: a file whose columns are named as those of the table: a local path, the URL of an
+            object, an `ObjectStoragePath`, a reference of another task. It is CSV, tab-separated
+            if its name ends in `.tsv`, or Parquet. Or few rows themselves: a list of
             dictionaries (templated).
         mode: `append`, `upsert` or `replace` (templated).
         key: for `upsert`, the columns that tell one row from another (templated).
-        chunk_rows: for `append`, rows that are added at once.
-        kwargs: `synapse_conn_id`, `lineage_mode`, and what every operator takes.
+        missing_columns: whether rows to append, or to replace others, may leave columns of the
+            table empty. `upsert` keeps what is in those.
+        chunk_rows: rows that are sent to Synapse in one file.
+        used: what was used besides, in any form the client's Activity takes (templated).
+        executed: what was run besides (templated).
+        activity: used, executed, name and description in one: an `Activity`, or its JSON. One
+            that is stored already (it has an id) is linked as it is (templated).
+        activity_name: instead of the task's own name (templated).
+        activity_description: stands before what the task says (templated).
+        kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: only `used` and `executed` as given
+            here), and what every operator takes.
     """
 
     template_fields: Sequence[str] = (
@@ -71,9 +89,19 @@ class SynapseTableStoreOperator(SynapseOperator):
         "rows",
         "mode",
         "key",
+        "used",
+        "executed",
+        "activity",
+        "activity_name",
+        "activity_description",
         *SynapseOperator.template_fields,
     )
-    template_fields_renderers = {"rows": "json"}  # noqa: RUF012 - as Airflow declares it
+    template_fields_renderers = {  # noqa: RUF012 - as Airflow declares it
+        "rows": "json",
+        "used": "json",
+        "executed": "json",
+        "activity": "json",
+    }
 
     def __init__(
         self,
@@ -82,7 +110,13 @@ class SynapseTableStoreOperator(SynapseOperator):
         rows: Any,
         mode: str = StoreMode.APPEND,
         key: Sequence[str] | str | None = None,
+        missing_columns: bool = False,
         chunk_rows: int = 100_000,
+        used: Any = None,
+        executed: Any = None,
+        activity: Mapping[str, Any] | None = None,
+        activity_name: str | None = None,
+        activity_description: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -90,35 +124,49 @@ class SynapseTableStoreOperator(SynapseOperator):
         self.rows = rows
         self.mode = mode
         self.key = key
+        self.missing_columns = missing_columns
         self.chunk_rows = chunk_rows
+        self.used = used
+        self.executed = executed
+        self.activity = activity
+        self.activity_name = activity_name
+        self.activity_description = activity_description
 
     def execute(self, context: Any) -> SynapseTableRows:
         """Store the rows; return what was done."""
         mode = self._checked_mode()
         client = self.hook.client
-        entity = self._table(client)
-        columns = list(table_columns.getTableColumns(client, entity["id"]))
-        writer = RowWriter(client, context["task_state_store"], entity["id"], columns)
-        with self._source(client, entity["id"], columns) as source:
-            added, changed, deleted = self._change(writer, source, mode)
+        table, columns = self._table(client)
+        once = Once(client, context["task_state_store"], table)
+        with self._source(client, table, columns) as source:
+            self._require_all_columns(source, mode)
+            self._change(RowWriter(client, once, source, self.chunk_rows), mode)
+        counts = once.counts
         gatherer = current_gatherer()
         if gatherer is not None:
             # not at once: should the task still fail, its next try has to know what is done
-            gatherer.at_the_end(writer.forget)
-        # another task may have frozen the table meanwhile: the rows are in the version of now
-        entity = client.call("GET", f"/entity/{entity['id']}").json
-        client.announce(_wrote(entity, changed=bool(added or changed or deleted)))
+            gatherer.at_the_end(once.forget)
+        entity, activity_id = client.conclude_rows(
+            table,
+            changed=bool(counts),
+            used=self.used,
+            executed=self.executed,
+            activity=self.activity,
+            activityName=self.activity_name,
+            activityDescription=self.activity_description,
+        )
         done: SynapseTableRows = {
-            "id": entity["id"],
+            "id": table,
             "version": entity["versionNumber"],
-            "added": added,
-            "changed": changed,
-            "deleted": deleted,
-            "activity_id": gatherer.linked.get(entity["id"]) if gatherer else None,
+            "added": counts.added,
+            "changed": counts.changed,
+            "deleted": counts.deleted,
+            "activity_id": activity_id,
             "synapse_conn_id": self.synapse_conn_id,
         }
         self.show(done)
-        self.log.info("%s: %s rows added, %s changed, %s deleted", entity["id"], *_counts(done))
+        told = (counts.added, counts.changed, counts.deleted)
+        self.log.info("%s: %d rows added, %d changed, %d deleted", table, *told)
         return done
 
     def _checked_mode(self) -> StoreMode:
@@ -129,51 +177,83 @@ class SynapseTableStoreOperator(SynapseOperator):
             raise AirflowFailException("key names the columns for mode='upsert', and only there")
         return StoreMode(self.mode)
 
-    def _table(self, client: LineageSynapse) -> Mapping[str, Any]:
-        table = checked_id(self.table_id, "table_id").id
-        entity: Mapping[str, Any] = client.call("GET", f"/entity/{table}").json
+    def _table(self, client: LineageSynapse) -> tuple[str, list[Mapping[str, Any]]]:
+        """Look at the table; give its id and its columns."""
+        named = checked_id(self.table_id, "table_id")
+        if isinstance(self.table_id, str) and named.version is not None:
+            raise AirflowFailException(
+                f"table_id: {self.table_id} is a version, which nobody can change any more; "
+                f"{named.id} is the table"
+            )
+        entity = client.call("GET", f"/entity/{named.id}").json
         if entity["concreteType"] != TABLE:
-            raise AirflowFailException(f"table_id: {table} is no table")
-        return entity
+            raise AirflowFailException(f"table_id: {named.id} is no table")
+        columns: list[Mapping[str, Any]] = []
+        columns += table_columns.getTableColumns(client, entity["id"])
+        if not columns:
+            raise AirflowFailException(
+                f"{entity['id']} has no columns to store rows in. Give it some: "
+                "schema.addColumn(Column(name='age', columnType='INTEGER')), then store the schema"
+            )
+        return entity["id"], columns
 
     @contextmanager
     def _source(
-        self, client: LineageSynapse, table: str, columns: Sequence[Any]
+        self, client: LineageSynapse, table: str, columns: Sequence[Mapping[str, Any]]
     ) -> Iterator[Source]:
-        """Have the rows in a CSV file on this worker."""
-        if isinstance(self.rows, Sequence) and not isinstance(self.rows, str):
-            # the columns tell how to write each value
-            schema = Schema(columns=list(columns), id=table)
-            made = CsvFileTable.from_list_of_rows(schema, self.rows, lineEnd=SYNAPSE_FORM.line_end)
-            yield Source.of(Path(made.filepath), SYNAPSE_FORM, columns)
+        """Have the rows in a file on this worker."""
+        if several(self.rows):
+            made = _written(self.rows, table, columns)
+            yield CsvSource(Path(made.filepath), columns, SYNAPSE_FORM)
             return
         answer = isinstance(self.rows, Mapping) and "query" in self.rows
         with brought_here(self.rows) as local:
             gatherer = current_gatherer()
             if gatherer and local.url and client.lineage_mode is LineageMode.AUTO:
                 gatherer.add(Record.of(Seen.READ, used=[UrlRef(local.url)]))
-            yield Source.of(local.path, SYNAPSE_FORM if answer else COMMON_FORM, columns)
+            yield _opened(local.path, columns, written_by_synapse=answer)
 
-    def _change(self, writer: RowWriter, source: Source, mode: StoreMode) -> tuple[int, int, int]:
+    def _require_all_columns(self, source: Source, mode: StoreMode) -> None:
+        if source.missing and mode is not StoreMode.UPSERT and not self.missing_columns:
+            raise AirflowFailException(
+                f"{source.path} lacks columns of the table: {source.missing}. Add them, or say "
+                "missing_columns=True to leave them empty"
+            )
+
+    def _change(self, writer: RowWriter, mode: StoreMode) -> None:
         if mode is StoreMode.APPEND:
-            return writer.append(source, self.chunk_rows), 0, 0
-        if mode is StoreMode.REPLACE:
-            added, deleted = writer.replace(source)
-            return added, 0, deleted
-        key = [self.key] if isinstance(self.key, str) else list(self.key or ())
-        return (*writer.upsert(source, key), 0)
+            writer.append()
+        elif mode is StoreMode.REPLACE:
+            writer.replace()
+        else:
+            writer.upsert([self.key] if isinstance(self.key, str) else list(self.key or ()))
 
 
-def _counts(done: SynapseTableRows) -> tuple[int, int, int]:
-    return done["added"], done["changed"], done["deleted"]
+def _opened(
+    path: Path, columns: Sequence[Mapping[str, Any]], *, written_by_synapse: bool
+) -> Source:
+    """Find out how a file of rows is written."""
+    if is_parquet(path):
+        return ParquetSource(path, columns)
+    if written_by_synapse:
+        return CsvSource(path, columns, SYNAPSE_FORM)
+    return CsvSource(path, columns, TAB_FORM if path.suffix == ".tsv" else COMMON_FORM)
 
 
-def _wrote(entity: Mapping[str, Any], *, changed: bool) -> Wrote:
-    return Wrote(
-        entity_id=entity["id"],
-        version=entity["versionNumber"],
-        name=entity["name"],
-        concrete_type=entity["concreteType"],
-        parent_id=entity.get("parentId"),
-        changed=changed,
-    )
+def _written(rows: Any, table: str, columns: Sequence[Mapping[str, Any]]) -> CsvFileTable:
+    """Write rows that were given themselves; their columns say how to write each value."""
+    strange = next((row for row in rows if not isinstance(row, Mapping)), None)
+    if strange is not None:
+        raise AirflowFailException(
+            f"rows: {strange!r:.100} is no dictionary. Give one file, or rows as dictionaries: "
+            "[{'name': 'a', 'age': 1}]"
+        )
+    names = {name: None for row in rows for name in row}
+    named = [one for one in columns if one["name"] in names]
+    schema = Schema(columns=named if rows else list(columns), id=table)
+    try:
+        return CsvFileTable.from_list_of_rows(
+            schema, [dict.fromkeys(names) | dict(row) for row in rows], lineEnd="\n"
+        )
+    except ValueError as wrong:
+        raise AirflowFailException(f"rows: {wrong}") from wrong

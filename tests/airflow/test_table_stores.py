@@ -1,13 +1,13 @@
-"""The operator that stores rows: each of them once, whenever its worker dies."""
+"""The operator that stores rows: where they come from, which columns they have, what they used."""
 
-import csv
-from itertools import count
+from datetime import UTC, datetime
 
 import pytest
 from airflow.sdk import DAG
 from execution_api import Run
 
 from synapse_workflows import (
+    Activity,
     Column,
     Schema,
     SynapseGetOperator,
@@ -18,210 +18,162 @@ from synapse_workflows import (
 )
 from synapse_workflows.client.errors import SynapseBadRequestError
 
-RUNS = count(1)
 
-
-class DiedError(RuntimeError):
-    """The worker is no more."""
-
-
-@pytest.fixture
-def table(alice, project):
-    columns = [
-        Column(name="a name", columnType="STRING"),
-        Column(name="n", columnType="INTEGER"),
-    ]
-    return alice.store(Schema("Results", columns, parent=project)).id
-
-
-@pytest.fixture
-def filled(alice, table):
-    alice.store(Table(table, [["a", 1], ["b", 2], ["c", 3]]))
-    return table
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write a CSV file as everybody does."""
-
-    def make(*rows, names=("a name", "n")):
-        path = tmp_path / "rows.csv"
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([names, *rows])
-        return str(path)
-
-    return make
-
-
-@pytest.fixture
-def store(api):
-    """Run a single SynapseTableStoreOperator."""
-
-    def run(tries=1, **arguments):
-        with DAG("store_rows", schedule=None) as dag:
-            SynapseTableStoreOperator(task_id="store", retries=5, **arguments)
-        one = Run(api, dag, f"run_{next(RUNS)}")
-        for _ in range(tries):
-            result = one.task("store", max_tries=5)
-        return result, one
-
-    return run
-
-
-@pytest.fixture
-def rows(alice, tmp_path):
-    """What is in a table: its cells without and with the ids of the rows."""
-
-    def look(table, *, ids=False):
-        found = alice.tableQuery(f"select * from {table}", downloadLocation=str(tmp_path / "look"))
-        return [row if ids else row[2:] for row in found]
-
-    return look
-
-
-def test_rows_of_a_file_are_added(store, filled, rows, write):
-    result, run = store(table_id=filled, rows=write(["d", 4], ['x "y", \\z', ""], ["ü\n\n", -1]))
+def test_rows_of_a_file_are_added(store_rows, filled, rows_of, write_csv):
+    given = [["d", 4], ['x "y", \\z', ""], ["ü\n\n", -1]]
+    result, run = store_rows(table_id=filled, rows=write_csv(*given))
     assert result.state == "success", result.error
     done = run.value("store")
     assert (done["added"], done["changed"], done["deleted"]) == (3, 0, 0)
-    assert rows(filled)[3:] == [["d", 4], ['x "y", \\z', None], ["ü\n\n", -1]]
+    assert rows_of(filled)[3:] == [["d", 4], ['x "y", \\z', None], ["ü\n\n", -1]]
 
 
-def test_rows_may_be_given_themselves(store, table, rows):
-    store(table_id=table, rows=[{"a name": "a", "n": 1}, {"a name": None, "n": None}])
-    assert rows(table) == [["a", 1], [None, None]]
+def test_rows_may_be_given_themselves(store_rows, table, rows_of):
+    given = [{"a name": "a", "n": 1}, {"n": None}, {"a name": "", "n": -2}]
+    store_rows(table_id=table, rows=given)
+    assert rows_of(table) == [["a", 1], [None, None], ["", -2]]
 
 
-def test_columns_may_be_fewer_and_in_another_order(store, table, rows, write):
-    store(table_id=table, rows=write([4], [5], names=("n",)))
-    assert rows(table) == [[None, 4], [None, 5]]
+def test_no_rows_are_no_change(store_rows, filled, rows_of):
+    result, run = store_rows(table_id=filled, rows=[])
+    assert result.state == "success", result.error
+    assert run.value("store")["added"] == 0
+    assert len(rows_of(filled)) == 3
 
 
-def test_what_another_task_queried_is_stored_and_used(api, filled, table, alice, project, rows):
-    columns = list(alice.getColumns(filled))
-    copy = alice.store(Schema("Copy", columns, parent=project)).id
+def test_columns_may_be_in_another_order(store_rows, table, rows_of, write_csv):
+    store_rows(table_id=table, rows=write_csv([4, "a"], names=("n", " a name ")))
+    assert rows_of(table) == [["a", 4]]
+
+
+def test_columns_are_left_empty_only_when_that_is_said(store_rows, table, rows_of, write_csv):
+    file = write_csv([4], [""], names=("n",))
+    result, _ = store_rows(table_id=table, rows=file)
+    assert "['a name']" in str(result.error)
+    assert "missing_columns=True" in str(result.error)
+    assert rows_of(table) == []
+    store_rows(table_id=table, rows=file, missing_columns=True)
+    assert rows_of(table) == [[None, 4], [None, None]]
+
+
+def test_tabs_may_separate_cells(store_rows, table, rows_of, write_csv):
+    file = write_csv(["a,b", 1], name="rows.tsv", delimiter="\t")
+    result, _ = store_rows(table_id=table, rows=file)
+    assert result.state == "success", result.error
+    assert rows_of(table) == [["a,b", 1]]
+
+
+def test_parquet_keeps_its_types(store_rows, alice, project, rows_of, tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    kinds = {
+        "word": "STRING",
+        "n": "INTEGER",
+        "x": "DOUBLE",
+        "on": "BOOLEAN",
+        "at": "DATE",
+        "words": "STRING_LIST",
+    }
+    columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
+    table = alice.store(Schema("Typed", columns, parent=project)).id
+    moment = datetime(2026, 11, 22, 4, 5, 6, 789000, tzinfo=UTC)
+    given = [
+        {"word": "", "n": 2**60, "x": 0.1, "on": True, "at": moment, "words": ["a", 'b"']},
+        dict.fromkeys(kinds),
+    ]
+    file = tmp_path / "any name"
+    parquet.write_table(arrow.Table.from_pylist(given), file)
+    result, _ = store_rows(table_id=table, rows=str(file))
+    assert result.state == "success", result.error
+    assert rows_of(table) == [list(row.values()) for row in given]
+
+
+def test_a_value_of_parquet_that_does_not_fit_is_named(store_rows, filled, rows_of, tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "rows.parquet"
+    parquet.write_table(arrow.table({"a name": ["d", "e"], "n": [4.0, 4.5]}), file)
+    result, _ = store_rows(table_id=filled, rows=str(file))
+    assert "Row 2" in str(result.error)
+    assert "column 'n'" in str(result.error)
+    assert len(rows_of(filled)) == 3
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_what_another_task_queried_is_stored_and_used(
+    api, filled, alice, project, rows_of, file_format
+):
+    pytest.importorskip("pyarrow")
+    copy = alice.store(Schema("Copy", list(alice.getColumns(filled)), parent=project)).id
     sql = f"select * from {filled} where n > 1"
     with DAG("copy", schedule=None) as dag:
-        found = SynapseTableQueryOperator(task_id="query", query=sql)
+        found = SynapseTableQueryOperator(task_id="query", query=sql, file_format=file_format)
         SynapseTableStoreOperator(task_id="store", table_id=copy, rows=found.output)
     run = Run(api, dag).all()
-    assert rows(copy) == [["b", 2], ["c", 3]]
+    assert rows_of(copy) == [["b", 2], ["c", 3]]
     made_by = alice.getProvenance(copy)
     assert made_by["id"] == run.value("store")["activity_id"]
     used = [one["reference"] for one in made_by["used"] if not one["wasExecuted"]]
     assert used == [{"targetId": filled, "targetVersionNumber": 1}]
 
 
-def test_a_file_of_synapse_is_stored_and_used(api, table, put, rows, sources_of):
-    file = put("rows.csv", "n\n7\n")
+def test_a_file_of_synapse_is_stored_and_used(api, table, put, rows_of, sources_of):
+    file = put("rows.csv", "n,a name\n7,\n")
     with DAG("from_file", schedule=None) as dag:
         got = SynapseGetOperator(task_id="get", entity_id=file)
         SynapseTableStoreOperator(task_id="store", table_id=table, rows=got.output)
     Run(api, dag).all()
-    assert rows(table) == [[None, 7]]
+    assert rows_of(table) == [[None, 7]]
     assert sources_of(table)[0] == [file]
 
 
-class Deaths:
-    """Lets the worker die when it notes something for the n-th time: before or after that."""
-
-    def __init__(self, api, nth, *, noted):
-        self.left, self.noted = nth, noted
-        self.note = api._store
-        api._store = self.answer
-
-    def answer(self, request, parts, body):
-        if request.method == "PUT" and parts[2] == "synapse_rows":
-            self.left -= 1
-            if self.left == 0:
-                if self.noted:
-                    self.note(request, parts, body)
-                raise DiedError
-        return self.note(request, parts, body)
-
-
-@pytest.mark.parametrize("noted", [True, False])
-@pytest.mark.parametrize("nth", range(1, 7))
-def test_whenever_a_worker_dies_no_row_is_added_twice(store, table, rows, write, api, nth, noted):
-    """Three chunks; of each it is noted that it begins, its job, that the job ended, the end."""
-    deaths = Deaths(api, nth, noted=noted)
-    given = [["a", 1], ["b", 2], ["a", 1], ["b", 2], ["e", 5]]
-    result, _ = store(2, table_id=table, rows=write(*given), chunk_rows=2)
-    assert deaths.left < 0
-    assert result.state == "success", result.error
-    assert rows(table) == given
-
-
-def test_a_try_that_fails_after_the_last_chunk_is_not_repeated(store, table, rows, write):
-    def stumble_once(context, result=None):
-        if context["ti"].try_number == 1:
-            raise DiedError
-
-    result, run = store(2, table_id=table, rows=write(["a", 1]), post_execute=stumble_once)
-    assert result.state == "success"
-    assert run.value("store")["added"] == 0
-    assert rows(table) == [["a", 1]]
-
-
-def test_a_task_that_is_cleared_adds_its_rows_again(store, table, rows, write):
-    store(2, table_id=table, rows=write(["a", 1]))
-    assert rows(table) == [["a", 1], ["a", 1]]
-
-
-def test_rows_are_changed_by_their_key(store, filled, rows, write):
-    _, run = store(
-        table_id=filled, rows=write(["b", "02"], ["c", 30], ["d", 4]), mode="upsert", key="a name"
+def test_what_is_declared_joins_the_activity_of_the_task(
+    store_rows, table, alice, put, sources_of, write_csv
+):
+    file = put()
+    _, run = store_rows(
+        table_id=table,
+        rows=write_csv(["a", 1]),
+        used=[file, "https://example.org/raw"],
+        executed="https://example.org/code.py",
+        activity_name="Counting",
     )
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == (1, 1, 0)
-    assert rows(filled) == [["a", 1], ["b", 2], ["c", 30], ["d", 4]]
+    used, executed = sources_of(table)
+    assert used == [file, "https://example.org/raw"]
+    assert "https://example.org/code.py" in executed
+    made_by = alice.getProvenance(table)
+    assert made_by["name"] == "Counting"
+    assert made_by["id"] == run.value("store")["activity_id"]
 
 
-def test_a_second_upsert_changes_nothing(store, filled, rows, write):
-    arguments = {"rows": write(["b", 20], ["d", 4]), "mode": "upsert", "key": ["a name"]}
-    store(table_id=filled, **arguments)
-    before = rows(filled, ids=True)
-    _, run = store(table_id=filled, **arguments)
-    assert (run.value("store")["added"], run.value("store")["changed"]) == (0, 0)
-    assert rows(filled, ids=True) == before
+def test_an_activity_may_say_all_of_it(store_rows, table, alice, put, sources_of, write_csv):
+    file = put()
+    store_rows(table_id=table, rows=write_csv(["a", 1]), activity=Activity("Mine", used=file))
+    assert sources_of(table)[0] == [file]
+    assert alice.getProvenance(table)["name"] == "Mine"
 
 
-@pytest.mark.parametrize("where", ["source", "table"])
-def test_a_key_has_to_be_one(store, filled, alice, write, rows, where):
-    given = [["a", 9], ["a", 10]] if where == "source" else [["a", 9]]
-    if where == "table":
-        alice.store(Table(filled, [["a", 2]]))
-    before = rows(filled)
-    result, _ = store(table_id=filled, rows=write(*given), mode="upsert", key="a name")
-    assert result.state == "failed"
-    assert f"in the {where} more than once" in str(result.error)
-    assert rows(filled) == before
+def test_an_activity_that_is_stored_is_linked_as_it_is(store_rows, table, alice, put, write_csv):
+    other = put()
+    stored = alice.setProvenance(other, Activity("Theirs", used="https://example.org/raw"))
+    result, run = store_rows(table_id=table, rows=write_csv(["a", 1]), activity=dict(stored))
+    assert result.state == "success", result.error
+    assert alice.getProvenance(table)["id"] == stored["id"]
+    assert run.value("store")["activity_id"] == stored["id"]
 
 
-def test_all_rows_are_replaced_in_one_transaction(store, filled, rows, write, caplog):
-    """Its changes come together: no reader finds the table empty."""
-    _, run = store(table_id=filled, rows=write(["x", 8], ["y", 9]), mode="replace")
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == (2, 0, 3)
-    assert rows(filled) == [["x", 8], ["y", 9]]
-    started = [
-        said for said in caplog.messages if said.startswith("POST") and "transaction" in said
-    ]
-    assert len(started) == 1
+def test_what_is_declared_counts_where_nothing_is_gathered(
+    store_rows, table, put, sources_of, write_csv
+):
+    file = put()
+    _, run = store_rows(table_id=table, rows=write_csv(["a", 1]), used=file, lineage_mode="off")
+    assert sources_of(table) == ([file], [])
+    assert run.value("store")["activity_id"] is not None
 
 
-def test_nothing_is_deleted_when_the_new_rows_do_not_fit(store, filled, rows, write):
-    result, _ = store(table_id=filled, rows=write(["x", "no number"]), mode="replace")
-    assert isinstance(result.error, SynapseBadRequestError)
-    assert result.state == "failed"
-    assert rows(filled) == [["a", 1], ["b", 2], ["c", 3]]
-
-
-def test_a_table_can_be_replaced_by_nothing_and_that_by_something(store, filled, rows, write):
-    store(table_id=filled, rows=write(), mode="replace")
-    assert rows(filled) == []
-    store(table_id=filled, rows=write(["x", 8]), mode="replace")
-    assert rows(filled) == [["x", 8]]
+def test_nothing_is_declared_and_nothing_gathered(store_rows, table, write_csv):
+    _, run = store_rows(table_id=table, rows=write_csv(["a", 1]), lineage_mode="off")
+    assert run.value("store")["activity_id"] is None
 
 
 @pytest.mark.parametrize(
@@ -233,25 +185,106 @@ def test_a_table_can_be_replaced_by_nothing_and_that_by_something(store, filled,
         ({"mode": "upsert", "key": "other"}, "other"),
     ],
 )
-def test_what_makes_no_sense_fails_at_once(store, filled, rows, write, arguments, said):
-    result, _ = store(table_id=filled, rows=write(["x", 8]), **arguments)
+def test_what_makes_no_sense_fails_at_once(
+    store_rows, filled, rows_of, write_csv, arguments, said
+):
+    result, _ = store_rows(table_id=filled, rows=write_csv(["x", 8]), **arguments)
     assert result.state == "failed"
     assert said in str(result.error)
-    assert len(rows(filled)) == 3
+    assert len(rows_of(filled)) == 3
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [(("a name", "m"), "'m'"), (("ROW_ID", "n"), "row ids"), ((), "columns")]
+    ("text", "said"),
+    [
+        ("a name,m\nx,8\n", "'m'"),
+        ("a name;n\nx;8\n", "separated by commas"),
+        ("ROW_ID,n\n1,8\n", "row ids"),
+        ("n,a name,n\n1,x,2\n", "more than once: ['n']"),
+        ("", "columns"),
+        ("a name,n\nx,8,9\n", "Row 1 of"),
+        ("a name,n\nx,8\n" + "y" * 51 + ",9\n", "Row 2, column 'a name': the cell has 51"),
+        ('a name,n\nx,8\n"y,9\n', "cannot be read"),
+    ],
 )
-def test_a_file_of_other_columns_fails_at_once(store, filled, write, rows, names, said):
-    result, _ = store(table_id=filled, rows=write(["x", 8], names=names))
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_a_file_that_does_not_fit_fails_at_once(
+    store_rows, filled, tmp_path, rows_of, text, said, mode
+):
+    file = tmp_path / "rows.csv"
+    file.write_text(text)
+    result, _ = store_rows(table_id=filled, rows=str(file), mode=mode, chunk_rows=1)
     assert result.state == "failed"
     assert said in str(result.error)
-    assert len(rows(filled)) == 3
+    assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 3]]
 
 
-def test_the_asset_of_the_table_is_announced(store, table, api, write):
-    store(table_id=table, rows=write(["a", 1]), outlets=[synapse_asset(table)])
+def test_a_file_in_another_encoding_is_not_guessed(store_rows, filled, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_bytes("a name,n\nü,1\n".encode("latin-1"))
+    result, _ = store_rows(table_id=filled, rows=str(file))
+    assert "is not UTF-8" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"m": 1}], "'m'"),
+        ([{"a name": "x", "n": "many"}], "is no integer"),
+        ([["a", 1]], "is no dictionary"),
+    ],
+)
+def test_rows_that_do_not_fit_fail_at_once(store_rows, filled, rows_of, rows, said):
+    result, _ = store_rows(table_id=filled, rows=rows, missing_columns=True)
+    assert result.state == "failed"
+    assert said in str(result.error)
+    assert len(rows_of(filled)) == 3
+
+
+@pytest.mark.parametrize("mode", ["append", "replace", "upsert"])
+def test_a_cell_that_synapse_refuses_leaves_all_as_it_was(
+    store_rows, filled, rows_of, write_csv, mode
+):
+    """Some rows of the same file are in order, and come before it in files of their own."""
+    file = write_csv(["d", 4], ["a", 9], ["e", "no number"])
+    key = "a name" if mode == "upsert" else None
+    result, _ = store_rows(table_id=filled, rows=file, mode=mode, key=key, chunk_rows=1)
+    assert isinstance(result.error, SynapseBadRequestError)
+    assert "no number" in str(result.error)
+    assert result.state == "failed"
+    assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 3]]
+
+
+def test_a_table_without_columns_takes_no_rows(store_rows, alice, project, write_csv):
+    table = alice.store(Schema("Empty", parent=project)).id
+    result, _ = store_rows(table_id=table, rows=write_csv(["a", 1]))
+    assert result.state == "failed"
+    assert "has no columns" in str(result.error)
+
+
+def test_a_snapshot_takes_no_rows(store_rows, filled, alice, write_csv):
+    number = alice.create_snapshot_version(filled)
+    result, _ = store_rows(table_id=f"{filled}.{number}", rows=write_csv(["a", 1]))
+    assert result.state == "failed"
+    assert "is a version" in str(result.error)
+
+
+def test_a_file_handle_is_kept_where_it_was(store_rows, alice, project, put, rows_of, tmp_path):
+    """Rows with files are replaced: the files that were in the table may stay in it."""
+    kinds = {"word": "STRING", "file": "FILEHANDLEID"}
+    columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
+    table = alice.store(Schema("Files", columns, parent=project)).id
+    handle = alice.get(put().partition(".")[0], downloadFile=False).dataFileHandleId
+    alice.store(Table(table, [["a", handle]]))
+    result, _ = store_rows(
+        table_id=table, rows=[{"word": "b", "file": int(handle)}], mode="replace"
+    )
+    assert result.state == "success", result.error
+    assert [[str(cell) for cell in row] for row in rows_of(table)] == [["b", str(handle)]]
+
+
+def test_the_asset_of_the_table_is_announced(store_rows, table, api, write_csv):
+    store_rows(table_id=table, rows=write_csv(["a", 1]), outlets=[synapse_asset(table)])
     (event,) = api.events
     assert event["asset"]["uri"] == f"syn://{table}"
     assert event["extra"]["version"] == 1

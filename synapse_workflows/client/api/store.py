@@ -82,7 +82,7 @@ def store(
         PUT /entity/{id}/annotations2, PUT /entity/{id}/generatedBy
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
-    made_by = _activity(activity, used, executed, activityName, activityDescription)
+    made_by = activity_of(activity, used, executed, activityName, activityDescription)
     if isinstance(obj, tables.ROWS):
         return tables.store(
             syn,
@@ -110,14 +110,18 @@ def store(
     return _refreshed(syn, given, saved, uploaded=handle is not None)
 
 
-def _activity(
+def activity_of(
     activity: Mapping[str, Any] | None,
     used: Any,
     executed: Any,
     name: str | None,
     description: str | None,
 ) -> Mapping[str, Any] | None:
-    """Make one Activity of what the caller said of provenance; None when nothing was."""
+    """Make one Activity of what the caller said of provenance; None when nothing was.
+
+    Raises:
+        SynapseProvenanceError: `activity` besides `used` or `executed`, or it is no Activity.
+    """
     if activity is not None and not isinstance(activity, Mapping):
         raise SynapseProvenanceError(
             f"activity= takes an Activity, not {type(activity).__name__}: Activity(used=[...])."

@@ -1,0 +1,277 @@
+"""Rows that are changed by their key, and rows that replace others; also beside other writers."""
+
+import pytest
+from interposing import Interposed
+
+from synapse_workflows import Column, Project, Row, RowSet, Schema, Table
+from synapse_workflows.client.errors import SynapseBadRequestError
+from synapse_workflows.testing import over_socket
+
+
+def test_rows_are_changed_by_their_key(store_rows, filled, rows_of, write_csv):
+    file = write_csv(["b", "02"], ["c", 30], ["d", 4])
+    _, run = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
+    done = run.value("store")
+    assert (done["added"], done["changed"], done["deleted"]) == (1, 1, 0)
+    assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 30], ["d", 4]]
+
+
+def test_a_second_upsert_changes_nothing(store_rows, filled, rows_of, write_csv):
+    arguments = {"rows": write_csv(["b", 20], ["d", 4]), "mode": "upsert", "key": ["a name"]}
+    store_rows(table_id=filled, **arguments)
+    before = rows_of(filled, ids=True)
+    _, run = store_rows(table_id=filled, **arguments)
+    assert (run.value("store")["added"], run.value("store")["changed"]) == (0, 0)
+    assert rows_of(filled, ids=True) == before
+
+
+def test_columns_that_are_left_out_keep_what_is_in_them(store_rows, alice, project, rows_of):
+    names = ("key", "one", "two")
+    columns = [Column(name=name, columnType="STRING", defaultValue="-") for name in names]
+    table = alice.store(Schema("Wide", columns, parent=project)).id
+    alice.store(Table(table, [["k", "1", "2"]]))
+    given = [{"key": "k", "two": "zwei"}, {"key": "l", "two": None}]
+    for _ in range(2):
+        store_rows(table_id=table, rows=given, mode="upsert", key="key")
+    assert rows_of(table, ids=True) == [["1", "2", "k", "1", "zwei"], ["2", "2", "l", "-", "-"]]
+
+
+#: For each type two ways to write one value, and another value.
+WAYS = {
+    "INTEGER": ("1", "01", "2"),
+    "DOUBLE": ("0.5", "5e-1", "0.50001"),
+    "BOOLEAN": ("true", "TRUE", "false"),
+    "DATE": ("1767225600000", "2026-01-01", "2026-01-01 00:00:01"),
+    "ENTITYID": ("syn123", "123", "syn124"),
+    "STRING": ("é", "é", "e"),
+    "JSON": ('{"a":1,"b":2}', '{"b": 2, "a": 1}', '{"a":2}'),
+    "INTEGER_LIST": ("[1, 2]", "[1,2]", "[2,1]"),
+    "STRING_LIST": ('["a"]', '[ "a" ]', '["b"]'),
+}
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_values_are_compared_by_their_type(store_rows, alice, project, rows_of, tmp_path, kind):
+    """As keys and as other cells: however it is written, the same value is no change."""
+    one, same, other = WAYS[kind]
+    columns = [Column(name=name, columnType=kind) for name in ("key", "cell")]
+    table = alice.store(Schema("Typed", columns, parent=project)).id
+
+    def upsert(*row):
+        file = tmp_path / "rows.csv"
+        cells = [f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row]
+        file.write_text("key,cell\n" + ",".join(cells) + "\n")
+        result, run = store_rows(table_id=table, rows=str(file), mode="upsert", key="key")
+        assert result.state == "success", result.error
+        done = run.value("store")
+        return done["added"], done["changed"]
+
+    assert upsert(one, one) == (1, 0)
+    assert upsert(same, same) == (0, 0)
+    assert upsert(same, other) == (0, 1)
+    assert upsert(other, other) == (1, 0)
+    assert len(rows_of(table)) == 2
+
+
+@pytest.mark.parametrize("where", ["source", "table"])
+def test_a_key_has_to_be_one(store_rows, filled, alice, write_csv, rows_of, where):
+    given = [["a", 9], ["a", 10]] if where == "source" else [["a", 9]]
+    if where == "table":
+        alice.store(Table(filled, [["a", 2]]))
+    before = rows_of(filled)
+    result, _ = store_rows(table_id=filled, rows=write_csv(*given), mode="upsert", key="a name")
+    assert result.state == "failed"
+    assert f"in the {where} more than once: in the rows 1 and" in str(result.error)
+    assert rows_of(filled) == before
+
+
+@pytest.mark.parametrize(("key", "row"), [("n", ["x", ""]), ("n", ["x", "y"])])
+def test_a_row_without_a_key_is_refused(store_rows, filled, write_csv, rows_of, key, row):
+    result, _ = store_rows(
+        table_id=filled, rows=write_csv(["a", 1], row), mode="upsert", key=["a name", key]
+    )
+    assert result.state == "failed"
+    assert "Row 2" in str(result.error)
+    assert "column 'n'" in str(result.error)
+    assert len(rows_of(filled)) == 3
+
+
+def test_rows_of_the_table_without_a_key_are_left_alone(
+    store_rows, filled, alice, write_csv, rows_of
+):
+    alice.store(Table(filled, [[None, 8], [None, 9]]))
+    file = write_csv(["a", 10])
+    result, _ = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
+    assert result.state == "success", result.error
+    assert rows_of(filled) == [["a", 10], ["b", 2], ["c", 3], [None, 8], [None, 9]]
+
+
+def test_all_rows_are_replaced_in_one_transaction(store_rows, filled, rows_of, write_csv, caplog):
+    """Its changes come together: no reader finds the table empty."""
+    file = write_csv(["x", 8], ["y", 9])
+    _, run = store_rows(table_id=filled, rows=file, mode="replace", chunk_rows=1)
+    done = run.value("store")
+    assert (done["added"], done["changed"], done["deleted"]) == (2, 0, 3)
+    assert rows_of(filled) == [["x", 8], ["y", 9]]
+    started = [
+        said for said in caplog.messages if said.startswith("POST") and "transaction" in said
+    ]
+    assert len(started) == 1
+
+
+def test_rows_are_not_replaced_by_the_same(store_rows, filled, rows_of, write_csv):
+    before = rows_of(filled, ids=True)
+    file = write_csv(["a", "01"], ["b", 2], ["c", 3])
+    _, run = store_rows(table_id=filled, rows=file, mode="replace")
+    assert run.value("store")["added"] == run.value("store")["deleted"] == 0
+    assert rows_of(filled, ids=True) == before
+
+
+@pytest.mark.parametrize(
+    "given", [[["a", 1], ["b", 2]], [["a", 1], ["b", 2], ["c", 3], ["d", 4]], [["b", 2], ["a", 1]]]
+)
+def test_rows_are_replaced_by_fewer_by_more_and_in_another_order(
+    store_rows, filled, rows_of, write_csv, given
+):
+    store_rows(table_id=filled, rows=write_csv(*given), mode="replace")
+    assert rows_of(filled) == given
+
+
+def test_a_table_can_be_replaced_by_nothing_and_that_by_something(
+    store_rows, filled, rows_of, write_csv
+):
+    store_rows(table_id=filled, rows=write_csv(), mode="replace")
+    assert rows_of(filled) == []
+    store_rows(table_id=filled, rows=write_csv(["x", 8]), mode="replace")
+    assert rows_of(filled) == [["x", 8]]
+
+
+class Others:
+    """What somebody else does with a table while the operator is at work."""
+
+    def __init__(self, alice, table, way):
+        self.alice, self.table, self.way, self.times = alice, table, way, 0
+
+    def meanwhile(self, act, *, nth=1):
+        """Do it when the operator has read the table, and begins to send rows."""
+
+        def counted():
+            self.times += 1
+            act()
+
+        self.way.at("POST /file/v1/file/multipart$", counted, nth=nth)
+
+    def change(self, row_id, values):
+        """Change a row, by a row set: no file is uploaded for that."""
+        found = self.alice.tableQuery(f"select * from {self.table} where ROW_ID = {row_id}")
+        version = next(iter(found))[1]
+        columns = list(self.alice.getColumns(self.table))
+        rows = [Row(values, rowId=row_id, versionNumber=int(version))]
+        self.alice.store(RowSet(columns=columns, rows=rows, tableId=self.table))
+
+    def add(self, *rows):
+        columns = list(self.alice.getColumns(self.table))
+        self.alice.store(RowSet(columns=columns, rows=[Row(r) for r in rows], tableId=self.table))
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory, recording):
+    """A service of this module's, and what stands in front of it."""
+    way = []
+
+    def wrap(app):
+        way.append(Interposed(recording(app)))
+        return way[0]
+
+    with over_socket(tmp_path_factory.mktemp("watched"), wrap=wrap) as service:
+        yield service, way[0]
+
+
+class TestBesideOthers:
+    """With a service of their own."""
+
+    @pytest.fixture
+    def socket_service(self, watched):
+        watched[1].clear()
+        return watched[0]
+
+    @pytest.fixture
+    def others(self, alice, filled, watched):
+        return Others(alice, filled, watched[1])
+
+    @pytest.fixture
+    def upsert(self, store_rows, filled, write_csv):
+        def run(*rows):
+            file = write_csv(*rows)
+            return store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
+
+        return run
+
+    def test_a_row_that_was_changed_meanwhile_is_changed_again(self, others, upsert, rows_of):
+        others.meanwhile(lambda: others.change(2, ["b", 20]))
+        result, run = upsert(["b", 200], ["d", 4])
+        assert result.state == "success", result.error
+        assert rows_of(others.table) == [["a", 1], ["b", 200], ["c", 3], ["d", 4]]
+        done = run.value("store")
+        assert (others.times, done["added"], done["changed"]) == (1, 1, 1)
+
+    def test_two_writers_of_one_new_key_make_one_row(self, others, upsert, rows_of):
+        others.meanwhile(lambda: others.add(["d", 4], ["e", 5]))
+        result, run = upsert(["d", 40], ["f", 6])
+        assert result.state == "success", result.error
+        assert sorted(rows_of(others.table)) == [
+            *(["a", 1], ["b", 2], ["c", 3], ["d", 40], ["e", 5], ["f", 6])
+        ]
+        done = run.value("store")
+        assert (done["added"], done["changed"], done["deleted"]) == (2, 1, 1)
+
+    def test_a_writer_whom_nobody_lets_end_says_so(self, others, upsert, rows_of):
+        others.meanwhile(lambda: others.change(2, ["b", others.times]), nth=None)
+        result, _ = upsert(["b", 200], ["d", 4])
+        assert result.state == "up_for_retry"
+        assert "was changed by others 5 times" in str(result.error)
+        assert rows_of(others.table) == [["a", 1], ["b", 5], ["c", 3]]
+
+    def test_what_was_changed_meanwhile_is_replaced(self, others, store_rows, write_csv, rows_of):
+        others.meanwhile(lambda: others.change(2, ["b", 20]))
+        result, run = store_rows(table_id=others.table, rows=write_csv(["x", 8]), mode="replace")
+        assert result.state == "success", result.error
+        assert rows_of(others.table) == [["x", 8]]
+        assert (run.value("store")["added"], run.value("store")["deleted"]) == (1, 3)
+
+    @pytest.mark.parametrize("mode", ["append", "replace", "upsert"])
+    def test_columns_that_go_meanwhile_are_missed(
+        self, others, store_rows, write_csv, rows_of, alice, mode
+    ):
+        """Nothing is stored then."""
+
+        def drop():
+            schema = alice.get(others.table)
+            alice.store(Schema(**{**schema, "columnIds": schema.columnIds[:1]}))
+
+        others.meanwhile(drop)
+        result, _ = store_rows(
+            table_id=others.table,
+            rows=write_csv(["x", 8]),
+            mode=mode,
+            key="a name" if mode == "upsert" else None,
+        )
+        assert result.state == "failed"
+        assert "'n'" in str(result.error)
+        assert rows_of(others.table) == [["a"], ["b"], ["c"]]
+
+    def test_rows_of_two_tasks_are_all_added(self, others, store_rows, write_csv, rows_of):
+        others.meanwhile(lambda: others.add(["d", 4]))
+        store_rows(table_id=others.table, rows=write_csv(["e", 5]))
+        assert rows_of(others.table)[3:] == [["d", 4], ["e", 5]]
+
+
+def test_who_may_not_write_is_told_so(api, socket_service, store_rows, write_csv, tmp_path):
+    with socket_service.client("bob", cache_root_dir=str(tmp_path / "bob")) as bob:
+        project = bob.store(Project("Bob's rows")).id
+        table = bob.store(Schema("B", [Column(name="n", columnType="INTEGER")], parent=project))
+        bob.setPermissions(project, socket_service.owner_id("alice"), ["READ", "DOWNLOAD"])
+    result, _ = store_rows(table_id=table.id, rows=write_csv([1], names=("n",)))
+    assert result.state == "failed"
+    assert not isinstance(result.error, SynapseBadRequestError)
+    assert "UPDATE" in str(result.error)

@@ -1,0 +1,363 @@
+"""Rows are stored once, whenever a worker dies: between its files, its job and its notes."""
+
+import threading
+from time import monotonic, sleep
+
+import pytest
+from interposing import Interposed
+from mortal import Worker
+
+from synapse_workflows import File, Row, RowSet, Table
+from synapse_workflows.local.settings import utc_now
+from synapse_workflows.testing import over_socket
+
+GIVEN = [["a", 1], ["b", 2], ["a", 1], ["b", 2], ["e", 5]]
+
+
+class DiedError(RuntimeError):
+    """The worker is no more."""
+
+
+class Deaths:
+    """Lets the worker die when it notes something for the n-th time: before or after that."""
+
+    def __init__(self, api, nth, *, noted):
+        self.left, self.noted = nth, noted
+        self.note = api._store
+        api._store = self.answer
+
+    def answer(self, request, parts, body):
+        if request.method == "PUT" and parts[2] == "synapse_rows":
+            self.left -= 1
+            if self.left == 0:
+                if self.noted:
+                    self.note(request, parts, body)
+                raise DiedError
+        return self.note(request, parts, body)
+
+
+#: Arguments of the operator, what is in the table at the end, and what was done to the three rows.
+WAYS = {
+    "append": ({}, [["a", 1], ["b", 2], ["c", 3], *GIVEN], (5, 0, 0)),
+    "replace": ({"mode": "replace"}, GIVEN, (5, 0, 3)),
+    "upsert": (
+        {"mode": "upsert", "key": "n"},
+        [["a", 1], ["z", 2], ["c", 3], ["d", 4], ["e", 5]],
+        (2, 1, 0),
+    ),
+}
+UPSERTED = [["a", 1], ["z", 2], ["d", 4], ["e", 5]]
+
+
+def given(way):
+    return UPSERTED if way == "upsert" else GIVEN
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("way", WAYS)
+def test_whenever_a_worker_dies_no_row_is_stored_twice(
+    store_rows, filled, rows_of, write_csv, api, way, nth, noted
+):
+    """It notes that it is about to begin, the job that it began, and that this is done."""
+    deaths = Deaths(api, nth, noted=noted)
+    arguments, expected, counts = WAYS[way]
+    rows = write_csv(*given(way))
+    result, run = store_rows(2, table_id=filled, rows=rows, chunk_rows=2, **arguments)
+    assert deaths.left <= 0
+    assert result.state == "success", result.error
+    assert rows_of(filled) == expected
+    done = run.value("store")
+    assert (done["added"], done["changed"], done["deleted"]) == counts
+
+
+def stumble_once(context, result=None):
+    if context["ti"].try_number == 1:
+        raise DiedError
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_try_that_fails_after_its_rows_are_stored_is_not_repeated(
+    store_rows, filled, rows_of, write_csv, way
+):
+    arguments, expected, counts = WAYS[way]
+    rows = write_csv(*given(way))
+    result, run = store_rows(2, table_id=filled, rows=rows, post_execute=stumble_once, **arguments)
+    assert result.state == "success"
+    done = run.value("store")
+    assert (done["added"], done["changed"], done["deleted"]) == counts
+    assert rows_of(filled) == expected
+
+
+def test_a_task_that_is_cleared_adds_its_rows_again(store_rows, table, rows_of, write_csv):
+    store_rows(2, table_id=table, rows=write_csv(["a", 1]))
+    assert rows_of(table) == [["a", 1], ["a", 1]]
+
+
+def test_other_rows_in_a_later_try_are_not_added_to_the_first(
+    store_rows, filled, rows_of, write_csv
+):
+    def change(context, result=None):
+        write_csv(["e", 5])
+        stumble_once(context)
+
+    result, run = store_rows(2, table_id=filled, rows=write_csv(["d", 4]), post_execute=change)
+    assert result.state == "failed"
+    assert "added 1 rows to" in str(result.error)
+    assert "ROW_ID above 3" in str(result.error)
+    assert rows_of(filled)[3:] == [["d", 4]]
+    assert run.task("store").state == "success"
+    assert rows_of(filled)[3:] == [["d", 4], ["e", 5]]
+
+
+def test_what_is_noted_stays_small(store_rows, table, api, write_csv):
+    rows = write_csv(*([f"row {n}", n] for n in range(30)))
+    store_rows(table_id=table, rows=rows, chunk_rows=1)
+    notes = [body for _, url, body in api.requests if url.endswith("/synapse_rows") and body]
+    assert notes
+    assert max(map(len, notes)) < 1000
+
+
+class Clock:
+    """The service's clock. It can hold up a job where that asks for the time.
+
+    A job asks when it begins, and again when it has found its file and begins to read it.
+    """
+
+    def __init__(self):
+        self.ask = 0
+        self.freed = threading.Event()
+        self.held = threading.Event()
+        self._job = None
+
+    def hold(self, ask):
+        """Hold the next job where it asks for the time so often."""
+        self.ask, self._job, self._count = ask, None, 0
+        self.held.clear()
+        self.freed.clear()
+
+    def __call__(self):
+        name = threading.current_thread().name
+        if self.ask and name.startswith("local-synapse-job"):
+            self._job = self._job or name
+            if name == self._job:
+                self._count += 1
+                if self._count == self.ask:
+                    self.ask = 0
+                    self.held.set()
+                    self.freed.wait(30)
+        return utc_now()
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory, recording):
+    """A service of this module's, what stands in front of it, and its clock."""
+    way, clock = [], Clock()
+
+    def wrap(app):
+        way.append(Interposed(recording(app)))
+        return way[0]
+
+    with over_socket(tmp_path_factory.mktemp("slow"), wrap=wrap, clock=clock) as service:
+        yield service, way[0], clock
+        clock.freed.set()
+
+
+class WithASlowService:
+    """Tests that share it."""
+
+    @pytest.fixture
+    def socket_service(self, slow):
+        slow[1].clear()
+        return slow[0]
+
+    @pytest.fixture
+    def way(self, slow):
+        return slow[1]
+
+    @pytest.fixture
+    def clock(self, slow):
+        slow[2].ask = 0
+        return slow[2]
+
+
+class TestJobsThatNobodyKnows(WithASlowService):
+    """The worker died after it started a job, and before it noted which."""
+
+    @pytest.fixture
+    def dies(self, api, way, clock):
+        """Let the task's first try die, with its job held up where it asks for the time."""
+
+        def begin(ask):
+            way.at("transaction/async/start", lambda: clock.hold(ask))
+            return Deaths(api, 2, noted=False)
+
+        return begin
+
+    @pytest.fixture
+    def keep_bytes(self, alice, project):
+        def keep(handle):
+            """Make another handle for the same bytes, so that deleting the first leaves them."""
+            holder = alice.store(File(dataFileHandleId=handle, parent=project, name="rows"))
+            original = {
+                "fileHandleId": handle,
+                "associateObjectType": "FileEntity",
+                "associateObjectId": holder.id,
+            }
+            (copied,) = alice.call(
+                "POST",
+                "/filehandles/copy",
+                endpoint="file",
+                json={"copyRequests": [{"originalFile": original}]},
+            ).json["copyResults"]
+            assert "newFileHandle" in copied
+            alice.call("DELETE", f"/entity/{holder.id}", params={"skipTrashCan": "true"})
+
+        return keep
+
+    @pytest.mark.parametrize("kind", WAYS)
+    def test_one_that_has_not_begun_never_will(
+        self, store_rows, filled, rows_of, write_csv, dies, clock, kind
+    ):
+        dies(1)
+        arguments, expected, _ = WAYS[kind]
+        rows = write_csv(*given(kind))
+        result, _ = store_rows(2, table_id=filled, rows=rows, **arguments)
+        assert clock.held.is_set()
+        assert result.state == "success", result.error
+        assert rows_of(filled) == expected
+        clock.freed.set()
+        assert rows_of(filled) == expected
+
+    @pytest.mark.parametrize("kind", WAYS)
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_one_that_has_begun_is_waited_for(
+        self,
+        store_rows,
+        filled,
+        keep_bytes,
+        rows_of,
+        write_csv,
+        api,
+        dies,
+        way,
+        clock,
+        kind,
+        shared,
+    ):
+        """Where its file has another handle, too, it can read it to the end and succeeds."""
+        dies(2)
+        arguments, expected, counts = WAYS[kind]
+        rows = write_csv(*given(kind))
+        _, run = store_rows(table_id=filled, rows=rows, **arguments)
+        assert clock.held.wait(10)
+        way.at("transaction/async/start", clock.freed.set, after=True)
+        if shared:
+            (noted,) = (one.store["synapse_rows"] for one in api.instances.values())
+            keep_bytes(noted["attempt"]["handle"])
+        result = run.task("store", max_tries=5)
+        assert result.state == "success", result.error
+        assert rows_of(filled) == expected
+        done = run.value("store")
+        assert (done["added"], done["changed"], done["deleted"]) == counts
+
+    def test_rows_of_others_are_not_taken_for_its_own(
+        self, store_rows, filled, alice, rows_of, write_csv, dies, clock
+    ):
+        dies(1)
+        own = [["d", 4], ["e", 5], ["e", 5]]
+        _, run = store_rows(table_id=filled, rows=write_csv(*own))
+        assert clock.held.wait(10)
+        add(alice, filled, ["d", 4], ["f", 6], ["g", 7])
+        add(alice, filled, ["h", 4], ["i", 6])
+        assert run.task("store", max_tries=5).state == "success"
+        clock.freed.set()
+        others = [["d", 4], ["f", 6], ["g", 7], ["h", 4], ["i", 6]]
+        assert rows_of(filled)[3:] == others + own
+
+    def test_its_own_are_found_among_those_of_others(
+        self, store_rows, filled, alice, rows_of, write_csv, api
+    ):
+        Deaths(api, 2, noted=False)
+        add(alice, filled, ["d", 4])
+        _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
+        until(lambda: len(rows_of(filled)) == 6)
+        add(alice, filled, ["d", 4], ["e", 5], ["g", 7])
+        assert run.task("store", max_tries=5).state == "success"
+        assert run.value("store")["added"] == 2
+        assert len(rows_of(filled)) == 9
+
+    def test_rows_that_somebody_changed_since_are_left_to_a_person(
+        self, store_rows, filled, alice, rows_of, write_csv, api
+    ):
+        Deaths(api, 2, noted=False)
+        _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
+        until(lambda: len(rows_of(filled)) == 5)
+        found = next(iter(alice.tableQuery(f"select * from {filled} where n = 4")))
+        columns = list(alice.getColumns(filled))
+        changed = [Row(["d", 40], rowId=int(found[0]), versionNumber=int(found[1]))]
+        alice.store(RowSet(columns=columns, rows=changed, tableId=filled))
+        result = run.task("store", max_tries=5)
+        assert result.state == "failed"
+        assert "see which of the rows with ROW_ID above 3" in str(result.error)
+        assert len(rows_of(filled)) == 5
+
+
+def add(alice, table, *rows):
+    alice.store(Table(table, [list(row) for row in rows]))
+
+
+def until(true):
+    limit = monotonic() + 20
+    while not true():
+        assert monotonic() < limit
+        sleep(0.05)
+
+
+#: Moments of a conversation at which to kill the worker: a request, whether after it, which one.
+MOMENTS = {
+    "before a file is complete": ("PUT /file/v1/file/multipart/.*/complete", False, 1),
+    "between two files": ("POST /file/v1/file/multipart$", False, 3),
+    "before the job": ("transaction/async/start", False, 1),
+    "when the job was started": ("transaction/async/start", True, 1),
+    "when the job's token is noted": ("transaction/async/get", False, 1),
+    "when the job is done": ("transaction/async/get", True, 1),
+    "before the Activity": ("POST /repo/v1/activity", False, 1),
+    "after the Activity": ("PUT /repo/v1/entity/.*/generatedBy", True, 1),
+}
+
+
+class TestKilledWorkers(WithASlowService):
+    """Their processes are killed (SIGKILL), and others take their place."""
+
+    @pytest.mark.parametrize(
+        ("kind", "moment"),
+        [
+            *(("append", moment) for moment in MOMENTS),
+            *(
+                (kind, moment)
+                for kind in ("replace", "upsert")
+                for moment in MOMENTS
+                if "job" in moment
+            ),
+        ],
+    )
+    def test_rows_are_stored_once(
+        self, connection, filled, alice, rows_of, write_csv, tmp_path, way, kind, moment
+    ):
+        arguments, expected, counts = WAYS[kind]
+        rows = write_csv(*given(kind))
+        # so that there are two files, and a moment between them
+        arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
+        worker = Worker(connection, tmp_path, **arguments)
+        pattern, after, nth = MOMENTS[moment]
+        way.at(pattern, worker.kill, nth=nth, after=after, answering=False)
+        worker.begin()
+        assert worker.end() is None
+        worker.begin()
+        done = worker.end()
+        assert done["state"] == "success", done["error"]
+        assert rows_of(filled) == expected
+        value = done["value"]
+        assert (value["added"], value["changed"], value["deleted"]) == counts
+        assert alice.getProvenance(filled)["id"] == value["activity_id"]
