@@ -218,6 +218,24 @@ def test_a_column_that_went_meanwhile_is_told(syn, table):
     assert state_of(syn, table) == now
 
 
+def test_rows_without_names_do_not_go_into_other_columns(syn, table, file_of):
+    """Somebody gave the columns another order since the schema was read."""
+    schema = syn.get(table.tableId)
+    rows = Table(schema, [["cow", 4]])
+    assert not rows.header
+    changed = syn.get(table.tableId)
+    changed.columnIds = changed.columnIds[::-1]
+    changed = syn.store(changed)
+    now = state_of(syn, table)
+    given = CsvFileTable(table.schema, file_of("1,2\n"), header=False)
+    for stale in (rows, given):
+        with pytest.raises(ValueError, match=r"were changed since its schema was read.*syn.get"):
+            syn.store(stale)
+    assert state_of(syn, table) == now
+    syn.store(Table(syn.get(table.tableId), [[4, "cow"]]))
+    assert state_of(syn, table)[-1][2:] == [4, "cow"]
+
+
 def test_rows_of_a_result_that_was_gone_through_are_not_forgotten(syn, table):
     sql = f"select * from {table.tableId}"
     result = syn.tableQuery(sql, resultsAs="rowset")

@@ -69,7 +69,7 @@ def store(
     """
     if isinstance(rows, AbstractTable):
         _require_columns(rows)
-        _complete(rows, store_schema)
+        _complete(syn, rows, store_schema)
     stored, changed = _stored(syn, rows)
     _conclude(syn, rows, made_by, changed=changed)
     return stored
@@ -142,11 +142,34 @@ def _require_columns(rows: AbstractTable) -> None:
             )
 
 
-def _complete(rows: AbstractTable, store_schema: Callable[[HasColumns], HasColumns]) -> None:
+def _complete(
+    syn: Session, rows: AbstractTable, store_schema: Callable[[HasColumns], HasColumns]
+) -> None:
     """Have the table of some rows in Synapse, with all of its columns."""
     schema = rows.schema
-    if schema is not None and (not schema.get("id") or schema.columns_to_store):
+    if schema is None:
+        return
+    if not schema.get("id") or schema.columns_to_store:
         rows.use(store_schema(schema))
+    elif isinstance(rows, CsvFileTable) and not rows.header:
+        _require_order(syn, schema)
+
+
+def _require_order(syn: Session, schema: HasColumns) -> None:
+    """Check that a table has the columns still that its schema says, in their order.
+
+    That is all that tells where rows belong that do not name their columns.
+
+    Source:
+        GET /entity/{id}
+        https://rest-docs.synapse.org/rest/GET/entity/id.html
+    """
+    now = syn.call("GET", f"/entity/{schema.id}").json.get("columnIds") or ()
+    if [str(one) for one in now] != list(schema.properties["columnIds"]):
+        raise ValueError(
+            f"The columns of {schema.id} were changed since its schema was read, and the rows do "
+            f"not name theirs. Get it again, syn.get({schema.id!r}), and make the table of that."
+        )
 
 
 def _stored(syn: Session, rows: Rows) -> tuple[Any, bool]:
