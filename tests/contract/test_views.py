@@ -202,6 +202,11 @@ def test_a_snapshot_of_a_view_has_its_activity(syn, view, project):
     number = syn.create_snapshot_version(view, activity=made_by)
     found = syn.getProvenance(view.id, version=number)
     assert (found["name"], found["used"][0]["reference"]["targetId"]) == ("new", project.id)
+    for again in (found, dict(found), found["id"]):
+        number = syn.create_snapshot_version(view, activity=again)
+        assert syn.getProvenance(view.id, version=number)["id"] == found["id"]
+    number = syn.create_snapshot_version(view.id, activity={"name": "mapping", "used": []})
+    assert syn.getProvenance(view.id, version=number)["name"] == "mapping"
 
 
 def test_a_snapshot_need_not_be_waited_for(syn, view):
