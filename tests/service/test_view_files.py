@@ -16,7 +16,7 @@ def files(tmp_path):
 
 def lines(*rows):
     """Rows of one column."""
-    return [(row_id, 1, "etag", guard, 5, cell) for row_id, guard, cell in rows]
+    return [(row_id, 1, "etag", guard, 5, None, cell) for row_id, guard, cell in rows]
 
 
 def written(files, *rows):
@@ -38,7 +38,7 @@ def on_disk(tmp_path):
 
 def test_a_copy_knows_what_it_holds(files):
     copy, longest = files.write(
-        [7, 8], [(1, 1, "e", 3, 5, "ab", 1), (2, 1, "e", 2, 5, "é", 2)], [7]
+        [7, 8], [(1, 1, "e", 3, 5, 9, "ab", 1), (2, 1, "e", 2, 5, 9, "é", 2)], [7]
     )
     assert (copy.column_ids, copy.guards, longest) == ((7, 8), (2, 3), [2])
     same, other = written(files, (1, 2, "a")), written(files, (1, 2, "b"))
@@ -123,7 +123,7 @@ def test_a_large_copy_takes_little_memory(files):
     cell = "x" * 200
     tracemalloc.start()
     try:
-        files.write([7], ((n, 1, "e", n % 10, 5, f"{cell}{n}") for n in range(30_000)), [7])
+        files.write([7], ((n, 1, "e", n % 10, 5, None, f"{cell}{n}") for n in range(30_000)), [7])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

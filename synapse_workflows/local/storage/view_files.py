@@ -2,8 +2,8 @@
 
 <root>/<name>.db
 
-    live    row_id, version and etag of a row; `guard`, whose readers may see it; modified_on; and
-            its cells, c<column id>
+    live    row_id, version and etag of a row; `guard`, whose readers may see it; modified_on and
+            file_size of what it shows; and its cells, c<column id>
 
 A frozen version of a view has a copy for good. What a view shows now has one as long as nothing
 changed: the views that were asked for last keep theirs.
@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-#: row_id, version, etag, guard, modified_on, and a cell per column.
+#: row_id, version, etag, guard, modified_on, file_size, and a cell per column.
 Line = tuple[Any, ...]
 
-_LEADING: Final = ("row_id INTEGER PRIMARY KEY", "version", "etag", "guard", "modified_on")
+_LEADING: Final = (
+    "row_id INTEGER PRIMARY KEY", "version", "etag", "guard", "modified_on", "file_size",
+)  # fmt: skip
 _GUARD: Final = 3
 #: Views that keep the copy of what they show now.
 MOST_KEPT: Final = 8

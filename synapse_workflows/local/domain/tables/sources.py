@@ -39,6 +39,7 @@ class Source:
         connection: to SQLite, where the relation is; to read only.
         etag: of the last change.
         changed_on: of the last change, milliseconds since the epoch.
+        sizes: what the size of a row's file is called in the relation; None where rows have none.
     """
 
     table_id: str
@@ -48,6 +49,7 @@ class Source:
     connection: sqlite3.Connection
     etag: str
     changed_on: int
+    sizes: str | None = None
 
 
 @dataclass(frozen=True)

@@ -63,5 +63,12 @@ def _made(service: Service, view_id: int) -> tuple[int, Copy]:
 def _lines(session: Session, kind: ViewKind, scope: Scope, schema: Schema) -> Iterator[Line]:
     readers = [cells.reader(kind, column) for column in schema]
     for item in scope.items(session):
-        head = (item.row_id, item.version, item.etag, item.guard, item.modified_on)
-        yield (*head, *[read(item) for read in readers])
+        yield (
+            item.row_id,
+            item.version,
+            item.etag,
+            item.guard,
+            item.modified_on,
+            item.file_size,
+            *[read(item) for read in readers],
+        )

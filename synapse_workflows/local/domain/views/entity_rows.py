@@ -82,7 +82,7 @@ _WITHIN: Final[tuple[Field[EntityItem], ...]] = (
 _FILE: Final[tuple[Field[EntityItem], ...]] = (
     Field("dataFileHandleId", _T.FILEHANDLEID, lambda item: item.row.file_handle_id),
     Field("dataFileName", _T.STRING, lambda item: item.row.file_name, 256),
-    Field("dataFileSizeBytes", _T.INTEGER, lambda item: item.row.content_size),
+    Field("dataFileSizeBytes", _T.INTEGER, lambda item: item.file_size),
     Field("dataFileMD5Hex", _T.STRING, lambda item: item.row.content_md5, 100),
     Field("dataFileConcreteType", _T.STRING, lambda item: item.row.handle_type, 65),
     Field("dataFileBucket", _T.STRING, lambda item: item.row.bucket, 100),
@@ -125,6 +125,7 @@ def items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
             etag=row.etag,
             guard=row.benefactor_id,
             modified_on=row.modified_on,
+            file_size=row.content_size,
             annotations=row.annotations,
             row=row,
             path=path,

@@ -31,6 +31,7 @@ class Item:
         etag: with which it is updated.
         guard: number of the entity or evaluation whose readers may see it.
         modified_on: milliseconds since the epoch.
+        file_size: bytes of its file; None for what has none.
         annotations: `{key: {"type": ..., "value": [...]}}`.
     """
 
@@ -39,6 +40,7 @@ class Item:
     etag: str
     guard: int
     modified_on: int
+    file_size: int | None
     annotations: Mapping[str, Any]
 
 

@@ -67,6 +67,7 @@ def _source(
         connection=connection,
         etag=_etag(copy, visible),
         changed_on=max(changed_on, shown_on),
+        sizes="file_size",
     )
 
 

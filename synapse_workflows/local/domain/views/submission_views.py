@@ -119,6 +119,7 @@ class Evaluations:
                 etag=row.etag,
                 guard=row.evaluation_id,
                 modified_on=row.modified_on,
+                file_size=None,
                 annotations=row.submission_annotations,
                 row=row,
             )
