@@ -119,6 +119,22 @@ def test_changes_are_waited_for(wait, table, alice, change):
     assert run.value("wait")["version"] == (2 if change is freeze else 1)
 
 
+def test_changes_are_waited_for_in_the_worker(wait, table, alice, api):
+    """The sensor has noted the state it begins with; then there is a row more."""
+    run = wait(SynapseTableChangeSensor, table_id=table, mode="poke", poke_interval=0.02)
+    note = api._store
+
+    def answer(request, parts, body):
+        found = note(request, parts, body)
+        if (request.method, parts[2]) == ("PUT", "synapse_table_state"):
+            add_a_row(alice, table)
+        return found
+
+    api._store = answer
+    assert run.task("wait").state == "success"
+    assert run.value("wait")["version"] == 1
+
+
 def test_changes_since_a_known_state_are_seen_at_once(wait, table, alice):
     first = wait(SynapseTableChangeSensor, table_id=table)
     first.task("wait")
