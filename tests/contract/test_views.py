@@ -113,6 +113,30 @@ def test_a_view_that_is_stored_again_keeps_its_columns(syn, project, files):
     assert (again.description, again.scopeIds) == ("changed", [project.id, files[0].parentId])
 
 
+def test_a_view_of_the_same_name_is_updated(syn, project, files):
+    """It then has the columns that a new one would have."""
+    first = syn.store(EntityViewSchema("v", [COLUMNS[0]], parent=project, scopes=project, **BARE))
+    types = [EntityViewType.FILE, EntityViewType.FOLDER]
+    again = EntityViewSchema("v", parent=project, scopes=project, includeEntityTypes=types)
+    second = syn.store(again)
+    assert (second.id, second.viewTypeMask) == (first.id, 9)
+    assert len(second.columnIds) == 21 + 3
+    assert sorted(row[-1] for row in syn.tableQuery(f"select name from {second.id}")) == [
+        "animals", "ant", "bee",
+    ]  # fmt: skip
+    with pytest.raises(SynapseConflictError):
+        syn.store(EntityViewSchema("v", parent=project, scopes=project), createOrUpdate=False)
+
+
+def test_a_view_has_no_more_columns_than_a_table(syn, project, make_file):
+    names = [f"key_{n}" for n in range(160)]
+    for some in (names[:80], names[80:]):
+        syn.store(File(str(make_file(some[0])), parent=project, **dict.fromkeys(some, 1)))
+    view = EntityViewSchema("v", parent=project, scopes=project)
+    with pytest.raises(ValueError, match=r"181.*152.*ignoredAnnotationColumnNames"):
+        syn.store(view)
+
+
 def test_storing_a_view_asks_what_the_reference_asks(quiet, calls, make_file):
     project = quiet.store(Project(f"calls {uuid4()}"))
     quiet.store(File(str(make_file()), parent=project, legs=6))

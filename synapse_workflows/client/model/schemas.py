@@ -21,6 +21,9 @@ class HasColumns(Entity):
     will be when the entity is stored, and come after them.
     """
 
+    #: What to do about too many columns.
+    _fewer: ClassVar[str] = "Take some away, or put their values into a list or JSON column."
+
     columns_to_store: list[Column] | None
     known_columns: dict[str, Column] | None
 
@@ -123,7 +126,7 @@ class HasColumns(Entity):
         if count > MAX_COLUMNS:
             raise ValueError(
                 f"Too many columns: {count}. A table can have at most {MAX_COLUMNS} columns. "
-                "Take some away, or put their values into a list or JSON column."
+                f"{self._fewer}"
             )
 
     def deleteURI(self, versionNumber: int | None = None) -> str:

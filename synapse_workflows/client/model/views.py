@@ -58,6 +58,10 @@ class ViewSchema(HasColumns):
     and those of the annotations in its scope. One that was fetched keeps the columns it has.
     """
 
+    _fewer: ClassVar[str] = (
+        "Name annotations that need none in ignoredAnnotationColumnNames, or take away others."
+    )
+
     addDefaultViewColumns: bool  # noqa: N815 - a name of the reference
     addAnnotationColumns: bool  # noqa: N815 - a name of the reference
     ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
