@@ -47,7 +47,10 @@ def test_columns_are_found_again(syn, name):
     assert syn.getColumn(text.id) == syn.getColumn(text) == text
     found = list(syn.getColumns(name, limit=1))
     assert sorted(column.id for column in found) == sorted([text.id, number.id])
-    assert list(syn.getColumns([text.id, int(number.id), "AVG(x)"])) == [text, number]
+    mixed = [text.id, int(number.id), "AVG(x)", None, 1.5, "", {"name": "no id"}]
+    assert list(syn.getColumns(mixed)) == list(syn.getColumns(tuple(mixed))) == [text, number]
+    assert list(syn.getColumns(f"{name} t", offset=0)) == [text]
+    assert list(syn.getColumns(f"{name} t", offset=1)) == []
     headers = [SelectColumn(name="COUNT(*)"), SelectColumn.from_column(text)]
     assert list(syn.getColumns(headers)) == [text]
     every = {column.id for column in syn.getColumns(None)}

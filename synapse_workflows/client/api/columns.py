@@ -117,7 +117,7 @@ def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Itera
     if isinstance(x, HasColumns) or is_synapse_id(x):
         return getTableColumns(syn, x)
     if isinstance(x, list | tuple):
-        ids = [id_of(one.get("id") or "" if isinstance(one, Mapping) else one) for one in x]
+        ids = [str(one.get("id") if isinstance(one, Mapping) else one).strip() for one in x]
         return (getColumn(syn, one) for one in ids if one.isascii() and one.isdecimal())
     if x is not None and not isinstance(x, str):
         raise ValueError(
