@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from synapse_workflows.testing import SynapseService
+
 REPO = Path(__file__).parents[2]
 DRIVERS = Path(__file__).parent
 #: Each call has a cache of its own, as if it were another machine.
@@ -28,17 +30,23 @@ def peer_python() -> str:
 
 
 @pytest.fixture
-def driven(peer_python, socket_service, tmp_path) -> Callable[[str], Official]:
-    """Make what calls the verbs of a driver: `driven("official.py")("get", id="syn1")`."""
+def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
+    """Make what calls the verbs of a driver: `driven("official.py")("get", id="syn1")`.
+
+    `service=` names another one than that of all tests.
+    """
     home = tmp_path / "home"
     home.mkdir()
 
-    def make(driver: str) -> Official:
-        return lambda verb, /, user="alice", **arguments: call(driver, verb, user, arguments)
+    def make(driver: str, service: SynapseService = socket_service) -> Official:
+        def official(verb: str, /, user: str = "alice", **arguments: Any) -> dict[str, Any]:
+            return call(driver, verb, service.synapse_config(user), arguments)
 
-    def call(driver: str, verb: str, user: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        config = home / f"{user}.synapseConfig"
-        config.write_text(socket_service.synapse_config(user))
+        return official
+
+    def call(driver: str, verb: str, settings: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        config = home / "synapseConfig"
+        config.write_text(settings)
         done = subprocess.run(
             [peer_python, str(DRIVERS / driver), verb],
             input=json.dumps(

@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 
 from synapse_workflows import Activity, Column, Project, Schema, Table
+from synapse_workflows.testing import over_socket
 
 
 @pytest.fixture
@@ -132,6 +133,18 @@ def test_it_changes_rows_of_ours_by_their_key(official_tables, project, socket_c
     )  # fmt: skip
     rows = socket_client.tableQuery(f"select * from {table} order by key")
     assert [row[2:] for row in rows] == [["a", 1], ["b", 20], ["c", 30]]
+
+
+def test_it_waits_for_jobs_that_take_their_time(driven, tmp_path, recording):
+    """From a service that answers at once that it is at work still."""
+    with over_socket(tmp_path / "slow", wrap=recording, job_wait_seconds=0) as service:
+        syn = service.client("alice", cache_root_dir=str(tmp_path / "cache"))
+        syn.table_query_sleep = 0.01
+        project = syn.store(Project("slow"))
+        table = driven("official_tables.py", service)("make_table", name="t", parent=project.id)
+        rows = syn.tableQuery(f"select count from {table['id']} order by count")
+        assert [row[2:] for row in rows] == [[3], [7], [13]]
+        syn.close()
 
 
 def test_it_changes_columns_of_ours(official_tables, project, socket_client):
