@@ -1,5 +1,7 @@
 """Entity views: annotations written through them, columns changed, versions frozen."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from entity_api import REPO
 from file_api import ok, refused
@@ -279,3 +281,23 @@ def test_many_rows_are_updated_together(views):
     found = views.tables.query(f"select n from {views.id} order by n")
     assert found == [[str(number)] for number in range(9)]
     assert views.annotations(deep)
+
+
+def test_snapshots_that_are_asked_for_at_once_have_versions_of_their_own(views):
+    def one(number):
+        return ok(freeze(views, snapshotLabel=f"label {number}"))["snapshotVersionNumber"]
+
+    with ThreadPoolExecutor(3) as pool:
+        numbers = list(pool.map(one, range(3)))
+    assert sorted(numbers) == [1, 2, 3]
+    for number in numbers:
+        assert views.tables.query(f"select name from {views.id}.{number}") == [["file"]]
+
+
+def test_a_csv_that_turns_bad_at_its_end_changes_nothing(views):
+    good = f"ROW_ID,ROW_VERSION,ROW_ETAG,n\n{views.row_id()},1,{views.etag()},1\n"
+    for bad in (",,,2\n", "x,1,e,2\n", "1,1,e,2,3\n", '1,1,"e\n'):
+        change = views.tables.csv(views.id, good + bad)
+        refused(views.tables.try_transact(views.id, change), 400)
+        assert views.annotations() == {}
+    assert views.update(views.tables.csv(views.id, good)) == [{"entityId": views.file}]

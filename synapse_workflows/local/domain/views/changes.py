@@ -1,6 +1,6 @@
 """Transactions on views: other columns, new values for annotations, or a frozen version."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,15 +90,17 @@ class _Preparation:
         return kinds[kind](request)
 
     def _rows(self, request: Mapping[str, Any]) -> Apply:
-        return self._updating(edits.of_rows(request, self._schema))
+        found = edits.of_rows(request, self._schema)
+        return self._updating(lambda: found)
 
     def _csv(self, request: Mapping[str, Any]) -> Apply:
-        return self._updating(edits.of_csv(self._run, request, self._schema))
+        schema = self._schema
+        return self._updating(lambda: edits.of_csv(self._run, request, schema))
 
-    def _updating(self, found: list[Edit]) -> Apply:
+    def _updating(self, read: Callable[[], Iterable[Edit]]) -> Apply:
         def apply(session: Session) -> dict[str, Any]:
             view = access.find(session, self._view_id)
-            return updates.apply(session, self._run.caller, view, found)
+            return updates.apply(session, self._run.caller, view, read())
 
         return apply
 

@@ -16,6 +16,7 @@ from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_METADATA
 
+_AT_A_TIME: Final = 500
 _ONLY_UPDATES: Final = "The rows of a view can be updated, but neither added nor deleted"
 
 
@@ -109,18 +110,22 @@ def _partial(row: Mapping[str, Any], schema: Schema) -> Edit:
     return _edit(fields.integer(row, "rowId"), fields.text(row, "etag"), pairs)
 
 
-def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> list[Edit]:
-    """Read the file of an UploadToTableRequest.
+def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edit]:
+    """Read the file of an UploadToTableRequest, line by line.
 
     Raises:
         BadRequest: it is no CSV of the view, or a row would be added or deleted.
+        CutOff: the service ends.
         Forbidden: the file handle is somebody else's.
         NotFound: there is no such file handle.
     """
     with uploads.opened(run, request) as csv:
         rows = csv.records()
         names = _names(request, schema, rows, has_header=csv.form.has_header)
-        return [_line(names, schema, row) for row in rows]
+        for count, row in enumerate(rows):
+            if count % _AT_A_TIME == 0:
+                run.progress.report(csv.stream.done, csv.size, f"Updated {count} rows")
+            yield _line(names, schema, row)
 
 
 def _names(

@@ -1,7 +1,8 @@
 """Rows of views that are updated: annotations of what they show, one thing after the other."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -34,7 +35,7 @@ _CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
 )
 
 
-def apply(session: Session, caller: Caller, view: Entity, edits: Sequence[Edit]) -> dict[str, Any]:
+def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit]) -> dict[str, Any]:
     """Update what rows show; what refuses one does not keep the others from being updated.
 
     Returns:
@@ -44,8 +45,8 @@ def apply(session: Session, caller: Caller, view: Entity, edits: Sequence[Edit])
     scope = kind.scope(entities.version_of(session, view, None).properties)
     targets = scope.targets(session, caller)
     results: list[dict[str, Any]] = []
-    for start in range(0, len(edits), _AT_A_TIME):
-        some = edits[start : start + _AT_A_TIME]
+    rest = iter(edits)
+    while some := list(islice(rest, _AT_A_TIME)):
         targets.expect([edit.row_id for edit in some])
         results += [_result(kind, targets, edit) for edit in some]
         session.flush()
