@@ -11,7 +11,7 @@ from synapse_workflows.local.domain.jobs import Run
 from synapse_workflows.local.domain.tables import commits
 from synapse_workflows.local.domain.tables.commits import Snapshot
 from synapse_workflows.local.domain.views import copies
-from synapse_workflows.local.errors import Conflict
+from synapse_workflows.local.errors import Conflict, ServiceError
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.local.storage.view_files import Copy
 from synapse_workflows.local.storage.view_records import FrozenView, WasteCopy
@@ -40,7 +40,7 @@ def freeze(run: Run, view_id: int, asked: Snapshot) -> dict[str, Any]:
             kept = replace(copy, file=run.service.views.freeze(connection))
         try:
             response = _settle(run, view_id, seen, kept, asked)
-        except BaseException:
+        except ServiceError:
             run.service.views.remove(kept.file)
             raise
         if response is not None:
