@@ -1,12 +1,14 @@
-"""How much memory and time a large table takes: in by a generator of rows, out by a CSV file.
+"""How much memory and time a large table takes, through the client and through the operators.
 
-    python tests/bench/tables.py [rows, 1 000 000]
+    python tests/bench/tables.py [rows, 1 000 000] [steps, all]
 
 Twenty columns, about 200 bytes a row. The service runs in a process of its own, and so does each
-step, so that the peaks are the client's and the service's alone.
+step, so that the peaks are the client's and the service's alone. Tasks run under Airflow's real
+task runner, whose own memory counts.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -22,74 +24,217 @@ MB = 1_000_000
 #: Megabytes that neither client nor service may exceed.
 LIMIT = 400
 WORDS = ("adipose", "bone", "cortex", "dermis", "eye")
+KINDS = [
+    *["INTEGER"] * 6,
+    *["STRING"] * 6,
+    *["DOUBLE"] * 4,
+    *["BOOLEAN"] * 2,
+    "DATE",
+    "INTEGER_LIST",
+]
 
 
-def rows(count: int) -> Iterator[list[Any]]:
-    """Make rows of numbers, words, flags and nulls."""
+def rows(count: int, changed: int = 0) -> Iterator[list[Any]]:
+    """Make rows of numbers, words, flags and nulls; every second one may be changed."""
     for n in range(count):
-        whole = [n, n * 7, n % 11, None if n % 3 else n, 10**12 + n, n % 2]
+        new = changed if n % 2 else 0
+        whole = [n, n * 7 + new, n % 11, None if n % 3 else n, 10**12 + n, n % 2]
         words = [f"sample {n}", WORDS[n % 5], "" if n % 4 else None, f'"{n}", \\ é', "x" * 10, "y"]
         yield [*whole, *words, n / 7, n / 3, None, -n / 9, n % 2 == 0, None, n * 1000, [n, n + 1]]
 
 
-def columns() -> list[Any]:
-    """Describe them."""
-    from synapse_workflows import Column
+class Bench:
+    """What the steps share: a service, a table, a folder.
 
-    kinds = ["INTEGER"] * 6 + ["STRING"] * 6 + ["DOUBLE"] * 4 + ["BOOLEAN"] * 2
-    kinds += ["DATE", "INTEGER_LIST"]
-    return [Column(name=f"c {at}", columnType=kind) for at, kind in enumerate(kinds)]
+    Args:
+        folder: of the service.
+        count: rows.
+    """
 
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder, self.count = folder, count
+        self.facts = json.loads((folder / "service.json").read_text())
+        self.known = folder / "table.txt"
 
-def step(what: str, folder: Path, count: int) -> Callable[[], Any]:
-    """Prepare one thing to measure, imports and login included."""
-    from synapse_workflows import Project, Schema, Synapse, Table
+    def client(self) -> Any:
+        """Make a client that is logged in."""
+        from synapse_workflows import Synapse
 
-    facts = json.loads((folder / "service.json").read_text())
-    names = ("repoEndpoint", "authEndpoint", "fileHandleEndpoint", "portalEndpoint")
-    syn = Synapse(
-        *(facts[name] for name in names),
-        skip_checks=True,
-        silent=True,
-        configPath="none",
-        cache_root_dir=str(folder / "cache"),
-    )
-    syn.table_query_sleep = syn.table_query_max_sleep = 0.2
-    syn.login(authToken=facts["users"][1]["token"], silent=True)
-    known = folder / "table.txt"
-    if what == "store":
+        names = ("repoEndpoint", "authEndpoint", "fileHandleEndpoint", "portalEndpoint")
+        syn = Synapse(
+            *(self.facts[name] for name in names),
+            skip_checks=True,
+            silent=True,
+            configPath="none",
+            cache_root_dir=str(self.folder / "cache"),
+        )
+        syn.table_query_sleep = syn.table_query_max_sleep = 0.2
+        syn.login(authToken=self.facts["users"][1]["token"], silent=True)
+        return syn
+
+    def new_table(self, syn: Any) -> Any:
+        """Make a table without rows; the steps that follow use it."""
+        from synapse_workflows import Column, Project, Schema
+
+        columns = [Column(name=f"c {at}", columnType=kind) for at, kind in enumerate(KINDS)]
         project = syn.store(Project("bench"))
-        schema = syn.store(Schema("large", columns(), parent=project))
-        known.write_text(schema.id)
-        return lambda: syn.store(Table(schema, rows(count)))
-    sql = f"select * from {known.read_text()}"
+        schema = syn.store(Schema(f"large {time.time()}", columns, parent=project))
+        self.known.write_text(schema.id)
+        return schema
 
-    def read() -> None:
-        found = sum(1 for _ in syn.tableQuery(sql))
-        if found != count:
-            raise RuntimeError(f"{found} rows came back of {count}")
+    @property
+    def table(self) -> str:
+        """The id of the table."""
+        return self.known.read_text()
 
-    return read
+    def require(self, found: int, what: str) -> None:
+        """Check a number of rows."""
+        if found != self.count:
+            raise RuntimeError(f"{found} rows {what} of {self.count}")
+
+    def client_in(self) -> Callable[[], Any]:
+        """Store a generator of rows."""
+        from synapse_workflows import Table
+
+        syn = self.client()
+        schema = self.new_table(syn)
+        return lambda: syn.store(Table(schema, rows(self.count)))
+
+    def client_out(self) -> Callable[[], Any]:
+        """Query all, and go through it."""
+        syn = self.client()
+        sql = f"select * from {self.table}"
+        return lambda: self.require(sum(1 for _ in syn.tableQuery(sql)), "came back")
+
+    def file(self, changed: int = 0) -> str:
+        """Write rows into a CSV file, as somebody's task did before."""
+        from synapse_workflows import Column
+        from synapse_workflows.client.model import cells
+        from synapse_workflows.operators.rows import COMMON_FORM
+
+        path = self.folder / f"rows-{changed}.csv"
+        if not path.exists():
+            writers = [cells.writer(Column(name="c", columnType=kind)) for kind in KINDS]
+            with path.open("w", newline="") as to:
+                to.write(COMMON_FORM.write([f"c {at}" for at, _ in enumerate(KINDS)]))
+                for row in rows(self.count, changed):
+                    pairs = zip(writers, row, strict=True)
+                    to.write(COMMON_FORM.write([write(cell) for write, cell in pairs]))
+        return str(path)
+
+    def append(self) -> Callable[[], Any]:
+        """Add all rows to an empty table."""
+        file = self.file()
+        self.new_table(self.client())
+        return self.task({"added": self.count}, rows=file)
+
+    def upsert(self) -> Callable[[], Any]:
+        """Change half of the rows, by their key."""
+        changed = self.count // 2
+        return self.task({"changed": changed}, rows=self.file(1), mode="upsert", key="c 0")
+
+    def replace(self) -> Callable[[], Any]:
+        """Put other rows in the place of all."""
+        done = {"added": self.count, "deleted": self.count}
+        return self.task(done, rows=self.file(2), mode="replace")
+
+    def query_csv(self) -> Callable[[], Any]:
+        """Query all, into a CSV file."""
+        return self.query("rows.csv")
+
+    def query_parquet(self) -> Callable[[], Any]:
+        """Query all, into a Parquet file."""
+        return self.query("rows.parquet")
+
+    def append_parquet(self) -> Callable[[], Any]:
+        """Add the rows of that Parquet file to an empty table."""
+        self.new_table(self.client())
+        return self.task({"added": self.count}, rows=str(self.folder / "rows.parquet"))
+
+    def task(self, expected: dict[str, int], **arguments: Any) -> Callable[[], Any]:
+        """Prepare a task that stores rows, and what it is to do."""
+        self.airflow()
+        from synapse_workflows import SynapseTableStoreOperator
+
+        def act() -> None:
+            operator = self.run(SynapseTableStoreOperator, table_id=self.table, **arguments)
+            if any(operator[key] != number for key, number in expected.items()):
+                raise RuntimeError(f"{operator} is not {expected}")
+
+        return act
+
+    def query(self, name: str) -> Callable[[], Any]:
+        """Prepare a task that queries all into a file."""
+        self.airflow()
+        from synapse_workflows import SynapseTableQueryOperator
+
+        sql, path = f"select * from {self.table}", str(self.folder / name)
+        return lambda: self.require(
+            self.run(SynapseTableQueryOperator, query=sql, path=path)["rows"], "were queried"
+        )
+
+    def airflow(self) -> None:
+        """Import Airflow, with a home of its own."""
+        os.environ["AIRFLOW_HOME"] = str(self.folder / "airflow")
+        os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+        sys.path.append(str(Path(__file__).parents[1] / "airflow"))
+        import execution_api  # noqa: F401
+
+    def run(self, operator: Any, **arguments: Any) -> Any:
+        """Run one task; its result."""
+        from airflow.sdk import DAG
+        from execution_api import ExecutionApi, Run
+
+        api = ExecutionApi({"synapse_default": json.dumps(self.connection())})
+        with DAG("bench", schedule=None) as dag:
+            operator(task_id="task", **arguments)
+        run = Run(api, dag)
+        result = run.task("task")
+        if result.state != "success":
+            raise RuntimeError(f"the task ended {result.state}: {result.error}")
+        return run.value("task")
+
+    def connection(self) -> dict[str, Any]:
+        """The tasks' connection, with a cache of the bench's own."""
+        found: dict[str, Any] = json.loads(self.facts["airflow_connection"])
+        found["extra"]["cache_dir"] = str(self.folder / "cache")
+        return found
+
+
+STEPS = (
+    *("client_in", "client_out"),
+    *("append", "upsert", "query_csv", "query_parquet", "replace", "append_parquet"),
+)
 
 
 def measure(what: str, folder: Path, count: int) -> None:
-    """Do one thing in this process; print seconds and the peak of its memory, in MB."""
-    act = step(what, folder, count)
+    """Do one step in this process; leave seconds and the peak of its memory, in MB."""
+    act = getattr(Bench(folder, count), what)()
     began = time.perf_counter()
     act()
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
-    sys.stdout.write(json.dumps({"seconds": seconds, "peak": peak}))
+    (folder / "measured.json").write_text(json.dumps({"seconds": seconds, "peak": peak}))
+
+
+def forget_peak(process: psutil.Process) -> None:
+    """Let another process's peak begin anew (Linux)."""
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
 
 def peak_of(process: psutil.Process) -> float:
-    """Read off the peak of another process's memory so far, in MB (Linux)."""
+    """Read off the peak of another process's memory since, in MB (Linux)."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024 / MB
 
 
-def main(count: int = 1_000_000) -> None:
+def shown(peak: float) -> str:
+    """Write a peak in MB and as a share of what is allowed."""
+    return f"{peak:6.1f} MB {peak / LIMIT:5.0%}"
+
+
+def main(count: int = 1_000_000, *steps: str) -> None:
     """Measure all, each in a process of its own; fail when a peak is above the limit."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -97,30 +242,31 @@ def main(count: int = 1_000_000) -> None:
         served = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        peaks: list[float] = []
+        told = f"{count} rows; shares are of {LIMIT} MB"
+        sys.stdout.write(f"{told:26} {'client':>15} {'service':>16}\n")
         try:
             while not (folder / "service.json").exists():
                 time.sleep(0.05)
-            lines, peaks = [f"{count} rows"], []
-            for what in ("store", "read"):
-                command = [sys.executable, __file__, what, str(folder), str(count)]
-                done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-                facts = json.loads(done.stdout)
-                service_peak = peak_of(psutil.Process(served.pid))
-                peaks += [facts["peak"], service_peak]
-                lines.append(
-                    f"{what:6} {facts['seconds']:7.1f} s   client {facts['peak']:6.1f} MB   "
-                    f"service {service_peak:6.1f} MB"
-                )
+            for what in steps or STEPS:
+                service = psutil.Process(served.pid)
+                forget_peak(service)
+                command = [sys.executable, __file__, "--step", what, str(folder), str(count)]
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+                facts = json.loads((folder / "measured.json").read_text())
+                peaks += [facts["peak"], peak_of(service)]
+                line = f"{what:14} {facts['seconds']:7.1f} s   "
+                sys.stdout.write(line + "  ".join(map(shown, peaks[-2:])) + "\n")
+                sys.stdout.flush()
         finally:
             served.terminate()
             served.wait()
-    sys.stdout.write("\n".join([*lines, ""]))
     if max(peaks) > LIMIT:
         raise SystemExit(f"more than {LIMIT} MB")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:  # one step, as `main` calls it
-        measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1:2] == ["--step"]:  # as `main` calls it
+        measure(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
     else:
-        main(*map(int, sys.argv[1:]))
+        main(*map(int, sys.argv[1:2]), *sys.argv[2:])
