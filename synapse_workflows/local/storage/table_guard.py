@@ -21,7 +21,7 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 #: Instructions of SQLite between two looks at the clock.
-_STEPS: Final = 5_000
+_STEPS: Final = 200
 
 
 class TooLongError(Exception):

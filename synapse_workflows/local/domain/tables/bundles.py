@@ -8,7 +8,7 @@ from typing import Any, Final
 from synapse_workflows.local.domain import fields, jobs
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.jobs import Run
-from synapse_workflows.local.domain.tables import facets, queries, schemas
+from synapse_workflows.local.domain.tables import facets, file_sizes, queries, schemas
 from synapse_workflows.local.domain.tables.queries import Answering
 from synapse_workflows.local.domain.tables.sql import dialect
 from synapse_workflows.local.errors import BadRequest
@@ -21,6 +21,8 @@ RESULT, COUNT, SELECT, PAGE, COLUMNS, FACETS, SIZES, UPDATED, COMBINED, ACTIONS 
     1 << bit for bit in range(10)
 )
 _BY_DEFAULT: Final = ACTIONS - 1
+#: Characters of a page's cells; rows of long texts would not fit into memory otherwise.
+_MOST_LETTERS: Final = 16 << 20
 
 
 def query(run: Run) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def _parts(work: Answering, mask: int) -> dict[str, Any]:
     if mask & COLUMNS:
         found["columnModels"] = [dict(each.body) for each in source.schema]
     if mask & SIZES:
-        found["sumFileSizes"] = {"sumFileSizesBytes": 0, "greaterThan": False}
+        found["sumFileSizes"] = file_sizes.of(work)
     if mask & UPDATED:
         found["lastUpdatedOn"] = iso(source.changed_on)
     if mask & COMBINED:
@@ -87,7 +89,7 @@ def _page(work: Answering, limit: int | None, offset: int) -> dict[str, Any]:
     """Give one page of rows, as a QueryResult."""
     size = _page_size(work)
     most = size if limit is None else min(size, limit)
-    rows = [_row(work, row) for row in work.rows(most, offset)]
+    rows, is_full = _rows(work, most, offset)
     found: dict[str, Any] = {
         "concreteType": f"{_M}.QueryResult",
         "queryResults": {
@@ -99,13 +101,25 @@ def _page(work: Answering, limit: int | None, offset: int) -> dict[str, Any]:
         },
     }
     rest = None if limit is None else limit - len(rows)
-    if len(rows) == size and rest != 0 and work.statement is not None:
+    if (is_full or len(rows) == size) and rest != 0 and work.statement is not None:
         found["nextPageToken"] = {
             "concreteType": _TOKEN,
             "entityId": work.run.entity,
             "token": _token({**work.query.body, "limit": rest, "offset": offset + len(rows)}),
         }
     return found
+
+
+def _rows(work: Answering, most: int, offset: int) -> tuple[list[dict[str, Any]], bool]:
+    """Give the rows of a page, and whether it ended early because their text is so long."""
+    rows: list[dict[str, Any]] = []
+    letters = 0
+    for cells in work.rows(most, offset):
+        rows.append(_row(work, cells))
+        letters += sum(len(cell) for cell in cells if isinstance(cell, str))
+        if letters > _MOST_LETTERS:
+            return rows, len(rows) < most
+    return rows, False
 
 
 def _row(work: Answering, row: tuple[Any, ...]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from sqlglot import exp
 
@@ -24,7 +24,6 @@ from synapse_workflows.local.storage.table_guard import StoppedError, TooLongErr
 log = logging.getLogger("synapse_workflows.local")
 
 Cells = list[str | None]
-_AT_A_TIME: Final = 500
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,7 @@ class Answering:
         """Give rows of the result as they are stored; row id and version come first."""
         if self.statement is None:
             return
-        cursor = self.connection.execute(*self.statement.limited(limit, offset))
-        cursor.arraysize = _AT_A_TIME
-        while some := cursor.fetchmany():
-            yield from some
+        yield from self.connection.execute(*self.statement.limited(limit, offset))
 
     @property
     def wants_etags(self) -> bool:

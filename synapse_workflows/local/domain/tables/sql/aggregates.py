@@ -18,6 +18,8 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     number,
     of_kind,
     scale_of,
+    shown,
+    sort_key,
     text_of,
     typed,
 )
@@ -81,13 +83,16 @@ def call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
     this, distinct = _argument(compiler, node)
     word = "DISTINCT " if distinct else ""
     if name == "COUNT":
-        return _of(ColumnType.INTEGER, f"count({word}{{}})", this)
+        item = this.named(sort_key(typed(this))) if distinct else this
+        return of_kind(ColumnType.INTEGER, f"count({word}{{}})", item)
     if name in {"MAX", "MIN"}:
         return _extreme(name, this)
     if distinct and name not in {"SUM", "AVG"}:
         raise BadRequest(f"{name} does not take DISTINCT.")
     if name == "JSON_ARRAYAGG":
         return of_kind(ColumnType.JSON, "json_arrayagg({})", functions.as_json(this))
+    if distinct and scale_of(this):
+        this = shown(this)
     return _computed(name, f"({word}{{}})", number(this))
 
 
@@ -114,10 +119,6 @@ def _total(name: str, of: str, this: Fragment) -> Fragment:
         digits = digits_kept(scale, 0)
         text = f"cut_off({text}, {digits})" if scale else f"cut_off(whole_avg{of}, {digits})"
     return of_kind(ColumnType.DOUBLE, text, this, scale=decimals)
-
-
-def _of(kind: ColumnType, text: str, this: Fragment) -> Fragment:
-    return of_kind(kind, text, this.named(collated(this)))
 
 
 def _extreme(name: str, this: Fragment) -> Fragment:

@@ -32,6 +32,7 @@ MORE_DECIMALS: Final = 4
 _MOST_DECIMALS: Final = 30
 #: Digits that MySQL keeps together.
 _GROUP: Final = 9
+_MICROSECONDS: Final = 6
 _SMALLEST: Final = 1 << 63
 
 OPERATIONS: Final[Mapping[type[exp.Expression], str]] = {
@@ -113,7 +114,20 @@ def _moved(compiler: "Compiler", node: exp.Expression) -> Fragment:
     if unit not in functions.UNITS:
         raise BadRequest(f"INTERVAL needs one of the units {', '.join(functions.UNITS)}.")
     moment = functions.moment(compiler.value(node.this))
-    count = number(compiler.value(interval.this))
+    count = _count(compiler, interval.this)
     how = Fragment("?, ?", (unit, -1 if isinstance(node, exp.Sub) else 1))
-    scale = max(moment.scale or 0, (scale_of(count) or 0) if unit == "SECOND" else 0)
+    scale = max(moment.scale or 0, _decimals(count) if unit == "SECOND" else 0)
     return of_kind(MOMENT, "moved({}, {}, {})", moment, count, how, scale=scale)
+
+
+def _count(compiler: "Compiler", node: exp.Expression) -> Fragment:
+    """Read how often an interval counts; sqlglot takes a number there for a text."""
+    if isinstance(node, exp.Literal) and node.is_string:
+        node = exp.Literal.number(node.this)
+    return number(compiler.value(node))
+
+
+def _decimals(count: Fragment) -> int:
+    """Count the decimals of a second's fraction that an interval may bring in."""
+    scale = scale_of(count)
+    return min(_MICROSECONDS if scale is None else scale, _MICROSECONDS)

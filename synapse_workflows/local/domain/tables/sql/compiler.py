@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlglot import exp
 
@@ -10,6 +11,10 @@ from synapse_workflows.local.domain.tables.sql import conditions, expressions
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.fragments import Fragment
 from synapse_workflows.local.errors import BadRequest
+
+_MOST_WORK: Final = 500_000
+#: What SQLite looks at again for each other one of its kind, when it prepares a statement.
+_COMPARISON, _LITERAL, _OTHER = 30, 20, 1
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,23 @@ class Relation:
 
 
 @dataclass
+class Work:
+    """How much of a query was rewritten; what an alias stands for counts each time."""
+
+    done: int = 0
+
+    def add(self, weight: int) -> None:
+        """Count one value or condition more.
+
+        Raises:
+            BadRequest: they are too many.
+        """
+        self.done += weight
+        if self.done > _MOST_WORK:
+            raise BadRequest("The query is made of too many values and conditions.")
+
+
+@dataclass
 class Compiler:
     """One query on its way to SQLite.
 
@@ -43,6 +65,7 @@ class Compiler:
         alias_first: whether an alias wins over a column of the same name.
         unnested: list columns that are unnested, by column id, and their table's alias.
         is_volatile: whether the answer depends on when or by whom it is asked.
+        work: what was done so far.
     """
 
     relation: Relation
@@ -54,13 +77,19 @@ class Compiler:
     alias_first: bool = False
     unnested: dict[int, str] = field(default_factory=dict)
     is_volatile: bool = False
+    work: Work = field(default_factory=Work)
 
-    def value(self, node: exp.Expression | None) -> Fragment:
+    def value(self, node: exp.Expression | None, *, is_listed: bool = False) -> Fragment:
         """Rewrite what has a value.
+
+        Args:
+            node: what has one.
+            is_listed: whether it is an item of IN.
 
         Raises:
             BadRequest: it has none, or is not supported.
         """
+        self.work.add(_LITERAL if isinstance(node, exp.Literal) and not is_listed else _OTHER)
         if node is None:
             raise BadRequest("The query lacks a value.")
         build = expressions.VALUES.get(type(node))
@@ -75,6 +104,7 @@ class Compiler:
         Raises:
             BadRequest: it is neither, or is not supported.
         """
+        self.work.add(_COMPARISON)
         build = conditions.CONDITIONS.get(type(node))
         if build is None:
             return conditions.truth(self.value(node), node)

@@ -1,7 +1,10 @@
 """What our functions in SQLite say when they cannot answer; SQLite itself forgets the words."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+#: Characters that a text made by a query may have; cells of tables have fewer.
+MOST_LETTERS: Final = 4 << 20
 
 
 class EvaluationError(ValueError):
@@ -22,6 +25,9 @@ class Complaints:
                 return function(*arguments)
             except EvaluationError as error:
                 self.last = str(error)
+                raise
+            except RecursionError:
+                self.last = "The JSON is nested too deeply."
                 raise
 
         return listened

@@ -143,13 +143,37 @@ def _paren(compiler: "Compiler", node: exp.Expression) -> Fragment:
     return joined("({})", compiler.condition(node.this))
 
 
+def _require_same(lefts: list[Fragment], what: str) -> None:
+    """Check that a value is compared in one way with all others, so that it stands but once.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if any(left != lefts[0] for left in lefts):
+        raise BadRequest(f"{what} needs values of one type.")
+
+
+def choice(
+    compiler: "Compiler", subject: exp.Expression, options: list[exp.Expression]
+) -> tuple[Fragment, list[Fragment]]:
+    """Rewrite what CASE compares, and what it compares it with.
+
+    Raises:
+        BadRequest: they cannot be compared in one way.
+    """
+    this = compiler.value(subject)
+    pairs = [pair(this, compiler.value(each)) for each in options]
+    _require_same([left for left, _ in pairs], "CASE")
+    left = pairs[0][0]
+    return left.named(collated(left)), [right for _, right in pairs]
+
+
 def _in(compiler: "Compiler", node: exp.Expression) -> Fragment:
     this = compiler.value(node.this)
-    pairs = [pair(this, compiler.value(each)) for each in node.expressions]
+    pairs = [pair(this, compiler.value(each, is_listed=True)) for each in node.expressions]
     if not pairs:
         raise BadRequest("IN needs a list of values.")
-    if any(left != pairs[0][0] for left, _ in pairs):
-        return balanced("OR", [_compared("=", *each) for each in pairs])
+    _require_same([left for left, _ in pairs], "IN")
     first, marks = pairs[0][0], ", ".join("{}" for _ in pairs)
     items = [item for _, item in pairs]
     return joined(f"({{}} IN ({marks}))", first.named(collated(first)), *items)
@@ -159,7 +183,11 @@ def _between(compiler: "Compiler", node: exp.Expression) -> Fragment:
     this = compiler.value(node.this)
     low = pair(this, compiler.value(node.args["low"]))
     high = pair(this, compiler.value(node.args["high"]))
-    return joined("({} AND {})", _compared(">=", *low), _compared("<=", *high))
+    if this.is_literal:
+        return joined("({} AND {})", _compared(">=", *low), _compared("<=", *high))
+    _require_same([low[0], high[0]], "BETWEEN")
+    left = low[0].named(collated(low[0]))
+    return joined("({} BETWEEN {} AND {})", left, low[1], high[1])
 
 
 def _is(compiler: "Compiler", node: exp.Expression) -> Fragment:
@@ -247,7 +275,8 @@ def _require_double(this: Fragment, what: str) -> None:
         raise BadRequest(f"{what} needs a DOUBLE column.")
 
 
-_TESTS: Final[Mapping[str, Callable[[Fragment], Fragment]]] = {
+#: Functions that tell something, by name.
+TESTS: Final[Mapping[str, Callable[[Fragment], Fragment]]] = {
     "ISNAN": is_nan,
     "ISINFINITY": is_infinity,
 }
@@ -257,9 +286,11 @@ def _call(compiler: "Compiler", node: exp.Expression) -> Fragment:
     name = str(node.this).upper()
     if name == "TEXT_MATCHES":
         raise BadRequest("TEXT_MATCHES: search is not enabled on this table.")
-    test = _TESTS.get(name)
-    if test is None or len(node.expressions) != 1:
+    test = TESTS.get(name)
+    if test is None:
         return truth(compiler.value(node), node)
+    if len(node.expressions) != 1:
+        raise BadRequest(f"The function {name} takes one argument.")
     return test(compiler.value(node.expressions[0]))
 
 

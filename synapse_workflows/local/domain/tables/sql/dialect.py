@@ -8,6 +8,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 
+from synapse_workflows.local.domain.tables.sql import spelling
 from synapse_workflows.local.errors import BadRequest
 
 _WORDS: Final = (
@@ -20,6 +21,9 @@ _WORDS: Final = (
 _HAS: Final = TokenType.OVERLAPS
 _HAS_LIKE: Final = TokenType.RLIKE
 _SEPARATOR: Final = TokenType.SEPARATOR
+
+#: Characters that the SQL of a query may have: some ten thousand ids in a list.
+MOST_LETTERS: Final = 1 << 19
 
 _PARTS: Final = frozenset(
     {"expressions", "distinct", "from_", "where", "group", "having", "order", "limit", "offset"}
@@ -143,8 +147,13 @@ def parse(sql: str) -> exp.Select:
     Raises:
         BadRequest: it is none of the subset.
     """
+    if len(sql) > MOST_LETTERS:
+        raise BadRequest(f"The SQL has more than {MOST_LETTERS} characters.")
     try:
-        found = SynapseSql().parse(sql, error_level=ErrorLevel.IMMEDIATE)
+        grammar = SynapseSql()
+        words = grammar.tokenize(sql)
+        spelling.check(words)
+        found = grammar.parser(error_level=ErrorLevel.IMMEDIATE).parse(words, sql)
     except SqlglotError as error:
         raise BadRequest(_sentence(error)) from None
     except RecursionError:
@@ -156,6 +165,8 @@ def parse(sql: str) -> exp.Select:
     for part, value in query.args.items():
         if value and part not in _PARTS:
             raise BadRequest(f"{part.rstrip('_').upper()} is not supported.")
+    if query.args.get("offset") and not query.args.get("limit"):
+        raise BadRequest("OFFSET needs LIMIT.")
     return query
 
 
@@ -165,9 +176,10 @@ def _sentence(error: SqlglotError) -> str:
         return f"The SQL cannot be read: {str(error)[:200]}"
     first = told[0]
     near = first.get("highlight") or "end"
+    told = str(first.get("description")).partition(" missing for <class")
     return (
         f'Encountered "{near}" at line {first.get("line")}, column {first.get("col")}: '
-        f"{first.get('description')}"
+        f"{told[0]}{' missing' if told[1] else ''}"
     )
 
 
@@ -186,8 +198,10 @@ def table_of(query: exp.Select) -> tuple[str, str | None]:
     table = None if source is None else source.this
     if not isinstance(table, exp.Table) or table.args.get("joins") or not table.this:
         raise BadRequest("A query must have FROM with exactly one table, as: FROM syn123")
-    known = {"this", "db", "alias"}
-    if any(value for key, value in table.args.items() if key not in known):
+    known, alias = {"this", "db", "alias"}, table.args.get("alias")
+    if any(value for key, value in table.args.items() if key not in known) or (
+        alias is not None and any(value for key, value in alias.args.items() if key != "this")
+    ):
         raise BadRequest("FROM must name a table and nothing else.")
     if not isinstance(table.this, exp.Identifier):
         raise BadRequest("FROM must name a table.")

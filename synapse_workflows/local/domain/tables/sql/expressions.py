@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
-from synapse_workflows.local.domain.tables.sql import aggregates, arithmetic, functions
+from synapse_workflows.local.domain.tables.sql import aggregates, arithmetic, conditions, functions
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat, write
 from synapse_workflows.local.domain.tables.sql.fragments import (
     MOMENT,
@@ -107,13 +107,14 @@ def _case(compiler: "Compiler", node: exp.Case) -> Fragment:
     kind, scale, results = same_kind(results)
     if kind is None:
         return literal(None)
-    parts = []
-    for each, result in zip(node.args["ifs"], results, strict=False):
-        test = each.this if subject is None else exp.EQ(this=subject, expression=each.this)
-        parts += [compiler.condition(test), result]
-    branches = " ".join("WHEN {} THEN {}" for _ in node.args["ifs"])
-    text = f"CASE {branches} ELSE {{}} END"
-    return of_kind(kind, text, *parts, results[-1], scale=scale)
+    options = [each.this for each in node.args["ifs"]]
+    if subject is None:
+        head, tests = Fragment(""), [compiler.condition(each) for each in options]
+    else:
+        head, tests = conditions.choice(compiler, subject, options)
+    parts = [part for both in zip(tests, results, strict=False) for part in both]
+    text = f"CASE {{}} {'WHEN {} THEN {} ' * len(tests)}ELSE {{}} END"
+    return of_kind(kind, text, head, *parts, results[-1], scale=scale)
 
 
 def _call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
@@ -128,6 +129,9 @@ def _call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
     if name == "NOW":
         compiler.is_volatile = True
         return Fragment("?", (compiler.now // 1000 * 1000,), MOMENT, width=20)
+    if name in conditions.TESTS:
+        found = conditions.CONDITIONS[exp.Anonymous](compiler, node)
+        return replace(found, kind=ColumnType.BOOLEAN, width=5)
     function = functions.FUNCTIONS.get(name)
     if function is None:
         raise BadRequest(f"The function {name} is not supported.")

@@ -194,13 +194,18 @@ def shown(fragment: Fragment) -> Fragment:
 
 
 def collated(fragment: Fragment) -> str:
-    """Write a value so that it is compared, sorted and grouped by the right rules."""
+    """Write a value so that it is compared by the right rules."""
     whole = _with_decimals(fragment)
     if fragment.kind == EXTRACTED:
         return f"json_key({fragment.text})"
     if fragment.kind == LARGE:
         return f"large_key({fragment.text})"
     return f"{fragment.text} COLLATE {COLLATION}" if fragment.is_text else whole.text
+
+
+def sort_key(fragment: Fragment) -> str:
+    """Write what a value is sorted and grouped by; faster for texts than the collation."""
+    return f"text_key({fragment.text})" if fragment.is_text else collated(fragment)
 
 
 def key_of(fragment: Fragment) -> Fragment:

@@ -1,6 +1,7 @@
 """What may stand beside set functions: keys of the groups, and nothing that differs within one."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlglot import exp
 
@@ -9,6 +10,10 @@ from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import ROW_ID
+
+#: Digits of the number of an item of the select list.
+_DIGITS: Final = 4
+_MOST_KEYS: Final = 200
 
 
 def has_aggregate(node: exp.Expression) -> bool:
@@ -27,16 +32,28 @@ def groups(query: exp.Select, compiler: Compiler) -> list[exp.Expression]:
         return []
     if any(value for part, value in group.args.items() if part != "expressions"):
         raise BadRequest("GROUP BY takes a list of columns.")
+    require_few(group.expressions, "GROUP BY")
     found = [resolved(each, query, compiler) for each in group.expressions]
     for each in found:
         compiler.value(each)
     return found
 
 
+def require_few(items: Sequence[exp.Expression], what: str) -> None:
+    """Check how long a list is.
+
+    Raises:
+        BadRequest: it is too long.
+    """
+    if len(items) > _MOST_KEYS:
+        raise BadRequest(f"{what} takes at most {_MOST_KEYS} columns.")
+
+
 def resolved(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp.Expression:
     """Follow an alias, or the number of an item of the select list."""
     if isinstance(node, exp.Literal) and not node.is_string:
-        number = int(node.this) if str(node.this).isdecimal() else 0
+        digits = str(node.this)
+        number = int(digits) if digits.isdecimal() and len(digits) <= _DIGITS else 0
         if not 1 <= number <= len(query.expressions):
             raise BadRequest(f"Unknown column {node.this}")
         chosen: exp.Expression = query.expressions[number - 1]

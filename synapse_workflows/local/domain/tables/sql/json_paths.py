@@ -10,6 +10,7 @@ from typing import Any, Final
 from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
 
 _PLACE: Final = r"(?:\d{1,9}|last(?:\s*-\s*\d{1,9})?)"
+_MOST_STEPS, _MOST_DEEP = 100, 2
 _STEP: Final = re.compile(
     rf"""\s*(?:
         \.\s*"(?P<quoted>(?:[^"\\]|\\.)*)" | \.\s*(?P<key>[A-Za-z_$][\w$]*) | (?P<keys>\.\s*\*)
@@ -58,6 +59,8 @@ def steps(path: str) -> tuple[Step, ...]:
             break
         found.append(_step(match))
         at = match.end()
+    if len(found) > _MOST_STEPS or sum(step.what == "deep" for step in found) > _MOST_DEEP:
+        raise EvaluationError(f"The JSON path is too long: {path[:100]}")
     if not trimmed.startswith("$") or at < len(trimmed) or (found and found[-1].what == "deep"):
         raise EvaluationError(f"Invalid JSON path expression: {path[:100]}")
     return tuple(found)

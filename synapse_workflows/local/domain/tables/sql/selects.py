@@ -15,12 +15,16 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     Fragment,
     collated,
     shown,
+    sort_key,
     typed,
 )
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.vocabulary import ColumnType
 
 _MOST: Final = 2**62
+_MOST_COLUMNS: Final = 1000
+#: Digits of a number that surely has 64 bits.
+_SHORT: Final = 18
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ class Statement:
         """Give the statement for a part of what the query gives."""
         rest = max(0, self.limit - offset)
         most = rest if limit is None else min(rest, limit)
-        return f"{self.text} LIMIT ? OFFSET ?", (*self.bound, most, self.offset + offset)
+        skipped = min(self.offset + offset, _MOST)
+        return f"{self.text} LIMIT ? OFFSET ?", (*self.bound, most, skipped)
 
     def count(self) -> tuple[str, tuple[Any, ...]]:
         """Give the statement that counts what the query gives."""
@@ -121,13 +126,15 @@ def _compiled(query: exp.Select, compiler: Compiler) -> Statement:
     system = () if is_aggregated else _system(compiler)
     if not is_aggregated:
         tail = _stable(tail)
-    chosen = [*system, *(_cell(each, distinct=distinct) for each in items)]
+    apart = distinct and (sets or bool(groups))
+    chosen = [*system, *(_cell(each, distinct=apart) for each in items)]
     parts = [
-        Fragment(f"SELECT {'DISTINCT ' if distinct else ''}"),
+        Fragment(f"SELECT {'DISTINCT ' if apart else ''}"),
         _joined(", ", chosen),
         Fragment(f" FROM {compiler.relation.text} AS t", compiler.relation.bound),
         *_unnested(compiler),
         *where,
+        *(_by_value(items) if distinct and not apart else ()),
         *tail,
     ]
     whole = _joined("", parts)
@@ -149,6 +156,12 @@ def _joined(between: str, parts: Sequence[Fragment]) -> Fragment:
     return Fragment(text, tuple(value for part in parts for value in part.bound))
 
 
+def _by_value(items: Sequence[_Item]) -> list[Fragment]:
+    """Write DISTINCT as groups of what is equal."""
+    keys = [typed(each.fragment) for each in items]
+    return [Fragment(" GROUP BY "), _joined(", ", [key.named(sort_key(key)) for key in keys])]
+
+
 def _cell(item: _Item, *, distinct: bool) -> Fragment:
     found = shown(item.fragment)
     exact = item.fragment.kind in {EXTRACTED, LARGE}
@@ -167,10 +180,10 @@ def _system(compiler: Compiler) -> tuple[Fragment, ...]:
 
 
 def _items(query: exp.Select, compiler: Compiler) -> list[_Item]:
-    found = []
+    found: list[_Item] = []
     for node in query.expressions:
         if _is_star(node, compiler):
-            for name in compiler.columns:
+            for name in compiler.columns if len(found) <= _MOST_COLUMNS else ():
                 column = exp.column(exp.to_identifier(name, quoted=True))
                 found.append(_Item(column, compiler.value(column), name))
             continue
@@ -178,6 +191,8 @@ def _items(query: exp.Select, compiler: Compiler) -> list[_Item]:
         found.append(_Item(inner, compiler.value(inner), _name(node, inner)))
     if not found:
         raise BadRequest("The query selects no columns.")
+    if len(found) > _MOST_COLUMNS:
+        raise BadRequest(f"A query selects at most {_MOST_COLUMNS} columns.")
     return found
 
 
@@ -234,15 +249,16 @@ def _tail(
         keys = [typed(compiler.value(each)) for each in groups]
         parts += [
             Fragment(" GROUP BY "),
-            _joined(", ", [each.named(collated(each)) for each in keys]),
+            _joined(", ", [each.named(sort_key(each)) for each in keys]),
         ]
     having = query.args.get("having")
     if having is not None:
+        parts += [Fragment(" HAVING "), compiler.condition(having.this)]
         if grouped:
             grouping.require_grouped(grouping.with_aliases(having.this, compiler), groups)
-        parts += [Fragment(" HAVING "), compiler.condition(having.this)]
     order = query.args.get("order")
     if order is not None:
+        grouping.require_few(order.expressions, "ORDER BY")
         compiler.alias_first = True
         nodes = [
             (grouping.resolved(each.this, query, compiler), each) for each in order.expressions
@@ -267,7 +283,7 @@ def _sorted_by(compiler: Compiler, node: exp.Expression, ordered: exp.Expression
     ):
         raise BadRequest("ORDER BY takes columns with ASC or DESC.")
     found = typed(compiler.value(node))
-    return found.named(f"{collated(found)}{' DESC' if descends else ''}")
+    return found.named(f"{sort_key(found)}{' DESC' if descends else ''}")
 
 
 def _stable(tail: Sequence[Fragment]) -> list[Fragment]:
@@ -303,4 +319,5 @@ def _bound(node: exp.Expression | None, default: int) -> int:
         or any(value for part, value in node.args.items() if value and part not in known)
     ):
         raise BadRequest("LIMIT and OFFSET take whole numbers.")
-    return min(int(number.this), _MOST)
+    digits = str(number.this).lstrip("0") or "0"
+    return int(digits) if len(digits) <= _SHORT else _MOST

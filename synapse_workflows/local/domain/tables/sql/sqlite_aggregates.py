@@ -5,20 +5,20 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+from synapse_workflows.local.domain.tables.sql.complaints import MOST_LETTERS, EvaluationError
 from synapse_workflows.local.domain.tables.sql.sqlite_json import json_order
 from synapse_workflows.local.domain.tables.sql.sqlite_numbers import is_long
 from synapse_workflows.local.domain.tables.sql.text import fold
 
-#: Characters that one group may be joined to.
-_MOST: Final = 4 << 20
+#: Characters that the rows of one group may be sorted by.
+_MOST_HELD: Final = 64 << 20
 _ALL_BITS: Final = (1 << 64) - 1
 _LARGEST: Final = (1 << 63) - 1
 
 
 def _check_size(size: int) -> None:
-    if size > _MOST:
-        raise EvaluationError(f"A group is joined to more than {_MOST} characters.")
+    if size > MOST_LETTERS:
+        raise EvaluationError(f"A group is joined to more than {MOST_LETTERS} characters.")
 
 
 class _WholeSum:
@@ -125,7 +125,7 @@ class _JoinedTexts:
         self.distinct = False
         self.directions = ""
         self.rows: list[tuple[Any, ...]] = []
-        self.size = 0
+        self.size = self.held = 0
 
     def step(self, text: Any, separator: str, distinct: int, directions: str, *keys: Any) -> None:
         if text is None:
@@ -134,6 +134,9 @@ class _JoinedTexts:
         self.rows.append((text, *keys))
         self.size += len(text) + len(separator)
         _check_size(self.size)
+        self.held += sum(len(key) for key in keys if isinstance(key, str | bytes))
+        if self.held > _MOST_HELD:
+            raise EvaluationError("A group of GROUP_CONCAT is sorted by too much text.")
 
     def finalize(self) -> str | None:
         if not self.rows:

@@ -13,6 +13,8 @@ _MONTHS: Final = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _LAST_SECOND: Final = 32536771199
 #: Milliseconds of the years 1 to 9999, and beyond what any interval can add to them.
 _MOST: Final = 10**15
+#: Characters of a date up to its seconds.
+_TO_SECONDS: Final = len("2020-02-29 12:30:45")
 #: The last day that every month has.
 _LAST_SURE_DAY: Final = 28
 
@@ -23,7 +25,7 @@ def moment_text(moment: Any, digits: int) -> str | None:
     if date is None:
         return None
     fraction = f".{date.microsecond:06}"[: digits + 1] if digits else ""
-    return f"{date.year:04}-{date:%m-%d %H:%M:%S}{fraction}"
+    return date.isoformat(" ")[:_TO_SECONDS] + fraction
 
 
 def _date(moment: Any) -> datetime | None:

@@ -14,12 +14,13 @@ from synapse_workflows.local.domain.tables.sql import (
     sqlite_json,
     sqlite_numbers,
 )
-from synapse_workflows.local.domain.tables.sql.complaints import Complaints, EvaluationError
+from synapse_workflows.local.domain.tables.sql.complaints import (
+    MOST_LETTERS,
+    Complaints,
+    EvaluationError,
+)
 from synapse_workflows.local.domain.tables.sql.fragments import COLLATION
 from synapse_workflows.local.domain.tables.sql.text import collate, fold, like
-
-#: Characters that a text made by a query may have; no cell of a table has more.
-_MOST: Final = 4 << 20
 
 
 def _of_text(function: Callable[[str], Any]) -> Callable[[Any], Any]:
@@ -46,8 +47,8 @@ def _joined(*parts: Any) -> str | None:
     if any(part is None for part in parts):
         return None
     texts = [str(part) for part in parts]
-    if sum(map(len, texts)) > _MOST:
-        raise EvaluationError(f"CONCAT makes a text of more than {_MOST} characters.")
+    if sum(map(len, texts)) > MOST_LETTERS:
+        raise EvaluationError(f"CONCAT makes a text of more than {MOST_LETTERS} characters.")
     return "".join(texts)
 
 
@@ -57,8 +58,8 @@ def _replaced(text: Any, old: Any, new: Any) -> str | None:
     whole, old, new = str(text), str(old), str(new)
     if not old:
         return whole
-    if len(whole) + whole.count(old) * (len(new) - len(old)) > _MOST:
-        raise EvaluationError(f"REPLACE makes a text of more than {_MOST} characters.")
+    if len(whole) + whole.count(old) * (len(new) - len(old)) > MOST_LETTERS:
+        raise EvaluationError(f"REPLACE makes a text of more than {MOST_LETTERS} characters.")
     return whole.replace(old, new)
 
 
@@ -84,6 +85,7 @@ def _has_like(cell: Any, patterns: str, escape: str) -> bool | None:
 
 _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "like_text": (3, lambda text, pattern, escape: like(_str(text), _str(pattern), escape)),
+    "text_key": (1, _of_text(fold)),
     "joined_text": (-1, _joined),
     "replaced_text": (3, _replaced),
     "upper_text": (1, _of_text(_same_length(str.upper))),

@@ -3,12 +3,12 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn
 
 from synapse_workflows.local.domain.tables import values
 from synapse_workflows.local.domain.tables.sql import json_paths
-from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+from synapse_workflows.local.domain.tables.sql.complaints import MOST_LETTERS, EvaluationError
 from synapse_workflows.local.domain.tables.sql.sqlite_numbers import text_number
 from synapse_workflows.local.domain.tables.sql.text import fold, like
 
@@ -31,31 +31,33 @@ def _whole(text: str) -> float:
 
 def _in_order(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object: the last of equal keys counts, short keys come first."""
-    return dict(sorted(dict(pairs).items(), key=lambda pair: _key_order(pair[0])))
+    if len(pairs) < 2:  # noqa: PLR2004 - nothing to sort
+        return dict(pairs)
+    return dict(sorted(dict(pairs).items(), key=_key_order))
 
 
-def _key_order(key: str) -> tuple[int, bytes]:
+def _key_order(pair: tuple[str, Any]) -> tuple[int, bytes]:
+    key = pair[0]
+    if key.isascii():
+        return len(key), key.encode()
     encoded = key.encode("utf-8", "surrogatepass")
     return len(encoded), encoded
 
 
+_DECODER: Final = json.JSONDecoder(
+    parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=_in_order
+)
+
+
 def _loaded(text: Any) -> Any:
     try:
-        return json.loads(
-            str(text),
-            parse_int=_whole,
-            parse_constant=_no_constant,
-            object_pairs_hook=_in_order,
-        )
+        return _DECODER.decode(str(text))
     except (ValueError, RecursionError):
         raise EvaluationError("Invalid JSON text.") from None
 
 
 def _written(value: Any) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        raise EvaluationError("The JSON is nested too deeply.") from None
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _extract(text: Any, *paths: Any) -> str | None:
@@ -152,14 +154,9 @@ def _search(text: Any, how: Any, pattern: Any, escape: Any = "\\") -> str | None
     if len(letter) != 1:
         raise EvaluationError("The escape of JSON_SEARCH must be one character.")
     wanted = str(pattern)
-    try:
-        found = [
-            path
-            for path, each in _texts(_loaded(text), "$")
-            if like(each, wanted, letter, exact=True)
-        ]
-    except RecursionError:
-        raise EvaluationError("The JSON is nested too deeply.") from None
+    found = [
+        path for path, each in _texts(_loaded(text), "$") if like(each, wanted, letter, exact=True)
+    ]
     if not found:
         return None
     only = fold(str(how)) == "one" or len(found) == 1
@@ -192,12 +189,19 @@ def _members(*parts: Any) -> str:
     keys, items = parts[::2], parts[1::2]
     if any(key is None for key in keys):
         raise EvaluationError("JSON documents may not contain NULL member names.")
+    _check_size(parts)
     pairs = _in_order([(str(key), item) for key, item in zip(keys, items, strict=True)])
     return "{" + ", ".join(f"{_written(key)}: {item}" for key, item in pairs.items()) + "}"
 
 
 def _items(*items: str) -> str:
+    _check_size(items)
     return f"[{', '.join(items)}]"
+
+
+def _check_size(parts: Iterable[Any]) -> None:
+    if sum(len(str(part)) for part in parts) > MOST_LETTERS:
+        raise EvaluationError(f"The JSON has more than {MOST_LETTERS} characters.")
 
 
 #: Name -> number of arguments (-1: any) and function.

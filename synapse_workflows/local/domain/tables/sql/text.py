@@ -12,6 +12,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+
 #: Blanks, punctuation and symbols of ASCII, in the order of the Unicode Collation Algorithm.
 _SIGNS: Final = "\t\n\x0b\x0c\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$"
 #: Keys: signs of ASCII from 0x01, other punctuation, other symbols, then digits, numbers that
@@ -36,6 +38,8 @@ _AFTER: Final = {
     "ɯ": "u", "ƣ": "g", "ʀ": "r", "ʊ": "u", "ʌ": "v", "ɩ": "i", "ȝ": "y", "ȣ": "o",
     "ђ": "д", "є": "е", "ѕ": "з", "і": "и", "ј": "й", "љ": "л", "њ": "н", "ћ": "т", "џ": "ч",
 }  # fmt: skip
+#: What a pattern costs grows with its length times that of the text.
+_LONGEST_PATTERN: Final = 1000
 _BY_NAME: Final = re.compile(r"LATIN SMALL LETTER(?: OPEN| TURNED)? ([A-Z])(?: WITH .*)?")
 #: Classes of combining marks that are more than marks: signs of vowels, of no vowel, ...
 _HEAVY: Final = frozenset({0, 9, 84, 91, 103, 118, 129, 130, 132})
@@ -118,6 +122,8 @@ def _singles(text: str) -> str:
 
 def _pieces(pattern: str, escape: str, *, exact: bool) -> list[str]:
     """Cut a LIKE pattern at its `%`, into regular expressions."""
+    if len(pattern) > _LONGEST_PATTERN:
+        raise EvaluationError(f"A pattern has at most {_LONGEST_PATTERN} characters.")
     single = str if exact else _single
     pieces, index = [""], 0
     while index < len(pattern):
