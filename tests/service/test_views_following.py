@@ -196,3 +196,46 @@ def test_copies_of_versions_that_were_deleted_go(tmp_path, recording):
         assert watched.names(view=f"{watched.id}.4") == ["file"]
         frozen_and_live = 3
         assert len(list((tmp_path / "views").iterdir())) == frozen_and_live
+
+
+def test_whatever_is_asked_comes_of_visible_rows_alone(watched, ben):
+    ann, tables = watched.ann, watched.tables
+    columns = [
+        tables.column("word", facetType="enumeration")["id"],
+        tables.column("words", "STRING_LIST")["id"],
+        tables.column("n", "INTEGER")["id"],
+    ]
+    hidden = ann.new_folder(watched.folder)["id"]
+    for parent, word, number in ((watched.folder, "open", 1), (hidden, "hidden", 100)):
+        file = ann.new_file(parent)["id"]
+        path = f"{REPO}/entity/{file}/annotations2"
+        noted = {
+            "word": {"type": "STRING", "value": [word]},
+            "words": {"type": "STRING", "value": [word, "both"]},
+            "n": {"type": "LONG", "value": [number]},
+        }
+        assert ann.put(path, {**ann.get(path).json(), "annotations": noted}).ok
+    ann.share(hidden, {})
+    for entity in (watched.project, watched.id):
+        ann.share(entity, {ben.id: ["READ"]})
+    ann.change(watched.id, columnIds=columns)
+    tables.transact(watched.id, createSnapshot=True)
+    readers = type(tables)(ben)
+    for view in (watched.id, f"{watched.id}.1"):
+        for sql, rows in (
+            ("select count(*), sum(n) from {}", [["2", "1"]]),
+            (
+                "select word, count(*) from {} group by word order by word",
+                [[None, "1"], ["open", "1"]],
+            ),
+            ("select unnest(words) as w from {} order by w", [[None], ["both"], ["open"]]),
+            ("select word from {} where n > 0 and words has ('both')", [["open"]]),
+            ("select distinct word from {} where n in (1, 100) or n = 100", [["open"]]),
+            ("select max(ROW_ID) from {} where word = 'hidden'", [[None]]),
+        ):
+            assert readers.query(sql.format(view)) == rows, sql
+        bundle = readers.bundle(f"select * from {view}")
+        assert bundle["queryCount"] == 2
+        values = bundle["facets"][0]["facetValues"]
+        assert "hidden" not in {each.get("value") for each in values}
+        assert "hidden" not in readers.download(f"select * from {view}")
