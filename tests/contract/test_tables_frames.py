@@ -115,6 +115,20 @@ def test_changed_cells_and_new_rows_are_stored_together(syn, small):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("fetched", [True, False])
+def test_a_new_column_comes_with_its_cells(syn, small, fetched):
+    """Rows that were read before are changed; none of them is added a second time."""
+    frame = query(syn, small).asDataFrame()
+    frame["is new"] = pd.array([True, None, False], dtype="boolean")
+    schema = syn.get(small.tableId) if fetched else small.schema
+    schema.addColumn(Column(name="is new", columnType="BOOLEAN"))
+    stored = syn.store(Table(schema, frame))
+    assert len(stored.schema.columnIds) == 3
+    assert state_of(syn, small) == [
+        ["1", "ant", 6, True], ["2", "", None, None], ["3", None, 8, False],
+    ]  # fmt: skip
+
+
 def test_some_columns_and_rows_of_a_frame_can_be_stored(syn, small):
     """What is left out stays as it is."""
     frame = query(syn, small).asDataFrame()
