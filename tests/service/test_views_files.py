@@ -175,3 +175,27 @@ def test_file_handles_of_cells_are_listed(gallery, ben):
     refused(ann.post(path, {**asked, "rows": [{"rowId": 99, "versionNumber": 1}]}), 404)
     refused(ann.post(path, {**asked, "rows": []}), 400)
     refused(ann.post(path, {**asked, "headers": [{"id": made["columnIds"][1]}]}), 400)
+
+
+def test_sizes_of_files_are_summed_up_over_all_rows_that_a_query_gives(gallery, ben):
+    ann, tables = gallery.ann, gallery.tables
+    hidden = ann.new_folder(gallery.project)["id"]
+    for parent, content in ((gallery.project, b"four"), (hidden, b"hidden")):
+        gallery.store(parent, ann.upload(content))
+    ann.new_folder(gallery.project)
+
+    def size(sql, who=tables):
+        found = who.bundle(sql, mask=0x40)
+        assert found["sumFileSizes"]["greaterThan"] is False
+        return found["sumFileSizes"]["sumFileSizesBytes"]
+
+    sql = f"select dataFileHandleId from {gallery.view}"
+    assert size(sql) == 15 + 4 + 6
+    assert size(f"{sql} where dataFileHandleId = {gallery.handle}") == 15
+    assert size(f"{sql} order by dataFileHandleId limit 1 offset 1") == 4
+    assert size(f"select count(*) from {gallery.view}") == 0
+    assert size(f"select dataFileHandleId from {gallery.dataset}") == 15
+    ann.share(hidden, {})
+    ann.share(gallery.project, {ben.id: ["READ"]})
+    ann.share(gallery.view, {ben.id: ["READ"]})
+    assert size(sql, type(tables)(ben)) == 15 + 4
