@@ -4,9 +4,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from entity_api import REPO, Author
+from file_api import ok, open_house, refused
+from table_api import M, Tabler
 
 
 @pytest.fixture
@@ -106,3 +106,103 @@ def test_rights_that_go_meanwhile_stop_the_writer(ann, ben, tables):
     ann.share(project, {ben.id: ["READ"]})
     refused(result(ben, path, token), 403)
     assert tables.everything(table) == []
+
+
+def test_writers_who_wait_hold_up_nobody_else(tmp_path, recording):
+    with open_house(tmp_path, recording, job_workers=2) as house:
+        ann = Author(house, "alice")
+        tables = Tabler(ann)
+        busy, other = (tables.table(("a", "STRING"), ("n", "INTEGER"))["id"] for _ in range(2))
+        tables.append(busy, ["first", "1"])
+        path, token = begun(ann, busy, {"changes": [tables.csv(busy, csv_of(300_000))]})
+        change = {"changes": [tables.rows(busy, (1, 1, ["x", "5"]))]}
+        waiting = [ok(ann.post(f"{path}/start", change))["token"] for _ in range(6)]
+        assert tables.append(other, ["x", "1"]) == [(1, 1)]
+        assert tables.everything(busy) == [(1, 1, ["first", "1"])]
+        assert ok(ann.get(f"{path}/get/{token}"))["jobState"] == "PROCESSING"
+        assert result(ann, path, token).status_code == 201
+        codes = [result(ann, path, each).status_code for each in waiting]
+        assert codes == [201, 412, 412, 412, 412, 412]
+
+
+def test_a_snapshot_shows_the_columns_of_its_rows(ann, tables, table):
+    a, n = (each["id"] for each in tables.columns(table))
+    body = {"changes": [tables.csv(table, csv_of(60_000))], "createSnapshot": True}
+    path, token = begun(ann, table, body)
+    ann.change(table, columnIds=[n])
+    assert ok(result(ann, path, token))["snapshotVersionNumber"] == 1
+    assert ok(ann.get(f"{REPO}/entity/{table}/version/1"))["columnIds"] == [a, n]
+    assert tables.query(f"select * from {table}.1 limit 1") == [["text 0", "0"]]
+    assert ann.entity(table)["columnIds"] == [n]
+    assert tables.query(f"select * from {table} limit 1") == [["0"]]
+
+
+def test_a_snapshot_during_an_upload_waits_for_its_end(ann, tables, table):
+    tables.append(table, ["first", "1"])
+    path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
+    made = ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
+    assert made == {"snapshotVersionNumber": 1}
+    assert result(ann, path, token).status_code == 201
+    assert tables.query(f"select count(*) from {table}.1") == [["60001"]]
+
+
+def test_a_reader_who_takes_long_does_not_hold_up_writers(ann, tables, table, rules):
+    tables.append(table, ["first", "1"])
+    files = rules.session.get_adapter("http://synapse.local")._app.state.service.tables
+    before = time.monotonic()
+    with files.reading(int(table.removeprefix("syn"))) as reader:
+        assert reader.last_change().version == 1
+        for each in range(3):
+            tables.append(table, ["more", str(each)])
+        ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
+        assert reader.connection.execute("SELECT count(*) FROM live").fetchone() == (1,)
+    assert time.monotonic() - before < 15
+    assert len(tables.everything(table)) == 4
+
+
+def test_readers_of_a_replacement_see_the_old_rows_or_the_new(ann, tables, table):
+    """Delete and insert in one transaction, again and again, as a replacement does."""
+    rows = tables.append(table, *[["0", str(each)] for each in range(50)])
+    is_over = False
+
+    def read():
+        seen = []
+        while not is_over:
+            seen.append(tables.query(f"select a, count(*), sum(n) from {table} group by a"))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        for turn in range(1, 9):
+            gone = tables.rows(table, *[(*row, []) for row in rows])
+            new = tables.csv(table, "a,n\n" + "".join(f"{turn},{n}\n" for n in range(50)))
+            tables.transact(table, gone, new)
+            rows = [(row_id, version) for row_id, version, _ in tables.everything(table)]
+        is_over = True
+    seen = [answer for reader in readers for answer in reader.result()]
+    assert len(seen) > 2
+    assert {len(answer) for answer in seen} == {1}
+    assert {(count, total) for [[_, count, total]] in seen} == {("50", "1225")}
+    turns = [int(answer[0][0]) for answer in readers[0].result()]
+    assert turns == sorted(turns)
+
+
+def test_a_snapshot_can_be_queried_as_soon_as_it_is_there(ann, tables, table):
+    """The numbers are told by one request and looked up by another beside it."""
+    tables.append(table, ["x", "1"])
+    is_over = False
+
+    def read():
+        found = []
+        while not is_over:
+            number = ann.entity(table)["versionNumber"]
+            answer = tables.try_query(f"select count(*) from {table}.{max(1, number - 1)}")
+            found.append(answer.status_code)
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        for _ in range(15):
+            ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
+        is_over = True
+    assert {code for reader in readers for code in reader.result()} == {201}

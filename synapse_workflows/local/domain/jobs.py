@@ -9,7 +9,6 @@ its work was committed already: then it is COMPLETE.
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,12 +18,11 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import decimal, next_id
+from synapse_workflows.local.domain.job_queues import Queues
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError
 from synapse_workflows.local.storage.job_records import Job
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from synapse_workflows.local.domain.service import Service
 
 log = logging.getLogger("synapse_workflows.local")
@@ -105,33 +103,50 @@ class Kind:
     Args:
         concrete_type: of its requests.
         work: does it, and gives the response body.
+        takes_turns: whether those of one entity are done one after the other.
     """
 
     concrete_type: str
     work: Work = field(repr=False)
+    takes_turns: bool = False
 
 
 class Pool:
     """The threads in which jobs run.
 
     Args:
-        workers: how many run at a time; the others wait for their turn.
+        workers: how many run at a time, and how many that take turns beside them; the others
+            wait.
     """
 
     def __init__(self, workers: int) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="local-synapse-job")
+        self._queues = Queues(workers)
         self._stopping = threading.Event()
         self._guard = threading.Lock()
-        self._running: dict[int, tuple[Future[None], Progress]] = {}
+        self._running: dict[int, tuple[threading.Event, Progress]] = {}
         self._polls: dict[int, int] = {}
 
-    def submit(self, service: "Service", caller: Caller, job_id: int, kind: Kind) -> None:
-        """Let a job begin as soon as a thread is free."""
-        progress = Progress(self._stopping)
+    def submit(
+        self,
+        service: "Service",
+        caller: Caller,
+        job_id: int,
+        kind: Kind,
+        entity: str | None = None,
+    ) -> None:
+        """Let a job begin as soon as a thread is free and it is its turn."""
+        progress, over = Progress(self._stopping), threading.Event()
         with self._guard:
-            future = self._pool.submit(_perform, service, caller, job_id, kind, progress)
-            self._running[job_id] = future, progress
-        future.add_done_callback(lambda _: self._forget(job_id))
+            self._running[job_id] = over, progress
+
+        def task() -> None:
+            try:
+                _perform(service, caller, job_id, kind, progress)
+            finally:
+                over.set()
+                self._forget(job_id)
+
+        self._queues.put(task, (entity or "") if kind.takes_turns else None)
 
     def _forget(self, job_id: int) -> None:
         with self._guard:
@@ -148,7 +163,7 @@ class Pool:
         with self._guard:
             found = self._running.get(job_id)
         if found is not None:
-            wait([found[0]], timeout=seconds)
+            found[0].wait(seconds)
 
     def polled(self, job_id: int) -> int:
         """Count how often a job was asked for."""
@@ -159,7 +174,7 @@ class Pool:
     def close(self) -> None:
         """Cut off what runs, begin nothing more, and wait for the threads."""
         self._stopping.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._queues.close()
 
 
 def begin(

@@ -23,7 +23,7 @@ def start(
     """
     with call.writing(*scopes) as work:
         token = jobs.begin(work.session, work.caller, kind, call.json_object(), entity)
-    call.service.jobs.submit(call.service, work.caller, token, kind)
+    call.service.jobs.submit(call.service, work.caller, token, kind, entity)
     return created({"token": str(token)})
 
 

@@ -97,9 +97,14 @@ class TableWriter(TableReader):
         """Note which of the entity's schema changes was carried out last."""
         self.connection.execute("UPDATE state SET schema_number = ?", (number,))
 
+    @property
+    def next_row(self) -> int:
+        """The id of the next row."""
+        return int(self._one("SELECT next_row FROM state")[0])
+
     def take_row_ids(self, count: int) -> int:
         """Take ids for new rows; give the first of them."""
-        first = int(self._one("SELECT next_row FROM state")[0])
+        first = self.next_row
         self.connection.execute("UPDATE state SET next_row = ?", (first + count,))
         return first
 

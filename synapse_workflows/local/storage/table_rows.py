@@ -15,13 +15,14 @@ class RowWriter:
 
     Args:
         writer: the table.
-        version: the change set.
+        version: the change set; rows from `first_new` on are new in it.
     """
 
     def __init__(self, writer: TableWriter, version: int) -> None:
         self._writer = writer
         self._connection = writer.connection
         self.version = version
+        self.first_new = writer.next_row
         shown = self._connection.execute("SELECT max(version) FROM snapshot").fetchone()[0]
         self._shown: int = -1 if shown is None else shown
         columns = self._connection.execute("SELECT name FROM pragma_table_info('past')")

@@ -96,14 +96,20 @@ class ChangeSet:
         Raises:
             BadRequest: a row has no version or does not exist.
         """
-        there = self._look(rows, partial=False)
+        there = self._look(rows, deletes=True)
         self.rows.delete([row_id for row_id, _ in rows if row_id in there])
 
-    def _look(self, rows: Sequence[tuple[int, int | None]], *, partial: bool) -> set[int]:
+    def _look(
+        self,
+        rows: Sequence[tuple[int, int | None]],
+        *,
+        partial: bool = False,
+        deletes: bool = False,
+    ) -> set[int]:
         """Find the rows, and note when they were changed last."""
         found = self.rows.versions([row_id for row_id, _ in rows])
         for row_id, version in rows:
-            if row_id not in found:
+            if row_id not in found or row_id >= self.rows.first_new:
                 raise BadRequest(f"Cannot update row: {row_id} because it does not exist.")
             if version is None and not partial:
                 raise BadRequest("Row version number cannot be null")
@@ -111,7 +117,7 @@ class ChangeSet:
             touched, is_there = found[row_id]
             if not partial and touched != self.version:
                 self._touched = max(self._touched, (touched, row_id))
-            if not is_there:
+            if not is_there and not (deletes and touched == self.version):
                 self._missing = row_id
         return {row_id for row_id, (_, is_there) in found.items() if is_there}
 

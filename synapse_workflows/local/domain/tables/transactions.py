@@ -134,6 +134,6 @@ def snapshot(run: Run) -> dict[str, Any]:
     return _finished(run, work)
 
 
-TRANSACTION: Final = jobs.Kind(f"{_M}.TableUpdateTransactionRequest", transact)
-UPLOAD: Final = jobs.Kind(f"{_M}.UploadToTableRequest", upload)
+TRANSACTION: Final = jobs.Kind(f"{_M}.TableUpdateTransactionRequest", transact, takes_turns=True)
+UPLOAD: Final = jobs.Kind(f"{_M}.UploadToTableRequest", upload, takes_turns=True)
 SNAPSHOT: Final = jobs.Kind(f"{_M}.SnapshotRequest", snapshot)
