@@ -64,6 +64,7 @@ format: $(VENV)/installed-dev  ## Put the code into shape
 
 bench: $(VENV)/installed-dev $(PEER)/installed  ## Measure: ratios side by side, in one run
 	$(BIN)/python tests/bench/transfers.py
+	$(BIN)/python tests/bench/tables.py
 
 build: $(VENV)/installed-dev  ## Build the wheel
 	$(PIP) wheel --no-deps --wheel-dir dist .
