@@ -175,7 +175,7 @@ class RowWriter:
             The highest id of a row; and the rows that came to a key that was there, since this
             task began to add rows.
         """
-        since, last, count = self.once.after, 0, 0
+        since, last, count = self._since(), 0, 0
         twice: list[Line] = []
         cells = self.source.cells
         rest = f"order by {ROW_ID}"
@@ -196,6 +196,12 @@ class RowWriter:
                 twice.append([row_id, version])
         self.client.logger.info("%s: compared with %d rows", self.once.table, count)
         return last, twice
+
+    def _since(self) -> int | None:
+        """Give the highest id of a row before this task began to add rows; None before that."""
+        if self.once.after is None and self._open is not None:
+            return self._open.after
+        return self.once.after
 
     def _edits(self, known: KnownRows, at: Sequence[int], counted: list[int]) -> Iterator[Line]:
         cells = self.source.cells

@@ -178,6 +178,9 @@ class Once:
 
     def _rule_out(self, attempt: Attempt) -> None:
         """See to it that the job of an attempt, if there is one, is over or cannot succeed."""
+        self.client.logger.info(
+            "%s: an earlier try may have begun a job; making sure that it is over", self.table
+        )
         self.client.call("DELETE", f"/fileHandle/{attempt.handle}", endpoint="file")
         doomed = [Uploads.change(self.table, attempt.handle)]
         token = jobs.start(self.client, self._path, self._body(doomed))

@@ -48,12 +48,13 @@ def flat(value: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def brought_here(value: Any) -> Iterator[LocalSource]:
+def brought_here(value: Any, what: str = "path") -> Iterator[LocalSource]:
     """Make what is to be stored a file on this worker, while inside.
 
     Args:
         value: the path of a local file, the URL of an object (`s3://conn@bucket/key`), an
             `ObjectStoragePath`, or a reference that another task returned.
+        what: the argument it was given for.
 
     Raises:
         SynapseFileNotFoundError: There is no such file.
@@ -73,7 +74,7 @@ def brought_here(value: Any) -> Iterator[LocalSource]:
             yield LocalSource(_checked(Path(text).expanduser()))
     else:
         raise TypeError(
-            f"path is {value!r}: give the path of a file, a URL, an ObjectStoragePath, a "
+            f"{what} is {value!r:.200}: give the path of a file, a URL, an ObjectStoragePath, a "
             "reference that another task returned, or a list of these"
         )
 

@@ -207,7 +207,7 @@ class SynapseTableStoreOperator(SynapseOperator):
             yield CsvSource(Path(made.filepath), columns, SYNAPSE_FORM)
             return
         answer = isinstance(self.rows, Mapping) and "query" in self.rows
-        with brought_here(self.rows) as local:
+        with brought_here(self.rows, "rows") as local:
             gatherer = current_gatherer()
             if gatherer and local.url and client.lineage_mode is LineageMode.AUTO:
                 gatherer.add(Record.of(Seen.READ, used=[UrlRef(local.url)]))

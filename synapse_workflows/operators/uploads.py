@@ -33,17 +33,24 @@ class Uploads:
         table: as `syn123`.
         rows_at_once: rows in one file, at most.
         tell: writes a line of progress.
+        clock: tells seconds.
     """
 
     def __init__(
-        self, client: Session, table: str, rows_at_once: int, tell: Callable[..., object]
+        self,
+        client: Session,
+        table: str,
+        rows_at_once: int,
+        tell: Callable[..., object],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.client = client
         self.table = table
         self.rows_at_once = max(rows_at_once, 1)
         self.handles: list[str] = []
         self._tell = tell
-        self._told_at = monotonic()
+        self._clock = clock
+        self._told_at = clock()
         self.rows = self.size = 0
 
     def send(
@@ -111,6 +118,6 @@ class Uploads:
         self.rows += rows
         uploaded = upload.upload_file(self.client, path, content_type="text/csv")
         self.handles.append(uploaded.file_handle_id)
-        if monotonic() - self._told_at >= _SECONDS:
-            self._told_at = monotonic()
+        if self._clock() - self._told_at >= _SECONDS:
+            self._told_at = self._clock()
             self._tell("%s: %d rows sent so far, %s", self.table, self.rows, human(self.size))
