@@ -17,11 +17,11 @@ from synapse_workflows.client.model.base import (
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.locations import as_url, file_name
-from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.client.model.schemas import Dataset, Schema
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
 __all__ = [
-    "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
+    "Dataset", "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
     "SubmissionViewSchema", "class_of", "kind_of", "place",
 ]  # fmt: skip
 

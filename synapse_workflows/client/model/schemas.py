@@ -149,3 +149,15 @@ class Schema(HasColumns):
     """
 
     _kind: ClassVar[Kind] = HasColumns._kind.like(vocabulary.TABLE)  # noqa: SLF001 - our own class
+
+
+class Dataset(HasColumns):
+    """A dataset: versions of files, each of them chosen, shown in columns as a view shows them.
+
+    Its ``items`` are mappings with ``entityId`` and ``versionNumber``. It has the columns that it
+    is given: none are added by themselves. The arguments are those of `Schema`.
+    """
+
+    _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
+        vocabulary.DATASET, "items", "checksum", "count", "size"
+    )
