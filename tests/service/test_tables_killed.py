@@ -8,7 +8,7 @@ import pytest
 from entity_api import REPO, Author
 from file_api import ok, open_house, refused
 from served_api import serving
-from table_api import Tabler
+from table_api import M, Tabler
 
 from synapse_workflows.local import inprocess
 from synapse_workflows.local.domain import auth, jobs
@@ -146,3 +146,74 @@ def test_a_service_that_ends_in_order_cuts_its_jobs_off(tmp_path):
         alice = Author(house, "alice")
         refused(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
         assert Tabler(alice).everything(table) == []
+
+
+def lines_of(rows, mark):
+    head = "ROW_ID,ROW_VERSION,a,n\n"
+    return head + "".join(f"{each},1,{mark},{each}\n" for each in range(1, rows + 1))
+
+
+@pytest.mark.parametrize("polls", [0, 12])
+def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, polls):
+    rows = 12_000
+    with serving(tmp_path) as (process, alice):
+        tables = Tabler(alice)
+        columns = [tables.column("a", "STRING")["id"], tables.column("n", "INTEGER")["id"]]
+        number = tables.column("a", "INTEGER")["id"]
+        entities = [
+            alice.make(f"{M}.TableEntity", tables.project, columnIds=columns) for _ in "1234"
+        ]
+        converted, uploaded, replaced, frozen = (each["id"] for each in entities)
+        first = tables.csv(converted, "a,n\n" + "".join(f"{each},0\n" for each in range(rows)))
+        for each in (converted, uploaded, replaced, frozen):
+            tables.transact(each, first)
+        convert = {
+            "concreteType": f"{M}.TableSchemaChangeRequest",
+            "changes": [{"oldColumnId": columns[0], "newColumnId": number}],
+        }
+        gone = tables.csv(
+            replaced, "ROW_ID,ROW_VERSION\n" + "".join(f"{n},1\n" for n in range(1, rows + 1))
+        )
+        new = tables.csv(replaced, "a,n\n" + "new,1\n" * rows)
+        transaction, upload = "table/transaction", "table/upload/csv"
+        sql = {"sql": f"select * from {frozen}"}
+        asked = [
+            (converted, transaction, {"changes": [convert], "createSnapshot": True}),
+            (uploaded, upload, tables.csv(uploaded, lines_of(rows, "up"))),
+            (replaced, transaction, {"changes": [gone, new]}),
+            (frozen, transaction, {"createSnapshot": True}),
+            (frozen, "table/download/csv", sql),
+            (frozen, "table/query", {"query": sql}),
+        ]
+        tokens = [
+            ok(alice.post(f"{REPO}/entity/{table}/{path}/async/start", body))["token"]
+            for table, path, body in asked
+        ]
+        for _ in range(polls):
+            alice.get(f"{REPO}/asynchronous/job/{tokens[0]}")
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    with open_house(tmp_path) as house:
+        alice = Author(house, "alice")
+        tables = Tabler(alice)
+        done = []
+        for (table, path, _), token in zip(asked, tokens, strict=True):
+            answer = alice.get(f"{REPO}/entity/{table}/{path}/async/get/{token}")
+            assert answer.status_code in {201, 409}, answer.text
+            assert answer.ok or "Nothing of it was applied" in answer.json()["reason"]
+            done.append(answer.ok)
+        shown = [
+            tables.query(f"select a, count(*) from {table} group by a order by a limit 2")
+            for table in (converted, uploaded, replaced)
+        ]
+        assert shown[0] == [["0", "1"], ["1", "1"]]
+        assert tables.columns(converted)[0]["columnType"] == ("INTEGER" if done[0] else "STRING")
+        assert alice.entity(converted)["columnIds"][0] == (number if done[0] else columns[0])
+        assert alice.entity(converted)["versionNumber"] == (2 if done[0] else 1)
+        assert shown[1] == ([["up", str(rows)]] if done[1] else shown[0])
+        assert shown[2] == ([["new", str(rows)]] if done[2] else shown[0])
+        assert alice.entity(frozen)["versionNumber"] == (2 if done[3] else 1)
+        for table in (converted, uploaded, replaced, frozen):
+            count = tables.query(f"select count(*) from {table}")
+            assert count == [[str(rows)]]
+            assert len(tables.append(table, [None, "5"])) == 1
