@@ -199,3 +199,23 @@ def test_sizes_of_files_are_summed_up_over_all_rows_that_a_query_gives(gallery, 
     ann.share(gallery.project, {ben.id: ["READ"]})
     ann.share(gallery.view, {ben.id: ["READ"]})
     assert size(sql, type(tables)(ben)) == 15 + 4
+
+
+def test_a_file_deep_in_a_scope_belongs_to_the_view_while_it_lies_there(gallery, ben):
+    ann = gallery.ann
+    outer = ann.new_folder(gallery.project)["id"]
+    inner = ann.new_folder(outer)["id"]
+    handle = ann.upload(b"deep")
+    deep = gallery.store(inner, handle)
+    for entity in (gallery.project, gallery.elsewhere):
+        ann.share(entity, {ben.id: RIGHTS})
+    assert code(ben, handle, gallery.view) is None
+    ann.change(gallery.view, scopeIds=[inner])
+    assert code(ben, handle, gallery.view) is None
+    assert code(ben, gallery.handle, gallery.view) == "UNAUTHORIZED"
+    ann.change(gallery.view, viewTypeMask=8)
+    assert code(ben, handle, gallery.view) == "UNAUTHORIZED"
+    ann.change(gallery.view, viewTypeMask=9)
+    assert code(ben, handle, gallery.view) is None
+    ann.change(deep, parentId=outer)
+    assert code(ben, handle, gallery.view) == "UNAUTHORIZED"

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 from synapse_workflows.local.domain import associations, fields, filehandles, jobs, storing
 from synapse_workflows.local.domain.associations import Association
+from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.jobs import Run
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import Draft, Piece
@@ -82,30 +85,30 @@ def _found(run: Run, wanted: list[Association]) -> list[_File]:
     found: list[_File] = []
     seen: set[int] = set()
     size, most = 0, run.service.settings.archive_bytes
-    for asked in wanted:
-        one = _File(asked, failure=("DUPLICATE", "The file was asked for before."))
-        if asked.handle_id not in seen:
-            one = _look(run, asked)
-        seen.add(asked.handle_id)
-        if one.failure is None and size + one.size > most:
-            told = f"The files together have more than {most} bytes."
-            one = _File(asked, failure=("EXCEEDS_SIZE_LIMIT", told))
-        size += one.size
-        found.append(one)
+    with run.service.database.reading() as session:
+        for asked in wanted:
+            one = _File(asked, failure=("DUPLICATE", "The file was asked for before."))
+            if asked.handle_id not in seen:
+                one = _look(session, run.caller, asked)
+            seen.add(asked.handle_id)
+            if one.failure is None and size + one.size > most:
+                told = f"The files together have more than {most} bytes."
+                one = _File(asked, failure=("EXCEEDS_SIZE_LIMIT", told))
+            size += one.size
+            found.append(one)
     return found
 
 
-def _look(run: Run, asked: Association) -> _File:
-    with run.service.database.reading() as session:
-        handle, failure = associations.attempt(session, run.caller, asked)
-        if handle is None:
-            told = f"FileHandle {asked.handle_id}: {failure}"
-            return _File(asked, failure=(failure or "UNKNOWN_ERROR", told))
-        if handle.blob_id is None:
-            told = f"FileHandle {handle.id} does not lie in Synapse."
-            return _File(asked, failure=("UNKNOWN_ERROR", told))
-        pieces = tuple(filehandles.pieces(session, handle))
-        return _File(asked, handle.file_name, pieces, handle.content_size or 0)
+def _look(session: Session, caller: Caller, asked: Association) -> _File:
+    handle, failure = associations.attempt(session, caller, asked)
+    if handle is None:
+        told = f"FileHandle {asked.handle_id}: {failure}"
+        return _File(asked, failure=(failure or "UNKNOWN_ERROR", told))
+    if handle.blob_id is None:
+        told = f"FileHandle {handle.id} does not lie in Synapse."
+        return _File(asked, failure=("UNKNOWN_ERROR", told))
+    pieces = tuple(filehandles.pieces(session, handle))
+    return _File(asked, handle.file_name, pieces, handle.content_size or 0)
 
 
 def _pack(run: Run, draft: Draft, found: list[_File], *, flat: bool) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,10 +13,14 @@ from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.tables import opening
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.sources import Asked, Source
+from synapse_workflows.local.domain.views.kinds import Scope
 from synapse_workflows.local.domain.views.known import VIEWS
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
 from synapse_workflows.vocabulary import AccessType, ColumnType
+
+#: Where a session keeps the scopes of views.
+_SCOPES: Final = "scopes of views"
 
 
 def gives(session: Session, caller: Caller, table_id: int, handle_id: int) -> bool:
@@ -35,14 +39,23 @@ def gives(session: Session, caller: Caller, table_id: int, handle_id: int) -> bo
 
 
 def _view_gives(session: Session, caller: Caller, view: Entity, handle_id: int) -> bool:
-    kind = VIEWS[view.concrete_type]
-    scope = kind.scope(entities.version_of(session, view, None).properties)
+    scope = _scope(session, view)
     holders = select(EntityVersion.entity_id).where(EntityVersion.file_handle_id == handle_id)
     return any(
         access.allowed(session, caller, holder, AccessType.DOWNLOAD)
         and scope.shows(session, holder)
         for holder in session.scalars(holders.distinct()).all()
     )
+
+
+def _scope(session: Session, view: Entity) -> Scope:
+    """Give the scope of a view; it is made once for the many files of one request."""
+    known: dict[tuple[int, str], Scope] = session.info.setdefault(_SCOPES, {})
+    key = view.id, view.etag
+    if key not in known:
+        kind = VIEWS[view.concrete_type]
+        known[key] = kind.scope(entities.version_of(session, view, None).properties)
+    return known[key]
 
 
 class Cells:

@@ -47,7 +47,7 @@ class Listed:
 
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is listed and there."""
-        return entity_id in self.numbers and entity_rows.is_among(session, entity_id)
+        return entity_id in self.numbers and entity_rows.living(session, entity_id) is not None
 
     def targets(self, session: Session, caller: Caller) -> "ListedTargets":
         """Give the files that updates write to."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import access, entities
@@ -162,10 +162,10 @@ def open_to(session: Session, caller: Caller, guards: Collection[int]) -> set[in
     return set(session.scalars(readable))
 
 
-def is_among(session: Session, entity_id: int, *where: ColumnElement[bool]) -> bool:
-    """Tell whether an entity is not in the trash can and fulfils conditions."""
-    there = exists().where(Entity.id == entity_id, Entity.benefactor_id != TRASH, *where)
-    return bool(session.scalar(select(there)))
+def living(session: Session, entity_id: int) -> Entity | None:
+    """Give an entity unless it is in the trash can."""
+    entity = session.get(Entity, entity_id)
+    return None if entity is None or access.is_trashed(entity) else entity
 
 
 class EntityTargets:

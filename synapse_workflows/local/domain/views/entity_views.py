@@ -1,12 +1,14 @@
 """Entity views: the current versions of entities that lie in containers."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain import access, fields
 from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.views import entity_rows, masks, scopes
@@ -15,7 +17,7 @@ from synapse_workflows.local.domain.views.kinds import Field, ViewKind
 from synapse_workflows.local.domain.views.scopes import Containers
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import ENTITY_VIEW
+from synapse_workflows.vocabulary import ENTITY_VIEW, PROJECT
 
 
 class EntityScope(Containers):
@@ -27,9 +29,19 @@ class EntityScope(Containers):
         query = entity_rows.versions().where(current, self.members(), *where)
         return entity_rows.items(session, query)
 
+    @cached_property
+    def _named(self) -> frozenset[int]:
+        return frozenset(self.ids)
+
     def shows(self, session: Session, entity_id: int) -> bool:
-        """Tell whether an entity is in the view."""
-        return entity_rows.is_among(session, entity_id, self.members())
+        """Tell whether an entity is in the view: looks upwards, which is short."""
+        entity = entity_rows.living(session, entity_id)
+        if entity is None or entity.concrete_type not in masks.classes(self.mask):
+            return False
+        if entity.concrete_type == PROJECT:
+            return entity_id in self._named
+        above = islice(access.lineage(session, entity), 1, None)
+        return any(each.id in self._named for each in above)
 
     def targets(self, session: Session, caller: Caller) -> EntityTargets:
         """Give the entities that updates write to."""
