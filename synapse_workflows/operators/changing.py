@@ -12,6 +12,7 @@ from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseError,
     SynapseJobError,
+    SynapseNotFoundError,
 )
 from synapse_workflows.client.model.csv_form import Line
 from synapse_workflows.lineage.client import LineageSynapse
@@ -27,6 +28,13 @@ from synapse_workflows.vocabulary import ROW_ID, ROW_VERSION
 #: How often the rows are compared anew because somebody else changed some meanwhile.
 _ROUNDS: Final = 5
 _IDS: Final = (ROW_ID, ROW_VERSION)
+#: What Synapse says of rows and columns that are no more as they were read; and of other things.
+_MAYBE_CHANGED: Final = (
+    SynapseConflictError,
+    SynapseBadRequestError,
+    SynapseNotFoundError,
+    SynapseJobError,
+)
 
 
 class RowWriter:
@@ -108,7 +116,7 @@ class RowWriter:
             try:
                 if one_round():
                     return
-            except (SynapseConflictError, SynapseBadRequestError, SynapseJobError):
+            except _MAYBE_CHANGED:
                 # whoever is told that a row is not as it was read may read it again
                 if not self.look.has_changed():
                     raise

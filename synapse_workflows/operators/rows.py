@@ -46,7 +46,7 @@ class Source(ABC):
 
     @abstractmethod
     def _lines(self) -> Iterator[Line]:
-        """Read the rows, as text, each as wide as the header or less."""
+        """Read the rows, as text."""
 
     def fit(self, columns: Sequence[Mapping[str, Any]]) -> None:
         """Take a table's columns for those that the rows are stored in.
@@ -77,18 +77,16 @@ class Source(ABC):
         """Read the rows, as text.
 
         Raises:
-            AirflowFailException: A row has more cells than there are columns, or a longer one
-                than its column holds; or the file cannot be read.
+            AirflowFailException: A row has more or fewer cells than there are columns, or a
+                longer one than its column holds; or the file cannot be read.
         """
         width = len(self.names)
         with self._readable():
             for number, line in enumerate(self._lines(), 1):
-                if len(line) > width:
+                if len(line) != width:
                     raise AirflowFailException(
                         f"Row {number} of {self.path} has {len(line)} cells for {width} columns"
                     )
-                if len(line) < width:
-                    line += [None] * (width - len(line))  # noqa: PLW2901 - nobody else has it
                 self.cells.check(number, line)
                 yield line
 

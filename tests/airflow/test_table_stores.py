@@ -203,6 +203,7 @@ def test_what_makes_no_sense_fails_at_once(
         ("n,a name,n\n1,x,2\n", "more than once: ['n']"),
         ("", "columns"),
         ("a name,n\nx,8,9\n", "Row 1 of"),
+        ("a name,n\nx,8\ny\n", "Row 2 of"),
         ("a name,n\nx,8\n" + "y" * 51 + ",9\n", "Row 2, column 'a name': the cell has 51"),
         ('a name,n\nx,8\n"y,9\n', "cannot be read"),
     ],
