@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import eq, ge, gt, le, lt, ne
 
 import pytest
@@ -61,6 +62,55 @@ def among(column, values, negated):
     return Test(f"{column} {'not ' if negated else ''}in ({shown})", says)
 
 
+def between(column, low, high, negated):
+    def says(row):
+        parts = (compare(column, ">=", low).says(row), compare(column, "<=", high).says(row))
+        found = False if False in parts else None if None in parts else True
+        return None if found is None else found != negated
+
+    shown = " and ".join(
+        f"'{each}'" if isinstance(each, str) else str(each) for each in (low, high)
+    )
+    return Test(f"{column} {'not ' if negated else ''}between {shown}", says)
+
+
+def between_columns(negated):
+    def says(row):
+        i, k = row["i"], row["k"]
+        parts = (None if i is None else i >= 0, None if None in {i, k} else i <= k)
+        found = False if False in parts else None if None in parts else True
+        return None if found is None else found != negated
+
+    return Test(f"i {'not ' if negated else ''}between 0 and k", says)
+
+
+def among_or_null(column, values, negated):
+    shown = ", ".join(str(each) for each in values)
+
+    def says(row):
+        if row[column] is None:
+            return None
+        return (not negated) if row[column] in values else None
+
+    return Test(f"{column} {'not ' if negated else ''}in ({shown}, null)", says)
+
+
+def in_case(inner, then):
+    """A condition of a condition: whether a CASE takes its branch."""
+    other = 1 - then
+    sql = f"case when {inner.sql} then 1 else 0 end = {then}"
+    return Test(sql, lambda row: (inner.says(row) is True) == (then > other))
+
+
+def starts(text, negated):
+    def says(row):
+        if row["s"] is None:
+            return None
+        return fold(row["s"]).startswith(fold(text)) != negated
+
+    return Test(f"s {'not ' if negated else ''}like '{text}%'", says)
+
+
 def sums(left, right, sign):
     def says(row):
         if row["i"] is None or row["k"] is None:
@@ -102,12 +152,22 @@ SIMPLE = st.one_of(
     st.builds(is_null, st.sampled_from(list(KINDS)), st.booleans()),
     st.builds(among, NUMBER_COLUMN, st.lists(NUMBERS, min_size=1, max_size=3), st.booleans()),
     st.builds(among, st.just("s"), st.lists(TEXTS, min_size=1, max_size=3), st.booleans()),
+    st.builds(between, NUMBER_COLUMN, NUMBERS, NUMBERS, st.booleans()),
+    st.builds(between, st.just("s"), TEXTS, TEXTS, st.booleans()),
+    st.builds(between_columns, st.booleans()),
+    st.builds(
+        among_or_null, NUMBER_COLUMN, st.lists(NUMBERS, min_size=1, max_size=2), st.booleans()
+    ),
+    st.builds(starts, TEXTS, st.booleans()),
     st.builds(sums, NUMBERS.filter(lambda n: n >= 0), NUMBERS.filter(lambda n: n >= 0), SIGN),
 )
 CONDITIONS = st.recursive(
     SIMPLE,
     lambda inner: st.one_of(
-        st.builds(both, inner, inner), st.builds(either, inner, inner), st.builds(opposite, inner)
+        st.builds(both, inner, inner),
+        st.builds(either, inner, inner),
+        st.builds(opposite, inner),
+        st.builds(in_case, inner, st.sampled_from([0, 1])),
     ),
     max_leaves=8,
 )
@@ -144,7 +204,7 @@ def ask(connection, sql, rows):
     return connection.execute(*statement.limited()).fetchall()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(condition=CONDITIONS, rows=ROWS)
 def test_a_condition_finds_what_logic_says(memory, condition, rows):
     found = ask(memory, f"select row_id from syn1 where {condition.sql}", rows)
@@ -153,7 +213,7 @@ def test_a_condition_finds_what_logic_says(memory, condition, rows):
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(condition=CONDITIONS, rows=ROWS)
 def test_a_query_written_again_means_the_same(memory, condition, rows):
     sql = f"select row_id, s from syn1 where {condition.sql} order by s desc, i limit 5"
@@ -161,7 +221,24 @@ def test_a_query_written_again_means_the_same(memory, condition, rows):
     assert ask(memory, again, rows) == ask(memory, sql, rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
+@given(rows=ROWS, limit=st.integers(0, 9), offset=st.integers(0, 9), descends=st.booleans())
+def test_pages_are_parts_of_what_is_sorted(memory, rows, limit, offset, descends):
+    order = f"order by s{' desc' if descends else ''}, i"
+    numbers = [row[-1] for row in ask(memory, f"select row_id from syn1 {order}", rows)]
+    keys = [(rows[number]["s"], rows[number]["i"]) for number in numbers]
+    texts = [(text is not None, fold(text or "")) for text, _ in keys]
+    assert texts == sorted(texts, reverse=descends)
+    for (one, low), (two, high) in pairwise(keys):
+        if (one is None) == (two is None) and fold(one or "") == fold(two or ""):
+            assert low is None or (high is not None and low <= high)
+    page = ask(memory, f"select row_id from syn1 {order} limit {limit} offset {offset}", rows)
+    assert [row[-1] for row in page] == numbers[offset : offset + limit]
+    apart = ask(memory, "select distinct s from syn1", rows)
+    assert len(apart) == len({None if row["s"] is None else fold(row["s"]) for row in rows})
+
+
+@settings(max_examples=150, deadline=None)
 @given(rows=ROWS)
 def test_groups_add_up(memory, rows):
     sql = "select s, count(*), count(i), sum(i), min(k), max(k) from syn1 group by s order by s"

@@ -22,7 +22,7 @@ RESULT, COUNT, SELECT, PAGE, COLUMNS, FACETS, SIZES, UPDATED, COMBINED, ACTIONS 
 )
 _BY_DEFAULT: Final = ACTIONS - 1
 #: Characters of a page's cells; rows of long texts would not fit into memory otherwise.
-_MOST_LETTERS: Final = 16 << 20
+_MOST_LETTERS: Final = 4 << 20
 
 
 def query(run: Run) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+"""JSON in queries is read, compared and written as MySQL 8 does it."""
+
+import pytest
+from sql_memory import Memory
+
+ROWS = [
+    ['{"a": {"b": [1, "two", null]}, "n": 10, "t": "Text", "f": true}', '["Red","green"]', "two"],
+    ['{"bb": 1, "a": 2, "n": 9, "t": "text"}', '["b"]', "Text"],
+    ['["x", 5, [6, 7]]', None, None],
+    ['{"n": 10.0, "a b": {"c": 1}, "t": null}', None, ""],
+    [None, None, '"q'],
+    ['{"n": "10", "f": false}', None, 'a"b'],
+]
+
+
+@pytest.fixture(scope="module")
+def table():
+    memory = Memory({"j": "JSON", "sl": "STRING_LIST", "s": "STRING"})
+    memory.fill(ROWS)
+    yield memory
+    memory.close()
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "expected"),
+    [
+        (1, "json_extract(j, '$.a.b[0]')", "1"),
+        (1, "json_extract(j, '$.a.b[1]')", '"two"'),
+        (1, "json_extract(j, '$.a.b[2]')", "null"),
+        (1, "json_extract(j, '$.a.b[3]')", None),
+        (1, "json_extract(j, '$.a.b[last]')", "null"),
+        (1, "json_extract(j, '$.a.b[last-1]')", '"two"'),
+        (1, "json_extract(j, '$.a.b[0 to 1]')", '[1, "two"]'),
+        (1, "json_extract(j, '$.a.b[*]')", '[1, "two", null]'),
+        (1, "json_extract(j, '$.a.*')", '[[1, "two", null]]'),
+        (1, "json_extract(j, '$.a[*]')", None),
+        (1, "json_extract(j, '$.n[0]')", "10"),
+        (1, "json_extract(j, '$.n[1]')", None),
+        (1, "json_extract(j, '$.n.*')", None),
+        (1, "json_extract(j, '$**.b')", '[[1, "two", null]]'),
+        (1, "json_extract(j, '$.n', '$.none')", "[10]"),
+        (1, "json_extract(j, '$.none', '$.nope')", None),
+        (1, "json_extract(j, null)", None),
+        (4, "json_extract(j, '$.\"a b\".c')", "1"),
+        (5, "json_extract(j, '$')", None),
+        # keys of objects come by length, the last of equal ones counts
+        (2, "json_extract(j, '$')", '{"a": 2, "n": 9, "t": "text", "bb": 1}'),
+        (1, "json_extract('{\"a\": 1, \"a\": 2}', '$')", '{"a": 2}'),
+        (1, "json_object('bb', 1, 'a', 2, 'bb', 3)", '{"a": 2, "bb": 3}'),
+        (1, "json_object()", "{}"),
+        (1, "json_array()", "[]"),
+        (1, "json_array(1.5, 'x', null, true, sl)", '[1.5, "x", null, true, ["Red", "green"]]'),
+        (1, "json_array(json_extract(j, '$.a'))", '[{"b": [1, "two", null]}]'),
+        (1, "json_array(json_object('k', json_array(1)))", '[{"k": [1]}]'),
+        (6, "json_quote(s)", '"a\\"b"'),
+        (1, "json_quote(null)", None),
+        (1, "json_unquote(json_extract(j, '$.t'))", "Text"),
+        (5, "json_unquote(s)", '"q'),
+        (1, "json_unquote('\"a\\u0062\"')", "ab"),
+        (1, "json_unquote(null)", None),
+        (1, "json_search(j, 'one', 'two')", '"$.a.b[1]"'),
+        (1, "json_search(j, 'all', 't%')", '"$.a.b[1]"'),
+        (1, "json_search(j, 'ALL', '%t%')", '["$.a.b[1]", "$.t"]'),
+        (1, "json_search(j, 'one', 'TWO')", None),
+        (3, "json_search(j, 'one', 'x')", '"$[0]"'),
+        (3, "json_search(j, 'one', '5')", None),
+        (1, "json_overlaps(sl, '[\"green\", 1]')", "true"),
+        (1, "json_overlaps(sl, '[\"GREEN\"]')", "false"),
+        (3, "json_overlaps(j, '5')", "true"),
+        (3, "json_overlaps(j, '[6, 7]')", "false"),
+        (3, "json_overlaps(j, '[[6, 7]]')", "true"),
+        (3, "json_overlaps('[true]', '[1]')", "false"),
+        (3, "json_overlaps('[1]', '[1.0]')", "true"),
+        (2, 'json_overlaps(j, \'{"a": 2, "z": 1}\')', "true"),
+        (2, "json_overlaps(j, '{\"a\": 3}')", "false"),
+        (5, "json_overlaps(j, '[]')", None),
+        (1, "json_extract(j, '$.n') + 1", "11.0"),
+        (6, "json_extract(j, '$.n') * 2", "20.0"),
+        (1, "coalesce(json_extract(j, '$.none'), 'no')", "no"),
+    ],
+)
+def test_functions(table, row, value, expected):
+    assert table.one(value, f"row_id = {row}") == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        ("json_extract(j, '$.n') = 10", [1, 4]),
+        ("json_extract(j, '$.n') = '10'", [6]),
+        ("json_extract(j, '$.n') > 9", [1, 4, 6]),
+        ("json_extract(j, '$.n') in (9, '10')", [2, 6]),
+        ("json_extract(j, '$.n') between 9 and 10", [1, 2, 4]),
+        ("json_extract(j, '$.n') <> 10", [2, 6]),
+        ("json_extract(j, '$.t') = 'Text'", [1]),
+        ("json_extract(j, '$.t') = '\"Text\"'", []),
+        ("json_unquote(json_extract(j, '$.t')) = 'TEXT'", [1, 2]),
+        ("json_extract(j, '$.t') is null", [3, 5, 6]),
+        ("json_extract(j, '$.f') = true", [1]),
+        ("json_extract(j, '$.f') = false", [6]),
+        ("json_extract(j, '$.f') = 1", []),
+        ("json_extract(j, '$.a.b[1]') = s", [1]),
+        ("json_extract(j, '$.n') like '1%'", [1, 4]),
+        ('json_overlaps(sl, \'["b", "green"]\')', [1, 2]),
+        ("not json_overlaps(sl, '[\"b\"]')", [1]),
+        ("json_search(j, 'one', 'te%') is not null", [2]),
+        ("sl = j", []),
+    ],
+)
+def test_conditions(table, condition, rows):
+    assert table.found(condition) == rows
+
+
+def test_values_are_sorted_as_what_they_are(table):
+    sql = "select row_id from syn1 order by json_extract(j, '$.n'), row_id"
+    assert [row[0] for row in table.raw(sql)] == [3, 5, 2, 1, 4, 6]
+    sql = "select count(*) from syn1 group by json_extract(j, '$.n') order by 1"
+    assert table.raw(sql) == [(1,), (1,), (2,), (2,)]
+    sql = "select max(json_extract(j, '$.n')), min(json_extract(j, '$.n')) from syn1"
+    assert table.raw(sql) == [('"10"', "9")]
+    assert table.raw("select count(distinct json_extract(j, '$.n')) from syn1") == [(3,)]
+
+
+def test_arrays_of_groups(table):
+    assert table.raw("select json_arrayagg(json_extract(j, '$.n')) from syn1") == [
+        ('[10, 9, null, 10.0, null, "10"]',)
+    ]
+    assert table.raw("select json_arrayagg(s) from syn1 where row_id in (1, 6)") == [
+        ('["two", "a\\"b"]',)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("json_extract(j, 'a')", "Invalid JSON path expression: a"),
+        ("json_extract(j, '$.')", "Invalid JSON path expression"),
+        ("json_extract(j, '$[x]')", "Invalid JSON path expression"),
+        ("json_extract(j, '$**')", "Invalid JSON path expression"),
+        ("json_extract(s, '$.a')", "Invalid JSON text"),
+        ("json_extract('[NaN]', '$')", "Invalid JSON text"),
+        ("json_overlaps(j, 'x')", "Invalid JSON text"),
+        ("json_search(j, 'some', 'x')", "'one' or 'all'"),
+        ("json_object(null, 1)", "NULL member names"),
+        ('json_unquote(\'"a"b"\')', "Invalid JSON text"),
+    ],
+)
+def test_what_is_no_json_has_no_answer(table, value, words):
+    assert words in table.failure(value)

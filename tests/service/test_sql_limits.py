@@ -1,0 +1,202 @@
+"""Queries that ask for too much are refused in time and with a sentence."""
+
+import sqlite3
+import time
+
+import pytest
+from entity_api import Author
+from file_api import open_house, refused
+from hypothesis import given, settings, strategies as st
+from sql_memory import Memory
+from table_api import Tabler
+
+from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.table_guard import TooLongError, guarded
+
+COLUMNS = {"s": "STRING", "i": "INTEGER", "txt": "LARGETEXT", "il": "INTEGER_LIST", "j": "JSON"}
+LONG = "y" * 500_000
+
+
+@pytest.fixture(scope="module")
+def memory():
+    made = Memory(COLUMNS)
+    made.fill(
+        [
+            ["x", "1", LONG, "[1, 2, 3]", "[" * 300 + "]" * 300],
+            ["y", "2", None, "[4]", '{"a": 1}'],
+        ]
+    )
+    yield made
+    made.close()
+
+
+def repeated(text, count, between=", "):
+    return between.join([text] * count)
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        (f"select s from syn1 where s = '{'x' * 600_000}'", "more than 524288 characters"),
+        (f"select {repeated('i', 2000)} from syn1", "at most 1000 columns"),
+        (f"select {repeated('*', 1000)} from syn1", "at most 1000 columns"),
+        (f"select s from syn1 order by {repeated('i', 300)}", "at most 200"),
+        (f"select i from syn1 group by {repeated('i', 300)}", "at most 200"),
+        (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "too many values"),
+        (f"select {repeated('i', 5000, ' + ')} from syn1", "deep"),
+        (f"select {'-' * 5000}1 from syn1", "deep"),
+        (f"select {'(' * 9000} from syn1", "deep"),
+        (f"select {'case ' * 9000} from syn1", "deep"),
+        (f"select s from syn1 where {'not ' * 9000}i = 1", "deep"),
+        (f"select {'concat(' * 90}s{')' * 90} from syn1", "deep"),
+        (f"select s from syn1 limit {'9' * 5000}1.5", "whole numbers"),
+        (f"select s from syn1 order by {'9' * 5000}", "Unknown column"),
+        (f"select {'9' * 5000} from syn1", "too long"),
+        ("select 1e400 from syn1", "too large"),
+        (f"select concat({repeated('s', 200)}) from syn1", "does not take 200 arguments"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_too_much_sql(memory, sql, words):
+    begin = time.monotonic()
+    with pytest.raises(BadRequest, match=words):
+        memory.compile(sql)
+    assert time.monotonic() - begin < 20
+
+
+def test_an_alias_costs_each_time_it_stands(memory):
+    long = f"concat({repeated(repr('x' * 900), 99)})"
+    sql = f"select {long} as a from syn1 having {repeated('a = 1', 5000, ' or ')}"
+    with pytest.raises(BadRequest, match="too many values"):
+        memory.compile(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "case " * 15 + "i" + " when 1 then 2 when 2 then 3 when 3 then 4 end" * 15,
+        "case when " * 15 + "i" + " between 1 and 5 then 1 else 2 end" * 15,
+        "case when " * 15 + "i" + " in (1, 2, 3) then 1 else 2 end" * 15,
+        "nullif(" * 15 + "i" + ", 9)" * 15,
+        "coalesce(" * 15 + "i" + ", 9)" * 15,
+    ],
+    ids=lambda value: value[:12],
+)
+def test_what_is_nested_does_not_multiply(memory, sql):
+    assert len(memory.compile(f"select {sql} from syn1").text) < 20 * len(sql)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (f"concat({repeated('txt', 50)})", "CONCAT makes a text of more than"),
+        (f"replace(txt, 'y', '{'z' * 1000}')", "REPLACE makes a text of more than"),
+        (f"json_array({repeated('txt', 50)})", "The JSON has more than"),
+        (f"json_object('a', json_array({repeated('txt', 9)}), 'b', txt)", "has more than"),
+        ("group_concat(concat(txt, txt, txt, txt, txt, txt, txt, txt, txt))", "more than"),
+        ("json_arrayagg(concat(txt, txt, txt, txt, txt, txt, txt, txt, s))", ""),
+        (f"json_extract(j, '${'**.a' * 5}')", "path is too long"),
+        (f"json_extract(j, '${'.a' * 500}')", "path is too long"),
+        (f"json_search('[\"x\"]', 'all', '{'a_' * 600}')", "at most 1000 characters"),
+        (f"json_overlaps(j, '{'[' * 5000}{']' * 5000}')", "Invalid JSON text"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_too_much_text(memory, value, words):
+    if words:
+        assert words in memory.failure(value)
+    else:
+        assert len(memory.raw(f"select {value} from syn1")[0][0]) < 5_000_000
+
+
+def test_patterns_are_short(memory):
+    with pytest.raises(sqlite3.OperationalError):
+        memory.raw(f"select s from syn1 where txt like '{'y_' * 600}'")
+    assert memory.complaints.last == "A pattern has at most 1000 characters."
+    assert memory.found(f"txt like '{'%y_' * 300}%'") == [1]
+
+
+def test_slow_functions_end_in_time(memory):
+    statement = memory.compile(f"select s from syn1 where txt like '%{'y_' * 30}b%'")
+    rows = ", json_each('[1,2,3,4,5,6,7,8,9]')" * 5
+    sql = statement.text.replace(" AS t", f" AS t{rows}")
+    begin = time.monotonic()
+    with (
+        pytest.raises(TooLongError),
+        guarded(memory.connection, sqlite_functions.ALLOWED, 0.3) as safe,
+    ):
+        safe.execute(f"{sql} LIMIT 1", statement.bound).fetchall()
+    assert time.monotonic() - begin < 15
+
+
+def test_long_lists_are_fine(memory):
+    ids = ", ".join(str(each) for each in range(10_000))
+    assert memory.found(f"i in ({ids})") == [1, 2]
+    names = ", ".join(f"'n{each}'" for each in range(10_000))
+    assert memory.found(f"s in ({names}, 'X')") == [1]
+
+
+def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
+    with open_house(tmp_path) as house:
+        tables = Tabler(Author(house, "alice"))
+        table = tables.table(("txt", "LARGETEXT"))["id"]
+        lines = "".join(f'"{LONG}"\n' for _ in range(12))
+        tables.transact(table, tables.csv(table, "txt\n" + lines))
+        found = tables.bundle(f"select row_id, txt from {table}", mask=1)["queryResult"]
+        rows = found["queryResults"]["rows"]
+        assert len(rows) == 9
+        path = f"/repo/v1/entity/{table}/table/query/nextPage"
+        rest = tables.run(path, found["nextPageToken"]).json()
+        assert "nextPageToken" not in rest
+        rows += rest["queryResults"]["rows"]
+        assert [row["rowId"] for row in rows] == list(range(1, 13))
+
+
+def test_unnested_lists_of_many_columns_end_in_time(tmp_path, recording):
+    with open_house(tmp_path, recording, query_seconds=0.5) as house:
+        tables = Tabler(Author(house, "alice"))
+        names = [f"l{number}" for number in range(8)]
+        table = tables.table(*((name, "INTEGER_LIST") for name in names))["id"]
+        items = "[" + ", ".join(str(each) for each in range(100)) + "]"
+        tables.append(table, [items] * len(names))
+        columns = ", ".join(f"unnest({name})" for name in names)
+        sql = f"select {columns}, count(*) from {table} group by 1"
+        refused(tables.try_query(sql.replace(" group by 1", "")), 400, "neither in GROUP BY")
+        keys = ", ".join(str(number) for number in range(1, 9))
+        refused(tables.try_query(sql.replace("by 1", f"by {keys}")), 400, "longer than 0.5 s")
+
+
+def test_a_hundred_thousand_rows(memory):
+    many = Memory({"s": "STRING", "i": "INTEGER", "d": "DOUBLE"})
+    many.fill([[f"Nämé {n % 5000}", str(n), str(n / 7)] for n in range(100_000)])
+    begin = time.monotonic()
+    assert many.ask("select count(*) from syn1 where s like 'name 49%' and i % 2 = 0") == [
+        ["1100"]
+    ]
+    assert many.ask("select s, avg(i) from syn1 group by s order by s limit 1") == [
+        ["Nämé 0", "47500.0"]
+    ]
+    assert many.ask("select i from syn1 order by s desc, d desc limit 1") == [["95999"]]
+    assert len(many.raw("select distinct s from syn1")) == 5000
+    assert time.monotonic() - begin < 30
+    many.close()
+
+
+ANYTHING = st.text(
+    st.sampled_from("select from syn1 where()'\"`;-/*,.=<>%+|&!@#$^~[]{}?:\\\n\x00é٣日01eE_ixs"),
+    max_size=60,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(ANYTHING, st.booleans())
+def test_any_letters_are_read_or_refused(memory, text, framed):
+    sql = f"select i, s from syn1 where {text}" if framed else text
+    try:
+        statement = memory.compile(sql)
+    except BadRequest:
+        return
+    assert dialect.table_of(dialect.parse(sql))[0] == "syn1"
+    with guarded(memory.connection, sqlite_functions.ALLOWED, 5) as safe:
+        safe.execute(*statement.limited()).fetchall()

@@ -1,0 +1,190 @@
+"""Columns and tables of any name: in queries, in filters, in what is written of a query."""
+
+import pytest
+from entity_api import Author
+from file_api import ok, open_house, refused
+from hypothesis import given, settings, strategies as st
+from sql_memory import Memory
+from table_api import Tabler
+
+from synapse_workflows.local.domain.tables import refinements
+from synapse_workflows.local.domain.tables.sql import dialect
+from synapse_workflows.vocabulary import MODEL
+
+M = f"{MODEL}.table"
+NAMES = (
+    "with space", 'a "quoted" name', "it's", "back`tick", "select", "from", "order", "count",
+    "row id", "c1", "live", "t", "etag", "until", "u0", "d1", "?", "{}", "%s", "é", "日本", "a.b",
+    "a,b", "(x)", "--", "/* x */", ";", "1", "0x1", "null", "true", "null'); drop table live; --",
+    "Case", "case", "\\", "$", "@x", ":x", "*", "unnest", "now()",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def memory():
+    made = Memory(dict.fromkeys(NAMES, "STRING"))
+    made.fill([[f"value of {name}" for name in NAMES], [None for _ in NAMES]])
+    yield made
+    made.close()
+
+
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_column_of_any_name_stands_in_all_clauses(memory, name):
+    column, value = quoted(name), f"value of {name}"
+    there = value.replace("'", "''")
+    assert memory.ask(f"select {column} from syn1 where {column} = '{there}'") == [[value]]
+    assert memory.ask(f"select x.{column} from syn1 x order by x.{column} desc limit 1") == [
+        [value]
+    ]
+    sql = f"select {column}, count(*) from syn1 group by {column} having {column} is not null"
+    assert memory.ask(sql) == [[value, "1"]]
+    backticked = "`" + name.replace("`", "``") + "`"
+    assert memory.ask(f"select {backticked} as {column} from syn1 where row_id = 1") == [[value]]
+    assert memory.compile(f"select {column} from syn1").columns[0].name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_filters_and_sorting_take_any_name(memory, name):
+    body = {
+        "additionalFilters": [
+            {
+                "concreteType": f"{M}.ColumnSingleValueQueryFilter",
+                "columnName": name,
+                "operator": "EQUAL",
+                "values": [f"value of {name}", "' or 1 = 1 --"],
+            }
+        ],
+        "sort": [{"column": name, "direction": "DESC"}],
+    }
+    tree = refinements.filtered(dialect.parse("select row_id from syn1"), body)
+    written = dialect.write(tree)
+    assert memory.ask(written) == [["1"]]
+    assert dialect.write(dialect.parse(written)) == written
+
+
+def test_a_star_gives_all_names(memory):
+    assert [each.name for each in memory.compile("select * from syn1").columns] == list(NAMES)
+
+
+HOSTILE = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ["'", '"', "''", '""', "\\'", "`", "' or '1'='1", "x'; drop table live; --", "%", "\x00"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(HOSTILE, min_size=1, max_size=3), st.sampled_from(["EQUAL", "LIKE", "IN"]))
+def test_what_is_written_of_a_filter_is_what_was_filtered(memory, values, operator):
+    body = {
+        "additionalFilters": [
+            {
+                "concreteType": f"{M}.ColumnSingleValueQueryFilter",
+                "columnName": "c1",
+                "operator": operator,
+                "values": values,
+            }
+        ]
+    }
+    tree = refinements.filtered(dialect.parse("select c1 from syn1 where c1 = 'x'"), body)
+    again = dialect.parse(dialect.write(tree))
+    assert memory.compile(again.sql(dialect=dialect.SynapseSql)).bound == (
+        memory.compile(dialect.write(tree)).bound
+    )
+    assert set(values) <= set(memory.compile(dialect.write(tree)).bound)
+
+
+# Over the wire.
+
+
+@pytest.fixture(scope="module")
+def table(tables):
+    made = tables.table(("s", "STRING"), ('a "b"', "INTEGER"), ("live", "STRING"))["id"]
+    tables.append(made, ["x", "1", "y"], ["z", "2", None])
+    return made
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select s from {0} where s = 'x'",
+        "SELECT s FROM {0} WHERE s = 'X'",
+        "Select s From {1} Where s = 'x'",
+        "select s from `{0}` where s = 'x'",
+        "select s from \"{0}\" where s = 'x'",
+        "select s from {0};",
+        "select {0}.s from {0} limit 1",
+        "select x.s from {0} x where x.s = 'x'",
+        "select x.s from {0} as x where s = 'x'",
+        'select "the table".s from {0} "the table" where "the table".s = \'x\'',
+        "select s from {0}.1 limit 1",
+        "select\n\ts\nfrom\r\n{0}\nlimit\n1",
+        "  select s from {0} limit 1  ",
+        'select s from {0} where "a ""b""" = 1',
+        'select s from {0} where `a "b"` = 1',
+        "select s as live from {0} order by live limit 1",
+        "select s as row_id from {0} order by row_id limit 1",
+    ],
+)
+def test_ways_to_name_the_table(tables, table, sql):
+    assert tables.query(sql.format(table, table.upper()))[0] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "status", "words"),
+    [
+        ("select s from syn1234567890123", 404, "does not exist"),
+        ("select s from {0}.99", 404, ""),
+        ("select s from 12345678901", 404, ""),
+        ("select s from live", 400, "live is not a valid Synapse ID."),
+        ("select s from {0}.live", 400, "is not a valid Synapse ID."),
+        ("select s from {0}.1.2", 400, "is not a valid Synapse ID."),
+        ("select s from {0}.0", 400, "is not a valid Synapse ID."),
+        ("select s from syn", 400, "is not a valid Synapse ID."),
+        ("select s from sуn1", 400, "is not a valid Synapse ID."),  # noqa: RUF001 - Cyrillic
+        ("select s from {0}\x00", 400, "is not a valid Synapse ID."),
+        ("select s", 400, "FROM with exactly one table"),
+        ("select x.s from {0} y", 400, "Unknown column x.s"),
+        ("select t.s from {0}", 400, "Unknown column t.s"),
+        ("select live.s from {0}", 400, "Unknown column live.s"),
+        ("select t.c1 from {0} t", 400, "Unknown column c1"),
+        ("select row_id.s from {0}", 400, "Unknown column row_id.s"),
+        ("select version from {0}", 400, "Unknown column version"),
+        ("select rowid from {0}", 400, "Unknown column rowid"),
+        ("select ѕ from {0}", 400, "Unknown column ѕ"),  # noqa: RUF001 - Cyrillic
+        ("select s from {0} where nope = 1", 400, "Unknown column nope"),
+        ("select 's' as 'x' from {0} x where x.nope = 1", 400, "Unknown column nope"),
+    ],
+)
+def test_names_that_are_not_there(tables, table, sql, status, words):
+    refused(tables.try_query(sql.format(table)), status, words)
+
+
+def test_sorting_by_an_alias_that_hides_a_column(tables, table):
+    sql = f'select "a ""b""" as s, s as other from {table} order by s desc'
+    assert tables.query(sql) == [["2", "z"], ["1", "x"]]
+    sql = f"select count(*) as live from {table} group by live order by live"
+    assert tables.query(sql) == [["1"], ["1"]]
+
+
+def test_bodies_that_are_no_queries_are_refused(tmp_path):
+    with open_house(tmp_path) as house:
+        tables = Tabler(Author(house, "alice"))
+        sql = f"select s from {tables.table(('s', 'STRING'))['id']}"
+        facet = {"concreteType": f"{M}.FacetColumnValuesRequest", "columnName": "s' or 1=1 --"}
+        for words, body in [
+            ("objects", {"additionalFilters": [1]}),
+            ("array", {"additionalFilters": "x"}),
+            ("Unknown column s desc", {"sort": [{"column": "s desc"}]}),
+            ("Unknown column 1", {"sort": [{"column": "1"}]}),
+            ("direction", {"sort": [{"column": "s", "direction": "up"}]}),
+            ("Unknown column", {"sort": [{"column": "(select 1)"}]}),
+            ("negative", {"limit": -1}),
+            ("whole number", {"offset": "x"}),
+            ("facet", {"selectedFacets": [{**facet, "facetValues": ["x"]}]}),
+            ("surrogate", {"sql": sql + " where s = '\ud800'"}),
+        ]:
+            refused(tables.try_query(**{"sql": sql, **body}), 400, words)
+        ok(tables.try_query(sql, offset=2**63 - 1, limit=2**63 - 1))
