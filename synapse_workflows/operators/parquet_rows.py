@@ -14,6 +14,8 @@ from synapse_workflows.operators.rows import Source
 #: With these four letters every Parquet file begins.
 _MAGIC: Final = b"PAR1"
 _ROWS: Final = 1000
+#: Bytes of a column that are read at once.
+_BUFFER: Final = 1 << 18
 
 
 def is_parquet(path: Path) -> bool:
@@ -69,6 +71,6 @@ class ParquetSource(Source):
                 f"{self.path} is a Parquet file, and reading those needs pyarrow: "
                 "pip install 'synapse-workflows[parquet]'"
             ) from missing
-        # memory-mapped and unbuffered: else pyarrow holds whole columns of a row group
-        with parquet.ParquetFile(self.path, memory_map=True, pre_buffer=False) as file:
+        # else pyarrow holds whole columns of a group of rows, which may be all of the file
+        with parquet.ParquetFile(self.path, buffer_size=_BUFFER, pre_buffer=False) as file:
             yield file
