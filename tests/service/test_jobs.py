@@ -77,6 +77,12 @@ def test_the_generic_route_tells_of_a_job(ann, table):
     told = ok(ann.get(f"{REPO}/asynchronous/job/{token}"))
     assert told["jobState"] == "COMPLETE"
     assert "queryResult" in told["responseBody"]
+    token = ok(start(ann, table, "select nonsense"))["token"]
+    get(ann, table, token)
+    failed = ok(ann.get(f"{REPO}/asynchronous/job/{token}"))
+    assert failed["jobState"] == "FAILED"
+    assert failed["errorMessage"] == get(ann, table, token).json()["reason"]
+    assert failed["etag"] != told["etag"]
 
 
 def test_polling_can_be_tested(tmp_path, recording):

@@ -1,9 +1,11 @@
 """Requests at the edge of what tables take: a row named twice, ids out of range, odd files."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from entity_api import REPO, Author
+from file_api import ok, open_house, refused
+from table_api import M, Tabler
+
+from synapse_workflows.local.domain import filehandles
 
 
 @pytest.fixture
@@ -96,3 +98,41 @@ def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables,
     assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
     assert ann.entity(table)["columnIds"] == [n]
     assert values(tables, table) == [["1"], ["2"]]
+
+
+def test_a_csv_beyond_a_gigabyte_is_refused(tmp_path, recording):
+    with open_house(tmp_path, recording) as house:
+        tables = Tabler(Author(house, "alice"))
+        table = tables.table(("a", "STRING"))["id"]
+        body = tables.csv(table, "a\nx\n")
+        service = house.session.get_adapter(house.base_url)._app.state.service
+        for size, status in ((2**30 + 1, 400), (2**30, 201)):
+            with service.database.transaction() as session:
+                handle = filehandles.load(session, int(body["uploadFileHandleId"]))
+                handle.content_size = size
+            assert tables.try_transact(table, body).status_code == status
+
+
+def test_many_lines_can_be_skipped(tables, table):
+    junk = ("x" * 999_999 + "\n") * 70
+    tables.transact(table, tables.csv(table, junk + "a,n\nz,3\n", linesToSkip=70))
+    assert values(tables, table)[-1] == ["z", "3"]
+
+
+def test_the_same_file_answers_again_until_rows_or_columns_change(ann, tables, table):
+    snapshot(ann, table)
+
+    def handle(sql, **more):
+        return ok(tables.try_download(sql, **more))["resultsFileHandleId"]
+
+    now, then = f"select * from {table}", f"select * from {table}.1"
+    first = handle(now), handle(then)
+    assert len(set(first)) == 2
+    tables.append(table, (1, 1, ["changed", "5"]))
+    assert handle(now) != first[0]
+    assert handle(then) == first[1]
+    ann.change(table, columnIds=[tables.columns(table)[0]["id"]])
+    assert tables.download(now) == '"ROW_ID","ROW_VERSION","a"\n"1","2","changed"\n"2","1","y"\n'
+    assert handle(then) == first[1]
+    assert ann.delete(f"/file/v1/fileHandle/{first[1]}").ok
+    assert handle(then) != first[1]

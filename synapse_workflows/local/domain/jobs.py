@@ -8,6 +8,7 @@ its work was committed already: then it is COMPLETE.
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -330,6 +331,7 @@ def status(service: "Service", job: Job, *, as_processing: bool = False) -> dict
         "jobId": str(job.id),
         "jobState": state,
         "jobCanceling": False,
+        "etag": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{job.id} {state} {progress.current}")),
         "startedOn": iso(job.started_on),
         "startedByUserId": job.started_by,
         "changedOn": iso(job.changed_on),
@@ -338,6 +340,7 @@ def status(service: "Service", job: Job, *, as_processing: bool = False) -> dict
         "progressTotal": progress.total,
         "responseBody": job.response if state == COMPLETE else None,
         "errorMessage": job.reason if state == FAILED else None,
+        "errorDetails": job.reason if state == FAILED else None,
         "runtimeMS": max(0, job.changed_on - job.started_on),
     }
 
