@@ -109,6 +109,10 @@ class ViewFiles:
             raise
         return Copy(file, tuple(column_ids), tuple(sorted(guards)), digest.hexdigest()), longest
 
+    def has(self, file: str) -> bool:
+        """Tell whether a copy is there."""
+        return self._path(file).exists()
+
     @contextmanager
     def reading(self, file: str) -> Iterator[sqlite3.Connection]:
         """Open a copy to read."""

@@ -41,7 +41,7 @@ def opened(asked: Asked) -> Iterator[Source]:
     if is_live:
         with copies.live(service, view.id) as (copy, connection):
             yield _source(asked, view.concrete_type, copy, connection, version.modified_on)
-    elif frozen is None:
+    elif frozen is None or not service.views.has(frozen.file):
         raise NotFound(f"{entity_text(view.id)}.{version.number} has no snapshot.")
     else:
         copy = Copy(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
