@@ -35,6 +35,7 @@ class Late:
         self.app = app
         self.status = None
         self.held = []
+        self.starts = 0
 
     def keep_back(self, status):
         """Keep the next request back, and answer it with a status."""
@@ -44,6 +45,7 @@ class Late:
         if scope["type"] != "http" or not scope["path"].endswith(STARTS):
             await self.app(scope, receive, send)
             return
+        self.starts += 1
         body = (await receive())["body"]
         if self.status is not None:
             self.held.append((scope, body))
@@ -141,13 +143,15 @@ def to_the_end(run):
     return result
 
 
-def dying(api, when):
-    """Let the worker die when it notes something for which `when` holds."""
+def dying(api, when, *, noted=False):
+    """Let the worker die when it notes something for which `when` holds; before that, or after."""
     note = api._store
 
     def answer(request, parts, body):
         if request.method == "PUT" and when(parts[2], json.loads(body)["value"]):
             api._store = note
+            if noted:
+                note(request, parts, body)
             raise DiedError
         return note(request, parts, body)
 
@@ -224,6 +228,20 @@ def test_whenever_the_worker_dies_there_is_one_snapshot(
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
     result = to_the_end(run)
     assert result.state == "success", result.error
+    assert labels(person, view) == ["1", "in progress"]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_worker_that_dies_while_it_waits_finds_its_job_again(
+    run_of, airflow, late, view, person, deferrable
+):
+    run = run_of(table_id=view, deferrable=deferrable)
+    dying(airflow, lambda key, value: key == "synapse_snapshot" and value["job"], noted=True)
+    before = late.starts
+    assert run.task("freeze", max_tries=5).state == "up_for_retry"
+    result = to_the_end(run)
+    assert result.state == "success", result.error
+    assert late.starts == before + 1
     assert labels(person, view) == ["1", "in progress"]
 
 

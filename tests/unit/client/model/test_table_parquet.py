@@ -186,9 +186,9 @@ def test_progress_is_told_of_all_bytes(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """Arrow's own memory; five times the rows take no more of it."""
+    """Arrow's own memory; four times the rows take no more of it."""
     peaks = []
-    for rows in (40_000, 200_000):
+    for rows in (20_000, 80_000):
         table = csv_of(
             tmp_path, ["LARGETEXT", "INTEGER"], ([f"row {n}" * 10, n] for n in range(rows))
         )
@@ -202,7 +202,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
             tracemalloc.stop()
             pa.set_memory_pool(pa.system_memory_pool())
     assert peaks[1] < 1.2 * peaks[0]
-    assert Path(table.filepath).stat().st_size > 15_000_000
+    assert Path(table.filepath).stat().st_size > 5_000_000
 
 
 def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path, monkeypatch):
