@@ -131,6 +131,7 @@ class RowWriter:
     def _replace(self) -> bool:
         """Do it once; tell whether the table is as it should be."""
         columns = self.look.columns()
+        self.source.fit(columns)
         names = [str(column["name"]) for column in columns]
         with self.look.asked(listed(names), f"order by {ROW_ID}", row_ids=True) as there:
             same = self._is_the_same(there, columns)
