@@ -140,7 +140,8 @@ def models(syn, a):
         "description": Evaluation(name=a["name"]).get().description,
         "permissions": queue.get_permissions()["canSubmit"],
         "acl": sorted(each["principalId"] for each in queue.get_acl()["resourceAccess"]),
-        "available": queue.id in [each.id for each in Evaluation.get_available_evaluations()],
+        "available": queue.id
+        in [each.id for each in Evaluation.get_available_evaluations(evaluation_ids=[queue.id])],
         "of_project": [
             each.id for each in Evaluation.get_evaluations_by_project(project_id=a["project"])
         ],
