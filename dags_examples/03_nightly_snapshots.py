@@ -1,8 +1,7 @@
 """Freeze a list of tables every night; a second DAG reads exactly the snapshot that woke it.
 
-Set: the connection `synapse_default`; `TABLES` (or the parameter `tables` of a run) and
-`PUBLISHED`, the table whose snapshots wake the second DAG. The ids here are those of a fresh local
-Synapse with the seed `demo`.
+Set: the connection `synapse_default`; `TABLES`, whose first wakes the second DAG (or the parameter
+`tables` of a run). The ids are those of a fresh local Synapse with the seed `demo`.
 
 See: `freeze` has one instance for each table. A table that is gone or not yours fails its own
 instance, and no other; one that nobody changed is skipped, and wakes nobody; of each table the
@@ -11,6 +10,7 @@ changing, and what it stores names that version as used.
 """
 
 from airflow.sdk import Param, dag, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows import (
     SynapseStoreOperator,
@@ -61,7 +61,10 @@ def synapse_03_publish_snapshot() -> None:
     @task
     def snapshot(triggering_asset_events: dict) -> str:
         """Name the newest of the versions that the events name."""
-        newest = max(triggering_asset_events[PUBLISHED], key=lambda event: event.timestamp)
+        events = triggering_asset_events.get(PUBLISHED)
+        if not events:
+            raise AirflowFailException("No snapshot woke this run: let the nightly DAG make one")
+        newest = max(events, key=lambda event: event.timestamp)
         return f"{TABLES[0]}.{newest.extra['version']}"
 
     rows = SynapseTableQueryOperator(

@@ -106,6 +106,13 @@ def test_whatever_has_rows_can_be_frozen_of_the_list(api, example, kinds, alice)
     assert labels == ["nightly run_1"] * len(shown)
 
 
+def test_a_run_that_nothing_woke_says_so_and_does_not_try_again(api, example):
+    run = Run(api, example[1], "by_hand")
+    result = run.task("snapshot")
+    assert result.state == "failed"
+    assert "No snapshot woke this run" in str(result.error)
+
+
 def test_the_second_dag_reads_the_snapshot_that_woke_it(
     api, example, tables, project, alice, sources_of
 ):
