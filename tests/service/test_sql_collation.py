@@ -93,6 +93,21 @@ def test_signs_come_before_digits_and_these_before_letters(table):
         assert table.raw(f"select count(*) from syn1 where s < '{wanted}'") == [(index,)]
 
 
+def test_what_is_compared_within_a_value_does_not_change_how_it_is_sorted(table):
+    texts = ["a_b", "a%b", "ab", "!", "~", "b", "ŋ", "n"]
+    table.fill([[text] for text in texts])
+    value = "case when s <> 'x' then s else 'y' end"
+    assert table.ask(f"select count(distinct {value}) from syn1") == [[str(len(texts))]]
+    assert len(table.raw(f"select {value}, count(*) from syn1 group by {value}")) == len(texts)
+    assert len(table.raw(f"select distinct {value} from syn1")) == len(texts)
+    assert [row[0] for row in table.raw(f"select {value} from syn1 order by {value}")] == [
+        "!", "~", "a_b", "a%b", "ab", "b", "n", "ŋ",
+    ]  # fmt: skip
+    quoted = f"json_extract(json_quote({value}), '$')"
+    assert table.raw(f"select s from syn1 where {quoted} = 'AB'") == []
+    assert table.raw(f"select s from syn1 where {quoted} = 'ab'") == [("ab",)]
+
+
 def test_null_comes_first(table):
     table.fill([["b"], [None], ["A"], [""]])
     assert table.raw("select s from syn1 order by s") == [(None,), ("",), ("A",), ("b",)]

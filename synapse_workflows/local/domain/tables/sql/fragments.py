@@ -24,6 +24,8 @@ LARGE: Final = "LARGE"
 _KEY: Final = "KEY"
 #: Name of the collation that ignores case and accents.
 COLLATION: Final = "synapse"
+#: Keys are compared as they are. SQLite would take any collation that stands within them.
+_EXACTLY: Final = " COLLATE BINARY"
 
 _TEXTUAL: Final = TEXTS | LISTS | {ColumnType.JSON}
 _EXPRESSION_SIZE: Final = 1000
@@ -197,7 +199,7 @@ def collated(fragment: Fragment) -> str:
     """Write a value so that it is compared by the right rules."""
     whole = _with_decimals(fragment)
     if fragment.kind == EXTRACTED:
-        return f"json_key({fragment.text})"
+        return f"json_key({fragment.text}){_EXACTLY}"
     if fragment.kind == LARGE:
         return f"large_key({fragment.text})"
     return f"{fragment.text} COLLATE {COLLATION}" if fragment.is_text else whole.text
@@ -205,7 +207,7 @@ def collated(fragment: Fragment) -> str:
 
 def sort_key(fragment: Fragment) -> str:
     """Write what a value is sorted and grouped by; faster for texts than the collation."""
-    return f"text_key({fragment.text})" if fragment.is_text else collated(fragment)
+    return f"text_key({fragment.text}){_EXACTLY}" if fragment.is_text else collated(fragment)
 
 
 def key_of(fragment: Fragment) -> Fragment:
@@ -213,14 +215,14 @@ def key_of(fragment: Fragment) -> Fragment:
     if fragment.is_literal:
         value = fragment.literal
         if isinstance(value, bool):
-            return Fragment("json_key(?)", (values.boolean_text(value),), _KEY)
+            return Fragment(f"json_key(?){_EXACTLY}", (values.boolean_text(value),), _KEY)
         return fragment
     if fragment.kind == EXTRACTED:
-        return of_kind(_KEY, "json_key({})", fragment)
+        return of_kind(_KEY, f"json_key({{}}){_EXACTLY}", fragment)
     if fragment.kind == ColumnType.BOOLEAN:
-        return of_kind(_KEY, "json_key({})", text_of(fragment))
+        return of_kind(_KEY, f"json_key({{}}){_EXACTLY}", text_of(fragment))
     if fragment.kind in LISTS or fragment.kind == ColumnType.JSON:
-        return of_kind(_KEY, "json_key({})", fragment)
+        return of_kind(_KEY, f"json_key({{}}){_EXACTLY}", fragment)
     known = fragment.is_text or fragment.kind in {ColumnType.ENTITYID, MOMENT}
     return replace(text_of(fragment) if known else comparable(fragment), kind=_KEY)
 

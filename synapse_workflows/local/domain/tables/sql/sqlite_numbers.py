@@ -16,6 +16,8 @@ from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
 
 _LONG: Final = 1 << 63
 _MOST_DIGITS: Final = 30
+#: From here on, numbers with decimals may be other ones as floating point numbers.
+_LARGE: Final = 1e15
 #: Digits that Python's decimals have by default, less one for what is carried.
 _PRECISION: Final = 27
 _PREFIX: Final = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
@@ -57,7 +59,7 @@ def _operation(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], An
             return _long(apply(left, right))
         if not exact or not (math.isfinite(left) and math.isfinite(right)):
             return _finite(float(apply(float(left), float(right))), left, right)
-        return float(apply(_exact(left), _exact(right)))
+        return _kept(apply(_exact(left), _exact(right)))
 
     return compute
 
@@ -80,10 +82,18 @@ def _quotient(left: Any, right: Any, digits: int | None) -> float | None:
     return _cut(_exact(left) / _exact(right), digits)
 
 
+def _kept(value: Decimal) -> float:
+    """Give a number that is exact; a large one that cannot be kept so has no answer."""
+    found = float(value)
+    if abs(found) >= _LARGE and _exact(found) != value:
+        raise EvaluationError("DECIMAL value has more than 15 digits, which are not kept here.")
+    return found
+
+
 def _cut(value: Decimal, digits: int) -> float:
     if value.adjusted() + digits >= _PRECISION:
-        return float(value)
-    return float(value.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN))
+        return _kept(value)
+    return _kept(value.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN))
 
 
 def _cut_off(value: float | None, digits: int) -> float | None:
