@@ -43,6 +43,9 @@ BAD = {
     "FILEHANDLEID": "f",
     "STRING_LIST": "[null]",
     "INTEGER_LIST": '["x"]',
+    "BOOLEAN_LIST": "[5]",
+    "DATE_LIST": "{}",
+    "ENTITYID_LIST": '["sin1"]',
     "JSON": "5",
 }
 
@@ -73,6 +76,8 @@ def day(moment: datetime) -> tuple[str, str]:
 CELLS: dict[str, Any] = {
     "STRING": TEXT.map(same),
     "LARGETEXT": TEXT.map(same),
+    "MEDIUMTEXT": TEXT.map(same),
+    "LINK": TEXT.map(same),
     "INTEGER": LONG.flatmap(
         lambda n: st.sampled_from([(str(n), str(n)), (f" {n} ", str(n)), (f"{n:+d}", str(n))])
     ),
@@ -85,7 +90,13 @@ CELLS: dict[str, Any] = {
         lambda n: st.sampled_from([(f"syn{n}", f"syn{n}"), (str(n), f"syn{n}")])
     ),
     "USERID": ID.map(str).map(same),
+    "SUBMISSIONID": ID.map(str).map(same),
+    "EVALUATIONID": ID.map(str).map(same),
     "STRING_LIST": listed(TEXT),
     "INTEGER_LIST": listed(LONG),
+    "BOOLEAN_LIST": listed(st.booleans()),
+    "DATE_LIST": listed(LONG),
+    "USERID_LIST": listed(ID),
+    "ENTITYID_LIST": listed(ID.map(str), "syn{}".format),
     "JSON": JSON.map(json.dumps).map(same),
 }  # fmt: skip

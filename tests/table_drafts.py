@@ -19,6 +19,10 @@ class Draft:
     is_bad: bool = False
 
 
+#: Types whose empty text is a value.
+TEXTS = {"STRING", "LINK", "MEDIUMTEXT", "LARGETEXT"}
+
+
 class BadText(str):
     """A text that is no value of its column."""
 
@@ -291,7 +295,7 @@ class CsvDraft:
         for front, given, used in lines:
             fields = [self.field(text) for text in front]
             fields += [
-                self.field(text, is_text=each.kind in {"STRING", "LARGETEXT"})
+                self.field(text, is_text=each.kind in TEXTS)
                 for text, each in zip(given, used, strict=False)
             ]
             found.append(self.separator.join(fields) + self.end)

@@ -36,8 +36,16 @@ class ModelColumn:
     @property
     def width(self) -> int:
         item = self.kind.removesuffix("_LIST")
-        fixed = {"LARGETEXT": 2133, "JSON": 2133, "DOUBLE": 23, "BOOLEAN": 5, "ENTITYID": 44}
-        return (4 * (self.size or 0) if item == "STRING" else fixed.get(item, 20)) * self.length
+        fixed = {
+            "MEDIUMTEXT": 421,
+            "LARGETEXT": 2133,
+            "JSON": 2133,
+            "DOUBLE": 23,
+            "BOOLEAN": 5,
+            "ENTITYID": 44,
+        }
+        each = 4 * self.size if self.size is not None else fixed.get(item, 20)
+        return each * self.length
 
 
 def comparable(kind: str, cell: str | None) -> Any:
