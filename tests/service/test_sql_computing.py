@@ -60,6 +60,7 @@ def table():
         ("0.3 % 0.1", "0.0"),
         ("7 / 0", None),
         ("7 div 0", None),
+        ("7 div 1e-31", None),
         ("7 % 0", None),
         ("7.5 / 0.0", None),
         ("d / 0", None),
@@ -97,6 +98,9 @@ def table():
         # one type of several
         ("coalesce(i, 0.5)", "7.0"),
         ("coalesce(i, 'none')", "7"),
+        ("round(coalesce(5, d), -1)", "0.0"),
+        ("round(coalesce(5, 0.5), -1)", "10.0"),
+        ("coalesce(i, d) % 2", "1.0"),
         ("coalesce(null, 'none', i)", "none"),
         ("case when i = 1 then i else 'many' end", "many"),
         ("case when i = 7 then i else 'many' end", "7"),
@@ -128,6 +132,7 @@ def test_numbers(table, value, expected):
         ("i * 2", "BIGINT value is out of range"),
         ("-i", "BIGINT value is out of range"),
         ("i div k", "BIGINT value is out of range"),
+        ("sum(coalesce(9223372036854775807, 0.5))", "DECIMAL value has more than 15 digits"),
         ("i + 0.5", "DECIMAL value has more than 15 digits"),
         ("i / 3", "DECIMAL value has more than 15 digits"),
         ("f * f", "DOUBLE value is out of range"),
@@ -171,6 +176,11 @@ def test_numbers_that_are_too_large_have_no_answer(table, value, words):
         ("b in (true, null)", [1, 4]),
         ("b > false", [1, 4]),
         ("d = true or f = true", [3]),
+        ("d in (2.5, 'NaN')", [1, 3]),
+        ("d not in (2.5, 'NaN')", [2, 4]),
+        ("d not in (2.5)", [2, 4]),
+        ("d = 'NaN' or d = '-Infinity'", [3]),
+        ("isNaN(d) or isInfinity(d)", [3, 4]),
     ],
 )
 def test_conditions(table, condition, rows):

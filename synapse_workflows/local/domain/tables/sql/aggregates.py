@@ -114,7 +114,9 @@ def _total(name: str, of: str, this: Fragment) -> Fragment:
     if scale is None:
         return of_kind(ColumnType.DOUBLE, f"{AGGREGATES[name]}{of}", this)
     decimals = scale if name == "SUM" else scale + MORE_DECIMALS
-    text = f"{AGGREGATES[name]}{of}"
+    text = f"{AGGREGATES[name]}{of.replace('{}', 'CAST({} AS REAL)')}"
+    if name == "SUM":
+        text = f"kept_total({text})"
     if name == "AVG":
         digits = digits_kept(scale, 0)
         text = f"cut_off({text}, {digits})" if scale else f"cut_off(whole_avg{of}, {digits})"

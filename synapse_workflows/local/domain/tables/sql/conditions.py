@@ -173,6 +173,9 @@ def _in(compiler: "Compiler", node: exp.Expression) -> Fragment:
     pairs = [pair(this, compiler.value(each, is_listed=True)) for each in node.expressions]
     if not pairs:
         raise BadRequest("IN needs a list of values.")
+    raw = [left for left, right in pairs if right.literal == NAN and not left.is_text]
+    if raw:  # then NaN is a value like others
+        pairs = [(raw[0], right) for _, right in pairs]
     _require_same([left for left, _ in pairs], "IN")
     first, marks = pairs[0][0], ", ".join("{}" for _ in pairs)
     items = [item for _, item in pairs]

@@ -298,7 +298,16 @@ def same_kind(parts: list[Fragment]) -> tuple[str | None, int | None, list[Fragm
     scales = [scale_of(part) for part in told]
     exact = [scale for scale in scales if scale is not None]
     scale = max(exact) if len(exact) == len(scales) else None
-    return kind, scale, [coerce(part, kind) for part in parts]
+    parts = [coerce(part, kind) for part in parts]
+    if kind == ColumnType.DOUBLE and scale is None:
+        parts = [_floating(part) for part in parts]
+    return kind, scale, parts
+
+
+def _floating(part: Fragment) -> Fragment:
+    if part.is_literal or part.kind == ColumnType.DOUBLE:
+        return part
+    return of_kind(ColumnType.DOUBLE, "CAST({} AS REAL)", part)
 
 
 _PLAIN_NUMBERS: Final = frozenset({ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DOUBLE})

@@ -82,12 +82,17 @@ def _quotient(left: Any, right: Any, digits: int | None) -> float | None:
     return _cut(_exact(left) / _exact(right), digits)
 
 
-def _kept(value: Decimal) -> float:
+def _kept(value: Decimal, *, is_sum: bool = False) -> float:
     """Give a number that is exact; a large one that cannot be kept so has no answer."""
     found = float(value)
-    if abs(found) >= _LARGE and _exact(found) != value:
+    if abs(found) >= _LARGE and (is_sum or _exact(found) != value):
         raise EvaluationError("DECIMAL value has more than 15 digits, which are not kept here.")
     return found
+
+
+def _kept_total(value: float | None) -> float | None:
+    """Give a sum of exact numbers, which may have lost digits when it is large."""
+    return value if value is None or math.isinf(value) else _kept(_exact(value), is_sum=True)
 
 
 def _cut(value: Decimal, digits: int) -> float:
@@ -110,6 +115,8 @@ def _whole_quotient(left: Any, right: Any) -> Any:
         return _long(size if (left < 0) == (right < 0) else -size)
     if not (math.isfinite(left) and math.isfinite(right)):
         raise EvaluationError("BIGINT value is out of range.")
+    if abs(right) < 10.0**-_MOST_DIGITS:  # as a decimal, it is zero
+        return None
     found = _exact(left) / _exact(right)
     return _long(int(found))
 
@@ -142,10 +149,10 @@ def _rounded(value: Any, digits: Any, scale: int | None) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return value
     places = max(-400, min(400, int(digits)))
-    if isinstance(value, int):
+    if isinstance(value, int) and scale is not None:
         return value if places >= 0 else _long(_tens(value, -places))
     if scale is None:
-        return _near(value, places)
+        return _near(float(value), places)
     return exactly(value, min(places, scale)) if places < scale else value
 
 
@@ -198,6 +205,7 @@ FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "rounded": (3, _rounded),
     "exactly": (2, exactly),
     "cut_off": (2, _cut_off),
+    "kept_total": (1, _kept_total),
     "text_number": (1, text_number),
     "within_bits": (1, _within),
     "large_key": (1, _large_key),
