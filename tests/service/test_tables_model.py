@@ -263,7 +263,7 @@ class TableMachine(RuleBasedStateMachine):
         assert latest == [model.current]
 
     def agree(self, number):
-        """Compare one version of the table, as rows and as CSV."""
+        """Compare one version of the table, as rows and, where it has a number, as CSV."""
         shown = self.model.shown(number)
         named = self.table if number is None else f"{self.table}.{number}"
         path = self.table if number is None else f"{self.table}/version/{number}"
@@ -279,7 +279,7 @@ class TableMachine(RuleBasedStateMachine):
             for row_id, row in sorted(shown.rows.items())
         ]
         assert self.rows_of(named, shown) == (expected if ids else [])
-        if ids and number != self.model.current:
+        if ids and number is not None:
             csv = self.tables.download(f"select * from {named} order by ROW_ID")
             assert read_back(csv, shown) == expected
 
@@ -340,7 +340,7 @@ def test_a_table_does_what_the_rules_say():
             run_state_machine_as_test(
                 TableMachine,
                 settings=settings(
-                    max_examples=7,
+                    max_examples=6,
                     stateful_step_count=12,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),
