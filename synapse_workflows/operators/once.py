@@ -11,15 +11,17 @@ job that has begun. Then the attempt was carried out, or it never will be; the t
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from synapse_workflows.client.api import jobs
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
 from synapse_workflows.client.transfer.progress import human
 from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.lineage.writing import Memory
 from synapse_workflows.operators.uploads import Uploads
 from synapse_workflows.vocabulary import MODEL
+
+if TYPE_CHECKING:
+    from synapse_workflows.lineage.writing import Memory
 
 _KEY: Final = "synapse_rows"
 _TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
@@ -77,13 +79,14 @@ class Once:
 
     Args:
         client: makes the calls.
-        memory: what survives a try of the task.
+        context: of the running task.
         table: as `syn123`.
     """
 
-    def __init__(self, client: LineageSynapse, memory: Memory, table: str) -> None:
+    def __init__(self, client: LineageSynapse, context: Mapping[str, Any], table: str) -> None:
         self.client = client
-        self.memory = memory
+        self.memory: Memory = context["task_state_store"]
+        self.tries = int(context["ti"].max_tries)
         self.table = table
 
     @property
@@ -165,8 +168,16 @@ class Once:
         """Note that the attempt was not carried out, and never will be."""
         self._note(attempt=None)
 
+    def end(self) -> None:
+        """Note that the task has done its work, of which Airflow is still to hear.
+
+        Who clears the task gives it more tries, and it starts anew; a retry has as many as
+        before, and comes after a worker that died before it could report.
+        """
+        self._note(done=self.tries)
+
     def forget(self) -> None:
-        """Forget all, when the task has done its work: if it is cleared, it starts anew."""
+        """Forget what was done: the next try starts anew."""
         self.memory.delete(_KEY)
 
     @property
@@ -195,8 +206,9 @@ class Once:
         raise SynapseError(f"{self.table} took rows of file {attempt.handle}, which was deleted")
 
     def _state(self) -> dict[str, Any]:
-        kept = self.memory.get(_KEY)
-        return dict(kept) if kept and kept.get("table") == self.table else {"table": self.table}
+        kept = self.memory.get(_KEY) or {}
+        is_ours = kept.get("table") == self.table and kept.get("done") in (None, self.tries)
+        return dict(kept) if is_ours else {"table": self.table}
 
     def _note(self, **news: Any) -> None:
         state = self._state() | news

@@ -137,15 +137,15 @@ class SynapseTableStoreOperator(SynapseOperator):
         mode = self._checked_mode()
         client = self.hook.client
         table, columns = self._table(client)
-        once = Once(client, context["task_state_store"], table)
+        once = Once(client, context, table)
         with self._source(client, table, columns) as source:
             self._require_all_columns(source, mode)
             self._change(RowWriter(client, once, source, self.chunk_rows), mode)
         counts = once.counts
         gatherer = current_gatherer()
         if gatherer is not None:
-            # not at once: should the task still fail, its next try has to know what is done
-            gatherer.at_the_end(once.forget)
+            # not at once: a try that fails after this has not done its work
+            gatherer.at_the_end(once.end)
         entity, activity_id = client.conclude_rows(
             table,
             changed=bool(counts),

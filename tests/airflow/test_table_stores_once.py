@@ -90,8 +90,32 @@ def test_a_try_that_fails_after_its_rows_are_stored_is_not_repeated(
 
 
 def test_a_task_that_is_cleared_adds_its_rows_again(store_rows, table, rows_of, write_csv):
-    store_rows(2, table_id=table, rows=write_csv(["a", 1]))
+    """Airflow gives a task that is cleared as many tries as it had, after those it has used."""
+    _, run = store_rows(table_id=table, rows=write_csv(["a", 1]))
+    assert run.task("store", max_tries=1 + 5).state == "success"
     assert rows_of(table) == [["a", 1], ["a", 1]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_worker_that_dies_before_it_can_report_has_stored_its_rows(
+    store_rows, filled, rows_of, write_csv, api, way
+):
+    """The work is done; of that Airflow does not hear. The next try tells what was done."""
+    tell = api._task_instances
+
+    def die(request, parts, body):
+        if parts[1:] == ["state"]:
+            raise DiedError
+        return tell(request, parts, body)
+
+    api._task_instances = die
+    arguments, expected, counts = WAYS[way]
+    _, run = store_rows(table_id=filled, rows=write_csv(*given(way)), **arguments)
+    api._task_instances = tell
+    assert run.task("store", max_tries=5).state == "success"
+    assert rows_of(filled) == expected
+    done = run.value("store")
+    assert (done["added"], done["changed"], done["deleted"]) == counts
 
 
 def test_other_rows_in_a_later_try_are_not_added_to_the_first(
