@@ -1,5 +1,6 @@
 """Services for the tests: in-process and over a socket, everything on the wire recorded."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ from synapse_workflows.testing import SynapseService, in_process, over_socket
 # A machine that is busy makes data slowly, and nothing is wrong with that.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+# A shell that runs the tests behind itself has them ignore Ctrl-C, and all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
