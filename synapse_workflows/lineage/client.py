@@ -95,6 +95,7 @@ class LineageSynapse(Synapse):
         table_id: str,
         *,
         changed: bool,
+        replaced: bool,
         activity: Mapping[str, Any] | None = None,
         used: Any = None,
         executed: Any = None,
@@ -106,6 +107,7 @@ class LineageSynapse(Synapse):
         Args:
             table_id: as `syn123`.
             changed: whether rows were changed.
+            replaced: whether none is left of those that were there before.
             activity: as for `store`, and so are the others.
             used: what was used besides.
             executed: what was run besides.
@@ -129,6 +131,7 @@ class LineageSynapse(Synapse):
             parent_id=entity.get("parentId"),
             changed=changed,
             activity_given=given is not None,
+            replaced=replaced,
         )
         with declaring(Declaration() if alone else _declaration(*words)):
             self.announce(wrote)

@@ -20,7 +20,7 @@ from synapse_workflows.provenance.activity import (
     with_common_urls,
 )
 from synapse_workflows.provenance.record import EntityRef, Record, Seen
-from synapse_workflows.vocabulary import CONTAINERS
+from synapse_workflows.vocabulary import CONTAINERS, TABLE
 
 
 class Memory(Protocol):
@@ -54,6 +54,7 @@ class TaskActivity:
         self.name: str | None = None
         self.words: str | None = None
         self._saved: dict[str, Any] | None = None
+        self._inherited = Record()
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
 
@@ -61,13 +62,19 @@ class TaskActivity:
         """Make the Activity say what it should, and link the stored version to it.
 
         Where the version has an Activity already that names the same sources, that one stays:
-        another run made the same of the same, and no new version came of it.
+        another run made the same of the same, and no new version came of it. Rows of a table are
+        of all who stored some: their sources are taken over. Who stored none leaves it as it is.
 
         Returns:
             The id of the Activity that the version is linked to.
         """
-        wanted = self._wanted(sources)
         linked = self._get(f"/entity/{stored.entity_id}/generatedBy")
+        if linked is not None and stored.concrete_type == TABLE:
+            if not stored.changed:
+                return str(linked["id"])
+            if not stored.replaced:
+                self._inherited |= sources_of(linked, Seen.WROTE)
+        wanted = self._wanted(sources)
         if linked is not None and not self.identity.signed(linked):
             if same_sources(linked, wanted):
                 return str(linked["id"])
@@ -93,8 +100,8 @@ class TaskActivity:
         """
         linked = self._get(f"/entity/{present.id}/generatedBy")
         own = linked is not None and self.identity.signed(linked)
-        if linked is not None and not own:
-            sources |= sources_of(linked, Seen.WROTE)
+        if linked is not None:
+            self._inherited |= sources_of(linked, Seen.WROTE)
         wanted = self._wanted(sources | Record.stored(present))
         return str(self._save_somehow(wanted, linked if own else None)["id"])
 
@@ -109,7 +116,7 @@ class TaskActivity:
 
     def _wanted(self, sources: Record) -> dict[str, Any]:
         """Write the Activity as it should be."""
-        pinned = self._pinned(sources)
+        pinned = self._pinned(sources | self._inherited)
         wanted = activity_of(
             pinned,
             self.name or self.identity.name,

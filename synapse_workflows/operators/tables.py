@@ -149,6 +149,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         entity, activity_id = client.conclude_rows(
             table,
             changed=bool(counts),
+            replaced=mode is StoreMode.REPLACE,
             used=self.used,
             executed=self.executed,
             activity=self.activity,

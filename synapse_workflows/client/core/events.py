@@ -38,6 +38,8 @@ class Wrote:
         parent_id: The container it lies in.
         changed: False when everything was as it is already.
         activity_given: The caller gave provenance of its own.
+        replaced: Nothing is left of what was there before; else the rows of a table are, beside
+            those that were stored.
     """
 
     entity_id: str
@@ -48,6 +50,7 @@ class Wrote:
     parent_id: str | None = None
     changed: bool = True
     activity_given: bool = False
+    replaced: bool = False
 
 
 @dataclass(frozen=True)
