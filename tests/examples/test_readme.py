@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from synapse_workflows import File, Project
+from synapse_workflows import Column, File, Project, Schema, Table
 from synapse_workflows.demo import airflow, airflow_environment, prepare_database
 from synapse_workflows.processes import running_service
 
@@ -33,7 +33,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 def test_there_is_no_block_that_no_test_knows():
     assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -73,14 +73,14 @@ def test_fifteen_lines_with_no_account():
 def test_the_client_tour(socket_client):
     """Its own assertions hold, and what it says it stored is there."""
     said = {"syn": socket_client}
-    exec(compile(blocks("python")[2], "README.md", "exec"), said)  # noqa: S102
+    exec(compile(blocks("python")[3], "README.md", "exec"), said)  # noqa: S102
     assert socket_client.getPermissions(said["folder"], "bob") == ["READ", "DOWNLOAD"]
     assert said["version"] == 1
 
 
 @pytest.mark.timeout(240)
-def test_the_dag_of_the_readme(tmp_path):
-    """It runs under Airflow with ids that exist, and the Activity is the one in the drawing."""
+def test_the_dags_of_the_readme(tmp_path):
+    """They run under Airflow with ids that exist, and the Activity is the one in the drawing."""
     with running_service(tmp_path / "synapse") as service:
         from synapse_workflows.testing import SynapseService
 
@@ -89,14 +89,12 @@ def test_the_dag_of_the_readme(tmp_path):
         counts = tmp_path / "counts.csv"
         counts.write_text("gene,count\nTP53,12\n")
         raw = syn.store(File(str(counts), parent=project))
-        dag = textwrap.dedent(blocks("python")[1])
-        for written, real in (("syn123", raw.id), ("syn456", project.id)):
-            assert written in dag
-            dag = dag.replace(written, real)
-        dag = dag.replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+        full, empty = (table(syn, project, name) for name in ("full", "empty"))
+        syn.store(Table(full, [["TP53", 12], ["BRCA1", 9]]))
         dags = tmp_path / "dags"
         dags.mkdir()
-        (dags / "readme.py").write_text(dag)
+        write_dag(dags / "readme.py", 1, raw.id, project.id, tmp_path)
+        write_dag(dags / "tables.py", 2, full, empty, tmp_path)
         environment = airflow_environment(tmp_path, service, dags)
         prepare_database(environment, tmp_path)
         airflow(environment, tmp_path / "dag.log", "dags", "test", "summarise_counts")
@@ -109,3 +107,25 @@ def test_the_dag_of_the_readme(tmp_path):
             "readme.py"
         ]
         assert syn.get(stored["id"]).dataType == ["summary"]
+
+        airflow(environment, tmp_path / "tables.log", "dags", "test", "collect_large_counts")
+        (row,) = syn.tableQuery(f"select gene, count from {empty}")
+        assert row[-2:] == ["TP53", 12]
+        used = [u["reference"] for u in syn.getProvenance(empty)["used"] if not u["wasExecuted"]]
+        assert used == [{"targetId": full, "targetVersionNumber": 1}]
+
+
+def table(syn, project, name):
+    columns = [
+        Column(name="gene", columnType="STRING"),
+        Column(name="count", columnType="INTEGER"),
+    ]
+    return syn.store(Schema(name, columns, parent=project)).id
+
+
+def write_dag(path, block, syn123, syn456, folder):
+    dag = textwrap.dedent(blocks("python")[block])
+    for written, real in (("syn123", syn123), ("syn456", syn456)):
+        assert written in dag
+        dag = dag.replace(written, real)
+    path.write_text(dag.replace("/tmp/", f"{folder}/"))  # noqa: S108
