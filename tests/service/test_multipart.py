@@ -336,16 +336,29 @@ def test_a_file_with_another_md5_than_announced_is_refused_and_a_restart_mends_i
     assert ok(alice.complete(again))["state"] == "COMPLETED"
 
 
-def test_a_completed_upload_takes_nothing_more(alice):
+def test_who_sends_the_same_parts_late_is_thanked_and_changes_nothing(alice, data_dir):
+    upload = begin(alice, BIG, fileName="late")["uploadId"]
+    early = alice.part_url(upload, 2)
+    for number, piece in enumerate(PIECES, 1):
+        bring(alice, upload, number, piece)
+    done = ok(alice.complete(upload))
+    before = bytes_on_disk(data_dir)
+    assert alice.session.put(early, data=PIECES[1], timeout=5).status_code == 200
+    for number, piece in enumerate(PIECES, 1):
+        assert bring(alice, upload, number, piece) == "ADD_SUCCESS"
+    assert ok(alice.complete(upload)) == done
+    assert bytes_on_disk(data_dir) == before
+
+
+def test_a_completed_upload_takes_no_other_bytes(alice, data_dir):
     upload = begin(alice)["uploadId"]
-    url = alice.part_url(upload)
     bring(alice, upload, 1, b"some bytes")
     done = ok(alice.complete(upload))
-    late = alice.session.put(url, data=b"late bytes", timeout=5)
-    assert late.status_code == 404
-    refused(alice.put(f"{MULTIPART}/{upload}/add/1?partMD5Hex={'0' * 32}"), 400, "completed")
-    body = {"uploadId": upload, "partNumbers": [1]}
-    refused(alice.post(f"{MULTIPART}/{upload}/presigned/url/batch", body), 400, "completed")
+    before = bytes_on_disk(data_dir)
+    assert bring(alice, upload, 1, b"late bytes") == "ADD_FAILED"
+    refused(alice.put(f"{MULTIPART}/{upload}/add/2?partMD5Hex={'0' * 32}"), 400, "from 1 to 1")
+    assert ok(alice.start(b"some bytes")) == done
+    assert bytes_on_disk(data_dir) == before
     assert alice.read(done["resultFileHandleId"]).content == b"some bytes"
 
 

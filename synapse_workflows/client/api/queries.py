@@ -21,6 +21,7 @@ _FROM: Final = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bfrom\s+(syn\d+(?:\.\d+)?)\b""", re.IGNORECASE | re.ASCII
 )
 _WAYS: Final = ("csv", "rowset")
+_PAGED: Final = ("limit", "offset")
 _BUNDLE: Final = f"{MODEL}.table.QueryBundleRequest"
 _DOWNLOAD: Final = f"{MODEL}.table.DownloadFromTableRequest"
 
@@ -43,6 +44,7 @@ def tableQuery(
 
     Raises:
         ValueError: Another kind of result, or SQL that names no table.
+        TypeError: An argument that this kind of result does not take.
         SynapseBadRequestError: Synapse does not understand the SQL, or knows no such column.
         SynapseNotFoundError: There is no such table.
         SynapseForbiddenError: The caller may not read or download it.
@@ -61,6 +63,7 @@ def tableQuery(
     table = table_of(query)
     result: CsvFileTable | TableQueryResult
     if str(resultsAs).lower() == "csv":
+        _require_unpaged(kwargs)
         result = _csv(syn, table, query, **kwargs)
     else:
         result = _rowset(syn, table, query, **kwargs)
@@ -81,6 +84,15 @@ def table_of(query: str) -> VersionedId:
             f"such as syn123, or syn123.4 for version 4. The query: {query[:200]!r}"
         )
     return split_version(found)
+
+
+def _require_unpaged(options: Mapping[str, Any]) -> None:
+    paged = [name for name in _PAGED if name in options]
+    if paged:
+        raise TypeError(
+            f"tableQuery takes no {' and '.join(paged)} for a CSV file: limit and offset are for "
+            "resultsAs='rowset'. Say it in the SQL instead: ... LIMIT 10 OFFSET 20."
+        )
 
 
 def _rowset(

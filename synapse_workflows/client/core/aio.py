@@ -48,6 +48,7 @@ class AsyncSession:
         self.endpoints = endpoints or Endpoints()
         self.credentials = credentials
         self.retry = retry or RetryPolicy()
+        _hush()
         self._client = client or httpx2.AsyncClient(headers={"User-Agent": wire.USER_AGENT})
         self._is_own = client is None
         self._timeout = _timeout(timeout)
@@ -163,6 +164,13 @@ class AsyncSession:
             follow_redirects=False,
             timeout=self._timeout,
         )
+
+
+def _hush() -> None:
+    """Keep each request out of the log of whoever polls, unless they set that logger's level."""
+    logger = logging.getLogger(httpx2.__name__)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
 
 
 def _timeout(seconds: float | tuple[float, float]) -> httpx2.Timeout:

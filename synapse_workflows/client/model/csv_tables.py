@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from synapse_workflows.client.model import cells, layout
+from synapse_workflows.client.model import cells, csv_text, layout
 from synapse_workflows.client.model.columns import SelectColumn, type_of
 from synapse_workflows.client.model.csv_form import CsvForm, Line
 from synapse_workflows.client.model.layout import Layout
@@ -144,7 +144,7 @@ class CsvFileTable(AbstractTable):
         with Path(self.filepath).open("w", encoding="utf-8", newline="") as file:
             if plan.names is not None:
                 file.write(self.form.write(plan.names))
-            file.writelines(self.form.write(line) for line in plan.lines(rows))
+            csv_text.write_lines(file, self.form, plan.lines(rows), plan.names)
         self._is_own = True
         self.header = plan.names is not None
         self.includeRowIdAndRowVersion = plan.names is not None and ROW_ID in plan.names
@@ -178,12 +178,15 @@ class CsvFileTable(AbstractTable):
         return layout.positioned(len(first), known)
 
     def check(self) -> None:
-        """Check the columns of the file against what is known of the table.
+        """Check a file that was given: its text, and its columns against what the table has.
 
         Raises:
-            ValueError: Columns are missing or not known; the message names them.
+            ValueError: It is not UTF-8, or columns are missing or not known; the message says
+                where and which.
             FileNotFoundError: There is no file.
         """
+        if not self._is_own:
+            csv_text.require_utf8(self.filepath)
         known = self.known_columns()
         if known is not None and self.header:
             layout.require_fit([str(name) for name in self._first() or ()], known)
@@ -202,7 +205,7 @@ class CsvFileTable(AbstractTable):
             self.schema or self.tableId, None, {"etag": self.etag, "header": self.header}
         )
         with (
-            self._open() as file,
+            csv_text.opened(self.filepath, self.linesToSkip) as file,
             Path(made.filepath).open("w", encoding="utf-8", newline="") as to,
         ):
             if self.header:
@@ -211,12 +214,12 @@ class CsvFileTable(AbstractTable):
         return made
 
     def _has_empty_lines(self) -> bool:
-        with self._open() as file:
+        with csv_text.opened(self.filepath, self.linesToSkip) as file:
             return any(line == [None] for line in self._lines(file))
 
     def is_empty(self) -> bool:
         """Tell whether there is no row."""
-        with self._open() as file:
+        with csv_text.opened(self.filepath, self.linesToSkip) as file:
             return next(self._lines(file), None) is None
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -225,7 +228,7 @@ class CsvFileTable(AbstractTable):
 
     def __len__(self) -> int:
         """Count the rows, by going through the file."""
-        with self._open() as file:
+        with csv_text.opened(self.filepath, self.linesToSkip) as file:
             return sum(1 for _ in self._lines(file))
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
@@ -275,7 +278,7 @@ class CsvFileTable(AbstractTable):
             cells.reader({} if column.get("name") in ROW_METADATA else kind)
             for column, kind in zip(columns, types or columns, strict=True)
         ]
-        with self._open() as file:
+        with csv_text.opened(self.filepath, self.linesToSkip) as file:
             for number, line in enumerate(self._lines(file), 1):
                 missing = len(readers) - len(line)
                 if missing < 0:
@@ -288,15 +291,8 @@ class CsvFileTable(AbstractTable):
 
     def _first(self) -> Line | None:
         """Read the first line; None where there is none."""
-        with self._open() as file:
+        with csv_text.opened(self.filepath, self.linesToSkip) as file:
             return next(self.form.read(file), None)
-
-    def _open(self) -> TextIO:
-        """Open the file where its header, or its first row, begins."""
-        file = Path(self.filepath).expanduser().open(encoding="utf-8-sig", newline="")
-        for _ in islice(file, self.linesToSkip):
-            pass
-        return file
 
     def _lines(self, file: TextIO) -> Iterator[Line]:
         lines = self.form.read(file)

@@ -14,6 +14,7 @@ from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseConnectionError,
     SynapseHTTPError,
+    SynapseNotFoundError,
     SynapseUploadFailedException,
 )
 from synapse_workflows.client.transfer import leases, manager, plan
@@ -27,6 +28,10 @@ from synapse_workflows.client.transfer.source import PartBody, Source
 ATTEMPTS: Final = 7
 #: How often a part is sent whose bytes arrive wrong.
 REJECTIONS: Final = 3
+#: How often the service is asked anew what it has, after it refused parts or their end.
+LOOKS: Final = 3
+#: What is said to one whose upload another one, with the same request, completed or restarted.
+OVERTAKEN: Final = (SynapseBadRequestError, SynapseNotFoundError)
 
 
 class AttemptFailedError(Exception):
@@ -51,6 +56,7 @@ class MultipartUpload:
         self._request = request
         self._tally = _Tally(shown)
         self._restarted = False
+        self._looks = 0
 
     def run(self) -> str:
         """Upload, in as many attempts as are granted.
@@ -60,6 +66,7 @@ class MultipartUpload:
 
         Raises:
             SynapseUploadFailedException: None of them went through, or the file changed.
+            SynapseHTTPError: The service refuses the upload, whatever it has of it.
         """
         failed: Exception | None = None
         for number in range(1, ATTEMPTS + 1):
@@ -85,7 +92,10 @@ class MultipartUpload:
         self._tally.set(self._source.size - sum(part.size for part in todo))
         sending = _Sending(self._syn, self._source, upload_id, todo, self._tally)
         threads = self._syn.max_threads
-        manager.of(self._syn).run(todo, sending.send, sending.halt, threads=threads)
+        try:
+            manager.of(self._syn).run(todo, sending.send, sending.halt, threads=threads)
+        except OVERTAKEN as error:
+            return self._look_again(error)
         self._source.require_unchanged()
         return self._complete(upload_id)
 
@@ -108,13 +118,27 @@ class MultipartUpload:
         except SynapseBadRequestError as error:
             if "missing" in error.reason.lower():
                 raise AttemptFailedError(str(error)) from error
-            return self._over_again(error)
+            return self._over_again(upload_id, error)
+        except SynapseNotFoundError as error:
+            return self._look_again(error)
         if status["state"] != "COMPLETED":
             raise AttemptFailedError(f"the service left the upload in state {status['state']}")
         return str(status["resultFileHandleId"])
 
-    def _over_again(self, error: SynapseBadRequestError) -> str:
+    def _look_again(self, error: SynapseHTTPError) -> str:
+        """Go on with what the service has by now: another one may have finished this upload."""
+        self._looks += 1
+        if self._looks > LOOKS:
+            raise error
+        if self._looks > 1:
+            time.sleep(self._syn.retry.pause(self._looks - 1, Outcome()))
+        return self._attempt()
+
+    def _over_again(self, upload_id: str, error: SynapseBadRequestError) -> str:
         """Forget parts that do not make the file, as they were sent while it was another."""
+        status = self._start(restart=False)
+        if status["state"] == "COMPLETED" or str(status["uploadId"]) != upload_id:
+            return self._look_again(error)
         if self._restarted:
             raise SynapseUploadFailedException(
                 f"{self._source.path} could not be uploaded: {error}"

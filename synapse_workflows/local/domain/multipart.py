@@ -166,20 +166,6 @@ def find(session: Session, caller: Caller, upload_id: int) -> Upload:
     return upload
 
 
-def find_open(session: Session, caller: Caller, upload_id: int) -> Upload:
-    """Give an upload that is not completed to the one who started it.
-
-    Raises:
-        BadRequest: it is completed.
-        NotFound: there is none, or it was forgotten by a restart.
-        Forbidden: somebody else started it.
-    """
-    upload = find(session, caller, upload_id)
-    if upload.state != UPLOADING:
-        raise BadRequest(f"Multi-part upload {upload_id} is already completed.")
-    return upload
-
-
 def part_number(upload: Upload, value: int | None) -> int:
     """Check the number of a part.
 
@@ -196,14 +182,14 @@ def part_number(upload: Upload, value: int | None) -> int:
 def sign(
     service: Service, session: Session, caller: Caller, upload_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Answer a BatchPresignedUploadUrlRequest.
+    """Answer a BatchPresignedUploadUrlRequest, also for an upload that is completed.
 
     Raises:
-        BadRequest: no part number, one out of range, or the upload is completed.
+        BadRequest: no part number, or one out of range.
         NotFound: there is no such upload.
         Forbidden: somebody else started it.
     """
-    upload = find_open(session, caller, upload_id)
+    upload = find(session, caller, upload_id)
     numbers = fields.items(body, "partNumbers")
     if not numbers:
         raise BadRequest("partNumbers must hold at least one part number.")

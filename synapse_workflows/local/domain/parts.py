@@ -2,13 +2,16 @@
 
     nothing -> arrived (PUT of the bytes) -> added (the starter confirmed the MD5) -> one file
 
+Of two who send the same upload at once, one is late: what comes after the file is made is taken
+and dropped, and confirmed by the MD5s that its parts had.
+
 Functions that make files in `blobs` superfluous return their names, to be removed once the
 transaction is committed.
 """
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete as remove, select
 from sqlalchemy.orm import Session
@@ -19,31 +22,40 @@ from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.blobs import Blobs, Draft, Piece
 from synapse_workflows.local.storage.file_tables import Blob, Part, Segment, Upload
 
+#: Where a completed upload keeps the MD5s of its parts, in order.
+_PART_MD5S: Final = "part_md5s"
+
 
 def expected_part(session: Session, upload_id: int) -> int:
     """Tell how many bytes a part may bring.
 
     Raises:
-        NotFound: the upload is completed, forgotten, or never was.
+        NotFound: the upload was forgotten, or never was.
     """
+    return int(_of(session, upload_id).request["part_size"])
+
+
+def _of(session: Session, upload_id: int) -> Upload:
     upload = session.get(Upload, upload_id)
-    if upload is None or upload.state != multipart.UPLOADING:
+    if upload is None:
         raise NotFound(f"Multi-part upload {upload_id} takes no parts.")
-    return int(upload.request["part_size"])
+    return upload
 
 
 def arrived(session: Session, upload_id: int, number: int, draft: Draft) -> list[str]:
     """Note a part whose bytes are safe. The last to arrive counts.
 
-    A part that was added already stays added when the same bytes come again.
+    A part that was added already stays added when the same bytes come again. What comes for a
+    completed upload is superfluous.
 
     Returns:
         Files that are superfluous now.
 
     Raises:
-        NotFound: the upload is completed, forgotten, or never was.
+        NotFound: the upload was forgotten, or never was.
     """
-    expected_part(session, upload_id)
+    if _of(session, upload_id).state == multipart.COMPLETED:
+        return [draft.name]
     part = session.get(Part, (upload_id, number))
     if part is None:
         part = Part(upload_id=upload_id, number=number, added=False)
@@ -64,22 +76,22 @@ def add(session: Session, caller: Caller, upload_id: int, number: int, md5: str)
         An AddPartResponse; a wrong MD5 and an absent part are ADD_FAILED, not errors.
 
     Raises:
-        BadRequest: the number is out of range, or the upload is completed.
+        BadRequest: the number is out of range.
         NotFound: there is no such upload.
         Forbidden: somebody else started it.
     """
-    upload = multipart.find_open(session, caller, upload_id)
-    part = session.get(Part, (upload_id, multipart.part_number(upload, number)))
+    upload = multipart.find(session, caller, upload_id)
+    found = _md5(session, upload, multipart.part_number(upload, number))
     failure = None
-    if part is None:
+    if found is None:
         failure = f"Part {number} has not arrived. Please upload it."
-    elif part.md5 != md5.lower():
+    elif found != md5.lower():
         failure = (
             "The provided MD5 does not match the MD5 of the uploaded part. "
             "Please re-upload the part."
         )
-    else:
-        part.added = True
+    elif upload.state == multipart.UPLOADING:
+        session.get_one(Part, (upload_id, number)).added = True
         upload.updated_on = caller.now
     return {
         "uploadId": str(upload_id),
@@ -87,6 +99,15 @@ def add(session: Session, caller: Caller, upload_id: int, number: int, md5: str)
         "addPartState": "ADD_SUCCESS" if failure is None else "ADD_FAILED",
         "errorMessage": failure,
     }
+
+
+def _md5(session: Session, upload: Upload, number: int) -> str | None:
+    """Tell the MD5 of a part, of a completed upload too; None when it has not arrived."""
+    if upload.state == multipart.COMPLETED:
+        known: list[str] = upload.request.get(_PART_MD5S, [])
+        return known[number - 1] if known else None
+    part = session.get(Part, (upload.id, number))
+    return None if part is None else part.md5
 
 
 @dataclass(frozen=True)
@@ -163,6 +184,8 @@ def complete(
         return multipart.status(session, upload)
     if found != proven:
         raise BadRequest("A part was replaced while the upload was completed. Try again.")
+    md5s = select(Part.md5).where(Part.upload_id == upload_id).order_by(Part.number)
+    upload.request = {**upload.request, _PART_MD5S: list(session.scalars(md5s))}
     session.execute(remove(Part).where(Part.upload_id == upload_id))
     blob = Blob(id=str(uuid.uuid4()), size=upload.request["file_size"], md5=found.md5)
     session.add(blob)

@@ -237,3 +237,26 @@ def test_over_a_socket(misbehaving):
 
     assert asyncio.run(go()) == 42
     assert b"user-agent: synapse-workflows/" in received[0].lower()
+
+
+@pytest.fixture
+def library_logger():
+    """The logger of httpx2 as it is before anybody touched it."""
+    logger = logging.getLogger("httpx2")
+    before = logger.level
+    logger.setLevel(logging.NOTSET)
+    yield logger
+    logger.setLevel(before)
+
+
+def test_requests_are_not_in_the_log(caplog, library_logger):
+    with caplog.at_level(logging.INFO):
+        assert run(get(), Answers(answer(json=[]))) == []
+    assert library_logger.getEffectiveLevel() == logging.WARNING
+    assert caplog.messages == []
+
+
+def test_who_wants_requests_in_the_log_has_them(caplog, library_logger):
+    with caplog.at_level(logging.INFO, logger="httpx2"):
+        run(get(), Answers(answer(json=[])))
+    assert any("HTTP Request: GET" in message for message in caplog.messages)
