@@ -73,3 +73,22 @@ def checked_id(value: Any, what: str) -> VersionedId:
         return entity_id(value)
     except ValueError as wrong:
         raise SynapseMalformedEntityError(f"{what}: {wrong}") from wrong
+
+
+def current_id(value: Any, what: str) -> str:
+    """Read the id of what is meant as it is now; a reference may say which version it was.
+
+    Args:
+        value: `syn123`, or a reference.
+        what: the argument it was given for.
+
+    Raises:
+        SynapseMalformedEntityError: It is none, or a text that names a version.
+    """
+    named = checked_id(value, what)
+    if isinstance(value, str) and named.version is not None:
+        raise SynapseMalformedEntityError(
+            f"{what}: {value} is a version, which never changes any more; {named.id} is what "
+            "it is a version of"
+        )
+    return named.id

@@ -33,7 +33,8 @@ class SynapseTableQueryOperator(SynapseOperator):
     a table that answers otherwise by then fails the task that asks again.
 
     A Parquet file has the types of the columns: integers with nulls are integers, dates are
-    moments in UTC (milliseconds), lists are lists, ids and JSON are text.
+    moments in UTC (milliseconds), lists are lists, ids and JSON are text. No two columns of it may
+    have the same name.
 
     Args:
         query: SQL: `select name from syn123 where age > 5`; `from syn123.4` asks a snapshot
@@ -96,7 +97,10 @@ class SynapseTableQueryOperator(SynapseOperator):
         if self.snapshot_first:
             query = _pinned(query, asked.id, self._freeze(client, context, asked))
         with _listening(client) as heard:
-            answer = self._answer(client, Question(query, self.include_row_ids, form))
+            try:
+                answer = self._answer(client, Question(query, self.include_row_ids, form))
+            except parquet.UnwritableError as wrong:
+                raise AirflowFailException(str(wrong)) from wrong
         version = next((one.version for one in heard if one.entity_id == asked.id), None)
         reference = self._reference(answer, query, form, version)
         self.show(reference)

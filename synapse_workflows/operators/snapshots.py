@@ -7,7 +7,7 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from synapse_workflows.client.errors import SynapseTimeoutError
-from synapse_workflows.operators._base import SynapseOperator, checked_id
+from synapse_workflows.operators._base import SynapseOperator, current_id
 from synapse_workflows.operators.freezing import Freezer, SynapseSnapshot
 from synapse_workflows.triggers.jobs import SynapseJobTrigger
 
@@ -24,7 +24,8 @@ class SynapseTableSnapshotOperator(SynapseOperator):
     (`SynapseSnapshot`).
 
     Args:
-        table_id: the table, view, submission view or dataset, or a reference to it (templated).
+        table_id: the table, view, submission view or dataset, or a reference to it, but no
+            version, such as `syn123.4` (templated).
         version_label: names the snapshot, and is unique for the table; the default is its number
             (templated).
         label_prefix: stands before the label, and tells snapshots of this task from others
@@ -116,8 +117,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         return f"{self.label_prefix or ''}{label}" if label else None
 
     def _freezer(self, context: Any) -> Freezer:
-        table = checked_id(self.table_id, "table_id").id
-        return Freezer(self.hook.client, context, table)
+        return Freezer(self.hook.client, context, current_id(self.table_id, "table_id"))
 
     def _skip_unchanged(self, freezer: Freezer) -> None:
         newest = freezer.unchanged_since()

@@ -13,11 +13,11 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from synapse_workflows.client.api import jobs
 from synapse_workflows.client.api.queries import table_of
-from synapse_workflows.client.core.watching import count_rows, state_of
+from synapse_workflows.client.core.watching import always_has_a_row, count_rows, state_of
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.operators._base import checked_id
+from synapse_workflows.operators._base import current_id
 from synapse_workflows.operators.retries import SynapseRetryPolicy
 from synapse_workflows.triggers.tables import (
     PASSING,
@@ -28,6 +28,8 @@ from synapse_workflows.triggers.tables import (
 )
 
 _KEY: Final = "synapse_table_state"
+#: What to ask for, as advice.
+_ROWS: Final = "`select * from {} where ...`"
 
 
 class _TableSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is untyped here
@@ -142,7 +144,8 @@ class SynapseTableRowsSensor(_TableSensor):
     """Waits until a query finds rows. Returns `{"id": "syn123", "rows": 3}`.
 
     Args:
-        query: SQL: `select * from syn123 where status = 'new'` (templated).
+        query: SQL: `select * from syn123 where status = 'new'`; no `select count(*)`, which
+            finds one row also where the count is 0 (templated).
         min_rows: how many rows are enough.
         kwargs: `synapse_conn_id`, `deferrable`, and what every sensor takes.
     """
@@ -166,6 +169,12 @@ class SynapseTableRowsSensor(_TableSensor):
     def look(self, context: Any) -> PokeReturnValue:  # noqa: ARG002 - Airflow's words
         """Count the rows."""
         client, table = self.client, self.table
+        if always_has_a_row(self.query):
+            raise SynapseMalformedEntityError(
+                "query: without GROUP BY, functions such as COUNT and MAX give one row, whatever "
+                f"there is to see. Ask for the rows, {_ROWS.format(table)}, and say in min_rows "
+                f"how many are enough. The query: {self.query[:200]!r}"
+            )
         rows = client.run(count_rows(table, self.query, jobs.polling(client)))
         return PokeReturnValue(rows >= self.min_rows, {"id": table, "rows": rows})
 
@@ -187,7 +196,7 @@ class SynapseTableChangeSensor(_TableSensor):
     `{"id": "syn123", "version": 4, "etag": "..."}`, and of a view its `digest`.
 
     Args:
-        table_id: the table, view, submission view or dataset (templated).
+        table_id: the table, view, submission view or dataset, without a version (templated).
         since: a state that this sensor returned, or what a query of the whole table returned:
             what has changed since then counts. The default is the state in which the sensor
             finds the table when it looks first (templated).
@@ -206,7 +215,7 @@ class SynapseTableChangeSensor(_TableSensor):
     @property
     def table(self) -> str:
         """The table that is looked at."""
-        return checked_id(self.table_id, "table_id").id
+        return current_id(self.table_id, "table_id")
 
     def look(self, context: Any) -> PokeReturnValue:
         """Compare the state of the table."""

@@ -71,6 +71,15 @@ def rows_of(path):
     return pq.ParquetFile(path).read().to_pylist()
 
 
+@pytest.mark.parametrize("listed", ["whole, whole", "*, whole * 2 as whole"])
+def test_columns_of_the_same_name_fail_for_good(query, table, tmp_path, listed):
+    target = tmp_path / "new" / "answer.parquet"
+    result, _ = query(query=f"select {listed} from {table}", path=str(target))
+    assert result.state == "failed"
+    assert "several ['whole']" in str(result.error)
+    assert list(target.parent.iterdir()) == []
+
+
 def test_the_suffix_says_that_it_is_parquet(query, table, tmp_path):
     target = tmp_path / "new" / "answer.parquet"
     result, run = query(query=f"select * from {table}", path=str(target))

@@ -95,6 +95,55 @@ def test_a_query_that_makes_no_sense_fails_at_once(wait, table, query):
     assert run.task("wait", max_tries=5).state == "failed"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select count(*) from {table} where n > 5",
+        "SELECT 'group by', 1 + Max (n) as \"having\" FROM {table}",
+        "select sum(n) from {table} order by 1 limit 1",
+        "select 'some' from {table} order by count(*)",
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"soft_fail": True}, {"deferrable": True}])
+def test_a_query_that_has_a_row_whatever_is_there_fails_at_once(wait, table, query, more):
+    run = wait(SynapseTableRowsSensor, query=query.format(table=table), **more)
+    result = run.task("wait", max_tries=5)
+    assert result.state == "failed"
+    assert f"`select * from {table} where ...`" in str(result.error)
+    assert "min_rows" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select n, count(*) from {table} where n > 1 group  by n",
+        "select count(*) from {table} having count(*) > 1",
+        "select n as \"max(n)\", 'sum(n)' from {table} where n > 1",
+    ],
+)
+def test_a_query_that_may_have_no_row_is_waited_for(wait, table, alice, query):
+    run = wait(SynapseTableRowsSensor, query=query.format(table=table))
+    assert run.task("wait").state == "up_for_reschedule"
+    add_a_row(alice, table)
+    assert run.task("wait").state == "success"
+
+
+@pytest.mark.parametrize("more", [{}, {"soft_fail": True}, {"deferrable": True}])
+def test_a_version_never_changes_and_is_no_table_to_watch(wait, table, alice, more):
+    freeze(alice, table)
+    result = wait(SynapseTableChangeSensor, table_id=f"{table}.1", **more).task(
+        "wait", max_tries=5
+    )
+    assert result.state == "failed"
+    assert f"{table} is what it is a version of" in str(result.error)
+
+
+def test_the_version_in_a_reference_is_no_matter(wait, table):
+    reference = {"id": table, "version": 1}
+    run = wait(SynapseTableChangeSensor, table_id=reference)
+    assert run.task("wait").state == "up_for_reschedule"
+
+
 def add_a_row(alice, table):
     alice.store(Table(table, [[2]]))
 

@@ -199,8 +199,23 @@ def test_a_label_that_is_taken_fails_for_good(snapshot, table):
     assert "'once'" in str(result.error)
 
 
+def test_a_version_cannot_be_frozen_again(snapshot, table, alice):
+    alice.create_snapshot_version(table)
+    result, _ = snapshot(table_id=f"{table}.1")
+    assert result.state == "failed"
+    assert f"{table} is what it is a version of" in str(result.error)
+    assert list(history(alice, table)) == [2, 1]
+
+
+def test_the_version_in_a_reference_is_no_matter(snapshot, table, alice):
+    alice.create_snapshot_version(table)
+    result, run = snapshot(table_id={"id": table, "version": 1})
+    assert result.state == "success"
+    assert run.value("freeze")["version"] == 2
+
+
 def test_what_is_no_table_fails_for_good(snapshot, put):
-    result, _ = snapshot(table_id=put())
+    result, _ = snapshot(table_id=put().partition(".")[0])
     assert result.state == "failed"
     assert "is a file" in str(result.error)
 

@@ -233,6 +233,13 @@ def test_a_snapshot_stays_as_it_is(syn, numbers, heard):
         syn.create_snapshot_version(numbers, label="one")
 
 
+def test_a_version_cannot_be_frozen_again(syn, numbers):
+    syn.create_snapshot_version(numbers)
+    with pytest.raises(ValueError, match=f"to freeze what is there now, give {numbers}$"):
+        syn.create_snapshot_version(f"{numbers}.1")
+    assert syn.create_snapshot_version(syn.get(numbers, version=1)) == 2
+
+
 def test_a_snapshot_has_its_activity(syn, numbers, project):
     new = syn.create_snapshot_version(numbers, activity=Activity(name="new", used=project.id))
     made_by = syn.getProvenance(numbers, version=new)

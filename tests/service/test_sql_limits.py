@@ -44,6 +44,7 @@ def repeated(text, count, between=", "):
         (f"select s from syn1 order by {repeated('i', 300)}", "at most 200"),
         (f"select i from syn1 group by {repeated('i', 300)}", "at most 200"),
         (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "too many values"),
+        (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "may count 500000"),
         (f"select {repeated('i', 5000, ' + ')} from syn1", "deep"),
         (f"select {'-' * 5000}1 from syn1", "deep"),
         (f"select {'(' * 9000} from syn1", "deep"),

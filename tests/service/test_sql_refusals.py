@@ -38,6 +38,9 @@ def table(tables):
         ("", "sql is required"),
         ("   ", "Only one SELECT"),
         ("nonsense", "Only one SELECT"),
+        ("selec s from T", "has to begin with SELECT"),
+        ('select s from T where s = "Ab"', "Unknown column Ab: double quotes stand around names"),
+        ('select s from T where "Ab" = s', "single quotes around text"),
         ("select", "FROM"),
         ("select 1", "FROM"),
         ("select s from", ""),
@@ -131,6 +134,12 @@ def table(tables):
 def test_what_is_not_supported_is_refused(tables, table, sql, words):
     answer = tables.try_query(sql.replace(" T", f" {table}"))
     refused(answer, 400, words)
+
+
+def test_quotes_are_explained_only_to_who_wrote_some(tables, table):
+    answer = tables.try_query(f"select s from {table}", sort=[{"column": "nope"}])
+    refused(answer, 400, "Unknown column nope")
+    assert "quotes" not in answer.text
 
 
 def test_long_lists_and_chains_are_fine(tables, table):

@@ -28,7 +28,7 @@ def create_snapshot_version(
     Args:
         syn: The session that makes the calls.
         table: A `Schema`, `EntityViewSchema` or `SubmissionViewSchema`, or the id of a table, a
-            view or a dataset.
+            view or a dataset, without a version.
         comment: What to note of the version.
         label: Its name, unique for the table or view; else its number.
         activity: What made it: an Activity, which is stored first if it is new, or the id of one.
@@ -39,7 +39,7 @@ def create_snapshot_version(
         The number of the version: ``syn123.<number>`` asks it. None without `wait`.
 
     Raises:
-        ValueError: The id is not that of a table or view.
+        ValueError: The id is not that of a table or view, or names a version.
         SynapseConflictError: The label is taken.
         SynapseNotFoundError: There is no such table or view.
         SynapseForbiddenError: The caller may not change it.
@@ -48,7 +48,13 @@ def create_snapshot_version(
         POST /entity/{id}/table/snapshot, POST /entity/{id}/table/transaction/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/snapshot.html
     """
-    entity = bundles.fetch(syn, entity_id(table).id)["entity"]
+    named = entity_id(table)
+    if named.version is not None:
+        raise ValueError(
+            f"{named.id}.{named.version} is a version, which never changes any more; to freeze "
+            f"what is there now, give {named.id}"
+        )
+    entity = bundles.fetch(syn, named.id)["entity"]
     if entity["concreteType"] not in _TABLES | _VIEWS:
         kind = vocabulary.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(

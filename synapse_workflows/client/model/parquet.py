@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +29,11 @@ _TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
         ColumnType.BOOLEAN: "bool_",
     }
 )
+
+
+class UnwritableError(ValueError):
+    """Rows cannot be written as Parquet; says why."""
+
 
 #: Hears how many bytes of CSV were read since it was told last.
 Told = Callable[[int], object]
@@ -74,13 +80,15 @@ def write(table: CsvFileTable, target: Path, told: Told) -> int:
 
     Raises:
         ImportError: pyarrow is not installed.
-        ValueError: A cell is no value of its column's type; the message says where.
+        UnwritableError: A cell is no value of its column's type, or columns have the same name;
+            the message says which.
     """
     require()
     import pyarrow as pa
     from pyarrow import parquet
 
     columns = table.columns()
+    _require_names(columns)
     schema = pa.schema([_field(column) for column in columns])
     rows = 0
     with parquet.ParquetWriter(target, schema) as to:
@@ -88,7 +96,7 @@ def write(table: CsvFileTable, target: Path, told: Told) -> int:
             try:
                 read = _read(block, table, columns)
             except pa.ArrowInvalid as invalid:
-                raise ValueError(
+                raise UnwritableError(
                     f"{table.filepath} cannot be written as Parquet, after row {rows}: {invalid}"
                 ) from invalid
             arrays = [
@@ -98,6 +106,18 @@ def write(table: CsvFileTable, target: Path, told: Told) -> int:
             to.write_table(pa.Table.from_arrays(arrays, schema=schema))
             rows += read.num_rows
     return rows
+
+
+def _require_names(columns: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse columns of the same name: Parquet holds them, but hardly anybody can read them."""
+    names = Counter(str(column.get("name")) for column in columns)
+    same = [name for name, times in names.items() if times > 1]
+    if same:
+        raise UnwritableError(
+            f"Columns of a Parquet file need different names, and there are several {same}. "
+            "Name each in the query: n * 2 AS twice. Where * has it already, list the columns "
+            "instead of *, or take another name."
+        )
 
 
 def _blocks(table: CsvFileTable, told: Told) -> Iterator[bytes]:
@@ -129,7 +149,7 @@ def _read(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]
     """Read rows: null is what is not quoted, as Synapse writes it."""
     from pyarrow import csv
 
-    names = [str(place) for place in range(len(columns))]  # those of the columns may be the same
+    names = [str(place) for place in range(len(columns))]  # whatever those of the columns are
     return csv.read_csv(
         io.BytesIO(block),
         csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),

@@ -139,14 +139,6 @@ def test_row_ids_are_integers_and_etags_text(tmp_path):
     assert found.to_pylist() == [{"ROW_ID": 1, "ROW_VERSION": 2, "ROW_ETAG": "a-b", "n": 3}]
 
 
-def test_names_that_are_there_twice_stay(tmp_path):
-    path = tmp_path / "rows.csv"
-    path.write_text('"n","n"\n"1","2"\n')
-    headers = [{"name": "n", "columnType": "INTEGER"}] * 2
-    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
-    assert [column.to_pylist() for column in found.columns] == [[1], [2]]
-
-
 def test_the_file_says_what_its_columns_are_in_synapse(tmp_path):
     found = written(tmp_path, csv_of(tmp_path, ["ENTITYID"], [["syn1"]]))
     assert found.schema.field(0).metadata[parquet.COLUMN_TYPE] == b"ENTITYID"
@@ -175,6 +167,16 @@ def test_a_cell_of_another_type_is_named(tmp_path, kind, cell):
     table = CsvFileTable("syn1", path, lineEnd="\n", headers=[{"name": "a", "columnType": kind}])
     with pytest.raises(ValueError, match=cell):
         parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+
+
+def test_columns_of_the_same_name_are_refused(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('"n","b","n"\n1,2,3\n')
+    headers = [{"name": name, "columnType": "INTEGER"} for name in ("n", "b", "n")]
+    table = CsvFileTable("syn1", path, lineEnd="\n", headers=headers)
+    with pytest.raises(parquet.UnwritableError, match=r"there are several \['n'\].* AS "):
+        parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+    assert not (tmp_path / "rows.parquet").exists()
 
 
 def test_progress_is_told_of_all_bytes(tmp_path):

@@ -48,7 +48,12 @@ class Work:
         """
         self.done += weight
         if self.done > _MOST_WORK:
-            raise BadRequest("The query is made of too many values and conditions.")
+            raise BadRequest(
+                "The query is made of too many values and conditions: conditions count "
+                f"{_COMPARISON}, values {_LITERAL}, columns and items of IN {_OTHER}, and all of "
+                f"them may count {_MOST_WORK}. Ask x IN (1, 2, ...) for x = 1 OR x = 2 ..., or "
+                "ask in several queries."
+            )
 
 
 @dataclass

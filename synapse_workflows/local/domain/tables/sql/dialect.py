@@ -148,7 +148,9 @@ def parse(sql: str) -> exp.Select:
         BadRequest: it is none of the subset.
     """
     if len(sql) > MOST_LETTERS:
-        raise BadRequest(f"The SQL has more than {MOST_LETTERS} characters.")
+        raise BadRequest(
+            f"The SQL has more than {MOST_LETTERS} characters: {len(sql)}. Ask in several queries."
+        )
     try:
         grammar = SynapseSql()
         words = grammar.tokenize(sql)

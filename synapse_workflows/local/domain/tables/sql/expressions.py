@@ -50,7 +50,13 @@ def _column(compiler: "Compiler", node: exp.Column) -> Fragment:
         return system
     if name in compiler.aliases and not node.table:
         return _alias(compiler, name)
-    raise BadRequest(f"Unknown column {name}")
+    raise BadRequest(f"Unknown column {name}{_advice(node)}")
+
+
+def _advice(node: exp.Column) -> str:
+    """Say what quotes mean, where the caller wrote some."""
+    is_quoted = node.this.args.get("quoted") and "start" in node.this.meta
+    return ": double quotes stand around names, single quotes around text" if is_quoted else ""
 
 
 def _alias(compiler: "Compiler", name: str) -> Fragment:

@@ -37,8 +37,11 @@ def check(tokens: Sequence[Any]) -> None:
     words = [*tokens]
     if words and words[-1].token_type is TokenType.SEMICOLON:
         words.pop()
-    starts = bool(words) and words[0].token_type is TokenType.SELECT
-    if not starts or any(word.token_type is TokenType.SEMICOLON for word in words):
+    if not words or words[0].token_type is not TokenType.SELECT:
+        raise BadRequest(
+            "Only one SELECT statement is supported, and the SQL has to begin with SELECT."
+        )
+    if any(word.token_type is TokenType.SEMICOLON for word in words):
         raise BadRequest("Only one SELECT statement is supported.")
     if words[-1].token_type in _NEEDY:
         raise _encountered(words[-1])
