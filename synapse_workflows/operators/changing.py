@@ -19,7 +19,7 @@ from synapse_workflows.lineage.client import LineageSynapse
 from synapse_workflows.operators.asking import TableLook, listed
 from synapse_workflows.operators.comparing import Cells, digest
 from synapse_workflows.operators.keys import KnownRows
-from synapse_workflows.operators.landing import has_landed
+from synapse_workflows.operators.landing import comes_after_others, has_landed
 from synapse_workflows.operators.once import Attempt, Counts, Once
 from synapse_workflows.operators.rows import Source
 from synapse_workflows.operators.uploads import Uploads
@@ -87,7 +87,7 @@ class RowWriter:
         """
         self._open = self.once.settle()
         content = self.once.content
-        if content is None or content != self.source.digest():
+        if content is None or content != self.source.digest() or not self._has_replaced():
             self._until_it_holds(self._replace)
 
     def upsert(self, key: Sequence[str]) -> None:
@@ -104,7 +104,9 @@ class RowWriter:
         """
         missing = [name for name in key if name not in self.source.names]
         if missing or not key:
-            raise AirflowFailException(f"{self.source.path} has no columns {missing} for the key")
+            raise AirflowFailException(
+                f"{self.source.called} has no columns {missing} for the key"
+            )
         at = [self.source.names.index(name) for name in key]
         self._open = self.once.settle()
         self._until_it_holds(lambda: self._upsert(at))
@@ -144,7 +146,14 @@ class RowWriter:
         added = uploads.send(self.source.names, self.source.lines(), content.update)
         counts = Counts(added=added, deleted=deleted)
         self.once.make(uploads, Attempt(uploads.handles[0], counts, content.hexdigest(), 0))
-        return True
+        # rows that others added meanwhile do not conflict, as nobody named them: where there were
+        # none before, two tasks that replace them both add theirs, and the later puts it right
+        return not comes_after_others(self.look, self.source, added)
+
+    def _has_replaced(self) -> bool:
+        """Tell whether the rows that an earlier try stored are not behind those of others."""
+        rows = sum(1 for _ in self.source.lines())
+        return not comes_after_others(self.look, self.source, rows)
 
     def _is_the_same(self, there: Iterable[Line], columns: Sequence[Mapping[str, Any]]) -> bool:
         """Compare the rows of the table with those of the source, in their order."""
@@ -168,7 +177,7 @@ class RowWriter:
         with KnownRows.in_a_file() as known:
             last, twice = self._learn(known, at)
             uploads.send((*_IDS, *names), self._edits(known, at, counted))
-            deleted = uploads.send(_IDS, iter(twice))
+            deleted = uploads.send(_IDS, (line for key, line in twice if known.is_given(key)))
         if not uploads.handles:
             self._close()
             return True
@@ -177,15 +186,15 @@ class RowWriter:
         # two writers that add the same key do not conflict: the later one has to put it right
         return not counts.added or self.look.count_after(last) == counts.added
 
-    def _learn(self, known: KnownRows, at: Sequence[int]) -> tuple[int, list[Line]]:
+    def _learn(self, known: KnownRows, at: Sequence[int]) -> tuple[int, list[tuple[bytes, Line]]]:
         """Read which row has which key, in which version, and a digest of what is in it.
 
         Returns:
             The highest id of a row; and the rows that came to a key that was there, since this
-            task began to add rows.
+            task began to add rows, with the digest of that key.
         """
         since, last, count = self._since(), 0, 0
-        twice: list[Line] = []
+        twice: list[tuple[bytes, Line]] = []
         cells = self.source.cells
         rest = f"order by {ROW_ID}"
         with self.look.asked(listed(self.source.names), rest, row_ids=True) as found:
@@ -193,16 +202,13 @@ class RowWriter:
                 last, count = int(row_id or 0), count + 1
                 values = cells.kept(line)
                 key = [values[index] for index in at]
-                if None in key or known.add(digest(key), last, int(version or 0), digest(values)):
+                told = digest(key)
+                if None in key or known.add(told, last, int(version or 0), digest(values)):
                     continue
                 if since is None or last <= since:
-                    there = known.find(digest(key))
-                    raise AirflowFailException(
-                        f"The key {key} is in the table more than once: in the rows "
-                        f"{there.row_id if there else '?'} and {last} ({ROW_ID}). Delete one of "
-                        "them, or take other columns for the key"
-                    )
-                twice.append([row_id, version])
+                    known.double(told, last)
+                else:
+                    twice.append((told, [row_id, version]))
         self.client.logger.info("%s: compared with %d rows", self.once.table, count)
         return last, twice
 
@@ -220,7 +226,13 @@ class RowWriter:
             if row is not None and row.line is not None:
                 raise AirflowFailException(
                     f"The key {key} is in the source more than once: in the rows {row.line} and "
-                    f"{number} of {self.source.path}"
+                    f"{number} of {self.source.called}"
+                )
+            if row is not None and row.other is not None:
+                raise AirflowFailException(
+                    f"The key {key} is in the table more than once: in the rows {row.row_id} and "
+                    f"{row.other} ({ROW_ID}). Delete one of them, or take other columns for the "
+                    "key"
                 )
             if row is None:
                 counted[0] += 1
@@ -258,7 +270,7 @@ class RowWriter:
         self.once.forget()
         raise AirflowFailException(
             f"An earlier try of this task added {counts.added} rows to {self.once.table}, with "
-            f"{ROW_ID} above {after}, and they were others than there are in {self.source.path} "
+            f"{ROW_ID} above {after}, and they were others than there are in {self.source.called} "
             "now. Delete them if they should not stay, then clear this task: it will add the rows "
             "as they are now"
         )

@@ -14,7 +14,8 @@ PRAGMA synchronous=OFF;
 PRAGMA cache_size=-32000;
 PRAGMA temp_store=FILE;
 CREATE TABLE known (
-    key BLOB PRIMARY KEY, row_id INTEGER, version INTEGER, content BLOB, line INTEGER
+    key BLOB PRIMARY KEY, row_id INTEGER, version INTEGER, content BLOB, line INTEGER,
+    other INTEGER
 ) WITHOUT ROWID;
 BEGIN;
 """
@@ -29,12 +30,14 @@ class KnownRow:
         version: in which it was read.
         content: digest of its cells.
         line: the row of the source that has the same key; None while none was found.
+        other: id of another row of the table that has the same key; None where there is none.
     """
 
     row_id: int | None
     version: int | None
     content: bytes | None
     line: int | None
+    other: int | None
 
 
 class KnownRows:
@@ -61,17 +64,28 @@ class KnownRows:
     def add(self, key: bytes, row_id: int, version: int, content: bytes) -> bool:
         """Note a row of the table; tell whether no other has its key."""
         added = self._connection.execute(
-            "INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, NULL)",
+            "INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, NULL, NULL)",
             (key, row_id, version, content),
         )
         return added.rowcount == 1
 
+    def double(self, key: bytes, row_id: int) -> None:
+        """Note another row of the table that has a key."""
+        self._connection.execute(
+            "UPDATE known SET other = ? WHERE key = ? AND other IS NULL", (row_id, key)
+        )
+
     def find(self, key: bytes) -> KnownRow | None:
         """Give the row that has a key."""
         found = self._connection.execute(
-            "SELECT row_id, version, content, line FROM known WHERE key = ?", (key,)
+            "SELECT row_id, version, content, line, other FROM known WHERE key = ?", (key,)
         ).fetchone()
         return None if found is None else KnownRow(*found)
+
+    def is_given(self, key: bytes) -> bool:
+        """Tell whether the source has a key, of what was taken of it so far."""
+        found = self.find(key)
+        return found is not None and found.line is not None
 
     def take(self, key: bytes, line: int) -> KnownRow | None:
         """Give the row that has a key, as it was before, and note that the source has it too.
@@ -83,7 +97,7 @@ class KnownRows:
         found = self.find(key)
         if found is None:
             self._connection.execute(
-                "INSERT INTO known VALUES (?, NULL, NULL, NULL, ?)", (key, line)
+                "INSERT INTO known VALUES (?, NULL, NULL, NULL, ?, NULL)", (key, line)
             )
         elif found.line is None:
             self._connection.execute("UPDATE known SET line = ? WHERE key = ?", (line, key))

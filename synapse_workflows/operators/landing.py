@@ -9,6 +9,8 @@ from synapse_workflows.vocabulary import ROW_ID, ROW_VERSION
 
 #: Rows that are looked at first, where rows of the task may begin.
 _PROBE = 100
+#: Transactions that are looked at, of those that came while a task replaced all rows.
+_BESIDE = 20
 
 
 def has_landed(look: TableLook, source: Source, attempt: Attempt) -> bool:
@@ -35,6 +37,22 @@ def has_landed(look: TableLook, source: Source, attempt: Attempt) -> bool:
         f"whether they are there: see which of the rows with {ROW_ID} above {attempt.after} are "
         "its own, delete them, and clear this task: it will add all of its rows"
     )
+
+
+def comes_after_others(look: TableLook, source: Source, rows: int) -> bool:
+    """Tell whether a table holds the rows of a source, and rows of others before them.
+
+    Rows that come after them are none of its business: whoever added those came later.
+
+    Args:
+        look: at the table.
+        source: the rows.
+        rows: how many those are.
+    """
+    if rows == 0 or look.count_after(0) == rows:
+        return False
+    _, *later = _starts(look, 0)[:_BESIDE] or (0,)
+    return any(2 * _equal_rows(look, source, start, rows) >= rows for start in later)
 
 
 def _starts(look: TableLook, after: int) -> list[int]:

@@ -28,14 +28,18 @@ class Source(ABC):
     Args:
         path: the file.
         columns: of the table.
+        called: what people know it by; else that is its path.
 
     Raises:
         AirflowFailException: It has other columns than the table, or says which rows of a table
             they are, or cannot be read.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, path: Path, columns: Sequence[Mapping[str, Any]], called: str | None = None
+    ) -> None:
         self.path = path
+        self.called = called or str(path)
         with self._readable():
             self.names = tuple(name.strip() for name in self._header())
         self.fit(columns)
@@ -57,16 +61,16 @@ class Source(ABC):
         known = {str(column["name"]): column for column in columns}
         if any(name.upper() in ROW_METADATA for name in self.names):
             raise AirflowFailException(
-                f"{self.path} has row ids: what to do with its rows is said by the mode; query "
+                f"{self.called} has row ids: what to do with its rows is said by the mode; query "
                 "without include_row_ids, or leave these columns out"
             )
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
-            raise AirflowFailException(f"{self.path} has columns more than once: {twice}")
+            raise AirflowFailException(f"{self.called} has columns more than once: {twice}")
         strange = [name for name in self.names if name not in known]
         if strange or not self.names:
             raise AirflowFailException(
-                f"{self.path} has columns that the table has not: {strange}. The table has "
+                f"{self.called} has columns that the table has not: {strange}. The table has "
                 f"{list(known)}{_hint(strange)}"
             )
         self.missing = [name for name in known if name not in self.names]
@@ -85,7 +89,7 @@ class Source(ABC):
             for number, line in enumerate(self._lines(), 1):
                 if len(line) != width:
                     raise AirflowFailException(
-                        f"Row {number} of {self.path} has {len(line)} cells for {width} columns"
+                        f"Row {number} of {self.called} has {len(line)} cells for {width} columns"
                     )
                 self.cells.check(number, line)
                 yield line
@@ -104,10 +108,10 @@ class Source(ABC):
             yield
         except UnicodeDecodeError as wrong:
             raise AirflowFailException(
-                f"{self.path} is not UTF-8 ({wrong}): write it with encoding='utf-8'"
+                f"{self.called} is not UTF-8 ({wrong}): write it with encoding='utf-8'"
             ) from wrong
         except ValueError as wrong:
-            raise AirflowFailException(f"{self.path} cannot be read: {wrong}") from wrong
+            raise AirflowFailException(f"{self.called} cannot be read: {wrong}") from wrong
 
 
 class CsvSource(Source):
@@ -117,11 +121,18 @@ class CsvSource(Source):
         path: the file.
         columns: of the table.
         form: how it is written.
+        called: what people know it by; else that is its path.
     """
 
-    def __init__(self, path: Path, columns: Sequence[Mapping[str, Any]], form: CsvForm) -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[Mapping[str, Any]],
+        form: CsvForm,
+        called: str | None = None,
+    ) -> None:
         self.form = form
-        super().__init__(path, columns)
+        super().__init__(path, columns, called)
 
     def _header(self) -> Sequence[str]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:

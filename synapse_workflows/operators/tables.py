@@ -74,6 +74,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         missing_columns: whether rows to append, or to replace others, may leave columns of the
             table empty. `upsert` keeps what is in those.
         chunk_rows: rows that are sent to Synapse in one file.
+        allow_empty: whether `replace` may leave the table without rows, where none were given.
         used: what was used besides, in any form the client's Activity takes (templated).
         executed: what was run besides (templated).
         activity: used, executed, name and description in one: an `Activity`, or its JSON. One
@@ -112,6 +113,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         key: Sequence[str] | str | None = None,
         missing_columns: bool = False,
         chunk_rows: int = 100_000,
+        allow_empty: bool = False,
         used: Any = None,
         executed: Any = None,
         activity: Mapping[str, Any] | None = None,
@@ -126,6 +128,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         self.key = key
         self.missing_columns = missing_columns
         self.chunk_rows = chunk_rows
+        self.allow_empty = allow_empty
         self.used = used
         self.executed = executed
         self.activity = activity
@@ -140,6 +143,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         once = Once(client, context, table)
         with self._source(client, table, columns) as source:
             self._require_all_columns(source, mode)
+            self._require_rows(source, mode)
             self._change(RowWriter(client, once, source, self.chunk_rows), mode)
         counts = once.counts
         gatherer = current_gatherer()
@@ -174,8 +178,15 @@ class SynapseTableStoreOperator(SynapseOperator):
         known = [str(mode) for mode in StoreMode]
         if self.mode not in known:
             raise AirflowFailException(f"mode is {self.mode!r}; it can be {', '.join(known)}")
-        if (self.mode == StoreMode.UPSERT) != bool(self.key):
-            raise AirflowFailException("key names the columns for mode='upsert', and only there")
+        if self.mode == StoreMode.UPSERT and not self.key:
+            raise AirflowFailException(
+                "mode='upsert' needs key=...: the columns that tell one row from another"
+            )
+        if self.mode != StoreMode.UPSERT and self.key:
+            raise AirflowFailException(
+                f"key={self.key!r} is only for mode='upsert', and mode is {str(self.mode)!r}: "
+                "leave key out, or change the mode"
+            )
         return StoreMode(self.mode)
 
     def _table(self, client: LineageSynapse) -> tuple[str, list[Mapping[str, Any]]]:
@@ -205,8 +216,9 @@ class SynapseTableStoreOperator(SynapseOperator):
         """Have the rows in a file on this worker."""
         if several(self.rows):
             made = _written(self.rows, table, columns)
-            yield CsvSource(Path(made.filepath), columns, SYNAPSE_FORM)
+            yield CsvSource(Path(made.filepath), columns, SYNAPSE_FORM, "rows")
             return
+        _require_no_text(self.rows)
         answer = isinstance(self.rows, Mapping) and "query" in self.rows
         with brought_here(self.rows, "rows") as local:
             gatherer = current_gatherer()
@@ -217,8 +229,19 @@ class SynapseTableStoreOperator(SynapseOperator):
     def _require_all_columns(self, source: Source, mode: StoreMode) -> None:
         if source.missing and mode is not StoreMode.UPSERT and not self.missing_columns:
             raise AirflowFailException(
-                f"{source.path} lacks columns of the table: {source.missing}. Add them, or say "
+                f"{source.called} lacks columns of the table: {source.missing}. Add them, or say "
                 "missing_columns=True to leave them empty"
+            )
+
+    def _require_rows(self, source: Source, mode: StoreMode) -> None:
+        if (
+            mode is StoreMode.REPLACE
+            and not self.allow_empty
+            and not any(True for _ in source.lines())
+        ):
+            raise AirflowFailException(
+                f"{source.called} holds no rows, and mode='replace' would leave the table "
+                "empty. If it should be, say allow_empty=True"
             )
 
     def _change(self, writer: RowWriter, mode: StoreMode) -> None:
@@ -239,6 +262,18 @@ def _opened(
     if written_by_synapse:
         return CsvSource(path, columns, SYNAPSE_FORM)
     return CsvSource(path, columns, TAB_FORM if path.suffix == ".tsv" else COMMON_FORM)
+
+
+def _require_no_text(rows: Any) -> None:
+    """Check that nobody gives the text of rows, as templates make it of rows."""
+    text = rows.strip() if isinstance(rows, str) else ""
+    kind = {"[]": "list", "{}": "dictionary"}.get(text[:1] + text[-1:])
+    if kind:
+        raise AirflowFailException(
+            f"rows is the text of a {kind}: {text!r:.60}. Give the {kind} itself: what another "
+            "task returned as rows=task.output (an XComArg); or let the DAG have "
+            "render_template_as_native_obj=True"
+        )
 
 
 def _written(rows: Any, table: str, columns: Sequence[Mapping[str, Any]]) -> CsvFileTable:

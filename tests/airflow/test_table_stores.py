@@ -180,8 +180,8 @@ def test_nothing_is_declared_and_nothing_gathered(store_rows, table, write_csv):
     ("arguments", "said"),
     [
         ({"mode": "overwrite"}, "append, upsert, replace"),
-        ({"mode": "upsert"}, "key"),
-        ({"key": "n"}, "key"),
+        ({"mode": "upsert"}, "mode='upsert' needs key=..."),
+        ({"key": "n"}, "key='n' is only for mode='upsert', and mode is 'append'"),
         ({"mode": "upsert", "key": "other"}, "other"),
     ],
 )
@@ -233,6 +233,11 @@ def test_a_file_in_another_encoding_is_not_guessed(store_rows, filled, tmp_path)
         ([{"m": 1}], "'m'"),
         ([{"a name": "x", "n": "many"}], "is no integer"),
         ([["a", 1]], "is no dictionary"),
+        ([{"m": 1}], "rows has columns that the table has not"),
+        ([{"n": 1}, {"n": "x"}], "rows: Row 2, column 'n'"),
+        ('[{"n": 1}]', "rows is the text of a list"),
+        ("[{'n': 1}]", "rows=task.output"),
+        ("{'id': 'syn1'}", "rows is the text of a dictionary"),
     ],
 )
 def test_rows_that_do_not_fit_fail_at_once(store_rows, filled, rows_of, rows, said):
@@ -240,6 +245,22 @@ def test_rows_that_do_not_fit_fail_at_once(store_rows, filled, rows_of, rows, sa
     assert result.state == "failed"
     assert said in str(result.error)
     assert len(rows_of(filled)) == 3
+
+
+def test_no_error_names_a_file_that_nobody_gave(store_rows, filled):
+    given = [{"a name": "x", "n": 1}, {"a name": "x", "n": 2}]
+    errors = [
+        str(store_rows(table_id=filled, rows=rows, **more)[0].error)
+        for rows, more in [
+            (given, {"mode": "upsert", "key": "a name"}),
+            (given, {"mode": "upsert", "key": "other"}),
+            ([{"n": 1}], {}),
+            ([{"n": 1}], {"mode": "replace"}),
+            ([{"ROW_ID": 1}], {}),
+        ]
+    ]
+    assert all("rows" in said and ".csv" not in said for said in errors), errors
+    assert "in the rows 1 and 2 of rows" in errors[0]
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "upsert"])

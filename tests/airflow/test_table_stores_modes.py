@@ -85,6 +85,16 @@ def test_a_key_has_to_be_one(store_rows, filled, alice, write_csv, rows_of, wher
     assert rows_of(filled) == before
 
 
+def test_a_key_that_is_in_the_table_twice_matters_to_rows_that_have_it(
+    store_rows, filled, alice, write_csv, rows_of
+):
+    alice.store(Table(filled, [["a", 2]]))
+    file = write_csv(["b", 20], ["d", 4])
+    result, _ = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
+    assert result.state == "success", result.error
+    assert rows_of(filled) == [["a", 1], ["b", 20], ["c", 3], ["a", 2], ["d", 4]]
+
+
 @pytest.mark.parametrize(("key", "row"), [("n", ["x", ""]), ("n", ["x", "y"])])
 def test_a_row_without_a_key_is_refused(store_rows, filled, write_csv, rows_of, key, row):
     result, _ = store_rows(
@@ -135,15 +145,6 @@ def test_rows_are_replaced_by_fewer_by_more_and_in_another_order(
 ):
     store_rows(table_id=filled, rows=write_csv(*given), mode="replace")
     assert rows_of(filled) == given
-
-
-def test_a_table_can_be_replaced_by_nothing_and_that_by_something(
-    store_rows, filled, rows_of, write_csv
-):
-    store_rows(table_id=filled, rows=write_csv(), mode="replace")
-    assert rows_of(filled) == []
-    store_rows(table_id=filled, rows=write_csv(["x", 8]), mode="replace")
-    assert rows_of(filled) == [["x", 8]]
 
 
 class Others:
@@ -224,6 +225,15 @@ class TestBesideOthers:
         ]
         done = run.value("store")
         assert (done["added"], done["changed"], done["deleted"]) == (2, 1, 1)
+
+    def test_rows_of_others_with_keys_of_others_stay(self, others, upsert, rows_of):
+        """Also such as have the key of another row, while this task compares again."""
+        others.meanwhile(lambda: others.add(["a", 9], ["d", 4]))
+        result, run = upsert(["d", 40])
+        assert result.state == "success", result.error
+        assert rows_of(others.table)[:4] == [["a", 1], ["b", 2], ["c", 3], ["a", 9]]
+        assert rows_of(others.table)[4:] == [["d", 40]]
+        assert run.value("store")["deleted"] == 1
 
     def test_a_writer_whom_nobody_lets_end_says_so(self, others, upsert, rows_of):
         others.meanwhile(lambda: others.change(2, ["b", others.times]), nth=None)

@@ -1,0 +1,125 @@
+"""Rows that replace all others, while somebody else puts rows into the same empty table."""
+
+import threading
+
+import pytest
+from interposing import Interposed
+from mortal import Worker
+
+from synapse_workflows import Table
+from synapse_workflows.testing import over_socket
+
+OURS = [["x", 8], ["y", 9]]
+START = "POST .*/table/transaction/async/start$"
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory, recording):
+    """A service of this module's, and what stands in front of it."""
+    way = []
+
+    def wrap(app):
+        way.append(Interposed(recording(app)))
+        return way[0]
+
+    with over_socket(tmp_path_factory.mktemp("crowded"), wrap=wrap) as service:
+        yield service, way[0]
+
+
+class TestAnEmptyTable:
+    """Nobody names rows to delete there, so no two writers conflict."""
+
+    @pytest.fixture
+    def socket_service(self, crowded):
+        crowded[1].clear()
+        return crowded[0]
+
+    @pytest.fixture
+    def others_add(self, alice, table, crowded):
+        def add(*rows, at, nth=1, after=False):
+            """Add rows when the operator asks something."""
+
+            def act():
+                crowded[1].clear()  # what follows are the requests of the others
+                alice.store(Table(table, [list(row) for row in rows]))
+
+            crowded[1].at(at, act, nth=nth, after=after)
+
+        return add
+
+    @pytest.mark.parametrize("theirs", [[["p", 1], ["q", 2], ["r", 3]], OURS, OURS[:1]])
+    def test_rows_that_came_before_the_new_ones_go(
+        self, store_rows, table, rows_of, write_csv, others_add, theirs
+    ):
+        others_add(*theirs, at=START)
+        result, run = store_rows(table_id=table, rows=write_csv(*OURS), mode="replace")
+        assert result.state == "success", result.error
+        assert rows_of(table) == OURS
+        done = run.value("store")
+        assert (done["added"], done["deleted"]) == (4, 2 + len(theirs))
+
+    def test_rows_that_came_after_the_new_ones_stay(
+        self, store_rows, table, rows_of, write_csv, others_add
+    ):
+        others_add(["p", 1], at="transaction/async/get", after=True)
+        result, run = store_rows(table_id=table, rows=write_csv(*OURS), mode="replace")
+        assert result.state == "success", result.error
+        assert rows_of(table) == [*OURS, ["p", 1]]
+        assert (run.value("store")["added"], run.value("store")["deleted"]) == (2, 0)
+
+    def test_a_worker_that_dies_before_it_looks_again_does_so_later(
+        self, connection, table, rows_of, write_csv, tmp_path, alice, crowded
+    ):
+        worker = Worker(
+            connection, tmp_path, table_id=table, rows=write_csv(*OURS), mode="replace"
+        )
+
+        def add():
+            crowded[1].clear()
+            alice.store(Table(table, [["p", 1]]))
+            crowded[1].at("transaction/async/get", worker.kill, after=True, answering=False)
+
+        crowded[1].at(START, add)
+        worker.begin()
+        assert worker.end() is None
+        assert rows_of(table) == [["p", 1], *OURS]
+        worker.begin()
+        done = worker.end()
+        assert done["state"] == "success", done["error"]
+        assert rows_of(table) == OURS
+
+    @pytest.mark.parametrize("theirs", [[["p", 1], ["q", 2], ["r", 3]], OURS])
+    def test_of_two_tasks_one_comes_last(
+        self, connection, table, rows_of, write_csv, tmp_path, crowded, theirs
+    ):
+        """Both have seen the empty table before either begins its job."""
+        together = threading.Barrier(2, timeout=30)
+        crowded[1].at(START, together.wait, nth=1)
+        crowded[1].at(START, together.wait, nth=1)
+        workers = []
+        for number, rows in enumerate((OURS, theirs)):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            file = write_csv(*rows, name=f"rows-{number}.csv")
+            arguments = {"table_id": table, "rows": file, "mode": "replace"}
+            workers.append(Worker(connection, folder, **arguments))
+            workers[-1].begin()
+        ended = [worker.end() for worker in workers]
+        assert [one["state"] for one in ended] == ["success", "success"], ended
+        assert rows_of(table) in (OURS, theirs)
+        # each has stored its rows once, and one of them all of it again
+        assert sum(one["value"]["added"] for one in ended) > len(OURS) + len(theirs)
+
+
+@pytest.mark.parametrize("kind", ["list", "file"])
+def test_a_table_is_emptied_only_when_that_is_said(store_rows, filled, rows_of, write_csv, kind):
+    nothing = [] if kind == "list" else write_csv()
+    result, _ = store_rows(table_id=filled, rows=nothing, mode="replace")
+    assert result.state == "failed"
+    assert "allow_empty=True" in str(result.error)
+    assert len(rows_of(filled)) == 3
+    _, run = store_rows(table_id=filled, rows=nothing, mode="replace", allow_empty=True)
+    assert run.value("store")["deleted"] == 3
+    assert rows_of(filled) == []
+    store_rows(table_id=filled, rows=write_csv(["x", 8]), mode="replace")
+    assert rows_of(filled) == [["x", 8]]
