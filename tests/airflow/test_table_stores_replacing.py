@@ -11,6 +11,8 @@ from synapse_workflows.testing import over_socket
 
 OURS = [["x", 8], ["y", 9]]
 START = "POST .*/table/transaction/async/start$"
+#: With this the operator begins to look at the table.
+LOOK = "POST .*/table/download/csv/async/start$"
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +38,14 @@ class TestAnEmptyTable:
 
     @pytest.fixture
     def others_add(self, alice, table, crowded):
-        def add(*rows, at, nth=1, after=False):
+        def add(*rows, at):
             """Add rows when the operator asks something."""
 
             def act():
                 crowded[1].clear()  # what follows are the requests of the others
                 alice.store(Table(table, [list(row) for row in rows]))
 
-            crowded[1].at(at, act, nth=nth, after=after)
+            crowded[1].at(at, act)
 
         return add
 
@@ -59,9 +61,9 @@ class TestAnEmptyTable:
         assert (done["added"], done["deleted"]) == (4, 2 + len(theirs))
 
     def test_rows_that_came_after_the_new_ones_stay(
-        self, store_rows, table, rows_of, write_csv, others_add
+        self, store_rows, table, rows_of, write_csv, others_add, crowded
     ):
-        others_add(["p", 1], at="transaction/async/get", after=True)
+        crowded[1].at(START, lambda: others_add(["p", 1], at=LOOK))
         result, run = store_rows(table_id=table, rows=write_csv(*OURS), mode="replace")
         assert result.state == "success", result.error
         assert rows_of(table) == [*OURS, ["p", 1]]
@@ -77,7 +79,7 @@ class TestAnEmptyTable:
         def add():
             crowded[1].clear()
             alice.store(Table(table, [["p", 1]]))
-            crowded[1].at("transaction/async/get", worker.kill, after=True, answering=False)
+            crowded[1].at(LOOK, worker.kill, answering=False)
 
         crowded[1].at(START, add)
         worker.begin()
