@@ -23,7 +23,9 @@ def new(person, **body):
 
 
 def test_an_activity_is_given_back_as_it_was_made(ann):
-    made = new(ann, name="align", description="reads to genome", id="987654321", etag="x", createdBy="1")
+    made = new(
+        ann, name="align", description="reads to genome", id="987654321", etag="x", createdBy="1"
+    )
     assert ok(ann.get(f"{ACTIVITY}/{made['id']}")) == made
     assert made["id"] != "987654321"
     assert len(made["etag"]) == 36
