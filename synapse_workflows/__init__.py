@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         SelectColumn as SelectColumn,
     )
     from synapse_workflows.client.model.csv_tables import CsvFileTable as CsvFileTable
+    from synapse_workflows.client.model.dataframes import as_table_columns as as_table_columns
     from synapse_workflows.client.model.entity import (
         Entity as Entity,
         File as File,
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
         Link as Link,
         Project as Project,
     )
-    from synapse_workflows.client.model.frames import as_table_columns as as_table_columns
-    from synapse_workflows.client.model.making import (
-        Table as Table,
-        build_table as build_table,
-    )
-    from synapse_workflows.client.model.results import TableQueryResult as TableQueryResult
+    from synapse_workflows.client.model.query_result import TableQueryResult as TableQueryResult
     from synapse_workflows.client.model.rows import (
         PartialRow as PartialRow,
         PartialRowset as PartialRowset,
@@ -37,6 +33,10 @@ if TYPE_CHECKING:
         RowSet as RowSet,
     )
     from synapse_workflows.client.model.schemas import Schema as Schema
+    from synapse_workflows.client.model.table_factory import (
+        Table as Table,
+        build_table as build_table,
+    )
     from synapse_workflows.client.model.tables import RowSetTable as RowSetTable
     from synapse_workflows.client.model.views import (
         EntityViewSchema as EntityViewSchema,
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
         Synapse as Synapse,
         login as login,
     )
+    from synapse_workflows.file_references import local_path as local_path
     from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
+    from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy as SynapseRetryPolicy
     from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
     from synapse_workflows.operators.files import (
         SynapseGetOperator as SynapseGetOperator,
@@ -56,14 +58,12 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.queries import (
         SynapseTableQueryOperator as SynapseTableQueryOperator,
     )
-    from synapse_workflows.operators.retries import SynapseRetryPolicy as SynapseRetryPolicy
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
     from synapse_workflows.operators.tables import (
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
-    from synapse_workflows.references import local_path as local_path
     from synapse_workflows.sensors.tables import (
         SynapseTableChangeSensor as SynapseTableChangeSensor,
         SynapseTableRowsSensor as SynapseTableRowsSensor,
@@ -96,18 +96,18 @@ _HOME = {
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
-    "SynapseRetryPolicy": "synapse_workflows.operators.retries",
+    "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
     "SynapseTableQueryOperator": "synapse_workflows.operators.queries",
     "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",
     "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",
-    "Table": "synapse_workflows.client.model.making",
-    "TableQueryResult": "synapse_workflows.client.model.results",
-    "as_table_columns": "synapse_workflows.client.model.frames",
-    "build_table": "synapse_workflows.client.model.making",
-    "local_path": "synapse_workflows.references",
+    "Table": "synapse_workflows.client.model.table_factory",
+    "TableQueryResult": "synapse_workflows.client.model.query_result",
+    "as_table_columns": "synapse_workflows.client.model.dataframes",
+    "build_table": "synapse_workflows.client.model.table_factory",
+    "local_path": "synapse_workflows.file_references",
     "login": "synapse_workflows.client.synapse",
     "synapse_asset": "synapse_workflows.assets",
 }

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.synapse import Synapse
-from synapse_workflows.local import inprocess
+from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.service_file import describe
@@ -120,9 +120,9 @@ def in_process(
 ) -> Iterator[SynapseService]:
     """Make a service that is called without a socket; arguments as for `over_socket`."""
     app = create_app(
-        Settings(data_dir=folder / "synapse", base_url=inprocess.BASE_URL, **settings)
+        Settings(data_dir=folder / "synapse", base_url=asgi_adapter.BASE_URL, **settings)
     )
-    with inprocess.session(wrap(app)) as session:
+    with asgi_adapter.session(wrap(app)) as session:
         yield SynapseService(describe(app.state.service), folder, session)
     app.state.service.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from recorder import Recorder, load_validator
+from support.wire_recorder import Recorder, load_validator
 
 from synapse_workflows import Synapse
 from synapse_workflows.testing import SynapseService, in_process, over_socket

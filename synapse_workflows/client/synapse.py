@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 from synapse_workflows.client.api import (
     annotations,
+    children,
     columns,
-    configuration,
+    endpoints,
     entities,
     files,
-    listing,
     login as sessions,
     permissions,
     provenance,
     queries,
+    rest,
     snapshots,
     store as storing,
-    tablefiles,
+    table_file_download,
     users,
-    verbs,
 )
 from synapse_workflows.client.core import config
 from synapse_workflows.client.core.session import TIMEOUT, Session
@@ -26,7 +26,7 @@ from synapse_workflows.client.core.session import TIMEOUT, Session
 if TYPE_CHECKING:
     import requests
 
-    from synapse_workflows.client.core.retries import RetryPolicy
+    from synapse_workflows.client.core.retry import RetryPolicy
 
 
 class Synapse(Session):
@@ -92,8 +92,8 @@ class Synapse(Session):
         )
 
     # Configuration
-    getConfigFile = configuration.getConfigFile
-    setEndpoints = configuration.setEndpoints
+    getConfigFile = endpoints.getConfigFile
+    setEndpoints = endpoints.setEndpoints
 
     # Login
     login = sessions.login
@@ -118,9 +118,9 @@ class Synapse(Session):
     setAnnotations = annotations.setAnnotations
 
     # Listing and lookup
-    getChildren = listing.getChildren
-    findEntityId = listing.findEntityId
-    md5Query = listing.md5Query
+    getChildren = children.getChildren
+    findEntityId = children.findEntityId
+    md5Query = children.md5Query
 
     # Permissions
     getPermissions = permissions.getPermissions
@@ -139,17 +139,17 @@ class Synapse(Session):
     getColumns = columns.getColumns
     getTableColumns = columns.getTableColumns
     tableQuery = queries.tableQuery
-    downloadTableColumns = tablefiles.downloadTableColumns
+    downloadTableColumns = table_file_download.downloadTableColumns
     create_snapshot_version = snapshots.create_snapshot_version
 
     # Files
     uploadFileHandle = files.uploadFileHandle
 
     # HTTP
-    restGET = verbs.restGET
-    restPOST = verbs.restPOST
-    restPUT = verbs.restPUT
-    restDELETE = verbs.restDELETE
+    restGET = rest.restGET
+    restPOST = rest.restPOST
+    restPUT = rest.restPUT
+    restDELETE = rest.restDELETE
 
 
 def login(*args: Any, **kwargs: Any) -> Synapse:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import conf
 
 from synapse_workflows.client.errors import SynapseConfigError
-from synapse_workflows.vocabulary import (
+from synapse_workflows.constants import (
     PRODUCTION_ENDPOINTS,
     STAGING_ENDPOINTS,
     GiB,

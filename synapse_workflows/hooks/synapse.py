@@ -7,15 +7,15 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.credentials import Token
-from synapse_workflows.client.core.letters import Endpoints
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.http_request import Endpoints
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
-from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.lineage.gatherer import current_gatherer
-from synapse_workflows.lineage.mode import LineageMode
+from synapse_workflows.lineage.collector import current_gatherer
+from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.settings import LineageMode
 
 #: Many tasks share a worker: transfers of one of them take no more threads than this.
 _MAX_THREADS = 8

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from synapse_workflows.lineage.code import code_of
-from synapse_workflows.lineage.edges import Instances, upstream_of
+from synapse_workflows.lineage.data_dependencies import Instances, upstream_of
 from synapse_workflows.lineage.inlets import record_of_events, record_of_inlets
 from synapse_workflows.provenance.record import Record
 

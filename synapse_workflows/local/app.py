@@ -5,56 +5,57 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from synapse_workflows.local.domain import founding, jobs as async_jobs
+from synapse_workflows.local.domain import bootstrap
+from synapse_workflows.local.domain.async_jobs import Pool
+from synapse_workflows.local.domain.rate_limit import Meter
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
-from synapse_workflows.local.domain.tables import commits
-from synapse_workflows.local.domain.throttle import Meter
+from synapse_workflows.local.domain.tables import outbox
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.routers import (
     annotations,
+    async_jobs,
     auth,
     bundles,
+    children,
     columns,
     entities,
-    entityfiles,
+    entity_files,
     evaluations,
     files,
-    jobs,
-    listing,
     permissions,
     provenance,
-    stack,
+    stack_status,
     storage_bytes,
     submissions,
     tables,
     trash,
     users,
 )
-from synapse_workflows.local.routers.answers import refused
 from synapse_workflows.local.routers.request_log import RequestLog
+from synapse_workflows.local.routers.responses import refused
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import Blobs
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
-from synapse_workflows.local.storage.table_files import TableFiles
-from synapse_workflows.local.storage.view_files import ViewFiles
+from synapse_workflows.local.storage.table_store import TableFiles
+from synapse_workflows.local.storage.view_store import ViewFiles
 
-_ROOMS = (
+ROUTERS = (
     auth,
-    stack,
+    stack_status,
     users,
-    listing,
+    children,
     bundles,
     columns,
     entities,
-    entityfiles,
+    entity_files,
     annotations,
     provenance,
     permissions,
     trash,
     files,
-    jobs,
+    async_jobs,
     tables,
     evaluations,
     submissions,
@@ -69,20 +70,20 @@ def open_service(settings: Settings) -> Service:
     signer = Signer(load_secret(settings.data_dir))
     now = int(settings.clock().timestamp() * 1000)
     with database.transaction() as session:
-        founding.found(session, now)
-        users = founding.settle(session, signer, settings.users, now)
+        bootstrap.found(session, now)
+        users = bootstrap.settle(session, signer, settings.users, now)
     service = Service(
         settings=settings,
         database=database,
         blobs=Blobs(settings.data_dir / "blobs"),
         tables=TableFiles(settings.data_dir / "tables"),
         views=ViewFiles(settings.data_dir / "views"),
-        jobs=async_jobs.Pool(settings.job_workers),
+        jobs=Pool(settings.job_workers),
         signer=signer,
         meter=Meter(settings.throttle),
         users=users,
     )
-    commits.recover(service)
+    outbox.recover(service)
     return service
 
 
@@ -131,7 +132,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = open_service(settings)
     for kind in (ServiceError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _refuse)
-    for room in _ROOMS:
-        app.include_router(room.router)
+    for module in ROUTERS:
+        app.include_router(module.router)
     app.add_middleware(RequestLog)
     return app

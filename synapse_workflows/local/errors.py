@@ -16,7 +16,7 @@ The rules raise them; `app` turns them into answers. Nothing here knows HTTP bey
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from synapse_workflows.vocabulary import ERROR_RESPONSE, OAUTH_ERROR_RESPONSE
+from synapse_workflows.constants import ERROR_RESPONSE, OAUTH_ERROR_RESPONSE
 
 
 class ServiceError(Exception):

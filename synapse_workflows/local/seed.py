@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from synapse_workflows.examples_dir import examples_dir
-from synapse_workflows.local import inprocess
-from synapse_workflows.local.app import create_app
-from synapse_workflows.local.data_dir import DataDirInUseError, held
-from synapse_workflows.local.service_file import SERVICE_FILE, owner, write_private
-from synapse_workflows.local.settings import Settings
-from synapse_workflows.local.user_file import users_of
-from synapse_workflows.vocabulary import (
+from synapse_workflows.constants import (
     FILE,
     FOLDER,
     MODEL,
@@ -30,6 +23,13 @@ from synapse_workflows.vocabulary import (
     ColumnType,
     MiB,
 )
+from synapse_workflows.demo.paths import examples_dir
+from synapse_workflows.local import asgi_adapter
+from synapse_workflows.local.app import create_app
+from synapse_workflows.local.data_dir_lock import DataDirInUseError, held
+from synapse_workflows.local.service_file import SERVICE_FILE, owner, write_private
+from synapse_workflows.local.settings import Settings
+from synapse_workflows.local.user_file import users_of
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import Service
@@ -88,7 +88,7 @@ def plant(app: Any, name: str) -> dict[str, str]:
     """
     service: Service = app.state.service
     base_url = service.settings.base_url
-    with inprocess.session(app, base_url) as session:
+    with asgi_adapter.session(app, base_url) as session:
         return _fill(name, _Garden(session, base_url, owner(service.users).token))
 
 
@@ -103,7 +103,9 @@ def plant_into(data_dir: Path, name: str) -> dict[str, str]:
     try:
         with held(data_dir):
             users = users_of(data_dir, None)
-            app = create_app(Settings(data_dir=data_dir, base_url=inprocess.BASE_URL, users=users))
+            app = create_app(
+                Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users)
+            )
             try:
                 return plant(app, name)
             finally:

@@ -19,8 +19,8 @@ import uvicorn
 
 from synapse_workflows.local import seed
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.data_dir import held
-from synapse_workflows.local.domain import filehandles
+from synapse_workflows.local.data_dir_lock import held
+from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.service_file import (
     SERVICE_FILE,
     describe,
@@ -132,7 +132,7 @@ def serve(
         settings = replace(settings, base_url=(base_url or url_of(bound)).rstrip("/"))
         app = create_app(settings)
         service: Service = app.state.service
-        filehandles.sweep(service)
+        file_handles.sweep(service)
         told = describe(service, seed.plant(app, seed_name) if seed_name else None)
 
         def ready() -> None:
@@ -195,7 +195,7 @@ class LocalService:
             self.base_url = url_of(self._bound)
             self.app = create_app(replace(self._settings, base_url=self.base_url))
             self.service: Service = self.app.state.service
-            filehandles.sweep(self.service)
+            file_handles.sweep(self.service)
             self._start()
         except BaseException:
             self._held.__exit__(None, None, None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from synapse_workflows.vocabulary import GiB
+from synapse_workflows.constants import GiB
 
 
 def utc_now() -> datetime:

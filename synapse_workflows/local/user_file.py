@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.local.domain.founding import alias_of
+from synapse_workflows.local.domain.bootstrap import alias_of
 from synapse_workflows.local.service_file import write_private
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 

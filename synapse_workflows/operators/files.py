@@ -7,14 +7,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.entity import File, Folder
 from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.lineage.gatherer import current_gatherer
-from synapse_workflows.lineage.mode import LineageMode
-from synapse_workflows.operators._base import SynapseOperator, checked_id
-from synapse_workflows.operators.sources import LocalSource, brought_here, flat, several
+from synapse_workflows.constants import CONTAINERS, FILE
+from synapse_workflows.file_references import SynapseFile, reference_of
+from synapse_workflows.idempotency.staging import LocalSource, brought_here, flat, several
+from synapse_workflows.lineage.collector import current_gatherer
+from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.settings import LineageMode
+from synapse_workflows.operators.base import SynapseOperator, checked_id
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
-from synapse_workflows.references import SynapseFile, reference_of
-from synapse_workflows.vocabulary import CONTAINERS, FILE
 
 
 class SynapseGetOperator(SynapseOperator):

@@ -9,15 +9,15 @@ from typing import Any, Final
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api.queries import table_of
-from synapse_workflows.client.core.cachemap import file_md5
+from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Event, Read
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.ids import VersionedId
-from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.operators._base import SynapseOperator
-from synapse_workflows.operators.answers import Answer, FileFormat, Question, ask, ask_into
-from synapse_workflows.operators.freezing import Freezer
-from synapse_workflows.references import SynapseTableFile
+from synapse_workflows.file_references import SynapseTableFile
+from synapse_workflows.idempotency.query_results import Answer, FileFormat, Question, ask, ask_into
+from synapse_workflows.idempotency.snapshot import Freezer
+from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.operators.base import SynapseOperator
 
 _SUFFIXES: Final = {".parquet": FileFormat.PARQUET}
 

@@ -7,8 +7,8 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from synapse_workflows.client.errors import SynapseTimeoutError
-from synapse_workflows.operators._base import SynapseOperator, current_id
-from synapse_workflows.operators.freezing import Freezer, SynapseSnapshot
+from synapse_workflows.idempotency.snapshot import Freezer, SynapseSnapshot
+from synapse_workflows.operators.base import SynapseOperator, current_id
 from synapse_workflows.triggers.jobs import SynapseJobTrigger
 
 

@@ -11,23 +11,23 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.api import columns as table_columns
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.schemas import Schema
-from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.lineage.gatherer import current_gatherer
-from synapse_workflows.lineage.mode import LineageMode
-from synapse_workflows.operators._base import SynapseOperator, checked_id
-from synapse_workflows.operators.changing import RowWriter
-from synapse_workflows.operators.once import Once
-from synapse_workflows.operators.parquet_rows import ParquetSource, is_parquet
-from synapse_workflows.operators.rows import (
+from synapse_workflows.constants import TABLE
+from synapse_workflows.idempotency.parquet_source import ParquetSource, is_parquet
+from synapse_workflows.idempotency.row_source import (
     COMMON_FORM,
     SYNAPSE_FORM,
     TAB_FORM,
     CsvSource,
     Source,
 )
-from synapse_workflows.operators.sources import brought_here, several
+from synapse_workflows.idempotency.row_writer import RowWriter
+from synapse_workflows.idempotency.staging import brought_here, several
+from synapse_workflows.idempotency.transaction import Once
+from synapse_workflows.lineage.collector import current_gatherer
+from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.settings import LineageMode
+from synapse_workflows.operators.base import SynapseOperator, checked_id
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
-from synapse_workflows.vocabulary import TABLE
 
 
 class StoreMode(StrEnum):

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from synapse_workflows.client.model.activity import Activity
+from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.record import EntityRef, Record, Ref, Seen, UrlRef
-from synapse_workflows.vocabulary import USED_ENTITY, USED_URL
 
 _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 

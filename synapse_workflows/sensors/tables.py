@@ -11,14 +11,14 @@ from typing import Any, Final
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from synapse_workflows.client.api import jobs
+from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.api.queries import table_of
-from synapse_workflows.client.core.watching import always_has_a_row, count_rows, state_of
+from synapse_workflows.client.core.table_state import always_has_a_row, count_rows, state_of
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
-from synapse_workflows.lineage.client import LineageSynapse
-from synapse_workflows.operators._base import current_id
-from synapse_workflows.operators.retries import SynapseRetryPolicy
+from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
+from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.operators.base import current_id
 from synapse_workflows.triggers.tables import (
     PASSING,
     SynapseTableChangeTrigger,
@@ -175,7 +175,7 @@ class SynapseTableRowsSensor(_TableSensor):
                 f"there is to see. Ask for the rows, {_ROWS.format(table)}, and say in min_rows "
                 f"how many are enough. The query: {self.query[:200]!r}"
             )
-        rows = client.run(count_rows(table, self.query, jobs.polling(client)))
+        rows = client.run(count_rows(table, self.query, async_jobs.polling(client)))
         return PokeReturnValue(rows >= self.min_rows, {"id": table, "rows": rows})
 
     def trigger(self, context: Any) -> SynapseTableRowsTrigger:  # noqa: ARG002
@@ -220,7 +220,7 @@ class SynapseTableChangeSensor(_TableSensor):
     def look(self, context: Any) -> PokeReturnValue:
         """Compare the state of the table."""
         client, table = self.client, self.table
-        now = client.run(state_of(table, jobs.polling(client)))
+        now = client.run(state_of(table, async_jobs.polling(client)))
         known = self._known(context)
         if known is None:
             self._keep(context, state_values(now))

@@ -5,8 +5,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from synapse_workflows.client.core import jobs
-from synapse_workflows.client.core.jobs import Job, Polling
+from synapse_workflows.client.core import async_job_flow
+from synapse_workflows.client.core.async_job_flow import Job, Polling
 from synapse_workflows.client.errors import (
     SynapseConnectionError,
     SynapseError,
@@ -68,7 +68,7 @@ class SynapseJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untype
         try:
             session = await SynapseHook(self.synapse_conn_id).async_session()
             async with session:
-                await session.run(jobs.wait(Job(self.path, None), self.job, polling))
+                await session.run(async_job_flow.wait(Job(self.path, None), self.job, polling))
         except SynapseConnectionError as lost:
             return {"error": f"{type(lost).__name__}: {lost}"}
         except (SynapseJobError, SynapseHTTPError):

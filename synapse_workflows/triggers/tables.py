@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from synapse_workflows.client.core.aio import AsyncSession
-from synapse_workflows.client.core.jobs import Polling
-from synapse_workflows.client.core.watching import (
+from synapse_workflows.client.core.async_job_flow import Polling
+from synapse_workflows.client.core.async_session import AsyncSession
+from synapse_workflows.client.core.table_state import (
     Content,
     TableState,
     count_rows,

@@ -10,7 +10,6 @@ import warnings
 from itertools import count
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent))
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 if "airflow" not in sys.modules:
     os.environ.update(
@@ -26,8 +25,8 @@ with warnings.catch_warnings():
 
 import pytest
 from airflow.sdk import DAG
-from execution_api import ExecutionApi, Run
-from table_kinds import Kinds
+from support.execution_api import ExecutionApi, Run
+from support.table_types import Kinds
 
 from synapse_workflows import (
     Column,

@@ -8,8 +8,8 @@ import pytest
 from synapse_workflows import Activity, File, Synapse
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.errors import SynapseBadRequestError
-from synapse_workflows.lineage.identity import Identity
-from synapse_workflows.lineage.writing import TaskActivity
+from synapse_workflows.lineage.activity_description import Identity
+from synapse_workflows.lineage.activity_writer import TaskActivity
 from synapse_workflows.provenance.activity import declared
 
 IDENTITY = Identity("flow.store", "Airflow run r1 of flow.store")

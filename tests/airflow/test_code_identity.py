@@ -178,7 +178,7 @@ def test_a_template_that_asks_for_more_is_no_address(bundle):
 
 def test_the_bundle_of_the_running_task_is_asked(bundle):
     """As the task runner has it: the bundle is the task instance's."""
-    from synapse_workflows.lineage.gatherer import Gatherer
+    from synapse_workflows.lineage.collector import Gatherer
 
     made, commit = bundle(view_url_template="https://host/{version}/{subdir}")
     task = operator_in(Path(made.path) / "flow.py", "flow.py")

@@ -5,11 +5,11 @@ import json
 import re
 
 import pytest
-from execution_api import Run
-from table_kinds import KINDS
+from support.execution_api import Run
+from support.table_types import KINDS
 
 from synapse_workflows import Column, Schema, Table
-from synapse_workflows.examples_dir import examples_dir
+from synapse_workflows.demo.paths import examples_dir
 
 
 @pytest.fixture

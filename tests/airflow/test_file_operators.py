@@ -8,7 +8,7 @@ import fsspec
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.sdk.definitions.retry_policy import RetryAction
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import (
     Folder,

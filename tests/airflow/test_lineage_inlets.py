@@ -3,7 +3,7 @@
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias, task
 from airflow.sdk.definitions.asset import AssetNameRef
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import DAG, task
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import (
     File,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import DAG, get_current_context, task
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import (
     Activity,

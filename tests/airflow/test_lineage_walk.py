@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, task, task_group
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import (
     File,

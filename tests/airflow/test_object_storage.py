@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 from airflow.sdk import DAG
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import SynapseStoreOperator
 

@@ -2,12 +2,12 @@
 
 import pytest
 from airflow.sdk import DAG
-from execution_api import Run
 from peer.conftest import (  # noqa: F401 - fixtures
     driven,
     official_tables,
     peer_python,
 )
+from support.execution_api import Run
 
 from synapse_workflows import (
     EntityViewSchema,

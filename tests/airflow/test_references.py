@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import DAG, task
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import SynapseGetOperator, SynapseHook, local_path
 from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError

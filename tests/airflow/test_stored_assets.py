@@ -2,7 +2,7 @@
 
 import pytest
 from airflow.sdk import DAG, Asset, task
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
 from synapse_workflows.assets import create_asset, entity_of

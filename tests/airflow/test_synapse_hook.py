@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, Connection, task
 from airflow.sdk.exceptions import AirflowNotFoundException
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook
 from synapse_workflows.client.errors import (
@@ -14,9 +14,9 @@ from synapse_workflows.client.errors import (
     SynapseNoCredentialsError,
     SynapseUnauthorizedError,
 )
+from synapse_workflows.constants import PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS, GiB, MiB
 from synapse_workflows.hooks.connection import ClientSettings, size
 from synapse_workflows.hooks.synapse import SynHook
-from synapse_workflows.vocabulary import PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS, GiB, MiB
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import DAG, task
-from execution_api import Run
-from table_kinds import KINDS
+from support.execution_api import Run
+from support.table_types import KINDS
 
 from synapse_workflows import (
     File,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from airflow.sdk import DAG, task
-from execution_api import Run
 from pyarrow import parquet as pq
+from support.execution_api import Run
 
 from synapse_workflows import (
     Column,

@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 from airflow.sdk import DAG
-from execution_api import Run, fired
-from table_kinds import KINDS, VIEWS
+from support.execution_api import Run, fired
+from support.table_types import KINDS, VIEWS
 
 from synapse_workflows import (
     Column,

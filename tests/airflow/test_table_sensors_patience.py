@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout
-from execution_api import ExecutionApi, Run, fired
+from support.execution_api import ExecutionApi, Run, fired
 
 from synapse_workflows import (
     Column,

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowNotFoundException
-from execution_api import Run, fired
+from support.execution_api import Run, fired
 
 from synapse_workflows import (
     Column,

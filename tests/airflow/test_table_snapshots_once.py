@@ -4,7 +4,7 @@ import json
 
 import pytest
 from airflow.sdk import DAG
-from execution_api import ExecutionApi, Run, fired
+from support.execution_api import ExecutionApi, Run, fired
 
 from synapse_workflows import (
     Column,

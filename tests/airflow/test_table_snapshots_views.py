@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 from airflow.sdk import DAG, task
-from execution_api import Run, fired
-from table_kinds import KINDS
+from support.execution_api import Run, fired
+from support.table_types import KINDS
 
 from synapse_workflows import (
     Column,

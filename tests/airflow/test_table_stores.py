@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from airflow.sdk import DAG
-from execution_api import Run
+from support.execution_api import Run
 
 from synapse_workflows import (
     Activity,

@@ -1,7 +1,7 @@
 """Rows that are changed by their key, and rows that replace others; also beside other writers."""
 
 import pytest
-from interposing import Interposed
+from support.fault_injection import Interposed
 
 from synapse_workflows import Column, Project, Row, RowSet, Schema, Table
 from synapse_workflows.client.errors import SynapseBadRequestError

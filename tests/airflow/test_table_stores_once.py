@@ -4,8 +4,8 @@ import threading
 from time import monotonic, sleep
 
 import pytest
-from interposing import Interposed
-from mortal import Worker
+from support.fault_injection import Interposed
+from support.killable_worker import Worker
 
 from synapse_workflows import File, Row, RowSet, Table
 from synapse_workflows.local.settings import utc_now

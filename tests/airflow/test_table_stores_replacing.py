@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from interposing import Interposed
-from mortal import Worker
+from support.fault_injection import Interposed
+from support.killable_worker import Worker
 
 from synapse_workflows import Table
 from synapse_workflows.testing import over_socket

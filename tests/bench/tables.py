@@ -109,12 +109,12 @@ class Bench:
     def file(self, changed: int = 0) -> str:
         """Write rows into a CSV file, as somebody's task did before."""
         from synapse_workflows import Column
-        from synapse_workflows.client.model import cells
-        from synapse_workflows.operators.rows import COMMON_FORM
+        from synapse_workflows.client.model import cell_text
+        from synapse_workflows.idempotency.row_source import COMMON_FORM
 
         path = self.folder / f"rows-{changed}.csv"
         if not path.exists():
-            writers = [cells.writer(Column(name="c", columnType=kind)) for kind in KINDS]
+            writers = [cell_text.writer(Column(name="c", columnType=kind)) for kind in KINDS]
             with path.open("w", newline="") as to:
                 to.write(COMMON_FORM.write([f"c {at}" for at, _ in enumerate(KINDS)]))
                 for row in rows(self.count, changed):
@@ -177,13 +177,12 @@ class Bench:
         """Import Airflow, with a home of its own."""
         os.environ["AIRFLOW_HOME"] = str(self.folder / "airflow")
         os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-        sys.path.append(str(Path(__file__).parents[1] / "airflow"))
-        import execution_api  # noqa: F401
+        from support import execution_api  # noqa: F401
 
     def run(self, operator: Any, **arguments: Any) -> Any:
         """Run one task; its result."""
         from airflow.sdk import DAG
-        from execution_api import ExecutionApi, Run
+        from support.execution_api import ExecutionApi, Run
 
         api = ExecutionApi({"synapse_default": json.dumps(self.connection())})
         with DAG("bench", schedule=None) as dag:

@@ -5,7 +5,7 @@ import pytest
 from synapse_workflows import Column, File
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.client.model.schemas import Dataset
-from synapse_workflows.vocabulary import DATASET
+from synapse_workflows.constants import DATASET
 
 NAME = Column(name="name", columnType="STRING", maximumSize=256)
 

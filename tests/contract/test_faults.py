@@ -12,7 +12,7 @@ from contract import faults
 from contract.faults import ALWAYS, DOWNLOADS, UPLOADS
 
 from synapse_workflows import File, Project
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import (
     SynapseDownloadError,
     SynapseError,

@@ -8,7 +8,7 @@ import pytest
 
 from synapse_workflows import Synapse
 from synapse_workflows.client.core import flows
-from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,

@@ -10,7 +10,7 @@ from synapse_workflows.client.errors import (
     SynapseError,
     SynapseForbiddenError,
 )
-from synapse_workflows.vocabulary import AUTHENTICATED_USERS, PUBLIC
+from synapse_workflows.constants import AUTHENTICATED_USERS, PUBLIC
 
 
 def granted(acl, principal):

@@ -24,7 +24,7 @@ from synapse_workflows.client.errors import (
     SynapseProvenanceError,
     SynapseStaleError,
 )
-from synapse_workflows.vocabulary import FILE, FOLDER
+from synapse_workflows.constants import FILE, FOLDER
 
 
 def md5(path) -> str:

@@ -19,7 +19,7 @@ from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseError,
 )
-from synapse_workflows.vocabulary import SUBMISSION_VIEW
+from synapse_workflows.constants import SUBMISSION_VIEW
 
 BARE = {"addDefaultViewColumns": False, "addAnnotationColumns": False}
 COLUMNS = [

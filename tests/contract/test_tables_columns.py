@@ -11,7 +11,7 @@ from synapse_workflows.client.errors import (
     SynapseMalformedEntityError,
     SynapseNotFoundError,
 )
-from synapse_workflows.vocabulary import TABLE
+from synapse_workflows.constants import TABLE
 
 
 @pytest.fixture

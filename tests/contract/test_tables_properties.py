@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from synapse_workflows import Column, PartialRowset, Project, Schema, Synapse, Table
-from synapse_workflows.vocabulary import ColumnType
+from synapse_workflows.constants import ColumnType
 
 #: All that UTF-8 can hold, and what CSV, JSON or SQL might take for something else.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=50) | st.sampled_from(

@@ -15,7 +15,7 @@ from synapse_workflows.client.errors import (
     SynapseForbiddenError,
     SynapseNotFoundError,
 )
-from synapse_workflows.vocabulary import TABLE
+from synapse_workflows.constants import TABLE
 
 NOON = datetime(2020, 1, 1, 12, 0, 0, 123000, tzinfo=UTC)
 STRANGE = 'größe "in" cm, \\ é'

@@ -29,7 +29,7 @@ from synapse_workflows.client.errors import (
     SynapseStaleError,
 )
 from synapse_workflows.client.model.tables import RowMetadata
-from synapse_workflows.vocabulary import TABLE
+from synapse_workflows.constants import TABLE
 
 COLUMNS = [
     Column(name="name", columnType="STRING", maximumSize=20),

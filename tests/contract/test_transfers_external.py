@@ -13,7 +13,7 @@ from synapse_workflows.client.errors import (
     SynapseMd5MismatchError,
 )
 from synapse_workflows.client.transfer import download
-from synapse_workflows.vocabulary import FILE
+from synapse_workflows.constants import FILE
 
 TEXT = b"somewhere,else\n" * 1000
 

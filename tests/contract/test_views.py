@@ -14,7 +14,7 @@ from synapse_workflows.client.errors import (
     SynapseMalformedEntityError,
 )
 from synapse_workflows.client.model.views import EntityViewSchema, EntityViewType
-from synapse_workflows.vocabulary import ENTITY_VIEW
+from synapse_workflows.constants import ENTITY_VIEW
 
 BARE = {"addDefaultViewColumns": False, "addAnnotationColumns": False}
 COLUMNS = [

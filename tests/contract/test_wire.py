@@ -1,7 +1,7 @@
 """The recorder itself: what it lets through and what it does not."""
 
 import pytest
-from recorder import CONTRACT, Recorder, load_validator
+from support.wire_recorder import CONTRACT, Recorder, load_validator
 
 FOLDER = (
     b'{"concreteType": "org.sagebionetworks.repo.model.Folder", "name": "f", "parentId": "syn1"}'

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from synapse_workflows.examples_dir import examples_dir
+from synapse_workflows.demo.paths import examples_dir
 
 
 def command(log: Path, *words: str, **options) -> "subprocess.Popen[bytes]":

@@ -7,7 +7,7 @@ import time
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
-from synapse_workflows.examples_dir import examples_dir
+from synapse_workflows.demo.paths import examples_dir
 
 EXAMPLES = sorted(examples_dir().glob("0*.py"))
 

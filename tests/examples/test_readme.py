@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from synapse_workflows import Column, File, Project, Schema, Table
-from synapse_workflows.demo import airflow, airflow_environment, prepare_database
-from synapse_workflows.processes import running_service
+from synapse_workflows.demo.processes import running_service
+from synapse_workflows.demo.runner import airflow, airflow_environment, prepare_database
 
 REPO = Path(__file__).parents[2]
 BLOCKS = re.findall(

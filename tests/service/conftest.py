@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from entity_api import Author
-from evaluation_api import Submitter
-from file_api import House, open_house
-from table_api import Tabler
+from support.entity_api import Author
+from support.evaluation_api import Submitter
+from support.file_api import House, open_house
+from support.table_api import Tabler
 
 
 @pytest.fixture(scope="session")

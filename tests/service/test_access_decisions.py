@@ -1,11 +1,11 @@
 """Who may do what to an entity: every row of the decision table, and its sentences."""
 
 import pytest
-from entity_api import ALL_RIGHTS, REPO
-from file_api import ok, refused
 from hypothesis import given, settings, strategies as st
+from support.entity_api import ALL_RIGHTS, REPO
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import FOLDER, PROJECT
+from synapse_workflows.constants import FOLDER, PROJECT
 
 AUTHENTICATED, PUBLIC = 273948, 273949
 TOLD = {

@@ -1,8 +1,8 @@
 """Access control lists: inheritance, and what they may say."""
 
 import pytest
-from entity_api import ALL_RIGHTS, REPO
-from file_api import ok, refused
+from support.entity_api import ALL_RIGHTS, REPO
+from support.file_api import ok, refused
 
 AUTHENTICATED, PUBLIC, ANONYMOUS = 273948, 273949, 273950
 

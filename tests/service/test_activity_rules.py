@@ -1,10 +1,10 @@
 """Activities: what they hold, who sees and changes them, and what they generated."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
+from support.entity_api import REPO
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import USED_ENTITY, USED_URL
+from synapse_workflows.constants import USED_ENTITY, USED_URL
 
 ACTIVITY = f"{REPO}/activity"
 

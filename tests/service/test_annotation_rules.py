@@ -1,9 +1,9 @@
 """What annotations can hold, and how they are replaced."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
 from hypothesis import given, settings, strategies as st
+from support.entity_api import REPO
+from support.file_api import ok, refused
 
 
 def path(entity):

@@ -1,12 +1,12 @@
 """Whatever is sent, the service answers; it never makes a mistake of its own (500)."""
 
 import pytest
-from any_body import bodies
-from entity_api import REPO, Author
-from file_api import ok, open_house
 from hypothesis import given, settings, strategies as st
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house
+from support.fuzz_bodies import bodies
 
-from synapse_workflows.vocabulary import FILE, FOLDER, LINK, PROJECT, USED_ENTITY, USED_URL
+from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT, USED_ENTITY, USED_URL
 
 FIELDS = [
     "concreteType", "name", "parentId", "description", "etag", "id", "versionLabel",

@@ -1,10 +1,10 @@
 """Bundles: which parts come, and writing several at once."""
 
 import pytest
-from entity_api import ALL_RIGHTS, REPO, fresh
-from file_api import ok, refused
+from support.entity_api import ALL_RIGHTS, REPO, fresh
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import FILE, FOLDER, PROJECT, ZERO_ETAG
+from synapse_workflows.constants import FILE, FOLDER, PROJECT, ZERO_ETAG
 
 FLAGS = [
     "includeEntity", "includeAnnotations", "includePermissions", "includeEntityPath",

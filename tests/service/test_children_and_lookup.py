@@ -1,10 +1,10 @@
 """Finding entities: children, by name, by MD5, headers."""
 
 import pytest
-from entity_api import ALL_RIGHTS, REPO
-from file_api import ok, refused
+from support.entity_api import ALL_RIGHTS, REPO
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import FOLDER
+from synapse_workflows.constants import FOLDER
 
 CHILDREN = f"{REPO}/entity/children"
 

@@ -3,11 +3,11 @@
 import hashlib
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.vocabulary import DATASET
+from synapse_workflows.constants import DATASET
 
 
 def ref(entity, number=1):

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from entity_api import REPO, fresh
-from file_api import ok, refused
 from hypothesis import given, settings, strategies as st
+from support.entity_api import REPO, fresh
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import FILE, FOLDER, LINK, PROJECT
+from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

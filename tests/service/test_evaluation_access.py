@@ -1,8 +1,8 @@
 """Who may do what to an evaluation: its access control list, and permissions told in advance."""
 
 import pytest
-from evaluation_api import EVALUATION
-from file_api import ok, refused
+from support.evaluation_api import EVALUATION
+from support.file_api import ok, refused
 
 AUTHENTICATED, PUBLIC, ANONYMOUS = 273948, 273949, 273950
 OWNER_RIGHTS = {

@@ -1,9 +1,9 @@
 """Rounds and quotas: when an evaluation takes submissions, and how many."""
 
 import pytest
-from entity_api import REPO, Author
-from evaluation_api import EVALUATION, Submitter, moment
-from file_api import ok, open_house, refused
+from support.entity_api import REPO, Author
+from support.evaluation_api import EVALUATION, Submitter, moment
+from support.file_api import ok, open_house, refused
 
 HOUR = 3600
 CLOSED = "It is currently outside of the time range allowed for submissions."

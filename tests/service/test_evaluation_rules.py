@@ -4,9 +4,9 @@ import uuid
 from urllib.parse import quote
 
 import pytest
-from entity_api import REPO, fresh
-from evaluation_api import EVALUATION, SUBMISSION, moment
-from file_api import ok, refused
+from support.entity_api import REPO, fresh
+from support.evaluation_api import EVALUATION, SUBMISSION, moment
+from support.file_api import ok, refused
 
 
 @pytest.fixture(scope="module")

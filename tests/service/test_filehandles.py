@@ -1,7 +1,7 @@
 """File handles: who may see, use, copy and delete them, and where uploads go."""
 
 import pytest
-from file_api import bytes_on_disk, ok, open_house, refused
+from support.file_api import bytes_on_disk, ok, open_house, refused
 
 HANDLE = "/file/v1/fileHandle"
 EXTERNAL = "org.sagebionetworks.repo.model.file.ExternalFileHandle"

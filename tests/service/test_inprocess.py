@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 import requests
 
-from synapse_workflows.local import inprocess
+from synapse_workflows.local import asgi_adapter
 
 URL = "http://synapse.local"
 
@@ -41,7 +41,7 @@ def talk():
     opened = []
 
     def open_session(app):
-        opened.append(inprocess.session(app))
+        opened.append(asgi_adapter.session(app))
         return opened[-1]
 
     yield open_session
@@ -94,10 +94,10 @@ def test_many_threads_share_one_session(talk):
     together = threading.Barrier(8, timeout=10)
 
     async def wait_for_all(scope, receive, send):
-        await inprocess.to_thread.run_sync(together.wait)
+        await asgi_adapter.to_thread.run_sync(together.wait)
         await echo(scope, receive, send)
 
-    session.mount("http://all.local", inprocess.adapter(wait_for_all))
+    session.mount("http://all.local", asgi_adapter.adapter(wait_for_all))
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(
             lambda i: session.post("http://all.local", data=str(i)).content, range(8)
@@ -154,7 +154,7 @@ def test_the_read_timeout_is_kept(talk):
 
 def test_closing_ends_the_event_loop_even_under_an_unread_answer():
     before = set(threading.enumerate())  # other services of this test run
-    session = inprocess.session(echo)
+    session = asgi_adapter.session(echo)
     response = session.get(URL, data=b"x", stream=True)
     assert set(threading.enumerate()) - before
     session.close()

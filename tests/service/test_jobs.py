@@ -3,14 +3,14 @@
 import threading
 
 import pytest
-from entity_api import REPO, Author
-from file_api import ok, open_house, refused
-from table_api import M, Tabler
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
+from support.table_api import M, Tabler
 
-from synapse_workflows.local import inprocess
+from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.domain import auth, jobs
-from synapse_workflows.local.domain.tables.bundles import QUERY
+from synapse_workflows.local.domain import async_jobs, auth
+from synapse_workflows.local.domain.tables.query_bundle import QUERY
 from synapse_workflows.local.settings import Settings
 
 
@@ -117,7 +117,7 @@ def test_a_long_job_says_that_it_is_under_way(tmp_path, recording):
 
 def recording_service(house):
     """The service behind a house without a socket."""
-    adapter = house.session.get_adapter(inprocess.BASE_URL)
+    adapter = house.session.get_adapter(asgi_adapter.BASE_URL)
     return adapter._app.state.service
 
 
@@ -136,20 +136,20 @@ def test_jobs_run_beside_each_other_within_bounds(tmp_path):
                 seen[0] -= 1
             return {"concreteType": "done"}
 
-        kind = jobs.Kind("test", work)
+        kind = async_jobs.Kind("test", work)
         alice = Author(house, "alice")
         tokens = []
         for _ in range(4):
             with service.database.transaction() as session:
                 caller = as_caller(service, session, alice)
-                tokens.append(jobs.begin(session, caller, kind, {}))
+                tokens.append(async_jobs.begin(session, caller, kind, {}))
             service.jobs.submit(service, caller, tokens[-1], kind)
         service.jobs.wait(tokens[0], 0.1)
         gate.set()
         for token in tokens:
             service.jobs.wait(token, 5)
         with service.database.reading() as session:
-            states = {jobs.find(session, caller, str(token)).state for token in tokens}
+            states = {async_jobs.find(session, caller, str(token)).state for token in tokens}
     assert most == [2]
     assert states == {"COMPLETE"}
 
@@ -166,11 +166,11 @@ def test_a_job_that_fails_unforeseen_says_little(tmp_path, caplog):
         def work(_run):
             raise RuntimeError("secret")
 
-        kind = jobs.Kind("test", work)
+        kind = async_jobs.Kind("test", work)
         alice = Author(house, "alice")
         with service.database.transaction() as session:
             caller = as_caller(service, session, alice)
-            token = jobs.begin(session, caller, kind, {})
+            token = async_jobs.begin(session, caller, kind, {})
         service.jobs.submit(service, caller, token, kind)
         service.jobs.wait(token, 5)
         told = ok(alice.get(f"{REPO}/asynchronous/job/{token}"))
@@ -187,7 +187,7 @@ def test_a_job_cut_off_by_the_end_of_the_service_has_failed(tmp_path, recording)
         table = Tabler(alice).table(("a", "STRING"))["id"]
         with service.database.transaction() as session:
             caller = as_caller(service, session, alice)
-            token = jobs.begin(session, caller, QUERY, {"query": {"sql": "x"}}, table)
+            token = async_jobs.begin(session, caller, QUERY, {"query": {"sql": "x"}}, table)
     with open_house(tmp_path, recording) as house:
         refused(get(Author(house, "alice"), table, str(token)), 409, "start the job again")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from file_api import Person, ok
+from support.file_api import Person, ok
 
-from synapse_workflows.vocabulary import MiB
+from synapse_workflows.constants import MiB
 
 SIZE = 256 * MiB
 PART = 128 * MiB

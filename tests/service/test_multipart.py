@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from file_api import PART, bytes_on_disk, md5, ok, open_house, refused, request
+from support.file_api import PART, bytes_on_disk, md5, ok, open_house, refused, request
 
 MULTIPART = "/file/v1/file/multipart"
 #: Three parts, the last one short.

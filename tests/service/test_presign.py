@@ -4,10 +4,10 @@ import contextlib
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
-from file_api import PART, open_house
 from hypothesis import given, settings, strategies as st
+from support.file_api import PART, open_house
 
-from synapse_workflows.local.domain.presign import UrlRefusedError
+from synapse_workflows.local.domain.presigned_urls import UrlRefusedError
 from synapse_workflows.local.routers.storage_bytes import byte_range
 
 DATA = bytes(range(256)) * 4

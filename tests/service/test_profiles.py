@@ -1,8 +1,8 @@
 """Users: profiles, names, certification."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
+from support.entity_api import REPO
+from support.file_api import ok, refused
 
 PRIVATE = {"etag", "email", "emails", "openIds", "twoFactorAuthEnabled"}
 

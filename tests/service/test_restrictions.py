@@ -1,8 +1,8 @@
 """Locks on data: who can set them, and who is kept out."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
+from support.entity_api import REPO
+from support.file_api import ok, refused
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 import requests
-from entity_api import REPO
-from file_api import Person, ok, open_house
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import Person, ok, open_house
+from support.table_api import M
 
-from synapse_workflows.examples_dir import examples_dir
+from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.data_dir import held
+from synapse_workflows.local.data_dir_lock import held
 from synapse_workflows.local.seed import SeedError, plant, plant_into
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.settings import Settings, UserSeed

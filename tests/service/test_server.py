@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from file_api import PART, Person, bytes_on_disk, md5, ok
+from support.file_api import PART, Person, bytes_on_disk, md5, ok
 
-from synapse_workflows.local.data_dir import DataDirInUseError
+from synapse_workflows.local.data_dir_lock import DataDirInUseError
 from synapse_workflows.local.server import AddressError, LocalService, bind
 
 BIG = bytes(range(256)) * (2 * PART // 256) + b"the end"

@@ -3,14 +3,14 @@
 import logging
 
 import pytest
-from entity_api import REPO, fresh
-from file_api import refused
+from support.entity_api import REPO, fresh
+from support.file_api import refused
 
+from synapse_workflows.constants import ERROR_RESPONSE, MiB
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.domain.fields import without_nulls
-from synapse_workflows.local.routers.deps import RequestCall
+from synapse_workflows.local.domain.request_fields import without_nulls
+from synapse_workflows.local.routers.dependencies import RequestCall
 from synapse_workflows.local.settings import Settings, UserSeed
-from synapse_workflows.vocabulary import ERROR_RESPONSE, MiB
 
 LOG = "synapse_workflows.local"
 

@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
-from sql_memory import Memory
+from support.sql_harness import Memory
 
-from synapse_workflows.local.domain.tables.sql.text import collate, fold, like
+from synapse_workflows.local.domain.tables.sql.collation import collate, fold, like
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ Each fact here was held against a server of the MySQL family, or stands in MySQL
 """
 
 import pytest
-from sql_memory import Memory
+from support.sql_harness import Memory
 
 COLUMNS = {
     "i": "INTEGER", "k": "INTEGER", "d": "DOUBLE", "f": "DOUBLE", "b": "BOOLEAN", "s": "STRING",

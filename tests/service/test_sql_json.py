@@ -1,7 +1,7 @@
 """JSON in queries is read, compared and written as MySQL 8 does it."""
 
 import pytest
-from sql_memory import Memory
+from support.sql_harness import Memory
 
 ROWS = [
     ['{"a": {"b": [1, "two", null]}, "n": 10, "t": "Text", "f": true}', '["Red","green"]', "two"],

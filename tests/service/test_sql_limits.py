@@ -4,15 +4,15 @@ import sqlite3
 import time
 
 import pytest
-from entity_api import Author
-from file_api import open_house, refused
 from hypothesis import given, settings, strategies as st
-from sql_memory import Memory
-from table_api import Tabler
+from support.entity_api import Author
+from support.file_api import open_house, refused
+from support.sql_harness import Memory
+from support.table_api import Tabler
 
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.table_guard import TooLongError, guarded
+from synapse_workflows.local.storage.query_sandbox import TooLongError, guarded
 
 COLUMNS = {"s": "STRING", "i": "INTEGER", "txt": "LARGETEXT", "il": "INTEGER_LIST", "j": "JSON"}
 LONG = "y" * 500_000

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from synapse_workflows.local.domain.tables.column_types import from_body
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
-from synapse_workflows.local.domain.tables.sql.selects import compile_select
+from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
 
 KINDS = {"i": "INTEGER", "k": "INTEGER", "s": "STRING"}
 SIGNS = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}

@@ -1,15 +1,15 @@
 """Columns and tables of any name: in queries, in filters, in what is written of a query."""
 
 import pytest
-from entity_api import Author
-from file_api import ok, open_house, refused
 from hypothesis import given, settings, strategies as st
-from sql_memory import Memory
-from table_api import Tabler
+from support.entity_api import Author
+from support.file_api import ok, open_house, refused
+from support.sql_harness import Memory
+from support.table_api import Tabler
 
-from synapse_workflows.local.domain.tables import refinements
+from synapse_workflows.constants import MODEL
+from synapse_workflows.local.domain.tables import query_filters
 from synapse_workflows.local.domain.tables.sql import dialect
-from synapse_workflows.vocabulary import MODEL
 
 M = f"{MODEL}.table"
 NAMES = (
@@ -60,7 +60,7 @@ def test_filters_and_sorting_take_any_name(memory, name):
         ],
         "sort": [{"column": name, "direction": "DESC"}],
     }
-    tree = refinements.filtered(dialect.parse("select row_id from syn1"), body)
+    tree = query_filters.filtered(dialect.parse("select row_id from syn1"), body)
     written = dialect.write(tree)
     assert memory.ask(written) == [["1"]]
     assert dialect.write(dialect.parse(written)) == written
@@ -88,7 +88,7 @@ def test_what_is_written_of_a_filter_is_what_was_filtered(memory, values, operat
             }
         ]
     }
-    tree = refinements.filtered(dialect.parse("select c1 from syn1 where c1 = 'x'"), body)
+    tree = query_filters.filtered(dialect.parse("select c1 from syn1 where c1 = 'x'"), body)
     again = dialect.parse(dialect.write(tree))
     assert memory.compile(again.sql(dialect=dialect.SynapseSql)).bound == (
         memory.compile(dialect.write(tree)).bound

@@ -3,15 +3,15 @@
 import sqlite3
 
 import pytest
-from file_api import refused
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.file_api import refused
 
 from synapse_workflows.local.domain.tables.column_types import from_body
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
-from synapse_workflows.local.domain.tables.sql.selects import compile_select
+from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.table_guard import StoppedError, TooLongError, guarded
+from synapse_workflows.local.storage.query_sandbox import StoppedError, TooLongError, guarded
 
 
 @pytest.fixture(scope="module")

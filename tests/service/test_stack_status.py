@@ -4,11 +4,11 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from entity_api import REPO, Author
 from fastapi import FastAPI
-from file_api import ok, open_house, refused
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
 
-from synapse_workflows.local import inprocess
+from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.settings import Throttle
 
@@ -82,8 +82,8 @@ def test_a_fault_of_the_service_is_answered_in_json_and_logged(caplog):
         raise ZeroDivisionError
 
     app.add_middleware(RequestLog)
-    with inprocess.session(app) as session, caplog.at_level(logging.INFO):
-        answer = session.get(f"{inprocess.BASE_URL}/fault?X-Amz-Signature=secret", timeout=30)
+    with asgi_adapter.session(app) as session, caplog.at_level(logging.INFO):
+        answer = session.get(f"{asgi_adapter.BASE_URL}/fault?X-Amz-Signature=secret", timeout=30)
     assert answer.status_code == 500
     assert answer.json()["reason"]
     assert "ZeroDivisionError" in caplog.text

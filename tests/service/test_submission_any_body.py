@@ -1,11 +1,11 @@
 """Whatever is sent about evaluations and submissions, the service answers; never with a 500."""
 
 import pytest
-from any_body import bodies
-from entity_api import Author
-from evaluation_api import EVALUATION, SUBMISSION, Submitter
-from file_api import open_house
 from hypothesis import given, settings, strategies as st
+from support.entity_api import Author
+from support.evaluation_api import EVALUATION, SUBMISSION, Submitter
+from support.file_api import open_house
+from support.fuzz_bodies import bodies
 
 FIELDS = [
     "id", "etag", "name", "description", "contentSource", "quota", "firstRoundStart",

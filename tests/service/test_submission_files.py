@@ -4,10 +4,10 @@ import io
 import zipfile
 
 import pytest
-from entity_api import REPO
-from evaluation_api import EVALUATION, SUBMISSION
-from file_api import ok, refused
-from table_api import Tabler
+from support.entity_api import REPO
+from support.evaluation_api import EVALUATION, SUBMISSION
+from support.file_api import ok, refused
+from support.table_api import Tabler
 
 KIND = "SubmissionAttachment"
 CONTENT = b"id,prediction\n1,0.5\n"

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 import requests
-from entity_api import Author
-from evaluation_api import SUBMISSION, Submitter
-from file_api import ok, open_house
-from served_api import serving
+from support.entity_api import Author
+from support.evaluation_api import SUBMISSION, Submitter
+from support.file_api import ok, open_house
+from support.service_process import serving
 
 
 def test_all_is_there_after_a_restart(tmp_path, recording):

@@ -1,8 +1,8 @@
 """Lists of what was submitted: everybody's and one's own, by status, page by page."""
 
 import pytest
-from evaluation_api import EVALUATION
-from file_api import ok, refused
+from support.evaluation_api import EVALUATION
+from support.file_api import ok, refused
 
 ALL = ["submission/all", "submission/bundle/all", "submission/status/all"]
 OWN = ["submission", "submission/bundle"]

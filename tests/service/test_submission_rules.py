@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from entity_api import REPO, fresh
-from evaluation_api import EVALUATION, SUBMISSION, moment
-from file_api import ok, refused
+from support.entity_api import REPO, fresh
+from support.evaluation_api import EVALUATION, SUBMISSION, moment
+from support.file_api import ok, refused
 
 NO_FORM = "Submission is neither a valid Team or Individual Submission."
 

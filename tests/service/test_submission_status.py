@@ -5,8 +5,8 @@ import math
 import threading
 
 import pytest
-from evaluation_api import EVALUATION, SUBMISSION
-from file_api import ok, refused
+from support.evaluation_api import EVALUATION, SUBMISSION
+from support.file_api import ok, refused
 
 STATUSES = [
     "OPEN", "CLOSED", "SCORED", "INVALID", "VALIDATED", "EVALUATION_IN_PROGRESS", "RECEIVED",

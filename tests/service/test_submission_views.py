@@ -1,11 +1,11 @@
 """Submission views: which submissions are rows, what stands in them, who sees and scores them."""
 
 import pytest
-from entity_api import REPO, fresh
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO, fresh
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.vocabulary import SUBMISSION_VIEW
+from synapse_workflows.constants import SUBMISSION_VIEW
 
 DEFAULTS = [
     ("id", "SUBMISSIONID", None), ("name", "STRING", 256), ("createdOn", "DATE", None),

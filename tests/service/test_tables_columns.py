@@ -1,8 +1,8 @@
 """Column models: content decides the id, and what is refused."""
 
 import pytest
-from entity_api import REPO, fresh
-from file_api import ok, refused
+from support.entity_api import REPO, fresh
+from support.file_api import ok, refused
 
 
 def make(ann, name, kind="STRING", **more):

@@ -3,13 +3,13 @@
 import io
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
 from hypothesis import given, settings, strategies as st
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.local.domain.tables import csv_form
-from synapse_workflows.local.domain.tables.csv_form import CsvForm
+from synapse_workflows.local.domain.tables import csv_dialect
+from synapse_workflows.local.domain.tables.csv_dialect import CsvForm
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ FORMS = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=4), min_size=1, max_size=5), FORMS)
 def test_what_is_written_is_read_again(rows, form):
-    line = csv_form.line_writer(form)
+    line = csv_dialect.line_writer(form)
     text = "".join(line(row) for row in rows)
-    found = list(csv_form.records(io.StringIO(text, newline=""), form))
+    found = list(csv_dialect.records(io.StringIO(text, newline=""), form))
     assert found == [list(row) for row in rows]

@@ -3,12 +3,12 @@
 import io
 
 import pytest
-from entity_api import REPO, Author
-from file_api import ok, open_house, refused
-from table_api import M, Tabler
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
+from support.table_api import M, Tabler
 
-from synapse_workflows.local.domain import filehandles
-from synapse_workflows.local.domain.tables import csv_form
+from synapse_workflows.local.domain import file_handles
+from synapse_workflows.local.domain.tables import csv_dialect
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_csv_beyond_a_gigabyte_is_refused(tmp_path, recording):
         service = house.session.get_adapter(house.base_url)._app.state.service
         for size, status in ((2**30 + 1, 400), (2**30, 201)):
             with service.database.transaction() as session:
-                handle = filehandles.load(session, int(body["uploadFileHandleId"]))
+                handle = file_handles.load(session, int(body["uploadFileHandleId"]))
                 handle.content_size = size
             assert tables.try_transact(table, body).status_code == status
 
@@ -129,7 +129,7 @@ class Lines(io.TextIOBase):
 def test_many_lines_can_be_skipped():
     junk = "x" * 999_999 + "\n"
     lines = Lines([*[junk] * 70, "a,n\n", "z,3\n"])
-    found = csv_form.records(lines, csv_form.CsvForm(), skip=70)
+    found = csv_dialect.records(lines, csv_dialect.CsvForm(), skip=70)
     assert list(found) == [["a", "n"], ["z", "3"]]
 
 

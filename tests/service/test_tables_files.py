@@ -4,9 +4,9 @@ import io
 import zipfile
 
 import pytest
-from entity_api import Author
-from file_api import ok, open_house, refused
-from table_api import M, Tabler
+from support.entity_api import Author
+from support.file_api import ok, open_house, refused
+from support.table_api import M, Tabler
 
 FILES = "/file/v1"
 

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from entity_api import REPO, Author
-from file_api import ok, open_house, refused
-from served_api import serving
-from table_api import M, Tabler
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
+from support.service_process import serving
+from support.table_api import M, Tabler
 
-from synapse_workflows.local import inprocess
-from synapse_workflows.local.domain import auth, jobs
-from synapse_workflows.local.domain.tables import commits, transactions
+from synapse_workflows.local import asgi_adapter
+from synapse_workflows.local.domain import async_jobs, auth
+from synapse_workflows.local.domain.tables import outbox, transactions
 
 
 def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
@@ -68,7 +68,7 @@ class BreaksBeforeCommit:
 def crashed(tmp_path):
     """A service that ended between the commit of the table's file and that of its database."""
     with open_house(tmp_path) as house:
-        service = house.session.get_adapter(inprocess.BASE_URL)._app.state.service
+        service = house.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
         alice = Author(house, "alice")
         tables = Tabler(alice)
         table = tables.table(("a", "STRING"), ("f", "FILEHANDLEID"))["id"]
@@ -86,10 +86,10 @@ def crashed(tmp_path):
         with service.database.transaction() as session:
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
-            job_id = jobs.begin(session, caller, transactions.TRANSACTION, body, table)
+            job_id = async_jobs.begin(session, caller, transactions.TRANSACTION, body, table)
         broken = replace(service, database=BreaksBeforeCommit(service.database))
         with pytest.raises(KeyboardInterrupt):
-            jobs._perform(
+            async_jobs._perform(
                 broken, caller, job_id, transactions.TRANSACTION, service.jobs.progress(job_id)
             )
         assert alice.entity(table)["versionNumber"] == 1
@@ -115,9 +115,9 @@ def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, 
 
 
 def test_effects_survive_the_outbox():
-    snapshot = commits.Snapshot(3, "l", None, 4)
-    effects = commits.Effects(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
-    assert commits.from_text(commits.to_text(effects)) == effects
+    snapshot = outbox.Snapshot(3, "l", None, 4)
+    effects = outbox.Effects(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
+    assert outbox.from_text(outbox.to_text(effects)) == effects
 
 
 def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):

@@ -5,8 +5,6 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from entity_api import REPO, Author
-from file_api import House, ok, open_house
 from hypothesis import HealthCheck, note, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -15,11 +13,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from table_api import M, Tabler
-from table_drafts import Drafter, require_schema
-from table_model import ModelColumn, ModelTable, RefusedError, comparable
+from support.entity_api import REPO, Author
+from support.file_api import House, ok, open_house
+from support.table_api import M, Tabler
+from support.table_model import ModelColumn, ModelTable, RefusedError, comparable
+from support.table_strategies import Drafter, require_schema
 
-from synapse_workflows.vocabulary import TABLE
+from synapse_workflows.constants import TABLE
 
 #: (name, type, more): all columns that tables may have; some share a name.
 COLUMNS = [

@@ -1,9 +1,9 @@
 """Previews of CSV files: their first rows, and columns that would hold them."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
 
 def try_preview(tables, data, **more):

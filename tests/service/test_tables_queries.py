@@ -1,9 +1,9 @@
 """Query bundles: their parts, pages, filters, facets, and who may ask."""
 
 import pytest
-from entity_api import REPO, Author
-from file_api import ok, open_house, refused
-from table_api import M, Tabler
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
+from support.table_api import M, Tabler
 
 
 @pytest.fixture(scope="module")

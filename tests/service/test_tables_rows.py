@@ -1,11 +1,11 @@
 """Rows in requests: put in, changed, deleted; conflicts; all or nothing."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.vocabulary import FOLDER
+from synapse_workflows.constants import FOLDER
 
 CHANGED = (
     "has been changed since last read.  Please get the latest value for this row "

@@ -1,11 +1,11 @@
 """Tables as entities: their columns, bundles and versions."""
 
-from entity_api import REPO, Author, fresh
-from file_api import ok, open_house, refused
-from table_api import Tabler
+from support.entity_api import REPO, Author, fresh
+from support.file_api import ok, open_house, refused
+from support.table_api import Tabler
 
+from synapse_workflows.constants import TABLE
 from synapse_workflows.local.settings import Throttle
-from synapse_workflows.vocabulary import TABLE
 
 
 def test_a_table_has_the_columns_it_was_created_with(ann, tables):

@@ -1,9 +1,9 @@
 """Columns that come, go and become others, and what happens to the cells."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
 
 def change(*pairs, order=None):

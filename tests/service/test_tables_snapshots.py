@@ -1,9 +1,9 @@
 """Versions of tables: what was frozen stays, whatever happens afterwards."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
 
 @pytest.fixture

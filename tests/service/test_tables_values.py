@@ -4,10 +4,10 @@ import json
 import math
 
 import pytest
-from file_api import refused
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.file_api import refused
 
-from synapse_workflows.local.domain.tables import values
+from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_types import from_body
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
@@ -107,8 +107,8 @@ def parse(kind, text, **more):
     size = {"maximumSize": 5} if kind in {"STRING", "LINK", "STRING_LIST"} else {}
     length = {"maximumListLength": 3} if kind.endswith("_LIST") else {}
     column = from_body(1, {"name": "c", "columnType": kind, **size, **length, **more})
-    stored = values.parser(column)(text)
-    return None if stored is None else values.writer(column.type)(stored)
+    stored = cell_values.parser(column)(text)
+    return None if stored is None else cell_values.writer(column.type)(stored)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_text_has_one_form(kind, text, expected):
     ],
 )
 def test_what_is_no_value_is_refused(kind, text):
-    with pytest.raises(values.CellError):
+    with pytest.raises(cell_values.CellError):
         parse(kind, text)
 
 
@@ -214,7 +214,7 @@ def test_words_of_an_enumeration():
     assert parse("INTEGER", "02", enumValues=["1", "2"]) == "2"
     assert parse("STRING_LIST", '["b","a"]', enumValues=["a", "b"]) == '["b", "a"]'
     for kind, text in (("STRING", "c"), ("STRING_LIST", '["a","c"]')):
-        with pytest.raises(values.CellError):
+        with pytest.raises(cell_values.CellError):
             parse(kind, text, enumValues=["a", "b"])
 
 

@@ -4,9 +4,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from entity_api import REPO, Author
-from file_api import ok, open_house, refused
-from table_api import M, Tabler
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
+from support.table_api import M, Tabler
 
 
 @pytest.fixture

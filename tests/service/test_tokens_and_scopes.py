@@ -4,11 +4,11 @@ import base64
 import json
 
 import pytest
-from entity_api import REPO, Author, fresh
-from file_api import ok, open_house, refused
+from support.entity_api import REPO, Author, fresh
+from support.file_api import ok, open_house, refused
 
+from synapse_workflows.constants import PROJECT
 from synapse_workflows.local.settings import UserSeed
-from synapse_workflows.vocabulary import PROJECT
 
 TOKENS = "/auth/v1/personalAccessToken"
 DAY = 24 * 60 * 60

@@ -1,10 +1,10 @@
 """Deleting, bringing back, and removing for good."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
+from support.entity_api import REPO
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import FOLDER
+from synapse_workflows.constants import FOLDER
 
 CAN = f"{REPO}/trashcan"
 

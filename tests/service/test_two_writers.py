@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from entity_api import REPO, Author, fresh
-from file_api import ok, open_house
+from support.entity_api import REPO, Author, fresh
+from support.file_api import ok, open_house
 
-from synapse_workflows.vocabulary import FOLDER, PROJECT
+from synapse_workflows.constants import FOLDER, PROJECT
 
 CROWD = 50  # more than the threads that serve
 

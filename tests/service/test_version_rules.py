@@ -1,10 +1,10 @@
 """Which change makes a version, and how versions are read, listed and deleted."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
+from support.entity_api import REPO
+from support.file_api import ok, refused
 
-from synapse_workflows.vocabulary import ZERO_ETAG
+from synapse_workflows.constants import ZERO_ETAG
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from synapse_workflows.local.storage.view_files import MOST_KEPT, ViewFiles
+from synapse_workflows.local.storage.view_store import MOST_KEPT, ViewFiles
 
 
 @pytest.fixture

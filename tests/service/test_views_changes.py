@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.vocabulary import ENTITY_VIEW
+from synapse_workflows.constants import ENTITY_VIEW
 
 
 class Views:

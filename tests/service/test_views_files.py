@@ -4,11 +4,11 @@ import io
 import zipfile
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.vocabulary import DATASET, ENTITY_VIEW, FILE
+from synapse_workflows.constants import DATASET, ENTITY_VIEW, FILE
 
 RIGHTS = ["READ", "DOWNLOAD"]
 

@@ -1,11 +1,11 @@
 """Views follow what happens: to entities, to their places, to rights, and to the view itself."""
 
 import pytest
-from entity_api import REPO, Author
-from file_api import open_house
-from table_api import M, Tabler
+from support.entity_api import REPO, Author
+from support.file_api import open_house
+from support.table_api import M, Tabler
 
-from synapse_workflows.vocabulary import DATASET, ENTITY_VIEW
+from synapse_workflows.constants import DATASET, ENTITY_VIEW
 
 
 class Watched:

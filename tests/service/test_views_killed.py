@@ -4,14 +4,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from entity_api import REPO, Author
-from file_api import ok, open_house, refused
-from table_api import Tabler
+from support.entity_api import REPO, Author
+from support.file_api import ok, open_house, refused
+from support.table_api import Tabler
 
-from synapse_workflows.local import inprocess
-from synapse_workflows.local.domain import auth, jobs
+from synapse_workflows.constants import ENTITY_VIEW
+from synapse_workflows.local import asgi_adapter
+from synapse_workflows.local.domain import async_jobs, auth
 from synapse_workflows.local.domain.tables import transactions
-from synapse_workflows.vocabulary import ENTITY_VIEW
 
 
 class Breaking:
@@ -36,7 +36,7 @@ class Breaking:
 def crash(data_dir, *, after):
     """Freeze a view in a service that ends; give the view, the file that it shows, and the job."""
     with open_house(data_dir) as house:
-        service = house.session.get_adapter(inprocess.BASE_URL)._app.state.service
+        service = house.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
         alice = Author(house, "alice")
         tables = Tabler(alice)
         file = alice.new_file(tables.project, name="file")["id"]
@@ -48,10 +48,10 @@ def crash(data_dir, *, after):
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
             kind = transactions.TRANSACTION
-            job = jobs.begin(session, caller, kind, {"createSnapshot": True}, view)
+            job = async_jobs.begin(session, caller, kind, {"createSnapshot": True}, view)
         broken = replace(service, database=Breaking(service.database, after=after))
         with pytest.raises(KeyboardInterrupt):
-            jobs._perform(broken, caller, job, kind, service.jobs.progress(job))
+            async_jobs._perform(broken, caller, job, kind, service.jobs.progress(job))
     return view, file, job
 
 

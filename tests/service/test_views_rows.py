@@ -1,11 +1,11 @@
 """Entity views: which entities are rows, what stands in them, and who sees them."""
 
 import pytest
-from entity_api import REPO
-from file_api import ok, refused
-from table_api import M
+from support.entity_api import REPO
+from support.file_api import ok, refused
+from support.table_api import M
 
-from synapse_workflows.vocabulary import DATASET, ENTITY_VIEW, SUBMISSION_VIEW, TABLE
+from synapse_workflows.constants import DATASET, ENTITY_VIEW, SUBMISSION_VIEW, TABLE
 
 FILE, PROJECT, FOLDER, VIEW = 1, 2, 8, 16
 

@@ -10,7 +10,7 @@ from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column, require_types
 from synapse_workflows.client.model.ids import entity_id, id_of, is_synapse_id
 from synapse_workflows.client.model.schemas import HasColumns
-from synapse_workflows.vocabulary import MODEL
+from synapse_workflows.constants import MODEL
 
 _LIST: Final = f"{MODEL}.ListWrapper"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from synapse_workflows.client.api import bundles, finding, tables
+from synapse_workflows.client.api import bundles, entity_lookup, table_rows
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseUnmetAccessRestrictions
 from synapse_workflows.client.model.entity import Entity, File, place
 from synapse_workflows.client.model.ids import entity_id, id_of, is_synapse_id, version_number
-from synapse_workflows.client.model.locations import expand
+from synapse_workflows.client.model.paths import expand
 from synapse_workflows.client.transfer import download
 
 _COLLISIONS: Final = ("overwrite.local", "keep.local", "keep.both")
@@ -106,7 +106,7 @@ def get(syn: Session, entity: Any, **kwargs: Any) -> Entity:
 
 def fetch(syn: Session, entity: Any, wishes: Wishes) -> Entity:
     """Get an entity as `get` does, and tell nobody."""
-    found = finding.find(syn, entity, wishes.version, wishes.limit_search)
+    found = entity_lookup.find(syn, entity, wishes.version, wishes.limit_search)
     bundle = bundles.fetch(syn, found.entity_id, found.version)
     target = bundle["entity"].get("linksTo")
     if wishes.follow_link and target:
@@ -142,8 +142,8 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         https://rest-docs.synapse.org/rest/DELETE/entity/id.html
     """
     number = None if version is None else version_number(version)
-    if isinstance(obj, tables.ROWS):
-        tables.delete(syn, obj)
+    if isinstance(obj, table_rows.ROWS):
+        table_rows.delete(syn, obj)
     elif isinstance(obj, str):
         named = entity_id(obj)
         number = number or named.version
@@ -221,7 +221,7 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
         No call; local files are found as by `get`.
     """
     if isinstance(entity, str) and Path(expand(entity)).is_file():
-        entity = finding.find(syn, entity).entity_id
+        entity = entity_lookup.find(syn, entity).entity_id
     page = f"Synapse:{id_of(entity)}"
     if subpageId is not None:
         page = f"Wiki:{id_of(entity)}/ENTITY/{id_of(subpageId)}"

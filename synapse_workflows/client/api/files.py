@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from synapse_workflows import vocabulary
-from synapse_workflows.client.core import cachemap
+from synapse_workflows import constants
+from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMd5MismatchError
 from synapse_workflows.client.model.ids import id_of
@@ -88,7 +88,7 @@ def _external(
     url = _as_url(place)
     local = _local_file(url)
     if local is not None:
-        found = cachemap.file_md5(local)
+        found = cache_map.file_md5(local)
         if md5 is not None and md5.lower() != found:
             raise SynapseMd5MismatchError(
                 f"The MD5 of {local} is {found}, not {md5}",
@@ -99,7 +99,7 @@ def _external(
         md5, size = found, local.stat().st_size
     name = urlsplit(url).path.rpartition("/")[2]
     facts = {
-        "concreteType": vocabulary.EXTERNAL_FILE_HANDLE,
+        "concreteType": constants.EXTERNAL_FILE_HANDLE,
         "fileName": name,
         "externalURL": url,
         "contentMd5": md5,
@@ -125,7 +125,7 @@ def _as_url(place: str) -> str:
     """
     parts = urlsplit(place)
     if not parts.scheme:
-        return f"file://{cachemap.key_of(Path(place).expanduser())}"
+        return f"file://{cache_map.key_of(Path(place).expanduser())}"
     if not parts.netloc and not parts.path.strip("/"):
         raise ValueError(f'externalURL "{place}" is not a valid URL')
     return place

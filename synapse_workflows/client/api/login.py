@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from synapse_workflows.client.api import configuration, users
-from synapse_workflows.client.core import config, credentials, remembered
+from synapse_workflows.client.api import endpoints, users
+from synapse_workflows.client.core import config, credentials, keyring_store
 from synapse_workflows.client.core.credentials import Asked, Token
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseHTTPError
@@ -57,7 +57,7 @@ def login(
     if sessionToken:
         _deprecate("sessionToken", "authToken")
     logout(syn)
-    settings = config.of(configuration.getConfigFile(syn, syn.configPath), syn.configPath)
+    settings = config.of(endpoints.getConfigFile(syn, syn.configPath), syn.configPath)
     asked = Asked(
         email=email,
         password=password,
@@ -70,7 +70,7 @@ def login(
     )
     token = _confirmed(syn, credentials.find(asked), email)
     syn.credentials = token
-    if rememberMe and not remembered.store(str(token.username), token.secret):
+    if rememberMe and not keyring_store.store(str(token.username), token.secret):
         syn.logger.warning("Not remembered: this machine has no keyring.")
     if not silent:
         profile = users.getUserProfile(syn, refresh=True)
@@ -89,7 +89,7 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
         no call
     """
     if forgetMe and syn.username:
-        remembered.forget(syn.username)
+        keyring_store.forget(syn.username)
     syn.credentials = None
     users.forget_profiles(syn)
 

@@ -6,7 +6,7 @@ from typing import Any
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.ids import entity_id, id_of
-from synapse_workflows.vocabulary import PUBLIC
+from synapse_workflows.constants import PUBLIC
 
 _EVERYONE = (None, "PUBLIC")
 

@@ -5,16 +5,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from synapse_workflows.client.api import jobs
+from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.columns import SelectColumn
-from synapse_workflows.client.model.csv_form import CsvForm
+from synapse_workflows.client.model.csv_dialect import CsvForm
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.ids import VersionedId, split_version
-from synapse_workflows.client.model.results import TableQueryResult
+from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.transfer import download
-from synapse_workflows.vocabulary import MODEL, ROW_ID
+from synapse_workflows.constants import MODEL, ROW_ID
 
 #: The table of a query. Quoted text is gone over first: a column may be called "from syn1".
 _FROM: Final = re.compile(
@@ -121,12 +121,12 @@ def _rowset(
     base = f"/entity/{table.id}/table/query"
 
     def turn(token: Mapping[str, Any]) -> Mapping[str, Any]:
-        page: Mapping[str, Any] = jobs.run(
+        page: Mapping[str, Any] = async_jobs.run(
             syn, f"{base}/nextPage/async", dict(token), repeatable=True
         )
         return page
 
-    bundle = jobs.run(syn, f"{base}/async", body, repeatable=True)
+    bundle = async_jobs.run(syn, f"{base}/async", body, repeatable=True)
     return TableQueryResult(table.id, bundle, turn, query, limit, offset)
 
 
@@ -159,7 +159,7 @@ def _csv(
         "csvTableDescriptor": form.descriptor(header=header),
     }
     path = f"/entity/{table.id}/table/download/csv/async"
-    answer = jobs.run(syn, path, body, repeatable=True)
+    answer = async_jobs.run(syn, path, body, repeatable=True)
     handle = str(answer["resultsFileHandleId"])
     file = download.download_file(
         syn,

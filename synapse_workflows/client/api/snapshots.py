@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from synapse_workflows import vocabulary
-from synapse_workflows.client.api import bundles, jobs
+from synapse_workflows import constants
+from synapse_workflows.client.api import async_jobs, bundles
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.ids import entity_id, id_of
 
-_TABLES: Final = frozenset({vocabulary.TABLE})
+_TABLES: Final = frozenset({constants.TABLE})
 #: What Synapse has to put together before it can freeze it.
-_VIEWS: Final = frozenset({vocabulary.ENTITY_VIEW, vocabulary.SUBMISSION_VIEW, vocabulary.DATASET})
-_TRANSACTION: Final = f"{vocabulary.MODEL}.table.TableUpdateTransactionRequest"
+_VIEWS: Final = frozenset({constants.ENTITY_VIEW, constants.SUBMISSION_VIEW, constants.DATASET})
+_TRANSACTION: Final = f"{constants.MODEL}.table.TableUpdateTransactionRequest"
 
 
 def create_snapshot_version(
@@ -56,7 +56,7 @@ def create_snapshot_version(
         )
     entity = bundles.fetch(syn, named.id)["entity"]
     if entity["concreteType"] not in _TABLES | _VIEWS:
-        kind = vocabulary.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
+        kind = constants.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(
             "This function only accepts Synapse ids of Tables or Views; "
             f"{entity['id']} is a {kind}."
@@ -105,9 +105,9 @@ def _freeze_view(
         "snapshotOptions": dict(options),
     }
     if not wait:
-        jobs.start(syn, path, body)
+        async_jobs.start(syn, path, body)
         return None
-    answer: Mapping[str, Any] = jobs.run(syn, path, body)
+    answer: Mapping[str, Any] = async_jobs.run(syn, path, body)
     return answer
 
 

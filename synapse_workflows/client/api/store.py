@@ -7,16 +7,16 @@ from typing import Any
 from synapse_workflows.client.api import (
     bundles,
     columns,
-    contents,
-    existing,
+    existing_entity,
     provenance,
-    saving,
-    tables,
+    store_content,
+    store_entity,
+    table_rows,
     views,
 )
 from synapse_workflows.client.api.annotations import put as put_annotations
-from synapse_workflows.client.api.drafts import Draft, draft as drafted
-from synapse_workflows.client.api.saving import Saved, Versioning
+from synapse_workflows.client.api.store_entity import Saved, Versioning
+from synapse_workflows.client.api.store_request import Draft, draft as drafted
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseProvenanceError
@@ -83,8 +83,8 @@ def store(
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
     made_by = activity_of(activity, used, executed, activityName, activityDescription)
-    if isinstance(obj, tables.ROWS):
-        return tables.store(
+    if isinstance(obj, table_rows.ROWS):
+        return table_rows.store(
             syn,
             obj,
             made_by,
@@ -98,9 +98,11 @@ def store(
         columns.create_those_of(syn, obj)
     given = drafted(obj)
     how = Versioning(createOrUpdate, forceVersion, versionLabel)
-    known = existing.find_known(syn, given, create_or_update=createOrUpdate)
-    handle = contents.upload(syn, given, known)
-    saved = saving.save(syn, _holding(given, handle), known, how, uploaded=handle is not None)
+    known = existing_entity.find_known(syn, given, create_or_update=createOrUpdate)
+    handle = store_content.upload(syn, given, known)
+    saved = store_entity.save(
+        syn, _holding(given, handle), known, how, uploaded=handle is not None
+    )
     if isRestricted:
         _restrict(syn, saved.id)
     _annotate(syn, saved)

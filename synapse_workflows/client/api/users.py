@@ -11,10 +11,10 @@ from urllib.parse import quote
 from synapse_workflows.client.core import credentials, flows
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.flows import Call
-from synapse_workflows.client.core.letters import OWN
+from synapse_workflows.client.core.http_request import OWN
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
-from synapse_workflows.client.model.people import UserProfile
+from synapse_workflows.client.model.users import UserProfile
 
 _KEPT = "profiles"
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from synapse_workflows.client.api import columns, jobs
+from synapse_workflows.client.api import async_jobs, columns
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.views import ViewSchema
-from synapse_workflows.vocabulary import MODEL
+from synapse_workflows.constants import MODEL
 
 _REQUEST: Final = f"{MODEL}.table.ViewColumnModelRequest"
 
@@ -90,7 +90,7 @@ def _of_annotations(syn: Session, view: ViewSchema) -> Iterator[Column]:
     scope = {"scope": view.properties["scopeIds"], **view.shown()}
     body: dict[str, Any] = {"concreteType": _REQUEST, "viewScope": scope}
     while True:
-        page = jobs.run(syn, "/column/view/scope/async", body, repeatable=True)
+        page = async_jobs.run(syn, "/column/view/scope/async", body, repeatable=True)
         yield from (Column(**one) for one in page.get("results") or ())
         token = page.get("nextPageToken")
         if not token:

@@ -1,6 +1,6 @@
 """The local cache: files by the id of their file handle, shared with other Synapse clients.
 
-Layout: `<root>/<handle id mod 1000>/<handle id>/` holds the files and their map, see `cachemap`.
+Layout: `<root>/<handle id mod 1000>/<handle id>/` holds the files and their map, see `cache_map`.
 Besides what the official clients do, the cache can have a limit of bytes: then the least
 recently used copy goes first, but never one that a living process holds.
 """
@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from synapse_workflows.client.core import cachemap, eviction
-from synapse_workflows.client.core.cachemap import CacheMap, key_of
-from synapse_workflows.client.core.holds import Holds
+from synapse_workflows.client.core import cache_eviction, cache_map
+from synapse_workflows.client.core.cache_map import CacheMap, key_of
+from synapse_workflows.client.core.cache_pins import Holds
 
 FileHandleId = str | int | Mapping[str, Any]
 
@@ -42,7 +42,7 @@ class Cache:
         self.limit = limit
         self._root = Path(self.cache_root_dir)
         self._headroom = _Headroom()
-        self._holds = Holds(self._root / cachemap.PRIVATE_NAME / "holds")
+        self._holds = Holds(self._root / cache_map.PRIVATE_NAME / "holds")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Cache, (self.cache_root_dir, self.limit)
@@ -53,7 +53,7 @@ class Cache:
     def get_cache_dir(self, file_handle_id: FileHandleId) -> str:
         """Name the directory of a file handle, given its id, the handle, or a File entity."""
         number = _id_of(file_handle_id)
-        return str(self._root / str(int(number) % cachemap.FANOUT) / number)
+        return str(self._root / str(int(number) % cache_map.FANOUT) / number)
 
     def contains(self, file_handle_id: FileHandleId, path: str | Path) -> bool:
         """Tell whether exactly this path is a copy, by its modification time."""
@@ -72,18 +72,18 @@ class Cache:
         Returns:
             The path of the copy, or None.
         """
-        cache_map = self._read(file_handle_id)
-        if not cache_map:
+        entries = self._read(file_handle_id)
+        if not entries:
             return None
         key = key_of(path) if path is not None else None
-        inside = _directly_in(key, cache_map)
+        inside = _directly_in(key, entries)
         stale: CacheMap = {}
-        for candidate in _candidates(key, cache_map, inside):
-            if cache_map[candidate].unmodified(candidate):
+        for candidate in _candidates(key, entries, inside):
+            if entries[candidate].unmodified(candidate):
                 self._touch(candidate)
                 break
             if candidate in inside:
-                stale[candidate] = cache_map[candidate]
+                stale[candidate] = entries[candidate]
         else:
             candidate = None
         self._drop(file_handle_id, stale)
@@ -108,12 +108,12 @@ class Cache:
         if not path or not Path(path).exists():
             raise ValueError(f'Can\'t find file "{path}"')
         directory = Path(self.get_cache_dir(file_handle_id))
-        entry = cachemap.entry_of(path, md5 or cachemap.file_md5(path))
-        with cachemap.locked(self._root, directory):
-            cache_map = cachemap.read(directory) | {key_of(path): entry}
-            cachemap.write(directory, cache_map)
+        entry = cache_map.entry_of(path, md5 or cache_map.file_md5(path))
+        with cache_map.locked(self._root, directory):
+            entries = cache_map.read(directory) | {key_of(path): entry}
+            cache_map.write(directory, entries)
         self._touch(path)
-        return cachemap.to_json(cache_map)
+        return cache_map.to_json(entries)
 
     def remove(
         self,
@@ -136,14 +136,14 @@ class Cache:
         directory = Path(self.get_cache_dir(file_handle_id))
         if not directory.exists():
             return []
-        with cachemap.locked(self._root, directory):
-            cache_map = cachemap.read(directory)
-            wanted = cache_map if path is None else {key_of(path)}
-            removed = [key for key in cache_map if key in wanted]
+        with cache_map.locked(self._root, directory):
+            entries = cache_map.read(directory)
+            wanted = entries if path is None else {key_of(path)}
+            removed = [key for key in entries if key in wanted]
             for key in removed if delete else ():
                 Path(key).unlink(missing_ok=True)
-            kept = {key: entry for key, entry in cache_map.items() if key not in removed}
-            cachemap.write(directory, kept)
+            kept = {key: entry for key, entry in entries.items() if key not in removed}
+            cache_map.write(directory, kept)
         return removed
 
     def purge(
@@ -175,12 +175,13 @@ class Cache:
             raise ValueError("Before date should be larger than after date")
         if not self._root.is_dir():
             return 0
-        with cachemap.shared_lock(self._root, _EVICTION_LOCK):
+        with cache_map.shared_lock(self._root, _EVICTION_LOCK):
             held = self._holds.of_others()
             chosen = [
                 directory
-                for directory in eviction.handle_directories(self._root)
-                if _written(directory, after, before) and not eviction.in_use(directory, held)
+                for directory in cache_eviction.handle_directories(self._root)
+                if _written(directory, after, before)
+                and not cache_eviction.in_use(directory, held)
             ]
             for directory in chosen:
                 if dry_run:
@@ -199,7 +200,7 @@ class Cache:
         """
         if not Path(path).resolve().is_relative_to(self._root.resolve()):
             return
-        with cachemap.shared_lock(self._root, _EVICTION_LOCK):
+        with cache_map.shared_lock(self._root, _EVICTION_LOCK):
             Path(path).stat()
             self._holds.add(path)
 
@@ -218,32 +219,32 @@ class Cache:
             return 0
         if self._headroom.take(size):
             return 0
-        with cachemap.shared_lock(self._root, _EVICTION_LOCK):
-            found = list(eviction.residents(self._root))
+        with cache_map.shared_lock(self._root, _EVICTION_LOCK):
+            found = list(cache_eviction.residents(self._root))
             excess = sum(each.size for each in found) + size - self.limit
             self._headroom = _Headroom(-excess, self.limit)
             if excess <= 0:
                 return 0
-            freed = eviction.evict(self._root, excess, found, self._holds.everyones())
+            freed = cache_eviction.evict(self._root, excess, found, self._holds.everyones())
         return max(0, excess - freed)
 
     def _read(self, file_handle_id: FileHandleId) -> CacheMap:
         directory = Path(self.get_cache_dir(file_handle_id))
         if not directory.exists():
             return {}
-        with cachemap.locked_to_read(self._root, directory):
-            return cachemap.read(directory)
+        with cache_map.locked_to_read(self._root, directory):
+            return cache_map.read(directory)
 
     def _drop(self, file_handle_id: FileHandleId, stale: CacheMap) -> None:
         if not stale:
             return
         directory = Path(self.get_cache_dir(file_handle_id))
-        with suppress(PermissionError), cachemap.locked(self._root, directory):
-            now = cachemap.read(directory)
-            cachemap.write(directory, {k: e for k, e in now.items() if stale.get(k) != e})
+        with suppress(PermissionError), cache_map.locked(self._root, directory):
+            now = cache_map.read(directory)
+            cache_map.write(directory, {k: e for k, e in now.items() if stale.get(k) != e})
 
     def _delete(self, directory: Path) -> None:
-        with cachemap.locked(self._root, directory):
+        with cache_map.locked(self._root, directory):
             shutil.rmtree(directory)
 
     def _touch(self, path: str | Path) -> None:
@@ -289,21 +290,21 @@ def _seconds(moment: datetime | float | None, otherwise: float) -> float:
 def _written(directory: Path, after: float, before: float) -> bool:
     """Tell whether a map was written in a period; a directory without one is in every period."""
     try:
-        return after < (directory / cachemap.MAP_NAME).stat().st_mtime < before
+        return after < (directory / cache_map.MAP_NAME).stat().st_mtime < before
     except FileNotFoundError:
         return True
 
 
-def _directly_in(directory: str | None, cache_map: CacheMap) -> list[str]:
+def _directly_in(directory: str | None, entries: CacheMap) -> list[str]:
     """Choose the copies that lie in a directory, if it is one."""
     if directory is None or not Path(directory).is_dir():
         return []
-    return [path for path in cache_map if path.rpartition("/")[0] == directory]
+    return [path for path in entries if path.rpartition("/")[0] == directory]
 
 
-def _candidates(key: str | None, cache_map: CacheMap, preferred: list[str]) -> list[str]:
+def _candidates(key: str | None, entries: CacheMap, preferred: list[str]) -> list[str]:
     """Put the copies in the order in which to look at them."""
-    if key is not None and key in cache_map:
+    if key is not None and key in entries:
         return [key]
-    newest = sorted(cache_map, key=lambda path: cache_map[path].modified_time, reverse=True)
+    newest = sorted(entries, key=lambda path: entries[path].modified_time, reverse=True)
     return preferred + [path for path in newest if path not in preferred]

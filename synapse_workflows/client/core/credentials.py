@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.client.core import remembered
+from synapse_workflows.client.core import keyring_store
 from synapse_workflows.client.core.config import Config
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
@@ -154,10 +154,10 @@ def _keyring(asked: Asked) -> Token | str:
     if asked.forced:
         return "keyring: not looked into (forced)"
     # A user whom the caller or the file names is never replaced by who was here last.
-    username = asked.email or asked.config.login.get("username") or remembered.most_recent()
+    username = asked.email or asked.config.login.get("username") or keyring_store.most_recent()
     if not username:
-        return f"keyring: nobody is remembered in {remembered.SESSION_FILE}"
-    found = remembered.load(username)
+        return f"keyring: nobody is remembered in {keyring_store.SESSION_FILE}"
+    found = keyring_store.load(username)
     if not found:
         return f"keyring: no token of {username}"
     return Token(found, origin=f"the keyring ({username})")

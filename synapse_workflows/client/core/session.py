@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import tenacity
 
-from synapse_workflows.client.core import answers, config, flows, letters, logs, transport
+from synapse_workflows.client.core import config, flows, http_errors, http_request, log, transport
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
-from synapse_workflows.client.core.letters import OWN, Endpoints, Letter
-from synapse_workflows.client.core.retries import Outcome, RetryPolicy, Tries
-from synapse_workflows.vocabulary import PRODUCTION_ENDPOINTS
+from synapse_workflows.client.core.http_request import OWN, Endpoints, HttpRequest
+from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
+from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
 if TYPE_CHECKING:
     import requests
@@ -90,7 +90,7 @@ class Session:
         self._listeners: tuple[Listener, ...] = ()
         self._owned: dict[str, Any] = {}
         self._lock = threading.RLock()
-        self.logger = logs.client_logger(self)
+        self.logger = log.client_logger(self)
 
     @property
     def username(self) -> str | None:
@@ -201,7 +201,7 @@ class Session:
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
         nobody = auth is OWN and self.credentials is None
-        raise answers.error(
+        raise http_errors.error(
             call,
             outcome,
             secrets=self.secrets(auth),
@@ -277,18 +277,18 @@ class Session:
             repeatable=step.repeatable,
         )
 
-    def _address(self, call: Call, auth: Any, **settings: Any) -> Letter:
+    def _address(self, call: Call, auth: Any, **settings: Any) -> HttpRequest:
         settings["timeout"] = settings.get("timeout") or self.timeout
-        return letters.write(call, self.endpoints, self.credentials, auth, **settings)
+        return http_request.write(call, self.endpoints, self.credentials, auth, **settings)
 
     def _persist(
         self,
         call: Call,
-        letter: Letter,
+        letter: HttpRequest,
         policy: RetryPolicy,
         session: "requests.Session",
     ) -> Outcome:
-        tries = Tries(call, policy, self.logger.log)
+        tries = RetryState(call, policy, self.logger.log)
         retrying = tenacity.Retrying(**tries.settings())
         started = time.monotonic()
         outcome = tries.settle(retrying(transport.send, session, letter))

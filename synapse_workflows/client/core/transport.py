@@ -11,8 +11,8 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from synapse_workflows.client.core import wire
 from synapse_workflows.client.core.flows import Reply
-from synapse_workflows.client.core.letters import Letter
-from synapse_workflows.client.core.retries import Failure, Outcome
+from synapse_workflows.client.core.http_request import HttpRequest
+from synapse_workflows.client.core.retry import Failure, Outcome
 
 #: Connections kept to one host: as many as there can be threads.
 POOL_SIZE: Final = 128
@@ -27,7 +27,7 @@ def new_session() -> requests.Session:
     return session
 
 
-def send(session: requests.Session, letter: Letter) -> Outcome:
+def send(session: requests.Session, letter: HttpRequest) -> Outcome:
     """Send once and read the answer; follow redirects of reads, without telling others who asks.
 
     Whatever fails becomes an `Outcome`: what requests raises itself may quote a whole URL.
@@ -52,7 +52,7 @@ def outcome(response: requests.Response, *, streamed: bool, now: datetime) -> Ou
     return Outcome(reply, reason=said, retry_after=wire.retry_after(response.headers, now))
 
 
-def _follow(session: requests.Session, letter: Letter) -> requests.Response:
+def _follow(session: requests.Session, letter: HttpRequest) -> requests.Response:
     """Go where redirects lead. requests itself would take names and passwords from a ~/.netrc."""
     address, headers = letter.url, letter.headers
     follow = letter.options.get("allow_redirects", letter.method in {"GET", "HEAD"})
@@ -69,7 +69,7 @@ def _follow(session: requests.Session, letter: Letter) -> requests.Response:
 
 
 def _send(
-    session: requests.Session, letter: Letter, address: str, headers: Mapping[str, str]
+    session: requests.Session, letter: HttpRequest, address: str, headers: Mapping[str, str]
 ) -> requests.Response:
     return session.request(
         letter.method,

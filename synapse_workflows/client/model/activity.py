@@ -6,8 +6,8 @@ from typing import Any, Final
 from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import entity_id, is_synapse_id, split_version
-from synapse_workflows.client.model.locations import is_url
-from synapse_workflows.vocabulary import ENTITY_TYPES, USED_ENTITY, USED_URL
+from synapse_workflows.client.model.paths import is_url
+from synapse_workflows.constants import ENTITY_TYPES, USED_ENTITY, USED_URL
 
 _REFERENCE_KEYS: Final = frozenset({"targetId", "targetVersionNumber"})
 #: How the documentation of synapseclient spells the keys of a reference.

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Final
 
-from synapse_workflows.vocabulary import AnnotationType
+from synapse_workflows.constants import AnnotationType
 
 #: What Synapse holds: keys per entity, values per key, characters over all texts of one key.
 MAX_KEYS: Final = 100

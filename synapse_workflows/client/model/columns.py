@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from synapse_workflows.client.model.dict_object import DictObject
-from synapse_workflows.vocabulary import MODEL, ColumnType
+from synapse_workflows.constants import MODEL, ColumnType
 
 COLUMN_MODEL: Final = f"{MODEL}.table.ColumnModel"
 

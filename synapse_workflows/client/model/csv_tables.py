@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from synapse_workflows.client.model import cells, csv_text, layout
+from synapse_workflows.client.model import cell_text, column_mapping, csv_io
+from synapse_workflows.client.model.column_mapping import Layout
 from synapse_workflows.client.model.columns import SelectColumn, type_of
-from synapse_workflows.client.model.csv_form import CsvForm, Line
-from synapse_workflows.client.model.layout import Layout
+from synapse_workflows.client.model.csv_dialect import CsvForm, Line
 from synapse_workflows.client.model.rows import Row, RowSet
 from synapse_workflows.client.model.tables import AbstractTable, RowMetadata, require_metadata
-from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
+from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 #: Reads milliseconds, where pandas makes the moments.
 _NUMBER = SelectColumn(columnType=ColumnType.INTEGER)
@@ -55,7 +55,7 @@ class CsvFileTable(AbstractTable):
         includeRowIdAndRowVersion: bool | None = None,
         headers: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
-        given = None if headers is None else [layout.select(one) for one in headers]
+        given = None if headers is None else [column_mapping.select(one) for one in headers]
         super().__init__(schema, given, etag)
         self.filepath = os.fspath(filepath)
         self.form = CsvForm(separator, quoteCharacter, escapeCharacter, lineEnd)
@@ -96,11 +96,11 @@ class CsvFileTable(AbstractTable):
         made = cls._empty(schema, filepath, form)
         rows = iter(values)
         first = list(islice(rows, 1))
-        names = list(first[0]) if first and layout.is_named(first[0]) else None
+        names = list(first[0]) if first and column_mapping.is_named(first[0]) else None
         plan = Layout.of(
             made, names, headers, row_ids=bool(includeRowIdAndRowVersion), first=first
         )
-        made.write(plan, layout.chained(first, rows))
+        made.write(plan, column_mapping.chained(first, rows))
         return made
 
     @classmethod
@@ -126,12 +126,12 @@ class CsvFileTable(AbstractTable):
             ValueError: Columns or cells do not fit the table.
             SynapseError: The labels contradict columns ROW_ID and ROW_VERSION of the frame.
         """
-        from synapse_workflows.client.model import frames
+        from synapse_workflows.client.model import dataframes
 
         made = cls._empty(schema, filepath, form)
-        names, rows = frames.labelled(df, row_ids=includeRowIdAndRowVersion is not False)
+        names, rows = dataframes.labelled(df, row_ids=includeRowIdAndRowVersion is not False)
         if made.schema is not None and not made.schema.has_columns():
-            made.schema.addColumns(frames.as_table_columns(df))
+            made.schema.addColumns(dataframes.as_table_columns(df))
         made.write(Layout.of(made, names, None), rows)
         return made
 
@@ -144,7 +144,7 @@ class CsvFileTable(AbstractTable):
         with Path(self.filepath).open("w", encoding="utf-8", newline="") as file:
             if plan.names is not None:
                 file.write(self.form.write(plan.names))
-            csv_text.write_lines(file, self.form, plan.lines(rows), plan.names)
+            csv_io.write_lines(file, self.form, plan.lines(rows), plan.names)
         self._is_own = True
         self.header = plan.names is not None
         self.includeRowIdAndRowVersion = plan.names is not None and ROW_ID in plan.names
@@ -157,9 +157,9 @@ class CsvFileTable(AbstractTable):
 
     def setColumnHeaders(self, headers: Iterable[Mapping[str, Any]]) -> None:
         """Say what the columns are; those of ids and versions are put before them if need be."""
-        listed = [layout.select(one) for one in headers]
+        listed = [column_mapping.select(one) for one in headers]
         if self.includeRowIdAndRowVersion and ROW_ID not in [one.get("name") for one in listed]:
-            listed = [*(layout.METADATA_COLUMNS[:2]), *listed]
+            listed = [*(column_mapping.METADATA_COLUMNS[:2]), *listed]
         self.headers = listed
 
     def columns(self) -> list[SelectColumn]:
@@ -170,12 +170,12 @@ class CsvFileTable(AbstractTable):
             OSError: It cannot be read.
         """
         first = self._first()
-        known = self.headers or layout.selects(self.known_columns()) or []
+        known = self.headers or column_mapping.selects(self.known_columns()) or []
         if first is None:
             return known
         if self.header:
-            return layout.named(first, known)
-        return layout.positioned(len(first), known)
+            return column_mapping.named(first, known)
+        return column_mapping.positioned(len(first), known)
 
     def check(self) -> None:
         """Check a file that was given: its text, and its columns against what the table has.
@@ -186,10 +186,10 @@ class CsvFileTable(AbstractTable):
             FileNotFoundError: There is no file.
         """
         if not self._is_own:
-            csv_text.require_utf8(self.filepath)
+            csv_io.require_utf8(self.filepath)
         known = self.known_columns()
         if known is not None and self.header:
-            layout.require_fit([str(name) for name in self._first() or ()], known)
+            column_mapping.require_fit([str(name) for name in self._first() or ()], known)
         elif known is not None:
             self.columns()
 
@@ -205,7 +205,7 @@ class CsvFileTable(AbstractTable):
             self.schema or self.tableId, None, {"etag": self.etag, "header": self.header}
         )
         with (
-            csv_text.opened(self.filepath, self.linesToSkip) as file,
+            csv_io.opened(self.filepath, self.linesToSkip) as file,
             Path(made.filepath).open("w", encoding="utf-8", newline="") as to,
         ):
             if self.header:
@@ -214,12 +214,12 @@ class CsvFileTable(AbstractTable):
         return made
 
     def _has_empty_lines(self) -> bool:
-        with csv_text.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.opened(self.filepath, self.linesToSkip) as file:
             return any(line == [None] for line in self._lines(file))
 
     def is_empty(self) -> bool:
         """Tell whether there is no row."""
-        with csv_text.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.opened(self.filepath, self.linesToSkip) as file:
             return next(self._lines(file), None) is None
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -228,35 +228,40 @@ class CsvFileTable(AbstractTable):
 
     def __len__(self) -> int:
         """Count the rows, by going through the file."""
-        with csv_text.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.opened(self.filepath, self.linesToSkip) as file:
             return sum(1 for _ in self._lines(file))
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
         """See `AbstractTable`."""
         columns = self.columns()
         for row in self._values(columns):
-            yield require_metadata(layout.split(columns, row)[0])
+            yield require_metadata(column_mapping.split(columns, row)[0])
 
     def asRowSet(self) -> RowSet:
         """Read all rows into memory."""
         columns = self.columns()
         rows = []
         for values in self._values(columns):
-            found, rest = layout.split(columns, values)
+            found, rest = column_mapping.split(columns, values)
             rows.append(Row(rest, *(found or ())))
-        return RowSet(layout.data(columns), rows=rows, tableId=self.tableId, etag=self.etag)
+        return RowSet(
+            column_mapping.data(columns), rows=rows, tableId=self.tableId, etag=self.etag
+        )
 
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
         """See `AbstractTable`."""
-        from synapse_workflows.client.model import frames
+        from synapse_workflows.client.model import dataframes
 
         columns = self.columns()
         counted = [_NUMBER if type_of(one) is ColumnType.DATE else one for one in columns]
-        rows = (layout.split(columns, values) for values in self._values(columns, counted))
-        return frames.frame(
-            layout.data(columns), rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
+        rows = (column_mapping.split(columns, values) for values in self._values(columns, counted))
+        return dataframes.frame(
+            column_mapping.data(columns),
+            rows,
+            in_index=rowIdAndVersionInIndex,
+            dates=convert_to_datetime,
         )
 
     def asInteger(self) -> int:
@@ -275,10 +280,10 @@ class CsvFileTable(AbstractTable):
     ) -> Iterator[list[Any]]:
         """Read the rows; `types` are used for reading instead of those of the columns."""
         readers = [
-            cells.reader({} if column.get("name") in ROW_METADATA else kind)
+            cell_text.reader({} if column.get("name") in ROW_METADATA else kind)
             for column, kind in zip(columns, types or columns, strict=True)
         ]
-        with csv_text.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.opened(self.filepath, self.linesToSkip) as file:
             for number, line in enumerate(self._lines(file), 1):
                 missing = len(readers) - len(line)
                 if missing < 0:
@@ -291,7 +296,7 @@ class CsvFileTable(AbstractTable):
 
     def _first(self) -> Line | None:
         """Read the first line; None where there is none."""
-        with csv_text.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.opened(self.filepath, self.linesToSkip) as file:
             return next(self.form.read(file), None)
 
     def _lines(self, file: TextIO) -> Iterator[Line]:

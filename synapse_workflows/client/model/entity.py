@@ -6,17 +6,17 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from synapse_workflows import vocabulary
+from synapse_workflows import constants
 from synapse_workflows.client.errors import SynapseMalformedEntityError
-from synapse_workflows.client.model.base import (
+from synapse_workflows.client.model.dict_object import DictObject
+from synapse_workflows.client.model.entity_base import (
     ANY_ENTITY,
     Entity,
     class_of,
     kind_of,
 )
-from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import split_version
-from synapse_workflows.client.model.locations import as_url, file_name
+from synapse_workflows.client.model.paths import as_url, file_name
 from synapse_workflows.client.model.schemas import Dataset, Schema
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
@@ -50,7 +50,7 @@ class Project(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = ANY_ENTITY.like(vocabulary.PROJECT, "alias")
+    _kind = ANY_ENTITY.like(constants.PROJECT, "alias")
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Folder(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = ANY_ENTITY.like(vocabulary.FOLDER, needs_parent=True)
+    _kind = ANY_ENTITY.like(constants.FOLDER, needs_parent=True)
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Link(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = ANY_ENTITY.like(vocabulary.LINK, "linksTo", "linksToClassName", needs_parent=True)
+    _kind = ANY_ENTITY.like(constants.LINK, "linksTo", "linksToClassName", needs_parent=True)
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class File(Entity):
     """
 
     _kind = ANY_ENTITY.like(
-        vocabulary.FILE,
+        constants.FILE,
         *_VERSION_KEYS,
         "dataFileHandleId",
         "fileNameOverride",
@@ -185,7 +185,7 @@ class File(Entity):
     def _take_handle(self, handle: Mapping[str, Any] | None) -> None:
         held = self.__dict__["_file_handle"] = _handle(handle)
         url = urlsplit(held.externalURL or "")
-        if held.get("concreteType") == vocabulary.EXTERNAL_FILE_HANDLE and url.scheme != "sftp":
+        if held.get("concreteType") == constants.EXTERNAL_FILE_HANDLE and url.scheme != "sftp":
             self.__dict__["synapseStore"] = False
 
     def __getitem__(self, key: str) -> Any:

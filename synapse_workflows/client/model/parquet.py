@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from synapse_workflows.client.model.cells import ITEM_TYPES
+from synapse_workflows.client.model.cell_text import ITEM_TYPES
 from synapse_workflows.client.model.columns import type_of
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.vocabulary import ROW_ID, ROW_VERSION, ColumnType, MiB
+from synapse_workflows.constants import ROW_ID, ROW_VERSION, ColumnType, MiB
 
 #: Characters of CSV that are read at once, or one row where that is longer.
 _BLOCK: Final = MiB

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from synapse_workflows.client.model import cells
+from synapse_workflows.client.model import cell_text
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.vocabulary import MODEL
+from synapse_workflows.constants import MODEL
 
 ROW_SET: Final = f"{MODEL}.table.RowSet"
 PARTIAL_ROW_SET: Final = f"{MODEL}.table.PartialRowSet"
@@ -58,7 +58,7 @@ class PartialRow(DictObject):
         nameToColumnId: Mapping[str, str] | None = None,
     ) -> None:
         ids = None if nameToColumnId is None else dict(nameToColumnId)
-        write = cells.writer({})
+        write = cell_text.writer({})
         listed = [{"key": _id(name, ids), "value": write(value)} for name, value in values.items()]
         super().__init__({"values": listed})
         if rowId is not None:
@@ -101,7 +101,7 @@ class RowSet(DictObject):
     def from_json(cls, json: Mapping[str, Any]) -> "RowSet":
         """Read what Synapse answered; the cells become values by the types of the header."""
         headers = [SelectColumn(**one) for one in json.get("headers") or ()]
-        readers = [cells.reader(one) for one in headers]
+        readers = [cell_text.reader(one) for one in headers]
         rows = [_read(row, readers) for row in json.get("rows") or ()]
         facts = {key: value for key, value in json.items() if key not in {"headers", "rows"}}
         return cls(headers, rows=rows, **facts)
@@ -112,7 +112,7 @@ class RowSet(DictObject):
         Raises:
             ValueError: A row does not fit the header; the message names row and column.
         """
-        writers = [cells.writer(column) for column in self["headers"]]
+        writers = [cell_text.writer(column) for column in self["headers"]]
         names = [column.get("name") or f"#{column.get('id')}" for column in self["headers"]]
         rows = []
         for number, row in enumerate(self["rows"], 1):
@@ -164,7 +164,7 @@ class PartialRowset(DictObject):
                     raise ValueError(
                         f"{name!r} is no column of the result: {', '.join(map(str, columns))}"
                     )
-                (text,) = write_cells(row_id, [value], [cells.writer(columns[name])], [name])
+                (text,) = write_cells(row_id, [value], [cell_text.writer(columns[name])], [name])
                 written[columns[name]["id"]] = text
             rows.append(PartialRow(written, row_id, etags.get(int(row_id))))
         return cls(originalQueryResult.tableId, rows)
@@ -186,7 +186,7 @@ def require_width(row: object, found: int, wanted: int) -> None:
 def write_cells(
     row: object,
     values: Iterable[Any],
-    writers: Sequence[cells.Writer],
+    writers: Sequence[cell_text.Writer],
     names: Sequence[str],
 ) -> list[str | None]:
     """Write the cells of a row as text.

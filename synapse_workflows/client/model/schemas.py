@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from synapse_workflows import vocabulary
-from synapse_workflows.client.model.base import ANY_ENTITY, Entity, Kind
+from synapse_workflows import constants
 from synapse_workflows.client.model.columns import Column, SelectColumn
+from synapse_workflows.client.model.entity_base import ANY_ENTITY, Entity, Kind
 from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.vocabulary import MAX_COLUMNS
+from synapse_workflows.constants import MAX_COLUMNS
 
 _VERSION_KEYS = (
     "versionNumber", "versionLabel", "versionComment", "versionUrl", "versions", "isLatestVersion",
@@ -28,7 +28,7 @@ class HasColumns(Entity):
     known_columns: dict[str, Column] | None
 
     _kind: ClassVar[Kind] = ANY_ENTITY.like(
-        f"{vocabulary.MODEL}.table.Table",
+        f"{constants.MODEL}.table.Table",
         *_VERSION_KEYS,
         "columnIds",
         "isSearchEnabled",
@@ -148,7 +148,7 @@ class Schema(HasColumns):
         **kwargs: Further keys.
     """
 
-    _kind: ClassVar[Kind] = HasColumns._kind.like(vocabulary.TABLE)  # noqa: SLF001 - our own class
+    _kind: ClassVar[Kind] = HasColumns._kind.like(constants.TABLE)  # noqa: SLF001 - our own class
 
 
 class Dataset(HasColumns):
@@ -159,5 +159,5 @@ class Dataset(HasColumns):
     """
 
     _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
-        vocabulary.DATASET, "items", "checksum", "count", "size"
+        constants.DATASET, "items", "checksum", "count", "size"
     )

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from synapse_workflows.client.model import cells
+from synapse_workflows.client.model import cell_text
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.rows import Row, RowSet
@@ -134,16 +134,16 @@ class RowSetTable(AbstractTable):
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
         """See `AbstractTable`."""
-        from synapse_workflows.client.model import frames
+        from synapse_workflows.client.model import dataframes
 
         rows = ((metadata_of(row), values) for row, values in zip(self._rows(), self, strict=True))
-        return frames.frame(
+        return dataframes.frame(
             self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
 
     def __iter__(self) -> Iterator[list[Any]]:
         """Go through the rows, each a list of values."""
-        readers = [cells.reader(column) for column in self.headers or ()]
+        readers = [cell_text.reader(column) for column in self.headers or ()]
         for row in self._rows():
             yield [_value(value, read) for value, read in zip(row["values"], readers, strict=True)]
 

@@ -5,8 +5,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
-from synapse_workflows import vocabulary
-from synapse_workflows.client.model.base import Kind
+from synapse_workflows import constants
+from synapse_workflows.client.model.entity_base import Kind
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.model.schemas import HasColumns
 
@@ -67,7 +67,7 @@ class ViewSchema(HasColumns):
     ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
 
     _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
-        f"{vocabulary.MODEL}.table.View",
+        f"{constants.MODEL}.table.View",
         "scopeIds",
         local_keys=HasColumns._kind.local_keys  # noqa: SLF001 - our own class
         | {"addDefaultViewColumns", "addAnnotationColumns", "ignoredAnnotationColumnNames"},
@@ -147,7 +147,7 @@ class EntityViewSchema(ViewSchema):
     """
 
     _kind: ClassVar[Kind] = ViewSchema._kind.like(  # noqa: SLF001 - our own class
-        vocabulary.ENTITY_VIEW, "viewTypeMask", "type"
+        constants.ENTITY_VIEW, "viewTypeMask", "type"
     )
 
     def __init__(
@@ -234,7 +234,7 @@ class SubmissionViewSchema(ViewSchema):
         ValueError: A scope is the id of something else.
     """
 
-    _kind: ClassVar[Kind] = ViewSchema._kind.like(vocabulary.SUBMISSION_VIEW)  # noqa: SLF001
+    _kind: ClassVar[Kind] = ViewSchema._kind.like(constants.SUBMISSION_VIEW)  # noqa: SLF001
 
     def scope_id(self, scope: Any) -> str:
         """Read the id of an evaluation.

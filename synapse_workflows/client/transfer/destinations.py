@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from synapse_workflows import vocabulary
+from synapse_workflows import constants
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseTransferError
 
 #: Destinations whose bytes go through Synapse's multipart upload.
 _MULTIPART: Final = frozenset(
-    {vocabulary.S3_UPLOAD_DESTINATION, vocabulary.EXTERNAL_S3_UPLOAD_DESTINATION}
+    {constants.S3_UPLOAD_DESTINATION, constants.EXTERNAL_S3_UPLOAD_DESTINATION}
 )
 #: Destinations that need a protocol and credentials of their own.
 _FOREIGN: Final = frozenset(
     {
-        f"{vocabulary.MODEL}.file.ExternalUploadDestination",
-        f"{vocabulary.MODEL}.file.ExternalObjectStoreUploadDestination",
-        f"{vocabulary.MODEL}.file.ExternalGoogleCloudUploadDestination",
+        f"{constants.MODEL}.file.ExternalUploadDestination",
+        f"{constants.MODEL}.file.ExternalObjectStoreUploadDestination",
+        f"{constants.MODEL}.file.ExternalGoogleCloudUploadDestination",
     }
 )
 
@@ -60,7 +60,7 @@ def of_container(syn: Session, container_id: str) -> Destination:
             container_id,
             kind or "of no type",
         )
-        return Destination(vocabulary.S3_UPLOAD_DESTINATION, None)
+        return Destination(constants.S3_UPLOAD_DESTINATION, None)
     if destination.banner:
         syn.logger.info("%s", destination.banner)
     return destination

@@ -8,12 +8,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from synapse_workflows.client.core import cachemap
+from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseDownloadError, SynapseFileNotFoundError
-from synapse_workflows.client.transfer import grants, manager, receive
-from synapse_workflows.client.transfer.grants import Grant, Wish
-from synapse_workflows.client.transfer.partial import Partial
+from synapse_workflows.client.transfer import download_request, executor, verified_download
+from synapse_workflows.client.transfer.download_request import Grant, Wish
+from synapse_workflows.client.transfer.partial_file import Partial
 from synapse_workflows.client.transfer.progress import human
 
 OVERWRITE_LOCAL: Final = "overwrite.local"
@@ -88,7 +88,7 @@ def download_file(
             f'Invalid parameter: "{if_collision}" is not a valid value for "ifcollision": '
             f"it is one of {', '.join(COLLISIONS)}"
         )
-    place = Path(cachemap.key_of(Path(directory).expanduser())) if directory is not None else None
+    place = Path(cache_map.key_of(Path(directory).expanduser())) if directory is not None else None
     if place is not None and place.is_file():
         raise ValueError(
             f"Parameter 'downloadLocation' should be a directory, not a file: {place}"
@@ -168,7 +168,7 @@ def _obtain(syn: Session, wish: Wish, spot: Spot, partial: Partial) -> Got:
     """Get the bytes to their place: from a copy, from this machine, or from the network."""
     if spot.cached is not None:
         return _copy(spot.cached, spot, partial)
-    grant = grants.ask(syn, wish)
+    grant = download_request.ask(syn, wish)
     scheme = urlsplit(grant.url).scheme
     if scheme == "file":
         return _local(grant)
@@ -179,7 +179,7 @@ def _obtain(syn: Session, wish: Wish, spot: Spot, partial: Partial) -> Got:
         )
     if partial.path.is_relative_to(syn.cache.cache_root_dir):
         _make_room(syn, grant.size or 0)
-    md5 = receive.receive(syn, wish, grant, partial)
+    md5 = verified_download.receive(syn, wish, grant, partial)
     return Got(partial.place(overwrite=spot.overwrite), md5)
 
 
@@ -188,7 +188,7 @@ def _copy(cached: Path, spot: Spot, partial: Partial) -> Got:
     partial.open(None)
     with cached.open("rb") as file:
         offset = 0
-        while data := file.read(manager.BLOCK):
+        while data := file.read(executor.BLOCK):
             partial.write(data, offset)
             offset += len(data)
     return Got(partial.place(overwrite=spot.overwrite), None)
@@ -200,7 +200,7 @@ def _local(grant: Grant) -> Got:
     path = Path(raw) if Path(raw).exists() else Path(url2pathname(raw))
     if not path.is_file():
         raise SynapseFileNotFoundError(f"{grant.url} is not on this machine")
-    found = cachemap.file_md5(path)
+    found = cache_map.file_md5(path)
     if grant.md5 not in {None, found}:
-        raise receive.mismatch(path, grant, found)
+        raise verified_download.mismatch(path, grant, found)
     return Got(path, found)

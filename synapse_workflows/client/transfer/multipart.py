@@ -8,7 +8,7 @@ import time
 from threading import Lock
 from typing import Any, Final
 
-from synapse_workflows.client.core.retries import Outcome
+from synapse_workflows.client.core.retry import Outcome
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -17,12 +17,12 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
     SynapseUploadFailedException,
 )
-from synapse_workflows.client.transfer import leases, manager, plan
-from synapse_workflows.client.transfer.leases import Lease, PartAddresses
-from synapse_workflows.client.transfer.manager import Halt, Patience
-from synapse_workflows.client.transfer.plan import Part
+from synapse_workflows.client.transfer import executor, part_plan, presigned_urls
+from synapse_workflows.client.transfer.executor import Halt, Patience
+from synapse_workflows.client.transfer.part_plan import Part
+from synapse_workflows.client.transfer.presigned_urls import Lease, PartAddresses
 from synapse_workflows.client.transfer.progress import Progress
-from synapse_workflows.client.transfer.source import PartBody, Source
+from synapse_workflows.client.transfer.upload_source import PartBody, Source
 
 #: How often an upload begins, each time with what the service has by then.
 ATTEMPTS: Final = 7
@@ -72,7 +72,7 @@ class MultipartUpload:
         for number in range(1, ATTEMPTS + 1):
             try:
                 return self._attempt()
-            except (AttemptFailedError, *manager.PASSING) as error:
+            except (AttemptFailedError, *executor.PASSING) as error:
                 failed = error
             self._syn.logger.debug("%s: attempt %d: %s", self._source.path, number, failed)
             if number < ATTEMPTS:
@@ -87,13 +87,13 @@ class MultipartUpload:
             self._tally.set(self._source.size)
             return str(status["resultFileHandleId"])
         upload_id = str(status["uploadId"])
-        parts = plan.parts(self._source.size, self._request["partSizeBytes"])
-        todo = plan.outstanding(parts, status.get("partsState") or "")
+        parts = part_plan.parts(self._source.size, self._request["partSizeBytes"])
+        todo = part_plan.outstanding(parts, status.get("partsState") or "")
         self._tally.set(self._source.size - sum(part.size for part in todo))
         sending = _Sending(self._syn, self._source, upload_id, todo, self._tally)
         threads = self._syn.max_threads
         try:
-            manager.of(self._syn).run(todo, sending.send, sending.halt, threads=threads)
+            executor.of(self._syn).run(todo, sending.send, sending.halt, threads=threads)
         except OVERTAKEN as error:
             return self._look_again(error)
         self._source.require_unchanged()
@@ -200,18 +200,18 @@ class _Sending:
                     lease.url,
                     headers=lease.headers,
                     auth=body,
-                    retry=manager.ONCE,
+                    retry=executor.ONCE,
                 )
-            except manager.PASSING as error:
+            except executor.PASSING as error:
                 patience.after(error)
                 if isinstance(error, SynapseConnectionError):
                     # A storage that refuses a URL may hang up before it has said so.
                     self._addresses.refused(part.number, lease)
             except SynapseHTTPError as error:
-                if error.status not in leases.EXPIRED:
+                if error.status not in presigned_urls.EXPIRED:
                     raise
                 refusals += 1
-                if refusals > leases.REFUSALS:
+                if refusals > presigned_urls.REFUSALS:
                     raise AttemptFailedError(str(error)) from error
                 self._addresses.refused(part.number, lease)
             else:
@@ -241,7 +241,9 @@ class _Sending:
             repeatable=True,
         )
         return {
-            each["partNumber"]: leases.lease(each["uploadPresignedUrl"], each.get("signedHeaders"))
+            each["partNumber"]: presigned_urls.lease(
+                each["uploadPresignedUrl"], each.get("signedHeaders")
+            )
             for each in reply.json["partPresignedUrls"]
         }
 

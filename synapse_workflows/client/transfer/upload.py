@@ -5,13 +5,13 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from synapse_workflows import vocabulary
-from synapse_workflows.client.core import cachemap
+from synapse_workflows import constants
+from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseUploadAbortedException
-from synapse_workflows.client.transfer import plan, progress
+from synapse_workflows.client.transfer import part_plan, progress
 from synapse_workflows.client.transfer.multipart import MultipartUpload
-from synapse_workflows.client.transfer.source import Source
+from synapse_workflows.client.transfer.upload_source import Source
 
 _DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 
@@ -56,12 +56,12 @@ def upload_file(
         POST /file/multipart of the file service, and what is below it
     """
     source = Source.of(path)
-    md5 = cachemap.file_md5(source.path)
+    md5 = cache_map.file_md5(source.path)
     source.require_unchanged()
     guessed = content_type or mimetypes.guess_type(source.path.name)[0]
-    size = plan.part_size(source.size, part_size)
+    size = part_plan.part_size(source.size, part_size)
     request = {
-        "concreteType": vocabulary.MULTIPART_UPLOAD_REQUEST,
+        "concreteType": constants.MULTIPART_UPLOAD_REQUEST,
         "contentType": guessed or _DEFAULT_CONTENT_TYPE,
         "contentMD5Hex": md5,
         "fileName": source.path.name,

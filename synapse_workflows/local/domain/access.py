@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import PROJECT, AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
-from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import (
     CertificationRequired,
     Forbidden,
@@ -16,8 +17,7 @@ from synapse_workflows.local.errors import (
     NotFound,
     ServiceError,
 )
-from synapse_workflows.local.storage.tables import AccessRequirement, Entity
-from synapse_workflows.vocabulary import PROJECT, AccessType
+from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 ENTITY_ACL = "ENTITY"
 

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Select, delete as sql_delete, exists, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import fields
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import ANONYMOUS, PUBLIC, AccessType
+from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.tables import Acl, AclEntry, Principal
-from synapse_workflows.vocabulary import ANONYMOUS, PUBLIC, AccessType
+from synapse_workflows.local.storage.models import Acl, AclEntry, Principal
 
 Grants = Mapping[int, Collection[AccessType]]
 
@@ -83,16 +83,16 @@ def read(session: Session, body: Mapping[str, Any]) -> dict[int, frozenset[Acces
         BadRequest: an entry names nobody, somebody unknown, no right, or an unknown one.
     """
     found: dict[int, frozenset[AccessType]] = {}
-    for entry in fields.items(body, "resourceAccess") or []:
+    for entry in request_fields.items(body, "resourceAccess") or []:
         if not isinstance(entry, dict):
             raise BadRequest("ACL's resourceAccess must hold objects.")
-        principal = fields.integer(entry, "principalId")
+        principal = request_fields.integer(entry, "principalId")
         if principal is None:
             raise BadRequest("Group ID is null in the ACL")
-        words = fields.items(entry, "accessType")
+        words = request_fields.items(entry, "accessType")
         if not words:
             raise BadRequest(f"No access types were given for principal {principal} in the ACL.")
-        rights = frozenset(fields.word(AccessType, each, "accessType") for each in words)
+        rights = frozenset(request_fields.word(AccessType, each, "accessType") for each in words)
         found[principal] = found.get(principal, frozenset()) | rights
     known = set(session.scalars(select(Principal.id).where(Principal.id.in_(found))))
     if unknown := sorted(set(found) - known):

@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 from sqlalchemy import ColumnElement, select, update as clear_links
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, entities, fields
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import USED_ENTITY, USED_URL, AccessType
+from synapse_workflows.local.domain import access, entities, request_fields
 from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.entity_types import reference
 from synapse_workflows.local.domain.ids import decimal, entity_id as read_id, entity_text, next_id
-from synapse_workflows.local.domain.kinds import reference
 from synapse_workflows.local.domain.paging import Window
-from synapse_workflows.local.domain.reading import readable_by
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.visibility import readable_by
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
-from synapse_workflows.local.storage.tables import Activity, Entity, EntityVersion
-from synapse_workflows.vocabulary import USED_ENTITY, USED_URL, AccessType
+from synapse_workflows.local.storage.models import Activity, Entity, EntityVersion
 
 
 def wire(activity: Activity) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def wire(activity: Activity) -> dict[str, Any]:
 def _used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Read what was used, in the order given, exact duplicates once."""
     used: list[dict[str, Any]] = []
-    for each in fields.items(body, "used") or []:
+    for each in request_fields.items(body, "used") or []:
         if not isinstance(each, dict):
             raise BadRequest("used must be an array of objects.")
         one = _used_one(session, each)
@@ -47,15 +47,15 @@ def _used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _used_one(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
-    kind = fields.required(body, "concreteType")
-    executed = fields.flag(body, "wasExecuted")
+    kind = request_fields.required(body, "concreteType")
+    executed = request_fields.flag(body, "wasExecuted")
     if kind == USED_ENTITY:
-        target = _target(session, fields.mapping(body, "reference") or {})
+        target = _target(session, request_fields.mapping(body, "reference") or {})
         return {"concreteType": kind, "wasExecuted": executed, "reference": target}
     if kind == USED_URL:
-        url = fields.required(body, "url")
+        url = request_fields.required(body, "url")
         _require_url(url)
-        name = fields.text(body, "name")
+        name = request_fields.text(body, "name")
         return {"concreteType": kind, "wasExecuted": executed, "url": url, "name": name}
     raise BadRequest(f"Unknown concreteType: '{kind}'. Used is a {USED_ENTITY} or a {USED_URL}.")
 
@@ -91,8 +91,8 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     activity = Activity(
         id=next_id(session, "activity"),
         etag=entities.new_etag(),
-        name=fields.text(body, "name"),
-        description=fields.text(body, "description"),
+        name=request_fields.text(body, "name"),
+        description=request_fields.text(body, "description"),
         created_on=caller.now,
         created_by=caller.id,
         modified_on=caller.now,
@@ -148,11 +148,11 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         NotFound: there is no such activity, or no such entity used without a version.
         Stale: the etag is not the current one.
     """
-    activity = _find(session, decimal(fields.required(body, "id"), "id"))
+    activity = _find(session, decimal(request_fields.required(body, "id"), "id"))
     _require_change(caller, activity)
     entities.require_etag(str(activity.id), activity.etag, body)
-    activity.name = fields.text(body, "name")
-    activity.description = fields.text(body, "description")
+    activity.name = request_fields.text(body, "name")
+    activity.description = request_fields.text(body, "description")
     activity.used = _used(session, body)
     activity.etag = entities.new_etag()
     activity.modified_on = caller.now

@@ -6,11 +6,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import PROJECT
+from synapse_workflows.local.domain.entity_types import Draft
 from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.kinds import Draft
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import PROJECT
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 _ALIAS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-]*")
 

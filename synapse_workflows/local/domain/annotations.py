@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, entities, fields
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import ZERO_ETAG, AccessType, AnnotationType
+from synapse_workflows.local.domain import access, entities, request_fields
+from synapse_workflows.local.domain.entity_types import KINDS
 from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.kinds import KINDS
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import ZERO_ETAG, AccessType, AnnotationType
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 MAX_KEYS: Final = 100
 MAX_VALUES: Final = 100
@@ -67,7 +67,7 @@ def validated(body: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
     Raises:
         BadRequest: a key, a type, a value or a number of them is not what Synapse can hold.
     """
-    given = fields.mapping(body, "annotations") or {}
+    given = request_fields.mapping(body, "annotations") or {}
     if len(given) > MAX_KEYS:
         raise BadRequest(f"Exceeded maximum number of annotation keys: {MAX_KEYS}")
     return {key: _validated_one(key, value, taken) for key, value in given.items()}
@@ -83,7 +83,9 @@ def _validated_one(key: str, value: object, taken: frozenset[str]) -> dict[str, 
         raise BadRequest(f"'{key}' is a reserved name and cannot be an annotation key.")
     if not isinstance(value, dict):
         raise BadRequest(f"The annotation '{key}' must have a type and a value.")
-    kind = fields.word(AnnotationType, value.get("type"), f"type of the annotation '{key}'")
+    kind = request_fields.word(
+        AnnotationType, value.get("type"), f"type of the annotation '{key}'"
+    )
     values = _values(key, value)
     for each in values:
         if not _FITS[kind](each):
@@ -99,7 +101,7 @@ def _validated_one(key: str, value: object, taken: frozenset[str]) -> dict[str, 
 
 
 def _values(key: str, value: Mapping[str, Any]) -> list[str]:
-    values = fields.items(value, "value")
+    values = request_fields.items(value, "value")
     if not values:
         raise BadRequest(f"The annotation '{key}' has no values; leave the key out instead.")
     if len(values) > MAX_VALUES:
@@ -114,7 +116,7 @@ def _value(key: str, value: object) -> str:
         raise BadRequest(f"null is not allowed. To remove the annotation '{key}', leave it out.")
     if isinstance(value, bool):
         return str(value).lower()
-    return fields.as_text(value, f"Every value of the annotation '{key}'")
+    return request_fields.as_text(value, f"Every value of the annotation '{key}'")
 
 
 def wire(entity: Entity, version: EntityVersion, *, zero_etag: bool = False) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain.caller import Caller, anonymous
-from synapse_workflows.local.errors import InsufficientScope, Unauthorized
-from synapse_workflows.local.storage.tables import AccessToken, Membership
-from synapse_workflows.vocabulary import (
+from synapse_workflows.constants import (
     ADMINISTRATORS,
     AUTHENTICATED_USERS,
     CERTIFIED_USERS,
     PUBLIC,
     TOKEN_SCOPES,
 )
+from synapse_workflows.local.domain.principal import Caller, anonymous
+from synapse_workflows.local.errors import InsufficientScope, Unauthorized
+from synapse_workflows.local.storage.models import AccessToken, Membership
 
 #: A session of full power: what the tokens hold that the service hands out at its first start.
 ALL_SCOPES = (*TOKEN_SCOPES, "authorize")

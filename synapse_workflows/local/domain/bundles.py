@@ -7,26 +7,26 @@ from typing import Any, Final
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import ENTITY_TYPES, AccessType
 from synapse_workflows.local.domain import (
     access,
-    acl,
     activities,
     annotations,
-    authoring,
+    children,
     entities,
-    entityfiles,
-    fields,
-    filehandles,
-    listing,
+    entity_acl,
+    entity_files,
+    entity_writes,
+    file_handles,
     permissions,
+    request_fields,
     restrictions,
 )
-from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import ENTITY_TYPES, AccessType
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _permissions(of: _Subject) -> dict[str, Any]:
 
 
 def _path(of: _Subject) -> dict[str, Any]:
-    return {"path": listing.path(of.session, of.caller, of.entity)}
+    return {"path": children.path(of.session, of.caller, of.entity)}
 
 
 def _has_children(of: _Subject) -> dict[str, Any]:
@@ -65,11 +65,11 @@ def _has_children(of: _Subject) -> dict[str, Any]:
 
 
 def _acl(of: _Subject) -> dict[str, Any]:
-    return {"accessControlList": acl.own(of.session, of.entity.id)}
+    return {"accessControlList": entity_acl.own(of.session, of.entity.id)}
 
 
 def _benefactor_acl(of: _Subject) -> dict[str, Any]:
-    return {"benefactorAcl": acl.own(of.session, of.entity.benefactor_id)}
+    return {"benefactorAcl": entity_acl.own(of.session, of.entity.benefactor_id)}
 
 
 def _file_handles(of: _Subject) -> dict[str, Any]:
@@ -77,15 +77,15 @@ def _file_handles(of: _Subject) -> dict[str, Any]:
         return {"fileHandles": []}
     if not access.allowed(of.session, of.caller, of.entity.id, AccessType.DOWNLOAD):
         return {"fileHandles": []}
-    handle = filehandles.load(of.session, of.version.file_handle_id)
-    return {"fileHandles": entityfiles.with_preview(of.session, handle)}
+    handle = file_handles.load(of.session, of.version.file_handle_id)
+    return {"fileHandles": entity_files.with_preview(of.session, handle)}
 
 
 def _file_name(of: _Subject) -> dict[str, Any]:
     if of.version.file_handle_id is None:
         return {}
     override = of.version.properties.get("fileNameOverride")
-    named = override or filehandles.load(of.session, of.version.file_handle_id).file_name
+    named = override or file_handles.load(of.session, of.version.file_handle_id).file_name
     return {"fileName": named}
 
 
@@ -149,7 +149,7 @@ def read(
         Forbidden: the caller may not READ the entity.
         NotFound: no such entity or version.
     """
-    wanted = [part for name, part in _PARTS.items() if fields.flag(body, name)]
+    wanted = [part for name, part in _PARTS.items() if request_fields.flag(body, name)]
     entity = access.require(session, caller, entity_id, AccessType.READ)
     version = entities.version_of(session, entity, number)
     subject = _Subject(session, caller, entity, version, number is not None)
@@ -170,10 +170,10 @@ def create(
         Forbidden: a right is missing.
         NotFound: no such parent, file handle or activity.
     """
-    given = fields.mapping(body, "entity")
+    given = request_fields.mapping(body, "entity")
     if given is None:
         raise BadRequest("Invalid request: no entity to create.")
-    made = authoring.create(session, caller, given, activity_id)
+    made = entity_writes.create(session, caller, given, activity_id)
     return _write_rest(session, caller, read_id(made["id"]), body)
 
 
@@ -195,22 +195,25 @@ def update(
         NotFound: no such entity, parent, file handle or activity.
         Stale: the etag is not the current one.
     """
-    given = fields.mapping(body, "entity")
+    given = request_fields.mapping(body, "entity")
     if given is not None:
-        authoring.update(session, caller, entity_id, given, activity_id=activity_id)
+        entity_writes.update(session, caller, entity_id, given, activity_id=activity_id)
     return _write_rest(session, caller, entity_id, body)
 
 
 def _write_rest(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    noted, shared = fields.mapping(body, "annotations"), fields.mapping(body, "accessControlList")
+    noted, shared = (
+        request_fields.mapping(body, "annotations"),
+        request_fields.mapping(body, "accessControlList"),
+    )
     if noted is not None:
         if body.get("entity") is not None:
             noted = {**noted, "etag": access.find(session, entity_id).etag}
         annotations.replace(session, caller, entity_id, noted)
     if shared is not None:
-        acl.put(session, caller, entity_id, shared)
+        entity_acl.put(session, caller, entity_id, shared)
     return read(
         session,
         caller,

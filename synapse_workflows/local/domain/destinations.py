@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, S3_UPLOAD_DESTINATION
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.vocabulary import DEFAULT_STORAGE_LOCATION, S3_UPLOAD_DESTINATION
 
 #: The bucket that file handles of the service's own storage name.
 BUCKET = "local.synapse.storage"

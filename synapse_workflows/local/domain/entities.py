@@ -7,16 +7,16 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import ZERO_ETAG, AccessType
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.entity_types import KINDS
 from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.kinds import KINDS
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import NotFound, Stale
-from synapse_workflows.local.storage.evaluation_tables import SubmissionFileHandle
-from synapse_workflows.local.storage.table_records import TableFileHandle
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import ZERO_ETAG, AccessType
+from synapse_workflows.local.storage.evaluation_models import SubmissionFileHandle
+from synapse_workflows.local.storage.models import Entity, EntityVersion
+from synapse_workflows.local.storage.table_models import TableFileHandle
 
 
 def new_etag() -> str:

@@ -5,13 +5,13 @@ from typing import Final
 from sqlalchemy import exists, func, literal, select, update
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.entity_types import Kind
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
-from synapse_workflows.local.domain.kinds import Kind
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
-from synapse_workflows.local.storage.tables import Acl, Entity
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.storage.models import Acl, Entity
 
 MAX_DEPTH: Final = 50
 MAX_CHILDREN: Final = 10_000

@@ -4,9 +4,9 @@ import re
 
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import ROOT_ENTITY, TRASH_ENTITY
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.tables import Counter
-from synapse_workflows.vocabulary import ROOT_ENTITY, TRASH_ENTITY
+from synapse_workflows.local.storage.models import Counter
 
 _ENTITY = re.compile(r"\s*(?:syn)?([0-9]{1,18})\s*", re.IGNORECASE)
 _DECIMAL = re.compile(r"\s*([0-9]{1,18})\s*")

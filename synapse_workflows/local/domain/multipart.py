@@ -16,15 +16,15 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import fields, filehandles, presign
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import MULTIPART_UPLOAD_REQUEST, MiB
+from synapse_workflows.local.domain import file_handles, presigned_urls, request_fields
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.destinations import location_id
 from synapse_workflows.local.domain.ids import next_id
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
-from synapse_workflows.local.storage.file_tables import Part, Upload
-from synapse_workflows.vocabulary import MULTIPART_UPLOAD_REQUEST, MiB
+from synapse_workflows.local.storage.file_models import Part, Upload
 
 MIN_PART: Final = 5 * MiB
 MAX_PART: Final = 5 * 1024 * MiB
@@ -63,17 +63,17 @@ def read(body: Mapping[str, Any]) -> Request:
         BadRequest: a field is missing or out of range.
         NotFound: there is no such storage location.
     """
-    kind = fields.text(body, "concreteType")
+    kind = request_fields.text(body, "concreteType")
     if kind not in {None, MULTIPART_UPLOAD_REQUEST}:
         raise BadRequest(f"{kind} is not supported here: use {MULTIPART_UPLOAD_REQUEST}.")
     request = Request(
-        file_name=fields.required(body, "fileName"),
+        file_name=request_fields.required(body, "fileName"),
         file_size=_size(body, "fileSizeBytes", 1, MAX_FILE),
         part_size=_size(body, "partSizeBytes", MIN_PART, MAX_PART),
-        md5=filehandles.md5_hex(fields.required(body, "contentMD5Hex"), "contentMD5Hex"),
-        content_type=fields.text(body, "contentType") or "application/octet-stream",
+        md5=file_handles.md5_hex(request_fields.required(body, "contentMD5Hex"), "contentMD5Hex"),
+        content_type=request_fields.text(body, "contentType") or "application/octet-stream",
         storage_location_id=location_id(body.get("storageLocationId")),
-        generate_preview=fields.flag(body, "generatePreview", default=True),
+        generate_preview=request_fields.flag(body, "generatePreview", default=True),
     )
     if request.part_count > MAX_PARTS:
         raise BadRequest(
@@ -84,7 +84,7 @@ def read(body: Mapping[str, Any]) -> Request:
 
 
 def _size(body: Mapping[str, Any], key: str, least: int, most: int) -> int:
-    value = fields.integer(body, key)
+    value = request_fields.integer(body, key)
     if value is None or not least <= value <= most:
         raise BadRequest(f"{key} must be between {least} and {most} bytes; it is {value}.")
     return value
@@ -102,7 +102,7 @@ def start(
         BadRequest: the request breaks a rule.
         Forbidden: the caller is anonymous.
     """
-    filehandles.require_user(caller)
+    file_handles.require_user(caller)
     request = read(body)
     known = session.scalar(
         select(Upload).where(
@@ -190,14 +190,14 @@ def sign(
         Forbidden: somebody else started it.
     """
     upload = find(session, caller, upload_id)
-    numbers = fields.items(body, "partNumbers")
+    numbers = request_fields.items(body, "partNumbers")
     if not numbers:
         raise BadRequest("partNumbers must hold at least one part number.")
-    content_type = fields.text(body, "contentType")
+    content_type = request_fields.text(body, "contentType")
     headers = {} if content_type is None else {"Content-Type": content_type}
     urls = []
     for each in numbers:
-        number = part_number(upload, fields.integer({"partNumbers": each}, "partNumbers"))
-        signed = presign.upload_url(service, upload_id, number, content_type)
+        number = part_number(upload, request_fields.integer({"partNumbers": each}, "partNumbers"))
+        signed = presigned_urls.upload_url(service, upload_id, number, content_type)
         urls.append({"partNumber": number, "uploadPresignedUrl": signed, "signedHeaders": headers})
     return {"partPresignedUrls": urls}

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.caller import Caller, anonymous
-from synapse_workflows.local.storage.tables import Entity
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.domain.principal import Caller, anonymous
+from synapse_workflows.local.storage.models import Entity
 
 
 def of_caller(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import entity_text, next_id
 from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.tables import AccessRequirement, Entity
-from synapse_workflows.vocabulary import MODEL, AccessType
+from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 
 def wire(requirement: AccessRequirement) -> dict[str, Any]:

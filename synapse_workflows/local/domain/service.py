@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synapse_workflows.local.domain.jobs import Pool
+    from synapse_workflows.local.domain.async_jobs import Pool
+    from synapse_workflows.local.domain.rate_limit import Meter
     from synapse_workflows.local.domain.signing import Signer
-    from synapse_workflows.local.domain.throttle import Meter
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.blobs import Blobs
     from synapse_workflows.local.storage.database import Database
-    from synapse_workflows.local.storage.table_files import TableFiles
-    from synapse_workflows.local.storage.view_files import ViewFiles
+    from synapse_workflows.local.storage.table_store import TableFiles
+    from synapse_workflows.local.storage.view_store import ViewFiles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,29 +7,31 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import auth, fields
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import TOKEN_SCOPES
+from synapse_workflows.local.domain import auth, request_fields
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.paging import from_token, next_token
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
-from synapse_workflows.local.storage.tables import AccessToken
-from synapse_workflows.vocabulary import TOKEN_SCOPES
+from synapse_workflows.local.storage.models import AccessToken
 
 MAX_TOKENS: Final = 100
 
 
 def _scopes(caller: Caller, body: Mapping[str, Any]) -> list[str]:
     """Choose the scopes of a new token: those asked for, or all, that the caller's token holds."""
-    asked = fields.items(body, "scope")
-    words = [fields.one_of(auth.ALL_SCOPES, each, "scope") for each in asked or TOKEN_SCOPES]
+    asked = request_fields.items(body, "scope")
+    words = [
+        request_fields.one_of(auth.ALL_SCOPES, each, "scope") for each in asked or TOKEN_SCOPES
+    ]
     return [each for each in TOKEN_SCOPES if each in words and each in caller.scopes]
 
 
 def _claims(body: Mapping[str, Any]) -> dict[str, Any]:
-    claims = fields.mapping(body, "userInfoClaims") or {}
-    return {name: fields.mapping(claims, name) for name in claims}
+    claims = request_fields.mapping(body, "userInfoClaims") or {}
+    return {name: request_fields.mapping(claims, name) for name in claims}
 
 
 def create(
@@ -40,7 +42,7 @@ def create(
     Raises:
         BadRequest: the caller has a token of that name, or a scope is unknown.
     """
-    name = (fields.text(body, "name") or str(uuid.uuid4())).strip()
+    name = (request_fields.text(body, "name") or str(uuid.uuid4())).strip()
     mine = select(AccessToken).where(AccessToken.user_id == caller.id)
     if session.scalar(mine.where(AccessToken.name == name)) is not None:
         raise BadRequest("The token name is already in use")

@@ -5,16 +5,16 @@ from typing import Any
 from sqlalchemy import delete as sql_delete, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, access_lists, authoring, entities, hierarchy
+from synapse_workflows.constants import ENTITY_TYPES, PROJECT, AccessType
+from synapse_workflows.local.domain import access, access_lists, entities, entity_writes, hierarchy
 from synapse_workflows.local.domain.access import entity_acl
-from synapse_workflows.local.domain.caller import Caller
 from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.entity_types import KINDS
 from synapse_workflows.local.domain.ids import TRASH, entity_text
-from synapse_workflows.local.domain.kinds import KINDS
 from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import Forbidden, NotFound
-from synapse_workflows.local.storage.tables import Entity, Trashed
-from synapse_workflows.vocabulary import ENTITY_TYPES, PROJECT, AccessType
+from synapse_workflows.local.storage.models import Entity, Trashed
 
 
 def put(session: Session, caller: Caller, entity_id: int, *, for_good: bool = False) -> None:
@@ -33,7 +33,7 @@ def put(session: Session, caller: Caller, entity_id: int, *, for_good: bool = Fa
     entity = access.find(session, entity_id)
     if access.is_trashed(entity):
         return
-    authoring.require_mortal(entity)
+    entity_writes.require_mortal(entity)
     access.require(session, caller, entity_id, AccessType.DELETE)
     if for_good:
         _remove(session, entity)
@@ -108,7 +108,7 @@ def restore(
     benefactor = parent.benefactor_id
     if entity.concrete_type == PROJECT:
         benefactor = entity.id
-        authoring.grant_all(session, caller, entity.id)
+        entity_writes.grant_all(session, caller, entity.id)
     hierarchy.set_benefactor(session, entity, benefactor, everything=True)
 
 

@@ -7,20 +7,20 @@ from typing import Any, Final
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import entities, fields
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import ACCESS_AND_COMPLIANCE, CERTIFIED_USERS
+from synapse_workflows.local.domain import entities, request_fields
+from synapse_workflows.local.domain.bootstrap import BUILT_IN, alias_of
 from synapse_workflows.local.domain.dates import iso
-from synapse_workflows.local.domain.founding import BUILT_IN, alias_of
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
-from synapse_workflows.local.storage.tables import (
+from synapse_workflows.local.storage.models import (
     Certification,
     Membership,
     Principal,
     Profile,
 )
-from synapse_workflows.vocabulary import ACCESS_AND_COMPLIANCE, CERTIFIED_USERS
 
 QUIZ: Final = 1
 MAX_ALIASES: Final = 100
@@ -89,7 +89,7 @@ def profiles(session: Session, caller: Caller, body: Mapping[str, Any]) -> list[
         NotFound: one of the users does not exist.
     """
     found = []
-    for each in fields.items(body, "list") or []:
+    for each in request_fields.items(body, "list") or []:
         shown = profile_of(session, caller, decimal(each, "list"))
         found.append({key: value for key, value in shown.items() if key not in _PRIVATE})
     return found
@@ -105,19 +105,19 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
         NotFound: there is no such user.
         Stale: the etag is not the current one.
     """
-    owner_id = decimal(fields.required(body, "ownerId"), "ownerId")
+    owner_id = decimal(request_fields.required(body, "ownerId"), "ownerId")
     if caller.is_anonymous or not (caller.is_admin or owner_id == caller.id):
         raise Forbidden("Only owner is allowed to update profile.")
     principal, profile = _find(session, owner_id)
     entities.require_etag(str(owner_id), profile.etag, body)
-    name = fields.text(body, "userName") or principal.name
+    name = request_fields.text(body, "userName") or principal.name
     _require_free_name(session, name, owner_id)
     principal.name, principal.alias = name, alias_of(name)
     properties: dict[str, Any] = {
-        key: fields.text(body, key) for key in (*_TEXTS, *_PRIVATE_TEXTS)
+        key: request_fields.text(body, key) for key in (*_TEXTS, *_PRIVATE_TEXTS)
     }
-    properties |= {key: fields.mapping(body, key) for key in _PRIVATE_OBJECTS}
-    properties |= {key: fields.items(body, key) for key in _PRIVATE_LISTS}
+    properties |= {key: request_fields.mapping(body, key) for key in _PRIVATE_OBJECTS}
+    properties |= {key: request_fields.items(body, key) for key in _PRIVATE_LISTS}
     profile.properties = {key: value for key, value in properties.items() if value is not None}
     profile.etag = entities.new_etag()
     return _wire(principal, profile)
@@ -195,10 +195,10 @@ def by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]
     Raises:
         BadRequest: there are no aliases, more than 100, or one is no text.
     """
-    given = fields.items(body, "list") or []
+    given = request_fields.items(body, "list") or []
     if not 1 <= len(given) <= MAX_ALIASES:
         raise BadRequest(f"The list must hold between 1 and {MAX_ALIASES} aliases.")
-    wanted = {alias_of(fields.as_text(each, "An alias")) for each in given}
+    wanted = {alias_of(request_fields.as_text(each, "An alias")) for each in given}
     query = select(Principal).where(Principal.alias.in_(wanted)).order_by(Principal.id)
     return _headers(session, session.scalars(query))
 

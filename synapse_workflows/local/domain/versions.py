@@ -5,25 +5,25 @@ from typing import Any, Final
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, entities, fields, filehandles
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import AccessType
+from synapse_workflows.local.domain import access, entities, file_handles, request_fields
 from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.entity_types import Draft
 from synapse_workflows.local.domain.ids import decimal, entity_text
-from synapse_workflows.local.domain.kinds import Draft
 from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
-from synapse_workflows.local.storage.file_tables import FileHandle
-from synapse_workflows.local.storage.tables import Entity, EntityVersion, Principal
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.storage.file_models import FileHandle
+from synapse_workflows.local.storage.models import Entity, EntityVersion, Principal
 
 MAX_VERSIONS: Final = 15_000
 
 
 def same_content(session: Session, old_handle: int, new_handle: int) -> bool:
     """Tell whether two file handles are known to hold the same bytes."""
-    old = filehandles.load(session, old_handle).content_md5
-    new = filehandles.load(session, new_handle).content_md5
+    old = file_handles.load(session, old_handle).content_md5
+    new = file_handles.load(session, new_handle).content_md5
     return old is not None and old == new
 
 
@@ -178,7 +178,7 @@ def _info(
 
 
 def swap_handle(
-    session: Session, caller: Caller, entity_id: int, number: int, body: fields.Body
+    session: Session, caller: Caller, entity_id: int, number: int, body: request_fields.Body
 ) -> None:
     """Let a version hold another file handle of the same content (FileHandleUpdateRequest).
 
@@ -188,8 +188,8 @@ def swap_handle(
         NotFound: no such entity, version or handle.
         ServiceError: 412, the version does not hold the old handle.
     """
-    old = decimal(fields.required(body, "oldFileHandleId"), "oldFileHandleId")
-    new = decimal(fields.required(body, "newFileHandleId"), "newFileHandleId")
+    old = decimal(request_fields.required(body, "oldFileHandleId"), "oldFileHandleId")
+    new = decimal(request_fields.required(body, "newFileHandleId"), "newFileHandleId")
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     version = entities.numbered(session, entity, number)
     if version.file_handle_id != old:
@@ -198,7 +198,7 @@ def swap_handle(
             f"file handle of {entity_text(entity_id)}, version {number}",
             status=412,
         )
-    filehandles.require_owner(session, caller, new)
+    file_handles.require_owner(session, caller, new)
     if not same_content(session, old, new):
         raise BadRequest(
             f"The MD5 of the file handles {old} and {new} must be known and the same."

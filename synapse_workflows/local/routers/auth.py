@@ -6,8 +6,8 @@ from synapse_workflows.local.domain import tokens
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.errors import Gone
-from synapse_workflows.local.routers.answers import Answer, empty
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.dependencies import Call
+from synapse_workflows.local.routers.responses import Answer, empty
 
 router = APIRouter(prefix="/auth/v1")
 

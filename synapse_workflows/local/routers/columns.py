@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from synapse_workflows.local.domain import fields, paging
+from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.ids import decimal, entity_and_version
 from synapse_workflows.local.domain.tables import columns, schemas
-from synapse_workflows.local.domain.views import known, masks, suggestions
-from synapse_workflows.local.routers.answers import Answer, created
-from synapse_workflows.local.routers.deps import Call, RequestCall
-from synapse_workflows.local.routers.jobs import result, start
+from synapse_workflows.local.domain.views import column_suggestions, registry, type_masks
+from synapse_workflows.local.routers.async_jobs import result, start
+from synapse_workflows.local.routers.dependencies import Call, RequestCall
+from synapse_workflows.local.routers.responses import Answer, created
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -34,7 +34,7 @@ def create_columns(call: Call) -> Response:
     Source: POST /column/batch
     """
     with call.writing("view", "modify") as work:
-        bodies = fields.items(call.json_object(), "list") or []
+        bodies = request_fields.items(call.json_object(), "list") or []
         made = columns.create(work.session, work.caller, bodies)
         return created({"concreteType": columns.CONCRETE_TYPE, "list": made})
 
@@ -71,13 +71,13 @@ def list_default_columns_of_type(call: Call, view_type: str) -> Response:
 
     Source: GET /column/tableview/defaults/{viewtype}
     """
-    mask = masks.OLD_TYPES[fields.one_of(masks.OLD_TYPES, view_type, "viewtype")]
+    mask = type_masks.OLD_TYPES[request_fields.one_of(type_masks.OLD_TYPES, view_type, "viewtype")]
     return _defaults(call, None, mask)
 
 
 def _defaults(call: RequestCall, word: str | None, mask: int | None) -> Response:
     with call.writing("view") as work:
-        found = known.default_columns(work.session, known.by_word(word), mask)
+        found = registry.default_columns(work.session, registry.by_word(word), mask)
     return Answer({"concreteType": columns.CONCRETE_TYPE, "list": found})
 
 
@@ -87,7 +87,7 @@ def start_suggestions(call: Call) -> Response:
 
     Source: POST /column/view/scope/async/start
     """
-    return start(call, suggestions.SUGGEST, ("view",))
+    return start(call, column_suggestions.SUGGEST, ("view",))
 
 
 @router.get("/column/view/scope/async/get/{token}")
@@ -96,7 +96,7 @@ def get_suggestions(call: Call, token: str) -> Response:
 
     Source: GET /column/view/scope/async/get/{token}
     """
-    return result(call, suggestions.SUGGEST, token, ("view",))
+    return result(call, column_suggestions.SUGGEST, token, ("view",))
 
 
 @router.get("/column/{column_id}")

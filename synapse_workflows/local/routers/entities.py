@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from synapse_workflows.local.domain import authoring, entities, paging, trash, versions
+from synapse_workflows.local.domain import entities, entity_writes, paging, trash, versions
 from synapse_workflows.local.domain.ids import decimal, entity_id as read_id
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.routers.answers import Answer, created, done, empty
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.dependencies import Call
+from synapse_workflows.local.routers.responses import Answer, created, done, empty
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -43,7 +43,7 @@ def create_entity(call: Call, generated_by: GeneratedBy = None) -> Response:
     """
     with call.writing("view", "modify") as work:
         body, activity = call.json_object(), activity_of(generated_by)
-        return created(authoring.create(work.session, work.caller, body, activity))
+        return created(entity_writes.create(work.session, work.caller, body, activity))
 
 
 @router.get("/entity/{entity_id}")
@@ -68,7 +68,7 @@ def update_entity(
     Source: PUT /entity/{id}
     """
     with call.writing("view", "modify") as work:
-        changed = authoring.update(
+        changed = entity_writes.update(
             work.session,
             work.caller,
             read_id(entity_id),

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from synapse_workflows.local.domain import fields, paging
-from synapse_workflows.local.domain.evaluations import access, acl, evaluations
+from synapse_workflows.constants import AccessType
+from synapse_workflows.local.domain import paging, request_fields
+from synapse_workflows.local.domain.evaluations import access, evaluation_acl, evaluations
 from synapse_workflows.local.domain.ids import decimal, entity_id as read_id
 from synapse_workflows.local.domain.paging import Window
 from synapse_workflows.local.errors import Gone
-from synapse_workflows.local.routers.answers import Answer, created, done
-from synapse_workflows.local.routers.deps import Call, RequestCall
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.routers.dependencies import Call, RequestCall
+from synapse_workflows.local.routers.responses import Answer, created, done
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -98,7 +98,7 @@ def list_evaluations(
 
     Source: GET /evaluation
     """
-    return filtered.answer(call, fields.word(AccessType, access_type, "accessType"))
+    return filtered.answer(call, request_fields.word(AccessType, access_type, "accessType"))
 
 
 @router.get("/evaluation/available")
@@ -118,7 +118,7 @@ def list_of_project(
 
     Source: GET /entity/{id}/evaluation
     """
-    right = fields.word(AccessType, access_type, "accessType")
+    right = request_fields.word(AccessType, access_type, "accessType")
     return filtered.answer(call, right, read_id(entity_id))
 
 
@@ -139,7 +139,7 @@ def put_acl(call: Call) -> Response:
     Source: PUT /evaluation/acl
     """
     with call.writing("view", "modify") as work:
-        return Answer(acl.update(work.session, work.caller, call.json_object()))
+        return Answer(evaluation_acl.update(work.session, work.caller, call.json_object()))
 
 
 @router.post("/evaluation/acl")
@@ -202,7 +202,7 @@ def get_acl(call: Call, evaluation_id: EvaluationId) -> Response:
     Source: GET /evaluation/{id}/acl
     """
     with call.reading("view") as work:
-        return Answer(acl.read(work.session, work.caller, evaluation_id))
+        return Answer(evaluation_acl.read(work.session, work.caller, evaluation_id))
 
 
 @router.get("/evaluation/{evaluation_id}/permissions")

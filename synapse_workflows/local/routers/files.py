@@ -6,15 +6,15 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 
 from synapse_workflows.local.domain import (
-    associations,
     destinations,
-    filehandles,
+    file_associations,
+    file_handles,
     ids,
     multipart,
-    parts,
+    upload_parts,
 )
-from synapse_workflows.local.routers.answers import Answer, created, empty
-from synapse_workflows.local.routers.deps import Call, RedirectCall
+from synapse_workflows.local.routers.dependencies import Call, RedirectCall
+from synapse_workflows.local.routers.responses import Answer, created, empty
 
 router = APIRouter(prefix="/file/v1")
 
@@ -96,7 +96,7 @@ def add_part(
     Source: PUT /file/v1/file/multipart/{uploadId}/add/{partNumber}
     """
     with call.writing("view", "modify") as work:
-        return created(parts.add(work.session, work.caller, upload_id, number, md5))
+        return created(upload_parts.add(work.session, work.caller, upload_id, number, md5))
 
 
 @router.put("/file/multipart/{upload_id}/complete")
@@ -106,11 +106,11 @@ def complete_upload(call: Call, upload_id: int) -> Answer:
     Source: PUT /file/v1/file/multipart/{uploadId}/complete
     """
     with call.reading("view", "modify") as work:
-        assembly = parts.assemble(work.session, work.caller, upload_id)
+        assembly = upload_parts.assemble(work.session, work.caller, upload_id)
     if assembly is not None:
-        parts.prove(call.service.blobs, assembly)
+        upload_parts.prove(call.service.blobs, assembly)
     with call.writing("view", "modify") as work:
-        return created(parts.complete(work.session, work.caller, upload_id, assembly))
+        return created(upload_parts.complete(work.session, work.caller, upload_id, assembly))
 
 
 @router.post("/externalFileHandle")
@@ -120,8 +120,8 @@ def create_external(call: Call) -> Answer:
     Source: POST /file/v1/externalFileHandle
     """
     with call.writing("view", "modify") as work:
-        made = filehandles.create_external(work.session, work.caller, call.json_object())
-        return Answer(filehandles.wire(made))
+        made = file_handles.create_external(work.session, work.caller, call.json_object())
+        return Answer(file_handles.wire(made))
 
 
 @router.post("/fileHandle/batch")
@@ -132,7 +132,7 @@ def batch(call: Call) -> Answer:
     """
     with call.reading("view", "download") as work:
         body = call.json_object()
-        return created(associations.batch(work.service, work.session, work.caller, body))
+        return created(file_associations.batch(work.service, work.session, work.caller, body))
 
 
 @router.post("/filehandles/copy")
@@ -142,7 +142,7 @@ def copy(call: Call) -> Answer:
     Source: POST /file/v1/filehandles/copy
     """
     with call.writing("view", "modify") as work:
-        return Answer(associations.copy(work.session, work.caller, call.json_object()))
+        return Answer(file_associations.copy(work.session, work.caller, call.json_object()))
 
 
 @router.get("/fileHandle/{handle_id}")
@@ -152,8 +152,8 @@ def get_handle(call: Call, handle_id: int) -> Answer:
     Source: GET /file/v1/fileHandle/{handleId}
     """
     with call.reading("view") as work:
-        found = filehandles.require_owner(work.session, work.caller, handle_id)
-        return Answer(filehandles.wire(found))
+        found = file_handles.require_owner(work.session, work.caller, handle_id)
+        return Answer(file_handles.wire(found))
 
 
 @router.delete("/fileHandle/{handle_id}")
@@ -163,7 +163,7 @@ def delete_handle(call: Call, handle_id: int) -> Response:
     Source: DELETE /file/v1/fileHandle/{handleId}
     """
     with call.writing("modify") as work:
-        superfluous = filehandles.delete(work.session, work.caller, handle_id)
+        superfluous = file_handles.delete(work.session, work.caller, handle_id)
     call.service.blobs.remove(superfluous)
     return empty()
 
@@ -175,8 +175,8 @@ def handle_url(call: RedirectCall, handle_id: int, *, redirect: bool = True) -> 
     Source: GET /file/v1/fileHandle/{handleId}/url
     """
     with call.reading("download") as work:
-        found = filehandles.require_owner(work.session, work.caller, handle_id)
-        return lead_to(filehandles.url(work.service, found), redirect=redirect)
+        found = file_handles.require_owner(work.session, work.caller, handle_id)
+        return lead_to(file_handles.url(work.service, found), redirect=redirect)
 
 
 @router.get("/file/{handle_id}")
@@ -192,7 +192,7 @@ def file_url(
 
     Source: GET /file/v1/file/{handleId}
     """
-    asked = associations.read(
+    asked = file_associations.read(
         {
             "fileHandleId": handle_id,
             "associateObjectType": object_type,
@@ -200,8 +200,8 @@ def file_url(
         }
     )
     with call.reading("download") as work:
-        found = associations.require(work.session, work.caller, asked)
-        return lead_to(filehandles.url(work.service, found), redirect=redirect)
+        found = file_associations.require(work.session, work.caller, asked)
+        return lead_to(file_handles.url(work.service, found), redirect=redirect)
 
 
 def lead_to(url: str, *, redirect: bool) -> Response:

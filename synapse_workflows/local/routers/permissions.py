@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import (
-    acl,
-    fields,
-    listing,
+    children,
+    entity_acl,
     paging,
     permissions,
+    request_fields,
     restrictions,
 )
 from synapse_workflows.local.domain.ids import entity_id as read_id
-from synapse_workflows.local.routers.answers import Answer, created, done
-from synapse_workflows.local.routers.deps import Call
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.routers.dependencies import Call
+from synapse_workflows.local.routers.responses import Answer, created, done
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -29,7 +29,7 @@ def get_acl(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/acl
     """
     with call.reading("view") as work:
-        return Answer(acl.read(work.session, work.caller, read_id(entity_id)))
+        return Answer(entity_acl.read(work.session, work.caller, read_id(entity_id)))
 
 
 @router.post("/entity/{entity_id}/acl")
@@ -40,7 +40,7 @@ def create_acl(call: Call, entity_id: str) -> Response:
     """
     with call.writing("view", "modify") as work:
         body, entity = call.json_object(), read_id(entity_id)
-        return created(acl.create(work.session, work.caller, entity, body))
+        return created(entity_acl.create(work.session, work.caller, entity, body))
 
 
 @router.put("/entity/{entity_id}/acl")
@@ -51,7 +51,7 @@ def put_acl(call: Call, entity_id: str) -> Response:
     """
     with call.writing("view", "modify") as work:
         body, entity = call.json_object(), read_id(entity_id)
-        return Answer(acl.update(work.session, work.caller, entity, body))
+        return Answer(entity_acl.update(work.session, work.caller, entity, body))
 
 
 @router.delete("/entity/{entity_id}/acl")
@@ -61,7 +61,7 @@ def delete_acl(call: Call, entity_id: str) -> Response:
     Source: DELETE /entity/{id}/acl
     """
     with call.writing("modify") as work:
-        acl.delete(work.session, work.caller, read_id(entity_id))
+        entity_acl.delete(work.session, work.caller, read_id(entity_id))
     return done()
 
 
@@ -72,7 +72,7 @@ def get_benefactor(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/benefactor
     """
     with call.reading("view") as work:
-        return Answer(listing.benefactor(work.session, work.caller, read_id(entity_id)))
+        return Answer(children.benefactor(work.session, work.caller, read_id(entity_id)))
 
 
 @router.get("/entity/{entity_id}/permissions")
@@ -93,7 +93,7 @@ def get_access(
 
     Source: GET /entity/{id}/access
     """
-    right = fields.word(AccessType, access_type, "accessType")
+    right = request_fields.word(AccessType, access_type, "accessType")
     with call.reading("view") as work:
         held = permissions.holds(work.session, work.caller, read_id(entity_id), right)
     return Answer({"result": held})

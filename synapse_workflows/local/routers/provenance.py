@@ -5,9 +5,9 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import activities, paging
 from synapse_workflows.local.domain.ids import decimal, entity_id as read_id
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.routers.answers import Answer, created, done
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.entities import GeneratedBy, activity_of, number_of
+from synapse_workflows.local.routers.responses import Answer, created, done
 
 router = APIRouter(prefix="/repo/v1")
 

@@ -6,7 +6,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from synapse_workflows.local.errors import ServiceError
-from synapse_workflows.local.routers.answers import refused
+from synapse_workflows.local.routers.responses import refused
 
 log = logging.getLogger("synapse_workflows.local")
 

@@ -13,14 +13,14 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from synapse_workflows.local.domain import filehandles, parts, presign
-from synapse_workflows.local.domain.presign import Presented, UrlRefusedError
+from synapse_workflows.constants import MiB
+from synapse_workflows.local.domain import file_handles, presigned_urls, upload_parts
+from synapse_workflows.local.domain.presigned_urls import Presented, UrlRefusedError
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.routers.deps import service_of
+from synapse_workflows.local.routers.dependencies import service_of
 from synapse_workflows.local.storage.blobs import Draft
-from synapse_workflows.local.storage.file_tables import FileHandle
-from synapse_workflows.vocabulary import MiB
+from synapse_workflows.local.storage.file_models import FileHandle
 
 #: Bytes of an upload that are in memory before they are written.
 _BUFFER: Final = MiB
@@ -37,7 +37,7 @@ class S3Route(APIRoute):
 
         async def guarded(request: Request) -> Response:
             try:
-                presign.verify(service_of(request), _presented(request))
+                presigned_urls.verify(service_of(request), _presented(request))
                 return await handle(request)
             except UrlRefusedError as refused:
                 answer = _refusal(refused.code, refused.reason, refused.status, refused.headers)
@@ -60,7 +60,7 @@ async def _drain(request: Request) -> None:
         return
 
 
-router = APIRouter(prefix=presign.STORAGE, route_class=S3Route)
+router = APIRouter(prefix=presigned_urls.STORAGE, route_class=S3Route)
 
 
 def _presented(request: Request) -> Presented:
@@ -90,8 +90,8 @@ def download(request: Request, handle_id: int) -> Response:
     """
     service = service_of(request)
     with service.database.reading() as session:
-        handle = filehandles.load(session, handle_id)
-        pieces = filehandles.pieces(session, handle)
+        handle = file_handles.load(session, handle_id)
+        pieces = file_handles.pieces(session, handle)
     size = handle.content_size or 0
     headers = _headers(handle)
     asked = byte_range(request.headers.get("range"), size)
@@ -159,7 +159,7 @@ async def upload(request: Request, upload_id: int, number: int) -> Response:
 
 def _limit(service: Service, upload_id: int) -> int:
     with service.database.reading() as session:
-        return parts.expected_part(session, upload_id)
+        return upload_parts.expected_part(session, upload_id)
 
 
 async def _receive(request: Request, draft: Draft, limit: int) -> None:
@@ -183,7 +183,7 @@ def _keep(service: Service, upload_id: int, number: int, draft: Draft) -> None:
     draft.keep()
     try:
         with service.database.transaction() as session:
-            superfluous = parts.arrived(session, upload_id, number, draft)
+            superfluous = upload_parts.arrived(session, upload_id, number, draft)
     except BaseException:
         service.blobs.remove([draft.name])
         raise

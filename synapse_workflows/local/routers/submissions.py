@@ -4,19 +4,19 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from synapse_workflows.local.domain import filehandles, paging
+from synapse_workflows.local.domain import file_handles, paging
 from synapse_workflows.local.domain.evaluations import (
-    listing,
-    statuses,
+    submission_create,
+    submission_lists,
+    submission_status,
     submissions,
-    submitting,
 )
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.paging import Window
-from synapse_workflows.local.routers.answers import Answer, created, done
-from synapse_workflows.local.routers.deps import Call, RedirectCall
+from synapse_workflows.local.routers.dependencies import Call, RedirectCall
 from synapse_workflows.local.routers.evaluations import EvaluationId
 from synapse_workflows.local.routers.files import lead_to
+from synapse_workflows.local.routers.responses import Answer, created, done
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -53,7 +53,7 @@ def create_submission(
     """
     with call.writing("view", "modify") as work:
         body = call.json_object()
-        made = submitting.create(work.session, work.caller, body, etag, eligibility_hash)
+        made = submission_create.create(work.session, work.caller, body, etag, eligibility_hash)
         return created(made)
 
 
@@ -85,7 +85,7 @@ def get_status(call: Call, submission_id: SubmissionId) -> Response:
     Source: GET /evaluation/submission/{id}/status
     """
     with call.reading("view") as work:
-        return Answer(statuses.read(work.session, work.caller, submission_id))
+        return Answer(submission_status.read(work.session, work.caller, submission_id))
 
 
 @router.put("/evaluation/submission/{submission_id}/status")
@@ -96,7 +96,7 @@ def put_status(call: Call, submission_id: SubmissionId) -> Response:
     """
     with call.writing("view", "modify") as work:
         body = call.json_object(not_finite=True)
-        return Answer(statuses.update(work.session, work.caller, submission_id, body))
+        return Answer(submission_status.update(work.session, work.caller, submission_id, body))
 
 
 @router.put("/evaluation/submission/{submission_id}/cancellation")
@@ -106,7 +106,7 @@ def cancel_submission(call: Call, submission_id: SubmissionId) -> Response:
     Source: PUT /evaluation/submission/{id}/cancellation
     """
     with call.writing("modify") as work:
-        statuses.cancel(work.session, work.caller, submission_id)
+        submission_status.cancel(work.session, work.caller, submission_id)
     return done()
 
 
@@ -121,7 +121,7 @@ def get_file(
     with call.reading("download") as work:
         handle = decimal(handle_id, "fileHandleId")
         found = submissions.file_of(work.session, work.caller, submission_id, handle)
-        url = filehandles.url(work.service, found)
+        url = file_handles.url(work.service, found)
     return lead_to(url, redirect=redirect)
 
 
@@ -133,7 +133,9 @@ def put_statuses(call: Call, evaluation_id: EvaluationId) -> Response:
     """
     with call.writing("view", "modify") as work:
         body = call.json_object(not_finite=True)
-        return Answer(statuses.update_batch(work.session, work.caller, evaluation_id, body))
+        return Answer(
+            submission_status.update_batch(work.session, work.caller, evaluation_id, body)
+        )
 
 
 @router.get("/evaluation/{evaluation_id}/submission/all")
@@ -145,7 +147,9 @@ def list_submissions(
     Source: GET /evaluation/{id}/submission/all
     """
     with call.reading("view") as work:
-        found = listing.all_submissions(work.session, work.caller, evaluation_id, asked, status)
+        found = submission_lists.all_submissions(
+            work.session, work.caller, evaluation_id, asked, status
+        )
     return Answer(paging.estimated(found, asked))
 
 
@@ -156,7 +160,7 @@ def list_own_submissions(call: Call, evaluation_id: EvaluationId, asked: Asked) 
     Source: GET /evaluation/{id}/submission
     """
     with call.reading("view") as work:
-        found = listing.own_submissions(work.session, work.caller, evaluation_id, asked)
+        found = submission_lists.own_submissions(work.session, work.caller, evaluation_id, asked)
     return Answer(paging.estimated(found, asked))
 
 
@@ -169,7 +173,9 @@ def list_bundles(
     Source: GET /evaluation/{id}/submission/bundle/all
     """
     with call.reading("view") as work:
-        found = listing.all_bundles(work.session, work.caller, evaluation_id, asked, status)
+        found = submission_lists.all_bundles(
+            work.session, work.caller, evaluation_id, asked, status
+        )
     return Answer(paging.estimated(found, asked))
 
 
@@ -180,7 +186,7 @@ def list_own_bundles(call: Call, evaluation_id: EvaluationId, asked: Asked) -> R
     Source: GET /evaluation/{id}/submission/bundle
     """
     with call.reading("view") as work:
-        found = listing.own_bundles(work.session, work.caller, evaluation_id, asked)
+        found = submission_lists.own_bundles(work.session, work.caller, evaluation_id, asked)
     return Answer(paging.estimated(found, asked))
 
 
@@ -193,7 +199,9 @@ def list_statuses(
     Source: GET /evaluation/{id}/submission/status/all
     """
     with call.reading("view") as work:
-        found = listing.all_statuses(work.session, work.caller, evaluation_id, asked, status)
+        found = submission_lists.all_statuses(
+            work.session, work.caller, evaluation_id, asked, status
+        )
     return Answer(paging.estimated(found, asked))
 
 
@@ -206,4 +214,4 @@ def count_submissions(
     Source: GET /evaluation/{id}/submission/count
     """
     with call.reading("view") as work:
-        return Answer(listing.count(work.session, work.caller, evaluation_id, status))
+        return Answer(submission_lists.count(work.session, work.caller, evaluation_id, status))

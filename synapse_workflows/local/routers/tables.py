@@ -4,16 +4,21 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import associations, filehandles, jobs
-from synapse_workflows.local.domain.associations import AssociateType, Association
+from synapse_workflows.local.domain import async_jobs, file_associations, file_handles
+from synapse_workflows.local.domain.file_associations import AssociateType, Association
 from synapse_workflows.local.domain.ids import entity_and_version, entity_text
-from synapse_workflows.local.domain.tables import bundles, cellfiles, downloads, transactions
-from synapse_workflows.local.domain.tables.sources import Asked
+from synapse_workflows.local.domain.tables import (
+    cell_files,
+    csv_export,
+    query_bundle,
+    transactions,
+)
+from synapse_workflows.local.domain.tables.table_queryable import Asked
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.routers.answers import Answer, created
-from synapse_workflows.local.routers.deps import Call, RedirectCall, Work
+from synapse_workflows.local.routers.async_jobs import result, start
+from synapse_workflows.local.routers.dependencies import Call, RedirectCall, Work
 from synapse_workflows.local.routers.files import lead_to
-from synapse_workflows.local.routers.jobs import result, start
+from synapse_workflows.local.routers.responses import Answer, created
 
 router = APIRouter(prefix="/repo/v1/entity")
 
@@ -72,8 +77,8 @@ def create_snapshot(call: Call, entity_id: str) -> Response:
     kind = transactions.SNAPSHOT
     with call.writing(*_WRITES) as work:
         body = call.json_object() if call.body else {}
-        number = jobs.begin(work.session, work.caller, kind, body, named(entity_id))
-    return created(jobs.perform(call.service, work.caller, number, kind))
+        number = async_jobs.begin(work.session, work.caller, kind, body, named(entity_id))
+    return created(async_jobs.perform(call.service, work.caller, number, kind))
 
 
 @router.post("/{entity_id}/table/query/async/start")
@@ -82,7 +87,7 @@ def start_query(call: Call, entity_id: str) -> Response:
 
     Source: POST /entity/{id}/table/query/async/start
     """
-    return start(call, bundles.QUERY, _READS, named(entity_id))
+    return start(call, query_bundle.QUERY, _READS, named(entity_id))
 
 
 @router.get("/{entity_id}/table/query/async/get/{token}")
@@ -91,7 +96,7 @@ def get_query(call: Call, entity_id: str, token: str) -> Response:
 
     Source: GET /entity/{id}/table/query/async/get/{token}
     """
-    return result(call, bundles.QUERY, token, _READS, named(entity_id))
+    return result(call, query_bundle.QUERY, token, _READS, named(entity_id))
 
 
 @router.post("/{entity_id}/table/query/nextPage/async/start")
@@ -100,7 +105,7 @@ def start_next_page(call: Call, entity_id: str) -> Response:
 
     Source: POST /entity/{id}/table/query/nextPage/async/start
     """
-    return start(call, bundles.NEXT_PAGE, _READS, named(entity_id))
+    return start(call, query_bundle.NEXT_PAGE, _READS, named(entity_id))
 
 
 @router.get("/{entity_id}/table/query/nextPage/async/get/{token}")
@@ -109,7 +114,7 @@ def get_next_page(call: Call, entity_id: str, token: str) -> Response:
 
     Source: GET /entity/{id}/table/query/nextPage/async/get/{token}
     """
-    return result(call, bundles.NEXT_PAGE, token, _READS, named(entity_id))
+    return result(call, query_bundle.NEXT_PAGE, token, _READS, named(entity_id))
 
 
 @router.post("/{entity_id}/table/download/csv/async/start")
@@ -118,7 +123,7 @@ def start_download(call: Call, entity_id: str) -> Response:
 
     Source: POST /entity/{id}/table/download/csv/async/start
     """
-    return start(call, downloads.DOWNLOAD, _READS, named(entity_id))
+    return start(call, csv_export.DOWNLOAD, _READS, named(entity_id))
 
 
 @router.get("/{entity_id}/table/download/csv/async/get/{token}")
@@ -127,7 +132,7 @@ def get_download(call: Call, entity_id: str, token: str) -> Response:
 
     Source: GET /entity/{id}/table/download/csv/async/get/{token}
     """
-    return result(call, downloads.DOWNLOAD, token, _READS, named(entity_id))
+    return result(call, csv_export.DOWNLOAD, token, _READS, named(entity_id))
 
 
 @router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/file")
@@ -145,9 +150,11 @@ def get_cell_file(
     """
     with call.reading("download") as work:
         asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
-        handle_id = cellfiles.handle_id_at(asked, column_id, row_id, version)
-        found = associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
-        return lead_to(filehandles.url(work.service, found), redirect=redirect)
+        handle_id = cell_files.handle_id_at(asked, column_id, row_id, version)
+        found = file_associations.require(
+            work.session, work.caller, _in_cell(entity_id, handle_id)
+        )
+        return lead_to(file_handles.url(work.service, found), redirect=redirect)
 
 
 @router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/filepreview")
@@ -160,8 +167,8 @@ def get_cell_preview(
     """
     with call.reading("download") as work:
         asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
-        handle_id = cellfiles.handle_id_at(asked, column_id, row_id, version)
-        associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
+        handle_id = cell_files.handle_id_at(asked, column_id, row_id, version)
+        file_associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
     raise NotFound(f"The file handle {handle_id} has no preview.")
 
 
@@ -176,14 +183,14 @@ def list_cell_files(call: Call, entity_id: str) -> Response:
         asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
         rows = [
             {"list": [_wire(work, entity_id, each) for each in row]}
-            for row in cellfiles.handle_ids(asked, body)
+            for row in cell_files.handle_ids(asked, body)
         ]
     return Answer({"tableId": named(entity_id), "headers": body["headers"], "rows": rows})
 
 
 def _wire(work: Work, entity_id: str, handle_id: int) -> dict[str, Any]:
     asked = _in_cell(entity_id, handle_id)
-    return filehandles.wire(associations.require(work.session, work.caller, asked))
+    return file_handles.wire(file_associations.require(work.session, work.caller, asked))
 
 
 def _in_cell(entity_id: str, handle_id: int) -> Association:

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import paging, trash
 from synapse_workflows.local.domain.ids import entity_id as read_id
-from synapse_workflows.local.routers.answers import Answer, empty
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.dependencies import Call
+from synapse_workflows.local.routers.responses import Answer, empty
 
 router = APIRouter(prefix="/repo/v1/trashcan")
 

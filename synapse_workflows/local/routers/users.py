@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import fields, paging, users
+from synapse_workflows.local.domain import paging, request_fields, users
 from synapse_workflows.local.domain.ids import decimal
-from synapse_workflows.local.routers.answers import Answer
-from synapse_workflows.local.routers.deps import Call
+from synapse_workflows.local.routers.dependencies import Call
+from synapse_workflows.local.routers.responses import Answer
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -106,7 +106,7 @@ def find_principals(
     Source: GET /userGroupHeaders
     """
     asked = paging.window(limit, offset)
-    kinds = fields.word(users.TypeFilter, typeFilter, "typeFilter")
+    kinds = request_fields.word(users.TypeFilter, typeFilter, "typeFilter")
     with call.reading("view") as work:
         found = users.by_prefix(work.session, prefix, kinds, asked)
     return Answer({"prefixFilter": prefix, **paging.estimated(found, asked, key="children")})

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from synapse_workflows.local.storage.table_file import TableWriter
+from synapse_workflows.local.storage.table_db import TableWriter
 
 #: Values that one statement binds at most.
 _BOUND: Final = 500

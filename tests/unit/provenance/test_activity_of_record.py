@@ -4,6 +4,7 @@ import pytest
 
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.entity import File
+from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.activity import (
     activity_of,
     declared,
@@ -12,7 +13,6 @@ from synapse_workflows.provenance.activity import (
     unpinned,
 )
 from synapse_workflows.provenance.record import EntityRef, Record, Seen, UrlRef
-from synapse_workflows.vocabulary import USED_ENTITY, USED_URL
 
 HERE, THERE = "https://here.org/repo/v1", "https://there.org/repo/v1"
 

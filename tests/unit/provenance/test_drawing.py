@@ -4,7 +4,7 @@ import pytest
 
 from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
 from synapse_workflows.provenance.activity import activity_of, declared
-from synapse_workflows.provenance.drawing import draw
+from synapse_workflows.provenance.tree import draw
 
 
 class Shelf:

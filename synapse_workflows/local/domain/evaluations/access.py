@@ -5,12 +5,12 @@ from typing import Any, Final
 from sqlalchemy import Select, false, select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
-from synapse_workflows.local.domain.caller import Caller, anonymous
+from synapse_workflows.local.domain.principal import Caller, anonymous
 from synapse_workflows.local.errors import Forbidden, NotFound
-from synapse_workflows.local.storage.evaluation_tables import Evaluation
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 EVALUATION_ACL: Final = "EVALUATION"
 

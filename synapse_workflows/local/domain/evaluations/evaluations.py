@@ -6,16 +6,16 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access as entity_access, entities, fields, ids
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import PROJECT, AccessType
+from synapse_workflows.local.domain import access as entity_access, entities, ids, request_fields
 from synapse_workflows.local.domain.dates import iso
-from synapse_workflows.local.domain.evaluations import access, acl, rounds
+from synapse_workflows.local.domain.entity_types import valid_name
+from synapse_workflows.local.domain.evaluations import access, evaluation_acl, submission_rounds
 from synapse_workflows.local.domain.ids import entity_text, next_id
-from synapse_workflows.local.domain.kinds import valid_name
 from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
-from synapse_workflows.local.storage.evaluation_tables import Evaluation
-from synapse_workflows.vocabulary import PROJECT, AccessType
+from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 
 def wire(evaluation: Evaluation) -> dict[str, Any]:
@@ -35,9 +35,11 @@ def wire(evaluation: Evaluation) -> dict[str, Any]:
 def _properties(body: Mapping[str, Any]) -> dict[str, Any]:
     """Read the fields that have no column of their own."""
     found = {
-        "submissionInstructionsMessage": fields.text(body, "submissionInstructionsMessage"),
-        "submissionReceiptMessage": fields.text(body, "submissionReceiptMessage"),
-        "quota": rounds.read(body),
+        "submissionInstructionsMessage": request_fields.text(
+            body, "submissionInstructionsMessage"
+        ),
+        "submissionReceiptMessage": request_fields.text(body, "submissionReceiptMessage"),
+        "quota": submission_rounds.read(body),
     }
     return {key: value for key, value in found.items() if value is not None}
 
@@ -56,8 +58,8 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         Forbidden: the caller lacks CREATE on the content source.
         NotFound: no such content source.
     """
-    name = valid_name(fields.required(body, "name"))
-    source = ids.entity_id(fields.required(body, "contentSource"))
+    name = valid_name(request_fields.required(body, "name"))
+    source = ids.entity_id(request_fields.required(body, "contentSource"))
     properties = _properties(body)
     project = entity_access.require(session, caller, source, AccessType.CREATE)
     if project.concrete_type != PROJECT:
@@ -66,7 +68,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     evaluation = Evaluation(
         id=next_id(session, "evaluation"),
         name=name,
-        description=fields.text(body, "description"),
+        description=request_fields.text(body, "description"),
         content_source=source,
         owner_id=caller.id,
         created_on=caller.now,
@@ -74,7 +76,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         properties=properties,
     )
     session.add(evaluation)
-    acl.grant_all(session, caller, evaluation.id)
+    evaluation_acl.grant_all(session, caller, evaluation.id)
     return wire(evaluation)
 
 
@@ -113,8 +115,8 @@ def update(
         Stale: the etag is not the current one.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.UPDATE)
-    name = valid_name(fields.required(body, "name"))
-    source = fields.text(body, "contentSource")
+    name = valid_name(request_fields.required(body, "name"))
+    source = request_fields.text(body, "contentSource")
     if source is not None and ids.entity_id(source) != evaluation.content_source:
         raise BadRequest("The contentSource of an Evaluation cannot be changed.")
     properties = _properties(body)
@@ -122,7 +124,7 @@ def update(
     if name != evaluation.name:
         _require_free_name(session, name)
     evaluation.name = name
-    evaluation.description = fields.text(body, "description")
+    evaluation.description = request_fields.text(body, "description")
     evaluation.properties = properties
     evaluation.etag = entities.new_etag()
     return wire(evaluation)
@@ -136,7 +138,7 @@ def delete(session: Session, caller: Caller, evaluation_id: int) -> None:
         NotFound: no such evaluation.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.DELETE)
-    acl.drop(session, evaluation_id)
+    evaluation_acl.drop(session, evaluation_id)
     session.delete(evaluation)
 
 
@@ -171,5 +173,7 @@ def listing(
         return [
             wire(each) for each in session.scalars(found.limit(asked.limit).offset(asked.offset))
         ]
-    active = [each for each in session.scalars(found) if rounds.is_active(each, caller.now)]
+    active = [
+        each for each in session.scalars(found) if submission_rounds.is_active(each, caller.now)
+    ]
     return [wire(each) for each in active[asked.offset : asked.offset + asked.limit]]

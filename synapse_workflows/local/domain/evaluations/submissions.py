@@ -5,18 +5,18 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import filehandles
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import AccessType
+from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.dates import iso
 from synapse_workflows.local.domain.evaluations import access
 from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.storage.evaluation_tables import (
+from synapse_workflows.local.storage.evaluation_models import (
     Submission,
     SubmissionFileHandle,
 )
-from synapse_workflows.local.storage.file_tables import FileHandle
-from synapse_workflows.vocabulary import AccessType
+from synapse_workflows.local.storage.file_models import FileHandle
 
 
 def wire(submission: Submission) -> dict[str, Any]:
@@ -114,4 +114,4 @@ def file_of(session: Session, caller: Caller, submission_id: int, handle_id: int
         raise NotFound(
             f"Submission {submission_id} does not contain the requested FileHandle {handle_id}"
         )
-    return filehandles.load(session, handle_id)
+    return file_handles.load(session, handle_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from synapse_workflows.vocabulary import MAX_CELL_SIZES, ColumnType
+from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 
 LISTS: Final = frozenset(kind for kind in ColumnType if kind.endswith("_LIST"))
 #: Types whose empty text is a value; that of others is null.

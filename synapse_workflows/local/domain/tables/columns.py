@@ -8,20 +8,20 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import fields
-from synapse_workflows.local.domain.caller import Caller
-from synapse_workflows.local.domain.ids import decimal, next_id
-from synapse_workflows.local.domain.paging import Window
-from synapse_workflows.local.domain.tables import column_types, values
-from synapse_workflows.local.domain.tables.column_types import LISTS, Column
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
-from synapse_workflows.local.storage.table_records import ColumnModel
-from synapse_workflows.vocabulary import (
+from synapse_workflows.constants import (
     DEFAULT_CELL_SIZE,
     DEFAULT_LIST_LENGTH,
     MODEL,
     ColumnType,
 )
+from synapse_workflows.local.domain import request_fields
+from synapse_workflows.local.domain.ids import decimal, next_id
+from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.tables import cell_values, column_types
+from synapse_workflows.local.domain.tables.column_types import LISTS, Column
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.storage.table_models import ColumnModel
 
 RESERVED: Final = frozenset(
     {
@@ -36,8 +36,8 @@ _SIZES: Final = (1, 1000)
 _LENGTHS: Final = (2, 100)
 
 
-def _name(body: fields.Body) -> str:
-    name = (fields.text(body, "name") or "").strip()
+def _name(body: request_fields.Body) -> str:
+    name = (request_fields.text(body, "name") or "").strip()
     if not name:
         raise BadRequest("Column name cannot be null or empty.")
     if len(name) > MAX_NAME:
@@ -47,33 +47,33 @@ def _name(body: fields.Body) -> str:
     return name
 
 
-def _within(body: fields.Body, key: str, bounds: tuple[int, int], default: int) -> int:
-    value = fields.integer(body, key)
+def _within(body: request_fields.Body, key: str, bounds: tuple[int, int], default: int) -> int:
+    value = request_fields.integer(body, key)
     value = default if value is None else value
     if not bounds[0] <= value <= bounds[1]:
         raise BadRequest(f"ColumnModel.{key} must be between {bounds[0]} and {bounds[1]}.")
     return value
 
 
-def _facet(body: fields.Body, kind: ColumnType) -> str | None:
+def _facet(body: request_fields.Body, kind: ColumnType) -> str | None:
     given = body.get("facetType")
     if given is None:
         return None
-    facet = fields.one_of(column_types.FACETS, given, "facetType")
+    facet = request_fields.one_of(column_types.FACETS, given, "facetType")
     if kind not in column_types.FACETS[facet]:
         raise BadRequest(f"A {kind} column cannot have a facetType of {facet}.")
     return facet
 
 
-def _words(body: fields.Body) -> list[str]:
-    given = fields.items(body, "enumValues") or []
+def _words(body: request_fields.Body) -> list[str]:
+    given = request_fields.items(body, "enumValues") or []
     if len(given) > MAX_WORDS:
         raise BadRequest(f"A column may have {MAX_WORDS} enumValues; it has {len(given)}.")
-    return sorted({fields.as_text(word, "enumValues") for word in given})
+    return sorted({request_fields.as_text(word, "enumValues") for word in given})
 
 
-def _sub_columns(body: fields.Body, kind: ColumnType) -> list[dict[str, Any]] | None:
-    given = fields.items(body, "jsonSubColumns")
+def _sub_columns(body: request_fields.Body, kind: ColumnType) -> list[dict[str, Any]] | None:
+    given = request_fields.items(body, "jsonSubColumns")
     if not given:
         return None
     if kind is not ColumnType.JSON:
@@ -84,11 +84,11 @@ def _sub_columns(body: fields.Body, kind: ColumnType) -> list[dict[str, Any]] | 
 def _sub_column(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("jsonSubColumns must be an array of objects.")
-    kind = fields.word(ColumnType, body.get("columnType"), "columnType")
+    kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
     found = {
         "name": _name(body),
         "columnType": kind,
-        "jsonPath": fields.required(body, "jsonPath"),
+        "jsonPath": request_fields.required(body, "jsonPath"),
         "facetType": _facet(body, kind),
     }
     return {key: value for key, value in found.items() if value is not None}
@@ -100,8 +100,8 @@ def _checked(column: Column) -> str | None:
     Raises:
         BadRequest: one of them is no value of the column.
     """
-    single = values.item_column(column) if column.type in LISTS else column
-    parse = values.plain_parser(single)
+    single = cell_values.item_column(column) if column.type in LISTS else column
+    parse = cell_values.plain_parser(single)
     what = "enumValues"
     try:
         for word in column.words:
@@ -109,10 +109,12 @@ def _checked(column: Column) -> str | None:
         if not column.default and column.type not in column_types.TEXTS:
             return None
         what = "defaultValue"
-        stored = None if column.default is None else values.checked_parser(column)(column.default)
-    except values.CellError as error:
+        stored = (
+            None if column.default is None else cell_values.checked_parser(column)(column.default)
+        )
+    except cell_values.CellError as error:
         raise BadRequest(f"{what} was not a valid {column.type}. {error}") from None
-    return None if stored is None else values.writer(column.type)(stored)
+    return None if stored is None else cell_values.writer(column.type)(stored)
 
 
 def read(body: Any) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def read(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("A ColumnModel must be an object.")
     name = _name(body)
-    kind = fields.word(ColumnType, body.get("columnType"), "columnType")
+    kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
     sized, listed = kind in column_types.SIZED, kind in LISTS
     found: dict[str, Any] = {
         "name": name,
@@ -133,7 +135,7 @@ def read(body: Any) -> dict[str, Any]:
         "maximumListLength": _within(body, "maximumListLength", _LENGTHS, DEFAULT_LIST_LENGTH)
         if listed
         else None,
-        "defaultValue": fields.text(body, "defaultValue"),
+        "defaultValue": request_fields.text(body, "defaultValue"),
         "enumValues": _words(body) or None,
         "facetType": _facet(body, kind),
         "jsonSubColumns": _sub_columns(body, kind),
@@ -242,4 +244,4 @@ def read_ids(body: Mapping[str, Any], key: str) -> list[int]:
     Raises:
         BadRequest: it is none.
     """
-    return [decimal(each, key) for each in fields.items(body, key) or []]
+    return [decimal(each, key) for each in request_fields.items(body, key) or []]

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from sqlglot import exp
 
-from synapse_workflows.local.domain.tables import refinements, values
+from synapse_workflows.constants import MODEL
+from synapse_workflows.local.domain.tables import cell_values, query_filters
 from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, Column
 from synapse_workflows.local.domain.tables.queries import Answering
-from synapse_workflows.vocabulary import MODEL
 
 _M: Final = f"{MODEL}.table"
 _MOST_VALUES: Final = 100
@@ -22,7 +22,7 @@ def of(work: Answering) -> list[dict[str, Any]]:
     for column in work.source.schema:
         if column.facet is None:
             continue
-        tree = refinements.with_facets(
+        tree = query_filters.with_facets(
             work.query.plain, work.query.body, work.source.schema, without=column.name
         )
         one = _range if column.facet == "range" else _values
@@ -61,10 +61,10 @@ def _values(work: Answering, tree: exp.Select, column: Column) -> dict[str, Any]
     smallest = exp.Ordered(this=item.copy(), desc=False, nulls_first=True)
     counted.set("order", exp.Order(expressions=[largest, smallest]))
     text, bound = work.compile(counted).limited(_MOST_VALUES)
-    write = values.writer(ITEMS.get(column.type, column.type))
+    write = cell_values.writer(ITEMS.get(column.type, column.type))
     chosen = _chosen(work, column).get("facetValues") or []
     rows = [
-        (refinements.NOT_SET if value is None else write(value), number)
+        (query_filters.NOT_SET if value is None else write(value), number)
         for value, number in work.connection.execute(text, bound)
     ]
     return {
@@ -81,7 +81,7 @@ def _values(work: Answering, tree: exp.Select, column: Column) -> dict[str, Any]
 def _range(work: Answering, tree: exp.Select, column: Column) -> dict[str, Any]:
     ends = [exp.Anonymous(this=name, expressions=[_column(column)]) for name in ("MIN", "MAX")]
     text, bound = work.compile(_only(tree, *ends)).limited()
-    write = values.writer(column.type)
+    write = cell_values.writer(column.type)
     low, high = (
         None if value is None else write(value)
         for value in work.connection.execute(text, bound).fetchone()

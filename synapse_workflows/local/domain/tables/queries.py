@@ -9,17 +9,17 @@ from typing import Any
 
 from sqlglot import exp
 
-from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain import request_fields
+from synapse_workflows.local.domain.async_jobs import CutOff, Run
 from synapse_workflows.local.domain.ids import entity_and_version
-from synapse_workflows.local.domain.jobs import CutOff, Run
-from synapse_workflows.local.domain.tables import opening, refinements, values
-from synapse_workflows.local.domain.tables.sources import Asked, Source
+from synapse_workflows.local.domain.tables import cell_values, query_filters, queryables
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
-from synapse_workflows.local.domain.tables.sql.complaints import Complaints
-from synapse_workflows.local.domain.tables.sql.selects import Statement, compile_select
+from synapse_workflows.local.domain.tables.sql.errors import Complaints
+from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
+from synapse_workflows.local.domain.tables.table_queryable import Asked, Source
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.table_guard import StoppedError, TooLongError, guarded
+from synapse_workflows.local.storage.query_sandbox import StoppedError, TooLongError, guarded
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -53,10 +53,13 @@ def read_query(body: Mapping[str, Any]) -> Query:
     Raises:
         BadRequest: there is no SQL, or it is none of the subset.
     """
-    text = fields.required(body, "sql")
+    text = request_fields.required(body, "sql")
     tree = dialect.parse(text)
-    plain = refinements.filtered(tree, body)
-    limit, offset = fields.integer(body, "limit"), fields.integer(body, "offset") or 0
+    plain = query_filters.filtered(tree, body)
+    limit, offset = (
+        request_fields.integer(body, "limit"),
+        request_fields.integer(body, "offset") or 0,
+    )
     if offset < 0 or (limit is not None and limit < 0):
         raise BadRequest("limit and offset must not be negative.")
     return Query(plain, plain, text, limit, offset, body)
@@ -101,7 +104,7 @@ class Answering:
     @property
     def wants_etags(self) -> bool:
         """Tell whether the etags of rows are asked for; only rows of views have any."""
-        return fields.flag(self.query.body, "includeEntityEtag")
+        return request_fields.flag(self.query.body, "includeEntityEtag")
 
     @property
     def leading(self) -> int:
@@ -113,7 +116,7 @@ class Answering:
     def writers(self) -> list[Callable[[Any], str]]:
         """Give what writes the cells of the result, by column."""
         found = () if self.statement is None else self.statement.columns
-        return [values.writer(each.kind) for each in found]
+        return [cell_values.writer(each.kind) for each in found]
 
 
 def _compiler(run: Run, source: Source, tree: exp.Select) -> Compiler:
@@ -139,9 +142,9 @@ def answering(run: Run, body: Mapping[str, Any]) -> Iterator[Answering]:
     query = read_query(body)
     entity_id, number = entity_and_version(dialect.table_of(query.tree)[0])
     seconds = run.service.settings.query_seconds
-    with opening.opened(Asked(run.service, run.caller, entity_id, number)) as source:
+    with queryables.opened(Asked(run.service, run.caller, entity_id, number)) as source:
         complaints = sqlite_functions.install(source.connection)
-        query = replace(query, tree=refinements.with_facets(query.plain, body, source.schema))
+        query = replace(query, tree=query_filters.with_facets(query.plain, body, source.schema))
         with (
             _understood(seconds, complaints),
             guarded(

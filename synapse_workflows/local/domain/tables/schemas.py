@@ -7,15 +7,15 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import MAX_COLUMNS, TABLE, AccessType, MiB
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.caller import Caller
-from synapse_workflows.local.domain.kinds import KINDS
+from synapse_workflows.local.domain.entity_types import KINDS
+from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.errors import BadRequest, NotFound
-from synapse_workflows.local.storage.table_records import SchemaChange
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import MAX_COLUMNS, TABLE, AccessType, MiB
+from synapse_workflows.local.storage.models import Entity, EntityVersion
+from synapse_workflows.local.storage.table_models import SchemaChange
 
 MAX_WIDTH: Final = 64_000
 _PAGE: Final = 2 * MiB

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from synapse_workflows.local.domain import activities, fields, jobs
+from synapse_workflows.constants import MODEL
+from synapse_workflows.local.domain import activities, async_jobs, request_fields
+from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import decimal
-from synapse_workflows.local.domain.jobs import Run
-from synapse_workflows.local.domain.tables import appends, commits, conversions, uploads
-from synapse_workflows.local.domain.tables.changing import TableUpdate, changing
-from synapse_workflows.local.domain.tables.commits import Snapshot
-from synapse_workflows.local.domain.views import changes as view_changes
+from synapse_workflows.local.domain.tables import csv_import, outbox, row_sets, schema_changes
+from synapse_workflows.local.domain.tables.outbox import Snapshot
+from synapse_workflows.local.domain.tables.table_update import TableUpdate, changing
+from synapse_workflows.local.domain.views import transactions as view_changes
 from synapse_workflows.local.errors import BadRequest, ServiceError
-from synapse_workflows.local.storage.job_records import Job
-from synapse_workflows.vocabulary import MODEL
+from synapse_workflows.local.storage.job_models import Job
 
 _M: Final = f"{MODEL}.table"
 #: Seconds that a snapshot, which is no job, waits for whoever changes the table.
@@ -22,9 +22,9 @@ Change = Callable[[TableUpdate, Mapping[str, Any]], dict[str, Any]]
 
 #: Class of a change -> what carries it out.
 CHANGES: Final[Mapping[str, Change]] = {
-    f"{_M}.AppendableRowSetRequest": appends.append,
-    f"{_M}.UploadToTableRequest": uploads.upload,
-    f"{_M}.TableSchemaChangeRequest": conversions.change_schema,
+    f"{_M}.AppendableRowSetRequest": row_sets.append,
+    f"{_M}.UploadToTableRequest": csv_import.upload,
+    f"{_M}.TableSchemaChangeRequest": schema_changes.change_schema,
 }
 
 
@@ -37,7 +37,7 @@ def _finished(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     except Exception:
         with run.service.database.reading() as session:
             job = session.get_one(Job, run.job_id)
-        found = commits.finish_committed(run.service, job)
+        found = outbox.finish_committed(run.service, job)
         if found is None:
             raise
         return found
@@ -53,9 +53,9 @@ def transact(run: Run) -> dict[str, Any]:
         NotFound: no such table, column, file handle or activity.
         ServiceError: 412, somebody changed one of the rows.
     """
-    changes = fields.items(run.request, "changes") or []
-    wants_snapshot = fields.flag(run.request, "createSnapshot")
-    options = fields.mapping(run.request, "snapshotOptions")
+    changes = request_fields.items(run.request, "changes") or []
+    wants_snapshot = request_fields.flag(run.request, "createSnapshot")
+    options = request_fields.mapping(run.request, "snapshotOptions")
     if options is not None and run.request.get("createSnapshot") is None:
         raise BadRequest("createSnapshot must be set when snapshotOptions are given.")
     if not changes and not wants_snapshot:
@@ -79,7 +79,9 @@ def transact(run: Run) -> dict[str, Any]:
 def _change(update: TableUpdate, request: Any) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise BadRequest("changes must be an array of objects.")
-    kind = fields.one_of(CHANGES, fields.required(request, "concreteType"), "concreteType")
+    kind = request_fields.one_of(
+        CHANGES, request_fields.required(request, "concreteType"), "concreteType"
+    )
     return CHANGES[kind](update, request)
 
 
@@ -92,7 +94,7 @@ def upload(run: Run) -> dict[str, Any]:
 
     def work() -> dict[str, Any]:
         with changing(run) as update:
-            return update.commit(uploads.upload(update, run.request))
+            return update.commit(csv_import.upload(update, run.request))
 
     return _finished(run, work)
 
@@ -112,8 +114,8 @@ def read_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
             activities.require_access(session, run.caller, activity_id)
     return Snapshot(
         number=0,
-        label=fields.text(request, "snapshotLabel"),
-        comment=fields.text(request, "snapshotComment"),
+        label=request_fields.text(request, "snapshotLabel"),
+        comment=request_fields.text(request, "snapshotComment"),
         activity_id=activity_id,
     )
 
@@ -134,6 +136,8 @@ def snapshot(run: Run) -> dict[str, Any]:
     return _finished(run, work)
 
 
-TRANSACTION: Final = jobs.Kind(f"{_M}.TableUpdateTransactionRequest", transact, takes_turns=True)
-UPLOAD: Final = jobs.Kind(f"{_M}.UploadToTableRequest", upload, takes_turns=True)
-SNAPSHOT: Final = jobs.Kind(f"{_M}.SnapshotRequest", snapshot)
+TRANSACTION: Final = async_jobs.Kind(
+    f"{_M}.TableUpdateTransactionRequest", transact, takes_turns=True
+)
+UPLOAD: Final = async_jobs.Kind(f"{_M}.UploadToTableRequest", upload, takes_turns=True)
+SNAPSHOT: Final = async_jobs.Kind(f"{_M}.SnapshotRequest", snapshot)

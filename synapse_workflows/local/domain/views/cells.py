@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables import values
+from synapse_workflows.constants import AnnotationType, ColumnType
+from synapse_workflows.local.domain.tables import cell_values
+from synapse_workflows.local.domain.tables.cell_values import Stored
 from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, TEXTS, Column
-from synapse_workflows.local.domain.tables.values import Stored
-from synapse_workflows.local.domain.views.kinds import Item, ViewKind
+from synapse_workflows.local.domain.views.view_types import Item, ViewKind
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import AnnotationType, ColumnType
 
 #: Types of columns -> types of annotations that stand in them; all stand in the others.
 _TAKES: Final[Mapping[ColumnType, frozenset[str]]] = {
@@ -59,7 +59,7 @@ def _annotation(column: Column) -> Reader:
         given = annotation["value"]
         try:
             return parse(given)
-        except values.CellError:
+        except cell_values.CellError:
             _require_room(column, given)
             return None
 
@@ -68,13 +68,13 @@ def _annotation(column: Column) -> Reader:
 
 def _parser(column: Column) -> Callable[[list[str]], Stored]:
     """Give what makes a cell of the values of an annotation. It raises CellError."""
-    parse = values.plain_parser(column)
+    parse = cell_values.plain_parser(column)
     if column.type is ColumnType.STRING_LIST:
         limit, most = column.limit, column.maximum_length or 0
 
         def as_text(given: list[str]) -> Stored:
             if len(given) > most or any(len(each) > limit for each in given):
-                raise values.CellError
+                raise cell_values.CellError
             return json.dumps(given, ensure_ascii=False)
 
         return as_text

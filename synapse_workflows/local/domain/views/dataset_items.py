@@ -9,12 +9,12 @@ from typing import Any, Final
 from sqlalchemy import Row, String, Subquery, func, literal, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import fields
+from synapse_workflows.constants import FILE
+from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.ids import TRASH, entity_id, entity_text
 from synapse_workflows.local.errors import BadRequest, NotFound
-from synapse_workflows.local.storage.file_tables import FileHandle
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import FILE
+from synapse_workflows.local.storage.file_models import FileHandle
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 #: Items of a dataset.
 MAX_ITEMS: Final = 30_000
@@ -55,10 +55,10 @@ def read(given: list[Any]) -> list[Reference]:
 def _reference(body: object) -> Reference:
     if not isinstance(body, dict):
         raise BadRequest("Each dataset item must be an object.")
-    number = fields.integer(body, "versionNumber")
+    number = request_fields.integer(body, "versionNumber")
     if number is None:
         raise BadRequest("Each dataset item must have a versionNumber.")
-    return Reference(entity_id(fields.required(body, "entityId")), number)
+    return Reference(entity_id(request_fields.required(body, "entityId")), number)
 
 
 def of(properties: Mapping[str, Any]) -> tuple[Reference, ...]:

@@ -8,15 +8,15 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import DATASET
 from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.views import dataset_items, entity_rows, masks
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.views import dataset_items, entity_rows, type_masks
 from synapse_workflows.local.domain.views.dataset_items import Reference
 from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
-from synapse_workflows.local.domain.views.kinds import Field, ViewKind
+from synapse_workflows.local.domain.views.view_types import Field, ViewKind
 from synapse_workflows.local.errors import BadRequest, NotFound
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import DATASET
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _asked_scope(_body: Mapping[str, Any]) -> Listed:
 
 
 def _defaults(_mask: int | None) -> Sequence[Field[EntityItem]]:
-    return entity_rows.fields_for(masks.FILES)
+    return entity_rows.fields_for(type_masks.FILES)
 
 
 KIND: Final = ViewKind(

@@ -5,9 +5,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import fields
+from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.ids import decimal, entity_text
-from synapse_workflows.local.domain.views import dataset_items, kinds, masks, scopes
+from synapse_workflows.local.domain.views import (
+    container_scope,
+    dataset_items,
+    type_masks,
+    view_types,
+)
 from synapse_workflows.local.errors import BadRequest
 
 Properties = dict[str, Any]
@@ -19,9 +24,9 @@ def table(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: a field is ill-typed, or full text search is asked for.
     """
-    if fields.flag(body, "isSearchEnabled"):
+    if request_fields.flag(body, "isSearchEnabled"):
         raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
-    columns = fields.items(body, "columnIds") or []
+    columns = request_fields.items(body, "columnIds") or []
     return {"columnIds": [str(decimal(each, "columnIds")) for each in columns]}
 
 
@@ -31,11 +36,11 @@ def entity_view(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: a field is ill-typed, or the mask means nothing.
     """
-    scope = scopes.read_ids(fields.items(body, "scopeIds") or [])
+    scope = container_scope.read_ids(request_fields.items(body, "scopeIds") or [])
     return {
         **table(body),
-        "viewTypeMask": masks.read(body, "type"),
-        "type": fields.text(body, "type"),
+        "viewTypeMask": type_masks.read(body, "type"),
+        "type": request_fields.text(body, "type"),
         "scopeIds": [entity_text(each) for each in scope],
     }
 
@@ -46,8 +51,8 @@ def submission_view(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: a field is ill-typed, or the scope too large.
     """
-    scope = evaluation_ids(fields.items(body, "scopeIds") or [])
-    kinds.require_modest(len(scope))
+    scope = evaluation_ids(request_fields.items(body, "scopeIds") or [])
+    view_types.require_modest(len(scope))
     return {**table(body), "scopeIds": [str(each) for each in scope]}
 
 
@@ -66,7 +71,7 @@ def dataset(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: an item is no reference to a version, occurs twice, or there are too many.
     """
-    items = dataset_items.read(fields.items(body, "items") or [])
+    items = dataset_items.read(request_fields.items(body, "items") or [])
     return {**table(body), "items": [each.wire() for each in items]}
 
 
@@ -78,5 +83,5 @@ def complete_entity_view(
     Raises:
         BadRequest: they are.
     """
-    scopes.of(properties).require_size(session)
+    container_scope.of(properties).require_size(session)
     return properties

@@ -7,17 +7,17 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.constants import ENTITY_TYPES, AccessType, ColumnType
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.local.domain.entity_types import KINDS
 from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
-from synapse_workflows.local.domain.kinds import KINDS
-from synapse_workflows.local.domain.reading import readable_by
-from synapse_workflows.local.domain.views import masks
-from synapse_workflows.local.domain.views.kinds import Field, Item, Target
-from synapse_workflows.local.domain.views.scopes import listed
-from synapse_workflows.local.storage.file_tables import FileHandle
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import ENTITY_TYPES, AccessType, ColumnType
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.views import type_masks
+from synapse_workflows.local.domain.views.container_scope import listed
+from synapse_workflows.local.domain.views.view_types import Field, Item, Target
+from synapse_workflows.local.domain.visibility import readable_by
+from synapse_workflows.local.storage.file_models import FileHandle
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 _AT_A_TIME: Final = 500
 _SHOWN: Final = (
@@ -97,9 +97,9 @@ def fields_for(mask: int) -> tuple[Field[EntityItem], ...]:
     Raises:
         BadRequest: the mask means nothing.
     """
-    masks.require_uniform(masks.valid(mask))
-    within = _WITHIN if mask != masks.PROJECTS else ()
-    return (*_ALL, *within, *(_FILE if mask & masks.FILES else ()))
+    type_masks.require_uniform(type_masks.valid(mask))
+    within = _WITHIN if mask != type_masks.PROJECTS else ()
+    return (*_ALL, *within, *(_FILE if mask & type_masks.FILES else ()))
 
 
 def versions() -> Select[Any]:

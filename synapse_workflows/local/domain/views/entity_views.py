@@ -8,16 +8,16 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import access, fields
-from synapse_workflows.local.domain.caller import Caller
+from synapse_workflows.constants import ENTITY_VIEW, PROJECT
+from synapse_workflows.local.domain import access, request_fields
 from synapse_workflows.local.domain.ids import entity_text
-from synapse_workflows.local.domain.views import entity_rows, masks, scopes
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.views import container_scope, entity_rows, type_masks
+from synapse_workflows.local.domain.views.container_scope import Containers
 from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
-from synapse_workflows.local.domain.views.kinds import Field, ViewKind
-from synapse_workflows.local.domain.views.scopes import Containers
+from synapse_workflows.local.domain.views.view_types import Field, ViewKind
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.tables import Entity, EntityVersion
-from synapse_workflows.vocabulary import ENTITY_VIEW, PROJECT
+from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
 class EntityScope(Containers):
@@ -36,7 +36,7 @@ class EntityScope(Containers):
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is in the view: looks upwards, which is short."""
         entity = entity_rows.living(session, entity_id)
-        if entity is None or entity.concrete_type not in masks.classes(self.mask):
+        if entity is None or entity.concrete_type not in type_masks.classes(self.mask):
             return False
         if entity.concrete_type == PROJECT:
             return entity_id in self._named
@@ -49,14 +49,14 @@ class EntityScope(Containers):
 
 
 def _scope(properties: Mapping[str, Any]) -> EntityScope:
-    found = scopes.of(properties)
+    found = container_scope.of(properties)
     return EntityScope(found.ids, found.mask)
 
 
 def _asked_scope(body: Mapping[str, Any]) -> EntityScope:
-    mask = masks.read(body, "viewType")
-    masks.require_uniform(mask)
-    return EntityScope(scopes.read_ids(fields.items(body, "scope") or []), mask)
+    mask = type_masks.read(body, "viewType")
+    type_masks.require_uniform(mask)
+    return EntityScope(container_scope.read_ids(request_fields.items(body, "scope") or []), mask)
 
 
 def _defaults(mask: int | None) -> Sequence[Field[EntityItem]]:

@@ -11,23 +11,23 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session, defer
 
-from synapse_workflows.local.domain import fields
-from synapse_workflows.local.domain.caller import Caller
-from synapse_workflows.local.domain.evaluations import statuses, submissions
-from synapse_workflows.local.domain.evaluations.access import evaluations_open_to
-from synapse_workflows.local.domain.views import definitions, kinds
-from synapse_workflows.local.domain.views.kinds import Field, Item, Target, ViewKind
-from synapse_workflows.local.domain.views.scopes import listed
-from synapse_workflows.local.storage.evaluation_tables import (
-    Evaluation,
-    Submission,
-    SubmissionStatus,
-)
-from synapse_workflows.vocabulary import (
+from synapse_workflows.constants import (
     SUBMISSION_VIEW,
     AccessType,
     ColumnType,
     SubmissionStatusEnum,
+)
+from synapse_workflows.local.domain import request_fields
+from synapse_workflows.local.domain.evaluations import submission_status, submissions
+from synapse_workflows.local.domain.evaluations.access import evaluations_open_to
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.views import definitions, view_types
+from synapse_workflows.local.domain.views.container_scope import listed
+from synapse_workflows.local.domain.views.view_types import Field, Item, Target, ViewKind
+from synapse_workflows.local.storage.evaluation_models import (
+    Evaluation,
+    Submission,
+    SubmissionStatus,
 )
 
 _AT_A_TIME: Final = 500
@@ -101,7 +101,7 @@ class Evaluations:
         Raises:
             BadRequest: there are.
         """
-        kinds.require_modest(len(self.ids))
+        view_types.require_modest(len(self.ids))
 
     def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[SubmissionItem]:
         """Give the submissions."""
@@ -166,14 +166,14 @@ class StatusTargets:
         """
         submission = submissions.find(self._session, row_id)
         if submission.evaluation_id not in self._open:
-            statuses.require_scorer(self._session, self._caller, submission.evaluation_id)
+            submission_status.require_scorer(self._session, self._caller, submission.evaluation_id)
             self._open.add(submission.evaluation_id)
-        status = statuses.load(self._session, row_id)
+        status = submission_status.load(self._session, row_id)
         caller = self._caller
 
         def write(wanted: dict[str, Any]) -> None:
             status.submission_annotations = wanted
-            statuses.changed(status, caller)
+            submission_status.changed(status, caller)
 
         return Target(str(row_id), status.etag, status.submission_annotations, frozenset(), write)
 
@@ -183,7 +183,7 @@ def _scope(properties: Mapping[str, Any]) -> Evaluations:
 
 
 def _asked_scope(body: Mapping[str, Any]) -> Evaluations:
-    return Evaluations(definitions.evaluation_ids(fields.items(body, "scope") or []))
+    return Evaluations(definitions.evaluation_ids(request_fields.items(body, "scope") or []))
 
 
 def _defaults(_mask: int | None) -> Sequence[Field[SubmissionItem]]:

@@ -10,9 +10,9 @@ import pytest
 import responses
 
 from synapse_workflows import Synapse
-from synapse_workflows.client.api import jobs, queries
-from synapse_workflows.client.core.jobs import JobProgress
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.api import async_jobs, queries
+from synapse_workflows.client.core.async_job_flow import JobProgress
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import (
     SynapseDownloadError,
     SynapseError,
@@ -21,8 +21,8 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.making import Table
 from synapse_workflows.client.model.rows import PartialRow, PartialRowset, RowSet
+from synapse_workflows.client.model.table_factory import Table
 
 HOST = "https://synapse.example.org"
 REPO, FILE = f"{HOST}/repo/v1", f"{HOST}/file/v1"
@@ -240,7 +240,7 @@ def test_a_failed_job_and_one_without_progress_are_told(syn, http):
 def test_progress_is_told_every_ten_seconds(syn, said):
     now = iter([0, 5, 11, 11, 12, 22, 22])
     path = "/entity/syn5/table/query/async"
-    with jobs.shown(syn, path, stream=io.StringIO(), clock=lambda: next(now)) as tell:
+    with async_jobs.shown(syn, path, stream=io.StringIO(), clock=lambda: next(now)) as tell:
         for step in range(1, 5):
             tell(JobProgress("reading", step, 9))
     assert said == ["syn5 table query: reading, 2 of 9", "syn5 table query: reading, 4 of 9"]
@@ -256,16 +256,16 @@ class Terminal(io.StringIO):
 def test_progress_is_drawn_in_a_terminal(syn, said):
     path = "/entity/syn5/table/query/async"
     quick, slow, silent = Terminal(), Terminal(), Terminal()
-    with jobs.shown(syn, path, stream=quick):
+    with async_jobs.shown(syn, path, stream=quick):
         pass
     assert quick.getvalue() == ""
-    with jobs.shown(syn, path, stream=slow) as tell:
+    with async_jobs.shown(syn, path, stream=slow) as tell:
         tell(JobProgress("reading", 1, 9))
         tell(JobProgress("writing"))
     assert "syn5 table query: 00:00, reading, 1 of 9" in slow.getvalue()
     assert "writing" in slow.getvalue()
     syn.silent = True
-    with jobs.shown(syn, path, stream=silent) as tell:
+    with async_jobs.shown(syn, path, stream=silent) as tell:
         tell(JobProgress("reading"))
     assert silent.getvalue() == ""
     assert said == []

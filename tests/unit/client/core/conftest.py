@@ -12,7 +12,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from synapse_workflows.client.core.credentials import Token
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.synapse import Synapse
 
 REPO = "https://repo.example.org/repo/v1"

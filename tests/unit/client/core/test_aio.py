@@ -8,11 +8,11 @@ import httpx2
 import pytest
 
 from synapse_workflows.client.core import flows
-from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.flows import Call, Pause
-from synapse_workflows.client.core.letters import Endpoints
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.http_request import Endpoints
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
     SynapseConnectionError,

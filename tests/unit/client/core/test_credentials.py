@@ -8,7 +8,7 @@ import keyring
 import pytest
 from keyring.backends import fail
 
-from synapse_workflows.client.core import remembered
+from synapse_workflows.client.core import keyring_store
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
@@ -68,7 +68,7 @@ def lay(home, monkeypatch, memory_keyring):
         if "file" in places:
             (home / ".synapseConfig").write_text("[authentication]\nauthtoken = token-file\n")
         if "keyring" in places:
-            remembered.store("keyring", "token-keyring")
+            keyring_store.store("keyring", "token-keyring")
         if "aws" in places:
             monkeypatch.setenv("SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME", "/synapse/token")
             monkeypatch.setitem(sys.modules, "boto3", FakeBoto3())
@@ -154,8 +154,8 @@ def test_whom_the_file_names_is_not_replaced_by_who_was_here_last(lay, make, hom
 
 
 def test_the_keyring_is_asked_for_the_name_that_was_given(memory_keyring, make, asked):
-    remembered.store("alice", "token-alice")
-    remembered.store("bob", "token-bob")
+    keyring_store.store("alice", "token-alice")
+    keyring_store.store("bob", "token-bob")
     syn = make()
     syn.login("alice", silent=True)
     assert syn.username == "alice"
@@ -269,7 +269,7 @@ def test_a_name_that_belongs_to_the_token(make, asked, email):
 @pytest.mark.parametrize("place", ["argument", "variable", "file", "keyring"])
 def test_a_name_that_does_not_is_an_error_and_nobody_is_logged_in(place, lay, make, asked):
     arguments = lay(place)
-    remembered.store("mallory", "token-keyring")
+    keyring_store.store("mallory", "token-keyring")
     syn = make()
     with pytest.raises(SynapseAuthenticationError) as caught:
         syn.login("mallory", **arguments)
@@ -317,7 +317,7 @@ def test_blanks_around_a_token_are_no_part_of_it():
 
 
 def test_remembering_and_being_forgotten(memory_keyring, make, asked, home):
-    memory_keyring.set_password(remembered.SERVICE, "alice", "token-old-alice")
+    memory_keyring.set_password(keyring_store.SERVICE, "alice", "token-old-alice")
     syn = make()
     syn.login(authToken="token-alice", rememberMe=True)
     assert memory_keyring.held == {("SYNAPSE.ORG_CLIENT_AUTH_TOKEN", "alice"): "token-alice"}

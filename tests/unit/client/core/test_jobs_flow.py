@@ -7,10 +7,10 @@ from itertools import islice
 import httpx2
 import pytest
 
-from synapse_workflows.client.core import jobs
-from synapse_workflows.client.core.aio import AsyncSession
+from synapse_workflows.client.core import async_job_flow
+from synapse_workflows.client.core.async_job_flow import Job, JobProgress, Polling
+from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.flows import Call, Pause, Reply
-from synapse_workflows.client.core.jobs import Job, JobProgress, Polling
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseError,
@@ -53,7 +53,7 @@ def pauses(steps):
 
 
 def test_a_job_that_is_done_at_once_is_not_waited_for():
-    steps, result = drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 201))
+    steps, result = drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 201))
     assert result == {"rows": 3}
     assert [str(step) for step in steps] == [
         "POST /entity/syn1/table/query/async/start",
@@ -63,13 +63,13 @@ def test_a_job_that_is_done_at_once_is_not_waited_for():
 
 
 def test_a_result_may_come_with_any_success():
-    _, result = drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 200))
+    _, result = drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 200))
     assert result == {"rows": 3}
 
 
 def test_jobs_of_the_file_service_are_asked_for_there():
     steps, _ = drive(
-        jobs.run(Job("/file/bulk/async", {}, "file"), POLLING), TOKEN, Reply.of({}, 201)
+        async_job_flow.run(Job("/file/bulk/async", {}, "file"), POLLING), TOKEN, Reply.of({}, 201)
     )
     assert [step.endpoint for step in steps] == ["file", "file"]
 
@@ -77,18 +77,18 @@ def test_jobs_of_the_file_service_are_asked_for_there():
 def test_only_a_job_that_reads_is_started_a_second_time():
     for repeatable, expected in ((True, True), (False, None)):
         job = Job("/x", {}, repeatable=repeatable)
-        assert next(jobs.start(job)).repeatable is expected
+        assert next(async_job_flow.start(job)).repeatable is expected
 
 
 def test_the_wait_grows_to_its_cap():
     answers = [TOKEN, *(processing(str(n)) for n in range(5)), Reply.of({}, 201)]
-    steps, _ = drive(jobs.run(JOB, POLLING), *answers)
+    steps, _ = drive(async_job_flow.run(JOB, POLLING), *answers)
     assert pauses(steps) == [2, 4, 8, 10, 10]
 
 
 def test_defaults_are_those_of_the_reference():
     answers = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
-    steps, _ = drive(jobs.run(JOB), *answers)
+    steps, _ = drive(async_job_flow.run(JOB), *answers)
     assert pauses(steps)[:3] == pytest.approx([2, 2.2, 2.42])
     assert max(pauses(steps)) == 20
     assert Polling().timeout == 600
@@ -97,7 +97,7 @@ def test_defaults_are_those_of_the_reference():
 def test_progress_is_told_after_each_time_it_was_asked_for():
     heard = []
     drive(
-        jobs.run(JOB, POLLING, heard.append),
+        async_job_flow.run(JOB, POLLING, heard.append),
         TOKEN,
         processing("reading", progressCurrent=1, progressTotal=9),
         processing("writing"),
@@ -109,7 +109,7 @@ def test_progress_is_told_after_each_time_it_was_asked_for():
 
 
 def test_no_progress_for_too_long_ends_the_wait():
-    flow, steps = jobs.wait(JOB, "7", Polling(2, 1, 20, timeout=5)), []
+    flow, steps = async_job_flow.wait(JOB, "7", Polling(2, 1, 20, timeout=5)), []
     with pytest.raises(SynapseTimeoutError, match=r"Timeout waiting for query results.*working"):
         drive_stuck(flow, steps)
     assert sum(pauses(steps)) == 5
@@ -125,7 +125,7 @@ def test_no_progress_for_too_long_ends_the_wait():
 )
 def test_any_progress_lets_the_timeout_begin_anew(change):
     answers = [TOKEN, *(change(n) for n in range(20)), Reply.of({"ok": True}, 201)]
-    steps, result = drive(jobs.run(JOB, Polling(4, 1, 4, timeout=5)), *answers)
+    steps, result = drive(async_job_flow.run(JOB, Polling(4, 1, 4, timeout=5)), *answers)
     assert result == {"ok": True}
     assert sum(pauses(steps)) == 80
 
@@ -133,10 +133,10 @@ def test_any_progress_lets_the_timeout_begin_anew(change):
 def test_a_failed_job_says_what_synapse_said():
     failed = {"jobState": "FAILED", "errorMessage": "No such column", "errorDetails": "at line 1"}
     with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:
-        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
+        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
     assert (caught.value.job, caught.value.details) == ("7", "at line 1")
     with pytest.raises(SynapseJobError, match="does not say why"):
-        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
+        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
 
 
 def test_the_index_of_a_table_is_waited_for_too():
@@ -144,25 +144,25 @@ def test_the_index_of_a_table_is_waited_for_too():
     building = {"state": "PROCESSING", "progressMessage": "building", "progressCurrent": 1}
     heard = []
     _, result = drive(
-        jobs.run(JOB, POLLING, heard.append),
+        async_job_flow.run(JOB, POLLING, heard.append),
         TOKEN, Reply.of(building, 202), Reply.of({"state": "of the art"}, 201),
     )  # fmt: skip
     assert result == {"state": "of the art"}
     assert heard == [JobProgress("building", 1)]
     broken = {"state": "PROCESSING_FAILED", "errorMessage": "cannot be built"}
     with pytest.raises(SynapseJobError, match="cannot be built"):
-        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(broken, 202))
+        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(broken, 202))
 
 
 def test_a_status_may_hold_the_result():
     complete = {"jobState": "COMPLETE", "responseBody": {"rows": 3}}
-    assert drive(jobs.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
+    assert drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
     with pytest.raises(SynapseError, match="no result"):
-        drive(jobs.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "COMPLETE"}))
+        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "COMPLETE"}))
 
 
 def test_errors_of_http_come_out_as_they_are():
-    flow = jobs.run(JOB, POLLING)
+    flow = async_job_flow.run(JOB, POLLING)
     list(islice(flow, 1))
     refused = SynapseBadRequestError(400, "no such table", "POST /x")
     with pytest.raises(SynapseBadRequestError) as caught:
@@ -183,7 +183,9 @@ def test_an_event_loop_drives_the_same_job():
 
     async def go():
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
-            return await AsyncSession(client=client).run(jobs.run(JOB, Polling(sleep=0.001)))
+            return await AsyncSession(client=client).run(
+                async_job_flow.run(JOB, Polling(sleep=0.001))
+            )
 
     assert asyncio.run(go()) == {"rows": 3}
 
@@ -193,4 +195,4 @@ def test_a_session_drives_the_same_job(syn, http):
     http.post(f"{base}/start", json={"token": "7"}, status=201)
     http.get(f"{base}/get/7", json={"jobState": "PROCESSING"}, status=202)
     http.get(f"{base}/get/7", json={"rows": 3}, status=201)
-    assert syn.run(jobs.run(JOB, Polling(sleep=0.001))) == {"rows": 3}
+    assert syn.run(async_job_flow.run(JOB, Polling(sleep=0.001))) == {"rows": 3}

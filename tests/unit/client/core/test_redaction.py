@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from synapse_workflows.client.core import wire
 from synapse_workflows.client.core.credentials import Token
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError
 

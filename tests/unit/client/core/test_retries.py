@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from synapse_workflows.client.core.flows import Call, Reply
-from synapse_workflows.client.core.retries import Failure, Outcome, RetryPolicy, retryable
+from synapse_workflows.client.core.retry import Failure, Outcome, RetryPolicy, retryable
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseConnectionError,
@@ -205,7 +205,7 @@ def test_a_conflict_is_told_and_not_asked_again(syn, http):
 
 
 def test_long_waits_are_told_with_their_reason(syn, caplog):
-    from synapse_workflows.client.core.retries import Tries
+    from synapse_workflows.client.core.retry import RetryState
 
     class State:
         upcoming_sleep = 11.0
@@ -216,7 +216,7 @@ def test_long_waits_are_told_with_their_reason(syn, caplog):
                 return answered(429, "Please slow down")
 
     with caplog.at_level(logging.DEBUG):
-        Tries(GET, RetryPolicy(), syn.logger.log).settings()["before_sleep"](State)
+        RetryState(GET, RetryPolicy(), syn.logger.log).settings()["before_sleep"](State)
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("WARNING", "GET /x: Please slow down; again in 11.0 s")
     ]

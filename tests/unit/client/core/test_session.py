@@ -11,7 +11,7 @@ from synapse_workflows.client.core.events import Ran, Read, Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseConfigError, SynapseConnectionError
 from synapse_workflows.client.synapse import Synapse
-from synapse_workflows.vocabulary import PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS
+from synapse_workflows.constants import PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS
 
 REPO = "https://repo.example.org/repo/v1"
 

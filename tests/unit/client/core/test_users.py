@@ -6,7 +6,7 @@ import pytest
 
 from synapse_workflows.client.core.flows import Reply
 from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseNotFoundError
-from synapse_workflows.client.model.people import UserGroupHeader, UserProfile
+from synapse_workflows.client.model.users import UserGroupHeader, UserProfile
 
 REPO = "https://repo.example.org/repo/v1"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from synapse_workflows.client.core.async_job_flow import Polling
 from synapse_workflows.client.core.flows import Call, Reply
-from synapse_workflows.client.core.jobs import Polling
-from synapse_workflows.client.core.watching import Content, TableState, content_of, state_of
+from synapse_workflows.client.core.table_state import Content, TableState, content_of, state_of
 
 VIEW = {"concreteType": "org.sagebionetworks.repo.model.table.EntityView", "versionNumber": 3}
 TABLE = VIEW | {"concreteType": "org.sagebionetworks.repo.model.table.TableEntity"}

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.entity import File, Project
-from synapse_workflows.vocabulary import FILE, USED_ENTITY, USED_URL
+from synapse_workflows.constants import FILE, USED_ENTITY, USED_URL
 
 
 def entity(target, version=None, executed=False):

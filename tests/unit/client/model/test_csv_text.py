@@ -6,8 +6,8 @@ import pytest
 
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.making import Table
 from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.client.model.table_factory import Table
 
 LATIN = "name\nant\nbüffel\n".encode("latin-1")
 #: The header, and rows enough for the decoder not to see the last one at first.

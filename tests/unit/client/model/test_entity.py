@@ -8,7 +8,7 @@ import pytest
 
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.entity import Entity, File, Folder, Link, Project, place
-from synapse_workflows.vocabulary import EXTERNAL_FILE_HANDLE, FILE, FOLDER, LINK, MODEL, PROJECT
+from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, FILE, FOLDER, LINK, MODEL, PROJECT
 
 
 def test_every_key_finds_its_namespace():

@@ -13,7 +13,7 @@ from synapse_workflows.client.model.ids import (
     split_version,
     version_number,
 )
-from synapse_workflows.client.model.people import UserProfile
+from synapse_workflows.client.model.users import UserProfile
 
 NUMBERS = st.integers(min_value=1, max_value=10**12)
 

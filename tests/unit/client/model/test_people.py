@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from synapse_workflows.client.model.people import UserGroupHeader, UserProfile
+from synapse_workflows.client.model.users import UserGroupHeader, UserProfile
 
 
 def test_items_are_attributes():

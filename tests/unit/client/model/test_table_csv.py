@@ -10,9 +10,9 @@ from hypothesis import given, strategies as st
 
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.making import Table
 from synapse_workflows.client.model.rows import Row, RowSet
 from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.client.model.table_factory import Table
 from synapse_workflows.client.model.tables import RowMetadata, RowSetTable
 
 COLUMNS = [

@@ -5,7 +5,7 @@ import io
 import pytest
 from hypothesis import given, strategies as st
 
-from synapse_workflows.client.model.csv_form import LINE_ENDS, CsvForm
+from synapse_workflows.client.model.csv_dialect import LINE_ENDS, CsvForm
 
 FORM = CsvForm()
 CELLS = st.none() | st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(

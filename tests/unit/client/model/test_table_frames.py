@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from synapse_workflows.client.errors import SynapseError
-from synapse_workflows.client.model import frames
+from synapse_workflows.client.model import dataframes
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.making import Table, build_table
-from synapse_workflows.client.model.results import TableQueryResult
+from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rows import RowSet
 from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.client.model.table_factory import Table, build_table
 from synapse_workflows.client.model.tables import RowSetTable
 
 pd = pytest.importorskip("pandas")
@@ -87,7 +87,7 @@ def test_a_frame_becomes_the_same_table_again(dates):
 
 
 def test_more_rows_than_a_piece_are_put_together():
-    count = frames.PIECE + 5  # odd
+    count = dataframes.PIECE + 5  # odd
     column = Schema("t", [Column(name="n", columnType="INTEGER")], parent="syn1")
     frame = Table(
         column, ([number if number % 2 else None] for number in range(count))
@@ -238,7 +238,7 @@ def test_columns_that_do_not_fit_are_told():
 
 def test_pandas_is_imported_only_when_asked_for():
     code = (
-        "import sys; from synapse_workflows.client.model.making import Table; "
+        "import sys; from synapse_workflows.client.model.table_factory import Table; "
         "list(Table('syn1', [[1]])); list(Table('syn1', {'a': [1]})); "
         "assert 'pandas' not in sys.modules"
     )

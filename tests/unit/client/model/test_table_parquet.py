@@ -16,7 +16,7 @@ from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.schemas import Schema
-from synapse_workflows.vocabulary import ColumnType
+from synapse_workflows.constants import ColumnType
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from synapse_workflows.client.model.columns import Column, SelectColumn
-from synapse_workflows.client.model.results import TableQueryResult
+from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rows import PartialRow, PartialRowset, Row, RowSet
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.client.model.tables import RowMetadata, RowSetTable

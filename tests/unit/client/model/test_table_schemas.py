@@ -8,7 +8,7 @@ from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column, SelectColumn, require_types
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.schemas import Schema
-from synapse_workflows.vocabulary import TABLE
+from synapse_workflows.constants import TABLE
 
 NEW = Column(name="new", columnType="STRING", maximumSize=10)
 STORED = Column(name="stored", columnType="INTEGER", id="7")

@@ -8,7 +8,7 @@ import pytest
 from synapse_workflows import Entity, EntityViewSchema, Project, SubmissionViewSchema
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.views import EntityViewType
-from synapse_workflows.vocabulary import ENTITY_VIEW, SUBMISSION_VIEW
+from synapse_workflows.constants import ENTITY_VIEW, SUBMISSION_VIEW
 
 VIEWS = [EntityViewSchema, SubmissionViewSchema]
 

@@ -9,7 +9,7 @@ from synapse_workflows.client.api import files
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseTransferError
 from synapse_workflows.client.transfer import destinations
-from synapse_workflows.vocabulary import MODEL, S3_UPLOAD_DESTINATION
+from synapse_workflows.constants import MODEL, S3_UPLOAD_DESTINATION
 
 FILE = "https://file.example.org/file/v1"
 URL = f"{FILE}/entity/syn1/uploadDestination"

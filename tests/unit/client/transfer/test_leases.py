@@ -3,8 +3,8 @@
 import threading
 import time
 
-from synapse_workflows.client.transfer import leases
-from synapse_workflows.client.transfer.leases import Address, PartAddresses
+from synapse_workflows.client.transfer import presigned_urls
+from synapse_workflows.client.transfer.presigned_urls import Address, PartAddresses
 
 
 def signed(seconds: int, name: str = "x") -> str:
@@ -14,18 +14,18 @@ def signed(seconds: int, name: str = "x") -> str:
 
 
 def test_life_is_counted_from_when_the_url_came_whatever_its_date():
-    left = leases.lease(signed(30)).until - time.monotonic()
+    left = presigned_urls.lease(signed(30)).until - time.monotonic()
     assert 24 < left <= 25
-    assert not leases.lease(signed(30)).over
-    assert leases.lease(signed(0)).over
+    assert not presigned_urls.lease(signed(30)).over
+    assert presigned_urls.lease(signed(0)).over
 
 
 def test_a_plain_url_lives_forever():
-    assert leases.lease("https://example.org/x").until == float("inf")
+    assert presigned_urls.lease("https://example.org/x").until == float("inf")
 
 
 def test_a_lease_does_not_show_its_url():
-    assert "Signature" not in repr(leases.lease(signed(30)))
+    assert "Signature" not in repr(presigned_urls.lease(signed(30)))
 
 
 def test_a_url_that_is_over_is_asked_for_again():
@@ -61,7 +61,7 @@ class Service:
 
     def __call__(self, numbers):
         self.asked.append(numbers)
-        return {number: leases.lease(signed(self.life, str(number))) for number in numbers}
+        return {number: presigned_urls.lease(signed(self.life, str(number))) for number in numbers}
 
 
 def test_urls_of_parts_are_asked_for_at_once():

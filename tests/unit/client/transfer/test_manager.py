@@ -10,13 +10,13 @@ import weakref
 
 import pytest
 
-from synapse_workflows.client.core.retries import RetryPolicy
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import (
     SynapseConnectionError,
     SynapseServerError,
     SynapseTooManyRequestsError,
 )
-from synapse_workflows.client.transfer.manager import (
+from synapse_workflows.client.transfer.executor import (
     Halt,
     HaltedError,
     Patience,
@@ -161,7 +161,7 @@ def test_two_transfers_share_the_threads(manager):
 def test_a_forked_process_gets_threads_of_its_own():
     script = """
 import os
-from synapse_workflows.client.transfer.manager import Halt, TransferManager
+from synapse_workflows.client.transfer.executor import Halt, TransferManager
 manager = TransferManager()
 manager.run(range(4), lambda _: None, Halt(), threads=2)
 child = os.fork()
@@ -180,7 +180,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_ctrl_c_ends_a_transfer():
     script = """
 import sys
-from synapse_workflows.client.transfer.manager import Halt, TransferManager
+from synapse_workflows.client.transfer.executor import Halt, TransferManager
 halt = Halt()
 def work(number):
     print("begun", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from synapse_workflows.client.errors import SynapseDownloadError
-from synapse_workflows.client.transfer.partial import Content, Partial, free_names
+from synapse_workflows.client.transfer.partial_file import Content, Partial, free_names
 
 CONTENT = Content(size=20, md5="0" * 32, part_size=10)
 

@@ -7,9 +7,9 @@ import pytest
 import requests
 
 from synapse_workflows.client.errors import SynapseUploadFailedException
-from synapse_workflows.client.transfer.manager import Halt, HaltedError
-from synapse_workflows.client.transfer.plan import Part
-from synapse_workflows.client.transfer.source import PartBody, Source
+from synapse_workflows.client.transfer.executor import Halt, HaltedError
+from synapse_workflows.client.transfer.part_plan import Part
+from synapse_workflows.client.transfer.upload_source import PartBody, Source
 
 DATA = bytes(range(256)) * 10
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.column_types import LISTS
 from synapse_workflows.local.domain.tables.sql import functions
 from synapse_workflows.local.domain.tables.sql.arithmetic import MORE_DECIMALS, digits_kept
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat
-from synapse_workflows.local.domain.tables.sql.fragments import (
+from synapse_workflows.local.domain.tables.sql.typed_sql import (
     EXTRACTED,
     LARGE,
     Fragment,
@@ -24,7 +25,6 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     typed,
 )
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ColumnType
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.tables.sql.compiler import Compiler

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.sql import functions
-from synapse_workflows.local.domain.tables.sql.fragments import (
+from synapse_workflows.local.domain.tables.sql.typed_sql import (
     MOMENT,
     Fragment,
     literal,
@@ -22,7 +23,6 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     typed,
 )
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ColumnType
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.tables.sql.compiler import Compiler

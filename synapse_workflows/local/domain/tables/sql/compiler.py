@@ -9,7 +9,7 @@ from sqlglot import exp
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.sql import conditions, expressions
 from synapse_workflows.local.domain.tables.sql.dialect import write
-from synapse_workflows.local.domain.tables.sql.fragments import Fragment
+from synapse_workflows.local.domain.tables.sql.typed_sql import Fragment
 from synapse_workflows.local.errors import BadRequest
 
 _MOST_WORK: Final = 500_000

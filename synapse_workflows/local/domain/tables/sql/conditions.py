@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from synapse_workflows.constants import ColumnType
+from synapse_workflows.local.domain.tables.cell_values import NAN
 from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS
+from synapse_workflows.local.domain.tables.sql.collation import fold
 from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike, write
-from synapse_workflows.local.domain.tables.sql.fragments import (
+from synapse_workflows.local.domain.tables.sql.typed_sql import (
     EXTRACTED,
     MOMENT,
     Fragment,
@@ -19,10 +22,7 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     number,
     text_of,
 )
-from synapse_workflows.local.domain.tables.sql.text import fold
-from synapse_workflows.local.domain.tables.values import NAN
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ColumnType
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.tables.sql.compiler import Compiler

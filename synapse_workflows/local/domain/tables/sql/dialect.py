@@ -8,7 +8,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import TokenType
 
-from synapse_workflows.local.domain.tables.sql import spelling
+from synapse_workflows.local.domain.tables.sql import token_checks
 from synapse_workflows.local.errors import BadRequest
 
 _WORDS: Final = (
@@ -154,7 +154,7 @@ def parse(sql: str) -> exp.Select:
     try:
         grammar = SynapseSql()
         words = grammar.tokenize(sql)
-        spelling.check(words)
+        token_checks.check(words)
         found = grammar.parser(error_level=ErrorLevel.IMMEDIATE).parse(words, sql)
     except SqlglotError as error:
         raise BadRequest(_sentence(error)) from None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
 
+from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 from synapse_workflows.local.domain.tables.sql import aggregates, arithmetic, conditions, functions
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat, write
-from synapse_workflows.local.domain.tables.sql.fragments import (
+from synapse_workflows.local.domain.tables.sql.typed_sql import (
     MOMENT,
     Fragment,
     item_kind,
@@ -19,7 +20,6 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     same_kind,
 )
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.tables.sql.compiler import Compiler

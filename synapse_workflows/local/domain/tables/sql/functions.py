@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS
-from synapse_workflows.local.domain.tables.moments import to_ms
-from synapse_workflows.local.domain.tables.sql.fragments import (
+from synapse_workflows.local.domain.tables.dates import to_ms
+from synapse_workflows.local.domain.tables.sql.typed_sql import (
     EXTRACTED,
     LARGE,
     MOMENT,
@@ -25,7 +26,6 @@ from synapse_workflows.local.domain.tables.sql.fragments import (
     typed,
 )
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ColumnType
 
 UNITS: Final = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 _DATE_PARTS: Final = (

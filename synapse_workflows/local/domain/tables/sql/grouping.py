@@ -5,11 +5,11 @@ from typing import Final
 
 from sqlglot import exp
 
+from synapse_workflows.constants import ROW_ID
 from synapse_workflows.local.domain.tables.sql.aggregates import is_aggregate
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.vocabulary import ROW_ID
 
 #: Digits of the number of an item of the select list.
 _DIGITS: Final = 4

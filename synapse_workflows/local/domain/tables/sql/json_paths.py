@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+from synapse_workflows.local.domain.tables.sql.errors import EvaluationError
 
 _PLACE: Final = r"(?:\d{1,9}|last(?:\s*-\s*\d{1,9})?)"
 _MOST_STEPS, _MOST_DEEP = 100, 2

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables.sql.complaints import MOST_LETTERS, EvaluationError
+from synapse_workflows.local.domain.tables.sql.collation import fold
+from synapse_workflows.local.domain.tables.sql.errors import MOST_LETTERS, EvaluationError
 from synapse_workflows.local.domain.tables.sql.sqlite_json import json_order
 from synapse_workflows.local.domain.tables.sql.sqlite_numbers import is_long
-from synapse_workflows.local.domain.tables.sql.text import fold
 
 #: Characters that the rows of one group may be sorted by.
 _MOST_HELD: Final = 64 << 20

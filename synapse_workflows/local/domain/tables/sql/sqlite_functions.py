@@ -7,20 +7,20 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables import values
+from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.sql import (
     sqlite_aggregates,
     sqlite_dates,
     sqlite_json,
     sqlite_numbers,
 )
-from synapse_workflows.local.domain.tables.sql.complaints import (
+from synapse_workflows.local.domain.tables.sql.collation import collate, fold, like
+from synapse_workflows.local.domain.tables.sql.errors import (
     MOST_LETTERS,
     Complaints,
     EvaluationError,
 )
-from synapse_workflows.local.domain.tables.sql.fragments import COLLATION
-from synapse_workflows.local.domain.tables.sql.text import collate, fold, like
+from synapse_workflows.local.domain.tables.sql.typed_sql import COLLATION
 
 
 def _of_text(function: Callable[[str], Any]) -> Callable[[Any], Any]:
@@ -92,7 +92,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "lower_text": (1, _of_text(_same_length(_lower))),
     "trim_text": (1, _of_text(lambda text: text.strip(" "))),
     "crc32": (1, _of_text(lambda text: zlib.crc32(text.encode()))),
-    "double_text": (1, lambda value: None if value is None else values.double_text(value)),
+    "double_text": (1, lambda value: None if value is None else cell_values.double_text(value)),
     "has_item": (2, _has_item),
     "has_like": (3, _has_like),
     **sqlite_numbers.FUNCTIONS,

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NoReturn
 
-from synapse_workflows.local.domain.tables import values
+from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.sql import json_paths
-from synapse_workflows.local.domain.tables.sql.complaints import MOST_LETTERS, EvaluationError
+from synapse_workflows.local.domain.tables.sql.collation import fold, like
+from synapse_workflows.local.domain.tables.sql.errors import MOST_LETTERS, EvaluationError
 from synapse_workflows.local.domain.tables.sql.sqlite_numbers import text_number
-from synapse_workflows.local.domain.tables.sql.text import fold, like
 
 _MOST_DIGITS: Final = 20
 _LONGEST: Final = 1 << 64
@@ -182,7 +182,7 @@ def _double(value: Any) -> str:
     """Write a number of a DOUBLE column within JSON, which has no NaN and no infinity."""
     if value is None or isinstance(value, str) or not math.isfinite(value):
         return "null"
-    return values.double_text(value)
+    return cell_values.double_text(value)
 
 
 def _members(*parts: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables.sql.complaints import EvaluationError
+from synapse_workflows.local.domain.tables.sql.errors import EvaluationError
 
 _LONG: Final = 1 << 63
 _MOST_DIGITS: Final = 30

@@ -1,0 +1,1 @@
+"""Run the example DAGs against a local Synapse with real Airflow."""

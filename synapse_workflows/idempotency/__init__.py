@@ -1,0 +1,1 @@
+"""Retry-safe table writes and snapshots."""

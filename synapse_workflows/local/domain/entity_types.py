@@ -1,0 +1,258 @@
+"""The classes of entities: what each may lie in, which fields it has, what a body must hold."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.constants import (
+    CONTAINERS,
+    DATASET,
+    ENTITY_VIEW,
+    FILE,
+    FOLDER,
+    LINK,
+    PROJECT,
+    SUBMISSION_VIEW,
+    TABLE,
+)
+from synapse_workflows.local.domain import request_fields
+from synapse_workflows.local.domain.ids import ROOT, decimal, entity_id, entity_text
+from synapse_workflows.local.domain.views import dataset_items, definitions
+from synapse_workflows.local.errors import BadRequest
+
+_NAME: Final = re.compile(r"[a-zA-Z0-9 _\-.,+'()]{1,256}")
+MAX_DESCRIPTION: Final = 1000
+
+#: Fields that every entity has.
+ENTITY_FIELDS: Final = frozenset(
+    {
+        "name", "description", "id", "etag", "createdOn", "modifiedOn", "createdBy",
+        "modifiedBy", "parentId", "concreteType",
+    }
+)  # fmt: skip
+VERSION_FIELDS: Final = frozenset(
+    {"versionNumber", "versionLabel", "versionComment", "isLatestVersion"}
+)
+_TABLE_FIELDS: Final = ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchEnabled"}
+
+
+def valid_name(name: str) -> str:
+    """Trim a name and check it.
+
+    Raises:
+        BadRequest: it is empty, longer than 256 characters, or holds other characters.
+    """
+    trimmed = name.strip()
+    if _NAME.fullmatch(trimmed) is None:
+        raise BadRequest(
+            f"Invalid Name: '{trimmed}'. Names may only contain: letters, numbers, spaces, "
+            "underscores, hyphens, periods, plus signs, apostrophes, and parentheses"
+        )
+    return trimmed
+
+
+def reference(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a Reference: an entity id and perhaps a version, in canonical form.
+
+    Raises:
+        BadRequest: there is no targetId, or one of the fields is ill-typed.
+    """
+    target = entity_text(entity_id(request_fields.required(body, "targetId")))
+    version = request_fields.integer(body, "targetVersionNumber")
+    return {"targetId": target, "targetVersionNumber": version}
+
+
+def _project(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"alias": request_fields.text(body, "alias")}
+
+
+def _nothing(_body: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _file(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fileNameOverride": request_fields.text(body, "fileNameOverride")}
+
+
+def _link(body: Mapping[str, Any]) -> dict[str, Any]:
+    target = request_fields.mapping(body, "linksTo")
+    return {
+        "linksTo": None if target is None else reference(target),
+        "linksToClassName": request_fields.text(body, "linksToClassName"),
+    }
+
+
+def _as_it_is(
+    _session: Session, properties: dict[str, Any], _before: Mapping[str, Any]
+) -> dict[str, Any]:
+    return properties
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One class of entities.
+
+    Args:
+        concrete_type: its full name.
+        parents: classes of entities that it may lie in; none for what lies under the root.
+        versionable: whether it has numbered versions.
+        properties: reads the fields that only this class has.
+        fields: names of all its fields.
+        has_snapshots: whether its versions come from snapshots alone.
+        complete: makes its properties of what a body says and of what they were, and checks
+            what only the database can tell.
+    """
+
+    concrete_type: str
+    parents: frozenset[str]
+    versionable: bool
+    properties: Callable[[Mapping[str, Any]], dict[str, Any]] = field(repr=False)
+    fields: frozenset[str] = field(repr=False)
+    has_snapshots: bool = False
+    complete: Callable[[Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]] = field(
+        default=_as_it_is, repr=False
+    )
+
+
+def _table(
+    concrete_type: str,
+    properties: Callable[[Mapping[str, Any]], dict[str, Any]],
+    *own_fields: str,
+    complete: Callable[[Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]] = _as_it_is,
+) -> Kind:
+    """Make a class of tables or views."""
+    return Kind(
+        concrete_type,
+        CONTAINERS,
+        versionable=True,
+        properties=properties,
+        fields=_TABLE_FIELDS | set(own_fields),
+        has_snapshots=True,
+        complete=complete,
+    )
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.concrete_type: kind
+    for kind in (
+        Kind(PROJECT, frozenset(), False, _project, ENTITY_FIELDS | {"alias"}),
+        Kind(FOLDER, CONTAINERS, False, _nothing, ENTITY_FIELDS),
+        Kind(
+            FILE,
+            CONTAINERS,
+            True,
+            _file,
+            ENTITY_FIELDS | VERSION_FIELDS | {"dataFileHandleId", "fileNameOverride"},
+        ),
+        Kind(LINK, CONTAINERS, False, _link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}),
+        _table(TABLE, definitions.table),
+        _table(
+            ENTITY_VIEW,
+            definitions.entity_view,
+            "viewTypeMask",
+            "type",
+            "scopeIds",
+            complete=definitions.complete_entity_view,
+        ),
+        _table(SUBMISSION_VIEW, definitions.submission_view, "scopeIds"),
+        _table(
+            DATASET,
+            definitions.dataset,
+            "items",
+            "size",
+            "checksum",
+            "count",
+            complete=dataset_items.complete,
+        ),
+    )
+}
+
+
+def kind_of(body: Mapping[str, Any]) -> Kind:
+    """Tell which class a body is of.
+
+    Raises:
+        BadRequest: it names none, or one that this service does not know.
+    """
+    name = request_fields.required(body, "concreteType")
+    kind = KINDS.get(name)
+    if kind is None:
+        known = ", ".join(KINDS)
+        raise BadRequest(
+            f"Unknown concreteType: '{name}'. This service knows the entities {known}."
+        )
+    return kind
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a request says an entity should be; None where it says nothing.
+
+    Args:
+        kind: the class.
+        name: trimmed and valid.
+        description: at most 1000 characters.
+        parent_id: the container; the root for a project that names none.
+        label: version label.
+        comment: version comment.
+        file_handle_id: the data of a file; always there for files.
+        properties: what only this class has, without nulls.
+    """
+
+    kind: Kind
+    name: str | None
+    description: str | None
+    parent_id: int | None
+    label: str | None
+    comment: str | None
+    file_handle_id: int | None
+    properties: Mapping[str, Any]
+
+
+def draft(body: Mapping[str, Any]) -> Draft:
+    """Read an entity from a request body.
+
+    Raises:
+        BadRequest: a field is missing, ill-typed or breaks a rule.
+    """
+    kind = kind_of(body)
+    name = request_fields.text(body, "name")
+    parent = request_fields.text(body, "parentId")
+    handle = (
+        request_fields.required(body, "dataFileHandleId") if kind.concrete_type == FILE else None
+    )
+    return Draft(
+        kind=kind,
+        name=None if name is None else valid_name(name),
+        description=request_fields.text(body, "description", limit=MAX_DESCRIPTION),
+        parent_id=_parent(kind, parent),
+        label=request_fields.text(body, "versionLabel") if kind.versionable else None,
+        comment=request_fields.text(body, "versionComment") if kind.versionable else None,
+        file_handle_id=None if handle is None else decimal(handle, "dataFileHandleId"),
+        properties={k: v for k, v in kind.properties(body).items() if v is not None},
+    )
+
+
+def _parent(kind: Kind, parent: str | None) -> int | None:
+    if parent is None:
+        return ROOT if kind.concrete_type == PROJECT else None
+    return entity_id(parent)
+
+
+def completed(session: Session, draft: Draft, before: Mapping[str, Any]) -> Draft:
+    """Complete the properties of a draft.
+
+    Args:
+        session: reads the tables.
+        draft: what a request says.
+        before: the properties as they were; empty for a new entity.
+
+    Raises:
+        BadRequest: they break a rule.
+        NotFound: they name what is not there.
+    """
+    properties = draft.kind.complete(session, dict(draft.properties), before)
+    return replace(draft, properties=properties)

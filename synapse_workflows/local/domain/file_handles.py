@@ -1,0 +1,248 @@
+"""File handles: what Synapse knows of one stored file. Made once, never changed."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete as remove, exists, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, S3_FILE_HANDLE
+from synapse_workflows.local.domain import presigned_urls, request_fields
+from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.destinations import BUCKET, location_id
+from synapse_workflows.local.domain.entities import handle_in_use, new_etag
+from synapse_workflows.local.domain.ids import next_id
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
+from synapse_workflows.local.storage.blobs import Piece
+from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment
+
+#: What stands for an unknown name or type of an external file.
+NOT_SET: Final = "NOT_SET"
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def load(session: Session, handle_id: int) -> FileHandle:
+    """Give a file handle.
+
+    Raises:
+        NotFound: there is none.
+    """
+    handle = session.get(FileHandle, handle_id)
+    if handle is None:
+        raise NotFound(f"FileHandle with ID: {handle_id} does not exist")
+    return handle
+
+
+def owns(caller: Caller, handle: FileHandle) -> bool:
+    """Tell whether the caller made the handle; an administrator counts as its maker."""
+    return caller.is_admin or handle.created_by == caller.id
+
+
+def require_owner(session: Session, caller: Caller, handle_id: int) -> FileHandle:
+    """Give a file handle to the one who made it, to read or to use.
+
+    Raises:
+        NotFound: there is none.
+        Forbidden: somebody else made it.
+    """
+    handle = load(session, handle_id)
+    if not owns(caller, handle):
+        raise Forbidden(
+            "Only the creator of a FileHandle can access it directly by its ID: "
+            f"user {caller.id} does not have permission to use FileHandle {handle_id}."
+        )
+    return handle
+
+
+def wire(handle: FileHandle) -> dict[str, Any]:
+    """Write a file handle."""
+    body = {
+        "id": str(handle.id),
+        "etag": handle.etag,
+        "createdBy": str(handle.created_by),
+        "createdOn": iso(handle.created_on),
+        "modifiedOn": iso(handle.created_on),
+        "concreteType": handle.concrete_type,
+        "contentType": handle.content_type,
+        "contentMd5": handle.content_md5,
+        "fileName": handle.file_name,
+        "storageLocationId": handle.storage_location_id,
+        "contentSize": handle.content_size,
+        "status": "AVAILABLE",
+        **handle.location,
+    }
+    if handle.concrete_type == S3_FILE_HANDLE:
+        body["isPreview"] = False
+        body["previewId"] = None if handle.preview_id is None else str(handle.preview_id)
+    return body
+
+
+def url(service: Service, handle: FileHandle) -> str:
+    """Give the URL of the bytes: signed and short-lived, or the external one."""
+    if handle.blob_id is None:
+        return str(handle.location["externalURL"])
+    return presigned_urls.download_url(service, handle.id)
+
+
+def pieces(session: Session, handle: FileHandle) -> list[Piece]:
+    """List the files that hold the bytes of a handle, in reading order."""
+    found = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
+    return [Piece(each.name, each.size) for each in session.scalars(found)]
+
+
+def create_stored(
+    session: Session, caller: Caller, blob: Blob, *, file_name: str, content_type: str
+) -> FileHandle:
+    """Make an S3FileHandle for bytes that the service holds."""
+    return _add(
+        session,
+        caller,
+        concrete_type=S3_FILE_HANDLE,
+        file_name=file_name,
+        content_type=content_type,
+        content_md5=blob.md5,
+        content_size=blob.size,
+        storage_location_id=location_id(None),
+        location={"bucketName": BUCKET, "key": f"{caller.id}/{uuid.uuid4()}/{file_name}"},
+        blob_id=blob.id,
+    )
+
+
+def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -> FileHandle:
+    """Make a file handle for bytes that lie elsewhere, from an ExternalFileHandle.
+
+    Raises:
+        BadRequest: another class, no URL, or a malformed MD5.
+        Forbidden: the caller is anonymous.
+        NotFound: there is no such storage location.
+    """
+    require_user(caller)
+    kind = request_fields.text(body, "concreteType")
+    if kind != EXTERNAL_FILE_HANDLE:
+        raise BadRequest(f"concreteType must be {EXTERNAL_FILE_HANDLE}, not {kind}.")
+    md5 = request_fields.text(body, "contentMd5")
+    place = body.get("storageLocationId")
+    return _add(
+        session,
+        caller,
+        concrete_type=kind,
+        file_name=request_fields.text(body, "fileName") or NOT_SET,
+        content_type=request_fields.text(body, "contentType") or NOT_SET,
+        content_md5=None if md5 is None else md5_hex(md5, "contentMd5"),
+        content_size=request_fields.integer(body, "contentSize"),
+        storage_location_id=None if place is None else location_id(place),
+        location={"externalURL": _external_url(body)},
+    )
+
+
+def copy(
+    session: Session, caller: Caller, original: FileHandle, changes: Mapping[str, Any]
+) -> FileHandle:
+    """Make a handle of the caller's own for the same bytes.
+
+    Args:
+        session: a writing session.
+        caller: who will own the copy.
+        original: what is copied; the caller may download it.
+        changes: newFileName and newContentType, each optional.
+    """
+    return _add(
+        session,
+        caller,
+        concrete_type=original.concrete_type,
+        file_name=request_fields.text(changes, "newFileName") or original.file_name,
+        content_type=request_fields.text(changes, "newContentType") or original.content_type,
+        content_md5=original.content_md5,
+        content_size=original.content_size,
+        storage_location_id=original.storage_location_id,
+        location=dict(original.location),
+        blob_id=original.blob_id,
+    )
+
+
+def _add(session: Session, caller: Caller, **columns: Any) -> FileHandle:
+    handle = FileHandle(
+        id=next_id(session, "file_handle"),
+        etag=new_etag(),
+        created_by=caller.id,
+        created_on=caller.now,
+        **columns,
+    )
+    session.add(handle)
+    session.flush()
+    return handle
+
+
+def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
+    """Delete a file handle, and its bytes when no other handle shares them.
+
+    Returns:
+        Files in `blobs` that nothing refers to once this is committed.
+
+    Raises:
+        Forbidden: somebody else made it.
+        Conflict: an entity holds it.
+    """
+    handle = session.get(FileHandle, handle_id)
+    if handle is None:
+        return []
+    require_owner(session, caller, handle_id)
+    if handle_in_use(session, handle_id):
+        raise Conflict(f"FileHandle {handle_id} cannot be deleted: it is in use.")
+    unused = pieces(session, handle)
+    session.delete(handle)
+    session.flush()
+    shared = exists().where(FileHandle.blob_id == handle.blob_id)
+    if handle.blob_id is None or session.scalar(select(shared)):
+        return []
+    session.execute(remove(Segment).where(Segment.blob_id == handle.blob_id))
+    session.execute(remove(Blob).where(Blob.id == handle.blob_id))
+    return [piece.name for piece in unused]
+
+
+def sweep(service: Service) -> int:
+    """Remove the bytes that a crash left behind; before the service begins to answer.
+
+    Returns:
+        How many files went.
+    """
+    with service.database.reading() as session:
+        wanted = {*session.scalars(select(Segment.name)), *session.scalars(select(Part.name))}
+    return service.blobs.sweep(wanted)
+
+
+def require_user(caller: Caller) -> None:
+    """Check that the caller is logged in.
+
+    Raises:
+        Forbidden: it is anonymous.
+    """
+    if caller.is_anonymous:
+        raise Forbidden("Anonymous users cannot create or use file handles. Please log in.")
+
+
+def md5_hex(value: str, what: str) -> str:
+    """Read an MD5 in hexadecimal.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    if _MD5.fullmatch(value.lower()) is None:
+        raise BadRequest(f"{what} must be an MD5 of 32 hexadecimal digits.")
+    return value.lower()
+
+
+def _external_url(body: Mapping[str, Any]) -> str:
+    given = request_fields.required(body, "externalURL")
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.scheme or not (parts.netloc or parts.path.startswith("/")):
+        raise BadRequest(f"externalURL: '{given}' is not a valid URL.")
+    return given

@@ -1,0 +1,51 @@
+"""Files that the service makes itself: results of queries, archives."""
+
+import uuid
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import file_handles
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.storage.blobs import Draft
+from synapse_workflows.local.storage.file_models import Blob, FileHandle, Segment
+
+
+def keep(
+    service: Service,
+    caller: Caller,
+    draft: Draft,
+    file_name: str,
+    content_type: str,
+    remember: Callable[[Session, FileHandle], None] = lambda _session, _handle: None,
+) -> int:
+    """Keep a file that was written, and make a file handle of the caller's for it.
+
+    Args:
+        service: where to keep it.
+        caller: who will own it.
+        draft: the bytes.
+        file_name: as one downloads it.
+        content_type: its media type.
+        remember: notes more, in the same transaction.
+
+    Returns:
+        The id of the file handle.
+    """
+    md5 = draft.md5
+    piece = draft.keep()
+    blob = Blob(id=str(uuid.uuid4()), size=piece.size, md5=md5)
+    try:
+        with service.database.transaction() as session:
+            session.add(blob)
+            session.flush()
+            session.add(Segment(blob_id=blob.id, position=1, name=piece.name, size=piece.size))
+            handle = file_handles.create_stored(
+                session, caller, blob, file_name=file_name, content_type=content_type
+            )
+            remember(session, handle)
+            return handle.id
+    except BaseException:
+        service.blobs.remove([piece.name])
+        raise

@@ -1,0 +1,109 @@
+"""Rows of views that are updated: annotations of what they show, one thing after the other."""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.constants import MODEL, AnnotationType, ColumnType
+from synapse_workflows.local.domain import annotations, entities
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.tables import cell_values
+from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, Column
+from synapse_workflows.local.domain.views.registry import VIEWS
+from synapse_workflows.local.domain.views.row_updates import Edit
+from synapse_workflows.local.domain.views.view_types import Target, Targets, ViewKind
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError, Stale
+from synapse_workflows.local.storage.models import Entity
+
+RESULT: Final = f"{MODEL}.table.EntityUpdateResults"
+#: Types of columns -> types of annotations that are made of them; text is made of the others.
+_TYPES: Final[Mapping[ColumnType, AnnotationType]] = {
+    ColumnType.INTEGER: AnnotationType.LONG,
+    ColumnType.DOUBLE: AnnotationType.DOUBLE,
+    ColumnType.BOOLEAN: AnnotationType.BOOLEAN,
+    ColumnType.DATE: AnnotationType.TIMESTAMP_MS,
+}
+_AT_A_TIME: Final = 500
+_CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
+    (NotFound, "NOT_FOUND"),
+    (Forbidden, "UNAUTHORIZED"),
+    (Stale, "CONCURRENT_UPDATE"),
+    (BadRequest, "ILLEGAL_ARGUMENT"),
+)
+
+
+def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit]) -> dict[str, Any]:
+    """Update what rows show; what refuses one does not keep the others from being updated.
+
+    Returns:
+        EntityUpdateResults, in the order of the rows.
+    """
+    kind = VIEWS[view.concrete_type]
+    scope = kind.scope(entities.version_of(session, view, None).properties)
+    targets = scope.targets(session, caller)
+    results: list[dict[str, Any]] = []
+    rest = iter(edits)
+    while some := list(islice(rest, _AT_A_TIME)):
+        targets.expect([edit.row_id for edit in some])
+        results += [_result(kind, targets, edit) for edit in some]
+        session.flush()
+    return {"concreteType": RESULT, "updateResults": results}
+
+
+def _result(kind: ViewKind, targets: Targets, edit: Edit) -> dict[str, Any]:
+    found = {"entityId": kind.row_text(edit.row_id)}
+    try:
+        _update(kind, targets.of(edit.row_id), edit)
+    except ServiceError as refused:
+        code = next((code for kind, code in _CODES if isinstance(refused, kind)), "UNKNOWN")
+        return {**found, "failureCode": code, "failureMessage": refused.reason}
+    return found
+
+
+def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
+    """Write the annotations of one thing; nothing is written when it is refused."""
+    if edit.etag is None:
+        raise BadRequest(f"The row of {target.name} must carry its etag.")
+    entities.require_etag(target.name, target.etag, {"etag": edit.etag})
+    wanted = dict(target.annotations)
+    for column, cell in edit.cells.values():
+        if kind.field_of(column) is not None:
+            continue
+        made = annotation(column, cell)
+        if made is None:
+            wanted.pop(column.name, None)
+        elif made != target.annotations.get(column.name):
+            wanted[column.name] = made
+    if wanted != target.annotations:
+        target.write(annotations.validated({"annotations": wanted}, target.taken))
+
+
+def annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
+    """Make the annotation that a cell means; None for null.
+
+    Raises:
+        BadRequest: the cell is no value of its column.
+    """
+    if cell is None:
+        return None
+    try:
+        stored = cell_values.parser(column)(cell)
+    except cell_values.CellError as error:
+        raise BadRequest(
+            f"The value of '{column.name}' was not a valid {column.type}. {error}"
+        ) from None
+    if stored is None:
+        return None
+    kind = _TYPES.get(ITEMS.get(column.type, column.type), AnnotationType.STRING)
+    if column.type in LISTS:
+        items = [_text(item) for item in json.loads(str(stored))]
+    else:
+        items = [cell_values.writer(column.type)(stored)]
+    return {"type": kind.value, "value": items}
+
+
+def _text(item: Any) -> str:
+    return item if isinstance(item, str) else json.dumps(item)

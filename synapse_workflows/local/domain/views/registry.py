@@ -1,0 +1,39 @@
+"""All kinds of views that this service knows."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain.tables import columns
+from synapse_workflows.local.domain.views import datasets, entity_views, submission_views
+from synapse_workflows.local.domain.views.view_types import ViewKind
+from synapse_workflows.local.errors import BadRequest
+
+#: Class of an entity -> the kind of views it is of.
+VIEWS: Final[Mapping[str, ViewKind]] = {
+    each.concrete_type: each for each in (entity_views.KIND, submission_views.KIND, datasets.KIND)
+}
+_BY_WORD: Final = {each.word: each for each in VIEWS.values()}
+
+
+def by_word(word: object) -> ViewKind:
+    """Give the kind that a viewEntityType names; that of entity views for none.
+
+    Raises:
+        BadRequest: this service knows no such views.
+    """
+    found = entity_views.KIND if word is None else _BY_WORD.get(str(word))
+    if found is None:
+        known = ", ".join(_BY_WORD)
+        raise BadRequest(f"viewEntityType: '{word}' is none of the views known here: {known}.")
+    return found
+
+
+def default_columns(session: Session, kind: ViewKind, mask: int | None) -> list[dict[str, Any]]:
+    """Give the default columns of a kind of views, as ColumnModels with ids.
+
+    Raises:
+        BadRequest: the kind needs a mask, or the mask means nothing.
+    """
+    return columns.ensure(session, [each.body() for each in kind.defaults(mask)])

@@ -1,0 +1,160 @@
+"""What a request wants of the rows of a view, from row sets and from CSV files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA
+from synapse_workflows.local.domain import request_fields
+from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.tables import csv_import
+from synapse_workflows.local.domain.tables.column_types import Column
+from synapse_workflows.local.domain.tables.columns import read_ids
+from synapse_workflows.local.domain.tables.csv_dialect import Record
+from synapse_workflows.local.domain.tables.row_sets import PARTIAL_ROW_SET, ROW_SET, cell_text
+from synapse_workflows.local.domain.tables.schemas import Schema
+from synapse_workflows.local.errors import BadRequest
+
+_AT_A_TIME: Final = 500
+_ONLY_UPDATES: Final = "The rows of a view can be updated, but neither added nor deleted"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """New values for one row.
+
+    Args:
+        row_id: number of the entity.
+        etag: with which it was read.
+        cells: texts by column; None for null.
+    """
+
+    row_id: int
+    etag: str | None
+    cells: Mapping[str, tuple[Column, str | None]] = field(repr=False)
+
+
+def _edit(
+    row_id: int | None, etag: str | None, cells: Sequence[tuple[Column, str | None]]
+) -> Edit:
+    """Make an edit; the etag may stand in a column of that name.
+
+    Raises:
+        BadRequest: the row would be added or deleted.
+    """
+    if row_id is None or not cells:
+        what = "a row has no id" if row_id is None else f"row {row_id} has no values"
+        raise BadRequest(f"{_ONLY_UPDATES}; {what}.")
+    by_name = {column.name: (column, cell) for column, cell in cells}
+    shown = by_name.get("etag")
+    return Edit(row_id, etag or (None if shown is None else shown[1]), by_name)
+
+
+def of_rows(request: Mapping[str, Any], schema: Schema) -> list[Edit]:
+    """Read an AppendableRowSetRequest.
+
+    Raises:
+        BadRequest: a row is no row of the view, or would be added or deleted.
+    """
+    given = request_fields.mapping(request, "toAppend")
+    if given is None:
+        raise BadRequest("AppendableRowSetRequest.toAppend is required.")
+    kind = request_fields.one_of(
+        (ROW_SET, PARTIAL_ROW_SET), given.get("concreteType"), "concreteType"
+    )
+    rows = _objects(given, "rows")
+    if not rows:
+        raise BadRequest("toAppend.rows must contain at least one row.")
+    if kind == PARTIAL_ROW_SET:
+        return [_partial(row, schema) for row in rows]
+    headers = [_header(each, schema) for each in _objects(given, "headers")]
+    return [_whole(row, headers) for row in rows]
+
+
+def _objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = request_fields.items(body, key) or []
+    if not all(isinstance(each, dict) for each in found):
+        raise BadRequest(f"{key} must be an array of objects.")
+    return found
+
+
+def _by_id(schema: Schema, column_id: int) -> Column:
+    for column in schema:
+        if column.id == column_id:
+            return column
+    raise BadRequest(f"The column {column_id} is none of this view.")
+
+
+def _header(header: Mapping[str, Any], schema: Schema) -> Column:
+    if header.get("id") is not None:
+        return _by_id(schema, decimal(header["id"], "headers.id"))
+    name = request_fields.required(header, "name")
+    for column in schema:
+        if column.name == name:
+            return column
+    raise BadRequest(f"The column '{name}' is none of this view.")
+
+
+def _whole(row: Mapping[str, Any], headers: Sequence[Column]) -> Edit:
+    cells = [cell_text(cell) for cell in request_fields.items(row, "values") or []]
+    if cells and len(cells) != len(headers):
+        raise BadRequest(f"Row.values must have one value for each of {len(headers)} headers.")
+    pairs = list(zip(headers, cells, strict=False))
+    return _edit(request_fields.integer(row, "rowId"), request_fields.text(row, "etag"), pairs)
+
+
+def _partial(row: Mapping[str, Any], schema: Schema) -> Edit:
+    pairs = [
+        (_by_id(schema, decimal(pair.get("key"), "values.key")), cell_text(pair.get("value")))
+        for pair in _objects(row, "values")
+    ]
+    return _edit(request_fields.integer(row, "rowId"), request_fields.text(row, "etag"), pairs)
+
+
+def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edit]:
+    """Read the file of an UploadToTableRequest, line by line.
+
+    Raises:
+        BadRequest: it is no CSV of the view, or a row would be added or deleted.
+        CutOff: the service ends.
+        Forbidden: the file handle is somebody else's.
+        NotFound: there is no such file handle.
+    """
+    with csv_import.opened(run, request) as csv:
+        rows = csv.records()
+        names = _names(request, schema, rows, has_header=csv.form.has_header)
+        for count, row in enumerate(rows):
+            if count % _AT_A_TIME == 0:
+                run.progress.report(csv.stream.done, csv.size, f"Updated {count} rows")
+            yield _line(names, schema, row)
+
+
+def _names(
+    request: Mapping[str, Any], schema: Schema, rows: Iterator[Record], *, has_header: bool
+) -> list[str]:
+    """Name the fields of a CSV, by its header or in the order of the columns."""
+    first = next(rows, None) if has_header else None
+    if has_header and first is None:
+        raise BadRequest("The CSV is empty.")
+    if request.get("columnIds"):
+        return [_by_id(schema, number).name for number in read_ids(request, "columnIds")]
+    if first is None:
+        return [*ROW_METADATA, *(each.name for each in schema)]
+    names = [(name or "").strip() for name in first]
+    names = [name.upper() if name.upper() in ROW_METADATA else name for name in names]
+    known = {*ROW_METADATA, *(each.name for each in schema)}
+    for name in names:
+        if name not in known or names.count(name) > 1:
+            raise BadRequest(f"The CSV's column '{name}' is not, or not once, one of the view.")
+    return names
+
+
+def _line(names: Sequence[str], schema: Schema, row: Record) -> Edit:
+    if len(row) > len(names):
+        raise BadRequest(f"A line has {len(row)} fields, and there are {len(names)} columns.")
+    given = dict(zip(names, row, strict=False))
+    row_id = given.get(ROW_ID)
+    cells = [(each, given[each.name]) for each in schema if each.name in given]
+    number = None if row_id is None else decimal(row_id, ROW_ID)
+    return _edit(number, given.get(ROW_ETAG), cells)

@@ -1,0 +1,103 @@
+"""Versions of views: a copy of what a view shows is kept for good."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from synapse_workflows.constants import MODEL, AccessType
+from synapse_workflows.local.domain import access, async_jobs, entities
+from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.tables import outbox
+from synapse_workflows.local.domain.tables.outbox import Snapshot
+from synapse_workflows.local.domain.views import cache
+from synapse_workflows.local.errors import Conflict, ServiceError
+from synapse_workflows.local.storage.models import Entity, EntityVersion
+from synapse_workflows.local.storage.view_models import FrozenView, WasteCopy
+from synapse_workflows.local.storage.view_store import Copy
+
+_RESPONSE: Final = f"{MODEL}.table.TableUpdateTransactionResponse"
+#: How often a view may be changed while it is copied, until one gives up.
+_ATTEMPTS: Final = 5
+
+
+def freeze(run: Run, view_id: int, asked: Snapshot) -> dict[str, Any]:
+    """Freeze what a view shows under its version number, and open its next version.
+
+    The rows are copied before anybody is kept from writing.
+
+    Returns:
+        A TableUpdateTransactionResponse.
+
+    Raises:
+        Conflict: the label is taken, or the view itself is changed again and again.
+    """
+    for _ in range(_ATTEMPTS):
+        with run.service.database.reading() as session:
+            seen = _definition(session, view_id)
+        with cache.live(run.service, view_id) as (copy, connection):
+            kept = replace(copy, file=run.service.views.freeze(connection))
+        try:
+            response = _settle(run, view_id, seen, kept, asked)
+        except ServiceError:
+            run.service.views.remove(kept.file)
+            raise
+        if response is not None:
+            _clear(run)
+            return response
+        run.service.views.remove(kept.file)
+    raise Conflict(f"{run.entity} was changed again and again while it was frozen; try again.")
+
+
+def _definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]]:
+    """Tell what decides on the rows of a view, apart from what it shows."""
+    version = _current(session, access.find(session, view_id))
+    return version.number, version.properties
+
+
+def _current(session: Session, view: Entity) -> EntityVersion:
+    return entities.version_of(session, view, None)
+
+
+def _settle(
+    run: Run, view_id: int, seen: tuple[int, dict[str, Any]], copy: Copy, asked: Snapshot
+) -> dict[str, Any] | None:
+    """Note that a version was frozen; give None where the view is another by now."""
+    now = run.service.now()
+    with run.service.database.transaction() as session:
+        view = access.require(session, run.caller, view_id, AccessType.UPDATE)
+        if _definition(session, view_id) != seen:
+            return None
+        version = _current(session, view)
+        number = version.number
+        session.merge(
+            FrozenView(
+                entity_id=view_id,
+                number=number,
+                made_on=now,
+                file=copy.file,
+                column_ids=list(copy.column_ids),
+                guards=list(copy.guards),
+                digest=copy.digest,
+            )
+        )
+        session.flush()
+        outbox.freeze(session, view, version, replace(asked, number=number))
+        version.modified_on, version.modified_by = now, run.caller.id
+        entities.changed(view, _current(session, view), run.caller)
+        response = {
+            "concreteType": _RESPONSE,
+            "results": [],
+            "snapshotVersionNumber": number,
+        }
+        async_jobs.complete(session, run.job_id, response, now)
+        return response
+
+
+def _clear(run: Run) -> None:
+    """Remove the copies of versions that were deleted; the start of a service does it, too."""
+    with run.service.database.transaction() as session:
+        files = list(session.scalars(delete(WasteCopy).returning(WasteCopy.file)))
+    for file in files:
+        run.service.views.remove(file)

@@ -1,0 +1,85 @@
+"""What a query of a view reads: what it shows now, or what a version of it was frozen with.
+
+A copy holds all rows. Which of them the caller may see is decided anew at every query.
+"""
+
+import hashlib
+import json
+import sqlite3
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from synapse_workflows.constants import AccessType
+from synapse_workflows.local.domain import access, entities
+from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.tables import columns
+from synapse_workflows.local.domain.tables.sql.compiler import Relation
+from synapse_workflows.local.domain.tables.table_queryable import Asked, Source
+from synapse_workflows.local.domain.views import cache
+from synapse_workflows.local.domain.views.registry import VIEWS
+from synapse_workflows.local.errors import NotFound
+from synapse_workflows.local.storage.view_models import FrozenView
+from synapse_workflows.local.storage.view_store import Copy
+
+
+@contextmanager
+def opened(asked: Asked) -> Iterator[Source]:
+    """Open what a caller may see of a view.
+
+    Raises:
+        BadRequest: a value is too long for its column.
+        Forbidden: the caller may not READ the view.
+        NotFound: there is no such view or version.
+    """
+    service = asked.service
+    with service.database.reading() as session:
+        view = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
+        version = entities.version_of(session, view, asked.number)
+        is_live = version.number == view.current_version
+        frozen = session.get(FrozenView, (view.id, version.number))
+    if is_live:
+        with cache.live(service, view.id) as (copy, connection):
+            yield _source(asked, view.concrete_type, copy, connection, version.modified_on)
+    elif frozen is None or not service.views.has(frozen.file):
+        raise NotFound(f"{entity_text(view.id)}.{version.number} has no snapshot.")
+    else:
+        copy = Copy(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
+        with service.views.reading(copy.file) as connection:
+            yield _source(asked, view.concrete_type, copy, connection, frozen.made_on)
+
+
+def _source(
+    asked: Asked, concrete_type: str, copy: Copy, connection: sqlite3.Connection, changed_on: int
+) -> Source:
+    with asked.service.database.reading() as session:
+        visible = VIEWS[concrete_type].open_to(session, asked.caller, copy.guards)
+        schema = columns.load(session, copy.column_ids)
+    text, bound = _rows(copy, visible)
+    last = f"SELECT max(modified_on) FROM {text}"  # noqa: S608 - our own names
+    shown_on = connection.execute(last, bound).fetchone()[0] or 0
+    cells = {number: f"c{number}" for number in copy.column_ids}
+    return Source(
+        table_id=entity_text(asked.entity_id),
+        number=asked.number,
+        schema=schema,
+        relation=Relation(text, bound, cells, has_etags=True),
+        connection=connection,
+        etag=_etag(copy, visible),
+        changed_on=max(changed_on, shown_on),
+        sizes="file_size",
+    )
+
+
+def _rows(copy: Copy, visible: Collection[int]) -> tuple[str, tuple[str, ...]]:
+    """Give the rows that are behind a guard who lets the caller see them."""
+    if len(visible) == len(copy.guards):
+        return "live", ()
+    guarded = "(SELECT * FROM live WHERE guard IN (SELECT value FROM json_each(?)))"
+    return guarded, (json.dumps(sorted(visible)),)
+
+
+def _etag(copy: Copy, visible: Collection[int]) -> str:
+    """Make an etag that is the same for the same visible rows alone."""
+    told = f"{copy.digest} {sorted(visible)}"
+    return str(uuid.UUID(bytes=hashlib.sha256(told.encode()).digest()[:16]))

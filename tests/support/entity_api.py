@@ -1,0 +1,91 @@
+"""Entities as the service's own tests speak of them, on top of `file_api`."""
+
+import itertools
+from typing import Any
+
+from support.file_api import House, Person, ok
+
+from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT
+
+REPO = "/repo/v1"
+OWNER_IDS = {"admin": 1, "alice": 3300001, "bob": 3300002, "carol": 3300003, "dave": 3300004}
+ALL_RIGHTS = [
+    "READ", "DOWNLOAD", "CREATE", "UPDATE", "DELETE",
+    "CHANGE_PERMISSIONS", "CHANGE_SETTINGS", "MODERATE",
+]  # fmt: skip
+
+_numbers = itertools.count(1)
+
+
+def fresh(word: str = "thing") -> str:
+    """A name that no other test uses."""
+    return f"{word} {next(_numbers)}"
+
+
+class Author(Person):
+    """A user who writes entities; `repo` paths leave out /repo/v1."""
+
+    def __init__(self, house: House, name: str | None, token: str | None = None) -> None:
+        known = None if name is None else house.tokens.get(name)
+        super().__init__(house.session, house.base_url, token or known)
+        self.name = name
+        self.id = OWNER_IDS.get(name or "", 273950)
+
+    def make(self, kind: str, parent: str | None = None, **more: Any) -> dict[str, Any]:
+        """Create an entity, and give it as the service wrote it."""
+        return ok(self.try_make(kind, parent, **more))
+
+    def try_make(self, kind: str, parent: str | None = None, **more: Any) -> Any:
+        body = {"concreteType": kind, "name": fresh(), "parentId": parent, **more}
+        return self.post(f"{REPO}/entity", body)
+
+    def new_project(self, **more: Any) -> dict[str, Any]:
+        return self.make(PROJECT, **more)
+
+    def new_folder(self, parent: str, **more: Any) -> dict[str, Any]:
+        return self.make(FOLDER, parent, **more)
+
+    def new_link(self, parent: str, target: str, **more: Any) -> dict[str, Any]:
+        return self.make(LINK, parent, linksTo={"targetId": target}, **more)
+
+    def new_file(self, parent: str, content: str = "x", **more: Any) -> dict[str, Any]:
+        return self.make(FILE, parent, dataFileHandleId=self.handle(content), **more)
+
+    def handle(self, content: str | None = "x") -> str:
+        """Make a file handle; equal content has an equal MD5, None has none."""
+        body = {
+            "concreteType": "org.sagebionetworks.repo.model.file.ExternalFileHandle",
+            "externalURL": "https://example.org/data.csv",
+            "fileName": "data.csv",
+        }
+        if content is not None:
+            body |= {"contentMd5": content.encode().hex().ljust(32, "0")[:32], "contentSize": 7}
+        return ok(self.post("/file/v1/externalFileHandle", body))["id"]
+
+    def entity(self, entity: str) -> dict[str, Any]:
+        return ok(self.get(f"{REPO}/entity/{entity}"))
+
+    def save(self, body: dict[str, Any], query: str = "") -> Any:
+        return self.put(f"{REPO}/entity/{body['id']}{query}", body)
+
+    def change(self, entity: str, query: str = "", **more: Any) -> dict[str, Any]:
+        """Read an entity, change it, and give it as it is then."""
+        return ok(self.save({**self.entity(entity), **more}, query))
+
+    def acl(self, entity: str) -> dict[str, Any]:
+        return ok(self.get(f"{REPO}/entity/{entity}/acl"))
+
+    def share(self, entity: str, rights: dict[int, list[str]]) -> None:
+        """Set an ACL: the author keeps all, others get what is said."""
+        wanted = {self.id: ALL_RIGHTS, **rights}
+        body = {
+            "resourceAccess": [
+                {"principalId": who, "accessType": what} for who, what in wanted.items()
+            ]
+        }
+        path = f"{REPO}/entity/{entity}/acl"
+        present = self.get(path)
+        if present.ok:
+            ok(self.put(path, {**body, "etag": present.json()["etag"]}))
+        else:
+            ok(self.post(path, body))

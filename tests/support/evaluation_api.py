@@ -1,0 +1,77 @@
+"""Evaluations and submissions as the service's own tests speak of them, on top of `entity_api`."""
+
+from datetime import timedelta
+from typing import Any
+
+from support.entity_api import REPO, Author, fresh
+from support.file_api import House, ok
+
+EVALUATION = f"{REPO}/evaluation"
+SUBMISSION = f"{EVALUATION}/submission"
+
+
+def moment(house: House, seconds: float = 0) -> str:
+    """What the clock of a house says, or will say in some seconds, as dates are written."""
+    then = house.clock.now + timedelta(seconds=seconds)
+    return f"{then:%Y-%m-%dT%H:%M:%S}.{then.microsecond // 1000:03d}Z"
+
+
+class Submitter:
+    """An author who submits, and perhaps holds evaluations."""
+
+    def __init__(self, author: Author) -> None:
+        self.author = author
+
+    def evaluation(self, project: str | None = None, **more: Any) -> dict[str, Any]:
+        """Make an evaluation, and give it as the service wrote it."""
+        return ok(self.try_evaluation(project or self.author.new_project()["id"], **more))
+
+    def try_evaluation(self, project: str, **more: Any) -> Any:
+        body = {"name": fresh("queue"), "contentSource": project, **more}
+        return self.author.post(EVALUATION, body)
+
+    def get(self, evaluation: str) -> dict[str, Any]:
+        return ok(self.author.get(f"{EVALUATION}/{evaluation}"))
+
+    def save(self, body: dict[str, Any]) -> Any:
+        return self.author.put(f"{EVALUATION}/{body['id']}", body)
+
+    def share(self, evaluation: str, rights: dict[int, list[str]]) -> None:
+        """Let others hold what is said; the author keeps what it has."""
+        acl = ok(self.author.get(f"{EVALUATION}/{evaluation}/acl"))
+        kept = [each for each in acl["resourceAccess"] if each["principalId"] not in rights]
+        given = [{"principalId": who, "accessType": what} for who, what in rights.items() if what]
+        ok(self.author.put(f"{EVALUATION}/acl", {**acl, "resourceAccess": kept + given}))
+
+    def submit(self, evaluation: str, entity: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Submit an entity, and give the submission as the service wrote it."""
+        return ok(self.try_submit(evaluation, entity, **more))
+
+    def try_submit(
+        self, evaluation: str, entity: dict[str, Any], query: str = "", **more: Any
+    ) -> Any:
+        body = {
+            "evaluationId": evaluation,
+            "entityId": entity["id"],
+            "versionNumber": entity.get("versionNumber", 1),
+            **more,
+        }
+        return self.author.post(f"{SUBMISSION}?etag={entity['etag']}{query}", body)
+
+    def status(self, submission: str) -> dict[str, Any]:
+        return ok(self.author.get(f"{SUBMISSION}/{submission}/status"))
+
+    def try_score(self, submission: str, **changes: Any) -> Any:
+        """Read a status, change it, and write it back."""
+        body = {**self.status(submission), **changes}
+        return self.author.put(f"{SUBMISSION}/{submission}/status", body)
+
+    def score(self, submission: str, **changes: Any) -> dict[str, Any]:
+        return ok(self.try_score(submission, **changes))
+
+    def list(self, evaluation: str, what: str = "submission/all", query: str = "") -> list[Any]:
+        """Give one page of a list."""
+        return ok(self.author.get(f"{EVALUATION}/{evaluation}/{what}{query}"))["results"]
+
+    def count(self, evaluation: str) -> int:
+        return ok(self.author.get(f"{EVALUATION}/{evaluation}/submission/count"))

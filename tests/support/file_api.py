@@ -1,0 +1,192 @@
+"""The service as its own tests speak to it: plain HTTP, no client of ours in between."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from synapse_workflows.constants import FILE, FOLDER, PROJECT, MiB
+from synapse_workflows.local import asgi_adapter
+from synapse_workflows.local.app import create_app
+from synapse_workflows.local.settings import Settings
+
+PART = 5 * MiB
+
+
+class Clock:
+    """A clock that a test can put forward."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Person:
+    """One user on the service: requests with their token."""
+
+    def __init__(self, session: requests.Session, base_url: str, token: str | None) -> None:
+        self.session = session
+        self.base_url = base_url
+        self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
+        more = {"allow_redirects": False, "timeout": 30, **more}
+        url = self.base_url + path
+        return self.session.request(method, url, json=body, headers=self.headers, **more)
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return self.ask("GET", path, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> requests.Response:
+        return self.ask("POST", path, body, **more)
+
+    def put(self, path: str, body: Any = None, **more: Any) -> requests.Response:
+        return self.ask("PUT", path, body, **more)
+
+    def delete(self, path: str, **more: Any) -> requests.Response:
+        return self.ask("DELETE", path, **more)
+
+    # What tests need again and again.
+
+    def project(self, name: str) -> str:
+        return ok(self.post("/repo/v1/entity", {"concreteType": PROJECT, "name": name}))["id"]
+
+    def folder(self, name: str, parent: str) -> str:
+        body = {"concreteType": FOLDER, "name": name, "parentId": parent}
+        return ok(self.post("/repo/v1/entity", body))["id"]
+
+    def file(self, name: str, parent: str, handle: str) -> str:
+        body = {"concreteType": FILE, "name": name, "parentId": parent, "dataFileHandleId": handle}
+        return ok(self.post("/repo/v1/entity", body))["id"]
+
+    def new_version(self, entity: str, handle: str) -> None:
+        body = ok(self.get(f"/repo/v1/entity/{entity}"))
+        body |= {"dataFileHandleId": handle, "versionLabel": None}
+        ok(self.put(f"/repo/v1/entity/{entity}?newVersion=true", body))
+
+    def start(self, data: bytes, *, part: int = PART, restart: bool = False, **more: Any) -> Any:
+        query = "?forceRestart=true" if restart else ""
+        return self.post(f"/file/v1/file/multipart{query}", request(data, part=part, **more))
+
+    def part_url(self, upload: str, number: int = 1, **more: Any) -> str:
+        path = f"/file/v1/file/multipart/{upload}/presigned/url/batch"
+        signed = ok(self.post(path, {"uploadId": upload, "partNumbers": [number], **more}))
+        return signed["partPresignedUrls"][0]["uploadPresignedUrl"]
+
+    def put_part(self, upload: str, number: int, data: Any) -> requests.Response:
+        return self.session.put(self.part_url(upload, number), data=data, timeout=30)
+
+    def add(self, upload: str, number: int, md5: str) -> Any:
+        path = f"/file/v1/file/multipart/{upload}/add/{number}"
+        return ok(self.put(f"{path}?partMD5Hex={md5}"))
+
+    def complete(self, upload: str) -> requests.Response:
+        return self.put(f"/file/v1/file/multipart/{upload}/complete")
+
+    def upload(self, data: bytes, *, part: int = PART, **more: Any) -> str:
+        """Upload and give the id of the file handle."""
+        status = ok(self.start(data, part=part, **more))
+        if status["state"] == "COMPLETED":
+            return status["resultFileHandleId"]
+        for number, begin in enumerate(range(0, len(data), part), 1):
+            piece = data[begin : begin + part]
+            assert self.put_part(status["uploadId"], number, piece).status_code == 200
+            added = self.add(status["uploadId"], number, md5(piece))
+            assert added["addPartState"] == "ADD_SUCCESS"
+        return ok(self.complete(status["uploadId"]))["resultFileHandleId"]
+
+    def batch(self, *asked: tuple[Any, str, str], **flags: bool) -> requests.Response:
+        """Ask for (handle, object id, object type)."""
+        files = [
+            {"fileHandleId": handle, "associateObjectId": of, "associateObjectType": kind}
+            for handle, of, kind in asked
+        ]
+        flags = flags or {"includeFileHandles": True, "includePreSignedURLs": True}
+        return self.post("/file/v1/fileHandle/batch", {"requestedFiles": files, **flags})
+
+    def url(self, handle: str) -> str:
+        """Give a signed URL of a file handle of one's own."""
+        return self.get(f"/file/v1/fileHandle/{handle}/url?redirect=false").text
+
+    def read(self, handle: str, **headers: str) -> requests.Response:
+        return self.session.get(self.url(handle), headers=headers, timeout=30)
+
+
+class House:
+    """A service and its people."""
+
+    def __init__(
+        self, session: requests.Session, base_url: str, tokens: dict[str, str], clock: Clock
+    ) -> None:
+        self.session = session
+        self.base_url = base_url
+        self.tokens = tokens
+        self.clock = clock
+
+    def person(self, name: str | None) -> Person:
+        token = None if name is None else self.tokens[name]
+        return Person(self.session, self.base_url, token)
+
+
+def ok(answer: requests.Response) -> Any:
+    """The JSON of an answer that must be a success."""
+    assert answer.ok, f"{answer.request.method} {answer.request.path_url}: {answer.text}"
+    return answer.json()
+
+
+def refused(answer: requests.Response, status: int, words: str = "") -> dict[str, Any]:
+    """The JSON of an answer that must be a refusal with these words in its reason."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert words in body["reason"]
+    return body
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data).hexdigest()
+
+
+def request(data: bytes, *, part: int = PART, **more: Any) -> dict[str, Any]:
+    """A MultipartUploadRequest for some bytes."""
+    return {
+        "concreteType": "org.sagebionetworks.repo.model.file.MultipartUploadRequest",
+        "fileName": "data.bin",
+        "fileSizeBytes": len(data),
+        "partSizeBytes": part,
+        "contentMD5Hex": md5(data),
+        "contentType": "text/plain",
+        "generatePreview": False,
+        **more,
+    }
+
+
+@contextmanager
+def open_house(
+    data_dir: Path, wrap: Callable[[Any], Any] = lambda app: app, **settings: Any
+) -> Iterator[House]:
+    """A service without a socket, whose clock stands still."""
+    clock = Clock()
+    app = create_app(
+        Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, clock=clock, **settings)
+    )
+    service = app.state.service
+    tokens = {user.user_name: user.token for user in service.users}
+    with asgi_adapter.session(wrap(app)) as session:
+        yield House(session, asgi_adapter.BASE_URL, tokens, clock)
+    service.close()
+
+
+def bytes_on_disk(data_dir: Path) -> list[int]:
+    """The sizes of all that is kept or being written."""
+    return sorted(
+        path.stat().st_size for path in (data_dir / "blobs").rglob("*") if path.is_file()
+    )
