@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import BaseOperatorLink
 
 
-class SynapseEntityLink(BaseOperatorLink):  # type: ignore[misc]  # Airflow is untyped here
+class SynapseEntityLink(BaseOperatorLink):
     """A button of the task that opens the entity on the Synapse portal.
 
     Airflow asks for the link in the worker, after the task, and keeps it as an XCom; the pages

@@ -5,7 +5,7 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 from synapse_workflows.links import SynapseEntityLink
 
 
-class SynapsePlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow is untyped here
+class SynapsePlugin(AirflowPlugin):
     """Makes the link to the entity known to every part of Airflow."""
 
     name = "synapse"

@@ -23,7 +23,7 @@ _MAX_THREADS = 8
 _IMPATIENT = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
 
 
-class SynapseHook(BaseHook):  # type: ignore[misc]  # Airflow is untyped here
+class SynapseHook(BaseHook):
     """Speaks to Synapse (synapse.org) as one Airflow connection says.
 
     Inside a running task, whatever the client reads and stores is gathered as the lineage of the

@@ -25,7 +25,7 @@ _FINAL_ERRORS: Final = (
 _RATE_LIMIT_PAUSE = timedelta(seconds=60)
 
 
-class SynapseRetryPolicy(RetryPolicy):  # type: ignore[misc]  # Airflow is untyped here
+class SynapseRetryPolicy(RetryPolicy):
     """Fails at once where a retry cannot help; waits as long as Synapse asks.
 
     All else is left to the task's own `retries` and `retry_delay`.

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperator, get_current_context
@@ -62,7 +62,7 @@ class Voice(Protocol):
 def current_gatherer() -> "Gatherer | None":
     """Find the gatherer of the task that runs here; make it when asked for the first time."""
     try:
-        context = get_current_context()
+        context = cast("dict[str, Any]", get_current_context())
     except RuntimeError:
         return None
     if "ti" not in context:

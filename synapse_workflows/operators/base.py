@@ -13,7 +13,7 @@ from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.links import SynapseEntityLink
 
 
-class SynapseOperator(BaseOperator):  # type: ignore[misc]  # Airflow is untyped here
+class SynapseOperator(BaseOperator):
     """An operator that works through one Airflow connection to Synapse.
 
     Failures that a retry cannot mend fail the task at once, unless another `retry_policy` is

@@ -32,7 +32,7 @@ _KEY: Final = "synapse_table_state"
 _ROWS: Final = "`select * from {} where ...`"
 
 
-class _TableSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is untyped here
+class _TableSensor(BaseSensorOperator):
     """Waits for something to be seen at a table; in a worker, or in the triggerer.
 
     A Synapse that is away for a while is asked again until the timeout; what a retry cannot mend

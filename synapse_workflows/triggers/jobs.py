@@ -16,7 +16,7 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.hooks.synapse import SynapseHook
 
 
-class SynapseJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untyped here
+class SynapseJobTrigger(BaseTrigger):
     """Fires when a job of Synapse has ended, well or not.
 
     What came of it, the task asks Synapse itself: then an error is the same as without waiting.
@@ -39,7 +39,7 @@ class SynapseJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untype
         poll_interval: float = 5.0,
         timeout: float = 600.0,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow has no types for it
         self.synapse_conn_id = synapse_conn_id
         self.path = path
         self.job = job

@@ -39,7 +39,7 @@ PASSING: Final = (
 _POLLING: Final = Polling()
 
 
-class _TableTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untyped here
+class _TableTrigger(BaseTrigger):
     """Looks at a table again and again; fires when there is something to see, or an error.
 
     A worker has just looked, so that the first look comes after one interval.
@@ -51,7 +51,7 @@ class _TableTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is untyped he
     """
 
     def __init__(self, *, synapse_conn_id: str, table: str, poll_interval: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow has no types for it
         self.synapse_conn_id = synapse_conn_id
         self.table = table
         self.poll_interval = poll_interval
