@@ -4,7 +4,6 @@ import itertools
 from typing import Any
 
 from support.file_api import House, Person, ok
-
 from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT
 
 REPO = "/repo/v1"

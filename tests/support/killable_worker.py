@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG
-from support.execution_api import ExecutionApi, Instance, Run
 
+from support.execution_api import ExecutionApi, Instance, Run
 from synapse_workflows import SynapseTableStoreOperator
 
 #: Children come of a process that has imported what they need once, and runs no threads.

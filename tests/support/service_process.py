@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+
 from support.entity_api import REPO, Author
 from support.file_api import Clock, House
 

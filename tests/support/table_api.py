@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 import requests
+
 from support.entity_api import REPO, Author
 from support.file_api import ok
-
 from synapse_workflows.constants import MODEL, TABLE
 
 M = f"{MODEL}.table"
