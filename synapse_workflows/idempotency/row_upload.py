@@ -8,16 +8,16 @@ from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
+from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.csv_dialect import Line
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.client.transfer.progress import human
-from synapse_workflows.constants import MODEL, MiB
+from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.row_source import SYNAPSE_FORM, written_for
 
 #: Bytes of one file; Synapse takes 1 GiB.
 _MAX_FILE: Final = 256 * MiB
-_REQUEST: Final = f"{MODEL}.table.UploadToTableRequest"
 #: Seconds between two lines about how far it is.
 _SECONDS: Final = 10.0
 
@@ -86,12 +86,8 @@ class Uploads:
     @staticmethod
     def change(table: str, handle: str) -> dict[str, Any]:
         """Make an UploadToTableRequest."""
-        return {
-            "concreteType": _REQUEST,
-            "tableId": table,
-            "uploadFileHandleId": handle,
-            "csvTableDescriptor": SYNAPSE_FORM.descriptor(header=True),
-        }
+        descriptor = SYNAPSE_FORM.descriptor(header=True)
+        return table_transactions.upload_request(table, handle, descriptor)
 
     def _write(
         self,

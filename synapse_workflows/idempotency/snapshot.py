@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api import async_jobs
+from synapse_workflows.client.api import async_jobs, snapshots, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.table_state import VIEWS, content_of
@@ -24,12 +24,11 @@ from synapse_workflows.client.errors import (
     SynapseServerError,
     SynapseTooManyRequestsError,
 )
-from synapse_workflows.constants import ENTITY_TYPES, MODEL, TABLE
+from synapse_workflows.constants import ENTITY_TYPES, TABLE
 from synapse_workflows.idempotency.snapshot_state import Plan, Plans
 from synapse_workflows.lineage.collector import current_gatherer
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 
-_TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
 #: Failures that say of the answer, and nothing of what was asked for.
 _UNCERTAIN: Final = (SynapseServerError, SynapseTooManyRequestsError)
 
@@ -79,7 +78,7 @@ class Freezer:
     @property
     def path(self) -> str:
         """Where the jobs that change the table are started and asked for."""
-        return f"/entity/{self.entity['id']}/table/transaction/async"
+        return table_transactions.job_path(self.entity["id"])
 
     @property
     def has_begun(self) -> bool:
@@ -126,10 +125,9 @@ class Freezer:
             self.start(label, comment)
             return self.await_job()
         plan = self._begin(label, comment)
-        path = f"/entity/{plan.table}/table/snapshot"
         try:
             with self._settling(plan):
-                answer = self.client.call("POST", path, json=_options(plan)).json
+                answer = snapshots.create_table_snapshot(self.client, plan.table, _options(plan))
         except SynapseConflictError as conflict:
             return self._own_or_next(plan, conflict)
         return int(answer["snapshotVersionNumber"])
@@ -137,15 +135,10 @@ class Freezer:
     def start(self, label: str | None, comment: str | None) -> str:
         """Start a job that freezes it; return its token."""
         plan = self._begin(label, comment)
-        body = {
-            "concreteType": _TRANSACTION,
-            "entityId": plan.table,
-            "changes": [],
-            "createSnapshot": True,
-            "snapshotOptions": _options(plan),
-        }
         with self._settling(plan):
-            token = async_jobs.start(self.client, self.path, body)
+            token = table_transactions.start_transaction(
+                self.client, plan.table, [], _options(plan)
+            )
         self.plans.keep(replace(plan, job=token))
         return token
 
@@ -162,7 +155,7 @@ class Freezer:
             raise AirflowFailException("The task has lost the job it was waiting for; clear it")
         try:
             with self._settling(plan):
-                done = async_jobs.wait(self.client, self.path, plan.job)
+                done = table_transactions.wait_for_transaction(self.client, plan.table, plan.job)
         except SynapseConflictError as conflict:
             return self._own_or_next(plan, conflict)
         return int(done["snapshotVersionNumber"])
@@ -284,12 +277,7 @@ class Freezer:
 
 
 def _options(plan: Plan) -> dict[str, str]:
-    said = {
-        "snapshotLabel": plan.label,
-        "snapshotComment": plan.comment,
-        "snapshotActivityId": plan.activity_id,
-    }
-    return {name: value for name, value in said.items() if value is not None}
+    return snapshots.snapshot_options(plan.comment, plan.label, plan.activity_id)
 
 
 def _wrote(entity: Mapping[str, Any]) -> Wrote:

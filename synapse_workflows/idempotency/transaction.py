@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from synapse_workflows.client.api import async_jobs
+from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
 from synapse_workflows.client.transfer.progress import human
-from synapse_workflows.constants import MODEL
 from synapse_workflows.idempotency.row_upload import Uploads
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from synapse_workflows.lineage.activity_writer import Memory
 
 _KEY: Final = "synapse_rows"
-_TRANSACTION: Final = f"{MODEL}.table.TableUpdateTransactionRequest"
 #: Statuses of refusals that say nothing of the job that was asked for.
 _PASSING: Final = frozenset({401, 408, 429})
 _SERVER_ERROR: Final = 500
@@ -121,7 +119,7 @@ class Once:
         attempt = Attempt.of(kept)
         if attempt.job is not None:
             try:
-                async_jobs.wait(self.client, self._path, attempt.job)
+                table_transactions.wait_for_transaction(self.client, self.table, attempt.job)
             except (SynapseHTTPError, SynapseJobError) as failed:
                 self.client.logger.info("What an earlier try began came to nothing: %s", failed)
             else:
@@ -139,7 +137,7 @@ class Once:
         """
         self._note(attempt=asdict(attempt))
         try:
-            job = async_jobs.start(self.client, self._path, self._body(uploads.changes()))
+            job = table_transactions.start_transaction(self.client, self.table, uploads.changes())
             self._note(attempt=asdict(replace(attempt, job=job)))
             self.client.logger.info(
                 "%s: Synapse takes over %s in %d files (job %s)",
@@ -148,7 +146,7 @@ class Once:
                 len(uploads.handles),
                 job,
             )
-            async_jobs.wait(self.client, self._path, job)
+            table_transactions.wait_for_transaction(self.client, self.table, job)
         except SynapseJobError:
             self.failed()
             raise
@@ -180,13 +178,6 @@ class Once:
         """Forget what was done: the next try starts anew."""
         self.memory.delete(_KEY)
 
-    @property
-    def _path(self) -> str:
-        return f"/entity/{self.table}/table/transaction/async"
-
-    def _body(self, changes: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"concreteType": _TRANSACTION, "entityId": self.table, "changes": changes}
-
     def _rule_out(self, attempt: Attempt) -> None:
         """See to it that the job of an attempt, if there is one, is over or cannot succeed."""
         self.client.logger.info(
@@ -194,9 +185,9 @@ class Once:
         )
         self.client.call("DELETE", f"/fileHandle/{attempt.handle}", endpoint="file")
         doomed = [Uploads.change(self.table, attempt.handle)]
-        token = async_jobs.start(self.client, self._path, self._body(doomed))
+        token = table_transactions.start_transaction(self.client, self.table, doomed)
         try:
-            async_jobs.wait(self.client, self._path, token)
+            table_transactions.wait_for_transaction(self.client, self.table, token)
         except SynapseJobError:
             return
         except SynapseHTTPError as refused:

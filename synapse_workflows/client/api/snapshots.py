@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from synapse_workflows import constants
-from synapse_workflows.client.api import async_jobs, bundles
+from synapse_workflows.client.api import bundles, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.core.table_state import VIEWS
 from synapse_workflows.client.model.ids import entity_id, id_of
 
-_TABLES: Final = frozenset({constants.TABLE})
-#: What Synapse has to put together before it can freeze it.
-_VIEWS: Final = frozenset({constants.ENTITY_VIEW, constants.SUBMISSION_VIEW, constants.DATASET})
-_TRANSACTION: Final = f"{constants.MODEL}.table.TableUpdateTransactionRequest"
+_SNAPSHOT_TYPES: Final = frozenset({constants.TABLE}) | VIEWS
 
 
 def create_snapshot_version(
@@ -55,25 +53,21 @@ def create_snapshot_version(
             f"what is there now, give {named.id}"
         )
     entity = bundles.fetch(syn, named.id)["entity"]
-    if entity["concreteType"] not in _TABLES | _VIEWS:
+    if entity["concreteType"] not in _SNAPSHOT_TYPES:
         kind = constants.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(
             "This function only accepts Synapse ids of Tables or Views; "
             f"{entity['id']} is a {kind}."
         )
-    options = {
-        "snapshotComment": comment,
-        "snapshotLabel": label,
-        "snapshotActivityId": _activity_id(syn, activity),
-    }
-    body = {key: value for key, value in options.items() if value is not None}
-    if entity["concreteType"] in _VIEWS:
-        answer = _freeze_view(syn, entity["id"], body, wait=wait)
-        if answer is None:
-            return None
+    options = snapshot_options(comment, label, _activity_id(syn, activity))
+    if entity["concreteType"] not in VIEWS:
+        response = create_table_snapshot(syn, entity["id"], options)
+    elif wait:
+        response = table_transactions.run_transaction(syn, entity["id"], [], options)
     else:
-        answer = syn.call("POST", f"/entity/{entity['id']}/table/snapshot", json=body).json
-    number = int(answer["snapshotVersionNumber"])
+        table_transactions.start_transaction(syn, entity["id"], [], options)
+        return None
+    number = int(response["snapshotVersionNumber"])
     syn.announce(
         Wrote(
             entity_id=entity["id"],
@@ -88,27 +82,48 @@ def create_snapshot_version(
     return number if wait else None
 
 
-def _freeze_view(
-    syn: Session, view: str, options: Mapping[str, Any], *, wait: bool
-) -> Mapping[str, Any] | None:
-    """Have a view frozen in the background; None unless that was waited for.
+def snapshot_options(
+    comment: str | None = None, label: str | None = None, activity_id: str | None = None
+) -> dict[str, str]:
+    """Build a SnapshotRequest, also used as the snapshot options of a table transaction.
+
+    Args:
+        comment: Comment of the version.
+        label: Label of the version, unique for the table or view; None for its number.
+        activity_id: ID of the Activity of the version.
+    """
+    options = {
+        "snapshotComment": comment,
+        "snapshotLabel": label,
+        "snapshotActivityId": activity_id,
+    }
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def create_table_snapshot(
+    syn: Session, table_id: str, options: Mapping[str, str]
+) -> dict[str, Any]:
+    """Create a snapshot of a table; views need `table_transactions.run_transaction`.
+
+    Args:
+        syn: The session that sends the request.
+        table_id: ``syn123``.
+        options: As `snapshot_options` returns them.
+
+    Returns:
+        SnapshotResponse with ``snapshotVersionNumber``.
+
+    Raises:
+        SynapseConflictError: The label is already used by another version.
+        SynapseForbiddenError: The caller may not change the table.
 
     Source:
-        POST /entity/{id}/table/transaction/async/start
-        https://rest-docs.synapse.org/rest/POST/entity/id/table/transaction/async/start.html
+        POST /entity/{id}/table/snapshot
+        https://rest-docs.synapse.org/rest/POST/entity/id/table/snapshot.html
     """
-    path = f"/entity/{view}/table/transaction/async"
-    body = {
-        "concreteType": _TRANSACTION,
-        "changes": [],
-        "createSnapshot": True,
-        "snapshotOptions": dict(options),
-    }
-    if not wait:
-        async_jobs.start(syn, path, body)
-        return None
-    answer: Mapping[str, Any] = async_jobs.run(syn, path, body)
-    return answer
+    path = f"/entity/{table_id}/table/snapshot"
+    response: dict[str, Any] = syn.call("POST", path, json=dict(options)).json
+    return response
 
 
 def _activity_id(syn: Session, activity: Mapping[str, Any] | str | None) -> str | None:

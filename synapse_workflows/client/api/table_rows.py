@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.client.api import async_jobs, provenance
+from synapse_workflows.client.api import provenance, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
@@ -18,7 +18,7 @@ from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet
 from synapse_workflows.client.model.schemas import HasColumns
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
-from synapse_workflows.constants import MODEL, ROW_ID, ROW_VERSION, GiB, MiB
+from synapse_workflows.constants import ROW_ID, ROW_VERSION, GiB, MiB
 
 #: What `store` and `delete` take for rows of a table.
 ROWS: Final = (AbstractTable, RowSet, PartialRowset)
@@ -26,14 +26,6 @@ ROWS: Final = (AbstractTable, RowSet, PartialRowset)
 MAX_REQUEST: Final = 2 * MiB
 #: Bytes of a CSV file of rows.
 MAX_FILE: Final = GiB
-
-_UPLOAD: Final = f"{MODEL}.table.UploadToTableRequest"
-_APPEND: Final = f"{MODEL}.table.AppendableRowSetRequest"
-_UPDATED: Final = f"{MODEL}.table.EntityUpdateResults"
-_EXPECTED: Final = frozenset(
-    f"{MODEL}.table.{name}"
-    for name in ("RowReferenceSetResults", "TableSchemaChangeResponse", "UploadToTableResult")
-)
 
 Rows = AbstractTable | RowSet | PartialRowset
 
@@ -96,33 +88,6 @@ def delete(syn: Session, rows: Rows) -> None:
     if not doomed.is_empty():
         _upload(syn, doomed)
         _conclude(syn, rows, None, changed=True)
-
-
-def transaction(syn: Session, table_id: str, changes: list[dict[str, Any]]) -> list[Any]:
-    """Change a table: all of the changes, or none of them if one fails.
-
-    Args:
-        syn: The session that makes the calls.
-        table_id: ``syn123``.
-        changes: TableUpdateRequests.
-
-    Returns:
-        A TableUpdateResponse for each change.
-
-    Raises:
-        SynapseError: Not all rows of a view were updated.
-        SynapseHTTPError: The transaction failed.
-
-    Source:
-        POST /entity/{id}/table/transaction/async/start
-        https://rest-docs.synapse.org/rest/POST/entity/id/table/transaction/async/start.html
-    """
-    body = {"changes": changes, "createSnapshot": False, "snapshotOptions": {}}
-    done = async_jobs.run(syn, f"/entity/{table_id}/table/transaction/async", body)
-    results: list[Any] = done.get("results") or []
-    for result in results:
-        _check(syn, result)
-    return results
 
 
 def _require_columns(rows: AbstractTable) -> None:
@@ -193,17 +158,14 @@ def _upload(syn: Session, table: CsvFileTable) -> str | None:
     """Upload a CSV file and have it read into its table; return the etag of the change."""
     uploaded = upload.upload_file(syn, table.filepath, content_type="text/csv")
     table_id = _table_id(table)
-    change = {
-        "concreteType": _UPLOAD,
-        "tableId": table_id,
-        "uploadFileHandleId": uploaded.file_handle_id,
-        "linesToSkip": table.linesToSkip,
-        "csvTableDescriptor": table.form.descriptor(header=table.header),
-    }
-    if table.etag:
-        change["updateEtag"] = table.etag
-    results = transaction(syn, table_id, [change])
-    return results[0].get("etag") if results else None
+    change = table_transactions.upload_request(
+        table_id,
+        uploaded.file_handle_id,
+        table.form.descriptor(header=table.header),
+        lines_to_skip=table.linesToSkip,
+        etag=table.etag,
+    )
+    return _run_change(syn, table_id, change).get("etag")
 
 
 def _append(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
@@ -215,13 +177,15 @@ def _append(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
             f"{len(rows['rows'])} rows of {size} bytes are more than the {MAX_REQUEST} bytes that "
             "Synapse takes at once. Store them as Table(schema, rows), which goes by a file."
         )
-    change = {
-        "concreteType": _APPEND,
-        "entityId": table_id,
-        "toAppend": {**said, "tableId": table_id},
-    }
-    results = transaction(syn, table_id, [change])
-    return dict((results[0] if results else {}).get("rowReferenceSet") or {})
+    result = _run_change(syn, table_id, table_transactions.append_request(table_id, said))
+    return dict(result.get("rowReferenceSet") or {})
+
+
+def _run_change(syn: Session, table_id: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Run a transaction of one change and return the result of that change."""
+    response = table_transactions.run_transaction(syn, table_id, [change])
+    results: list[Mapping[str, Any]] = response.get("results") or [{}]
+    return results[0]
 
 
 def _appended(syn: Session, table: RowSetTable) -> RowSetTable:
@@ -288,24 +252,3 @@ def _table_id(rows: Rows) -> str:
     if found is None:
         raise ValueError("The rows do not say of which table they are: store the Schema first")
     return entity_id(found).id
-
-
-def _check(syn: Session, result: Mapping[str, Any]) -> None:
-    """Look at what came of one change.
-
-    Raises:
-        SynapseError: Some rows of a view were not updated.
-    """
-    kind = result.get("concreteType")
-    if kind != _UPDATED:
-        if kind not in _EXPECTED:
-            syn.logger.warning("Synapse answered a change of a table with a %s", kind)
-        return
-    updates = result.get("updateResults") or ()
-    failed = [one for one in updates if one.get("failureCode") or one.get("failureMessage")]
-    if failed:
-        done = [one["entityId"] for one in updates if one not in failed]
-        raise SynapseError(
-            f"Not all of the entities were updated. Successful updates: {done}.  "
-            f"Failed updates: {failed}\nQuery the rows that failed again, and store those."
-        )

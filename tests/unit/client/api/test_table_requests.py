@@ -85,6 +85,8 @@ def test_a_row_set_is_appended_in_a_transaction(syn, http):
     assert syn.store(rows) == reference
     assert bodies(http, TRANSACTION) == [
         {
+            "concreteType": f"{MODEL}.table.TableUpdateTransactionRequest",
+            "entityId": "syn5",
             "changes": [
                 {
                     "concreteType": f"{MODEL}.table.AppendableRowSetRequest",
@@ -97,8 +99,6 @@ def test_a_row_set_is_appended_in_a_transaction(syn, http):
                     },
                 }
             ],
-            "createSnapshot": False,
-            "snapshotOptions": {},
         }
     ]
 
@@ -132,7 +132,7 @@ def test_rows_of_a_view_that_were_not_updated_are_told(syn, http):
 def test_a_result_of_unknown_kind_is_worth_a_warning(syn, http, said):
     job(http, TRANSACTION, stored("Unheard"))
     syn.store(PartialRowset("syn5", PartialRow({"7": 1}, 2)))
-    assert said == [f"Synapse answered a change of a table with a {MODEL}.table.Unheard"]
+    assert said == [f"Unknown result type of a table change: {MODEL}.table.Unheard"]
 
 
 def test_rows_without_a_table_are_told(syn):
