@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from contract.faults import faulty_proxy
+from support.fault_proxy import faulty_proxy
 
 from synapse_workflows import Folder, Project
 

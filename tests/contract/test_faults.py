@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from contract import faults
-from contract.faults import ALWAYS, DOWNLOADS, UPLOADS
+from support.fault_proxy import ALWAYS, DOWNLOADS, UPLOADS
 
 from synapse_workflows import File, Project
 from synapse_workflows.client.core.retry import RetryPolicy

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from contract import faults
-from contract.faults import DOWNLOADS, UPLOADS, faulty_proxy
+from support.fault_proxy import DOWNLOADS, UPLOADS, faulty_proxy
 
 from synapse_workflows import File, Project
 from synapse_workflows.testing import over_socket

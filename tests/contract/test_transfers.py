@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from contract import faults
-from contract.faults import DOWNLOADS, UPLOADS
+from support.fault_proxy import DOWNLOADS, UPLOADS
 
 from synapse_workflows import File, Project
 from synapse_workflows.client.errors import SynapseUploadFailedException

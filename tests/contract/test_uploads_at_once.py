@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from contract import faults
-from contract.faults import ALWAYS, UPLOADS
+from support.fault_proxy import ALWAYS, UPLOADS
 
 from synapse_workflows import Project
 from synapse_workflows.client.errors import SynapseBadRequestError
