@@ -11,15 +11,17 @@ from synapse_workflows import Synapse
 from synapse_workflows.testing import SynapseService, in_process, over_socket
 
 # A machine that is busy makes data slowly, and nothing is wrong with that.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+settings.register_profile(
+    "no-deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("no-deadline")
 # A shell that runs the tests behind itself has them ignore Ctrl-C, and all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def nobody_is_logged_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes what the person at this machine has at home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SYNAPSE_AUTH_TOKEN", raising=False)
@@ -47,7 +49,7 @@ def recording(recorders):
 
 
 @pytest.fixture(autouse=True)
-def the_wire_keeps_the_contract(recorders):
+def wire_matches_contract(recorders):
     """Whatever crossed the wire in a test fits the published schemas."""
     yield
     problems = [problem for recorder in recorders for problem in recorder.problems]

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 from support.entity_api import Author
 from support.evaluation_api import Submitter
-from support.file_api import House, open_house
+from support.file_api import RestService, start_service
 from support.table_api import Tabler
 
 
 @pytest.fixture(scope="session")
-def rules(tmp_path_factory: pytest.TempPathFactory, recording) -> Iterator[House]:
-    with open_house(tmp_path_factory.mktemp("rules"), recording) as house:
-        yield house
+def rules(tmp_path_factory: pytest.TempPathFactory, recording) -> Iterator[RestService]:
+    with start_service(tmp_path_factory.mktemp("rules"), recording) as rest_service:
+        yield rest_service
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def dan(author) -> Author:
 
 
 @pytest.fixture(scope="session")
-def nobody(author) -> Author:
+def anonymous(author) -> Author:
     """Somebody without credentials."""
     return author(None)
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import ALL_RIGHTS, REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import FOLDER, PROJECT
 
@@ -100,11 +100,11 @@ def private(ann):
     return {"project": project, "folder": folder, "file": ann.new_file(folder)["id"]}
 
 
-def test_another_user_does_not_read_a_private_project(private, ben, nobody):
-    for person in (ben, nobody):
+def test_another_user_does_not_read_a_private_project(private, ben, anonymous):
+    for person in (ben, anonymous):
         for entity in private.values():
             reason = "You lack READ access to the requested entity."
-            refused(person.get(f"{REPO}/entity/{entity}"), 403, reason)
+            assert_error(person.get(f"{REPO}/entity/{entity}"), 403, reason)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_another_user_does_not_read_a_private_project(private, ben, nobody):
 )  # fmt: skip
 def test_no_way_leads_around_read(private, ben, path):
     reason = "You lack READ access to the requested entity."
-    refused(ben.get(f"{REPO}/entity/{private['file']}{path}"), 403, reason)
+    assert_error(ben.get(f"{REPO}/entity/{private['file']}{path}"), 403, reason)
 
 
 def test_no_bundle_leads_around_read(private, ben):
     for path in ("/bundle2", "/version/1/bundle2"):
         answer = ben.post(f"{REPO}/entity/{private['file']}{path}", {"includeEntity": True})
-        refused(answer, 403, "You lack READ access to the requested entity.")
+        assert_error(answer, 403, "You lack READ access to the requested entity.")
 
 
 def test_a_refusal_names_the_right_that_is_missing(ann, ben):
@@ -132,26 +132,30 @@ def test_a_refusal_names_the_right_that_is_missing(ann, ben):
     ann.share(project, {ben.id: ["READ"]})
     path = f"{REPO}/entity/{file['id']}"
     body = {"etag": file["etag"], "annotations": {}}
-    refused(ben.save(file), 403, "You lack UPDATE access to the requested entity.")
-    refused(ben.put(f"{path}/annotations2", body), 403, "You lack UPDATE access")
-    refused(ben.delete(path), 403, "You lack DELETE access to the requested entity.")
-    refused(ben.delete(f"{path}/version/1"), 403, "You lack DELETE access")
-    refused(ben.try_make(FOLDER, project), 403, "You lack CREATE access to the requested entity.")
-    refused(ben.get(f"{path}/file"), 403, "You lack DOWNLOAD access to the requested entity.")
-    refused(ben.delete(f"{path}/generatedBy"), 403, "You lack UPDATE access")
-    refused(ben.post(f"{path}/acl", {"resourceAccess": []}), 403, "You lack CHANGE_PERMISSIONS")
-    refused(ben.post(f"{path}/lockAccessRequirement"), 403, "You lack UPDATE access")
+    assert_error(ben.save(file), 403, "You lack UPDATE access to the requested entity.")
+    assert_error(ben.put(f"{path}/annotations2", body), 403, "You lack UPDATE access")
+    assert_error(ben.delete(path), 403, "You lack DELETE access to the requested entity.")
+    assert_error(ben.delete(f"{path}/version/1"), 403, "You lack DELETE access")
+    assert_error(
+        ben.try_make(FOLDER, project), 403, "You lack CREATE access to the requested entity."
+    )
+    assert_error(ben.get(f"{path}/file"), 403, "You lack DOWNLOAD access to the requested entity.")
+    assert_error(ben.delete(f"{path}/generatedBy"), 403, "You lack UPDATE access")
+    assert_error(
+        ben.post(f"{path}/acl", {"resourceAccess": []}), 403, "You lack CHANGE_PERMISSIONS"
+    )
+    assert_error(ben.post(f"{path}/lockAccessRequirement"), 403, "You lack UPDATE access")
 
 
-def test_an_anonymous_caller_has_only_read(ann, nobody):
+def test_an_anonymous_caller_has_only_read(ann, anonymous):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)
     ann.share(project, {PUBLIC: ["READ"]})
-    assert nobody.entity(folder["id"]) == folder
+    assert anonymous.entity(folder["id"]) == folder
     reason = "Anonymous users have only READ access permission."
-    refused(nobody.save(folder), 403, reason)
-    refused(nobody.delete(f"{REPO}/entity/{folder['id']}"), 403, reason)
-    refused(nobody.try_make(FOLDER, project), 403, reason)
+    assert_error(anonymous.save(folder), 403, reason)
+    assert_error(anonymous.delete(f"{REPO}/entity/{folder['id']}"), 403, reason)
+    assert_error(anonymous.try_make(FOLDER, project), 403, reason)
 
 
 def test_uncertified_users_do_not_update_but_may_delete(ann, dan):
@@ -159,8 +163,8 @@ def test_uncertified_users_do_not_update_but_may_delete(ann, dan):
     folder = ann.new_folder(project)
     ann.share(project, {dan.id: ["READ", "UPDATE", "CREATE", "DELETE"]})
     reason = "Only certified users may create or update content in Synapse."
-    refused(dan.save(folder), 403, reason)
-    refused(dan.try_make(FOLDER, project), 403, reason)
+    assert_error(dan.save(folder), 403, reason)
+    assert_error(dan.try_make(FOLDER, project), 403, reason)
     assert dan.change(project, description="d")["description"] == "d"
     assert dan.delete(f"{REPO}/entity/{folder['id']}").status_code == 204
 
@@ -170,9 +174,9 @@ def test_moving_needs_create_there_and_change_permissions_here(ann, ben):
     folder = ann.new_folder(here)
     moved = {**folder, "parentId": there}
     ann.share(here, {ben.id: ["READ", "UPDATE"]})
-    refused(ben.save(moved), 403, "You lack CHANGE_PERMISSIONS access")
+    assert_error(ben.save(moved), 403, "You lack CHANGE_PERMISSIONS access")
     ann.share(here, {ben.id: ["READ", "UPDATE", "CHANGE_PERMISSIONS"]})
-    refused(ben.save(moved), 403, "You lack CREATE access")
+    assert_error(ben.save(moved), 403, "You lack CREATE access")
     ann.share(there, {ben.id: ["CREATE"]})
     assert ok(ben.save(moved))["parentId"] == there
 
@@ -184,9 +188,9 @@ def test_administrators_may_do_all(private, admin):
 
 def test_an_unknown_right_is_refused_and_an_unknown_entity_not_found(private, ann):
     path = f"{REPO}/entity/{private['file']}/access"
-    refused(ann.get(f"{path}?accessType=LOOK"), 400, "LOOK")
-    refused(ann.get(path), 400, "accessType")
-    refused(ann.get(f"{REPO}/entity/syn1/access?accessType=READ"), 404, "does not exist")
+    assert_error(ann.get(f"{path}?accessType=LOOK"), 400, "LOOK")
+    assert_error(ann.get(path), 400, "accessType")
+    assert_error(ann.get(f"{REPO}/entity/syn1/access?accessType=READ"), 404, "does not exist")
 
 
 def test_permissions_tell_a_creator_all(private, ann):
@@ -196,11 +200,11 @@ def test_permissions_tell_a_creator_all(private, ann):
     assert told["ownerPrincipalId"] == 3300001
 
 
-def test_permissions_tell_a_stranger_nothing_but_what_they_are(private, ben, nobody):
+def test_permissions_tell_a_stranger_nothing_but_what_they_are(private, ben, anonymous):
     told = ok(ben.get(f"{REPO}/entity/{private['folder']}/permissions"))
     yes = {"isCertifiedUser", "canUpload", "isCertificationRequired"}
     assert {key for key, value in told.items() if value is True} == yes
-    told = ok(nobody.get(f"{REPO}/entity/{private['folder']}/permissions"))
+    told = ok(anonymous.get(f"{REPO}/entity/{private['folder']}/permissions"))
     assert {key for key, value in told.items() if value is True} == {"isCertificationRequired"}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import ALL_RIGHTS, REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 AUTHENTICATED, PUBLIC, ANONYMOUS = 273948, 273949, 273950
 
@@ -40,7 +40,7 @@ def test_everything_below_inherits(ann, tree):
     project, *below = tree
     for entity in below:
         assert benefactor(ann, entity) == project
-        refused(ann.get(path(entity)), 404, f"/entity/{project}/acl")
+        assert_error(ann.get(path(entity)), 404, f"/entity/{project}/acl")
 
 
 def test_an_acl_of_its_own_holds_for_what_inherits_through_it(ann, ben, tree):
@@ -49,7 +49,7 @@ def test_an_acl_of_its_own_holds_for_what_inherits_through_it(ann, ben, tree):
     assert made["id"] == inner
     assert [benefactor(ann, each) for each in tree] == [project, project, inner, inner]
     assert ben.entity(file)["id"] == file
-    refused(ben.get(f"{REPO}/entity/{outer}"), 403)
+    assert_error(ben.get(f"{REPO}/entity/{outer}"), 403)
     ok(ann.post(path(outer), entries((3300001, ALL_RIGHTS))))
     assert [benefactor(ann, each) for each in tree] == [project, outer, inner, inner]
 
@@ -60,7 +60,7 @@ def test_dropping_it_gives_them_back(ann, ben, tree):
     ok(ann.post(path(inner), entries((3300001, ALL_RIGHTS), (ben.id, ["READ"]))))
     assert ann.delete(path(inner)).status_code == 204
     assert [benefactor(ann, each) for each in tree] == [project, outer, outer, outer]
-    refused(ben.get(f"{REPO}/entity/{file}"), 403)
+    assert_error(ben.get(f"{REPO}/entity/{file}"), 403)
     assert ann.delete(path(outer)).status_code == 204
     assert [benefactor(ann, each) for each in tree] == [project] * 4
 
@@ -78,19 +78,19 @@ def test_a_move_derives_the_benefactor_anew(ann, tree):
 def test_only_one_acl_can_be_created(ann, tree):
     project, outer, *_ = tree
     body = entries((3300001, ALL_RIGHTS))
-    refused(ann.post(path(project), body), 403, "Resource already has an ACL.")
+    assert_error(ann.post(path(project), body), 403, "Resource already has an ACL.")
     ok(ann.post(path(outer), body))
-    refused(ann.post(path(outer), body), 403, "Resource already has an ACL.")
+    assert_error(ann.post(path(outer), body), 403, "Resource already has an ACL.")
 
 
 def test_an_inherited_acl_can_be_neither_updated_nor_dropped(ann, tree):
-    refused(ann.put(path(tree[1]), entries((3300001, ALL_RIGHTS))), 403, "inherits")
-    refused(ann.delete(path(tree[1])), 403, "inherits")
+    assert_error(ann.put(path(tree[1]), entries((3300001, ALL_RIGHTS))), 403, "inherits")
+    assert_error(ann.delete(path(tree[1])), 403, "inherits")
 
 
 def test_the_acl_of_a_project_stays(ann, admin, tree):
-    refused(ann.delete(path(tree[0])), 403)
-    refused(admin.delete(path(tree[0])), 403)
+    assert_error(ann.delete(path(tree[0])), 403)
+    assert_error(admin.delete(path(tree[0])), 403)
 
 
 def test_an_update_replaces_all_under_an_etag_of_its_own(ann, ben, tree):
@@ -104,8 +104,8 @@ def test_an_update_replaces_all_under_an_etag_of_its_own(ann, ben, tree):
     assert after["etag"] != before["etag"]
     assert after["creationDate"] == before["creationDate"]
     assert ann.entity(project) == entity
-    refused(ann.put(path(project), before), 412, "was updated since you last fetched it")
-    refused(ann.put(path(project), {**after, "etag": None}), 412)
+    assert_error(ann.put(path(project), before), 412, "was updated since you last fetched it")
+    assert_error(ann.put(path(project), {**after, "etag": None}), 412)
     assert ann.acl(project) == after
 
 
@@ -144,11 +144,11 @@ MINE = (3300001, ALL_RIGHTS)
     ],
 )
 def test_what_an_acl_may_not_say(ann, tree, body, status, words):
-    refused(ann.post(path(tree[1]), body), status, words)
+    assert_error(ann.post(path(tree[1]), body), status, words)
     present = ann.acl(tree[0])
-    refused(ann.put(path(tree[0]), {**body, "etag": present["etag"]}), status, words)
+    assert_error(ann.put(path(tree[0]), {**body, "etag": present["etag"]}), status, words)
     assert ann.acl(tree[0]) == present
-    refused(ann.get(path(tree[1])), 404)
+    assert_error(ann.get(path(tree[1])), 404)
 
 
 def test_only_certified_users_let_everybody_download(ann, dan):
@@ -156,7 +156,7 @@ def test_only_certified_users_let_everybody_download(ann, dan):
     project = dan.new_project()["id"]
     mine = (dan.id, ALL_RIGHTS)
     answer = dan.put(path(project), {**dan.acl(project), **entries(mine, body)})
-    assert refused(answer, 403)["errorCode"] == "USER_CERTIFICATION_REQUIRED"
+    assert assert_error(answer, 403)["errorCode"] == "USER_CERTIFICATION_REQUIRED"
     reading = entries(mine, (AUTHENTICATED, ["READ"]))
     ok(dan.put(path(project), {**dan.acl(project), **reading}))
     project = ann.new_project()["id"]
@@ -168,12 +168,12 @@ def test_nobody_shuts_themselves_out_but_the_creator(ann, ben, tree):
     ann.share(outer, {ben.id: ["READ", "CHANGE_PERMISSIONS"]})
     without = {**ann.acl(outer), **entries((ben.id, ["READ"]), MINE)}
     reason = "Caller is trying to revoke their own ACL editing permissions."
-    refused(ben.put(path(outer), without), 400, reason)
+    assert_error(ben.put(path(outer), without), 400, reason)
     by_group = {**ann.acl(outer), **entries((AUTHENTICATED, ["CHANGE_PERMISSIONS"]))}
     ok(ben.put(path(outer), by_group))
     own = {**ann.acl(project), **entries((ben.id, ["READ"]))}
     ok(ann.put(path(project), own))
-    refused(ann.get(path(project)), 403, "You lack READ access")
+    assert_error(ann.get(path(project)), 403, "You lack READ access")
 
 
 def test_an_acl_is_given_with_its_principals_as_numbers_and_taken_with_text(ann, ben, tree):

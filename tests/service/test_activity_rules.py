@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import USED_ENTITY, USED_URL
 
@@ -74,15 +74,15 @@ def test_a_target_without_a_version_gets_the_current_one(ann, ben):
     ],
 )
 def test_what_cannot_be_used(ann, used, status, words):
-    refused(ann.post(ACTIVITY, {"used": used}), status, words)
+    assert_error(ann.post(ACTIVITY, {"used": used}), status, words)
 
 
 def test_a_target_with_a_version_need_not_exist(ann):
     assert new(ann, used=[used_entity("syn1", 3)])["used"] == [used_entity("syn1", 3)]
 
 
-def test_an_anonymous_caller_makes_none(nobody):
-    refused(nobody.post(ACTIVITY, {"name": "x"}), 403)
+def test_an_anonymous_caller_makes_none(anonymous):
+    assert_error(anonymous.post(ACTIVITY, {"name": "x"}), 403)
 
 
 def test_an_update_replaces_everything_under_the_etag(ann):
@@ -92,38 +92,40 @@ def test_an_update_replaces_everything_under_the_etag(ann):
     assert (changed["id"], changed["name"], changed["used"]) == (made["id"], "two", [])
     assert "description" not in changed
     assert changed["etag"] != made["etag"]
-    refused(ann.put(f"{ACTIVITY}/{made['id']}", body), 412, f"Object: {made['id']} was updated")
+    assert_error(
+        ann.put(f"{ACTIVITY}/{made['id']}", body), 412, f"Object: {made['id']} was updated"
+    )
     assert ok(ann.get(f"{ACTIVITY}/{made['id']}")) == changed
 
 
-def test_only_the_creator_and_administrators_change_one(ann, ben, nobody, admin):
+def test_only_the_creator_and_administrators_change_one(ann, ben, anonymous, admin):
     made = new(ann, name="one")
     path = f"{ACTIVITY}/{made['id']}"
     reason = "lacks change access to the requested object."
-    for person in (ben, nobody):
-        refused(person.put(path, made), 403, f"{person.id} {reason}")
-        refused(person.delete(path), 403, reason)
+    for person in (ben, anonymous):
+        assert_error(person.put(path, made), 403, f"{person.id} {reason}")
+        assert_error(person.delete(path), 403, reason)
     assert ok(admin.put(path, {**made, "name": "two"}))["name"] == "two"
 
 
-def test_readers_of_what_it_generated_see_it(ann, ben, nobody):
+def test_readers_of_what_it_generated_see_it(ann, ben, anonymous):
     project = ann.new_project()["id"]
     made = new(ann, name="one")
     path = f"{ACTIVITY}/{made['id']}"
-    refused(ben.get(path), 403, f"{ben.id} lacks read access to the requested object.")
+    assert_error(ben.get(path), 403, f"{ben.id} lacks read access to the requested object.")
     ok(ann.put(f"{REPO}/entity/{project}/generatedBy?generatedBy={made['id']}"))
-    refused(ben.get(path), 403)
+    assert_error(ben.get(path), 403)
     ann.share(project, {ben.id: ["READ"]})
     assert ok(ben.get(path)) == made
-    refused(nobody.get(path), 403)
-    refused(ben.get(f"{ACTIVITY}/999999"), 404, "999999")
+    assert_error(anonymous.get(path), 403)
+    assert_error(ben.get(f"{ACTIVITY}/999999"), 404, "999999")
 
 
 def test_a_link_belongs_to_the_current_version_and_renews_the_etag(ann):
     file = ann.new_file(ann.new_project()["id"])
     path = f"{REPO}/entity/{file['id']}"
     made = new(ann, name="one")
-    refused(
+    assert_error(
         ann.get(f"{path}/generatedBy"),
         404,
         f"Activity for: '{file['id']}', version: '1' does not exist",
@@ -135,8 +137,8 @@ def test_a_link_belongs_to_the_current_version_and_renews_the_etag(ann):
     assert ok(ann.get(f"{path}/version/1/generatedBy")) == made
     assert ann.delete(f"{path}/generatedBy").status_code == 204
     assert ann.entity(file["id"])["etag"] != linked["etag"]
-    refused(ann.get(f"{path}/generatedBy"), 404)
-    refused(ann.get(f"{path}/version/3/generatedBy"), 404, "version 3")
+    assert_error(ann.get(f"{path}/generatedBy"), 404)
+    assert_error(ann.get(f"{path}/version/3/generatedBy"), 404, "version 3")
 
 
 def test_a_link_needs_update_here_and_access_there(ann, ben):
@@ -144,10 +146,10 @@ def test_a_link_needs_update_here_and_access_there(ann, ben):
     ann.share(project, {ben.id: ["READ", "UPDATE"]})
     hidden, own = new(ann)["id"], new(ben)["id"]
     path = f"{REPO}/entity/{project}/generatedBy"
-    refused(ben.put(f"{path}?generatedBy={hidden}"), 403, "lacks read access")
+    assert_error(ben.put(f"{path}?generatedBy={hidden}"), 403, "lacks read access")
     ok(ben.put(f"{path}?generatedBy={own}"))
-    refused(ben.put(f"{path}?generatedBy=999999"), 404, "999999")
-    refused(ben.put(path), 400, "generatedBy")
+    assert_error(ben.put(f"{path}?generatedBy=999999"), 404, "999999")
+    assert_error(ben.put(path), 400, "generatedBy")
 
 
 def test_deleting_it_clears_all_links(ann):
@@ -158,9 +160,9 @@ def test_deleting_it_clears_all_links(ann):
         ok(ann.put(f"{REPO}/entity/{entity}/generatedBy?generatedBy={made}"))
     assert ann.delete(f"{ACTIVITY}/{made}").status_code == 204
     for entity in entities:
-        refused(ann.get(f"{REPO}/entity/{entity}/generatedBy"), 404, "does not exist")
+        assert_error(ann.get(f"{REPO}/entity/{entity}/generatedBy"), 404, "does not exist")
     assert ann.delete(f"{ACTIVITY}/{made}").status_code == 204
-    refused(ann.get(f"{ACTIVITY}/{made}"), 404)
+    assert_error(ann.get(f"{ACTIVITY}/{made}"), 404)
 
 
 def test_what_it_generated_is_listed_for_those_who_may_read_it(ann, ben):

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 
 def path(entity):
@@ -40,7 +40,7 @@ def test_a_put_needs_the_current_etag(ann):
     made = ann.new_project()
     for etag in ("x", None):
         answer = ann.put(path(made["id"]), {"etag": etag, "annotations": {}})
-        refused(answer, 412, f"Object: {made['id']} was updated since you last fetched it")
+        assert_error(answer, 412, f"Object: {made['id']} was updated since you last fetched it")
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -111,28 +111,28 @@ BAD = [
 @pytest.mark.parametrize(("value", "words"), BAD)
 def test_what_synapse_cannot_hold_is_refused(ann, project, value, words):
     before = ok(ann.get(path(project)))
-    refused(put(ann, project, {"k": value}), 400, words)
+    assert_error(put(ann, project, {"k": value}), 400, words)
     assert ok(ann.get(path(project))) == before
 
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "a-b", "a/b", "_accessRequirementIds", "name"])
 def test_keys_are_words_that_are_not_taken(ann, project, key):
-    refused(put(ann, project, {key: {"type": "STRING", "value": ["x"]}}), 400, f"'{key}'")
+    assert_error(put(ann, project, {key: {"type": "STRING", "value": ["x"]}}), 400, f"'{key}'")
 
 
 def test_fields_of_another_class_are_free(ann, project):
     ok(put(ann, project, {"dataFileHandleId": {"type": "STRING", "value": ["x"]}}))
     file = ann.new_file(project)["id"]
     taken = {"dataFileHandleId": {"type": "STRING", "value": ["x"]}}
-    refused(put(ann, file, taken), 400, "dataFileHandleId")
+    assert_error(put(ann, file, taken), 400, "dataFileHandleId")
 
 
 def test_there_are_at_most_100_keys(ann, project):
     one = {"type": "STRING", "value": ["x" * 500]}
     ok(put(ann, project, {f"k{number}": one for number in range(100)}))
-    refused(put(ann, project, {f"k{number}": one for number in range(101)}), 400, "100")
+    assert_error(put(ann, project, {f"k{number}": one for number in range(101)}), 400, "100")
 
 
 def test_annotations_are_an_object(ann, project):
     etag = ok(ann.get(path(project)))["etag"]
-    refused(ann.put(path(project), {"etag": etag, "annotations": []}), 400, "object")
+    assert_error(ann.put(path(project), {"etag": etag, "annotations": []}), 400, "object")

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house
-from support.fuzz_bodies import bodies
+from support.file_api import ok, start_service
+from support.fuzz_bodies import request_bodies
 
 from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT, USED_ENTITY, USED_URL
 
@@ -47,19 +47,21 @@ ROUTES = [
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):  # not recorded: what is sent here is meant to break the contract
-    with open_house(tmp_path_factory.mktemp("any")) as opened:
+def rest_service(
+    tmp_path_factory,
+):  # not recorded: what is sent here is meant to break the contract
+    with start_service(tmp_path_factory.mktemp("any")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def ann(house):
-    return Author(house, "alice")
+def ann(rest_service):
+    return Author(rest_service, "alice")
 
 
 @pytest.fixture(scope="module")
-def admin(house):
-    return Author(house, "admin")
+def admin(rest_service):
+    return Author(rest_service, "admin")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def ground(ann):
 @settings(max_examples=150, deadline=None)
 @given(
     route=st.sampled_from(ROUTES),
-    body=bodies(FIELDS, WORDS),
+    body=request_bodies(FIELDS, WORDS),
     which=st.integers(0, 1),
     is_current=st.booleans(),
 )
@@ -82,7 +84,7 @@ def test_no_body_makes_the_service_stumble(ann, admin, ground, route, body, whic
     if is_current:
         present = admin.entity(entity)
         body = {**present, **body, "etag": present["etag"]}
-    answer = ann.ask(method, path.format(id=entity), body)
+    answer = ann.request(method, path.format(id=entity), body)
     assert answer.status_code < 500, f"{method} {path} {body} {answer.text}"
 
 
@@ -94,7 +96,7 @@ def test_no_body_makes_the_service_stumble(ann, admin, ground, route, body, whic
 )
 def test_no_path_makes_the_service_stumble(ann, tail, text, method):
     path = f"{REPO}/entity/{text}{tail.format(text)}"
-    assert ann.ask(method, path, {} if method == "POST" else None).status_code < 500
+    assert ann.request(method, path, {} if method == "POST" else None).status_code < 500
 
 
 def test_the_service_is_still_whole(admin, ground):

@@ -1,8 +1,8 @@
 """Bundles: which parts come, and writing several at once."""
 
 import pytest
-from support.entity_api import ALL_RIGHTS, REPO, fresh
-from support.file_api import ok, refused
+from support.entity_api import ALL_RIGHTS, REPO, unique_name
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import FILE, FOLDER, PROJECT, ZERO_ETAG
 
@@ -100,9 +100,9 @@ def test_without_download_the_list_of_handles_is_empty(ann, ben):
 
 def test_a_bad_request_is_refused(ann, file):
     path = f"{REPO}/entity/{file['id']}"
-    refused(ann.post(f"{path}/bundle2", {"includeEntity": "yes"}), 400, "includeEntity")
-    refused(ann.post(f"{path}/version/9/bundle2", {}), 404, "version 9")
-    refused(ann.post(f"{REPO}/entity/syn1/bundle2", {}), 404, "syn1")
+    assert_error(ann.post(f"{path}/bundle2", {"includeEntity": "yes"}), 400, "includeEntity")
+    assert_error(ann.post(f"{path}/version/9/bundle2", {}), 404, "version 9")
+    assert_error(ann.post(f"{REPO}/entity/syn1/bundle2", {}), 404, "syn1")
 
 
 def test_entity_annotations_and_acl_are_created_at_once(ann, ben):
@@ -132,14 +132,14 @@ def test_entity_annotations_and_acl_are_created_at_once(ann, ben):
 
 
 def test_a_bundle_is_created_whole_or_not_at_all(ann):
-    name = fresh()
+    name = unique_name()
     body = {
         "entity": {"concreteType": PROJECT, "name": name},
         "annotations": {"annotations": {"k": {"type": "LONG", "value": ["x"]}}},
     }
-    refused(ann.post(f"{REPO}/entity/bundle2/create", body), 400, "LONG")
-    refused(ann.post(f"{REPO}/entity/child", {"entityName": name}), 404)
-    refused(ann.post(f"{REPO}/entity/bundle2/create", {"annotations": {}}), 400, "entity")
+    assert_error(ann.post(f"{REPO}/entity/bundle2/create", body), 400, "LONG")
+    assert_error(ann.post(f"{REPO}/entity/child", {"entityName": name}), 404)
+    assert_error(ann.post(f"{REPO}/entity/bundle2/create", {"annotations": {}}), 400, "entity")
 
 
 def test_entity_annotations_and_acl_are_updated_at_once(ann):
@@ -154,7 +154,7 @@ def test_entity_annotations_and_acl_are_updated_at_once(ann):
     assert changed["entity"] == ann.entity(project["id"])
     assert changed["entity"]["description"] == "d"
     assert changed["annotations"]["etag"] == changed["entity"]["etag"]
-    refused(ann.put(path, body), 412)
+    assert_error(ann.put(path, body), 412)
     noted = {"annotations": {**changed["annotations"], "annotations": {}}}
     assert ok(ann.put(path, noted)).keys() == {"annotations"}
-    refused(ann.put(path, noted), 412)
+    assert_error(ann.put(path, noted), 412)

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import ALL_RIGHTS, REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import FOLDER
 
@@ -80,7 +80,7 @@ def test_totals_come_when_asked_for(ann, shelf):
     ],
 )
 def test_a_bad_request_is_refused(ann, body, words):
-    refused(ann.post(CHILDREN, body), 400, words)
+    assert_error(ann.post(CHILDREN, body), 400, words)
 
 
 def test_children_come_in_pages_of_fifty(ann):
@@ -105,13 +105,15 @@ def test_no_token_follows_a_last_page_that_is_full(ann):
     assert "nextPageToken" not in children(ann, project)
 
 
-def test_children_one_may_not_read_are_left_out(ann, ben, nobody):
+def test_children_one_may_not_read_are_left_out(ann, ben, anonymous):
     project = ann.new_project()["id"]
     shown, hidden = ann.new_folder(project), ann.new_folder(project)
-    refused(ben.post(CHILDREN, {"parentId": project, "includeTypes": ["folder"]}), 403, "READ")
+    assert_error(
+        ben.post(CHILDREN, {"parentId": project, "includeTypes": ["folder"]}), 403, "READ"
+    )
     ann.share(project, {273949: ["READ"]})
     ann.share(hidden["id"], {})
-    for person in (ben, nobody):
+    for person in (ben, anonymous):
         page = children(person, project, includeTotalChildCount=True)
         assert names(page) == [shown["name"]]
         assert page["totalChildCount"] == 1
@@ -135,23 +137,23 @@ def test_without_a_parent_the_projects_one_may_read_are_listed(ann, ben):
 
 
 def test_a_missing_container_is_not_found(ann):
-    refused(ann.post(CHILDREN, {"parentId": "syn1", "includeTypes": ["file"]}), 404, "syn1")
+    assert_error(ann.post(CHILDREN, {"parentId": "syn1", "includeTypes": ["file"]}), 404, "syn1")
 
 
 def test_a_child_is_found_by_its_exact_name(ann, ben, shelf):
     child = f"{REPO}/entity/child"
     found = ok(ann.post(child, {"parentId": shelf, "entityName": "A"}))
     assert ann.entity(found["id"])["name"] == "A"
-    refused(ann.post(child, {"parentId": shelf, "entityName": "a"}), 404, "Child not found")
-    refused(ben.post(child, {"parentId": shelf, "entityName": "A"}), 403, "READ")
-    refused(ann.post(child, {"parentId": shelf}), 400, "entityName")
+    assert_error(ann.post(child, {"parentId": shelf, "entityName": "a"}), 404, "Child not found")
+    assert_error(ben.post(child, {"parentId": shelf, "entityName": "A"}), 403, "READ")
+    assert_error(ann.post(child, {"parentId": shelf}), 400, "entityName")
 
 
 def test_a_project_is_found_by_its_name_alone(ann):
     project = ann.new_project()
     found = ok(ann.post(f"{REPO}/entity/child", {"entityName": project["name"]}))
     assert found == {"id": project["id"]}
-    refused(ann.post(f"{REPO}/entity/child", {"entityName": "trash"}), 404)
+    assert_error(ann.post(f"{REPO}/entity/child", {"entityName": "trash"}), 404)
 
 
 def test_md5_finds_every_version_that_has_it(ann, ben):
@@ -184,7 +186,7 @@ def test_headers_of_many_leave_out_what_is_unknown_or_hidden(ann, ben):
         (file, 2), (file, 1), (project, 1),
     ]  # fmt: skip
     assert ok(ben.post(f"{REPO}/entity/header", body))["results"] == []
-    refused(ann.post(f"{REPO}/entity/header", {"references": ["syn1"]}), 400, "references")
+    assert_error(ann.post(f"{REPO}/entity/header", {"references": ["syn1"]}), 400, "references")
 
 
 def test_a_header_tells_what_an_entity_is(ann):

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.constants import DATASET
@@ -88,17 +88,17 @@ def test_items_that_can_be_none_are_refused(shelf, ben):
         ([ref(trashed)], 404),
         ([ref(f"syn{n}") for n in range(1, 30_002)], 400),
     ):
-        refused(shelf.ann.try_make(DATASET, shelf.tables.project, items=items), status)
+        assert_error(shelf.ann.try_make(DATASET, shelf.tables.project, items=items), status)
 
 
 def test_other_collections_are_told_to_be_unknown(ann, tables):
-    told = refused(ann.try_make(f"{M}.DatasetCollection", tables.project, items=[]), 400)
+    told = assert_error(ann.try_make(f"{M}.DatasetCollection", tables.project, items=[]), 400)
     assert "Unknown concreteType" in str(told)
     path = f"{REPO}/column/tableview/defaults?viewEntityType=datasetcollection"
-    assert "entityview, submissionview, dataset" in str(refused(ann.get(path), 400))
+    assert "entityview, submissionview, dataset" in str(assert_error(ann.get(path), 400))
     body = {"scope": [], "viewEntityType": "dataset"}
     asked = {"concreteType": f"{M}.ViewColumnModelRequest", "viewScope": body}
-    refused(tables.run(f"{REPO}/column/view/scope", asked), 400)
+    assert_error(tables.run(f"{REPO}/column/view/scope", asked), 400)
 
 
 def test_default_columns_of_datasets_are_those_of_files(ann):
@@ -175,7 +175,7 @@ def test_everyone_sees_of_a_dataset_what_they_may_read(shelf, ben):
     made = shelf.new(ref(shelf.one), ref(hidden))["id"]
     shelf.ann.share(shelf.project, {ben.id: ["READ"]})
     readers = type(shelf.tables)(ben)
-    refused(readers.try_query(f"select name from {made}"), 403)
+    assert_error(readers.try_query(f"select name from {made}"), 403)
     shelf.ann.share(made, {ben.id: ["READ"]})
     assert readers.query(f"select name from {made}") == [["one"]]
     assert len(shelf.tables.query(f"select name from {made}")) == 2
@@ -200,4 +200,4 @@ def test_annotations_of_a_dataset_are_no_fields_of_it(shelf):
     made = shelf.new()["id"]
     body = ok(shelf.ann.get(f"{REPO}/entity/{made}/annotations2"))
     wrong = {**body, "annotations": {"items": {"type": "STRING", "value": ["x"]}}}
-    refused(shelf.ann.put(f"{REPO}/entity/{made}/annotations2", wrong), 400)
+    assert_error(shelf.ann.put(f"{REPO}/entity/{made}/annotations2", wrong), 400)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from support.entity_api import REPO, fresh
-from support.file_api import ok, refused
+from support.entity_api import REPO, unique_name
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT
 
@@ -19,7 +19,7 @@ def date(rules):
 
 
 def test_a_project_is_created_under_the_root(ann, date):
-    made = ann.new_project(name=(name := fresh("Project")), description="d")
+    made = ann.new_project(name=(name := unique_name("Project")), description="d")
     assert UUID.fullmatch(made.pop("etag"))
     assert re.fullmatch(r"syn1\d{7}", made.pop("id"))
     assert made == {
@@ -90,12 +90,12 @@ def test_without_a_name_the_id_is_the_name(ann):
 
 
 def test_a_name_is_trimmed(ann):
-    assert ann.new_project(name=f"  {(name := fresh())}\t")["name"] == name
+    assert ann.new_project(name=f"  {(name := unique_name())}\t")["name"] == name
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "é", "a:b", "x" * 257, "a\nb", "[a]"])
 def test_a_bad_name_is_refused_with_what_is_allowed(ann, name):
-    refused(
+    assert_error(
         ann.try_make(PROJECT, name=name),
         400,
         f"Invalid Name: '{name.strip()}'. Names may only contain: letters, numbers, spaces, "
@@ -121,7 +121,7 @@ def recycled(ann):
 
 def test_a_description_has_at_most_1000_characters(ann):
     ann.new_project(description="d" * 1000)
-    refused(ann.try_make(PROJECT, description="d" * 1001), 400, "description")
+    assert_error(ann.try_make(PROJECT, description="d" * 1001), 400, "description")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_description_has_at_most_1000_characters(ann):
     ],
 )
 def test_an_ill_formed_entity_is_refused(ann, body, words):
-    refused(ann.post(f"{REPO}/entity", body), 400, words)
+    assert_error(ann.post(f"{REPO}/entity", body), 400, words)
 
 
 @pytest.mark.parametrize(
@@ -154,34 +154,34 @@ def test_a_body_that_is_no_json_object_is_refused(ann, body):
     answer = ann.session.post(
         f"{ann.base_url}{REPO}/entity", data=body.encode("latin-1"), headers=headers, timeout=30
     )
-    refused(answer, 400, "The request body")
+    assert_error(answer, 400, "The request body")
 
 
 def test_a_file_needs_a_file_handle(ann):
-    refused(ann.try_make(FILE, ann.new_project()["id"]), 400, "dataFileHandleId is required")
+    assert_error(ann.try_make(FILE, ann.new_project()["id"]), 400, "dataFileHandleId is required")
 
 
 def test_a_file_needs_a_file_handle_of_the_callers_own(ann, ben):
     answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId=ben.handle())
-    refused(answer, 403, "FileHandle")
+    assert_error(answer, 403, "FileHandle")
 
 
 def test_a_file_needs_a_file_handle_that_exists(ann):
     answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId="99999999")
-    refused(answer, 404, "99999999")
+    assert_error(answer, 404, "99999999")
 
 
 def test_a_new_file_has_no_file_name_override(ann):
     answer = ann.try_make(
         FILE, ann.new_project()["id"], dataFileHandleId=ann.handle(), fileNameOverride="x.csv"
     )
-    refused(answer, 400, "fileNameOverride")
+    assert_error(answer, 400, "fileNameOverride")
 
 
 def test_names_are_unique_within_a_container(ann):
     project = ann.new_project()["id"]
     ann.new_folder(project, name="data")
-    refused(
+    assert_error(
         ann.try_make(FOLDER, project, name="data"),
         409,
         f"An entity with the name: data already exists with a parentId: {project}",
@@ -192,7 +192,7 @@ def test_names_are_unique_within_a_container(ann):
 
 def test_project_names_are_unique_among_all_users(ann, ben):
     name = ann.new_project()["name"]
-    refused(
+    assert_error(
         ben.try_make(PROJECT, name=name),
         409,
         f"An entity with the name: {name} already exists with a parentId: syn4489",
@@ -204,28 +204,30 @@ def test_where_an_entity_may_lie(ann):
     folder = ann.new_folder(project)["id"]
     file = ann.new_file(folder)["id"]
     link = ann.new_link(folder, file)["id"]
-    refused(ann.try_make(FOLDER), 400, "the root")
-    refused(ann.try_make(FOLDER, "syn4489"), 400, "the root")
-    refused(ann.try_make(PROJECT, project), 400, "parent")
-    refused(ann.try_make(PROJECT, folder), 400, "parent")
-    refused(ann.try_make(FOLDER, file), 400, "parent")
-    refused(ann.try_make(FOLDER, link), 400, "parent")
-    refused(ann.try_make(FOLDER, "syn98765432"), 404, "Resource: 'syn98765432' does not exist")
+    assert_error(ann.try_make(FOLDER), 400, "the root")
+    assert_error(ann.try_make(FOLDER, "syn4489"), 400, "the root")
+    assert_error(ann.try_make(PROJECT, project), 400, "parent")
+    assert_error(ann.try_make(PROJECT, folder), 400, "parent")
+    assert_error(ann.try_make(FOLDER, file), 400, "parent")
+    assert_error(ann.try_make(FOLDER, link), 400, "parent")
+    assert_error(
+        ann.try_make(FOLDER, "syn98765432"), 404, "Resource: 'syn98765432' does not exist"
+    )
 
 
-def test_the_root_can_be_read_and_not_changed(ann, nobody, admin):
-    root = nobody.entity("syn4489")
+def test_the_root_can_be_read_and_not_changed(ann, anonymous, admin):
+    root = anonymous.entity("syn4489")
     assert "parentId" not in root
-    refused(admin.save(root), 403)
-    refused(admin.delete(f"{REPO}/entity/syn4489"), 403)
-    refused(ann.save(root), 403)
+    assert_error(admin.save(root), 403)
+    assert_error(admin.delete(f"{REPO}/entity/syn4489"), 403)
+    assert_error(ann.save(root), 403)
 
 
 def test_paths_are_at_most_50_levels_deep(ann):
     here = ann.new_project()["id"]  # level 2, below the root
     for _ in range(48):
         here = ann.new_folder(here)["id"]
-    refused(ann.try_make(FOLDER, here), 400, "50")
+    assert_error(ann.try_make(FOLDER, here), 400, "50")
 
 
 @pytest.mark.parametrize("form", ["syn{}", "{}", "SYN{}", "Syn{}", "%20syn{}%20"])
@@ -237,11 +239,11 @@ def test_an_id_is_read_in_every_form_and_given_in_one(ann, form):
 
 @pytest.mark.parametrize("text", ["syn1.2", "synX", "x", "syn", "-1", "syn1x", "syn" + "9" * 30])
 def test_what_is_no_id_is_refused(ann, text):
-    refused(ann.get(f"{REPO}/entity/{text}"), 400, f"{text} is not a valid Synapse ID.")
+    assert_error(ann.get(f"{REPO}/entity/{text}"), 400, f"{text} is not a valid Synapse ID.")
 
 
 def test_an_unknown_entity_is_not_found(ann):
-    refused(ann.get(f"{REPO}/entity/syn1"), 404, "Resource: 'syn1' does not exist")
+    assert_error(ann.get(f"{REPO}/entity/syn1"), 404, "Resource: 'syn1' does not exist")
 
 
 def test_an_update_gives_a_new_etag_even_without_a_difference(ann, rules):
@@ -255,7 +257,7 @@ def test_an_update_gives_a_new_etag_even_without_a_difference(ann, rules):
 
 
 def test_an_update_clears_what_it_leaves_out(ann):
-    before = ann.new_project(description="d", alias=f"a{fresh('').strip()}")
+    before = ann.new_project(description="d", alias=f"a{unique_name('').strip()}")
     after = ok(ann.save({key: before[key] for key in ("id", "etag", "concreteType", "name")}))
     assert not after.keys() & {"description", "alias"}
 
@@ -263,7 +265,7 @@ def test_an_update_clears_what_it_leaves_out(ann):
 @pytest.mark.parametrize("etag", [None, "", "00000000-0000-0000-0000-000000000000", 7])
 def test_an_update_needs_the_current_etag(ann, etag):
     before = ann.new_project()
-    refused(
+    assert_error(
         ann.save({**before, "etag": etag}),
         412,
         f"Object: {before['id']} was updated since you last fetched it, "
@@ -280,13 +282,13 @@ def test_the_id_in_the_path_wins(ann):
 
 def test_the_class_is_fixed_for_life(ann):
     folder = ann.new_folder(ann.new_project()["id"])
-    refused(ann.save({**folder, "concreteType": LINK}), 400, "concreteType")
+    assert_error(ann.save({**folder, "concreteType": LINK}), 400, "concreteType")
 
 
 def test_a_rename_onto_a_sibling_is_a_conflict(ann):
     project = ann.new_project()["id"]
     one, two = ann.new_folder(project), ann.new_folder(project)
-    refused(ann.save({**two, "name": one["name"]}), 409, "already exists with a parentId")
+    assert_error(ann.save({**two, "name": one["name"]}), 409, "already exists with a parentId")
     assert ann.entity(two["id"]) == two
 
 
@@ -305,19 +307,21 @@ def test_a_move_is_held_to_the_rules_of_a_creation(ann):
     folder, taken = ann.new_folder(project), ann.new_folder(other)
     inner = ann.new_folder(folder["id"])
     file = ann.new_file(project)
-    refused(ann.save({**folder, "parentId": inner["id"]}), 400, "itself")
-    refused(ann.save({**folder, "parentId": folder["id"]}), 400, "itself")
-    refused(ann.save({**folder, "parentId": file["id"]}), 400, "parent")
-    refused(ann.save({**folder, "parentId": "syn4489"}), 400, "root")
-    refused(ann.save({**folder, "parentId": "syn98765432"}), 404)
-    refused(ann.save({**folder, "parentId": other, "name": taken["name"]}), 409, taken["name"])
+    assert_error(ann.save({**folder, "parentId": inner["id"]}), 400, "itself")
+    assert_error(ann.save({**folder, "parentId": folder["id"]}), 400, "itself")
+    assert_error(ann.save({**folder, "parentId": file["id"]}), 400, "parent")
+    assert_error(ann.save({**folder, "parentId": "syn4489"}), 400, "root")
+    assert_error(ann.save({**folder, "parentId": "syn98765432"}), 404)
+    assert_error(
+        ann.save({**folder, "parentId": other, "name": taken["name"]}), 409, taken["name"]
+    )
     assert ann.entity(folder["id"]) == folder
 
 
 def test_uncertified_users_create_projects_and_nothing_else(dan):
     project = dan.new_project()
     dan.change(project["id"], description="mine")
-    body = refused(
+    body = assert_error(
         dan.try_make(FOLDER, project["id"]),
         403,
         "Only certified users may create or update content in Synapse.",
@@ -325,17 +329,19 @@ def test_uncertified_users_create_projects_and_nothing_else(dan):
     assert body["errorCode"] == "USER_CERTIFICATION_REQUIRED"
 
 
-def test_an_anonymous_caller_creates_nothing(nobody, ann):
-    refused(nobody.try_make(PROJECT), 403, "Anonymous users have only READ access permission.")
+def test_an_anonymous_caller_creates_nothing(anonymous, ann):
+    assert_error(
+        anonymous.try_make(PROJECT), 403, "Anonymous users have only READ access permission."
+    )
 
 
 def test_a_project_is_found_by_its_alias_and_the_alias_is_unique(ann, ben):
-    alias = f"alias{fresh('').strip()}"
+    alias = f"alias{unique_name('').strip()}"
     project = ann.new_project(alias=alias)
     assert ok(ben.get(f"{REPO}/entity/alias/{alias}")) == {"id": project["id"]}
-    refused(ben.try_make(PROJECT, alias=alias), 409, alias)
+    assert_error(ben.try_make(PROJECT, alias=alias), 409, alias)
     assert ann.change(project["id"])["alias"] == alias
-    refused(ann.get(f"{REPO}/entity/alias/nobodys"), 404, "nobodys")
+    assert_error(ann.get(f"{REPO}/entity/alias/nobodys"), 404, "nobodys")
 
 
 def test_an_activity_is_linked_on_creation(ann, ben):
@@ -344,7 +350,9 @@ def test_an_activity_is_linked_on_creation(ann, ben):
     body = {"concreteType": FOLDER, "parentId": project}
     folder = ok(ann.post(f"{REPO}/entity?generatedBy={activity}", body))
     assert ok(ann.get(f"{REPO}/entity/{folder['id']}/generatedBy"))["id"] == activity
-    refused(ann.post(f"{REPO}/entity?generatedBy=987654", body), 404, "987654")
-    refused(ann.post(f"{REPO}/entity?generatedBy=x", body), 400, "generatedBy")
+    assert_error(ann.post(f"{REPO}/entity?generatedBy=987654", body), 404, "987654")
+    assert_error(ann.post(f"{REPO}/entity?generatedBy=x", body), 400, "generatedBy")
     theirs = {"concreteType": PROJECT}
-    refused(ben.post(f"{REPO}/entity?generatedBy={activity}", theirs), 403, "lacks read access")
+    assert_error(
+        ben.post(f"{REPO}/entity?generatedBy={activity}", theirs), 403, "lacks read access"
+    )

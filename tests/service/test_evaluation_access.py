@@ -2,7 +2,7 @@
 
 import pytest
 from support.evaluation_api import EVALUATION
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 AUTHENTICATED, PUBLIC, ANONYMOUS = 273948, 273949, 273950
 OWNER_RIGHTS = {
@@ -35,8 +35,8 @@ def test_its_maker_holds_all_rights_and_nobody_else_any(ann, ben, organiser):
     assert set(entry["accessType"]) == OWNER_RIGHTS
     assert acl["id"] == made["id"]
     assert acl["creationDate"] == made["createdOn"]
-    refused(ben.get(f"{EVALUATION}/{made['id']}/acl"), 403, "You lack READ access")
-    refused(ann.get(f"{EVALUATION}/9699999/acl"), 404)
+    assert_error(ben.get(f"{EVALUATION}/{made['id']}/acl"), 403, "You lack READ access")
+    assert_error(ann.get(f"{EVALUATION}/9699999/acl"), 404)
 
 
 def test_what_is_put_replaces_what_was(ann, ben, queue):
@@ -50,43 +50,45 @@ def test_what_is_put_replaces_what_was(ann, ben, queue):
         "accessType": ["READ", "SUBMIT"],
     }
     ok(ann.put(f"{EVALUATION}/acl", {**after, "resourceAccess": before["resourceAccess"]}))
-    refused(ben.get(f"{EVALUATION}/{queue}"), 403)
+    assert_error(ben.get(f"{EVALUATION}/{queue}"), 403)
 
 
 def test_it_takes_the_current_etag(ann, queue):
     acl = acl_of(ann, queue)
     ok(put(ann, acl))
-    refused(put(ann, acl), 412, f"Object: {queue} was updated")
-    refused(put(ann, {**acl, "etag": None}), 412)
+    assert_error(put(ann, acl), 412, f"Object: {queue} was updated")
+    assert_error(put(ann, {**acl, "etag": None}), 412)
 
 
-def test_it_takes_the_right_to_change_permissions(ann, ben, nobody, organiser, queue):
+def test_it_takes_the_right_to_change_permissions(ann, ben, anonymous, organiser, queue):
     organiser.share(queue, {ben.id: ["READ", "UPDATE"]})
     acl = acl_of(ben, queue)
-    refused(put(ben, acl), 403, "You lack CHANGE_PERMISSIONS access to the requested evaluation")
-    refused(put(nobody, acl), 403, "Anonymous users have only READ access permission.")
-    refused(put(ann, {**acl, "id": "9699999"}), 404)
-    refused(put(ann, {**acl, "id": None}), 400, "id is required")
-    refused(put(ann, {**acl, "id": "syn"}), 400)
+    assert_error(
+        put(ben, acl), 403, "You lack CHANGE_PERMISSIONS access to the requested evaluation"
+    )
+    assert_error(put(anonymous, acl), 403, "Anonymous users have only READ access permission.")
+    assert_error(put(ann, {**acl, "id": "9699999"}), 404)
+    assert_error(put(ann, {**acl, "id": None}), 400, "id is required")
+    assert_error(put(ann, {**acl, "id": "syn"}), 400)
 
 
 @pytest.mark.parametrize("group", [AUTHENTICATED, PUBLIC])
 def test_groups_of_all_may_only_read(ann, dan, queue, group):
-    refused(put(ann, acl_of(ann, queue), (group, ["READ", "SUBMIT"])), 400, "Only READ")
+    assert_error(put(ann, acl_of(ann, queue), (group, ["READ", "SUBMIT"])), 400, "Only READ")
     ok(put(ann, acl_of(ann, queue), (group, ["READ"])))
     assert ok(dan.get(f"{EVALUATION}/{queue}"))["id"] == queue
 
 
-def test_the_anonymous_caller_reads_what_is_public_and_no_more(ann, nobody, organiser, queue):
-    refused(nobody.get(f"{EVALUATION}/{queue}"), 403)
+def test_the_anonymous_caller_reads_what_is_public_and_no_more(ann, anonymous, organiser, queue):
+    assert_error(anonymous.get(f"{EVALUATION}/{queue}"), 403)
     organiser.share(queue, {PUBLIC: ["READ"]})
-    assert ok(nobody.get(f"{EVALUATION}/{queue}"))["id"] == queue
-    assert acl_of(nobody, queue)["id"] == queue
-    refused(put(ann, acl_of(ann, queue), (ANONYMOUS, ["READ"])), 400, "anonymous")
-    body = ok(nobody.get(f"{EVALUATION}/{queue}"))
+    assert ok(anonymous.get(f"{EVALUATION}/{queue}"))["id"] == queue
+    assert acl_of(anonymous, queue)["id"] == queue
+    assert_error(put(ann, acl_of(ann, queue), (ANONYMOUS, ["READ"])), 400, "anonymous")
+    body = ok(anonymous.get(f"{EVALUATION}/{queue}"))
     told = "Anonymous users have only READ access permission."
-    refused(nobody.put(f"{EVALUATION}/{queue}", body), 403, told)
-    refused(nobody.delete(f"{EVALUATION}/{queue}"), 403, told)
+    assert_error(anonymous.put(f"{EVALUATION}/{queue}", body), 403, told)
+    assert_error(anonymous.delete(f"{EVALUATION}/{queue}"), 403, told)
 
 
 def test_the_old_right_to_participate_is_kept_and_means_nothing(ben, organiser, queue):
@@ -108,7 +110,7 @@ def test_the_old_right_to_participate_is_kept_and_means_nothing(ben, organiser, 
 def test_what_an_entry_may_not_say(ann, queue, entry, words):
     acl = acl_of(ann, queue)
     body = {**acl, "resourceAccess": [*acl["resourceAccess"], entry]}
-    refused(ann.put(f"{EVALUATION}/acl", body), 400, words)
+    assert_error(ann.put(f"{EVALUATION}/acl", body), 400, words)
     assert acl_of(ann, queue) == acl
 
 
@@ -116,14 +118,14 @@ def test_only_its_maker_may_give_up_the_right_to_change_permissions(ann, ben, or
     organiser.share(queue, {ben.id: ["READ", "CHANGE_PERMISSIONS"]})
     acl = acl_of(ben, queue)
     told = "Caller is trying to revoke their own ACL editing permissions."
-    refused(put(ben, acl, (ben.id, ["READ"]), kept=False), 400, told)
+    assert_error(put(ben, acl, (ben.id, ["READ"]), kept=False), 400, told)
     ok(put(ann, acl, (ann.id, ["READ"]), kept=False))
-    refused(put(ann, acl_of(ann, queue)), 403, "CHANGE_PERMISSIONS")
+    assert_error(put(ann, acl_of(ann, queue)), 403, "CHANGE_PERMISSIONS")
 
 
 def test_there_is_always_one_acl(ann, queue):
-    refused(ann.post(f"{EVALUATION}/acl", acl_of(ann, queue)), 410, "PUT /evaluation/acl")
-    refused(ann.delete(f"{EVALUATION}/{queue}/acl"), 410, "exactly one ACL")
+    assert_error(ann.post(f"{EVALUATION}/acl", acl_of(ann, queue)), 410, "PUT /evaluation/acl")
+    assert_error(ann.delete(f"{EVALUATION}/{queue}/acl"), 410, "exactly one ACL")
     assert acl_of(ann, queue)["id"] == queue
 
 
@@ -147,26 +149,26 @@ def test_each_permission_follows_from_one_right(ben, organiser, queue, flag, rig
     assert [name for name, held in told.items() if held] == [flag]
 
 
-def test_permissions_are_told_to_everybody(ann, admin, nobody, organiser, queue):
+def test_permissions_are_told_to_everybody(ann, admin, anonymous, organiser, queue):
     path = f"{EVALUATION}/{queue}/permissions"
     mine = ok(ann.get(path))
     assert {name for name, held in mine.items() if held is False} == {
         "canPublicRead",
         "canParticipate",
     }
-    assert not any(v for k, v in ok(nobody.get(path)).items() if k != "ownerPrincipalId")
+    assert not any(v for k, v in ok(anonymous.get(path)).items() if k != "ownerPrincipalId")
     organiser.share(queue, {PUBLIC: ["READ"]})
-    assert ok(nobody.get(path))["canPublicRead"]
-    assert ok(nobody.get(path))["canView"]
+    assert ok(anonymous.get(path))["canPublicRead"]
+    assert ok(anonymous.get(path))["canView"]
     assert all(v for k, v in ok(admin.get(path)).items() if k.startswith("can"))
-    refused(ann.get(f"{EVALUATION}/9699999/permissions"), 404)
+    assert_error(ann.get(f"{EVALUATION}/9699999/permissions"), 404)
 
 
 def test_updating_and_deleting_take_their_rights(ben, organiser, rival, queue):
     organiser.share(queue, {ben.id: ["READ"]})
     body = rival.get(queue)
-    refused(rival.save(body), 403, "You lack UPDATE access to the requested evaluation.")
-    refused(ben.delete(f"{EVALUATION}/{queue}"), 403, "You lack DELETE access")
+    assert_error(rival.save(body), 403, "You lack UPDATE access to the requested evaluation.")
+    assert_error(ben.delete(f"{EVALUATION}/{queue}"), 403, "You lack DELETE access")
     organiser.share(queue, {ben.id: ["READ", "UPDATE", "DELETE"]})
     ok(rival.save(body))
     assert ben.delete(f"{EVALUATION}/{queue}").status_code == 204

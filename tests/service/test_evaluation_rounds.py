@@ -2,27 +2,27 @@
 
 import pytest
 from support.entity_api import REPO, Author
-from support.evaluation_api import EVALUATION, Submitter, moment
-from support.file_api import ok, open_house, refused
+from support.evaluation_api import EVALUATION, Submitter, timestamp
+from support.file_api import assert_error, ok, start_service
 
 HOUR = 3600
 CLOSED = "It is currently outside of the time range allowed for submissions."
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, recording):
-    with open_house(tmp_path_factory.mktemp("rounds"), recording) as opened:
+def rest_service(tmp_path_factory, recording):
+    with start_service(tmp_path_factory.mktemp("rounds"), recording) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def alice(house):
-    return Submitter(Author(house, "alice"))
+def alice(rest_service):
+    return Submitter(Author(rest_service, "alice"))
 
 
 @pytest.fixture(scope="module")
-def bob(house):
-    return Submitter(Author(house, "bob"))
+def bob(rest_service):
+    return Submitter(Author(rest_service, "bob"))
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,9 @@ def project(alice):
     return alice.author.new_project()
 
 
-def test_a_quota_is_kept_as_it_was_given(house, alice, project):
+def test_a_quota_is_kept_as_it_was_given(rest_service, alice, project):
     quota = {
-        "firstRoundStart": moment(house, HOUR),
+        "firstRoundStart": timestamp(rest_service, HOUR),
         "roundDurationMillis": 1000,
         "numberOfRounds": 3,
         "submissionLimit": 2,
@@ -65,16 +65,16 @@ def test_a_start_may_have_any_offset(alice, project):
     ],
 )
 def test_a_quota_must_make_sense(alice, project, quota):
-    refused(alice.try_evaluation(project["id"], quota=quota), 400)
+    assert_error(alice.try_evaluation(project["id"], quota=quota), 400)
 
 
-def test_without_rounds_the_limit_holds_for_ever(house, alice, bob, project):
+def test_without_rounds_the_limit_holds_for_ever(rest_service, alice, bob, project):
     queue = alice.evaluation(project["id"], quota={"submissionLimit": 2})["id"]
     first = alice.submit(queue, project)
     assert "evaluationRoundId" not in first
-    house.clock.advance(1000 * HOUR)
+    rest_service.clock.advance(1000 * HOUR)
     alice.submit(queue, project)
-    refused(alice.try_submit(queue, project), 403, "limit of 2 submissions")
+    assert_error(alice.try_submit(queue, project), 403, "limit of 2 submissions")
     alice.share(queue, {bob.author.id: ["READ", "SUBMIT"]})
     alice.author.share(project["id"], {bob.author.id: ["READ"]})
     bob.submit(queue, project)
@@ -88,7 +88,7 @@ def test_without_rounds_the_limit_holds_for_ever(house, alice, bob, project):
 def test_what_was_invalid_or_rejected_does_not_count(alice, project, status, is_counted):
     queue = alice.evaluation(project["id"], quota={"submissionLimit": 1})["id"]
     submission = alice.submit(queue, project)["id"]
-    refused(alice.try_submit(queue, project), 403, "limit of 1")
+    assert_error(alice.try_submit(queue, project), 403, "limit of 1")
     alice.score(submission, status=status)
     assert alice.try_submit(queue, project).status_code == (403 if is_counted else 201)
 
@@ -100,62 +100,64 @@ def test_a_deleted_submission_does_not_count(alice, project):
     alice.submit(queue, project)
 
 
-def test_rounds_follow_each_other_and_end(house, alice, project):
+def test_rounds_follow_each_other_and_end(rest_service, alice, project):
     quota = {
-        "firstRoundStart": moment(house, HOUR),
+        "firstRoundStart": timestamp(rest_service, HOUR),
         "roundDurationMillis": HOUR * 1000,
         "numberOfRounds": 2,
         "submissionLimit": 1,
     }
     queue = alice.evaluation(project["id"], quota=quota)["id"]
-    refused(alice.try_submit(queue, project), 403, CLOSED)
-    house.clock.advance(HOUR)
+    assert_error(alice.try_submit(queue, project), 403, CLOSED)
+    rest_service.clock.advance(HOUR)
     first = alice.submit(queue, project)
-    house.clock.advance(HOUR - 1)
-    refused(alice.try_submit(queue, project), 403, "limit of 1")
-    house.clock.advance(1)
+    rest_service.clock.advance(HOUR - 1)
+    assert_error(alice.try_submit(queue, project), 403, "limit of 1")
+    rest_service.clock.advance(1)
     second = alice.submit(queue, project)
     assert first["evaluationRoundId"] != second["evaluationRoundId"]
-    house.clock.advance(HOUR)
-    refused(alice.try_submit(queue, project), 403, CLOSED)
+    rest_service.clock.advance(HOUR)
+    assert_error(alice.try_submit(queue, project), 403, CLOSED)
     assert alice.count(queue) == 2
 
 
-def test_submissions_of_one_round_share_its_id(house, alice, project):
-    quota = {"firstRoundStart": moment(house, -HOUR)}
+def test_submissions_of_one_round_share_its_id(rest_service, alice, project):
+    quota = {"firstRoundStart": timestamp(rest_service, -HOUR)}
     queue = alice.evaluation(project["id"], quota=quota)["id"]
     first = alice.submit(queue, project)
-    house.clock.advance(500 * HOUR)
+    rest_service.clock.advance(500 * HOUR)
     assert alice.submit(queue, project)["evaluationRoundId"] == first["evaluationRoundId"]
 
 
-def test_a_change_of_the_quota_makes_other_rounds(house, alice, project):
-    quota = {"firstRoundStart": moment(house, -HOUR), "submissionLimit": 1}
+def test_a_change_of_the_quota_makes_other_rounds(rest_service, alice, project):
+    quota = {"firstRoundStart": timestamp(rest_service, -HOUR), "submissionLimit": 1}
     made = alice.evaluation(project["id"], quota=quota)
     first = alice.submit(made["id"], project)
-    refused(alice.try_submit(made["id"], project), 403)
-    house.clock.advance(1)
-    ok(alice.save({**made, "quota": {**quota, "firstRoundStart": moment(house, 0)}}))
+    assert_error(alice.try_submit(made["id"], project), 403)
+    rest_service.clock.advance(1)
+    ok(alice.save({**made, "quota": {**quota, "firstRoundStart": timestamp(rest_service, 0)}}))
     second = alice.submit(made["id"], project)
     assert second["evaluationRoundId"] != first["evaluationRoundId"]
 
 
-def test_an_evaluation_goes_with_its_rounds(house, alice, project):
-    made = alice.evaluation(project["id"], quota={"firstRoundStart": moment(house, -HOUR)})
+def test_an_evaluation_goes_with_its_rounds(rest_service, alice, project):
+    made = alice.evaluation(
+        project["id"], quota={"firstRoundStart": timestamp(rest_service, -HOUR)}
+    )
     submission = alice.submit(made["id"], project)["id"]
     assert alice.author.delete(f"{EVALUATION}/{made['id']}").status_code == 204
-    refused(alice.author.get(f"{EVALUATION}/submission/{submission}"), 404)
+    assert_error(alice.author.get(f"{EVALUATION}/submission/{submission}"), 404)
 
 
 def test_a_round_is_the_services_to_name(alice, project):
     queue = alice.evaluation(project["id"])["id"]
-    refused(alice.try_submit(queue, project, evaluationRoundId="1"), 400, "evaluationRoundId")
+    assert_error(alice.try_submit(queue, project, evaluationRoundId="1"), 400, "evaluationRoundId")
 
 
-def test_lists_may_leave_out_what_has_no_round_now(house, alice):
+def test_lists_may_leave_out_what_has_no_round_now(rest_service, alice):
     project = alice.author.new_project()["id"]
-    soon = {"firstRoundStart": moment(house, HOUR), "roundDurationMillis": HOUR * 1000}
-    now = {"firstRoundStart": moment(house, -HOUR), "roundDurationMillis": 3 * HOUR * 1000,
+    soon = {"firstRoundStart": timestamp(rest_service, HOUR), "roundDurationMillis": HOUR * 1000}
+    now = {"firstRoundStart": timestamp(rest_service, -HOUR), "roundDurationMillis": 3 * HOUR * 1000,
            "numberOfRounds": 1}  # fmt: skip
     made = [alice.evaluation(project, quota=each)["id"] for each in (soon, now, None)]
 
@@ -164,8 +166,8 @@ def test_lists_may_leave_out_what_has_no_round_now(house, alice):
         return [each["id"] for each in ok(alice.author.get(path))["results"]]
 
     assert active() == [made[1]]
-    house.clock.advance(HOUR)
+    rest_service.clock.advance(HOUR)
     assert active() == made[:2]
     assert active("&limit=1&offset=1") == [made[1]]
-    house.clock.advance(HOUR)
+    rest_service.clock.advance(HOUR)
     assert active() == [made[0]]

@@ -4,9 +4,9 @@ import uuid
 from urllib.parse import quote
 
 import pytest
-from support.entity_api import REPO, fresh
-from support.evaluation_api import EVALUATION, SUBMISSION, moment
-from support.file_api import ok, refused
+from support.entity_api import REPO, unique_name
+from support.evaluation_api import EVALUATION, SUBMISSION, timestamp
+from support.file_api import assert_error, ok
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def project(ann):
 
 
 def test_the_service_sets_what_is_its_own(rules, organiser, project):
-    name = fresh("queue")
+    name = unique_name("queue")
     made = organiser.evaluation(
         project,
         name=f"  {name} ",
@@ -37,7 +37,7 @@ def test_the_service_sets_what_is_its_own(rules, organiser, project):
         "submissionInstructionsMessage": "a CSV please",
         "contentSource": project,
         "ownerId": "3300001",
-        "createdOn": moment(rules),
+        "createdOn": timestamp(rules),
     }
 
 
@@ -48,55 +48,57 @@ def test_an_id_of_the_project_is_read_in_any_form(organiser, project):
 
 @pytest.mark.parametrize("missing", ["name", "contentSource"])
 def test_a_name_and_a_project_are_needed(organiser, project, missing):
-    refused(organiser.try_evaluation(project, **{missing: None}), 400, missing)
+    assert_error(organiser.try_evaluation(project, **{missing: None}), 400, missing)
 
 
 def test_a_name_is_like_that_of_an_entity(organiser, project):
-    refused(organiser.try_evaluation(project, name="a/b"), 400, "Invalid Name: 'a/b'")
+    assert_error(organiser.try_evaluation(project, name="a/b"), 400, "Invalid Name: 'a/b'")
 
 
 def test_the_content_source_is_a_project(ann, organiser, project):
     folder = ann.new_folder(project)["id"]
-    refused(organiser.try_evaluation(folder), 400, "must be a project")
-    refused(organiser.try_evaluation("syn999"), 404, "'syn999' does not exist")
-    refused(organiser.try_evaluation("nonsense"), 400, "not a valid Synapse ID")
+    assert_error(organiser.try_evaluation(folder), 400, "must be a project")
+    assert_error(organiser.try_evaluation("syn999"), 404, "'syn999' does not exist")
+    assert_error(organiser.try_evaluation("nonsense"), 400, "not a valid Synapse ID")
 
 
-def test_it_takes_create_on_the_project(ann, dan, organiser, rival, nobody):
+def test_it_takes_create_on_the_project(ann, dan, organiser, rival, anonymous):
     project = ann.new_project()["id"]
-    refused(rival.try_evaluation(project), 403, "You lack CREATE access")
+    assert_error(rival.try_evaluation(project), 403, "You lack CREATE access")
     ann.share(project, {rival.author.id: ["READ", "CREATE"], dan.id: ["READ", "CREATE"]})
     made = rival.evaluation(project)
     assert made["ownerId"] == str(rival.author.id)
-    body = {"name": fresh(), "contentSource": project}
-    assert refused(dan.post(EVALUATION, body), 403)["errorCode"] == "USER_CERTIFICATION_REQUIRED"
-    refused(nobody.post(EVALUATION, body), 403, "Anonymous")
-    refused(organiser.author.get(f"{EVALUATION}/{made['id']}"), 403, "You lack READ access")
+    body = {"name": unique_name(), "contentSource": project}
+    assert (
+        assert_error(dan.post(EVALUATION, body), 403)["errorCode"] == "USER_CERTIFICATION_REQUIRED"
+    )
+    assert_error(anonymous.post(EVALUATION, body), 403, "Anonymous")
+    assert_error(organiser.author.get(f"{EVALUATION}/{made['id']}"), 403, "You lack READ access")
 
 
 def test_a_name_is_taken_everywhere(organiser, rival, project):
     name = organiser.evaluation(project)["name"]
     told = f"An Evaluation already exists with the name '{name}'"
-    refused(organiser.try_evaluation(project, name=name), 409, told)
+    assert_error(organiser.try_evaluation(project, name=name), 409, told)
     elsewhere = rival.author.new_project()["id"]
-    refused(rival.try_evaluation(elsewhere, name=name), 409, told)
+    assert_error(rival.try_evaluation(elsewhere, name=name), 409, told)
     other = organiser.evaluation(project)
-    refused(organiser.save({**other, "name": name}), 409, told)
+    assert_error(organiser.save({**other, "name": name}), 409, told)
 
 
 def test_it_is_found_by_id_and_by_name(ann, organiser, project):
-    made = organiser.evaluation(project, name=f"{fresh()} (it's + 1,2)")
+    made = organiser.evaluation(project, name=f"{unique_name()} (it's + 1,2)")
     assert organiser.get(made["id"]) == made
     assert ok(ann.get(f"{EVALUATION}/name/{quote(made['name'])}")) == made
-    refused(ann.get(f"{EVALUATION}/name/no%20such%20queue"), 404, "no such queue")
-    refused(ann.get(f"{EVALUATION}/9699999"), 404, "9699999")
-    refused(ann.get(f"{EVALUATION}/nonsense"), 400, "nonsense")
+    assert_error(ann.get(f"{EVALUATION}/name/no%20such%20queue"), 404, "no such queue")
+    assert_error(ann.get(f"{EVALUATION}/9699999"), 404, "9699999")
+    assert_error(ann.get(f"{EVALUATION}/nonsense"), 400, "nonsense")
 
 
 def test_a_name_that_the_caller_may_not_read_is_not_there(organiser, rival, project):
     made = organiser.evaluation(project)
-    refused(rival.author.get(f"{EVALUATION}/{made['id']}"), 403, "You lack READ access")
-    refused(rival.author.get(f"{EVALUATION}/name/{quote(made['name'])}"), 404)
+    assert_error(rival.author.get(f"{EVALUATION}/{made['id']}"), 403, "You lack READ access")
+    assert_error(rival.author.get(f"{EVALUATION}/name/{quote(made['name'])}"), 404)
 
 
 def test_a_change_replaces_all_but_the_project(organiser, project):
@@ -117,7 +119,7 @@ def test_a_change_replaces_all_but_the_project(organiser, project):
 def test_the_project_cannot_be_changed(ann, organiser, project):
     made = organiser.evaluation(project)
     other = ann.new_project()["id"]
-    refused(organiser.save({**made, "contentSource": other}), 400, "contentSource")
+    assert_error(organiser.save({**made, "contentSource": other}), 400, "contentSource")
     assert organiser.get(made["id"]) == made
 
 
@@ -125,8 +127,8 @@ def test_a_change_needs_the_current_etag(organiser, project):
     made = organiser.evaluation(project)
     ok(organiser.save({**made, "description": "first"}))
     told = f"Object: {made['id']} was updated since you last fetched it"
-    refused(organiser.save({**made, "description": "second"}), 412, told)
-    refused(organiser.save({**made, "etag": None}), 412, told)
+    assert_error(organiser.save({**made, "description": "second"}), 412, told)
+    assert_error(organiser.save({**made, "etag": None}), 412, told)
     assert organiser.get(made["id"])["description"] == "first"
 
 
@@ -135,11 +137,11 @@ def test_a_deletion_takes_what_was_submitted_with_it(ann, organiser):
     made = organiser.evaluation(project["id"])
     submission = organiser.submit(made["id"], project)["id"]
     assert ann.delete(f"{EVALUATION}/{made['id']}").status_code == 204
-    refused(ann.get(f"{EVALUATION}/{made['id']}"), 404)
-    refused(ann.get(f"{EVALUATION}/{made['id']}/acl"), 404)
-    refused(ann.get(f"{SUBMISSION}/{submission}"), 404, submission)
-    refused(ann.get(f"{SUBMISSION}/{submission}/status"), 404, submission)
-    refused(ann.delete(f"{EVALUATION}/{made['id']}"), 404)
+    assert_error(ann.get(f"{EVALUATION}/{made['id']}"), 404)
+    assert_error(ann.get(f"{EVALUATION}/{made['id']}/acl"), 404)
+    assert_error(ann.get(f"{SUBMISSION}/{submission}"), 404, submission)
+    assert_error(ann.get(f"{SUBMISSION}/{submission}/status"), 404, submission)
+    assert_error(ann.delete(f"{EVALUATION}/{made['id']}"), 404)
     again = organiser.evaluation(project["id"], name=made["name"])
     assert again["id"] != made["id"]
 
@@ -151,7 +153,7 @@ def test_it_outlives_its_project(ann, organiser):
     submission = organiser.submit(made["id"], project)
     ann.delete(f"{REPO}/entity/{project['id']}")
     assert organiser.get(made["id"]) == made
-    refused(organiser.try_evaluation(project["id"]), 404, "in trash can")
+    assert_error(organiser.try_evaluation(project["id"]), 404, "in trash can")
     assert ann.put(f"{REPO}/trashcan/purge/{project['id']}").ok
     assert ok(organiser.save({**made, "description": "closed"}))["contentSource"] == project["id"]
     assert organiser.list(made["id"]) == [submission]
@@ -179,8 +181,8 @@ def test_those_of_a_project_are_listed_page_by_page(ann, three):
     assert ids(ann, f"{path}?offset=3") == []
     assert ok(ann.get(f"{REPO}{path}?limit=2"))["totalNumberOfResults"] == 3
     assert ids(ann, "/entity/syn1/evaluation") == []
-    refused(ann.get(f"{REPO}{path}?limit=-1"), 400, "limit")
-    refused(ann.get(f"{REPO}/entity/nonsense/evaluation"), 400)
+    assert_error(ann.get(f"{REPO}{path}?limit=-1"), 400, "limit")
+    assert_error(ann.get(f"{REPO}/entity/nonsense/evaluation"), 400)
 
 
 def test_a_list_holds_what_the_caller_may(ann, ben, organiser, three):
@@ -194,7 +196,7 @@ def test_a_list_holds_what_the_caller_may(ann, ben, organiser, three):
     assert ids(ben, f"/entity/{project}/evaluation?accessType=UPDATE") == []
     assert ids(ann, f"/evaluation?{among}") == queues
     assert ids(ann, f"/evaluation/available?{among}") == queues
-    refused(ann.get(f"{EVALUATION}?accessType=LOOK"), 400, "accessType")
+    assert_error(ann.get(f"{EVALUATION}?accessType=LOOK"), 400, "accessType")
 
 
 def test_a_list_is_held_to_some_ids(ann, three):
@@ -202,11 +204,11 @@ def test_a_list_is_held_to_some_ids(ann, three):
     assert ids(ann, f"/evaluation?evaluationIds={queues[1]}") == [queues[1]]
     both = f"evaluationIds={queues[0]}&evaluationIds={queues[2]},1"
     assert ids(ann, f"/evaluation?{both}") == [queues[0], queues[2]]
-    refused(ann.get(f"{EVALUATION}?evaluationIds=x"), 400, "evaluationIds")
+    assert_error(ann.get(f"{EVALUATION}?evaluationIds=x"), 400, "evaluationIds")
 
 
-def test_an_administrator_sees_all(admin, nobody, three):
+def test_an_administrator_sees_all(admin, anonymous, three):
     project, queues = three
     assert ids(admin, f"/entity/{project}/evaluation") == queues
-    assert ids(nobody, f"/entity/{project}/evaluation") == []
-    assert ids(nobody, "/evaluation/available") == []
+    assert ids(anonymous, f"/entity/{project}/evaluation") == []
+    assert ids(anonymous, "/evaluation/available") == []

@@ -1,7 +1,7 @@
 """File handles: who may see, use, copy and delete them, and where uploads go."""
 
 import pytest
-from support.file_api import bytes_on_disk, ok, open_house, refused
+from support.file_api import assert_error, bytes_on_disk, ok, start_service
 
 HANDLE = "/file/v1/fileHandle"
 EXTERNAL = "org.sagebionetworks.repo.model.file.ExternalFileHandle"
@@ -14,25 +14,25 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def house(data_dir, recording):
-    with open_house(data_dir, recording) as opened:
+def rest_service(data_dir, recording):
+    with start_service(data_dir, recording) as opened:
         yield opened
 
 
 @pytest.fixture
-def alice(house):
-    return house.person("alice")
+def alice(rest_service):
+    return rest_service.user("alice")
 
 
 @pytest.fixture
-def bob(house):
-    return house.person("bob")
+def bob(rest_service):
+    return rest_service.user("bob")
 
 
 @pytest.fixture(scope="module")
-def shared(house):
+def shared(rest_service):
     """A project of alice in which bob may only read, and carol download too."""
-    alice = house.person("alice")
+    alice = rest_service.user("alice")
     project = alice.project("Shared")
     acl = ok(alice.get(f"/repo/v1/entity/{project}/acl"))
     acl["resourceAccess"] += [
@@ -71,13 +71,15 @@ def test_a_stored_file_has_all_the_properties_of_an_s3_file_handle(alice):
     }
 
 
-def test_only_the_maker_and_the_administrator_see_a_handle(house, alice, bob):
+def test_only_the_maker_and_the_administrator_see_a_handle(rest_service, alice, bob):
     handle = alice.upload(b"mine")
-    refused(bob.get(f"{HANDLE}/{handle}"), 403, "Only the creator of a FileHandle can access it")
-    refused(house.person(None).get(f"{HANDLE}/{handle}"), 403)
-    assert ok(house.person("admin").get(f"{HANDLE}/{handle}"))["id"] == handle
-    refused(alice.get(f"{HANDLE}/69999999"), 404)
-    refused(alice.get(f"{HANDLE}/abc"), 400)
+    assert_error(
+        bob.get(f"{HANDLE}/{handle}"), 403, "Only the creator of a FileHandle can access it"
+    )
+    assert_error(rest_service.user(None).get(f"{HANDLE}/{handle}"), 403)
+    assert ok(rest_service.user("admin").get(f"{HANDLE}/{handle}"))["id"] == handle
+    assert_error(alice.get(f"{HANDLE}/69999999"), 404)
+    assert_error(alice.get(f"{HANDLE}/abc"), 400)
 
 
 def test_an_external_handle_is_filled_with_defaults(alice):
@@ -118,21 +120,21 @@ def test_an_external_handle_keeps_what_it_was_given(alice):
     ],
 )
 def test_a_wrong_external_handle_is_refused(alice, wrong, status, words):
-    refused(external(alice, **wrong), status, words)
+    assert_error(external(alice, **wrong), status, words)
 
 
-def test_the_anonymous_caller_makes_no_handle(house):
-    refused(external(house.person(None)), 403, "Anonymous")
+def test_the_anonymous_caller_makes_no_handle(rest_service):
+    assert_error(external(rest_service.user(None)), 403, "Anonymous")
 
 
 def test_a_handle_that_is_not_used_can_be_deleted_with_its_bytes(alice, bob, data_dir):
     before = bytes_on_disk(data_dir)
     handle = alice.upload(b"to be deleted")
     assert len(bytes_on_disk(data_dir)) == len(before) + 1
-    refused(bob.delete(f"{HANDLE}/{handle}"), 403)
+    assert_error(bob.delete(f"{HANDLE}/{handle}"), 403)
     gone = alice.delete(f"{HANDLE}/{handle}")
     assert (gone.status_code, gone.content) == (200, b"")
-    refused(alice.get(f"{HANDLE}/{handle}"), 404)
+    assert_error(alice.get(f"{HANDLE}/{handle}"), 404)
     assert bytes_on_disk(data_dir) == before
     assert alice.delete(f"{HANDLE}/{handle}").status_code == 200
     assert alice.delete(f"{HANDLE}/{ok(external(alice))['id']}").status_code == 200
@@ -150,9 +152,9 @@ def test_a_handle_in_use_is_not_deleted_even_for_an_old_version_or_in_the_trash(
     old, new = alice.upload(b"version 1"), alice.upload(b"version 2")
     entity = alice.file("used", alice.project("In use"), old)
     alice.new_version(entity, new)
-    refused(alice.delete(f"{HANDLE}/{old}"), 409, "in use")
+    assert_error(alice.delete(f"{HANDLE}/{old}"), 409, "in use")
     alice.delete(f"/repo/v1/entity/{entity}")
-    refused(alice.delete(f"{HANDLE}/{new}"), 409, "in use")
+    assert_error(alice.delete(f"{HANDLE}/{new}"), 409, "in use")
 
 
 # Batches.
@@ -170,10 +172,10 @@ def test_a_batch_gives_handles_and_urls_in_the_order_asked(alice, shared):
     assert "failureCode" not in first
 
 
-def test_ids_may_be_numbers_and_any_writing_of_the_entity_id_will_do(house, alice, shared):
+def test_ids_may_be_numbers_and_any_writing_of_the_entity_id_will_do(rest_service, alice, shared):
     handle = alice.upload(b"numbers")
     entity = alice.file("numbers", shared, handle)
-    carol = house.person("carol")
+    carol = rest_service.user("carol")
     for of in (entity, entity.upper(), f" {entity} ", entity[3:]):
         (found,) = ok(carol.batch((int(handle), of, "FileEntity")))["requestedFiles"]
         assert found["fileHandleId"] == handle
@@ -191,12 +193,12 @@ def test_a_batch_includes_only_what_was_asked_for(alice):
     assert set(previews) == {"fileHandleId"}
 
 
-def test_each_item_fails_by_itself(house, alice, shared):
+def test_each_item_fails_by_itself(rest_service, alice, shared):
     used, unused = alice.upload(b"used in shared"), alice.upload(b"belongs to nothing")
     entity = alice.file("failing items", shared, used)
     trashed = alice.file("trashed", shared, alice.upload(b"trashed"))
     alice.delete(f"/repo/v1/entity/{trashed}")
-    carol = house.person("carol")
+    carol = rest_service.user("carol")
     results = ok(
         carol.batch(
             (69999999, entity, "FileEntity"),
@@ -214,20 +216,20 @@ def test_each_item_fails_by_itself(house, alice, shared):
     assert "fileHandle" not in results[1]
 
 
-def test_reading_an_entity_is_not_enough_to_download_it(house, alice, bob, shared):
+def test_reading_an_entity_is_not_enough_to_download_it(rest_service, alice, bob, shared):
     handle = alice.upload(b"read but not download")
     entity = alice.file("no download", shared, handle)
     assert ok(bob.get(f"/repo/v1/entity/{entity}"))
-    for person in (bob, house.person("dave"), house.person(None)):
+    for person in (bob, rest_service.user("dave"), rest_service.user(None)):
         (result,) = ok(person.batch((handle, entity, "FileEntity")))["requestedFiles"]
         assert result["failureCode"] == "UNAUTHORIZED"
 
 
-def test_the_handle_of_an_older_version_belongs_to_the_entity_too(house, alice, shared):
+def test_the_handle_of_an_older_version_belongs_to_the_entity_too(rest_service, alice, shared):
     old, new = alice.upload(b"old bytes"), alice.upload(b"new bytes")
     entity = alice.file("two versions", shared, old)
     alice.new_version(entity, new)
-    carol = house.person("carol")
+    carol = rest_service.user("carol")
     results = ok(carol.batch((old, entity, "FileEntity"), (new, entity, "FileEntity")))
     urls = [each["preSignedURL"] for each in results["requestedFiles"]]
     assert [carol.session.get(url, timeout=5).content for url in urls] == [
@@ -246,31 +248,31 @@ def test_the_maker_of_a_handle_is_always_allowed(alice, kind):
 def test_a_batch_has_bounds(alice):
     handle = alice.upload(b"bounds")
     asked = (handle, "syn1", "FileEntity")
-    refused(alice.batch(), 400, "1 to 100")
-    refused(alice.batch(*[asked] * 101), 400, "1 to 100")
+    assert_error(alice.batch(), 400, "1 to 100")
+    assert_error(alice.batch(*[asked] * 101), 400, "1 to 100")
     assert len(ok(alice.batch(*[asked] * 100))["requestedFiles"]) == 100
-    refused(alice.batch(asked, includeFileHandles=False), 400, "At least one")
-    refused(alice.batch((handle, "syn1", "Nonsense")), 400, "associateObjectType")
-    refused(alice.batch(("x", "syn1", "FileEntity")), 400, "fileHandleId")
-    refused(alice.batch((handle, "", "FileEntity")), 400, "associateObjectId")
-    refused(
+    assert_error(alice.batch(asked, includeFileHandles=False), 400, "At least one")
+    assert_error(alice.batch((handle, "syn1", "Nonsense")), 400, "associateObjectType")
+    assert_error(alice.batch(("x", "syn1", "FileEntity")), 400, "fileHandleId")
+    assert_error(alice.batch((handle, "", "FileEntity")), 400, "associateObjectId")
+    assert_error(
         alice.post(f"{HANDLE}/batch", {"requestedFiles": [7], "includeFileHandles": True}), 400
     )
 
 
-def test_a_malformed_entity_id_is_a_mistake_not_a_refusal(house, alice):
+def test_a_malformed_entity_id_is_a_mistake_not_a_refusal(rest_service, alice):
     handle = alice.upload(b"malformed")
-    refused(house.person("bob").batch((handle, "syn1.2", "FileEntity")), 400, "syn1.2")
+    assert_error(rest_service.user("bob").batch((handle, "syn1.2", "FileEntity")), 400, "syn1.2")
 
 
 # Redirects.
 
 
-def test_a_file_is_found_by_redirect_through_its_entity(house, alice, bob, shared):
+def test_a_file_is_found_by_redirect_through_its_entity(rest_service, alice, bob, shared):
     handle = alice.upload(b"redirected")
     entity = alice.file("redirected", shared, handle)
     query = f"fileAssociateType=FileEntity&fileAssociateId={entity}"
-    carol = house.person("carol")
+    carol = rest_service.user("carol")
     answer = carol.get(f"/file/v1/file/{handle}?{query}")
     assert answer.status_code == 307
     assert carol.session.get(answer.headers["Location"], timeout=5).content == b"redirected"
@@ -278,9 +280,9 @@ def test_a_file_is_found_by_redirect_through_its_entity(house, alice, bob, share
     assert told.status_code == 200
     assert told.headers["Content-Type"].startswith("text/plain")
     assert carol.session.get(told.text, timeout=5).content == b"redirected"
-    refused(bob.get(f"/file/v1/file/{handle}?{query}"), 403, "DOWNLOAD")
-    refused(carol.get(f"/file/v1/file/69999999?{query}"), 404)
-    refused(carol.get(f"/file/v1/file/{handle}"), 400, "fileAssociateType")
+    assert_error(bob.get(f"/file/v1/file/{handle}?{query}"), 403, "DOWNLOAD")
+    assert_error(carol.get(f"/file/v1/file/69999999?{query}"), 404)
+    assert_error(carol.get(f"/file/v1/file/{handle}"), 400, "fileAssociateType")
 
 
 def test_the_maker_of_a_handle_gets_its_url_directly(alice, bob):
@@ -288,7 +290,7 @@ def test_the_maker_of_a_handle_gets_its_url_directly(alice, bob):
     answer = alice.get(f"{HANDLE}/{handle}/url")
     assert answer.status_code == 307
     assert alice.session.get(answer.headers["Location"], timeout=5).content == b"direct"
-    refused(bob.get(f"{HANDLE}/{handle}/url"), 403)
+    assert_error(bob.get(f"{HANDLE}/{handle}/url"), 403)
 
 
 # Copies.
@@ -309,11 +311,11 @@ def copy(person, *originals, **more):
     return person.post("/file/v1/filehandles/copy", {"copyRequests": requests})
 
 
-def test_a_copy_belongs_to_the_copier_and_shares_the_bytes(house, alice, shared, data_dir):
+def test_a_copy_belongs_to_the_copier_and_shares_the_bytes(rest_service, alice, shared, data_dir):
     handle = alice.upload(b"copied", fileName="original.txt")
     entity = alice.file("copied", shared, handle)
     before = bytes_on_disk(data_dir)
-    carol = house.person("carol")
+    carol = rest_service.user("carol")
     (result,) = ok(copy(carol, (handle, entity), newFileName="copy.csv"))["copyResults"]
     made = result["newFileHandle"]
     assert result["originalFileHandleId"] == handle
@@ -339,8 +341,8 @@ def test_what_may_not_be_downloaded_is_not_copied(alice, bob, shared):
     results = ok(copy(bob, (handle, entity), (69999999, entity)))["copyResults"]
     assert [each["failureCode"] for each in results] == ["UNAUTHORIZED", "NOT_FOUND"]
     assert not [each for each in results if "newFileHandle" in each]
-    refused(copy(bob), 400, "1 to 100")
-    refused(copy(bob, *[(handle, entity)] * 101), 400, "1 to 100")
+    assert_error(copy(bob), 400, "1 to 100")
+    assert_error(copy(bob, *[(handle, entity)] * 101), 400, "1 to 100")
 
 
 def test_an_external_handle_is_copied_as_it_is(alice):
@@ -365,18 +367,18 @@ def test_an_external_handle_is_copied_as_it_is(alice):
         (["view", "download"], "POST", "/file/v1/filehandles/copy"),
     ],
 )
-def test_a_token_without_the_scope_is_refused(house, alice, scopes, method, path):
+def test_a_token_without_the_scope_is_refused(rest_service, alice, scopes, method, path):
     made = ok(alice.post("/auth/v1/personalAccessToken", {"scope": scopes}))
-    house.tokens["limited"] = made["token"]
+    rest_service.tokens["limited"] = made["token"]
     body = {} if method == "POST" else None
-    answer = house.person("limited").ask(method, path, body)
-    assert refused(answer, 403)["error"] == "insufficient_scope"
+    answer = rest_service.user("limited").request(method, path, body)
+    assert assert_error(answer, 403)["error"] == "insufficient_scope"
 
 
 # Where uploads go.
 
 
-def test_uploads_go_to_the_services_own_storage(house, alice, shared):
+def test_uploads_go_to_the_services_own_storage(rest_service, alice, shared):
     where = ok(alice.get(f"/file/v1/entity/{shared}/uploadDestination"))
     assert where["concreteType"] == "org.sagebionetworks.repo.model.file.S3UploadDestination"
     assert (where["storageLocationId"], where["uploadType"]) == (1, "S3")
@@ -386,13 +388,13 @@ def test_uploads_go_to_the_services_own_storage(house, alice, shared):
     assert ok(alice.get(f"{path}/uploadDestinationLocations"))["list"] == [
         {"storageLocationId": 1, "uploadType": "S3"}
     ]
-    assert house.person("dave").get(f"{path}/uploadDestination").ok
+    assert rest_service.user("dave").get(f"{path}/uploadDestination").ok
 
 
 def test_there_is_no_destination_below_what_is_not_there(alice):
     project = alice.project("Trashed")
     alice.delete(f"/repo/v1/entity/{project}")
-    refused(alice.get(f"/file/v1/entity/{project}/uploadDestination"), 404, "trash")
-    refused(alice.get("/file/v1/entity/syn99999999/uploadDestination"), 404)
-    refused(alice.get("/file/v1/entity/nonsense/uploadDestination"), 400)
-    refused(alice.get("/file/v1/entity/syn4489/uploadDestination/77"), 404, "77")
+    assert_error(alice.get(f"/file/v1/entity/{project}/uploadDestination"), 404, "trash")
+    assert_error(alice.get("/file/v1/entity/syn99999999/uploadDestination"), 404)
+    assert_error(alice.get("/file/v1/entity/nonsense/uploadDestination"), 400)
+    assert_error(alice.get("/file/v1/entity/syn4489/uploadDestination/77"), 404, "77")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, Tabler
 
 from synapse_workflows.local import asgi_adapter
@@ -39,36 +39,38 @@ def test_a_quick_job_is_done_at_the_first_answer(ann, table):
 
 def test_only_the_starter_may_look(ann, ben, table):
     token = ok(start(ann, table, f"select a from {table}"))["token"]
-    refused(get(ben, table, token), 403)
-    refused(ben.get(f"{REPO}/asynchronous/job/{token}"), 403)
+    assert_error(get(ben, table, token), 403)
+    assert_error(ben.get(f"{REPO}/asynchronous/job/{token}"), 403)
 
 
 def test_an_unknown_token_is_not_found(ann, table):
-    refused(get(ann, table, "999999"), 404)
-    refused(get(ann, table, "nonsense"), 400)
+    assert_error(get(ann, table, "999999"), 404)
+    assert_error(get(ann, table, "nonsense"), 400)
 
 
 def test_a_token_belongs_to_its_path(ann, tables, table):
     token = ok(start(ann, table, f"select a from {table}"))["token"]
     other = tables.table(("a", "STRING"))["id"]
-    refused(get(ann, other, token), 400)
-    refused(get(ann, table, token, "transaction"), 400)
+    assert_error(get(ann, other, token), 400)
+    assert_error(get(ann, table, token, "transaction"), 400)
     assert get(ann, table.upper(), token).status_code == 201
 
 
 def test_a_failed_job_has_status_and_reason_of_its_cause(ann, table):
     token = ok(start(ann, table, f"select nope from {table}"))["token"]
-    refused(get(ann, table, token), 400, "Unknown column nope")
-    refused(get(ann, table, token), 400, "Unknown column nope")
+    assert_error(get(ann, table, token), 400, "Unknown column nope")
+    assert_error(get(ann, table, token), 400, "Unknown column nope")
     told = ok(ann.get(f"{REPO}/asynchronous/job/{token}"))
     assert (told["jobState"], told["errorMessage"]) == ("FAILED", "Unknown column nope")
     missing = ok(start(ann, table, "select a from syn99999999"))["token"]
-    refused(get(ann, table, missing), 404)
+    assert_error(get(ann, table, missing), 404)
 
 
 def test_a_job_of_another_class_is_refused(ann, table):
     body = {"concreteType": f"{M}.DownloadFromTableRequest", "sql": "x"}
-    refused(ann.post(f"{REPO}/entity/{table}/table/query/async/start", body), 400, "concreteType")
+    assert_error(
+        ann.post(f"{REPO}/entity/{table}/table/query/async/start", body), 400, "concreteType"
+    )
 
 
 def test_the_generic_route_tells_of_a_job(ann, table):
@@ -86,8 +88,8 @@ def test_the_generic_route_tells_of_a_job(ann, table):
 
 
 def test_polling_can_be_tested(tmp_path, recording):
-    with open_house(tmp_path, recording, processing_answers=2) as house:
-        alice = Author(house, "alice")
+    with start_service(tmp_path, recording, processing_answers=2) as rest_service:
+        alice = Author(rest_service, "alice")
         table = Tabler(alice).table(("a", "STRING"))["id"]
         token = ok(start(alice, table, f"select a from {table}"))["token"]
         answers = [get(alice, table, token) for _ in range(3)]
@@ -97,11 +99,11 @@ def test_polling_can_be_tested(tmp_path, recording):
 
 def test_a_long_job_says_that_it_is_under_way(tmp_path, recording):
     """A writer that holds the table keeps the next one waiting, nobody else."""
-    with open_house(tmp_path, recording, job_wait_seconds=0.05) as house:
-        alice = Author(house, "alice")
+    with start_service(tmp_path, recording, job_wait_seconds=0.05) as rest_service:
+        alice = Author(rest_service, "alice")
         tabler = Tabler(alice)
         table = tabler.table(("a", "STRING"))["id"]
-        service = recording_service(house)
+        service = recording_service(rest_service)
         with service.tables.writing(int(table.removeprefix("syn"))):
             body = {"changes": [tabler.rows(table, ["x"])]}
             path = f"{REPO}/entity/{table}/table/transaction"
@@ -115,15 +117,15 @@ def test_a_long_job_says_that_it_is_under_way(tmp_path, recording):
         assert tabler.query(f"select count(*) from {table}") == [["2"]]
 
 
-def recording_service(house):
-    """The service behind a house without a socket."""
-    adapter = house.session.get_adapter(asgi_adapter.BASE_URL)
+def recording_service(rest_service):
+    """The domain service behind an in-process REST service."""
+    adapter = rest_service.session.get_adapter(asgi_adapter.BASE_URL)
     return adapter._app.state.service
 
 
 def test_jobs_run_beside_each_other_within_bounds(tmp_path):
-    with open_house(tmp_path, job_workers=2) as house:
-        service = recording_service(house)
+    with start_service(tmp_path, job_workers=2) as rest_service:
+        service = recording_service(rest_service)
         seen, most, guard = [0], [0], threading.Lock()
         gate = threading.Event()
 
@@ -137,7 +139,7 @@ def test_jobs_run_beside_each_other_within_bounds(tmp_path):
             return {"concreteType": "done"}
 
         kind = async_jobs.Kind("test", work)
-        alice = Author(house, "alice")
+        alice = Author(rest_service, "alice")
         tokens = []
         for _ in range(4):
             with service.database.transaction() as session:
@@ -160,14 +162,14 @@ def as_caller(service, session, person):
 
 
 def test_a_job_that_fails_unforeseen_says_little(tmp_path, caplog):
-    with open_house(tmp_path) as house:
-        service = recording_service(house)
+    with start_service(tmp_path) as rest_service:
+        service = recording_service(rest_service)
 
         def work(_run):
             raise RuntimeError("secret")
 
         kind = async_jobs.Kind("test", work)
-        alice = Author(house, "alice")
+        alice = Author(rest_service, "alice")
         with service.database.transaction() as session:
             caller = as_caller(service, session, alice)
             token = async_jobs.begin(session, caller, kind, {})
@@ -181,15 +183,17 @@ def test_a_job_that_fails_unforeseen_says_little(tmp_path, caplog):
 
 def test_a_job_cut_off_by_the_end_of_the_service_has_failed(tmp_path, recording):
     """What is PROCESSING in the database when the service starts was cut off."""
-    with open_house(tmp_path, recording) as house:
-        service = recording_service(house)
-        alice = Author(house, "alice")
+    with start_service(tmp_path, recording) as rest_service:
+        service = recording_service(rest_service)
+        alice = Author(rest_service, "alice")
         table = Tabler(alice).table(("a", "STRING"))["id"]
         with service.database.transaction() as session:
             caller = as_caller(service, session, alice)
             token = async_jobs.begin(session, caller, QUERY, {"query": {"sql": "x"}}, table)
-    with open_house(tmp_path, recording) as house:
-        refused(get(Author(house, "alice"), table, str(token)), 409, "start the job again")
+    with start_service(tmp_path, recording) as rest_service:
+        assert_error(
+            get(Author(rest_service, "alice"), table, str(token)), 409, "start the job again"
+        )
 
 
 def test_the_service_can_be_opened_and_closed(tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.file_api import Person, ok
+from support.file_api import RestUser, ok
 
 from synapse_workflows.constants import MiB
 
@@ -62,7 +62,7 @@ def served(tmp_path):
 def test_256_mib_go_in_and_out_with_little_memory(served):
     with requests.Session() as session:
         base_url = served["repoEndpoint"].removesuffix("/repo/v1")
-        alice = Person(session, base_url, served["users"][1]["token"])
+        alice = RestUser(session, base_url, served["users"][1]["token"])
         alice.upload(b"warm")
         before = peak(served["pid"])
         body = {"fileSizeBytes": SIZE, "partSizeBytes": PART, "contentMD5Hex": md5(SIZE)}

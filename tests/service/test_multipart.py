@@ -3,7 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.file_api import PART, bytes_on_disk, md5, ok, open_house, refused, request
+from support.file_api import (
+    PART,
+    assert_error,
+    bytes_on_disk,
+    md5,
+    multipart_request,
+    ok,
+    start_service,
+)
 
 MULTIPART = "/file/v1/file/multipart"
 #: Three parts, the last one short.
@@ -17,19 +25,19 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def house(data_dir, recording):
-    with open_house(data_dir, recording) as opened:
+def rest_service(data_dir, recording):
+    with start_service(data_dir, recording) as opened:
         yield opened
 
 
 @pytest.fixture
-def alice(house):
-    return house.person("alice")
+def alice(rest_service):
+    return rest_service.user("alice")
 
 
 @pytest.fixture
-def bob(house):
-    return house.person("bob")
+def bob(rest_service):
+    return rest_service.user("bob")
 
 
 def begin(person, data=b"some bytes", **more):
@@ -91,7 +99,7 @@ def test_the_same_request_finds_the_upload_as_it_is(alice):
 
 
 def test_the_same_request_in_another_writing_is_the_same(alice):
-    body = request(b"writing", fileName="writing")
+    body = multipart_request(b"writing", fileName="writing")
     first = ok(alice.post(MULTIPART, body))
     other = {key: body[key] for key in reversed(body)} | {
         "fileSizeBytes": str(body["fileSizeBytes"]),
@@ -143,7 +151,7 @@ def test_a_restart_forgets_what_had_arrived(alice, data_dir):
     assert restarted["uploadId"] != upload
     assert restarted["partsState"] == "000"
     assert bytes_on_disk(data_dir) == before
-    refused(alice.complete(upload), 404)
+    assert_error(alice.complete(upload), 404)
 
 
 def test_a_restart_of_a_completed_upload_leaves_its_file_alone(alice):
@@ -181,7 +189,7 @@ def test_a_restart_of_a_completed_upload_leaves_its_file_alone(alice):
     ],
 )
 def test_a_wrong_request_is_refused(alice, wrong, status, words):
-    refused(alice.start(b"wrong", **wrong), status, words)
+    assert_error(alice.start(b"wrong", **wrong), status, words)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +199,8 @@ def test_the_bounds_themselves_are_allowed(alice, most):
     assert ok(alice.start(b"bounds", **most))["state"] == "UPLOADING"
 
 
-def test_the_anonymous_caller_uploads_nothing(house):
-    refused(house.person(None).start(b"anonymous"), 403)
+def test_the_anonymous_caller_uploads_nothing(rest_service):
+    assert_error(rest_service.user(None).start(b"anonymous"), 403)
 
 
 # Signed URLs.
@@ -212,7 +220,7 @@ def test_urls_of_several_parts_come_in_the_order_asked(alice):
 def test_part_numbers_are_checked(alice, numbers):
     upload = begin(alice, BIG, fileName="numbers")["uploadId"]
     body = {"uploadId": upload, "partNumbers": numbers}
-    refused(alice.post(f"{MULTIPART}/{upload}/presigned/url/batch", body), 400)
+    assert_error(alice.post(f"{MULTIPART}/{upload}/presigned/url/batch", body), 400)
 
 
 def test_a_content_type_that_was_signed_must_be_sent(alice):
@@ -243,7 +251,7 @@ def test_a_wrong_md5_and_an_absent_part_are_add_failed_not_errors(alice):
     assert wrong["addPartState"] == "ADD_FAILED"
     assert "MD5" in wrong["errorMessage"]
     assert (wrong["uploadId"], wrong["partNumber"]) == (upload, 1)
-    refused(alice.complete(upload), 400, "Missing 1 part(s)")
+    assert_error(alice.complete(upload), 400, "Missing 1 part(s)")
     assert bring(alice, upload, 1, b"some bytes") == "ADD_SUCCESS"
     assert ok(alice.complete(upload))["state"] == "COMPLETED"
 
@@ -269,12 +277,12 @@ def test_the_same_part_again_stays_confirmed_and_another_one_does_not(alice, dat
 @pytest.mark.parametrize("number", ["0", "4", "x"])
 def test_a_part_out_of_range_is_refused(alice, number):
     upload = begin(alice, BIG, fileName="range")["uploadId"]
-    refused(alice.put(f"{MULTIPART}/{upload}/add/{number}?partMD5Hex={'0' * 32}"), 400)
+    assert_error(alice.put(f"{MULTIPART}/{upload}/add/{number}?partMD5Hex={'0' * 32}"), 400)
 
 
 def test_the_md5_of_a_part_is_required(alice):
     upload = begin(alice)["uploadId"]
-    refused(alice.put(f"{MULTIPART}/{upload}/add/1"), 400, "partMD5Hex")
+    assert_error(alice.put(f"{MULTIPART}/{upload}/add/1"), 400, "partMD5Hex")
 
 
 def test_a_part_beyond_the_part_size_is_refused_and_leaves_nothing(alice, data_dir):
@@ -308,10 +316,12 @@ def test_an_upload_cut_in_the_middle_of_a_part_leaves_nothing(alice, data_dir):
 
 def test_completing_early_says_how_many_parts_are_missing(alice):
     upload = begin(alice, BIG, fileName="early")["uploadId"]
-    refused(alice.complete(upload), 400, "Missing 3 part(s). All parts must be successfully added")
+    assert_error(
+        alice.complete(upload), 400, "Missing 3 part(s). All parts must be successfully added"
+    )
     bring(alice, upload, 1, PIECES[0])
     alice.put_part(upload, 2, PIECES[1])
-    refused(alice.complete(upload), 400, "Missing 2 part(s)")
+    assert_error(alice.complete(upload), 400, "Missing 2 part(s)")
 
 
 def test_completing_again_gives_the_same_file(alice):
@@ -323,13 +333,13 @@ def test_completing_again_gives_the_same_file(alice):
 def test_a_file_of_another_size_than_announced_is_refused(alice):
     upload = begin(alice, fileSizeBytes=11)["uploadId"]
     bring(alice, upload, 1, b"some bytes")
-    refused(alice.complete(upload), 400, "fileSizeBytes")
+    assert_error(alice.complete(upload), 400, "fileSizeBytes")
 
 
 def test_a_file_with_another_md5_than_announced_is_refused_and_a_restart_mends_it(alice):
     upload = begin(alice, b"announced!", fileName="other")["uploadId"]
     bring(alice, upload, 1, b"some bytes")
-    refused(alice.complete(upload), 400, "forceRestart")
+    assert_error(alice.complete(upload), 400, "forceRestart")
     assert ok(alice.start(b"announced!", fileName="other"))["state"] == "UPLOADING"
     again = begin(alice, b"announced!", fileName="other")["uploadId"]
     bring(alice, again, 1, b"announced!")
@@ -356,7 +366,9 @@ def test_a_completed_upload_takes_no_other_bytes(alice, data_dir):
     done = ok(alice.complete(upload))
     before = bytes_on_disk(data_dir)
     assert bring(alice, upload, 1, b"late bytes") == "ADD_FAILED"
-    refused(alice.put(f"{MULTIPART}/{upload}/add/2?partMD5Hex={'0' * 32}"), 400, "from 1 to 1")
+    assert_error(
+        alice.put(f"{MULTIPART}/{upload}/add/2?partMD5Hex={'0' * 32}"), 400, "from 1 to 1"
+    )
     assert ok(alice.start(b"some bytes")) == done
     assert bytes_on_disk(data_dir) == before
     assert alice.read(done["resultFileHandleId"]).content == b"some bytes"
@@ -371,28 +383,28 @@ def test_many_who_complete_at_once_make_one_file(alice):
     assert {each["resultFileHandleId"] for each in done} == {done[0]["resultFileHandleId"]}
 
 
-def test_an_upload_belongs_to_its_starter(house, alice, bob):
+def test_an_upload_belongs_to_its_starter(rest_service, alice, bob):
     upload = begin(alice, BIG, fileName="owned")["uploadId"]
     body = {"uploadId": upload, "partNumbers": [1]}
-    for person in (bob, house.person("admin"), house.person(None)):
+    for person in (bob, rest_service.user("admin"), rest_service.user(None)):
         for answer in (
             person.post(f"{MULTIPART}/{upload}/presigned/url/batch", body),
             person.put(f"{MULTIPART}/{upload}/add/1?partMD5Hex={'0' * 32}"),
             person.complete(upload),
         ):
-            refused(answer, 403, "Only the user that started a multi-part upload")
+            assert_error(answer, 403, "Only the user that started a multi-part upload")
 
 
 def test_an_unknown_upload_is_not_found(alice):
-    refused(alice.complete("999999"), 404)
-    refused(alice.complete("x"), 400)
+    assert_error(alice.complete("999999"), 404)
+    assert_error(alice.complete("x"), 400)
     body = {"uploadId": "999999", "partNumbers": [1]}
-    refused(alice.post(f"{MULTIPART}/999999/presigned/url/batch", body), 404)
+    assert_error(alice.post(f"{MULTIPART}/999999/presigned/url/batch", body), 404)
 
 
-def test_the_time_of_the_last_part_is_told(house, alice):
+def test_the_time_of_the_last_part_is_told(rest_service, alice):
     status = begin(alice, fileName="time")
-    house.clock.advance(60)
+    rest_service.clock.advance(60)
     bring(alice, status["uploadId"], 1, b"some bytes")
     done = ok(alice.complete(status["uploadId"]))
     assert done["startedOn"] == status["startedOn"]

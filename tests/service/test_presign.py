@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from support.file_api import PART, open_house
+from support.file_api import PART, start_service
 
 from synapse_workflows.local.domain.presigned_urls import UrlRefusedError
 from synapse_workflows.local.routers.storage_bytes import byte_range
@@ -14,25 +14,25 @@ DATA = bytes(range(256)) * 4
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, recording):
-    with open_house(tmp_path_factory.mktemp("presign"), recording) as opened:
+def rest_service(tmp_path_factory, recording):
+    with start_service(tmp_path_factory.mktemp("presign"), recording) as opened:
         yield opened
 
 
 @pytest.fixture
-def alice(house):
-    return house.person("alice")
+def alice(rest_service):
+    return rest_service.user("alice")
 
 
 @pytest.fixture(scope="module")
-def handle(house):
-    return house.person("alice").upload(DATA, fileName="data.bin")
+def handle(rest_service):
+    return rest_service.user("alice").upload(DATA, fileName="data.bin")
 
 
 @pytest.fixture(scope="module")
-def pieces(house):
+def pieces(rest_service):
     """A file of two parts, so that ranges cross from one file on disk into the next."""
-    return house.person("alice").upload(bytes(PART) + DATA, fileName="pieces.bin")
+    return rest_service.user("alice").upload(bytes(PART) + DATA, fileName="pieces.bin")
 
 
 def changed(url, **fields):
@@ -92,10 +92,10 @@ def test_a_content_type_cannot_break_the_headers(alice):
 
 @pytest.mark.parametrize(("seconds", "status"), [(29.0, 200), (30.2, 403), (3600, 403)])
 def test_a_download_url_expires(tmp_path, seconds, status):
-    with open_house(tmp_path) as house:
-        alice = house.person("alice")
+    with start_service(tmp_path) as rest_service:
+        alice = rest_service.user("alice")
         url = alice.url(alice.upload(b"expires"))
-        house.clock.advance(seconds)
+        rest_service.clock.advance(seconds)
         answer = alice.session.get(url, timeout=5)
     assert answer.status_code == status
     if status == 403:
@@ -104,18 +104,18 @@ def test_a_download_url_expires(tmp_path, seconds, status):
 
 
 def test_an_expired_upload_url_takes_nothing_and_a_new_one_does(tmp_path):
-    with open_house(tmp_path) as house:
-        alice = house.person("alice")
+    with start_service(tmp_path) as rest_service:
+        alice = rest_service.user("alice")
         upload = alice.start(b"too late").json()["uploadId"]
         url = alice.part_url(upload)
-        house.clock.advance(901)
+        rest_service.clock.advance(901)
         assert alice.session.put(url, data=b"too late", timeout=5).status_code == 403
         assert alice.put_part(upload, 1, b"too late").status_code == 200
 
 
 def test_the_lives_of_urls_can_be_set(tmp_path):
-    with open_house(tmp_path, download_url_seconds=2, upload_url_seconds=3) as house:
-        alice = house.person("alice")
+    with start_service(tmp_path, download_url_seconds=2, upload_url_seconds=3) as rest_service:
+        alice = rest_service.user("alice")
         upload = alice.start(b"lives").json()["uploadId"]
         assert "X-Amz-Expires=3&" in alice.part_url(upload)
         assert "X-Amz-Expires=2&" in alice.url(alice.upload(b"lives"))
@@ -168,8 +168,8 @@ def test_without_a_signature_there_is_nothing(alice, handle):
 
 
 def test_another_service_signs_otherwise(tmp_path, alice, handle):
-    with open_house(tmp_path) as other:
-        url = other.person("alice").url(other.person("alice").upload(DATA))
+    with start_service(tmp_path) as other:
+        url = other.user("alice").url(other.user("alice").upload(DATA))
     assert alice.session.get(url, timeout=5).status_code == 403
 
 
@@ -196,7 +196,7 @@ def test_no_synapse_token_is_needed_nor_looked_at(alice, handle):
     length=st.integers(0, 60),
     form=st.sampled_from(["closed", "open", "suffix"]),
 )
-def test_any_range_is_that_range_of_the_bytes(house, pieces, first, length, form):
+def test_any_range_is_that_range_of_the_bytes(rest_service, pieces, first, length, form):
     whole = memoryview(bytes(PART) + DATA)
     asked = {
         "closed": f"bytes={first}-{first + length}",
@@ -208,7 +208,7 @@ def test_any_range_is_that_range_of_the_bytes(house, pieces, first, length, form
         "open": whole[first:],
         "suffix": whole[len(whole) - length :],
     }[form]
-    answer = house.person("alice").read(pieces, Range=asked)
+    answer = rest_service.user("alice").read(pieces, Range=asked)
     if len(wanted) == 0:
         assert answer.status_code == 416
         return

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 PRIVATE = {"etag", "email", "emails", "openIds", "twoFactorAuthEnabled"}
 
@@ -16,25 +16,25 @@ def test_the_own_profile_is_answered_directly_and_whole(ann, path):
     assert "displayName" not in mine
 
 
-def test_an_anonymous_caller_is_273950(nobody):
-    mine = ok(nobody.get(f"{REPO}/userProfile"))
+def test_an_anonymous_caller_is_273950(anonymous):
+    mine = ok(anonymous.get(f"{REPO}/userProfile"))
     assert (mine["ownerId"], mine["userName"]) == ("273950", "anonymous")
 
 
-def test_private_fields_are_for_oneself_and_administrators(ann, ben, admin, nobody):
+def test_private_fields_are_for_oneself_and_administrators(ann, ben, admin, anonymous):
     path = f"{REPO}/userProfile/3300001"
     assert ok(ann.get(path)).keys() >= PRIVATE
     assert ok(admin.get(path)).keys() >= PRIVATE
-    for person in (ben, nobody):
+    for person in (ben, anonymous):
         shown = ok(person.get(path))
         assert not shown.keys() & PRIVATE
         assert (shown["userName"], shown["firstName"]) == ("alice", "Alice")
 
 
 def test_an_unknown_user_is_not_found(ann):
-    refused(ann.get(f"{REPO}/userProfile/1234567"), 404, "1234567")
-    refused(ann.get(f"{REPO}/userProfile/273948"), 404)
-    refused(ann.get(f"{REPO}/userProfile/alice"), 400, "alice")
+    assert_error(ann.get(f"{REPO}/userProfile/1234567"), 404, "1234567")
+    assert_error(ann.get(f"{REPO}/userProfile/273948"), 404)
+    assert_error(ann.get(f"{REPO}/userProfile/alice"), 400, "alice")
 
 
 def test_profiles_of_several(ben):
@@ -50,7 +50,7 @@ def test_a_profile_is_replaced_under_its_etag(author):
     assert changed["company"] == "Sage"
     assert "lastName" not in changed
     assert changed["etag"] != before["etag"]
-    refused(carol.put(f"{REPO}/userProfile", before), 412, "3300003")
+    assert_error(carol.put(f"{REPO}/userProfile", before), 412, "3300003")
     assert ok(carol.get(f"{REPO}/userProfile")) == changed
     restored = {**before, "etag": changed["etag"]}
     assert ok(carol.put(f"{REPO}/userProfile", restored))["lastName"] == before["lastName"]
@@ -59,9 +59,9 @@ def test_a_profile_is_replaced_under_its_etag(author):
 def test_a_profile_is_ones_own_and_its_name_unique(author, ann, admin):
     carol = author("carol")
     mine = ok(carol.get(f"{REPO}/userProfile"))
-    refused(ann.put(f"{REPO}/userProfile", mine), 403)
-    refused(carol.put(f"{REPO}/userProfile", {**mine, "userName": "A.L.I.C.E"}), 409, "taken")
-    refused(carol.put(f"{REPO}/userProfile", {**mine, "userName": "..."}), 400)
+    assert_error(ann.put(f"{REPO}/userProfile", mine), 403)
+    assert_error(carol.put(f"{REPO}/userProfile", {**mine, "userName": "A.L.I.C.E"}), 409, "taken")
+    assert_error(carol.put(f"{REPO}/userProfile", {**mine, "userName": "..."}), 400)
     assert ok(admin.put(f"{REPO}/userProfile", mine))["ownerId"] == "3300003"
 
 
@@ -97,32 +97,32 @@ def test_the_search_comes_in_pages(ben):
     assert headers(ben, "?limit=2&offset=5")["children"] == []
     assert headers(ben, "?typeFilter=TEAMS_ONLY")["children"] == []
     assert len(headers(ben, "?typeFilter=USERS_ONLY")["children"]) == 5
-    refused(ben.get(f"{REPO}/userGroupHeaders?typeFilter=X"), 400, "X")
-    refused(ben.get(f"{REPO}/userGroupHeaders?limit=-1"), 400, "limit")
+    assert_error(ben.get(f"{REPO}/userGroupHeaders?typeFilter=X"), 400, "X")
+    assert_error(ben.get(f"{REPO}/userGroupHeaders?limit=-1"), 400, "limit")
 
 
-def test_principals_are_given_by_id_and_unknown_ones_left_out(ben, nobody):
-    found = headers(nobody, "/batch?ids=3300001,99,273949,273948")["children"]
+def test_principals_are_given_by_id_and_unknown_ones_left_out(ben, anonymous):
+    found = headers(anonymous, "/batch?ids=3300001,99,273949,273948")["children"]
     assert [(each["ownerId"], each["isIndividual"]) for each in found] == [
         ("3300001", True), ("273949", False), ("273948", False),
     ]  # fmt: skip
-    refused(ben.get(f"{REPO}/userGroupHeaders/batch?ids=1,x"), 400, "x")
-    refused(ben.get(f"{REPO}/userGroupHeaders/batch"), 400, "ids")
+    assert_error(ben.get(f"{REPO}/userGroupHeaders/batch?ids=1,x"), 400, "x")
+    assert_error(ben.get(f"{REPO}/userGroupHeaders/batch"), 400, "ids")
 
 
 def test_principals_are_given_by_their_whole_names(ben):
     path = f"{REPO}/userGroupHeaders/aliases"
     found = ok(ben.post(path, {"list": ["alice", "ali", "bob"]}))["list"]
     assert [each["userName"] for each in found] == ["alice", "bob"]
-    refused(ben.post(path, {"list": []}), 400, "100")
-    refused(ben.post(path, {"list": ["x"] * 101}), 400, "100")
+    assert_error(ben.post(path, {"list": []}), 400, "100")
+    assert_error(ben.post(path, {"list": ["x"] * 101}), 400, "100")
 
 
-def test_who_passed_the_quiz_is_certified(ann, nobody):
-    record = ok(nobody.get(f"{REPO}/user/3300001/certifiedUserPassingRecord"))
+def test_who_passed_the_quiz_is_certified(ann, anonymous):
+    record = ok(anonymous.get(f"{REPO}/user/3300001/certifiedUserPassingRecord"))
     assert (record["passed"], record["certified"], record["userId"]) == (True, True, "3300001")
     path = f"{REPO}/user/3300004/certifiedUserPassingRecord"
-    refused(ann.get(path), 404, "No quiz results for quiz 1 and user 3300004")
+    assert_error(ann.get(path), 404, "No quiz results for quiz 1 and user 3300004")
 
 
 def test_a_bundle_has_the_parts_of_its_mask(ann, ben):
@@ -135,8 +135,8 @@ def test_a_bundle_has_the_parts_of_its_mask(ann, ben):
     assert ok(ben.get(f"{path}?mask=8")) == {"userId": "3300001", "isCertified": True}
     assert ok(ben.get(f"{REPO}/user/3300004/bundle?mask=8"))["isCertified"] is False
     assert ok(ann.get(f"{REPO}/user/bundle?mask=1"))["userProfile"].keys() >= PRIVATE
-    refused(ben.get(path), 400, "mask")
-    refused(ben.get(f"{REPO}/user/99/bundle?mask=1"), 404)
+    assert_error(ben.get(path), 400, "mask")
+    assert_error(ben.get(f"{REPO}/user/99/bundle?mask=1"), 404)
 
 
 def test_nobody_is_in_a_team_yet(ann):

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_nobody_but_administrators_downloads_what_is_locked(ann, ben, admin, tre
     assert len(parts(ben, file)["fileHandles"]) == 1
     ok(lock(ann, folder))
     for person in (ann, ben):
-        refused(person.get(f"{REPO}/entity/{file}/file"), 403, "unmet access requirements")
+        assert_error(person.get(f"{REPO}/entity/{file}/file"), 403, "unmet access requirements")
         assert parts(person, file)["fileHandles"] == []
         told = parts(person, file)["restrictionInformation"]
         assert told["restrictionLevel"] == "CONTROLLED_BY_ACT"
@@ -66,16 +66,16 @@ def parts(person, file):
 def test_nothing_is_locked_twice(ann, tree):
     folder, file = tree
     ok(lock(ann, folder))
-    refused(lock(ann, folder), 400, f"Entity {folder} is already restricted.")
-    refused(lock(ann, file), 400, f"Entity {file} is already restricted.")
+    assert_error(lock(ann, folder), 400, f"Entity {folder} is already restricted.")
+    assert_error(lock(ann, file), 400, f"Entity {file} is already restricted.")
 
 
-def test_locking_needs_create_and_update(ann, ben, nobody, tree):
+def test_locking_needs_create_and_update(ann, ben, anonymous, tree):
     folder, _ = tree
-    refused(lock(ben, folder), 403, "You lack UPDATE access")
+    assert_error(lock(ben, folder), 403, "You lack UPDATE access")
     ann.share(folder, {ben.id: ["READ", "UPDATE"]})
-    refused(lock(ben, folder), 403, "You lack CREATE access")
-    refused(lock(nobody, folder), 403)
+    assert_error(lock(ben, folder), 403, "You lack CREATE access")
+    assert_error(lock(anonymous, folder), 403)
     ann.share(folder, {ben.id: ["READ", "UPDATE", "CREATE"]})
     assert lock(ben, folder).status_code == 201
 
@@ -83,7 +83,7 @@ def test_locking_needs_create_and_update(ann, ben, nobody, tree):
 def test_a_page_of_requirements_has_1_to_50(ann, tree):
     path = f"{REPO}/entity/{tree[0]}/accessRequirement"
     for limit in (0, 51):
-        refused(ann.get(f"{path}?limit={limit}"), 400, "limit must be between 1 and 50")
+        assert_error(ann.get(f"{path}?limit={limit}"), 400, "limit must be between 1 and 50")
 
 
 def test_a_file_is_reached_by_a_redirect_or_a_text(ann, tree):
@@ -95,6 +95,6 @@ def test_a_file_is_reached_by_a_redirect_or_a_text(ann, tree):
         answer = ann.get(f"{path}{way}?redirect=false")
         assert (answer.status_code, answer.text) == (200, "https://example.org/data.csv")
         assert answer.headers["Content-Type"].startswith("text/plain")
-    refused(ann.get(f"{REPO}/entity/{tree[0]}/file"), 404, "file")
+    assert_error(ann.get(f"{REPO}/entity/{tree[0]}/file"), 404, "file")
     for way in ("/filehandles", "/version/1/filehandles"):
         assert [each["fileName"] for each in ok(ann.get(path + way))["list"]] == ["data.csv"]

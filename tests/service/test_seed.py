@@ -9,7 +9,7 @@ import sys
 import pytest
 import requests
 from support.entity_api import REPO
-from support.file_api import Person, ok, open_house
+from support.file_api import RestUser, ok, start_service
 from support.table_api import M
 
 from synapse_workflows.demo.paths import examples_dir
@@ -41,7 +41,7 @@ def seeded(tmp_path_factory, recording):
 def alice(seeded):
     service, _ = seeded
     with requests.Session() as session:
-        yield Person(session, service.base_url, service.token("alice"))
+        yield RestUser(session, service.base_url, service.token("alice"))
 
 
 def content(person, entity):
@@ -136,7 +136,7 @@ def test_without_alice_the_first_certified_user_owns_it(tmp_path):
     )
     with LocalService(tmp_path, users=users) as service:
         ids = service.plant("demo")
-        eve = Person(requests.Session(), service.base_url, service.token("eve"))
+        eve = RestUser(requests.Session(), service.base_url, service.token("eve"))
         assert entity(eve, ids["data"])["createdBy"] == str(service.users["eve"].owner_id)
         eve.session.close()
 
@@ -149,8 +149,8 @@ def test_an_unknown_seed_is_a_clear_error(tmp_path):
 
 
 def test_a_service_that_refuses_says_why(tmp_path):
-    with open_house(tmp_path) as house:
-        house.person("bob").project("Demo - breast cancer diagnostics")
+    with start_service(tmp_path) as rest_service:
+        rest_service.user("bob").project("Demo - breast cancer diagnostics")
     with pytest.raises(SeedError, match="403"):
         plant_into(tmp_path, "demo")
 

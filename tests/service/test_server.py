@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from support.file_api import PART, Person, bytes_on_disk, md5, ok
+from support.file_api import PART, RestUser, bytes_on_disk, md5, ok
 
 from synapse_workflows.local.data_dir_lock import DataDirInUseError
 from synapse_workflows.local.server import AddressError, LocalService, bind
@@ -26,8 +26,8 @@ from synapse_workflows.local.server import AddressError, LocalService, bind
 BIG = bytes(range(256)) * (2 * PART // 256) + b"the end"
 
 
-def person(service: LocalService) -> Person:
-    return Person(requests.Session(), service.base_url, service.token("alice"))
+def user(service: LocalService) -> RestUser:
+    return RestUser(requests.Session(), service.base_url, service.token("alice"))
 
 
 class Process:
@@ -64,10 +64,10 @@ class Process:
         self.process.send_signal(number)
         return self.process.wait(30)
 
-    def person(self, name: str = "alice") -> Person:
+    def user(self, name: str = "alice") -> RestUser:
         user = next(user for user in self.told["users"] if user["userName"] == name)
         base_url = self.told["repoEndpoint"].removesuffix("/repo/v1")
-        return Person(requests.Session(), base_url, user["token"])
+        return RestUser(requests.Session(), base_url, user["token"])
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def test_a_service_in_a_thread_answers_over_a_socket(tmp_path):
         assert service.auth_endpoint == f"{service.base_url}/auth/v1"
         assert service.file_endpoint == f"{service.base_url}/file/v1"
         assert service.portal_endpoint == f"{service.base_url}/"
-        profile = ok(person(service).get("/repo/v1/userProfile"))
+        profile = ok(user(service).get("/repo/v1/userProfile"))
         assert profile["userName"] == "alice"
         assert next(iter(service.users)) == "admin"
         base_url = service.base_url
@@ -105,17 +105,17 @@ def test_a_service_in_a_thread_answers_over_a_socket(tmp_path):
 def test_the_next_service_in_the_same_place_goes_on(tmp_path):
     with LocalService(tmp_path) as first:
         tokens = {name: user.token for name, user in first.users.items()}
-        handle = person(first).upload(b"kept")
-        project = person(first).project("Kept")
+        handle = user(first).upload(b"kept")
+        project = user(first).project("Kept")
     with LocalService(tmp_path) as second:
         assert {name: user.token for name, user in second.users.items()} == tokens
-        assert person(second).read(handle).content == b"kept"
-        assert ok(person(second).get(f"/repo/v1/entity/{project}"))["name"] == "Kept"
+        assert user(second).read(handle).content == b"kept"
+        assert ok(user(second).get(f"/repo/v1/entity/{project}"))["name"] == "Kept"
 
 
 def test_signed_urls_lead_back_to_the_socket(tmp_path):
     with LocalService(tmp_path) as service:
-        alice = person(service)
+        alice = user(service)
         handle = alice.upload(BIG)
         assert alice.url(handle).startswith(service.base_url)
         assert alice.read(handle).content == BIG
@@ -126,7 +126,7 @@ def test_two_services_do_not_share_a_directory(tmp_path):
     with LocalService(tmp_path), pytest.raises(DataDirInUseError, match="another running service"):
         LocalService(tmp_path).__enter__()
     with LocalService(tmp_path) as service:
-        assert person(service).get("/repo/v1/userProfile").ok
+        assert user(service).get("/repo/v1/userProfile").ok
 
 
 def test_an_address_that_is_taken_is_a_clear_error():
@@ -141,7 +141,7 @@ def test_an_address_that_is_taken_is_a_clear_error():
 
 def test_a_refusal_reaches_the_one_who_is_still_sending(tmp_path):
     with LocalService(tmp_path, upload_url_seconds=-1) as service:
-        alice = person(service)
+        alice = user(service)
         upload = ok(alice.start(BIG, part=3 * PART))["uploadId"]
         for _ in range(3):
             answer = alice.put_part(upload, 1, BIG)
@@ -151,7 +151,7 @@ def test_a_refusal_reaches_the_one_who_is_still_sending(tmp_path):
 
 def test_a_line_cut_in_the_middle_of_a_part_leaves_nothing(tmp_path):
     with LocalService(tmp_path) as service:
-        alice = person(service)
+        alice = user(service)
         upload = ok(alice.start(BIG, part=3 * PART))["uploadId"]
         with half_a_part(alice.part_url(upload), BIG[:PART], len(BIG)):
             wait_until(lambda: bytes_on_disk(tmp_path))
@@ -162,7 +162,7 @@ def test_a_line_cut_in_the_middle_of_a_part_leaves_nothing(tmp_path):
 def test_neither_tokens_nor_signatures_are_logged(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     with LocalService(tmp_path) as service:
-        alice = person(service)
+        alice = user(service)
         handle = alice.upload(b"secret")
         alice.read(handle)
         requests.get(alice.url(handle) + "0", timeout=5)
@@ -207,7 +207,7 @@ def test_service_json_says_all_that_is_needed(served):
     assert connection["host"] == told["repoEndpoint"]
     assert connection["password"] == users[1]["token"]
     assert connection["extra"]["file_endpoint"] == told["fileHandleEndpoint"]
-    assert ok(served.person("bob").get("/repo/v1/userProfile"))["ownerId"] == users[2]["ownerId"]
+    assert ok(served.user("bob").get("/repo/v1/userProfile"))["ownerId"] == users[2]["ownerId"]
 
 
 def test_service_json_is_for_its_owner_only(served):
@@ -248,18 +248,18 @@ def test_a_second_service_in_its_directory_says_so(served):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(tmp_path, number):
     with Process(tmp_path / "data") as process:
-        project = process.person().project("Before the signal")
+        project = process.user().project("Before the signal")
         assert process.end(number) == 0
         assert not (tmp_path / "data" / "service.json").exists()
         assert "Traceback" not in process.log.read_text()
     with LocalService(tmp_path / "data") as service:
-        assert person(service).get(f"/repo/v1/entity/{project}").ok
+        assert user(service).get(f"/repo/v1/entity/{project}").ok
 
 
 def test_what_was_answered_survives_kill_9_and_nothing_half_written_is_left(tmp_path):
     data_dir = tmp_path / "data"
     with Process(data_dir) as process:
-        alice = process.person()
+        alice = process.user()
         project = alice.project("Killed")
         handle = alice.upload(BIG, fileName="whole.bin")
         entity = alice.file("whole.bin", project, handle)
@@ -273,7 +273,7 @@ def test_what_was_answered_survives_kill_9_and_nothing_half_written_is_left(tmp_
             process.end(signal.SIGKILL)
         tokens = process.told["users"]
     with Process(data_dir) as process:
-        alice = process.person()
+        alice = process.user()
         assert process.told["users"] == tokens
         assert bytes_on_disk(data_dir) == kept
         assert ok(alice.get(f"/repo/v1/entity/{entity}"))["dataFileHandleId"] == handle
@@ -321,7 +321,7 @@ def test_users_of_ones_own(tmp_path):
         assert [u["userName"] for u in told] == ["root", "eve", "mallory"]
         assert (told[0]["ownerId"], told[1]["token"]) == ("77", "my-own-token")
         assert not told[2]["certified"]
-        assert ok(process.person("eve").get("/repo/v1/userProfile"))["firstName"] == "Eve"
+        assert ok(process.user("eve").get("/repo/v1/userProfile"))["firstName"] == "Eve"
         assert json.loads(process.told["airflow_connection"])["password"] == "my-own-token"
         process.end(signal.SIGTERM)
     users.unlink()

@@ -3,8 +3,8 @@
 import logging
 
 import pytest
-from support.entity_api import REPO, fresh
-from support.file_api import refused
+from support.entity_api import REPO, unique_name
+from support.file_api import assert_error
 
 from synapse_workflows.constants import ERROR_RESPONSE, MiB
 from synapse_workflows.local.app import create_app
@@ -22,13 +22,13 @@ LOG = "synapse_workflows.local"
 )  # fmt: skip
 def test_an_unknown_route_is_not_found_in_the_shape_of_errors(ann, path):
     for method in ("GET", "POST"):
-        body = refused(ann.ask(method, path), 404, path)
+        body = assert_error(ann.request(method, path), 404, path)
         assert body["concreteType"] == ERROR_RESPONSE
 
 
 def test_a_wrong_verb_is_405(ann):
-    answer = ann.ask("PATCH", f"{REPO}/entity/syn1")
-    assert refused(answer, 405, "PATCH")["concreteType"] == ERROR_RESPONSE
+    answer = ann.request("PATCH", f"{REPO}/entity/syn1")
+    assert assert_error(answer, 405, "PATCH")["concreteType"] == ERROR_RESPONSE
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, image/png"])
@@ -39,7 +39,7 @@ def test_what_wants_no_json_is_406(ann, accept):
     assert answer.ok
     headers = {**ann.headers, "Accept": accept}
     answer = ann.session.get(f"{ann.base_url}{REPO}/userProfile", headers=headers, timeout=30)
-    refused(answer, 406)
+    assert_error(answer, 406)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/*", "a/b, */*;q=0.1", ""])
@@ -52,7 +52,7 @@ def test_what_takes_json_gets_it(ann, accept):
 def test_a_body_that_is_not_json_is_415(ann):
     headers = {**ann.headers, "Content-Type": "text/plain"}
     answer = ann.session.post(f"{ann.base_url}{REPO}/entity", "x", headers=headers, timeout=30)
-    refused(answer, 415, "text/plain")
+    assert_error(answer, 415, "text/plain")
 
 
 def test_a_charset_beside_the_content_type_is_fine(ann):
@@ -60,11 +60,11 @@ def test_a_charset_beside_the_content_type_is_fine(ann):
     answer = ann.session.post(
         f"{ann.base_url}{REPO}/entity/child", "{}", headers=headers, timeout=30
     )
-    refused(answer, 400, "entityName")
+    assert_error(answer, 400, "entityName")
 
 
 def test_a_body_above_two_megabytes_is_413(ann):
-    refused(ann.post(f"{REPO}/entity", {"description": "x" * (2 * MiB)}), 413, "2097152")
+    assert_error(ann.post(f"{REPO}/entity", {"description": "x" * (2 * MiB)}), 413, "2097152")
 
 
 def test_nulls_are_left_out_of_objects_and_stay_in_arrays():
@@ -80,7 +80,7 @@ def test_text_of_all_languages_comes_back(ann):
 
 def test_each_request_leaves_one_line_without_its_query(ann, caplog):
     with caplog.at_level(logging.INFO, LOG):
-        ann.get(f"{REPO}/userGroupHeaders?prefix=secret{fresh('')}")
+        ann.get(f"{REPO}/userGroupHeaders?prefix=secret{unique_name('')}")
     lines = [each.getMessage() for each in caplog.records if each.name == LOG]
     assert len(lines) == 1
     method, path, status, milliseconds, unit = lines[0].split()

@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import Author
-from support.file_api import open_house, refused
+from support.file_api import assert_error, start_service
 from support.sql_harness import Memory
 from support.table_api import Tabler
 
@@ -139,8 +139,8 @@ def test_long_lists_are_fine(memory):
 
 
 def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
-    with open_house(tmp_path) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         table = tables.table(("txt", "LARGETEXT"))["id"]
         lines = "".join(f'"{LONG}"\n' for _ in range(12))
         tables.transact(table, tables.csv(table, "txt\n" + lines))
@@ -155,17 +155,17 @@ def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
 
 
 def test_unnested_lists_of_many_columns_end_in_time(tmp_path, recording):
-    with open_house(tmp_path, recording, query_seconds=0.5) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path, recording, query_seconds=0.5) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         names = [f"l{number}" for number in range(8)]
         table = tables.table(*((name, "INTEGER_LIST") for name in names))["id"]
         items = "[" + ", ".join(str(each) for each in range(100)) + "]"
         tables.append(table, [items] * len(names))
         columns = ", ".join(f"unnest({name})" for name in names)
         sql = f"select {columns}, count(*) from {table} group by 1"
-        refused(tables.try_query(sql.replace(" group by 1", "")), 400, "neither in GROUP BY")
+        assert_error(tables.try_query(sql.replace(" group by 1", "")), 400, "neither in GROUP BY")
         keys = ", ".join(str(number) for number in range(1, 9))
-        refused(tables.try_query(sql.replace("by 1", f"by {keys}")), 400, "longer than 0.5 s")
+        assert_error(tables.try_query(sql.replace("by 1", f"by {keys}")), 400, "longer than 0.5 s")
 
 
 def test_a_hundred_thousand_rows(memory):

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.sql_harness import Memory
 from support.table_api import Tabler
 
@@ -159,7 +159,7 @@ def test_ways_to_name_the_table(tables, table, sql):
     ],
 )
 def test_names_that_are_not_there(tables, table, sql, status, words):
-    refused(tables.try_query(sql.format(table)), status, words)
+    assert_error(tables.try_query(sql.format(table)), status, words)
 
 
 def test_sorting_by_an_alias_that_hides_a_column(tables, table):
@@ -170,8 +170,8 @@ def test_sorting_by_an_alias_that_hides_a_column(tables, table):
 
 
 def test_bodies_that_are_no_queries_are_refused(tmp_path):
-    with open_house(tmp_path) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         sql = f"select s from {tables.table(('s', 'STRING'))['id']}"
         facet = {"concreteType": f"{M}.FacetColumnValuesRequest", "columnName": "s' or 1=1 --"}
         for words, body in [
@@ -186,5 +186,5 @@ def test_bodies_that_are_no_queries_are_refused(tmp_path):
             ("facet", {"selectedFacets": [{**facet, "facetValues": ["x"]}]}),
             ("surrogate", {"sql": sql + " where s = '\ud800'"}),
         ]:
-            refused(tables.try_query(**{"sql": sql, **body}), 400, words)
+            assert_error(tables.try_query(**{"sql": sql, **body}), 400, words)
         ok(tables.try_query(sql, offset=2**63 - 1, limit=2**63 - 1))

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from support.file_api import refused
+from support.file_api import assert_error
 
 from synapse_workflows.local.domain.tables.column_types import from_body
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
@@ -133,12 +133,12 @@ def table(tables):
 )  # fmt: skip
 def test_what_is_not_supported_is_refused(tables, table, sql, words):
     answer = tables.try_query(sql.replace(" T", f" {table}"))
-    refused(answer, 400, words)
+    assert_error(answer, 400, words)
 
 
 def test_quotes_are_explained_only_to_who_wrote_some(tables, table):
     answer = tables.try_query(f"select s from {table}", sort=[{"column": "nope"}])
-    refused(answer, 400, "Unknown column nope")
+    assert_error(answer, 400, "Unknown column nope")
     assert "quotes" not in answer.text
 
 
@@ -153,7 +153,7 @@ def test_long_lists_and_chains_are_fine(tables, table):
 
 def test_a_query_of_another_table_needs_rights_there(ann, ben, tables, table):
     theirs = ben.make("org.sagebionetworks.repo.model.table.TableEntity", ben.new_project()["id"])
-    refused(tables.try_query(f"select * from {theirs['id']}"), 403)
+    assert_error(tables.try_query(f"select * from {theirs['id']}"), 403)
 
 
 # The wall around SQLite, without the walls before it.

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi import FastAPI
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.routers.request_log import RequestLog
@@ -16,34 +16,34 @@ STATUS = f"{REPO}/admin/synapse/status"
 
 
 @pytest.fixture
-def house(tmp_path, recording):
-    with open_house(tmp_path, recording) as opened:
+def rest_service(tmp_path, recording):
+    with start_service(tmp_path, recording) as opened:
         yield opened
 
 
-def test_version_and_status_are_told_to_everybody(nobody):
-    assert ok(nobody.get(f"{REPO}/version")).keys() == {"version", "stackInstance"}
-    assert ok(nobody.get(f"{REPO}/status")) == {"status": "READ_WRITE"}
-    assert nobody.ask("HEAD", f"{REPO}/healthcheck").status_code == 200
+def test_version_and_status_are_told_to_everybody(anonymous):
+    assert ok(anonymous.get(f"{REPO}/version")).keys() == {"version", "stackInstance"}
+    assert ok(anonymous.get(f"{REPO}/status")) == {"status": "READ_WRITE"}
+    assert anonymous.request("HEAD", f"{REPO}/healthcheck").status_code == 200
 
 
 @pytest.mark.parametrize("status", ["READ_ONLY", "DOWN"])
-def test_a_service_that_is_off_refuses_everything_but_its_state(house, status):
-    admin, ann = Author(house, "admin"), Author(house, "alice")
+def test_a_service_that_is_off_refuses_everything_but_its_state(rest_service, status):
+    admin, ann = Author(rest_service, "admin"), Author(rest_service, "alice")
     ok(admin.put(STATUS, {"status": status, "currentMessage": "Back at noon."}))
-    refused(ann.get(f"{REPO}/userProfile"), 503, "Back at noon.")
-    refused(ann.get("/auth/v1/personalAccessToken"), 503)
+    assert_error(ann.get(f"{REPO}/userProfile"), 503, "Back at noon.")
+    assert_error(ann.get("/auth/v1/personalAccessToken"), 503)
     assert ok(ann.get(f"{REPO}/status"))["status"] == status
     assert ann.get(f"{REPO}/version").ok
     ok(admin.put(STATUS, {"status": status}))
-    refused(ann.get(f"{REPO}/userProfile"), 503, "Synapse is down for maintenance.")
+    assert_error(ann.get(f"{REPO}/userProfile"), 503, "Synapse is down for maintenance.")
     ok(admin.put(STATUS, {"status": "READ_WRITE"}))
     assert ann.get(f"{REPO}/userProfile").ok
 
 
 def test_only_administrators_switch_it(ann, admin):
-    refused(ann.put(STATUS, {"status": "DOWN"}), 403)
-    refused(admin.put(STATUS, {"status": "OFF"}), 400, "OFF")
+    assert_error(ann.put(STATUS, {"status": "DOWN"}), 403)
+    assert_error(admin.put(STATUS, {"status": "OFF"}), 400, "OFF")
 
 
 def test_nobody_is_throttled_by_default(ann):
@@ -54,24 +54,28 @@ def test_nobody_is_throttled_by_default(ann):
 
 def test_a_user_who_asks_too_much_is_throttled(tmp_path):
     bounds = Throttle(requests=3, seconds=10)
-    with open_house(tmp_path, throttle=bounds) as house:
-        ann, ben, nobody = Author(house, "alice"), Author(house, "bob"), Author(house, None)
+    with start_service(tmp_path, throttle=bounds) as rest_service:
+        ann, ben, anonymous = (
+            Author(rest_service, "alice"),
+            Author(rest_service, "bob"),
+            Author(rest_service, None),
+        )
         for _ in range(3):
             assert ann.get(f"{REPO}/userProfile").ok
         answer = ann.get(f"{REPO}/userProfile")
-        refused(answer, 429, "3")
+        assert_error(answer, 429, "3")
         assert "Retry-After" not in answer.headers
         assert ann.get("/auth/v1/personalAccessToken").ok
-        for person in (ben, nobody):
+        for person in (ben, anonymous):
             assert person.get(f"{REPO}/userProfile").ok
-        house.clock.advance(10)
+        rest_service.clock.advance(10)
         assert ann.get(f"{REPO}/userProfile").ok
 
 
 def test_a_user_may_not_ask_for_everything_at_once(tmp_path):
-    with open_house(tmp_path, throttle=Throttle(concurrent=0)) as house:
-        refused(Author(house, "alice").get(f"{REPO}/userProfile"), 429, "concurrent")
-        assert Author(house, None).get(f"{REPO}/userProfile").ok
+    with start_service(tmp_path, throttle=Throttle(concurrent=0)) as rest_service:
+        assert_error(Author(rest_service, "alice").get(f"{REPO}/userProfile"), 429, "concurrent")
+        assert Author(rest_service, None).get(f"{REPO}/userProfile").ok
 
 
 def test_a_fault_of_the_service_is_answered_in_json_and_logged(caplog):

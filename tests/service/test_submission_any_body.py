@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import Author
 from support.evaluation_api import EVALUATION, SUBMISSION, Submitter
-from support.file_api import open_house
-from support.fuzz_bodies import bodies
+from support.file_api import start_service
+from support.fuzz_bodies import request_bodies
 
 FIELDS = [
     "id", "etag", "name", "description", "contentSource", "quota", "firstRoundStart",
@@ -37,7 +37,7 @@ SOUND = {
 
 @pytest.fixture(scope="module")
 def alice(tmp_path_factory):  # not recorded: what is sent here is meant to break the contract
-    with open_house(tmp_path_factory.mktemp("any")) as opened:
+    with start_service(tmp_path_factory.mktemp("any")) as opened:
         yield Submitter(Author(opened, "alice"))
 
 
@@ -51,14 +51,14 @@ def ground(alice):
 
 
 @settings(max_examples=150, deadline=None)
-@given(route=st.sampled_from(ROUTES), body=bodies(FIELDS, WORDS), is_sound=st.booleans())
+@given(route=st.sampled_from(ROUTES), body=request_bodies(FIELDS, WORDS), is_sound=st.booleans())
 def test_no_body_makes_the_service_stumble(alice, ground, route, body, is_sound):
     method, path = route
     if is_sound and path in SOUND:
         read, what = SOUND[path]
         present = getattr(alice, read)(ground[what])
         body = {**present, **body, "etag": present["etag"]}
-    answer = alice.author.ask(method, path.format(**ground), body)
+    answer = alice.author.request(method, path.format(**ground), body)
     assert answer.status_code < 500, f"{method} {path} {body} {answer.text}"
 
 

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 from support.entity_api import REPO
 from support.evaluation_api import EVALUATION, SUBMISSION
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import Tabler
 
 KIND = "SubmissionAttachment"
@@ -34,8 +34,8 @@ def one(person, handle, submission, kind=KIND):
 def test_the_organiser_downloads_what_it_could_not_open_otherwise(ann, field):
     _, submission, file = field
     handle = file["dataFileHandleId"]
-    refused(ann.get(f"{REPO}/entity/{file['id']}"), 403)
-    refused(ann.get(f"/file/v1/fileHandle/{handle}"), 403)
+    assert_error(ann.get(f"{REPO}/entity/{file['id']}"), 403)
+    assert_error(ann.get(f"/file/v1/fileHandle/{handle}"), 403)
     assert one(ann, handle, file["id"], "FileEntity")["failureCode"] == "UNAUTHORIZED"
     result = one(ann, handle, submission)
     assert result["fileHandle"]["fileName"] == "prediction.csv"
@@ -50,16 +50,16 @@ def test_it_is_still_there_when_the_file_is_gone(ann, ben, organiser, rival):
     file = ben.make("org.sagebionetworks.repo.model.FileEntity", project, dataFileHandleId=handle)
     submission = rival.submit(queue, file)["id"]
     assert ben.delete(f"{REPO}/entity/{project}?skipTrashCan=true").status_code == 204
-    refused(ben.delete(f"/file/v1/fileHandle/{handle}"), 409, "in use")
+    assert_error(ben.delete(f"/file/v1/fileHandle/{handle}"), 409, "in use")
     url = one(ann, handle, submission)["preSignedURL"]
     assert ann.session.get(url, timeout=30).content == b"soon gone"
     assert ann.delete(f"{SUBMISSION}/{submission}").status_code == 204
     assert ben.delete(f"/file/v1/fileHandle/{handle}").status_code == 200
 
 
-def test_others_do_not_have_it(author, dan, nobody, field):
+def test_others_do_not_have_it(author, dan, anonymous, field):
     _, submission, file = field
-    for person in (author("carol"), dan, nobody):
+    for person in (author("carol"), dan, anonymous):
         found = one(person, file["dataFileHandleId"], submission)
         assert found["failureCode"] == "UNAUTHORIZED"
         assert set(found) == {"fileHandleId", "failureCode"}
@@ -71,7 +71,7 @@ def test_only_files_of_the_submission_are_had_through_it(ann, ben, field):
     assert one(ann, other, submission)["failureCode"] == "UNAUTHORIZED"
     assert one(ann, file["dataFileHandleId"], "9799999")["failureCode"] == "UNAUTHORIZED"
     assert one(ann, "69999999", submission)["failureCode"] == "NOT_FOUND"
-    refused(ann.batch((file["dataFileHandleId"], "nonsense", KIND)), 400, "nonsense")
+    assert_error(ann.batch((file["dataFileHandleId"], "nonsense", KIND)), 400, "nonsense")
     assert "preSignedURL" in one(ben, other, submission)  # its maker always has it
 
 
@@ -84,9 +84,9 @@ def test_a_redirect_leads_to_it(ann, ben, field):
     told = ann.get(f"{path}?redirect=false")
     assert told.headers["Content-Type"].startswith("text/plain")
     assert ann.session.get(told.text, timeout=30).content == CONTENT
-    refused(ben.get(path), 403, "READ_PRIVATE_SUBMISSION")
-    refused(ann.get(f"{SUBMISSION}/{submission}/file/1"), 404, "does not contain")
-    refused(ann.get(f"{SUBMISSION}/9799999/file/1"), 404, "9799999")
+    assert_error(ben.get(path), 403, "READ_PRIVATE_SUBMISSION")
+    assert_error(ann.get(f"{SUBMISSION}/{submission}/file/1"), 404, "does not contain")
+    assert_error(ann.get(f"{SUBMISSION}/9799999/file/1"), 404, "9799999")
 
 
 def test_the_route_of_files_leads_to_it_too(ann, field):

@@ -8,13 +8,13 @@ import pytest
 import requests
 from support.entity_api import Author
 from support.evaluation_api import SUBMISSION, Submitter
-from support.file_api import ok, open_house
-from support.service_process import serving
+from support.file_api import ok, start_service
+from support.service_process import start_service_process
 
 
 def test_all_is_there_after_a_restart(tmp_path, recording):
-    with open_house(tmp_path, recording) as house:
-        alice = Submitter(Author(house, "alice"))
+    with start_service(tmp_path, recording) as rest_service:
+        alice = Submitter(Author(rest_service, "alice"))
         project = alice.author.new_project()["id"]
         file = alice.author.new_file(project)
         made = alice.evaluation(project, quota={"submissionLimit": 3})
@@ -28,8 +28,8 @@ def test_all_is_there_after_a_restart(tmp_path, recording):
         token = ok(alice.author.put(f"{path}/statusBatch", body))["nextUploadToken"]
         bundles = alice.list(made["id"], "submission/bundle/all")
         acl = ok(alice.author.get(f"{path}/acl"))
-    with open_house(tmp_path, recording) as house:
-        alice = Submitter(Author(house, "alice"))
+    with start_service(tmp_path, recording) as rest_service:
+        alice = Submitter(Author(rest_service, "alice"))
         assert alice.get(made["id"]) == made
         assert ok(alice.author.get(f"{path}/acl")) == acl
         assert alice.list(made["id"], "submission/bundle/all") == bundles
@@ -57,7 +57,7 @@ def test_kill_9_takes_nothing_that_was_answered_and_leaves_no_half(tmp_path):
             if number == 20:
                 enough.set()
 
-    with serving(tmp_path) as (process, author):
+    with start_service_process(tmp_path) as (process, author):
         alice = Submitter(author)
         file = author.new_file(author.new_project()["id"])
         queue = alice.evaluation()["id"]
@@ -68,7 +68,7 @@ def test_kill_9_takes_nothing_that_was_answered_and_leaves_no_half(tmp_path):
         process.wait(30)
         thread.join(30)
         assert not thread.is_alive()
-    with serving(tmp_path) as (_, author):
+    with start_service_process(tmp_path) as (_, author):
         alice = Submitter(author)
         pages = itertools.count(step=100)
         found = itertools.takewhile(
@@ -89,8 +89,8 @@ def test_kill_9_takes_nothing_that_was_answered_and_leaves_no_half(tmp_path):
 @pytest.mark.parametrize("limit", [1, 3])
 def test_two_who_submit_at_once_keep_to_the_limit(tmp_path, recording, limit):
     """Checking and counting are one transaction."""
-    with open_house(tmp_path, recording) as house:
-        alice = Submitter(Author(house, "alice"))
+    with start_service(tmp_path, recording) as rest_service:
+        alice = Submitter(Author(rest_service, "alice"))
         project = alice.author.new_project()
         queue = alice.evaluation(project["id"], quota={"submissionLimit": limit})["id"]
         answers: list[int] = []

@@ -2,7 +2,7 @@
 
 import pytest
 from support.evaluation_api import EVALUATION
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 ALL = ["submission/all", "submission/bundle/all", "submission/status/all"]
 OWN = ["submission", "submission/bundle"]
@@ -38,18 +38,18 @@ def test_all_are_listed_by_status(organiser, field, what):
     assert ids(organiser.list(queue, what, "?status=RECEIVED&limit=2&offset=1")) == made[1:3]
     assert organiser.list(queue, what, "?status=INVALID") == []
     answer = organiser.author.get(f"{EVALUATION}/{queue}/{what}?status=DONE")
-    refused(answer, 400, "DONE")
+    assert_error(answer, 400, "DONE")
 
 
 @pytest.mark.parametrize("what", OWN)
-def test_own_ones_take_no_right_and_heed_no_status(organiser, rival, nobody, field, what):
+def test_own_ones_take_no_right_and_heed_no_status(organiser, rival, anonymous, field, what):
     queue, made = field
     organiser.share(queue, {rival.author.id: []})
     assert ids(rival.list(queue, what)) == [made[1], made[3]]
     assert ids(rival.list(queue, what, "?status=SCORED")) == [made[1], made[3]]
     assert ids(rival.list(queue, what, "?status=DONE&limit=1&offset=1")) == [made[3]]
     assert ids(organiser.list(queue, what)) == [made[0], made[2], made[4]]
-    assert ok(nobody.get(f"{EVALUATION}/{queue}/{what}"))["results"] == []
+    assert ok(anonymous.get(f"{EVALUATION}/{queue}/{what}"))["results"] == []
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
 
 
@@ -57,7 +57,9 @@ def test_own_ones_take_no_right_and_heed_no_status(organiser, rival, nobody, fie
 def test_all_take_the_right_to_read_private_submissions(organiser, rival, field, what):
     queue, made = field
     answer = rival.author.get(f"{EVALUATION}/{queue}/{what}")
-    refused(answer, 403, "You lack READ_PRIVATE_SUBMISSION access to the requested evaluation.")
+    assert_error(
+        answer, 403, "You lack READ_PRIVATE_SUBMISSION access to the requested evaluation."
+    )
     organiser.share(queue, {rival.author.id: ["READ_PRIVATE_SUBMISSION"]})
     assert ids(rival.list(queue, what)) == made
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
@@ -76,9 +78,9 @@ def test_the_parts_of_a_bundle_are_those_that_are_read_alone(organiser, field):
 def test_a_page_holds_up_to_100(organiser, field, what):
     path = f"{EVALUATION}/{field[0]}/{what}"
     for limit in (-1, 101):
-        refused(organiser.author.get(f"{path}?limit={limit}"), 400,
+        assert_error(organiser.author.get(f"{path}?limit={limit}"), 400,
                 "limit must be between 0 and 100")  # fmt: skip
-    refused(organiser.author.get(f"{path}?offset=-1"), 400)
+    assert_error(organiser.author.get(f"{path}?offset=-1"), 400)
     assert ok(organiser.author.get(f"{path}?limit=0"))["results"] == []
     beyond = ok(organiser.author.get(f"{path}?limit=100&offset=5"))
     assert beyond["results"] == []
@@ -93,20 +95,20 @@ def test_the_total_is_an_estimate(organiser, field):
     assert totals == [3, 5, 5]
 
 
-def test_they_are_counted(organiser, rival, nobody, field):
+def test_they_are_counted(organiser, rival, anonymous, field):
     queue, _ = field
     path = f"{EVALUATION}/{queue}/submission/count"
     assert organiser.author.get(path).text == "5"
     assert ok(organiser.author.get(f"{path}?status=SCORED")) == 2
     assert rival.count(queue) == 5
-    refused(nobody.get(path), 403)
-    refused(organiser.author.get(f"{path}?status=DONE"), 400)
+    assert_error(anonymous.get(path), 403)
+    assert_error(organiser.author.get(f"{path}?status=DONE"), 400)
 
 
 @pytest.mark.parametrize("what", [*ALL, *OWN, "submission/count"])
 def test_there_must_be_an_evaluation(organiser, what):
-    refused(organiser.author.get(f"{EVALUATION}/9699999/{what}"), 404, "9699999")
-    refused(organiser.author.get(f"{EVALUATION}/nonsense/{what}"), 400, "nonsense")
+    assert_error(organiser.author.get(f"{EVALUATION}/9699999/{what}"), 404, "9699999")
+    assert_error(organiser.author.get(f"{EVALUATION}/nonsense/{what}"), 400, "nonsense")
 
 
 def test_those_of_other_evaluations_stay_there(organiser, rival):

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from support.entity_api import REPO, fresh
-from support.evaluation_api import EVALUATION, SUBMISSION, moment
-from support.file_api import ok, refused
+from support.entity_api import REPO, unique_name
+from support.evaluation_api import EVALUATION, SUBMISSION, timestamp
+from support.file_api import assert_error, ok
 
 NO_FORM = "Submission is neither a valid Team or Individual Submission."
 
@@ -39,8 +39,8 @@ def test_the_service_sets_what_is_its_own(rules, organiser, queue, file):
         "entityId": file["id"],
         "versionNumber": 1,
         "name": file["name"],
-        "createdOn": moment(rules),
-        "contributors": [{"principalId": "3300001", "createdOn": moment(rules)}],
+        "createdOn": timestamp(rules),
+        "contributors": [{"principalId": "3300001", "createdOn": timestamp(rules)}],
     }
 
 
@@ -103,7 +103,7 @@ def test_an_older_version_may_be_submitted(ann, organiser, queue, file):
     assert made["versionNumber"] == 1
     assert frozen["entity"]["dataFileHandleId"] == file["dataFileHandleId"]
     assert [each["id"] for each in frozen["fileHandles"]] == [file["dataFileHandleId"]]
-    refused(organiser.try_submit(queue, {**newer, "versionNumber": 3}), 404, "version 3")
+    assert_error(organiser.try_submit(queue, {**newer, "versionNumber": 3}), 404, "version 3")
 
 
 def test_what_is_no_file_may_be_submitted(ann, organiser, queue, project):
@@ -116,20 +116,20 @@ def test_what_is_no_file_may_be_submitted(ann, organiser, queue, project):
 def test_an_entity_that_changed_is_stale_and_that_is_400(ann, organiser, queue, file):
     ann.change(file["id"], description="changed")
     told = f"The supplied eTag is out of date. Please fetch Entity {file['id']} again."
-    refused(organiser.try_submit(queue, file), 400, told)
+    assert_error(organiser.try_submit(queue, file), 400, told)
     ok(organiser.try_submit(queue, ann.entity(file["id"])))
     body = {"evaluationId": queue, "entityId": file["id"], "versionNumber": 1}
-    refused(ann.post(SUBMISSION, body), 400, "etag")
+    assert_error(ann.post(SUBMISSION, body), 400, "etag")
 
 
 @pytest.mark.parametrize("missing", ["evaluationId", "entityId", "versionNumber"])
 def test_what_must_be_there(organiser, queue, file, missing):
-    refused(organiser.try_submit(queue, file, **{missing: None}), 400, missing)
+    assert_error(organiser.try_submit(queue, file, **{missing: None}), 400, missing)
 
 
 def test_what_is_not_there_is_404(organiser, queue, file):
-    refused(organiser.try_submit("9699999", file), 404, "9699999")
-    refused(organiser.try_submit(queue, {**file, "id": "syn999"}), 404, "syn999")
+    assert_error(organiser.try_submit("9699999", file), 404, "9699999")
+    assert_error(organiser.try_submit(queue, {**file, "id": "syn999"}), 404, "syn999")
 
 
 def test_docker_names_are_emptied_for_what_is_no_docker_repository(organiser, queue, file):
@@ -138,17 +138,19 @@ def test_docker_names_are_emptied_for_what_is_no_docker_repository(organiser, qu
 
 
 def test_it_takes_submit_on_the_evaluation_and_read_on_the_entity(
-    ann, organiser, rival, nobody, file
+    ann, organiser, rival, anonymous, file
 ):
     queue = organiser.evaluation()["id"]
-    refused(rival.try_submit(queue, file), 403, "You lack SUBMIT access")
+    assert_error(rival.try_submit(queue, file), 403, "You lack SUBMIT access")
     organiser.share(queue, {rival.author.id: ["SUBMIT"]})
-    refused(rival.try_submit(queue, file), 403, "You lack READ access to the requested entity")
+    assert_error(
+        rival.try_submit(queue, file), 403, "You lack READ access to the requested entity"
+    )
     own = rival.author.new_project()
     made = rival.submit(queue, own)
     assert made["userId"] == str(rival.author.id)
     body = {"evaluationId": queue, "entityId": own["id"], "versionNumber": 1}
-    refused(nobody.post(f"{SUBMISSION}?etag={own['etag']}", body), 403, "Anonymous")
+    assert_error(anonymous.post(f"{SUBMISSION}?etag={own['etag']}", body), 403, "Anonymous")
 
 
 def test_a_file_that_the_submitter_may_not_download_is_not_submitted_with_it(
@@ -170,22 +172,22 @@ def test_an_individual_is_the_only_contributor(organiser, queue, file):
     own = [{"principalId": 3300001}, {"principalId": "3300001"}]
     assert len(organiser.submit(queue, file, contributors=own)["contributors"]) == 1
     others = [{"principalId": "3300002"}]
-    refused(organiser.try_submit(queue, file, contributors=others), 400, NO_FORM)
-    refused(organiser.try_submit(queue, file, contributors=["3300001"]), 400, "contributors")
-    refused(organiser.try_submit(queue, file, contributors=[{}]), 400, "principalId")
+    assert_error(organiser.try_submit(queue, file, contributors=others), 400, NO_FORM)
+    assert_error(organiser.try_submit(queue, file, contributors=["3300001"]), 400, "contributors")
+    assert_error(organiser.try_submit(queue, file, contributors=[{}]), 400, "principalId")
 
 
 def test_a_team_needs_a_hash_and_a_hash_a_team(organiser, queue, file):
     by_hash = "&submissionEligibilityHash=77"
-    refused(organiser.try_submit(queue, file, teamId="3400001"), 400, NO_FORM)
-    refused(organiser.try_submit(queue, file, by_hash), 400, NO_FORM)
-    refused(organiser.try_submit(queue, file, by_hash, teamId="3400001"), 404, "3400001")
+    assert_error(organiser.try_submit(queue, file, teamId="3400001"), 400, NO_FORM)
+    assert_error(organiser.try_submit(queue, file, by_hash), 400, NO_FORM)
+    assert_error(organiser.try_submit(queue, file, by_hash, teamId="3400001"), 404, "3400001")
 
 
 def test_what_is_refused_leaves_nothing(organiser, file):
     queue = organiser.evaluation()["id"]
-    refused(organiser.try_submit(queue, {**file, "versionNumber": 9}), 404)
-    refused(organiser.try_submit(queue, {**file, "etag": "x"}), 400)
+    assert_error(organiser.try_submit(queue, {**file, "versionNumber": 9}), 404)
+    assert_error(organiser.try_submit(queue, {**file, "etag": "x"}), 400)
     assert organiser.count(queue) == 0
     assert organiser.list(queue) == []
 
@@ -195,12 +197,12 @@ def test_even_the_submitter_needs_the_right_to_read_it(organiser, rival):
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
     made = rival.submit(queue, rival.author.new_project())
     path = f"{SUBMISSION}/{made['id']}"
-    refused(rival.author.get(path), 403, "You lack READ_PRIVATE_SUBMISSION access")
+    assert_error(rival.author.get(path), 403, "You lack READ_PRIVATE_SUBMISSION access")
     assert ok(organiser.author.get(path)) == made
     organiser.share(queue, {rival.author.id: ["READ_PRIVATE_SUBMISSION"]})
     assert ok(rival.author.get(path)) == made
-    refused(organiser.author.get(f"{SUBMISSION}/9799999"), 404, "9799999")
-    refused(organiser.author.get(f"{SUBMISSION}/nonsense"), 400)
+    assert_error(organiser.author.get(f"{SUBMISSION}/9799999"), 404, "9799999")
+    assert_error(organiser.author.get(f"{SUBMISSION}/nonsense"), 400)
 
 
 def test_deleting_takes_its_right(organiser, rival):
@@ -208,11 +210,11 @@ def test_deleting_takes_its_right(organiser, rival):
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT", "READ_PRIVATE_SUBMISSION"]})
     made = rival.submit(queue, rival.author.new_project())
     path = f"{SUBMISSION}/{made['id']}"
-    refused(rival.author.delete(path), 403, "You lack DELETE_SUBMISSION access")
+    assert_error(rival.author.delete(path), 403, "You lack DELETE_SUBMISSION access")
     assert organiser.author.delete(path).status_code == 204
-    refused(organiser.author.get(path), 404)
-    refused(organiser.author.get(f"{path}/status"), 404)
-    refused(organiser.author.delete(path), 404)
+    assert_error(organiser.author.get(path), 404)
+    assert_error(organiser.author.get(f"{path}/status"), 404)
+    assert_error(organiser.author.delete(path), 404)
     assert organiser.count(queue) == 0
     assert ok(organiser.author.get(f"{EVALUATION}/{queue}"))["id"] == queue
 
@@ -223,7 +225,7 @@ def test_a_token_must_hold_the_scopes(ann, author, organiser, queue, file):
     path = f"{SUBMISSION}/{made['id']}"
     lacking = {}
     for scope in ("view", "modify", "download"):
-        token = ok(ann.post(tokens, {"name": fresh("token"), "scope": [scope]}))["token"]
+        token = ok(ann.post(tokens, {"name": unique_name("token"), "scope": [scope]}))["token"]
         person = author("alice", token)
         answers = {
             "make": person.post(EVALUATION, {}),

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from support.evaluation_api import EVALUATION, SUBMISSION
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 STATUSES = [
     "OPEN", "CLOSED", "SCORED", "INVALID", "VALIDATED", "EVALUATION_IN_PROGRESS", "RECEIVED",
@@ -57,7 +57,7 @@ def test_any_status_may_follow(organiser, submission, word):
 
 @pytest.mark.parametrize("word", ["DONE", "scored", "", None, 7])
 def test_there_are_no_other_statuses(organiser, submission, word):
-    refused(organiser.try_score(submission, status=word), 400, "status")
+    assert_error(organiser.try_score(submission, status=word), 400, "status")
 
 
 @pytest.mark.parametrize("score", [0, 1, 0.25, "0.5"])
@@ -67,7 +67,7 @@ def test_a_score_lies_within_0_and_1(organiser, submission, score):
 
 @pytest.mark.parametrize("score", [-0.01, 1.01, "high", True, [1]])
 def test_other_scores_are_refused(organiser, submission, score):
-    refused(organiser.try_score(submission, score=score), 400)
+    assert_error(organiser.try_score(submission, score=score), 400)
     assert "score" not in organiser.status(submission)
 
 
@@ -86,8 +86,8 @@ def test_it_needs_the_current_etag(organiser, submission):
     before = organiser.status(submission)
     organiser.score(submission, status="SCORED")
     told = f"Object: {submission} was updated since you last fetched it"
-    refused(organiser.try_score(submission, etag=before["etag"], status="INVALID"), 412, told)
-    refused(organiser.try_score(submission, etag=None, status="INVALID"), 412)
+    assert_error(organiser.try_score(submission, etag=before["etag"], status="INVALID"), 412, told)
+    assert_error(organiser.try_score(submission, etag=None, status="INVALID"), 412)
     assert organiser.status(submission)["status"] == "SCORED"
 
 
@@ -122,20 +122,22 @@ def test_scoring_takes_two_rights(organiser, rival, queue, entry):
         (["READ", "SUBMIT", "READ_PRIVATE_SUBMISSION"], "UPDATE_SUBMISSION"),
     ):
         organiser.share(queue, {rival.author.id: rights})
-        refused(rival.author.put(path, body), 403, f"You lack {lacking} access")
+        assert_error(rival.author.put(path, body), 403, f"You lack {lacking} access")
     both = ["READ", "SUBMIT", "READ_PRIVATE_SUBMISSION", "UPDATE_SUBMISSION"]
     organiser.share(queue, {rival.author.id: both})
     assert ok(rival.author.put(path, {**body, "status": "SCORED"}))["status"] == "SCORED"
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
-    refused(organiser.author.put(f"{SUBMISSION}/9799999/status", body), 404)
+    assert_error(organiser.author.put(f"{SUBMISSION}/9799999/status", body), 404)
 
 
 def test_reading_it_takes_read(organiser, rival, entry):
     queue = organiser.evaluation()["id"]
     organiser.share(queue, {rival.author.id: ["SUBMIT"]})
     submission = rival.submit(queue, entry)["id"]
-    refused(rival.author.get(f"{SUBMISSION}/{submission}/status"), 403, "You lack READ access")
-    refused(rival.author.get(f"{SUBMISSION}/9799999/status"), 404)
+    assert_error(
+        rival.author.get(f"{SUBMISSION}/{submission}/status"), 403, "You lack READ access"
+    )
+    assert_error(rival.author.get(f"{SUBMISSION}/9799999/status"), 404)
 
 
 def test_both_kinds_of_annotations_are_kept_apart_and_replaced_whole(organiser, submission):
@@ -208,7 +210,7 @@ def test_a_double_may_be_no_number(organiser, submission):
     ],
 )  # fmt: skip
 def test_what_legacy_annotations_may_not_say(organiser, submission, given, words):
-    refused(organiser.try_score(submission, annotations=given), 400, words)
+    assert_error(organiser.try_score(submission, annotations=given), 400, words)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,9 @@ def test_what_legacy_annotations_may_not_say(organiser, submission, given, words
     ],
 )
 def test_other_annotations_obey_the_rules_for_entities(organiser, submission, given):
-    refused(organiser.try_score(submission, submissionAnnotations={"annotations": given}), 400)
+    assert_error(
+        organiser.try_score(submission, submissionAnnotations={"annotations": given}), 400
+    )
 
 
 def test_what_is_private_is_for_those_who_may_see_it(organiser, rival, queue, submission):
@@ -250,16 +254,16 @@ def test_what_is_private_is_for_those_who_may_see_it(organiser, rival, queue, su
 
 def test_the_submitter_may_ask_to_cancel_what_can_be_cancelled(organiser, rival, submission):
     path = f"{SUBMISSION}/{submission}/cancellation"
-    refused(rival.author.put(path), 403, "cannot be cancelled")
+    assert_error(rival.author.put(path), 403, "cannot be cancelled")
     ready = organiser.score(submission, canCancel=True)
-    refused(organiser.author.put(path), 403, "Only the submitter")
+    assert_error(organiser.author.put(path), 403, "Only the submitter")
     assert rival.author.put(path).status_code == 204
     status = organiser.status(submission)
     assert status["cancelRequested"]
     assert status["canCancel"]
     assert status["etag"] != ready["etag"]
-    refused(rival.author.put(f"{SUBMISSION}/9799999/cancellation"), 404)
-    refused(organiser.try_score(submission, etag=ready["etag"]), 412)
+    assert_error(rival.author.put(f"{SUBMISSION}/9799999/cancellation"), 404)
+    assert_error(organiser.try_score(submission, etag=ready["etag"]), 412)
 
 
 def batch(submitter, queue, statuses, first=True, last=True, **more):
@@ -285,12 +289,12 @@ def test_one_batch_writes_several_statuses(organiser, queue, several):
 def test_batches_follow_each_other_by_tokens(organiser, queue, several):
     one, two, three = several
     first = ok(batch(organiser, queue, [one], last=False))["nextUploadToken"]
-    refused(batch(organiser, queue, [two], first=False), 412, "restart")
+    assert_error(batch(organiser, queue, [two], first=False), 412, "restart")
     second = ok(batch(organiser, queue, [two], False, False, batchToken=first))
-    refused(batch(organiser, queue, [three], first=False, batchToken=first), 412)
+    assert_error(batch(organiser, queue, [three], first=False, batchToken=first), 412)
     token = second["nextUploadToken"]
     assert ok(batch(organiser, queue, [three], first=False, batchToken=token)) == {}
-    refused(batch(organiser, queue, [three], first=False, batchToken=token), 412)
+    assert_error(batch(organiser, queue, [three], first=False, batchToken=token), 412)
     assert {organiser.status(each["id"])["status"] for each in several} == {"SCORED"}
 
 
@@ -299,25 +303,25 @@ def test_a_new_first_batch_ends_the_upload_of_others(organiser, queue, several):
     token = ok(batch(organiser, queue, [one], last=False))["nextUploadToken"]
     other = ok(batch(organiser, queue, [two], last=False))["nextUploadToken"]
     assert other != token
-    refused(batch(organiser, queue, several, first=False, batchToken=token), 412)
+    assert_error(batch(organiser, queue, several, first=False, batchToken=token), 412)
 
 
 def test_a_batch_is_written_whole_or_not_at_all(organiser, queue, several):
     stale = [*several[:2], {**several[2], "etag": "x"}]
-    refused(batch(organiser, queue, stale), 412, several[2]["id"])
+    assert_error(batch(organiser, queue, stale), 412, several[2]["id"])
     wrong = [*several[:2], {**several[2], "status": "DONE"}]
-    refused(batch(organiser, queue, wrong), 400, "DONE")
+    assert_error(batch(organiser, queue, wrong), 400, "DONE")
     twice = [several[0], several[0]]
-    refused(batch(organiser, queue, twice), 412)
+    assert_error(batch(organiser, queue, twice), 412)
     assert {organiser.status(each["id"])["status"] for each in several} == {"RECEIVED"}
 
 
 def test_a_batch_is_of_one_evaluation(organiser, rival, queue, several):
     other = organiser.evaluation()["id"]
-    refused(batch(organiser, other, several), 400, several[0]["id"])
-    refused(batch(organiser, queue, [{**several[0], "id": "9799999"}]), 404)
-    refused(batch(organiser, "9699999", several), 404)
-    refused(batch(rival, queue, several), 403, "READ_PRIVATE_SUBMISSION")
+    assert_error(batch(organiser, other, several), 400, several[0]["id"])
+    assert_error(batch(organiser, queue, [{**several[0], "id": "9799999"}]), 404)
+    assert_error(batch(organiser, "9699999", several), 404)
+    assert_error(batch(rival, queue, several), 403, "READ_PRIVATE_SUBMISSION")
 
 
 @pytest.mark.parametrize(
@@ -333,4 +337,4 @@ def test_a_batch_is_of_one_evaluation(organiser, rival, queue, several):
 )
 def test_what_a_batch_must_hold(organiser, queue, several, body):
     body = {"statuses": several, "isFirstBatch": True, "isLastBatch": True, **body}
-    refused(organiser.author.put(f"{EVALUATION}/{queue}/statusBatch", body), 400)
+    assert_error(organiser.author.put(f"{EVALUATION}/{queue}/statusBatch", body), 400)

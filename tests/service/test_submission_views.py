@@ -1,8 +1,8 @@
 """Submission views: which submissions are rows, what stands in them, who sees and scores them."""
 
 import pytest
-from support.entity_api import REPO, fresh
-from support.file_api import ok, refused
+from support.entity_api import REPO, unique_name
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.constants import SUBMISSION_VIEW
@@ -41,7 +41,7 @@ class Challenge:
         self.id = self.new_view(self.queue)
 
     def new_queue(self):
-        body = {"name": fresh("queue"), "contentSource": self.project}
+        body = {"name": unique_name("queue"), "contentSource": self.project}
         return ok(self.ann.post(f"{REPO}/evaluation", body))["id"]
 
     def submit(self, author=None, queue=None, file=None, **more):
@@ -114,7 +114,7 @@ def test_a_submission_view_is_an_entity_with_evaluations(challenge):
 
 @pytest.mark.parametrize("scope", [["syn1"], ["nonsense"], [str(n) for n in range(1, 35_002)]])
 def test_a_scope_that_can_be_none_is_refused(ann, tables, scope):
-    refused(ann.try_make(SUBMISSION_VIEW, tables.project, scopeIds=scope), 400)
+    assert_error(ann.try_make(SUBMISSION_VIEW, tables.project, scopeIds=scope), 400)
 
 
 def test_default_columns_of_submission_views(ann):
@@ -282,7 +282,7 @@ def test_a_scope_of_evaluations_has_the_columns_of_its_annotations(challenge, be
     ]  # fmt: skip
     readers = type(challenge.tables)(ben)
     assert ok(suggested(readers, [challenge.queue]))["results"] == []
-    refused(suggested(challenge.tables, ["nonsense"]), 400)
+    assert_error(suggested(challenge.tables, ["nonsense"]), 400)
 
 
 def test_a_snapshot_keeps_submissions_and_shows_each_what_they_may_read_now(challenge, ben):

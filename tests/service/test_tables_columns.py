@@ -1,8 +1,8 @@
 """Column models: content decides the id, and what is refused."""
 
 import pytest
-from support.entity_api import REPO, fresh
-from support.file_api import ok, refused
+from support.entity_api import REPO, unique_name
+from support.file_api import assert_error, ok
 
 
 def make(ann, name, kind="STRING", **more):
@@ -10,7 +10,7 @@ def make(ann, name, kind="STRING", **more):
 
 
 def test_equal_columns_are_one(tables):
-    name = fresh()
+    name = unique_name()
     first = tables.column(name, maximumSize=50)
     assert tables.column(f"  {name} ")["id"] == first["id"]
     assert tables.column(name, id="77")["id"] == first["id"]
@@ -18,10 +18,10 @@ def test_equal_columns_are_one(tables):
 
 
 def test_a_column_says_what_applies_to_it(ann):
-    made = ok(make(ann, fresh(), "INTEGER", maximumSize=7, maximumListLength=3))
+    made = ok(make(ann, unique_name(), "INTEGER", maximumSize=7, maximumListLength=3))
     assert set(made) == {"id", "name", "columnType"}
-    assert ok(make(ann, fresh()))["maximumSize"] == 50
-    listed = ok(make(ann, fresh(), "STRING_LIST"))
+    assert ok(make(ann, unique_name()))["maximumSize"] == 50
+    listed = ok(make(ann, unique_name(), "STRING_LIST"))
     assert (listed["maximumSize"], listed["maximumListLength"]) == (50, 100)
 
 
@@ -55,7 +55,9 @@ def test_a_column_says_what_applies_to_it(ann):
     ],
 )
 def test_a_column_that_breaks_a_rule_is_refused(ann, more):
-    refused(ann.post(f"{REPO}/column", {"name": fresh(), "columnType": "STRING", **more}), 400)
+    assert_error(
+        ann.post(f"{REPO}/column", {"name": unique_name(), "columnType": "STRING", **more}), 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,21 +74,21 @@ def test_a_column_that_breaks_a_rule_is_refused(ann, more):
     ],
 )
 def test_a_default_has_one_form(ann, kind, given, kept):
-    assert ok(make(ann, fresh(), kind, defaultValue=given)).get("defaultValue") == kept
+    assert ok(make(ann, unique_name(), kind, defaultValue=given)).get("defaultValue") == kept
 
 
 def test_words_are_sorted(ann):
-    assert ok(make(ann, fresh(), enumValues=["b", "a", "b"]))["enumValues"] == ["a", "b"]
+    assert ok(make(ann, unique_name(), enumValues=["b", "a", "b"]))["enumValues"] == ["a", "b"]
 
 
 def test_facets_and_sub_columns_are_kept(ann):
-    assert ok(make(ann, fresh(), "DATE", facetType="range"))["facetType"] == "range"
+    assert ok(make(ann, unique_name(), "DATE", facetType="range"))["facetType"] == "range"
     sub = {"name": "a", "columnType": "STRING", "jsonPath": "$.a", "facetType": "enumeration"}
-    assert ok(make(ann, fresh(), "JSON", jsonSubColumns=[sub]))["jsonSubColumns"] == [sub]
+    assert ok(make(ann, unique_name(), "JSON", jsonSubColumns=[sub]))["jsonSubColumns"] == [sub]
 
 
 def test_a_batch_keeps_its_order(ann):
-    names = [fresh("z"), fresh("a"), fresh("m")]
+    names = [unique_name("z"), unique_name("a"), unique_name("m")]
     body = {
         "concreteType": "org.sagebionetworks.repo.model.ListWrapper",
         "list": [{"name": name, "columnType": "DOUBLE"} for name in names],
@@ -97,14 +99,14 @@ def test_a_batch_keeps_its_order(ann):
 
 
 def test_a_batch_with_a_bad_column_makes_none(ann):
-    prefix = fresh("batch")
+    prefix = unique_name("batch")
     bodies = [{"name": prefix, "columnType": kind} for kind in ("DATE", "X")]
-    refused(ann.post(f"{REPO}/column/batch", {"list": bodies}), 400)
+    assert_error(ann.post(f"{REPO}/column/batch", {"list": bodies}), 400)
     assert ok(ann.get(f"{REPO}/column?prefix={prefix}"))["results"] == []
 
 
 def test_columns_are_found_by_prefix_in_pages(ann):
-    prefix = fresh("Prefix")
+    prefix = unique_name("Prefix")
     for each in range(5):
         ok(make(ann, f"{prefix}.{each}"))
     path = f"{REPO}/column?prefix={prefix.lower()}"
@@ -113,13 +115,13 @@ def test_columns_are_found_by_prefix_in_pages(ann):
     names = [each["name"] for page in (first, rest) for each in page["results"]]
     assert names == [f"{prefix}.{each}" for each in range(5)]
     assert first["totalNumberOfResults"] == rest["totalNumberOfResults"] == 5
-    refused(ann.get(f"{path}&limit=101"), 400)
-    refused(ann.get(f"{path}&limit=0"), 400)
+    assert_error(ann.get(f"{path}&limit=101"), 400)
+    assert_error(ann.get(f"{path}&limit=0"), 400)
 
 
 def test_an_unknown_column_is_not_found(ann):
-    refused(ann.get(f"{REPO}/column/999999"), 404)
+    assert_error(ann.get(f"{REPO}/column/999999"), 404)
 
 
-def test_nobody_makes_no_column(nobody):
-    refused(nobody.post(f"{REPO}/column", {"name": "a", "columnType": "STRING"}), 403)
+def test_nobody_makes_no_column(anonymous):
+    assert_error(anonymous.post(f"{REPO}/column", {"name": "a", "columnType": "STRING"}), 403)

@@ -5,7 +5,7 @@ import io
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.local.domain.tables import csv_dialect
@@ -62,11 +62,13 @@ def test_a_conflict_and_an_etag_count_as_with_rows(tables, table):
     old = tables.row_set(f"select * from {table}")["etag"]
     tables.append(table, (1, 1, ["theirs", "1"]))
     data = "ROW_ID,ROW_VERSION,a\n1,1,mine\n"
-    refused(tables.try_transact(table, tables.csv(table, data)), 412, "Row id: 1 has been changed")
-    refused(tables.try_transact(table, tables.csv(table, data, updateEtag=old)), 412)
+    assert_error(
+        tables.try_transact(table, tables.csv(table, data)), 412, "Row id: 1 has been changed"
+    )
+    assert_error(tables.try_transact(table, tables.csv(table, data, updateEtag=old)), 412)
     seen = tables.row_set(f"select * from {table}")["etag"]
     tables.transact(table, tables.csv(table, data, updateEtag=seen))
-    refused(
+    assert_error(
         tables.try_transact(table, tables.csv(table, "ROW_ID,a\n1,x\n")), 400, "cannot be null"
     )
 
@@ -89,13 +91,15 @@ def test_a_conflict_and_an_etag_count_as_with_rows(tables, table):
 def test_a_csv_that_does_not_fit_is_refused_whole(tables, table, data, words):
     tables.append(table, ["x", "1"])
     good = tables.rows(table, ["y", "2"])
-    refused(tables.try_transact(table, good, tables.csv(table, data)), 400, words)
+    assert_error(tables.try_transact(table, good, tables.csv(table, data)), 400, words)
     assert tables.everything(table) == [(1, 1, ["x", "1"])]
 
 
 def test_a_bad_line_far_down_leaves_nothing(tables, table):
     lines = "".join(f"x{each},{each}\n" for each in range(2500))
-    refused(tables.try_transact(table, tables.csv(table, f"a,n\n{lines}y,bad\n")), 400, "[2500,1]")
+    assert_error(
+        tables.try_transact(table, tables.csv(table, f"a,n\n{lines}y,bad\n")), 400, "[2500,1]"
+    )
     assert values(tables, table) == []
 
 
@@ -104,7 +108,7 @@ def test_without_a_header_fields_follow_the_columns(tables, table):
     tables.transact(table, tables.csv(table, "x,1\ny,2\n", **no_header))
     tables.transact(table, tables.csv(table, "1,1,xx,11\n", **no_header))
     assert values(tables, table) == [["xx", "11"], ["y", "2"]]
-    refused(tables.try_transact(table, tables.csv(table, "a,1,2\n", **no_header)), 400)
+    assert_error(tables.try_transact(table, tables.csv(table, "a,1,2\n", **no_header)), 400)
 
 
 def test_a_description_of_its_own(tables, table):
@@ -119,7 +123,7 @@ def test_a_description_of_its_own(tables, table):
     assert values(tables, table) == [["x'y tab\t", "1"], ["", "2"]]
     for wrong in ({"separator": ";;"}, {"quoteCharacter": ""}, {"separator": '"'}):
         body = tables.csv(table, "a\nx\n", csvTableDescriptor=wrong)
-        refused(tables.try_transact(table, body), 400)
+        assert_error(tables.try_transact(table, body), 400)
 
 
 def test_the_columns_can_be_named_by_id(tables, table):
@@ -127,7 +131,9 @@ def test_the_columns_can_be_named_by_id(tables, table):
     body = tables.csv(table, "what,ever\n1,x\n", columnIds=[ids["n"], ids["a"]])
     tables.transact(table, body)
     assert values(tables, table) == [["x", "1"]]
-    refused(tables.try_transact(table, tables.csv(table, "a\nx\n", columnIds=["99999999"])), 400)
+    assert_error(
+        tables.try_transact(table, tables.csv(table, "a\nx\n", columnIds=["99999999"])), 400
+    )
 
 
 def test_reading_rules(tables, table):
@@ -142,11 +148,11 @@ def test_reading_rules(tables, table):
 def test_the_file_must_be_of_the_caller_and_in_synapse(ann, ben, tables, table):
     body = tables.csv(table, "a\nx\n")
     body["uploadFileHandleId"] = ben.upload(b"a\nx\n")
-    refused(tables.try_transact(table, body), 403)
+    assert_error(tables.try_transact(table, body), 403)
     body["uploadFileHandleId"] = ann.handle()
-    refused(tables.try_transact(table, body), 400)
+    assert_error(tables.try_transact(table, body), 400)
     body["uploadFileHandleId"] = "99999999"
-    refused(tables.try_transact(table, body), 404)
+    assert_error(tables.try_transact(table, body), 404)
 
 
 def test_an_upload_is_a_job_of_its_own_too(tables, table):
@@ -229,7 +235,9 @@ def test_a_query_that_depends_on_the_clock_is_asked_anew(tables, table):
 
 def test_a_table_without_columns_has_no_csv(tables):
     table = tables.table()["id"]
-    refused(tables.try_download(f"select * from {table}"), 400, f"Schema for {table} is empty.")
+    assert_error(
+        tables.try_download(f"select * from {table}"), 400, f"Schema for {table} is empty."
+    )
 
 
 # The format, whatever the text.

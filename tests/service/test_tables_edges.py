@@ -4,7 +4,7 @@ import io
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, Tabler
 
 from synapse_workflows.local.domain import file_handles
@@ -48,15 +48,15 @@ def test_a_row_named_twice_in_a_csv_is_what_was_said_last(ann, tables, table):
 @pytest.mark.parametrize("number", ["9" * 30, "1_0", "-1", "1.5", "\u0661", "0", "99"])
 def test_what_is_no_row_id_is_refused(tables, table, number):
     body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n{number},1,z\n")
-    refused(tables.try_transact(table, body), 400)
+    assert_error(tables.try_transact(table, body), 400)
     body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n1,{number},z\n")
     if number not in ("0", "99", "-1"):
-        refused(tables.try_transact(table, body), 400)
+        assert_error(tables.try_transact(table, body), 400)
 
 
 def test_more_lines_can_be_skipped_than_there_are(tables, table):
     body = tables.csv(table, "a,n\nz,3\n", linesToSkip=2**62)
-    refused(tables.try_transact(table, body), 400, "empty")
+    assert_error(tables.try_transact(table, body), 400, "empty")
 
 
 def test_an_empty_line_of_a_single_column_is_a_null(tables):
@@ -85,9 +85,9 @@ def test_conversion_to_file_handles_asks_who_owns_them(ann, ben, tables):
         "changes": [{"oldColumnId": old, "newColumnId": new}],
     }
     tables.append(table, [theirs])
-    refused(tables.try_transact(table, change), 403)
+    assert_error(tables.try_transact(table, change), 403)
     tables.append(table, (2, 2, ["123"]))
-    refused(tables.try_transact(table, change), 404)
+    assert_error(tables.try_transact(table, change), 404)
     tables.append(table, (2, 3, []))
     tables.transact(table, change)
     assert values(tables, table) == [[mine]]
@@ -104,11 +104,11 @@ def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables,
 
 
 def test_a_csv_beyond_a_gigabyte_is_refused(tmp_path, recording):
-    with open_house(tmp_path, recording) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path, recording) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         table = tables.table(("a", "STRING"))["id"]
         body = tables.csv(table, "a\nx\n")
-        service = house.session.get_adapter(house.base_url)._app.state.service
+        service = rest_service.session.get_adapter(rest_service.base_url)._app.state.service
         for size, status in ((2**30 + 1, 400), (2**30, 201)):
             with service.database.transaction() as session:
                 handle = file_handles.load(session, int(body["uploadFileHandleId"]))

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 from support.entity_api import Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, Tabler
 
 FILES = "/file/v1"
@@ -57,7 +57,7 @@ def test_a_file_of_a_cell_is_had_through_the_table(ann, ben, tables, table):
 def test_a_file_in_a_cell_stays(ann, tables, table):
     handle = ann.upload(b"kept in a cell")
     tables.append(table, [handle, "x"])
-    refused(ann.delete(f"{FILES}/fileHandle/{handle}"), 409)
+    assert_error(ann.delete(f"{FILES}/fileHandle/{handle}"), 409)
 
 
 def test_many_files_come_in_one_archive(ann, ben, tables, table):
@@ -110,12 +110,12 @@ def test_an_archive_leads_nowhere_else(ann, tables, table):
 
 
 def test_an_archive_of_nothing_is_refused(tables):
-    refused(bulk(tables), 400)
+    assert_error(bulk(tables), 400)
 
 
 def test_beyond_the_size_of_an_archive_files_stay_out(tmp_path, recording):
-    with open_house(tmp_path, recording, archive_bytes=5) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path, recording, archive_bytes=5) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         table = tables.table(("f", "FILEHANDLEID"))["id"]
         handles = [tables.author.upload(each) for each in (b"123", b"4567", b"89")]
         answer = ok(bulk(tables, *(asked(each, table) for each in handles)))

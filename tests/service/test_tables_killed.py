@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
-from support.service_process import serving
+from support.file_api import assert_error, ok, start_service
+from support.service_process import start_service_process
 from support.table_api import M, Tabler
 
 from synapse_workflows.local import asgi_adapter
@@ -17,7 +17,7 @@ from synapse_workflows.local.domain.tables import outbox, transactions
 
 def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
     lines = "".join(f"text {each},{each}\n" for each in range(400_000))
-    with serving(tmp_path) as (process, alice):
+    with start_service_process(tmp_path) as (process, alice):
         tables = Tabler(alice)
         table = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
         tables.append(table, ["first", "1"])
@@ -36,10 +36,10 @@ def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
         assert tables.everything(table) == [(1, 1, ["first", "1"])]
         process.send_signal(signal.SIGKILL)
         process.wait(30)
-    with open_house(tmp_path) as house:
-        alice = Author(house, "alice")
+    with start_service(tmp_path) as rest_service:
+        alice = Author(rest_service, "alice")
         tables = Tabler(alice)
-        refused(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
+        assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
         assert tables.everything(table) == [(1, 1, ["first", "1"])]
         assert alice.entity(table) == before
         assert tables.append(table, (1, 1, ["on", "3"])) == [(1, 2)]
@@ -67,9 +67,9 @@ class BreaksBeforeCommit:
 @pytest.fixture
 def crashed(tmp_path):
     """A service that ended between the commit of the table's file and that of its database."""
-    with open_house(tmp_path) as house:
-        service = house.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
-        alice = Author(house, "alice")
+    with start_service(tmp_path) as rest_service:
+        service = rest_service.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
+        alice = Author(rest_service, "alice")
         tables = Tabler(alice)
         table = tables.table(("a", "STRING"), ("f", "FILEHANDLEID"))["id"]
         handle = alice.handle()
@@ -99,8 +99,8 @@ def crashed(tmp_path):
 def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, recording):
     data_dir, table, job_id, handle = crashed
     for _ in range(2):  # once more changes nothing
-        with open_house(data_dir, recording) as house:
-            alice = Author(house, "alice")
+        with start_service(data_dir, recording) as rest_service:
+            alice = Author(rest_service, "alice")
             tables = Tabler(alice)
             path = f"{REPO}/entity/{table}/table/transaction/async"
             done = ok(alice.get(f"{path}/get/{job_id}"))
@@ -121,30 +121,30 @@ def test_effects_survive_the_outbox():
 
 
 def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):
-    with open_house(tmp_path) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         kept, purged = (tables.table(("a", "STRING"))["id"] for _ in range(2))
         for table in (kept, purged):
             tables.append(table, ["x"])
         tables.author.delete(f"{REPO}/entity/{purged}?skipTrashCan=true")
-    with open_house(tmp_path) as house:
-        assert len(Tabler(Author(house, "alice")).everything(kept)) == 1
+    with start_service(tmp_path) as rest_service:
+        assert len(Tabler(Author(rest_service, "alice")).everything(kept)) == 1
         names = {path.name.partition(".")[0] for path in (tmp_path / "tables").iterdir()}
     assert names == {kept.removeprefix("syn")}
 
 
 def test_a_service_that_ends_in_order_cuts_its_jobs_off(tmp_path):
     lines = "".join(f"text {each},{each}\n" for each in range(200_000))
-    with open_house(tmp_path) as house:
-        alice = Author(house, "alice")
+    with start_service(tmp_path) as rest_service:
+        alice = Author(rest_service, "alice")
         tables = Tabler(alice)
         table = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
         path = f"{REPO}/entity/{table}/table/transaction/async"
         body = {"changes": [tables.csv(table, "a,n\n" + lines)]}
         token = ok(alice.post(f"{path}/start", body))["token"]
-    with open_house(tmp_path) as house:
-        alice = Author(house, "alice")
-        refused(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
+    with start_service(tmp_path) as rest_service:
+        alice = Author(rest_service, "alice")
+        assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
         assert Tabler(alice).everything(table) == []
 
 
@@ -156,7 +156,7 @@ def lines_of(rows, mark):
 @pytest.mark.parametrize("polls", [0, 12])
 def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, polls):
     rows = 12_000
-    with serving(tmp_path) as (process, alice):
+    with start_service_process(tmp_path) as (process, alice):
         tables = Tabler(alice)
         columns = [tables.column("a", "STRING")["id"], tables.column("n", "INTEGER")["id"]]
         number = tables.column("a", "INTEGER")["id"]
@@ -193,8 +193,8 @@ def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, 
             alice.get(f"{REPO}/asynchronous/job/{tokens[0]}")
         process.send_signal(signal.SIGKILL)
         process.wait(30)
-    with open_house(tmp_path) as house:
-        alice = Author(house, "alice")
+    with start_service(tmp_path) as rest_service:
+        alice = Author(rest_service, "alice")
         tables = Tabler(alice)
         done = []
         for (table, path, _), token in zip(asked, tokens, strict=True):

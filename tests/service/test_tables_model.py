@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from support.entity_api import REPO, Author
-from support.file_api import House, ok, open_house
+from support.file_api import RestService, ok, start_service
 from support.table_api import M, Tabler
 from support.table_model import ModelColumn, ModelTable, RefusedError, comparable
 from support.table_strategies import Drafter, require_schema
@@ -63,9 +63,9 @@ class Shared:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.stack = ExitStack()
-        self.house: House
+        self.rest_service: RestService
         self.start()
-        alice = Author(self.house, "alice")
+        alice = Author(self.rest_service, "alice")
         self.project = alice.new_project()["id"]
         self.handles = [alice.handle(), alice.handle()]
         made = [Tabler(alice).column(name, kind, **more) for name, kind, more in COLUMNS]
@@ -84,7 +84,7 @@ class Shared:
 
     def start(self) -> None:
         self.stack.close()
-        self.house = self.stack.enter_context(open_house(self.data_dir))
+        self.rest_service = self.stack.enter_context(start_service(self.data_dir))
 
 
 class TableMachine(RuleBasedStateMachine):
@@ -94,7 +94,7 @@ class TableMachine(RuleBasedStateMachine):
 
     @property
     def alice(self) -> Author:
-        return Author(self.shared.house, "alice")
+        return Author(self.shared.rest_service, "alice")
 
     @property
     def tables(self) -> Tabler:

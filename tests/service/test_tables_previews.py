@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 
@@ -76,7 +76,7 @@ def test_a_part_is_looked_at_unless_all_is_asked_for(tables):
 
 @pytest.mark.parametrize("data", ["\n", "a,a\n1,2\n", "a\n1,2\n", 'a\n"open\n'])
 def test_what_is_no_table_is_refused(tables, data):
-    refused(try_preview(tables, data), 400)
+    assert_error(try_preview(tables, data), 400)
 
 
 def test_files_of_others_and_nothing_are_refused(tables, ben):
@@ -85,6 +85,6 @@ def test_files_of_others_and_nothing_are_refused(tables, ben):
         "uploadFileHandleId": tables.author.upload(b"a\n1\n"),
     }
     path = f"{REPO}/table/upload/csv/preview"
-    refused(type(tables)(ben).run(path, body), 403)
-    refused(tables.run(path, {**body, "uploadFileHandleId": "999999999"}), 404)
-    refused(tables.run(path, {"concreteType": body["concreteType"]}), 400)
+    assert_error(type(tables)(ben).run(path, body), 403)
+    assert_error(tables.run(path, {**body, "uploadFileHandleId": "999999999"}), 404)
+    assert_error(tables.run(path, {"concreteType": body["concreteType"]}), 400)

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, Tabler
 
 
@@ -73,7 +73,7 @@ def test_limits_of_request_and_sql_add_up(tables, table):
     assert tables.query(sql, offset=3) == []
     assert tables.bundle(sql)["queryCount"] == 3
     assert tables.query(f"select age from {table} limit 1, 2") == [["20"], [None]]
-    refused(tables.try_query(sql, limit=-1), 400)
+    assert_error(tables.try_query(sql, limit=-1), 400)
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +115,9 @@ def test_full_pages_lead_to_the_next(tables, wide):
 
 def test_a_bad_page_token_is_refused(tables, wide):
     body = {"concreteType": f"{M}.QueryNextPageToken", "entityId": wide, "token": "nonsense"}
-    refused(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400, "not valid")
+    assert_error(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400, "not valid")
     body["token"] = "eyJzcWwiOiAiZHJvcCJ9"
-    refused(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400)
+    assert_error(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400)
 
 
 def single(operator, column, *values):
@@ -143,8 +143,10 @@ def test_additional_filters_narrow_a_query_down(tables, table):
     }  # fmt: skip
     assert names(has) == ["ann", "cy"]
     assert names({**has, "function": "HAS_LIKE", "values": ["z%"]}) == ["ann"]
-    refused(tables.try_query(sql, additionalFilters=[single("EQUAL", "nope", "x")]), 400, "nope")
-    refused(tables.try_query(sql, additionalFilters=[single("EQUAL", "name")]), 400)
+    assert_error(
+        tables.try_query(sql, additionalFilters=[single("EQUAL", "nope", "x")]), 400, "nope"
+    )
+    assert_error(tables.try_query(sql, additionalFilters=[single("EQUAL", "name")]), 400)
 
 
 def test_sorting_by_the_request(tables, table):
@@ -186,7 +188,9 @@ def test_facets_count_what_the_others_leave(tables, table):
     assert bundle["facets"][0]["facetValues"][0]["isSelected"] is True
     assert (bundle["facets"][1]["columnMin"], bundle["facets"][1]["columnMax"]) == ("30", "40")
     assert bundle["facets"][1]["selectedMin"] == "25"
-    refused(tables.try_query(sql, selectedFacets=[{**chosen, "columnName": "tags"}]), 400, "tags")
+    assert_error(
+        tables.try_query(sql, selectedFacets=[{**chosen, "columnName": "tags"}]), 400, "tags"
+    )
     unset = {**ranged, "min": "org.sagebionetworks.UNDEFINED_NULL_NOTSET", "max": None}
     assert tables.bundle(sql, selectedFacets=[unset])["queryCount"] == 1
 
@@ -199,7 +203,7 @@ def test_facets_of_lists_count_their_items(tables):
     assert counts == {"b": 2, "a": 1, "org.sagebionetworks.UNDEFINED_NULL_NOTSET": 1}
 
 
-def test_reading_rows_needs_download(ann, ben, nobody, tables):
+def test_reading_rows_needs_download(ann, ben, anonymous, tables):
     project = ann.new_project()["id"]
     table = ann.make("org.sagebionetworks.repo.model.table.TableEntity", project)["id"]
     path = f"{REPO}/entity/{table}/table/query/async"
@@ -209,27 +213,27 @@ def test_reading_rows_needs_download(ann, ben, nobody, tables):
         token = ok(person.post(f"{path}/start", body))["token"]
         return person.get(f"{path}/get/{token}")
 
-    refused(asked(ben), 403, "READ")
+    assert_error(asked(ben), 403, "READ")
     ann.share(project, {ben.id: ["READ"]})
-    refused(asked(ben), 403, "DOWNLOAD")
-    refused(asked(nobody), 403)
+    assert_error(asked(ben), 403, "DOWNLOAD")
+    assert_error(asked(anonymous), 403)
     ann.share(project, {ben.id: ["READ", "DOWNLOAD"]})
     assert asked(ben).status_code == 201
     ann.delete(f"{REPO}/entity/{table}")
-    refused(asked(ben), 404, "trash")
+    assert_error(asked(ben), 404, "trash")
 
 
 def test_what_is_no_table_cannot_be_queried(tables):
-    refused(tables.try_query(f"select * from {tables.project}"), 400, "not a table")
-    refused(tables.try_query("select * from syn99999999"), 404)
-    refused(tables.try_query("select * from nonsense"), 400)
+    assert_error(tables.try_query(f"select * from {tables.project}"), 400, "not a table")
+    assert_error(tables.try_query("select * from syn99999999"), 404)
+    assert_error(tables.try_query("select * from nonsense"), 400)
 
 
 def test_a_query_that_takes_too_long_says_so(tmp_path, recording):
-    with open_house(tmp_path, recording, query_seconds=0.0001) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path, recording, query_seconds=0.0001) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         table = tables.table(("a", "STRING"))["id"]
         lines = "".join(f"{'x' * 40}{each}\n" for each in range(5000))
         tables.transact(table, tables.csv(table, "a\n" + lines))
         sql = f"select count(*) from {table} where a like '%y%'"
-        refused(tables.try_query(sql), 400, "took longer than 0.0001 seconds")
+        assert_error(tables.try_query(sql), 400, "took longer than 0.0001 seconds")

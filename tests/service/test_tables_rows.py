@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.constants import FOLDER
@@ -84,17 +84,17 @@ def test_a_partial_row_changes_the_cells_that_it_names(tables, table):
     ]
     # without a version it never conflicts
     tables.transact(table, tables.partial(table, (1, {"n": "10"})))
-    refused(
+    assert_error(
         tables.try_transact(table, tables.partial(table, (77, {"n": "1"}))), 400, "does not exist"
     )
-    refused(tables.try_transact(table, tables.partial(table, (1, {}))), 400)
+    assert_error(tables.try_transact(table, tables.partial(table, (1, {}))), 400)
 
 
 def test_a_row_that_somebody_changed_conflicts(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     tables.append(table, (1, 1, ["theirs", "1"]))
     answer = tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"])))
-    assert refused(answer, 412)["reason"] == f"Row id: 1 {CHANGED}"
+    assert assert_error(answer, 412)["reason"] == f"Row id: 1 {CHANGED}"
     assert tables.query(f"select a from {table} where row_id = 1") == [["theirs"]]
 
 
@@ -104,7 +104,9 @@ def test_the_highest_version_that_is_named_counts(tables, table):
     # row 1 was changed in version 2; whoever names version 2 has seen that
     tables.append(table, (1, 2, ["mine", "1"]), (2, 1, ["mine", "2"]))
     tables.append(table, (2, 3, ["again", "2"]))
-    refused(tables.try_transact(table, tables.rows(table, (1, 1, []), (2, 2, []))), 412, CHANGED)
+    assert_error(
+        tables.try_transact(table, tables.rows(table, (1, 1, []), (2, 2, []))), 412, CHANGED
+    )
 
 
 def test_an_etag_says_what_was_seen(tables, table):
@@ -113,18 +115,24 @@ def test_an_etag_says_what_was_seen(tables, table):
     tables.append(table, (1, 1, ["theirs", "1"]))
     seen = tables.row_set(f"select * from {table}")["etag"]
     stale = tables.rows(table, (1, 1, ["mine", "1"]), etag=old)
-    refused(tables.try_transact(table, stale), 412, CHANGED)
+    assert_error(tables.try_transact(table, stale), 412, CHANGED)
     tables.transact(table, tables.rows(table, (1, 1, ["mine", "1"]), etag=seen))
     unknown = tables.rows(table, (1, 3, ["mine", "1"]), etag="nonsense")
-    refused(tables.try_transact(table, unknown), 400, "etag")
+    assert_error(tables.try_transact(table, unknown), 400, "etag")
 
 
 def test_a_deleted_row_cannot_be_changed(tables, table):
     tables.append(table, ["x", "1"])
     tables.append(table, (1, 1, []))
-    refused(tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"]))), 412, CHANGED)
-    refused(tables.try_transact(table, tables.rows(table, (1, 2, ["m", "1"]))), 400, "not exist")
-    refused(tables.try_transact(table, tables.rows(table, (9, 2, ["m", "1"]))), 400, "not exist")
+    assert_error(
+        tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"]))), 412, CHANGED
+    )
+    assert_error(
+        tables.try_transact(table, tables.rows(table, (1, 2, ["m", "1"]))), 400, "not exist"
+    )
+    assert_error(
+        tables.try_transact(table, tables.rows(table, (9, 2, ["m", "1"]))), 400, "not exist"
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +150,7 @@ def test_a_deleted_row_cannot_be_changed(tables, table):
 )
 def test_a_row_that_breaks_a_rule_is_refused(tables, table, row, words):
     tables.append(table, ["x", "1"])
-    refused(tables.try_transact(table, tables.rows(table, row)), 400, words)
+    assert_error(tables.try_transact(table, tables.rows(table, row)), 400, words)
     assert len(tables.everything(table)) == 1
 
 
@@ -150,14 +158,14 @@ def test_a_header_must_be_a_column(tables, table):
     other = tables.column("elsewhere", "DATE")["id"]
     body = tables.rows(table, ["x", "1"])
     body["toAppend"]["headers"][1]["id"] = other
-    refused(tables.try_transact(table, body), 400, other)
+    assert_error(tables.try_transact(table, body), 400, other)
     body["toAppend"]["headers"] = []
-    refused(tables.try_transact(table, body), 400)
+    assert_error(tables.try_transact(table, body), 400)
 
 
 def test_a_transaction_is_all_or_nothing(tables, table):
     good, bad = tables.rows(table, ["x", "1"]), tables.rows(table, ["y", "two"])
-    refused(tables.try_transact(table, good, bad, good), 400)
+    assert_error(tables.try_transact(table, good, bad, good), 400)
     assert tables.everything(table) == []
     answer = tables.transact(table, good, tables.partial(table, (1, {"n": "5"})), good)
     assert len(answer["results"]) == 3
@@ -165,31 +173,35 @@ def test_a_transaction_is_all_or_nothing(tables, table):
 
 
 def test_a_transaction_must_do_something(tables, table):
-    refused(tables.try_transact(table), 400)
-    refused(tables.try_transact(table, createSnapshot=False), 400)
+    assert_error(tables.try_transact(table), 400)
+    assert_error(tables.try_transact(table, createSnapshot=False), 400)
     rows = tables.rows(table, ["x", "1"])
-    refused(tables.try_transact(table, rows, snapshotOptions={}), 400)
+    assert_error(tables.try_transact(table, rows, snapshotOptions={}), 400)
     tables.transact(table, rows, createSnapshot=False, snapshotOptions={})
     search = {"concreteType": f"{M}.TableSearchChangeRequest", "searchEnabled": True}
-    refused(tables.try_transact(table, search), 400)
+    assert_error(tables.try_transact(table, search), 400)
 
 
 def test_a_table_without_columns_takes_no_rows(ann, tables):
     table = tables.table()["id"]
     body = tables.rows(table, ["x"])
-    refused(tables.try_transact(table, body), 400, f"Schema for {table} is empty.")
-    refused(tables.try_transact(table, tables.csv(table, "a\n1\n")), 400, "is empty.")
+    assert_error(tables.try_transact(table, body), 400, f"Schema for {table} is empty.")
+    assert_error(tables.try_transact(table, tables.csv(table, "a\n1\n")), 400, "is empty.")
 
 
 def test_only_who_may_update_changes_a_table(ann, ben, tables, table):
     folder = ann.new_folder(ann.new_project()["id"])
-    refused(tables.try_transact(folder["id"], tables.rows(table, ["x", "1"])), 400, "not a table")
+    assert_error(
+        tables.try_transact(folder["id"], tables.rows(table, ["x", "1"])), 400, "not a table"
+    )
     body = {"changes": [tables.rows(table, ["x", "1"])]}
     path = f"{REPO}/entity/{table}/table/transaction/async"
     token = ok(ben.post(f"{path}/start", body))["token"]
-    refused(ben.get(f"{path}/get/{token}"), 403)
-    refused(tables.try_transact("syn99999999", tables.rows(table, ["x", "1"])), 404)
-    refused(tables.try_transact(f"{table}.1", tables.rows(table, ["x", "1"])), 400, "cannot be")
+    assert_error(ben.get(f"{path}/get/{token}"), 403)
+    assert_error(tables.try_transact("syn99999999", tables.rows(table, ["x", "1"])), 404)
+    assert_error(
+        tables.try_transact(f"{table}.1", tables.rows(table, ["x", "1"])), 400, "cannot be"
+    )
     assert tables.everything(table) == []
     assert folder["concreteType"] == FOLDER
 
@@ -198,7 +210,7 @@ def test_a_request_beyond_two_megabytes_is_refused(ann, tables):
     table = tables.table(("a", "LARGETEXT"))["id"]
     body = {"changes": [tables.rows(table, *(["x" * 500_000] for _ in range(5)))]}
     path = f"{REPO}/entity/{table}/table/transaction/async/start"
-    refused(ann.post(path, body), 413)
+    assert_error(ann.post(path, body), 413)
 
 
 def test_the_etag_of_the_entity_stays_when_rows_change(ann, tables, table):

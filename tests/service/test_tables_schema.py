@@ -1,7 +1,7 @@
 """Tables as entities: their columns, bundles and versions."""
 
-from support.entity_api import REPO, Author, fresh
-from support.file_api import ok, open_house, refused
+from support.entity_api import REPO, Author, unique_name
+from support.file_api import assert_error, ok, start_service
 from support.table_api import Tabler
 
 from synapse_workflows.constants import TABLE
@@ -16,7 +16,7 @@ def test_a_table_has_the_columns_it_was_created_with(ann, tables):
     assert table["versionNumber"] == 1
     assert table["isLatestVersion"] is True
     assert [each["id"] for each in tables.columns(f"{table['id']}.1")] == table["columnIds"]
-    refused(ann.get(f"{REPO}/entity/{table['id']}.2/column"), 404)
+    assert_error(ann.get(f"{REPO}/entity/{table['id']}.2/column"), 404)
 
 
 def test_the_columns_of_a_table_can_be_replaced(ann, tables):
@@ -35,18 +35,18 @@ def test_a_new_version_of_a_table_comes_from_snapshots_only(ann, tables):
 
 def test_unknown_columns_are_refused(ann, tables):
     assert ann.try_make(TABLE, tables.project, columnIds=["99999999"]).status_code == 404
-    refused(ann.try_make(TABLE, tables.project, columnIds=["x"]), 400)
+    assert_error(ann.try_make(TABLE, tables.project, columnIds=["x"]), 400)
 
 
 def test_a_schema_is_bounded(ann, tables):
     many = [tables.column(f"c{each}", "BOOLEAN")["id"] for each in range(153)]
     assert ann.make(TABLE, tables.project, columnIds=many[:152])["columnIds"] == many[:152]
-    refused(ann.try_make(TABLE, tables.project, columnIds=many), 400, "152")
+    assert_error(ann.try_make(TABLE, tables.project, columnIds=many), 400, "152")
     wide = [tables.column(f"w{each}", maximumSize=1000)["id"] for each in range(17)]
     ann.make(TABLE, tables.project, columnIds=wide[:16])
-    refused(ann.try_make(TABLE, tables.project, columnIds=wide), 400, "64000 bytes")
+    assert_error(ann.try_make(TABLE, tables.project, columnIds=wide), 400, "64000 bytes")
     twins = [tables.column("twin", kind)["id"] for kind in ("STRING", "DATE")]
-    refused(ann.try_make(TABLE, tables.project, columnIds=twins), 400, "twin")
+    assert_error(ann.try_make(TABLE, tables.project, columnIds=twins), 400, "twin")
 
 
 def test_a_bundle_tells_columns_and_page_size(ann, tables):
@@ -61,33 +61,33 @@ def test_a_bundle_tells_columns_and_page_size(ann, tables):
         "entity",
         "entityType",
     }
-    refused(ann.get(f"{REPO}/entity/{folder}/column"), 404)
+    assert_error(ann.get(f"{REPO}/entity/{folder}/column"), 404)
 
 
 def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
-    table = tables.table(name=fresh("listed"))
+    table = tables.table(name=unique_name("listed"))
     body = {"parentId": tables.project, "includeTypes": ["table"]}
     page = ok(ann.post(f"{REPO}/entity/children", body))["page"]
     assert table["id"] in [each["id"] for each in page]
-    refused(ann.try_make(TABLE), 400)
+    assert_error(ann.try_make(TABLE), 400)
     ok_delete = ann.delete(f"{REPO}/entity/{table['id']}")
     assert ok_delete.status_code == 204
-    refused(ann.get(f"{REPO}/entity/{table['id']}/column"), 404)
+    assert_error(ann.get(f"{REPO}/entity/{table['id']}/column"), 404)
 
 
 def test_the_columns_of_a_private_table_stay_private(ben, tables):
     alone = type(tables)(tables.author)  # in a project that no other test shares
     table = alone.table(("a", "STRING"))["id"]
-    refused(ben.get(f"{REPO}/entity/{table}/column"), 403)
+    assert_error(ben.get(f"{REPO}/entity/{table}/column"), 403)
 
 
 def test_asking_for_columns_again_and_again_is_throttled_when_switched_on(tmp_path, recording):
-    with open_house(tmp_path, recording, throttle=Throttle(columns=2)) as house:
-        tables = Tabler(Author(house, "alice"))
+    with start_service(tmp_path, recording, throttle=Throttle(columns=2)) as rest_service:
+        tables = Tabler(Author(rest_service, "alice"))
         table = tables.table(("a", "STRING"))["id"]
         path = f"{REPO}/entity/{table}/column"
         codes = [tables.author.get(path).status_code for _ in range(3)]
         ok(tables.author.get(f"{REPO}/entity/{table}"))
-        house.clock.advance(61)
+        rest_service.clock.advance(61)
         codes.append(tables.author.get(path).status_code)
     assert codes == [200, 200, 429, 200]

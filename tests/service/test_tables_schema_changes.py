@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 
@@ -133,7 +133,9 @@ def test_a_cell_that_cannot_become_it_stops_all(ann, tables, kind, cell, new):
     tables.append(table, [None], [cell])
     before = ann.entity(table)
     column = tables.column("new", new[0], **new[1])["id"]
-    refused(tables.try_transact(table, change((ids(tables, table)["old"], column))), 400, "'old'")
+    assert_error(
+        tables.try_transact(table, change((ids(tables, table)["old"], column))), 400, "'old'"
+    )
     assert ann.entity(table) == before
     assert values(tables, table)[1] != [None]
 
@@ -176,7 +178,7 @@ def test_a_failed_transaction_changes_no_columns(ann, tables, table):
     new = tables.column("m", "DOUBLE")["id"]
     bad = tables.rows(table, ["x", "bad"])
     before = ann.entity(table)
-    refused(tables.try_transact(table, change((n, new)), bad), 400)
+    assert_error(tables.try_transact(table, change((n, new)), bad), 400)
     assert ann.entity(table) == before
     assert values(tables, table)[0] == ["1", "10"]
 
@@ -192,16 +194,18 @@ def test_changes_that_make_no_sense_are_refused(tables, table):
     ):
         assert tables.try_transact(table, each).status_code in {400, 404}
     twin = tables.column("n", "DATE")["id"]
-    refused(tables.try_transact(table, change((None, twin))), 400, "Duplicate column name: 'n'")
+    assert_error(
+        tables.try_transact(table, change((None, twin))), 400, "Duplicate column name: 'n'"
+    )
 
 
 def test_columns_that_changed_between_read_and_write_are_noticed(ann, tables, table):
     body = tables.rows(table, ["x", "1"])
     _, n = ids(tables, table).values()
     ann.change(table, columnIds=[n])
-    refused(tables.try_transact(table, body), 400, "does not match a column")
+    assert_error(tables.try_transact(table, body), 400, "does not match a column")
     csv = tables.csv(table, "a,n\nx,1\n")
-    refused(tables.try_transact(table, csv), 400, "'a'")
+    assert_error(tables.try_transact(table, csv), 400, "'a'")
 
 
 def test_many_changes_of_columns_need_no_more_room(ann, tables):

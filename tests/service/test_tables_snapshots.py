@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 
@@ -90,7 +90,7 @@ def test_versions_of_the_entity_follow(ann, tables, table):
     assert current["isLatestVersion"] is True
     assert "versionComment" not in current
     assert ok(ann.get(f"{REPO}/entity/{table}/version/1/generatedBy"))["id"] == made
-    refused(ann.get(f"{REPO}/entity/{table}/generatedBy"), 404)
+    assert_error(ann.get(f"{REPO}/entity/{table}/generatedBy"), 404)
     history = ok(ann.get(f"{REPO}/entity/{table}/version"))["results"]
     assert [each["versionLabel"] for each in history] == ["in progress", "first"]
     generated = ok(ann.get(f"{REPO}/activity/{made}/generated"))["results"]
@@ -101,19 +101,19 @@ def test_a_label_is_the_number_unless_given_and_unique(ann, tables, table):
     snapshot(ann, table)
     assert version(ann, table, 1)["versionLabel"] == "1"
     assert ok(snapshot(ann, table, snapshotLabel="x"))["snapshotVersionNumber"] == 2
-    refused(snapshot(ann, table, snapshotLabel="x"), 409, "x")
-    refused(snapshot(ann, table, snapshotLabel="in progress"), 409)
+    assert_error(snapshot(ann, table, snapshotLabel="x"), 409, "x")
+    assert_error(snapshot(ann, table, snapshotLabel="in progress"), 409)
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 3
 
 
 def test_a_snapshot_that_is_refused_leaves_nothing(ann, ben, tables, table):
     etag = ann.entity(table)["etag"]
-    refused(snapshot(ann, table, snapshotActivityId="99999999"), 404)
-    refused(snapshot(ann, table, snapshotActivityId=activity(ben)), 403)
-    refused(snapshot(ben, table), 403)
-    refused(snapshot(ann, "syn99999999"), 404)
-    refused(snapshot(ann, tables.project), 400)
-    refused(tables.try_query(f"select * from {table}.2"), 404)
+    assert_error(snapshot(ann, table, snapshotActivityId="99999999"), 404)
+    assert_error(snapshot(ann, table, snapshotActivityId=activity(ben)), 403)
+    assert_error(snapshot(ben, table), 403)
+    assert_error(snapshot(ann, "syn99999999"), 404)
+    assert_error(snapshot(ann, tables.project), 400)
+    assert_error(tables.try_query(f"select * from {table}.2"), 404)
     assert ann.entity(table)["etag"] == etag
 
 
@@ -154,14 +154,14 @@ def test_a_transaction_whose_snapshot_is_refused_changes_no_rows(ann, tables, ta
         createSnapshot=True,
         snapshotOptions={"snapshotLabel": "taken"},
     )
-    refused(answer, 409)
+    assert_error(answer, 409)
     assert len(tables.everything(table)) == 2
 
 
 def test_a_deleted_version_cannot_be_queried(ann, tables, table):
     snapshot(ann, table)
     assert ann.delete(f"{REPO}/entity/{table}/version/1").status_code == 204
-    refused(tables.try_query(f"select * from {table}.1"), 404)
+    assert_error(tables.try_query(f"select * from {table}.1"), 404)
     assert len(tables.everything(table)) == 2
 
 
@@ -186,7 +186,7 @@ def test_the_others_stay_when_a_version_goes(ann, tables, table):
     tables.append(table, ["more", "1"])
     assert tables.everything(f"{table}.1") == seen[0]
     assert tables.everything(f"{table}.3") == seen[2]
-    refused(tables.try_query(f"select * from {table}.2"), 404)
+    assert_error(tables.try_query(f"select * from {table}.2"), 404)
 
 
 def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
@@ -202,7 +202,7 @@ def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
         if not answer.ok:
             break
     assert turn == 12
-    refused(answer, 400, "too many different columns")
+    assert_error(answer, 400, "too many different columns")
     assert ann.delete(f"{REPO}/entity/{table}/version/1").status_code == 204
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 13
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from support.file_api import refused
+from support.file_api import assert_error
 
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_types import from_body
@@ -228,9 +228,9 @@ def test_file_handles_must_be_of_the_caller_or_in_the_table(ann, ben, tables):
     table = tables.table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
     mine, theirs = ann.handle(), ben.handle()
     tables.append(table, [mine, "x"])
-    refused(tables.try_transact(table, tables.rows(table, [theirs, "x"])), 403, theirs)
-    refused(tables.try_transact(table, tables.csv(table, f"f\n{theirs}\n")), 403, theirs)
-    refused(tables.try_transact(table, tables.rows(table, ["99999999", "x"])), 404)
+    assert_error(tables.try_transact(table, tables.rows(table, [theirs, "x"])), 403, theirs)
+    assert_error(tables.try_transact(table, tables.csv(table, f"f\n{theirs}\n")), 403, theirs)
+    assert_error(tables.try_transact(table, tables.rows(table, ["99999999", "x"])), 404)
     ann.share(table, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
     both = type(tables)(ben)
     both.append(table, [theirs, "y"], [mine, "z"])

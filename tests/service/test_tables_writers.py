@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, Tabler
 
 
@@ -74,7 +74,7 @@ def test_columns_that_change_meanwhile_stop_who_changes_them_too(ann, tables, ta
     body = {"changes": [change, tables.csv(table, csv_of(60_000))]}
     path, token = begun(ann, table, body)
     ann.change(table, columnIds=list(reversed(columns)))
-    refused(result(ann, path, token), 409, "were changed meanwhile")
+    assert_error(result(ann, path, token), 409, "were changed meanwhile")
     assert [each["id"] for each in tables.columns(table)] == list(reversed(columns))
     assert tables.everything(table) == []
 
@@ -91,7 +91,7 @@ def test_rows_go_in_before_columns_that_change_meanwhile(ann, tables, table):
 def test_a_table_deleted_meanwhile_takes_nothing(ann, tables, table):
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
     assert ann.delete(f"{REPO}/entity/{table}").status_code == 204
-    refused(result(ann, path, token), 404, "trash")
+    assert_error(result(ann, path, token), 404, "trash")
     ann.put(f"{REPO}/trashcan/restore/{table}")
     assert tables.everything(table) == []
 
@@ -104,13 +104,13 @@ def test_rights_that_go_meanwhile_stop_the_writer(ann, ben, tables):
     table = ann.make(f"{M}.TableEntity", project, columnIds=columns)["id"]
     path, token = begun(ben, table, {"changes": [theirs.csv(table, csv_of(60_000))]})
     ann.share(project, {ben.id: ["READ"]})
-    refused(result(ben, path, token), 403)
+    assert_error(result(ben, path, token), 403)
     assert tables.everything(table) == []
 
 
 def test_writers_who_wait_hold_up_nobody_else(tmp_path, recording):
-    with open_house(tmp_path, recording, job_workers=2) as house:
-        ann = Author(house, "alice")
+    with start_service(tmp_path, recording, job_workers=2) as rest_service:
+        ann = Author(rest_service, "alice")
         tables = Tabler(ann)
         busy, other = (tables.table(("a", "STRING"), ("n", "INTEGER"))["id"] for _ in range(2))
         tables.append(busy, ["first", "1"])

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import FOLDER
 
@@ -36,7 +36,7 @@ def test_what_is_deleted_is_gone_with_all_below_it(ann, admin, tree):
         for person in (ann, admin):
             for path in ("", "/version/1", "/annotations2", "/type", "/acl", "/permissions"):
                 answer = person.get(f"{REPO}/entity/{entity}{path}")
-                refused(answer, 404, f"Entity {entity} is in trash can.")
+                assert_error(answer, 404, f"Entity {entity} is in trash can.")
 
 
 def test_deleting_again_changes_nothing(ann, tree):
@@ -49,7 +49,7 @@ def test_deleting_again_changes_nothing(ann, tree):
 
 
 def test_an_unknown_entity_cannot_be_deleted(ann):
-    refused(ann.delete(f"{REPO}/entity/syn1"), 404, "Resource: 'syn1' does not exist")
+    assert_error(ann.delete(f"{REPO}/entity/syn1"), 404, "Resource: 'syn1' does not exist")
 
 
 def test_nothing_is_written_to_what_is_deleted(ann, tree):
@@ -57,12 +57,12 @@ def test_nothing_is_written_to_what_is_deleted(ann, tree):
     before = ann.entity(folder), ann.entity(file)
     delete(ann, folder)
     for each in before:
-        refused(ann.save(each), 404, "is in trash can.")
+        assert_error(ann.save(each), 404, "is in trash can.")
     body = {"etag": before[0]["etag"], "annotations": {}}
-    refused(ann.put(f"{REPO}/entity/{folder}/annotations2", body), 404, "is in trash can.")
-    refused(ann.delete(f"{REPO}/entity/{file}/version/1"), 404, "is in trash can.")
-    refused(ann.try_make(FOLDER, folder), 403, "trash")
-    refused(ann.save({**ann.entity(project), "parentId": "syn1681355"}), 403, "trash")
+    assert_error(ann.put(f"{REPO}/entity/{folder}/annotations2", body), 404, "is in trash can.")
+    assert_error(ann.delete(f"{REPO}/entity/{file}/version/1"), 404, "is in trash can.")
+    assert_error(ann.try_make(FOLDER, folder), 403, "trash")
+    assert_error(ann.save({**ann.entity(project), "parentId": "syn1681355"}), 403, "trash")
 
 
 def test_the_name_is_free_again(ann, tree):
@@ -70,7 +70,7 @@ def test_the_name_is_free_again(ann, tree):
     name = ann.entity(folder)["name"]
     delete(ann, folder)
     ann.new_folder(project, name=name)
-    refused(restore(ann, folder), 409, "already exists with a parentId")
+    assert_error(restore(ann, folder), 409, "already exists with a parentId")
 
 
 def test_restoring_brings_back_name_place_and_content(ann, tree):
@@ -82,7 +82,7 @@ def test_restoring_brings_back_name_place_and_content(ann, tree):
     assert {**after, "etag": 0} == {**before, "etag": 0}
     assert ann.entity(file)["parentId"] == folder
     assert ok(ann.get(f"{REPO}/entity/{file}/benefactor"))["id"] == project
-    refused(restore(ann, folder), 404, "not in the trash can")
+    assert_error(restore(ann, folder), 404, "not in the trash can")
 
 
 def test_restoring_to_another_place(ann, tree):
@@ -101,7 +101,7 @@ def test_acls_of_the_subtree_are_dropped(ann, ben, tree):
     delete(ann, folder)
     assert restore(ann, folder).status_code == 200
     assert ok(ann.get(f"{REPO}/entity/{file}/benefactor"))["id"] == project
-    refused(ben.get(f"{REPO}/entity/{file}"), 403)
+    assert_error(ben.get(f"{REPO}/entity/{file}"), 403)
 
 
 def test_a_project_comes_back_to_the_one_who_deleted_it(ann, ben, tree):
@@ -110,21 +110,21 @@ def test_a_project_comes_back_to_the_one_who_deleted_it(ann, ben, tree):
     assert restore(ann, project).status_code == 200
     assert ann.entity(file)["id"] == file
     assert [each["principalId"] for each in ann.acl(project)["resourceAccess"]] == [ann.id]
-    refused(ben.get(f"{REPO}/entity/{project}"), 403)
+    assert_error(ben.get(f"{REPO}/entity/{project}"), 403)
 
 
 def test_a_container_in_the_trash_takes_nothing_back(ann, tree):
     project, folder, file = tree
     delete(ann, file)
     delete(ann, folder)
-    refused(restore(ann, file), 403, "trash")
+    assert_error(restore(ann, file), 403, "trash")
     assert restore(ann, file, project).status_code == 200
 
 
 def test_only_the_one_who_deleted_it_brings_it_back(ann, ben, tree):
     delete(ann, tree[1])
-    refused(restore(ben, tree[1]), 403)
-    refused(ben.put(f"{CAN}/purge/{tree[1]}"), 403)
+    assert_error(restore(ben, tree[1]), 403)
+    assert_error(ben.put(f"{CAN}/purge/{tree[1]}"), 403)
 
 
 def test_the_can_shows_what_oneself_deleted(ann, ben, tree):
@@ -152,8 +152,10 @@ def test_what_is_removed_for_good_never_was(ann, tree, how):
         assert ann.put(f"{CAN}/trash/{folder}").status_code == 200
         assert ann.put(f"{CAN}/purge/{folder}").status_code == 200
     for entity in (folder, file):
-        refused(ann.get(f"{REPO}/entity/{entity}"), 404, f"Resource: '{entity}' does not exist")
-    refused(restore(ann, folder), 404)
+        assert_error(
+            ann.get(f"{REPO}/entity/{entity}"), 404, f"Resource: '{entity}' does not exist"
+        )
+    assert_error(restore(ann, folder), 404)
     body = {"parentId": project, "includeTypes": ["folder"]}
     assert ok(ann.post(f"{REPO}/entity/children", body))["page"] == []
 

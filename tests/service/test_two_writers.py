@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from support.entity_api import REPO, Author, fresh
-from support.file_api import ok, open_house
+from support.entity_api import REPO, Author, unique_name
+from support.file_api import ok, start_service
 
 from synapse_workflows.constants import FOLDER, PROJECT
 
@@ -14,8 +14,8 @@ CROWD = 50  # more than the threads that serve
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory, recording):
-    with open_house(tmp_path_factory.mktemp("crowd"), recording) as house:
-        yield house
+    with start_service(tmp_path_factory.mktemp("crowd"), recording) as rest_service:
+        yield rest_service
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_of_many_writers_with_one_etag_one_wins(ann):
 
 
 def test_of_many_creators_of_one_name_one_wins(ann):
-    parent, name = ann.new_project()["id"], fresh()
+    parent, name = ann.new_project()["id"], unique_name()
     statuses = together(CROWD, lambda _: ann.try_make(FOLDER, parent, name=name))
     assert statuses == [201] + [409] * (CROWD - 1)
     body = {"parentId": parent, "includeTypes": ["folder"]}

@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 
 from synapse_workflows.constants import ZERO_ETAG
 
@@ -65,7 +65,7 @@ def test_a_version_is_made_when_asked_for(ann, file):
 
 def test_a_version_is_not_made_when_not_asked_for(ann, file):
     assert ann.change(file["id"], "?newVersion=false")["versionNumber"] == 1
-    refused(ann.save(ann.entity(file["id"]), "?newVersion=perhaps"), 400, "newVersion")
+    assert_error(ann.save(ann.entity(file["id"]), "?newVersion=perhaps"), 400, "newVersion")
 
 
 def test_containers_have_no_versions_to_make(ann):
@@ -78,8 +78,8 @@ def test_containers_have_no_versions_to_make(ann):
 def test_a_label_belongs_to_one_version(ann, file):
     ann.change(file["id"], versionLabel="v1")
     ann.change(file["id"], "?newVersion=true", versionLabel="v2")
-    refused(ann.save({**ann.entity(file["id"]), "versionLabel": "v1"}), 409, "v1")
-    refused(ann.save({**ann.entity(file["id"])}, "?newVersion=true"), 409, "v2")
+    assert_error(ann.save({**ann.entity(file["id"]), "versionLabel": "v1"}), 409, "v1")
+    assert_error(ann.save({**ann.entity(file["id"])}, "?newVersion=true"), 409, "v2")
     assert numbers(ann, file) == [2, 1]
 
 
@@ -87,7 +87,7 @@ def test_reads_of_a_number_hide_the_etag_even_of_the_newest(ann, file):
     read = version(ann, file, 1)
     assert read["etag"] == ZERO_ETAG
     assert {**read, "etag": file["etag"]} == file
-    refused(ann.save(read), 412)
+    assert_error(ann.save(read), 412)
 
 
 def test_an_old_version_shows_what_it_was(ann, file):
@@ -101,7 +101,7 @@ def test_an_old_version_shows_what_it_was(ann, file):
 
 @pytest.mark.parametrize("number", ["2", "0", "999999999"])
 def test_an_unknown_version_is_not_found(ann, file, number):
-    refused(
+    assert_error(
         ann.get(f"{REPO}/entity/{file['id']}/version/{number}"),
         404,
         f"Cannot find a node with id {file['id']} and version {number}",
@@ -110,7 +110,7 @@ def test_an_unknown_version_is_not_found(ann, file, number):
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "9" * 30])
 def test_what_is_no_version_number_is_refused(ann, file, number):
-    refused(ann.get(f"{REPO}/entity/{file['id']}/version/{number}"), 400, number)
+    assert_error(ann.get(f"{REPO}/entity/{file['id']}/version/{number}"), 400, number)
 
 
 def test_annotations_go_over_to_a_new_version_and_part_there(ann, file):
@@ -137,7 +137,7 @@ def test_the_activity_does_not_go_over_to_a_new_version(ann, file):
     assert ok(ann.get(f"{path}/generatedBy"))["id"] == first
     ann.change(file["id"], "?newVersion=true", versionLabel=None)
     reason = f"Activity for: '{file['id']}', version: '2' does not exist"
-    refused(ann.get(f"{path}/generatedBy"), 404, reason)
+    assert_error(ann.get(f"{path}/generatedBy"), 404, reason)
     ann.change(file["id"], f"?newVersion=true&generatedBy={second}", versionLabel=None)
     assert ok(ann.get(f"{path}/generatedBy"))["id"] == second
     assert ok(ann.get(f"{path}/version/1/generatedBy"))["id"] == first
@@ -152,11 +152,11 @@ def test_deleted_numbers_are_not_given_again(ann, file):
     assert ann.change(file["id"], "?newVersion=true", versionLabel=None)["versionNumber"] == 4
     assert ann.delete(f"{path}/version/1").status_code == 204
     assert numbers(ann, file) == [4, 2]
-    refused(ann.delete(f"{path}/version/1"), 404)
+    assert_error(ann.delete(f"{path}/version/1"), 404)
 
 
 def test_the_last_version_cannot_be_deleted(ann, file):
-    refused(ann.delete(f"{REPO}/entity/{file['id']}/version/1"), 400)
+    assert_error(ann.delete(f"{REPO}/entity/{file['id']}/version/1"), 400)
     assert numbers(ann, file) == [1]
 
 
@@ -193,9 +193,9 @@ def test_history_comes_in_pages(ann, file):
     assert page(3, 0) == (4, [4, 3, 2])
     assert page(3, 3) == (4, [1])
     assert page(3, 4) == (4, [])
-    refused(ann.get(f"{path}?limit=-1"), 400, "limit")
-    refused(ann.get(f"{path}?offset=-1"), 400, "offset")
-    refused(ann.get(f"{path}?limit=x"), 400, "limit")
+    assert_error(ann.get(f"{path}?limit=-1"), 400, "limit")
+    assert_error(ann.get(f"{path}?offset=-1"), 400, "offset")
+    assert_error(ann.get(f"{path}?limit=x"), 400, "limit")
 
 
 def test_a_version_may_take_another_handle_of_the_same_content(ann, ben, file):
@@ -204,16 +204,16 @@ def test_a_version_may_take_another_handle_of_the_same_content(ann, ben, file):
     body = {"oldFileHandleId": old, "newFileHandleId": new}
     assert ann.put(path, body).status_code == 200
     assert ann.entity(file["id"])["dataFileHandleId"] == new
-    refused(ann.put(path, body), 412, old)
+    assert_error(ann.put(path, body), 412, old)
     other = {"oldFileHandleId": new, "newFileHandleId": ann.handle("two")}
-    refused(ann.put(path, other), 400, "MD5")
+    assert_error(ann.put(path, other), 400, "MD5")
     foreign = {"oldFileHandleId": new, "newFileHandleId": ben.handle("one")}
-    refused(ann.put(path, foreign), 403, "FileHandle")
+    assert_error(ann.put(path, foreign), 403, "FileHandle")
 
 
 def test_a_new_handle_must_be_the_callers_and_the_old_one_may_be_anybodys(ann, ben, file):
     ann.share(file["parentId"], {ben.id: ["READ", "UPDATE"]})
     assert ben.change(file["id"], description="by bob")["modifiedBy"] == "3300002"
     stolen = {**ben.entity(file["id"]), "dataFileHandleId": ann.handle("two")}
-    refused(ben.save(stolen), 403, "FileHandle")
+    assert_error(ben.save(stolen), 403, "FileHandle")
     assert ben.change(file["id"], dataFileHandleId=ben.handle("three"))["versionNumber"] == 2

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.constants import ENTITY_VIEW
@@ -148,7 +148,7 @@ def test_rows_are_neither_added_nor_deleted(views):
         tables.csv(views.id, f"ROW_ID,ROW_VERSION\n{views.row_id()},1\n"),
         tables.csv(views.id, "nonsense\nx\n"),
     ):
-        refused(tables.try_transact(views.id, change), 400)
+        assert_error(tables.try_transact(views.id, change), 400)
     assert views.annotations() == {}
 
 
@@ -156,7 +156,7 @@ def test_whoever_may_not_change_the_view_changes_nothing(views, ben):
     views.ann.share(views.id, {ben.id: ["READ"]})
     views.ann.share(views.project, {ben.id: ["READ", "UPDATE"]})
     change = views.partial((views.row_id(), views.etag(), {"n": "1"}))
-    refused(type(views.tables)(ben).try_transact(views.id, change), 403)
+    assert_error(type(views.tables)(ben).try_transact(views.id, change), 403)
     assert views.annotations() == {}
 
 
@@ -172,7 +172,7 @@ def test_columns_are_changed_by_a_transaction(views):
     assert [each["id"] for each in result["schema"]] == [old[0], new, *old[2:]]
     assert views.ann.entity(views.id)["columnIds"] == [old[0], new, *old[2:]]
     views.tables.query(f"select other from {views.id}")
-    refused(views.tables.try_transact(views.id, change), 400)
+    assert_error(views.tables.try_transact(views.id, change), 400)
 
 
 def test_a_column_that_is_there_may_be_added_again(views):
@@ -209,7 +209,7 @@ def test_a_snapshot_keeps_what_the_view_showed(views):
     for current in (views.id, f"{views.id}.2"):
         assert tables.query(f"select * from {current} order by name") == [["new"], ["renamed"]]
     assert ok(freeze(views))["snapshotVersionNumber"] == 2
-    refused(tables.try_query(f"select * from {views.id}.9"), 404)
+    assert_error(tables.try_query(f"select * from {views.id}.9"), 404)
 
 
 def test_a_snapshot_carries_its_activity(views):
@@ -231,11 +231,11 @@ def test_a_snapshot_shows_each_what_they_may_read(views, ben):
 def test_a_snapshot_that_cannot_be_is_refused(views):
     tables = views.tables
     ok(freeze(views, snapshotLabel="taken"))
-    refused(freeze(views, snapshotLabel="taken"), 409)
+    assert_error(freeze(views, snapshotLabel="taken"), 409)
     change = views.partial((views.row_id(), views.etag(), {"n": "1"}))
-    refused(tables.try_transact(views.id, change, createSnapshot=True), 400)
-    refused(tables.try_transact(views.id), 400)
-    refused(views.ann.post(f"{REPO}/entity/{views.id}/table/snapshot", {}), 400)
+    assert_error(tables.try_transact(views.id, change, createSnapshot=True), 400)
+    assert_error(tables.try_transact(views.id), 400)
+    assert_error(views.ann.post(f"{REPO}/entity/{views.id}/table/snapshot", {}), 400)
     assert views.annotations() == {}
     assert views.ann.entity(views.id)["versionNumber"] == 2
 
@@ -243,7 +243,7 @@ def test_a_snapshot_that_cannot_be_is_refused(views):
 def test_a_version_of_a_view_is_deleted_with_its_rows(views):
     ok(freeze(views))
     assert views.ann.delete(f"{REPO}/entity/{views.id}/version/1").ok
-    refused(views.tables.try_query(f"select * from {views.id}.1"), 404)
+    assert_error(views.tables.try_query(f"select * from {views.id}.1"), 404)
     assert views.tables.query(f"select name from {views.id}") == [["file"]]
 
 
@@ -298,6 +298,6 @@ def test_a_csv_that_turns_bad_at_its_end_changes_nothing(views):
     good = f"ROW_ID,ROW_VERSION,ROW_ETAG,n\n{views.row_id()},1,{views.etag()},1\n"
     for bad in (",,,2\n", "x,1,e,2\n", "1,1,e,2,3\n", '1,1,"e\n'):
         change = views.tables.csv(views.id, good + bad)
-        refused(views.tables.try_transact(views.id, change), 400)
+        assert_error(views.tables.try_transact(views.id, change), 400)
         assert views.annotations() == {}
     assert views.update(views.tables.csv(views.id, good)) == [{"entityId": views.file}]

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW, FILE
@@ -84,7 +84,7 @@ def test_a_view_gives_no_other_files(gallery, ben):
     assert type(gallery.tables)(ben).query(f"select * from {view}") == [[secret]]
     assert code(ben, secret, view) == "UNAUTHORIZED"
     row = trap["id"].removeprefix("syn")
-    refused(ben.get(gallery.cell(view, row, column=column)), 403)
+    assert_error(ben.get(gallery.cell(view, row, column=column)), 403)
     ann.delete(f"{REPO}/entity/{gallery.file}")
     assert code(ben, gallery.handle, gallery.view) == "UNAUTHORIZED"
 
@@ -126,9 +126,9 @@ def test_a_cell_of_a_view_leads_to_its_file(gallery, ben):
     assert session.get(text.text, timeout=30).content == b"shown in a view"
     gallery.ann.share(gallery.view, {ben.id: RIGHTS})
     gallery.ann.share(gallery.project, {ben.id: ["READ"]})
-    refused(ben.get(gallery.cell(gallery.view)), 403)
+    assert_error(ben.get(gallery.cell(gallery.view)), 403)
     gallery.ann.share(gallery.project, {})
-    refused(ben.get(gallery.cell(gallery.view)), 404)
+    assert_error(ben.get(gallery.cell(gallery.view)), 404)
 
 
 def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
@@ -141,8 +141,8 @@ def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
     assert answer.status_code == 307
     shown = ann.session.get(answer.headers["Location"], timeout=30)
     assert shown.content == b"shown in a view"
-    refused(ben.get(path), 403)
-    refused(ann.get(gallery.cell(table, row, version, text)), 400)
+    assert_error(ben.get(path), 403)
+    assert_error(ann.get(gallery.cell(table, row, version, text)), 400)
     for wrong in (
         gallery.cell(table, row, version + 7, column),
         gallery.cell(table, row + 99, version, column),
@@ -151,8 +151,8 @@ def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
         gallery.cell("syn999999999", row, version, column),
         gallery.cell(table, row, version, column, "filepreview"),
     ):
-        refused(ann.get(wrong), 404)
-    refused(ann.get(gallery.cell(gallery.project, row, version, column)), 400)
+        assert_error(ann.get(wrong), 404)
+    assert_error(ann.get(gallery.cell(gallery.project, row, version, column)), 400)
 
 
 def test_file_handles_of_cells_are_listed(gallery, ben):
@@ -171,10 +171,10 @@ def test_file_handles_of_cells_are_listed(gallery, ben):
     assert [[each["id"] for each in row["list"]] for row in found["rows"]] == [
         [gallery.handle], [],
     ]  # fmt: skip
-    refused(ben.post(path, asked), 403)
-    refused(ann.post(path, {**asked, "rows": [{"rowId": 99, "versionNumber": 1}]}), 404)
-    refused(ann.post(path, {**asked, "rows": []}), 400)
-    refused(ann.post(path, {**asked, "headers": [{"id": made["columnIds"][1]}]}), 400)
+    assert_error(ben.post(path, asked), 403)
+    assert_error(ann.post(path, {**asked, "rows": [{"rowId": 99, "versionNumber": 1}]}), 404)
+    assert_error(ann.post(path, {**asked, "rows": []}), 400)
+    assert_error(ann.post(path, {**asked, "headers": [{"id": made["columnIds"][1]}]}), 400)
 
 
 def test_sizes_of_files_are_summed_up_over_all_rows_that_a_query_gives(gallery, ben):

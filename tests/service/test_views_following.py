@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import open_house
+from support.file_api import start_service
 from support.table_api import M, Tabler
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW
@@ -162,8 +162,8 @@ def test_many_views_are_read_in_turn(watched):
 
 
 def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording):
-    with open_house(tmp_path, recording) as house:
-        ann = Author(house, "alice")
+    with start_service(tmp_path, recording) as rest_service:
+        ann = Author(rest_service, "alice")
         watched = Watched(ann, Tabler(ann))
         items = [{"entityId": watched.file, "versionNumber": 1}]
         body = {"items": items, "columnIds": watched.columns}
@@ -174,8 +174,8 @@ def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording)
         assert watched.names() == ["renamed"]
     copies = tmp_path / "views"
     (copies / "left by a crash.db").write_bytes(b"x")
-    with open_house(tmp_path, recording) as house:
-        watched.ann = Author(house, "alice")
+    with start_service(tmp_path, recording) as rest_service:
+        watched.ann = Author(rest_service, "alice")
         watched.tables = Tabler(watched.ann)
         assert len(list(copies.iterdir())) == 2
         for view in (watched.id, dataset):
@@ -184,8 +184,8 @@ def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording)
 
 
 def test_copies_of_versions_that_were_deleted_go(tmp_path, recording):
-    with open_house(tmp_path, recording) as house:
-        ann = Author(house, "alice")
+    with start_service(tmp_path, recording) as rest_service:
+        ann = Author(rest_service, "alice")
         watched = Watched(ann, Tabler(ann))
         for number in (1, 2, 3):
             watched.tables.transact(watched.id, createSnapshot=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import ok, open_house, refused
+from support.file_api import assert_error, ok, start_service
 from support.table_api import Tabler
 
 from synapse_workflows.constants import ENTITY_VIEW
@@ -35,9 +35,9 @@ class Breaking:
 
 def crash(data_dir, *, after):
     """Freeze a view in a service that ends; give the view, the file that it shows, and the job."""
-    with open_house(data_dir) as house:
-        service = house.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
-        alice = Author(house, "alice")
+    with start_service(data_dir) as rest_service:
+        service = rest_service.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
+        alice = Author(rest_service, "alice")
         tables = Tabler(alice)
         file = alice.new_file(tables.project, name="file")["id"]
         column = tables.column("name", maximumSize=256)["id"]
@@ -58,8 +58,8 @@ def crash(data_dir, *, after):
 @pytest.mark.parametrize("after", [False, True])
 def test_a_version_is_frozen_whole_or_not_at_all(tmp_path, recording, after):
     view, file, job = crash(tmp_path, after=after)
-    with open_house(tmp_path, recording) as house:
-        alice = Author(house, "alice")
+    with start_service(tmp_path, recording) as rest_service:
+        alice = Author(rest_service, "alice")
         tables = Tabler(alice)
         copies = list((tmp_path / "views").iterdir())
         answer = alice.get(f"{REPO}/entity/{view}/table/transaction/async/get/{job}")
@@ -69,7 +69,7 @@ def test_a_version_is_frozen_whole_or_not_at_all(tmp_path, recording, after):
             assert tables.query(f"select name from {view}.1") == [["file"]]
             assert len(copies) == 1
         else:
-            refused(answer, 409, "Nothing of it was applied")
+            assert_error(answer, 409, "Nothing of it was applied")
             assert alice.entity(view)["versionNumber"] == 1
             assert copies == []
         assert tables.query(f"select name from {view}") == [["renamed"]]

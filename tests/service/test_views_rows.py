@@ -2,7 +2,7 @@
 
 import pytest
 from support.entity_api import REPO
-from support.file_api import ok, refused
+from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW, SUBMISSION_VIEW, TABLE
@@ -63,7 +63,7 @@ def test_a_view_is_an_entity_with_a_scope(ann, tables, view):
     ],
 )
 def test_a_view_without_a_meaning_is_refused(ann, tables, body):
-    refused(ann.try_make(ENTITY_VIEW, tables.project, **body), 400)
+    assert_error(ann.try_make(ENTITY_VIEW, tables.project, **body), 400)
 
 
 def test_default_columns_depend_on_the_mask(ann):
@@ -90,7 +90,7 @@ def test_default_columns_depend_on_the_mask(ann):
 
 @pytest.mark.parametrize("query", ["", "?viewTypeMask=3", "?viewTypeMask=0", "?viewTypeMask=2048"])
 def test_default_columns_need_a_mask(ann, query):
-    refused(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
+    assert_error(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
 
 
 @pytest.mark.parametrize(("word", "mask"), [("file", 1), ("project", 2), ("file_and_table", 5)])
@@ -101,8 +101,8 @@ def test_old_types_of_views_have_the_default_columns_of_their_masks(ann, word, m
 
 def test_default_columns_of_unknown_views_are_refused(ann):
     query = "?viewEntityType=nonsense&viewTypeMask=1"
-    refused(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
-    refused(ann.get(f"{REPO}/column/tableview/defaults/nonsense"), 400)
+    assert_error(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
+    assert_error(ann.get(f"{REPO}/column/tableview/defaults/nonsense"), 400)
 
 
 def test_rows_are_what_lies_below_the_scope(ann, tables, view):
@@ -229,7 +229,7 @@ def test_a_column_that_is_too_small_is_told(ann, tables, view):
     project = ann.new_project()["id"]
     annotate(ann, ann.new_file(project)["id"], word=("STRING", "x" * 51))
     made = view(project, columns=[("word",)])
-    answer = refused(tables.try_query(f"select * from {made}"), 400)
+    answer = assert_error(tables.try_query(f"select * from {made}"), 400)
     assert "at least 51 characters" in str(answer)
 
 
@@ -243,7 +243,7 @@ def test_everyone_sees_what_they_may_read(ann, ben, tables, view):
     ok(ann.post(f"{REPO}/entity/{secret}/acl", {**acl, "id": secret}))
     ann.share(shared, {ben.id: ["READ"]})
     readers = type(tables)(ben)
-    refused(readers.try_query(f"select name from {made}"), 403)
+    assert_error(readers.try_query(f"select name from {made}"), 403)
     ann.share(made, {ben.id: ["READ"]})
     assert names(readers, made) == ["open"]
     assert names(tables, made) == ["hidden", "open"]
@@ -302,4 +302,4 @@ def test_columns_of_annotations_come_fifty_at_a_time(ann, tables):
 def test_a_scope_without_a_meaning_is_refused(tables):
     path, kind = f"{REPO}/column/view/scope", f"{M}.ViewColumnModelRequest"
     for scope in ({"scope": []}, {"scope": [], "viewTypeMask": 3}):
-        refused(tables.run(path, {"concreteType": kind, "viewScope": scope}), 400)
+        assert_error(tables.run(path, {"concreteType": kind, "viewScope": scope}), 400)

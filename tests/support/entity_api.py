@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from support.file_api import House, Person, ok
+from support.file_api import RestService, RestUser, ok
 from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT
 
 REPO = "/repo/v1"
@@ -16,17 +16,19 @@ ALL_RIGHTS = [
 _numbers = itertools.count(1)
 
 
-def fresh(word: str = "thing") -> str:
+def unique_name(word: str = "thing") -> str:
     """A name that no other test uses."""
     return f"{word} {next(_numbers)}"
 
 
-class Author(Person):
+class Author(RestUser):
     """A user who writes entities; `repo` paths leave out /repo/v1."""
 
-    def __init__(self, house: House, name: str | None, token: str | None = None) -> None:
-        known = None if name is None else house.tokens.get(name)
-        super().__init__(house.session, house.base_url, token or known)
+    def __init__(
+        self, rest_service: RestService, name: str | None, token: str | None = None
+    ) -> None:
+        known = None if name is None else rest_service.tokens.get(name)
+        super().__init__(rest_service.session, rest_service.base_url, token or known)
         self.name = name
         self.id = OWNER_IDS.get(name or "", 273950)
 
@@ -35,7 +37,7 @@ class Author(Person):
         return ok(self.try_make(kind, parent, **more))
 
     def try_make(self, kind: str, parent: str | None = None, **more: Any) -> Any:
-        body = {"concreteType": kind, "name": fresh(), "parentId": parent, **more}
+        body = {"concreteType": kind, "name": unique_name(), "parentId": parent, **more}
         return self.post(f"{REPO}/entity", body)
 
     def new_project(self, **more: Any) -> dict[str, Any]:

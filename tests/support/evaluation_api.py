@@ -3,16 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
-from support.entity_api import REPO, Author, fresh
-from support.file_api import House, ok
+from support.entity_api import REPO, Author, unique_name
+from support.file_api import RestService, ok
 
 EVALUATION = f"{REPO}/evaluation"
 SUBMISSION = f"{EVALUATION}/submission"
 
 
-def moment(house: House, seconds: float = 0) -> str:
-    """What the clock of a house says, or will say in some seconds, as dates are written."""
-    then = house.clock.now + timedelta(seconds=seconds)
+def timestamp(rest_service: RestService, seconds: float = 0) -> str:
+    """Return the time of the service's clock plus `seconds`, in Synapse's date format."""
+    then = rest_service.clock.now + timedelta(seconds=seconds)
     return f"{then:%Y-%m-%dT%H:%M:%S}.{then.microsecond // 1000:03d}Z"
 
 
@@ -27,7 +27,7 @@ class Submitter:
         return ok(self.try_evaluation(project or self.author.new_project()["id"], **more))
 
     def try_evaluation(self, project: str, **more: Any) -> Any:
-        body = {"name": fresh("queue"), "contentSource": project, **more}
+        body = {"name": unique_name("queue"), "contentSource": project, **more}
         return self.author.post(EVALUATION, body)
 
     def get(self, evaluation: str) -> dict[str, Any]:

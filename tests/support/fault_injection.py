@@ -75,4 +75,4 @@ class Interposed:
 
 
 async def _nowhere(_message: Any) -> None:
-    """Say it to nobody."""
+    """Say it to anonymous."""

@@ -30,7 +30,7 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class Person:
+class RestUser:
     """One user on the service: requests with their token."""
 
     def __init__(self, session: requests.Session, base_url: str, token: str | None) -> None:
@@ -38,22 +38,22 @@ class Person:
         self.base_url = base_url
         self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
 
-    def ask(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
+    def request(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
         more = {"allow_redirects": False, "timeout": 30, **more}
         url = self.base_url + path
         return self.session.request(method, url, json=body, headers=self.headers, **more)
 
     def get(self, path: str, **more: Any) -> requests.Response:
-        return self.ask("GET", path, **more)
+        return self.request("GET", path, **more)
 
     def post(self, path: str, body: Any = None, **more: Any) -> requests.Response:
-        return self.ask("POST", path, body, **more)
+        return self.request("POST", path, body, **more)
 
     def put(self, path: str, body: Any = None, **more: Any) -> requests.Response:
-        return self.ask("PUT", path, body, **more)
+        return self.request("PUT", path, body, **more)
 
     def delete(self, path: str, **more: Any) -> requests.Response:
-        return self.ask("DELETE", path, **more)
+        return self.request("DELETE", path, **more)
 
     # What tests need again and again.
 
@@ -75,7 +75,9 @@ class Person:
 
     def start(self, data: bytes, *, part: int = PART, restart: bool = False, **more: Any) -> Any:
         query = "?forceRestart=true" if restart else ""
-        return self.post(f"/file/v1/file/multipart{query}", request(data, part=part, **more))
+        return self.post(
+            f"/file/v1/file/multipart{query}", multipart_request(data, part=part, **more)
+        )
 
     def part_url(self, upload: str, number: int = 1, **more: Any) -> str:
         path = f"/file/v1/file/multipart/{upload}/presigned/url/batch"
@@ -121,7 +123,7 @@ class Person:
         return self.session.get(self.url(handle), headers=headers, timeout=30)
 
 
-class House:
+class RestService:
     """A service and its people."""
 
     def __init__(
@@ -132,9 +134,9 @@ class House:
         self.tokens = tokens
         self.clock = clock
 
-    def person(self, name: str | None) -> Person:
+    def user(self, name: str | None) -> RestUser:
         token = None if name is None else self.tokens[name]
-        return Person(self.session, self.base_url, token)
+        return RestUser(self.session, self.base_url, token)
 
 
 def ok(answer: requests.Response) -> Any:
@@ -143,7 +145,7 @@ def ok(answer: requests.Response) -> Any:
     return answer.json()
 
 
-def refused(answer: requests.Response, status: int, words: str = "") -> dict[str, Any]:
+def assert_error(answer: requests.Response, status: int, words: str = "") -> dict[str, Any]:
     """The JSON of an answer that must be a refusal with these words in its reason."""
     assert answer.status_code == status, answer.text
     body = answer.json()
@@ -155,7 +157,7 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-def request(data: bytes, *, part: int = PART, **more: Any) -> dict[str, Any]:
+def multipart_request(data: bytes, *, part: int = PART, **more: Any) -> dict[str, Any]:
     """A MultipartUploadRequest for some bytes."""
     return {
         "concreteType": "org.sagebionetworks.repo.model.file.MultipartUploadRequest",
@@ -170,9 +172,9 @@ def request(data: bytes, *, part: int = PART, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def open_house(
+def start_service(
     data_dir: Path, wrap: Callable[[Any], Any] = lambda app: app, **settings: Any
-) -> Iterator[House]:
+) -> Iterator[RestService]:
     """A service without a socket, whose clock stands still."""
     clock = Clock()
     app = create_app(
@@ -181,7 +183,7 @@ def open_house(
     service = app.state.service
     tokens = {user.user_name: user.token for user in service.users}
     with asgi_adapter.session(wrap(app)) as session:
-        yield House(session, asgi_adapter.BASE_URL, tokens, clock)
+        yield RestService(session, asgi_adapter.BASE_URL, tokens, clock)
     service.close()
 
 

@@ -1,4 +1,4 @@
-"""Bodies of requests that nobody in their right mind would send."""
+"""Hypothesis strategies for malformed JSON request bodies."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 
-def bodies(fields: Sequence[str], words: Sequence[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Make JSON objects of known fields; their values are words that mean something, or not."""
+def request_bodies(
+    fields: Sequence[str], words: Sequence[str]
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for JSON objects with known field names and arbitrary values.
+
+    Args:
+        fields: Names of properties that the service reads.
+        words: Strings that are meaningful somewhere, for example types and IDs.
+    """
     scalars = (
         st.none()
         | st.booleans()

@@ -11,11 +11,11 @@ from pathlib import Path
 import requests
 
 from support.entity_api import REPO, Author
-from support.file_api import Clock, House
+from support.file_api import Clock, RestService
 
 
 @contextmanager
-def serving(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], Author]]:
+def start_service_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], Author]]:
     """A service in a process of its own; gives the process and alice."""
     told = data_dir / "service.json"
     told.unlink(missing_ok=True)
@@ -35,7 +35,7 @@ def serving(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], Author]]:
         tokens = {user["userName"]: user["token"] for user in facts["users"]}
         base_url = facts["repoEndpoint"].removesuffix(REPO)
         with requests.Session() as session:
-            yield process, Author(House(session, base_url, tokens, Clock()), "alice")
+            yield process, Author(RestService(session, base_url, tokens, Clock()), "alice")
     finally:
         if process.poll() is None:
             process.kill()
