@@ -157,8 +157,11 @@ def test_a_round_is_the_services_to_name(alice, project):
 def test_lists_may_leave_out_what_has_no_round_now(rest_service, alice):
     project = alice.author.new_project()["id"]
     soon = {"firstRoundStart": timestamp(rest_service, HOUR), "roundDurationMillis": HOUR * 1000}
-    now = {"firstRoundStart": timestamp(rest_service, -HOUR), "roundDurationMillis": 3 * HOUR * 1000,
-           "numberOfRounds": 1}  # fmt: skip
+    now = {
+        "firstRoundStart": timestamp(rest_service, -HOUR),
+        "roundDurationMillis": 3 * HOUR * 1000,
+        "numberOfRounds": 1,
+    }
     made = [alice.evaluation(project, quota=each)["id"] for each in (soon, now, None)]
 
     def active(query=""):
