@@ -68,7 +68,7 @@ def synapse_03_publish_snapshot() -> None:
         return f"{TABLES[0]}.{newest.extra['version']}"
 
     rows = SynapseTableQueryOperator(
-        task_id="rows", query="select * from {{ ti.xcom_pull('snapshot') }}"
+        task_id="rows", sql="select * from {{ ti.xcom_pull('snapshot') }}"
     )
     snapshot() >> rows
     SynapseStoreOperator(

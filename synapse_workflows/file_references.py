@@ -152,7 +152,7 @@ def _fetched(reference: Mapping[str, Any]) -> str:
 
 def _answer(client: Any, reference: Mapping[str, Any]) -> str:
     """Ask a query again, and make the same file of the same answer."""
-    from synapse_workflows.idempotency.query_results import FileFormat, Question, ask
+    from synapse_workflows.idempotency.query_results import FileFormat, TableQuery, run_query
 
     promised = reference.get("csv_md5") or reference.get("md5")
 
@@ -167,10 +167,10 @@ def _answer(client: Any, reference: Mapping[str, Any]) -> str:
             )
 
     form = FileFormat(reference.get("file_format", FileFormat.CSV))
-    question = Question(reference["query"], reference["row_ids"], form)
+    question = TableQuery(reference["query"], reference["row_ids"], form)
     # the same answer is of the version that gave it first, whatever number that has by now
     with client.unheard():
-        answer = ask(client, question, None, check)
+        answer = run_query(client, question, None, check)
     _note_read(reference)
     return str(answer.path)
 

@@ -31,7 +31,7 @@ _LIMITED: Final = frozenset({ColumnType.STRING, ColumnType.LINK})
 _DIGEST_BYTES: Final = 16
 
 
-class Cells:
+class CellNormalizer:
     """The columns of some lines, and what their cells mean.
 
     Args:
@@ -102,7 +102,7 @@ class Cells:
         return found
 
 
-def digest(cells: Sequence[str | None]) -> bytes:
+def hash_cells(cells: Sequence[str | None]) -> bytes:
     """Make 16 bytes of some cells, the same for the same cells only."""
     return blake2b(json.dumps(cells).encode(), digest_size=_DIGEST_BYTES).digest()
 

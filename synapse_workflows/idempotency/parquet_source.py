@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model import cell_text
 from synapse_workflows.client.model.csv_dialect import Line
-from synapse_workflows.idempotency.row_source import Source
+from synapse_workflows.idempotency.row_source import RowSource
 
 #: With these four letters every Parquet file begins.
 _MAGIC: Final = b"PAR1"
@@ -24,7 +24,7 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-class ParquetSource(Source):
+class ParquetRowSource(RowSource):
     """A Parquet file, whose values are written as those of the table's columns.
 
     Args:

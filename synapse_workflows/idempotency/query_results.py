@@ -28,7 +28,7 @@ class FileFormat(StrEnum):
 
 
 @dataclass(frozen=True)
-class Question:
+class TableQuery:
     """What is asked, and how the answer is wanted.
 
     Args:
@@ -43,7 +43,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResultFile:
     """Rows in a file.
 
     Args:
@@ -63,7 +63,7 @@ class Answer:
     csv_md5: str
 
     @classmethod
-    def of(cls, table: CsvFileTable, path: Path, rows: int, csv_md5: str) -> "Answer":
+    def of(cls, table: CsvFileTable, path: Path, rows: int, csv_md5: str) -> "QueryResultFile":
         """Describe the rows of a CSV file, which may be in another file by now."""
         names = tuple(str(column["name"]) for column in table.columns())
         return cls(path.absolute(), rows, names, str(table.tableId), table.etag, csv_md5)
@@ -73,12 +73,12 @@ class Answer:
 Check = Callable[[str], object]
 
 
-def ask(
+def run_query(
     client: LineageSynapse,
-    question: Question,
+    question: TableQuery,
     directory: Path | None = None,
     check: Check = lambda _: None,
-) -> Answer:
+) -> QueryResultFile:
     """Ask, and have the answer in a directory, or else in the cache until the task has ended.
 
     Args:
@@ -95,7 +95,7 @@ def ask(
         directory.mkdir(parents=True, exist_ok=True)
     if question.file_format is FileFormat.CSV:
         table, csv_md5 = _ask(client, question, directory, check)
-        return Answer.of(table, Path(table.filepath), _count(table), csv_md5)
+        return QueryResultFile.of(table, Path(table.filepath), _count(table), csv_md5)
     parquet.require()
     if directory is None:
         table, csv_md5 = _ask(client, question, None, check)
@@ -104,20 +104,22 @@ def ask(
         table, csv_md5 = _ask(client, question, Path(beside), check)
         made = Path(beside, f"{Path(table.filepath).stem}.parquet")
         rows = _write(client, table, made)
-        return Answer.of(table, made.replace(directory / made.name), rows, csv_md5)
+        return QueryResultFile.of(table, made.replace(directory / made.name), rows, csv_md5)
 
 
-def ask_into(client: LineageSynapse, question: Question, target: Path) -> Answer:
+def run_query_to_file(
+    client: LineageSynapse, question: TableQuery, target: Path
+) -> QueryResultFile:
     """Ask, and have the answer in one file; arguments and errors as for `ask`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     # beside the target: it appears there whole, or not at all
     with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as beside:
-        answer = ask(client, question, Path(beside))
+        answer = run_query(client, question, Path(beside))
         return replace(answer, path=answer.path.replace(target).absolute())
 
 
 def _ask(
-    client: LineageSynapse, question: Question, directory: Path | None, check: Check
+    client: LineageSynapse, question: TableQuery, directory: Path | None, check: Check
 ) -> tuple[CsvFileTable, str]:
     table = client.tableQuery(
         question.query,
@@ -132,7 +134,7 @@ def _ask(
     return table, csv_md5
 
 
-def _in_cache(client: LineageSynapse, table: CsvFileTable, csv_md5: str) -> Answer:
+def _in_cache(client: LineageSynapse, table: CsvFileTable, csv_md5: str) -> QueryResultFile:
     """Have a Parquet file in the cache, beside what it was made of; it may be there already."""
     cache, number = client.cache, _number(table, csv_md5)
     known = cache.get(number)
@@ -149,7 +151,7 @@ def _in_cache(client: LineageSynapse, table: CsvFileTable, csv_md5: str) -> Answ
     gatherer = current_gatherer()
     if gatherer is not None:
         gatherer.hold(cache, known)
-    return Answer.of(table, Path(known), parquet.count(Path(known)), csv_md5)
+    return QueryResultFile.of(table, Path(known), parquet.count(Path(known)), csv_md5)
 
 
 def _number(table: CsvFileTable, csv_md5: str) -> int:

@@ -3,9 +3,9 @@
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.constants import ROW_ID, ROW_VERSION
-from synapse_workflows.idempotency.row_source import Source
-from synapse_workflows.idempotency.table_reader import TableLook, listed
-from synapse_workflows.idempotency.transaction import Attempt
+from synapse_workflows.idempotency.row_source import RowSource
+from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
+from synapse_workflows.idempotency.transaction import PendingTransaction
 
 #: Rows that are looked at first, where rows of the task may begin.
 _PROBE = 100
@@ -13,7 +13,7 @@ _PROBE = 100
 _BESIDE = 20
 
 
-def has_landed(look: TableLook, source: Source, attempt: Attempt) -> bool:
+def was_applied(look: TableReader, source: RowSource, attempt: PendingTransaction) -> bool:
     """Look in a table for the rows of an attempt that is over.
 
     The rows of one transaction have consecutive ids, in their order.
@@ -39,7 +39,7 @@ def has_landed(look: TableLook, source: Source, attempt: Attempt) -> bool:
     )
 
 
-def comes_after_others(look: TableLook, source: Source, rows: int) -> bool:
+def is_behind_other_rows(look: TableReader, source: RowSource, rows: int) -> bool:
     """Tell whether a table holds the rows of a source, and rows of others before them.
 
     Rows that come after them are none of its business: whoever added those came later.
@@ -55,14 +55,14 @@ def comes_after_others(look: TableLook, source: Source, rows: int) -> bool:
     return any(2 * _equal_rows(look, source, start, rows) >= rows for start in later)
 
 
-def _starts(look: TableLook, after: int) -> list[int]:
+def _starts(look: TableReader, after: int) -> list[int]:
     """List where the rows of other transactions begin, of those that came later."""
     rest = f"where {ROW_ID} > {after} group by {ROW_VERSION}"
     with look.asked(f"{ROW_VERSION}, min({ROW_ID})", rest) as lines:
         return sorted(int(line[1] or 0) for line in lines)
 
 
-def _equal_rows(look: TableLook, source: Source, start: int, rows: int) -> int:
+def _equal_rows(look: TableReader, source: RowSource, start: int, rows: int) -> int:
     """Count the rows of the source that are in the table with ids from `start` on."""
     some = min(rows, _PROBE)
     first = _compared(look, source, start, some)
@@ -71,12 +71,12 @@ def _equal_rows(look: TableLook, source: Source, start: int, rows: int) -> int:
     return _compared(look, source, start, rows)
 
 
-def _compared(look: TableLook, source: Source, start: int, rows: int) -> int:
+def _compared(look: TableReader, source: RowSource, start: int, rows: int) -> int:
     cells, mine = source.cells, enumerate(source.lines(), start)
     row_id, line = next(mine)
     rest = f"where {ROW_ID} >= {start} and {ROW_ID} < {start + rows} order by {ROW_ID}"
     equal = 0
-    with look.asked(listed(source.names), rest, row_ids=True) as lines:
+    with look.asked(quote_columns(source.names), rest, row_ids=True) as lines:
         for found, _, *other in lines:
             while row_id < int(found or 0):
                 row_id, line = next(mine)

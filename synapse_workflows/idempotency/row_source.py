@@ -11,18 +11,18 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.csv_dialect import CsvForm, Line
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
-from synapse_workflows.idempotency.cell_normalization import Cells
+from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
 #: How files are written for Synapse, and how it writes them.
-SYNAPSE_FORM: Final = CsvForm()
+SYNAPSE_CSV: Final = CsvForm()
 #: How everybody else writes them: a backslash means nothing.
-COMMON_FORM: Final = CsvForm(escape='"')
-TAB_FORM: Final = CsvForm(separator="\t", escape='"')
+STANDARD_CSV: Final = CsvForm(escape='"')
+TSV: Final = CsvForm(separator="\t", escape='"')
 
 _OTHER_SEPARATORS: Final = (";", "\t", "|")
 
 
-class Source(ABC):
+class RowSource(ABC):
     """A file of rows, to be stored in a table.
 
     Args:
@@ -75,7 +75,7 @@ class Source(ABC):
             )
         self.missing = [name for name in known if name not in self.names]
         self.columns = [known[name] for name in self.names]
-        self.cells = Cells(self.columns)
+        self.cells = CellNormalizer(self.columns)
 
     def lines(self) -> Iterator[Line]:
         """Read the rows, as text.
@@ -97,7 +97,7 @@ class Source(ABC):
     def digest(self) -> str:
         """Tell one content from another, by reading all of it."""
         found = md5(usedforsecurity=False)
-        _, write = written_for(self.names)
+        _, write = row_serializer(self.names)
         for line in self.lines():
             found.update(write(line))
         return found.hexdigest()
@@ -114,7 +114,7 @@ class Source(ABC):
             raise AirflowFailException(f"{self.called} cannot be read: {wrong}") from wrong
 
 
-class CsvSource(Source):
+class CsvRowSource(RowSource):
     """A CSV file with a header.
 
     Args:
@@ -147,17 +147,17 @@ class CsvSource(Source):
             yield from (line for line in lines if alone or line != [None])
 
 
-def written_for(names: Sequence[str]) -> tuple[bytes, Callable[[Line], bytes]]:
+def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[Line], bytes]]:
     """Give the header of a file for Synapse, and what writes its rows.
 
     Synapse passes over empty lines, as a null alone would be one: such a row gets an empty id.
     """
     if len(names) > 1:
-        return SYNAPSE_FORM.write(list(names)).encode(), lambda line: SYNAPSE_FORM.write(
+        return SYNAPSE_CSV.write(list(names)).encode(), lambda line: SYNAPSE_CSV.write(
             line
         ).encode()
-    header = SYNAPSE_FORM.write([ROW_ID, ROW_VERSION, *names]).encode()
-    return header, lambda line: SYNAPSE_FORM.write([None, None, *line]).encode()
+    header = SYNAPSE_CSV.write([ROW_ID, ROW_VERSION, *names]).encode()
+    return header, lambda line: SYNAPSE_CSV.write([None, None, *line]).encode()
 
 
 def _hint(strange: Sequence[str]) -> str:

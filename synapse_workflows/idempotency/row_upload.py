@@ -14,7 +14,7 @@ from synapse_workflows.client.model.csv_dialect import Line
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.client.transfer.progress import human
 from synapse_workflows.constants import MiB
-from synapse_workflows.idempotency.row_source import SYNAPSE_FORM, written_for
+from synapse_workflows.idempotency.row_source import SYNAPSE_CSV, row_serializer
 
 #: Bytes of one file; Synapse takes 1 GiB.
 _MAX_FILE: Final = 256 * MiB
@@ -22,7 +22,7 @@ _MAX_FILE: Final = 256 * MiB
 _SECONDS: Final = 10.0
 
 
-class Uploads:
+class RowUpload:
     """Uploads rows, some at a time, and holds on to the files that one transaction needs.
 
     The first file has a name that no other has: deleting that file undoes a transaction that has
@@ -69,7 +69,7 @@ class Uploads:
         Returns:
             How many.
         """
-        header, write = written_for(names)
+        header, write = row_serializer(names)
         rest, count = (write(line) for line in lines), 0
         for first in rest:
             with TemporaryDirectory(prefix="synapse-") as folder:
@@ -86,7 +86,7 @@ class Uploads:
     @staticmethod
     def change(table: str, handle: str) -> dict[str, Any]:
         """Make an UploadToTableRequest."""
-        descriptor = SYNAPSE_FORM.descriptor(header=True)
+        descriptor = SYNAPSE_CSV.descriptor(header=True)
         return table_transactions.upload_request(table, handle, descriptor)
 
     def _write(

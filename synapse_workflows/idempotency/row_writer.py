@@ -16,13 +16,17 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.client.model.csv_dialect import Line
 from synapse_workflows.constants import ROW_ID, ROW_VERSION
-from synapse_workflows.idempotency.cell_normalization import Cells, digest
-from synapse_workflows.idempotency.recovery import comes_after_others, has_landed
-from synapse_workflows.idempotency.row_source import Source
-from synapse_workflows.idempotency.row_upload import Uploads
-from synapse_workflows.idempotency.table_reader import TableLook, listed
-from synapse_workflows.idempotency.transaction import Attempt, Counts, Once
-from synapse_workflows.idempotency.upsert_index import KnownRows
+from synapse_workflows.idempotency.cell_normalization import CellNormalizer, hash_cells
+from synapse_workflows.idempotency.recovery import is_behind_other_rows, was_applied
+from synapse_workflows.idempotency.row_source import RowSource
+from synapse_workflows.idempotency.row_upload import RowUpload
+from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
+from synapse_workflows.idempotency.transaction import (
+    PendingTransaction,
+    RowCounts,
+    TableTransaction,
+)
+from synapse_workflows.idempotency.upsert_index import UpsertIndex
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 
 #: How often the rows are compared anew because somebody else changed some meanwhile.
@@ -48,14 +52,14 @@ class RowWriter:
     """
 
     def __init__(
-        self, client: LineageSynapse, once: Once, source: Source, rows_at_once: int
+        self, client: LineageSynapse, once: TableTransaction, source: RowSource, rows_at_once: int
     ) -> None:
         self.client = client
         self.once = once
         self.source = source
         self.rows_at_once = rows_at_once
-        self.look = TableLook(client, once.table)
-        self._open: Attempt | None = None
+        self.look = TableReader(client, once.table)
+        self._open: PendingTransaction | None = None
 
     def append(self) -> None:
         """Add the rows, unless an earlier try did.
@@ -74,7 +78,9 @@ class RowWriter:
         uploads, content = self._uploads(), md5(usedforsecurity=False)
         rows = uploads.send(self.source.names, self.source.lines(), content.update)
         if rows:
-            made = Attempt(uploads.handles[0], Counts(added=rows), content.hexdigest(), after)
+            made = PendingTransaction(
+                uploads.handles[0], RowCounts(added=rows), content.hexdigest(), after
+            )
             self.once.make(uploads, made)
 
     def replace(self) -> None:
@@ -135,7 +141,7 @@ class RowWriter:
         columns = self.look.columns()
         self.source.fit(columns)
         names = [str(column["name"]) for column in columns]
-        with self.look.asked(listed(names), f"order by {ROW_ID}", row_ids=True) as there:
+        with self.look.asked(quote_columns(names), f"order by {ROW_ID}", row_ids=True) as there:
             same = self._is_the_same(there, columns)
         if same:
             self._close()
@@ -144,20 +150,22 @@ class RowWriter:
         with self.look.asked(f"{ROW_ID}, {ROW_VERSION}") as doomed:
             deleted = uploads.send(_IDS, doomed)
         added = uploads.send(self.source.names, self.source.lines(), content.update)
-        counts = Counts(added=added, deleted=deleted)
-        self.once.make(uploads, Attempt(uploads.handles[0], counts, content.hexdigest(), 0))
+        counts = RowCounts(added=added, deleted=deleted)
+        self.once.make(
+            uploads, PendingTransaction(uploads.handles[0], counts, content.hexdigest(), 0)
+        )
         # rows that others added meanwhile do not conflict, as nobody named them: where there were
         # none before, two tasks that replace them both add theirs, and the later puts it right
-        return not comes_after_others(self.look, self.source, added)
+        return not is_behind_other_rows(self.look, self.source, added)
 
     def _has_replaced(self) -> bool:
         """Tell whether the rows that an earlier try stored are not behind those of others."""
         rows = sum(1 for _ in self.source.lines())
-        return not comes_after_others(self.look, self.source, rows)
+        return not is_behind_other_rows(self.look, self.source, rows)
 
     def _is_the_same(self, there: Iterable[Line], columns: Sequence[Mapping[str, Any]]) -> bool:
         """Compare the rows of the table with those of the source, in their order."""
-        cells, width = Cells(columns), len(columns)
+        cells, width = CellNormalizer(columns), len(columns)
         names = [str(column["name"]) for column in columns]
         at = [names.index(name) for name in self.source.names]
 
@@ -174,19 +182,21 @@ class RowWriter:
     def _upsert(self, at: Sequence[int]) -> bool:
         """Do it once; tell whether the table is as it should be."""
         names, uploads, counted = self.source.names, self._uploads(), [0, 0]
-        with KnownRows.in_a_file() as known:
+        with UpsertIndex.in_a_file() as known:
             last, twice = self._learn(known, at)
             uploads.send((*_IDS, *names), self._edits(known, at, counted))
             deleted = uploads.send(_IDS, (line for key, line in twice if known.is_given(key)))
         if not uploads.handles:
             self._close()
             return True
-        counts = Counts(counted[0], counted[1], deleted)
-        self.once.make(uploads, Attempt(uploads.handles[0], counts, "", last))
+        counts = RowCounts(counted[0], counted[1], deleted)
+        self.once.make(uploads, PendingTransaction(uploads.handles[0], counts, "", last))
         # two writers that add the same key do not conflict: the later one has to put it right
         return not counts.added or self.look.count_after(last) == counts.added
 
-    def _learn(self, known: KnownRows, at: Sequence[int]) -> tuple[int, list[tuple[bytes, Line]]]:
+    def _learn(
+        self, known: UpsertIndex, at: Sequence[int]
+    ) -> tuple[int, list[tuple[bytes, Line]]]:
         """Read which row has which key, in which version, and a digest of what is in it.
 
         Returns:
@@ -197,13 +207,13 @@ class RowWriter:
         twice: list[tuple[bytes, Line]] = []
         cells = self.source.cells
         rest = f"order by {ROW_ID}"
-        with self.look.asked(listed(self.source.names), rest, row_ids=True) as found:
+        with self.look.asked(quote_columns(self.source.names), rest, row_ids=True) as found:
             for row_id, version, *line in found:
                 last, count = int(row_id or 0), count + 1
                 values = cells.kept(line)
                 key = [values[index] for index in at]
-                told = digest(key)
-                if None in key or known.add(told, last, int(version or 0), digest(values)):
+                told = hash_cells(key)
+                if None in key or known.add(told, last, int(version or 0), hash_cells(values)):
                     continue
                 if since is None or last <= since:
                     known.double(told, last)
@@ -218,11 +228,11 @@ class RowWriter:
             return self._open.after
         return self.once.after
 
-    def _edits(self, known: KnownRows, at: Sequence[int], counted: list[int]) -> Iterator[Line]:
+    def _edits(self, known: UpsertIndex, at: Sequence[int], counted: list[int]) -> Iterator[Line]:
         cells = self.source.cells
         for number, line in enumerate(self.source.lines(), 1):
             key = cells.key(number, line, at)
-            row = known.take(digest(key), number)
+            row = known.take(hash_cells(key), number)
             if row is not None and row.line is not None:
                 raise AirflowFailException(
                     f"The key {key} is in the source more than once: in the rows {row.line} and "
@@ -237,14 +247,14 @@ class RowWriter:
             if row is None:
                 counted[0] += 1
                 yield [None, None, *line]
-            elif row.content != digest(cells.given(line)):
+            elif row.content != hash_cells(cells.given(line)):
                 counted[1] += 1
                 yield [str(row.row_id), str(row.version), *line]
 
-    def _look_for(self, attempt: Attempt) -> None:
+    def _look_for(self, attempt: PendingTransaction) -> None:
         """Note whether an attempt to add rows was carried out."""
         try:
-            landed = has_landed(self.look, self.source, attempt)
+            landed = was_applied(self.look, self.source, attempt)
         except AirflowFailException:
             self.once.failed()
             raise
@@ -275,5 +285,5 @@ class RowWriter:
             "as they are now"
         )
 
-    def _uploads(self) -> Uploads:
-        return Uploads(self.client, self.once.table, self.rows_at_once, self.client.logger.info)
+    def _uploads(self) -> RowUpload:
+        return RowUpload(self.client, self.once.table, self.rows_at_once, self.client.logger.info)

@@ -25,7 +25,7 @@ from synapse_workflows.client.errors import (
     SynapseTooManyRequestsError,
 )
 from synapse_workflows.constants import ENTITY_TYPES, TABLE
-from synapse_workflows.idempotency.snapshot_state import Plan, Plans
+from synapse_workflows.idempotency.snapshot_state import SnapshotPlan, SnapshotState
 from synapse_workflows.lineage.collector import current_gatherer
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 
@@ -50,7 +50,7 @@ class SynapseSnapshot(TypedDict):
     synapse_conn_id: str
 
 
-class Freezer:
+class SnapshotMaker:
     """Makes one snapshot of one table or view for one task instance.
 
     Args:
@@ -73,7 +73,7 @@ class Freezer:
                 "views, submission views and datasets"
             )
         self.is_view = kind in VIEWS
-        self.plans = Plans(context, self.entity["id"])
+        self.plans = SnapshotState(context, self.entity["id"])
 
     @property
     def path(self) -> str:
@@ -206,7 +206,7 @@ class Freezer:
             if version["versionNumber"] < current:
                 yield version
 
-    def _begin(self, label: str | None, comment: str | None) -> Plan:
+    def _begin(self, label: str | None, comment: str | None) -> SnapshotPlan:
         """Have the Activity in Synapse, and remember what is about to be done.
 
         What an earlier try asked for may still be at work: this try asks for the same.
@@ -216,7 +216,9 @@ class Freezer:
         plan = self.plans.current()
         # where somebody else took the number, what was asked for under it is at work no more
         if plan is None or (plan.numbered and plan.version != number):
-            plan = Plan(self.entity["id"], number, label or str(number), numbered=not label)
+            plan = SnapshotPlan(
+                self.entity["id"], number, label or str(number), numbered=not label
+            )
         plan = replace(
             plan,
             comment=comment,
@@ -227,7 +229,7 @@ class Freezer:
         return plan
 
     @contextmanager
-    def _settling(self, plan: Plan) -> Iterator[None]:
+    def _settling(self, plan: SnapshotPlan) -> Iterator[None]:
         """Forget, of a request that failed, what nothing can come of any longer."""
         try:
             yield
@@ -238,7 +240,7 @@ class Freezer:
             self.plans.forget()
             raise
 
-    def _own_or_next(self, plan: Plan, conflict: SynapseConflictError) -> int:
+    def _own_or_next(self, plan: SnapshotPlan, conflict: SynapseConflictError) -> int:
         """Find one's own snapshot where the label is taken; or freeze under the next number.
 
         Raises:
@@ -261,7 +263,7 @@ class Freezer:
             raise conflict
         return self.make(None, plan.comment)
 
-    def _is_ours(self, version: Mapping[str, Any], plan: Plan) -> bool:
+    def _is_ours(self, version: Mapping[str, Any], plan: SnapshotPlan) -> bool:
         number = version["versionNumber"]
         if number < plan.version or version.get("versionLabel") != plan.label:
             return False
@@ -276,7 +278,7 @@ class Freezer:
         return bool(made_by["id"] == plan.activity_id)
 
 
-def _options(plan: Plan) -> dict[str, str]:
+def _options(plan: SnapshotPlan) -> dict[str, str]:
     return snapshots.snapshot_options(plan.comment, plan.label, plan.activity_id)
 
 

@@ -11,7 +11,7 @@ _KEY: Final = "synapse_snapshot"
 
 
 @dataclass(frozen=True)
-class Plan:
+class SnapshotPlan:
     """What a task is about to freeze; kept from try to try.
 
     Args:
@@ -37,7 +37,7 @@ class Plan:
     done: int | None = None
 
 
-class Plans:
+class SnapshotState:
     """Where a task instance keeps its plan.
 
     Args:
@@ -50,15 +50,15 @@ class Plans:
         self.tries = int(context["ti"].max_tries)
         self.table = table
 
-    def current(self) -> Plan | None:
+    def current(self) -> SnapshotPlan | None:
         """Find the plan of this try, or of the tries before it; None where there is none."""
         kept = self.memory.get(_KEY)
         if not kept or kept["table"] != self.table:
             return None
-        plan = Plan(**kept)
+        plan = SnapshotPlan(**kept)
         return plan if plan.done in (None, self.tries) else None
 
-    def keep(self, plan: Plan) -> None:
+    def keep(self, plan: SnapshotPlan) -> None:
         """Keep a plan for the tries to come."""
         self.memory.set(_KEY, asdict(plan))
 

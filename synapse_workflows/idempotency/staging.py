@@ -19,7 +19,7 @@ from synapse_workflows.file_references import local_path
 
 
 @dataclass(frozen=True)
-class LocalSource:
+class LocalFile:
     """A file on this worker.
 
     Args:
@@ -33,22 +33,22 @@ class LocalSource:
     lasting: bool = True
 
 
-def several(value: Any) -> bool:
+def is_list(value: Any) -> bool:
     """Tell a list of things to store from a single one."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def flat(value: Any) -> Iterator[Any]:
+def flatten(value: Any) -> Iterator[Any]:
     """Go through a list, and the lists in it: mapped tasks may return lists each."""
-    if several(value):
+    if is_list(value):
         for item in value:
-            yield from flat(item)
+            yield from flatten(item)
     else:
         yield value
 
 
 @contextmanager
-def brought_here(value: Any, what: str = "path") -> Iterator[LocalSource]:
+def as_local_file(value: Any, what: str = "path") -> Iterator[LocalFile]:
     """Make what is to be stored a file on this worker, while inside.
 
     Args:
@@ -61,7 +61,7 @@ def brought_here(value: Any, what: str = "path") -> Iterator[LocalSource]:
         TypeError: Nothing that can be stored.
     """
     if isinstance(value, Mapping):
-        yield LocalSource(Path(local_path(value)))
+        yield LocalFile(Path(local_path(value)))
     elif isinstance(value, ObjectStoragePath):
         with _fetched(str(value)) as source:
             yield source
@@ -71,7 +71,7 @@ def brought_here(value: Any, what: str = "path") -> Iterator[LocalSource]:
             with _fetched(text) as source:
                 yield source
         else:
-            yield LocalSource(_checked(Path(text).expanduser()))
+            yield LocalFile(_checked(Path(text).expanduser()))
     else:
         raise TypeError(
             f"{what} is {value!r:.200}: give the path of a file, a URL, an ObjectStoragePath, a "
@@ -80,17 +80,17 @@ def brought_here(value: Any, what: str = "path") -> Iterator[LocalSource]:
 
 
 @contextmanager
-def _fetched(url: str) -> Iterator[LocalSource]:
+def _fetched(url: str) -> Iterator[LocalFile]:
     """Stream an object into a temporary file, which goes at the end."""
     parts = urlsplit(url)
     if parts.scheme in ("file", "local"):
-        yield LocalSource(_checked(Path(unquote(parts.path))))
+        yield LocalFile(_checked(Path(unquote(parts.path))))
         return
     with TemporaryDirectory(prefix="synapse-") as folder:
         target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
         with _opened(url) as stream, target.open("wb") as file:
             shutil.copyfileobj(stream, file, MiB)
-        yield LocalSource(target, url=_shown(url), lasting=False)
+        yield LocalFile(target, url=_shown(url), lasting=False)
 
 
 @contextmanager

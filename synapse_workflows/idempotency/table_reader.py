@@ -10,11 +10,11 @@ from synapse_workflows.client.api import columns as table_columns
 from synapse_workflows.client.model.csv_dialect import Line
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.constants import ROW_ID
-from synapse_workflows.idempotency.row_source import SYNAPSE_FORM
+from synapse_workflows.idempotency.row_source import SYNAPSE_CSV
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 
 
-class TableLook:
+class TableReader:
     """One table, as it is now.
 
     Args:
@@ -43,7 +43,7 @@ class TableLook:
         with TemporaryDirectory(prefix="synapse-") as folder:
             path = self._answered(sql, folder, row_ids=row_ids)
             with path.open(encoding="utf-8", newline="") as file:
-                lines = SYNAPSE_FORM.read(file)
+                lines = SYNAPSE_CSV.read(file)
                 next(lines, None)
                 yield lines
 
@@ -72,7 +72,7 @@ class TableLook:
             found = self.client.tableQuery(
                 sql,
                 includeRowIdAndRowVersion=row_ids,
-                lineEnd=SYNAPSE_FORM.line_end,
+                lineEnd=SYNAPSE_CSV.line_end,
                 downloadLocation=folder,
             )
         if not isinstance(found, CsvFileTable):
@@ -81,6 +81,6 @@ class TableLook:
         return Path(found.filepath)
 
 
-def listed(names: Sequence[str]) -> str:
+def quote_columns(names: Sequence[str]) -> str:
     """Write names of columns as SQL."""
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)

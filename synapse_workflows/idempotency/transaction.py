@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
 from synapse_workflows.client.transfer.progress import human
-from synapse_workflows.idempotency.row_upload import Uploads
+from synapse_workflows.idempotency.row_upload import RowUpload
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ _SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True)
-class Counts:
+class RowCounts:
     """What became of rows: how many were added, changed, deleted."""
 
     added: int = 0
     changed: int = 0
     deleted: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
+    def __add__(self, other: "RowCounts") -> "RowCounts":
+        return RowCounts(
             self.added + other.added,
             self.changed + other.changed,
             self.deleted + other.deleted,
@@ -45,11 +45,11 @@ class Counts:
 
     def __bool__(self) -> bool:
         """Tell whether anything was done."""
-        return self != Counts()
+        return self != RowCounts()
 
 
 @dataclass(frozen=True)
-class Attempt:
+class PendingTransaction:
     """A transaction that may have been made; kept from try to try.
 
     Args:
@@ -61,18 +61,18 @@ class Attempt:
     """
 
     handle: str
-    counts: Counts
+    counts: RowCounts
     content: str
     after: int
     job: str | None = None
 
     @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "Attempt":
+    def of(cls, kept: Mapping[str, Any]) -> "PendingTransaction":
         """Read what was kept."""
-        return cls(**{**kept, "counts": Counts(**kept["counts"])})
+        return cls(**{**kept, "counts": RowCounts(**kept["counts"])})
 
 
-class Once:
+class TableTransaction:
     """The transactions of one table that one task instance makes, over all of its tries.
 
     Args:
@@ -88,9 +88,9 @@ class Once:
         self.table = table
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> RowCounts:
         """What the task has done so far."""
-        return Counts(**self._state().get("counts", {}))
+        return RowCounts(**self._state().get("counts", {}))
 
     @property
     def content(self) -> str | None:
@@ -102,7 +102,7 @@ class Once:
         """The highest id of a row before the task added any; None before."""
         return self._state().get("after")
 
-    def settle(self) -> Attempt | None:
+    def settle(self) -> PendingTransaction | None:
         """Learn what came of an attempt that an earlier try left.
 
         Returns:
@@ -116,7 +116,7 @@ class Once:
         kept = self._state().get("attempt")
         if kept is None:
             return None
-        attempt = Attempt.of(kept)
+        attempt = PendingTransaction.of(kept)
         if attempt.job is not None:
             try:
                 table_transactions.wait_for_transaction(self.client, self.table, attempt.job)
@@ -128,7 +128,7 @@ class Once:
         self._rule_out(attempt)
         return attempt
 
-    def make(self, uploads: Uploads, attempt: Attempt) -> None:
+    def make(self, uploads: RowUpload, attempt: PendingTransaction) -> None:
         """Make a transaction of what was sent, all of it or nothing.
 
         Raises:
@@ -156,7 +156,7 @@ class Once:
             raise
         self.succeeded(attempt)
 
-    def succeeded(self, attempt: Attempt) -> None:
+    def succeeded(self, attempt: PendingTransaction) -> None:
         """Note that an attempt was carried out."""
         after = attempt.after if self.after is None else min(self.after, attempt.after)
         counts = asdict(self.counts + attempt.counts)
@@ -178,13 +178,13 @@ class Once:
         """Forget what was done: the next try starts anew."""
         self.memory.delete(_KEY)
 
-    def _rule_out(self, attempt: Attempt) -> None:
+    def _rule_out(self, attempt: PendingTransaction) -> None:
         """See to it that the job of an attempt, if there is one, is over or cannot succeed."""
         self.client.logger.info(
             "%s: an earlier try may have begun a job; making sure that it is over", self.table
         )
         self.client.call("DELETE", f"/fileHandle/{attempt.handle}", endpoint="file")
-        doomed = [Uploads.change(self.table, attempt.handle)]
+        doomed = [RowUpload.change(self.table, attempt.handle)]
         token = table_transactions.start_transaction(self.client, self.table, doomed)
         try:
             table_transactions.wait_for_transaction(self.client, self.table, token)

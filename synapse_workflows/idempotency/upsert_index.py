@@ -22,7 +22,7 @@ BEGIN;
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRow:
+class IndexedRow:
     """A row of a table.
 
     Args:
@@ -40,7 +40,7 @@ class KnownRow:
     other: int | None
 
 
-class KnownRows:
+class UpsertIndex:
     """Rows by the digests of their keys.
 
     Args:
@@ -75,19 +75,19 @@ class KnownRows:
             "UPDATE known SET other = ? WHERE key = ? AND other IS NULL", (row_id, key)
         )
 
-    def find(self, key: bytes) -> KnownRow | None:
+    def find(self, key: bytes) -> IndexedRow | None:
         """Give the row that has a key."""
         found = self._connection.execute(
             "SELECT row_id, version, content, line, other FROM known WHERE key = ?", (key,)
         ).fetchone()
-        return None if found is None else KnownRow(*found)
+        return None if found is None else IndexedRow(*found)
 
     def is_given(self, key: bytes) -> bool:
         """Tell whether the source has a key, of what was taken of it so far."""
         found = self.find(key)
         return found is not None and found.line is not None
 
-    def take(self, key: bytes, line: int) -> KnownRow | None:
+    def take(self, key: bytes, line: int) -> IndexedRow | None:
         """Give the row that has a key, as it was before, and note that the source has it too.
 
         Args:

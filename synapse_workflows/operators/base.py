@@ -57,7 +57,7 @@ class SynapseOperator(BaseOperator):
         self.entity_url = f"{portal}/Synapse:{reference['id']}{version}"
 
 
-def checked_id(value: Any, what: str) -> VersionedId:
+def parse_entity_id(value: Any, what: str) -> VersionedId:
     """Read an entity's id, or the id of a reference that another task returned.
 
     Args:
@@ -75,7 +75,7 @@ def checked_id(value: Any, what: str) -> VersionedId:
         raise SynapseMalformedEntityError(f"{what}: {wrong}") from wrong
 
 
-def current_id(value: Any, what: str) -> str:
+def parse_unversioned_id(value: Any, what: str) -> str:
     """Read the id of what is meant as it is now; a reference may say which version it was.
 
     Args:
@@ -85,7 +85,7 @@ def current_id(value: Any, what: str) -> str:
     Raises:
         SynapseMalformedEntityError: It is none, or a text that names a version.
     """
-    named = checked_id(value, what)
+    named = parse_entity_id(value, what)
     if isinstance(value, str) and named.version is not None:
         raise SynapseMalformedEntityError(
             f"{what}: {value} is a version, which never changes any more; {named.id} is what "

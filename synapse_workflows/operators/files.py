@@ -9,11 +9,11 @@ from synapse_workflows.client.model.entity import File, Folder
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import CONTAINERS, FILE
 from synapse_workflows.file_references import SynapseFile, reference_of
-from synapse_workflows.idempotency.staging import LocalSource, brought_here, flat, several
+from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten, is_list
 from synapse_workflows.lineage.collector import current_gatherer
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 from synapse_workflows.lineage.settings import LineageMode
-from synapse_workflows.operators.base import SynapseOperator, checked_id
+from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
 
 
@@ -62,7 +62,7 @@ class SynapseGetOperator(SynapseOperator):
 
     def execute(self, context: Any) -> SynapseFile:  # noqa: ARG002 - Airflow's words
         """Get the entity; return its reference."""
-        named = checked_id(self.entity_id, "entity_id")
+        named = parse_entity_id(self.entity_id, "entity_id")
         version = self.version or named.version
         entity = self.hook.client.get(
             named.id,
@@ -172,25 +172,25 @@ class SynapseStoreOperator(SynapseOperator):
 
     def execute(self, context: Any) -> SynapseFile | list[SynapseFile]:  # noqa: ARG002
         """Store the files; return their references."""
-        given = list(flat(self.path))
+        given = list(flatten(self.path))
         if self.name and len(given) > 1:
             raise AirflowFailException(
                 f"name={self.name!r} cannot be the name of {len(given)} files; leave it out"
             )
-        parent = checked_id(self.parent_id, "parent_id").id
+        parent = parse_entity_id(self.parent_id, "parent_id").id
         client = self.hook.client
         # what is there already is left untouched, to its date of modification
         client.skip_unchanged = client.skip_unchanged or not self.force_version
         container = folder_below(client, parent, self.folder)
         references = []
         for item in given:
-            with brought_here(item) as source:
+            with as_local_file(item) as source:
                 references.append(self._store(client, source, container))
         if references:
             self.show(references[-1])
-        return references if several(self.path) else references[0]
+        return references if is_list(self.path) else references[0]
 
-    def _store(self, client: LineageSynapse, source: LocalSource, parent: str) -> SynapseFile:
+    def _store(self, client: LineageSynapse, source: LocalFile, parent: str) -> SynapseFile:
         file = File(
             str(source.path),
             parent=parent,

@@ -14,8 +14,14 @@ from synapse_workflows.client.core.events import Event, Read
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.file_references import SynapseTableFile
-from synapse_workflows.idempotency.query_results import Answer, FileFormat, Question, ask, ask_into
-from synapse_workflows.idempotency.snapshot import Freezer
+from synapse_workflows.idempotency.query_results import (
+    FileFormat,
+    QueryResultFile,
+    TableQuery,
+    run_query,
+    run_query_to_file,
+)
+from synapse_workflows.idempotency.snapshot import SnapshotMaker
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 from synapse_workflows.operators.base import SynapseOperator
 
@@ -37,11 +43,12 @@ class SynapseTableQueryOperator(SynapseOperator):
     have the same name.
 
     Args:
-        query: SQL: `select name from syn123 where age > 5`; `from syn123.4` asks a snapshot
+        sql: SQL: `select name from syn123 where age > 5`; `from syn123.4` asks a snapshot
             (templated).
-        path: the file to write; the default is one in the worker's cache (templated).
+        output_path: the file to write; the default is one in the worker's cache (templated).
         download_dir: a directory for it instead, where it gets a name of its own (templated).
-        file_format: `csv` or `parquet`; the default is what the suffix of `path` says, `.parquet`
+        output_format: `csv` or `parquet`; the default is what the suffix of `output_path`
+            says, `.parquet`
             or anything else. Parquet needs `pip install 'synapse-workflows[parquet]'`.
         include_row_ids: begin rows with ROW_ID and ROW_VERSION, as changing them needs.
         snapshot_first: freeze the table, and ask the snapshot; a retry asks the same one.
@@ -50,26 +57,27 @@ class SynapseTableQueryOperator(SynapseOperator):
         kwargs: `synapse_conn_id`, `lineage_mode`, and what every operator takes.
 
     Raises:
-        ValueError: both `path` and `download_dir`, or another format.
+        ValueError: both `output_path` and `download_dir`, or another format.
     """
 
     template_fields: Sequence[str] = (
-        "query",
-        "path",
+        "sql",
+        "output_path",
         "download_dir",
         "version_label",
         "version_comment",
         *SynapseOperator.template_fields,
     )
-    template_fields_renderers = {"query": "sql"}  # noqa: RUF012 - as Airflow declares it
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
 
     def __init__(
         self,
         *,
-        query: str,
-        path: str | None = None,
+        sql: str,
+        output_path: str | None = None,
         download_dir: str | None = None,
-        file_format: str | None = None,
+        output_format: str | None = None,
         include_row_ids: bool = False,
         snapshot_first: bool = False,
         version_label: str | None = None,
@@ -77,12 +85,14 @@ class SynapseTableQueryOperator(SynapseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if path is not None and download_dir is not None:
-            raise ValueError("path says where the file goes already; leave out download_dir")
-        self.query = query
-        self.path = path
+        if output_path is not None and download_dir is not None:
+            raise ValueError(
+                "output_path says where the file goes already; leave out download_dir"
+            )
+        self.sql = sql
+        self.output_path = output_path
         self.download_dir = download_dir
-        self.file_format = None if file_format is None else FileFormat(file_format)
+        self.output_format = None if output_format is None else FileFormat(output_format)
         self.include_row_ids = include_row_ids
         self.snapshot_first = snapshot_first
         self.version_label = version_label
@@ -93,12 +103,12 @@ class SynapseTableQueryOperator(SynapseOperator):
         form = self._form()
         client = self.hook.client
         asked = self._asked()
-        query = self.query
+        query = self.sql
         if self.snapshot_first:
             query = _pinned(query, asked.id, self._freeze(client, context, asked))
         with _listening(client) as heard:
             try:
-                answer = self._answer(client, Question(query, self.include_row_ids, form))
+                answer = self._answer(client, TableQuery(query, self.include_row_ids, form))
             except parquet.UnwritableError as wrong:
                 raise AirflowFailException(str(wrong)) from wrong
         version = next((one.version for one in heard if one.entity_id == asked.id), None)
@@ -115,8 +125,8 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def _form(self) -> FileFormat:
         """Find the format of the file, and that it can be written, before anything is asked."""
-        suffix = Path(self.path).suffix.lower() if self.path is not None else ""
-        form = self.file_format or _SUFFIXES.get(suffix, FileFormat.CSV)
+        suffix = Path(self.output_path).suffix.lower() if self.output_path is not None else ""
+        form = self.output_format or _SUFFIXES.get(suffix, FileFormat.CSV)
         if form is FileFormat.PARQUET:
             try:
                 parquet.require()
@@ -126,7 +136,7 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def _asked(self) -> VersionedId:
         try:
-            return table_of(self.query)
+            return table_of(self.sql)
         except ValueError as wrong:
             raise AirflowFailException(str(wrong)) from wrong
 
@@ -137,7 +147,7 @@ class SynapseTableQueryOperator(SynapseOperator):
                 f"snapshot_first=True freezes {asked.id} as it is now; then the query cannot ask "
                 f"version {asked.version} of it"
             )
-        freezer = Freezer(client, context, asked.id)
+        freezer = SnapshotMaker(client, context, asked.id)
         number = freezer.found()
         if number is None and freezer.job is not None:
             number = freezer.await_job()
@@ -145,16 +155,18 @@ class SynapseTableQueryOperator(SynapseOperator):
             number = freezer.make(self.version_label, self.version_comment)
         return freezer.finish(number)["version"]
 
-    def _answer(self, client: LineageSynapse, question: Question) -> Answer:
+    def _answer(self, client: LineageSynapse, question: TableQuery) -> QueryResultFile:
         """Have the answer lie where it was asked for."""
-        if self.path is not None:
-            return ask_into(client, question, Path(self.path).expanduser().absolute())
-        return ask(
+        if self.output_path is not None:
+            return run_query_to_file(
+                client, question, Path(self.output_path).expanduser().absolute()
+            )
+        return run_query(
             client, question, None if self.download_dir is None else Path(self.download_dir)
         )
 
     def _reference(
-        self, answer: Answer, query: str, form: FileFormat, version: int | None
+        self, answer: QueryResultFile, query: str, form: FileFormat, version: int | None
     ) -> SynapseTableFile:
         is_csv = form is FileFormat.CSV
         return {

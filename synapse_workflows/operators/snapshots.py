@@ -7,8 +7,8 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from synapse_workflows.client.errors import SynapseTimeoutError
-from synapse_workflows.idempotency.snapshot import Freezer, SynapseSnapshot
-from synapse_workflows.operators.base import SynapseOperator, current_id
+from synapse_workflows.idempotency.snapshot import SnapshotMaker, SynapseSnapshot
+from synapse_workflows.operators.base import SynapseOperator, parse_unversioned_id
 from synapse_workflows.triggers.jobs import SynapseJobTrigger
 
 
@@ -116,17 +116,19 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         label = self.version_label
         return f"{self.label_prefix or ''}{label}" if label else None
 
-    def _freezer(self, context: Any) -> Freezer:
-        return Freezer(self.hook.client, context, current_id(self.table_id, "table_id"))
+    def _freezer(self, context: Any) -> SnapshotMaker:
+        return SnapshotMaker(
+            self.hook.client, context, parse_unversioned_id(self.table_id, "table_id")
+        )
 
-    def _skip_unchanged(self, freezer: Freezer) -> None:
+    def _skip_unchanged(self, freezer: SnapshotMaker) -> None:
         newest = freezer.unchanged_since()
         if newest is not None:
             raise AirflowSkipException(
                 f"{newest['id']} was not changed since its snapshot {newest['versionNumber']}"
             )
 
-    def _wait_elsewhere(self, freezer: Freezer) -> None:
+    def _wait_elsewhere(self, freezer: SnapshotMaker) -> None:
         self.defer(
             trigger=SynapseJobTrigger(
                 synapse_conn_id=self.synapse_conn_id,
@@ -138,7 +140,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             method_name="execute_complete",
         )
 
-    def _finish(self, freezer: Freezer, number: int) -> SynapseSnapshot:
+    def _finish(self, freezer: SnapshotMaker, number: int) -> SynapseSnapshot:
         made = freezer.finish(number)
         self.show(made)
         self.log.info("Froze %s as version %s (%s)", made["id"], number, made["label"])

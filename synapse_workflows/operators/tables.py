@@ -12,21 +12,21 @@ from synapse_workflows.client.api import columns as table_columns
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.constants import TABLE
-from synapse_workflows.idempotency.parquet_source import ParquetSource, is_parquet
+from synapse_workflows.idempotency.parquet_source import ParquetRowSource, is_parquet
 from synapse_workflows.idempotency.row_source import (
-    COMMON_FORM,
-    SYNAPSE_FORM,
-    TAB_FORM,
-    CsvSource,
-    Source,
+    STANDARD_CSV,
+    SYNAPSE_CSV,
+    TSV,
+    CsvRowSource,
+    RowSource,
 )
 from synapse_workflows.idempotency.row_writer import RowWriter
-from synapse_workflows.idempotency.staging import brought_here, several
-from synapse_workflows.idempotency.transaction import Once
+from synapse_workflows.idempotency.staging import as_local_file, is_list
+from synapse_workflows.idempotency.transaction import TableTransaction
 from synapse_workflows.lineage.collector import current_gatherer
 from synapse_workflows.lineage.lineage_client import LineageSynapse
 from synapse_workflows.lineage.settings import LineageMode
-from synapse_workflows.operators.base import SynapseOperator, checked_id
+from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
 
 
@@ -140,7 +140,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         mode = self._checked_mode()
         client = self.hook.client
         table, columns = self._table(client)
-        once = Once(client, context, table)
+        once = TableTransaction(client, context, table)
         with self._source(client, table, columns) as source:
             self._require_all_columns(source, mode)
             self._require_rows(source, mode)
@@ -191,7 +191,7 @@ class SynapseTableStoreOperator(SynapseOperator):
 
     def _table(self, client: LineageSynapse) -> tuple[str, list[Mapping[str, Any]]]:
         """Look at the table; give its id and its columns."""
-        named = checked_id(self.table_id, "table_id")
+        named = parse_entity_id(self.table_id, "table_id")
         if isinstance(self.table_id, str) and named.version is not None:
             raise AirflowFailException(
                 f"table_id: {self.table_id} is a version, which nobody can change any more; "
@@ -212,28 +212,28 @@ class SynapseTableStoreOperator(SynapseOperator):
     @contextmanager
     def _source(
         self, client: LineageSynapse, table: str, columns: Sequence[Mapping[str, Any]]
-    ) -> Iterator[Source]:
+    ) -> Iterator[RowSource]:
         """Have the rows in a file on this worker."""
-        if several(self.rows):
+        if is_list(self.rows):
             made = _written(self.rows, table, columns)
-            yield CsvSource(Path(made.filepath), columns, SYNAPSE_FORM, "rows")
+            yield CsvRowSource(Path(made.filepath), columns, SYNAPSE_CSV, "rows")
             return
         _require_no_text(self.rows)
         answer = isinstance(self.rows, Mapping) and "query" in self.rows
-        with brought_here(self.rows, "rows") as local:
+        with as_local_file(self.rows, "rows") as local:
             gatherer = current_gatherer()
             if gatherer and local.url and client.lineage_mode is LineageMode.AUTO:
                 gatherer.add(Record.of(Seen.READ, used=[UrlRef(local.url)]))
             yield _opened(local.path, columns, written_by_synapse=answer)
 
-    def _require_all_columns(self, source: Source, mode: StoreMode) -> None:
+    def _require_all_columns(self, source: RowSource, mode: StoreMode) -> None:
         if source.missing and mode is not StoreMode.UPSERT and not self.missing_columns:
             raise AirflowFailException(
                 f"{source.called} lacks columns of the table: {source.missing}. Add them, or say "
                 "missing_columns=True to leave them empty"
             )
 
-    def _require_rows(self, source: Source, mode: StoreMode) -> None:
+    def _require_rows(self, source: RowSource, mode: StoreMode) -> None:
         if (
             mode is StoreMode.REPLACE
             and not self.allow_empty
@@ -255,13 +255,13 @@ class SynapseTableStoreOperator(SynapseOperator):
 
 def _opened(
     path: Path, columns: Sequence[Mapping[str, Any]], *, written_by_synapse: bool
-) -> Source:
+) -> RowSource:
     """Find out how a file of rows is written."""
     if is_parquet(path):
-        return ParquetSource(path, columns)
+        return ParquetRowSource(path, columns)
     if written_by_synapse:
-        return CsvSource(path, columns, SYNAPSE_FORM)
-    return CsvSource(path, columns, TAB_FORM if path.suffix == ".tsv" else COMMON_FORM)
+        return CsvRowSource(path, columns, SYNAPSE_CSV)
+    return CsvRowSource(path, columns, TSV if path.suffix == ".tsv" else STANDARD_CSV)
 
 
 def _require_no_text(rows: Any) -> None:

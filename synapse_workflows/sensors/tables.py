@@ -18,7 +18,7 @@ from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageSynapse
-from synapse_workflows.operators.base import current_id
+from synapse_workflows.operators.base import parse_unversioned_id
 from synapse_workflows.triggers.tables import (
     PASSING,
     SynapseTableChangeTrigger,
@@ -144,38 +144,39 @@ class SynapseTableRowsSensor(_TableSensor):
     """Waits until a query finds rows. Returns `{"id": "syn123", "rows": 3}`.
 
     Args:
-        query: SQL: `select * from syn123 where status = 'new'`; no `select count(*)`, which
+        sql: SQL: `select * from syn123 where status = 'new'`; no `select count(*)`, which
             finds one row also where the count is 0 (templated).
         min_rows: how many rows are enough.
         kwargs: `synapse_conn_id`, `deferrable`, and what every sensor takes.
     """
 
-    template_fields: Sequence[str] = ("query", *_TableSensor.template_fields)
-    template_fields_renderers = {"query": "sql"}  # noqa: RUF012 - as Airflow declares it
+    template_fields: Sequence[str] = ("sql", *_TableSensor.template_fields)
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
 
-    def __init__(self, *, query: str, min_rows: int = 1, **kwargs: Any) -> None:
+    def __init__(self, *, sql: str, min_rows: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.query = query
+        self.sql = sql
         self.min_rows = min_rows
 
     @property
     def table(self) -> str:
         """The table that is looked at."""
         try:
-            return table_of(self.query).id
+            return table_of(self.sql).id
         except ValueError as wrong:
-            raise SynapseMalformedEntityError(f"query: {wrong}") from wrong
+            raise SynapseMalformedEntityError(f"sql: {wrong}") from wrong
 
     def look(self, context: Any) -> PokeReturnValue:  # noqa: ARG002 - Airflow's words
         """Count the rows."""
         client, table = self.client, self.table
-        if always_has_a_row(self.query):
+        if always_has_a_row(self.sql):
             raise SynapseMalformedEntityError(
-                "query: without GROUP BY, functions such as COUNT and MAX give one row, whatever "
+                "sql: without GROUP BY, functions such as COUNT and MAX give one row, whatever "
                 f"there is to see. Ask for the rows, {_ROWS.format(table)}, and say in min_rows "
-                f"how many are enough. The query: {self.query[:200]!r}"
+                f"how many are enough. The query: {self.sql[:200]!r}"
             )
-        rows = client.run(count_rows(table, self.query, async_jobs.polling(client)))
+        rows = client.run(count_rows(table, self.sql, async_jobs.polling(client)))
         return PokeReturnValue(rows >= self.min_rows, {"id": table, "rows": rows})
 
     def trigger(self, context: Any) -> SynapseTableRowsTrigger:  # noqa: ARG002
@@ -183,7 +184,7 @@ class SynapseTableRowsSensor(_TableSensor):
         return SynapseTableRowsTrigger(
             synapse_conn_id=self.synapse_conn_id,
             table=self.table,
-            query=self.query,
+            sql=self.sql,
             min_rows=self.min_rows,
             poll_interval=self.poke_interval,
         )
@@ -215,7 +216,7 @@ class SynapseTableChangeSensor(_TableSensor):
     @property
     def table(self) -> str:
         """The table that is looked at."""
-        return current_id(self.table_id, "table_id")
+        return parse_unversioned_id(self.table_id, "table_id")
 
     def look(self, context: Any) -> PokeReturnValue:
         """Compare the state of the table."""

@@ -100,23 +100,23 @@ class SynapseTableRowsTrigger(_TableTrigger):
     """Fires with `{"rows": 3}` when a query finds enough rows.
 
     Args:
-        query: SQL.
+        sql: SQL.
         min_rows: how many are enough.
         kwargs: `synapse_conn_id`, `table`, `poll_interval`.
     """
 
-    def __init__(self, *, query: str, min_rows: int, **kwargs: Any) -> None:
+    def __init__(self, *, sql: str, min_rows: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.query = query
+        self.sql = sql
         self.min_rows = min_rows
 
     def arguments(self) -> dict[str, Any]:
         """Give the arguments that only this kind of trigger has."""
-        return {"query": self.query, "min_rows": self.min_rows}
+        return {"sql": self.sql, "min_rows": self.min_rows}
 
     async def look(self, session: AsyncSession) -> dict[str, Any] | None:
         """Count the rows."""
-        rows = await session.run(count_rows(self.table, self.query, _POLLING))
+        rows = await session.run(count_rows(self.table, self.sql, _POLLING))
         return {"rows": rows} if rows >= self.min_rows else None
 
 

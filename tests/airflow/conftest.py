@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import ExecutionApi, Run
-from support.table_types import Kinds
+from support.table_types import TableFactory
 
 from synapse_workflows import (
     Column,
@@ -90,7 +90,7 @@ def put(alice, project, tmp_path):
 @pytest.fixture
 def kinds(alice, project, tmp_path):
     """Make tables, views, submission views and datasets of alice's, outside of Airflow."""
-    return Kinds(alice, project, tmp_path / "shown")
+    return TableFactory(alice, project, tmp_path / "shown")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from support.execution_api import Run
-from support.table_types import KINDS
+from support.table_types import TABLE_TYPES
 
 from synapse_workflows import Column, Schema, Table
 from synapse_workflows.demo.paths import examples_dir
@@ -99,7 +99,7 @@ def test_each_instance_shows_which_table_it_freezes(api, example, tables):
 
 def test_whatever_has_rows_can_be_frozen_of_the_list(api, example, kinds, alice):
     """The list is a parameter of the run; views, submission views and datasets may be in it."""
-    shown = [kinds.make(kind) for kind in KINDS]
+    shown = [kinds.make(kind) for kind in TABLE_TYPES]
     states = freeze(api, example[0], "run_1", len(shown), conf={"tables": shown})
     assert states == ["success"] * len(shown)
     labels = [alice.restGET(f"/entity/{one}/version/1")["versionLabel"] for one in shown]

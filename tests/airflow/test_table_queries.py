@@ -66,7 +66,7 @@ def rows_of(path):
 
 
 def test_the_answer_is_a_file_and_its_reference_an_xcom(query, table, worker):
-    result, run = query(query=f"select * from {table} where n > {{{{ 0 + 1 }}}}")
+    result, run = query(sql=f"select * from {table} where n > {{{{ 0 + 1 }}}}")
     assert result.state == "success", result.error
     found = run.value("query")
     assert found["id"] == table
@@ -82,32 +82,32 @@ def test_the_answer_is_a_file_and_its_reference_an_xcom(query, table, worker):
 
 
 def test_no_row_is_in_any_request_to_airflow(query, table, api):
-    query(query=f"select * from {table}")
+    query(sql=f"select * from {table}")
     assert not any("quoted" in body for _, _, body in api.requests)
 
 
 def test_the_file_lies_where_it_was_asked_for(query, table, tmp_path):
     target = tmp_path / "new" / "answer.csv"
-    _, run = query(query=f"select * from {table}", path=str(target))
+    _, run = query(sql=f"select * from {table}", output_path=str(target))
     assert run.value("query")["path"] == str(target)
     assert [row["n"] for row in rows_of(target)] == ["1", "2", "", "4"]
     assert list(target.parent.iterdir()) == [target]
 
 
 def test_the_file_lies_in_the_directory_that_was_asked_for(query, table, tmp_path):
-    _, run = query(query=f"select n from {table}", download_dir=str(tmp_path / "new"))
+    _, run = query(sql=f"select n from {table}", download_dir=str(tmp_path / "new"))
     assert Path(run.value("query")["path"]).parent == tmp_path / "new"
 
 
 def test_rows_say_which_they_are_when_asked_to(query, table):
-    _, run = query(query=f"select n from {table}", include_row_ids=True)
+    _, run = query(sql=f"select n from {table}", include_row_ids=True)
     found = run.value("query")
     assert found["columns"] == ["ROW_ID", "ROW_VERSION", "n"]
     assert [row["ROW_ID"] for row in rows_of(found["path"])] == ["1", "2", "3", "4"]
 
 
 def test_an_answer_without_rows_is_a_file_too(query, table):
-    _, run = query(query=f"select n from {table} where n > 100")
+    _, run = query(sql=f"select n from {table} where n > 100")
     assert run.value("query")["rows"] == 0
     assert run.value("query")["columns"] == ["n"]
 
@@ -116,7 +116,7 @@ def test_what_answered_is_used_by_what_is_stored(api, table, project, alice, sou
     alice.create_snapshot_version(table)
     alice.store(Table(table, [["late", 9]]))
     with DAG("query_and_store", schedule=None) as dag:
-        frozen = SynapseTableQueryOperator(task_id="frozen", query=f"select * from {table}.1")
+        frozen = SynapseTableQueryOperator(task_id="frozen", sql=f"select * from {table}.1")
         SynapseStoreOperator(task_id="store", path=frozen.output, parent_id=project)
     run = Run(api, dag).all()
     stored = run.value("store")
@@ -128,7 +128,7 @@ def test_what_answered_is_used_by_what_is_stored(api, table, project, alice, sou
 def test_a_current_table_is_used_with_its_number(api, table, project, alice, sources_of):
     alice.create_snapshot_version(table)
     with DAG("query_current", schedule=None) as dag:
-        current = SynapseTableQueryOperator(task_id="now", query=f"select * from {table}")
+        current = SynapseTableQueryOperator(task_id="now", sql=f"select * from {table}")
         SynapseStoreOperator(task_id="store", path=current.output, parent_id=project)
     run = Run(api, dag).all()
     assert run.value("now")["version"] == 2
@@ -139,7 +139,7 @@ def test_a_snapshot_is_made_first_and_asked(api, table, project, alice, sources_
     with DAG("freeze_and_query", schedule=None) as dag:
         frozen = SynapseTableQueryOperator(
             task_id="frozen",
-            query=f"SELECT * FROM {table} WHERE n > 1",
+            sql=f"SELECT * FROM {table} WHERE n > 1",
             snapshot_first=True,
             version_label="of {{ run_id }}",
         )
@@ -155,7 +155,7 @@ def test_a_snapshot_is_made_first_and_asked(api, table, project, alice, sources_
 
 def test_a_retry_asks_the_snapshot_that_the_first_try_made(query, table, alice):
     result, run = query(
-        2, query=f"select * from {table}", snapshot_first=True, post_execute=stumble_once
+        2, sql=f"select * from {table}", snapshot_first=True, post_execute=stumble_once
     )
     assert result.state == "success", result.error
     assert run.value("query")["version"] == 1
@@ -163,7 +163,7 @@ def test_a_retry_asks_the_snapshot_that_the_first_try_made(query, table, alice):
 
 
 def test_a_snapshot_of_a_snapshot_makes_no_sense(query, table):
-    result, _ = query(query=f"select * from {table}.1", snapshot_first=True)
+    result, _ = query(sql=f"select * from {table}.1", snapshot_first=True)
     assert result.state == "failed"
     assert "version 1" in str(result.error)
 
@@ -178,7 +178,7 @@ def test_a_snapshot_of_a_snapshot_makes_no_sense(query, table):
     ],
 )
 def test_sql_that_cannot_be_answered_fails_at_once(query, table, sql, said):
-    result, _ = query(query=sql.format(table=table))
+    result, _ = query(sql=sql.format(table=table))
     assert result.state == "failed"
     assert said in str(result.error)
 
@@ -186,7 +186,7 @@ def test_sql_that_cannot_be_answered_fails_at_once(query, table, sql, said):
 def test_somebody_without_permission_fails_at_once(query, table, api, connection, socket_service):
     bob = json.loads(connection) | {"password": socket_service.token("bob")}
     api.connections["bobs"] = json.dumps(bob)
-    result, _ = query(query=f"select * from {table}", synapse_conn_id="bobs")
+    result, _ = query(sql=f"select * from {table}", synapse_conn_id="bobs")
     assert result.state == "failed"
     assert result.error.status == 403
 
@@ -202,7 +202,7 @@ def on_two_workers(api, worker):
             def read(reference):
                 return Path(local_path(reference)).read_text()
 
-            read(SynapseTableQueryOperator(task_id="query", query=sql).output)
+            read(SynapseTableQueryOperator(task_id="query", sql=sql).output)
         one = Run(api, dag)
         one.task("query")
         text = Path(one.value("query")["path"]).read_text()
@@ -230,4 +230,4 @@ def test_another_worker_does_not_take_another_answer_for_the_one(on_two_workers,
 
 def test_a_file_has_one_place(table):
     with pytest.raises(ValueError, match="download_dir"):
-        SynapseTableQueryOperator(task_id="query", query="", path="a", download_dir="b")
+        SynapseTableQueryOperator(task_id="query", sql="", output_path="a", download_dir="b")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
-from support.table_types import KINDS
+from support.table_types import TABLE_TYPES
 
 from synapse_workflows import (
     File,
@@ -48,7 +48,7 @@ def pipeline(api, elsewhere, summary):
                 Path(summary).write_text(f"{len(text)} bytes")
                 return summary
 
-            asked = SynapseTableQueryOperator(task_id="ask", query=query, **arguments)
+            asked = SynapseTableQueryOperator(task_id="ask", sql=query, **arguments)
             made = summarise(asked.output)
             SynapseStoreOperator(task_id="store", path=made, parent_id=elsewhere)
         return Run(api, dag, f"run_{next(RUNS)}")
@@ -56,7 +56,7 @@ def pipeline(api, elsewhere, summary):
     return make
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_what_is_made_of_an_answer_names_the_version_that_answered(
     pipeline, kinds, kind, alice, sources_of
 ):
@@ -85,7 +85,7 @@ def test_another_worker_that_asks_again_names_the_same_version(
 ):
     """Somebody freezes the table meanwhile: its rows are those of the number after that, too."""
     table = kinds.make("table")
-    run = pipeline(f"select * from {table}", file_format=file_format)
+    run = pipeline(f"select * from {table}", output_format=file_format)
     run.task("ask")
     shutil.rmtree(worker)
     alice.create_snapshot_version(table)
@@ -118,7 +118,7 @@ def test_rows_that_are_stored_name_the_table_they_are_from(api, kinds, alice, so
     source, target = kinds.make("submissionview"), kinds.make("table")
     with DAG("copy_rows", schedule=None) as dag:
         asked = SynapseTableQueryOperator(
-            task_id="ask", query=f"select n from {source}", snapshot_first=True
+            task_id="ask", sql=f"select n from {source}", snapshot_first=True
         )
         SynapseTableStoreOperator(task_id="store", table_id=target, rows=asked.output)
     run = Run(api, dag).all()
@@ -132,7 +132,7 @@ def test_a_snapshot_names_what_its_rows_were_made_of(api, kinds, alice, sources_
     """The rows are stored by one run and frozen by another, which knows no more than Synapse."""
     source, target = kinds.make("dataset"), kinds.make("table")
     with DAG("fill", schedule=None) as fill:
-        asked = SynapseTableQueryOperator(task_id="ask", query=f"select n from {source}")
+        asked = SynapseTableQueryOperator(task_id="ask", sql=f"select n from {source}")
         SynapseTableStoreOperator(task_id="store", table_id=target, rows=asked.output)
     Run(api, fill).all()
     with DAG("freeze", schedule=None) as freeze:
@@ -146,7 +146,7 @@ def test_lineage_that_is_off_names_nothing(api, kinds, project, alice):
     table = kinds.make("table")
     with DAG("silent", schedule=None) as dag:
         asked = SynapseTableQueryOperator(
-            task_id="ask", query=f"select * from {table}", lineage_mode="off"
+            task_id="ask", sql=f"select * from {table}", lineage_mode="off"
         )
         SynapseStoreOperator(
             task_id="store", path=asked.output, parent_id=project, lineage_mode="off"

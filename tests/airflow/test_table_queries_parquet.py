@@ -74,7 +74,7 @@ def rows_of(path):
 @pytest.mark.parametrize("listed", ["whole, whole", "*, whole * 2 as whole"])
 def test_columns_of_the_same_name_fail_for_good(query, table, tmp_path, listed):
     target = tmp_path / "new" / "answer.parquet"
-    result, _ = query(query=f"select {listed} from {table}", path=str(target))
+    result, _ = query(sql=f"select {listed} from {table}", output_path=str(target))
     assert result.state == "failed"
     assert "several ['whole']" in str(result.error)
     assert list(target.parent.iterdir()) == []
@@ -82,7 +82,7 @@ def test_columns_of_the_same_name_fail_for_good(query, table, tmp_path, listed):
 
 def test_the_suffix_says_that_it_is_parquet(query, table, tmp_path):
     target = tmp_path / "new" / "answer.parquet"
-    result, run = query(query=f"select * from {table}", path=str(target))
+    result, run = query(sql=f"select * from {table}", output_path=str(target))
     assert result.state == "success", result.error
     assert rows_of(target) == WANTED
     found = run.value("query")
@@ -95,16 +95,20 @@ def test_the_suffix_says_that_it_is_parquet(query, table, tmp_path):
 
 def test_what_is_said_of_the_format_counts_more_than_the_suffix(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
-    _, run = query(query=f"select whole from {table}", path=str(target), file_format="csv")
+    _, run = query(sql=f"select whole from {table}", output_path=str(target), output_format="csv")
     assert target.read_text().startswith('"whole"')
     assert run.value("query")["file_format"] == "csv"
-    query(query=f"select whole from {table}", path=str(tmp_path / "a.dat"), file_format="parquet")
+    query(
+        sql=f"select whole from {table}",
+        output_path=str(tmp_path / "a.dat"),
+        output_format="parquet",
+    )
     assert rows_of(tmp_path / "a.dat") == [{"whole": row["whole"]} for row in WANTED]
 
 
 def test_a_directory_gets_one_file(query, table, tmp_path):
     _, run = query(
-        query=f"select * from {table}", download_dir=str(tmp_path / "new"), file_format="parquet"
+        sql=f"select * from {table}", download_dir=str(tmp_path / "new"), output_format="parquet"
     )
     (path,) = (tmp_path / "new").iterdir()
     assert run.value("query")["path"] == str(path)
@@ -126,14 +130,14 @@ def test_without_a_place_it_is_in_the_cache_and_is_made_once(query, table, worke
 
 def test_the_csv_answer_in_the_cache_stays_csv(query, table):
     """The same query in the other format is not taken for it."""
-    query(query=f"select * from {table}", file_format="parquet")
-    _, run = query(query=f"select * from {table}")
+    query(sql=f"select * from {table}", output_format="parquet")
+    _, run = query(sql=f"select * from {table}")
     assert Path(run.value("query")["path"]).read_text().startswith('"a text, ü"')
 
 
 def test_row_ids_are_numbers(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
-    query(query=f"select whole from {table}", path=str(target), include_row_ids=True)
+    query(sql=f"select whole from {table}", output_path=str(target), include_row_ids=True)
     schema = pq.read_schema(target)
     assert schema.names == ["ROW_ID", "ROW_VERSION", "whole"]
     assert set(schema.types) == {pa.int64()}
@@ -142,14 +146,14 @@ def test_row_ids_are_numbers(query, table, tmp_path):
 def test_expressions_have_the_types_that_synapse_says(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
     sql = f'select count(*) as n, avg(whole) as mean, max("a text, ü") as t from {table}'
-    result, _ = query(query=sql, path=str(target))
+    result, _ = query(sql=sql, output_path=str(target))
     assert result.state == "success", result.error
     assert pq.read_schema(target).types == [pa.int64(), pa.float64(), pa.string()]
 
 
 def test_no_rows_are_a_file_with_columns(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
-    _, run = query(query=f"select * from {table} where whole = 5", path=str(target))
+    _, run = query(sql=f"select * from {table} where whole = 5", output_path=str(target))
     assert run.value("query")["rows"] == 0
     assert pq.read_schema(target).names == list(WANTED[0])
 
@@ -161,7 +165,7 @@ def test_a_view_is_written_too(query, table, alice, project, tmp_path):
     view = alice.store(schema).id
     target = tmp_path / "answer.parquet"
     result, run = query(
-        query=f"select id, currentVersion, createdOn from {view}", path=str(target)
+        sql=f"select id, currentVersion, createdOn from {view}", output_path=str(target)
     )
     assert result.state == "success", result.error
     (row,) = rows_of(target)
@@ -181,7 +185,7 @@ def on_two_workers(api, worker):
             def read(reference):
                 return local_path(reference)
 
-            asked = SynapseTableQueryOperator(task_id="query", query=sql, file_format="parquet")
+            asked = SynapseTableQueryOperator(task_id="query", sql=sql, output_format="parquet")
             read(asked.output)
         one = Run(api, dag)
         one.task("query")
@@ -237,7 +241,7 @@ def test_what_a_task_reads_is_not_evicted_and_what_nobody_reads_is(
             return path.is_file() and path == Path(reference["path"])
 
         asked = SynapseTableQueryOperator(
-            task_id="query", query=f"select * from {table}", file_format=file_format
+            task_id="query", sql=f"select * from {table}", output_format=file_format
         )
         read(asked.output)
     run = Run(api, dag).all()
@@ -258,8 +262,8 @@ def test_the_file_is_stored_with_the_version_that_answered(api, table, project, 
     with DAG("query_and_store", schedule=None) as dag:
         asked = SynapseTableQueryOperator(
             task_id="ask",
-            query=f"select * from {table}",
-            file_format="parquet",
+            sql=f"select * from {table}",
+            output_format="parquet",
             snapshot_first=True,
         )
         SynapseStoreOperator(task_id="store", path=asked.output, parent_id=project, name="p")
@@ -273,7 +277,7 @@ def test_without_pyarrow_the_task_fails_before_anything_is_asked(
 ):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     result, _ = query(
-        query=f"select * from {table}", path=str(tmp_path / "a.parquet"), snapshot_first=True
+        sql=f"select * from {table}", output_path=str(tmp_path / "a.parquet"), snapshot_first=True
     )
     assert result.state == "failed"
     assert "pip install 'synapse-workflows[parquet]'" in str(result.error)
@@ -282,4 +286,4 @@ def test_without_pyarrow_the_task_fails_before_anything_is_asked(
 
 def test_another_format_is_refused_when_the_dag_is_read():
     with pytest.raises(ValueError, match="feather"):
-        SynapseTableQueryOperator(task_id="query", query="", file_format="feather")
+        SynapseTableQueryOperator(task_id="query", sql="", output_format="feather")

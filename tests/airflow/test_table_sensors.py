@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run, fired
-from support.table_types import KINDS, VIEWS
+from support.table_types import TABLE_TYPES, VIEW_TYPES
 
 from synapse_workflows import (
     Column,
@@ -47,7 +47,7 @@ def rows(table, more=""):
 
 
 def test_rows_are_waited_for(wait, table, alice):
-    run = wait(SynapseTableRowsSensor, query=rows(table, "where n > {{ 0 + 1 }}"), min_rows=2)
+    run = wait(SynapseTableRowsSensor, sql=rows(table, "where n > {{ 0 + 1 }}"), min_rows=2)
     assert run.task("wait").state == "up_for_reschedule"
     alice.store(Table(table, [[2]]))
     assert run.task("wait").state == "up_for_reschedule"
@@ -57,13 +57,13 @@ def test_rows_are_waited_for(wait, table, alice):
 
 
 def test_what_is_looked_at_is_no_input(wait, table):
-    run = wait(SynapseTableRowsSensor, query=rows(table))
+    run = wait(SynapseTableRowsSensor, sql=rows(table))
     assert run.task("wait").state == "success"
     assert run.record("wait") is None
 
 
 def test_rows_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
-    run = wait(SynapseTableRowsSensor, query=rows(table), min_rows=2, deferrable=True)
+    run = wait(SynapseTableRowsSensor, sql=rows(table), min_rows=2, deferrable=True)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
     alice.store(Table(table, [[2]]))
@@ -74,14 +74,14 @@ def test_rows_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
 
 
 def test_nothing_is_deferred_that_can_be_seen_at_once(wait, table):
-    run = wait(SynapseTableRowsSensor, query=rows(table), deferrable=True)
+    run = wait(SynapseTableRowsSensor, sql=rows(table), deferrable=True)
     assert run.task("wait").state == "success"
 
 
 def test_what_breaks_in_the_triggerer_fails_the_task_as_synapse_says(
     wait, table, alice, triggerer
 ):
-    run = wait(SynapseTableRowsSensor, query=rows(table, "where n > 5"), deferrable=True)
+    run = wait(SynapseTableRowsSensor, sql=rows(table, "where n > 5"), deferrable=True)
     deferred = run.task("wait", max_tries=5)
     alice.delete(table)
     failed = run.task("wait", max_tries=5, event=fired(deferred))
@@ -91,7 +91,7 @@ def test_what_breaks_in_the_triggerer_fails_the_task_as_synapse_says(
 
 @pytest.mark.parametrize("query", ["select 1", "select nothing from {table}"])
 def test_a_query_that_makes_no_sense_fails_at_once(wait, table, query):
-    run = wait(SynapseTableRowsSensor, query=query.format(table=table))
+    run = wait(SynapseTableRowsSensor, sql=query.format(table=table))
     assert run.task("wait", max_tries=5).state == "failed"
 
 
@@ -106,7 +106,7 @@ def test_a_query_that_makes_no_sense_fails_at_once(wait, table, query):
 )
 @pytest.mark.parametrize("more", [{}, {"soft_fail": True}, {"deferrable": True}])
 def test_a_query_that_has_a_row_whatever_is_there_fails_at_once(wait, table, query, more):
-    run = wait(SynapseTableRowsSensor, query=query.format(table=table), **more)
+    run = wait(SynapseTableRowsSensor, sql=query.format(table=table), **more)
     result = run.task("wait", max_tries=5)
     assert result.state == "failed"
     assert f"`select * from {table} where ...`" in str(result.error)
@@ -122,7 +122,7 @@ def test_a_query_that_has_a_row_whatever_is_there_fails_at_once(wait, table, que
     ],
 )
 def test_a_query_that_may_have_no_row_is_waited_for(wait, table, alice, query):
-    run = wait(SynapseTableRowsSensor, query=query.format(table=table))
+    run = wait(SynapseTableRowsSensor, sql=query.format(table=table))
     assert run.task("wait").state == "up_for_reschedule"
     add_a_row(alice, table)
     assert run.task("wait").state == "success"
@@ -198,7 +198,7 @@ def test_changes_since_a_known_state_are_seen_at_once(wait, table, alice):
     assert third.value("wait")["etag"] != known["etag"]
 
 
-@pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.parametrize("kind", VIEW_TYPES)
 def test_changes_of_what_a_view_shows_are_waited_for(wait, kinds, kind):
     view = kinds.make(kind)
     run = wait(SynapseTableChangeSensor, table_id=view)
@@ -209,7 +209,7 @@ def test_changes_of_what_a_view_shows_are_waited_for(wait, kinds, kind):
     assert run.value("wait").keys() == {"id", "version", "etag", "digest"}
 
 
-@pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.parametrize("kind", VIEW_TYPES)
 def test_a_view_is_watched_in_the_triggerer(wait, kinds, kind, triggerer):
     view = kinds.make(kind)
     run = wait(SynapseTableChangeSensor, table_id=view, deferrable=True)
@@ -219,12 +219,12 @@ def test_a_view_is_watched_in_the_triggerer(wait, kinds, kind, triggerer):
     assert run.value("wait")["id"] == view
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TABLE_TYPES)
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_rows_of_every_kind_are_waited_for(wait, kinds, kind, deferrable, triggerer):
     table = kinds.make(kind)
     query = f"select n from {table} where n > 1"
-    run = wait(SynapseTableRowsSensor, query=query, deferrable=deferrable)
+    run = wait(SynapseTableRowsSensor, sql=query, deferrable=deferrable)
     result = run.task("wait")
     assert result.state == ("deferred" if deferrable else "up_for_reschedule")
     kinds.add(table)
@@ -235,7 +235,7 @@ def test_rows_of_every_kind_are_waited_for(wait, kinds, kind, deferrable, trigge
 
 def test_what_a_query_returned_is_a_state_to_compare_with(wait, table, alice, api):
     with DAG("ask", schedule=None) as dag:
-        SynapseTableQueryOperator(task_id="ask", query=f"select * from {table}")
+        SynapseTableQueryOperator(task_id="ask", sql=f"select * from {table}")
     answer = Run(api, dag).all().value("ask")
     waiting = wait(SynapseTableChangeSensor, table_id=table, since=answer)
     assert waiting.task("wait").state == "up_for_reschedule"

@@ -125,7 +125,7 @@ MODES = [{"mode": "poke"}, {"mode": "reschedule"}]
 
 @pytest.mark.parametrize("mode", MODES)
 def test_nothing_seen_until_the_timeout_fails_the_sensor(wait, watched, mode):
-    run = wait(query=rows_of(watched), timeout=0.05, **mode)
+    run = wait(sql=rows_of(watched), timeout=0.05, **mode)
     result = run.task("wait", max_tries=5)
     while result.state == "up_for_reschedule":
         result = run.task("wait", max_tries=5)
@@ -135,7 +135,7 @@ def test_nothing_seen_until_the_timeout_fails_the_sensor(wait, watched, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_softly_it_is_skipped(wait, watched, mode):
-    run = wait(query=rows_of(watched), timeout=0.05, soft_fail=True, **mode)
+    run = wait(sql=rows_of(watched), timeout=0.05, soft_fail=True, **mode)
     result = run.task("wait", max_tries=5)
     while result.state == "up_for_reschedule":
         result = run.task("wait", max_tries=5)
@@ -162,7 +162,7 @@ def test_the_triggerer_waits_as_long_as_the_sensor_would(wait, watched, kind, so
 def test_a_synapse_that_is_away_for_a_moment_is_asked_again(
     wait, watched, outage, person, mode, status
 ):
-    run = wait(query=every_row(watched), **mode)
+    run = wait(sql=every_row(watched), **mode)
     outage.begin(3, status)
     states = [run.task("wait").state]
     while states[-1] == "up_for_reschedule":
@@ -173,7 +173,7 @@ def test_a_synapse_that_is_away_for_a_moment_is_asked_again(
 
 
 def test_a_synapse_that_stays_away_ends_with_the_timeout(wait, watched, outage):
-    run = wait(query=every_row(watched), timeout=0.1)
+    run = wait(sql=every_row(watched), timeout=0.1)
     outage.begin(1000)
     failed = run.task("wait", max_tries=5)
     assert failed.state == "failed"
@@ -183,19 +183,19 @@ def test_a_synapse_that_stays_away_ends_with_the_timeout(wait, watched, outage):
 @pytest.mark.parametrize("mode", [*MODES, {"deferrable": True}])
 def test_softness_does_not_hide_what_is_wrong(wait, watched, mode):
     """Whoever mistypes a column is told so: that is no news of the table."""
-    run = wait(query=f"select nothing from {watched}", soft_fail=True, **mode)
+    run = wait(sql=f"select nothing from {watched}", soft_fail=True, **mode)
     failed = run.task("wait", max_tries=5)
     assert failed.state == "failed"
     assert "nothing" in str(failed.error)
 
 
 def test_sql_without_a_table_is_no_softer(wait, watched):
-    run = wait(query="select 1", soft_fail=True)
+    run = wait(sql="select 1", soft_fail=True)
     assert run.task("wait", max_tries=5).state == "failed"
 
 
 def test_an_outage_at_the_first_look_of_the_triggerer_passes(wait, watched, outage, person):
-    run = wait(query=rows_of(watched), deferrable=True)
+    run = wait(sql=rows_of(watched), deferrable=True)
     deferred = run.task("wait")
     person.store(Table(watched, [[6]]))
     outage.begin(3)
@@ -224,7 +224,7 @@ def test_an_error_that_only_the_triggerer_had_is_no_end_of_waiting(
     wait, watched, person, monkeypatch
 ):
     """Its token was taken back, for example, and the worker has the new one."""
-    run = wait(query=rows_of(watched), deferrable=True)
+    run = wait(sql=rows_of(watched), deferrable=True)
     deferred = run.task("wait")
     before = deferred.msg.trigger_timeout
     again = run.task("wait", event={"error": "SynapseUnauthorizedError: 401"})
@@ -236,7 +236,7 @@ def test_an_error_that_only_the_triggerer_had_is_no_end_of_waiting(
 
 def test_the_time_that_is_left_is_not_begun_anew(wait, watched):
     """The worker said when the time is over; by then it is."""
-    run = wait(query=rows_of(watched), deferrable=True, timeout=100)
+    run = wait(sql=rows_of(watched), deferrable=True, timeout=100)
     deferred = run.task("wait")
     assert 0 < deferred.msg.next_kwargs["deadline"] - time.time() <= 100
     deferred.msg.next_kwargs["deadline"] = time.time() - 1
@@ -255,7 +255,7 @@ async def all_of(one):
 
 @pytest.mark.usefixtures("wait")
 def test_a_trigger_fires_once_and_ends(watched):
-    one = trigger(SynapseTableRowsTrigger, watched, query=every_row(watched), min_rows=1)
+    one = trigger(SynapseTableRowsTrigger, watched, sql=every_row(watched), min_rows=1)
     assert asyncio.run(all_of(one)) == [{"rows": 1}]
     other = trigger(SynapseTableChangeTrigger, watched, known={"version": 9, "etag": "x"})
     (event,) = asyncio.run(all_of(other))
@@ -277,7 +277,7 @@ def test_triggers_wait_beside_each_other_and_block_nothing(watched):
         query = rows_of(watched)
         many = [
             asyncio.create_task(
-                all_of(trigger(SynapseTableRowsTrigger, watched, query=query, min_rows=1))
+                all_of(trigger(SynapseTableRowsTrigger, watched, sql=query, min_rows=1))
             )
             for _ in range(4)
         ]
@@ -299,7 +299,7 @@ def test_a_trigger_that_is_cancelled_leaves_no_connection_open(watched):
 
     async def main():
         query = rows_of(watched)
-        one = trigger(SynapseTableRowsTrigger, watched, query=query, min_rows=1)
+        one = trigger(SynapseTableRowsTrigger, watched, sql=query, min_rows=1)
         waiting = asyncio.create_task(all_of(one))
         await asyncio.sleep(0.15)
         waiting.cancel()

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run, fired
-from support.table_types import KINDS
+from support.table_types import TABLE_TYPES
 
 from synapse_workflows import (
     Column,
@@ -52,7 +52,7 @@ def rows(alice, query):
     return len(list(alice.tableQuery(query)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TABLE_TYPES)
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_every_kind_is_frozen_with_label_comment_and_activity(
     api, kinds, kind, deferrable, put, alice, sources_of, triggerer
@@ -96,7 +96,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
     assert event["extra"] == {"version": 1, "activity_id": made["activity_id"]}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_what_is_frozen_is_no_input_of_itself_and_an_older_snapshot_is(
     api, kinds, kind, alice, sources_of
 ):
@@ -127,7 +127,7 @@ def test_a_retry_makes_no_second_snapshot_of_a_view(snapshot, kinds, kind, alice
     assert list(history(alice, view)) == [2, 1]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_what_is_unchanged_is_skipped(snapshot, kinds, kind, alice):
     table = kinds.make(kind)
     asked = {"table_id": table, "skip_if_unchanged": True}
@@ -186,7 +186,7 @@ def test_a_label_of_a_view_that_is_taken_fails_for_good(snapshot, kinds, alice):
     assert "'once'" in str(result.error)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_a_query_of_every_kind_freezes_first_and_asks_the_snapshot(
     api, kinds, kind, alice, sources_of, project
 ):
@@ -194,7 +194,7 @@ def test_a_query_of_every_kind_freezes_first_and_asks_the_snapshot(
     with DAG("freeze_and_ask", schedule=None) as dag:
         SynapseTableQueryOperator(
             task_id="ask",
-            query=f"select n from {table} where n > 0",
+            sql=f"select n from {table} where n > 0",
             snapshot_first=True,
             post_execute=stumble_once,
         )

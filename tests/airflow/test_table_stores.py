@@ -107,7 +107,7 @@ def test_what_another_task_queried_is_stored_and_used(
     copy = alice.store(Schema("Copy", list(alice.getColumns(filled)), parent=project)).id
     sql = f"select * from {filled} where n > 1"
     with DAG("copy", schedule=None) as dag:
-        found = SynapseTableQueryOperator(task_id="query", query=sql, file_format=file_format)
+        found = SynapseTableQueryOperator(task_id="query", sql=sql, output_format=file_format)
         SynapseTableStoreOperator(task_id="store", table_id=copy, rows=found.output)
     run = Run(api, dag).all()
     assert rows_of(copy) == [["b", 2], ["c", 3]]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 
 from synapse_workflows import Project, Schema, Table
 from synapse_workflows.client.model import cell_text
-from synapse_workflows.idempotency.cell_normalization import Cells, digest
-from synapse_workflows.idempotency.row_source import SYNAPSE_FORM
-from synapse_workflows.idempotency.row_upload import Uploads
+from synapse_workflows.idempotency.cell_normalization import CellNormalizer, hash_cells
+from synapse_workflows.idempotency.row_source import SYNAPSE_CSV
+from synapse_workflows.idempotency.row_upload import RowUpload
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def test_what_synapse_keeps_is_what_was_given(place, made):
     table = syn.store(Table(Schema(str(uuid4()), columns, parent=project), rows)).tableId
     answer = syn.tableQuery(f"select * from {table} order by ROW_ID", lineEnd="\n")
     with Path(answer.filepath).open(encoding="utf-8", newline="") as file:
-        _, *kept = [line[2:] for line in SYNAPSE_FORM.read(file)]
-    compared = Cells(columns)
+        _, *kept = [line[2:] for line in SYNAPSE_CSV.read(file)]
+    compared = CellNormalizer(columns)
     assert list(map(compared.given, lines)) == list(map(compared.kept, kept))
     assert list(map(compared.given, kept)) == list(map(compared.kept, kept))
 
@@ -43,13 +43,13 @@ def test_what_synapse_keeps_is_what_was_given(place, made):
 def test_other_rows_have_other_digests(made):
     columns, rows = made
     writers = [cell_text.writer(column) for column in columns]
-    compared = Cells(columns)
+    compared = CellNormalizer(columns)
     lines = [
         compared.given([w(cell) for w, cell in zip(writers, row, strict=True)]) for row in rows
     ]
     for one in lines:
         for other in lines:
-            assert (one == other) == (digest(one) == digest(other))
+            assert (one == other) == (hash_cells(one) == hash_cells(other))
 
 
 def test_how_far_it_is_is_told_now_and_then(place):
@@ -61,7 +61,7 @@ def test_how_far_it_is_is_told_now_and_then(place):
         now[0] += 4
         return now[0]
 
-    uploads = Uploads(syn, "syn1", 1, lambda *line: told.append(line[0] % line[1:]), clock)
+    uploads = RowUpload(syn, "syn1", 1, lambda *line: told.append(line[0] % line[1:]), clock)
     assert uploads.send(["a", "b"], ([f"cell {n}", None] for n in range(7))) == 7
     assert len(uploads.handles) == 7
     assert told == ["syn1: 3 rows sent so far, 54 B", "syn1: 6 rows sent so far, 108 B"]

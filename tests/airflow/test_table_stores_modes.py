@@ -1,7 +1,7 @@
 """Rows that are changed by their key, and rows that replace others; also beside other writers."""
 
 import pytest
-from support.fault_injection import Interposed
+from support.fault_injection import FaultInjector
 
 from synapse_workflows import Column, Project, Row, RowSet, Schema, Table
 from synapse_workflows.client.errors import SynapseBadRequestError
@@ -181,7 +181,7 @@ def watched(tmp_path_factory, recording):
     way = []
 
     def wrap(app):
-        way.append(Interposed(recording(app)))
+        way.append(FaultInjector(recording(app)))
         return way[0]
 
     with over_socket(tmp_path_factory.mktemp("watched"), wrap=wrap) as service:

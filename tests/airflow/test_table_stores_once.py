@@ -4,7 +4,7 @@ import threading
 from time import monotonic, sleep
 
 import pytest
-from support.fault_injection import Interposed
+from support.fault_injection import FaultInjector
 from support.killable_worker import Worker
 
 from synapse_workflows import File, Row, RowSet, Table
@@ -179,7 +179,7 @@ def slow(tmp_path_factory, recording):
     way, clock = [], Clock()
 
     def wrap(app):
-        way.append(Interposed(recording(app)))
+        way.append(FaultInjector(recording(app)))
         return way[0]
 
     with over_socket(tmp_path_factory.mktemp("slow"), wrap=wrap, clock=clock) as service:

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from support.fault_injection import Interposed
+from support.fault_injection import FaultInjector
 from support.killable_worker import Worker
 
 from synapse_workflows import Table
@@ -21,7 +21,7 @@ def crowded(tmp_path_factory, recording):
     way = []
 
     def wrap(app):
-        way.append(Interposed(recording(app)))
+        way.append(FaultInjector(recording(app)))
         return way[0]
 
     with over_socket(tmp_path_factory.mktemp("crowded"), wrap=wrap) as service:

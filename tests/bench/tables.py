@@ -110,16 +110,16 @@ class Bench:
         """Write rows into a CSV file, as somebody's task did before."""
         from synapse_workflows import Column
         from synapse_workflows.client.model import cell_text
-        from synapse_workflows.idempotency.row_source import COMMON_FORM
+        from synapse_workflows.idempotency.row_source import STANDARD_CSV
 
         path = self.folder / f"rows-{changed}.csv"
         if not path.exists():
             writers = [cell_text.writer(Column(name="c", columnType=kind)) for kind in KINDS]
             with path.open("w", newline="") as to:
-                to.write(COMMON_FORM.write([f"c {at}" for at, _ in enumerate(KINDS)]))
+                to.write(STANDARD_CSV.write([f"c {at}" for at, _ in enumerate(KINDS)]))
                 for row in rows(self.count, changed):
                     pairs = zip(writers, row, strict=True)
-                    to.write(COMMON_FORM.write([write(cell) for write, cell in pairs]))
+                    to.write(STANDARD_CSV.write([write(cell) for write, cell in pairs]))
         return str(path)
 
     def append(self) -> Callable[[], Any]:

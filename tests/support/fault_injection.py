@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass
-class Moment:
+class FaultPoint:
     """When something happens; see `Interposed.at`."""
 
     pattern: str
@@ -25,7 +25,7 @@ class Moment:
         return self.nth in (None, self.count)
 
 
-class Interposed:
+class FaultInjector:
     """Stands in front of a service; at requests of some kind, does something.
 
     Args:
@@ -38,7 +38,7 @@ class Interposed:
 
     def clear(self) -> None:
         """Let everything pass from now on."""
-        self._moments: list[Moment] = []
+        self._moments: list[FaultPoint] = []
 
     def at(
         self,
@@ -58,7 +58,7 @@ class Interposed:
             after: when the service has done what it was asked, else before.
             answering: whether whoever asked hears of it.
         """
-        self._moments.append(Moment(pattern, act, nth, after, answering))
+        self._moments.append(FaultPoint(pattern, act, nth, after, answering))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         asked = f"{scope.get('method')} {scope.get('path')}"

@@ -20,7 +20,7 @@ _PROCESSES.set_forkserver_preload(
 )
 
 
-class KeptApi(ExecutionApi):
+class PersistentApi(ExecutionApi):
     """An Execution API whose task state store is a file.
 
     Args:
@@ -63,7 +63,7 @@ class Worker:
         self.tries += 1
         (self.folder / "result.json").unlink(missing_ok=True)
         told = (self.connection, str(self.folder), self.tries, self.arguments, sys.path)
-        self.process = _PROCESSES.Process(target=work, args=told, daemon=True)
+        self.process = _PROCESSES.Process(target=run_attempt, args=told, daemon=True)
         self.process.start()
 
     def kill(self) -> None:
@@ -79,12 +79,12 @@ class Worker:
         return json.loads(result.read_text()) if result.exists() else None
 
 
-def work(
+def run_attempt(
     connection: str, folder: str, tries: int, arguments: dict[str, Any], path: list[str]
 ) -> None:
     """Do one try, and write what came of it; runs in the worker's process."""
     sys.path[:] = path
-    api = KeptApi(connection, Path(folder))
+    api = PersistentApi(connection, Path(folder))
     with DAG("mortal", schedule=None) as dag:
         SynapseTableStoreOperator(task_id="store", retries=5, **arguments)
     known = Instance("store", -1, tries=tries - 1, store=api.kept())

@@ -16,13 +16,13 @@ from synapse_workflows import (
 )
 from synapse_workflows.constants import DATASET
 
-KINDS = ["table", "entityview", "submissionview", "dataset"]
+TABLE_TYPES = ["table", "entityview", "submissionview", "dataset"]
 #: Those whose rows are something else.
-VIEWS = KINDS[1:]
+VIEW_TYPES = TABLE_TYPES[1:]
 _numbers = count(1)
 
 
-class Kinds:
+class TableFactory:
     """Makes one of each kind.
 
     Args:
