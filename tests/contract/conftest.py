@@ -1,4 +1,4 @@
-"""Things to store, what went over the wire for them, and a network that fails on demand."""
+"""Fixtures of the contract tests: entities to work on, recorded calls and a faulty network."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from synapse_workflows import Folder, Project
 PREFIXES = {"/repo/v1": "", "/file/v1": "file:", "/auth/v1": "auth:"}
 
 
-def shortened(method: str, path: str, status: int) -> str:
+def format_exchange(method: str, path: str, status: int) -> str:
+    """Return an exchange as `METHOD path status`, with a short prefix for the service."""
     for base, prefix in PREFIXES.items():
         path = path.replace(base, prefix, 1) if path.startswith(base) else path
     return f"{method} {path} {status}"
@@ -21,7 +22,7 @@ def shortened(method: str, path: str, status: int) -> str:
 
 @pytest.fixture
 def project(syn):
-    """A project of alice's own."""
+    """A new project of alice."""
     return syn.store(Project(f"project {uuid4()}"))
 
 
@@ -33,7 +34,7 @@ def folder(syn, project):
 
 @pytest.fixture
 def make_file(tmp_path) -> Callable[..., Path]:
-    """Write a file with content that nobody stored before."""
+    """Return a function that writes a file, by default with unique content."""
 
     def make(name: str = "data.txt", content: str | None = None) -> Path:
         path = tmp_path / name
@@ -44,47 +45,48 @@ def make_file(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def heard(syn):
-    """What alice's client announces, in order."""
-    events = []
-    syn.subscribe(events.append)
-    return events
+def events(syn):
+    """Lineage events of alice's client, in order."""
+    received = []
+    syn.subscribe(received.append)
+    return received
 
 
 @pytest.fixture
-def loud(client_of):
-    """A client of alice that logs what it has to say."""
+def verbose_client(client_of):
+    """A client of alice that logs to its logger."""
     return client_of("alice", silent=False)
 
 
 @pytest.fixture
-def said(loud):
-    """What that client said, in order, and nobody else."""
+def log_messages(verbose_client):
+    """Messages logged by `verbose_client`, in order."""
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
-    loud.logger.addHandler(handler)
+    verbose_client.logger.addHandler(handler)
     yield messages
-    loud.logger.removeHandler(handler)
+    verbose_client.logger.removeHandler(handler)
 
 
 @pytest.fixture
-def quiet(in_process_service, tmp_path):
-    """A client of alice without a socket, so that every call is noted when it returns."""
-    with in_process_service.client("alice", cache_root_dir=str(tmp_path / "quiet")) as syn:
+def in_process_client(in_process_service, tmp_path):
+    """A client of alice without a socket: each call is recorded before it returns."""
+    cache = str(tmp_path / "in-process-cache")
+    with in_process_service.client("alice", cache_root_dir=cache) as syn:
         yield syn
 
 
 @pytest.fixture
-def calls(quiet, recorders):
-    """The calls since this was last asked, as `traces.md` writes them."""
+def calls(in_process_client, recorders):
+    """Return a function that lists the calls since its last use, as `METHOD path status`."""
     seen = {id(recorder): len(recorder.exchanges) for recorder in recorders}
 
     def since() -> list[str]:
         new = []
         for recorder in recorders:
             start = seen.get(id(recorder), 0)
-            new += [shortened(*exchange) for exchange in recorder.exchanges[start:]]
+            new += [format_exchange(*exchange) for exchange in recorder.exchanges[start:]]
             seen[id(recorder)] = len(recorder.exchanges)
         return new
 
@@ -93,15 +95,15 @@ def calls(quiet, recorders):
 
 @pytest.fixture
 def proxy(socket_service):
-    """A proxy in front of the service; what is told to go wrong must have gone wrong."""
+    """A proxy in front of the service; fails the test if a planned fault did not occur."""
     with faulty_proxy(socket_service) as proxy:
         yield proxy
-        assert proxy.exhausted, "what should go wrong did not"
+        assert proxy.exhausted, "a planned fault did not occur"
 
 
 @pytest.fixture
 def proxied(socket_service, proxy, tmp_path):
-    """Make clients of alice that speak through the proxy."""
+    """Return a function that creates clients of alice whose requests go through the proxy."""
     made = []
 
     def make(**options):

@@ -71,14 +71,14 @@ def test_versions_have_their_own(syn, folder, make_file):
         syn.get_annotations(second, version="9")
 
 
-def test_bad_values_are_refused_before_anything_is_asked(quiet, calls):
+def test_bad_values_are_refused_before_anything_is_asked(in_process_client, calls):
     for values in ({"k": {}}, {"k": 2**64}, {"two words": 1}):
         with pytest.raises(ValueError, match="cannot"):
-            quiet.set_annotations(Annotations("syn1", "etag", values))
+            in_process_client.set_annotations(Annotations("syn1", "etag", values))
     with pytest.raises(TypeError, match="Annotations object"):
-        quiet.set_annotations({"k": 1})
+        in_process_client.set_annotations({"k": 1})
     with pytest.raises(ValueError, match="not a valid Synapse id"):
-        quiet.get_annotations("data")
+        in_process_client.get_annotations("data")
     assert calls() == []
 
 

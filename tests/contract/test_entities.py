@@ -105,15 +105,17 @@ def test_collisions_are_treated_as_asked(client_of, stored, tmp_path):
         ({"version": "v2"}, ValueError, "'v2' is not a version number"),
     ],
 )
-def test_bad_keywords_are_refused_before_anything_is_asked(quiet, calls, keywords, error, message):
+def test_bad_keywords_are_refused_before_anything_is_asked(
+    in_process_client, calls, keywords, error, message
+):
     with pytest.raises(error, match=message):
-        quiet.get("syn1", **keywords)
+        in_process_client.get("syn1", **keywords)
     assert calls() == []
 
 
-def test_a_file_is_no_place_to_download_to(quiet, calls, make_file):
+def test_a_file_is_no_place_to_download_to(in_process_client, calls, make_file):
     with pytest.raises(ValueError, match="downloadLocation should be a directory"):
-        quiet.get("syn1", downloadLocation=str(make_file()))
+        in_process_client.get("syn1", downloadLocation=str(make_file()))
     assert calls() == []
 
 
@@ -128,10 +130,10 @@ def test_a_file_is_no_place_to_download_to(quiet, calls, make_file):
     ],
 )
 def test_what_names_nothing_is_refused_before_anything_is_asked(
-    quiet, calls, wanted, error, message
+    in_process_client, calls, wanted, error, message
 ):
     with pytest.raises(error, match=message):
-        quiet.get(wanted)
+        in_process_client.get(wanted)
     assert calls() == []
 
 
@@ -159,10 +161,12 @@ def test_a_local_file_is_recognised_by_its_content(syn, stored, tmp_path):
     assert syn.cache.contains(found.dataFileHandleId, copy)
 
 
-def test_the_first_of_several_with_that_content_is_taken_and_said(loud, said, folder, stored):
-    other = loud.store(File(stored.path, parent=folder, name="the same"))
-    assert loud.get(stored.path).id == stored.id
-    assert f"{stored.id}.2, {other.id}.1" in said[-1]
+def test_the_first_of_several_with_that_content_is_taken_and_said(
+    verbose_client, log_messages, folder, stored
+):
+    other = verbose_client.store(File(stored.path, parent=folder, name="the same"))
+    assert verbose_client.get(stored.path).id == stored.id
+    assert f"{stored.id}.2, {other.id}.1" in log_messages[-1]
 
 
 def test_a_local_file_that_is_not_in_synapse_is_named(syn, make_file, stored):
@@ -186,15 +190,15 @@ def test_restricted_content_needs_agreement(syn, folder, make_file):
     assert syn.get(locked.id, downloadFile=False).name == "data.txt"
 
 
-def test_one_bundle_is_all_that_get_asks(quiet, calls, make_file):
-    parent = quiet.store(Project(f"calls {uuid4()}"))
-    file = quiet.store(File(str(make_file()), parent=parent))
+def test_one_bundle_is_all_that_get_asks(in_process_client, calls, make_file):
+    parent = in_process_client.store(Project(f"calls {uuid4()}"))
+    file = in_process_client.store(File(str(make_file()), parent=parent))
     calls()
-    quiet.get(file.id)
+    in_process_client.get(file.id)
     assert calls() == [f"POST /entity/{file.id}/bundle2 200"]
-    quiet.get(f"{file.id}.1", downloadFile=False)
+    in_process_client.get(f"{file.id}.1", downloadFile=False)
     assert calls() == [f"POST /entity/{file.id}/version/1/bundle2 200"]
-    quiet.get(file.path, limitSearch=parent)
+    in_process_client.get(file.path, limitSearch=parent)
     assert calls() == [
         f"GET /entity/md5/{file.md5} 200",
         f"GET /entity/{file.id}/path 200",
@@ -202,17 +206,17 @@ def test_one_bundle_is_all_that_get_asks(quiet, calls, make_file):
     ]
 
 
-def test_get_announces_what_was_really_read(syn, project, stored, heard):
+def test_get_announces_what_was_really_read(syn, project, stored, events):
     syn.get(stored.id)
     syn.get(f"{stored.id}.1")
     link = syn.store(Link(stored, parent=project))
-    heard.clear()
+    events.clear()
     syn.get(stored.id)
     syn.get(f"{stored.id}.1", downloadFile=False)
     syn.get(link.id, followLink=True)
     syn.get(project.id)
     file = ("data.txt", stored.concreteType, "get")
-    assert heard == [
+    assert events == [
         Read(stored.id, 2, *file),
         Read(stored.id, 1, *file),
         Read(stored.id, 2, *file),
@@ -220,26 +224,28 @@ def test_get_announces_what_was_really_read(syn, project, stored, heard):
     ]
 
 
-def test_what_failed_was_not_read(syn, heard):
+def test_what_failed_was_not_read(syn, events):
     with pytest.raises(SynapseNotFoundError):
         syn.get("syn999999999")
-    assert heard == []
+    assert events == []
 
 
-def test_moving_keeps_versions_and_annotations_and_reads_nothing(syn, project, stored, heard):
+def test_moving_keeps_versions_and_annotations_and_reads_nothing(syn, project, stored, events):
     place = syn.store(Folder("elsewhere", parent=project))
-    heard.clear()
+    events.clear()
     moved = syn.move(stored.id, place)
     assert (moved.parentId, moved.versionNumber, moved.colour) == (place.id, 2, ["red"])
     assert [one["id"] for one in syn.getChildren(place)] == [stored.id]
-    assert heard == []
+    assert events == []
 
 
-def test_moving_asks_for_what_must_be_known_and_no_more(quiet, calls):
-    parent = quiet.store(Project(f"calls {uuid4()}"))
-    one, other = (quiet.store(Folder(name, parent=parent)) for name in ("one", "other"))
+def test_moving_asks_for_what_must_be_known_and_no_more(in_process_client, calls):
+    parent = in_process_client.store(Project(f"calls {uuid4()}"))
+    one, other = (
+        in_process_client.store(Folder(name, parent=parent)) for name in ("one", "other")
+    )
     calls()
-    quiet.move(one, other)
+    in_process_client.move(one, other)
     assert calls() == [
         f"POST /entity/{one.id}/bundle2 200",
         f"PUT /entity/{one.id} 200",
@@ -284,23 +290,23 @@ def test_single_versions_are_deleted(syn, stored, way):
         syn.delete(stored.id, version=1)
 
 
-def test_a_folder_has_no_version_to_delete(loud, said, folder):
-    loud.delete(folder, version=1)
-    assert f"{folder.id} has no versions" in said[-1]
+def test_a_folder_has_no_version_to_delete(verbose_client, log_messages, folder):
+    verbose_client.delete(folder, version=1)
+    assert f"{folder.id} has no versions" in log_messages[-1]
     with pytest.raises(SynapseNotFoundError):
-        loud.get(folder.id)
+        verbose_client.get(folder.id)
 
 
-def test_what_is_no_entity_cannot_be_deleted(quiet, calls):
+def test_what_is_no_entity_cannot_be_deleted(in_process_client, calls):
     for thing in (7, None, {"id": "syn1"}):
         with pytest.raises(
             SynapseError, match=r"Can't delete a <class .*specify a Synapse object"
         ):
-            quiet.delete(thing)
+            in_process_client.delete(thing)
     with pytest.raises(ValueError, match="not a valid Synapse id"):
-        quiet.delete("data.txt")
+        in_process_client.delete("data.txt")
     with pytest.raises(ValueError, match="couldn't find id"):
-        quiet.delete(Project("new"))
+        in_process_client.delete(Project("new"))
     assert calls() == []
 
 
@@ -309,14 +315,14 @@ def test_only_who_may_deletes(bob, stored):
         bob.delete(stored.id)
 
 
-def test_print_entity_logs_sorted_json(loud, said, stored):
-    loud.printEntity(stored.id)
-    shown = json.loads(said[-1])
+def test_print_entity_logs_sorted_json(verbose_client, log_messages, stored):
+    verbose_client.printEntity(stored.id)
+    shown = json.loads(log_messages[-1])
     assert (shown["id"], list(shown)) == (stored.id, sorted(shown))
-    loud.printEntity({"b": "ü", "a": 1}, ensure_ascii=False)
-    assert said[-1] == '{\n  "a": 1,\n  "b": "ü"\n}'
-    loud.printEntity(stored)
-    assert said[-1].startswith(f"File: data.txt ({stored.id})")
+    verbose_client.printEntity({"b": "ü", "a": 1}, ensure_ascii=False)
+    assert log_messages[-1] == '{\n  "a": 1,\n  "b": "ü"\n}'
+    verbose_client.printEntity(stored)
+    assert log_messages[-1].startswith(f"File: data.txt ({stored.id})")
 
 
 def test_onweb_opens_the_page_of_an_entity(syn, stored, monkeypatch):

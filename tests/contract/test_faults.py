@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from contract import faults
+from support import fault_proxy
 from support.fault_proxy import ALWAYS, DOWNLOADS, UPLOADS
 
 from synapse_workflows import File, Project
@@ -129,7 +129,7 @@ def assert_downloads(syn, file, here, original):
 def test_a_burst_of_refusals_delays_an_upload(
     syn, direct, empty, proxy, new_small, method, path, status
 ):
-    proxy.fail(method, path, faults.answer(status), times=3)
+    proxy.fail(method, path, fault_proxy.answer(status), times=3)
     assert_uploads(syn, direct, empty, new_small)
 
 
@@ -138,14 +138,14 @@ def test_a_burst_of_refusals_delays_an_upload(
 def test_a_burst_of_refusals_delays_a_download(
     syn, stored, proxy, big, here, method, path, status
 ):
-    proxy.fail(method, path, faults.answer(status), times=3)
+    proxy.fail(method, path, fault_proxy.answer(status), times=3)
     assert_downloads(syn, stored, here, big)
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", BATCH), ("GET", DOWNLOADS)])
 def test_retry_after_is_waited_for(proxied, stored_small, proxy, small, here, method, path):
     syn = proxied(retry=RetryPolicy(attempts=4, total=10.0, wait=0.01))
-    proxy.fail(method, path, faults.answer(429, Retry_After="1"))
+    proxy.fail(method, path, fault_proxy.answer(429, Retry_After="1"))
     began = time.monotonic()
     assert_downloads(syn, stored_small, here, small)
     assert time.monotonic() - began > 0.95
@@ -154,14 +154,14 @@ def test_retry_after_is_waited_for(proxied, stored_small, proxy, small, here, me
 def test_a_storage_that_stays_away_is_a_clear_error_and_leaves_nothing(
     syn, stored_small, proxy, here
 ):
-    proxy.fail("GET", DOWNLOADS, faults.answer(503, "slow down"), times=4)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.answer(503, "slow down"), times=4)
     with pytest.raises(SynapseDownloadError, match=r"small\.bin: 503 .*slow down"):
         syn.get(stored_small.id, downloadLocation=str(here))
     assert names_in(here) == []
 
 
 def test_a_service_that_stays_away_is_a_clear_error(syn, proxy, empty, new_small):
-    proxy.fail("POST", "/file/multipart", faults.answer(503, "maintenance"), times=ALWAYS)
+    proxy.fail("POST", "/file/multipart", fault_proxy.answer(503, "maintenance"), times=ALWAYS)
     with pytest.raises(SynapseError, match="maintenance"):
         syn.store(File(str(new_small), parent=empty))
 
@@ -169,7 +169,7 @@ def test_a_service_that_stays_away_is_a_clear_error(syn, proxy, empty, new_small
 def test_a_connection_cut_in_the_middle_of_a_part_sends_that_part_again(
     syn, direct, empty, proxy, new_big
 ):
-    proxy.fail("PUT", UPLOADS, faults.cut_upload(after=300_000), times=2, skip=1)
+    proxy.fail("PUT", UPLOADS, fault_proxy.cut_upload(after=300_000), times=2, skip=1)
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("PUT", UPLOADS) == 5
     assert proxy.count("PUT", "/add/") == 3
@@ -179,65 +179,65 @@ def test_a_connection_cut_in_the_middle_of_a_part_sends_that_part_again(
 def test_a_connection_cut_in_the_middle_of_a_download_goes_on_from_there(
     syn, stored, proxy, big, here, after
 ):
-    proxy.fail("GET", DOWNLOADS, faults.cut_download(after), times=2)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(after), times=2)
     assert_downloads(syn, stored, here, big)
 
 
 def test_a_small_download_that_is_cut_goes_on_from_there(syn, stored_small, proxy, small, here):
-    proxy.fail("GET", DOWNLOADS, faults.cut_download(200_000), times=2)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(200_000), times=2)
     assert_downloads(syn, stored_small, here, small)
 
 
 def test_cuts_that_leave_headway_are_never_too_many(syn, stored, proxy, big, here):
     syn.max_threads = 1
-    proxy.fail("GET", DOWNLOADS, faults.cut_download(MiB), times=12)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(MiB), times=12)
     assert syn.retry.attempts < 7  # cuts of the first part alone
     assert_downloads(syn, stored, here, big)
 
 
 def test_a_part_that_is_too_short_is_completed(syn, stored, proxy, big, here):
-    proxy.fail("GET", DOWNLOADS, faults.truncate(by=1000), times=2)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000), times=2)
     assert_downloads(syn, stored, here, big)
 
 
 def test_a_body_that_is_too_short_is_fetched_again(syn, stored_small, proxy, small, here):
-    proxy.fail("GET", DOWNLOADS, faults.truncate(by=1000))
+    proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000))
     assert_downloads(syn, stored_small, here, small)
 
 
 def test_a_body_that_is_always_too_short_is_a_clear_error(syn, stored_small, proxy, here):
-    proxy.fail("GET", DOWNLOADS, faults.truncate(by=1000), times=ALWAYS)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000), times=ALWAYS)
     with pytest.raises(SynapseDownloadError, match="299000 bytes where the file has 300000"):
         syn.get(stored_small.id, downloadLocation=str(here))
     assert names_in(here) == []
 
 
 def test_a_server_without_ranges_serves_all_the_same(syn, stored, proxy, big, here):
-    proxy.fail("GET", DOWNLOADS, faults.ignore_ranges, times=ALWAYS)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.ignore_ranges, times=ALWAYS)
     assert_downloads(syn, stored, here, big)
 
 
 @pytest.mark.parametrize("after", [0, 4 * MiB])
 def test_a_stalled_download_is_cut_and_goes_on(proxied, stored, proxy, big, here, after):
     syn = proxied(timeout=(5.0, 0.5))
-    proxy.fail("GET", DOWNLOADS, faults.stall_download(after), skip=1)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.stall_download(after), skip=1)
     assert_downloads(syn, stored, here, big)
 
 
 def test_a_stalled_upload_is_cut_and_sent_again(proxied, direct, empty, proxy, new_big):
     syn = proxied(timeout=(0.5, 0.5))
-    proxy.fail("PUT", UPLOADS, faults.stall_upload(after=300_000))
+    proxy.fail("PUT", UPLOADS, fault_proxy.stall_upload(after=300_000))
     assert_uploads(syn, direct, empty, new_big)
 
 
 def test_a_part_whose_answer_does_not_come_is_sent_again(proxied, direct, empty, proxy, new_big):
     syn = proxied(timeout=(5.0, 0.5))
-    proxy.fail("PUT", UPLOADS, faults.never_answer, skip=1)
+    proxy.fail("PUT", UPLOADS, fault_proxy.never_answer, skip=1)
     assert_uploads(syn, direct, empty, new_big)
 
 
 def test_a_part_that_arrives_with_another_md5_is_sent_again(syn, direct, empty, proxy, new_big):
-    proxy.fail("PUT", UPLOADS, faults.corrupt_upload, times=2)
+    proxy.fail("PUT", UPLOADS, fault_proxy.corrupt_upload, times=2)
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("PUT", UPLOADS) == 5
 
@@ -245,7 +245,7 @@ def test_a_part_that_arrives_with_another_md5_is_sent_again(syn, direct, empty, 
 def test_parts_that_never_arrive_right_are_a_clear_error_and_no_entity(
     syn, direct, empty, proxy, new_small
 ):
-    proxy.fail("PUT", UPLOADS, faults.corrupt_upload, times=ALWAYS)
+    proxy.fail("PUT", UPLOADS, fault_proxy.corrupt_upload, times=ALWAYS)
     with pytest.raises(SynapseUploadFailedException, match="part 1 arrived wrong 3 times"):
         syn.store(File(str(new_small), parent=empty))
     assert list(direct.getChildren(empty)) == []
@@ -256,7 +256,7 @@ def test_bytes_that_come_back_wrong_are_an_error_and_leave_nothing(
     request, syn, proxy, here, which
 ):
     file = request.getfixturevalue(which)
-    proxy.fail("GET", DOWNLOADS, faults.corrupt_download)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.corrupt_download)
     with pytest.raises(SynapseMd5MismatchError) as caught:
         syn.get(file.id, downloadLocation=str(here))
     assert caught.value.expected == file._file_handle["contentMd5"]
@@ -266,7 +266,7 @@ def test_bytes_that_come_back_wrong_are_an_error_and_leave_nothing(
 
 
 def test_a_refused_upload_url_is_asked_for_again(syn, direct, empty, proxy, new_big):
-    proxy.fail("PUT", UPLOADS, faults.answer(403, "Request has expired"))
+    proxy.fail("PUT", UPLOADS, fault_proxy.answer(403, "Request has expired"))
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("POST", URLS) == 2
 
@@ -274,19 +274,19 @@ def test_a_refused_upload_url_is_asked_for_again(syn, direct, empty, proxy, new_
 def test_a_url_that_is_refused_before_the_bytes_came_is_asked_for_again(
     syn, direct, empty, proxy, new_big
 ):
-    proxy.fail("PUT", UPLOADS, faults.refuse_early, times=2)
+    proxy.fail("PUT", UPLOADS, fault_proxy.refuse_early, times=2)
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("POST", URLS) > 1
 
 
 def test_a_refused_download_url_is_asked_for_again(syn, stored, proxy, big, here):
-    proxy.fail("GET", DOWNLOADS, faults.answer(403, "Request has expired"))
+    proxy.fail("GET", DOWNLOADS, fault_proxy.answer(403, "Request has expired"))
     assert_downloads(syn, stored, here, big)
     assert proxy.count("POST", BATCH) == 2
 
 
 def test_a_url_that_is_refused_however_fresh_is_a_clear_error(syn, stored_small, proxy, here):
-    proxy.fail("GET", DOWNLOADS, faults.answer(403, "no"), times=3)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.answer(403, "no"), times=3)
     with pytest.raises(SynapseDownloadError, match="403") as caught:
         syn.get(stored_small.id, downloadLocation=str(here))
     assert "X-Amz" not in str(caught.value)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from contract import faults
+from support import fault_proxy
 from support.fault_proxy import DOWNLOADS, UPLOADS, faulty_proxy
 
 from synapse_workflows import File, Project
@@ -67,7 +67,7 @@ def big(tmp_path):
 
 
 def test_upload_urls_that_expired_are_asked_for_again(syn, proxy, clock, big):
-    proxy.fail("PUT", UPLOADS, faults.first(clock.jump), skip=1)
+    proxy.fail("PUT", UPLOADS, fault_proxy.first(clock.jump), skip=1)
     file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
     assert proxy.count("POST", "/presigned/url/batch") == 2
     assert proxy.count("PUT", UPLOADS) == 4
@@ -78,7 +78,7 @@ def test_upload_urls_that_expired_are_asked_for_again(syn, proxy, clock, big):
 def test_a_download_url_that_expired_is_asked_for_again(syn, proxy, clock, big):
     file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
     syn.cache.remove(file.dataFileHandleId)
-    proxy.fail("GET", DOWNLOADS, faults.first(clock.jump), skip=1)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.first(clock.jump), skip=1)
     assert Path(syn.get(file.id).path).read_bytes() == big.read_bytes()
     assert proxy.count("POST", "/fileHandle/batch") == 2
     assert proxy.count("GET", DOWNLOADS) == 4
@@ -88,6 +88,6 @@ def test_a_download_url_that_expired_is_asked_for_again(syn, proxy, clock, big):
 def test_a_download_url_about_to_expire_is_not_used(syn, proxy, big):
     file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
     syn.cache.remove(file.dataFileHandleId)
-    proxy.fail("GET", DOWNLOADS, faults.first(lambda: time.sleep(0.8)))
+    proxy.fail("GET", DOWNLOADS, fault_proxy.first(lambda: time.sleep(0.8)))
     assert Path(syn.get(file.id).path).read_bytes() == big.read_bytes()
     assert proxy.count("POST", "/fileHandle/batch") >= 2

@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from contract import faults
+from support import fault_proxy
 
 from synapse_workflows import File, Folder, Project
 from synapse_workflows.client.errors import (
@@ -53,7 +53,7 @@ def test_a_create_whose_answer_is_lost_makes_no_second_entity(
     proxied, socket_client, project, proxy, make, kind
 ):
     syn = proxied()
-    proxy.fail("POST", CREATE, faults.lose_answer)
+    proxy.fail("POST", CREATE, fault_proxy.lose_answer)
     with pytest.raises(SynapseConnectionError, match="POST /entity"):
         syn.store(make[kind]())
     made = list(socket_client.getChildren(project))
@@ -65,13 +65,13 @@ def test_a_create_whose_answer_is_lost_makes_no_second_entity(
 def test_a_create_that_was_refused_is_made_once_it_is_taken(
     proxied, socket_client, project, proxy, make
 ):
-    proxy.fail("POST", CREATE, faults.answer(503), times=2)
+    proxy.fail("POST", CREATE, fault_proxy.answer(503), times=2)
     proxied().store(make["folder"]())
     assert [each["name"] for each in socket_client.getChildren(project)] == ["box"]
 
 
 def test_a_create_that_may_have_happened_is_not_repeated(proxied, proxy, make):
-    proxy.fail("POST", CREATE, faults.answer(500))
+    proxy.fail("POST", CREATE, fault_proxy.answer(500))
     with pytest.raises(SynapseServerError, match="500"):
         proxied().store(make["folder"]())
     assert proxy.count("POST", CREATE) == 1
@@ -81,7 +81,7 @@ def test_an_update_whose_answer_is_lost_is_not_made_twice(proxied, project, prox
     syn = proxied()
     file = syn.store(make["file"]())
     file.versionComment = "second"
-    proxy.fail("PUT", f"/entity/{file.id}", faults.lose_answer)
+    proxy.fail("PUT", f"/entity/{file.id}", fault_proxy.lose_answer)
     with pytest.raises(SynapseStaleError):
         syn.store(file)
     assert syn.get(file.id, downloadFile=False).versionNumber == 2

@@ -29,12 +29,12 @@ def test_children_come_page_by_page_in_order(syn, full):
     assert names(backwards) == names(reversed(listed))
 
 
-def test_pages_are_asked_for_when_they_are_reached(quiet, calls):
-    project = quiet.store(Project(f"calls {uuid4()}"))
+def test_pages_are_asked_for_when_they_are_reached(in_process_client, calls):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
     for number in range(51):
-        quiet.store(Folder(str(number), parent=project))
+        in_process_client.store(Folder(str(number), parent=project))
     calls()
-    children = quiet.getChildren(project)
+    children = in_process_client.getChildren(project)
     assert calls() == []
     list(islice(children, 50))
     assert calls() == ["POST /entity/children 200"]

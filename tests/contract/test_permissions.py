@@ -58,19 +58,21 @@ def test_everyone_may_only_read(syn, client_of, project):
     assert syn.getPermissions(project, AUTHENTICATED_USERS) == ["READ", "DOWNLOAD"]
 
 
-def test_an_entity_gets_a_list_of_its_own_and_says_so(loud, said, project, folder):
-    acl = loud.setPermissions(folder, "bob")
+def test_an_entity_gets_a_list_of_its_own_and_says_so(
+    verbose_client, log_messages, project, folder
+):
+    acl = verbose_client.setPermissions(folder, "bob")
     assert acl["id"] == folder.id
-    assert f"{folder.id} inherits the permissions of {project.id}" in said[-1]
-    assert loud.getPermissions(folder, "bob") == ["READ", "DOWNLOAD"]
-    assert loud.getPermissions(project, "bob") == []
-    alice = loud.getUserProfile().ownerId
-    assert granted(acl, alice) == set(loud.getPermissions(project, alice))
-    already = len(said)
-    loud.setPermissions(folder, "bob", ["READ"])
-    other = loud.store(Folder("other", parent=project))
-    loud.setPermissions(other, "bob", warn_if_inherits=False)
-    assert len(said) == already
+    assert f"{folder.id} inherits the permissions of {project.id}" in log_messages[-1]
+    assert verbose_client.getPermissions(folder, "bob") == ["READ", "DOWNLOAD"]
+    assert verbose_client.getPermissions(project, "bob") == []
+    alice = verbose_client.getUserProfile().ownerId
+    assert granted(acl, alice) == set(verbose_client.getPermissions(project, alice))
+    already = len(log_messages)
+    verbose_client.setPermissions(folder, "bob", ["READ"])
+    other = verbose_client.store(Folder("other", parent=project))
+    verbose_client.setPermissions(other, "bob", warn_if_inherits=False)
+    assert len(log_messages) == already
 
 
 def test_the_inherited_list_can_be_changed_instead(syn, project, folder):
@@ -100,18 +102,18 @@ def test_names_must_name_one(syn, project):
         syn.setPermissions(project, "nobody-here")
 
 
-def test_one_lookup_of_the_benefactor_is_enough(quiet, calls):
-    project = quiet.store(Project(f"calls {uuid4()}"))
-    folder = quiet.store(Folder("f", parent=project))
+def test_one_lookup_of_the_benefactor_is_enough(in_process_client, calls):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
+    folder = in_process_client.store(Folder("f", parent=project))
     calls()
-    quiet.setPermissions(folder, "bob", warn_if_inherits=False)
+    in_process_client.setPermissions(folder, "bob", warn_if_inherits=False)
     assert calls() == [
         f"GET /entity/{folder.id}/benefactor 200",
         f"GET /entity/{project.id}/acl 200",
         "GET /userGroupHeaders 200",
         f"POST /entity/{folder.id}/acl 201",
     ]
-    quiet.getPermissions(folder, PUBLIC)
+    in_process_client.getPermissions(folder, PUBLIC)
     assert calls() == [
         f"GET /entity/{folder.id}/benefactor 200",
         f"GET /entity/{folder.id}/acl 200",

@@ -111,13 +111,13 @@ def test_only_who_may_writes_it(syn, bob, project, traced):
         bob.setProvenance(traced.id, Activity("mine"))
 
 
-def test_what_is_no_activity_is_refused_before_anything_is_asked(quiet, calls):
+def test_what_is_no_activity_is_refused_before_anything_is_asked(in_process_client, calls):
     with pytest.raises(SynapseProvenanceError, match="Provenance is an Activity, not str"):
-        quiet.setProvenance("syn1", "5")
+        in_process_client.setProvenance("syn1", "5")
     with pytest.raises(ValueError, match="not a valid Synapse id"):
-        quiet.setProvenance("data", Activity())
+        in_process_client.setProvenance("data", Activity())
     with pytest.raises(ValueError, match="not a version number"):
-        quiet.getProvenance("syn1", version="last")
+        in_process_client.getProvenance("syn1", version="last")
     assert calls() == []
 
 
@@ -126,13 +126,13 @@ def test_what_is_used_must_be_there(syn, file):
         syn.setProvenance(file, Activity(used="syn999999999"))
 
 
-def test_the_calls_of_provenance(quiet, calls, make_file):
-    project = quiet.store(Project(f"calls {make_file().read_text().strip()}"))
+def test_the_calls_of_provenance(in_process_client, calls, make_file):
+    project = in_process_client.store(Project(f"calls {make_file().read_text().strip()}"))
     calls()
-    activity = quiet.setProvenance(project, Activity("a"))
+    activity = in_process_client.setProvenance(project, Activity("a"))
     assert calls() == ["POST /activity 201", f"PUT /entity/{project.id}/generatedBy 200"]
-    quiet.updateActivity(activity)
-    quiet.deleteProvenance(project)
+    in_process_client.updateActivity(activity)
+    in_process_client.deleteProvenance(project)
     assert calls() == [
         f"PUT /activity/{activity['id']} 200",
         f"GET /entity/{project.id}/generatedBy 200",

@@ -156,10 +156,10 @@ def test_annotations_of_a_file_are_replaced_as_a_whole(syn, folder, path, file):
 
 
 @pytest.mark.parametrize("value", [float("nan"), [True, False], [1.5, float("inf")]])
-def test_special_values_are_not_stored_twice(syn, folder, path, heard, value):
+def test_special_values_are_not_stored_twice(syn, folder, path, events, value):
     syn.store(File(str(path), parent=folder, k=value))
     syn.store(File(str(path), parent=folder, k=value), forceVersion=False)
-    assert [event.changed for event in heard] == [True, False]
+    assert [event.changed for event in events] == [True, False]
 
 
 def test_a_dictionary_is_stored_as_the_entity_it_describes(syn, project, path):
@@ -287,9 +287,9 @@ def test_what_was_stored_is_announced_before_it_is_fetched_again(syn, folder, pa
     assert syn.store(stored, forceVersion=False).etag != stored.etag
 
 
-def test_announcements_say_what_changed(syn, project, folder, path, heard):
+def test_announcements_say_what_changed(syn, project, folder, path, events):
     def last():
-        event = heard[-1]
+        event = events[-1]
         return event.version, event.md5, event.changed, event.activity_given
 
     file = syn.store(File(str(path), parent=folder), used="https://example.org")
@@ -304,7 +304,7 @@ def test_announcements_say_what_changed(syn, project, folder, path, heard):
     assert last() == (None, None, True, False)
 
 
-def test_a_retry_makes_no_second_version(syn, folder, path, heard):
+def test_a_retry_makes_no_second_version(syn, folder, path, events):
     """What an earlier try stored is left alone, etag included; only the same counts as such."""
 
     def stored(**more):
@@ -315,7 +315,7 @@ def test_a_retry_makes_no_second_version(syn, folder, path, heard):
     syn.skip_unchanged = True
     again = stored()
     assert (again.versionNumber, again.dataFileHandleId) == (1, first.dataFileHandleId)
-    assert [event.changed for event in heard] == [True, False]
+    assert [event.changed for event in events] == [True, False]
     assert syn.store(again).versionNumber == 1
     again.size = 3
     sized = syn.store(again)
@@ -374,10 +374,10 @@ def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file
     ],
 )
 def test_bad_input_is_refused_before_anything_is_asked(
-    quiet, calls, entity, arguments, error, message
+    in_process_client, calls, entity, arguments, error, message
 ):
     with pytest.raises(error, match=message):
-        quiet.store(entity, **arguments)
+        in_process_client.store(entity, **arguments)
     assert calls() == []
 
 
@@ -482,9 +482,11 @@ def forgetful(in_process_service, tmp_path):
         syn.close()
 
 
-def test_a_create_whose_answer_got_lost_makes_no_second_version(quiet, forgetful, make_file):
+def test_a_create_whose_answer_got_lost_makes_no_second_version(
+    in_process_client, forgetful, make_file
+):
     """It is asked again, told that the name is taken, and finds its own work."""
-    project = quiet.store(Project(f"lost {uuid4()}"))
+    project = in_process_client.store(Project(f"lost {uuid4()}"))
     syn, adapter = forgetful("POST", "/repo/v1/entity")
     stored = syn.store(File(str(make_file()), parent=project, colour="blue"), versionLabel="one")
     assert adapter.forgot == 1
@@ -492,10 +494,10 @@ def test_a_create_whose_answer_got_lost_makes_no_second_version(quiet, forgetful
     assert len(list(syn.getChildren(project))) == 1
 
 
-def test_a_retry_after_a_lost_answer_finds_what_is_stored(quiet, forgetful, make_file):
+def test_a_retry_after_a_lost_answer_finds_what_is_stored(in_process_client, forgetful, make_file):
     """The update went through, its answer did not: the retry makes no further version."""
-    project = quiet.store(Project(f"lost {uuid4()}"))
-    file = quiet.store(File(str(make_file()), parent=project))
+    project = in_process_client.store(Project(f"lost {uuid4()}"))
+    file = in_process_client.store(File(str(make_file()), parent=project))
     make_file()
     syn, adapter = forgetful("PUT", f"/repo/v1/entity/{file.id}?newVersion=true")
     with pytest.raises(SynapseStaleError):
@@ -506,11 +508,11 @@ def test_a_retry_after_a_lost_answer_finds_what_is_stored(quiet, forgetful, make
     assert (again.versionNumber, again.md5) == (2, md5(file.path))
 
 
-def test_the_calls_of_creating_and_updating_containers(quiet, calls):
+def test_the_calls_of_creating_and_updating_containers(in_process_client, calls):
     name = f"calls {uuid4()}"
-    project = quiet.store(Project(name))
+    project = in_process_client.store(Project(name))
     assert calls() == ["POST /entity 201", f"POST /entity/{project.id}/bundle2 200"]
-    quiet.store(Project(name, colour="blue"))
+    in_process_client.store(Project(name, colour="blue"))
     assert calls() == [
         "POST /entity 409",
         "POST /entity/child 200",
@@ -519,13 +521,13 @@ def test_the_calls_of_creating_and_updating_containers(quiet, calls):
         f"PUT /entity/{project.id}/annotations2 200",
         f"POST /entity/{project.id}/bundle2 200",
     ]
-    folder = quiet.store(Folder("f", parent=project, colour="blue"))
+    folder = in_process_client.store(Folder("f", parent=project, colour="blue"))
     assert calls() == [
         "POST /entity 201",
         f"PUT /entity/{folder.id}/annotations2 200",
         f"POST /entity/{folder.id}/bundle2 200",
     ]
-    quiet.store(folder)
+    in_process_client.store(folder)
     assert calls() == [
         f"PUT /entity/{folder.id} 200",
         f"PUT /entity/{folder.id}/annotations2 200",
@@ -533,10 +535,12 @@ def test_the_calls_of_creating_and_updating_containers(quiet, calls):
     ]
 
 
-def test_the_calls_of_creating_and_updating_files(quiet, calls, make_file):
-    folder = quiet.store(Project(f"calls {uuid4()}"))
+def test_the_calls_of_creating_and_updating_files(in_process_client, calls, make_file):
+    folder = in_process_client.store(Project(f"calls {uuid4()}"))
     calls()
-    file = quiet.store(File(str(make_file()), parent=folder), executed="https://x.org/a.py")
+    file = in_process_client.store(
+        File(str(make_file()), parent=folder), executed="https://x.org/a.py"
+    )
     create = calls()
     upload = [call for call in create if call.partition(" ")[2].startswith("file:")]
     assert [call for call in create if call not in upload] == [
@@ -548,23 +552,23 @@ def test_the_calls_of_creating_and_updating_files(quiet, calls, make_file):
     ]
     assert create[1 : 1 + len(upload)] == upload
     assert upload[0] == f"GET file:/entity/{folder.id}/uploadDestination 200"
-    quiet.store(file)
+    in_process_client.store(file)
     assert calls() == [
         f"POST /entity/{file.id}/bundle2 200",
         f"PUT /entity/{file.id} 200",
         f"POST /entity/{file.id}/bundle2 200",
     ]
     make_file()
-    quiet.store(File(file.path, parent=folder))
+    in_process_client.store(File(file.path, parent=folder))
     changed = calls()
     assert changed[:2] == ["POST /entity/child 200", f"POST /entity/{file.id}/bundle2 200"]
     assert changed[-2:] == [f"PUT /entity/{file.id} 200", f"POST /entity/{file.id}/bundle2 200"]
 
 
-def test_a_file_is_refused_before_it_is_uploaded(quiet, calls, make_file):
-    project = quiet.store(Project(f"calls {uuid4()}"))
-    taken = quiet.store(Folder("taken", parent=project))
+def test_a_file_is_refused_before_it_is_uploaded(in_process_client, calls, make_file):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
+    taken = in_process_client.store(Folder("taken", parent=project))
     calls()
     with pytest.raises(SynapseConflictError):
-        quiet.store(File(str(make_file("taken")), parent=project))
+        in_process_client.store(File(str(make_file("taken")), parent=project))
     assert calls() == ["POST /entity/child 200", f"POST /entity/{taken.id}/bundle2 200"]

@@ -116,13 +116,13 @@ def test_a_new_view_gets_its_columns(syn, project, evaluation, submissions):
     assert again.columnIds == view.columnIds
 
 
-def test_storing_a_view_asks_what_the_reference_asks(quiet, calls):
-    project = quiet.store(Project(f"calls {uuid4()}"))
+def test_storing_a_view_asks_what_the_reference_asks(in_process_client, calls):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
     body = {"name": f"evaluation {uuid4()}", "contentSource": project.id}
-    evaluation = quiet.restPOST("/evaluation", json.dumps(body))
+    evaluation = in_process_client.restPOST("/evaluation", json.dumps(body))
     calls()
     view = SubmissionViewSchema("v", parent=project, scopes=[evaluation["id"]])
-    quiet.store(view)
+    in_process_client.store(view)
     asked = [call for call in calls() if "/get/" not in call]
     assert [call.rpartition(" ")[0] for call in asked[:3]] == [
         "GET /column/tableview/defaults", "POST /column/view/scope/async/start", "POST /entity",
@@ -194,7 +194,7 @@ def test_rows_that_were_not_updated_are_told(syn, view, submissions):
     assert [row[3] for row in rows_of(syn, view.id)] == ["theirs", "mine"]
 
 
-def test_a_snapshot_stays_as_it_is(syn, view, project, submissions, heard):
+def test_a_snapshot_stays_as_it_is(syn, view, project, submissions, events):
     made_by = Activity(name="score", used=project.id)
     number = syn.create_snapshot_version(view, "all scored", "round 1", made_by)
     annotate(syn, submissions[0], comment="changed")
@@ -203,8 +203,8 @@ def test_a_snapshot_stays_as_it_is(syn, view, project, submissions, heard):
     assert rows_of(syn, f"{view.id}.1") == SHOWN
     assert rows_of(syn, view.id) == [["ant", "SCORED", None, "changed"]]
     assert syn.getProvenance(view.id, version=1)["name"] == "score"
-    assert [one.version for one in heard if isinstance(one, Wrote)][-1] == 1
-    assert Read(view.id, 1, how="tableQuery") in heard
+    assert [one.version for one in events if isinstance(one, Wrote)][-1] == 1
+    assert Read(view.id, 1, how="tableQuery") in events
     with pytest.raises(SynapseConflictError):
         syn.create_snapshot_version(view.id, label="round 1")
     assert syn.create_snapshot_version(view.id, wait=False) is None

@@ -61,17 +61,17 @@ def test_columns_are_found_again(syn, name):
         syn.getColumn("999999999")
 
 
-def test_a_wrong_column_is_told_before_any_call(quiet, calls):
+def test_a_wrong_column_is_told_before_any_call(in_process_client, calls):
     calls()
     for column in ({"columnType": "STRING"}, {"name": "a", "columnType": "TEXT"}):
         with pytest.raises(ValueError, match=r"needs a name|there are STRING"):
-            quiet.createColumns([column])
+            in_process_client.createColumns([column])
     assert calls() == []
     with pytest.raises(SynapseBadRequestError):
-        quiet.createColumn("ROW_ID", "STRING")
+        in_process_client.createColumn("ROW_ID", "STRING")
 
 
-def test_a_schema_is_stored_with_its_columns(syn, project, name, heard):
+def test_a_schema_is_stored_with_its_columns(syn, project, name, events):
     schema = syn.store(Schema("t", columns(name), parent=project, colour="blue"))
     assert isinstance(schema, Schema)
     assert (schema.concreteType, schema.colour) == (TABLE, ["blue"])
@@ -82,14 +82,14 @@ def test_a_schema_is_stored_with_its_columns(syn, project, name, heard):
     assert found.columnIds == schema.columnIds
     assert list(syn.getTableColumns(found)) == list(syn.getColumns(found)) == schema.columns()
     assert list(syn.getColumns(schema.id)) == schema.columns()
-    wrote = next(event for event in heard if isinstance(event, Wrote))
+    wrote = next(event for event in events if isinstance(event, Wrote))
     assert (wrote.entity_id, wrote.concrete_type, wrote.version) == (schema.id, TABLE, 1)
 
 
-def test_storing_a_schema_takes_few_calls(quiet, calls, name):
-    project = quiet.store(Project(name))
+def test_storing_a_schema_takes_few_calls(in_process_client, calls, name):
+    project = in_process_client.store(Project(name))
     calls()
-    schema = quiet.store(Schema("t", columns(name), parent=project))
+    schema = in_process_client.store(Schema("t", columns(name), parent=project))
     assert calls() == [
         "POST /column/batch 201",
         "POST /entity 201",
@@ -108,13 +108,13 @@ def test_columns_of_a_schema_can_change(syn, project, name):
     assert [column.name for column in syn.getTableColumns(schema)] == [f"{name} number"]
 
 
-def test_a_schema_that_cannot_be_is_told_before_any_call(quiet, calls, name):
+def test_a_schema_that_cannot_be_is_told_before_any_call(in_process_client, calls, name):
     calls()
     many = [Column(name=f"{name}{n}", columnType="INTEGER") for n in range(153)]
     with pytest.raises(ValueError, match=r"153.*152"):
-        quiet.store(Schema("t", many, parent="syn1"))
+        in_process_client.store(Schema("t", many, parent="syn1"))
     with pytest.raises(SynapseMalformedEntityError, match="no two columns of one name"):
-        quiet.store(Schema("t", [many[0], many[0]], parent="syn1"))
+        in_process_client.store(Schema("t", [many[0], many[0]], parent="syn1"))
     assert calls() == []
 
 

@@ -61,18 +61,18 @@ def test_files_in_cells_are_downloaded_each_once(syn, result, files, handles):
     assert contents(paths) == [Path(file.path).read_bytes() for file in files]
 
 
-def test_what_is_in_the_cache_is_not_asked_for(quiet, calls, make_file):
-    project = quiet.store(Project(f"calls {make_file().read_text()}"[:50].strip()))
-    file = quiet.store(File(str(make_file()), parent=project))
+def test_what_is_in_the_cache_is_not_asked_for(in_process_client, calls, make_file):
+    project = in_process_client.store(Project(f"calls {make_file().read_text()}"[:50].strip()))
+    file = in_process_client.store(File(str(make_file()), parent=project))
     schema = Schema("files", COLUMNS[:1], parent=project)
-    table = quiet.store(Table(schema, [[file.dataFileHandleId]])).tableId
-    found = quiet.tableQuery(f"select * from {table}")
-    quiet.cache.remove(file.dataFileHandleId, delete=False)
+    table = in_process_client.store(Table(schema, [[file.dataFileHandleId]])).tableId
+    found = in_process_client.tableQuery(f"select * from {table}")
+    in_process_client.cache.remove(file.dataFileHandleId, delete=False)
     calls()
-    first = quiet.downloadTableColumns(found, "f")
+    first = in_process_client.downloadTableColumns(found, "f")
     asked = [call.split()[1] for call in calls()]
     assert asked[0] == "file:/file/bulk/async/start"
-    assert quiet.downloadTableColumns(found, "f") == first
+    assert in_process_client.downloadTableColumns(found, "f") == first
     assert calls() == []
 
 
@@ -93,13 +93,13 @@ def test_the_form_of_the_result_does_not_matter(syn, table, handles):
         assert set(syn.downloadTableColumns(found, ["f", "a second"])) == set(handles)
 
 
-def test_cells_that_are_no_file_handles_are_told(loud, said, table, handles):
+def test_cells_that_are_no_file_handles_are_told(verbose_client, log_messages, table, handles):
     """A number in a column of text may be one."""
-    found = loud.tableQuery(f"select * from {table} order by ROW_ID")
-    said.clear()
-    paths = loud.downloadTableColumns(found, "text")
+    found = verbose_client.tableQuery(f"select * from {table} order by ROW_ID")
+    log_messages.clear()
+    paths = verbose_client.downloadTableColumns(found, "text")
     assert list(paths) == handles[:1]
-    assert "Weird file handle: 12x" in said
+    assert "Weird file handle: 12x" in log_messages
 
 
 def test_who_may_not_download_gets_nothing_and_is_told(client_of, syn, project, table, handles):

@@ -122,22 +122,27 @@ def test_a_table_is_built_of_a_file(syn, project, file_of):
     assert state_of(syn, table) == [["1", "ant", 6.0, 0.5, True], ["2", "bee", None, 1.5, False]]
 
 
-def test_an_empty_file_and_one_of_names_alone_add_nothing(quiet, calls, file_of):
-    project = quiet.store(Project(f"project {uuid4()}"))
-    schema = quiet.store(Schema(f"t {uuid4()}", COLUMNS, parent=project))
+def test_an_empty_file_and_one_of_names_alone_add_nothing(in_process_client, calls, file_of):
+    project = in_process_client.store(Project(f"project {uuid4()}"))
+    schema = in_process_client.store(Schema(f"t {uuid4()}", COLUMNS, parent=project))
     calls()
     for text in ("a name,n\n", "a name,n"):
-        quiet.store(CsvFileTable(schema, file_of(text)))
+        in_process_client.store(CsvFileTable(schema, file_of(text)))
     assert calls() == []
     with pytest.raises((ValueError, SynapseBadRequestError)):
-        quiet.store(CsvFileTable(schema, file_of("name,n\n")))
+        in_process_client.store(CsvFileTable(schema, file_of("name,n\n")))
 
 
-def test_progress_is_shown_while_files_move(loud, said, project, file_of):
+def test_progress_is_shown_while_files_move(verbose_client, log_messages, project, file_of):
     """A line when a file of rows went up, and one when an answer came down."""
     path = file_of("a name,n\ncow,4\n")
-    table = loud.store(CsvFileTable(Schema(f"t {uuid4()}", COLUMNS, parent=project), path))
-    loud.tableQuery(f"select * from {table.tableId}")
-    assert [line.partition(":")[0].split()[0] for line in said] == ["Uploaded", "Downloaded"]
-    assert path.name in said[0]
-    assert "SYNAPSE_TABLE_QUERY_" in said[1]
+    table = verbose_client.store(
+        CsvFileTable(Schema(f"t {uuid4()}", COLUMNS, parent=project), path)
+    )
+    verbose_client.tableQuery(f"select * from {table.tableId}")
+    assert [line.partition(":")[0].split()[0] for line in log_messages] == [
+        "Uploaded",
+        "Downloaded",
+    ]
+    assert path.name in log_messages[0]
+    assert "SYNAPSE_TABLE_QUERY_" in log_messages[1]

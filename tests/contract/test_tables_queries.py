@@ -158,19 +158,19 @@ def test_a_query_says_what_it_knows(syn, numbers):
     assert pages.etag == syn.tableQuery(f"select n from {numbers}").etag
 
 
-def test_the_same_query_is_not_downloaded_twice(quiet, calls):
-    project = quiet.store(Project(f"calls {uuid4()}"))
+def test_the_same_query_is_not_downloaded_twice(in_process_client, calls):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
     column = Column(name="n", columnType="INTEGER")
-    table = quiet.store(Table(Schema("n", [column], parent=project), [[1]])).tableId
+    table = in_process_client.store(Table(Schema("n", [column], parent=project), [[1]])).tableId
     sql = f"select n from {table}"
-    first = quiet.tableQuery(sql)
+    first = in_process_client.tableQuery(sql)
     calls()
-    assert quiet.tableQuery(sql).filepath == first.filepath
+    assert in_process_client.tableQuery(sql).filepath == first.filepath
     asked = calls()
     assert asked[0] == f"POST /entity/{table}/table/download/csv/async/start 201"
     assert not [call for call in asked if "fileHandle" in call]
-    quiet.store(Table(table, [[2]]))
-    assert len(quiet.tableQuery(sql)) == 2
+    in_process_client.store(Table(table, [[2]]))
+    assert len(in_process_client.tableQuery(sql)) == 2
 
 
 def test_a_file_goes_where_it_should(syn, numbers, tmp_path):
@@ -202,12 +202,12 @@ def test_a_table_without_columns_is_empty(syn, project):
     assert list(syn.tableQuery(f"select * from {schema.id}", resultsAs="rowset")) == []
 
 
-def test_what_was_read_is_announced(syn, numbers, heard):
+def test_what_was_read_is_announced(syn, numbers, events):
     syn.tableQuery(f"select * from {numbers}")
     syn.create_snapshot_version(numbers)
     syn.tableQuery(f"select * from {numbers}", resultsAs="rowset")
     syn.tableQuery(f"SELECT * FROM {numbers}.1")
-    read = [event for event in heard if isinstance(event, Read)]
+    read = [event for event in events if isinstance(event, Read)]
     assert read == [
         Read(numbers, 1, "n", TABLE, how="tableQuery"),
         Read(numbers, 2, "n", TABLE, how="tableQuery"),
@@ -215,7 +215,7 @@ def test_what_was_read_is_announced(syn, numbers, heard):
     ]
 
 
-def test_a_snapshot_stays_as_it_is(syn, numbers, heard):
+def test_a_snapshot_stays_as_it_is(syn, numbers, events):
     schema = syn.get(numbers)
     first = syn.create_snapshot_version(schema, comment="before", label="one")
     syn.store(Table(numbers, [[10]]))
@@ -227,7 +227,7 @@ def test_a_snapshot_stays_as_it_is(syn, numbers, heard):
     frozen = syn.get(numbers, version=1)
     assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
     assert syn.get(numbers).versionNumber == 3
-    wrote = [event for event in heard if isinstance(event, Wrote)]
+    wrote = [event for event in events if isinstance(event, Wrote)]
     assert [one.version for one in wrote if one.name == "n"][-1] == 2
     with pytest.raises(SynapseConflictError):
         syn.create_snapshot_version(numbers, label="one")

@@ -59,12 +59,12 @@ def everything(syn, table_id, **options):
     return syn.tableQuery(f"select * from {table_id} order by ROW_ID", **options)
 
 
-def test_a_table_is_stored_with_its_schema(syn, project, heard):
+def test_a_table_is_stored_with_its_schema(syn, project, events):
     table = syn.store(Table(Schema("t", COLUMNS, parent=project), ROWS))
     assert table.schema.id == table.tableId
     assert table.etag
     assert rows_of(syn, table.tableId) == ROWS
-    wrote = [event for event in heard if isinstance(event, Wrote)]
+    wrote = [event for event in events if isinstance(event, Wrote)]
     assert [(one.entity_id, one.version, one.concrete_type) for one in wrote] == [
         (table.tableId, 1, TABLE),
         (table.tableId, 1, TABLE),
@@ -72,12 +72,12 @@ def test_a_table_is_stored_with_its_schema(syn, project, heard):
     assert wrote[-1].parent_id == project.id
 
 
-def test_storing_rows_asks_what_the_reference_asks(quiet, calls):
-    project = quiet.store(Project(f"calls {uuid4()}"))
-    schema = quiet.store(Schema("t", COLUMNS, parent=project))
+def test_storing_rows_asks_what_the_reference_asks(in_process_client, calls):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
+    schema = in_process_client.store(Schema("t", COLUMNS, parent=project))
     table = Table(schema, ROWS)
     calls()
-    quiet.store(table)
+    in_process_client.store(table)
     asked = [call.partition(" ")[2].partition("?")[0].partition(" ")[0] for call in calls()]
     start = f"/entity/{schema.id}/table/transaction/async/start"
     assert asked[0] == "file:/file/multipart"
@@ -164,12 +164,12 @@ def test_rows_can_be_deleted(syn, table):
     assert rows_of(syn, table.tableId) == []
 
 
-def test_nothing_is_asked_when_there_is_nothing_to_do(quiet, calls):
-    project = quiet.store(Project(f"calls {uuid4()}"))
-    schema = quiet.store(Schema("t", COLUMNS, parent=project))
+def test_nothing_is_asked_when_there_is_nothing_to_do(in_process_client, calls):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
+    schema = in_process_client.store(Schema("t", COLUMNS, parent=project))
     calls()
-    quiet.store(Table(schema, []))
-    quiet.delete(RowSet(schema=schema, rows=[]))
+    in_process_client.store(Table(schema, []))
+    in_process_client.delete(RowSet(schema=schema, rows=[]))
     assert calls() == []
 
 
@@ -187,7 +187,7 @@ def test_a_page_by_page_result_cannot_be_stored(syn, table):
         syn.store(everything(syn, table.tableId, resultsAs="rowset"))
 
 
-def test_what_does_not_fit_is_told_before_any_call(quiet, calls, tmp_path):
+def test_what_does_not_fit_is_told_before_any_call(in_process_client, calls, tmp_path):
     calls()
     schema = Schema("t", COLUMNS, parent="syn1")
     path = tmp_path / "given.csv"
@@ -195,13 +195,13 @@ def test_what_does_not_fit_is_told_before_any_call(quiet, calls, tmp_path):
     with pytest.raises(
         ValueError, match="missing columns: 'how many'; columns it has not: 'number'"
     ):
-        quiet.store(Table(schema, path))
+        in_process_client.store(Table(schema, path))
     with pytest.raises(ValueError, match=r"Row 1, column .name.: .* 21 characters, .* holds 20"):
-        quiet.store(Table(schema, [["x" * 21, 1]]))
+        in_process_client.store(Table(schema, [["x" * 21, 1]]))
     with pytest.raises(ValueError, match="'t' has no columns"):
-        quiet.store(Table(Schema("t", parent="syn1"), ROWS))
+        in_process_client.store(Table(Schema("t", parent="syn1"), ROWS))
     with pytest.raises(FileNotFoundError):
-        quiet.store(Table(schema, tmp_path / "none.csv"))
+        in_process_client.store(Table(schema, tmp_path / "none.csv"))
     assert calls() == []
 
 
@@ -265,11 +265,11 @@ def test_others_may_not_change_it(bob, table):
         bob.store(Table(table.tableId, [["x", 1]]))
 
 
-def test_rows_may_say_what_made_them(syn, schema, heard):
+def test_rows_may_say_what_made_them(syn, schema, events):
     syn.store(Table(schema, ROWS), used=schema, executed="https://example.org/code.py")
     made_by = syn.getProvenance(schema.id)
     assert [one["wasExecuted"] for one in made_by["used"]] == [False, True]
-    assert heard[-1].activity_given
+    assert events[-1].activity_given
     syn.store(RowSet(schema=schema, rows=[["x", 1]]), activity=Activity(name="second"))
     assert syn.getProvenance(schema.id)["name"] == "second"
     with pytest.raises(SynapseProvenanceError):

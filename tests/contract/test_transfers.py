@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from contract import faults
+from support import fault_proxy
 from support.fault_proxy import DOWNLOADS, UPLOADS
 
 from synapse_workflows import File, Project
@@ -178,7 +178,7 @@ def test_no_path_is_an_error(syn, folder):
 def test_a_file_that_changes_while_it_is_uploaded_is_an_error(proxied, proxy, big, change):
     syn = proxied()
     syn.max_threads = 1
-    proxy.fail("PUT", UPLOADS, faults.first(lambda: change(big)), skip=1)
+    proxy.fail("PUT", UPLOADS, fault_proxy.first(lambda: change(big)), skip=1)
     with pytest.raises(SynapseUploadFailedException, match="changed or removed while"):
         upload.upload_file(syn, big)
     assert proxy.count("PUT", "/complete") == 0
@@ -187,7 +187,7 @@ def test_a_file_that_changes_while_it_is_uploaded_is_an_error(proxied, proxy, bi
 def test_parts_of_a_file_that_was_another_meanwhile_are_forgotten(proxied, proxy, big):
     """Parts of other content are there under the MD5 of this one: all of them are sent again."""
     syn = proxied()
-    proxy.fail("PUT", "/complete", faults.answer(400, "The MD5 is another one"))
+    proxy.fail("PUT", "/complete", fault_proxy.answer(400, "The MD5 is another one"))
     uploaded = upload.upload_file(syn, big)
     assert uploaded.md5 == md5(big)
     assert proxy.count("PUT", UPLOADS) == 6
@@ -265,7 +265,7 @@ def test_two_processes_fill_one_cache_with_one_download(
     process, proxy, socket_client, behind, big
 ):
     file = socket_client.store(File(str(big), parent=behind))
-    slow = faults.first(lambda: threading.Event().wait(0.2))
+    slow = fault_proxy.first(lambda: threading.Event().wait(0.2))
     proxy.fail("GET", DOWNLOADS, slow, times=3)
     both = [process("get", file.id, cache="shared") for _ in range(2)]
     told = [each.communicate(timeout=60)[0].split() for each in both]

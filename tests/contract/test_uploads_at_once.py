@@ -6,7 +6,7 @@ from threading import Barrier
 from uuid import uuid4
 
 import pytest
-from contract import faults
+from support import fault_proxy
 from support.fault_proxy import ALWAYS, UPLOADS
 
 from synapse_workflows import Project
@@ -71,7 +71,7 @@ def test_who_comes_late_takes_the_file_of_the_other(
 
     def overtake(exchange):
         others.append(socket_client.uploadFileHandle(str(path), project_id)["id"])
-        faults.answer(status, COMPLETED)(exchange)
+        fault_proxy.answer(status, COMPLETED)(exchange)
 
     proxy.fail(method, where, overtake)
     mine = proxied().uploadFileHandle(str(path), project_id)["id"]
@@ -83,14 +83,14 @@ def test_who_comes_late_takes_the_file_of_the_other(
 def test_who_is_refused_though_nobody_finished_goes_on(
     proxied, socket_client, project_id, proxy, path, status
 ):
-    proxy.fail("PUT", "/add/1", faults.answer(status, COMPLETED), times=2)
+    proxy.fail("PUT", "/add/1", fault_proxy.answer(status, COMPLETED), times=2)
     mine = proxied().uploadFileHandle(str(path), project_id)["id"]
     assert socket_client.uploadFileHandle(str(path), project_id)["id"] == mine
 
 
 def test_what_is_refused_again_and_again_is_a_clear_error(proxied, project_id, proxy, path):
     syn = proxied()
-    proxy.fail("PUT", "/add/", faults.answer(400, "no such thing"), times=ALWAYS)
+    proxy.fail("PUT", "/add/", fault_proxy.answer(400, "no such thing"), times=ALWAYS)
     with pytest.raises(SynapseBadRequestError, match="no such thing"):
         syn.uploadFileHandle(str(path), project_id)
     assert proxy.count("POST", START) == 4

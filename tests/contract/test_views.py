@@ -137,11 +137,11 @@ def test_a_view_has_no_more_columns_than_a_table(syn, project, make_file):
         syn.store(view)
 
 
-def test_storing_a_view_asks_what_the_reference_asks(quiet, calls, make_file):
-    project = quiet.store(Project(f"calls {uuid4()}"))
-    quiet.store(File(str(make_file()), parent=project, legs=6))
+def test_storing_a_view_asks_what_the_reference_asks(in_process_client, calls, make_file):
+    project = in_process_client.store(Project(f"calls {uuid4()}"))
+    in_process_client.store(File(str(make_file()), parent=project, legs=6))
     calls()
-    quiet.store(EntityViewSchema("v", parent=project, scopes=project, colour="red"))
+    in_process_client.store(EntityViewSchema("v", parent=project, scopes=project, colour="red"))
     asked = [call.split("?")[0].rpartition(" ")[0] if "?" not in call else call.split("?")[0]
              for call in calls()]  # fmt: skip
     asked = [one for one in asked if "/get/" not in one]
@@ -205,7 +205,7 @@ def test_rows_that_were_not_updated_are_told(syn, view, files):
     assert [row[2] for row in rows_of(syn, view.id)] == [6, 9]
 
 
-def test_a_snapshot_of_a_view_stays_as_it_is(syn, view, files, heard):
+def test_a_snapshot_of_a_view_stays_as_it_is(syn, view, files, events):
     before = rows_of(syn, view.id)
     first = syn.create_snapshot_version(view, comment="before", label="one")
     syn.delete(files[0])
@@ -215,7 +215,7 @@ def test_a_snapshot_of_a_view_stays_as_it_is(syn, view, files, heard):
     assert rows_of(syn, f"{view.id}.2") == before[1:]
     frozen = syn.get(view.id, version=1)
     assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
-    wrote = [event for event in heard if isinstance(event, Wrote) and event.entity_id == view.id]
+    wrote = [event for event in events if isinstance(event, Wrote) and event.entity_id == view.id]
     assert [one.version for one in wrote] == [1, 2]
     with pytest.raises(SynapseConflictError):
         syn.create_snapshot_version(view, label="one")
