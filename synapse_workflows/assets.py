@@ -54,7 +54,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     return uri._replace(netloc=place.lower() if not path else place, path=path)
 
 
-def entity_of(uri: str) -> str | None:
+def parse_entity_id(uri: str) -> str | None:
     """Tell which entity an asset stands for; None when it is not one of ours.
 
     Args:
@@ -74,4 +74,4 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # 
     """Name the entity as OpenLineage does."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
-    return Dataset(namespace="syn://www.synapse.org", name=entity_of(asset.uri) or asset.uri)
+    return Dataset(namespace="syn://www.synapse.org", name=parse_entity_id(asset.uri) or asset.uri)

@@ -169,7 +169,7 @@ def _answer(client: Any, reference: Mapping[str, Any]) -> str:
     form = FileFormat(reference.get("file_format", FileFormat.CSV))
     question = TableQuery(reference["query"], reference["row_ids"], form)
     # the same answer is of the version that gave it first, whatever number that has by now
-    with client.unheard():
+    with client.without_lineage():
         answer = run_query(client, question, None, check)
     _note_read(reference)
     return str(answer.path)
@@ -191,12 +191,12 @@ def _content(client: Any, reference: Mapping[str, Any]) -> str:
 def _hook(conn_id: str) -> Any:
     """Make a hook; a task that fetches many files makes one, and logs in once."""
     from synapse_workflows.hooks.synapse import SynapseHook
-    from synapse_workflows.lineage.collector import current_gatherer
+    from synapse_workflows.lineage.collector import current_collector
 
-    gatherer = current_gatherer()
-    if gatherer is None:
+    collector = current_collector()
+    if collector is None:
         return SynapseHook(conn_id)
-    return gatherer.keep(f"hook {conn_id}", lambda: SynapseHook(conn_id))
+    return collector.get_or_create(f"hook {conn_id}", lambda: SynapseHook(conn_id))
 
 
 def _hold(path: Path, reference: Mapping[str, Any]) -> None:
@@ -204,27 +204,27 @@ def _hold(path: Path, reference: Mapping[str, Any]) -> None:
 
     The layout tells: `<root>/<handle id mod 1000>/<handle id>/<name>`.
     """
-    from synapse_workflows.lineage.collector import current_gatherer
+    from synapse_workflows.lineage.collector import current_collector
 
-    gatherer = current_gatherer()
+    collector = current_collector()
     handle = path.parent.name
     known = "query" in reference or handle == str(reference.get("file_handle_id"))
-    if gatherer is None or not known or not handle.isdecimal():
+    if collector is None or not known or not handle.isdecimal():
         return
     cache = Cache(path.parents[2])
     if Path(cache.get_cache_dir(handle)) == path.parent.absolute():
-        gatherer.hold(cache, path)
+        collector.pin_file(cache, path)
 
 
 def _note_read(reference: Mapping[str, Any]) -> None:
     """Say in the task's lineage that it reads this; the client was not asked, and says nothing."""
-    from synapse_workflows.lineage.collector import current_gatherer
+    from synapse_workflows.lineage.collector import current_collector
     from synapse_workflows.provenance.record import EntityRef, Record, Seen
 
-    gatherer = current_gatherer()
-    if gatherer is not None:
+    collector = current_collector()
+    if collector is not None:
         read = EntityRef(reference["id"], reference["version"])
-        gatherer.add(Record.of(Seen.READ, used=[read]))
+        collector.add(Record.of(Seen.READ, used=[read]))
 
 
 def _conn_id(reference: Mapping[str, Any]) -> str:

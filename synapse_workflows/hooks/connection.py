@@ -57,7 +57,9 @@ class ClientSettings:
     cache_limit: int | None
 
     @classmethod
-    def of(cls, connection: Any, extra: Mapping[str, Any] | None = None) -> "ClientSettings":
+    def from_connection(
+        cls, connection: Any, extra: Mapping[str, Any] | None = None
+    ) -> "ClientSettings":
         """Read a connection; what it does not say is taken from `[synapse]` of the configuration.
 
         Args:
@@ -71,14 +73,14 @@ class ClientSettings:
         limit = extra.get("cache_limit") or conf.get("synapse", "cache_limit", fallback="20 GB")
         directory = extra.get("cache_dir") or conf.get("synapse", "cache_dir", fallback="")
         return cls(
-            endpoints=endpoints(repository(connection), extra),
+            endpoints=resolve_endpoints(repository_endpoint(connection), extra),
             token=(connection.password or "").strip() or None,
             cache_dir=directory or None,
-            cache_limit=size(limit),
+            cache_limit=parse_size(limit),
         )
 
 
-def repository(connection: Any) -> str:
+def repository_endpoint(connection: Any) -> str:
     """Write the repository endpoint of a connection, however much of it was typed."""
     host = (connection.host or "").strip().rstrip("/")
     if not host:
@@ -92,7 +94,7 @@ def repository(connection: Any) -> str:
     return parts._replace(path=parts.path or _REPO_PATH, query="", fragment="").geturl()
 
 
-def endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
+def resolve_endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
     """Find all endpoints: as said, else beside the repository, else production's.
 
     Args:
@@ -112,7 +114,7 @@ def endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
     return {"repoEndpoint": repo, **found}
 
 
-def size(text: Any) -> int | None:
+def parse_size(text: Any) -> int | None:
     """Read a size such as `20 GB`, `512MiB` or a number of bytes; `none` means no limit.
 
     Raises:

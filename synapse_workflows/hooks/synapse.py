@@ -13,14 +13,14 @@ from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
-from synapse_workflows.lineage.collector import current_gatherer
-from synapse_workflows.lineage.lineage_client import LineageSynapse
-from synapse_workflows.lineage.settings import LineageMode
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import LineageMode
 
 #: Many tasks share a worker: transfers of one of them take no more threads than this.
 _MAX_THREADS = 8
 #: Who presses a button waits for the answer.
-_IMPATIENT = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
+_CONNECTION_TEST_RETRY = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
 
 
 class SynapseHook(BaseHook):
@@ -47,10 +47,10 @@ class SynapseHook(BaseHook):
     ) -> None:
         super().__init__(**kwargs)
         self.synapse_conn_id = synapse_conn_id
-        self.lineage_mode = LineageMode.of(lineage_mode)
+        self.lineage_mode = LineageMode.resolve(lineage_mode)
 
     @property
-    def client(self) -> LineageSynapse:
+    def client(self) -> LineageClient:
         """The client, logged in; made when first asked for.
 
         Raises:
@@ -59,12 +59,12 @@ class SynapseHook(BaseHook):
             SynapseUnauthorizedError: Synapse does not take the token.
         """
         client = self._client
-        gatherer = current_gatherer()
+        collector = current_collector()
         # whatever an earlier try has stored already is not stored again as a new version
-        client.skip_unchanged = gatherer is not None and gatherer.retrying
+        client.skip_unchanged = collector is not None and collector.is_retry
         return client
 
-    def get_conn(self) -> LineageSynapse:
+    def get_conn(self) -> LineageClient:
         """Give the client, as `client` does."""
         return self.client
 
@@ -76,7 +76,7 @@ class SynapseHook(BaseHook):
             SynapseNoCredentialsError: It holds no token.
         """
         connection = await self.aget_connection(self.synapse_conn_id)
-        settings = ClientSettings.of(connection, await connection.aextra_dejson())
+        settings = ClientSettings.from_connection(connection, await connection.aextra_dejson())
         at = settings.endpoints
         return AsyncSession(
             Endpoints(at["repoEndpoint"], at["authEndpoint"], at["fileHandleEndpoint"]),
@@ -86,7 +86,7 @@ class SynapseHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the connection works, and as whom; never raises."""
         try:
-            client = self._logged_in(retry=_IMPATIENT, timeout=10)
+            client = self._logged_in(retry=_CONNECTION_TEST_RETRY, timeout=10)
             profile = client.call("GET", "/userProfile").json
         except Exception as failed:  # noqa: BLE001 - whatever it is, the page shows it
             return False, self._without_token(f"{type(failed).__name__}: {failed}")
@@ -107,10 +107,10 @@ class SynapseHook(BaseHook):
                 "'synapse' whose password is a personal access token: in Airflow's pages under "
                 f"Admin > Connections, or in the environment variable {variable}."
             ) from missing
-        return ClientSettings.of(connection)
+        return ClientSettings.from_connection(connection)
 
     @cached_property
-    def _client(self) -> LineageSynapse:
+    def _client(self) -> LineageClient:
         client = self._logged_in()
         self.log.info(
             "Speaking to Synapse as %s, by the connection %s",
@@ -119,11 +119,11 @@ class SynapseHook(BaseHook):
         )
         return client
 
-    def _logged_in(self, **options: Any) -> LineageSynapse:
+    def _logged_in(self, **options: Any) -> LineageClient:
         """Make a client; `options` are more of what `Synapse` takes."""
         settings = self.settings()
         token = self._token(settings)
-        client = LineageSynapse(
+        client = LineageClient(
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
             **settings.endpoints,

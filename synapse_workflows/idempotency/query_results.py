@@ -13,8 +13,8 @@ from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.transfer import progress
-from synapse_workflows.lineage.collector import current_gatherer
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
 
 #: From here on numbers are nobody's file handle; the cache keeps files by such numbers.
 _NO_HANDLE: Final = 10**19
@@ -74,7 +74,7 @@ Check = Callable[[str], object]
 
 
 def run_query(
-    client: LineageSynapse,
+    client: LineageClient,
     question: TableQuery,
     directory: Path | None = None,
     check: Check = lambda _: None,
@@ -108,7 +108,7 @@ def run_query(
 
 
 def run_query_to_file(
-    client: LineageSynapse, question: TableQuery, target: Path
+    client: LineageClient, question: TableQuery, target: Path
 ) -> QueryResultFile:
     """Ask, and have the answer in one file; arguments and errors as for `ask`."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def run_query_to_file(
 
 
 def _ask(
-    client: LineageSynapse, question: TableQuery, directory: Path | None, check: Check
+    client: LineageClient, question: TableQuery, directory: Path | None, check: Check
 ) -> tuple[CsvFileTable, str]:
     table = client.tableQuery(
         question.query,
@@ -134,7 +134,7 @@ def _ask(
     return table, csv_md5
 
 
-def _in_cache(client: LineageSynapse, table: CsvFileTable, csv_md5: str) -> QueryResultFile:
+def _in_cache(client: LineageClient, table: CsvFileTable, csv_md5: str) -> QueryResultFile:
     """Have a Parquet file in the cache, beside what it was made of; it may be there already."""
     cache, number = client.cache, _number(table, csv_md5)
     known = cache.get(number)
@@ -148,9 +148,9 @@ def _in_cache(client: LineageSynapse, table: CsvFileTable, csv_md5: str) -> Quer
             made.replace(target)
         cache.add(number, target)
         known = str(target)
-    gatherer = current_gatherer()
-    if gatherer is not None:
-        gatherer.hold(cache, known)
+    collector = current_collector()
+    if collector is not None:
+        collector.pin_file(cache, known)
     return QueryResultFile.of(table, Path(known), parquet.count(Path(known)), csv_md5)
 
 
@@ -164,7 +164,7 @@ def _number(table: CsvFileTable, csv_md5: str) -> int:
     return _NO_HANDLE + int(hashlib.sha256(said.encode()).hexdigest()[:15], 16)
 
 
-def _write(client: LineageSynapse, table: CsvFileTable, target: Path) -> int:
+def _write(client: LineageClient, table: CsvFileTable, target: Path) -> int:
     size = Path(table.filepath).stat().st_size
     with progress.shown(client, f"Writing {target.name}", f"Wrote {target.name}", size) as shown:
         return parquet.write(table, target, shown.moved)

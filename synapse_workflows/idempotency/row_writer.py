@@ -27,7 +27,7 @@ from synapse_workflows.idempotency.transaction import (
     TableTransaction,
 )
 from synapse_workflows.idempotency.upsert_index import UpsertIndex
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.lineage_client import LineageClient
 
 #: How often the rows are compared anew because somebody else changed some meanwhile.
 _ROUNDS: Final = 5
@@ -52,7 +52,7 @@ class RowWriter:
     """
 
     def __init__(
-        self, client: LineageSynapse, once: TableTransaction, source: RowSource, rows_at_once: int
+        self, client: LineageClient, once: TableTransaction, source: RowSource, rows_at_once: int
     ) -> None:
         self.client = client
         self.once = once

@@ -26,8 +26,8 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.constants import ENTITY_TYPES, TABLE
 from synapse_workflows.idempotency.snapshot_state import SnapshotPlan, SnapshotState
-from synapse_workflows.lineage.collector import current_gatherer
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
 
 #: Failures that say of the answer, and nothing of what was asked for.
 _UNCERTAIN: Final = (SynapseServerError, SynapseTooManyRequestsError)
@@ -63,7 +63,7 @@ class SnapshotMaker:
         AirflowFailException: It is something else.
     """
 
-    def __init__(self, client: LineageSynapse, context: Mapping[str, Any], table: str) -> None:
+    def __init__(self, client: LineageClient, context: Mapping[str, Any], table: str) -> None:
         self.client = client
         self.entity = client.call("GET", f"/entity/{table}").json
         kind = self.entity["concreteType"]
@@ -164,12 +164,12 @@ class SnapshotMaker:
         """Say in the task's lineage what was made, and describe it for other tasks."""
         plan = self.plans.current()
         activity_id = None if plan is None else plan.activity_id
-        gatherer = current_gatherer()
-        if gatherer is not None:
+        collector = current_collector()
+        if collector is not None:
             if activity_id is not None:
-                gatherer.bind(self.entity["id"], activity_id, self.client)
+                collector.attach_activity(self.entity["id"], activity_id, self.client)
             # not at once: should the task still fail, it may be cleared and go on
-            gatherer.at_the_end(self.plans.end)
+            collector.add_finish_callback(self.plans.end)
         entity = self.client.call("GET", f"/entity/{self.entity['id']}/version/{number}").json
         self.client.announce(_wrote(entity))
         return {
@@ -211,7 +211,7 @@ class SnapshotMaker:
 
         What an earlier try asked for may still be at work: this try asks for the same.
         """
-        activity_id = self.client.activity_of_snapshot(self.entity["id"])
+        activity_id = self.client.create_snapshot_activity(self.entity["id"])
         number = self.entity["versionNumber"]
         plan = self.plans.current()
         # where somebody else took the number, what was asked for under it is at work no more

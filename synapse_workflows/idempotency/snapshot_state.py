@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from synapse_workflows.lineage.activity_writer import Memory
+    from synapse_workflows.lineage.task_state_store import TaskStateStore
 
 _KEY: Final = "synapse_snapshot"
 
@@ -46,7 +46,7 @@ class SnapshotState:
     """
 
     def __init__(self, context: Mapping[str, Any], table: str) -> None:
-        self.memory: Memory = context["task_state_store"]
+        self.memory: TaskStateStore = context["task_state_store"]
         self.tries = int(context["ti"].max_tries)
         self.table = table
 

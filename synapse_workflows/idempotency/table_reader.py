@@ -11,7 +11,7 @@ from synapse_workflows.client.model.csv_dialect import Line
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.constants import ROW_ID
 from synapse_workflows.idempotency.row_source import SYNAPSE_CSV
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.lineage_client import LineageClient
 
 
 class TableReader:
@@ -22,7 +22,7 @@ class TableReader:
         table: as `syn123`.
     """
 
-    def __init__(self, client: LineageSynapse, table: str) -> None:
+    def __init__(self, client: LineageClient, table: str) -> None:
         self.client = client
         self.table = table
         #: The state of the rows that the last answer showed.
@@ -68,7 +68,7 @@ class TableReader:
             return next((int(line[0] or 0) for line in lines), 0)
 
     def _answered(self, sql: str, folder: str, *, row_ids: bool) -> Path:
-        with self.client.unheard():
+        with self.client.without_lineage():
             found = self.client.tableQuery(
                 sql,
                 includeRowIdAndRowVersion=row_ids,

@@ -17,10 +17,10 @@ from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
 from synapse_workflows.client.transfer.progress import human
 from synapse_workflows.idempotency.row_upload import RowUpload
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.lineage_client import LineageClient
 
 if TYPE_CHECKING:
-    from synapse_workflows.lineage.activity_writer import Memory
+    from synapse_workflows.lineage.task_state_store import TaskStateStore
 
 _KEY: Final = "synapse_rows"
 #: Statuses of refusals that say nothing of the job that was asked for.
@@ -81,9 +81,9 @@ class TableTransaction:
         table: as `syn123`.
     """
 
-    def __init__(self, client: LineageSynapse, context: Mapping[str, Any], table: str) -> None:
+    def __init__(self, client: LineageClient, context: Mapping[str, Any], table: str) -> None:
         self.client = client
-        self.memory: Memory = context["task_state_store"]
+        self.memory: TaskStateStore = context["task_state_store"]
         self.tries = int(context["ti"].max_tries)
         self.table = table
 

@@ -9,8 +9,8 @@ from airflow.sdk import conf
 
 
 @dataclass(frozen=True)
-class Identity:
-    """A task instance in words; the same for each of its tries.
+class ActivityDescription:
+    """A task instance in text; the same for each of its tries.
 
     Args:
         name: as `dag.task` or `dag.task[3]`.
@@ -25,7 +25,7 @@ class Identity:
     link: str | None = None
 
     @classmethod
-    def of(cls, context: Mapping[str, Any]) -> "Identity":
+    def from_context(cls, context: Mapping[str, Any]) -> "ActivityDescription":
         """Name the running task instance."""
         ti = context["ti"]
         index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
@@ -34,15 +34,15 @@ class Identity:
         date = None if logical_date is None else f"Logical date {logical_date.isoformat()}"
         return cls(name, f"Airflow run {ti.run_id} of {name}", date, _link(ti, index))
 
-    def describe(self, words: str | None = None, gaps: tuple[str, ...] = ()) -> str:
+    def to_text(self, text: str | None = None, gaps: tuple[str, ...] = ()) -> str:
         """Write the description of the Activity.
 
         Args:
-            words: what somebody wants to say of it.
+            text: what somebody wants to say of it.
             gaps: what could not be pinned.
         """
         lines = [
-            words,
+            text,
             self.signature,
             self.date,
             self.link,
@@ -50,7 +50,7 @@ class Identity:
         ]
         return "\n".join(line for line in lines if line)
 
-    def signed(self, activity: Mapping[str, Any]) -> bool:
+    def matches(self, activity: Mapping[str, Any]) -> bool:
         """Tell whether an Activity was written by a try of this task instance."""
         return self.signature in (activity.get("description") or "").splitlines()
 

@@ -1,7 +1,7 @@
 """The one Activity of a running task: found again by a retry, updated, linked to versions."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
@@ -12,7 +12,8 @@ from synapse_workflows.client.errors import (
     SynapseStaleError,
 )
 from synapse_workflows.constants import CONTAINERS, TABLE
-from synapse_workflows.lineage.activity_description import Identity
+from synapse_workflows.lineage.activity_description import ActivityDescription
+from synapse_workflows.lineage.task_state_store import TaskStateStore
 from synapse_workflows.provenance.activity import (
     activity_of,
     same_sources,
@@ -23,20 +24,7 @@ from synapse_workflows.provenance.activity import (
 from synapse_workflows.provenance.record import EntityRef, Record, Seen
 
 
-class Memory(Protocol):
-    """What survives a try of the task: Airflow's task state store."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Read a value."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Write a value."""
-
-    def delete(self, key: str) -> None:
-        """Forget a value."""
-
-
-class TaskActivity:
+class ActivityWriter:
     """The Activity of one task instance under one connection.
 
     Args:
@@ -46,19 +34,25 @@ class TaskActivity:
         key: under which it is kept there.
     """
 
-    def __init__(self, client: Session, identity: Identity, memory: Memory, key: str) -> None:
+    def __init__(
+        self,
+        client: Session,
+        description: ActivityDescription,
+        state_store: TaskStateStore,
+        key: str,
+    ) -> None:
         self.client = client
-        self.identity = identity
-        self.memory = memory
+        self.description = description
+        self.state_store = state_store
         self.key = key
         self.name: str | None = None
-        self.words: str | None = None
+        self.text: str | None = None
         self._saved: dict[str, Any] | None = None
         self._inherited = Record()
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
 
-    def cover(self, stored: Wrote, sources: Record) -> str:
+    def link(self, stored: Wrote, sources: Record) -> str:
         """Make the Activity say what it should, and link the stored version to it.
 
         Where the version has an Activity already that names the same sources, that one stays:
@@ -75,7 +69,7 @@ class TaskActivity:
             if not stored.replaced:
                 self._inherited |= sources_of(linked, Seen.WROTE)
         wanted = self._wanted(sources)
-        if linked is not None and not self.identity.signed(linked):
+        if linked is not None and not self.description.matches(linked):
             if same_sources(linked, wanted):
                 return str(linked["id"])
             linked = None
@@ -88,7 +82,7 @@ class TaskActivity:
             )
         return str(saved["id"])
 
-    def prepare(self, present: EntityRef, sources: Record) -> str:
+    def create_for_snapshot(self, present: EntityRef, sources: Record) -> str:
         """Make the Activity for a version that is about to be frozen, and link nothing yet.
 
         What made the version so far is in the Activity it has: its sources are taken over. The
@@ -99,28 +93,28 @@ class TaskActivity:
             sources: what the task used and ran.
         """
         linked = self._get(f"/entity/{present.id}/generatedBy")
-        own = linked is not None and self.identity.signed(linked)
+        own = linked is not None and self.description.matches(linked)
         if linked is not None:
             self._inherited |= sources_of(linked, Seen.WROTE)
         wanted = self._wanted(sources | Record.stored(present))
         return str(self._save_somehow(wanted, linked if own else None)["id"])
 
-    def adopt(self, activity_id: str) -> None:
+    def attach(self, activity_id: str) -> None:
         """Take an Activity for the task's own that an earlier process of the task made."""
         self._saved = self._get(f"/activity/{activity_id}")
 
-    def forget(self) -> None:
+    def finish(self) -> None:
         """Forget the id when the task has done its work: if it is cleared, it starts anew."""
         if self._saved is not None:
-            self.memory.delete(self.key)
+            self.state_store.delete(self.key)
 
     def _wanted(self, sources: Record) -> dict[str, Any]:
         """Write the Activity as it should be."""
         pinned = self._pinned(sources | self._inherited)
         wanted = activity_of(
             pinned,
-            self.name or self.identity.name,
-            self.identity.describe(self.words, pinned.gaps),
+            self.name or self.description.name,
+            self.description.to_text(self.text, pinned.gaps),
             site=self.client.repoEndpoint,
         )
         return with_common_urls(wanted) if self._common_urls_only else wanted
@@ -143,17 +137,17 @@ class TaskActivity:
         saved = None if known is None else self._update(known, wanted)
         if saved is None:
             saved = self.client.call("POST", "/activity", json=dict(wanted)).json
-            self.memory.set(self.key, saved["id"])
+            self.state_store.set(self.key, saved["id"])
         self._saved = saved
         return saved
 
     def _remembered(self) -> dict[str, Any] | None:
         """Fetch the Activity that an earlier try made."""
-        activity_id = self.memory.get(self.key)
+        activity_id = self.state_store.get(self.key)
         if activity_id is None:
             return None
         found = self._get(f"/activity/{activity_id}")
-        return found if found is not None and self.identity.signed(found) else None
+        return found if found is not None and self.description.matches(found) else None
 
     def _update(self, known: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any] | None:
         """Bring a known Activity up to date; None when it is not ours to change."""

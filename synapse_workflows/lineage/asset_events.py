@@ -6,12 +6,12 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetUriRef
 
-from synapse_workflows.assets import entity_of, stored_alias, synapse_asset
+from synapse_workflows.assets import parse_entity_id, stored_alias, synapse_asset
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.model.ids import split_version
 
 
-def announce(
+def emit_asset_event(
     context: Mapping[str, Any], stored: Wrote, activity_id: str | None, *, news: bool
 ) -> None:
     """Let the event of a stored entity's asset say which version it is.
@@ -28,22 +28,24 @@ def announce(
     extra = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}
     known = {name: value for name, value in extra.items() if value is not None}
     declared = [
-        outlet for outlet in context["ti"].task.outlets if _stands_for(outlet, stored.entity_id)
+        outlet for outlet in context["ti"].task.outlets if _is_asset_of(outlet, stored.entity_id)
     ]
     for outlet in declared:
         context["outlet_events"][outlet].extra.update(known)
     if news and not declared:
-        _announce_by_alias(context, synapse_asset(stored.entity_id), known)
+        _emit_through_alias(context, synapse_asset(stored.entity_id), known)
 
 
-def _stands_for(outlet: Any, entity_id: str) -> bool:
+def _is_asset_of(outlet: Any, entity_id: str) -> bool:
     if not isinstance(outlet, Asset | AssetUriRef):
         return False
-    entity = entity_of(outlet.uri)
+    entity = parse_entity_id(outlet.uri)
     return entity is not None and split_version(entity).id == entity_id
 
 
-def _announce_by_alias(context: Mapping[str, Any], asset: Asset, extra: Mapping[str, Any]) -> None:
+def _emit_through_alias(
+    context: Mapping[str, Any], asset: Asset, extra: Mapping[str, Any]
+) -> None:
     alias = stored_alias()
     task = context["ti"].task
     if not any(isinstance(one, AssetAlias) and one.name == alias.name for one in task.outlets):

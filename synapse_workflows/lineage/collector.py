@@ -1,6 +1,6 @@
 """How the record of a running task is gathered, and becomes its Activity.
 
-One gatherer belongs to one running task, and lies in the task's own context: a process may run
+One collector belongs to one running task, and lies in the task's own context: a process may run
 many tasks, one after the other. All clients of a task share it.
 """
 
@@ -20,11 +20,11 @@ from airflow.sdk import BaseOperator, get_current_context
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
 from synapse_workflows.constants import CONTAINERS
-from synapse_workflows.lineage.activity_description import Identity
-from synapse_workflows.lineage.activity_writer import TaskActivity
-from synapse_workflows.lineage.asset_events import announce
-from synapse_workflows.lineage.settings import LineageMode
-from synapse_workflows.lineage.upstream import XCOM_KEY, surroundings, taken_from_upstream
+from synapse_workflows.lineage.activity_description import ActivityDescription
+from synapse_workflows.lineage.activity_writer import ActivityWriter
+from synapse_workflows.lineage.asset_events import emit_asset_event
+from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
 from synapse_workflows.provenance.record import EntityRef, Record, Ref, Seen, UrlRef
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ _GROWTH: Final = 1.1
 
 
 @dataclass(frozen=True)
-class Declaration:
+class DeclaredProvenance:
     """What somebody typed about one store.
 
     Args:
@@ -48,10 +48,10 @@ class Declaration:
     description: str | None = None
 
 
-_declared: ContextVar[Declaration | None] = ContextVar("declared", default=None)
+_declared: ContextVar[DeclaredProvenance | None] = ContextVar("declared", default=None)
 
 
-class Voice(Protocol):
+class EventSource(Protocol):
     """A client that announces: which connection it speaks for, and how much it wants gathered."""
 
     synapse_conn_id: str
@@ -59,8 +59,8 @@ class Voice(Protocol):
     repoEndpoint: str  # noqa: N815 - a name of the client
 
 
-def current_gatherer() -> "Gatherer | None":
-    """Find the gatherer of the task that runs here; make it when asked for the first time."""
+def current_collector() -> "LineageCollector | None":
+    """Find the collector of the task that runs here; make it when asked for the first time."""
     try:
         context = cast("dict[str, Any]", get_current_context())
     except RuntimeError:
@@ -68,13 +68,13 @@ def current_gatherer() -> "Gatherer | None":
     if "ti" not in context:
         return None
     if _CONTEXT_KEY not in context:
-        context[_CONTEXT_KEY] = Gatherer(context)
-    gatherer: Gatherer = context[_CONTEXT_KEY]
-    return gatherer
+        context[_CONTEXT_KEY] = LineageCollector(context)
+    collector: LineageCollector = context[_CONTEXT_KEY]
+    return collector
 
 
 @contextmanager
-def declaring(declaration: Declaration) -> Iterator[None]:
+def attach_declared(declaration: DeclaredProvenance) -> Iterator[None]:
     """Add what somebody typed to the lineage of what is stored inside."""
     token = _declared.set(declaration)
     try:
@@ -83,7 +83,7 @@ def declaring(declaration: Declaration) -> Iterator[None]:
         _declared.reset(token)
 
 
-class Gatherer:
+class LineageCollector:
     """Gathers what one try of one task reads, writes and runs.
 
     Args:
@@ -94,30 +94,30 @@ class Gatherer:
         self.context = context
         self.ti = context["ti"]
         self.record = Record()
-        self.linked: dict[str, str] = {}
-        self._activities: dict[str, TaskActivity] = {}
+        self.activity_ids: dict[str, str] = {}
+        self._activities: dict[str, ActivityWriter] = {}
         self._kept: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}
         self._bound: dict[str, str] = {}
-        self._endings: list[Callable[[], object]] = []
-        self._left: Record | None = None
+        self._finish_callbacks: list[Callable[[], object]] = []
+        self._published: Record | None = None
         self._lock = threading.RLock()
-        _at_the_end_of(self.ti.task, self.finish)
+        _call_after_execute(self.ti.task, self.finish)
 
     @property
-    def retrying(self) -> bool:
+    def is_retry(self) -> bool:
         """Tell whether an earlier try of the task may have done some of the work."""
         return bool(self.ti.try_number > 1)
 
-    def hear(self, event: Event, voice: Voice) -> None:
+    def record_event(self, event: Event, client: EventSource) -> None:
         """Take in what a client announces."""
-        mode = voice.lineage_mode
+        mode = client.lineage_mode
         with self._lock:
             if isinstance(event, Wrote):
                 if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
-                    self._stored(event, voice)
+                    self._stored(event, client)
             elif mode is LineageMode.AUTO:
-                self.add(_heard(event, voice.repoEndpoint))
+                self.add(_record_from_event(event, client.repoEndpoint))
 
     def add(self, record: Record) -> None:
         """Add what the task did."""
@@ -125,9 +125,9 @@ class Gatherer:
             self.record |= record
             if record and self.ti.task.inherits_from_skipmixin:
                 # a branch ends by an exception, and nothing of ours is called at its end
-                self.leave()
+                self.publish()
 
-    def keep(self, key: str, make: Callable[[], T]) -> T:
+    def get_or_create(self, key: str, make: Callable[[], T]) -> T:
         """Keep one thing for the life of the task, as a hook that is needed again and again."""
         with self._lock:
             if key not in self._kept:
@@ -135,7 +135,7 @@ class Gatherer:
             kept: T = self._kept[key]
             return kept
 
-    def hold(self, cache: Cache, path: str | Path) -> None:
+    def pin_file(self, cache: Cache, path: str | Path) -> None:
         """Keep a file of a cache from eviction until the task has ended.
 
         Raises:
@@ -146,138 +146,144 @@ class Gatherer:
             self._caches[id(cache)] = cache
             cache.hold(path)
 
-    def prepare(self, present: EntityRef, voice: Voice) -> str | None:
+    def create_snapshot_activity(self, present: EntityRef, client: EventSource) -> str | None:
         """Make the Activity for a version that is about to be frozen; None when there is none.
 
         A frozen version takes no Activity any more: it has to be there before.
 
         Args:
             present: the version, which still changes.
-            voice: the client that will freeze it.
+            client: the client that will freeze it.
         """
         with self._lock:
-            if voice.lineage_mode is LineageMode.OFF:
+            if client.lineage_mode is LineageMode.OFF:
                 return None
-            declaration = _declared.get() or Declaration()
+            declaration = _declared.get() or DeclaredProvenance()
             self.record |= declaration.record
-            sources = self._sources(voice, declaration)
+            sources = self._sources(client, declaration)
             if sources is None:
                 return None
-            return self._activity(voice, declaration).prepare(present, sources)
+            return self._activity(client, declaration).create_for_snapshot(present, sources)
 
-    def bind(self, entity_id: str, activity_id: str, voice: Voice) -> None:
+    def attach_activity(self, entity_id: str, activity_id: str, client: EventSource) -> None:
         """Say which Activity of the task the next announced version of an entity carries."""
         with self._lock:
             self._bound[entity_id] = activity_id
-            self._activity(voice).adopt(activity_id)
+            self._activity(client).attach(activity_id)
 
-    def at_the_end(self, ending: Callable[[], object]) -> None:
+    def add_finish_callback(self, callback: Callable[[], object]) -> None:
         """Have something done when the task has done its work, before it reports success."""
         with self._lock:
-            self._endings.append(ending)
+            self._finish_callbacks.append(callback)
 
-    def leave(self) -> None:
+    def publish(self) -> None:
         """Leave the record for the tasks downstream, as an XCom."""
-        record = self.record | self.own_surroundings
-        if record != self._left:
+        record = self.record | self.static_lineage
+        if record != self._published:
             self.ti.xcom_push(XCOM_KEY, record.to_json())
-            self._left = record
+            self._published = record
 
     def finish(self) -> None:
         """Leave the record when the task has done its work, before it reports success."""
         with self._lock:
             if self.record:
-                self.leave()
+                self.publish()
             for activity in self._activities.values():
-                activity.forget()
-            for ending in self._endings:
-                ending()
+                activity.finish()
+            for callback in self._finish_callbacks:
+                callback()
             for cache in self._caches.values():
                 cache.release()
 
     @cached_property
-    def own_surroundings(self) -> Record:
+    def static_lineage(self) -> Record:
         """What is known of the task without running it."""
         operator = self.ti.task.dag.get_task(self.ti.task_id)
-        return surroundings(operator, self.context, getattr(self.ti, "bundle_instance", None))
+        return collect_static_lineage(
+            operator, self.context, getattr(self.ti, "bundle_instance", None)
+        )
 
     @cached_property
     def upstream(self) -> Record:
         """What the task takes over from the tasks before it."""
-        return taken_from_upstream(self.context)
+        return collect_upstream(self.context)
 
-    def _stored(self, event: Wrote, voice: Voice) -> None:
-        declaration = _declared.get() or Declaration()
-        stored = EntityRef(event.entity_id, event.version, voice.repoEndpoint)
+    def _stored(self, event: Wrote, client: EventSource) -> None:
+        declaration = _declared.get() or DeclaredProvenance()
+        stored = EntityRef(event.entity_id, event.version, client.repoEndpoint)
         self.record |= Record.stored(stored) | declaration.record
         bound = self._bound.pop(event.entity_id, None)
-        activity_id = bound if event.activity_given else self._write(event, voice, declaration)
+        activity_id = bound if event.activity_given else self._write(event, client, declaration)
         if activity_id is not None:
-            self.linked[event.entity_id] = activity_id
-        announce(self.context, event, activity_id, news=event.changed or self.retrying)
-        self._leave_soon()
+            self.activity_ids[event.entity_id] = activity_id
+        emit_asset_event(self.context, event, activity_id, news=event.changed or self.is_retry)
+        self._publish_if_due()
 
-    def _leave_soon(self) -> None:
+    def _publish_if_due(self) -> None:
         """Leave the record now, unless that was done a few stores ago and many came before."""
-        left = len(self._left.wrote) if self._left is not None else 0
-        if len(self.record.wrote) >= left * _GROWTH:
-            self.leave()
+        published = len(self._published.wrote) if self._published is not None else 0
+        if len(self.record.wrote) >= published * _GROWTH:
+            self.publish()
 
-    def _write(self, event: Wrote, voice: Voice, declaration: Declaration) -> str | None:
-        sources = self._sources(voice, declaration)
+    def _write(
+        self, event: Wrote, client: EventSource, declaration: DeclaredProvenance
+    ) -> str | None:
+        sources = self._sources(client, declaration)
         if sources is None:
             return None
-        return self._activity(voice, declaration).cover(event, sources)
+        return self._activity(client, declaration).link(event, sources)
 
-    def _sources(self, voice: Voice, declaration: Declaration) -> Record | None:
+    def _sources(self, client: EventSource, declaration: DeclaredProvenance) -> Record | None:
         """Collect what goes into the Activity; None when there is to be none."""
-        if voice.lineage_mode is not LineageMode.DECLARED:
-            return Record.union((self.record, self.own_surroundings, self.upstream))
+        if client.lineage_mode is not LineageMode.DECLARED:
+            return Record.union((self.record, self.static_lineage, self.upstream))
         sources = self.record.only(Seen.DECLARED)
         said = sources.used or sources.ran or declaration.name or declaration.description
         return sources if said else None
 
-    def _activity(self, voice: Any, declaration: Declaration = Declaration()) -> TaskActivity:
-        conn_id = voice.synapse_conn_id
+    def _activity(
+        self, client: Any, declaration: DeclaredProvenance = DeclaredProvenance()
+    ) -> ActivityWriter:
+        conn_id = client.synapse_conn_id
         if conn_id not in self._activities:
-            self._activities[conn_id] = TaskActivity(
-                voice,
-                Identity.of(self.context),
+            self._activities[conn_id] = ActivityWriter(
+                client,
+                ActivityDescription.from_context(self.context),
                 self.context["task_state_store"],
                 f"synapse_activity:{conn_id}",
             )
         activity = self._activities[conn_id]
         activity.name = declaration.name or activity.name
-        activity.words = declaration.description or activity.words
+        activity.text = declaration.description or activity.text
         return activity
 
 
-def _heard(event: Event, site: str) -> Record:
+def _record_from_event(event: Event, site: str) -> Record:
     """Turn what was announced into a record; containers are places, not inputs."""
     if isinstance(event, Ran):
-        ref = _ref(event.entity_id, event.version, event.url, event.name, site)
+        ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
         return Record.of(Seen.CODE, ran=[ref] if ref else ())
     if isinstance(event, Read) and event.concrete_type not in CONTAINERS:
-        ref = _ref(event.entity_id, event.version, event.url, event.name, site)
+        ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
         return Record.of(Seen.READ, used=[ref] if ref else ())
     return Record()
 
 
-def _ref(
+def _create_ref(
     entity_id: str | None, version: int | None, url: str | None, name: str | None, site: str
 ) -> Ref | None:
     if entity_id is not None:
         return EntityRef(entity_id, version, site)
-    return None if url is None else UrlRef(_shown(url), name)
+    return None if url is None else UrlRef(_redacted(url), name)
 
 
-def _shown(url: str) -> str:
+def _redacted(url: str) -> str:
     """Leave out of an address what may be secret: who asks, and the query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _at_the_end_of(task: Any, finish: Any) -> None:
+def _call_after_execute(task: Any, finish: Any) -> None:
     """Have something done after a task's own code and before it reports success.
 
     The success listener of Airflow runs later: a task downstream may have started by then.

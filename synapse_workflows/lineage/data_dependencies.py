@@ -15,7 +15,7 @@ from airflow.sdk.definitions.xcom_arg import ConcatXComArg
 
 
 @dataclass(frozen=True)
-class Instances:
+class TaskInstances:
     """Some or all instances of a task.
 
     Args:
@@ -45,7 +45,7 @@ class _Reference:
     only: int | None = None
 
 
-def upstream_of(dag: Any, instances: Instances) -> list[Instances]:
+def find_upstream(dag: Any, instances: TaskInstances) -> list[TaskInstances]:
     """List where some instances of a task take their data from.
 
     Args:
@@ -53,13 +53,13 @@ def upstream_of(dag: Any, instances: Instances) -> list[Instances]:
         instances: of a task in it; `nth` is not looked at.
     """
     task = dag.get_task(instances.task_id)
-    references = list(dict.fromkeys(_references(task)))
+    references = list(dict.fromkeys(_find_references(task)))
     if not references:
         before = (dag.get_task(task_id) for task_id in sorted(task.upstream_task_ids))
         references = [_Reference(operator) for operator in before]
     index = instances.index
     return [
-        _instances(task, index, reference)
+        _select_instances(task, index, reference)
         for reference in references
         if index is None or reference.only in (None, index)
     ]
@@ -70,13 +70,13 @@ def is_mapped(operator: Any) -> bool:
     return bool(operator.is_mapped) or operator.get_closest_mapped_task_group() is not None
 
 
-def _instances(task: Any, index: int | None, reference: _Reference) -> Instances:
+def _select_instances(task: Any, index: int | None, reference: _Reference) -> TaskInstances:
     other = reference.operator
     if index is None or not is_mapped(other):
-        return Instances(other.task_id)
+        return TaskInstances(other.task_id)
     if _share_mapped_group(task, other):
-        return Instances(other.task_id, index=index)
-    return Instances(other.task_id, nth=index if reference.aligned else None)
+        return TaskInstances(other.task_id, index=index)
+    return TaskInstances(other.task_id, nth=index if reference.aligned else None)
 
 
 def _share_mapped_group(task: Any, other: Any) -> bool:
@@ -84,27 +84,27 @@ def _share_mapped_group(task: Any, other: Any) -> bool:
     return any(group.group_id in mine for group in other.iter_mapped_task_groups())
 
 
-def _references(task: Any) -> Iterator[_Reference]:
+def _find_references(task: Any) -> Iterator[_Reference]:
     if isinstance(task, MappedOperator):
-        yield from _within(task.partial_kwargs)
-        yield from _mapped_over(task._get_specified_expand_input())  # noqa: SLF001 - no other way
+        yield from _find_nested_references(task.partial_kwargs)
+        yield from _find_mapped_references(task._get_specified_expand_input())  # noqa: SLF001 - no other way
     else:
         for field in task.template_fields:
-            yield from _within(getattr(task, field, None))
+            yield from _find_nested_references(getattr(task, field, None))
 
 
-def _within(value: Any) -> Iterator[_Reference]:
+def _find_nested_references(value: Any) -> Iterator[_Reference]:
     """Find references in a value, however deep."""
     if isinstance(value, XComArg):
         yield from (_Reference(operator) for operator, _ in value.iter_references())
     elif _is_group_argument(value):
-        yield from _mapped_over(value._input, value._key)  # noqa: SLF001
+        yield from _find_mapped_references(value._input, value._key)  # noqa: SLF001
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
-            yield from _within(item)
+            yield from _find_nested_references(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _within(item)
+            yield from _find_nested_references(item)
 
 
 def _is_group_argument(value: Any) -> bool:
@@ -112,7 +112,7 @@ def _is_group_argument(value: Any) -> bool:
     return hasattr(value, "_input") and hasattr(value, "_key") and hasattr(value, "resolve")
 
 
-def _mapped_over(expand_input: Any, key: str | None = None) -> Iterator[_Reference]:
+def _find_mapped_references(expand_input: Any, key: str | None = None) -> Iterator[_Reference]:
     """Find references in what is mapped over.
 
     With several arguments, or lists joined to one, instance i does not take item i: then it is
@@ -120,26 +120,26 @@ def _mapped_over(expand_input: Any, key: str | None = None) -> Iterator[_Referen
     """
     value = expand_input.value
     if not isinstance(value, dict):
-        yield from _items(value, single=True)
+        yield from _find_item_references(value, single=True)
         return
     for name, part in value.items():
         if key in (None, name):
-            yield from _items(part, single=len(value) == 1)
+            yield from _find_item_references(part, single=len(value) == 1)
 
 
-def _items(part: Any, *, single: bool) -> Iterator[_Reference]:
+def _find_item_references(part: Any, *, single: bool) -> Iterator[_Reference]:
     if isinstance(part, XComArg):
-        aligned = single and not _is_joined(part)
+        aligned = single and not _is_concatenated(part)
         yield from (_Reference(operator, aligned) for operator, _ in part.iter_references())
     elif isinstance(part, list | tuple):
         for place, item in enumerate(part):
-            for reference in _within(item):
+            for reference in _find_nested_references(item):
                 yield _Reference(reference.operator, only=place if single else None)
     else:
-        yield from _within(part)
+        yield from _find_nested_references(part)
 
 
-def _is_joined(arg: Any) -> bool:
+def _is_concatenated(arg: Any) -> bool:
     while not isinstance(arg, ConcatXComArg):
         arg = getattr(arg, "arg", None)
         if arg is None:

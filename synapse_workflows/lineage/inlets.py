@@ -8,11 +8,11 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
-from synapse_workflows.assets import entity_of
+from synapse_workflows.assets import parse_entity_id
 from synapse_workflows.provenance.record import EntityRef, Record, Seen, UrlRef
 
 
-def record_of_inlets(inlets: Iterable[Any]) -> Record:
+def read_inlets(inlets: Iterable[Any]) -> Record:
     """Read what a task declares as its inlets.
 
     The version of an entity is that of the newest event of its asset; where no event says one,
@@ -23,11 +23,11 @@ def record_of_inlets(inlets: Iterable[Any]) -> Record:
     """
     record = Record()
     for inlet in inlets:
-        record |= _record_of_inlet(inlet)
+        record |= _read_inlet(inlet)
     return record
 
 
-def record_of_events(context: Mapping[str, Any]) -> Record:
+def read_triggering_events(context: Mapping[str, Any]) -> Record:
     """Read the asset events that triggered the run; of several for one asset, the newest."""
     record = Record()
     triggering = context.get("triggering_asset_events") or {}
@@ -35,38 +35,46 @@ def record_of_events(context: Mapping[str, Any]) -> Record:
         if isinstance(asset, AssetAlias) or not events:
             continue
         newest = max(events, key=lambda event: event.timestamp)
-        record |= _record(Seen.EVENT, asset.name, asset.uri, newest.extra)
+        record |= _create_record(Seen.EVENT, asset.name, asset.uri, newest.extra)
     return record
 
 
-def _record_of_inlet(inlet: Any) -> Record:
+def _read_inlet(inlet: Any) -> Record:
     if isinstance(inlet, Asset):
-        extra = _newest(name=inlet.name, uri=inlet.uri) if entity_of(inlet.uri) else None
-        return _record(Seen.INLET, inlet.name, inlet.uri, extra and extra.extra)
+        extra = (
+            _get_newest_event(name=inlet.name, uri=inlet.uri)
+            if parse_entity_id(inlet.uri)
+            else None
+        )
+        return _create_record(Seen.INLET, inlet.name, inlet.uri, extra and extra.extra)
     if isinstance(inlet, AssetUriRef):
-        event = _newest(uri=inlet.uri) if entity_of(inlet.uri) else None
-        return _record(Seen.INLET, inlet.uri, inlet.uri, event and event.extra)
+        event = _get_newest_event(uri=inlet.uri) if parse_entity_id(inlet.uri) else None
+        return _create_record(Seen.INLET, inlet.uri, inlet.uri, event and event.extra)
     if isinstance(inlet, AssetNameRef | AssetAlias):
         named = isinstance(inlet, AssetNameRef)
-        event = _newest(name=inlet.name) if named else _newest(alias=inlet.name)
+        event = (
+            _get_newest_event(name=inlet.name) if named else _get_newest_event(alias=inlet.name)
+        )
         if event is None:
             return Record().with_gap(f"the inlet {inlet.name}: no event says what it is")
-        return _record(Seen.INLET, event.asset.name, event.asset.uri, event.extra)
+        return _create_record(Seen.INLET, event.asset.name, event.asset.uri, event.extra)
     return Record()
 
 
-def _newest(name: str | None = None, uri: str | None = None, alias: str | None = None) -> Any:
+def _get_newest_event(
+    name: str | None = None, uri: str | None = None, alias: str | None = None
+) -> Any:
     """Ask Airflow for the newest event of an asset; None when there was none yet."""
     events = InletEventsAccessor(asset_name=name, asset_uri=uri, alias_name=alias)
     found = list(events.ascending(False).limit(1))
     return found[0] if found else None
 
 
-def _record(seen: Seen, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
-    entity = entity_of(uri)
+def _create_record(seen: Seen, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
+    entity = parse_entity_id(uri)
     if entity is not None:
         known = EntityRef.parse(entity)
-        version = _version(extra or {}) or known.version
+        version = _parse_version(extra or {}) or known.version
         return Record.of(seen, used=[EntityRef(known.id, version)])
     if urlsplit(uri).scheme:
         url = UrlRef(_without_credentials(uri), name if name != uri else None)
@@ -74,7 +82,7 @@ def _record(seen: Seen, name: str, uri: str, extra: Mapping[str, Any] | None) ->
     return Record().with_gap(f"the asset {name} has no address")
 
 
-def _version(extra: Mapping[str, Any]) -> int | None:
+def _parse_version(extra: Mapping[str, Any]) -> int | None:
     """Find the version in an event's extra; a trigger's event carries it one level down."""
     payload = extra.get("payload") if extra.get("from_trigger") else None
     found = extra.get("version", payload.get("version") if isinstance(payload, dict) else None)

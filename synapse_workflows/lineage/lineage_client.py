@@ -17,13 +17,17 @@ from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.synapse import Synapse
-from synapse_workflows.lineage.collector import Declaration, current_gatherer, declaring
-from synapse_workflows.lineage.settings import LineageMode
+from synapse_workflows.lineage.collector import (
+    DeclaredProvenance,
+    attach_declared,
+    current_collector,
+)
+from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.provenance.activity import declared, sources_of
 from synapse_workflows.provenance.record import EntityRef, Seen
 
 
-class LineageSynapse(Synapse):
+class LineageClient(Synapse):
     """A Synapse client bound to an Airflow connection.
 
     Args:
@@ -87,10 +91,12 @@ class LineageSynapse(Synapse):
         }
         if self._is_alone(activity, used, executed):
             return storing.store(self, obj, **(said | options))
-        with declaring(_declaration(activity, used, executed, activityName, activityDescription)):
+        with attach_declared(
+            _create_declaration(activity, used, executed, activityName, activityDescription)
+        ):
             return storing.store(self, obj, **options)
 
-    def conclude_rows(
+    def record_row_provenance(
         self,
         table_id: str,
         *,
@@ -133,16 +139,16 @@ class LineageSynapse(Synapse):
             activity_given=given is not None,
             replaced=replaced,
         )
-        with declaring(Declaration() if alone else _declaration(*words)):
+        with attach_declared(DeclaredProvenance() if alone else _create_declaration(*words)):
             self.announce(wrote)
-        gatherer = current_gatherer()
-        if given is not None or gatherer is None:
+        collector = current_collector()
+        if given is not None or collector is None:
             return entity, given["id"] if given else None
-        return entity, gatherer.linked.get(entity["id"])
+        return entity, collector.activity_ids.get(entity["id"])
 
     def _is_alone(self, activity: Mapping[str, Any] | None, used: Any, executed: Any) -> bool:
         """Tell whether what is declared makes an Activity apart from that of the task."""
-        alone = self.lineage_mode is LineageMode.OFF or current_gatherer() is None
+        alone = self.lineage_mode is LineageMode.OFF or current_collector() is None
         return alone or (activity is not None and bool(activity.get("id") or used or executed))
 
     def create_snapshot_version(
@@ -159,10 +165,10 @@ class LineageSynapse(Synapse):
         snapshot carries. One that is stored already is bound as it is.
         """
         new = activity is None or (isinstance(activity, Mapping) and not activity.get("id"))
-        bound = self.activity_of_snapshot(table, activity) if new else activity
+        bound = self.create_snapshot_activity(table, activity) if new else activity
         return snapshots.create_snapshot_version(self, table, comment, label, bound, wait)
 
-    def activity_of_snapshot(
+    def create_snapshot_activity(
         self, table: Any, declared: Mapping[str, Any] | str | None = None
     ) -> Mapping[str, Any] | str | None:
         """Make the Activity that a snapshot is to carry, before there is a snapshot.
@@ -174,19 +180,19 @@ class LineageSynapse(Synapse):
         Returns:
             Its id; outside of a task, and where lineage is off, what was declared.
         """
-        gatherer = current_gatherer()
-        if gatherer is None or self.lineage_mode is LineageMode.OFF or isinstance(declared, str):
+        collector = current_collector()
+        if collector is None or self.lineage_mode is LineageMode.OFF or isinstance(declared, str):
             return declared
         entity = self.call("GET", f"/entity/{entity_id(table).id}").json
         present = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
-        with declaring(_declaration(declared, None, None, None, None)):
-            activity_id = gatherer.prepare(present, self)
+        with attach_declared(_create_declaration(declared, None, None, None, None)):
+            activity_id = collector.create_snapshot_activity(present, self)
         if activity_id is not None:
-            gatherer.bind(present.id, activity_id, self)
+            collector.attach_activity(present.id, activity_id, self)
         return activity_id
 
     @contextmanager
-    def unheard(self) -> Iterator[None]:
+    def without_lineage(self) -> Iterator[None]:
         """Announce nothing meanwhile: what is read is no input, only a look at what is there."""
         listeners, self._listeners = self._listeners, ()
         try:
@@ -195,24 +201,24 @@ class LineageSynapse(Synapse):
             self._listeners = listeners
 
     def _hold(self, path: str | None) -> None:
-        gatherer = current_gatherer()
-        if gatherer is not None and path:
-            gatherer.hold(self.cache, path)
+        collector = current_collector()
+        if collector is not None and path:
+            collector.pin_file(self.cache, path)
 
     def _hear(self, event: Event) -> None:
-        gatherer = current_gatherer()
-        if gatherer is not None:
-            gatherer.hear(event, self)
+        collector = current_collector()
+        if collector is not None:
+            collector.record_event(event, self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.subscribe(self._hear)
 
 
-def _declaration(
+def _create_declaration(
     activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
-) -> Declaration:
+) -> DeclaredProvenance:
     if activity is None:
-        return Declaration(declared(used, executed), name, description)
+        return DeclaredProvenance(declared(used, executed), name, description)
     record = sources_of(activity, Seen.DECLARED)
-    return Declaration(record, activity.get("name"), activity.get("description"))
+    return DeclaredProvenance(record, activity.get("name"), activity.get("description"))

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from synapse_workflows.lineage.code import code_of
-from synapse_workflows.lineage.data_dependencies import Instances, upstream_of
-from synapse_workflows.lineage.inlets import record_of_events, record_of_inlets
+from synapse_workflows.lineage.data_dependencies import TaskInstances, find_upstream
+from synapse_workflows.lineage.inlets import read_inlets, read_triggering_events
+from synapse_workflows.lineage.task_code import identify_code
 from synapse_workflows.provenance.record import Record
 
 #: Under which a task leaves its record for the tasks after it.
@@ -20,7 +20,7 @@ XCOM_KEY: Final = "synapse_lineage"
 _SUCCESS = "success"
 
 
-def surroundings(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
+def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
     """Tell what is known of a task without running it: code, inlets, what woke it as a root.
 
     Args:
@@ -28,22 +28,22 @@ def surroundings(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
         context: of the task that asks, in the same run.
         bundle: the bundle of the DAG's code, if any.
     """
-    record = code_of(task, bundle) | record_of_inlets(task.inlets)
+    record = identify_code(task, bundle) | read_inlets(task.inlets)
     if not task.upstream_task_ids:
-        record |= record_of_events(context)
+        record |= read_triggering_events(context)
     return record
 
 
-def taken_from_upstream(context: Mapping[str, Any]) -> Record:
+def collect_upstream(context: Mapping[str, Any]) -> Record:
     """Walk the DAG against its edges and gather what the running task takes over."""
     ti = context["ti"]
     dag = ti.task.dag
     index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
-    waiting = deque(upstream_of(dag, Instances(ti.task_id, index)))
+    waiting = deque(find_upstream(dag, TaskInstances(ti.task_id, index)))
     if not waiting:
         return Record()
-    walk = _Walk(context)
-    seen: set[Instances] = set()
+    walk = _UpstreamWalk(context)
+    seen: set[TaskInstances] = set()
     record = Record()
     while waiting:
         for instances in walk.settled(waiting.popleft()):
@@ -53,11 +53,11 @@ def taken_from_upstream(context: Mapping[str, Any]) -> Record:
             contributed, goes_on = walk.contribution(instances)
             record |= contributed
             if goes_on:
-                waiting.extend(upstream_of(dag, instances))
+                waiting.extend(find_upstream(dag, instances))
     return record
 
 
-class _Walk:
+class _UpstreamWalk:
     """What one walk asks Airflow for: which tasks succeeded, and the records they left."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
@@ -69,20 +69,20 @@ class _Walk:
         by_run = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
         self.states: dict[str, Any] = by_run.get(ti.run_id, {})
 
-    def settled(self, instances: Instances) -> Iterator[Instances]:
+    def settled(self, instances: TaskInstances) -> Iterator[TaskInstances]:
         """Leave out what did not succeed; nothing that did not run contributes."""
         task_id = instances.task_id
         succeeded = self.succeeded(task_id)
         if instances.nth is not None:
             if instances.nth < len(succeeded):
-                yield Instances(task_id, index=succeeded[instances.nth])
+                yield TaskInstances(task_id, index=succeeded[instances.nth])
         elif instances.index is not None:
             if instances.index in succeeded:
                 yield instances
         elif self.states.get(task_id) == _SUCCESS or self.all_succeeded(task_id):
             yield instances
         else:
-            yield from (Instances(task_id, index=index) for index in succeeded)
+            yield from (TaskInstances(task_id, index=index) for index in succeeded)
 
     def succeeded(self, task_id: str) -> list[int]:
         """List the map indexes that succeeded, in order."""
@@ -105,7 +105,7 @@ class _Walk:
             and not self.dag.has_task(name)
         }
 
-    def contribution(self, instances: Instances) -> tuple[Record, bool]:
+    def contribution(self, instances: TaskInstances) -> tuple[Record, bool]:
         """Tell what instances contribute, and whether to go on to the tasks before them."""
         records = self.records(instances)
         contributed = Record.union(record.contribution() for record in records)
@@ -113,11 +113,11 @@ class _Walk:
         count = 1 if instances.index is not None else expected
         if not records or len(records) < count:
             task = self.dag.get_task(instances.task_id)
-            contributed |= surroundings(task, self.context, self.bundle)
+            contributed |= collect_static_lineage(task, self.context, self.bundle)
         stored = [record for record in records if record.wrote]
         return contributed, len(stored) < count
 
-    def records(self, instances: Instances) -> list[Record]:
+    def records(self, instances: TaskInstances) -> list[Record]:
         """Fetch the records that instances left; those that gathered nothing left none."""
         which = {} if instances.index is None else {"map_indexes": instances.index}
         found = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **which)

@@ -10,9 +10,9 @@ from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import CONTAINERS, FILE
 from synapse_workflows.file_references import SynapseFile, reference_of
 from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten, is_list
-from synapse_workflows.lineage.collector import current_gatherer
-from synapse_workflows.lineage.lineage_client import LineageSynapse
-from synapse_workflows.lineage.settings import LineageMode
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
 
@@ -190,7 +190,7 @@ class SynapseStoreOperator(SynapseOperator):
             self.show(references[-1])
         return references if is_list(self.path) else references[0]
 
-    def _store(self, client: LineageSynapse, source: LocalFile, parent: str) -> SynapseFile:
+    def _store(self, client: LineageClient, source: LocalFile, parent: str) -> SynapseFile:
         file = File(
             str(source.path),
             parent=parent,
@@ -199,9 +199,9 @@ class SynapseStoreOperator(SynapseOperator):
         )
         if self.version_comment is not None:
             file.versionComment = self.version_comment
-        gatherer = current_gatherer()
-        if gatherer and source.url and client.lineage_mode is LineageMode.AUTO:
-            gatherer.add(Record.of(Seen.READ, used=[UrlRef(source.url)]))
+        collector = current_collector()
+        if collector and source.url and client.lineage_mode is LineageMode.AUTO:
+            collector.add(Record.of(Seen.READ, used=[UrlRef(source.url)]))
         stored = client.store(
             file,
             forceVersion=self.force_version,
@@ -212,7 +212,7 @@ class SynapseStoreOperator(SynapseOperator):
             activityName=self.activity_name,
             activityDescription=self.activity_description,
         )
-        activity_id = gatherer.linked.get(stored.id) if gatherer else None
+        activity_id = collector.activity_ids.get(stored.id) if collector else None
         reference = reference_of(stored, self.synapse_conn_id, activity_id)
         if not source.lasting:
             reference["path"] = None
@@ -222,7 +222,7 @@ class SynapseStoreOperator(SynapseOperator):
         return reference
 
 
-def folder_below(client: LineageSynapse, parent: str, path: str | None) -> str:
+def folder_below(client: LineageClient, parent: str, path: str | None) -> str:
     """Find a path of folders below a container, making those that are missing.
 
     Args:

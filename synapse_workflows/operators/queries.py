@@ -22,7 +22,7 @@ from synapse_workflows.idempotency.query_results import (
     run_query_to_file,
 )
 from synapse_workflows.idempotency.snapshot import SnapshotMaker
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operators.base import SynapseOperator
 
 _SUFFIXES: Final = {".parquet": FileFormat.PARQUET}
@@ -140,7 +140,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         except ValueError as wrong:
             raise AirflowFailException(str(wrong)) from wrong
 
-    def _freeze(self, client: LineageSynapse, context: Any, asked: VersionedId) -> int:
+    def _freeze(self, client: LineageClient, context: Any, asked: VersionedId) -> int:
         """Freeze the table, unless an earlier try did."""
         if asked.version is not None:
             raise AirflowFailException(
@@ -155,7 +155,7 @@ class SynapseTableQueryOperator(SynapseOperator):
             number = freezer.make(self.version_label, self.version_comment)
         return freezer.finish(number)["version"]
 
-    def _answer(self, client: LineageSynapse, question: TableQuery) -> QueryResultFile:
+    def _answer(self, client: LineageClient, question: TableQuery) -> QueryResultFile:
         """Have the answer lie where it was asked for."""
         if self.output_path is not None:
             return run_query_to_file(
@@ -187,7 +187,7 @@ class SynapseTableQueryOperator(SynapseOperator):
 
 
 @contextmanager
-def _listening(client: LineageSynapse) -> Iterator[list[Read]]:
+def _listening(client: LineageClient) -> Iterator[list[Read]]:
     """Hear what a client reads: which version answered, it knows best."""
     heard: list[Read] = []
 

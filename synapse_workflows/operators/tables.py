@@ -23,9 +23,9 @@ from synapse_workflows.idempotency.row_source import (
 from synapse_workflows.idempotency.row_writer import RowWriter
 from synapse_workflows.idempotency.staging import as_local_file, is_list
 from synapse_workflows.idempotency.transaction import TableTransaction
-from synapse_workflows.lineage.collector import current_gatherer
-from synapse_workflows.lineage.lineage_client import LineageSynapse
-from synapse_workflows.lineage.settings import LineageMode
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
 from synapse_workflows.provenance.record import Record, Seen, UrlRef
 
@@ -146,11 +146,11 @@ class SynapseTableStoreOperator(SynapseOperator):
             self._require_rows(source, mode)
             self._change(RowWriter(client, once, source, self.chunk_rows), mode)
         counts = once.counts
-        gatherer = current_gatherer()
-        if gatherer is not None:
+        collector = current_collector()
+        if collector is not None:
             # not at once: a try that fails after this has not done its work
-            gatherer.at_the_end(once.end)
-        entity, activity_id = client.conclude_rows(
+            collector.add_finish_callback(once.end)
+        entity, activity_id = client.record_row_provenance(
             table,
             changed=bool(counts),
             replaced=mode is StoreMode.REPLACE,
@@ -189,7 +189,7 @@ class SynapseTableStoreOperator(SynapseOperator):
             )
         return StoreMode(self.mode)
 
-    def _table(self, client: LineageSynapse) -> tuple[str, list[Mapping[str, Any]]]:
+    def _table(self, client: LineageClient) -> tuple[str, list[Mapping[str, Any]]]:
         """Look at the table; give its id and its columns."""
         named = parse_entity_id(self.table_id, "table_id")
         if isinstance(self.table_id, str) and named.version is not None:
@@ -211,7 +211,7 @@ class SynapseTableStoreOperator(SynapseOperator):
 
     @contextmanager
     def _source(
-        self, client: LineageSynapse, table: str, columns: Sequence[Mapping[str, Any]]
+        self, client: LineageClient, table: str, columns: Sequence[Mapping[str, Any]]
     ) -> Iterator[RowSource]:
         """Have the rows in a file on this worker."""
         if is_list(self.rows):
@@ -221,9 +221,9 @@ class SynapseTableStoreOperator(SynapseOperator):
         _require_no_text(self.rows)
         answer = isinstance(self.rows, Mapping) and "query" in self.rows
         with as_local_file(self.rows, "rows") as local:
-            gatherer = current_gatherer()
-            if gatherer and local.url and client.lineage_mode is LineageMode.AUTO:
-                gatherer.add(Record.of(Seen.READ, used=[UrlRef(local.url)]))
+            collector = current_collector()
+            if collector and local.url and client.lineage_mode is LineageMode.AUTO:
+                collector.add(Record.of(Seen.READ, used=[UrlRef(local.url)]))
             yield _opened(local.path, columns, written_by_synapse=answer)
 
     def _require_all_columns(self, source: RowSource, mode: StoreMode) -> None:

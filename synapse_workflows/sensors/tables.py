@@ -17,7 +17,7 @@ from synapse_workflows.client.core.table_state import always_has_a_row, count_ro
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
-from synapse_workflows.lineage.lineage_client import LineageSynapse
+from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operators.base import parse_unversioned_id
 from synapse_workflows.triggers.tables import (
     PASSING,
@@ -67,7 +67,7 @@ class _TableSensor(BaseSensorOperator):
         return SynapseHook(self.synapse_conn_id)
 
     @property
-    def client(self) -> LineageSynapse:
+    def client(self) -> LineageClient:
         """The client of the task; it does not insist on an answer longer than until the next."""
         client = self.hook.client
         patience = min(client.retry.total, self.poke_interval)

@@ -15,7 +15,7 @@ from synapse_workflows.client.errors import (
     SynapseUnauthorizedError,
 )
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS, GiB, MiB
-from synapse_workflows.hooks.connection import ClientSettings, size
+from synapse_workflows.hooks.connection import ClientSettings, parse_size
 from synapse_workflows.hooks.synapse import SynHook
 
 
@@ -29,7 +29,7 @@ def settings(**fields):
     fields.setdefault("conn_type", "synapse")
     if "extra" in fields:
         fields["extra"] = json.dumps(fields["extra"])
-    return ClientSettings.of(Connection(conn_id="c", **fields))
+    return ClientSettings.from_connection(Connection(conn_id="c", **fields))
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_an_old_secret_of_type_syn_is_understood(monkeypatch):
     ],
 )
 def test_sizes_are_read(text, expected):
-    assert size(text) == expected
+    assert parse_size(text) == expected
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "5 parsecs"])
 def test_a_size_that_is_none_says_where_it_was_said(text):
     with pytest.raises(SynapseConfigError, match="cache_limit"):
-        size(text)
+        parse_size(text)
 
 
 def test_the_cache_is_that_of_the_connection_else_of_the_configuration(monkeypatch, tmp_path):

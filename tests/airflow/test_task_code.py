@@ -10,7 +10,7 @@ from airflow.dag_processing.bundles.local import LocalDagBundle
 from airflow.providers.git.bundles.git import GitDagBundle
 from airflow.sdk import DAG, BaseOperator
 
-from synapse_workflows.lineage.code import code_of
+from synapse_workflows.lineage.task_code import identify_code
 
 FLOW = "# a flow\n"
 
@@ -77,7 +77,7 @@ def test_a_commit_and_a_page_make_a_permanent_address(bundle):
     template = "https://someone:secret@github.com/org/repo/tree/{version}/{subdir}"
     made, commit = bundle(view_url_template=template)
     task = operator_in(Path(made.path) / "flow.py", "flow.py")
-    assert ran(code_of(task, made)) == [
+    assert ran(identify_code(task, made)) == [
         (f"https://github.com/org/repo/blob/{commit}/dags/flow.py", f"flow.py at {commit[:12]}")
     ]
 
@@ -89,7 +89,7 @@ def test_the_commit_is_that_of_the_run_not_the_newest(bundle, repository):
     made, commit = bundle(old, view_url_template="https://host/{version}/{subdir}")
     assert commit == old
     task = operator_in(Path(made.path) / "flow.py", "flow.py")
-    ((url, _),) = ran(code_of(task, made))
+    ((url, _),) = ran(identify_code(task, made))
     assert url == f"https://host/{old}/dags/flow.py"
 
 
@@ -97,7 +97,7 @@ def test_a_git_bundle_without_versions_still_knows_its_commit(bundle, repository
     made, _ = bundle(None, view_url_template="https://host/{version}/{subdir}")
     commit = git(repository, "rev-parse", "HEAD")
     task = operator_in(Path(made.path) / "flow.py", "flow.py")
-    assert ran(code_of(task, made))[0][0] == f"https://host/{commit}/dags/flow.py"
+    assert ran(identify_code(task, made))[0][0] == f"https://host/{commit}/dags/flow.py"
 
 
 def test_without_a_page_the_remote_repository_is_named(bundle):
@@ -108,14 +108,14 @@ def test_without_a_page_the_remote_repository_is_named(bundle):
         ("git@git.example.org:org/repo.git", "git+ssh://git.example.org/org/repo.git"),
     ):
         made.repo_url = remote
-        assert ran(code_of(task, made))[0][0] == f"{expected}@{commit}#dags/flow.py"
+        assert ran(identify_code(task, made))[0][0] == f"{expected}@{commit}#dags/flow.py"
 
 
 def test_a_repository_that_nobody_else_can_reach_gives_hash_and_commit(bundle):
     made, commit = bundle()
     task = operator_in(Path(made.path) / "flow.py", "flow.py")
     digest = hashlib.sha256(FLOW.encode()).hexdigest()
-    assert ran(code_of(task, made)) == [
+    assert ran(identify_code(task, made)) == [
         (
             f"file:///flows/flow.py#sha256={digest}",
             f"flow.py at {commit[:12]} (sha256 {digest[:12]})",
@@ -130,19 +130,19 @@ def test_files_without_versions_are_named_by_their_content(tmp_path):
     bundle = LocalDagBundle(name="local", path=str(tmp_path))
     digest = hashlib.sha256(FLOW.encode()).hexdigest()
     task = operator_in(file, "sub/my flow.py")
-    assert ran(code_of(task, bundle)) == [
+    assert ran(identify_code(task, bundle)) == [
         (
             f"file:///local/sub/my%20flow.py#sha256={digest}",
             f"sub/my flow.py (sha256 {digest[:12]})",
         )
     ]
-    assert ran(code_of(task))[0][0] == f"file:///sub/my%20flow.py#sha256={digest}"
+    assert ran(identify_code(task))[0][0] == f"file:///sub/my%20flow.py#sha256={digest}"
 
 
 def test_no_path_of_the_machine_is_told(tmp_path):
     file = tmp_path / "flow.py"
     file.write_text(FLOW)
-    told = str(code_of(operator_in(file)).to_json())
+    told = str(identify_code(operator_in(file)).to_json())
     assert str(tmp_path) not in told
 
 
@@ -156,16 +156,16 @@ def test_the_file_of_the_tasks_function_is_named_too(tmp_path):
     named = [
         name
         for _, name in ran(
-            code_of(operator_in(flow, "flow.py", python_callable=scope["step"]), bundle)
+            identify_code(operator_in(flow, "flow.py", python_callable=scope["step"]), bundle)
         )
     ]
     assert [name.split(" ")[0] for name in named] == ["flow.py", "steps.py"]
-    foreign = code_of(operator_in(flow, "flow.py", python_callable=subprocess.run), bundle)
+    foreign = identify_code(operator_in(flow, "flow.py", python_callable=subprocess.run), bundle)
     assert len(foreign.ran) == 1
 
 
 def test_code_that_cannot_be_read_is_a_gap(tmp_path):
-    record = code_of(operator_in(tmp_path / "gone.py", "gone.py"))
+    record = identify_code(operator_in(tmp_path / "gone.py", "gone.py"))
     assert not record.ran
     assert record.gaps == ("the code of flow: gone.py could not be read",)
 
@@ -173,15 +173,15 @@ def test_code_that_cannot_be_read_is_a_gap(tmp_path):
 def test_a_template_that_asks_for_more_is_no_address(bundle):
     made, _ = bundle(view_url_template="https://host/{version}/{nonsense}")
     task = operator_in(Path(made.path) / "flow.py", "flow.py")
-    assert ran(code_of(task, made))[0][0].startswith("file:///flows/flow.py#sha256=")
+    assert ran(identify_code(task, made))[0][0].startswith("file:///flows/flow.py#sha256=")
 
 
 def test_the_bundle_of_the_running_task_is_asked(bundle):
     """As the task runner has it: the bundle is the task instance's."""
-    from synapse_workflows.lineage.collector import Gatherer
+    from synapse_workflows.lineage.collector import LineageCollector
 
     made, commit = bundle(view_url_template="https://host/{version}/{subdir}")
     task = operator_in(Path(made.path) / "flow.py", "flow.py")
     ti = SimpleNamespace(task=task, task_id="t", bundle_instance=made)
-    record = Gatherer({"ti": ti}).own_surroundings
+    record = LineageCollector({"ti": ti}).static_lineage
     assert ran(record)[0][0] == f"https://host/{commit}/dags/flow.py"

@@ -8,14 +8,14 @@ import pytest
 from synapse_workflows import Activity, File, Synapse
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.errors import SynapseBadRequestError
-from synapse_workflows.lineage.activity_description import Identity
-from synapse_workflows.lineage.activity_writer import TaskActivity
+from synapse_workflows.lineage.activity_description import ActivityDescription
+from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.provenance.activity import declared
 
-IDENTITY = Identity("flow.store", "Airflow run r1 of flow.store")
+DESCRIPTION = ActivityDescription("flow.store", "Airflow run r1 of flow.store")
 
 
-class Memory(dict):
+class StateStore(dict):
     """A task state store."""
 
     def set(self, key, value):
@@ -45,33 +45,37 @@ def stored(alice, project, tmp_path):
 def test_a_task_that_broke_off_before_the_link_finds_its_activity_again(
     socket_service, alice, stored
 ):
-    memory = Memory()
+    state_store = StateStore()
     breaking = Breaking(**socket_service.endpoints, skip_checks=True, silent=True)
     breaking.login(authToken=socket_service.token("alice"), silent=True)
     with pytest.raises(ConnectionError):
-        TaskActivity(breaking, IDENTITY, memory, "k").cover(stored, declared("https://a"))
+        ActivityWriter(breaking, DESCRIPTION, state_store, "k").link(stored, declared("https://a"))
     breaking.close()
-    made = memory["k"]
-    again = TaskActivity(alice, IDENTITY, memory, "k")
-    assert again.cover(stored, declared("https://b")) == made
+    made = state_store["k"]
+    again = ActivityWriter(alice, DESCRIPTION, state_store, "k")
+    assert again.link(stored, declared("https://b")) == made
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
-def test_without_memory_the_linked_activity_is_recognised_by_its_words(alice, stored):
-    first = TaskActivity(alice, IDENTITY, Memory(), "k").cover(stored, declared("https://a"))
-    second = TaskActivity(alice, IDENTITY, Memory(), "k").cover(stored, declared("https://b"))
+def test_without_state_store_the_linked_activity_is_recognised_by_its_words(alice, stored):
+    first = ActivityWriter(alice, DESCRIPTION, StateStore(), "k").link(
+        stored, declared("https://a")
+    )
+    second = ActivityWriter(alice, DESCRIPTION, StateStore(), "k").link(
+        stored, declared("https://b")
+    )
     assert first == second
-    other = Identity("flow.store", "Airflow run r2 of flow.store")
-    third = TaskActivity(alice, other, Memory(), "k").cover(stored, declared("https://c"))
+    other = ActivityDescription("flow.store", "Airflow run r2 of flow.store")
+    third = ActivityWriter(alice, other, StateStore(), "k").link(stored, declared("https://c"))
     assert third != first
 
 
 def test_what_somebody_else_changed_meanwhile_is_no_hindrance(alice, stored):
-    activity = TaskActivity(alice, IDENTITY, Memory(), "k")
-    made = activity.cover(stored, declared("https://a"))
+    activity = ActivityWriter(alice, DESCRIPTION, StateStore(), "k")
+    made = activity.link(stored, declared("https://a"))
     seen = alice.getProvenance(stored.entity_id)
     alice.updateActivity(seen)
-    assert activity.cover(stored, declared("https://b")) == made
+    assert activity.link(stored, declared("https://b")) == made
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
@@ -82,20 +86,24 @@ def test_an_activity_of_another_person_is_not_changed(socket_service, alice, sto
         ["READ", "DOWNLOAD", "UPDATE"],
         warn_if_inherits=False,
     )
-    memory = Memory()
-    first = TaskActivity(alice, IDENTITY, memory, "k").cover(stored, declared("https://a"))
+    state_store = StateStore()
+    first = ActivityWriter(alice, DESCRIPTION, state_store, "k").link(
+        stored, declared("https://a")
+    )
     with socket_service.client("bob") as bob:
-        second = TaskActivity(bob, IDENTITY, memory, "k").cover(stored, declared("https://b"))
+        second = ActivityWriter(bob, DESCRIPTION, state_store, "k").link(
+            stored, declared("https://b")
+        )
     assert first != second
     assert alice.restGET(f"/activity/{first}")["used"][0]["url"] == "https://a"
 
 
-def test_a_memory_of_something_else_is_not_believed(alice, stored, put):
+def test_a_state_store_of_something_else_is_not_believed(alice, stored, put):
     foreign = alice.setProvenance(put().split(".")[0], Activity("mine", "not of Airflow"))
-    memory = Memory(k=foreign["id"])
-    made = TaskActivity(alice, IDENTITY, memory, "k").cover(stored, declared("https://a"))
+    state_store = StateStore(k=foreign["id"])
+    made = ActivityWriter(alice, DESCRIPTION, state_store, "k").link(stored, declared("https://a"))
     assert made != foreign["id"]
-    assert memory["k"] == made
+    assert state_store["k"] == made
 
 
 class Strict(Synapse):
@@ -110,13 +118,13 @@ class Strict(Synapse):
 def test_an_address_that_synapse_refuses_goes_into_the_description(socket_service, alice, stored):
     strict = Strict(**socket_service.endpoints, skip_checks=True, silent=True)
     strict.login(authToken=socket_service.token("alice"), silent=True)
-    activity = TaskActivity(strict, IDENTITY, Memory(), "k")
-    first = activity.cover(stored, declared(["s3://bucket/key", "https://a"]))
-    assert activity.cover(stored, declared(["s3://bucket/key", "https://b"])) == first
+    activity = ActivityWriter(strict, DESCRIPTION, StateStore(), "k")
+    first = activity.link(stored, declared(["s3://bucket/key", "https://a"]))
+    assert activity.link(stored, declared(["s3://bucket/key", "https://b"])) == first
     strict.close()
     found = alice.getProvenance(stored.entity_id)
     assert [item["url"] for item in found["used"]] == ["https://b"]
-    assert found["description"].splitlines() == [IDENTITY.signature, "Used: s3://bucket/key"]
+    assert found["description"].splitlines() == [DESCRIPTION.signature, "Used: s3://bucket/key"]
 
 
 def test_a_refusal_for_another_reason_is_an_error(socket_service, stored):
@@ -129,7 +137,9 @@ def test_a_refusal_for_another_reason_is_an_error(socket_service, stored):
     with Refusing(**socket_service.endpoints, skip_checks=True, silent=True) as refusing:
         refusing.login(authToken=socket_service.token("alice"), silent=True)
         with pytest.raises(SynapseBadRequestError):
-            TaskActivity(refusing, IDENTITY, Memory(), "k").cover(stored, declared("https://a"))
+            ActivityWriter(refusing, DESCRIPTION, StateStore(), "k").link(
+                stored, declared("https://a")
+            )
 
 
 def context(**more):
@@ -140,14 +150,18 @@ def context(**more):
 
 
 def test_the_words_are_the_same_for_every_try():
-    assert Identity.of(context(try_number=1)) == Identity.of(context(try_number=2))
+    assert ActivityDescription.from_context(
+        context(try_number=1)
+    ) == ActivityDescription.from_context(context(try_number=2))
 
 
 def test_the_description_names_run_date_instance_and_page(monkeypatch):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/")
-    found = Identity.of(context(map_index=3, logical_date=datetime(2026, 1, 1, tzinfo=UTC)))
+    found = ActivityDescription.from_context(
+        context(map_index=3, logical_date=datetime(2026, 1, 1, tzinfo=UTC))
+    )
     assert found.name == "d.g.t[3]"
-    assert found.describe("Why.", ("a gap",)).splitlines() == [
+    assert found.to_text("Why.", ("a gap",)).splitlines() == [
         "Why.",
         "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t[3]",
         "Logical date 2026-01-01T00:00:00+00:00",
@@ -160,5 +174,5 @@ def test_the_description_names_run_date_instance_and_page(monkeypatch):
 
 
 def test_without_a_configured_address_there_is_no_link():
-    found = Identity.of(context())
-    assert found.describe() == "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t"
+    found = ActivityDescription.from_context(context())
+    assert found.to_text() == "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t"

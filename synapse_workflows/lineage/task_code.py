@@ -12,7 +12,7 @@ from synapse_workflows.provenance.record import Record, Seen, UrlRef
 _SHORT = 12
 
 
-def code_of(task: Any, bundle: Any = None) -> Record:
+def identify_code(task: Any, bundle: Any = None) -> Record:
     """Name the code of a task: its DAG's file, and the file of its function if that is another.
 
     Args:
@@ -23,8 +23,8 @@ def code_of(task: Any, bundle: Any = None) -> Record:
         A record of what was run; a file that cannot be read is a gap.
     """
     record = Record()
-    for file, name in _files(task, bundle):
-        ref = _committed(bundle, name) or _hashed(file, name, bundle)
+    for file, name in _iter_files(task, bundle):
+        ref = _create_commit_url(bundle, name) or _create_hash_url(file, name, bundle)
         if ref is None:
             record = record.with_gap(f"the code of {task.dag_id}: {name} could not be read")
         else:
@@ -32,21 +32,21 @@ def code_of(task: Any, bundle: Any = None) -> Record:
     return record
 
 
-def _files(task: Any, bundle: Any) -> Iterator[tuple[Path, str]]:
+def _iter_files(task: Any, bundle: Any) -> Iterator[tuple[Path, str]]:
     """Find the files, each with its path in the bundle."""
     dag_file = Path(task.dag.fileloc)
     relative = task.dag.relative_fileloc or dag_file.name
     root = Path(bundle.path) if bundle is not None else dag_file.parent
     yield dag_file, Path(relative).as_posix()
     function = getattr(task, "python_callable", None)
-    source = _source_file(function)
+    source = _find_source_file(function)
     if source is None or source.resolve() == dag_file.resolve():
         return
     if source.resolve().is_relative_to(root.resolve()):
         yield source, source.resolve().relative_to(root.resolve()).as_posix()
 
 
-def _source_file(function: Any) -> Path | None:
+def _find_source_file(function: Any) -> Path | None:
     if function is None:
         return None
     try:
@@ -56,24 +56,24 @@ def _source_file(function: Any) -> Path | None:
     return Path(found) if found else None
 
 
-def _committed(bundle: Any, name: str) -> UrlRef | None:
+def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
     """Name a file at the commit that runs, where the bundle knows one and a place to see it."""
-    version = _version(bundle)
+    version = _get_commit(bundle)
     if version is None:
         return None
     subdir = (getattr(bundle, "subdir", None) or "").strip("/")
-    page = _page(bundle, version, subdir)
+    page = _create_page_url(bundle, version, subdir)
     label = f"{name} at {version[:_SHORT]}"
     if page is not None:
         return UrlRef(_without_credentials(f"{page}/{quote(name)}"), label)
-    repository = _repository(getattr(bundle, "repo_url", None))
+    repository = _create_repository_url(getattr(bundle, "repo_url", None))
     if repository is None:
         return None
     place = "/".join(part for part in (subdir, name) if part)
     return UrlRef(f"{repository}@{version}#{quote(place)}", label)
 
 
-def _version(bundle: Any) -> str | None:
+def _get_commit(bundle: Any) -> str | None:
     """Read the commit; a git bundle without versioning still knows which one it has."""
     if bundle is None:
         return None
@@ -84,7 +84,7 @@ def _version(bundle: Any) -> str | None:
     return str(version) if version else None
 
 
-def _page(bundle: Any, version: str, subdir: str) -> str | None:
+def _create_page_url(bundle: Any, version: str, subdir: str) -> str | None:
     """Fill in the bundle's own template of a web page."""
     template = bundle.view_url_template()
     if not template:
@@ -101,7 +101,7 @@ def _page(bundle: Any, version: str, subdir: str) -> str | None:
     return page if urlsplit(page).scheme else None
 
 
-def _repository(url: str | None) -> str | None:
+def _create_repository_url(url: str | None) -> str | None:
     """Write a remote repository as a URL in pip's way, `git+https://host/org/repo.git`."""
     if not url:
         return None
@@ -114,7 +114,7 @@ def _repository(url: str | None) -> str | None:
     return "git+" + _without_credentials(url)
 
 
-def _hashed(file: Path, name: str, bundle: Any) -> UrlRef | None:
+def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
     """Name a file by its content."""
     try:
         with file.open("rb") as stream:
@@ -122,7 +122,7 @@ def _hashed(file: Path, name: str, bundle: Any) -> UrlRef | None:
     except OSError:
         return None
     place = name if bundle is None else f"{bundle.name}/{name}"
-    commit = _version(bundle)
+    commit = _get_commit(bundle)
     at = f" at {commit[:_SHORT]}" if commit else ""
     return UrlRef(
         f"file:///{quote(place)}#sha256={digest}", f"{name}{at} (sha256 {digest[:_SHORT]})"

@@ -13,7 +13,7 @@ class LineageMode(StrEnum):
     OFF = "off"  # nothing is gathered; the client does what it is told
 
     @classmethod
-    def of(cls, word: str | None) -> "LineageMode":
+    def resolve(cls, word: str | None) -> "LineageMode":
         """Read the mode of a hook or an operator; None means that of the deployment.
 
         Raises:
