@@ -108,7 +108,7 @@ class SnapshotMaker:
                 content_of(
                     self.entity["id"],
                     number,
-                    async_jobs.polling(self.client),
+                    async_jobs.polling_settings(self.client),
                     is_view=self.is_view,
                 )
             )

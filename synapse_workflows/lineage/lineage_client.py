@@ -126,7 +126,7 @@ class LineageClient(Synapse):
         """
         words = (activity, used, executed, activityName, activityDescription)
         alone = self._is_alone(activity, used, executed)
-        made_by = storing.activity_of(*words) if alone else None
+        made_by = storing.build_activity(*words) if alone else None
         given = None if made_by is None else provenance.setProvenance(self, table_id, made_by)
         entity = self.call("GET", f"/entity/{table_id}").json
         wrote = Wrote(

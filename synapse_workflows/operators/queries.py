@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api.queries import table_of
+from synapse_workflows.client.api.queries import parse_table_id
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Event, Read
 from synapse_workflows.client.model import parquet
@@ -136,7 +136,7 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def _asked(self) -> VersionedId:
         try:
-            return table_of(self.sql)
+            return parse_table_id(self.sql)
         except ValueError as wrong:
             raise AirflowFailException(str(wrong)) from wrong
 

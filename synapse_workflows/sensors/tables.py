@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from synapse_workflows.client.api import async_jobs
-from synapse_workflows.client.api.queries import table_of
+from synapse_workflows.client.api.queries import parse_table_id
 from synapse_workflows.client.core.table_state import always_has_a_row, count_rows, state_of
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
@@ -163,7 +163,7 @@ class SynapseTableRowsSensor(_TableSensor):
     def table(self) -> str:
         """The table that is looked at."""
         try:
-            return table_of(self.sql).id
+            return parse_table_id(self.sql).id
         except ValueError as wrong:
             raise SynapseMalformedEntityError(f"sql: {wrong}") from wrong
 
@@ -176,7 +176,7 @@ class SynapseTableRowsSensor(_TableSensor):
                 f"there is to see. Ask for the rows, {_ROWS.format(table)}, and say in min_rows "
                 f"how many are enough. The query: {self.sql[:200]!r}"
             )
-        rows = client.run(count_rows(table, self.sql, async_jobs.polling(client)))
+        rows = client.run(count_rows(table, self.sql, async_jobs.polling_settings(client)))
         return PokeReturnValue(rows >= self.min_rows, {"id": table, "rows": rows})
 
     def trigger(self, context: Any) -> SynapseTableRowsTrigger:  # noqa: ARG002
@@ -221,7 +221,7 @@ class SynapseTableChangeSensor(_TableSensor):
     def look(self, context: Any) -> PokeReturnValue:
         """Compare the state of the table."""
         client, table = self.client, self.table
-        now = client.run(state_of(table, async_jobs.polling(client)))
+        now = client.run(state_of(table, async_jobs.polling_settings(client)))
         known = self._known(context)
         if known is None:
             self._keep(context, state_values(now))

@@ -123,7 +123,7 @@ def test_a_file_is_no_place_to_download_to(in_process_client, calls, make_file):
     ("wanted", "error", "message"),
     [
         ("syn12abc", SynapseFileNotFoundError, "neither a local file path"),
-        ("no/such/file", SynapseFileNotFoundError, "Give an id such as 'syn123'"),
+        ("no/such/file", SynapseFileNotFoundError, "Pass an ID such as 'syn123'"),
         (Project("new"), ValueError, "Cannot retrieve entity that has not been saved"),
         ({"parentId": "syn1"}, ValueError, "has not been saved"),
         (None, ValueError, "couldn't find id of None"),

@@ -421,7 +421,7 @@ def test_who_may_not_write_is_told(syn, bob, dave, project, folder, make_file):
     owner = bob.getUserProfile().ownerId
     with pytest.raises(SynapseForbiddenError):
         bob.store(Folder("x", parent=folder))
-    with pytest.raises(SynapseConflictError, match="belongs to somebody else"):
+    with pytest.raises(SynapseConflictError, match="belongs to another user"):
         bob.store(Project(project.name))
     syn.setPermissions(project, owner, ["READ"])
     with pytest.raises(SynapseForbiddenError, match="You lack UPDATE access"):

@@ -57,10 +57,10 @@ def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
     """
     if not isinstance(annotations, Annotations):
         raise TypeError("Expected a synapseclient.Annotations object")
-    return put(syn, annotations.id, annotations.etag, model.to_wire(annotations))
+    return put_annotations(syn, annotations.id, annotations.etag, model.to_wire(annotations))
 
 
-def put(syn: Session, entity: str, etag: str, wire: Mapping[str, Any]) -> Annotations:
+def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any]) -> Annotations:
     """Store annotations that are in Synapse's own form; see `set_annotations`.
 
     Source:

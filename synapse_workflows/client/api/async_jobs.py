@@ -11,7 +11,7 @@ from synapse_workflows.client.core.async_job_flow import Job, JobProgress, Polli
 from synapse_workflows.client.core.session import Session
 
 #: Seconds between two lines about one job.
-SECONDS: Final = 10.0
+LOG_INTERVAL: Final = 10.0
 
 
 def run(
@@ -37,8 +37,8 @@ def run(
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
     """
     job = Job(path, body, endpoint, repeatable)
-    with shown(syn, path) as tell:
-        return syn.run(async_job_flow.run(job, polling(syn), tell))
+    with show_progress(syn, path) as tell:
+        return syn.run(async_job_flow.run(job, polling_settings(syn), tell))
 
 
 def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
@@ -59,11 +59,11 @@ def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
     """
     job = Job(path, None, endpoint)
-    with shown(syn, path) as tell:
-        return syn.run(async_job_flow.wait(job, token, polling(syn), tell))
+    with show_progress(syn, path) as tell:
+        return syn.run(async_job_flow.wait(job, token, polling_settings(syn), tell))
 
 
-def polling(syn: Session) -> Polling:
+def polling_settings(syn: Session) -> Polling:
     """Read off a session how patiently jobs are waited for."""
     return Polling(
         sleep=syn.table_query_sleep,
@@ -74,7 +74,7 @@ def polling(syn: Session) -> Polling:
 
 
 @contextmanager
-def shown(
+def show_progress(
     syn: Session,
     path: str,
     *,
@@ -96,25 +96,25 @@ def shown(
     if syn.silent:
         yield async_job_flow.ignore
     elif stream is not None and stream.isatty():
-        with closing(_Line(name, stream)) as line:
+        with closing(_ProgressLine(name, stream)) as line:
             yield line.tell
     else:
-        yield _log_lines(syn, name, clock)
+        yield _progress_logger(syn, name, clock)
 
 
-def _log_lines(syn: Session, name: str, clock: Callable[[], float]) -> Told:
+def _progress_logger(syn: Session, name: str, clock: Callable[[], float]) -> Told:
     told_at = clock()
 
     def tell(progress: JobProgress) -> None:
         nonlocal told_at
-        if clock() - told_at >= SECONDS:
+        if clock() - told_at >= LOG_INTERVAL:
             told_at = clock()
             syn.logger.info("%s: %s", name, progress)
 
     return tell
 
 
-class _Line:
+class _ProgressLine:
     """A line of tqdm, drawn when there is something to tell: most jobs are done at once."""
 
     def __init__(self, name: str, stream: TextIO) -> None:

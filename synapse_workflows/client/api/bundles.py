@@ -15,7 +15,7 @@ _PARTS: Final = {
 }
 
 
-def fetch(syn: Session, entity_id: str, version: int | None = None) -> dict[str, Any]:
+def get_bundle(syn: Session, entity_id: str, version: int | None = None) -> dict[str, Any]:
     """Fetch an entity with its annotations, file handles and restrictions.
 
     Args:
@@ -41,7 +41,7 @@ def fetch(syn: Session, entity_id: str, version: int | None = None) -> dict[str,
     return bundle
 
 
-def file_handle(bundle: Mapping[str, Any]) -> dict[str, Any] | None:
+def get_file_handle(bundle: Mapping[str, Any]) -> dict[str, Any] | None:
     """Find the handle of a file's content; None without one, or without the right to it.
 
     Previews come in the same list and are passed over.
@@ -56,14 +56,16 @@ def has_unmet_requirements(bundle: Mapping[str, Any]) -> bool:
     return bool((bundle.get("restrictionInformation") or {}).get("hasUnmetAccessRequirement"))
 
 
-def build(bundle: Mapping[str, Any], local_state: Mapping[str, Any] | None = None) -> Entity:
+def build_entity(
+    bundle: Mapping[str, Any], local_state: Mapping[str, Any] | None = None
+) -> Entity:
     """Make the entity of a bundle, of the class of its type.
 
     Args:
         bundle: As `fetch` returns it.
         local_state: What is known here of the same entity, as the path of a file.
     """
-    handle = file_handle(bundle)
+    handle = get_file_handle(bundle)
     state = {**(local_state or {}), **({"_file_handle": handle} if handle else {})}
     held = bundle.get("annotations")
     values = annotations.from_wire(held) if held else None

@@ -151,7 +151,7 @@ def getTableColumns(syn: Session, table: Any) -> Iterator[Column]:
         yield Column(**one)
 
 
-def create_those_of(syn: Session, schema: HasColumns) -> None:
+def create_missing_columns(syn: Session, schema: HasColumns) -> None:
     """Make the columns of a schema that are not in Synapse yet, in one call.
 
     Raises:
@@ -166,13 +166,13 @@ def create_those_of(syn: Session, schema: HasColumns) -> None:
     unsaved = schema.columns_to_store
     if not unsaved:
         return
-    _require_distinct([str(one.get("name")) for one in schema.headers() if one.get("name")])
+    _require_unique_names([str(one.get("name")) for one in schema.headers() if one.get("name")])
     made = createColumns(syn, unsaved)
     schema.columns_to_store = []
     schema.addColumns(made)
 
 
-def _require_distinct(names: list[str]) -> None:
+def _require_unique_names(names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SynapseMalformedEntityError(

@@ -11,7 +11,7 @@ from synapse_workflows.client.errors import SynapseConfigError, SynapseHTTPError
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
 #: Tries to reach an endpoint when a client is made.
-_PROBES = 3
+_MAX_ATTEMPTS = 3
 
 
 def getConfigFile(syn: Session, configPath: str) -> RawConfigParser:
@@ -70,18 +70,20 @@ def setEndpoints(
     }
     configured = config.of(getConfigFile(syn, syn.configPath), syn.configPath).endpoints
     chosen = {
-        name: _checked(name, value or configured.get(name.lower()) or PRODUCTION_ENDPOINTS[name])
+        name: _validate_url(
+            name, value or configured.get(name.lower()) or PRODUCTION_ENDPOINTS[name]
+        )
         for name, value in given.items()
     }
     if not skip_checks:
-        chosen = {name: _moved(syn, address) or address for name, address in chosen.items()}
+        chosen = {name: _get_redirect(syn, address) or address for name, address in chosen.items()}
     for name, address in chosen.items():
         setattr(syn, name, address)
 
 
-def _moved(syn: Session, address: str) -> str | None:
+def _get_redirect(syn: Session, address: str) -> str | None:
     """Ask a base URL, as nobody, whether it moved for good; every other answer is fine."""
-    patience = replace(syn.retry, attempts=min(_PROBES, syn.retry.attempts))
+    patience = replace(syn.retry, attempts=min(_MAX_ATTEMPTS, syn.retry.attempts))
     try:
         syn.call(
             "GET",
@@ -103,7 +105,7 @@ def _moved(syn: Session, address: str) -> str | None:
     return None
 
 
-def _checked(name: str, address: str) -> str:
+def _validate_url(name: str, address: str) -> str:
     try:
         scheme, host, _ = wire.origin(address)
     except ValueError:

@@ -22,7 +22,7 @@ _NOT_DOWNLOADED: Final = frozenset({"project", "folder"})
 
 
 @dataclass(frozen=True)
-class Wishes:
+class GetOptions:
     """How an entity is wanted: the keywords of `get`."""
 
     version: int | str | None = None
@@ -97,27 +97,27 @@ def get(syn: Session, entity: Any, **kwargs: Any) -> Entity:
         POST /entity/{id}/bundle2, POST /entity/{id}/version/{versionNumber}/bundle2
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
-    found = fetch(syn, entity, Wishes.of(kwargs))
+    found = get_unannounced(syn, entity, GetOptions.of(kwargs))
     syn.announce(
         Read(found.id, found.get("versionNumber"), found.name, found.concreteType, how="get")
     )
     return found
 
 
-def fetch(syn: Session, entity: Any, wishes: Wishes) -> Entity:
+def get_unannounced(syn: Session, entity: Any, wishes: GetOptions) -> Entity:
     """Get an entity as `get` does, and tell nobody."""
-    found = entity_lookup.find(syn, entity, wishes.version, wishes.limit_search)
-    bundle = bundles.fetch(syn, found.entity_id, found.version)
+    found = entity_lookup.resolve_entity(syn, entity, wishes.version, wishes.limit_search)
+    bundle = bundles.get_bundle(syn, found.entity_id, found.version)
     target = bundle["entity"].get("linksTo")
     if wishes.follow_link and target:
-        bundle = bundles.fetch(syn, target["targetId"], target.get("targetVersionNumber"))
+        bundle = bundles.get_bundle(syn, target["targetId"], target.get("targetVersionNumber"))
     wanted = wishes.download and found.path is None
     _check_restrictions(syn, bundle, download=wanted)
-    result = bundles.build(bundle, found.local_state)
+    result = bundles.build_entity(bundle, found.local_state)
     if isinstance(result, File) and found.path:
-        _recognise(syn, result, found.path)
+        _record_local_copy(syn, result, found.path)
     elif isinstance(result, File) and wanted:
-        _download(syn, result, bundle, wishes)
+        _download_content(syn, result, bundle, wishes)
     return result
 
 
@@ -142,8 +142,8 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         https://rest-docs.synapse.org/rest/DELETE/entity/id.html
     """
     number = None if version is None else version_number(version)
-    if isinstance(obj, table_rows.ROWS):
-        table_rows.delete(syn, obj)
+    if isinstance(obj, table_rows.ROW_TYPES):
+        table_rows.delete_rows(syn, obj)
     elif isinstance(obj, str):
         named = entity_id(obj)
         number = number or named.version
@@ -180,9 +180,9 @@ def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
     parent = entity_id(new_parent).id
-    moved = fetch(syn, entity, Wishes(download=False))
+    moved = get_unannounced(syn, entity, GetOptions(download=False))
     syn.call("PUT", f"/entity/{moved.id}", json={**moved.properties, "parentId": parent})
-    return bundles.build(bundles.fetch(syn, moved.id), moved.local_state())
+    return bundles.build_entity(bundles.get_bundle(syn, moved.id), moved.local_state())
 
 
 def printEntity(syn: Session, entity: Any, ensure_ascii: bool = True) -> None:
@@ -221,7 +221,7 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
         No call; local files are found as by `get`.
     """
     if isinstance(entity, str) and Path(expand(entity)).is_file():
-        entity = entity_lookup.find(syn, entity).entity_id
+        entity = entity_lookup.resolve_entity(syn, entity).entity_id
     page = f"Synapse:{id_of(entity)}"
     if subpageId is not None:
         page = f"Wiki:{id_of(entity)}/ENTITY/{id_of(subpageId)}"
@@ -244,15 +244,17 @@ def _check_restrictions(syn: Session, bundle: Mapping[str, Any], *, download: bo
     syn.logger.warning("%s", said)
 
 
-def _recognise(syn: Session, file: File, path: str) -> None:
+def _record_local_copy(syn: Session, file: File, path: str) -> None:
     """Note that a local file is the content of an entity."""
     if file.get("dataFileHandleId"):
         syn.cache.add(file.dataFileHandleId, path)
     place(file, path)
 
 
-def _download(syn: Session, file: File, bundle: Mapping[str, Any], wishes: Wishes) -> None:
-    handle = bundles.file_handle(bundle)
+def _download_content(
+    syn: Session, file: File, bundle: Mapping[str, Any], wishes: GetOptions
+) -> None:
+    handle = bundles.get_file_handle(bundle)
     if handle is None:
         syn.logger.warning(
             "You may read %s but not download it; ask its owner for DOWNLOAD access.", file.id

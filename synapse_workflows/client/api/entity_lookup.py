@@ -1,28 +1,36 @@
-"""What `get` is asked for: an id, an entity, a name in a container, or a local file."""
+"""Entity lookup: resolve the argument of `get`, and find the entity that `store` will update."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synapse_workflows.client.api import children
+from synapse_workflows import constants
+from synapse_workflows.client.api import bundles, children
+from synapse_workflows.client.api.store_request import UNTYPED, StoreRequest
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseFileNotFoundError
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseConflictError,
+    SynapseFileNotFoundError,
+    SynapseForbiddenError,
+    SynapseMalformedEntityError,
+)
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import entity_id, is_synapse_id, version_number
 from synapse_workflows.client.model.paths import expand
 
 
 @dataclass(frozen=True)
-class Found:
-    """Which entity is meant.
+class ResolvedEntity:
+    """ID and version of an entity that the caller referred to.
 
     Args:
         entity_id: ``syn123``.
-        version: A number; None for the current one.
-        path: The local file it was found by, when it was.
-        local_state: What is known here of the entity already.
+        version: Version number; None for the current version.
+        path: The local file by which the entity was found; None otherwise.
+        local_state: Local properties of the entity that the caller passed.
     """
 
     entity_id: str
@@ -31,43 +39,144 @@ class Found:
     local_state: Mapping[str, Any] | None = None
 
 
-def find(
+def resolve_entity(
     syn: Session, entity: Any, version: int | str | None = None, limit_search: Any = None
-) -> Found:
-    """Find out which entity is meant.
+) -> ResolvedEntity:
+    """Resolve the ID and version of an entity.
 
     Args:
-        syn: The session that makes the calls; there are none when `entity` carries an id.
-        entity: The path of a local file, an id (``syn123.4`` names a version), an entity, a
-            mapping with ``id``, or one with ``name`` and ``parentId``.
-        version: A number; it wins over one that rides on the id.
-        limit_search: A project or folder that a file found by its content must lie in.
+        syn: The session that sends the requests; none are sent when `entity` has an ID.
+        entity: The path of a local file, an ID (``syn123`` or ``syn123.4``), an entity, a
+            mapping with ``id``, or a mapping with ``name`` and ``parentId``.
+        version: Version number; takes precedence over a version in the ID.
+        limit_search: A project or folder; files found by MD5 must be inside it.
 
     Raises:
-        SynapseFileNotFoundError: Text that is neither a file nor an id, or nothing was found.
-        ValueError: An entity that was not stored, or something that is no entity.
+        SynapseFileNotFoundError: A string is neither a local file nor an ID, or no entity
+            has this name or content.
+        ValueError: The entity was not stored, or the argument is not an entity.
     """
     if isinstance(entity, (str, Path)):
         path = Path(expand(entity))
         if path.is_file():
-            return _by_content(syn, path, limit_search)
+            return _resolve_file(syn, path, limit_search)
         if not is_synapse_id(str(entity)):
             raise SynapseFileNotFoundError(
                 f"{entity!s} is neither a local file path  or a valid entity id. "
-                "Give an id such as 'syn123', or the path of a file that exists here."
+                "Pass an ID such as 'syn123', or the path of an existing local file."
             )
     if isinstance(entity, Mapping) and not entity.get("id"):
-        return Found(_by_name(syn, entity), _number(version))
-    named = entity_id(entity)
+        return ResolvedEntity(_resolve_name(syn, entity), _parse_version(version))
+    target = entity_id(entity)
     state = entity.local_state() if isinstance(entity, Entity) else None
-    return Found(named.id, _number(version) or named.version, local_state=state)
+    return ResolvedEntity(target.id, _parse_version(version) or target.version, local_state=state)
 
 
-def _number(version: int | str | None) -> int | None:
+def find_existing(
+    syn: Session, request: StoreRequest, *, create_or_update: bool
+) -> dict[str, Any] | None:
+    """Fetch the entity that a store request updates, if storing needs its current state.
+
+    Files are looked up by name and parent before their content is uploaded. Other entities are
+    looked up later, when Synapse reports that the name is already used.
+
+    Args:
+        syn: The session that sends the requests.
+        request: What to store.
+        create_or_update: Whether an entity with the same name may be updated.
+
+    Returns:
+        The bundle of the existing entity; None for a new entity, or if it is not needed.
+
+    Raises:
+        SynapseConflictError: The name is used by an entity of another type, or by any entity
+            if `create_or_update` is false.
+        SynapseMalformedEntityError: The entity with this ID is of another type.
+        SynapseNotFoundError: There is no entity with this ID.
+
+    Source:
+        POST /entity/child, POST /entity/{id}/bundle2
+        https://rest-docs.synapse.org/rest/POST/entity/child.html
+    """
+    if request.id:
+        if request.content is None and not syn.skip_unchanged and not _is_incomplete(request):
+            return None
+        return _require_same_type(bundles.get_bundle(syn, request.id), request, None)
+    name, parent = request.properties.get("name"), request.properties.get("parentId")
+    if request.content is None or not name:
+        return None
+    reason = f"An entity with the name: {name} already exists with a parentId: {parent}"
+    conflict = SynapseConflictError(409, reason, "POST /entity")
+    found = find_by_name(syn, request, conflict)
+    if found is not None and not create_or_update:
+        raise _with_advice(
+            conflict,
+            f"It is {found['entity']['id']}: choose another name, or createOrUpdate=True.",
+        )
+    return found
+
+
+def find_by_name(
+    syn: Session, request: StoreRequest, conflict: SynapseConflictError
+) -> dict[str, Any] | None:
+    """Fetch the entity that has the name and the parent of a store request.
+
+    Args:
+        syn: The session that sends the requests.
+        request: What to store.
+        conflict: The error to raise, with advice added, if that entity cannot be updated.
+
+    Returns:
+        The bundle of the entity; None if there is none.
+
+    Raises:
+        SynapseConflictError: The entity is of another type, or the caller may not read it.
+
+    Source:
+        POST /entity/child, POST /entity/{id}/bundle2
+        https://rest-docs.synapse.org/rest/POST/entity/child.html
+    """
+    name, parent = request.properties.get("name"), request.properties.get("parentId")
+    try:
+        found = children.findEntityId(syn, str(name), parent)
+        if found is None:
+            return None
+        return _require_same_type(bundles.get_bundle(syn, found), request, conflict)
+    except SynapseForbiddenError as error:
+        raise _with_advice(
+            conflict, "It belongs to another user, and you may not read it: choose another name."
+        ) from error
+
+
+def validate_parent(syn: Session, request: StoreRequest, error: SynapseBadRequestError) -> None:
+    """Raise a specific error if Synapse rejected a request because of its parent.
+
+    Args:
+        syn: The session that sends the request.
+        request: What to store.
+        error: The rejection.
+
+    Raises:
+        SynapseMalformedEntityError: The parent is neither a project nor a folder.
+
+    Source:
+        GET /entity/{id}/type
+        https://rest-docs.synapse.org/rest/GET/entity/id/type.html
+    """
+    parent = request.properties.get("parentId")
+    parent_type = syn.call("GET", f"/entity/{parent}/type").json["type"] if parent else None
+    if parent_type is not None and parent_type not in constants.CONTAINERS:
+        raise SynapseMalformedEntityError(
+            f"{parent} is a {_type_name(parent_type)} and cannot contain other entities. "
+            "Pass a project or a folder as the parent."
+        ) from error
+
+
+def _parse_version(version: int | str | None) -> int | None:
     return None if version is None else version_number(version)
 
 
-def _by_name(syn: Session, entity: Mapping[str, Any]) -> str:
+def _resolve_name(syn: Session, entity: Mapping[str, Any]) -> str:
     if isinstance(entity, Entity) or not entity.get("name"):
         raise ValueError(
             "Cannot retrieve entity that has not been saved. "
@@ -81,21 +190,21 @@ def _by_name(syn: Session, entity: Mapping[str, Any]) -> str:
     return found
 
 
-def _by_content(syn: Session, path: Path, limit_search: Any) -> Found:
-    """Find the file entity that holds the content of a local file.
+def _resolve_file(syn: Session, path: Path, limit_search: Any) -> ResolvedEntity:
+    """Find the file entity whose content has the MD5 of a local file.
 
     Source:
         GET /entity/md5/{md5}, GET /entity/{id}/path
         https://rest-docs.synapse.org/rest/GET/entity/md5/md5.html
     """
     headers = children.md5Query(syn, file_md5(path))
-    limit = None if limit_search is None else entity_id(limit_search).id
-    if limit is not None:
-        headers = [one for one in headers if _lies_in(syn, one["id"], limit)]
+    container = None if limit_search is None else entity_id(limit_search).id
+    if container is not None:
+        headers = [one for one in headers if _is_inside(syn, one["id"], container)]
     if not headers:
-        within = "" if limit is None else f" in {limit}"
+        within = "" if container is None else f" in {container}"
         raise SynapseFileNotFoundError(
-            f"File {path} not found in Synapse{within}: no file that you may read holds the same."
+            f"File {path} not found in Synapse{within}: no readable file has the same content."
         )
     found = [f"{one['id']}.{one['versionNumber']}" for one in headers]
     if len(found) > 1:
@@ -105,9 +214,50 @@ def _by_content(syn: Session, path: Path, limit_search: Any) -> Found:
             ", ".join(found),
             found[0],
         )
-    return Found(headers[0]["id"], headers[0]["versionNumber"], path=str(path.absolute()))
+    return ResolvedEntity(headers[0]["id"], headers[0]["versionNumber"], str(path.absolute()))
 
 
-def _lies_in(syn: Session, entity: str, container: str) -> bool:
-    steps = syn.call("GET", f"/entity/{entity}/path").json["path"]
-    return any(step["id"] == container for step in steps)
+def _is_inside(syn: Session, entity: str, container: str) -> bool:
+    ancestors = syn.call("GET", f"/entity/{entity}/path").json["path"]
+    return any(ancestor["id"] == container for ancestor in ancestors)
+
+
+def _require_same_type(
+    bundle: dict[str, Any], request: StoreRequest, conflict: SynapseConflictError | None
+) -> dict[str, Any]:
+    """Return the bundle if its entity has the type of the request.
+
+    Raises:
+        SynapseMalformedEntityError: The types differ, and `conflict` is None.
+        SynapseConflictError: The types differ.
+    """
+    existing, wanted = bundle["entity"], request.properties["concreteType"]
+    if existing["concreteType"] == wanted or (request.id and wanted == UNTYPED):
+        return bundle
+    found = (
+        f"{existing['id']} is a {_type_name(existing['concreteType'])}, not a {_type_name(wanted)}"
+    )
+    if conflict is None:
+        raise SynapseMalformedEntityError(
+            f"{found}, and the type of an entity cannot change. "
+            "Check the ID, or store this as a new entity without it."
+        )
+    raise _with_advice(conflict, f"{found}: choose another name, or delete it first.")
+
+
+def _is_incomplete(request: StoreRequest) -> bool:
+    """Whether an update would clear properties because the request does not include them."""
+    given = request.properties
+    no_parent = request.kind.needs_parent and not given.get("parentId")
+    return no_parent or not given.get("etag") or given["concreteType"] == UNTYPED
+
+
+def _with_advice(error: SynapseConflictError, advice: str) -> SynapseConflictError:
+    return SynapseConflictError(
+        error.status, error.reason, error.call, error.response, advice=advice
+    )
+
+
+def _type_name(concrete_type: str) -> str:
+    """Return the short name of an entity type: ``file``, ``folder``."""
+    return constants.ENTITY_TYPES.get(concrete_type, concrete_type.rpartition(".")[2])

@@ -55,7 +55,7 @@ def uploadFileHandle(
     if path is None:
         raise ValueError("path can not be None")
     if not synapseStore:
-        return _external(syn, os.fspath(path), mimetype, md5, file_size)
+        return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
     destination = destinations.of_container(syn, id_of(parent))
     uploaded = upload.upload_file(
         syn,
@@ -64,10 +64,10 @@ def uploadFileHandle(
         content_type=mimetype,
     )
     syn.cache.add(uploaded.file_handle_id, Path(path).expanduser(), uploaded.md5)
-    return _get(syn, uploaded.file_handle_id)
+    return _get_file_handle(syn, uploaded.file_handle_id)
 
 
-def _get(syn: Session, file_handle_id: str) -> dict[str, Any]:
+def _get_file_handle(syn: Session, file_handle_id: str) -> dict[str, Any]:
     """Read a file handle, as only its creator can.
 
     Source:
@@ -77,7 +77,7 @@ def _get(syn: Session, file_handle_id: str) -> dict[str, Any]:
     return handle
 
 
-def _external(
+def _create_external_file_handle(
     syn: Session, place: str, mimetype: str | None, md5: str | None, size: int | None
 ) -> dict[str, Any]:
     """Make a handle for a file that stays where it is.
@@ -85,8 +85,8 @@ def _external(
     Source:
         POST /externalFileHandle of the file service
     """
-    url = _as_url(place)
-    local = _local_file(url)
+    url = _to_url(place)
+    local = _find_local_file(url)
     if local is not None:
         found = cache_map.file_md5(local)
         if md5 is not None and md5.lower() != found:
@@ -117,7 +117,7 @@ def _external(
     return handle
 
 
-def _as_url(place: str) -> str:
+def _to_url(place: str) -> str:
     """Take a URL as it is; a path becomes `file://` and its absolute form.
 
     Raises:
@@ -131,7 +131,7 @@ def _as_url(place: str) -> str:
     return place
 
 
-def _local_file(url: str) -> Path | None:
+def _find_local_file(url: str) -> Path | None:
     """Find the file of a `file:` URL on this machine."""
     parts = urlsplit(url)
     if parts.scheme != "file":

@@ -68,7 +68,7 @@ def login(
         config=settings,
         environ=os.environ,
     )
-    token = _confirmed(syn, credentials.find(asked), email)
+    token = _verify_token(syn, credentials.find(asked), email)
     syn.credentials = token
     if rememberMe and not keyring_store.store(str(token.username), token.secret):
         syn.logger.warning("Not remembered: this machine has no keyring.")
@@ -91,10 +91,10 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
     if forgetMe and syn.username:
         keyring_store.forget(syn.username)
     syn.credentials = None
-    users.forget_profiles(syn)
+    users.clear_profiles(syn)
 
 
-def _confirmed(syn: Session, token: Token, email: str | None) -> Token:
+def _verify_token(syn: Session, token: Token, email: str | None) -> Token:
     """Ask Synapse whose token it is; that must be who was named."""
     try:
         profile = syn.call("GET", "/userProfile", auth=token).json
@@ -102,7 +102,7 @@ def _confirmed(syn: Session, token: Token, email: str | None) -> Token:
         failed.add_note(f"This was the token of {token.origin}.")
         raise
     username = str(profile["userName"])
-    if email and email.casefold() not in _names(profile):
+    if email and email.casefold() not in _profile_names(profile):
         raise SynapseAuthenticationError(
             "username/email and auth_token both provided but username does not match token "
             f"profile\nThe token of {token.origin} is of {username}, not of {email}."
@@ -110,7 +110,7 @@ def _confirmed(syn: Session, token: Token, email: str | None) -> Token:
     return replace(token, username=username)
 
 
-def _names(profile: Mapping[str, Any]) -> set[str]:
+def _profile_names(profile: Mapping[str, Any]) -> set[str]:
     """User name and e-mails, in small letters: Synapse tells none apart by case."""
     emails = [profile.get("email"), *(profile.get("emails") or ())]
     return {str(name).casefold() for name in (profile["userName"], *emails) if name}

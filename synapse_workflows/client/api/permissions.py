@@ -8,7 +8,7 @@ from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.ids import entity_id, id_of
 from synapse_workflows.constants import PUBLIC
 
-_EVERYONE = (None, "PUBLIC")
+_PUBLIC_NAMES = (None, "PUBLIC")
 
 
 def getPermissions(syn: Session, entity: Any, principalId: Any = None) -> list[str]:
@@ -32,9 +32,9 @@ def getPermissions(syn: Session, entity: Any, principalId: Any = None) -> list[s
         GET /entity/{id}/benefactor, GET /entity/{id}/acl, GET /userGroupHeaders
         https://rest-docs.synapse.org/rest/GET/entity/id/acl.html
     """
-    principal = _principal(syn, principalId)
-    acl = _acl(syn, _benefactor(syn, entity_id(entity).id))
-    entry = _entry(acl, principal)
+    principal = _resolve_principal(syn, principalId)
+    acl = _get_acl(syn, _get_benefactor_id(syn, entity_id(entity).id))
+    entry = _find_entry(acl, principal)
     return list(entry["accessType"]) if entry else []
 
 
@@ -74,7 +74,7 @@ def setPermissions(
         https://rest-docs.synapse.org/rest/PUT/entity/id/acl.html
     """
     target = entity_id(entity).id
-    benefactor = _benefactor(syn, target)
+    benefactor = _get_benefactor_id(syn, target)
     if target != benefactor and modify_benefactor:
         target = benefactor
     elif target != benefactor and warn_if_inherits:
@@ -84,17 +84,19 @@ def setPermissions(
             target,
             benefactor,
         )
-    acl = _acl(syn, benefactor)
-    principal = _principal(syn, principalId)
-    _grant(acl, principal, list(accessType or []), overwrite=overwrite)
+    acl = _get_acl(syn, benefactor)
+    principal = _resolve_principal(syn, principalId)
+    _set_access(acl, principal, list(accessType or []), overwrite=overwrite)
     method = "PUT" if target == benefactor else "POST"
     stored: dict[str, Any] = syn.call(method, f"/entity/{target}/acl", json=acl).json
     return stored
 
 
-def _grant(acl: dict[str, Any], principal: int, access: list[str], *, overwrite: bool) -> None:
+def _set_access(
+    acl: dict[str, Any], principal: int, access: list[str], *, overwrite: bool
+) -> None:
     """Write one grant into a list, or take the principal's out of it."""
-    entry = _entry(acl, principal)
+    entry = _find_entry(acl, principal)
     if not access:
         if overwrite and entry:
             acl["resourceAccess"].remove(entry)
@@ -106,24 +108,24 @@ def _grant(acl: dict[str, Any], principal: int, access: list[str], *, overwrite:
     entry["accessType"] = list(dict.fromkeys([*held, *access]))
 
 
-def _entry(acl: dict[str, Any], principal: int) -> dict[str, Any] | None:
+def _find_entry(acl: dict[str, Any], principal: int) -> dict[str, Any] | None:
     entries: list[dict[str, Any]] = acl["resourceAccess"]
     return next((one for one in entries if int(one["principalId"]) == principal), None)
 
 
-def _benefactor(syn: Session, entity: str) -> str:
+def _get_benefactor_id(syn: Session, entity: str) -> str:
     """Find the entity whose list applies."""
     return str(syn.call("GET", f"/entity/{entity}/benefactor").json["id"])
 
 
-def _acl(syn: Session, entity: str) -> dict[str, Any]:
+def _get_acl(syn: Session, entity: str) -> dict[str, Any]:
     acl: dict[str, Any] = syn.call("GET", f"/entity/{entity}/acl").json
     return acl
 
 
-def _principal(syn: Session, who: Any) -> int:
+def _resolve_principal(syn: Session, who: Any) -> int:
     """Find the number of a user or team."""
-    if who in _EVERYONE:
+    if who in _PUBLIC_NAMES:
         return PUBLIC
     owner = id_of(who)
     if owner.isdecimal():

@@ -9,7 +9,7 @@ from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import entity_id, version_number
 
 #: What an Activity says; the rest is book-keeping of Synapse.
-_SAID: Final = ("name", "description", "used")
+_CONTENT_KEYS: Final = ("name", "description", "used")
 
 
 def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -> Activity:
@@ -61,12 +61,12 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
             f"Provenance is an Activity, not {type(activity).__name__}: Activity(used=[...])."
         )
     target = entity_id(entity).id
-    saved = _save(syn, activity)
+    saved = _store_activity(syn, activity)
     reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": saved["id"]})
     return Activity(data=reply.json or saved)
 
 
-def _save(syn: Session, activity: Mapping[str, Any]) -> Activity:
+def _store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
     """Store an Activity; one that says what is stored already needs no fresh etag.
 
     So the Activity that one store returned can be given to the next ones, though each makes a
@@ -82,7 +82,7 @@ def _save(syn: Session, activity: Mapping[str, Any]) -> Activity:
         return updateActivity(syn, activity)
     except SynapseStaleError:
         there = Activity(data=syn.call("GET", f"/activity/{activity['id']}").json)
-        if any(there.get(key) != activity.get(key) for key in _SAID):
+        if any(there.get(key) != activity.get(key) for key in _CONTENT_KEYS):
             raise
         return there
 

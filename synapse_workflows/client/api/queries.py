@@ -20,8 +20,8 @@ from synapse_workflows.constants import MODEL, ROW_ID
 _FROM: Final = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bfrom\s+(syn\d+(?:\.\d+)?)\b""", re.IGNORECASE | re.ASCII
 )
-_WAYS: Final = ("csv", "rowset")
-_PAGED: Final = ("limit", "offset")
+_RESULT_TYPES: Final = ("csv", "rowset")
+_PAGING_OPTIONS: Final = ("limit", "offset")
 _BUNDLE: Final = f"{MODEL}.table.QueryBundleRequest"
 _DOWNLOAD: Final = f"{MODEL}.table.DownloadFromTableRequest"
 
@@ -55,23 +55,23 @@ def tableQuery(
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/query/async/start.html
     """
-    if str(resultsAs).lower() not in _WAYS:
+    if str(resultsAs).lower() not in _RESULT_TYPES:
         raise ValueError(
             f"Unknown return type requested from tableQuery: {resultsAs}. "
-            f"There are {' and '.join(_WAYS)}."
+            f"There are {' and '.join(_RESULT_TYPES)}."
         )
-    table = table_of(query)
+    table = parse_table_id(query)
     result: CsvFileTable | TableQueryResult
     if str(resultsAs).lower() == "csv":
-        _require_unpaged(kwargs)
-        result = _csv(syn, table, query, **kwargs)
+        _reject_paging(kwargs)
+        result = _query_csv(syn, table, query, **kwargs)
     else:
-        result = _rowset(syn, table, query, **kwargs)
-    _announce(syn, table)
+        result = _query_rowset(syn, table, query, **kwargs)
+    _announce_read(syn, table)
     return result
 
 
-def table_of(query: str) -> VersionedId:
+def parse_table_id(query: str) -> VersionedId:
     """Find the table that SQL asks, and the version, if it names one.
 
     Raises:
@@ -86,8 +86,8 @@ def table_of(query: str) -> VersionedId:
     return split_version(found)
 
 
-def _require_unpaged(options: Mapping[str, Any]) -> None:
-    paged = [name for name in _PAGED if name in options]
+def _reject_paging(options: Mapping[str, Any]) -> None:
+    paged = [name for name in _PAGING_OPTIONS if name in options]
     if paged:
         raise TypeError(
             f"tableQuery takes no {' and '.join(paged)} for a CSV file: limit and offset are for "
@@ -95,7 +95,7 @@ def _require_unpaged(options: Mapping[str, Any]) -> None:
         )
 
 
-def _rowset(
+def _query_rowset(
     syn: Session,
     table: VersionedId,
     query: str,
@@ -130,7 +130,7 @@ def _rowset(
     return TableQueryResult(table.id, bundle, turn, query, limit, offset)
 
 
-def _csv(
+def _query_csv(
     syn: Session,
     table: VersionedId,
     query: str,
@@ -187,7 +187,7 @@ def _csv(
     return result
 
 
-def _announce(syn: Session, table: VersionedId) -> None:
+def _announce_read(syn: Session, table: VersionedId) -> None:
     """Announce which version of a table was read.
 
     What is read without a version is the current one; its number is asked for if anybody

@@ -13,8 +13,8 @@ from synapse_workflows.client.core.session import Session
 if TYPE_CHECKING:
     import requests
 
-_AS_USUAL: Mapping[str, Any] = MappingProxyType({})
-_NAMED = frozenset({"params", "auth", "timeout"})
+_DEFAULT_RETRY: Mapping[str, Any] = MappingProxyType({})
+_CALL_OPTIONS = frozenset({"params", "auth", "timeout"})
 
 
 def restGET(
@@ -22,7 +22,7 @@ def restGET(
     uri: str,
     endpoint: str | None = None,
     headers: Mapping[str, str] | None = None,
-    retryPolicy: Mapping[str, Any] = _AS_USUAL,
+    retryPolicy: Mapping[str, Any] = _DEFAULT_RETRY,
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> Any:
@@ -57,7 +57,7 @@ def restPOST(
     body: Any,
     endpoint: str | None = None,
     headers: Mapping[str, str] | None = None,
-    retryPolicy: Mapping[str, Any] = _AS_USUAL,
+    retryPolicy: Mapping[str, Any] = _DEFAULT_RETRY,
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> Any:
@@ -90,7 +90,7 @@ def restPUT(
     body: Any = None,
     endpoint: str | None = None,
     headers: Mapping[str, str] | None = None,
-    retryPolicy: Mapping[str, Any] = _AS_USUAL,
+    retryPolicy: Mapping[str, Any] = _DEFAULT_RETRY,
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> Any:
@@ -123,7 +123,7 @@ def restDELETE(
     uri: str,
     endpoint: str | None = None,
     headers: Mapping[str, str] | None = None,
-    retryPolicy: Mapping[str, Any] = _AS_USUAL,
+    retryPolicy: Mapping[str, Any] = _DEFAULT_RETRY,
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> None:
@@ -161,6 +161,6 @@ def _send(
         retry=syn.retry.with_overrides(changes),
         requests_session=requests_session,
         # The answer is read whole in any case, so `stream` would change nothing.
-        options={k: v for k, v in kwargs.items() if k not in {*_NAMED, "stream"}},
+        options={k: v for k, v in kwargs.items() if k not in {*_CALL_OPTIONS, "stream"}},
     )
     return reply.value

@@ -52,14 +52,14 @@ def create_snapshot_version(
             f"{named.id}.{named.version} is a version, which never changes any more; to freeze "
             f"what is there now, give {named.id}"
         )
-    entity = bundles.fetch(syn, named.id)["entity"]
+    entity = bundles.get_bundle(syn, named.id)["entity"]
     if entity["concreteType"] not in _SNAPSHOT_TYPES:
         kind = constants.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(
             "This function only accepts Synapse ids of Tables or Views; "
             f"{entity['id']} is a {kind}."
         )
-    options = snapshot_options(comment, label, _activity_id(syn, activity))
+    options = snapshot_options(comment, label, _store_activity(syn, activity))
     if entity["concreteType"] not in VIEWS:
         response = create_table_snapshot(syn, entity["id"], options)
     elif wait:
@@ -126,7 +126,7 @@ def create_table_snapshot(
     return response
 
 
-def _activity_id(syn: Session, activity: Mapping[str, Any] | str | None) -> str | None:
+def _store_activity(syn: Session, activity: Mapping[str, Any] | str | None) -> str | None:
     """Have an Activity in Synapse and give its id.
 
     Source:

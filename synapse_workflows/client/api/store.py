@@ -7,16 +7,16 @@ from typing import Any
 from synapse_workflows.client.api import (
     bundles,
     columns,
-    existing_entity,
+    entity_lookup,
     provenance,
     store_content,
     store_entity,
     table_rows,
     views,
 )
-from synapse_workflows.client.api.annotations import put as put_annotations
-from synapse_workflows.client.api.store_entity import Saved, Versioning
-from synapse_workflows.client.api.store_request import Draft, draft as drafted
+from synapse_workflows.client.api.annotations import put_annotations
+from synapse_workflows.client.api.store_entity import StoreResult, VersionOptions
+from synapse_workflows.client.api.store_request import StoreRequest, parse_store_request
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseProvenanceError
@@ -82,9 +82,9 @@ def store(
         PUT /entity/{id}/annotations2, PUT /entity/{id}/generatedBy
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
-    made_by = activity_of(activity, used, executed, activityName, activityDescription)
-    if isinstance(obj, table_rows.ROWS):
-        return table_rows.store(
+    made_by = build_activity(activity, used, executed, activityName, activityDescription)
+    if isinstance(obj, table_rows.ROW_TYPES):
+        return table_rows.store_rows(
             syn,
             obj,
             made_by,
@@ -93,15 +93,15 @@ def store(
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]
     if isinstance(obj, ViewSchema):
-        views.add_columns(syn, obj)
+        views.add_view_columns(syn, obj)
     if isinstance(obj, HasColumns):
-        columns.create_those_of(syn, obj)
-    given = drafted(obj)
-    how = Versioning(createOrUpdate, forceVersion, versionLabel)
-    known = existing_entity.find_known(syn, given, create_or_update=createOrUpdate)
-    handle = store_content.upload(syn, given, known)
-    saved = store_entity.save(
-        syn, _holding(given, handle), known, how, uploaded=handle is not None
+        columns.create_missing_columns(syn, obj)
+    given = parse_store_request(obj)
+    how = VersionOptions(createOrUpdate, forceVersion, versionLabel)
+    known = entity_lookup.find_existing(syn, given, create_or_update=createOrUpdate)
+    handle = store_content.upload_content(syn, given, known)
+    saved = store_entity.create_or_update(
+        syn, _with_file_handle(given, handle), known, how, uploaded=handle is not None
     )
     if isRestricted:
         _restrict(syn, saved.id)
@@ -109,10 +109,10 @@ def store(
     if made_by is not None:
         provenance.setProvenance(syn, saved.id, made_by)
     _announce(syn, saved, handle, activity_given=made_by is not None)
-    return _refreshed(syn, given, saved, uploaded=handle is not None)
+    return _reload(syn, given, saved, uploaded=handle is not None)
 
 
-def activity_of(
+def build_activity(
     activity: Mapping[str, Any] | None,
     used: Any,
     executed: Any,
@@ -138,7 +138,7 @@ def activity_of(
     return Activity(name=name, description=description, used=used, executed=executed)
 
 
-def _holding(draft: Draft, handle: Mapping[str, Any] | None) -> Draft:
+def _with_file_handle(draft: StoreRequest, handle: Mapping[str, Any] | None) -> StoreRequest:
     """Let a draft name the file handle of its content."""
     if handle is None:
         return draft
@@ -158,7 +158,7 @@ def _restrict(syn: Session, entity: str) -> None:
         syn.call("POST", f"/entity/{entity}/lockAccessRequirement", data="")
 
 
-def _annotate(syn: Session, saved: Saved) -> None:
+def _annotate(syn: Session, saved: StoreResult) -> None:
     """Store the annotations, unless they are stored already."""
     if saved.known is None:
         there: Mapping[str, Any] | None = {} if saved.created else None
@@ -169,9 +169,9 @@ def _annotate(syn: Session, saved: Saved) -> None:
 
 
 def _announce(
-    syn: Session, saved: Saved, handle: Mapping[str, Any] | None, *, activity_given: bool
+    syn: Session, saved: StoreResult, handle: Mapping[str, Any] | None, *, activity_given: bool
 ) -> None:
-    there = handle or (bundles.file_handle(saved.known) if saved.known else None) or {}
+    there = handle or (bundles.get_file_handle(saved.known) if saved.known else None) or {}
     stored = saved.properties
     held = there if there.get("id") == stored.get("dataFileHandleId") else {}
     syn.announce(
@@ -188,11 +188,11 @@ def _announce(
     )
 
 
-def _refreshed(syn: Session, draft: Draft, saved: Saved, *, uploaded: bool) -> Entity:
+def _reload(syn: Session, draft: StoreRequest, saved: StoreResult, *, uploaded: bool) -> Entity:
     """Get the entity as it is now, with what was known here."""
     state = dict(draft.local_state)
     before = (state.pop("_file_handle", None) or {}).get("id")
-    result = bundles.build(bundles.fetch(syn, saved.id), state)
+    result = bundles.build_entity(bundles.get_bundle(syn, saved.id), state)
     if isinstance(result, File):
         now = str(result.get("dataFileHandleId"))
         replaced = before is not None and str(before) != now and not uploaded

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from synapse_workflows.client.api import bundles, files
-from synapse_workflows.client.api.store_request import Content, Draft
+from synapse_workflows.client.api.store_request import FileContent, StoreRequest
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 
 
-def upload(syn: Session, draft: Draft, known: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def upload_content(
+    syn: Session, draft: StoreRequest, known: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
     """Upload the content of a draft, if Synapse does not have it.
 
     Args:
@@ -30,7 +32,7 @@ def upload(syn: Session, draft: Draft, known: Mapping[str, Any] | None) -> dict[
         https://rest-docs.synapse.org/rest/GET/entity/id/uploadDestination.html
     """
     content = draft.content
-    if content is None or not _is_needed(syn, content, draft.properties, known):
+    if content is None or not _needs_upload(syn, content, draft.properties, known):
         return None
     parent = draft.properties.get("parentId") or (known or {})["entity"]["parentId"]
     external = {} if content.in_synapse else content.handle
@@ -46,15 +48,15 @@ def upload(syn: Session, draft: Draft, known: Mapping[str, Any] | None) -> dict[
     return handle
 
 
-def _is_needed(
+def _needs_upload(
     syn: Session,
-    content: Content,
+    content: FileContent,
     properties: Mapping[str, Any],
     known: Mapping[str, Any] | None,
 ) -> bool:
     if known is None:
         return not properties.get("dataFileHandleId")
-    handle = bundles.file_handle(known) or {}
+    handle = bundles.get_file_handle(known) or {}
     if handle.get("concreteType") == EXTERNAL_FILE_HANDLE:
         return content.in_synapse or handle.get("externalURL") != content.location
     if not content.in_synapse:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from synapse_workflows import constants
-from synapse_workflows.client.api import existing_entity
-from synapse_workflows.client.api.store_request import BARE, Draft
+from synapse_workflows.client.api import entity_lookup
+from synapse_workflows.client.api.store_request import UNTYPED, StoreRequest
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -26,7 +26,7 @@ _SET_BY_SYNAPSE: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Versioning:
+class VersionOptions:
     """What to do with an entity that is there already.
 
     Args:
@@ -41,7 +41,7 @@ class Versioning:
 
 
 @dataclass(frozen=True)
-class Saved:
+class StoreResult:
     """An entity that was created or updated.
 
     Args:
@@ -64,14 +64,14 @@ class Saved:
         return str(self.properties["id"])
 
 
-def save(
+def create_or_update(
     syn: Session,
-    draft: Draft,
+    draft: StoreRequest,
     known: Mapping[str, Any] | None,
-    how: Versioning,
+    how: VersionOptions,
     *,
     uploaded: bool = False,
-) -> Saved:
+) -> StoreResult:
     """Create an entity, or update the one that is there.
 
     Args:
@@ -92,38 +92,43 @@ def save(
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
     if known is not None:
-        return _update(syn, _laid_over(draft, known), known, how)
+        return _update(syn, _fill_properties(draft, known), known, how)
     if draft.id:
         return _update(syn, draft, None, how)
-    ready = _ready_to_create(syn, draft, how)
+    ready = _prepare_create(syn, draft, how)
     try:
         reply = syn.call("POST", "/entity", json=dict(ready.properties))
     except SynapseConflictError as taken:
-        holder = existing_entity.find_holder(syn, ready, taken) if how.create_or_update else None
+        holder = entity_lookup.find_by_name(syn, ready, taken) if how.create_or_update else None
         if holder is None:
             raise
         return _update(
-            syn, _merged(ready, holder), holder, _unless_ours(how, ready, holder, uploaded)
+            syn,
+            _fill_annotations(ready, holder),
+            holder,
+            _versioning_after_lost_reply(how, ready, holder, uploaded),
         )
     except SynapseBadRequestError as refused:
-        existing_entity.check_parent(syn, ready, refused)
+        entity_lookup.validate_parent(syn, ready, refused)
         raise
-    return Saved(reply.json, draft.annotations, created=True)
+    return StoreResult(reply.json, draft.annotations, created=True)
 
 
-def _update(syn: Session, draft: Draft, known: Mapping[str, Any] | None, how: Versioning) -> Saved:
-    kept = known is not None and _is_kept(draft, known, how)
-    same = kept and _same_annotations(draft, known)
+def _update(
+    syn: Session, draft: StoreRequest, known: Mapping[str, Any] | None, how: VersionOptions
+) -> StoreResult:
+    kept = known is not None and _is_unchanged(draft, known, how)
+    same = kept and _has_same_annotations(draft, known)
     if known is not None and kept and syn.skip_unchanged:
         # an earlier try may have died before the annotations: they need no version of their own
-        return Saved(known["entity"], draft.annotations, known, changed=not same)
+        return StoreResult(known["entity"], draft.annotations, known, changed=not same)
     properties, new_version = _versioned(draft, how)
     params = {"newVersion": "true"} if new_version else None
     reply = syn.call("PUT", f"/entity/{draft.id}", params=params, json=properties)
-    return Saved(reply.json, draft.annotations, known, changed=new_version or not same)
+    return StoreResult(reply.json, draft.annotations, known, changed=new_version or not same)
 
 
-def _versioned(draft: Draft, how: Versioning) -> tuple[dict[str, Any], bool]:
+def _versioned(draft: StoreRequest, how: VersionOptions) -> tuple[dict[str, Any], bool]:
     """Decide on a new version and its label; only files make versions by being stored."""
     properties = dict(draft.properties)
     new_version = draft.kind.makes_versions and (how.label is not None or how.force)
@@ -134,7 +139,7 @@ def _versioned(draft: Draft, how: Versioning) -> tuple[dict[str, Any], bool]:
     return properties, new_version
 
 
-def _is_kept(draft: Draft, known: Mapping[str, Any], how: Versioning) -> bool:
+def _is_unchanged(draft: StoreRequest, known: Mapping[str, Any], how: VersionOptions) -> bool:
     """Tell whether storing a draft would leave content, properties and label as they are."""
     there = known["entity"]
     if how.label is not None and str(how.label) != there.get("versionLabel"):
@@ -143,12 +148,12 @@ def _is_kept(draft: Draft, known: Mapping[str, Any], how: Versioning) -> bool:
     return all((value or None) == (there.get(key) or None) for key, value in ours.items())
 
 
-def _same_annotations(draft: Draft, known: Mapping[str, Any] | None) -> bool:
+def _has_same_annotations(draft: StoreRequest, known: Mapping[str, Any] | None) -> bool:
     there = {} if known is None else known["annotations"]["annotations"]
     return annotations.same(draft.annotations, there)
 
 
-def _ready_to_create(syn: Session, draft: Draft, how: Versioning) -> Draft:
+def _prepare_create(syn: Session, draft: StoreRequest, how: VersionOptions) -> StoreRequest:
     properties = dict(draft.properties)
     if how.label is not None and "versionLabel" in draft.kind.property_keys:
         properties["versionLabel"] = str(how.label)
@@ -173,26 +178,26 @@ def _link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[str, A
     return {"name": target["name"], "linksToClassName": target["concreteType"]}
 
 
-def _laid_over(draft: Draft, known: Mapping[str, Any]) -> Draft:
+def _fill_properties(draft: StoreRequest, known: Mapping[str, Any]) -> StoreRequest:
     """Fill up a draft with the properties that are there already."""
     ours = dict(draft.properties)
-    if ours["concreteType"] == BARE:
+    if ours["concreteType"] == UNTYPED:
         del ours["concreteType"]
     properties = {**known["entity"], **ours}
     return replace(draft, kind=kind_of(properties["concreteType"]), properties=properties)
 
 
-def _merged(draft: Draft, holder: Mapping[str, Any]) -> Draft:
+def _fill_annotations(draft: StoreRequest, holder: Mapping[str, Any]) -> StoreRequest:
     """Fill up a draft with the properties and the annotations of the entity of its name."""
-    filled = _laid_over(draft, holder)
+    filled = _fill_properties(draft, holder)
     return replace(
         filled, annotations={**holder["annotations"]["annotations"], **draft.annotations}
     )
 
 
-def _unless_ours(
-    how: Versioning, draft: Draft, holder: Mapping[str, Any], uploaded: bool
-) -> Versioning:
+def _versioning_after_lost_reply(
+    how: VersionOptions, draft: StoreRequest, holder: Mapping[str, Any], uploaded: bool
+) -> VersionOptions:
     """Make no second version of what an earlier try of the same request created.
 
     Its answer got lost, and the name is taken now: by the very file that was just uploaded.

@@ -22,11 +22,11 @@ from synapse_workflows.constants import FILE
 #: Set in this order, as the later ones depend on the earlier ones.
 _FIRST: Final = ("path", "synapseStore")
 #: The type of an entity of which nothing more is known; Synapse has none of it.
-BARE: Final = kind_of(None).concrete_type
+UNTYPED: Final = kind_of(None).concrete_type
 
 
 @dataclass(frozen=True)
-class Content:
+class FileContent:
     """What a file entity is to hold.
 
     Args:
@@ -42,7 +42,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Draft:
+class StoreRequest:
     """An entity to be stored.
 
     Args:
@@ -57,7 +57,7 @@ class Draft:
     properties: Mapping[str, Any]
     annotations: Mapping[str, Any]
     local_state: Mapping[str, Any] = field(default_factory=dict)
-    content: Content | None = None
+    content: FileContent | None = None
 
     @property
     def id(self) -> str | None:
@@ -65,7 +65,7 @@ class Draft:
         return self.properties.get("id")
 
 
-def draft(obj: Any) -> Draft:
+def parse_store_request(obj: Any) -> StoreRequest:
     """Take apart what was given to `store`.
 
     Args:
@@ -88,7 +88,9 @@ def draft(obj: Any) -> Draft:
     state = entity.local_state() if kind.local_keys else {}
     if state.get("path"):
         state["path"] = expand(state["path"])
-    return Draft(kind, properties, annotations.to_wire(entity.annotations), state, _content(state))
+    return StoreRequest(
+        kind, properties, annotations.to_wire(entity.annotations), state, _content(state)
+    )
 
 
 def _as_entity(values: Mapping[str, Any]) -> Entity:
@@ -112,7 +114,7 @@ def _properties(entity: Entity, kind: Kind) -> dict[str, Any]:
     for key in ("id", "parentId"):
         if properties.get(key):
             properties[key] = entity_id(properties[key]).id
-    if not properties.get("id") and properties["concreteType"] == BARE:
+    if not properties.get("id") and properties["concreteType"] == UNTYPED:
         raise SynapseMalformedEntityError(
             "A new entity needs a type: use Project, Folder, File or Link, or say its concreteType"
         )
@@ -122,15 +124,15 @@ def _properties(entity: Entity, kind: Kind) -> dict[str, Any]:
     return properties
 
 
-def _content(state: Mapping[str, Any]) -> Content | None:
+def _content(state: Mapping[str, Any]) -> FileContent | None:
     """Find what a file is to hold, and check that it can be had."""
     path, handle = state.get("path"), state.get("_file_handle") or {}
     if not state.get("synapseStore", True):
         location = handle.get("externalURL") or path
-        return Content(as_url(location), in_synapse=False, handle=handle) if location else None
+        return FileContent(as_url(location), in_synapse=False, handle=handle) if location else None
     if not path:
         return None
-    return Content(str(_local_file(path)), in_synapse=True, handle=handle)
+    return FileContent(str(_local_file(path)), in_synapse=True, handle=handle)
 
 
 def _local_file(location: str) -> Path:

@@ -16,16 +16,16 @@ from synapse_workflows.client.transfer import download
 from synapse_workflows.constants import MODEL
 
 #: Files asked for at once.
-BATCH: Final = 2500
+BATCH_SIZE: Final = 2500
 #: Requests after which to give up.
-MAX_ROUNDS: Final = 100
+MAX_REQUESTS: Final = 100
 _REQUEST: Final = f"{MODEL}.file.BulkFileDownloadRequest"
 _TOO_MUCH: Final = "EXCEEDS_SIZE_LIMIT"
-_BLOCK: Final = 1024 * 1024
+_BLOCK_SIZE: Final = 1024 * 1024
 
 
 @dataclass
-class _Haul:
+class _TableFiles:
     """Files on their way from one table.
 
     Args:
@@ -73,26 +73,26 @@ def downloadTableColumns(
         POST /file/bulk/async/start of the file service
         https://rest-docs.synapse.org/rest/POST/file/bulk/async/start.html
     """
-    batch = int(kwargs.pop("max_files_per_request", BATCH))
+    batch = int(kwargs.pop("max_files_per_request", BATCH_SIZE))
     if kwargs:
         raise TypeError(f"Unexpected **kwargs: {kwargs}; known is max_files_per_request")
     if batch < 1:
         raise ValueError(f"max_files_per_request must be at least 1, not {batch}")
-    handles = _handles(syn, table, _checked(table, columns))
+    handles = _list_file_handles(syn, table, _validate_columns(table, columns))
     directory = None if downloadLocation is None else Path(expand(os.fspath(downloadLocation)))
-    haul = _Haul(syn, table.tableId, directory)
-    waiting = [handle for handle in handles if not _find(haul, handle)]
+    haul = _TableFiles(syn, table.tableId, directory)
+    waiting = [handle for handle in handles if not _find_cached(haul, handle)]
     rounds = 0
-    while waiting and rounds < MAX_ROUNDS:
+    while waiting and rounds < MAX_REQUESTS:
         asked, waiting = waiting[:batch], waiting[batch:]
-        waiting += _fetch(haul, asked)
+        waiting += _fetch_batch(haul, asked)
         rounds += 1
     if waiting:
         syn.logger.warning("Gave up on %d files after %d requests", len(waiting), rounds)
     return {handle: haul.paths[handle] for handle in handles if handle in haul.paths}
 
 
-def _checked(table: Any, columns: str | Sequence[str]) -> list[str]:
+def _validate_columns(table: Any, columns: str | Sequence[str]) -> list[str]:
     if not isinstance(table, CsvFileTable):
         raise ValueError(  # noqa: TRY004 - as the reference has it
             "Only the results of a query as 'csv' can be used here, not "
@@ -108,7 +108,7 @@ def _checked(table: Any, columns: str | Sequence[str]) -> list[str]:
     return wanted
 
 
-def _handles(syn: Session, table: CsvFileTable, columns: Iterable[str]) -> list[str]:
+def _list_file_handles(syn: Session, table: CsvFileTable, columns: Iterable[str]) -> list[str]:
     """List the file handle ids in some columns, each once."""
     names = [column.get("name") for column in table.columns()]
     positions = [names.index(name) for name in columns]
@@ -123,7 +123,7 @@ def _handles(syn: Session, table: CsvFileTable, columns: Iterable[str]) -> list[
     return list(found)
 
 
-def _find(haul: _Haul, handle: str) -> bool:
+def _find_cached(haul: _TableFiles, handle: str) -> bool:
     """Look for a file in the cache."""
     cached = haul.syn.cache.get(handle, haul.directory)
     if cached is None or (haul.directory and Path(cached).parent != haul.directory):
@@ -132,7 +132,7 @@ def _find(haul: _Haul, handle: str) -> bool:
     return True
 
 
-def _fetch(haul: _Haul, handles: Sequence[str]) -> list[str]:
+def _fetch_batch(haul: _TableFiles, handles: Sequence[str]) -> list[str]:
     """Ask for files, and take out of the zip what is in it; return what to ask for again.
 
     Source:
@@ -163,11 +163,11 @@ def _fetch(haul: _Haul, handles: Sequence[str]) -> list[str]:
     if good:
         return again
     for handle in again:  # too large for any zip
-        _fetch_alone(haul, handle)
+        _fetch_single(haul, handle)
     return []
 
 
-def _fetch_alone(haul: _Haul, handle: str) -> None:
+def _fetch_single(haul: _TableFiles, handle: str) -> None:
     path = download.download_file(
         haul.syn,
         file_handle={"id": handle},
@@ -179,7 +179,7 @@ def _fetch_alone(haul: _Haul, handle: str) -> None:
     haul.paths[handle] = str(path)
 
 
-def _unpack(haul: _Haul, zip_handle: str, items: Iterable[Mapping[str, Any]]) -> None:
+def _unpack(haul: _TableFiles, zip_handle: str, items: Iterable[Mapping[str, Any]]) -> None:
     """Download a zip, and put its files where they belong."""
     path = download.download_file(
         haul.syn,
@@ -201,7 +201,7 @@ def _unpack(haul: _Haul, zip_handle: str, items: Iterable[Mapping[str, Any]]) ->
         haul.syn.cache.remove(zip_handle, path, delete=True)
 
 
-def _extract(haul: _Haul, archive: zipfile.ZipFile, entry: str, handle: str) -> None:
+def _extract(haul: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: str) -> None:
     name = PurePosixPath(entry.replace("\\", "/")).name
     # No name leads out of the directory, or names the directory itself.
     name = name if name not in {"", ".", ".."} else handle
@@ -210,7 +210,7 @@ def _extract(haul: _Haul, archive: zipfile.ZipFile, entry: str, handle: str) -> 
     target = directory / name
     partial = directory / f"{name}.synapse_download_{handle}"
     with archive.open(entry) as source, partial.open("wb") as file:
-        while block := source.read(_BLOCK):
+        while block := source.read(_BLOCK_SIZE):
             file.write(block)
     partial.replace(target)
     haul.syn.cache.add(handle, target)

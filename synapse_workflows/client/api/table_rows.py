@@ -21,16 +21,16 @@ from synapse_workflows.client.transfer import upload
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, GiB, MiB
 
 #: What `store` and `delete` take for rows of a table.
-ROWS: Final = (AbstractTable, RowSet, PartialRowset)
+ROW_TYPES: Final = (AbstractTable, RowSet, PartialRowset)
 #: Bytes of rows that Synapse takes in one request.
-MAX_REQUEST: Final = 2 * MiB
+MAX_REQUEST_SIZE: Final = 2 * MiB
 #: Bytes of a CSV file of rows.
-MAX_FILE: Final = GiB
+MAX_FILE_SIZE: Final = GiB
 
 Rows = AbstractTable | RowSet | PartialRowset
 
 
-def store(
+def store_rows(
     syn: Session,
     rows: Rows,
     made_by: Mapping[str, Any] | None,
@@ -61,13 +61,13 @@ def store(
     """
     if isinstance(rows, AbstractTable):
         _require_columns(rows)
-        _complete(syn, rows, store_schema)
-    stored, changed = _stored(syn, rows)
-    _conclude(syn, rows, made_by, changed=changed)
+        _store_schema(syn, rows, store_schema)
+    stored, changed = _store_by_type(syn, rows)
+    _finish_write(syn, rows, made_by, changed=changed)
     return stored
 
 
-def delete(syn: Session, rows: Rows) -> None:
+def delete_rows(syn: Session, rows: Rows) -> None:
     """Delete rows of a table.
 
     Args:
@@ -86,8 +86,8 @@ def delete(syn: Session, rows: Rows) -> None:
     named = ({ROW_ID: row_id, ROW_VERSION: version} for row_id, version in _row_ids(rows))
     doomed = CsvFileTable.from_list_of_rows(_table_id(rows), named)
     if not doomed.is_empty():
-        _upload(syn, doomed)
-        _conclude(syn, rows, None, changed=True)
+        _upload_csv(syn, doomed)
+        _finish_write(syn, rows, None, changed=True)
 
 
 def _require_columns(rows: AbstractTable) -> None:
@@ -100,14 +100,14 @@ def _require_columns(rows: AbstractTable) -> None:
     if isinstance(rows, CsvFileTable):
         rows.check()
         size = Path(rows.filepath).stat().st_size
-        if size > MAX_FILE:
+        if size > MAX_FILE_SIZE:
             raise ValueError(
                 f"{rows.filepath} has {size} bytes, and Synapse reads CSV files of at most "
-                f"{MAX_FILE}. Store the rows in several pieces."
+                f"{MAX_FILE_SIZE}. Store the rows in several pieces."
             )
 
 
-def _complete(
+def _store_schema(
     syn: Session, rows: AbstractTable, store_schema: Callable[[HasColumns], HasColumns]
 ) -> None:
     """Have the table of some rows in Synapse, with all of its columns."""
@@ -117,10 +117,10 @@ def _complete(
     if not schema.get("id") or schema.columns_to_store:
         rows.use(store_schema(schema))
     elif isinstance(rows, CsvFileTable) and not rows.header:
-        _require_order(syn, schema)
+        _require_column_order(syn, schema)
 
 
-def _require_order(syn: Session, schema: HasColumns) -> None:
+def _require_column_order(syn: Session, schema: HasColumns) -> None:
     """Check that a table has the columns still that its schema says, in their order.
 
     That is all that tells where rows belong that do not name their columns.
@@ -137,24 +137,24 @@ def _require_order(syn: Session, schema: HasColumns) -> None:
         )
 
 
-def _stored(syn: Session, rows: Rows) -> tuple[Any, bool]:
+def _store_by_type(syn: Session, rows: Rows) -> tuple[Any, bool]:
     """Store rows; tell what to return for them, and whether there was anything to store."""
     if isinstance(rows, CsvFileTable):
         empty = rows.is_empty()
         if not empty:
-            rows.etag = _upload(syn, rows.sendable()) or rows.etag
+            rows.etag = _upload_csv(syn, rows.sendable()) or rows.etag
         return rows, not empty
     if isinstance(rows, RowSetTable):
-        return _appended(syn, rows), bool(len(rows))
+        return _append_table(syn, rows), bool(len(rows))
     if isinstance(rows, AbstractTable):
         raise SynapseError(
             "The result of a query that comes page by page cannot be stored: make a DataFrame or "
             "a RowSet of it, or query with resultsAs='csv'."
         )
-    return DictObject(_append(syn, rows)), bool(rows["rows"])
+    return DictObject(_append_rows(syn, rows)), bool(rows["rows"])
 
 
-def _upload(syn: Session, table: CsvFileTable) -> str | None:
+def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
     """Upload a CSV file and have it read into its table; return the etag of the change."""
     uploaded = upload.upload_file(syn, table.filepath, content_type="text/csv")
     table_id = _table_id(table)
@@ -168,14 +168,15 @@ def _upload(syn: Session, table: CsvFileTable) -> str | None:
     return _run_change(syn, table_id, change).get("etag")
 
 
-def _append(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
+def _append_rows(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
     table_id = _table_id(rows)
     said = rows.to_json() if isinstance(rows, RowSet) else dict(rows)
     size = len(json.dumps(said).encode())
-    if size > MAX_REQUEST:
+    if size > MAX_REQUEST_SIZE:
         raise ValueError(
-            f"{len(rows['rows'])} rows of {size} bytes are more than the {MAX_REQUEST} bytes that "
-            "Synapse takes at once. Store them as Table(schema, rows), which goes by a file."
+            f"Cannot append {len(rows['rows'])} rows of {size} bytes: Synapse accepts at most "
+            f"{MAX_REQUEST_SIZE} bytes in one request. Store them as Table(schema, rows), which "
+            "uploads a file."
         )
     result = _run_change(syn, table_id, table_transactions.append_request(table_id, said))
     return dict(result.get("rowReferenceSet") or {})
@@ -188,7 +189,7 @@ def _run_change(syn: Session, table_id: str, change: Mapping[str, Any]) -> Mappi
     return results[0]
 
 
-def _appended(syn: Session, table: RowSetTable) -> RowSetTable:
+def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
     """Store the row set of a table; its rows then say which ones they are."""
     columns = {one["name"]: one for one in table.known_columns() or ()}
     headers = [
@@ -197,7 +198,7 @@ def _appended(syn: Session, table: RowSetTable) -> RowSetTable:
     ]
     rowset = RowSet(**{**table.asRowSet(), "headers": headers})
     rowset["tableId"] = _table_id(table)
-    reference = _append(syn, rowset)
+    reference = _append_rows(syn, rowset)
     rows = [
         Row(list(row["values"] if isinstance(row, Mapping) else row), **where)
         for row, where in zip(rowset["rows"], reference.get("rows") or (), strict=False)
@@ -207,7 +208,7 @@ def _appended(syn: Session, table: RowSetTable) -> RowSetTable:
     return RowSetTable(table.schema if table.schema is not None else table.tableId, made)
 
 
-def _conclude(
+def _finish_write(
     syn: Session, rows: Rows, made_by: Mapping[str, Any] | None, *, changed: bool
 ) -> None:
     """Say what made the present version of a table, and announce that it was written.

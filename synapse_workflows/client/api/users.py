@@ -16,7 +16,7 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.client.model.users import UserProfile
 
-_KEPT = "profiles"
+_PROFILES = "profiles"
 
 
 def getUserProfile(
@@ -47,11 +47,13 @@ def getUserProfile(
     auth: Any = OWN
     if sessionToken:
         warnings.warn("sessionToken is deprecated: log in", DeprecationWarning, stacklevel=2)
-        auth = _token(sessionToken)
-    principal = _principal(id)
-    kept: dict[str, UserProfile] = syn.own(_KEPT, dict)
+        auth = _parse_session_token(sessionToken)
+    principal = _principal_text(id)
+    kept: dict[str, UserProfile] = syn.own(_PROFILES, dict)
     if refresh or auth is not OWN or principal not in kept:
-        number = principal if principal.isdecimal() or not principal else _find(syn, principal)
+        number = (
+            principal if principal.isdecimal() or not principal else _find_user_id(syn, principal)
+        )
         profile = UserProfile(syn.call("GET", f"/userProfile/{number}", auth=auth).json)
         if auth is not OWN:
             return profile
@@ -81,27 +83,29 @@ def is_certified(syn: Session, user: Any) -> bool:
     return bool(record.get("certified", record.get("passed")))
 
 
-def forget_profiles(syn: Session) -> None:
+def clear_profiles(syn: Session) -> None:
     """Drop what `getUserProfile` remembers."""
-    syn.disown(_KEPT)
+    syn.disown(_PROFILES)
 
 
-def _principal(id: Any) -> str:
+def _principal_text(id: Any) -> str:
     """Write the argument as text: empty for the caller, a number, or a name."""
     if id is None:
         return ""
-    owner = _look(id, "member") or id
-    text = str(_look(owner, "ownerId") or ("" if isinstance(owner, Mapping) else owner)).strip()
+    owner = _get_value(id, "member") or id
+    text = str(
+        _get_value(owner, "ownerId") or ("" if isinstance(owner, Mapping) else owner)
+    ).strip()
     if not text:
         raise ValueError(f"{id!r:.80} names no user. Give a user name or number.")
     return text
 
 
-def _look(thing: Any, name: str) -> Any:
+def _get_value(thing: Any, name: str) -> Any:
     return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
 
 
-def _find(syn: Session, name: str) -> str:
+def _find_user_id(syn: Session, name: str) -> str:
     """Number of the user of a name: the only hit, else the one of exactly that name."""
     call = flows.from_offset(Call("GET", "/userGroupHeaders", params={"prefix": name}))
     # A team can be the only hit, and has no profile.
@@ -113,7 +117,7 @@ def _find(syn: Session, name: str) -> str:
     return quote(str(hits[0]["ownerId"]))
 
 
-def _token(text: str) -> Token:
+def _parse_session_token(text: str) -> Token:
     if not credentials.is_jwt(text):
         raise credentials.retired("a session token", "the argument sessionToken")
     return Token(text, origin="the argument sessionToken")

@@ -13,7 +13,7 @@ from synapse_workflows.constants import MODEL
 _REQUEST: Final = f"{MODEL}.table.ViewColumnModelRequest"
 
 
-def add_columns(syn: Session, view: ViewSchema) -> None:
+def add_view_columns(syn: Session, view: ViewSchema) -> None:
     """Give a new view the columns that it asks for and has not; once.
 
     Raises:
@@ -24,20 +24,22 @@ def add_columns(syn: Session, view: ViewSchema) -> None:
     """
     found: list[Column] = []
     if view.addDefaultViewColumns:
-        found += _defaults(syn, view)
+        found += _get_default_columns(syn, view)
     if view.addAnnotationColumns and view.properties.get("scopeIds"):
         ignored = view.ignoredAnnotationColumnNames
-        found += [one for one in _of_annotations(syn, view) if one.get("name") not in ignored]
+        found += [
+            one for one in _iter_annotation_columns(syn, view) if one.get("name") not in ignored
+        ]
     if found:
-        present = _present(syn, view)
-        columns_there = {_same(one): one for one in (*found, *present)}
-        _require_one_type(columns_there.keys())
-        there = {_same(one) for one in present}
+        present = _get_current_columns(syn, view)
+        columns_there = {_column_key(one): one for one in (*found, *present)}
+        _require_unique_types(columns_there.keys())
+        there = {_column_key(one) for one in present}
         view.addColumns(one for same, one in columns_there.items() if same not in there)
     view.addDefaultViewColumns = view.addAnnotationColumns = False
 
 
-def _require_one_type(columns: Iterable[tuple[Any, Any]]) -> None:
+def _require_unique_types(columns: Iterable[tuple[Any, Any]]) -> None:
     """Check that no two columns have one name: annotations can have values of several types.
 
     Raises:
@@ -55,12 +57,12 @@ def _require_one_type(columns: Iterable[tuple[Any, Any]]) -> None:
         )
 
 
-def _same(column: Mapping[str, Any]) -> tuple[Any, Any]:
+def _column_key(column: Mapping[str, Any]) -> tuple[Any, Any]:
     """Say by what two columns are the same for a view."""
     return column.get("name"), column.get("columnType")
 
 
-def _present(syn: Session, view: ViewSchema) -> list[Column]:
+def _get_current_columns(syn: Session, view: ViewSchema) -> list[Column]:
     """List the columns that a view has, asking for those that are known by their id alone."""
     known = view.known_columns or {}
     view.remember(
@@ -69,7 +71,7 @@ def _present(syn: Session, view: ViewSchema) -> list[Column]:
     return view.columns() or []
 
 
-def _defaults(syn: Session, view: ViewSchema) -> list[Column]:
+def _get_default_columns(syn: Session, view: ViewSchema) -> list[Column]:
     """Ask for the columns that all objects of a view have.
 
     Source:
@@ -80,7 +82,7 @@ def _defaults(syn: Session, view: ViewSchema) -> list[Column]:
     return [Column(**one) for one in reply.json["list"]]
 
 
-def _of_annotations(syn: Session, view: ViewSchema) -> Iterator[Column]:
+def _iter_annotation_columns(syn: Session, view: ViewSchema) -> Iterator[Column]:
     """Ask for columns for the annotations in scope, page by page.
 
     Source:

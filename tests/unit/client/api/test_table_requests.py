@@ -175,7 +175,7 @@ def test_an_argument_of_the_other_kind_is_refused(syn, resultsAs, options):  # n
     ],
 )
 def test_the_table_of_a_query_is_found(query, table):
-    found = queries.table_of(query)
+    found = queries.parse_table_id(query)
     assert (found.id if found.version is None else f"{found.id}.{found.version}") == table
 
 
@@ -240,7 +240,9 @@ def test_a_failed_job_and_one_without_progress_are_told(syn, http):
 def test_progress_is_told_every_ten_seconds(syn, said):
     now = iter([0, 5, 11, 11, 12, 22, 22])
     path = "/entity/syn5/table/query/async"
-    with async_jobs.shown(syn, path, stream=io.StringIO(), clock=lambda: next(now)) as tell:
+    with async_jobs.show_progress(
+        syn, path, stream=io.StringIO(), clock=lambda: next(now)
+    ) as tell:
         for step in range(1, 5):
             tell(JobProgress("reading", step, 9))
     assert said == ["syn5 table query: reading, 2 of 9", "syn5 table query: reading, 4 of 9"]
@@ -256,16 +258,16 @@ class Terminal(io.StringIO):
 def test_progress_is_drawn_in_a_terminal(syn, said):
     path = "/entity/syn5/table/query/async"
     quick, slow, silent = Terminal(), Terminal(), Terminal()
-    with async_jobs.shown(syn, path, stream=quick):
+    with async_jobs.show_progress(syn, path, stream=quick):
         pass
     assert quick.getvalue() == ""
-    with async_jobs.shown(syn, path, stream=slow) as tell:
+    with async_jobs.show_progress(syn, path, stream=slow) as tell:
         tell(JobProgress("reading", 1, 9))
         tell(JobProgress("writing"))
     assert "syn5 table query: 00:00, reading, 1 of 9" in slow.getvalue()
     assert "writing" in slow.getvalue()
     syn.silent = True
-    with async_jobs.shown(syn, path, stream=silent) as tell:
+    with async_jobs.show_progress(syn, path, stream=silent) as tell:
         tell(JobProgress("reading"))
     assert silent.getvalue() == ""
     assert said == []
