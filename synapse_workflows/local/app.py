@@ -38,7 +38,7 @@ from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import Blobs
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
-from synapse_workflows.local.storage.table_store import TableFiles
+from synapse_workflows.local.storage.table_store import TableStore
 from synapse_workflows.local.storage.view_store import ViewFiles
 
 ROUTERS = (
@@ -76,7 +76,7 @@ def open_service(settings: Settings) -> Service:
         settings=settings,
         database=database,
         blobs=Blobs(settings.data_dir / "blobs"),
-        tables=TableFiles(settings.data_dir / "tables"),
+        tables=TableStore(settings.data_dir / "tables"),
         views=ViewFiles(settings.data_dir / "views"),
         jobs=Pool(settings.job_workers),
         signer=signer,

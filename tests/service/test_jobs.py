@@ -104,7 +104,7 @@ def test_a_long_job_says_that_it_is_under_way(tmp_path, recording):
         tabler = Tabler(alice)
         table = tabler.table(("a", "STRING"))["id"]
         service = recording_service(rest_service)
-        with service.tables.writing(int(table.removeprefix("syn"))):
+        with service.tables.open_writer(int(table.removeprefix("syn"))):
             body = {"changes": [tabler.rows(table, ["x"])]}
             path = f"{REPO}/entity/{table}/table/transaction"
             token = ok(alice.post(f"{path}/async/start", body))["token"]

@@ -12,7 +12,7 @@ from support.table_api import Tabler
 
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.query_sandbox import TooLongError, guarded
+from synapse_workflows.local.storage.query_sandbox import QueryTimeoutError, sandbox
 
 COLUMNS = {"s": "STRING", "i": "INTEGER", "txt": "LARGETEXT", "il": "INTEGER_LIST", "j": "JSON"}
 LONG = "y" * 500_000
@@ -124,8 +124,8 @@ def test_slow_functions_end_in_time(memory):
     sql = statement.text.replace(" AS t", f" AS t{rows}")
     begin = time.monotonic()
     with (
-        pytest.raises(TooLongError),
-        guarded(memory.connection, sqlite_functions.ALLOWED, 0.3) as safe,
+        pytest.raises(QueryTimeoutError),
+        sandbox(memory.connection, sqlite_functions.ALLOWED, 0.3) as safe,
     ):
         safe.execute(f"{sql} LIMIT 1", statement.bound).fetchall()
     assert time.monotonic() - begin < 15
@@ -199,5 +199,5 @@ def test_any_letters_are_read_or_refused(memory, text, framed):
     except BadRequest:
         return
     assert dialect.table_of(dialect.parse(sql))[0] == "syn1"
-    with guarded(memory.connection, sqlite_functions.ALLOWED, 5) as safe:
+    with sandbox(memory.connection, sqlite_functions.ALLOWED, 5) as safe:
         safe.execute(*statement.limited()).fetchall()

@@ -8,7 +8,7 @@ from operator import eq, ge, gt, le, lt, ne
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from synapse_workflows.local.domain.tables.column_types import from_body
+from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
 from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
@@ -195,7 +195,7 @@ def ask(connection, sql, rows):
             "insert into live values (?, 1, ?, ?, ?)", (number, row["i"], row["k"], row["s"])
         )
     columns = {
-        name: from_body(number, {"name": name, "columnType": kind})
+        name: parse_column(number, {"name": name, "columnType": kind})
         for number, (name, kind) in enumerate(KINDS.items(), 1)
     }
     cells = {each.id: f"c{each.id}" for each in columns.values()}

@@ -60,7 +60,7 @@ def test_filters_and_sorting_take_any_name(memory, name):
         ],
         "sort": [{"column": name, "direction": "DESC"}],
     }
-    tree = query_filters.filtered(dialect.parse("select row_id from syn1"), body)
+    tree = query_filters.apply_filters(dialect.parse("select row_id from syn1"), body)
     written = dialect.write(tree)
     assert memory.ask(written) == [["1"]]
     assert dialect.write(dialect.parse(written)) == written
@@ -88,7 +88,7 @@ def test_what_is_written_of_a_filter_is_what_was_filtered(memory, values, operat
             }
         ]
     }
-    tree = query_filters.filtered(dialect.parse("select c1 from syn1 where c1 = 'x'"), body)
+    tree = query_filters.apply_filters(dialect.parse("select c1 from syn1 where c1 = 'x'"), body)
     again = dialect.parse(dialect.write(tree))
     assert memory.compile(again.sql(dialect=dialect.SynapseSql)).bound == (
         memory.compile(dialect.write(tree)).bound

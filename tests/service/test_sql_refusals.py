@@ -6,12 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from support.file_api import assert_error
 
-from synapse_workflows.local.domain.tables.column_types import from_body
+from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
 from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.query_sandbox import StoppedError, TooLongError, guarded
+from synapse_workflows.local.storage.query_sandbox import (
+    QueryCancelledError,
+    QueryTimeoutError,
+    sandbox,
+)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +202,7 @@ def connection(tmp_path):
 )
 def test_sqlite_itself_refuses(connection, sql):
     with (
-        guarded(connection, sqlite_functions.ALLOWED, 5) as safe,
+        sandbox(connection, sqlite_functions.ALLOWED, 5) as safe,
         pytest.raises(sqlite3.DatabaseError),
     ):
         safe.execute(sql).fetchall()
@@ -206,19 +210,19 @@ def test_sqlite_itself_refuses(connection, sql):
 
 def test_a_query_ends_when_it_is_told_to(connection):
     endless = "select count(*) from live as a" + ", json_each('[1,2,3,4,5,6,7,8,9]')" * 12
-    with pytest.raises(StoppedError):
+    with pytest.raises(QueryCancelledError):
         ask_all(connection, endless, 60, lambda: True)
-    with pytest.raises(TooLongError):
+    with pytest.raises(QueryTimeoutError):
         ask_all(connection, endless, 0.05, lambda: False)
 
 
 def ask_all(connection, sql, seconds, is_stopped):
-    with guarded(connection, sqlite_functions.ALLOWED, seconds, is_stopped) as safe:
+    with sandbox(connection, sqlite_functions.ALLOWED, seconds, is_stopped) as safe:
         safe.execute(sql).fetchall()
 
 
 def test_the_wall_lets_rows_through(connection):
-    with guarded(connection, sqlite_functions.ALLOWED, 5) as safe:
+    with sandbox(connection, sqlite_functions.ALLOWED, 5) as safe:
         assert safe.execute("select c1, count(*) from live").fetchall() == [("x", 1)]
         assert safe.execute("select value from live, json_each('[1, 2]')").fetchall() == [
             (1,),
@@ -247,7 +251,7 @@ def compiled(sql):
     name, alias = dialect.table_of(tree)
     kinds = {"s": "STRING", "i": "INTEGER", "d": "DOUBLE", "sl": "STRING_LIST", "j": "JSON"}
     columns = {
-        key: from_body(number, {"name": key, "columnType": kind})
+        key: parse_column(number, {"name": key, "columnType": kind})
         for number, (key, kind) in enumerate(kinds.items(), 1)
     }
     cells = {each.id: f"c{each.id}" for each in columns.values()}
@@ -269,7 +273,7 @@ def test_any_words_are_answered_or_refused(words, framed):
     memory = sqlite3.connect(":memory:")
     memory.execute("create table live (row_id integer primary key, version, c1, c2, c3, c4, c5)")
     sqlite_functions.install(memory)
-    with guarded(memory, sqlite_functions.ALLOWED, 5) as safe:
+    with sandbox(memory, sqlite_functions.ALLOWED, 5) as safe:
         safe.execute(*statement.limited()).fetchall()
         safe.execute(*statement.count()).fetchall()
     memory.close()

@@ -9,7 +9,7 @@ from support.file_api import assert_error, ok
 from support.table_api import M
 
 from synapse_workflows.local.domain.tables import csv_dialect
-from synapse_workflows.local.domain.tables.csv_dialect import CsvForm
+from synapse_workflows.local.domain.tables.csv_dialect import CsvDialect
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ TEXTS = st.none() | st.text(st.characters(codec="utf-8"), max_size=12) | st.samp
     ['"', '""', "\\", "\\\\", '\\"', ",", "\n", "\r\n", "\t", "", " ", "\ufeff", "'", "\x00"]
 )  # fmt: skip
 FORMS = st.builds(
-    CsvForm,
+    CsvDialect,
     separator=st.sampled_from([",", "\t", ";", "|"]),
     quote=st.sampled_from(['"', "'"]),
     escape=st.sampled_from(["\\", "/", '"', "'"]),
@@ -257,7 +257,7 @@ FORMS = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=4), min_size=1, max_size=5), FORMS)
 def test_what_is_written_is_read_again(rows, form):
-    line = csv_dialect.line_writer(form)
+    line = csv_dialect.get_record_writer(form)
     text = "".join(line(row) for row in rows)
-    found = list(csv_dialect.records(io.StringIO(text, newline=""), form))
+    found = list(csv_dialect.read_records(io.StringIO(text, newline=""), form))
     assert found == [list(row) for row in rows]

@@ -129,7 +129,7 @@ class Lines(io.TextIOBase):
 def test_many_lines_can_be_skipped():
     junk = "x" * 999_999 + "\n"
     lines = Lines([*[junk] * 70, "a,n\n", "z,3\n"])
-    found = csv_dialect.records(lines, csv_dialect.CsvForm(), skip=70)
+    found = csv_dialect.read_records(lines, csv_dialect.CsvDialect(), skip=70)
     assert list(found) == [["a", "n"], ["z", "3"]]
 
 

@@ -116,8 +116,8 @@ def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, 
 
 def test_effects_survive_the_outbox():
     snapshot = outbox.Snapshot(3, "l", None, 4)
-    effects = outbox.Effects(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
-    assert outbox.from_text(outbox.to_text(effects)) == effects
+    effects = outbox.OutboxEntry(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
+    assert outbox.parse(outbox.serialize(effects)) == effects
 
 
 def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from support.file_api import assert_error
 
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.column_types import from_body
+from synapse_workflows.local.domain.tables.column_types import parse_column
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -106,9 +106,9 @@ def literal(text):
 def parse(kind, text, **more):
     size = {"maximumSize": 5} if kind in {"STRING", "LINK", "STRING_LIST"} else {}
     length = {"maximumListLength": 3} if kind.endswith("_LIST") else {}
-    column = from_body(1, {"name": "c", "columnType": kind, **size, **length, **more})
-    stored = cell_values.parser(column)(text)
-    return None if stored is None else cell_values.writer(column.type)(stored)
+    column = parse_column(1, {"name": "c", "columnType": kind, **size, **length, **more})
+    stored = cell_values.get_cell_parser(column)(text)
+    return None if stored is None else cell_values.get_serializer(column.type)(stored)
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,8 @@ def test_a_reader_who_takes_long_does_not_hold_up_writers(ann, tables, table, ru
     tables.append(table, ["first", "1"])
     files = rules.session.get_adapter("http://synapse.local")._app.state.service.tables
     before = time.monotonic()
-    with files.reading(int(table.removeprefix("syn"))) as reader:
-        assert reader.last_change().version == 1
+    with files.open_reader(int(table.removeprefix("syn"))) as reader:
+        assert reader.get_last_change().version == 1
         for each in range(3):
             tables.append(table, ["more", str(each)])
         ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.column_types import from_body
+from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
 from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
-from synapse_workflows.local.storage.query_sandbox import guarded
+from synapse_workflows.local.storage.query_sandbox import sandbox
 
 NOW = 1_600_000_000_000
 SIZES = {"STRING": {"maximumSize": 1000}, "STRING_LIST": {"maximumSize": 1000}}
@@ -23,7 +23,7 @@ class Memory:
             {"name": name, "columnType": kind, "maximumListLength": 100, **SIZES.get(kind, {})}
             for name, kind in columns.items()
         ]
-        made = [from_body(number, body) for number, body in enumerate(bodies, 1)]
+        made = [parse_column(number, body) for number, body in enumerate(bodies, 1)]
         self.columns = {each.name: each for each in made}
         self.cells = {each.id: f"c{each.id}" for each in made}
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -33,7 +33,7 @@ class Memory:
 
     def fill(self, rows: Sequence[Sequence[str | None]]) -> None:
         """Replace the rows; cells are text as clients send it."""
-        parsers = [cell_values.parser(each) for each in self.columns.values()]
+        parsers = [cell_values.get_cell_parser(each) for each in self.columns.values()]
         marks = ", ?" * len(parsers)
         stored = (
             (number, 1, *(parse(cell) for parse, cell in zip(parsers, row, strict=True)))
@@ -57,12 +57,12 @@ class Memory:
         statement = self.compile(sql)
         leading = 2 if statement.has_rows else 0
         self.complaints.last = None
-        with guarded(self.connection, sqlite_functions.ALLOWED, 60) as safe:
+        with sandbox(self.connection, sqlite_functions.ALLOWED, 60) as safe:
             return [row[leading:] for row in safe.execute(*statement.limited()).fetchall()]
 
     def ask(self, sql: str) -> list[list[str | None]]:
         """Answer a query with cells as clients read them."""
-        writers = [cell_values.writer(each.kind) for each in self.compile(sql).columns]
+        writers = [cell_values.get_serializer(each.kind) for each in self.compile(sql).columns]
         return [
             [
                 None if cell is None else write(cell)

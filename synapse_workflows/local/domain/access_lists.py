@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ANONYMOUS, PUBLIC, AccessType
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Acl, AclEntry, Principal
@@ -67,7 +67,7 @@ def wire(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
         found.setdefault(principal, set()).add(right)
     return {
         "id": owner_text,
-        "creationDate": iso(acl.created_on),
+        "creationDate": to_iso(acl.created_on),
         "etag": acl.etag,
         "resourceAccess": [
             {"principalId": principal, "accessType": [each for each in AccessType if each in held]}

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import USED_ENTITY, USED_URL, AccessType
 from synapse_workflows.local.domain import access, entities, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import reference
 from synapse_workflows.local.domain.ids import decimal, entity_id as read_id, entity_text, next_id
 from synapse_workflows.local.domain.paging import Window
@@ -26,9 +26,9 @@ def wire(activity: Activity) -> dict[str, Any]:
         "name": activity.name,
         "description": activity.description,
         "etag": activity.etag,
-        "createdOn": iso(activity.created_on),
+        "createdOn": to_iso(activity.created_on),
         "createdBy": str(activity.created_by),
-        "modifiedOn": iso(activity.modified_on),
+        "modifiedOn": to_iso(activity.modified_on),
         "modifiedBy": str(activity.modified_by),
         "used": activity.used,
     }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import decimal, next_id
 from synapse_workflows.local.domain.job_queues import Queues
 from synapse_workflows.local.domain.principal import Caller
@@ -332,9 +332,9 @@ def status(service: "Service", job: Job, *, as_processing: bool = False) -> dict
         "jobState": state,
         "jobCanceling": False,
         "etag": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{job.id} {state} {progress.current}")),
-        "startedOn": iso(job.started_on),
+        "startedOn": to_iso(job.started_on),
         "startedByUserId": job.started_by,
-        "changedOn": iso(job.changed_on),
+        "changedOn": to_iso(job.changed_on),
         "progressMessage": progress.message or None,
         "progressCurrent": progress.current,
         "progressTotal": progress.total,

@@ -99,7 +99,7 @@ def _threads(_of: _Subject) -> dict[str, Any]:
 
 
 def _table(of: _Subject) -> dict[str, Any]:
-    return schemas.bundle(of.session, of.entity, of.version)
+    return schemas.get_table_bundle(of.session, of.entity, of.version)
 
 
 def _activity(of: _Subject) -> dict[str, Any]:

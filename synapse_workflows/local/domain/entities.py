@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ZERO_ETAG, AccessType
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import KINDS
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.principal import Caller
@@ -88,8 +88,8 @@ def wire(entity: Entity, version: EntityVersion, *, zero_etag: bool = False) -> 
         "description": version.description,
         "id": entity_text(entity.id),
         "etag": ZERO_ETAG if zero_etag else entity.etag,
-        "createdOn": iso(entity.created_on),
-        "modifiedOn": iso(version.modified_on),
+        "createdOn": to_iso(entity.created_on),
+        "modifiedOn": to_iso(version.modified_on),
         "createdBy": str(entity.created_by),
         "modifiedBy": str(version.modified_by),
         "parentId": None if entity.parent_id is None else entity_text(entity.parent_id),
@@ -117,8 +117,8 @@ def header(entity: Entity, version: EntityVersion) -> dict[str, Any]:
         "versionNumber": version.number,
         "versionLabel": version.label,
         "benefactorId": entity.benefactor_id,
-        "createdOn": iso(entity.created_on),
-        "modifiedOn": iso(version.modified_on),
+        "createdOn": to_iso(entity.created_on),
+        "modifiedOn": to_iso(version.modified_on),
         "createdBy": str(entity.created_by),
         "modifiedBy": str(version.modified_by),
         "isLatestVersion": version.number == entity.current_version,

@@ -65,7 +65,7 @@ def create(
     session.add(entity)
     session.flush()
     session.add(version)
-    schemas.bind(session, caller, entity, draft.properties)
+    schemas.update_columns(session, caller, entity, draft.properties)
     if draft.kind.concrete_type == PROJECT:
         entity.benefactor_id = entity.id
         grant_all(session, caller, entity.id)
@@ -155,7 +155,7 @@ def update(
     aliases.require_free(session, draft, entity_id)
     _place(session, caller, entity, draft)
     version = versions.for_update(session, entity, draft, asked=new_version)
-    schemas.bind(session, caller, entity, draft.properties)
+    schemas.update_columns(session, caller, entity, draft.properties)
     version.description = draft.description
     version.properties = dict(draft.properties)
     if activity_id is not None:

@@ -108,7 +108,7 @@ def _submission_gives(
 _RULES: Final[Mapping[AssociateType, _Rule]] = {
     AssociateType.FILE_ENTITY: _Rule(ids.entity_id, _file_gives),
     AssociateType.TABLE_ENTITY: _Rule(
-        lambda text: ids.entity_and_version(text)[0], cell_files.gives
+        lambda text: ids.entity_and_version(text)[0], cell_files.can_download
     ),
     AssociateType.SUBMISSION_ATTACHMENT: _Rule(
         lambda text: ids.decimal(text, "associateObjectId"), _submission_gives

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, S3_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.destinations import BUCKET, location_id
 from synapse_workflows.local.domain.entities import handle_in_use, new_etag
 from synapse_workflows.local.domain.ids import next_id
@@ -65,8 +65,8 @@ def wire(handle: FileHandle) -> dict[str, Any]:
         "id": str(handle.id),
         "etag": handle.etag,
         "createdBy": str(handle.created_by),
-        "createdOn": iso(handle.created_on),
-        "modifiedOn": iso(handle.created_on),
+        "createdOn": to_iso(handle.created_on),
+        "modifiedOn": to_iso(handle.created_on),
         "concreteType": handle.concrete_type,
         "contentType": handle.content_type,
         "contentMd5": handle.content_md5,

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MULTIPART_UPLOAD_REQUEST, MiB
 from synapse_workflows.local.domain import file_handles, presigned_urls, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.destinations import location_id
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.principal import Caller
@@ -143,8 +143,8 @@ def status(session: Session, upload: Upload) -> dict[str, Any]:
     return {
         "uploadId": str(upload.id),
         "startedBy": str(upload.started_by),
-        "startedOn": iso(upload.started_on),
-        "updatedOn": iso(upload.updated_on),
+        "startedOn": to_iso(upload.started_on),
+        "updatedOn": to_iso(upload.updated_on),
         "state": upload.state,
         "partsState": "".join(states),
         "resultFileHandleId": None if upload.result_id is None else str(upload.result_id),

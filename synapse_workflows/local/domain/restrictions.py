@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import entity_text, next_id
 from synapse_workflows.local.domain.paging import Window
 from synapse_workflows.local.domain.principal import Caller
@@ -16,7 +16,7 @@ from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 def wire(requirement: AccessRequirement) -> dict[str, Any]:
     """Write a LockAccessRequirement."""
-    made_on, made_by = iso(requirement.created_on), str(requirement.created_by)
+    made_on, made_by = to_iso(requirement.created_on), str(requirement.created_by)
     return {
         "concreteType": f"{MODEL}.LockAccessRequirement",
         "id": requirement.id,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.blobs import Blobs
     from synapse_workflows.local.storage.database import Database
-    from synapse_workflows.local.storage.table_store import TableFiles
+    from synapse_workflows.local.storage.table_store import TableStore
     from synapse_workflows.local.storage.view_store import ViewFiles
 
 
@@ -52,7 +52,7 @@ class Service:
     settings: Settings
     database: Database
     blobs: Blobs
-    tables: TableFiles
+    tables: TableStore
     views: ViewFiles
     jobs: Pool
     signer: Signer

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TOKEN_SCOPES
 from synapse_workflows.local.domain import auth, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.paging import from_token, next_token
 from synapse_workflows.local.domain.principal import Caller
@@ -88,8 +88,8 @@ def _wire(record: AccessToken, now: int) -> dict[str, Any]:
         "userId": str(record.user_id),
         "scopes": record.scopes,
         "userInfoClaims": record.claims,
-        "createdOn": iso(record.created_on),
-        "lastUsed": iso(record.last_used),
+        "createdOn": to_iso(record.created_on),
+        "lastUsed": to_iso(record.last_used),
         "state": "EXPIRED" if auth.is_expired(record, now) else "ACTIVE",
     }
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import ENTITY_TYPES, PROJECT, AccessType
 from synapse_workflows.local.domain import access, access_lists, entities, entity_writes, hierarchy
 from synapse_workflows.local.domain.access import entity_acl
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import KINDS
 from synapse_workflows.local.domain.ids import TRASH, entity_text
 from synapse_workflows.local.domain.paging import Window
@@ -139,7 +139,7 @@ def listing(session: Session, caller: Caller, asked: Window) -> list[dict[str, A
             "entityName": each.original_name,
             "entityType": ENTITY_TYPES[concrete_type],
             "deletedByPrincipalId": str(each.deleted_by),
-            "deletedOn": iso(each.deleted_on),
+            "deletedOn": to_iso(each.deleted_on),
             "originalParentId": entity_text(each.original_parent_id),
         }
         for each, concrete_type in found

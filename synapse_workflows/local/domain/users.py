@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import ACCESS_AND_COMPLIANCE, CERTIFIED_USERS
 from synapse_workflows.local.domain import entities, request_fields
 from synapse_workflows.local.domain.bootstrap import BUILT_IN, alias_of
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.paging import Window
 from synapse_workflows.local.domain.principal import Caller
@@ -65,7 +65,7 @@ def _wire(principal: Principal, profile: Profile) -> dict[str, Any]:
         "emails": [profile.email] if profile.email else [],
         "openIds": [],
         "twoFactorAuthEnabled": False,
-        "createdOn": iso(principal.created_on),
+        "createdOn": to_iso(principal.created_on),
     }
 
 
@@ -214,7 +214,7 @@ def teams_of(session: Session, user_id: int, asked: Window) -> list[dict[str, An
         .offset(asked.offset)
     )
     return [
-        {"id": str(each.id), "name": each.name, "createdOn": iso(each.created_on)}
+        {"id": str(each.id), "name": each.name, "createdOn": to_iso(each.created_on)}
         for each in session.scalars(query)
     ]
 
@@ -235,7 +235,7 @@ def passing_record(session: Session, user_id: int) -> dict[str, Any]:
         "responseId": passed.response_id,
         "score": 15,
         "passed": True,
-        "passedOn": iso(passed.passed_on),
+        "passedOn": to_iso(passed.passed_on),
         "revoked": not certified,
         "certified": certified,
         "corrections": [],

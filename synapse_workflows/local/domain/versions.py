@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities, file_handles, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import Draft
 from synapse_workflows.local.domain.ids import decimal, entity_text
 from synapse_workflows.local.domain.paging import Window
@@ -133,7 +133,7 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
     current = max(numbers - {number})
     if current != entity.current_version:
         entity.current_version = current
-        schemas.keep(session, entity)
+        schemas.sync_current_version(session, entity)
     entity.etag = entities.new_etag()
 
 
@@ -171,7 +171,7 @@ def _info(
         "isLatestVersion": version.number == entity.current_version,
         "modifiedBy": modified_by,
         "modifiedByPrincipalId": str(version.modified_by),
-        "modifiedOn": iso(version.modified_on),
+        "modifiedOn": to_iso(version.modified_on),
         "contentMd5": None if handle is None else handle.content_md5,
         "contentSize": None if size is None else str(size),
     }

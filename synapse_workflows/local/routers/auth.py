@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import tokens
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import Call
@@ -72,7 +72,7 @@ def authenticated_on(call: Call) -> Response:
     Source: GET /authenticatedOn
     """
     with call.reading() as work:
-        return Answer({"authenticatedOn": iso(work.caller.now)})
+        return Answer({"authenticatedOn": to_iso(work.caller.now)})
 
 
 @router.get("/secretKey")

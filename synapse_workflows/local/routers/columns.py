@@ -49,7 +49,7 @@ def list_columns(
     """
     asked = paging.window(limit, offset, least=1, most=_MOST)
     with call.reading("view") as work:
-        return Answer(columns.listing(work.session, prefix, asked))
+        return Answer(columns.list_columns(work.session, prefix, asked))
 
 
 @router.get("/column/tableview/defaults")
@@ -118,5 +118,5 @@ def list_columns_of_table(call: Call, entity_id: str) -> Response:
     with call.reading("view") as work:
         work.service.meter.list_columns(work.caller)
         number, version = entity_and_version(entity_id)
-        found = schemas.listing(work.session, work.caller, number, version)
+        found = schemas.list_columns(work.session, work.caller, number, version)
         return Answer(paging.complete(found))

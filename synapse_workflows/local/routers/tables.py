@@ -13,7 +13,7 @@ from synapse_workflows.local.domain.tables import (
     query_bundle,
     transactions,
 )
-from synapse_workflows.local.domain.tables.table_queryable import Asked
+from synapse_workflows.local.domain.tables.queryable import QueryTarget
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.routers.async_jobs import result, start
 from synapse_workflows.local.routers.dependencies import Call, RedirectCall, Work
@@ -149,8 +149,8 @@ def get_cell_file(
     Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/file
     """
     with call.reading("download") as work:
-        asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
-        handle_id = cell_files.handle_id_at(asked, column_id, row_id, version)
+        asked = QueryTarget(work.service, work.caller, *entity_and_version(entity_id))
+        handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
         found = file_associations.require(
             work.session, work.caller, _in_cell(entity_id, handle_id)
         )
@@ -166,8 +166,8 @@ def get_cell_preview(
     Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/filepreview
     """
     with call.reading("download") as work:
-        asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
-        handle_id = cell_files.handle_id_at(asked, column_id, row_id, version)
+        asked = QueryTarget(work.service, work.caller, *entity_and_version(entity_id))
+        handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
         file_associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
     raise NotFound(f"The file handle {handle_id} has no preview.")
 
@@ -180,10 +180,10 @@ def list_cell_files(call: Call, entity_id: str) -> Response:
     """
     with call.reading("view") as work:
         body = call.json_object()
-        asked = Asked(work.service, work.caller, *entity_and_version(entity_id))
+        asked = QueryTarget(work.service, work.caller, *entity_and_version(entity_id))
         rows = [
             {"list": [_wire(work, entity_id, each) for each in row]}
-            for row in cell_files.handle_ids(asked, body)
+            for row in cell_files.list_handle_ids(asked, body)
         ]
     return Answer({"tableId": named(entity_id), "headers": body["headers"], "rows": rows})
 

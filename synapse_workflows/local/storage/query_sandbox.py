@@ -24,11 +24,11 @@ _LIMITS: Final = {
 _STEPS: Final = 200
 
 
-class TooLongError(Exception):
+class QueryTimeoutError(Exception):
     """The query ran longer than it may."""
 
 
-class StoppedError(Exception):
+class QueryCancelledError(Exception):
     """The query was stopped, as the service ends."""
 
 
@@ -46,7 +46,7 @@ def _authorizer(functions: Collection[str]) -> Callable[..., int]:
 
 
 @contextmanager
-def guarded(
+def sandbox(
     connection: sqlite3.Connection,
     functions: Collection[str],
     seconds: float,
@@ -80,9 +80,9 @@ def guarded(
         yield connection
     except sqlite3.OperationalError:
         if stopped:
-            raise StoppedError from None
+            raise QueryCancelledError from None
         if over:
-            raise TooLongError from None
+            raise QueryTimeoutError from None
         raise
     finally:
         connection.set_authorizer(None)

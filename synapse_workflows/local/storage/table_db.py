@@ -16,7 +16,7 @@ Layout = tuple[tuple[int, int], ...]
 _SLOTS: Final = 1900
 
 
-class FullError(Exception):
+class SlotLimitError(Exception):
     """The snapshots of a table show so many different columns that no more can be made."""
 
 
@@ -44,7 +44,7 @@ class TableReader:
         """The last of the entity's schema changes that was carried out; -1 for none."""
         return int(self._one("SELECT schema_number FROM state")[0])
 
-    def last_change(self, until: int | None = None) -> ChangeSet | None:
+    def get_last_change(self, until: int | None = None) -> ChangeSet | None:
         """Give the last change set, or the last one up to a version."""
         found = self._one(
             "SELECT version, etag, made_on, made_by FROM change_set"
@@ -53,7 +53,7 @@ class TableReader:
         )
         return None if found is None else ChangeSet(*found)
 
-    def layout(self, version: int | None = None) -> Layout:
+    def get_layout(self, version: int | None = None) -> Layout:
         """Give the columns and their slots, now or as of a change set."""
         found = self._one(
             "SELECT slots FROM layout WHERE version <= ? ORDER BY version DESC LIMIT 1",
@@ -61,17 +61,17 @@ class TableReader:
         )
         return () if found is None else tuple((each[0], each[1]) for each in json.loads(found[0]))
 
-    def version_of_etag(self, etag: str) -> int | None:
+    def get_etag_version(self, etag: str) -> int | None:
         """Give the number of the change set that has an etag."""
         found = self._one("SELECT version FROM change_set WHERE etag = ?", etag)
         return None if found is None else int(found[0])
 
-    def snapshot_version(self, number: int) -> int | None:
+    def get_snapshot_version(self, number: int) -> int | None:
         """Give the last change set that a snapshot shows."""
         found = self._one("SELECT version FROM snapshot WHERE number = ?", number)
         return None if found is None else int(found[0])
 
-    def outbox(self, number: int) -> str | None:
+    def get_outbox(self, number: int) -> str | None:
         """Give the effects that were committed under a number."""
         found = self._one("SELECT effects FROM outbox WHERE id = ?", number)
         return None if found is None else str(found[0])
@@ -84,9 +84,9 @@ class TableWriter(TableReader):
         super().__init__(connection)
         self._path = path
 
-    def begin_change(self, etag: str, made_on: int, made_by: int) -> int:
+    def create_change_set(self, etag: str, made_on: int, made_by: int) -> int:
         """Number a new change set."""
-        last = self.last_change()
+        last = self.get_last_change()
         version = 0 if last is None else last.version + 1
         self.connection.execute(
             "INSERT INTO change_set VALUES (?, ?, ?, ?)", (version, etag, made_on, made_by)
@@ -98,13 +98,13 @@ class TableWriter(TableReader):
         self.connection.execute("UPDATE state SET schema_number = ?", (number,))
 
     @property
-    def next_row(self) -> int:
+    def next_row_id(self) -> int:
         """The id of the next row."""
         return int(self._one("SELECT next_row FROM state")[0])
 
-    def take_row_ids(self, count: int) -> int:
+    def allocate_row_ids(self, count: int) -> int:
         """Take ids for new rows; give the first of them."""
-        first = self.next_row
+        first = self.next_row_id
         self.connection.execute("UPDATE state SET next_row = ?", (first + count,))
         return first
 
@@ -114,7 +114,7 @@ class TableWriter(TableReader):
             "INSERT OR REPLACE INTO layout VALUES (?, ?)", (version, json.dumps(layout))
         )
 
-    def free_slots(self, count: int, taken: set[int]) -> list[int]:
+    def allocate_slots(self, count: int, taken: set[int]) -> list[int]:
         """Give slots that neither `taken` nor any snapshot uses; more are made when needed.
 
         Raises:
@@ -122,24 +122,24 @@ class TableWriter(TableReader):
         """
         used = set(taken)
         for (version,) in self.connection.execute("SELECT version FROM snapshot").fetchall():
-            used |= {slot for _, slot in self.layout(version)}
+            used |= {slot for _, slot in self.get_layout(version)}
         columns = self.connection.execute("SELECT name FROM pragma_table_info('live')").fetchall()
         there = sorted(int(name[1:]) for (name,) in columns if name[1:].isdecimal())
         free = [slot for slot in there if slot not in used][:count]
         if len(there) + count - len(free) > _SLOTS:
-            raise FullError
+            raise SlotLimitError
         for slot in range(len(there) + 1, len(there) + 1 + count - len(free)):
             for table in ("live", "past"):
                 self.connection.execute(f"ALTER TABLE {table} ADD COLUMN c{slot}")
             free.append(slot)
         return free
 
-    def fill(self, slot: int, value: Any) -> None:
+    def fill_slot(self, slot: int, value: Any) -> None:
         """Set a slot of all rows."""
         unless = "" if value is not None else f" WHERE c{slot} IS NOT NULL"
         self.connection.execute(f"UPDATE live SET c{slot} = ?{unless}", (value,))
 
-    def convert(
+    def convert_slot(
         self, old: int, new: int, one: Callable[[Any], Any], is_over: Callable[[], bool]
     ) -> None:
         """Set a slot of all rows to what becomes of another; ends early when `is_over`."""
@@ -159,16 +159,16 @@ class TableWriter(TableReader):
             )
             last = batch
 
-    def values_in(self, slot: int) -> set[Any]:
+    def get_distinct_values(self, slot: int) -> set[Any]:
         """List what the cells of a slot hold."""
         sql = f"SELECT DISTINCT c{slot} FROM live WHERE c{slot} IS NOT NULL"
         return {value for (value,) in self.connection.execute(sql)}
 
-    def put_snapshot(self, number: int, version: int) -> None:
+    def set_snapshot(self, number: int, version: int) -> None:
         """Let a snapshot show all up to a change set."""
         self.connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (number, version))
 
-    def keep_snapshots(self, numbers: Collection[int]) -> None:
+    def retain_snapshots(self, numbers: Collection[int]) -> None:
         """Forget snapshots of versions that are no more, and rows that only those show."""
         there = {row[0] for row in self.connection.execute("SELECT number FROM snapshot")}
         gone = [(number,) for number in there.difference(numbers)]
@@ -179,7 +179,7 @@ class TableWriter(TableReader):
                 " WHERE snapshot.version >= past.version AND snapshot.version < past.until)"
             )
 
-    def put_outbox(self, number: int, effects: str) -> None:
+    def set_outbox(self, number: int, effects: str) -> None:
         """Note what the commit means; what earlier commits meant is carried out by now."""
         self.connection.execute("DELETE FROM outbox")
         self.connection.execute("INSERT INTO outbox VALUES (?, ?)", (number, effects))

@@ -22,7 +22,7 @@ class RowWriter:
         self._writer = writer
         self._connection = writer.connection
         self.version = version
-        self.first_new = writer.next_row
+        self.first_new = writer.next_row_id
         shown = self._connection.execute("SELECT max(version) FROM snapshot").fetchone()[0]
         self._shown: int = -1 if shown is None else shown
         columns = self._connection.execute("SELECT name FROM pragma_table_info('past')")
@@ -43,7 +43,7 @@ class RowWriter:
         Returns:
             The ids of the rows.
         """
-        first = self._writer.take_row_ids(len(rows))
+        first = self._writer.allocate_row_ids(len(rows))
         names = "".join(f", c{slot}" for slot in slots)
         marks = ", ?" * len(slots)
         self._connection.executemany(

@@ -42,11 +42,11 @@ INSERT INTO state VALUES (1, -1);
 """
 
 
-class BusyError(Exception):
+class TableLockedError(Exception):
     """Another writer has the table, and did not end in time."""
 
 
-class TableFiles:
+class TableStore:
     """The files of all tables of a service.
 
     Args:
@@ -64,7 +64,7 @@ class TableFiles:
         return self._root / f"{table}.db"
 
     @contextmanager
-    def reading(self, table: int) -> Iterator[TableReader | None]:
+    def open_reader(self, table: int) -> Iterator[TableReader | None]:
         """Open a table to read, in one state; None when it never had a row or a change."""
         path = self.path(table)
         if not path.exists():
@@ -76,7 +76,7 @@ class TableFiles:
             yield TableReader(connection) if ready else None
 
     @contextmanager
-    def writing(self, table: int, *, wait: float = -1) -> Iterator[TableWriter]:
+    def open_writer(self, table: int, *, wait: float = -1) -> Iterator[TableWriter]:
         """Open a table to write; what is not committed within is undone.
 
         Args:
@@ -89,7 +89,7 @@ class TableFiles:
         with self._guard:
             turn = self._turns[table]
         if not turn.acquire(timeout=wait):
-            raise BusyError
+            raise TableLockedError
         try:
             path = self.path(table)
             with closing(_connect(path, "rwc")) as connection:

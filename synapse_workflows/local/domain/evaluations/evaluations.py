@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import PROJECT, AccessType
 from synapse_workflows.local.domain import access as entity_access, entities, ids, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import valid_name
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, submission_rounds
 from synapse_workflows.local.domain.ids import entity_text, next_id
@@ -26,7 +26,7 @@ def wire(evaluation: Evaluation) -> dict[str, Any]:
         "name": evaluation.name,
         "description": evaluation.description,
         "ownerId": str(evaluation.owner_id),
-        "createdOn": iso(evaluation.created_on),
+        "createdOn": to_iso(evaluation.created_on),
         "contentSource": entity_text(evaluation.content_source),
         **evaluation.properties,
     }

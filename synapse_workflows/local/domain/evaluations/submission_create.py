@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access as entity_access, bundles, ids, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import (
     access,
     submission_rounds,
@@ -153,7 +153,7 @@ def _add(
     draft: _Draft,
     bundle: dict[str, Any],
 ) -> Submission:
-    now = iso(caller.now)
+    now = to_iso(caller.now)
     submission = Submission(
         id=next_id(session, "submission"),
         evaluation_id=evaluation.id,

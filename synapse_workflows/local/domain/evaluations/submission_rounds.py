@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import SubmissionStatusEnum
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden
@@ -49,7 +49,7 @@ def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     start = request_fields.date(given, "firstRoundStart")
     quota = {
-        "firstRoundStart": None if start is None else iso(start),
+        "firstRoundStart": None if start is None else to_iso(start),
         "roundDurationMillis": _positive(given, "roundDurationMillis"),
         "numberOfRounds": _positive(given, "numberOfRounds"),
         "submissionLimit": _positive(given, "submissionLimit"),

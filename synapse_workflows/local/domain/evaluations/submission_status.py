@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import annotations, entities, ids, request_fields
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access, status_annotations, submissions
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.principal import Caller
@@ -57,7 +57,7 @@ def wire(
     return {
         "id": str(submission.id),
         "etag": status.etag,
-        "modifiedOn": iso(status.modified_on),
+        "modifiedOn": to_iso(status.modified_on),
         "status": status.status,
         "score": status.score,
         "report": status.report,

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import file_handles
-from synapse_workflows.local.domain.dates import iso
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.principal import Caller
@@ -33,7 +33,7 @@ def wire(submission: Submission) -> dict[str, Any]:
         "dockerRepositoryName": submission.docker_repository_name,
         "dockerDigest": submission.docker_digest,
         "name": submission.name,
-        "createdOn": iso(submission.created_on),
+        "createdOn": to_iso(submission.created_on),
         "teamId": None if submission.team_id is None else str(submission.team_id),
         "contributors": submission.contributors,
     }

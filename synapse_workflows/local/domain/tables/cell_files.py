@@ -11,9 +11,9 @@ from synapse_workflows.constants import AccessType, ColumnType
 from synapse_workflows.local.domain import access, entities, request_fields
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.tables import queryables
+from synapse_workflows.local.domain.tables import queryable_registry
 from synapse_workflows.local.domain.tables.column_types import Column
-from synapse_workflows.local.domain.tables.table_queryable import Asked, Source
+from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.views.registry import VIEWS
 from synapse_workflows.local.domain.views.view_types import Scope
 from synapse_workflows.local.errors import BadRequest, NotFound
@@ -23,7 +23,7 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 _SCOPES: Final = "scopes of views"
 
 
-def gives(session: Session, caller: Caller, table_id: int, handle_id: int) -> bool:
+def can_download(session: Session, caller: Caller, table_id: int, handle_id: int) -> bool:
     """Tell whether a caller has a file through a table or view.
 
     A table gives the files in its cells to whoever may DOWNLOAD it. A view has no files: it shows
@@ -33,13 +33,15 @@ def gives(session: Session, caller: Caller, table_id: int, handle_id: int) -> bo
     if table is None or not access.allowed(session, caller, table_id, AccessType.READ):
         return False
     if table.concrete_type in VIEWS:
-        return _view_gives(session, caller, table, handle_id)
+        return _can_download_from_view(session, caller, table, handle_id)
     may = access.allowed(session, caller, table_id, AccessType.DOWNLOAD)
     return may and entities.has_in_cells(session, table_id, handle_id)
 
 
-def _view_gives(session: Session, caller: Caller, view: Entity, handle_id: int) -> bool:
-    scope = _scope(session, view)
+def _can_download_from_view(
+    session: Session, caller: Caller, view: Entity, handle_id: int
+) -> bool:
+    scope = _get_scope(session, view)
     holders = select(EntityVersion.entity_id).where(EntityVersion.file_handle_id == handle_id)
     return any(
         access.allowed(session, caller, holder, AccessType.DOWNLOAD)
@@ -48,7 +50,7 @@ def _view_gives(session: Session, caller: Caller, view: Entity, handle_id: int) 
     )
 
 
-def _scope(session: Session, view: Entity) -> Scope:
+def _get_scope(session: Session, view: Entity) -> Scope:
     """Give the scope of a view; it is made once for the many files of one request."""
     known: dict[tuple[int, str], Scope] = session.info.setdefault(_SCOPES, {})
     key = view.id, view.etag
@@ -58,10 +60,10 @@ def _scope(session: Session, view: Entity) -> Scope:
     return known[key]
 
 
-class Cells:
+class FileCells:
     """The cells of a table or view that hold files, for a caller who may read it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Queryable) -> None:
         self._source = source
 
     def column(self, column_id: int) -> Column:
@@ -99,7 +101,7 @@ class Cells:
 
 
 @contextmanager
-def opened(asked: Asked) -> Iterator[Cells]:
+def open_cells(asked: QueryTarget) -> Iterator[FileCells]:
     """Open the cells of a table or view.
 
     Raises:
@@ -107,11 +109,11 @@ def opened(asked: Asked) -> Iterator[Cells]:
         Forbidden: the caller may not read its rows.
         NotFound: there is no such entity or version.
     """
-    with queryables.opened(asked) as source:
-        yield Cells(source)
+    with queryable_registry.open_queryable(asked) as source:
+        yield FileCells(source)
 
 
-def handle_id_at(asked: Asked, column_id: int, row_id: int, version: int) -> int:
+def get_handle_id(asked: QueryTarget, column_id: int, row_id: int, version: int) -> int:
     """Give the file handle in one cell.
 
     Raises:
@@ -119,7 +121,7 @@ def handle_id_at(asked: Asked, column_id: int, row_id: int, version: int) -> int
         Forbidden: the caller may not read the rows.
         NotFound: no such table, column or row, or the cell is empty.
     """
-    with opened(asked) as cells:
+    with open_cells(asked) as cells:
         column = cells.column(column_id)
         found = cells.handle_id(column, row_id, version)
     if found is None:
@@ -127,7 +129,7 @@ def handle_id_at(asked: Asked, column_id: int, row_id: int, version: int) -> int
     return found
 
 
-def handle_ids(asked: Asked, body: Mapping[str, Any]) -> list[list[int]]:
+def list_handle_ids(asked: QueryTarget, body: Mapping[str, Any]) -> list[list[int]]:
     """Give the file handles in the cells that a RowReferenceSet names, row by row.
 
     Raises:
@@ -140,7 +142,7 @@ def handle_ids(asked: Asked, body: Mapping[str, Any]) -> list[list[int]]:
         (decimal(each.get("rowId"), "rowId"), decimal(each.get("versionNumber"), "versionNumber"))
         for each in _objects(body, "rows")
     ]
-    with opened(asked) as cells:
+    with open_cells(asked) as cells:
         columns = [cells.column(each) for each in headers]
         return [
             [found for column in columns if (found := cells.handle_id(column, *row)) is not None]

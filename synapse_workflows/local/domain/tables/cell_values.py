@@ -12,12 +12,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
+from synapse_workflows.local.domain.dates import parse_date
 from synapse_workflows.local.domain.tables import lenient_json
-from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, TEXTS, Column
-from synapse_workflows.local.domain.tables.dates import to_ms
+from synapse_workflows.local.domain.tables.column_types import (
+    ITEM_TYPES,
+    LIST_TYPES,
+    TEXT_TYPES,
+    Column,
+)
 
-Stored = str | int | float | None
-Parser = Callable[[str], Stored]
+StoredValue = str | int | float | None
+CellParser = Callable[[str], StoredValue]
 
 NAN: Final = "NaN"
 _LONG: Final = 2**63
@@ -63,7 +68,7 @@ def _date(text: str) -> int:
     if text.isdigit():
         return _whole(text)
     try:
-        moment = to_ms(text)
+        moment = parse_date(text)
     except ValueError as error:
         raise CellError(str(error)) from None
     return _whole(str(moment))
@@ -76,7 +81,7 @@ def _entity(text: str) -> int:
     return int(match[1])
 
 
-_SCALARS: Final[dict[ColumnType, Parser]] = {
+_SCALARS: Final[dict[ColumnType, CellParser]] = {
     ColumnType.INTEGER: _whole,
     ColumnType.DOUBLE: _real,
     ColumnType.BOOLEAN: _boolean,
@@ -89,7 +94,7 @@ _SCALARS: Final[dict[ColumnType, Parser]] = {
 }
 
 
-def _bounded(limit: int) -> Parser:
+def _bounded(limit: int) -> CellParser:
     def parse(text: str) -> str:
         if len(text) > limit:
             raise CellError(
@@ -120,7 +125,7 @@ def _load_array(text: str) -> Any:
     try:
         return _load(text)
     except CellError:
-        items = lenient_json.loosely(text)
+        items = lenient_json.parse_array(text)
         if items is None:
             raise
         return _load(json.dumps(items))
@@ -136,7 +141,7 @@ def _json(text: str) -> str:
 
 def _item_of(column: Column) -> Callable[[Any], Any]:
     """Give what turns one item of a JSON array into one of a list of the column."""
-    kind = ITEMS[column.type]
+    kind = ITEM_TYPES[column.type]
     bounded = _bounded(column.limit)
 
     def text_item(item: Any) -> Any:
@@ -173,21 +178,21 @@ def _list_of(column: Column) -> Callable[[str], str | None]:
     return parse
 
 
-def plain_parser(column: Column) -> Parser:
+def get_type_parser(column: Column) -> CellParser:
     """Give what reads a text that is not null, whatever the default and the enumeration say."""
-    if column.type in LISTS:
+    if column.type in LIST_TYPES:
         return _list_of(column)
     if column.type is ColumnType.JSON:
         return _json
     return _SCALARS.get(column.type) or _bounded(column.limit)
 
 
-def item_column(column: Column) -> Column:
+def get_item_column(column: Column) -> Column:
     """Give the column that would hold single items of a list column."""
     return Column(
         id=column.id,
         name=column.name,
-        type=ITEMS[column.type],
+        type=ITEM_TYPES[column.type],
         maximum_size=column.maximum_size,
         maximum_length=None,
         default=None,
@@ -197,15 +202,15 @@ def item_column(column: Column) -> Column:
     )
 
 
-def checked_parser(column: Column) -> Parser:
+def get_enum_parser(column: Column) -> CellParser:
     """Give what reads a text that is not null, and holds it against the enumeration."""
-    parse = plain_parser(column)
+    parse = get_type_parser(column)
     if not column.words:
         return parse
-    single = plain_parser(item_column(column) if column.type in LISTS else column)
+    single = get_type_parser(get_item_column(column) if column.type in LIST_TYPES else column)
     words = {single(word) for word in column.words}
 
-    def checked(text: str) -> Stored:
+    def checked(text: str) -> StoredValue:
         stored = parse(text)
         for item in _items(column, stored):
             if item not in words:
@@ -218,25 +223,25 @@ def checked_parser(column: Column) -> Parser:
     return checked
 
 
-def _items(column: Column, stored: Stored) -> list[Stored]:
+def _items(column: Column, stored: StoredValue) -> list[StoredValue]:
     """List what a cell holds, one item or those of its list, as single cells are stored."""
-    if column.type not in LISTS:
+    if column.type not in LIST_TYPES:
         return [stored]
-    single = plain_parser(item_column(column))
+    single = get_type_parser(get_item_column(column))
     items = json.loads(str(stored)) if stored is not None else []
     return [single(item if isinstance(item, str) else json.dumps(item)) for item in items]
 
 
-def parser(column: Column) -> Callable[[str | None], Stored]:
+def get_cell_parser(column: Column) -> Callable[[str | None], StoredValue]:
     """Give what reads a cell: null and, in most columns, empty text become the default.
 
     The parser raises CellError.
     """
-    parse = checked_parser(column)
+    parse = get_enum_parser(column)
     default = None if column.default is None else parse(column.default)
-    empty_is_text = column.type in TEXTS
+    empty_is_text = column.type in TEXT_TYPES
 
-    def read(text: str | None) -> Stored:
+    def read(text: str | None) -> StoredValue:
         if text is None or (not text and not empty_is_text):
             return default
         return parse(text)
@@ -244,7 +249,7 @@ def parser(column: Column) -> Callable[[str | None], Stored]:
     return read
 
 
-def double_text(value: float | str) -> str:
+def serialize_double(value: float | str) -> str:
     """Write a number of a DOUBLE column: the shortest decimal that means it."""
     if isinstance(value, str):
         return value
@@ -253,24 +258,24 @@ def double_text(value: float | str) -> str:
     return repr(float(value))
 
 
-def boolean_text(value: float) -> str:
+def serialize_boolean(value: float) -> str:
     """Write a BOOLEAN."""
     return "true" if value else "false"
 
 
-def entity_id_text(value: Any) -> str:
+def serialize_entity_id(value: Any) -> str:
     """Write an ENTITYID."""
     return f"syn{value}"
 
 
 #: Type -> how to write a stored value that is not null; `str` for the others.
-WRITERS: Final[dict[ColumnType, Callable[[Any], str]]] = {
-    ColumnType.DOUBLE: double_text,
-    ColumnType.BOOLEAN: boolean_text,
-    ColumnType.ENTITYID: entity_id_text,
+SERIALIZERS: Final[dict[ColumnType, Callable[[Any], str]]] = {
+    ColumnType.DOUBLE: serialize_double,
+    ColumnType.BOOLEAN: serialize_boolean,
+    ColumnType.ENTITYID: serialize_entity_id,
 }
 
 
-def writer(kind: ColumnType) -> Callable[[Any], str]:
+def get_serializer(kind: ColumnType) -> Callable[[Any], str]:
     """Give what writes a stored value that is not null."""
-    return WRITERS.get(kind, str)
+    return SERIALIZERS.get(kind, str)

@@ -6,21 +6,21 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 
-LISTS: Final = frozenset(kind for kind in ColumnType if kind.endswith("_LIST"))
+LIST_TYPES: Final = frozenset(kind for kind in ColumnType if kind.endswith("_LIST"))
 #: Types whose empty text is a value; that of others is null.
-TEXTS: Final = frozenset(
+TEXT_TYPES: Final = frozenset(
     {ColumnType.STRING, ColumnType.LINK, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT}
 )
 #: Types whose columns say how long their text may be.
-SIZED: Final = frozenset({ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST})
+SIZED_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST})
 #: Types whose values are whole numbers in storage.
-NUMBERED: Final = frozenset(
+INTEGER_TYPES: Final = frozenset(
     {
         ColumnType.INTEGER, ColumnType.DATE, ColumnType.ENTITYID, ColumnType.FILEHANDLEID,
         ColumnType.USERID, ColumnType.SUBMISSIONID, ColumnType.EVALUATIONID, ColumnType.BOOLEAN,
     }
 )  # fmt: skip
-WITHOUT_DEFAULT: Final = frozenset(
+TYPES_WITHOUT_DEFAULT: Final = frozenset(
     {
         ColumnType.FILEHANDLEID, ColumnType.ENTITYID, ColumnType.SUBMISSIONID,
         ColumnType.EVALUATIONID, ColumnType.USERID, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT,
@@ -28,8 +28,8 @@ WITHOUT_DEFAULT: Final = frozenset(
     }
 )  # fmt: skip
 #: Types by kind of facet.
-FACETS: Final[Mapping[str, frozenset[ColumnType]]] = {
-    "enumeration": LISTS
+FACET_TYPES: Final[Mapping[str, frozenset[ColumnType]]] = {
+    "enumeration": LIST_TYPES
     | {
         ColumnType.STRING, ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.USERID,
         ColumnType.ENTITYID,
@@ -38,8 +38,8 @@ FACETS: Final[Mapping[str, frozenset[ColumnType]]] = {
 }  # fmt: skip
 
 #: Type of a list -> type of its items.
-ITEMS: Final[Mapping[ColumnType, ColumnType]] = {
-    kind: ColumnType(kind.removesuffix("_LIST")) for kind in LISTS
+ITEM_TYPES: Final[Mapping[ColumnType, ColumnType]] = {
+    kind: ColumnType(kind.removesuffix("_LIST")) for kind in LIST_TYPES
 }
 
 _CHARACTER: Final = 4
@@ -90,7 +90,7 @@ class Column:
     @property
     def width(self) -> int:
         """Bytes that it adds to a row."""
-        return width(self.type, self.maximum_size, self.maximum_length)
+        return get_column_width(self.type, self.maximum_size, self.maximum_length)
 
     @property
     def limit(self) -> int:
@@ -98,15 +98,17 @@ class Column:
         return self.maximum_size or MAX_CELL_SIZES.get(self.type, 0)
 
 
-def width(kind: ColumnType, maximum_size: int | None, maximum_length: int | None) -> int:
+def get_column_width(
+    kind: ColumnType, maximum_size: int | None, maximum_length: int | None
+) -> int:
     """Tell how many bytes a column adds to a row."""
-    item = _WIDTHS[ITEMS.get(kind, kind)]
-    size = maximum_size or 1 if kind in SIZED else 1
-    length = maximum_length or 1 if kind in LISTS else 1
+    item = _WIDTHS[ITEM_TYPES.get(kind, kind)]
+    size = maximum_size or 1 if kind in SIZED_TYPES else 1
+    length = maximum_length or 1 if kind in LIST_TYPES else 1
     return item * size * length
 
 
-def from_body(number: int, body: Mapping[str, Any]) -> Column:
+def parse_column(number: int, body: Mapping[str, Any]) -> Column:
     """Make a column of a ColumnModel that was validated."""
     return Column(
         id=number,

@@ -19,11 +19,11 @@ from synapse_workflows.local.domain.ids import decimal, next_id
 from synapse_workflows.local.domain.paging import Window
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values, column_types
-from synapse_workflows.local.domain.tables.column_types import LISTS, Column
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
 from synapse_workflows.local.storage.table_models import ColumnModel
 
-RESERVED: Final = frozenset(
+RESERVED_NAMES: Final = frozenset(
     {
         "ROW_ID", "ROW_VERSION", "ROW_ETAG", "ROW_BENEFACTOR", "ROW_SEARCH_CONTENT",
         "ROW_HASH_CODE",
@@ -31,7 +31,7 @@ RESERVED: Final = frozenset(
 )  # fmt: skip
 CONCRETE_TYPE: Final = f"{MODEL}.table.ColumnModel"
 MAX_NAME: Final = 256
-MAX_WORDS: Final = 100
+MAX_ENUM_VALUES: Final = 100
 _SIZES: Final = (1, 1000)
 _LENGTHS: Final = (2, 100)
 
@@ -42,7 +42,7 @@ def _name(body: request_fields.Body) -> str:
         raise BadRequest("Column name cannot be null or empty.")
     if len(name) > MAX_NAME:
         raise BadRequest(f"Column name must be: {MAX_NAME} characters or less.")
-    if name.upper() in RESERVED:
+    if name.upper() in RESERVED_NAMES:
         raise BadRequest(f"The column name: {name} is a system reserved column name.")
     return name
 
@@ -59,16 +59,16 @@ def _facet(body: request_fields.Body, kind: ColumnType) -> str | None:
     given = body.get("facetType")
     if given is None:
         return None
-    facet = request_fields.one_of(column_types.FACETS, given, "facetType")
-    if kind not in column_types.FACETS[facet]:
+    facet = request_fields.one_of(column_types.FACET_TYPES, given, "facetType")
+    if kind not in column_types.FACET_TYPES[facet]:
         raise BadRequest(f"A {kind} column cannot have a facetType of {facet}.")
     return facet
 
 
 def _words(body: request_fields.Body) -> list[str]:
     given = request_fields.items(body, "enumValues") or []
-    if len(given) > MAX_WORDS:
-        raise BadRequest(f"A column may have {MAX_WORDS} enumValues; it has {len(given)}.")
+    if len(given) > MAX_ENUM_VALUES:
+        raise BadRequest(f"A column may have {MAX_ENUM_VALUES} enumValues; it has {len(given)}.")
     return sorted({request_fields.as_text(word, "enumValues") for word in given})
 
 
@@ -100,24 +100,24 @@ def _checked(column: Column) -> str | None:
     Raises:
         BadRequest: one of them is no value of the column.
     """
-    single = cell_values.item_column(column) if column.type in LISTS else column
-    parse = cell_values.plain_parser(single)
+    single = cell_values.get_item_column(column) if column.type in LIST_TYPES else column
+    parse = cell_values.get_type_parser(single)
     what = "enumValues"
     try:
         for word in column.words:
             parse(word)
-        if not column.default and column.type not in column_types.TEXTS:
+        if not column.default and column.type not in column_types.TEXT_TYPES:
             return None
         what = "defaultValue"
         stored = (
-            None if column.default is None else cell_values.checked_parser(column)(column.default)
+            None if column.default is None else cell_values.get_enum_parser(column)(column.default)
         )
     except cell_values.CellError as error:
         raise BadRequest(f"{what} was not a valid {column.type}. {error}") from None
-    return None if stored is None else cell_values.writer(column.type)(stored)
+    return None if stored is None else cell_values.get_serializer(column.type)(stored)
 
 
-def read(body: Any) -> dict[str, Any]:
+def parse(body: Any) -> dict[str, Any]:
     """Read a ColumnModel from a request, with its defaults and without what does not apply.
 
     Raises:
@@ -127,7 +127,7 @@ def read(body: Any) -> dict[str, Any]:
         raise BadRequest("A ColumnModel must be an object.")
     name = _name(body)
     kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
-    sized, listed = kind in column_types.SIZED, kind in LISTS
+    sized, listed = kind in column_types.SIZED_TYPES, kind in LIST_TYPES
     found: dict[str, Any] = {
         "name": name,
         "columnType": kind.value,
@@ -140,11 +140,11 @@ def read(body: Any) -> dict[str, Any]:
         "facetType": _facet(body, kind),
         "jsonSubColumns": _sub_columns(body, kind),
     }
-    if found["defaultValue"] and kind in column_types.WITHOUT_DEFAULT:
+    if found["defaultValue"] and kind in column_types.TYPES_WITHOUT_DEFAULT:
         raise BadRequest(f"Columns of type {kind} cannot have a default value.")
-    if kind in column_types.WITHOUT_DEFAULT:
+    if kind in column_types.TYPES_WITHOUT_DEFAULT:
         found["defaultValue"] = None
-    found["defaultValue"] = _checked(column_types.from_body(0, found))
+    found["defaultValue"] = _checked(column_types.parse_column(0, found))
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -165,10 +165,10 @@ def create(session: Session, caller: Caller, bodies: Iterable[Any]) -> list[dict
     """
     if caller.is_anonymous:
         raise Forbidden("You must login to create a ColumnModel")
-    return ensure(session, [read(body) for body in bodies])
+    return get_or_create(session, [parse(body) for body in bodies])
 
 
-def ensure(session: Session, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def get_or_create(session: Session, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give columns with their ids, whether they are there already or not.
 
     Args:
@@ -188,10 +188,10 @@ def _one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
         )
         session.add(found)
         session.flush()
-    return wire(found)
+    return serialize(found)
 
 
-def wire(model: ColumnModel) -> dict[str, Any]:
+def serialize(model: ColumnModel) -> dict[str, Any]:
     """Write a ColumnModel."""
     return {**model.body, "id": str(model.id)}
 
@@ -202,7 +202,7 @@ def get(session: Session, column_id: int) -> dict[str, Any]:
     Raises:
         NotFound: there is none.
     """
-    return wire(_find(session, column_id))
+    return serialize(_find(session, column_id))
 
 
 def _find(session: Session, column_id: int) -> ColumnModel:
@@ -212,7 +212,7 @@ def _find(session: Session, column_id: int) -> ColumnModel:
     return model
 
 
-def listing(session: Session, prefix: str | None, asked: Window) -> dict[str, Any]:
+def list_columns(session: Session, prefix: str | None, asked: Window) -> dict[str, Any]:
     """List the columns whose names begin with a prefix, whatever its case, by name."""
     start = func.lower(ColumnModel.name).startswith((prefix or "").lower(), autoescape=True)
     filters = [start] if prefix else []
@@ -224,7 +224,7 @@ def listing(session: Session, prefix: str | None, asked: Window) -> dict[str, An
         .limit(asked.limit)
         .offset(asked.offset)
     )
-    return {"totalNumberOfResults": total or 0, "results": [wire(each) for each in found]}
+    return {"totalNumberOfResults": total or 0, "results": [serialize(each) for each in found]}
 
 
 def load(session: Session, column_ids: Iterable[int]) -> tuple[Column, ...]:
@@ -234,11 +234,11 @@ def load(session: Session, column_ids: Iterable[int]) -> tuple[Column, ...]:
         NotFound: there is no such column.
     """
     return tuple(
-        column_types.from_body(number, _find(session, number).body) for number in column_ids
+        column_types.parse_column(number, _find(session, number).body) for number in column_ids
     )
 
 
-def read_ids(body: Mapping[str, Any], key: str) -> list[int]:
+def parse_ids(body: Mapping[str, Any], key: str) -> list[int]:
     """Read an array of column ids.
 
     Raises:

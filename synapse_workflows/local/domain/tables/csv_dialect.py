@@ -9,14 +9,14 @@ from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.errors import BadRequest
 
 #: Characters of one record at most, and so of one line: more is no CSV of cells that fit.
-MAX_LINE: Final = 64 << 20
+MAX_RECORD_SIZE: Final = 64 << 20
 _MAX_CELL: Final = 8 << 20
 
-Record = list[str | None]
+CsvRecord = list[str | None]
 
 
 @dataclass(frozen=True)
-class CsvForm:
+class CsvDialect:
     """A CsvTableDescriptor.
 
     Args:
@@ -34,15 +34,15 @@ class CsvForm:
     has_header: bool = True
 
 
-def read_form(body: Mapping[str, Any] | None) -> CsvForm:
+def parse_dialect(body: Mapping[str, Any] | None) -> CsvDialect:
     """Read a CsvTableDescriptor; what it leaves out is as usual.
 
     Raises:
         BadRequest: separator, quote or escape are not one character each, or two are the same.
     """
     given = body or {}
-    usual = CsvForm()
-    form = CsvForm(
+    usual = CsvDialect()
+    form = CsvDialect(
         separator=_character(given, "separator", usual.separator),
         quote=_character(given, "quoteCharacter", usual.quote),
         escape=_character(given, "escapeCharacter", usual.escape),
@@ -79,13 +79,13 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._stream.readline(MAX_LINE)
+        line = self._stream.readline(MAX_RECORD_SIZE)
         if not line:
             self.ended = True
             raise StopIteration
         self.raw.append(line)
         self._size += len(line)
-        if self._size >= MAX_LINE:
+        if self._size >= MAX_RECORD_SIZE:
             raise BadRequest("The CSV has a record that is too long. Is a quote left open?")
         return line
 
@@ -95,7 +95,7 @@ class _Lines:
         self._size = 0
 
 
-def records(stream: TextIO, form: CsvForm, *, skip: int = 0) -> Iterator[Record]:
+def read_records(stream: TextIO, form: CsvDialect, *, skip: int = 0) -> Iterator[CsvRecord]:
     """Read CSV record by record: an unquoted empty field is None, a quoted one empty text.
 
     Empty lines mean nothing, but between records of a single field: there they are that field.
@@ -142,7 +142,7 @@ def records(stream: TextIO, form: CsvForm, *, skip: int = 0) -> Iterator[Record]
         raise BadRequest(f"The CSV is not UTF-8: {error}") from None
 
 
-def _with_nulls(row: list[str], raw: str, form: CsvForm) -> Record:
+def _with_nulls(row: list[str], raw: str, form: CsvDialect) -> CsvRecord:
     """Tell empty text from null in a record: the former was quoted."""
     quoted = _quoted(raw, form)
     return [
@@ -151,7 +151,7 @@ def _with_nulls(row: list[str], raw: str, form: CsvForm) -> Record:
     ]
 
 
-def _quoted(raw: str, form: CsvForm) -> list[bool]:
+def _quoted(raw: str, form: CsvDialect) -> list[bool]:
     """Tell of every field of a record whether it begins with a quote."""
     found, inside, at_start, index = [], False, True, 0
     while index < len(raw):
@@ -176,7 +176,7 @@ def _quoted(raw: str, form: CsvForm) -> list[bool]:
     return found
 
 
-def line_writer(form: CsvForm) -> Callable[[Iterable[str | None]], str]:
+def get_record_writer(form: CsvDialect) -> Callable[[Iterable[str | None]], str]:
     """Give what writes a record: every field quoted, null as nothing."""
     quote, escape, separator, end = form.quote, form.escape, form.separator, form.line_end
 

@@ -1,4 +1,4 @@
-"""The result of a query as a CSV file (DownloadFromTableRequest)."""
+"""Export of a query result as a CSV file (DownloadFromTableRequest)."""
 
 import hashlib
 import json
@@ -11,116 +11,115 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MODEL, ROW_ETAG, ROW_ID, ROW_VERSION
 from synapse_workflows.local.domain import async_jobs, generated_files, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.tables import csv_dialect, queries
-from synapse_workflows.local.domain.tables.queries import Answering
+from synapse_workflows.local.domain.tables import csv_dialect
+from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import Draft
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.table_models import TableResult
 
 _M: Final = f"{MODEL}.table"
-_AT_A_TIME: Final = 500
+_BATCH_ROWS: Final = 500
 
 
-def download(run: Run) -> dict[str, Any]:
-    """Write the result of a query into a file of the caller's.
+def export_csv(run: Run) -> dict[str, Any]:
+    """Write the result of a query to a file that belongs to the caller.
 
-    The same query on unchanged data gives the same file again.
+    The same query on unchanged data returns the same file handle.
 
     Raises:
-        BadRequest: the table has no columns, or the query cannot be answered.
-        ServiceError: as for `queries.answering`.
+        BadRequest: The table has no columns, or the query is invalid.
+        ServiceError: As for `queries.open_query`.
     """
-    with queries.answering(run, run.request) as work:
-        if work.statement is None:
-            raise BadRequest(f"Schema for {work.source.table_id} is empty.")
-        key = _key(work)
-        handle_id = None if work.statement.is_volatile else _known(run, key)
+    with open_query(run, run.request) as execution:
+        if execution.statement is None:
+            raise BadRequest(f"Schema for {execution.queryable.table_id} is empty.")
+        key = _compute_key(execution)
+        handle_id = None if execution.statement.is_volatile else _find_result(run, key)
         if handle_id is None:
-            handle_id = _written(work, key)
+            handle_id = _create_result(execution, key)
         return {
             "concreteType": f"{_M}.DownloadFromTableResult",
-            "headers": [each.wire() for each in work.statement.columns],
+            "headers": [each.wire() for each in execution.statement.columns],
             "resultsFileHandleId": str(handle_id),
-            "etag": work.source.etag,
-            "tableId": work.source.table_id,
+            "etag": execution.queryable.etag,
+            "tableId": execution.queryable.table_id,
         }
 
 
-def _key(work: Answering) -> str:
-    """Give what two requests have in common when their answers are the same file."""
-    source = work.source
-    told = {key: value for key, value in work.run.request.items() if value is not None}
-    told |= {"entityId": source.table_id}
-    same = [work.run.caller.id, source.etag, [each.id for each in source.schema], told]
-    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+def _compute_key(execution: QueryExecution) -> str:
+    """Return a digest of everything that the content of the file depends on."""
+    queryable, run = execution.queryable, execution.run
+    request = {key: value for key, value in run.request.items() if value is not None}
+    request |= {"entityId": queryable.table_id}
+    column_ids = [each.id for each in queryable.schema]
+    content = [run.caller.id, queryable.etag, column_ids, request]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _known(run: Run, key: str) -> int | None:
+def _find_result(run: Run, key: str) -> int | None:
     with run.service.database.reading() as session:
-        found = session.get(TableResult, key)
-        return None if found is None else found.handle_id
+        result = session.get(TableResult, key)
+        return None if result is None else result.handle_id
 
 
-def _written(work: Answering, key: str) -> int:
-    """Write the file, and make a file handle for it."""
-    run, request = work.run, work.run.request
-    name = request_fields.text(request, "fileName") or f"{work.source.table_id}.csv"
+def _create_result(execution: QueryExecution, key: str) -> int:
+    """Write the file and return the ID of its file handle."""
+    run, request = execution.run, execution.run.request
+    name = request_fields.text(request, "fileName") or f"{execution.queryable.table_id}.csv"
     with run.service.blobs.draft() as draft:
-        _write(work, draft)
+        _write(execution, draft)
 
-        def remember(session: Session, handle: FileHandle) -> None:
+        def record_result(session: Session, handle: FileHandle) -> None:
             session.execute(delete(TableResult).where(TableResult.key == key))
             session.add(TableResult(key=key, handle_id=handle.id))
 
-        return generated_files.keep(run.service, run.caller, draft, name, "text/csv", remember)
-
-
-def _write(work: Answering, draft: Draft) -> None:
-    form = csv_dialect.read_form(request_fields.mapping(work.run.request, "csvTableDescriptor"))
-    line = csv_dialect.line_writer(form)
-    leading = _metadata(work)
-    columns = work.statement.columns if work.statement else ()
-    if request_fields.flag(work.run.request, "writeHeader", default=True):
-        draft.write(line([*leading, *(each.name for each in columns)]).encode())
-    skipped = work.leading - len(leading)
-    writers = [str] * len(leading) + work.writers()
-    rows = work.rows(work.query.limit, work.query.offset)
-    done = 0
-    while some := list(islice(rows, _AT_A_TIME)):
-        text = "".join(
-            [
-                line(
-                    [
-                        None if cell is None else write(cell)
-                        for write, cell in zip(writers, _shown(row, skipped, work), strict=True)
-                    ]
-                )
-                for row in some
-            ]
+        return generated_files.keep(
+            run.service, run.caller, draft, name, "text/csv", record_result
         )
-        draft.write(text.encode())
-        done += len(some)
-        work.run.progress.report(done, 0, f"Wrote {done} rows")
 
 
-def _metadata(work: Answering) -> list[str]:
-    """Name the columns that say which row a line is."""
-    request = work.run.request
-    if not work.leading or not request_fields.flag(
+def _write(execution: QueryExecution, draft: Draft) -> None:
+    request = execution.run.request
+    dialect = csv_dialect.parse_dialect(request_fields.mapping(request, "csvTableDescriptor"))
+    write_record = csv_dialect.get_record_writer(dialect)
+    metadata = _get_metadata_names(execution)
+    columns = execution.statement.columns if execution.statement else ()
+    if request_fields.flag(request, "writeHeader", default=True):
+        draft.write(write_record([*metadata, *(each.name for each in columns)]).encode())
+    skipped = slice(len(metadata), execution.metadata_width)
+    serializers = [str] * len(metadata) + execution.get_serializers()
+    rows = execution.iter_rows(execution.query.limit, execution.query.offset)
+    written = 0
+    while batch := list(islice(rows, _BATCH_ROWS)):
+        lines = [
+            write_record(
+                [
+                    None if cell is None else serialize(cell)
+                    for serialize, cell in zip(serializers, _drop(row, skipped), strict=True)
+                ]
+            )
+            for row in batch
+        ]
+        draft.write("".join(lines).encode())
+        written += len(batch)
+        execution.run.progress.report(written, 0, f"Wrote {written} rows")
+
+
+def _get_metadata_names(execution: QueryExecution) -> list[str]:
+    """Return the names of the metadata columns of the file."""
+    request = execution.run.request
+    if not execution.metadata_width or not request_fields.flag(
         request, "includeRowIdAndRowVersion", default=True
     ):
         return []
-    etag = work.leading > len((ROW_ID, ROW_VERSION)) and work.wants_etags
-    return [ROW_ID, ROW_VERSION, *([ROW_ETAG] if etag else [])]
+    names = [ROW_ID, ROW_VERSION]
+    has_etags = execution.metadata_width > len(names) and execution.includes_etags
+    return [*names, ROW_ETAG] if has_etags else names
 
 
-def _shown(row: tuple[Any, ...], skipped: int, work: Answering) -> tuple[Any, ...]:
-    """Leave out the last of the cells that come before the columns."""
-    if not skipped:
-        return row
-    leading = work.leading
-    return row[: leading - skipped] + row[leading:]
+def _drop(row: tuple[Any, ...], skipped: slice) -> tuple[Any, ...]:
+    return row[: skipped.start] + row[skipped.stop :]
 
 
-DOWNLOAD: Final = async_jobs.Kind(f"{_M}.DownloadFromTableRequest", download)
+DOWNLOAD: Final = async_jobs.Kind(f"{_M}.DownloadFromTableRequest", export_csv)

@@ -12,9 +12,10 @@ from synapse_workflows.local.domain import file_handles, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.tables import cell_values, csv_dialect
-from synapse_workflows.local.domain.tables.columns import read_ids
-from synapse_workflows.local.domain.tables.csv_dialect import CsvForm, Record
-from synapse_workflows.local.domain.tables.row_changes import Bound, ChangeSet
+from synapse_workflows.local.domain.tables.column_layout import StoredColumn
+from synapse_workflows.local.domain.tables.columns import parse_ids
+from synapse_workflows.local.domain.tables.csv_dialect import CsvDialect, CsvRecord
+from synapse_workflows.local.domain.tables.row_changes import RowChangeSet
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
 from synapse_workflows.local.errors import BadRequest
 
@@ -24,7 +25,7 @@ _AT_A_TIME: Final = 1000
 #: Digits of a number that surely has 64 bits.
 _DIGITS: Final = 18
 
-_Edit = tuple[int, int | None, list[cell_values.Stored]]
+_Edit = tuple[int, int | None, list[cell_values.StoredValue]]
 
 
 class ByteStream(io.RawIOBase):
@@ -50,13 +51,13 @@ class ByteStream(io.RawIOBase):
         return len(taken)
 
 
-def text_of(stream: ByteStream) -> io.TextIOWrapper:
+def decode_text(stream: ByteStream) -> io.TextIOWrapper:
     """Read bytes as UTF-8, without a byte order mark and with line ends as they are."""
     return io.TextIOWrapper(io.BufferedReader(stream, 1 << 17), encoding="utf-8-sig", newline="")
 
 
 @dataclass(frozen=True)
-class Csv:
+class UploadedCsv:
     """A CSV file that was uploaded, open to be read.
 
     Args:
@@ -70,20 +71,20 @@ class Csv:
     text: TextIO
     stream: ByteStream
     size: int
-    form: CsvForm
+    form: CsvDialect
     skip: int
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[CsvRecord]:
         """Read it line by line.
 
         Raises:
             BadRequest: it is no CSV, or no UTF-8.
         """
-        return csv_dialect.records(self.text, self.form, skip=self.skip)
+        return csv_dialect.read_records(self.text, self.form, skip=self.skip)
 
 
 @contextmanager
-def opened(run: Run, request: Mapping[str, Any]) -> Iterator[Csv]:
+def open_csv(run: Run, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
     """Open the file that a request names by `uploadFileHandleId`.
 
     Raises:
@@ -91,7 +92,7 @@ def opened(run: Run, request: Mapping[str, Any]) -> Iterator[Csv]:
         Forbidden: the file handle is somebody else's.
         NotFound: there is no such file handle.
     """
-    form = csv_dialect.read_form(request_fields.mapping(request, "csvTableDescriptor"))
+    form = csv_dialect.parse_dialect(request_fields.mapping(request, "csvTableDescriptor"))
     skip = max(request_fields.integer(request, "linesToSkip") or 0, 0)
     handle_id = decimal(
         request_fields.required(request, "uploadFileHandleId"), "uploadFileHandleId"
@@ -103,12 +104,12 @@ def opened(run: Run, request: Mapping[str, Any]) -> Iterator[Csv]:
     if handle.blob_id is None or size > MAX_SIZE:
         raise BadRequest(f"The CSV must lie in Synapse and have at most {MAX_SIZE} bytes.")
     stream = ByteStream(run.service.blobs.read(pieces))
-    with text_of(stream) as text:
-        yield Csv(text, stream, size, form, skip)
+    with decode_text(stream) as text:
+        yield UploadedCsv(text, stream, size, form, skip)
 
 
 @dataclass(frozen=True)
-class Plan:
+class FieldMapping:
     """What the fields of a CSV are.
 
     Args:
@@ -119,14 +120,14 @@ class Plan:
         width: fields that a line may have.
     """
 
-    bound: tuple[Bound, ...]
+    bound: tuple[StoredColumn, ...]
     at: tuple[int, ...]
     row_id: int | None
     row_version: int | None
     width: int
 
 
-def upload(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
+def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
     """Put in, change or delete the rows of a CSV file.
 
     Returns:
@@ -140,12 +141,12 @@ def upload(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     update.require_columns()
     run = update.run
-    with opened(run, request) as csv:
-        change = ChangeSet(update)
+    with open_csv(run, request) as csv:
+        change = RowChangeSet(update)
         change.read_at_etag(request_fields.text(request, "updateEtag"))
         has_header = csv.form.has_header
-        plan, rows = _plan(update, request, csv.records(), has_header=has_header)
-        load = _Load(change, plan)
+        plan, rows = _map_fields(update, request, csv.records(), has_header=has_header)
+        load = _RowLoader(change, plan)
         while some := list(islice(rows, _AT_A_TIME)):
             load.take(some)
             run.progress.report(csv.stream.done, csv.size, f"Read {load.count} rows")
@@ -153,9 +154,9 @@ def upload(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"concreteType": RESULT, "rowsProcessed": load.count, "etag": change.etag}
 
 
-def _plan(
-    update: TableUpdate, request: Mapping[str, Any], rows: Iterator[Record], *, has_header: bool
-) -> tuple[Plan, Iterator[Record]]:
+def _map_fields(
+    update: TableUpdate, request: Mapping[str, Any], rows: Iterator[CsvRecord], *, has_header: bool
+) -> tuple[FieldMapping, Iterator[CsvRecord]]:
     """Find out what the fields are; give the rows that hold data, too."""
     first = next(rows, None)
     if first is None:
@@ -163,7 +164,7 @@ def _plan(
     if request.get("columnIds"):
         by_id = update.bound_by_id()
         names: list[str] = []
-        for number in read_ids(request, "columnIds"):
+        for number in parse_ids(request, "columnIds"):
             if number not in by_id:
                 raise BadRequest(f"columnIds: {number} is no column of this table.")
             names.append(by_id[number].column.name)
@@ -173,7 +174,7 @@ def _plan(
     return _unnamed(update, len(first)), chain([first], rows)
 
 
-def _named(update: TableUpdate, names: Sequence[str]) -> Plan:
+def _named(update: TableUpdate, names: Sequence[str]) -> FieldMapping:
     by_name = {each.column.name: each for each in update.bound}
     bound, at, system = [], [], {}
     for index, given in enumerate(names):
@@ -196,7 +197,7 @@ def _named(update: TableUpdate, names: Sequence[str]) -> Plan:
     return _checked(tuple(bound), tuple(at), system, len(names))
 
 
-def _unnamed(update: TableUpdate, width: int) -> Plan:
+def _unnamed(update: TableUpdate, width: int) -> FieldMapping:
     """Take fields in the order of the columns, after a pair of row id and version if it fits."""
     system = {ROW_ID: 0, ROW_VERSION: 1} if width == len(update.bound) + 2 else {}
     bound = update.bound[: width - len(system)]
@@ -206,31 +207,31 @@ def _unnamed(update: TableUpdate, width: int) -> Plan:
 
 
 def _checked(
-    bound: tuple[Bound, ...], at: tuple[int, ...], system: Mapping[str, int], width: int
-) -> Plan:
+    bound: tuple[StoredColumn, ...], at: tuple[int, ...], system: Mapping[str, int], width: int
+) -> FieldMapping:
     if not bound and ROW_ID not in system:
         raise BadRequest("The CSV has no columns of the table.")
-    return Plan(bound, at, system.get(ROW_ID), system.get(ROW_VERSION), width)
+    return FieldMapping(bound, at, system.get(ROW_ID), system.get(ROW_VERSION), width)
 
 
-class _Load:
+class _RowLoader:
     """The rows of one file on their way into a change set."""
 
-    def __init__(self, change: ChangeSet, plan: Plan) -> None:
+    def __init__(self, change: RowChangeSet, plan: FieldMapping) -> None:
         self._change = change
         self._plan = plan
-        self._parsers = [cell_values.parser(each.column) for each in plan.bound]
+        self._parsers = [cell_values.get_cell_parser(each.column) for each in plan.bound]
         self._defaults = [parse(None) for parse in self._parsers]
         self._ignores_ids = plan.row_id is None or (bool(plan.bound) and change.rows.is_empty())
         self.count = 0
 
-    def take(self, rows: Sequence[Record]) -> None:
+    def take(self, rows: Sequence[CsvRecord]) -> None:
         """Put some rows into the table.
 
         Raises:
             BadRequest: a row is too long, or a value is not what it should be.
         """
-        inserts: list[list[cell_values.Stored]] = []
+        inserts: list[list[cell_values.StoredValue]] = []
         edits: list[_Edit] = []
         for row in rows:
             if len(row) > self._plan.width:
@@ -247,7 +248,7 @@ class _Load:
             self.count += 1
         self._apply(inserts, edits)
 
-    def _apply(self, inserts: list[list[cell_values.Stored]], edits: list[_Edit]) -> None:
+    def _apply(self, inserts: list[list[cell_values.StoredValue]], edits: list[_Edit]) -> None:
         bound = self._plan.bound
         if inserts and not bound:
             raise BadRequest("A row without ROW_ID has no values.")
@@ -259,9 +260,9 @@ class _Load:
             else:
                 self._change.delete([(row_id, version) for row_id, version, _ in some])
 
-    def _cells(self, row: Record) -> list[cell_values.Stored]:
+    def _cells(self, row: CsvRecord) -> list[cell_values.StoredValue]:
         """Read the cells of a line; a short line has those of the first columns."""
-        found: list[cell_values.Stored] = []
+        found: list[cell_values.StoredValue] = []
         size = len(row)
         for parse, index in zip(self._parsers, self._plan.at, strict=True):
             if index >= size:
@@ -275,7 +276,7 @@ class _Load:
                 ) from None
         return found
 
-    def _number(self, row: Record, index: int | None) -> int | None:
+    def _number(self, row: CsvRecord, index: int | None) -> int | None:
         if index is None or index >= len(row) or not row[index]:
             return None
         text = (row[index] or "").strip()

@@ -17,10 +17,10 @@ from synapse_workflows.local.domain import async_jobs, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.tables import cell_values, csv_import
-from synapse_workflows.local.domain.tables.column_types import from_body
+from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
-from synapse_workflows.local.domain.tables.csv_dialect import Record
-from synapse_workflows.local.domain.tables.csv_import import Csv
+from synapse_workflows.local.domain.tables.csv_dialect import CsvRecord
+from synapse_workflows.local.domain.tables.csv_import import UploadedCsv
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
@@ -37,13 +37,13 @@ _NARROW: Final = (
     ColumnType.ENTITYID,
 )
 _PARSERS: Final = {
-    kind: cell_values.plain_parser(from_body(0, {"name": "", "columnType": kind}))
+    kind: cell_values.get_type_parser(parse_column(0, {"name": "", "columnType": kind}))
     for kind in _NARROW
 }
 
 
 @dataclass
-class _Guess:
+class _TypeGuess:
     """What the cells of a column were, so far."""
 
     longest: int = 0
@@ -76,7 +76,7 @@ def _fits(kind: ColumnType, cell: str) -> bool:
     return True
 
 
-def preview(run: Run) -> dict[str, Any]:
+def preview_csv(run: Run) -> dict[str, Any]:
     """Answer an UploadToTablePreviewRequest.
 
     Raises:
@@ -84,9 +84,9 @@ def preview(run: Run) -> dict[str, Any]:
         Forbidden: the file handle is somebody else's.
         NotFound: there is no such file handle.
     """
-    with csv_import.opened(run, run.request) as csv:
+    with csv_import.open_csv(run, run.request) as csv:
         names, rows = _named(csv)
-        guesses = {name: _Guess() for name in names if name not in ROW_METADATA}
+        guesses = {name: _TypeGuess() for name in names if name not in ROW_METADATA}
         whole = request_fields.flag(run.request, "doFullFileScan")
         samples: list[dict[str, Any]] = []
         count = 0
@@ -107,7 +107,7 @@ def preview(run: Run) -> dict[str, Any]:
     }
 
 
-def _named(csv: Csv) -> tuple[Sequence[str], Iterator[Record]]:
+def _named(csv: UploadedCsv) -> tuple[Sequence[str], Iterator[CsvRecord]]:
     """Name the fields; give the rows that hold data, too."""
     rows = csv.records()
     first = next(rows, None)
@@ -124,13 +124,13 @@ def _named(csv: Csv) -> tuple[Sequence[str], Iterator[Record]]:
     return names, rows
 
 
-def _given(names: Sequence[str], row: Record, number: int) -> dict[str, str | None]:
+def _given(names: Sequence[str], row: CsvRecord, number: int) -> dict[str, str | None]:
     if len(row) > len(names):
         raise BadRequest(f"Row {number} has {len(row)} fields, the first line {len(names)}.")
     return dict(zip(names, row, strict=False))
 
 
-def _sample(given: Mapping[str, str | None], names: Mapping[str, _Guess]) -> dict[str, Any]:
+def _sample(given: Mapping[str, str | None], names: Mapping[str, _TypeGuess]) -> dict[str, Any]:
     found: dict[str, Any] = {"values": [given.get(name) for name in names]}
     for key, name in (("rowId", ROW_ID), ("versionNumber", ROW_VERSION)):
         if given.get(name):
@@ -138,4 +138,4 @@ def _sample(given: Mapping[str, str | None], names: Mapping[str, _Guess]) -> dic
     return found
 
 
-PREVIEW: Final = async_jobs.Kind(f"{_M}.UploadToTablePreviewRequest", preview)
+PREVIEW: Final = async_jobs.Kind(f"{_M}.UploadToTablePreviewRequest", preview_csv)

@@ -1,4 +1,4 @@
-"""Facets: which values the rows of a query have in the columns that are made for browsing."""
+"""Facets of a query result: counts of values, or the range, of each faceted column."""
 
 from typing import Any, Final
 
@@ -6,93 +6,99 @@ from sqlglot import exp
 
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain.tables import cell_values, query_filters
-from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, Column
-from synapse_workflows.local.domain.tables.queries import Answering
+from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, LIST_TYPES, Column
+from synapse_workflows.local.domain.tables.queries import QueryExecution
 
 _M: Final = f"{MODEL}.table"
-_MOST_VALUES: Final = 100
+_MAX_VALUES: Final = 100
 
 
-def of(work: Answering) -> list[dict[str, Any]]:
-    """Give the facets of a query, in the order of the columns.
+def list_facets(execution: QueryExecution) -> list[dict[str, Any]]:
+    """Return the facets of a query, in the order of the columns.
 
-    A facet counts the rows that all other facets leave, so that one can choose anew.
+    A facet counts the rows that the selections of all other facets leave. It ignores its own
+    selection, so that the user can change it.
     """
-    found = []
-    for column in work.source.schema:
+    results = []
+    query, schema = execution.query, execution.queryable.schema
+    for column in schema:
         if column.facet is None:
             continue
-        tree = query_filters.with_facets(
-            work.query.plain, work.query.body, work.source.schema, without=column.name
+        tree = query_filters.apply_facets(
+            query.tree_without_facets, query.body, schema, without=column.name
         )
-        one = _range if column.facet == "range" else _values
-        found.append(one(work, tree, column))
-    return found
+        get_result = _get_range if column.facet == "range" else _count_values
+        results.append(get_result(execution, tree, column))
+    return results
 
 
-def _chosen(work: Answering, column: Column) -> dict[str, Any]:
-    for each in work.query.body.get("selectedFacets") or []:
+def _get_selection(execution: QueryExecution, column: Column) -> dict[str, Any]:
+    for each in execution.query.body.get("selectedFacets") or []:
         if each.get("columnName") == column.name:
             return dict(each)
     return {}
 
 
-def _only(tree: exp.Select, *items: exp.Expression) -> exp.Select:
-    """Keep where a query is from and how it is narrowed, and select something else."""
-    found = exp.Select(expressions=list(items), from_=tree.args["from_"].copy())
+def _select(tree: exp.Select, *items: exp.Expression) -> exp.Select:
+    """Select other expressions from the table of a query, with its WHERE."""
+    selected = exp.Select(expressions=list(items), from_=tree.args["from_"].copy())
     where = tree.args.get("where")
     if where is not None:
-        found.set("where", where.copy())
-    return found
+        selected.set("where", where.copy())
+    return selected
 
 
-def _column(column: Column) -> exp.Expression:
-    named = exp.column(exp.to_identifier(column.name, quoted=True))
-    if column.type in LISTS:
-        return exp.Anonymous(this="UNNEST", expressions=[named])
-    return named
+def _get_value_expression(column: Column) -> exp.Expression:
+    expression = exp.column(exp.to_identifier(column.name, quoted=True))
+    if column.type in LIST_TYPES:
+        return exp.Anonymous(this="UNNEST", expressions=[expression])
+    return expression
 
 
-def _values(work: Answering, tree: exp.Select, column: Column) -> dict[str, Any]:
-    item, count = _column(column), exp.Anonymous(this="COUNT", expressions=[exp.Star()])
-    counted = _only(tree, item, count)
-    counted.set("group", exp.Group(expressions=[item.copy()]))
-    largest = exp.Ordered(this=count.copy(), desc=True, nulls_first=False)
-    smallest = exp.Ordered(this=item.copy(), desc=False, nulls_first=True)
-    counted.set("order", exp.Order(expressions=[largest, smallest]))
-    text, bound = work.compile(counted).limited(_MOST_VALUES)
-    write = cell_values.writer(ITEMS.get(column.type, column.type))
-    chosen = _chosen(work, column).get("facetValues") or []
+def _count_values(execution: QueryExecution, tree: exp.Select, column: Column) -> dict[str, Any]:
+    value = _get_value_expression(column)
+    count = exp.Anonymous(this="COUNT", expressions=[exp.Star()])
+    counts = _select(tree, value, count)
+    counts.set("group", exp.Group(expressions=[value.copy()]))
+    by_count = exp.Ordered(this=count.copy(), desc=True, nulls_first=False)
+    by_value = exp.Ordered(this=value.copy(), desc=False, nulls_first=True)
+    counts.set("order", exp.Order(expressions=[by_count, by_value]))
+    text, bound = execution.compile(counts).limited(_MAX_VALUES)
+    serialize = cell_values.get_serializer(ITEM_TYPES.get(column.type, column.type))
+    selected = _get_selection(execution, column).get("facetValues") or []
     rows = [
-        (query_filters.NOT_SET if value is None else write(value), number)
-        for value, number in work.connection.execute(text, bound)
+        (query_filters.NULL_FACET_VALUE if value is None else serialize(value), number)
+        for value, number in execution.connection.execute(text, bound)
     ]
     return {
         "concreteType": f"{_M}.FacetColumnResultValues",
         "columnName": column.name,
         "facetType": "enumeration",
         "facetValues": [
-            {"value": value, "count": number, "isSelected": value in chosen}
+            {"value": value, "count": number, "isSelected": value in selected}
             for value, number in rows
         ],
     }
 
 
-def _range(work: Answering, tree: exp.Select, column: Column) -> dict[str, Any]:
-    ends = [exp.Anonymous(this=name, expressions=[_column(column)]) for name in ("MIN", "MAX")]
-    text, bound = work.compile(_only(tree, *ends)).limited()
-    write = cell_values.writer(column.type)
+def _get_range(execution: QueryExecution, tree: exp.Select, column: Column) -> dict[str, Any]:
+    ends = [
+        exp.Anonymous(this=name, expressions=[_get_value_expression(column)])
+        for name in ("MIN", "MAX")
+    ]
+    text, bound = execution.compile(_select(tree, *ends)).limited()
+    serialize = cell_values.get_serializer(column.type)
     low, high = (
-        None if value is None else write(value)
-        for value in work.connection.execute(text, bound).fetchone()
+        None if value is None else serialize(value)
+        for value in execution.connection.execute(text, bound).fetchone()
     )
-    chosen = _chosen(work, column)
+    selected = _get_selection(execution, column)
     return {
         "concreteType": f"{_M}.FacetColumnResultRange",
         "columnName": column.name,
         "facetType": "range",
         "columnMin": low,
         "columnMax": high,
-        "selectedMin": chosen.get("min"),
-        "selectedMax": chosen.get("max"),
+        "selectedMin": selected.get("min"),
+        "selectedMax": selected.get("max"),
     }

@@ -18,7 +18,7 @@ _WORDS: Final = {"true": True, "false": False, "null": None, "none": None}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 
 
-def loosely(text: str) -> list[Any] | None:
+def parse_array(text: str) -> list[Any] | None:
     """Read a flat array in the looser form; None when it is none."""
     inner = text.strip()
     if not (inner.startswith("[") and inner.endswith("]")):

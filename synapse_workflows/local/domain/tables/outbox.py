@@ -51,7 +51,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Effects:
+class OutboxEntry:
     """What a change of a table means outside of its file.
 
     Args:
@@ -77,16 +77,16 @@ class Effects:
     snapshot: Snapshot | None = None
 
 
-def to_text(effects: Effects) -> str:
+def serialize(effects: OutboxEntry) -> str:
     """Write effects for the outbox."""
     return json.dumps(asdict(effects), ensure_ascii=False)
 
 
-def from_text(text: str) -> Effects:
+def parse(text: str) -> OutboxEntry:
     """Read effects from the outbox."""
     found = json.loads(text)
     snapshot = found.pop("snapshot")
-    return Effects(
+    return OutboxEntry(
         **{
             **found,
             "column_ids": tuple(found["column_ids"]),
@@ -101,7 +101,7 @@ def _snapshot_from(found: dict[str, Any]) -> Snapshot:
     return Snapshot(**{**found, "column_ids": None if column_ids is None else tuple(column_ids)})
 
 
-def carry_out(session: Session, effects: Effects) -> None:
+def apply(session: Session, effects: OutboxEntry) -> None:
     """Let the service's database learn of a change, and complete the job.
 
     Raises:
@@ -115,7 +115,7 @@ def carry_out(session: Session, effects: Effects) -> None:
         rows = [{"entity_id": entity.id, "handle_id": handle_id} for handle_id in effects.handles]
         session.execute(insert(TableFileHandle).on_conflict_do_nothing(), rows)
     if effects.snapshot is not None:
-        freeze(session, entity, version, effects.snapshot)
+        create_snapshot(session, entity, version, effects.snapshot)
         version.modified_on, version.modified_by = effects.made_on, effects.made_by
         version = entities.version_of(session, entity, None)
     if effects.snapshot is not None or effects.schema_number is not None:
@@ -125,7 +125,7 @@ def carry_out(session: Session, effects: Effects) -> None:
     session.flush()
 
 
-def _change_schema(session: Session, effects: Effects, version: EntityVersion) -> None:
+def _change_schema(session: Session, effects: OutboxEntry, version: EntityVersion) -> None:
     session.add(
         SchemaChange(
             entity_id=effects.entity_id,
@@ -140,7 +140,9 @@ def _change_schema(session: Session, effects: Effects, version: EntityVersion) -
     version.properties = {**version.properties, "columnIds": column_ids}
 
 
-def freeze(session: Session, entity: Entity, version: EntityVersion, asked: Snapshot) -> None:
+def create_snapshot(
+    session: Session, entity: Entity, version: EntityVersion, asked: Snapshot
+) -> None:
     """Freeze the current version, and open the next one.
 
     Raises:
@@ -174,12 +176,12 @@ def recover(service: "Service") -> None:
 
 def recover_job(service: "Service", job: Job) -> None:
     """Finish a job whose change was committed, or fail it."""
-    if finish_committed(service, job) is None:
+    if apply_committed(service, job) is None:
         with service.database.transaction() as session:
             async_jobs.fail(session, job.id, async_jobs.CutOff(), service.now())
 
 
-def finish_committed(service: "Service", job: Job) -> dict[str, Any] | None:
+def apply_committed(service: "Service", job: Job) -> dict[str, Any] | None:
     """Let the database learn of a change that was committed in its table's file.
 
     Returns:
@@ -187,11 +189,11 @@ def finish_committed(service: "Service", job: Job) -> dict[str, Any] | None:
     """
     if job.entity is None:
         return None
-    with service.tables.reading(entity_and_version(job.entity)[0]) as reader:
-        committed = None if reader is None else reader.outbox(job.id)
+    with service.tables.open_reader(entity_and_version(job.entity)[0]) as reader:
+        committed = None if reader is None else reader.get_outbox(job.id)
     if committed is None:
         return None
-    effects = from_text(committed)
+    effects = parse(committed)
     with service.database.transaction() as session:
-        carry_out(session, effects)
+        apply(session, effects)
     return effects.response

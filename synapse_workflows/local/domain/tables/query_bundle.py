@@ -1,4 +1,4 @@
-"""The parts of a query's answer (QueryResultBundle), page by page."""
+"""Query results in pages: QueryBundleRequest and QueryNextPageToken."""
 
 import base64
 import json
@@ -8,9 +8,9 @@ from typing import Any, Final
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import async_jobs, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.dates import iso
-from synapse_workflows.local.domain.tables import facets, file_sizes, queries, schemas
-from synapse_workflows.local.domain.tables.queries import Answering
+from synapse_workflows.local.domain.dates import to_iso
+from synapse_workflows.local.domain.tables import facets, schemas
+from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.domain.tables.sql import dialect
 from synapse_workflows.local.errors import BadRequest
 
@@ -20,129 +20,152 @@ _TOKEN: Final = f"{_M}.QueryNextPageToken"
 RESULT, COUNT, SELECT, PAGE, COLUMNS, FACETS, SIZES, UPDATED, COMBINED, ACTIONS = (
     1 << bit for bit in range(10)
 )
-_BY_DEFAULT: Final = ACTIONS - 1
-#: Characters of a page's cells; rows of long texts would not fit into memory otherwise.
-_MOST_LETTERS: Final = 4 << 20
+_DEFAULT_PARTS: Final = ACTIONS - 1
+#: Maximum number of characters in the cells of one page; bounds the memory for long texts.
+_MAX_PAGE_CHARACTERS: Final = 4 << 20
 
 
-def query(run: Run) -> dict[str, Any]:
-    """Answer a QueryBundleRequest.
+def run_query(run: Run) -> dict[str, Any]:
+    """Execute a QueryBundleRequest and return the parts that its mask selects.
 
     Raises:
-        ServiceError: as for `queries.answering`.
+        ServiceError: As for `queries.open_query`.
     """
     body = request_fields.mapping(run.request, "query")
     if body is None:
         raise BadRequest("QueryBundleRequest.query is required.")
-    asked = request_fields.integer(run.request, "partMask")
-    mask = _BY_DEFAULT if asked is None else asked
-    with queries.answering(run, body) as work:
-        found = _parts(work, mask)
+    mask = request_fields.integer(run.request, "partMask")
+    mask = _DEFAULT_PARTS if mask is None else mask
+    with open_query(run, body) as execution:
+        parts = _get_metadata_parts(execution, mask)
         if mask & RESULT:
-            found["queryResult"] = _page(work, work.query.limit, work.query.offset)
+            query = execution.query
+            parts["queryResult"] = _get_page(execution, query.limit, query.offset)
         if mask & FACETS:
-            found["facets"] = facets.of(work)
-    return {"concreteType": f"{_M}.QueryResultBundle", **found}
+            parts["facets"] = facets.list_facets(execution)
+    return {"concreteType": f"{_M}.QueryResultBundle", **parts}
 
 
-def _parts(work: Answering, mask: int) -> dict[str, Any]:
-    """Give the parts that are no rows."""
-    source, statement = work.source, work.statement
-    found: dict[str, Any] = {}
+def _get_metadata_parts(execution: QueryExecution, mask: int) -> dict[str, Any]:
+    """Return the selected parts other than rows and facets."""
+    queryable, statement = execution.queryable, execution.statement
+    parts: dict[str, Any] = {}
     if mask & COUNT:
-        found["queryCount"] = 0 if statement is None else work.one(*statement.count())
+        parts["queryCount"] = 0 if statement is None else execution.fetch_value(*statement.count())
     if mask & SELECT:
-        found["selectColumns"] = _headers(work)
+        parts["selectColumns"] = _get_headers(execution)
     if mask & PAGE and statement is not None:
-        found["maxRowsPerPage"] = _page_size(work)
+        parts["maxRowsPerPage"] = _get_page_size(execution)
     if mask & COLUMNS:
-        found["columnModels"] = [dict(each.body) for each in source.schema]
+        parts["columnModels"] = [dict(each.body) for each in queryable.schema]
     if mask & SIZES:
-        found["sumFileSizes"] = file_sizes.of(work)
+        parts["sumFileSizes"] = _sum_file_sizes(execution)
     if mask & UPDATED:
-        found["lastUpdatedOn"] = iso(source.changed_on)
+        parts["lastUpdatedOn"] = to_iso(queryable.changed_on)
     if mask & COMBINED:
-        found["combinedSql"] = _combined(work)
+        parts["combinedSql"] = _get_combined_sql(execution)
     if mask & ACTIONS:
-        found["actionsRequired"] = []
-    return found
+        parts["actionsRequired"] = []
+    return parts
 
 
-def _combined(work: Answering) -> str:
-    refined = any(
-        work.query.body.get(key) for key in ("additionalFilters", "selectedFacets", "sort")
+def _sum_file_sizes(execution: QueryExecution) -> dict[str, Any]:
+    """Return a SumFileSizes: the total size of the files of the selected rows of a view.
+
+    Rows of tables and of aggregates have no files; their sum is 0.
+    """
+    total, statement, queryable = 0, execution.statement, execution.queryable
+    if queryable.size_column is not None and statement is not None and statement.has_rows:
+        rows, bound = statement.limited()
+        query = (
+            f"SELECT coalesce(sum({queryable.size_column}), 0) "  # noqa: S608 - own names
+            f"FROM {queryable.relation.text} WHERE row_id IN (SELECT row_id FROM ({rows}))"
+        )
+        total = execution.fetch_value(query, (*queryable.relation.bound, *bound))
+    return {"sumFileSizesBytes": total, "greaterThan": False}
+
+
+def _get_combined_sql(execution: QueryExecution) -> str:
+    is_refined = any(
+        execution.query.body.get(key) for key in ("additionalFilters", "selectedFacets", "sort")
     )
-    return dialect.write(work.query.tree) if refined else work.query.text
+    return dialect.write(execution.query.tree) if is_refined else execution.query.text
 
 
-def _headers(work: Answering) -> list[dict[str, Any]]:
-    return [] if work.statement is None else [each.wire() for each in work.statement.columns]
+def _get_headers(execution: QueryExecution) -> list[dict[str, Any]]:
+    statement = execution.statement
+    return [] if statement is None else [each.wire() for each in statement.columns]
 
 
-def _page_size(work: Answering) -> int:
-    if work.statement is None:
+def _get_page_size(execution: QueryExecution) -> int:
+    if execution.statement is None:
         return 1
-    return schemas.rows_per_page(sum(each.width for each in work.statement.columns))
+    return schemas.get_max_rows_per_page(sum(each.width for each in execution.statement.columns))
 
 
-def _page(work: Answering, limit: int | None, offset: int) -> dict[str, Any]:
-    """Give one page of rows, as a QueryResult."""
-    size = _page_size(work)
-    most = size if limit is None else min(size, limit)
-    rows, is_full = _rows(work, most, offset)
-    found: dict[str, Any] = {
+def _get_page(execution: QueryExecution, limit: int | None, offset: int) -> dict[str, Any]:
+    """Return one page of rows, as a QueryResult."""
+    page_size = _get_page_size(execution)
+    max_rows = page_size if limit is None else min(page_size, limit)
+    rows, is_cut = _read_rows(execution, max_rows, offset)
+    page: dict[str, Any] = {
         "concreteType": f"{_M}.QueryResult",
         "queryResults": {
             "concreteType": f"{_M}.RowSet",
-            "tableId": work.source.table_id,
-            "etag": work.source.etag,
-            "headers": _headers(work),
+            "tableId": execution.queryable.table_id,
+            "etag": execution.queryable.etag,
+            "headers": _get_headers(execution),
             "rows": rows,
         },
     }
-    rest = None if limit is None else limit - len(rows)
-    if (is_full or len(rows) == size) and rest != 0 and work.statement is not None:
-        found["nextPageToken"] = {
+    remaining = None if limit is None else limit - len(rows)
+    has_more = is_cut or len(rows) == page_size
+    if has_more and remaining != 0 and execution.statement is not None:
+        following = {
+            **execution.query.body, "limit": remaining, "offset": offset + len(rows)
+        }  # fmt: skip
+        page["nextPageToken"] = {
             "concreteType": _TOKEN,
-            "entityId": work.run.entity,
-            "token": _token({**work.query.body, "limit": rest, "offset": offset + len(rows)}),
+            "entityId": execution.run.entity,
+            "token": _encode_token(following),
         }
-    return found
+    return page
 
 
-def _rows(work: Answering, most: int, offset: int) -> tuple[list[dict[str, Any]], bool]:
-    """Give the rows of a page, and whether it ended early because their text is so long."""
+def _read_rows(
+    execution: QueryExecution, max_rows: int, offset: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Return the rows of a page, and whether the size limit of a page cut it short."""
     rows: list[dict[str, Any]] = []
-    letters = 0
-    for cells in work.rows(most, offset):
-        rows.append(_row(work, cells))
-        letters += sum(len(cell) for cell in cells if isinstance(cell, str))
-        if letters > _MOST_LETTERS:
-            return rows, len(rows) < most
+    characters = 0
+    for cells in execution.iter_rows(max_rows, offset):
+        rows.append(_serialize_row(execution, cells))
+        characters += sum(len(cell) for cell in cells if isinstance(cell, str))
+        if characters > _MAX_PAGE_CHARACTERS:
+            return rows, len(rows) < max_rows
     return rows, False
 
 
-def _row(work: Answering, row: tuple[Any, ...]) -> dict[str, Any]:
-    leading = work.leading
+def _serialize_row(execution: QueryExecution, row: tuple[Any, ...]) -> dict[str, Any]:
+    width = execution.metadata_width
     cells = [
-        None if cell is None else write(cell)
-        for write, cell in zip(work.writers(), row[leading:], strict=True)
+        None if cell is None else serialize(cell)
+        for serialize, cell in zip(execution.get_serializers(), row[width:], strict=True)
     ]
-    names = ("rowId", "versionNumber", "etag")[: 3 if work.wants_etags else 2]
-    system = dict(zip(names, row[:leading], strict=False))
-    return {**system, "values": cells}
+    names = ("rowId", "versionNumber", "etag")[: 3 if execution.includes_etags else 2]
+    return {**dict(zip(names, row[:width], strict=False)), "values": cells}
 
 
-def _token(body: Mapping[str, Any]) -> str:
+def _encode_token(body: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
-def next_page(run: Run) -> dict[str, Any]:
-    """Answer a QueryNextPageToken with a QueryResult.
+def get_next_page(run: Run) -> dict[str, Any]:
+    """Return the QueryResult that follows a QueryNextPageToken.
 
     Raises:
-        BadRequest: the token is none of ours.
-        ServiceError: as for `queries.answering`.
+        BadRequest: The token is invalid.
+        ServiceError: As for `queries.open_query`.
     """
     token = request_fields.required(run.request, "token")
     try:
@@ -151,9 +174,9 @@ def next_page(run: Run) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise BadRequest(f"The provided token is not valid: {token[:100]}")
-    with queries.answering(run, body) as work:
-        return _page(work, work.query.limit, work.query.offset)
+    with open_query(run, body) as execution:
+        return _get_page(execution, execution.query.limit, execution.query.offset)
 
 
-QUERY: Final = async_jobs.Kind(f"{_M}.QueryBundleRequest", query)
-NEXT_PAGE: Final = async_jobs.Kind(_TOKEN, next_page)
+QUERY: Final = async_jobs.Kind(f"{_M}.QueryBundleRequest", run_query)
+NEXT_PAGE: Final = async_jobs.Kind(_TOKEN, get_next_page)

@@ -8,13 +8,13 @@ from sqlglot import exp
 
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.tables.column_types import LISTS, Column
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
 from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
 #: The value of a facet that stands for null.
-NOT_SET: Final = "org.sagebionetworks.UNDEFINED_NULL_NOTSET"
+NULL_FACET_VALUE: Final = "org.sagebionetworks.UNDEFINED_NULL_NOTSET"
 
 
 def _column(name: str) -> exp.Column:
@@ -79,7 +79,7 @@ _FILTERS: Final[Mapping[str, Callable[[Mapping[str, Any]], exp.Expression]]] = {
 }
 
 
-def filtered(tree: exp.Select, body: Mapping[str, Any]) -> exp.Select:
+def apply_filters(tree: exp.Select, body: Mapping[str, Any]) -> exp.Select:
     """Put the additional filters and the sorting of a request into its query.
 
     Raises:
@@ -105,7 +105,9 @@ def _ordered(body: Mapping[str, Any]) -> exp.Expression:
     return exp.Ordered(this=column, desc=descends, nulls_first=not descends)
 
 
-def facet_condition(body: Mapping[str, Any], columns: Mapping[str, Column]) -> exp.Expression:
+def build_facet_condition(
+    body: Mapping[str, Any], columns: Mapping[str, Column]
+) -> exp.Expression:
     """Make a condition of a FacetColumnRequest.
 
     Raises:
@@ -121,7 +123,7 @@ def facet_condition(body: Mapping[str, Any], columns: Mapping[str, Column]) -> e
 
 def _ranged(name: str, body: Mapping[str, Any]) -> exp.Expression:
     low, high = request_fields.text(body, "min"), request_fields.text(body, "max")
-    if NOT_SET in {low, high}:
+    if NULL_FACET_VALUE in {low, high}:
         return exp.Is(this=_column(name), expression=exp.Null())
     parts: list[exp.Expression] = []
     if low:
@@ -136,9 +138,9 @@ def _ranged(name: str, body: Mapping[str, Any]) -> exp.Expression:
 def _chosen(column: Column, chosen: Sequence[str]) -> exp.Expression:
     parts: list[exp.Expression] = []
     for word in chosen:
-        if word == NOT_SET:
+        if word == NULL_FACET_VALUE:
             parts.append(exp.Is(this=_column(column.name), expression=exp.Null()))
-        elif column.type in LISTS:
+        elif column.type in LIST_TYPES:
             literals = [exp.Literal.string(word)]
             parts.append(Has(this=_column(column.name), expressions=literals))
         else:
@@ -148,7 +150,7 @@ def _chosen(column: Column, chosen: Sequence[str]) -> exp.Expression:
     return _any(parts)
 
 
-def with_facets(
+def apply_facets(
     tree: exp.Select,
     body: Mapping[str, Any],
     schema: Sequence[Column],
@@ -170,7 +172,7 @@ def with_facets(
     return _with(
         tree,
         [
-            facet_condition(each, columns)
+            build_facet_condition(each, columns)
             for each in _objects(body, "selectedFacets")
             if each.get("columnName") != without
         ],

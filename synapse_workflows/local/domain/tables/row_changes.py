@@ -1,40 +1,24 @@
 """Rows that are put in, changed and deleted together, and the check that nobody was faster."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain import entities
-from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.column_types import Column
+from synapse_workflows.local.domain.tables.column_layout import StoredColumn
+from synapse_workflows.local.domain.tables.table_update import TableUpdate
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.storage.table_rows import RowWriter
 
-if TYPE_CHECKING:
-    from synapse_workflows.local.domain.tables.table_update import TableUpdate
 
-
-@dataclass(frozen=True)
-class Bound:
-    """A column of a table and the slot in which its cells lie."""
-
-    column: Column
-    slot: int
-
-    def default(self) -> cell_values.Stored:
-        """Give what a cell without a value holds."""
-        return cell_values.parser(self.column)(None)
-
-
-class ChangeSet:
+class RowChangeSet:
     """Rows that are put in, changed and deleted together; has the next number of the table."""
 
-    def __init__(self, update: "TableUpdate") -> None:
+    def __init__(self, update: TableUpdate) -> None:
         self.update = update
         self.etag = entities.new_etag()
         now, caller = update.run.service.now(), update.run.caller
-        self.version = update.writer.begin_change(self.etag, now, caller.id)
+        self.version = update.writer.create_change_set(self.etag, now, caller.id)
         self.rows = RowWriter(update.writer, self.version)
         self._read_at = -1
         self._touched = (-1, 0)
@@ -48,12 +32,12 @@ class ChangeSet:
         """
         if not etag:
             return
-        version = self.update.writer.version_of_etag(etag)
+        version = self.update.writer.get_etag_version(etag)
         if version is None:
             raise BadRequest(f"Invalid etag: {etag}")
         self._read_at = max(self._read_at, version)
 
-    def insert(self, bound: Sequence[Bound], rows: Sequence[Sequence[Any]]) -> range:
+    def insert(self, bound: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]) -> range:
         """Put rows in; columns that are not given get their defaults.
 
         Returns:
@@ -70,7 +54,7 @@ class ChangeSet:
 
     def change(
         self,
-        bound: Sequence[Bound],
+        bound: Sequence[StoredColumn],
         rows: Sequence[tuple[int, int | None, Sequence[Any]]],
         *,
         partial: bool = False,
@@ -121,7 +105,7 @@ class ChangeSet:
                 self._missing = row_id
         return {row_id for row_id, (_, is_there) in found.items() if is_there}
 
-    def _use_handles(self, bound: Sequence[Bound], rows: Sequence[Sequence[Any]]) -> None:
+    def _use_handles(self, bound: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]) -> None:
         at = [
             index
             for index, each in enumerate(bound)

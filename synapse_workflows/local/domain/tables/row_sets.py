@@ -9,7 +9,8 @@ from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.ids import decimal, entity_text
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.row_changes import Bound, ChangeSet
+from synapse_workflows.local.domain.tables.column_layout import StoredColumn
+from synapse_workflows.local.domain.tables.row_changes import RowChangeSet
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
 from synapse_workflows.local.errors import BadRequest
 
@@ -18,7 +19,7 @@ PARTIAL_ROW_SET: Final = f"{MODEL}.table.PartialRowSet"
 RESULT: Final = f"{MODEL}.table.RowReferenceSetResults"
 
 
-def append(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
+def append_rows(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
     """Put rows in, change and delete rows.
 
     Returns:
@@ -32,7 +33,7 @@ def append(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
     rows = request_fields.mapping(request, "toAppend")
     if rows is None:
         raise BadRequest("AppendableRowSetRequest.toAppend is required.")
-    change = ChangeSet(update)
+    change = RowChangeSet(update)
     kind = request_fields.one_of(
         (ROW_SET, PARTIAL_ROW_SET), rows.get("concreteType"), "concreteType"
     )
@@ -44,34 +45,34 @@ def append(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
         "rowReferenceSet": {
             "tableId": entity_text(update.entity_id),
             "etag": change.etag,
-            "headers": [select_column(each) for each in used],
+            "headers": [serialize_select_column(each) for each in used],
             "rows": [{"rowId": each, "versionNumber": change.version} for each in row_ids],
         },
     }
 
 
-def select_column(bound: Bound) -> dict[str, Any]:
+def serialize_select_column(bound: StoredColumn) -> dict[str, Any]:
     """Write a column of a table as a SelectColumn."""
     column = bound.column
     return {"name": column.name, "columnType": column.type, "id": str(column.id)}
 
 
-def cell_text(cell: Any) -> str | None:
+def to_cell_text(cell: Any) -> str | None:
     """Take a cell of a JSON request as text; null stays null."""
     if cell is None or isinstance(cell, str):
         return cell
     return json.dumps(cell, ensure_ascii=False)
 
 
-class CellParsers:
+class RowParser:
     """Reads the cells of a table's columns."""
 
-    def __init__(self, bound: Sequence[Bound]) -> None:
-        self._parsers = {each.slot: cell_values.parser(each.column) for each in bound}
+    def __init__(self, bound: Sequence[StoredColumn]) -> None:
+        self._parsers = {each.slot: cell_values.get_cell_parser(each.column) for each in bound}
 
     def row(
-        self, bound: Sequence[Bound], cells: Sequence[str | None], number: int
-    ) -> list[cell_values.Stored]:
+        self, bound: Sequence[StoredColumn], cells: Sequence[str | None], number: int
+    ) -> list[cell_values.StoredValue]:
         """Read the cells of a row.
 
         Args:
@@ -100,7 +101,7 @@ def _objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return found
 
 
-def _headers(update: TableUpdate, rows: Mapping[str, Any]) -> list[Bound]:
+def _headers(update: TableUpdate, rows: Mapping[str, Any]) -> list[StoredColumn]:
     by_id = update.bound_by_id()
     by_name = {each.column.name: each for each in update.bound}
     used = []
@@ -121,11 +122,11 @@ def _headers(update: TableUpdate, rows: Mapping[str, Any]) -> list[Bound]:
 
 
 def _row_set(
-    update: TableUpdate, change: ChangeSet, rows: Mapping[str, Any]
-) -> tuple[list[Bound], list[int]]:
+    update: TableUpdate, change: RowChangeSet, rows: Mapping[str, Any]
+) -> tuple[list[StoredColumn], list[int]]:
     used = _headers(update, rows)
     change.read_at_etag(request_fields.text(rows, "etag"))
-    parsers = CellParsers(used)
+    parsers = RowParser(used)
     found = [_row(parsers, used, number, row) for number, row in enumerate(_objects(rows, "rows"))]
     if not found:
         raise BadRequest("RowSet.rows must contain at least one row.")
@@ -143,10 +144,12 @@ def _row_set(
     return used, row_ids
 
 
-_Row = tuple[int | None, int | None, list[cell_values.Stored] | None]
+_Row = tuple[int | None, int | None, list[cell_values.StoredValue] | None]
 
 
-def _row(parsers: CellParsers, used: Sequence[Bound], number: int, row: Mapping[str, Any]) -> _Row:
+def _row(
+    parsers: RowParser, used: Sequence[StoredColumn], number: int, row: Mapping[str, Any]
+) -> _Row:
     row_id, version = (
         request_fields.integer(row, "rowId"),
         request_fields.integer(row, "versionNumber"),
@@ -161,7 +164,7 @@ def _row(parsers: CellParsers, used: Sequence[Bound], number: int, row: Mapping[
             f"Row.values must have one value for each of the {len(used)} headers; "
             f"row {number} has {len(cells or [])}."
         )
-    return row_id, version, parsers.row(used, [cell_text(cell) for cell in cells], number)
+    return row_id, version, parsers.row(used, [to_cell_text(cell) for cell in cells], number)
 
 
 def _kind_of(row: _Row) -> str:
@@ -171,9 +174,9 @@ def _kind_of(row: _Row) -> str:
 
 
 def _partial_row_set(
-    update: TableUpdate, change: ChangeSet, rows: Mapping[str, Any]
-) -> tuple[list[Bound], list[int]]:
-    parsers = CellParsers(update.bound)
+    update: TableUpdate, change: RowChangeSet, rows: Mapping[str, Any]
+) -> tuple[list[StoredColumn], list[int]]:
+    parsers = RowParser(update.bound)
     found = [
         _partial_row(parsers, update, number, row)
         for number, row in enumerate(_objects(rows, "rows"))
@@ -195,15 +198,15 @@ def _partial_row_set(
 
 
 def _partial_row(
-    parsers: CellParsers, update: TableUpdate, number: int, row: Mapping[str, Any]
-) -> tuple[int | None, tuple[Bound, ...], list[cell_values.Stored]]:
+    parsers: RowParser, update: TableUpdate, number: int, row: Mapping[str, Any]
+) -> tuple[int | None, tuple[StoredColumn, ...], list[cell_values.StoredValue]]:
     by_id = update.bound_by_id()
     cells: dict[int, str | None] = {}
     for pair in _objects(row, "values"):
         column_id = decimal(pair.get("key"), "values.key")
         if column_id not in by_id:
             raise BadRequest(f"The column {column_id} is none of {entity_text(update.entity_id)}.")
-        cells[column_id] = cell_text(pair.get("value"))
+        cells[column_id] = to_cell_text(pair.get("value"))
     used = tuple(by_id[each] for each in cells)
     if not used:
         raise BadRequest(f"PartialRow.values must not be empty; that of row {number} is.")

@@ -7,10 +7,10 @@ from typing import Any, Final
 from synapse_workflows.constants import MODEL, ColumnType
 from synapse_workflows.local.domain import entities, request_fields
 from synapse_workflows.local.domain.ids import decimal
-from synapse_workflows.local.domain.tables import cell_values, schemas, table_update
-from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS, Column
-from synapse_workflows.local.domain.tables.columns import read_ids
-from synapse_workflows.local.domain.tables.row_changes import Bound
+from synapse_workflows.local.domain.tables import cell_values, schemas
+from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES, Column
+from synapse_workflows.local.domain.tables.columns import parse_ids
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
 from synapse_workflows.local.errors import BadRequest
 
@@ -29,14 +29,14 @@ def change_schema(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, 
         NotFound: there is no such column.
     """
     old_ids = [each.column.id for each in update.bound]
-    new_ids, became, gone = asked_for(request, old_ids)
+    new_ids, became, gone = parse_changes(request, old_ids)
     with update.run.service.database.reading() as session:
-        wanted = schemas.require(session, new_ids)
+        wanted = schemas.validate(session, new_ids)
     _apply(update, wanted, became, gone)
     return {"concreteType": RESULT, "schema": [dict(each.body) for each in wanted]}
 
 
-def asked_for(
+def parse_changes(
     request: Mapping[str, Any], old_ids: Sequence[int]
 ) -> tuple[list[int], dict[int, int], set[int]]:
     """Read the changes.
@@ -74,7 +74,7 @@ def asked_for(
 
 
 def _ordered(request: Mapping[str, Any], new_ids: list[int]) -> list[int]:
-    ordered = read_ids(request, "orderedColumnIds")
+    ordered = parse_ids(request, "orderedColumnIds")
     if ordered and sorted(ordered) != sorted(new_ids):
         raise BadRequest("orderedColumnIds must be the columns of the table after the changes.")
     return ordered or new_ids
@@ -88,7 +88,7 @@ def _apply(
     update: TableUpdate, wanted: schemas.Schema, became: Mapping[int, int], gone: set[int]
 ) -> None:
     writer, run = update.writer, update.run
-    version = writer.begin_change(entities.new_etag(), run.service.now(), run.caller.id)
+    version = writer.create_change_set(entities.new_etag(), run.service.now(), run.caller.id)
     before = update.bound_by_id()
     kept = {number: each.slot for number, each in before.items() if number not in gone}
     same = {
@@ -96,9 +96,9 @@ def _apply(
         for new, old in became.items()
         if old in before and _holds(next(each for each in wanted if each.id == new), before[old])
     }
-    layout = table_update.lay_out(writer, version, wanted, {**kept, **same})
+    layout = apply_layout(writer, version, wanted, {**kept, **same})
     by_id = {each.id: each for each in wanted}
-    update.bound = tuple(Bound(by_id[number], slot) for number, slot in layout)
+    update.bound = tuple(StoredColumn(by_id[number], slot) for number, slot in layout)
     for each in update.bound:
         old = became.get(each.column.id)
         if old in before and each.column.id not in same:
@@ -108,7 +108,7 @@ def _apply(
     writer.set_schema_number(update.schema_number)
 
 
-def _holds(new: Column, old: Bound) -> bool:
+def _holds(new: Column, old: StoredColumn) -> bool:
     """Tell whether every cell of the old column is one of the new, in the same form."""
     was = old.column
     return (
@@ -120,13 +120,13 @@ def _holds(new: Column, old: Bound) -> bool:
     )
 
 
-def converter(old: Column, new: Column) -> Callable[[Any], cell_values.Stored]:
+def get_converter(old: Column, new: Column) -> Callable[[Any], cell_values.StoredValue]:
     """Give what turns a stored value of one column into one of another."""
-    write, read = cell_values.writer(old.type), cell_values.parser(new)
-    wraps = new.type in LISTS and old.type not in LISTS
-    unwraps = old.type in LISTS and new.type not in LISTS and new.type not in TEXTS
+    write, read = cell_values.get_serializer(old.type), cell_values.get_cell_parser(new)
+    wraps = new.type in LIST_TYPES and old.type not in LIST_TYPES
+    unwraps = old.type in LIST_TYPES and new.type not in LIST_TYPES and new.type not in TEXT_TYPES
 
-    def convert(stored: Any) -> cell_values.Stored:
+    def convert(stored: Any) -> cell_values.StoredValue:
         if stored is None:
             return read(None)
         text = write(stored)
@@ -140,11 +140,11 @@ def converter(old: Column, new: Column) -> Callable[[Any], cell_values.Stored]:
 
 
 def _item(old: Column, stored: Any) -> Any:
-    text = cell_values.writer(old.type)(stored)
+    text = cell_values.get_serializer(old.type)(stored)
     return text if old.type in {"ENTITYID", "DOUBLE"} else json.loads(text)
 
 
-def _convert(update: TableUpdate, old: Bound, new: Bound) -> None:
+def _convert(update: TableUpdate, old: StoredColumn, new: StoredColumn) -> None:
     """Fill the slot of a column with what another column holds.
 
     Raises:
@@ -153,10 +153,10 @@ def _convert(update: TableUpdate, old: Bound, new: Bound) -> None:
         Forbidden: a cell would hold somebody else's file handle.
         NotFound: a cell would hold a file handle that is not there.
     """
-    one = converter(old.column, new.column)
+    one = get_converter(old.column, new.column)
     refused: list[cell_values.CellError] = []
 
-    def convert(stored: Any) -> cell_values.Stored:
+    def convert(stored: Any) -> cell_values.StoredValue:
         try:
             return one(stored)
         except cell_values.CellError as error:
@@ -167,11 +167,11 @@ def _convert(update: TableUpdate, old: Bound, new: Bound) -> None:
         update.run.progress.report(0, 1, "Converting cells")
         return bool(refused)
 
-    update.writer.convert(old.slot, new.slot, convert, is_over)
+    update.writer.convert_slot(old.slot, new.slot, convert, is_over)
     if refused:
         raise BadRequest(
             f"The column '{old.column.name}' cannot become '{new.column.name}': a value was not "
             f"a valid {new.column.type}. {refused[0]}"
         )
     if new.column.type is ColumnType.FILEHANDLEID:
-        update.use_handles(update.writer.values_in(new.slot))
+        update.use_handles(update.writer.get_distinct_values(new.slot))

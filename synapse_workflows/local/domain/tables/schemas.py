@@ -23,7 +23,7 @@ _PAGE: Final = 2 * MiB
 Schema = tuple[Column, ...]
 
 
-def require(session: Session, column_ids: Sequence[int]) -> Schema:
+def validate(session: Session, column_ids: Sequence[int]) -> Schema:
     """Give the columns when they can be those of one table.
 
     Raises:
@@ -39,7 +39,7 @@ def require(session: Session, column_ids: Sequence[int]) -> Schema:
     for name, times in Counter(each.name for each in found).items():
         if times > 1:
             raise BadRequest(f"Duplicate column name: '{name}'")
-    wide = width(found)
+    wide = get_row_width(found)
     if wide > MAX_WIDTH:
         raise BadRequest(
             f"Too much data per column. The maximum size for a row is about {MAX_WIDTH} bytes. "
@@ -48,17 +48,19 @@ def require(session: Session, column_ids: Sequence[int]) -> Schema:
     return found
 
 
-def width(found: Sequence[Column]) -> int:
+def get_row_width(found: Sequence[Column]) -> int:
     """Tell how many bytes a row of these columns may have."""
     return sum(each.width for each in found)
 
 
-def rows_per_page(wide: int) -> int:
+def get_max_rows_per_page(wide: int) -> int:
     """Tell how many rows of so many bytes a page of a query holds."""
     return max(1, _PAGE // wide) if wide else 1
 
 
-def bind(session: Session, caller: Caller, entity: Entity, properties: Mapping[str, Any]) -> None:
+def update_columns(
+    session: Session, caller: Caller, entity: Entity, properties: Mapping[str, Any]
+) -> None:
     """Give a table the columns that its new properties name; its rows follow later.
 
     Nothing happens where the entity is no table, or has these columns already.
@@ -70,18 +72,18 @@ def bind(session: Session, caller: Caller, entity: Entity, properties: Mapping[s
     if "columnIds" not in properties:
         return
     wanted = [int(number) for number in properties["columnIds"]]
-    previous = latest_change(session, entity.id)
+    previous = get_latest_change(session, entity.id)
     if previous is not None and previous.column_ids == wanted:
         return
-    require(session, wanted)
-    record(session, caller, entity.id, wanted)
+    validate(session, wanted)
+    record_change(session, caller, entity.id, wanted)
 
 
-def record(
+def record_change(
     session: Session, caller: Caller, entity_id: int, column_ids: list[int]
 ) -> SchemaChange:
     """Note which columns a table has from now on."""
-    previous = latest_change(session, entity_id)
+    previous = get_latest_change(session, entity_id)
     change = SchemaChange(
         entity_id=entity_id,
         number=0 if previous is None else previous.number + 1,
@@ -95,23 +97,23 @@ def record(
     return change
 
 
-def keep(session: Session, entity: Entity) -> None:
+def sync_current_version(session: Session, entity: Entity) -> None:
     """Let the version that is now the current one of a table have the columns of the rows."""
-    latest = latest_change(session, entity.id)
+    latest = get_latest_change(session, entity.id)
     if entity.concrete_type == TABLE and latest is not None:
         version = entities.version_of(session, entity, None)
         column_ids = [str(each) for each in latest.column_ids]
         version.properties = {**version.properties, "columnIds": column_ids}
 
 
-def latest_change(session: Session, entity_id: int) -> SchemaChange | None:
+def get_latest_change(session: Session, entity_id: int) -> SchemaChange | None:
     """Give the last change of a table's columns."""
     last = select(func.max(SchemaChange.number)).where(SchemaChange.entity_id == entity_id)
     number = session.scalar(last)
     return None if number is None else session.get(SchemaChange, (entity_id, number))
 
 
-def changes_after(session: Session, entity_id: int, number: int) -> list[SchemaChange]:
+def list_changes_after(session: Session, entity_id: int, number: int) -> list[SchemaChange]:
     """List the changes of a table's columns that came after one, oldest first."""
     later = select(SchemaChange).where(
         SchemaChange.entity_id == entity_id, SchemaChange.number > number
@@ -119,28 +121,28 @@ def changes_after(session: Session, entity_id: int, number: int) -> list[SchemaC
     return list(session.scalars(later.order_by(SchemaChange.number)))
 
 
-def of_version(session: Session, version: EntityVersion) -> Schema:
+def get_version_schema(session: Session, version: EntityVersion) -> Schema:
     """Give the columns of a version of a table."""
     return columns.load(session, map(int, version.properties.get("columnIds", ())))
 
 
-def is_table(entity: Entity) -> bool:
+def has_columns(entity: Entity) -> bool:
     """Tell whether the entity has columns, whatever kind of table it is."""
     return "columnIds" in KINDS[entity.concrete_type].fields
 
 
-def bundle(session: Session, entity: Entity, version: EntityVersion) -> dict[str, Any]:
+def get_table_bundle(session: Session, entity: Entity, version: EntityVersion) -> dict[str, Any]:
     """Give the TableBundle of a version; nothing for what is no table."""
-    if not is_table(entity):
+    if not has_columns(entity):
         return {}
-    found = of_version(session, version)
+    found = get_version_schema(session, version)
     told: dict[str, Any] = {"columnModels": [dict(each.body) for each in found]}
     if found:
-        told["maxRowsPerPage"] = rows_per_page(width(found))
+        told["maxRowsPerPage"] = get_max_rows_per_page(get_row_width(found))
     return {"tableBundle": told}
 
 
-def listing(
+def list_columns(
     session: Session, caller: Caller, entity_id: int, number: int | None
 ) -> list[dict[str, Any]]:
     """List the columns of a version of a table, the current one for None.
@@ -150,7 +152,7 @@ def listing(
         NotFound: no such entity or version, or it is no table.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    if not is_table(entity):
+    if not has_columns(entity):
         raise NotFound(f"syn{entity_id} is not a table or view")
     version = entities.version_of(session, entity, number)
-    return [dict(each.body) for each in of_version(session, version)]
+    return [dict(each.body) for each in get_version_schema(session, version)]

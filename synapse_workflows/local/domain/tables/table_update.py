@@ -1,6 +1,6 @@
 """One table being changed: its columns made as the entity says, then one commit of all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -13,9 +13,9 @@ from synapse_workflows.local.domain import access, file_handles
 from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import entity_and_version, entity_text
 from synapse_workflows.local.domain.tables import columns, outbox, schemas
+from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
 from synapse_workflows.local.domain.tables.column_types import Column
-from synapse_workflows.local.domain.tables.outbox import Effects, Snapshot
-from synapse_workflows.local.domain.tables.row_changes import Bound
+from synapse_workflows.local.domain.tables.outbox import OutboxEntry, Snapshot
 from synapse_workflows.local.errors import (
     BadRequest,
     Conflict,
@@ -25,9 +25,9 @@ from synapse_workflows.local.errors import (
 )
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import EntityVersion
-from synapse_workflows.local.storage.table_db import FullError, Layout, TableWriter
+from synapse_workflows.local.storage.table_db import SlotLimitError, TableWriter
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
-from synapse_workflows.local.storage.table_store import BusyError
+from synapse_workflows.local.storage.table_store import TableLockedError
 
 _HANDLES_AT_A_TIME: Final = 500
 
@@ -49,12 +49,12 @@ class TableUpdate:
     run: Run
     entity_id: int
     writer: TableWriter
-    bound: tuple[Bound, ...]
+    bound: tuple[StoredColumn, ...]
     schema_number: int
     schema_is_new: bool = False
     handles: set[int] = field(default_factory=set)
 
-    def bound_by_id(self) -> dict[int, Bound]:
+    def bound_by_id(self) -> dict[int, StoredColumn]:
         """Give the columns by their ids."""
         return {each.column.id: each for each in self.bound}
 
@@ -119,26 +119,26 @@ class TableUpdate:
         self.writer.flush()
         with self.run.service.database.transaction() as session:
             effects = self._effects(session, response, snapshot)
-            outbox.carry_out(session, effects)
-            self.writer.put_outbox(self.run.job_id, outbox.to_text(effects))
+            outbox.apply(session, effects)
+            self.writer.set_outbox(self.run.job_id, outbox.serialize(effects))
             self.writer.commit()
         return effects.response
 
     def _effects(
         self, session: Session, response: dict[str, Any], snapshot: Snapshot | None
-    ) -> Effects:
+    ) -> OutboxEntry:
         caller = self.run.caller
         entity = access.require(session, caller, self.entity_id, AccessType.UPDATE)
-        latest = schemas.latest_change(session, self.entity_id)
+        latest = schemas.get_latest_change(session, self.entity_id)
         if self.schema_is_new and latest is not None and latest.number >= self.schema_number:
             raise Conflict(f"The columns of {entity_text(entity.id)} were changed meanwhile.")
         if snapshot is not None:
             shown = tuple(each.column.id for each in self.bound)
             snapshot = replace(snapshot, number=entity.current_version, column_ids=shown)
             response = {**response, "snapshotVersionNumber": snapshot.number}
-            last = self.writer.last_change()
-            self.writer.put_snapshot(snapshot.number, 0 if last is None else last.version)
-        return Effects(
+            last = self.writer.get_last_change()
+            self.writer.set_snapshot(snapshot.number, 0 if last is None else last.version)
+        return OutboxEntry(
             job_id=self.run.job_id,
             entity_id=self.entity_id,
             made_by=caller.id,
@@ -152,7 +152,7 @@ class TableUpdate:
 
 
 @contextmanager
-def changing(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
+def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
     """Open the table of a job for changes; what is not committed within is undone.
 
     Args:
@@ -169,22 +169,22 @@ def changing(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
     if number is not None:
         raise BadRequest(f"{run.entity}: versions of a table cannot be changed.")
     with run.service.database.reading() as session:
-        require_table(session, run, entity_id)
+        require_updatable_table(session, run, entity_id)
     try:
-        with run.service.tables.writing(entity_id, wait=wait) as writer:
+        with run.service.tables.open_writer(entity_id, wait=wait) as writer:
             yield _opened(run, entity_id, writer)
-    except FullError:
+    except SlotLimitError:
         raise BadRequest(
             f"The versions of {entity_text(entity_id)} have too many different columns. "
             "Delete versions that are no longer needed."
         ) from None
-    except BusyError:
+    except TableLockedError:
         raise Unavailable(
             f"{entity_text(entity_id)} is being changed by somebody else. Please try again."
         ) from None
 
 
-def require_table(session: Session, run: Run, entity_id: int) -> None:
+def require_updatable_table(session: Session, run: Run, entity_id: int) -> None:
     """Check that the caller of a job may change the table.
 
     Raises:
@@ -200,53 +200,25 @@ def require_table(session: Session, run: Run, entity_id: int) -> None:
 def _opened(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:
     with run.service.database.reading() as session:
         numbers = select(EntityVersion.number).where(EntityVersion.entity_id == entity_id)
-        writer.keep_snapshots(set(session.scalars(numbers)))
-        pending = schemas.changes_after(session, entity_id, writer.schema_number)
+        writer.retain_snapshots(set(session.scalars(numbers)))
+        pending = schemas.list_changes_after(session, entity_id, writer.schema_number)
         by_id = {
             each.id: each
             for each in columns.load(
                 session,
                 {number for change in pending for number in change.column_ids}
-                | {number for number, _ in writer.layout()},
+                | {number for number, _ in writer.get_layout()},
             )
         }
     for change in pending:
         _follow(writer, change, by_id)
-    layout = writer.layout()
-    bound = tuple(Bound(by_id[number], slot) for number, slot in layout)
+    layout = writer.get_layout()
+    bound = tuple(StoredColumn(by_id[number], slot) for number, slot in layout)
     return TableUpdate(run, entity_id, writer, bound, writer.schema_number)
 
 
 def _follow(writer: TableWriter, change: SchemaChange, by_id: dict[int, Column]) -> None:
     """Make the columns as the entity's body once said."""
-    version = writer.begin_change(change.etag, change.made_on, change.made_by)
-    lay_out(writer, version, [by_id[number] for number in change.column_ids])
+    version = writer.create_change_set(change.etag, change.made_on, change.made_by)
+    apply_layout(writer, version, [by_id[number] for number in change.column_ids])
     writer.set_schema_number(change.number)
-
-
-def lay_out(
-    writer: TableWriter,
-    version: int,
-    wanted: Sequence[Column],
-    kept: Mapping[int, int] | None = None,
-) -> Layout:
-    """Give the table columns: those that it has keep their cells, new ones hold the default.
-
-    Args:
-        writer: the table.
-        version: the change set that does it.
-        wanted: the columns.
-        kept: the slots of those that keep their cells; None for all that the table has.
-
-    Returns:
-        Where they lie now. No cell of the columns before was touched.
-    """
-    before = dict(writer.layout())
-    slots = dict(before if kept is None else kept)
-    new = [each for each in wanted if each.id not in slots]
-    for each, slot in zip(new, writer.free_slots(len(new), set(before.values())), strict=True):
-        writer.fill(slot, Bound(each, slot).default())
-        slots[each.id] = slot
-    layout = tuple((each.id, slots[each.id]) for each in wanted)
-    writer.set_layout(version, layout)
-    return layout

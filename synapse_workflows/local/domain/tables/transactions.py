@@ -9,26 +9,26 @@ from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.tables import csv_import, outbox, row_sets, schema_changes
 from synapse_workflows.local.domain.tables.outbox import Snapshot
-from synapse_workflows.local.domain.tables.table_update import TableUpdate, changing
+from synapse_workflows.local.domain.tables.table_update import TableUpdate, open_update
 from synapse_workflows.local.domain.views import transactions as view_changes
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.storage.job_models import Job
 
 _M: Final = f"{MODEL}.table"
 #: Seconds that a snapshot, which is no job, waits for whoever changes the table.
-_PATIENCE: Final = 30
+_LOCK_TIMEOUT: Final = 30
 
 Change = Callable[[TableUpdate, Mapping[str, Any]], dict[str, Any]]
 
 #: Class of a change -> what carries it out.
 CHANGES: Final[Mapping[str, Change]] = {
-    f"{_M}.AppendableRowSetRequest": row_sets.append,
-    f"{_M}.UploadToTableRequest": csv_import.upload,
+    f"{_M}.AppendableRowSetRequest": row_sets.append_rows,
+    f"{_M}.UploadToTableRequest": csv_import.import_csv,
     f"{_M}.TableSchemaChangeRequest": schema_changes.change_schema,
 }
 
 
-def _finished(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _run_or_recover(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Do the work; when it was committed in the file but not in the database, make up for it."""
     try:
         return work()
@@ -37,13 +37,13 @@ def _finished(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     except Exception:
         with run.service.database.reading() as session:
             job = session.get_one(Job, run.job_id)
-        found = outbox.finish_committed(run.service, job)
+        found = outbox.apply_committed(run.service, job)
         if found is None:
             raise
         return found
 
 
-def transact(run: Run) -> dict[str, Any]:
+def run_transaction(run: Run) -> dict[str, Any]:
     """Carry out a TableUpdateTransactionRequest, all of it or nothing.
 
     Raises:
@@ -60,12 +60,12 @@ def transact(run: Run) -> dict[str, Any]:
         raise BadRequest("createSnapshot must be set when snapshotOptions are given.")
     if not changes and not wants_snapshot:
         raise BadRequest("A transaction needs at least one change, or createSnapshot: true.")
-    snapshot = read_snapshot(run, options or {}) if wants_snapshot else None
+    snapshot = parse_snapshot(run, options or {}) if wants_snapshot else None
     if view_changes.concerns(run):
         return view_changes.transact(run, changes, snapshot)
 
     def work() -> dict[str, Any]:
-        with changing(run) as update:
+        with open_update(run) as update:
             results = [_change(update, each) for each in changes]
             response = {
                 "concreteType": f"{_M}.TableUpdateTransactionResponse",
@@ -73,7 +73,7 @@ def transact(run: Run) -> dict[str, Any]:
             }
             return update.commit(response, snapshot)
 
-    return _finished(run, work)
+    return _run_or_recover(run, work)
 
 
 def _change(update: TableUpdate, request: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _change(update: TableUpdate, request: Any) -> dict[str, Any]:
     return CHANGES[kind](update, request)
 
 
-def upload(run: Run) -> dict[str, Any]:
+def run_upload(run: Run) -> dict[str, Any]:
     """Carry out a single UploadToTableRequest.
 
     Raises:
@@ -93,13 +93,13 @@ def upload(run: Run) -> dict[str, Any]:
     """
 
     def work() -> dict[str, Any]:
-        with changing(run) as update:
-            return update.commit(csv_import.upload(update, run.request))
+        with open_update(run) as update:
+            return update.commit(csv_import.import_csv(update, run.request))
 
-    return _finished(run, work)
+    return _run_or_recover(run, work)
 
 
-def read_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
+def parse_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
     """Read a SnapshotRequest.
 
     Raises:
@@ -120,24 +120,24 @@ def read_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def snapshot(run: Run) -> dict[str, Any]:
+def run_snapshot(run: Run) -> dict[str, Any]:
     """Freeze a table (SnapshotRequest).
 
     Raises:
         ServiceError: as for `transact`.
         Unavailable: somebody else changes the table and does not end.
     """
-    asked = read_snapshot(run, run.request)
+    asked = parse_snapshot(run, run.request)
 
     def work() -> dict[str, Any]:
-        with changing(run, wait=_PATIENCE) as update:
+        with open_update(run, wait=_LOCK_TIMEOUT) as update:
             return update.commit({}, asked)
 
-    return _finished(run, work)
+    return _run_or_recover(run, work)
 
 
 TRANSACTION: Final = async_jobs.Kind(
-    f"{_M}.TableUpdateTransactionRequest", transact, takes_turns=True
+    f"{_M}.TableUpdateTransactionRequest", run_transaction, takes_turns=True
 )
-UPLOAD: Final = async_jobs.Kind(f"{_M}.UploadToTableRequest", upload, takes_turns=True)
-SNAPSHOT: Final = async_jobs.Kind(f"{_M}.SnapshotRequest", snapshot)
+UPLOAD: Final = async_jobs.Kind(f"{_M}.UploadToTableRequest", run_upload, takes_turns=True)
+SNAPSHOT: Final = async_jobs.Kind(f"{_M}.SnapshotRequest", run_snapshot)

@@ -11,7 +11,7 @@ from synapse_workflows.constants import MODEL, AnnotationType, ColumnType
 from synapse_workflows.local.domain import annotations, entities
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, Column
+from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, LIST_TYPES, Column
 from synapse_workflows.local.domain.views.registry import VIEWS
 from synapse_workflows.local.domain.views.row_updates import Edit
 from synapse_workflows.local.domain.views.view_types import Target, Targets, ViewKind
@@ -90,18 +90,18 @@ def annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
     if cell is None:
         return None
     try:
-        stored = cell_values.parser(column)(cell)
+        stored = cell_values.get_cell_parser(column)(cell)
     except cell_values.CellError as error:
         raise BadRequest(
             f"The value of '{column.name}' was not a valid {column.type}. {error}"
         ) from None
     if stored is None:
         return None
-    kind = _TYPES.get(ITEMS.get(column.type, column.type), AnnotationType.STRING)
-    if column.type in LISTS:
+    kind = _TYPES.get(ITEM_TYPES.get(column.type, column.type), AnnotationType.STRING)
+    if column.type in LIST_TYPES:
         items = [_text(item) for item in json.loads(str(stored))]
     else:
-        items = [cell_values.writer(column.type)(stored)]
+        items = [cell_values.get_serializer(column.type)(stored)]
     return {"type": kind.value, "value": items}
 
 

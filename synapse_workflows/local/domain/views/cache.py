@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables import schemas
-from synapse_workflows.local.domain.tables.column_types import TEXTS
+from synapse_workflows.local.domain.tables.column_types import TEXT_TYPES
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.views import cells
 from synapse_workflows.local.domain.views.registry import VIEWS
@@ -44,10 +44,10 @@ def _made(service: Service, view_id: int) -> tuple[int, Copy]:
         shown = revision(session)
         view = access.living(session, view_id)
         version = entities.version_of(session, view, None)
-        schema = schemas.of_version(session, version)
+        schema = schemas.get_version_schema(session, version)
         kind = VIEWS[view.concrete_type]
         lines = _lines(session, kind, kind.scope(version.properties), schema)
-        texts = [each for each in schema if each.type in TEXTS]
+        texts = [each for each in schema if each.type in TEXT_TYPES]
         copy, longest = service.views.write(
             [each.id for each in schema], lines, [each.id for each in texts]
         )

@@ -6,8 +6,13 @@ from typing import Any, Final
 
 from synapse_workflows.constants import AnnotationType, ColumnType
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.cell_values import Stored
-from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, TEXTS, Column
+from synapse_workflows.local.domain.tables.cell_values import StoredValue
+from synapse_workflows.local.domain.tables.column_types import (
+    ITEM_TYPES,
+    LIST_TYPES,
+    TEXT_TYPES,
+    Column,
+)
 from synapse_workflows.local.domain.views.view_types import Item, ViewKind
 from synapse_workflows.local.errors import BadRequest
 
@@ -19,7 +24,7 @@ _TAKES: Final[Mapping[ColumnType, frozenset[str]]] = {
     ColumnType.BOOLEAN: frozenset({AnnotationType.BOOLEAN}),
 }
 
-Reader = Callable[[Any], Stored]
+Reader = Callable[[Any], StoredValue]
 
 
 def reader(kind: ViewKind, column: Column) -> Reader:
@@ -49,10 +54,10 @@ def require_fit(column: Column, longest: int) -> None:
 
 def _annotation(column: Column) -> Reader:
     parse = _parser(column)
-    takes = _TAKES.get(ITEMS.get(column.type, column.type))
+    takes = _TAKES.get(ITEM_TYPES.get(column.type, column.type))
     name = column.name
 
-    def read(item: Item) -> Stored:
+    def read(item: Item) -> StoredValue:
         annotation: Mapping[str, Any] | None = item.annotations.get(name)
         if annotation is None or (takes is not None and annotation["type"] not in takes):
             return None
@@ -66,19 +71,19 @@ def _annotation(column: Column) -> Reader:
     return read
 
 
-def _parser(column: Column) -> Callable[[list[str]], Stored]:
+def _parser(column: Column) -> Callable[[list[str]], StoredValue]:
     """Give what makes a cell of the values of an annotation. It raises CellError."""
-    parse = cell_values.plain_parser(column)
+    parse = cell_values.get_type_parser(column)
     if column.type is ColumnType.STRING_LIST:
         limit, most = column.limit, column.maximum_length or 0
 
-        def as_text(given: list[str]) -> Stored:
+        def as_text(given: list[str]) -> StoredValue:
             if len(given) > most or any(len(each) > limit for each in given):
                 raise cell_values.CellError
             return json.dumps(given, ensure_ascii=False)
 
         return as_text
-    if column.type in LISTS:
+    if column.type in LIST_TYPES:
         return lambda given: parse(json.dumps(given))
     return lambda given: parse(given[0])
 
@@ -89,9 +94,9 @@ def _require_room(column: Column, given: list[str]) -> None:
     Raises:
         BadRequest: it is not.
     """
-    if ITEMS.get(column.type, column.type) in TEXTS:
+    if ITEM_TYPES.get(column.type, column.type) in TEXT_TYPES:
         require_fit(column, max(map(len, given)))
-    if column.type in LISTS and len(given) > (column.maximum_length or 0):
+    if column.type in LIST_TYPES and len(given) > (column.maximum_length or 0):
         raise BadRequest(
             f"maximumListLength for ColumnModel '{column.name}' must be at least: {len(given)}"
         )

@@ -36,4 +36,4 @@ def default_columns(session: Session, kind: ViewKind, mask: int | None) -> list[
     Raises:
         BadRequest: the kind needs a mask, or the mask means nothing.
     """
-    return columns.ensure(session, [each.body() for each in kind.defaults(mask)])
+    return columns.get_or_create(session, [each.body() for each in kind.defaults(mask)])

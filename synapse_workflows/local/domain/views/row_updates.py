@@ -10,9 +10,9 @@ from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.tables import csv_import
 from synapse_workflows.local.domain.tables.column_types import Column
-from synapse_workflows.local.domain.tables.columns import read_ids
-from synapse_workflows.local.domain.tables.csv_dialect import Record
-from synapse_workflows.local.domain.tables.row_sets import PARTIAL_ROW_SET, ROW_SET, cell_text
+from synapse_workflows.local.domain.tables.columns import parse_ids
+from synapse_workflows.local.domain.tables.csv_dialect import CsvRecord
+from synapse_workflows.local.domain.tables.row_sets import PARTIAL_ROW_SET, ROW_SET, to_cell_text
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.errors import BadRequest
 
@@ -97,7 +97,7 @@ def _header(header: Mapping[str, Any], schema: Schema) -> Column:
 
 
 def _whole(row: Mapping[str, Any], headers: Sequence[Column]) -> Edit:
-    cells = [cell_text(cell) for cell in request_fields.items(row, "values") or []]
+    cells = [to_cell_text(cell) for cell in request_fields.items(row, "values") or []]
     if cells and len(cells) != len(headers):
         raise BadRequest(f"Row.values must have one value for each of {len(headers)} headers.")
     pairs = list(zip(headers, cells, strict=False))
@@ -106,7 +106,7 @@ def _whole(row: Mapping[str, Any], headers: Sequence[Column]) -> Edit:
 
 def _partial(row: Mapping[str, Any], schema: Schema) -> Edit:
     pairs = [
-        (_by_id(schema, decimal(pair.get("key"), "values.key")), cell_text(pair.get("value")))
+        (_by_id(schema, decimal(pair.get("key"), "values.key")), to_cell_text(pair.get("value")))
         for pair in _objects(row, "values")
     ]
     return _edit(request_fields.integer(row, "rowId"), request_fields.text(row, "etag"), pairs)
@@ -121,7 +121,7 @@ def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edi
         Forbidden: the file handle is somebody else's.
         NotFound: there is no such file handle.
     """
-    with csv_import.opened(run, request) as csv:
+    with csv_import.open_csv(run, request) as csv:
         rows = csv.records()
         names = _names(request, schema, rows, has_header=csv.form.has_header)
         for count, row in enumerate(rows):
@@ -131,14 +131,14 @@ def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edi
 
 
 def _names(
-    request: Mapping[str, Any], schema: Schema, rows: Iterator[Record], *, has_header: bool
+    request: Mapping[str, Any], schema: Schema, rows: Iterator[CsvRecord], *, has_header: bool
 ) -> list[str]:
     """Name the fields of a CSV, by its header or in the order of the columns."""
     first = next(rows, None) if has_header else None
     if has_header and first is None:
         raise BadRequest("The CSV is empty.")
     if request.get("columnIds"):
-        return [_by_id(schema, number).name for number in read_ids(request, "columnIds")]
+        return [_by_id(schema, number).name for number in parse_ids(request, "columnIds")]
     if first is None:
         return [*ROW_METADATA, *(each.name for each in schema)]
     names = [(name or "").strip() for name in first]
@@ -150,7 +150,7 @@ def _names(
     return names
 
 
-def _line(names: Sequence[str], schema: Schema, row: Record) -> Edit:
+def _line(names: Sequence[str], schema: Schema, row: CsvRecord) -> Edit:
     if len(row) > len(names):
         raise BadRequest(f"A line has {len(row)} fields, and there are {len(names)} columns.")
     given = dict(zip(names, row, strict=False))

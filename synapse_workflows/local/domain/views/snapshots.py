@@ -83,7 +83,7 @@ def _settle(
             )
         )
         session.flush()
-        outbox.freeze(session, view, version, replace(asked, number=number))
+        outbox.create_snapshot(session, view, version, replace(asked, number=number))
         version.modified_on, version.modified_by = now, run.caller.id
         entities.changed(view, _current(session, view), run.caller)
         response = {

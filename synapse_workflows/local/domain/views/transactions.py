@@ -71,7 +71,9 @@ class _Preparation:
         self._view_id = view_id
         with run.service.database.reading() as session:
             view = access.find(session, view_id)
-            self._schema = schemas.of_version(session, entities.version_of(session, view, None))
+            self._schema = schemas.get_version_schema(
+                session, entities.version_of(session, view, None)
+            )
 
     def change(self, request: Any) -> Apply:
         """Read one change, and give what carries it out.
@@ -108,9 +110,9 @@ class _Preparation:
 
     def _columns(self, request: Mapping[str, Any]) -> Apply:
         old = [each.id for each in self._schema]
-        new, _, _ = schema_changes.asked_for(request, old)
+        new, _, _ = schema_changes.parse_changes(request, old)
         with self._run.service.database.reading() as session:
-            self._schema = schemas.require(session, new)
+            self._schema = schemas.validate(session, new)
         change = _ColumnChange(self._run, self._view_id, old, self._schema)
         return change.apply
 
@@ -131,7 +133,7 @@ class _ColumnChange:
             raise Conflict(f"The columns of {self.run.entity} were changed meanwhile.")
         wanted = [str(each.id) for each in self.schema]
         version.properties = {**version.properties, "columnIds": wanted}
-        schemas.bind(session, self.run.caller, view, version.properties)
+        schemas.update_columns(session, self.run.caller, view, version.properties)
         entities.changed(view, version, self.run.caller)
         session.flush()
         models = [dict(each.body) for each in self.schema]

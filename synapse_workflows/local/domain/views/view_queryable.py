@@ -14,8 +14,8 @@ from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.ids import entity_text
 from synapse_workflows.local.domain.tables import columns
+from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
-from synapse_workflows.local.domain.tables.table_queryable import Asked, Source
 from synapse_workflows.local.domain.views import cache
 from synapse_workflows.local.domain.views.registry import VIEWS
 from synapse_workflows.local.errors import NotFound
@@ -24,7 +24,7 @@ from synapse_workflows.local.storage.view_store import Copy
 
 
 @contextmanager
-def opened(asked: Asked) -> Iterator[Source]:
+def open_view(asked: QueryTarget) -> Iterator[Queryable]:
     """Open what a caller may see of a view.
 
     Raises:
@@ -40,18 +40,24 @@ def opened(asked: Asked) -> Iterator[Source]:
         frozen = session.get(FrozenView, (view.id, version.number))
     if is_live:
         with cache.live(service, view.id) as (copy, connection):
-            yield _source(asked, view.concrete_type, copy, connection, version.modified_on)
+            yield _create_queryable(
+                asked, view.concrete_type, copy, connection, version.modified_on
+            )
     elif frozen is None or not service.views.has(frozen.file):
         raise NotFound(f"{entity_text(view.id)}.{version.number} has no snapshot.")
     else:
         copy = Copy(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
         with service.views.reading(copy.file) as connection:
-            yield _source(asked, view.concrete_type, copy, connection, frozen.made_on)
+            yield _create_queryable(asked, view.concrete_type, copy, connection, frozen.made_on)
 
 
-def _source(
-    asked: Asked, concrete_type: str, copy: Copy, connection: sqlite3.Connection, changed_on: int
-) -> Source:
+def _create_queryable(
+    asked: QueryTarget,
+    concrete_type: str,
+    copy: Copy,
+    connection: sqlite3.Connection,
+    changed_on: int,
+) -> Queryable:
     with asked.service.database.reading() as session:
         visible = VIEWS[concrete_type].open_to(session, asked.caller, copy.guards)
         schema = columns.load(session, copy.column_ids)
@@ -59,7 +65,7 @@ def _source(
     last = f"SELECT max(modified_on) FROM {text}"  # noqa: S608 - our own names
     shown_on = connection.execute(last, bound).fetchone()[0] or 0
     cells = {number: f"c{number}" for number in copy.column_ids}
-    return Source(
+    return Queryable(
         table_id=entity_text(asked.entity_id),
         number=asked.number,
         schema=schema,
@@ -67,7 +73,7 @@ def _source(
         connection=connection,
         etag=_etag(copy, visible),
         changed_on=max(changed_on, shown_on),
-        sizes="file_size",
+        size_column="file_size",
     )
 
 

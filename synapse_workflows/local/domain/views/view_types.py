@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.tables.cell_values import Stored
+from synapse_workflows.local.domain.tables.cell_values import StoredValue
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.errors import BadRequest
 
@@ -61,7 +61,7 @@ class Field(Generic[AnItem]):
 
     name: str
     type: ColumnType
-    read: Callable[[AnItem], Stored]
+    read: Callable[[AnItem], StoredValue]
     size: int | None = None
     words: tuple[str, ...] = ()
 

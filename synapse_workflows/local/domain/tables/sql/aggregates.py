@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.local.domain.tables.column_types import LISTS
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES
 from synapse_workflows.local.domain.tables.sql import functions
 from synapse_workflows.local.domain.tables.sql.arithmetic import MORE_DECIMALS, digits_kept
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat
@@ -125,7 +125,7 @@ def _total(name: str, of: str, this: Fragment) -> Fragment:
 
 def _extreme(name: str, this: Fragment) -> Fragment:
     this = typed(this)
-    if this.kind in LISTS:
+    if this.kind in LIST_TYPES:
         raise BadRequest(f"{name} does not take a list column.")
     if this.kind == EXTRACTED:
         return of_kind(EXTRACTED, f"json_{name.lower()}({{}})", this)

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.cell_values import NAN
-from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES
 from synapse_workflows.local.domain.tables.sql.collation import fold
 from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike, write
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
@@ -32,7 +32,7 @@ _SIGNS: Final[Mapping[type[exp.Expression], str]] = {
 }  # fmt: skip
 #: Types whose text in MySQL is not the one that is shown, so that they meet no other text.
 _OPAQUE: Final = frozenset({ColumnType.ENTITYID, ColumnType.BOOLEAN})
-_JSON: Final = LISTS | {ColumnType.JSON}
+_JSON: Final = LIST_TYPES | {ColumnType.JSON}
 
 
 def truth(value: Fragment, node: exp.Expression) -> Fragment:
@@ -90,7 +90,7 @@ def _incomparable(left: Fragment, right: Fragment) -> BadRequest:
 def _is_made_text(left: Fragment, right: Fragment) -> bool:
     """Tell whether a text that an expression makes meets a number: then it counts as one."""
     numeric = isinstance(right.literal, int | float) and not isinstance(right.literal, bool)
-    return left.kind in TEXTS and left.column is None and numeric
+    return left.kind in TEXT_TYPES and left.column is None and numeric
 
 
 def joined(text: str, *parts: Fragment) -> Fragment:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.local.domain.tables.column_types import LISTS, TEXTS
-from synapse_workflows.local.domain.tables.dates import to_ms
+from synapse_workflows.local.domain.dates import parse_date
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     EXTRACTED,
     LARGE,
@@ -56,7 +56,7 @@ def moment(value: Fragment) -> Fragment:
     """
     if isinstance(value.literal, str):
         try:
-            return literal(to_ms(value.literal), _decimals(value.literal))
+            return literal(parse_date(value.literal), _decimals(value.literal))
         except ValueError as error:
             raise BadRequest(f"Not a date: {error}") from None
     if value.kind in {MOMENT, ColumnType.DATE} or (value.is_literal and value.literal is None):
@@ -73,7 +73,7 @@ def _decimals(text: str) -> int:
 def as_json(value: Fragment) -> Fragment:
     """Give the JSON of a value, as text."""
     value = typed(value)
-    if value.kind in LISTS or value.kind in {ColumnType.JSON, EXTRACTED}:
+    if value.kind in LIST_TYPES or value.kind in {ColumnType.JSON, EXTRACTED}:
         return of_kind(ColumnType.JSON, "json_plain({})", value)
     if value.kind == ColumnType.DOUBLE:
         return of_kind(ColumnType.JSON, "json_double({})", shown(value))
@@ -173,7 +173,7 @@ def _on_json(name: str, kind: str) -> Build:
 
     def build(arguments: Sequence[Fragment]) -> Fragment:
         first = typed(coerce(arguments[0], ColumnType.STRING))
-        if first.kind not in LISTS | TEXTS | {ColumnType.JSON, EXTRACTED}:
+        if first.kind not in LIST_TYPES | TEXT_TYPES | {ColumnType.JSON, EXTRACTED}:
             raise BadRequest(f"{name.upper()} needs JSON.")
         return _texts(kind, name, [first, *arguments[1:]])
 

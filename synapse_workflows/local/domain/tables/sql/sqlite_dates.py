@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from synapse_workflows.local.domain.tables.dates import from_ms
+from synapse_workflows.local.domain.dates import from_milliseconds
 
 _SECONDS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 604800}
 _MONTHS: Final = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
@@ -30,7 +30,7 @@ def moment_text(moment: Any, digits: int) -> str | None:
 
 def _date(moment: Any) -> datetime | None:
     try:
-        return None if moment is None else from_ms(moment)
+        return None if moment is None else from_milliseconds(moment)
     except OverflowError:
         return None
 

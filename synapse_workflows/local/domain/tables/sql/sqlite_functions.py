@@ -92,7 +92,10 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "lower_text": (1, _of_text(_same_length(_lower))),
     "trim_text": (1, _of_text(lambda text: text.strip(" "))),
     "crc32": (1, _of_text(lambda text: zlib.crc32(text.encode()))),
-    "double_text": (1, lambda value: None if value is None else cell_values.double_text(value)),
+    "double_text": (
+        1,
+        lambda value: None if value is None else cell_values.serialize_double(value),
+    ),
     "has_item": (2, _has_item),
     "has_like": (3, _has_like),
     **sqlite_numbers.FUNCTIONS,

@@ -182,7 +182,7 @@ def _double(value: Any) -> str:
     """Write a number of a DOUBLE column within JSON, which has no NaN and no infinity."""
     if value is None or isinstance(value, str) or not math.isfinite(value):
         return "null"
-    return cell_values.double_text(value)
+    return cell_values.serialize_double(value)
 
 
 def _members(*parts: Any) -> str:

@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.column_types import ITEMS, LISTS, TEXTS, Column
+from synapse_workflows.local.domain.tables.column_types import (
+    ITEM_TYPES,
+    LIST_TYPES,
+    TEXT_TYPES,
+    Column,
+)
 from synapse_workflows.local.domain.tables.sql.sqlite_numbers import text_number
 from synapse_workflows.local.errors import BadRequest
 
@@ -27,7 +32,7 @@ COLLATION: Final = "synapse"
 #: Keys are compared as they are. SQLite would take any collation that stands within them.
 _EXACTLY: Final = " COLLATE BINARY"
 
-_TEXTUAL: Final = TEXTS | LISTS | {ColumnType.JSON}
+_TEXTUAL: Final = TEXT_TYPES | LIST_TYPES | {ColumnType.JSON}
 _EXPRESSION_SIZE: Final = 1000
 _LONG: Final = 2**63
 
@@ -115,7 +120,7 @@ def number(fragment: Fragment) -> Fragment:
     if fragment.is_literal:
         text = fragment.literal
         return literal(text_number(text)) if isinstance(text, str) else fragment
-    if fragment.kind in TEXTS:
+    if fragment.kind in TEXT_TYPES:
         return of_kind(ColumnType.DOUBLE, "text_number({})", fragment)
     if fragment.kind == EXTRACTED:
         return of_kind(ColumnType.DOUBLE, "json_number({})", fragment)
@@ -170,7 +175,7 @@ def text_of(fragment: Fragment) -> Fragment:
         value = fragment.literal
         if value is None or isinstance(value, str):
             return replace(fragment, kind=ColumnType.STRING)
-        shown = cell_values.boolean_text(value) if isinstance(value, bool) else str(value)
+        shown = cell_values.serialize_boolean(value) if isinstance(value, bool) else str(value)
         return replace(literal(shown), kind=ColumnType.STRING)
     if fragment.is_text:
         return fragment
@@ -215,13 +220,15 @@ def key_of(fragment: Fragment) -> Fragment:
     if fragment.is_literal:
         value = fragment.literal
         if isinstance(value, bool):
-            return Fragment(f"json_key(?){_EXACTLY}", (cell_values.boolean_text(value),), _KEY)
+            return Fragment(
+                f"json_key(?){_EXACTLY}", (cell_values.serialize_boolean(value),), _KEY
+            )
         return fragment
     if fragment.kind == EXTRACTED:
         return of_kind(_KEY, f"json_key({{}}){_EXACTLY}", fragment)
     if fragment.kind == ColumnType.BOOLEAN:
         return of_kind(_KEY, f"json_key({{}}){_EXACTLY}", text_of(fragment))
-    if fragment.kind in LISTS or fragment.kind == ColumnType.JSON:
+    if fragment.kind in LIST_TYPES or fragment.kind == ColumnType.JSON:
         return of_kind(_KEY, f"json_key({{}}){_EXACTLY}", fragment)
     known = fragment.is_text or fragment.kind in {ColumnType.ENTITYID, MOMENT}
     return replace(text_of(fragment) if known else comparable(fragment), kind=_KEY)
@@ -240,12 +247,12 @@ def coerce(found: Fragment, kind: str) -> Fragment:
 
 def _coerced(value: Any, kind: str) -> Any:
     if isinstance(value, bool):
-        return cell_values.boolean_text(value) if kind in _TEXTUAL else int(value)
+        return cell_values.serialize_boolean(value) if kind in _TEXTUAL else int(value)
     if isinstance(value, int | float):
         if kind == ColumnType.DOUBLE:
             return float(value)
         return str(value) if kind in _TEXTUAL else value
-    if kind in _TEXTUAL and kind not in LISTS:
+    if kind in _TEXTUAL and kind not in LIST_TYPES:
         return value
     return _parsed(value, ColumnType.DATE if kind == MOMENT else ColumnType(kind))
 
@@ -254,7 +261,7 @@ def _parsed(text: str, kind: ColumnType) -> Any:
     try:
         if kind is ColumnType.INTEGER:
             return _number(text)
-        return cell_values.plain_parser(_column_of(kind))(text)
+        return cell_values.get_type_parser(_column_of(kind))(text)
     except cell_values.CellError as error:
         raise BadRequest(f"'{text[:100]}' is not a valid {kind}. {error}") from None
 
@@ -270,9 +277,9 @@ def item_kind(fragment: Fragment, what: str) -> ColumnType:
     Raises:
         BadRequest: it is no list column.
     """
-    if fragment.column is None or fragment.column.type not in LISTS:
+    if fragment.column is None or fragment.column.type not in LIST_TYPES:
         raise BadRequest(f"{what} needs a list column, not {_told(fragment)}.")
-    return ITEMS[fragment.column.type]
+    return ITEM_TYPES[fragment.column.type]
 
 
 def same_kind(parts: list[Fragment]) -> tuple[str | None, int | None, list[Fragment]]:

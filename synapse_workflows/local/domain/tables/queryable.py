@@ -1,0 +1,52 @@
+"""Rows that a query reads, whatever kind of entity provides them."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.tables.schemas import Schema
+from synapse_workflows.local.domain.tables.sql.compiler import Relation
+
+
+@dataclass(frozen=True)
+class QueryTarget:
+    """The entity to query and the caller who queries it.
+
+    Args:
+        service: The service.
+        caller: The caller; decides which rows are visible.
+        entity_id: The entity.
+        number: A version of the entity; None for the current one.
+    """
+
+    service: Service
+    caller: Caller
+    entity_id: int
+    number: int | None
+
+
+@dataclass(frozen=True)
+class Queryable:
+    """Rows of a table or view in one consistent state, with their schema.
+
+    Args:
+        table_id: Synapse ID of the entity, for example `syn123`.
+        number: The requested version; None for the current one.
+        schema: The columns.
+        relation: The rows, as SQL.
+        connection: Read-only SQLite connection on which the relation exists.
+        etag: Etag of the last change.
+        changed_on: Date of the last change, in milliseconds since the epoch.
+        size_column: Column of the relation that holds the size of a row's file; None if rows
+            have no files of their own.
+    """
+
+    table_id: str
+    number: int | None
+    schema: Schema
+    relation: Relation
+    connection: sqlite3.Connection
+    etag: str
+    changed_on: int
+    size_column: str | None = None
