@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow.sdk import Asset, AssetAlias
 
-from synapse_workflows.client.model.ids import entity_id as parse_id
+from synapse_workflows.client.model.ids import parse_entity_id as parse_id
 
 SCHEME: Final = "syn"
 #: Every entity that a task stores is announced under this alias, unless it is a declared outlet.

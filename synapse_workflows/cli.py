@@ -123,12 +123,12 @@ def provenance(
     """Draw where an entity came from; token and endpoints as in ~/.synapseConfig."""
     from synapse_workflows.client.errors import SynapseError
     from synapse_workflows.client.synapse import Synapse
-    from synapse_workflows.provenance.tree import draw
+    from synapse_workflows.provenance.tree import render_tree
 
     try:
         syn = Synapse(silent=True)
         syn.login(silent=True)
-        typer.echo(draw(syn, entity, depth=depth))
+        typer.echo(render_tree(syn, entity, depth=depth))
     except (SynapseError, ValueError) as error:
         _fail(error)
 

@@ -219,12 +219,12 @@ def _hold(path: Path, reference: Mapping[str, Any]) -> None:
 def _note_read(reference: Mapping[str, Any]) -> None:
     """Say in the task's lineage that it reads this; the client was not asked, and says nothing."""
     from synapse_workflows.lineage.collector import current_collector
-    from synapse_workflows.provenance.record import EntityRef, Record, Seen
+    from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
     collector = current_collector()
     if collector is not None:
         read = EntityRef(reference["id"], reference["version"])
-        collector.add(Record.of(Seen.READ, used=[read]))
+        collector.add(Record.from_refs(Origin.READ, used=[read]))
 
 
 def _conn_id(reference: Mapping[str, Any]) -> str:

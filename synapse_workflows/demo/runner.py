@@ -20,7 +20,7 @@ from typing import Any, Final
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.demo.processes import ProcessError, running, running_service
-from synapse_workflows.provenance.tree import draw
+from synapse_workflows.provenance.tree import render_tree
 
 #: DAG id -> parameters of the run -> key, or keys, of the seed (service.json).
 EXAMPLES: Final[dict[str, dict[str, str | list[str]]]] = {
@@ -136,11 +136,11 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
         say(f"  {header['id']}.{header['versionNumber']}  {header['name']}")
     say("\nWhere they came from (nobody typed any of this):\n")
     for header in stored:
-        say(draw(syn, header["id"]) + "\n")
+        say(render_tree(syn, header["id"]) + "\n")
     frozen = list(_snapshots(syn, seed))
     say("Tables as they were frozen (every night, where a scheduler runs):\n")
     for snapshot in frozen:
-        say(draw(syn, snapshot) + "\n")
+        say(render_tree(syn, snapshot) + "\n")
     return [header["id"] for header in stored] + frozen
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.model.cell_text import ITEM_TYPES, TEXTS
-from synapse_workflows.client.model.cell_values import milliseconds
-from synapse_workflows.client.model.columns import type_of
-from synapse_workflows.client.model.csv_dialect import Line
+from synapse_workflows.client.model.cell_codec import ITEM_TYPES, TEXT_TYPES
+from synapse_workflows.client.model.cell_values import to_epoch_millis
+from synapse_workflows.client.model.columns import get_column_type
+from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import DEFAULT_CELL_SIZE, MAX_CELL_SIZES, ColumnType
 
 #: Writes the text of a cell in its one form; raises ValueError for what is none of its type.
@@ -49,7 +49,7 @@ class CellNormalizer:
         self._kept = [(at, one) for at, column in enumerate(columns) if (one := _kept(column))]
         self._strict = [_plain(column) for column in columns]
 
-    def check(self, number: int, line: Line) -> None:
+    def check(self, number: int, line: CsvRow) -> None:
         """Check that text fits its columns; all else is left to Synapse.
 
         Args:
@@ -67,15 +67,15 @@ class CellNormalizer:
                     f"characters, and the column holds {limit}. Nothing was stored"
                 )
 
-    def given(self, line: Line) -> Line:
+    def given(self, line: CsvRow) -> CsvRow:
         """Write cells that somebody gives as Synapse will keep them; what is none stays."""
         return _written(line, self._given)
 
-    def kept(self, line: Line) -> Line:
+    def kept(self, line: CsvRow) -> CsvRow:
         """Write cells that Synapse gave in the form of `given`."""
         return _written(line, self._kept)
 
-    def key(self, number: int, line: Line, at: Sequence[int]) -> list[str]:
+    def key(self, number: int, line: CsvRow, at: Sequence[int]) -> list[str]:
         """Write the cells of a row's key.
 
         Args:
@@ -108,8 +108,8 @@ def hash_cells(cells: Sequence[str | None]) -> bytes:
 
 
 def _written(
-    line: Line, writers: Sequence[tuple[int, Callable[[str | None], str | None]]]
-) -> Line:
+    line: CsvRow, writers: Sequence[tuple[int, Callable[[str | None], str | None]]]
+) -> CsvRow:
     found = list(line)
     for at, write in writers:
         found[at] = write(found[at])
@@ -118,16 +118,16 @@ def _written(
 
 def _limit(column: Mapping[str, Any]) -> int | None:
     """Tell how many characters a cell of text may have; None where that is not the question."""
-    kind = type_of(column)
+    kind = get_column_type(column)
     if kind in _LIMITED:
         return int(column.get("maximumSize") or DEFAULT_CELL_SIZE)
-    return MAX_CELL_SIZES.get(kind) if kind in TEXTS else None
+    return MAX_CELL_SIZES.get(kind) if kind in TEXT_TYPES else None
 
 
 def _given(column: Mapping[str, Any]) -> Callable[[str | None], str | None] | None:
     """Make what writes a given cell as it will be kept; None where it is kept as it is."""
-    kind, default = type_of(column), column.get("defaultValue")
-    if kind in TEXTS:
+    kind, default = get_column_type(column), column.get("defaultValue")
+    if kind in TEXT_TYPES:
         return None if default is None else lambda cell: default if cell is None else cell
     plain = _plain(column)
     usual = None if default is None else _tolerant(plain, default)
@@ -136,7 +136,7 @@ def _given(column: Mapping[str, Any]) -> Callable[[str | None], str | None] | No
 
 def _kept(column: Mapping[str, Any]) -> Callable[[str | None], str | None] | None:
     """Make what writes a kept cell; None where Synapse keeps one form only."""
-    kind = type_of(column)
+    kind = get_column_type(column)
     if kind in (ColumnType.DOUBLE, ColumnType.JSON) or kind in ITEM_TYPES:
         plain = _plain(column)
         return lambda cell: _tolerant(plain, cell) if cell else None
@@ -151,7 +151,7 @@ def _tolerant(plain: Plain, cell: str) -> str | None:
 
 
 def _plain(column: Mapping[str, Any]) -> Plain:
-    kind = type_of(column)
+    kind = get_column_type(column)
     if kind is None:
         return str
     item = ITEM_TYPES.get(kind)
@@ -210,7 +210,7 @@ def _date(text: str) -> str:
         zone = timezone(timedelta(minutes=-minutes if match[9][0] == "-" else minutes))
     fraction = int((match[7] or "").ljust(6, "0")[:6])
     month, day, hour, minute, second = rest
-    return str(milliseconds(datetime(year, month, day, hour, minute, second, fraction, zone)))
+    return str(to_epoch_millis(datetime(year, month, day, hour, minute, second, fraction, zone)))
 
 
 _SINGLE: Final[Mapping[ColumnType, Plain]] = MappingProxyType(

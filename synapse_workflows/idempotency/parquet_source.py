@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.model import cell_text
-from synapse_workflows.client.model.csv_dialect import Line
+from synapse_workflows.client.model import cell_codec
+from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.idempotency.row_source import RowSource
 
 #: With these four letters every Parquet file begins.
@@ -40,8 +40,8 @@ class ParquetRowSource(RowSource):
             names: list[str] = file.schema_arrow.names
             return names
 
-    def _lines(self) -> Iterator[Line]:
-        writers = [cell_text.writer(column) for column in self.columns]
+    def _lines(self) -> Iterator[CsvRow]:
+        writers = [cell_codec.create_writer(column) for column in self.columns]
         number = 0
         with self._opened() as file:
             for batch in file.iter_batches(batch_size=_ROWS):
@@ -51,9 +51,9 @@ class ParquetRowSource(RowSource):
                     yield self._written(number, row, writers)
 
     def _written(
-        self, number: int, row: Sequence[Any], writers: Sequence[cell_text.Writer]
-    ) -> Line:
-        line: Line = []
+        self, number: int, row: Sequence[Any], writers: Sequence[cell_codec.CellWriter]
+    ) -> CsvRow:
+        line: CsvRow = []
         for write, value in zip(writers, row, strict=True):
             try:
                 line.append(write(value))

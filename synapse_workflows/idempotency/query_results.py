@@ -96,7 +96,7 @@ def run_query(
     if question.file_format is FileFormat.CSV:
         table, csv_md5 = _ask(client, question, directory, check)
         return QueryResultFile.of(table, Path(table.filepath), _count(table), csv_md5)
-    parquet.require()
+    parquet.require_pyarrow()
     if directory is None:
         table, csv_md5 = _ask(client, question, None, check)
         return _in_cache(client, table, csv_md5)
@@ -151,7 +151,7 @@ def _in_cache(client: LineageClient, table: CsvFileTable, csv_md5: str) -> Query
     collector = current_collector()
     if collector is not None:
         collector.pin_file(cache, known)
-    return QueryResultFile.of(table, Path(known), parquet.count(Path(known)), csv_md5)
+    return QueryResultFile.of(table, Path(known), parquet.count_rows(Path(known)), csv_md5)
 
 
 def _number(table: CsvFileTable, csv_md5: str) -> int:
@@ -160,17 +160,17 @@ def _number(table: CsvFileTable, csv_md5: str) -> int:
     The number depends on the content, the types of the columns, and who writes.
     """
     types = [[one.get("name"), one.get("columnType")] for one in table.columns()]
-    said = json.dumps([csv_md5, types, parquet.writer()])
+    said = json.dumps([csv_md5, types, parquet.get_writer_version()])
     return _NO_HANDLE + int(hashlib.sha256(said.encode()).hexdigest()[:15], 16)
 
 
 def _write(client: LineageClient, table: CsvFileTable, target: Path) -> int:
     size = Path(table.filepath).stat().st_size
     with progress.shown(client, f"Writing {target.name}", f"Wrote {target.name}", size) as shown:
-        return parquet.write(table, target, shown.moved)
+        return parquet.write_table(table, target, shown.moved)
 
 
 def _count(table: CsvFileTable) -> int:
     """Count the rows of a CSV file without reading their cells."""
     with Path(table.filepath).open(encoding="utf-8-sig", newline="") as file:
-        return table.form.count(file) - (1 if table.header else 0)
+        return table.dialect.count_rows(file) - (1 if table.header else 0)

@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.model.csv_dialect import CsvForm, Line
+from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
 #: How files are written for Synapse, and how it writes them.
-SYNAPSE_CSV: Final = CsvForm()
+SYNAPSE_CSV: Final = CsvDialect()
 #: How everybody else writes them: a backslash means nothing.
-STANDARD_CSV: Final = CsvForm(escape='"')
-TSV: Final = CsvForm(separator="\t", escape='"')
+STANDARD_CSV: Final = CsvDialect(escape='"')
+TSV: Final = CsvDialect(separator="\t", escape='"')
 
 _OTHER_SEPARATORS: Final = (";", "\t", "|")
 
@@ -49,7 +49,7 @@ class RowSource(ABC):
         """Read the names of the columns."""
 
     @abstractmethod
-    def _lines(self) -> Iterator[Line]:
+    def _lines(self) -> Iterator[CsvRow]:
         """Read the rows, as text."""
 
     def fit(self, columns: Sequence[Mapping[str, Any]]) -> None:
@@ -77,7 +77,7 @@ class RowSource(ABC):
         self.columns = [known[name] for name in self.names]
         self.cells = CellNormalizer(self.columns)
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[CsvRow]:
         """Read the rows, as text.
 
         Raises:
@@ -128,7 +128,7 @@ class CsvRowSource(RowSource):
         self,
         path: Path,
         columns: Sequence[Mapping[str, Any]],
-        form: CsvForm,
+        form: CsvDialect,
         called: str | None = None,
     ) -> None:
         self.form = form
@@ -136,28 +136,28 @@ class CsvRowSource(RowSource):
 
     def _header(self) -> Sequence[str]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
-            return [name or "" for name in next(self.form.read(file), None) or ()]
+            return [name or "" for name in next(self.form.parse_rows(file), None) or ()]
 
-    def _lines(self) -> Iterator[Line]:
+    def _lines(self) -> Iterator[CsvRow]:
         alone = len(self.names) == 1
         with self.path.open(encoding="utf-8-sig", newline="") as file:
-            lines = self.form.read(file)
+            lines = self.form.parse_rows(file)
             next(lines, None)
             # an empty line is a null where there is one column, else nothing
             yield from (line for line in lines if alone or line != [None])
 
 
-def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[Line], bytes]]:
+def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], bytes]]:
     """Give the header of a file for Synapse, and what writes its rows.
 
     Synapse passes over empty lines, as a null alone would be one: such a row gets an empty id.
     """
     if len(names) > 1:
-        return SYNAPSE_CSV.write(list(names)).encode(), lambda line: SYNAPSE_CSV.write(
+        return SYNAPSE_CSV.format_row(list(names)).encode(), lambda line: SYNAPSE_CSV.format_row(
             line
         ).encode()
-    header = SYNAPSE_CSV.write([ROW_ID, ROW_VERSION, *names]).encode()
-    return header, lambda line: SYNAPSE_CSV.write([None, None, *line]).encode()
+    header = SYNAPSE_CSV.format_row([ROW_ID, ROW_VERSION, *names]).encode()
+    return header, lambda line: SYNAPSE_CSV.format_row([None, None, *line]).encode()
 
 
 def _hint(strange: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.model.csv_dialect import Line
+from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.client.transfer.progress import human
 from synapse_workflows.constants import MiB
@@ -56,7 +56,7 @@ class RowUpload:
     def send(
         self,
         names: Sequence[str],
-        lines: Iterable[Line],
+        lines: Iterable[CsvRow],
         heard: Callable[[bytes], object] = bytes,
     ) -> int:
         """Upload rows.
@@ -86,7 +86,7 @@ class RowUpload:
     @staticmethod
     def change(table: str, handle: str) -> dict[str, Any]:
         """Make an UploadToTableRequest."""
-        descriptor = SYNAPSE_CSV.descriptor(header=True)
+        descriptor = SYNAPSE_CSV.to_descriptor(header=True)
         return table_transactions.upload_request(table, handle, descriptor)
 
     def _write(

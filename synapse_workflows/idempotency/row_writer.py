@@ -14,7 +14,7 @@ from synapse_workflows.client.errors import (
     SynapseJobError,
     SynapseNotFoundError,
 )
-from synapse_workflows.client.model.csv_dialect import Line
+from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer, hash_cells
 from synapse_workflows.idempotency.recovery import is_behind_other_rows, was_applied
@@ -163,14 +163,14 @@ class RowWriter:
         rows = sum(1 for _ in self.source.lines())
         return not is_behind_other_rows(self.look, self.source, rows)
 
-    def _is_the_same(self, there: Iterable[Line], columns: Sequence[Mapping[str, Any]]) -> bool:
+    def _is_the_same(self, there: Iterable[CsvRow], columns: Sequence[Mapping[str, Any]]) -> bool:
         """Compare the rows of the table with those of the source, in their order."""
         cells, width = CellNormalizer(columns), len(columns)
         names = [str(column["name"]) for column in columns]
         at = [names.index(name) for name in self.source.names]
 
-        def spread(line: Line) -> Line:
-            whole: Line = [None] * width
+        def spread(line: CsvRow) -> CsvRow:
+            whole: CsvRow = [None] * width
             for index, cell in zip(at, line, strict=True):
                 whole[index] = cell
             return whole
@@ -196,7 +196,7 @@ class RowWriter:
 
     def _learn(
         self, known: UpsertIndex, at: Sequence[int]
-    ) -> tuple[int, list[tuple[bytes, Line]]]:
+    ) -> tuple[int, list[tuple[bytes, CsvRow]]]:
         """Read which row has which key, in which version, and a digest of what is in it.
 
         Returns:
@@ -204,7 +204,7 @@ class RowWriter:
             task began to add rows, with the digest of that key.
         """
         since, last, count = self._since(), 0, 0
-        twice: list[tuple[bytes, Line]] = []
+        twice: list[tuple[bytes, CsvRow]] = []
         cells = self.source.cells
         rest = f"order by {ROW_ID}"
         with self.look.asked(quote_columns(self.source.names), rest, row_ids=True) as found:
@@ -228,7 +228,9 @@ class RowWriter:
             return self._open.after
         return self.once.after
 
-    def _edits(self, known: UpsertIndex, at: Sequence[int], counted: list[int]) -> Iterator[Line]:
+    def _edits(
+        self, known: UpsertIndex, at: Sequence[int], counted: list[int]
+    ) -> Iterator[CsvRow]:
         cells = self.source.cells
         for number, line in enumerate(self.source.lines(), 1):
             key = cells.key(number, line, at)

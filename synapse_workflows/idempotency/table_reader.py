@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from synapse_workflows.client.api import columns as table_columns
-from synapse_workflows.client.model.csv_dialect import Line
+from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.constants import ROW_ID
 from synapse_workflows.idempotency.row_source import SYNAPSE_CSV
@@ -31,7 +31,7 @@ class TableReader:
     @contextmanager
     def asked(
         self, wanted: str, rest: str = "", *, row_ids: bool = False
-    ) -> Iterator[Iterator[Line]]:
+    ) -> Iterator[Iterator[CsvRow]]:
         """Ask something; the answer, as lines of text, goes at the end.
 
         Args:
@@ -43,7 +43,7 @@ class TableReader:
         with TemporaryDirectory(prefix="synapse-") as folder:
             path = self._answered(sql, folder, row_ids=row_ids)
             with path.open(encoding="utf-8", newline="") as file:
-                lines = SYNAPSE_CSV.read(file)
+                lines = SYNAPSE_CSV.parse_rows(file)
                 next(lines, None)
                 yield lines
 

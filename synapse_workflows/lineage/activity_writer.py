@@ -15,13 +15,13 @@ from synapse_workflows.constants import CONTAINERS, TABLE
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.task_state_store import TaskStateStore
 from synapse_workflows.provenance.activity import (
-    activity_of,
-    same_sources,
-    sources_of,
-    unpinned,
-    with_common_urls,
+    build_activity,
+    have_same_sources,
+    iter_unpinned,
+    move_uncommon_urls,
+    parse_activity,
 )
-from synapse_workflows.provenance.record import EntityRef, Record, Seen
+from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
 
 class ActivityWriter:
@@ -67,10 +67,10 @@ class ActivityWriter:
             if not stored.changed:
                 return str(linked["id"])
             if not stored.replaced:
-                self._inherited |= sources_of(linked, Seen.WROTE)
+                self._inherited |= parse_activity(linked, Origin.WROTE)
         wanted = self._wanted(sources)
         if linked is not None and not self.description.matches(linked):
-            if same_sources(linked, wanted):
+            if have_same_sources(linked, wanted):
                 return str(linked["id"])
             linked = None
         saved = self._save_somehow(wanted, linked)
@@ -95,8 +95,8 @@ class ActivityWriter:
         linked = self._get(f"/entity/{present.id}/generatedBy")
         own = linked is not None and self.description.matches(linked)
         if linked is not None:
-            self._inherited |= sources_of(linked, Seen.WROTE)
-        wanted = self._wanted(sources | Record.stored(present))
+            self._inherited |= parse_activity(linked, Origin.WROTE)
+        wanted = self._wanted(sources | Record.from_stored(present))
         return str(self._save_somehow(wanted, linked if own else None)["id"])
 
     def attach(self, activity_id: str) -> None:
@@ -111,13 +111,13 @@ class ActivityWriter:
     def _wanted(self, sources: Record) -> dict[str, Any]:
         """Write the Activity as it should be."""
         pinned = self._pinned(sources | self._inherited)
-        wanted = activity_of(
+        wanted = build_activity(
             pinned,
             self.name or self.description.name,
             self.description.to_text(self.text, pinned.gaps),
             site=self.client.repoEndpoint,
         )
-        return with_common_urls(wanted) if self._common_urls_only else wanted
+        return move_uncommon_urls(wanted) if self._common_urls_only else wanted
 
     def _save_somehow(
         self, wanted: Mapping[str, Any], linked: dict[str, Any] | None
@@ -126,7 +126,7 @@ class ActivityWriter:
         try:
             return self._save(wanted, linked)
         except SynapseBadRequestError:
-            plain = with_common_urls(wanted)
+            plain = move_uncommon_urls(wanted)
             if plain["used"] == wanted["used"]:
                 raise
             self._common_urls_only = True
@@ -173,14 +173,14 @@ class ActivityWriter:
     def _pinned(self, sources: Record) -> Record:
         """Give a version to every entity that has one; say which cannot be found."""
         record = sources
-        for ref in list(unpinned(sources, self.client.repoEndpoint)):
+        for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
             exact = self._exact(ref)
             if exact is None:
-                record = record.replacing(ref, None).with_gap(
+                record = record.replace_ref(ref, None).with_gap(
                     f"{ref.id} is not there, or not for us"
                 )
             elif exact.version is not None:
-                record = record.replacing(ref, exact)
+                record = record.replace_ref(ref, exact)
         return record
 
     def _exact(self, ref: EntityRef) -> EntityRef | None:
@@ -198,7 +198,7 @@ class ActivityWriter:
 
 def _says(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     same_words = all(known.get(word) == wanted[word] for word in ("name", "description"))
-    return same_words and same_sources(known, wanted)
+    return same_words and have_same_sources(known, wanted)
 
 
 def _json(reply: Any) -> dict[str, Any]:

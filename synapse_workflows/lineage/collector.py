@@ -25,7 +25,7 @@ from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
-from synapse_workflows.provenance.record import EntityRef, Record, Ref, Seen, UrlRef
+from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
 T = TypeVar("T")
 _CONTEXT_KEY: Final = "synapse_lineage"
@@ -211,7 +211,7 @@ class LineageCollector:
     def _stored(self, event: Wrote, client: EventSource) -> None:
         declaration = _declared.get() or DeclaredProvenance()
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint)
-        self.record |= Record.stored(stored) | declaration.record
+        self.record |= Record.from_stored(stored) | declaration.record
         bound = self._bound.pop(event.entity_id, None)
         activity_id = bound if event.activity_given else self._write(event, client, declaration)
         if activity_id is not None:
@@ -236,8 +236,8 @@ class LineageCollector:
     def _sources(self, client: EventSource, declaration: DeclaredProvenance) -> Record | None:
         """Collect what goes into the Activity; None when there is to be none."""
         if client.lineage_mode is not LineageMode.DECLARED:
-            return Record.union((self.record, self.static_lineage, self.upstream))
-        sources = self.record.only(Seen.DECLARED)
+            return Record.merge((self.record, self.static_lineage, self.upstream))
+        sources = self.record.with_origins(Origin.DECLARED)
         said = sources.used or sources.ran or declaration.name or declaration.description
         return sources if said else None
 
@@ -262,10 +262,10 @@ def _record_from_event(event: Event, site: str) -> Record:
     """Turn what was announced into a record; containers are places, not inputs."""
     if isinstance(event, Ran):
         ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
-        return Record.of(Seen.CODE, ran=[ref] if ref else ())
+        return Record.from_refs(Origin.CODE, ran=[ref] if ref else ())
     if isinstance(event, Read) and event.concrete_type not in CONTAINERS:
         ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
-        return Record.of(Seen.READ, used=[ref] if ref else ())
+        return Record.from_refs(Origin.READ, used=[ref] if ref else ())
     return Record()
 
 

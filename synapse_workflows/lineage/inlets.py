@@ -9,7 +9,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
 from synapse_workflows.assets import parse_entity_id
-from synapse_workflows.provenance.record import EntityRef, Record, Seen, UrlRef
+from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 
 def read_inlets(inlets: Iterable[Any]) -> Record:
@@ -35,7 +35,7 @@ def read_triggering_events(context: Mapping[str, Any]) -> Record:
         if isinstance(asset, AssetAlias) or not events:
             continue
         newest = max(events, key=lambda event: event.timestamp)
-        record |= _create_record(Seen.EVENT, asset.name, asset.uri, newest.extra)
+        record |= _create_record(Origin.EVENT, asset.name, asset.uri, newest.extra)
     return record
 
 
@@ -46,10 +46,10 @@ def _read_inlet(inlet: Any) -> Record:
             if parse_entity_id(inlet.uri)
             else None
         )
-        return _create_record(Seen.INLET, inlet.name, inlet.uri, extra and extra.extra)
+        return _create_record(Origin.INLET, inlet.name, inlet.uri, extra and extra.extra)
     if isinstance(inlet, AssetUriRef):
         event = _get_newest_event(uri=inlet.uri) if parse_entity_id(inlet.uri) else None
-        return _create_record(Seen.INLET, inlet.uri, inlet.uri, event and event.extra)
+        return _create_record(Origin.INLET, inlet.uri, inlet.uri, event and event.extra)
     if isinstance(inlet, AssetNameRef | AssetAlias):
         named = isinstance(inlet, AssetNameRef)
         event = (
@@ -57,7 +57,7 @@ def _read_inlet(inlet: Any) -> Record:
         )
         if event is None:
             return Record().with_gap(f"the inlet {inlet.name}: no event says what it is")
-        return _create_record(Seen.INLET, event.asset.name, event.asset.uri, event.extra)
+        return _create_record(Origin.INLET, event.asset.name, event.asset.uri, event.extra)
     return Record()
 
 
@@ -70,15 +70,15 @@ def _get_newest_event(
     return found[0] if found else None
 
 
-def _create_record(seen: Seen, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
+def _create_record(seen: Origin, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
     entity = parse_entity_id(uri)
     if entity is not None:
         known = EntityRef.parse(entity)
         version = _parse_version(extra or {}) or known.version
-        return Record.of(seen, used=[EntityRef(known.id, version)])
+        return Record.from_refs(seen, used=[EntityRef(known.id, version)])
     if urlsplit(uri).scheme:
         url = UrlRef(_without_credentials(uri), name if name != uri else None)
-        return Record.of(seen, used=[url])
+        return Record.from_refs(seen, used=[url])
     return Record().with_gap(f"the asset {name} has no address")
 
 

@@ -14,7 +14,7 @@ from synapse_workflows.client.api import (
 from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity
-from synapse_workflows.client.model.ids import entity_id
+from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.lineage.collector import (
@@ -23,8 +23,8 @@ from synapse_workflows.lineage.collector import (
     current_collector,
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode
-from synapse_workflows.provenance.activity import declared, sources_of
-from synapse_workflows.provenance.record import EntityRef, Seen
+from synapse_workflows.provenance.activity import parse_activity, parse_declared
+from synapse_workflows.provenance.record import EntityRef, Origin
 
 
 class LineageClient(Synapse):
@@ -183,7 +183,7 @@ class LineageClient(Synapse):
         collector = current_collector()
         if collector is None or self.lineage_mode is LineageMode.OFF or isinstance(declared, str):
             return declared
-        entity = self.call("GET", f"/entity/{entity_id(table).id}").json
+        entity = self.call("GET", f"/entity/{parse_entity_id(table).id}").json
         present = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
         with attach_declared(_create_declaration(declared, None, None, None, None)):
             activity_id = collector.create_snapshot_activity(present, self)
@@ -219,6 +219,6 @@ def _create_declaration(
     activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
 ) -> DeclaredProvenance:
     if activity is None:
-        return DeclaredProvenance(declared(used, executed), name, description)
-    record = sources_of(activity, Seen.DECLARED)
+        return DeclaredProvenance(parse_declared(used, executed), name, description)
+    record = parse_activity(activity, Origin.DECLARED)
     return DeclaredProvenance(record, activity.get("name"), activity.get("description"))

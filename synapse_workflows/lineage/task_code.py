@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from synapse_workflows.provenance.record import Record, Seen, UrlRef
+from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 _SHORT = 12
 
@@ -28,7 +28,7 @@ def identify_code(task: Any, bundle: Any = None) -> Record:
         if ref is None:
             record = record.with_gap(f"the code of {task.dag_id}: {name} could not be read")
         else:
-            record |= Record.of(Seen.CODE, ran=[ref])
+            record |= Record.from_refs(Origin.CODE, ran=[ref])
     return record
 
 

@@ -108,7 +108,7 @@ class _UpstreamWalk:
     def contribution(self, instances: TaskInstances) -> tuple[Record, bool]:
         """Tell what instances contribute, and whether to go on to the tasks before them."""
         records = self.records(instances)
-        contributed = Record.union(record.contribution() for record in records)
+        contributed = Record.merge(record.contribution() for record in records)
         expected = max(len(self.mapped_states(instances.task_id)), 1)
         count = 1 if instances.index is not None else expected
         if not records or len(records) < count:

@@ -7,7 +7,8 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from synapse_workflows.client.errors import SynapseMalformedEntityError
-from synapse_workflows.client.model.ids import VersionedId, entity_id
+from synapse_workflows.client.model import ids
+from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.links import SynapseEntityLink
@@ -70,7 +71,7 @@ def parse_entity_id(value: Any, what: str) -> VersionedId:
     if isinstance(value, Mapping) and "id" in value:
         return VersionedId(str(value["id"]), value.get("version"))
     try:
-        return entity_id(value)
+        return ids.parse_entity_id(value)
     except ValueError as wrong:
         raise SynapseMalformedEntityError(f"{what}: {wrong}") from wrong
 

@@ -14,7 +14,7 @@ from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
-from synapse_workflows.provenance.record import Record, Seen, UrlRef
+from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 
 class SynapseGetOperator(SynapseOperator):
@@ -201,7 +201,7 @@ class SynapseStoreOperator(SynapseOperator):
             file.versionComment = self.version_comment
         collector = current_collector()
         if collector and source.url and client.lineage_mode is LineageMode.AUTO:
-            collector.add(Record.of(Seen.READ, used=[UrlRef(source.url)]))
+            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(source.url)]))
         stored = client.store(
             file,
             forceVersion=self.force_version,

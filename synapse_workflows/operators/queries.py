@@ -109,7 +109,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         with _listening(client) as heard:
             try:
                 answer = self._answer(client, TableQuery(query, self.include_row_ids, form))
-            except parquet.UnwritableError as wrong:
+            except parquet.ParquetConversionError as wrong:
                 raise AirflowFailException(str(wrong)) from wrong
         version = next((one.version for one in heard if one.entity_id == asked.id), None)
         reference = self._reference(answer, query, form, version)
@@ -129,7 +129,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         form = self.output_format or _SUFFIXES.get(suffix, FileFormat.CSV)
         if form is FileFormat.PARQUET:
             try:
-                parquet.require()
+                parquet.require_pyarrow()
             except ImportError as missing:
                 raise AirflowFailException(str(missing)) from missing
         return form

@@ -27,7 +27,7 @@ from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
-from synapse_workflows.provenance.record import Record, Seen, UrlRef
+from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 
 class StoreMode(StrEnum):
@@ -223,7 +223,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         with as_local_file(self.rows, "rows") as local:
             collector = current_collector()
             if collector and local.url and client.lineage_mode is LineageMode.AUTO:
-                collector.add(Record.of(Seen.READ, used=[UrlRef(local.url)]))
+                collector.add(Record.from_refs(Origin.READ, used=[UrlRef(local.url)]))
             yield _opened(local.path, columns, written_by_synapse=answer)
 
     def _require_all_columns(self, source: RowSource, mode: StoreMode) -> None:

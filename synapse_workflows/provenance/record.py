@@ -16,7 +16,7 @@ from synapse_workflows.client.model.ids import split_version
 T = TypeVar("T")
 
 
-class Seen(StrEnum):
+class Origin(StrEnum):
     """How a reference came to be known."""
 
     READ = "read"  # the task itself fetched it
@@ -28,7 +28,7 @@ class Seen(StrEnum):
 
 
 #: Said about a task rather than observed: gives way to what was observed.
-_SAID = frozenset({Seen.INLET, Seen.EVENT})
+_OVERRIDABLE_ORIGINS = frozenset({Origin.INLET, Origin.EVENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ Ref = EntityRef | UrlRef
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RecordEntry:
     """A reference, and how it came to be known."""
 
     ref: Ref
-    seen: Seen
+    origin: Origin
 
     def to_json(self) -> dict[str, Any]:
         """Write as a small object; what is unknown is left out."""
@@ -97,7 +97,7 @@ class Source:
             known: dict[str, Any] = {"url": self.ref.url, "name": self.ref.name}
         else:
             known = {"id": self.ref.id, "version": self.ref.version, "site": self.ref.site}
-        known["seen"] = str(self.seen)
+        known["origin"] = str(self.origin)
         return {name: value for name, value in known.items() if value is not None}
 
     @classmethod
@@ -108,7 +108,7 @@ class Source:
             ref = UrlRef(data["url"], data.get("name"))
         else:
             ref = EntityRef(data["id"], data.get("version"), data.get("site"))
-        return cls(ref, Seen(data["seen"]))
+        return cls(ref, Origin(data["origin"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,15 @@ class Record:
         gaps: what could not be pinned, in words.
     """
 
-    used: tuple[Source, ...] = ()
-    ran: tuple[Source, ...] = ()
+    used: tuple[RecordEntry, ...] = ()
+    ran: tuple[RecordEntry, ...] = ()
     wrote: tuple[EntityRef, ...] = ()
     gaps: tuple[str, ...] = ()
 
     @classmethod
-    def of(
+    def from_refs(
         cls,
-        seen: Seen,
+        origin: Origin,
         *,
         used: Iterable[Ref] = (),
         ran: Iterable[Ref] = (),
@@ -140,18 +140,18 @@ class Record:
     ) -> Self:
         """Make a record of references that all came to be known in one way."""
         return cls(
-            used=_unique(Source(ref, seen) for ref in used),
-            ran=_unique(Source(ref, seen) for ref in ran),
+            used=_unique(RecordEntry(ref, origin) for ref in used),
+            ran=_unique(RecordEntry(ref, origin) for ref in ran),
             gaps=_unique(gaps),
         )
 
     @classmethod
-    def stored(cls, *refs: EntityRef) -> Self:
+    def from_stored(cls, *refs: EntityRef) -> Self:
         """Make the record of entities that were stored."""
         return cls(wrote=_unique(refs))
 
     @classmethod
-    def union(cls, records: Iterable["Record"]) -> Self:
+    def merge(cls, records: Iterable["Record"]) -> Self:
         """Merge many at once."""
         many = list(records)
         return cls(
@@ -162,7 +162,7 @@ class Record:
         )
 
     def __or__(self, other: "Record") -> "Record":
-        return Record.union((self, other))
+        return Record.merge((self, other))
 
     def __bool__(self) -> bool:
         return bool(self.used or self.ran or self.wrote or self.gaps)
@@ -173,20 +173,24 @@ class Record:
         What was observed wins over what was said of the same entity; a reference without a
         version gives way to one with; what the record itself wrote is never an input.
         """
-        observed = {_key(source.ref) for source in self.used if source.seen not in _SAID}
+        observed = {
+            _get_key(source.ref)
+            for source in self.used
+            if source.origin not in _OVERRIDABLE_ORIGINS
+        }
         own = defaultdict(list)
         for ref in self.wrote:
             own[ref.id].append(ref)
-        return _most_exact(
+        return _keep_most_exact(
             source.ref
             for source in self.used
-            if not (source.seen in _SAID and _key(source.ref) in observed)
-            and not any(_covers(ref, source.ref) for ref in own[_key(source.ref)])
+            if not (source.origin in _OVERRIDABLE_ORIGINS and _get_key(source.ref) in observed)
+            and not any(_covers(ref, source.ref) for ref in own[_get_key(source.ref)])
         )
 
     def executed(self) -> tuple[Ref, ...]:
         """Tell what counts as executed, each once."""
-        return _most_exact(source.ref for source in self.ran)
+        return _keep_most_exact(source.ref for source in self.ran)
 
     def contribution(self) -> "Record":
         """Give what a task downstream takes over.
@@ -195,21 +199,21 @@ class Record:
         own; one that stored nothing hands on what it used and ran.
         """
         if self.wrote:
-            return Record.of(Seen.WROTE, used=self.wrote)
+            return Record.from_refs(Origin.WROTE, used=self.wrote)
         return self
 
-    def only(self, *seen: Seen) -> "Record":
+    def with_origins(self, *origins: Origin) -> "Record":
         """Keep the sources that came to be known in these ways, and what was written."""
         return replace(
             self,
-            used=tuple(source for source in self.used if source.seen in seen),
-            ran=tuple(source for source in self.ran if source.seen in seen),
+            used=tuple(source for source in self.used if source.origin in origins),
+            ran=tuple(source for source in self.ran if source.origin in origins),
         )
 
-    def replacing(self, old: Ref, new: Ref | None) -> "Record":
+    def replace_ref(self, old: Ref, new: Ref | None) -> "Record":
         """Put one reference in the place of another among the sources; None takes it out."""
 
-        def sources(before: tuple[Source, ...]) -> tuple[Source, ...]:
+        def sources(before: tuple[RecordEntry, ...]) -> tuple[RecordEntry, ...]:
             kept = (replace(s, ref=new) if s.ref == old and new else s for s in before)
             return _unique(source for source in kept if source.ref != old)
 
@@ -224,7 +228,7 @@ class Record:
         parts: dict[str, list[Any]] = {
             "used": [source.to_json() for source in self.used],
             "ran": [source.to_json() for source in self.ran],
-            "wrote": [_entity_json(ref) for ref in self.wrote],
+            "wrote": [_entity_to_json(ref) for ref in self.wrote],
             "gaps": list(self.gaps),
         }
         return {name: part for name, part in parts.items() if part}
@@ -233,8 +237,8 @@ class Record:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote; parts of later versions are passed over."""
         return cls(
-            used=tuple(Source.from_json(item) for item in data.get("used", ())),
-            ran=tuple(Source.from_json(item) for item in data.get("ran", ())),
+            used=tuple(RecordEntry.from_json(item) for item in data.get("used", ())),
+            ran=tuple(RecordEntry.from_json(item) for item in data.get("ran", ())),
             wrote=tuple(
                 EntityRef(item["id"], item.get("version"), item.get("site"))
                 for item in data.get("wrote", ())
@@ -247,7 +251,7 @@ def _unique(items: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def _key(ref: Ref) -> str:
+def _get_key(ref: Ref) -> str:
     return ref.url if isinstance(ref, UrlRef) else ref.id
 
 
@@ -257,16 +261,16 @@ def _covers(one: Ref, other: Ref) -> bool:
     return isinstance(one, UrlRef) and isinstance(other, UrlRef) and one.covers(other)
 
 
-def _most_exact(refs: Iterable[Ref]) -> tuple[Ref, ...]:
+def _keep_most_exact(refs: Iterable[Ref]) -> tuple[Ref, ...]:
     """Leave out each reference that another one says better, or as well and earlier."""
     groups: defaultdict[str, list[Ref]] = defaultdict(list)
     for ref in refs:
-        group = groups[_key(ref)]
+        group = groups[_get_key(ref)]
         if not any(_covers(kept, ref) for kept in group):
             group[:] = [kept for kept in group if not _covers(ref, kept)] + [ref]
     return tuple(ref for group in groups.values() for ref in group)
 
 
-def _entity_json(ref: EntityRef) -> dict[str, Any]:
+def _entity_to_json(ref: EntityRef) -> dict[str, Any]:
     known = {"id": ref.id, "version": ref.version, "site": ref.site}
     return {name: value for name, value in known.items() if value is not None}

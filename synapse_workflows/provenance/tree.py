@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 #: How many activities deep a drawing goes, if nothing else is asked for.
-DEPTH = 8
+DEFAULT_DEPTH = 8
 #: What the service answers where there is nothing to see, or nothing for this caller.
-_NOTHING = frozenset({403, 404, 410})
+_UNAVAILABLE = frozenset({403, 404, 410})
 
 
-class Reader(Protocol):
+class ProvenanceClient(Protocol):
     """What a drawing asks: a client, ours or the official one."""
 
     def get(self, entity: Any, **options: Any) -> Any:
@@ -27,7 +27,9 @@ class Reader(Protocol):
         """Get the Activity of an entity's version."""
 
 
-def draw(syn: Reader, entity: str, version: int | None = None, *, depth: int = DEPTH) -> str:
+def render_tree(
+    syn: ProvenanceClient, entity: str, version: int | None = None, *, depth: int = DEFAULT_DEPTH
+) -> str:
     """Draw where an entity came from.
 
     Args:
@@ -44,17 +46,17 @@ def draw(syn: Reader, entity: str, version: int | None = None, *, depth: int = D
     """
     entity_id, _, number = entity.partition(".")
     wanted = version if version is not None else int(number) if number else None
-    found = syn.get(entity_id, downloadFile=False, **_version(wanted))
-    pen = _Pen(syn, depth)
+    found = syn.get(entity_id, downloadFile=False, **_version_argument(wanted))
+    pen = _TreeRenderer(syn, depth)
     exact = wanted if wanted is not None else found.get("versionNumber")
-    lines = [_label(found.get("name"), entity_id, exact)]
+    lines = [_format_entity(found.get("name"), entity_id, exact)]
     return "\n".join(lines + list(pen.activity(entity_id, exact, depth)))
 
 
-class _Pen:
+class _TreeRenderer:
     """Draws one tree, and remembers what it has drawn."""
 
-    def __init__(self, syn: Reader, depth: int) -> None:
+    def __init__(self, syn: ProvenanceClient, depth: int) -> None:
         self.syn = syn
         self.depth = depth
         self.drawn: set[tuple[str, int | None]] = set()
@@ -64,7 +66,7 @@ class _Pen:
         if (entity_id, version) in self.drawn:
             yield "└─ (drawn above)"
             return
-        found = _or_none(self.syn.getProvenance, entity_id, **_version(version))
+        found = _get_or_none(self.syn.getProvenance, entity_id, **_version_argument(version))
         if found is None:
             return
         self.drawn.add((entity_id, version))
@@ -91,33 +93,35 @@ class _Pen:
     def described(self, item: Mapping[str, Any], depth: int) -> tuple[str, Iterable[str]]:
         """Name a source, and give the lines that go below it."""
         if "url" in item:
-            return _url_label(item["url"], item.get("name")), ()
+            return _format_url(item["url"], item.get("name")), ()
         reference = item["reference"]
         entity_id, version = reference["targetId"], reference.get("targetVersionNumber")
-        found = _or_none(self.syn.get, entity_id, downloadFile=False, **_version(version))
+        found = _get_or_none(
+            self.syn.get, entity_id, downloadFile=False, **_version_argument(version)
+        )
         if found is None:
-            return f"{_label(None, entity_id, version)} (not there, or not for you)", ()
-        label = _label(found.get("name"), entity_id, version)
+            return f"{_format_entity(None, entity_id, version)} (not there, or not for you)", ()
+        label = _format_entity(found.get("name"), entity_id, version)
         return label, self.activity(entity_id, version, depth - 1)
 
 
-def _label(name: str | None, entity_id: str, version: int | None) -> str:
+def _format_entity(name: str | None, entity_id: str, version: int | None) -> str:
     exact = entity_id if version is None else f"{entity_id}.{version}"
     return f"{name} ({exact})" if name else exact
 
 
-def _url_label(url: str, name: str | None) -> str:
+def _format_url(url: str, name: str | None) -> str:
     if name in (None, "", url):
         return url
     # a file named by its content leads nowhere: its name says the hash already
     return str(name) if url.startswith("file:") else f"{name} <{url}>"
 
 
-def _version(version: int | None) -> dict[str, int]:
+def _version_argument(version: int | None) -> dict[str, int]:
     return {} if version is None else {"version": version}
 
 
-def _or_none(ask: Any, *args: Any, **options: Any) -> Any:
+def _get_or_none(ask: Any, *args: Any, **options: Any) -> Any:
     """Ask; None where the service says that there is nothing, or nothing for this caller."""
     try:
         return ask(*args, **options)
@@ -125,6 +129,6 @@ def _or_none(ask: Any, *args: Any, **options: Any) -> Any:
         status = getattr(error, "status", None) or getattr(
             getattr(error, "response", None), "status_code", None
         )
-        if status in _NOTHING:
+        if status in _UNAVAILABLE:
             return None
         raise

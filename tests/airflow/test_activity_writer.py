@@ -10,7 +10,7 @@ from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.errors import SynapseBadRequestError
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
-from synapse_workflows.provenance.activity import declared
+from synapse_workflows.provenance.activity import parse_declared
 
 DESCRIPTION = ActivityDescription("flow.store", "Airflow run r1 of flow.store")
 
@@ -49,33 +49,37 @@ def test_a_task_that_broke_off_before_the_link_finds_its_activity_again(
     breaking = Breaking(**socket_service.endpoints, skip_checks=True, silent=True)
     breaking.login(authToken=socket_service.token("alice"), silent=True)
     with pytest.raises(ConnectionError):
-        ActivityWriter(breaking, DESCRIPTION, state_store, "k").link(stored, declared("https://a"))
+        ActivityWriter(breaking, DESCRIPTION, state_store, "k").link(
+            stored, parse_declared("https://a")
+        )
     breaking.close()
     made = state_store["k"]
     again = ActivityWriter(alice, DESCRIPTION, state_store, "k")
-    assert again.link(stored, declared("https://b")) == made
+    assert again.link(stored, parse_declared("https://b")) == made
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
 def test_without_state_store_the_linked_activity_is_recognised_by_its_words(alice, stored):
     first = ActivityWriter(alice, DESCRIPTION, StateStore(), "k").link(
-        stored, declared("https://a")
+        stored, parse_declared("https://a")
     )
     second = ActivityWriter(alice, DESCRIPTION, StateStore(), "k").link(
-        stored, declared("https://b")
+        stored, parse_declared("https://b")
     )
     assert first == second
     other = ActivityDescription("flow.store", "Airflow run r2 of flow.store")
-    third = ActivityWriter(alice, other, StateStore(), "k").link(stored, declared("https://c"))
+    third = ActivityWriter(alice, other, StateStore(), "k").link(
+        stored, parse_declared("https://c")
+    )
     assert third != first
 
 
 def test_what_somebody_else_changed_meanwhile_is_no_hindrance(alice, stored):
     activity = ActivityWriter(alice, DESCRIPTION, StateStore(), "k")
-    made = activity.link(stored, declared("https://a"))
+    made = activity.link(stored, parse_declared("https://a"))
     seen = alice.getProvenance(stored.entity_id)
     alice.updateActivity(seen)
-    assert activity.link(stored, declared("https://b")) == made
+    assert activity.link(stored, parse_declared("https://b")) == made
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
@@ -88,11 +92,11 @@ def test_an_activity_of_another_person_is_not_changed(socket_service, alice, sto
     )
     state_store = StateStore()
     first = ActivityWriter(alice, DESCRIPTION, state_store, "k").link(
-        stored, declared("https://a")
+        stored, parse_declared("https://a")
     )
     with socket_service.client("bob") as bob:
         second = ActivityWriter(bob, DESCRIPTION, state_store, "k").link(
-            stored, declared("https://b")
+            stored, parse_declared("https://b")
         )
     assert first != second
     assert alice.restGET(f"/activity/{first}")["used"][0]["url"] == "https://a"
@@ -101,7 +105,9 @@ def test_an_activity_of_another_person_is_not_changed(socket_service, alice, sto
 def test_a_state_store_of_something_else_is_not_believed(alice, stored, put):
     foreign = alice.setProvenance(put().split(".")[0], Activity("mine", "not of Airflow"))
     state_store = StateStore(k=foreign["id"])
-    made = ActivityWriter(alice, DESCRIPTION, state_store, "k").link(stored, declared("https://a"))
+    made = ActivityWriter(alice, DESCRIPTION, state_store, "k").link(
+        stored, parse_declared("https://a")
+    )
     assert made != foreign["id"]
     assert state_store["k"] == made
 
@@ -119,8 +125,8 @@ def test_an_address_that_synapse_refuses_goes_into_the_description(socket_servic
     strict = Strict(**socket_service.endpoints, skip_checks=True, silent=True)
     strict.login(authToken=socket_service.token("alice"), silent=True)
     activity = ActivityWriter(strict, DESCRIPTION, StateStore(), "k")
-    first = activity.link(stored, declared(["s3://bucket/key", "https://a"]))
-    assert activity.link(stored, declared(["s3://bucket/key", "https://b"])) == first
+    first = activity.link(stored, parse_declared(["s3://bucket/key", "https://a"]))
+    assert activity.link(stored, parse_declared(["s3://bucket/key", "https://b"])) == first
     strict.close()
     found = alice.getProvenance(stored.entity_id)
     assert [item["url"] for item in found["used"]] == ["https://b"]
@@ -138,7 +144,7 @@ def test_a_refusal_for_another_reason_is_an_error(socket_service, stored):
         refusing.login(authToken=socket_service.token("alice"), silent=True)
         with pytest.raises(SynapseBadRequestError):
             ActivityWriter(refusing, DESCRIPTION, StateStore(), "k").link(
-                stored, declared("https://a")
+                stored, parse_declared("https://a")
             )
 
 

@@ -87,7 +87,7 @@ def test_the_record_is_left_before_success_is_reported(api, project, put, summar
         "id": raw_id.split(".")[0],
         "version": 1,
         "site": "",
-        "seen": "read",
+        "origin": "read",
     }
     told = [(method, url) for method, url, _ in api.requests if method in ("POST", "PATCH")]
     left = next(place for place, (_, url) in enumerate(told) if "synapse_lineage" in url)

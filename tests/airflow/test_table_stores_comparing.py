@@ -8,7 +8,7 @@ from contract.test_tables_properties import EVERY_TYPE
 from hypothesis import given, settings
 
 from synapse_workflows import Project, Schema, Table
-from synapse_workflows.client.model import cell_text
+from synapse_workflows.client.model import cell_codec
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer, hash_cells
 from synapse_workflows.idempotency.row_source import SYNAPSE_CSV
 from synapse_workflows.idempotency.row_upload import RowUpload
@@ -27,7 +27,7 @@ def place(in_process_service, tmp_path_factory):
 def test_what_synapse_keeps_is_what_was_given(place, made):
     syn, project = place
     columns, rows = made
-    writers = [cell_text.writer(column) for column in columns]
+    writers = [cell_codec.create_writer(column) for column in columns]
     lines = [[w(cell) for w, cell in zip(writers, row, strict=True)] for row in rows]
     table = syn.store(Table(Schema(str(uuid4()), columns, parent=project), rows)).tableId
     answer = syn.tableQuery(f"select * from {table} order by ROW_ID", lineEnd="\n")
@@ -42,7 +42,7 @@ def test_what_synapse_keeps_is_what_was_given(place, made):
 @given(EVERY_TYPE)
 def test_other_rows_have_other_digests(made):
     columns, rows = made
-    writers = [cell_text.writer(column) for column in columns]
+    writers = [cell_codec.create_writer(column) for column in columns]
     compared = CellNormalizer(columns)
     lines = [
         compared.given([w(cell) for w, cell in zip(writers, row, strict=True)]) for row in rows

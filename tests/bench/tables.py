@@ -109,12 +109,14 @@ class Bench:
     def file(self, changed: int = 0) -> str:
         """Write rows into a CSV file, as somebody's task did before."""
         from synapse_workflows import Column
-        from synapse_workflows.client.model import cell_text
+        from synapse_workflows.client.model import cell_codec
         from synapse_workflows.idempotency.row_source import STANDARD_CSV
 
         path = self.folder / f"rows-{changed}.csv"
         if not path.exists():
-            writers = [cell_text.writer(Column(name="c", columnType=kind)) for kind in KINDS]
+            writers = [
+                cell_codec.create_writer(Column(name="c", columnType=kind)) for kind in KINDS
+            ]
             with path.open("w", newline="") as to:
                 to.write(STANDARD_CSV.write([f"c {at}" for at, _ in enumerate(KINDS)]))
                 for row in rows(self.count, changed):

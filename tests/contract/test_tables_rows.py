@@ -28,7 +28,7 @@ from synapse_workflows.client.errors import (
     SynapseProvenanceError,
     SynapseStaleError,
 )
-from synapse_workflows.client.model.tables import RowMetadata
+from synapse_workflows.client.model.rows import RowMetadata
 from synapse_workflows.constants import TABLE
 
 COLUMNS = [

@@ -7,7 +7,7 @@ from typing import Any
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model import annotations as model
 from synapse_workflows.client.model.annotations import Annotations
-from synapse_workflows.client.model.ids import entity_id, version_number
+from synapse_workflows.client.model.ids import parse_entity_id, parse_version_number
 
 
 def get_annotations(syn: Session, entity: Any, version: str | int | None = None) -> Annotations:
@@ -30,10 +30,12 @@ def get_annotations(syn: Session, entity: Any, version: str | int | None = None)
         GET /entity/{id}/annotations2, GET /entity/{id}/version/{versionNumber}/annotations2
         https://rest-docs.synapse.org/rest/GET/entity/id/annotations2.html
     """
-    found = entity_id(entity)
+    found = parse_entity_id(entity)
     wanted = found.version if version is None else version
-    at = "" if wanted is None else f"/version/{version_number(wanted)}"
-    return model.from_wire(syn.call("GET", f"/entity/{found.id}{at}/annotations2").json)
+    at = "" if wanted is None else f"/version/{parse_version_number(wanted)}"
+    return model.from_synapse_annotations(
+        syn.call("GET", f"/entity/{found.id}{at}/annotations2").json
+    )
 
 
 def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
@@ -57,7 +59,9 @@ def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
     """
     if not isinstance(annotations, Annotations):
         raise TypeError("Expected a synapseclient.Annotations object")
-    return put_annotations(syn, annotations.id, annotations.etag, model.to_wire(annotations))
+    return put_annotations(
+        syn, annotations.id, annotations.etag, model.to_synapse_annotations(annotations)
+    )
 
 
 def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any]) -> Annotations:
@@ -68,7 +72,9 @@ def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any
         https://rest-docs.synapse.org/rest/PUT/entity/id/annotations2.html
     """
     body = {"id": entity, "etag": etag, "annotations": wire}
-    return model.from_wire(syn.call("PUT", f"/entity/{entity}/annotations2", json=body).json)
+    return model.from_synapse_annotations(
+        syn.call("PUT", f"/entity/{entity}/annotations2", json=body).json
+    )
 
 
 def getAnnotations(syn: Session, entity: Any, version: str | int | None = None) -> Annotations:
@@ -101,7 +107,7 @@ def setAnnotations(
     """
     _deprecated("setAnnotations", "set_annotations")
     values = {**(annotations or {}), **kwargs}
-    target = entity_id(entity).id
+    target = parse_entity_id(entity).id
     etag = getattr(annotations, "etag", None) or values.pop("etag", None)
     if etag is None and isinstance(entity, Mapping):
         etag = entity.get("etag")

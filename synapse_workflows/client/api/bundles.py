@@ -68,5 +68,5 @@ def build_entity(
     handle = get_file_handle(bundle)
     state = {**(local_state or {}), **({"_file_handle": handle} if handle else {})}
     held = bundle.get("annotations")
-    values = annotations.from_wire(held) if held else None
+    values = annotations.from_synapse_annotations(held) if held else None
     return Entity.create(bundle["entity"], values, state)

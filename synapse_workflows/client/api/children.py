@@ -7,7 +7,7 @@ from urllib.parse import quote
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
-from synapse_workflows.client.model.ids import entity_id
+from synapse_workflows.client.model.ids import parse_entity_id
 
 
 def getChildren(
@@ -51,7 +51,7 @@ def getChildren(
         https://rest-docs.synapse.org/rest/POST/entity/children.html
     """
     body = {
-        "parentId": None if parent is None else entity_id(parent).id,
+        "parentId": None if parent is None else parse_entity_id(parent).id,
         "includeTypes": list(includeTypes),
         "sortBy": sortBy,
         "sortDirection": sortDirection,
@@ -79,7 +79,7 @@ def findEntityId(syn: Session, name: str, parent: Any = None) -> str | None:
         POST /entity/child
         https://rest-docs.synapse.org/rest/POST/entity/child.html
     """
-    body = {"entityName": name, "parentId": None if parent is None else entity_id(parent).id}
+    body = {"entityName": name, "parentId": None if parent is None else parse_entity_id(parent).id}
     try:
         reply = syn.call("POST", "/entity/child", json=body, repeatable=True)
     except SynapseNotFoundError:

@@ -7,9 +7,9 @@ from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMalformedEntityError
-from synapse_workflows.client.model.columns import Column, require_types
-from synapse_workflows.client.model.ids import entity_id, id_of, is_synapse_id
-from synapse_workflows.client.model.schemas import HasColumns
+from synapse_workflows.client.model.columns import Column, validate_columns
+from synapse_workflows.client.model.ids import id_of, is_synapse_id, parse_entity_id
+from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.constants import MODEL
 
 _LIST: Final = f"{MODEL}.ListWrapper"
@@ -49,7 +49,7 @@ def createColumn(
         "enumValues": None if enumValues is None else list(enumValues),
     }
     column = Column(**{key: value for key, value in facts.items() if value is not None})
-    require_types([column])
+    validate_columns([column])
     return Column(**syn.call("POST", "/column", json=column, repeatable=True).json)
 
 
@@ -72,7 +72,7 @@ def createColumns(syn: Session, columns: Iterable[Mapping[str, Any]]) -> list[Co
         https://rest-docs.synapse.org/rest/POST/column/batch.html
     """
     listed = [dict(column) for column in columns]
-    require_types(listed)
+    validate_columns(listed)
     body = {"concreteType": _LIST, "list": listed}
     reply = syn.call("POST", "/column/batch", json=body, repeatable=True)
     return [Column(**one) for one in reply.json["list"]]
@@ -114,7 +114,7 @@ def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Itera
         GET /column, GET /column/{columnId}, GET /entity/{id}/column
         https://rest-docs.synapse.org/rest/GET/column.html
     """
-    if isinstance(x, HasColumns) or is_synapse_id(x):
+    if isinstance(x, SchemaBase) or is_synapse_id(x):
         return getTableColumns(syn, x)
     if isinstance(x, list | tuple):
         ids = [str(one.get("id") if isinstance(one, Mapping) else one).strip() for one in x]
@@ -145,13 +145,13 @@ def getTableColumns(syn: Session, table: Any) -> Iterator[Column]:
         GET /entity/{id}/column
         https://rest-docs.synapse.org/rest/GET/entity/id/column.html
     """
-    found = entity_id(table)
+    found = parse_entity_id(table)
     at = found.id if found.version is None else f"{found.id}.{found.version}"
     for one in syn.call("GET", f"/entity/{at}/column").json.get("results") or ():
         yield Column(**one)
 
 
-def create_missing_columns(syn: Session, schema: HasColumns) -> None:
+def create_missing_columns(syn: Session, schema: SchemaBase) -> None:
     """Make the columns of a schema that are not in Synapse yet, in one call.
 
     Raises:
@@ -162,7 +162,7 @@ def create_missing_columns(syn: Session, schema: HasColumns) -> None:
         POST /column/batch
         https://rest-docs.synapse.org/rest/POST/column/batch.html
     """
-    schema.require_room()
+    schema.validate_column_count()
     unsaved = schema.columns_to_store
     if not unsaved:
         return

@@ -12,9 +12,14 @@ from synapse_workflows.client.api import bundles, entity_lookup, table_rows
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseUnmetAccessRestrictions
-from synapse_workflows.client.model.entity import Entity, File, place
-from synapse_workflows.client.model.ids import entity_id, id_of, is_synapse_id, version_number
-from synapse_workflows.client.model.paths import expand
+from synapse_workflows.client.model.entity import Entity, File, set_local_path
+from synapse_workflows.client.model.ids import (
+    id_of,
+    is_synapse_id,
+    parse_entity_id,
+    parse_version_number,
+)
+from synapse_workflows.client.model.paths import expand_path
 from synapse_workflows.client.transfer import download
 
 _COLLISIONS: Final = ("overwrite.local", "keep.local", "keep.both")
@@ -49,7 +54,7 @@ class GetOptions:
                 f'Invalid parameter: "{wishes.if_collision}" is not a valid value for '
                 f'"ifcollision"; it is one of {", ".join(_COLLISIONS)}'
             )
-        if wishes.location is not None and Path(expand(wishes.location)).is_file():
+        if wishes.location is not None and Path(expand_path(wishes.location)).is_file():
             raise ValueError(
                 f"downloadLocation should be a directory; {wishes.location} is a file"
             )
@@ -141,11 +146,11 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         DELETE /entity/{id}, DELETE /entity/{id}/version/{versionNumber}
         https://rest-docs.synapse.org/rest/DELETE/entity/id.html
     """
-    number = None if version is None else version_number(version)
+    number = None if version is None else parse_version_number(version)
     if isinstance(obj, table_rows.ROW_TYPES):
         table_rows.delete_rows(syn, obj)
     elif isinstance(obj, str):
-        named = entity_id(obj)
+        named = parse_entity_id(obj)
         number = number or named.version
         at = "" if number is None else f"/version/{number}"
         syn.call("DELETE", f"/entity/{named.id}{at}")
@@ -179,7 +184,7 @@ def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
         POST /entity/{id}/bundle2, PUT /entity/{id}
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
-    parent = entity_id(new_parent).id
+    parent = parse_entity_id(new_parent).id
     moved = get_unannounced(syn, entity, GetOptions(download=False))
     syn.call("PUT", f"/entity/{moved.id}", json={**moved.properties, "parentId": parent})
     return bundles.build_entity(bundles.get_bundle(syn, moved.id), moved.local_state())
@@ -199,7 +204,7 @@ def printEntity(syn: Session, entity: Any, ensure_ascii: bool = True) -> None:
     """
     shown = entity
     if is_synapse_id(entity):
-        named = entity_id(entity)
+        named = parse_entity_id(entity)
         at = "" if named.version is None else f"/version/{named.version}"
         shown = syn.call("GET", f"/entity/{named.id}{at}").json
     try:
@@ -220,7 +225,7 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
     Source:
         No call; local files are found as by `get`.
     """
-    if isinstance(entity, str) and Path(expand(entity)).is_file():
+    if isinstance(entity, str) and Path(expand_path(entity)).is_file():
         entity = entity_lookup.resolve_entity(syn, entity).entity_id
     page = f"Synapse:{id_of(entity)}"
     if subpageId is not None:
@@ -248,7 +253,7 @@ def _record_local_copy(syn: Session, file: File, path: str) -> None:
     """Note that a local file is the content of an entity."""
     if file.get("dataFileHandleId"):
         syn.cache.add(file.dataFileHandleId, path)
-    place(file, path)
+    set_local_path(file, path)
 
 
 def _download_content(
@@ -265,7 +270,7 @@ def _download_content(
         file_handle=handle,
         associate_type="FileEntity",
         associate_id=file.id,
-        directory=None if wishes.location is None else expand(wishes.location),
+        directory=None if wishes.location is None else expand_path(wishes.location),
         if_collision=wishes.if_collision,
     )
-    place(file, None if path is None else str(path))
+    set_local_path(file, None if path is None else str(path))

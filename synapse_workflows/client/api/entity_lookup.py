@@ -18,8 +18,8 @@ from synapse_workflows.client.errors import (
     SynapseMalformedEntityError,
 )
 from synapse_workflows.client.model.entity import Entity
-from synapse_workflows.client.model.ids import entity_id, is_synapse_id, version_number
-from synapse_workflows.client.model.paths import expand
+from synapse_workflows.client.model.ids import is_synapse_id, parse_entity_id, parse_version_number
+from synapse_workflows.client.model.paths import expand_path
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def resolve_entity(
         ValueError: The entity was not stored, or the argument is not an entity.
     """
     if isinstance(entity, (str, Path)):
-        path = Path(expand(entity))
+        path = Path(expand_path(entity))
         if path.is_file():
             return _resolve_file(syn, path, limit_search)
         if not is_synapse_id(str(entity)):
@@ -67,7 +67,7 @@ def resolve_entity(
             )
     if isinstance(entity, Mapping) and not entity.get("id"):
         return ResolvedEntity(_resolve_name(syn, entity), _parse_version(version))
-    target = entity_id(entity)
+    target = parse_entity_id(entity)
     state = entity.local_state() if isinstance(entity, Entity) else None
     return ResolvedEntity(target.id, _parse_version(version) or target.version, local_state=state)
 
@@ -173,7 +173,7 @@ def validate_parent(syn: Session, request: StoreRequest, error: SynapseBadReques
 
 
 def _parse_version(version: int | str | None) -> int | None:
-    return None if version is None else version_number(version)
+    return None if version is None else parse_version_number(version)
 
 
 def _resolve_name(syn: Session, entity: Mapping[str, Any]) -> str:
@@ -198,7 +198,7 @@ def _resolve_file(syn: Session, path: Path, limit_search: Any) -> ResolvedEntity
         https://rest-docs.synapse.org/rest/GET/entity/md5/md5.html
     """
     headers = children.md5Query(syn, file_md5(path))
-    container = None if limit_search is None else entity_id(limit_search).id
+    container = None if limit_search is None else parse_entity_id(limit_search).id
     if container is not None:
         headers = [one for one in headers if _is_inside(syn, one["id"], container)]
     if not headers:
@@ -248,7 +248,7 @@ def _require_same_type(
 def _is_incomplete(request: StoreRequest) -> bool:
     """Whether an update would clear properties because the request does not include them."""
     given = request.properties
-    no_parent = request.kind.needs_parent and not given.get("parentId")
+    no_parent = request.kind.requires_parent and not given.get("parentId")
     return no_parent or not given.get("etag") or given["concreteType"] == UNTYPED
 
 

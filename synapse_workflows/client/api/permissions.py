@@ -5,7 +5,7 @@ from typing import Any
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
-from synapse_workflows.client.model.ids import entity_id, id_of
+from synapse_workflows.client.model.ids import id_of, parse_entity_id
 from synapse_workflows.constants import PUBLIC
 
 _PUBLIC_NAMES = (None, "PUBLIC")
@@ -33,7 +33,7 @@ def getPermissions(syn: Session, entity: Any, principalId: Any = None) -> list[s
         https://rest-docs.synapse.org/rest/GET/entity/id/acl.html
     """
     principal = _resolve_principal(syn, principalId)
-    acl = _get_acl(syn, _get_benefactor_id(syn, entity_id(entity).id))
+    acl = _get_acl(syn, _get_benefactor_id(syn, parse_entity_id(entity).id))
     entry = _find_entry(acl, principal)
     return list(entry["accessType"]) if entry else []
 
@@ -73,7 +73,7 @@ def setPermissions(
         PUT /entity/{id}/acl, POST /entity/{id}/acl
         https://rest-docs.synapse.org/rest/PUT/entity/id/acl.html
     """
-    target = entity_id(entity).id
+    target = parse_entity_id(entity).id
     benefactor = _get_benefactor_id(syn, target)
     if target != benefactor and modify_benefactor:
         target = benefactor

@@ -6,7 +6,7 @@ from typing import Any, Final
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseProvenanceError, SynapseStaleError
 from synapse_workflows.client.model.activity import Activity
-from synapse_workflows.client.model.ids import entity_id, version_number
+from synapse_workflows.client.model.ids import parse_entity_id, parse_version_number
 
 #: What an Activity says; the rest is book-keeping of Synapse.
 _CONTENT_KEYS: Final = ("name", "description", "used")
@@ -27,10 +27,10 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
         GET /entity/{id}/generatedBy, GET /entity/{id}/version/{versionNumber}/generatedBy
         https://rest-docs.synapse.org/rest/GET/entity/id/version/versionNumber/generatedBy.html
     """
-    found = entity_id(entity)
+    found = parse_entity_id(entity)
     named = entity.get("versionNumber") if isinstance(entity, Mapping) else found.version
     wanted = named if version is None else version
-    at = "" if wanted is None else f"/version/{version_number(wanted)}"
+    at = "" if wanted is None else f"/version/{parse_version_number(wanted)}"
     return Activity(data=syn.call("GET", f"/entity/{found.id}{at}/generatedBy").json)
 
 
@@ -60,7 +60,7 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
         raise SynapseProvenanceError(
             f"Provenance is an Activity, not {type(activity).__name__}: Activity(used=[...])."
         )
-    target = entity_id(entity).id
+    target = parse_entity_id(entity).id
     saved = _store_activity(syn, activity)
     reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": saved["id"]})
     return Activity(data=reply.json or saved)
@@ -105,7 +105,7 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
         GET and DELETE /entity/{id}/generatedBy, DELETE /activity/{id}
         https://rest-docs.synapse.org/rest/DELETE/entity/id/generatedBy.html
     """
-    target = entity_id(entity).id
+    target = parse_entity_id(entity).id
     activity = getProvenance(syn, target)
     syn.call("DELETE", f"/entity/{target}/generatedBy")
     syn.call("DELETE", f"/activity/{activity['id']}")

@@ -9,7 +9,7 @@ from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.columns import SelectColumn
-from synapse_workflows.client.model.csv_dialect import CsvForm
+from synapse_workflows.client.model.csv_dialect import CsvDialect
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.ids import VersionedId, split_version
 from synapse_workflows.client.model.query_result import TableQueryResult
@@ -149,14 +149,14 @@ def _query_csv(
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
-    form = CsvForm(separator, quoteCharacter, escapeCharacter, lineEnd)
+    form = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
     body = {
         "concreteType": _DOWNLOAD,
         "sql": query,
         "writeHeader": header,
         "includeRowIdAndRowVersion": includeRowIdAndRowVersion,
         "includeEntityEtag": True,
-        "csvTableDescriptor": form.descriptor(header=header),
+        "csvTableDescriptor": form.to_descriptor(header=header),
     }
     path = f"/entity/{table.id}/table/download/csv/async"
     answer = async_jobs.run(syn, path, body, repeatable=True)

@@ -8,7 +8,7 @@ from synapse_workflows.client.api import bundles, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.core.table_state import VIEWS
-from synapse_workflows.client.model.ids import entity_id, id_of
+from synapse_workflows.client.model.ids import id_of, parse_entity_id
 
 _SNAPSHOT_TYPES: Final = frozenset({constants.TABLE}) | VIEWS
 
@@ -46,7 +46,7 @@ def create_snapshot_version(
         POST /entity/{id}/table/snapshot, POST /entity/{id}/table/transaction/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/snapshot.html
     """
-    named = entity_id(table)
+    named = parse_entity_id(table)
     if named.version is not None:
         raise ValueError(
             f"{named.id}.{named.version} is a version, which never changes any more; to freeze "

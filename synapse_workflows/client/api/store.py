@@ -23,9 +23,9 @@ from synapse_workflows.client.errors import SynapseProvenanceError
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
-from synapse_workflows.client.model.entity import Entity, File, place
-from synapse_workflows.client.model.schemas import HasColumns
-from synapse_workflows.client.model.views import ViewSchema
+from synapse_workflows.client.model.entity import Entity, File, set_local_path
+from synapse_workflows.client.model.schemas import SchemaBase
+from synapse_workflows.client.model.views import ViewBase
 
 
 def store(
@@ -92,9 +92,9 @@ def store(
         )
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]
-    if isinstance(obj, ViewSchema):
+    if isinstance(obj, ViewBase):
         views.add_view_columns(syn, obj)
-    if isinstance(obj, HasColumns):
+    if isinstance(obj, SchemaBase):
         columns.create_missing_columns(syn, obj)
     given = parse_store_request(obj)
     how = VersionOptions(createOrUpdate, forceVersion, versionLabel)
@@ -164,7 +164,7 @@ def _annotate(syn: Session, saved: StoreResult) -> None:
         there: Mapping[str, Any] | None = {} if saved.created else None
     else:
         there = saved.known["annotations"]["annotations"]
-    if there is None or not annotations.same(saved.annotations, there):
+    if there is None or not annotations.have_same_values(saved.annotations, there):
         put_annotations(syn, saved.id, saved.properties["etag"], saved.annotations)
 
 
@@ -196,5 +196,5 @@ def _reload(syn: Session, draft: StoreRequest, saved: StoreResult, *, uploaded: 
     if isinstance(result, File):
         now = str(result.get("dataFileHandleId"))
         replaced = before is not None and str(before) != now and not uploaded
-        place(result, syn.cache.get(now) if replaced else state.get("path"))
+        set_local_path(result, syn.cache.get(now) if replaced else state.get("path"))
     return result

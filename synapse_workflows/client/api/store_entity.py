@@ -13,7 +13,7 @@ from synapse_workflows.client.errors import (
     SynapseConflictError,
 )
 from synapse_workflows.client.model import annotations
-from synapse_workflows.client.model.entity import kind_of
+from synapse_workflows.client.model.entity import get_entity_type
 
 #: What Synapse sets itself, and what says nothing of whether an entity changed.
 _SET_BY_SYNAPSE: Final = frozenset(
@@ -131,7 +131,7 @@ def _update(
 def _versioned(draft: StoreRequest, how: VersionOptions) -> tuple[dict[str, Any], bool]:
     """Decide on a new version and its label; only files make versions by being stored."""
     properties = dict(draft.properties)
-    new_version = draft.kind.makes_versions and (how.label is not None or how.force)
+    new_version = draft.kind.is_versionable and (how.label is not None or how.force)
     if how.label is not None and "versionLabel" in draft.kind.property_keys:
         properties["versionLabel"] = str(how.label)
     elif new_version and "versionNumber" in properties:
@@ -150,7 +150,7 @@ def _is_unchanged(draft: StoreRequest, known: Mapping[str, Any], how: VersionOpt
 
 def _has_same_annotations(draft: StoreRequest, known: Mapping[str, Any] | None) -> bool:
     there = {} if known is None else known["annotations"]["annotations"]
-    return annotations.same(draft.annotations, there)
+    return annotations.have_same_values(draft.annotations, there)
 
 
 def _prepare_create(syn: Session, draft: StoreRequest, how: VersionOptions) -> StoreRequest:
@@ -184,7 +184,7 @@ def _fill_properties(draft: StoreRequest, known: Mapping[str, Any]) -> StoreRequ
     if ours["concreteType"] == UNTYPED:
         del ours["concreteType"]
     properties = {**known["entity"], **ours}
-    return replace(draft, kind=kind_of(properties["concreteType"]), properties=properties)
+    return replace(draft, kind=get_entity_type(properties["concreteType"]), properties=properties)
 
 
 def _fill_annotations(draft: StoreRequest, holder: Mapping[str, Any]) -> StoreRequest:

@@ -13,16 +13,16 @@ from synapse_workflows.client.errors import (
     SynapseMalformedEntityError,
 )
 from synapse_workflows.client.model import annotations
-from synapse_workflows.client.model.entity import Entity, kind_of
-from synapse_workflows.client.model.entity_base import Kind
-from synapse_workflows.client.model.ids import entity_id
-from synapse_workflows.client.model.paths import as_url, expand, file_name, is_url
+from synapse_workflows.client.model.entity import Entity, get_entity_type
+from synapse_workflows.client.model.entity_base import EntityType
+from synapse_workflows.client.model.ids import parse_entity_id
+from synapse_workflows.client.model.paths import expand_path, get_file_name, is_url, to_url
 from synapse_workflows.constants import FILE
 
 #: Set in this order, as the later ones depend on the earlier ones.
 _FIRST: Final = ("path", "synapseStore")
 #: The type of an entity of which nothing more is known; Synapse has none of it.
-UNTYPED: Final = kind_of(None).concrete_type
+UNTYPED: Final = get_entity_type(None).concrete_type
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StoreRequest:
         content: What the file is to hold; None to leave that as it is.
     """
 
-    kind: Kind
+    kind: EntityType
     properties: Mapping[str, Any]
     annotations: Mapping[str, Any]
     local_state: Mapping[str, Any] = field(default_factory=dict)
@@ -83,13 +83,17 @@ def parse_store_request(obj: Any) -> StoreRequest:
             "or a dictionary with its properties."
         )
     entity = obj if isinstance(obj, Entity) else _as_entity(obj)
-    kind = kind_of(entity.properties.get("concreteType"))
+    kind = get_entity_type(entity.properties.get("concreteType"))
     properties = _properties(entity, kind)
     state = entity.local_state() if kind.local_keys else {}
     if state.get("path"):
-        state["path"] = expand(state["path"])
+        state["path"] = expand_path(state["path"])
     return StoreRequest(
-        kind, properties, annotations.to_wire(entity.annotations), state, _content(state)
+        kind,
+        properties,
+        annotations.to_synapse_annotations(entity.annotations),
+        state,
+        _content(state),
     )
 
 
@@ -99,8 +103,8 @@ def _as_entity(values: Mapping[str, Any]) -> Entity:
     if given.get("path"):
         given.setdefault("concreteType", FILE)
         if not given.get("id"):
-            given.setdefault("name", file_name(given["path"]))
-    kind = kind_of(given.get("concreteType"))
+            given.setdefault("name", get_file_name(given["path"]))
+    kind = get_entity_type(given.get("concreteType"))
     noted = given.pop("annotations", None)
     properties = {key: given.pop(key) for key in kind.property_keys & given.keys()}
     entity = Entity.create(properties, noted if isinstance(noted, Mapping) else None)
@@ -109,16 +113,16 @@ def _as_entity(values: Mapping[str, Any]) -> Entity:
     return entity
 
 
-def _properties(entity: Entity, kind: Kind) -> dict[str, Any]:
+def _properties(entity: Entity, kind: EntityType) -> dict[str, Any]:
     properties = dict(entity.properties)
     for key in ("id", "parentId"):
         if properties.get(key):
-            properties[key] = entity_id(properties[key]).id
+            properties[key] = parse_entity_id(properties[key]).id
     if not properties.get("id") and properties["concreteType"] == UNTYPED:
         raise SynapseMalformedEntityError(
             "A new entity needs a type: use Project, Folder, File or Link, or say its concreteType"
         )
-    if kind.makes_versions:
+    if kind.is_versionable:
         # Without it, the comment of the last version would be carried to the new one.
         properties.setdefault("versionComment", None)
     return properties
@@ -129,7 +133,7 @@ def _content(state: Mapping[str, Any]) -> FileContent | None:
     path, handle = state.get("path"), state.get("_file_handle") or {}
     if not state.get("synapseStore", True):
         location = handle.get("externalURL") or path
-        return FileContent(as_url(location), in_synapse=False, handle=handle) if location else None
+        return FileContent(to_url(location), in_synapse=False, handle=handle) if location else None
     if not path:
         return None
     return FileContent(str(_local_file(path)), in_synapse=True, handle=handle)

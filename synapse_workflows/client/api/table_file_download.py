@@ -11,7 +11,7 @@ from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseDownloadError
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.paths import expand
+from synapse_workflows.client.model.paths import expand_path
 from synapse_workflows.client.transfer import download
 from synapse_workflows.constants import MODEL
 
@@ -79,7 +79,9 @@ def downloadTableColumns(
     if batch < 1:
         raise ValueError(f"max_files_per_request must be at least 1, not {batch}")
     handles = _list_file_handles(syn, table, _validate_columns(table, columns))
-    directory = None if downloadLocation is None else Path(expand(os.fspath(downloadLocation)))
+    directory = (
+        None if downloadLocation is None else Path(expand_path(os.fspath(downloadLocation)))
+    )
     haul = _TableFiles(syn, table.tableId, directory)
     waiting = [handle for handle in handles if not _find_cached(haul, handle)]
     rounds = 0

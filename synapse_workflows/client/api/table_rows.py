@@ -12,10 +12,10 @@ from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.dict_object import DictObject
-from synapse_workflows.client.model.ids import entity_id
+from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet
-from synapse_workflows.client.model.schemas import HasColumns
+from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, GiB, MiB
@@ -34,7 +34,7 @@ def store_rows(
     syn: Session,
     rows: Rows,
     made_by: Mapping[str, Any] | None,
-    store_schema: Callable[[HasColumns], HasColumns],
+    store_schema: Callable[[SchemaBase], SchemaBase],
 ) -> Any:
     """Add rows to a table, or change those that name their row id.
 
@@ -98,7 +98,7 @@ def _require_columns(rows: AbstractTable) -> None:
             "schema.addColumn(Column(name='age', columnType='INTEGER'))."
         )
     if isinstance(rows, CsvFileTable):
-        rows.check()
+        rows.validate()
         size = Path(rows.filepath).stat().st_size
         if size > MAX_FILE_SIZE:
             raise ValueError(
@@ -108,19 +108,19 @@ def _require_columns(rows: AbstractTable) -> None:
 
 
 def _store_schema(
-    syn: Session, rows: AbstractTable, store_schema: Callable[[HasColumns], HasColumns]
+    syn: Session, rows: AbstractTable, store_schema: Callable[[SchemaBase], SchemaBase]
 ) -> None:
     """Have the table of some rows in Synapse, with all of its columns."""
     schema = rows.schema
     if schema is None:
         return
     if not schema.get("id") or schema.columns_to_store:
-        rows.use(store_schema(schema))
+        rows.bind_schema(store_schema(schema))
     elif isinstance(rows, CsvFileTable) and not rows.header:
         _require_column_order(syn, schema)
 
 
-def _require_column_order(syn: Session, schema: HasColumns) -> None:
+def _require_column_order(syn: Session, schema: SchemaBase) -> None:
     """Check that a table has the columns still that its schema says, in their order.
 
     That is all that tells where rows belong that do not name their columns.
@@ -142,7 +142,7 @@ def _store_by_type(syn: Session, rows: Rows) -> tuple[Any, bool]:
     if isinstance(rows, CsvFileTable):
         empty = rows.is_empty()
         if not empty:
-            rows.etag = _upload_csv(syn, rows.sendable()) or rows.etag
+            rows.etag = _upload_csv(syn, rows.to_uploadable()) or rows.etag
         return rows, not empty
     if isinstance(rows, RowSetTable):
         return _append_table(syn, rows), bool(len(rows))
@@ -161,7 +161,7 @@ def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
     change = table_transactions.upload_request(
         table_id,
         uploaded.file_handle_id,
-        table.form.descriptor(header=table.header),
+        table.dialect.to_descriptor(header=table.header),
         lines_to_skip=table.linesToSkip,
         etag=table.etag,
     )
@@ -240,7 +240,7 @@ def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:
     """Go through the ids of rows and the versions in which they were read."""
     if isinstance(rows, PartialRowset):
         raise SynapseError("Can't delete parts of rows. Give a RowSet, or the result of a query.")
-    if isinstance(rows, TableQueryResult) and rows.is_begun:
+    if isinstance(rows, TableQueryResult) and rows.is_partly_read:
         raise SynapseError(
             "Can't delete what is left of a result whose rows were taken out already. Query again."
         )
@@ -252,4 +252,4 @@ def _table_id(rows: Rows) -> str:
     found = rows.tableId if isinstance(rows, AbstractTable) else rows.get("tableId")
     if found is None:
         raise ValueError("The rows do not say of which table they are: store the Schema first")
-    return entity_id(found).id
+    return parse_entity_id(found).id

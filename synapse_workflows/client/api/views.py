@@ -7,13 +7,13 @@ from synapse_workflows.client.api import async_jobs, columns
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column
-from synapse_workflows.client.model.views import ViewSchema
+from synapse_workflows.client.model.views import ViewBase
 from synapse_workflows.constants import MODEL
 
 _REQUEST: Final = f"{MODEL}.table.ViewColumnModelRequest"
 
 
-def add_view_columns(syn: Session, view: ViewSchema) -> None:
+def add_view_columns(syn: Session, view: ViewBase) -> None:
     """Give a new view the columns that it asks for and has not; once.
 
     Raises:
@@ -62,34 +62,34 @@ def _column_key(column: Mapping[str, Any]) -> tuple[Any, Any]:
     return column.get("name"), column.get("columnType")
 
 
-def _get_current_columns(syn: Session, view: ViewSchema) -> list[Column]:
+def _get_current_columns(syn: Session, view: ViewBase) -> list[Column]:
     """List the columns that a view has, asking for those that are known by their id alone."""
     known = view.known_columns or {}
-    view.remember(
+    view.add_known_columns(
         [columns.getColumn(syn, one) for one in view.properties["columnIds"] if one not in known]
     )
     return view.columns() or []
 
 
-def _get_default_columns(syn: Session, view: ViewSchema) -> list[Column]:
+def _get_default_columns(syn: Session, view: ViewBase) -> list[Column]:
     """Ask for the columns that all objects of a view have.
 
     Source:
         GET /column/tableview/defaults
         https://rest-docs.synapse.org/rest/GET/column/tableview/defaults.html
     """
-    reply = syn.call("GET", "/column/tableview/defaults", params=view.shown())
+    reply = syn.call("GET", "/column/tableview/defaults", params=view.to_column_request())
     return [Column(**one) for one in reply.json["list"]]
 
 
-def _iter_annotation_columns(syn: Session, view: ViewSchema) -> Iterator[Column]:
+def _iter_annotation_columns(syn: Session, view: ViewBase) -> Iterator[Column]:
     """Ask for columns for the annotations in scope, page by page.
 
     Source:
         POST /column/view/scope/async/start
         https://rest-docs.synapse.org/rest/POST/column/view/scope/async/start.html
     """
-    scope = {"scope": view.properties["scopeIds"], **view.shown()}
+    scope = {"scope": view.properties["scopeIds"], **view.to_column_request()}
     body: dict[str, Any] = {"concreteType": _REQUEST, "viewScope": scope}
     while True:
         page = async_jobs.run(syn, "/column/view/scope/async", body, repeatable=True)

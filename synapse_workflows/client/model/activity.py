@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
 from synapse_workflows.client.model.entity import Entity
-from synapse_workflows.client.model.ids import entity_id, is_synapse_id, split_version
+from synapse_workflows.client.model.ids import is_synapse_id, parse_entity_id, split_version
 from synapse_workflows.client.model.paths import is_url
 from synapse_workflows.constants import ENTITY_TYPES, USED_ENTITY, USED_URL
 
@@ -70,11 +70,11 @@ class Activity(dict[str, Any]):
             SynapseError: A target of another kind.
         """
         if isinstance(target, (list, tuple)):
-            _refuse("a list", targetVersion=targetVersion, url=url, name=name)
+            _reject_arguments("a list", targetVersion=targetVersion, url=url, name=name)
             for item in target:
                 self.used(item, wasExecuted=wasExecuted)
             return
-        entry = _entry(target, targetVersion, url, name)
+        entry = _create_entry(target, targetVersion, url, name)
         executed = entry.get("wasExecuted", False) if wasExecuted is None else wasExecuted
         self["used"].append({**entry, "wasExecuted": bool(executed)})
 
@@ -93,37 +93,37 @@ class Activity(dict[str, Any]):
         for title, executed in (("Executed:", True), ("Used:", False)):
             entries = [e for e in self["used"] if bool(e.get("wasExecuted")) is executed]
             if entries:
-                lines += [title, *(f"  {_label(entry)}" for entry in entries)]
+                lines += [title, *(f"  {_format_entry(entry)}" for entry in entries)]
         return "\n".join(lines)
 
 
-def _entry(target: Any, version: Any, url: str | None, name: str | None) -> dict[str, Any]:
+def _create_entry(target: Any, version: Any, url: str | None, name: str | None) -> dict[str, Any]:
     """Find the first rule that fits and make the entry of the list ``used``."""
     if _is_used_entity(target):
-        _refuse("a UsedEntity", targetVersion=version, url=url, name=name)
-        return _used_entity(target)
+        _reject_arguments("a UsedEntity", targetVersion=version, url=url, name=name)
+        return _entry_from_used_entity(target)
     if isinstance(target, Mapping) and "url" in target and target.keys() <= _USED_URL_KEYS:
-        _refuse("a UsedURL", targetVersion=version, url=url, name=name)
+        _reject_arguments("a UsedURL", targetVersion=version, url=url, name=name)
         return {**target, "concreteType": USED_URL}
     if _is_entity(target):
-        _refuse("an entity", url=url, name=name)
-        return _reference(target["id"], version or target.get("versionNumber"))
+        _reject_arguments("an entity", url=url, name=name)
+        return _create_reference_entry(target["id"], version or target.get("versionNumber"))
     if url:
-        _refuse("a url", target=target, targetVersion=version)
+        _reject_arguments("a url", target=target, targetVersion=version)
         return {"url": url, "name": name, "concreteType": USED_URL}
     if is_url(target):
-        _refuse("a URL", targetVersion=version)
+        _reject_arguments("a URL", targetVersion=version)
         return {"url": target, "name": name or target, "concreteType": USED_URL}
     if isinstance(target, str):
-        _refuse("a Synapse id", url=url, name=name)
-        return _from_id(target, version)
+        _reject_arguments("a Synapse id", url=url, name=name)
+        return _entry_from_id(target, version)
     raise SynapseError(
         "Unexpected parameters in call to Activity.used(). Give an entity, a Synapse id, a URL, "
         f"or a list of these, not {type(target).__name__}."
     )
 
 
-def _from_id(target: str, version: Any) -> dict[str, Any]:
+def _entry_from_id(target: str, version: Any) -> dict[str, Any]:
     if not is_synapse_id(target):
         raise ValueError(f"{target} is not a valid Synapse id")
     found = split_version(target)
@@ -132,10 +132,10 @@ def _from_id(target: str, version: Any) -> dict[str, Any]:
             f"Two conflicting versions of {found.id}: {found.version} in the id, "
             f"{version} as targetVersion"
         )
-    return _reference(found.id, version or found.version)
+    return _create_reference_entry(found.id, version or found.version)
 
 
-def _reference(target: Any, version: Any) -> dict[str, Any]:
+def _create_reference_entry(target: Any, version: Any) -> dict[str, Any]:
     reference: dict[str, Any] = {"targetId": str(target)}
     if version:
         reference["targetVersionNumber"] = int(version)
@@ -146,23 +146,23 @@ def _is_used_entity(target: Any) -> bool:
     if not isinstance(target, Mapping) or not target.keys() <= _USED_ENTITY_KEYS:
         return False
     reference = target.get("reference")
-    return isinstance(reference, Mapping) and "targetId" in _renamed(reference)
+    return isinstance(reference, Mapping) and "targetId" in _normalize_reference(reference)
 
 
-def _used_entity(target: Mapping[str, Any]) -> dict[str, Any]:
+def _entry_from_used_entity(target: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a UsedEntity with its reference spelled as Synapse does."""
-    reference = _renamed(target["reference"])
+    reference = _normalize_reference(target["reference"])
     unknown = sorted(reference.keys() - _REFERENCE_KEYS)
     if unknown:
         raise SynapseMalformedEntityError(
             f"A reference holds targetId and targetVersionNumber, not {', '.join(unknown)}."
         )
-    found = entity_id(reference["targetId"])
+    found = parse_entity_id(reference["targetId"])
     version = reference.get("targetVersionNumber") or found.version
-    return {**target, **_reference(found.id, version)}
+    return {**target, **_create_reference_entry(found.id, version)}
 
 
-def _renamed(reference: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize_reference(reference: Mapping[str, Any]) -> dict[str, Any]:
     return {_REFERENCE_ALIASES.get(key, key): value for key, value in reference.items()}
 
 
@@ -179,7 +179,7 @@ def _is_entity(target: Any) -> bool:
     return known
 
 
-def _refuse(kind: str, **arguments: Any) -> None:
+def _reject_arguments(kind: str, **arguments: Any) -> None:
     given = [name for name, value in arguments.items() if value is not None]
     if given:
         raise SynapseMalformedEntityError(
@@ -187,7 +187,7 @@ def _refuse(kind: str, **arguments: Any) -> None:
         )
 
 
-def _label(entry: Mapping[str, Any]) -> str:
+def _format_entry(entry: Mapping[str, Any]) -> str:
     reference = entry.get("reference")
     if reference is None:
         return str(entry.get("name") or entry.get("url"))

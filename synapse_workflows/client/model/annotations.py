@@ -18,9 +18,9 @@ _KEY: Final = re.compile(r"[a-zA-Z0-9,_.]+")
 _RESERVED_KEY: Final = "_accessRequirementIds"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_LONG: Final = range(-(2**63), 2**63)
+_INT64_RANGE: Final = range(-(2**63), 2**63)
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
-_ALLOWED: Final = (
+_SUPPORTED_VALUES: Final = (
     "Synapse holds text, booleans, integers of 64 bits, floats (nan and inf too), dates and "
     "datetimes, or lists of these"
 )
@@ -51,7 +51,7 @@ class Annotations(dict[str, Any]):
         self.etag = etag
 
 
-def to_wire(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def to_synapse_annotations(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Write annotations the way Synapse takes them; keys without a value are left out.
 
     The class of the first value of a key decides on the type of all. Values of other classes
@@ -66,19 +66,19 @@ def to_wire(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: Synapse cannot hold a key or a value; the message names it.
     """
-    listed = {key: _as_list(key, value) for key, value in values.items()}
+    listed = {key: _to_list(key, value) for key, value in values.items()}
     filled = {key: value for key, value in listed.items() if value}
     if len(filled) > MAX_KEYS:
         raise ValueError(
             f"{len(filled)} annotations are too many: an entity holds at most {MAX_KEYS} keys."
         )
-    wire = {key: _encode(_checked_key(key), value) for key, value in filled.items()}
+    wire = {key: _encode(_validate_key(key), value) for key, value in filled.items()}
     for key, entry in wire.items():
-        _check_size(key, entry)
+        _validate_size(key, entry)
     return wire
 
 
-def from_wire(body: Mapping[str, Any]) -> Annotations:
+def from_synapse_annotations(body: Mapping[str, Any]) -> Annotations:
     """Read what Synapse answers for the annotations of an entity.
 
     Args:
@@ -95,12 +95,12 @@ def from_wire(body: Mapping[str, Any]) -> Annotations:
     return Annotations(body["id"], body["etag"], values)
 
 
-def same(wire: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def have_same_values(wire: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two maps of Synapse's form hold the same values, however they are spelled."""
-    return _canonical(wire) == _canonical(other)
+    return _normalize(wire) == _normalize(other)
 
 
-def _canonical(wire: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize(wire: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _encode(key, _decode(key, entry), AnnotationType(entry["type"]))
         for key, entry in wire.items()
@@ -108,15 +108,15 @@ def _canonical(wire: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _as_list(key: str, value: Any) -> list[Any]:
+def _to_list(key: str, value: Any) -> list[Any]:
     """Make a list of one value or many; NumPy's scalars become Python's."""
     if value is None:
         return []
     if isinstance(value, (Mapping, bytes, bytearray, memoryview)):
-        raise _refused(key, value)
+        raise _create_error(key, value)
     if isinstance(value, str) or not isinstance(value, Iterable) or _is_scalar(value):
         value = [value]
-    return [_plain(key, element) for element in value if element is not None]
+    return [_to_builtin(key, element) for element in value if element is not None]
 
 
 def _is_scalar(value: Any) -> bool:
@@ -124,7 +124,7 @@ def _is_scalar(value: Any) -> bool:
     return getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None))
 
 
-def _plain(key: str, element: Any) -> Any:
+def _to_builtin(key: str, element: Any) -> Any:
     """Turn an element into one of Synapse's kinds of value, or text."""
     if _is_scalar(element):
         is_time = type(element).__name__ == "datetime64"  # in nanoseconds its item is a number
@@ -138,19 +138,19 @@ def _plain(key: str, element: Any) -> Any:
             return int(element)
         case Real():
             return float(element)
-    if isinstance(element, (Iterable, bytes, memoryview)) or not _has_text(element):
-        raise _refused(key, element)
+    if isinstance(element, (Iterable, bytes, memoryview)) or not _has_str_method(element):
+        raise _create_error(key, element)
     return str(element)
 
 
-def _has_text(element: Any) -> bool:
+def _has_str_method(element: Any) -> bool:
     """Tell whether the text of an object says what it is, not just where it lies in memory."""
     text: object = type(element).__str__
     return text is not object.__str__
 
 
 def _encode(key: str, values: list[Any], kind: AnnotationType | None = None) -> dict[str, Any]:
-    kind = kind or _kind(values)
+    kind = kind or _infer_type(values)
     if kind is not AnnotationType.STRING:
         texts = [_WRITERS[kind](key, value) for value in values]
     else:
@@ -158,7 +158,7 @@ def _encode(key: str, values: list[Any], kind: AnnotationType | None = None) -> 
     return {"type": kind.value, "value": texts}
 
 
-def _kind(values: list[Any]) -> AnnotationType:
+def _infer_type(values: list[Any]) -> AnnotationType:
     """Find the type that the first value asks for, if all values can take it."""
     kinds: tuple[tuple[type | tuple[type, ...], AnnotationType], ...] = (
         (bool, AnnotationType.BOOLEAN),
@@ -174,8 +174,8 @@ def _kind(values: list[Any]) -> AnnotationType:
 
 
 def _write_long(key: str, value: int) -> str:
-    if int(value) not in _LONG:
-        raise _refused(key, value, "An integer may take 64 bits; store larger ones as text")
+    if int(value) not in _INT64_RANGE:
+        raise _create_error(key, value, "An integer may take 64 bits; store larger ones as text")
     return str(int(value))
 
 
@@ -191,7 +191,7 @@ def _write_timestamp(key: str, value: date) -> str:
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return str((aware - _EPOCH) // _MILLISECOND)
     except (ValueError, TypeError):  # as with pandas.NaT, a datetime that is none
-        raise _refused(key, value) from None
+        raise _create_error(key, value) from None
 
 
 _WRITERS: Final[Mapping[AnnotationType, Callable[[str, Any], str]]] = MappingProxyType(
@@ -225,7 +225,7 @@ def _decode(key: str, entry: Mapping[str, Any]) -> list[Any]:
         ) from None
 
 
-def _check_size(key: str, entry: Mapping[str, Any]) -> None:
+def _validate_size(key: str, entry: Mapping[str, Any]) -> None:
     texts = entry["value"]
     if len(texts) > MAX_VALUES:
         raise ValueError(
@@ -239,7 +239,7 @@ def _check_size(key: str, entry: Mapping[str, Any]) -> None:
         )
 
 
-def _checked_key(key: Any) -> str:
+def _validate_key(key: Any) -> str:
     if not isinstance(key, str) or not _KEY.fullmatch(key) or key == _RESERVED_KEY:
         raise ValueError(
             f"{key!r} cannot be the name of an annotation. "
@@ -248,9 +248,10 @@ def _checked_key(key: Any) -> str:
     return key
 
 
-def _refused(key: str, value: Any, reason: str | None = None) -> ValueError:
+def _create_error(key: str, value: Any, reason: str | None = None) -> ValueError:
     text = repr(value)
     shown = text if len(text) <= 100 else text[:97] + "..."  # noqa: PLR2004 - a readable line
     return ValueError(
-        f"Annotation {key!r} cannot hold {shown} ({type(value).__name__}). {reason or _ALLOWED}."
+        f"Annotation {key!r} cannot hold {shown} ({type(value).__name__}). "
+        f"{reason or _SUPPORTED_VALUES}."
     )

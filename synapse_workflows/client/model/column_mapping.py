@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final, Protocol, Self
 
-from synapse_workflows.client.model import cell_text
+from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.columns import Column, SelectColumn
-from synapse_workflows.client.model.rows import Row, require_width, write_cells
-from synapse_workflows.client.model.schemas import HasColumns
-from synapse_workflows.client.model.tables import RowMetadata
+from synapse_workflows.client.model.rows import Row, RowMetadata, serialize_cells, validate_width
+from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 METADATA_COLUMNS: Final = tuple(
@@ -17,16 +15,16 @@ METADATA_COLUMNS: Final = tuple(
 )
 
 
-class _OfTable(Protocol):
+class _TableRows(Protocol):
     """Rows that are of a table."""
 
     @property
-    def schema(self) -> HasColumns | None: ...
+    def schema(self) -> SchemaBase | None: ...
     def known_columns(self) -> list[Column] | None: ...
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowSerializer:
     """How rows are written as lines of text.
 
     Args:
@@ -37,12 +35,12 @@ class Layout:
 
     names: list[str] | None
     columns: list[SelectColumn] | None
-    writers: Sequence[cell_text.Writer]
+    writers: Sequence[cell_codec.CellWriter]
 
     @classmethod
-    def of(
+    def create(
         cls,
-        table: _OfTable,
+        table: _TableRows,
         names: Sequence[str] | None,
         headers: Iterable[Mapping[str, Any]] | None,
         *,
@@ -62,22 +60,32 @@ class Layout:
             ValueError: The columns do not fit the table.
         """
         known = table.known_columns()
-        said = [select(one) for one in headers] if headers is not None else selects(known)
+        said = (
+            [to_select_column(one) for one in headers]
+            if headers is not None
+            else to_select_columns(known)
+        )
         if names is None and said is not None:
             names = [str(one["name"]) for one in said]
             names = [ROW_ID, ROW_VERSION, *names] if row_ids else names
         if names is None:
-            return cls(None, None, [cell_text.writer({})] * _width(table, first, row_ids=row_ids))
+            return cls(
+                None,
+                None,
+                [cell_codec.create_writer({})] * _infer_width(table, first, row_ids=row_ids),
+            )
         by_name: dict[str, Mapping[str, Any]] = {str(one["name"]): one for one in said or ()}
         by_name |= {str(one["name"]): one for one in known or ()}
         if known is not None:
-            require_fit(names, known)
-        require_distinct(names)
+            validate_column_names(names, known)
+        validate_unique_names(names)
         columns = [by_name.get(name, {"name": name}) for name in names]
-        writers = [cell_text.writer({} if one["name"] in ROW_METADATA else one) for one in columns]
-        return cls(list(names), [select(one) for one in columns], writers)
+        writers = [
+            cell_codec.create_writer({} if one["name"] in ROW_METADATA else one) for one in columns
+        ]
+        return cls(list(names), [to_select_column(one) for one in columns], writers)
 
-    def lines(self, rows: Iterable[Any]) -> Iterator[list[str | None]]:
+    def serialize(self, rows: Iterable[Any]) -> Iterator[list[str | None]]:
         """Write rows, one at a time.
 
         Raises:
@@ -86,8 +94,8 @@ class Layout:
         shown = self.names or [f"number {at}" for at, _ in enumerate(self.writers, 1)]
         for number, row in enumerate(rows, 1):
             values = self._ordered(number, row)
-            require_width(number, len(values), len(self.writers))
-            yield write_cells(number, values, self.writers, shown)
+            validate_width(number, len(values), len(self.writers))
+            yield serialize_cells(number, values, self.writers, shown)
 
     def _ordered(self, number: int, row: Any) -> Sequence[Any]:
         if isinstance(row, Row):
@@ -107,13 +115,13 @@ class Layout:
         return [row.get(name) for name in self.names or ()]
 
 
-def require_fit(names: Sequence[str], known: Sequence[Column]) -> None:
+def validate_column_names(names: Sequence[str], known: Sequence[Column]) -> None:
     """Check names of columns against those of a table. Updates may leave columns out.
 
     Raises:
         ValueError: Some are missing or not known; the message names them.
     """
-    require_distinct(names)
+    validate_unique_names(names)
     there = [str(column["name"]) for column in known]
     extra = [name for name in names if name not in there and name not in ROW_METADATA]
     missing = [] if ROW_ID in names else [name for name in there if name not in names]
@@ -129,7 +137,7 @@ def require_fit(names: Sequence[str], known: Sequence[Column]) -> None:
         )
 
 
-def require_distinct(names: Sequence[str]) -> None:
+def validate_unique_names(names: Sequence[str]) -> None:
     """Check that no name comes twice.
 
     Raises:
@@ -140,27 +148,24 @@ def require_distinct(names: Sequence[str]) -> None:
         raise ValueError(f"Columns that come more than once: {', '.join(map(repr, twice))}")
 
 
-def is_named(row: Any) -> bool:
+def is_row_mapping(row: Any) -> bool:
     """Tell whether a row has its values by name of column."""
     return isinstance(row, Mapping) and not isinstance(row, Row)
 
 
-def chained(first: Iterable[Any], rest: Iterable[Any]) -> Iterator[Any]:
-    """Put rows that were looked at before the others again."""
-    return chain(first, rest)
-
-
-def select(column: Mapping[str, Any]) -> SelectColumn:
+def to_select_column(column: Mapping[str, Any]) -> SelectColumn:
     """Make a header of anything that describes a column."""
     return column if isinstance(column, SelectColumn) else SelectColumn.from_column(column)
 
 
-def selects(columns: Iterable[Mapping[str, Any]] | None) -> list[SelectColumn] | None:
+def to_select_columns(columns: Iterable[Mapping[str, Any]] | None) -> list[SelectColumn] | None:
     """Make headers of columns, if they are known."""
-    return None if columns is None else [select(one) for one in columns]
+    return None if columns is None else [to_select_column(one) for one in columns]
 
 
-def named(names: Sequence[str | None], known: Sequence[SelectColumn]) -> list[SelectColumn]:
+def match_by_name(
+    names: Sequence[str | None], known: Sequence[SelectColumn]
+) -> list[SelectColumn]:
     """Find the columns that a line names.
 
     Where names do not tell, but as many columns are known as are named, they come in the same
@@ -179,7 +184,7 @@ def named(names: Sequence[str | None], known: Sequence[SelectColumn]) -> list[Se
     return [by_name.get(name, SelectColumn(name=name)) for name in wanted]
 
 
-def positioned(width: int, known: Sequence[SelectColumn]) -> list[SelectColumn]:
+def match_by_position(width: int, known: Sequence[SelectColumn]) -> list[SelectColumn]:
     """Find the columns of lines that do not name them: ids and versions may come before.
 
     Raises:
@@ -194,12 +199,12 @@ def positioned(width: int, known: Sequence[SelectColumn]) -> list[SelectColumn]:
     return [*METADATA_COLUMNS[:before], *data]
 
 
-def data(columns: Sequence[SelectColumn]) -> list[SelectColumn]:
+def drop_metadata_columns(columns: Sequence[SelectColumn]) -> list[SelectColumn]:
     """Leave out the columns that say which row it is."""
     return [column for column in columns if column.get("name") not in ROW_METADATA]
 
 
-def split(
+def split_row(
     columns: Sequence[Mapping[str, Any]], row: Sequence[Any]
 ) -> tuple[RowMetadata | None, list[Any]]:
     """Take apart which row it is, and what is in it."""
@@ -218,7 +223,7 @@ def split(
     return RowMetadata(int(said[ROW_ID]), number, said.get(ROW_ETAG)), rest
 
 
-def _width(table: _OfTable, first: Sequence[Any], *, row_ids: bool) -> int:
+def _infer_width(table: _TableRows, first: Sequence[Any], *, row_ids: bool) -> int:
     """Count the columns of which nothing else is known."""
     headers = table.schema.headers() if table.schema is not None else []
     if headers:

@@ -73,7 +73,7 @@ def name_of(column: Mapping[str, Any]) -> str | None:
     return column.get("name")
 
 
-def type_of(column: Mapping[str, Any]) -> ColumnType | None:
+def get_column_type(column: Mapping[str, Any]) -> ColumnType | None:
     """Read the type of a column; None for a type that is not known here."""
     try:
         return ColumnType(column["columnType"])
@@ -81,7 +81,7 @@ def type_of(column: Mapping[str, Any]) -> ColumnType | None:
         return None
 
 
-def require_types(columns: Iterable[Mapping[str, Any]]) -> None:
+def validate_columns(columns: Iterable[Mapping[str, Any]]) -> None:
     """Check that new columns have a name and a type.
 
     Raises:
@@ -90,7 +90,7 @@ def require_types(columns: Iterable[Mapping[str, Any]]) -> None:
     for column in columns:
         if not str(column.get("name") or "").strip():
             raise ValueError(f"A column needs a name: {dict(column)}")
-        if type_of(column) is None:
+        if get_column_type(column) is None:
             raise ValueError(
                 f"Column {column['name']!r} has the type {column.get('columnType')!r}; "
                 f"there are {', '.join(ColumnType)}."

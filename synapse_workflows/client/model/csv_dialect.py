@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import Any, Final
 
 #: The cells of one line; None is null.
-Line = list[str | None]
+CsvRow = list[str | None]
 #: Ends of lines that files are split at.
-LINE_ENDS: Final = ("\n", "\r\n", "\r")
+LINE_ENDINGS: Final = ("\n", "\r\n", "\r")
 #: Characters that the csv module takes for one cell, and more.
-_SHORT: Final = 131_072
+_CSV_FIELD_LIMIT: Final = 131_072
 
 
 @dataclass(frozen=True)
-class CsvForm:
+class CsvDialect:
     r"""How lines of cells are written as text.
 
     Args:
@@ -41,10 +41,10 @@ class CsvForm:
                 raise ValueError(f"{name} must be one character, not {character!r}")
         if self.separator in {self.quote, self.escape} or self.separator in "\r\n":
             raise ValueError(f"{self.separator!r} cannot separate cells: it has another meaning")
-        if self.line_end not in LINE_ENDS:
-            raise ValueError(f"lineEnd must be one of {LINE_ENDS}, not {self.line_end!r}")
+        if self.line_end not in LINE_ENDINGS:
+            raise ValueError(f"lineEnd must be one of {LINE_ENDINGS}, not {self.line_end!r}")
 
-    def descriptor(self, *, header: bool) -> dict[str, Any]:
+    def to_descriptor(self, *, header: bool) -> dict[str, Any]:
         """Describe it as a CsvTableDescriptor."""
         return {
             "isFirstLineHeader": header,
@@ -54,7 +54,7 @@ class CsvForm:
             "separator": self.separator,
         }
 
-    def write(self, cells: Sequence[str | None]) -> str:
+    def format_row(self, cells: Sequence[str | None]) -> str:
         """Write one line, its end included."""
         quote, escape = self.quote, self.escape
         written = []
@@ -70,7 +70,7 @@ class CsvForm:
             written.append(f"{quote}{text}{quote}")
         return self.separator.join(written) + self.line_end
 
-    def read(self, lines: Iterable[str]) -> Iterator[Line]:
+    def parse_rows(self, lines: Iterable[str]) -> Iterator[CsvRow]:
         """Read lines of cells out of lines of text; a cell may span several of those.
 
         An empty line is one null.
@@ -81,14 +81,14 @@ class CsvForm:
         Raises:
             ValueError: The text ends within a quoted cell.
         """
-        for record in self.records(lines):
+        for record in self.iter_records(lines):
             yield self._cells(record)
 
-    def count(self, lines: Iterable[str]) -> int:
+    def count_rows(self, lines: Iterable[str]) -> int:
         """Count the lines of cells that `read` would give."""
-        return sum(1 for _ in self.records(lines))
+        return sum(1 for _ in self.iter_records(lines))
 
-    def records(self, lines: Iterable[str]) -> Iterator[str]:
+    def iter_records(self, lines: Iterable[str]) -> Iterator[str]:
         """Join the lines of text that one line of cells spans, and take off its end.
 
         Raises:
@@ -116,13 +116,17 @@ class CsvForm:
             line = self._escaped.sub("", line)
         return line.count(self.quote)
 
-    def _cells(self, record: str) -> Line:
-        if self.quote * 2 not in record and self.escape not in record and len(record) < _SHORT:
+    def _cells(self, record: str) -> CsvRow:
+        if (
+            self.quote * 2 not in record
+            and self.escape not in record
+            and len(record) < _CSV_FIELD_LIMIT
+        ):
             return self._plain_cells(record)
         found = self._field.findall(record)
         return [self._plain(quoted) if quoted else bare or None for quoted, bare in found]
 
-    def _plain_cells(self, record: str) -> Line:
+    def _plain_cells(self, record: str) -> CsvRow:
         """Read what has no quotes within cells: faster, and what is empty is null."""
         try:
             row = next(csv.reader([record], delimiter=self.separator, quotechar=self.quote), [])

@@ -7,16 +7,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
 
-from synapse_workflows.client.model.csv_dialect import CsvForm, Line
+from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.constants import MiB
 
 #: Characters that are in memory when a whole file is looked at.
-_AT_ONCE: Final = MiB
-_WAY_OUT: Final = "Save it as UTF-8; it may be in Latin-1 or Windows-1252 now."
+_CHUNK_CHARACTERS: Final = MiB
+_ENCODING_HINT: Final = "Save it as UTF-8; it may be in Latin-1 or Windows-1252 now."
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
+def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
     """Open a file for reading, behind some lines.
 
     Args:
@@ -34,29 +34,31 @@ def opened(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
                 pass
             yield file
         except UnicodeDecodeError as error:
-            raise ValueError(f"{whole} is not UTF-8{_place(whole)}. {_WAY_OUT}") from error
+            raise ValueError(
+                f"{whole} is not UTF-8{_locate_invalid_byte(whole)}. {_ENCODING_HINT}"
+            ) from error
 
 
-def require_utf8(path: str | os.PathLike[str]) -> None:
+def validate_utf8(path: str | os.PathLike[str]) -> None:
     """Read a file to its end, a piece at a time.
 
     Raises:
         ValueError: It is not UTF-8; the message names the line.
         OSError: It cannot be read.
     """
-    with opened(path) as file:
-        while file.read(_AT_ONCE):
+    with open_csv(path) as file:
+        while file.read(_CHUNK_CHARACTERS):
             pass
 
 
-def write_lines(
-    file: TextIO, form: CsvForm, lines: Iterable[Line], names: Sequence[str] | None
+def write_rows(
+    file: TextIO, dialect: CsvDialect, lines: Iterable[CsvRow], names: Sequence[str] | None
 ) -> None:
     """Write lines of cells, one at a time.
 
     Args:
         file: Open for writing.
-        form: Of the CSV.
+        dialect: CSV dialect.
         lines: The cells of the rows.
         names: Of the columns, where they are known.
 
@@ -65,7 +67,7 @@ def write_lines(
     """
     for number, line in enumerate(lines, 1):
         try:
-            file.write(form.write(line))
+            file.write(dialect.format_row(line))
         except UnicodeEncodeError as error:
             at = next(at for at, cell in enumerate(line) if cell and not _is_encodable(cell))
             column = names[at] if names is not None else f"number {at + 1}"
@@ -76,7 +78,7 @@ def write_lines(
             ) from error
 
 
-def _place(path: Path) -> str:
+def _locate_invalid_byte(path: Path) -> str:
     """Say which line is the first that is not UTF-8."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):

@@ -4,20 +4,20 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from synapse_workflows.client.model import cell_text, column_mapping, csv_io
-from synapse_workflows.client.model.column_mapping import Layout
-from synapse_workflows.client.model.columns import SelectColumn, type_of
-from synapse_workflows.client.model.csv_dialect import CsvForm, Line
-from synapse_workflows.client.model.rows import Row, RowSet
-from synapse_workflows.client.model.tables import AbstractTable, RowMetadata, require_metadata
+from synapse_workflows.client.model import cell_codec, column_mapping, csv_io
+from synapse_workflows.client.model.column_mapping import RowSerializer
+from synapse_workflows.client.model.columns import SelectColumn, get_column_type
+from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
+from synapse_workflows.client.model.rows import Row, RowMetadata, RowSet, require_row_metadata
+from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 #: Reads milliseconds, where pandas makes the moments.
-_NUMBER = SelectColumn(columnType=ColumnType.INTEGER)
+_MILLIS_COLUMN = SelectColumn(columnType=ColumnType.INTEGER)
 
 
 class CsvFileTable(AbstractTable):
@@ -55,10 +55,12 @@ class CsvFileTable(AbstractTable):
         includeRowIdAndRowVersion: bool | None = None,
         headers: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
-        given = None if headers is None else [column_mapping.select(one) for one in headers]
+        given = (
+            None if headers is None else [column_mapping.to_select_column(one) for one in headers]
+        )
         super().__init__(schema, given, etag)
         self.filepath = os.fspath(filepath)
-        self.form = CsvForm(separator, quoteCharacter, escapeCharacter, lineEnd)
+        self.dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
         self.quoteCharacter, self.escapeCharacter = quoteCharacter, escapeCharacter
         self.lineEnd, self.separator = lineEnd, separator
         self.header = header
@@ -96,11 +98,11 @@ class CsvFileTable(AbstractTable):
         made = cls._empty(schema, filepath, form)
         rows = iter(values)
         first = list(islice(rows, 1))
-        names = list(first[0]) if first and column_mapping.is_named(first[0]) else None
-        plan = Layout.of(
+        names = list(first[0]) if first and column_mapping.is_row_mapping(first[0]) else None
+        serializer = RowSerializer.create(
             made, names, headers, row_ids=bool(includeRowIdAndRowVersion), first=first
         )
-        made.write(plan, column_mapping.chained(first, rows))
+        made.write_rows(serializer, chain(first, rows))
         return made
 
     @classmethod
@@ -129,26 +131,30 @@ class CsvFileTable(AbstractTable):
         from synapse_workflows.client.model import dataframes
 
         made = cls._empty(schema, filepath, form)
-        names, rows = dataframes.labelled(df, row_ids=includeRowIdAndRowVersion is not False)
+        names, rows = dataframes.split_dataframe(
+            df, row_ids=includeRowIdAndRowVersion is not False
+        )
         if made.schema is not None and not made.schema.has_columns():
             made.schema.addColumns(dataframes.as_table_columns(df))
-        made.write(Layout.of(made, names, None), rows)
+        made.write_rows(RowSerializer.create(made, names, None), rows)
         return made
 
-    def write(self, plan: Layout, rows: Iterable[Any]) -> None:
+    def write_rows(self, serializer: RowSerializer, rows: Iterable[Any]) -> None:
         """Fill the file with rows, one at a time.
 
         Raises:
             ValueError: A row does not fit; the message names row and column.
         """
         with Path(self.filepath).open("w", encoding="utf-8", newline="") as file:
-            if plan.names is not None:
-                file.write(self.form.write(plan.names))
-            csv_io.write_lines(file, self.form, plan.lines(rows), plan.names)
+            if serializer.names is not None:
+                file.write(self.dialect.format_row(serializer.names))
+            csv_io.write_rows(file, self.dialect, serializer.serialize(rows), serializer.names)
         self._is_own = True
-        self.header = plan.names is not None
-        self.includeRowIdAndRowVersion = plan.names is not None and ROW_ID in plan.names
-        self.headers = plan.columns
+        self.header = serializer.names is not None
+        self.includeRowIdAndRowVersion = (
+            serializer.names is not None and ROW_ID in serializer.names
+        )
+        self.headers = serializer.columns
 
     @property
     def has_row_etags(self) -> bool:
@@ -157,7 +163,7 @@ class CsvFileTable(AbstractTable):
 
     def setColumnHeaders(self, headers: Iterable[Mapping[str, Any]]) -> None:
         """Say what the columns are; those of ids and versions are put before them if need be."""
-        listed = [column_mapping.select(one) for one in headers]
+        listed = [column_mapping.to_select_column(one) for one in headers]
         if self.includeRowIdAndRowVersion and ROW_ID not in [one.get("name") for one in listed]:
             listed = [*(column_mapping.METADATA_COLUMNS[:2]), *listed]
         self.headers = listed
@@ -170,14 +176,14 @@ class CsvFileTable(AbstractTable):
             OSError: It cannot be read.
         """
         first = self._first()
-        known = self.headers or column_mapping.selects(self.known_columns()) or []
+        known = self.headers or column_mapping.to_select_columns(self.known_columns()) or []
         if first is None:
             return known
         if self.header:
-            return column_mapping.named(first, known)
-        return column_mapping.positioned(len(first), known)
+            return column_mapping.match_by_name(first, known)
+        return column_mapping.match_by_position(len(first), known)
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """Check a file that was given: its text, and its columns against what the table has.
 
         Raises:
@@ -186,14 +192,16 @@ class CsvFileTable(AbstractTable):
             FileNotFoundError: There is no file.
         """
         if not self._is_own:
-            csv_io.require_utf8(self.filepath)
+            csv_io.validate_utf8(self.filepath)
         known = self.known_columns()
         if known is not None and self.header:
-            column_mapping.require_fit([str(name) for name in self._first() or ()], known)
+            column_mapping.validate_column_names(
+                [str(name) for name in self._first() or ()], known
+            )
         elif known is not None:
             self.columns()
 
-    def sendable(self) -> "CsvFileTable":
+    def to_uploadable(self) -> "CsvFileTable":
         """Give the table as a file in which no row is an empty line: Synapse passes over those.
 
         That is another file where rows of one column were written here, and one of them is
@@ -205,21 +213,23 @@ class CsvFileTable(AbstractTable):
             self.schema or self.tableId, None, {"etag": self.etag, "header": self.header}
         )
         with (
-            csv_io.opened(self.filepath, self.linesToSkip) as file,
+            csv_io.open_csv(self.filepath, self.linesToSkip) as file,
             Path(made.filepath).open("w", encoding="utf-8", newline="") as to,
         ):
             if self.header:
-                to.write(made.form.write([ROW_ID, ROW_VERSION, self.columns()[0]["name"]]))
-            to.writelines(made.form.write([None, None, *line]) for line in self._lines(file))
+                to.write(made.dialect.format_row([ROW_ID, ROW_VERSION, self.columns()[0]["name"]]))
+            to.writelines(
+                made.dialect.format_row([None, None, *line]) for line in self._lines(file)
+            )
         return made
 
     def _has_empty_lines(self) -> bool:
-        with csv_io.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             return any(line == [None] for line in self._lines(file))
 
     def is_empty(self) -> bool:
         """Tell whether there is no row."""
-        with csv_io.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             return next(self._lines(file), None) is None
 
     def __iter__(self) -> Iterator[list[Any]]:
@@ -228,24 +238,27 @@ class CsvFileTable(AbstractTable):
 
     def __len__(self) -> int:
         """Count the rows, by going through the file."""
-        with csv_io.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             return sum(1 for _ in self._lines(file))
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
         """See `AbstractTable`."""
         columns = self.columns()
         for row in self._values(columns):
-            yield require_metadata(column_mapping.split(columns, row)[0])
+            yield require_row_metadata(column_mapping.split_row(columns, row)[0])
 
     def asRowSet(self) -> RowSet:
         """Read all rows into memory."""
         columns = self.columns()
         rows = []
         for values in self._values(columns):
-            found, rest = column_mapping.split(columns, values)
+            found, rest = column_mapping.split_row(columns, values)
             rows.append(Row(rest, *(found or ())))
         return RowSet(
-            column_mapping.data(columns), rows=rows, tableId=self.tableId, etag=self.etag
+            column_mapping.drop_metadata_columns(columns),
+            rows=rows,
+            tableId=self.tableId,
+            etag=self.etag,
         )
 
     def asDataFrame(
@@ -255,10 +268,14 @@ class CsvFileTable(AbstractTable):
         from synapse_workflows.client.model import dataframes
 
         columns = self.columns()
-        counted = [_NUMBER if type_of(one) is ColumnType.DATE else one for one in columns]
-        rows = (column_mapping.split(columns, values) for values in self._values(columns, counted))
-        return dataframes.frame(
-            column_mapping.data(columns),
+        counted = [
+            _MILLIS_COLUMN if get_column_type(one) is ColumnType.DATE else one for one in columns
+        ]
+        rows = (
+            column_mapping.split_row(columns, values) for values in self._values(columns, counted)
+        )
+        return dataframes.create_dataframe(
+            column_mapping.drop_metadata_columns(columns),
             rows,
             in_index=rowIdAndVersionInIndex,
             dates=convert_to_datetime,
@@ -280,10 +297,10 @@ class CsvFileTable(AbstractTable):
     ) -> Iterator[list[Any]]:
         """Read the rows; `types` are used for reading instead of those of the columns."""
         readers = [
-            cell_text.reader({} if column.get("name") in ROW_METADATA else kind)
+            cell_codec.create_reader({} if column.get("name") in ROW_METADATA else kind)
             for column, kind in zip(columns, types or columns, strict=True)
         ]
-        with csv_io.opened(self.filepath, self.linesToSkip) as file:
+        with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             for number, line in enumerate(self._lines(file), 1):
                 missing = len(readers) - len(line)
                 if missing < 0:
@@ -294,13 +311,13 @@ class CsvFileTable(AbstractTable):
                 whole = [*line, *([None] * missing)] if missing else line
                 yield [read(cell) for read, cell in zip(readers, whole, strict=True)]
 
-    def _first(self) -> Line | None:
+    def _first(self) -> CsvRow | None:
         """Read the first line; None where there is none."""
-        with csv_io.opened(self.filepath, self.linesToSkip) as file:
-            return next(self.form.read(file), None)
+        with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
+            return next(self.dialect.parse_rows(file), None)
 
-    def _lines(self, file: TextIO) -> Iterator[Line]:
-        lines = self.form.read(file)
+    def _lines(self, file: TextIO) -> Iterator[CsvRow]:
+        lines = self.dialect.parse_rows(file)
         first = next(lines, None) if self.header else None
         # What separates no cells is a null where there is one column, else an empty line.
         alone = not self.header or first is None or len(first) == 1

@@ -10,26 +10,26 @@ from synapse_workflows import constants
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.entity_base import (
-    ANY_ENTITY,
+    BASE_ENTITY_TYPE,
     Entity,
-    class_of,
-    kind_of,
+    get_entity_class,
+    get_entity_type,
 )
 from synapse_workflows.client.model.ids import split_version
-from synapse_workflows.client.model.paths import as_url, file_name
+from synapse_workflows.client.model.paths import get_file_name, to_url
 from synapse_workflows.client.model.schemas import Dataset, Schema
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
 __all__ = [
     "Dataset", "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
-    "SubmissionViewSchema", "class_of", "kind_of", "place",
+    "SubmissionViewSchema", "get_entity_class", "get_entity_type", "set_local_path",
 ]  # fmt: skip
 
 _VERSION_KEYS: Final = (
     "versionNumber", "versionLabel", "versionComment", "versionUrl", "versions", "isLatestVersion",
 )  # fmt: skip
 #: Keys of a File that live in its file handle, under another name there.
-_ALIASES: Final = MappingProxyType(
+_FILE_HANDLE_KEYS: Final = MappingProxyType(
     {
         "md5": "contentMd5",
         "fileSize": "contentSize",
@@ -50,7 +50,7 @@ class Project(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = ANY_ENTITY.like(constants.PROJECT, "alias")
+    _entity_type = BASE_ENTITY_TYPE.derive(constants.PROJECT, "alias")
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Folder(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = ANY_ENTITY.like(constants.FOLDER, needs_parent=True)
+    _entity_type = BASE_ENTITY_TYPE.derive(constants.FOLDER, requires_parent=True)
 
     def __init__(
         self,
@@ -106,7 +106,9 @@ class Link(Entity):
         **kwargs: Further keys.
     """
 
-    _kind = ANY_ENTITY.like(constants.LINK, "linksTo", "linksToClassName", needs_parent=True)
+    _entity_type = BASE_ENTITY_TYPE.derive(
+        constants.LINK, "linksTo", "linksToClassName", requires_parent=True
+    )
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class Link(Entity):
         **kwargs: Any,
     ) -> None:
         if targetId is not None:
-            kwargs["linksTo"] = _reference(targetId, targetVersion)
+            kwargs["linksTo"] = _create_reference(targetId, targetVersion)
         elif not (properties or {}).get("linksTo") and "linksTo" not in kwargs:
             raise SynapseMalformedEntityError(
                 "Must provide a target id: Link('syn123', parent='syn456')."
@@ -145,14 +147,14 @@ class File(Entity):
             ``dataFileHandleId``.
     """
 
-    _kind = ANY_ENTITY.like(
+    _entity_type = BASE_ENTITY_TYPE.derive(
         constants.FILE,
         *_VERSION_KEYS,
         "dataFileHandleId",
         "fileNameOverride",
         local_keys=frozenset({"path", "cacheDir", "files", "synapseStore", "_file_handle"}),
-        needs_parent=True,
-        makes_versions=True,
+        requires_parent=True,
+        is_versionable=True,
     )
 
     def __init__(
@@ -167,12 +169,12 @@ class File(Entity):
     ) -> None:
         state = dict(local_state or {})
         self.__dict__["synapseStore"] = True
-        self.__dict__["_file_handle"] = _handle(None)
-        place(self, None if path is None else str(path))
+        self.__dict__["_file_handle"] = _create_file_handle(None)
+        set_local_path(self, None if path is None else str(path))
         if not synapseStore:
             self.synapseStore = state["synapseStore"] = False
         if path is not None and "name" not in kwargs and "name" not in (properties or {}):
-            kwargs["name"] = file_name(path)
+            kwargs["name"] = get_file_name(path)
         super().__init__(properties, annotations, state, parent, **kwargs)
 
     def local_state(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -183,14 +185,14 @@ class File(Entity):
         return super().local_state(given)
 
     def _take_handle(self, handle: Mapping[str, Any] | None) -> None:
-        held = self.__dict__["_file_handle"] = _handle(handle)
+        held = self.__dict__["_file_handle"] = _create_file_handle(handle)
         url = urlsplit(held.externalURL or "")
         if held.get("concreteType") == constants.EXTERNAL_FILE_HANDLE and url.scheme != "sftp":
             self.__dict__["synapseStore"] = False
 
     def __getitem__(self, key: str) -> Any:
-        if key in _ALIASES:
-            return self.__dict__["_file_handle"].get(_ALIASES[key])
+        if key in _FILE_HANDLE_KEYS:
+            return self.__dict__["_file_handle"].get(_FILE_HANDLE_KEYS[key])
         return super().__getitem__(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -198,15 +200,15 @@ class File(Entity):
             case "_file_handle":
                 self._take_handle(value)
             case "path":
-                place(self, None if value is None else str(value))
+                set_local_path(self, None if value is None else str(value))
                 self._note_location()
             case "synapseStore":
                 changed = self.__dict__[key] != bool(value)
                 self.__dict__[key] = bool(value)
                 if changed:
                     self._note_location()
-            case _ if key in _ALIASES:
-                self.__dict__["_file_handle"][_ALIASES[key]] = value
+            case _ if key in _FILE_HANDLE_KEYS:
+                self.__dict__["_file_handle"][_FILE_HANDLE_KEYS[key]] = value
             case _:
                 super().__setitem__(key, value)
 
@@ -214,12 +216,12 @@ class File(Entity):
         """Point an external file to where it lies now; its MD5 and size are not known yet."""
         if self.__dict__["synapseStore"] or not self.__dict__["path"]:
             return
-        url = as_url(self.__dict__["path"])
+        url = to_url(self.__dict__["path"])
         held = self.__dict__["_file_handle"]
         held.update(externalURL=url, contentMd5=None, contentSize=None)
 
 
-def place(file: File, path: str | None) -> None:
+def set_local_path(file: File, path: str | None) -> None:
     """Say where a file's content lies on this machine, without making it a new content."""
     here = Path(path) if path else None
     file.__dict__["path"] = path or None
@@ -227,12 +229,12 @@ def place(file: File, path: str | None) -> None:
     file.__dict__["files"] = [here.name] if here else []
 
 
-def _handle(known: Mapping[str, Any] | None) -> DictObject:
+def _create_file_handle(known: Mapping[str, Any] | None) -> DictObject:
     """Make a file handle in which every alias can be read."""
-    return DictObject(dict.fromkeys(_ALIASES.values()) | dict(known or {}))
+    return DictObject(dict.fromkeys(_FILE_HANDLE_KEYS.values()) | dict(known or {}))
 
 
-def _reference(target: Any, version: int | str | None) -> dict[str, Any]:
+def _create_reference(target: Any, version: int | str | None) -> dict[str, Any]:
     found = split_version(target)
     number = version if version is not None else found.version
     reference: dict[str, Any] = {"targetId": found.id}

@@ -9,34 +9,34 @@ from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import id_of
 
-_DICTIONARIES = ("properties", "annotations")
+_NAMESPACES = ("properties", "annotations")
 
 
 @dataclass(frozen=True)
-class Kind:
+class EntityType:
     """What a class of entities is, for Synapse and here.
 
     Args:
         concrete_type: Its full type, ``org.sagebionetworks.repo.model.FileEntity``.
         property_keys: Names that Synapse defines for it; all others are annotations.
         local_keys: Names of what is only known here.
-        needs_parent: Whether it lies in a container.
-        makes_versions: Whether storing it can make a new version.
+        requires_parent: Whether it lies in a container.
+        is_versionable: Whether storing it can make a new version.
     """
 
     concrete_type: str
     property_keys: frozenset[str]
     local_keys: frozenset[str] = frozenset()
-    needs_parent: bool = True
-    makes_versions: bool = False
+    requires_parent: bool = True
+    is_versionable: bool = False
 
-    def like(self, concrete_type: str, *more_properties: str, **facts: Any) -> "Kind":
+    def derive(self, concrete_type: str, *more_properties: str, **facts: Any) -> "EntityType":
         """Derive a kind with more properties and other facts."""
         keys = self.property_keys | set(more_properties)
         return replace(self, concrete_type=concrete_type, property_keys=keys, **facts)
 
 
-class Namespaces(MutableMapping[str, Any]):
+class NamespacedMapping(MutableMapping[str, Any]):
     """A mapping over two dictionaries, with attributes beside them.
 
     `properties` holds what Synapse defines for the class, `annotations` everything else, and
@@ -44,7 +44,7 @@ class Namespaces(MutableMapping[str, Any]):
     Iteration covers properties and annotations only.
     """
 
-    _kind: ClassVar[Kind]
+    _entity_type: ClassVar[EntityType]
 
     properties: DictObject
     annotations: DictObject
@@ -56,9 +56,9 @@ class Namespaces(MutableMapping[str, Any]):
     def local_state(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Read the local state, after taking over `state` where it is given."""
         for key, value in (state or {}).items():
-            if key not in _DICTIONARIES:
+            if key not in _NAMESPACES:
                 self.__dict__[key] = value
-        return {key: value for key, value in self.__dict__.items() if key not in _DICTIONARIES}
+        return {key: value for key, value in self.__dict__.items() if key not in _NAMESPACES}
 
     def __getitem__(self, key: str) -> Any:
         for held in (self.__dict__, self.__dict__["properties"], self.__dict__["annotations"]):
@@ -67,11 +67,11 @@ class Namespaces(MutableMapping[str, Any]):
         raise KeyError(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if key in _DICTIONARIES and isinstance(value, Mapping):
+        if key in _NAMESPACES and isinstance(value, Mapping):
             self.__dict__[key] = DictObject(value)
-        elif key in self._kind.local_keys or key in self.__dict__:
+        elif key in self._entity_type.local_keys or key in self.__dict__:
             self.__dict__[key] = value
-        elif key in self._kind.property_keys or key in self.properties:
+        elif key in self._entity_type.property_keys or key in self.properties:
             self.properties[key] = value
         else:
             self.annotations[key] = value
@@ -81,14 +81,14 @@ class Namespaces(MutableMapping[str, Any]):
             del self.properties[key]
         elif key in self.annotations:
             del self.annotations[key]
-        elif key in self._kind.local_keys:
+        elif key in self._entity_type.local_keys:
             self.__dict__[key] = None
         else:
             raise KeyError(key)
 
     def __getattr__(self, name: str) -> Any:
         # Asked only for what is no attribute; copy and pickle ask before there is anything.
-        if name in _DICTIONARIES or name.startswith("__"):
+        if name in _NAMESPACES or name.startswith("__"):
             raise AttributeError(name)
         try:
             return self[name]
@@ -130,17 +130,17 @@ class Namespaces(MutableMapping[str, Any]):
 
 
 #: What is known of every entity, and all that is known of a type without a class of its own.
-ANY_ENTITY: Final = Kind(
+BASE_ENTITY_TYPE: Final = EntityType(
     f"{constants.MODEL}.Entity",
     frozenset({
         "id", "name", "description", "parentId", "entityType", "concreteType", "uri", "etag",
         "annotations", "accessControlList", "createdOn", "createdBy", "modifiedOn", "modifiedBy",
     }),
-    needs_parent=False,
+    requires_parent=False,
 )  # fmt: skip
 
 
-class Entity(Namespaces):
+class Entity(NamespacedMapping):
     """Anything that has a place in Synapse; the class of types that have none of their own.
 
     Args:
@@ -155,7 +155,7 @@ class Entity(Namespaces):
             where there is no id to find it by.
     """
 
-    _kind: ClassVar[Kind] = ANY_ENTITY
+    _entity_type: ClassVar[EntityType] = BASE_ENTITY_TYPE
 
     def __init__(
         self,
@@ -167,17 +167,17 @@ class Entity(Namespaces):
     ) -> None:
         super().__init__()
         self.properties.update(properties or {})
-        self.properties.setdefault("concreteType", self._kind.concrete_type)
+        self.properties.setdefault("concreteType", self._entity_type.concrete_type)
         self.annotations.update(annotations or {})
         self.local_state(local_state)
         for key, value in kwargs.items():
             self[key] = value
         if parent is not None:
-            self.properties["parentId"] = _container_id(parent)
+            self.properties["parentId"] = _get_container_id(parent)
         placed = self.properties.get("parentId") or self.properties.get("id")
-        if self._kind.needs_parent and not placed:
+        if self._entity_type.requires_parent and not placed:
             raise SynapseMalformedEntityError(
-                f"Entities of type {self._kind.concrete_type} must have a parentId. "
+                f"Entities of type {self._entity_type.concrete_type} must have a parentId. "
                 "Give parent= a project or folder, or its id."
             )
 
@@ -197,7 +197,7 @@ class Entity(Namespaces):
             annotations = {**properties.annotations, **(annotations or {})}
             local_state = {**properties.local_state(), **(local_state or {})}
             properties = {k: v for k, v in properties.properties.items() if k != "id"}
-        kind = class_of((properties or {}).get("concreteType")) if cls is Entity else cls
+        kind = get_entity_class((properties or {}).get("concreteType")) if cls is Entity else cls
         return kind(properties=properties, annotations=annotations, local_state=local_state)
 
     def postURI(self) -> str:
@@ -210,31 +210,33 @@ class Entity(Namespaces):
 
     def deleteURI(self, versionNumber: int | None = None) -> str:
         """Say where to delete it, or one version of what has versions."""
-        has_versions = self._kind.makes_versions or "versionNumber" in self.properties
+        has_versions = self._entity_type.is_versionable or "versionNumber" in self.properties
         if versionNumber is None or not has_versions:
             return f"/entity/{self.id}"
         return f"/entity/{self.id}/version/{versionNumber}"
 
 
-def class_of(concrete_type: str | None) -> type[Entity]:
-    """Find the class for a full type name; `Entity` for types that have none."""
-    named = (one for one in _below(Entity) if one._kind.concrete_type == concrete_type)  # noqa: SLF001
-    return next(named, Entity)
+def get_entity_class(concrete_type: str | None) -> type[Entity]:
+    """Return the class registered for a concrete type, or `Entity` if there is none."""
+    for subclass in _iter_subclasses(Entity):
+        if subclass._entity_type.concrete_type == concrete_type:  # noqa: SLF001 - our own class
+            return subclass
+    return Entity
 
 
-def _below(kind: type[Entity]) -> Iterator[type[Entity]]:
+def _iter_subclasses(kind: type[Entity]) -> Iterator[type[Entity]]:
     """Go through the classes that derive from one, and what derives from those."""
     for one in kind.__subclasses__():
         yield one
-        yield from _below(one)
+        yield from _iter_subclasses(one)
 
 
-def kind_of(concrete_type: str | None) -> Kind:
+def get_entity_type(concrete_type: str | None) -> EntityType:
     """Find what is known of a type; of types that have no class, what all entities share."""
-    return class_of(concrete_type)._kind  # noqa: SLF001 - our own class
+    return get_entity_class(concrete_type)._entity_type  # noqa: SLF001 - our own class
 
 
-def _container_id(parent: Any) -> str:
+def _get_container_id(parent: Any) -> str:
     """Read the id of a parent, which must have been stored and be able to hold others."""
     kind = str(parent.get("concreteType")) if isinstance(parent, Mapping) else ""
     if kind in constants.ENTITY_TYPES and kind not in constants.CONTAINERS:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 _SYNAPSE_ID = re.compile(r"syn\d+(\.\d+)?", re.IGNORECASE | re.ASCII)
 #: Where an object keeps its id, in the order in which they are asked.
-_ID_NAMES = ("id", "ownerId", "tableId")
+_ID_KEYS = ("id", "ownerId", "tableId")
 
 
 class VersionedId(NamedTuple):
@@ -36,17 +36,17 @@ def id_of(obj: Any) -> str:
         return obj.strip()
     if isinstance(obj, int) and not isinstance(obj, bool):
         return str(obj)
-    for name in _ID_NAMES:
-        found = _look(obj, name)
+    for name in _ID_KEYS:
+        found = _read_field(obj, name)
         if found is not None:
             return str(found)
     raise ValueError(
-        f"Invalid parameters: couldn't find id of {_short(obj)}. "
+        f"Invalid parameters: couldn't find id of {_truncate(obj)}. "
         "Give a Synapse id such as 'syn123', or an object that has been stored."
     )
 
 
-def _look(obj: Any, name: str) -> Any:
+def _read_field(obj: Any, name: str) -> Any:
     """Read one name of an object; an entity's annotations never count as its id."""
     properties = getattr(obj, "properties", None)
     if isinstance(properties, Mapping):
@@ -72,7 +72,7 @@ def split_version(value: Any) -> VersionedId:
     return VersionedId(base, int(version) if version else None)
 
 
-def entity_id(value: Any) -> VersionedId:
+def parse_entity_id(value: Any) -> VersionedId:
     """Read an entity's id and version, refusing what cannot be one before any call is made.
 
     Args:
@@ -92,7 +92,7 @@ def entity_id(value: Any) -> VersionedId:
     return split_version(text)
 
 
-def version_number(value: Any) -> int:
+def parse_version_number(value: Any) -> int:
     """Read the number of an entity's version.
 
     Args:
@@ -110,6 +110,6 @@ def version_number(value: Any) -> int:
     return int(text)
 
 
-def _short(obj: Any, limit: int = 120) -> str:
+def _truncate(obj: Any, limit: int = 120) -> str:
     text = repr(obj)
     return text if len(text) <= limit else text[: limit - 3] + "..."

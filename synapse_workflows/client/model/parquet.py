@@ -8,21 +8,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from synapse_workflows.client.model.cell_text import ITEM_TYPES
-from synapse_workflows.client.model.columns import type_of
+from synapse_workflows.client.model.cell_codec import ITEM_TYPES
+from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, ColumnType, MiB
 
 #: Characters of CSV that are read at once, or one row where that is longer.
-_BLOCK: Final = MiB
+_BLOCK_CHARACTERS: Final = MiB
 #: Key of what a column is in Synapse, in the metadata of its field.
 COLUMN_TYPE: Final = b"synapse.columnType"
-_MISSING: Final = (
+_INSTALL_HINT: Final = (
     "Parquet files are written with pyarrow, which is not installed here: "
     "pip install 'synapse-workflows[parquet]'"
 )
 #: Type of a column -> name of the type in Parquet; all others are text.
-_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
+_ARROW_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
     {
         ColumnType.INTEGER: "int64",
         ColumnType.DOUBLE: "float64",
@@ -31,15 +31,15 @@ _TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
 )
 
 
-class UnwritableError(ValueError):
+class ParquetConversionError(ValueError):
     """Rows cannot be written as Parquet; says why."""
 
 
 #: Hears how many bytes of CSV were read since it was told last.
-Told = Callable[[int], object]
+ProgressCallback = Callable[[int], object]
 
 
-def require() -> None:
+def require_pyarrow() -> None:
     """Check that Parquet files can be written.
 
     Raises:
@@ -48,24 +48,24 @@ def require() -> None:
     try:
         import pyarrow as pa  # noqa: F401
     except ImportError as missing:
-        raise ImportError(_MISSING) from missing
+        raise ImportError(_INSTALL_HINT) from missing
 
 
-def writer() -> str:
+def get_writer_version() -> str:
     """Name what writes the files: another release of it may write other bytes for the same."""
     import pyarrow as pa
 
     return f"pyarrow {pa.__version__}"
 
 
-def count(path: Path) -> int:
+def count_rows(path: Path) -> int:
     """Tell how many rows a Parquet file has."""
     from pyarrow import parquet
 
     return int(parquet.read_metadata(path).num_rows)
 
 
-def write(table: CsvFileTable, target: Path, told: Told) -> int:
+def write_table(table: CsvFileTable, target: Path, told: ProgressCallback) -> int:
     """Write the rows of a CSV file into a Parquet file, some megabytes at a time.
 
     The same rows give the same bytes, as long as pyarrow is the same.
@@ -83,24 +83,24 @@ def write(table: CsvFileTable, target: Path, told: Told) -> int:
         UnwritableError: A cell is no value of its column's type, or columns have the same name;
             the message says which.
     """
-    require()
+    require_pyarrow()
     import pyarrow as pa
     from pyarrow import parquet
 
     columns = table.columns()
-    _require_names(columns)
-    schema = pa.schema([_field(column) for column in columns])
+    _validate_unique_names(columns)
+    schema = pa.schema([_create_field(column) for column in columns])
     rows = 0
     with parquet.ParquetWriter(target, schema) as to:
-        for block in _blocks(table, told):
+        for block in _iter_blocks(table, told):
             try:
-                read = _read(block, table, columns)
+                read = _parse_block(block, table, columns)
             except pa.ArrowInvalid as invalid:
-                raise UnwritableError(
+                raise ParquetConversionError(
                     f"{table.filepath} cannot be written as Parquet, after row {rows}: {invalid}"
                 ) from invalid
             arrays = [
-                _typed(array, column, field.type)
+                _convert_array(array, column, field.type)
                 for array, column, field in zip(read.columns, columns, schema, strict=True)
             ]
             to.write_table(pa.Table.from_arrays(arrays, schema=schema))
@@ -108,44 +108,44 @@ def write(table: CsvFileTable, target: Path, told: Told) -> int:
     return rows
 
 
-def _require_names(columns: Sequence[Mapping[str, Any]]) -> None:
+def _validate_unique_names(columns: Sequence[Mapping[str, Any]]) -> None:
     """Refuse columns of the same name: Parquet holds them, but hardly anybody can read them."""
     names = Counter(str(column.get("name")) for column in columns)
     same = [name for name, times in names.items() if times > 1]
     if same:
-        raise UnwritableError(
+        raise ParquetConversionError(
             f"Columns of a Parquet file need different names, and there are several {same}. "
             "Name each in the query: n * 2 AS twice. Where * has it already, list the columns "
             "instead of *, or take another name."
         )
 
 
-def _blocks(table: CsvFileTable, told: Told) -> Iterator[bytes]:
+def _iter_blocks(table: CsvFileTable, told: ProgressCallback) -> Iterator[bytes]:
     """Read some rows at a time, none of them in pieces; the header is left out."""
     with Path(table.filepath).open(encoding="utf-8-sig", newline="") as file:
-        records = table.form.records(file)
+        records = table.dialect.iter_records(file)
         if table.header:
             told(len(next(records, "").encode()) + 1)
-        for block in _joined(records):
+        for block in _join_records(records):
             content = block.encode()
             told(len(content))
             yield content
 
 
-def _joined(records: Iterable[str]) -> Iterator[str]:
+def _join_records(records: Iterable[str]) -> Iterator[str]:
     held: list[str] = []
     size = 0
     for record in records:
         held.append(record)
         size += len(record) + 1
-        if size >= _BLOCK:
+        if size >= _BLOCK_CHARACTERS:
             yield "\n".join([*held, ""])
             held, size = [], 0
     if held:
         yield "\n".join([*held, ""])
 
 
-def _read(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]]) -> Any:
+def _parse_block(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]]) -> Any:
     """Read rows: null is what is not quoted, as Synapse writes it."""
     from pyarrow import csv
 
@@ -164,7 +164,7 @@ def _read(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]
         ),
         csv.ConvertOptions(
             column_types={
-                name: _read_as(column) for name, column in zip(names, columns, strict=True)
+                name: _get_parse_type(column) for name, column in zip(names, columns, strict=True)
             },
             null_values=[""],
             strings_can_be_null=True,
@@ -175,52 +175,52 @@ def _read(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]
     )
 
 
-def _kind(column: Mapping[str, Any]) -> ColumnType | None:
+def _get_column_type(column: Mapping[str, Any]) -> ColumnType | None:
     name = column.get("name")
-    return ColumnType.INTEGER if name in (ROW_ID, ROW_VERSION) else type_of(column)
+    return ColumnType.INTEGER if name in (ROW_ID, ROW_VERSION) else get_column_type(column)
 
 
-def _field(column: Mapping[str, Any]) -> Any:
+def _create_field(column: Mapping[str, Any]) -> Any:
     import pyarrow as pa
 
-    kind = _kind(column)
+    kind = _get_column_type(column)
     said = None if kind is None else {COLUMN_TYPE: str(kind).encode()}
-    return pa.field(str(column.get("name")), _type(kind), metadata=said)
+    return pa.field(str(column.get("name")), _get_arrow_type(kind), metadata=said)
 
 
-def _type(kind: ColumnType | None) -> Any:
+def _get_arrow_type(kind: ColumnType | None) -> Any:
     """Find the type of a column in Parquet."""
     import pyarrow as pa
 
     if kind is None:
         return pa.string()
     if kind in ITEM_TYPES:
-        return pa.list_(_type(ITEM_TYPES[kind]))
+        return pa.list_(_get_arrow_type(ITEM_TYPES[kind]))
     if kind is ColumnType.DATE:
         return pa.timestamp("ms", "UTC")
-    return getattr(pa, _TYPES.get(kind, "string"))()
+    return getattr(pa, _ARROW_TYPES.get(kind, "string"))()
 
 
-def _read_as(column: Mapping[str, Any]) -> Any:
+def _get_parse_type(column: Mapping[str, Any]) -> Any:
     """Find the type as which the cells of a column are read off the CSV file."""
     import pyarrow as pa
 
-    kind = _kind(column)
+    kind = _get_column_type(column)
     if kind is ColumnType.DATE:
         return pa.int64()
-    return pa.string() if kind in ITEM_TYPES else _type(kind)
+    return pa.string() if kind in ITEM_TYPES else _get_arrow_type(kind)
 
 
-def _typed(array: Any, column: Mapping[str, Any], wanted: Any) -> Any:
+def _convert_array(array: Any, column: Mapping[str, Any], wanted: Any) -> Any:
     """Give cells as they were read the type that they are to have."""
     import pyarrow as pa
 
-    kind = _kind(column)
+    kind = _get_column_type(column)
     if kind is ColumnType.DATE:
         return array.cast(wanted)
     if kind not in ITEM_TYPES:
         return array
-    item = str if wanted.value_type == pa.string() else _as_it_is
+    item = str if wanted.value_type == pa.string() else _identity
     lists = (None if text is None else json.loads(text) for text in array.to_pylist())
     made = [None if one is None else [_item(value, item) for value in one] for one in lists]
     return pa.array(made, wanted)
@@ -230,5 +230,5 @@ def _item(value: Any, make: Callable[[Any], Any]) -> Any:
     return None if value is None else make(value)
 
 
-def _as_it_is(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value

@@ -19,17 +19,17 @@ def is_url(value: object) -> bool:
     return bool(parts.path if parts.scheme == "file" else parts.scheme and parts.netloc)
 
 
-def as_url(location: str) -> str:
+def to_url(location: str) -> str:
     """Write a location as a URL: a path becomes ``file://`` and the absolute path."""
-    return location if is_url(location) else Path(expand(location)).absolute().as_uri()
+    return location if is_url(location) else Path(expand_path(location)).absolute().as_uri()
 
 
-def expand(path: str | os.PathLike[str]) -> str:
+def expand_path(path: str | os.PathLike[str]) -> str:
     """Put the user's home and environment variables into a path."""
     return os.path.expandvars(os.path.expanduser(os.fspath(path)))  # noqa: PTH111 - text in and out
 
 
-def file_name(location: str | os.PathLike[str]) -> str:
+def get_file_name(location: str | os.PathLike[str]) -> str:
     """Read the last name of a path or URL, whether or not a slash follows it."""
     text = os.fspath(location)
     path = unquote(urlsplit(text).path) if is_url(text) else text

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from synapse_workflows.client.model.columns import Column
-from synapse_workflows.client.model.rows import Row, RowSet
-from synapse_workflows.client.model.tables import (
-    AbstractTable,
+from synapse_workflows.client.model.rows import (
+    Row,
     RowMetadata,
-    metadata_of,
-    require_metadata,
+    RowSet,
+    get_row_metadata,
+    require_row_metadata,
 )
+from synapse_workflows.client.model.tables import AbstractTable
 
 #: Asks for the page that a token names, and returns a QueryResult.
-Turn = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+FetchPage = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class TableQueryResult(AbstractTable):
@@ -26,7 +27,7 @@ class TableQueryResult(AbstractTable):
     Args:
         table_id: The table that was asked.
         bundle: A QueryResultBundle.
-        turn: Asks for the next page.
+        fetch_page: Asks for the next page.
         query: The SQL.
         limit: Rows at most, as it was asked for.
         offset: Rows to leave out first, likewise.
@@ -36,13 +37,13 @@ class TableQueryResult(AbstractTable):
         self,
         table_id: str,
         bundle: Mapping[str, Any],
-        turn: Turn,
+        fetch_page: FetchPage,
         query: str,
         limit: int | None = None,
         offset: int | None = None,
     ) -> None:
         self.query, self.limit, self.offset = query, limit, offset
-        self._turn = turn
+        self._fetch_page = fetch_page
         self._position = self._taken = 0
         self._etags: dict[int, str] = {}
         self._take(bundle.get("queryResult") or {})
@@ -59,7 +60,7 @@ class TableQueryResult(AbstractTable):
         return bool(self._etags)
 
     @property
-    def is_begun(self) -> bool:
+    def is_partly_read(self) -> bool:
         """Whether rows were taken out already, so that only the others are left."""
         return self._taken > 0
 
@@ -78,7 +79,7 @@ class TableQueryResult(AbstractTable):
         while self._position >= len(self.rowset["rows"]):
             if self.nextPageToken is None:
                 raise StopIteration
-            self._take(self._turn(self.nextPageToken))
+            self._take(self._fetch_page(self.nextPageToken))
         row: Row = self.rowset["rows"][self._position]
         self._position += 1
         self._taken += 1
@@ -94,7 +95,7 @@ class TableQueryResult(AbstractTable):
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
         """See `AbstractTable`; this goes through the rows."""
-        return (require_metadata(metadata_of(row)) for row in self)
+        return (require_row_metadata(get_row_metadata(row)) for row in self)
 
     def asRowSet(self) -> RowSet:
         """Read the rows that are left into memory."""
@@ -107,8 +108,8 @@ class TableQueryResult(AbstractTable):
         """See `AbstractTable`; this goes through the rows."""
         from synapse_workflows.client.model import dataframes
 
-        rows = ((metadata_of(row), row["values"]) for row in self)
-        return dataframes.frame(
+        rows = ((get_row_metadata(row), row["values"]) for row in self)
+        return dataframes.create_dataframe(
             self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
 

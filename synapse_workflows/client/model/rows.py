@@ -1,9 +1,9 @@
 """Rows of tables: whole ones, parts of them, and sets of both as Synapse takes and gives them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from synapse_workflows.client.model import cell_text
+from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import id_of
@@ -11,6 +11,14 @@ from synapse_workflows.constants import MODEL
 
 ROW_SET: Final = f"{MODEL}.table.RowSet"
 PARTIAL_ROW_SET: Final = f"{MODEL}.table.PartialRowSet"
+
+
+class RowMetadata(NamedTuple):
+    """Which row of a table it is, in which state, and the etag of the row of a view."""
+
+    row_id: int
+    row_version: int | None
+    row_etag: str | None
 
 
 class Row(DictObject):
@@ -58,8 +66,11 @@ class PartialRow(DictObject):
         nameToColumnId: Mapping[str, str] | None = None,
     ) -> None:
         ids = None if nameToColumnId is None else dict(nameToColumnId)
-        write = cell_text.writer({})
-        listed = [{"key": _id(name, ids), "value": write(value)} for name, value in values.items()]
+        write = cell_codec.create_writer({})
+        listed = [
+            {"key": _get_column_id(name, ids), "value": write(value)}
+            for name, value in values.items()
+        ]
         super().__init__({"values": listed})
         if rowId is not None:
             self["rowId"] = int(rowId)
@@ -88,7 +99,7 @@ class RowSet(DictObject):
     ) -> None:
         super().__init__({"concreteType": ROW_SET, **kwargs})
         if not self.get("headers"):
-            self["headers"] = _header(columns, schema)
+            self["headers"] = _create_headers(columns, schema)
         self.setdefault("rows", [])
         if schema is not None and not self.get("tableId"):
             self["tableId"] = id_of(schema)
@@ -101,8 +112,8 @@ class RowSet(DictObject):
     def from_json(cls, json: Mapping[str, Any]) -> "RowSet":
         """Read what Synapse answered; the cells become values by the types of the header."""
         headers = [SelectColumn(**one) for one in json.get("headers") or ()]
-        readers = [cell_text.reader(one) for one in headers]
-        rows = [_read(row, readers) for row in json.get("rows") or ()]
+        readers = [cell_codec.create_reader(one) for one in headers]
+        rows = [_parse_row(row, readers) for row in json.get("rows") or ()]
         facts = {key: value for key, value in json.items() if key not in {"headers", "rows"}}
         return cls(headers, rows=rows, **facts)
 
@@ -112,15 +123,15 @@ class RowSet(DictObject):
         Raises:
             ValueError: A row does not fit the header; the message names row and column.
         """
-        writers = [cell_text.writer(column) for column in self["headers"]]
+        writers = [cell_codec.create_writer(column) for column in self["headers"]]
         names = [column.get("name") or f"#{column.get('id')}" for column in self["headers"]]
         rows = []
         for number, row in enumerate(self["rows"], 1):
             known = dict(row) if isinstance(row, Mapping) else {"values": row}
             values = known.get("values") or []
             if values:  # a row without any is to be deleted
-                require_width(number, len(values), len(writers))
-                values = write_cells(number, values, writers, names)
+                validate_width(number, len(values), len(writers))
+                values = serialize_cells(number, values, writers, names)
             rows.append({**known, "values": values})
         said = {key: value for key, value in self.items() if value is not None}
         return {**said, "headers": [dict(one) for one in self["headers"]], "rows": rows}
@@ -164,13 +175,39 @@ class PartialRowset(DictObject):
                     raise ValueError(
                         f"{name!r} is no column of the result: {', '.join(map(str, columns))}"
                     )
-                (text,) = write_cells(row_id, [value], [cell_text.writer(columns[name])], [name])
+                (text,) = serialize_cells(
+                    row_id, [value], [cell_codec.create_writer(columns[name])], [name]
+                )
                 written[columns[name]["id"]] = text
             rows.append(PartialRow(written, row_id, etags.get(int(row_id))))
         return cls(originalQueryResult.tableId, rows)
 
 
-def require_width(row: object, found: int, wanted: int) -> None:
+def get_row_metadata(row: Mapping[str, Any]) -> RowMetadata | None:
+    """Tell which row it is; None when it is not one of the table."""
+    if row.get("rowId") is None:
+        return None
+    version = row.get("versionNumber")
+    return RowMetadata(
+        int(row["rowId"]), None if version is None else int(version), row.get("etag")
+    )
+
+
+def require_row_metadata(found: RowMetadata | None) -> RowMetadata:
+    """Check that a row is one of the table.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if found is None:
+        raise ValueError(
+            "These rows do not say which rows of the table they are: they are new, or the result "
+            "of a query with aggregates, or of one without row ids and versions."
+        )
+    return found
+
+
+def validate_width(row: object, found: int, wanted: int) -> None:
     """Check that a row has a value for each column.
 
     Raises:
@@ -183,10 +220,10 @@ def require_width(row: object, found: int, wanted: int) -> None:
         )
 
 
-def write_cells(
+def serialize_cells(
     row: object,
     values: Iterable[Any],
-    writers: Sequence[cell_text.Writer],
+    writers: Sequence[cell_codec.CellWriter],
     names: Sequence[str],
 ) -> list[str | None]:
     """Write the cells of a row as text.
@@ -206,23 +243,23 @@ def write_cells(
             written.append(write(value))
     except ValueError as error:
         at = len(written)
-        value = _shown(list(values)[at])
+        value = _truncate(list(values)[at])
         raise ValueError(f"Row {row}, column {names[at]!r}: {value} {error}") from None
     return written
 
 
-def _shown(value: Any) -> str:
+def _truncate(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - as much as reads well
 
 
-def _read(row: Mapping[str, Any], readers: Sequence[Callable[[str | None], Any]]) -> Row:
+def _parse_row(row: Mapping[str, Any], readers: Sequence[Callable[[str | None], Any]]) -> Row:
     facts = {key: value for key, value in row.items() if key != "values"}
     texts = row.get("values") or ()
     return Row([read(text) for text, read in zip(texts, readers, strict=True)], **facts)
 
 
-def _id(name: Any, ids: Mapping[str, str] | None) -> str:
+def _get_column_id(name: Any, ids: Mapping[str, str] | None) -> str:
     if ids is None:
         return id_of(name)
     if name not in ids:
@@ -230,7 +267,9 @@ def _id(name: Any, ids: Mapping[str, str] | None) -> str:
     return str(ids[name])
 
 
-def _header(columns: Iterable[Mapping[str, Any]] | None, schema: Any) -> list[SelectColumn]:
+def _create_headers(
+    columns: Iterable[Mapping[str, Any]] | None, schema: Any
+) -> list[SelectColumn]:
     if columns is not None:
         return [
             one if isinstance(one, SelectColumn) else SelectColumn.from_column(one)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from synapse_workflows import constants
 from synapse_workflows.client.model.columns import Column, SelectColumn
-from synapse_workflows.client.model.entity_base import ANY_ENTITY, Entity, Kind
+from synapse_workflows.client.model.entity_base import BASE_ENTITY_TYPE, Entity, EntityType
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import MAX_COLUMNS
 
@@ -14,7 +14,7 @@ _VERSION_KEYS = (
 )  # fmt: skip
 
 
-class HasColumns(Entity):
+class SchemaBase(Entity):
     """What tables and views share: an ordered list of columns.
 
     ``columnIds`` lists the columns that are in Synapse, ``columns_to_store`` holds those that
@@ -27,13 +27,13 @@ class HasColumns(Entity):
     columns_to_store: list[Column] | None
     known_columns: dict[str, Column] | None
 
-    _kind: ClassVar[Kind] = ANY_ENTITY.like(
+    _entity_type: ClassVar[EntityType] = BASE_ENTITY_TYPE.derive(
         f"{constants.MODEL}.table.Table",
         *_VERSION_KEYS,
         "columnIds",
         "isSearchEnabled",
         local_keys=frozenset({"columns_to_store", "known_columns"}),
-        needs_parent=True,
+        requires_parent=True,
     )
 
     def __init__(
@@ -64,7 +64,7 @@ class HasColumns(Entity):
             self.columns_to_store = [*(self.columns_to_store or ()), made]
             return
         self.properties["columnIds"] = [*self.properties["columnIds"], id_of(column)]
-        self.remember([column])
+        self.add_known_columns([column])
 
     def addColumns(self, columns: Iterable[Any]) -> None:
         """Add columns at the end, in this order; see `addColumn`."""
@@ -95,7 +95,7 @@ class HasColumns(Entity):
         """Tell whether there is any column."""
         return bool(self.properties.get("columnIds") or self.columns_to_store)
 
-    def remember(self, columns: Iterable[Any]) -> None:
+    def add_known_columns(self, columns: Iterable[Any]) -> None:
         """Note what columns of Synapse are, so that rows can be checked against them."""
         listed = [Column(**c) for c in columns if isinstance(c, Mapping) and c.get("name")]
         known = {str(column["id"]): column for column in listed}
@@ -116,7 +116,7 @@ class HasColumns(Entity):
         stored = [SelectColumn.from_column(known.get(one, {"id": one})) for one in ids]
         return [*stored, *(SelectColumn.from_column(one) for one in self.columns_to_store or ())]
 
-    def require_room(self) -> None:
+    def validate_column_count(self) -> None:
         """Check the number of columns.
 
         Raises:
@@ -135,7 +135,7 @@ class HasColumns(Entity):
         return f"/entity/{self.id}{at}"
 
 
-class Schema(HasColumns):
+class Schema(SchemaBase):
     """A table: its name, its place and its columns.
 
     Args:
@@ -148,16 +148,16 @@ class Schema(HasColumns):
         **kwargs: Further keys.
     """
 
-    _kind: ClassVar[Kind] = HasColumns._kind.like(constants.TABLE)  # noqa: SLF001 - our own class
+    _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(constants.TABLE)  # noqa: SLF001 - our own class
 
 
-class Dataset(HasColumns):
+class Dataset(SchemaBase):
     """A dataset: versions of files, each of them chosen, shown in columns as a view shows them.
 
     Its ``items`` are mappings with ``entityId`` and ``versionNumber``. It has the columns that it
     is given: none are added by themselves. The arguments are those of `Schema`.
     """
 
-    _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
+    _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(  # noqa: SLF001 - our own class
         constants.DATASET, "items", "checksum", "count", "size"
     )

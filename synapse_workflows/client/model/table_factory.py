@@ -27,10 +27,10 @@ def Table(schema: Any, values: Any, **kwargs: Any) -> AbstractTable:
         return RowSetTable(schema, values, **kwargs)
     if isinstance(values, str | os.PathLike):
         return CsvFileTable(schema, filepath=values, **kwargs)
-    if _is_frame(values):
+    if _is_dataframe(values):
         return CsvFileTable.from_data_frame(schema, values, **kwargs)
     if isinstance(values, Mapping):
-        return _of_columns(schema, values, **kwargs)
+        return _from_columns(schema, values, **kwargs)
     if isinstance(values, Iterable) and not isinstance(values, bytes):
         return CsvFileTable.from_list_of_rows(schema, values, **kwargs)
     raise ValueError(f"Don't know how to make a table of values of type {type(values).__name__}.")
@@ -53,7 +53,7 @@ def build_table(name: str, parent: Any, values: Any) -> AbstractTable:
     return Table(Schema(name=name, columns=columns, parent=parent), values)
 
 
-def _of_columns(schema: Any, values: Mapping[str, Any], **kwargs: Any) -> AbstractTable:
+def _from_columns(schema: Any, values: Mapping[str, Any], **kwargs: Any) -> AbstractTable:
     names, columns = [str(name) for name in values], [list(one) for one in values.values()]
     if isinstance(schema, Schema) and not schema.has_columns():
         from synapse_workflows.client.model import dataframes
@@ -67,7 +67,7 @@ def _of_columns(schema: Any, values: Mapping[str, Any], **kwargs: Any) -> Abstra
     return CsvFileTable.from_list_of_rows(schema, rows, **kwargs)
 
 
-def _is_frame(values: Any) -> bool:
+def _is_dataframe(values: Any) -> bool:
     """Tell a DataFrame of pandas without importing pandas."""
     kind = type(values)
     return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"

@@ -2,21 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from synapse_workflows.client.model import cell_text
+from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.ids import split_version
-from synapse_workflows.client.model.rows import Row, RowSet
-from synapse_workflows.client.model.schemas import HasColumns
-
-
-class RowMetadata(NamedTuple):
-    """Which row of a table it is, in which state, and the etag of the row of a view."""
-
-    row_id: int
-    row_version: int | None
-    row_etag: str | None
+from synapse_workflows.client.model.rows import (
+    Row,
+    RowMetadata,
+    RowSet,
+    get_row_metadata,
+    require_row_metadata,
+)
+from synapse_workflows.client.model.schemas import SchemaBase
 
 
 class AbstractTable(ABC):
@@ -34,10 +32,10 @@ class AbstractTable(ABC):
     def __init__(
         self, schema: Any, headers: list[SelectColumn] | None = None, etag: str | None = None
     ) -> None:
-        self.schema: HasColumns | None = None
+        self.schema: SchemaBase | None = None
         self.tableId: str | None = None
-        if isinstance(schema, HasColumns):
-            self.use(schema)
+        if isinstance(schema, SchemaBase):
+            self.bind_schema(schema)
         elif schema is not None:
             self.tableId = split_version(schema).id
         else:
@@ -45,7 +43,7 @@ class AbstractTable(ABC):
         self.headers: list[SelectColumn] | None = headers
         self.etag = etag
 
-    def use(self, schema: HasColumns) -> None:
+    def bind_schema(self, schema: SchemaBase) -> None:
         """Be the rows of a table; of this one, after it was stored."""
         self.schema = schema
         self.tableId = schema.get("id")
@@ -136,52 +134,33 @@ class RowSetTable(AbstractTable):
         """See `AbstractTable`."""
         from synapse_workflows.client.model import dataframes
 
-        rows = ((metadata_of(row), values) for row, values in zip(self._rows(), self, strict=True))
-        return dataframes.frame(
+        rows = (
+            (get_row_metadata(row), values) for row, values in zip(self._rows(), self, strict=True)
+        )
+        return dataframes.create_dataframe(
             self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
 
     def __iter__(self) -> Iterator[list[Any]]:
         """Go through the rows, each a list of values."""
-        readers = [cell_text.reader(column) for column in self.headers or ()]
+        readers = [cell_codec.create_reader(column) for column in self.headers or ()]
         for row in self._rows():
-            yield [_value(value, read) for value, read in zip(row["values"], readers, strict=True)]
+            yield [
+                _read_value(value, read)
+                for value, read in zip(row["values"], readers, strict=True)
+            ]
 
     def __len__(self) -> int:
         return len(self.rowset["rows"])
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
         """See `AbstractTable`."""
-        return (require_metadata(metadata_of(row)) for row in self._rows())
+        return (require_row_metadata(get_row_metadata(row)) for row in self._rows())
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:
         for row in self.rowset["rows"]:
             yield row if isinstance(row, Mapping) else Row(row)
 
 
-def metadata_of(row: Mapping[str, Any]) -> RowMetadata | None:
-    """Tell which row it is; None when it is not one of the table."""
-    if row.get("rowId") is None:
-        return None
-    version = row.get("versionNumber")
-    return RowMetadata(
-        int(row["rowId"]), None if version is None else int(version), row.get("etag")
-    )
-
-
-def require_metadata(found: RowMetadata | None) -> RowMetadata:
-    """Check that a row is one of the table.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if found is None:
-        raise ValueError(
-            "These rows do not say which rows of the table they are: they are new, or the result "
-            "of a query with aggregates, or of one without row ids and versions."
-        )
-    return found
-
-
-def _value(value: Any, read: Callable[[str | None], Any]) -> Any:
+def _read_value(value: Any, read: Callable[[str | None], Any]) -> Any:
     return read(value) if isinstance(value, str) else value

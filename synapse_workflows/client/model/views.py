@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from synapse_workflows import constants
-from synapse_workflows.client.model.entity_base import Kind
+from synapse_workflows.client.model.entity_base import EntityType
 from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.client.model.schemas import HasColumns
+from synapse_workflows.client.model.schemas import SchemaBase
 
 
 class EntityViewType(Enum):
@@ -23,7 +23,7 @@ class EntityViewType(Enum):
 
 
 #: What the deprecated `type` of a view means.
-_OLD_TYPES: Final = MappingProxyType(
+_LEGACY_VIEW_TYPES: Final = MappingProxyType(
     {
         "file": (EntityViewType.FILE,),
         "project": (EntityViewType.PROJECT,),
@@ -32,7 +32,7 @@ _OLD_TYPES: Final = MappingProxyType(
 )
 
 
-def mask_of(types: Iterable[EntityViewType]) -> int:
+def get_view_type_mask(types: Iterable[EntityViewType]) -> int:
     """Add up the types of entities that a view is to show.
 
     Raises:
@@ -51,7 +51,7 @@ def mask_of(types: Iterable[EntityViewType]) -> int:
     return mask
 
 
-class ViewSchema(HasColumns):
+class ViewBase(SchemaBase):
     """What all views share: a scope, and columns that a new one gets by itself.
 
     When a new one is stored for the first time, it gets the columns that all its objects have,
@@ -66,10 +66,10 @@ class ViewSchema(HasColumns):
     addAnnotationColumns: bool  # noqa: N815 - a name of the reference
     ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
 
-    _kind: ClassVar[Kind] = HasColumns._kind.like(  # noqa: SLF001 - our own class
+    _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(  # noqa: SLF001 - our own class
         f"{constants.MODEL}.table.View",
         "scopeIds",
-        local_keys=HasColumns._kind.local_keys  # noqa: SLF001 - our own class
+        local_keys=SchemaBase._entity_type.local_keys  # noqa: SLF001 - our own class
         | {"addDefaultViewColumns", "addAnnotationColumns", "ignoredAnnotationColumnNames"},
     )
 
@@ -109,19 +109,19 @@ class ViewSchema(HasColumns):
             ValueError: No id, or one of something that the view cannot look in.
         """
         single = isinstance(entities, str | Mapping) or not isinstance(entities, Iterable)
-        listed = [self.scope_id(one) for one in ([entities] if single else entities)]
+        listed = [self.parse_scope_id(one) for one in ([entities] if single else entities)]
         self.properties["scopeIds"] = [*self.properties["scopeIds"], *listed]
 
-    def scope_id(self, scope: Any) -> str:
+    def parse_scope_id(self, scope: Any) -> str:
         """Read the id of one place to look in."""
         return id_of(scope)
 
-    def shown(self) -> dict[str, Any]:
+    def to_column_request(self) -> dict[str, Any]:
         """Say what the view shows, as Synapse wants to be asked for columns."""
         raise NotImplementedError
 
 
-class EntityViewSchema(ViewSchema):
+class EntityViewSchema(ViewBase):
     """A view of entities: its name, its place, its columns, and what it shows.
 
     When a new one is stored for the first time, it gets the columns that all entities have, and
@@ -146,7 +146,7 @@ class EntityViewSchema(ViewSchema):
         ValueError: What is to be shown is no `EntityViewType`, or `type` is none of the three.
     """
 
-    _kind: ClassVar[Kind] = ViewSchema._kind.like(  # noqa: SLF001 - our own class
+    _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(  # noqa: SLF001 - our own class
         constants.ENTITY_VIEW, "viewTypeMask", "type"
     )
 
@@ -179,19 +179,19 @@ class EntityViewSchema(ViewSchema):
             local_state,
             **kwargs,
         )
-        self._show(type, includeEntityTypes)
+        self._set_view_type(type, includeEntityTypes)
 
-    def _show(self, old: str | None, types: Iterable[EntityViewType] | None) -> None:
+    def _set_view_type(self, old: str | None, types: Iterable[EntityViewType] | None) -> None:
         """Say what the view shows, unless its properties say so."""
         if types is not None:
             self.set_entity_types(types)
         elif old is not None:
-            if old not in _OLD_TYPES:
+            if old not in _LEGACY_VIEW_TYPES:
                 raise ValueError(
                     f"The provided value {old!r:.100} is not a valid type: there are "
-                    f"{', '.join(_OLD_TYPES)}. Better give includeEntityTypes."
+                    f"{', '.join(_LEGACY_VIEW_TYPES)}. Better give includeEntityTypes."
                 )
-            self.set_entity_types(_OLD_TYPES[old])
+            self.set_entity_types(_LEGACY_VIEW_TYPES[old])
         elif self.properties.get("viewTypeMask") is None:
             self.set_entity_types([EntityViewType.FILE])
 
@@ -204,14 +204,14 @@ class EntityViewSchema(ViewSchema):
         Raises:
             ValueError: One is none.
         """
-        self.properties["viewTypeMask"] = mask_of(includeEntityTypes)
+        self.properties["viewTypeMask"] = get_view_type_mask(includeEntityTypes)
 
-    def shown(self) -> dict[str, Any]:
+    def to_column_request(self) -> dict[str, Any]:
         """See `ViewSchema`."""
         return {"viewEntityType": "entityview", "viewTypeMask": self.properties["viewTypeMask"]}
 
 
-class SubmissionViewSchema(ViewSchema):
+class SubmissionViewSchema(ViewBase):
     """A view of submissions: its name, its place, its columns, and the evaluations it shows.
 
     When a new one is stored for the first time, it gets the columns that all submissions have,
@@ -234,9 +234,9 @@ class SubmissionViewSchema(ViewSchema):
         ValueError: A scope is the id of something else.
     """
 
-    _kind: ClassVar[Kind] = ViewSchema._kind.like(constants.SUBMISSION_VIEW)  # noqa: SLF001
+    _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(constants.SUBMISSION_VIEW)  # noqa: SLF001
 
-    def scope_id(self, scope: Any) -> str:
+    def parse_scope_id(self, scope: Any) -> str:
         """Read the id of an evaluation.
 
         Raises:
@@ -250,6 +250,6 @@ class SubmissionViewSchema(ViewSchema):
             )
         return found
 
-    def shown(self) -> dict[str, Any]:
+    def to_column_request(self) -> dict[str, Any]:
         """See `ViewSchema`."""
         return {"viewEntityType": "submissionview"}

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from synapse_workflows.provenance.record import EntityRef, Record, Seen, Source, UrlRef
+from synapse_workflows.provenance.record import EntityRef, Origin, Record, RecordEntry, UrlRef
 
 entities = st.builds(
     EntityRef,
@@ -18,7 +18,7 @@ urls = st.builds(
     url=st.sampled_from(["s3://bucket/a", "https://host/b"]),
     name=st.none() | st.sampled_from(["a", "b"]),
 )
-sources = st.builds(Source, ref=entities | urls, seen=st.sampled_from(Seen))
+sources = st.builds(RecordEntry, ref=entities | urls, origin=st.sampled_from(Origin))
 records = st.builds(
     lambda *parts: Record(*(tuple(dict.fromkeys(part)) for part in parts)),
     st.lists(sources, max_size=6),
@@ -72,7 +72,7 @@ def test_every_entity_that_was_read_and_not_written_is_an_input(a):
     read = {
         source.ref.id
         for source in a.used
-        if source.seen is Seen.READ and isinstance(source.ref, EntityRef)
+        if source.origin is Origin.READ and isinstance(source.ref, EntityRef)
     }
     counted = {ref.id for ref in a.inputs() if isinstance(ref, EntityRef)}
     assert read - written <= counted
@@ -84,61 +84,69 @@ def test_an_empty_record_says_nothing():
 
 
 def test_what_was_read_wins_over_an_inlet_of_another_version():
-    record = Record.of(Seen.INLET, used=[SYN1_2]) | Record.of(Seen.READ, used=[SYN1_1])
+    record = Record.from_refs(Origin.INLET, used=[SYN1_2]) | Record.from_refs(
+        Origin.READ, used=[SYN1_1]
+    )
     assert record.inputs() == (SYN1_1,)
 
 
-@pytest.mark.parametrize("seen", [Seen.INLET, Seen.EVENT])
-def test_what_was_read_wins_over_what_was_said_without_a_version(seen):
-    record = Record.of(seen, used=[SYN1]) | Record.of(Seen.READ, used=[SYN1_1])
+@pytest.mark.parametrize("origin", [Origin.INLET, Origin.EVENT])
+def test_what_was_read_wins_over_what_was_said_without_a_version(origin):
+    record = Record.from_refs(origin, used=[SYN1]) | Record.from_refs(Origin.READ, used=[SYN1_1])
     assert record.inputs() == (SYN1_1,)
 
 
 def test_two_versions_that_were_both_read_are_both_kept():
-    record = Record.of(Seen.READ, used=[SYN1_1, SYN1_2])
+    record = Record.from_refs(Origin.READ, used=[SYN1_1, SYN1_2])
     assert record.inputs() == (SYN1_1, SYN1_2)
 
 
 def test_an_event_with_a_version_wins_over_an_inlet_without_one():
-    record = Record.of(Seen.INLET, used=[SYN1]) | Record.of(Seen.EVENT, used=[SYN1_2])
+    record = Record.from_refs(Origin.INLET, used=[SYN1]) | Record.from_refs(
+        Origin.EVENT, used=[SYN1_2]
+    )
     assert record.inputs() == (SYN1_2,)
 
 
 def test_what_was_declared_is_added_to_what_was_read():
-    record = Record.of(Seen.READ, used=[SYN1_1]) | Record.of(Seen.DECLARED, used=[SYN1_2])
+    record = Record.from_refs(Origin.READ, used=[SYN1_1]) | Record.from_refs(
+        Origin.DECLARED, used=[SYN1_2]
+    )
     assert record.inputs() == (SYN1_1, SYN1_2)
 
 
 def test_a_declaration_without_a_version_is_met_by_the_read():
-    record = Record.of(Seen.DECLARED, used=[SYN1]) | Record.of(Seen.READ, used=[SYN1_2])
+    record = Record.from_refs(Origin.DECLARED, used=[SYN1]) | Record.from_refs(
+        Origin.READ, used=[SYN1_2]
+    )
     assert record.inputs() == (SYN1_2,)
 
 
 def test_an_earlier_version_of_the_output_is_an_input():
-    record = Record.of(Seen.READ, used=[SYN1_1]) | Record.stored(SYN1_2)
+    record = Record.from_refs(Origin.READ, used=[SYN1_1]) | Record.from_stored(SYN1_2)
     assert record.inputs() == (SYN1_1,)
 
 
 def test_a_task_hands_on_what_it_stored_else_what_it_used():
-    read = Record.of(Seen.READ, used=[SYN1_1])
+    read = Record.from_refs(Origin.READ, used=[SYN1_1])
     assert read.contribution() == read
-    stored = read | Record.stored(EntityRef("syn9", 1))
+    stored = read | Record.from_stored(EntityRef("syn9", 1))
     assert stored.contribution().inputs() == (EntityRef("syn9", 1),)
     assert not stored.contribution().wrote
 
 
 def test_one_entity_in_two_places_is_two_things():
     here, there = (EntityRef("syn1", 1, site) for site in ("https://a", "https://b"))
-    assert Record.of(Seen.READ, used=[here, there]).inputs() == (here, there)
+    assert Record.from_refs(Origin.READ, used=[here, there]).inputs() == (here, there)
 
 
 def test_a_url_is_counted_once_under_its_first_name():
     named, unnamed, renamed = (UrlRef("s3://b/k", name) for name in ("k", None, "other"))
-    assert Record.of(Seen.READ, used=[unnamed, named, renamed]).inputs() == (named,)
+    assert Record.from_refs(Origin.READ, used=[unnamed, named, renamed]).inputs() == (named,)
 
 
 def test_many_inputs_are_no_burden():
-    many = Record.of(Seen.READ, used=[EntityRef(f"syn{n}", 1) for n in range(10_000)])
+    many = Record.from_refs(Origin.READ, used=[EntityRef(f"syn{n}", 1) for n in range(10_000)])
     assert len(many.inputs()) == 10_000
 
 

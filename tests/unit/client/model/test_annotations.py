@@ -10,7 +10,12 @@ from pathlib import PurePosixPath
 import pytest
 from hypothesis import given, strategies as st
 
-from synapse_workflows.client.model.annotations import Annotations, from_wire, same, to_wire
+from synapse_workflows.client.model.annotations import (
+    Annotations,
+    from_synapse_annotations,
+    have_same_values,
+    to_synapse_annotations,
+)
 
 KEYS = st.text("abcXYZ019_.,", min_size=1, max_size=12)
 MILLISECONDS = st.datetimes(
@@ -34,13 +39,13 @@ def body(wire, **ids):
 @given(st.dictionaries(KEYS, LISTS, max_size=6))
 def test_what_is_stored_comes_back(values):
     """Lists of one class survive the way to Synapse and back, to the millisecond."""
-    wire = to_wire(values)
-    back = from_wire(body(wire))
+    wire = to_synapse_annotations(values)
+    back = from_synapse_annotations(body(wire))
     assert dict(back) == values
     assert {key: list(map(type, held)) for key, held in back.items()} == {
         key: list(map(type, held)) for key, held in values.items()
     }
-    assert same(wire, to_wire(back))
+    assert have_same_values(wire, to_synapse_annotations(back))
 
 
 @pytest.mark.parametrize(
@@ -75,14 +80,16 @@ def test_what_is_stored_comes_back(values):
     ],
 )  # fmt: skip
 def test_the_first_value_of_a_list_decides_on_its_type(value, kind, texts):
-    assert to_wire({"k": value}) == {"k": {"type": kind, "value": texts}}
+    assert to_synapse_annotations({"k": value}) == {"k": {"type": kind, "value": texts}}
 
 
 def test_keys_without_a_value_are_left_out():
-    assert to_wire({"a": None, "b": [], "c": (), "d": iter([]), "e": [None], "f": 0}) == {
-        "f": {"type": "LONG", "value": ["0"]}
+    assert to_synapse_annotations(
+        {"a": None, "b": [], "c": (), "d": iter([]), "e": [None], "f": 0}
+    ) == {"f": {"type": "LONG", "value": ["0"]}}
+    assert to_synapse_annotations({"a": [None, 1.5, None]}) == {
+        "a": {"type": "DOUBLE", "value": ["1.5"]}
     }
-    assert to_wire({"a": [None, 1.5, None]}) == {"a": {"type": "DOUBLE", "value": ["1.5"]}}
 
 
 @pytest.mark.parametrize(
@@ -100,35 +107,35 @@ def test_keys_without_a_value_are_left_out():
 )
 def test_what_synapse_cannot_hold_is_named_with_its_key(value, shown):
     with pytest.raises(ValueError, match="Annotation 'dose' cannot hold") as caught:
-        to_wire({"fine": 1, "dose": value})
+        to_synapse_annotations({"fine": 1, "dose": value})
     assert shown in str(caught.value)
     assert "64 bits" in str(caught.value)
 
 
 def test_an_error_does_not_repeat_a_huge_value():
     with pytest.raises(ValueError, match="cannot hold") as caught:
-        to_wire({"k": {"x": "y" * 10_000}})
+        to_synapse_annotations({"k": {"x": "y" * 10_000}})
     assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("key", ["two words", "", "naïve", "a/b", "_accessRequirementIds", 3])
 def test_keys_are_made_of_few_characters(key):
     with pytest.raises(ValueError, match="cannot be the name of an annotation"):
-        to_wire({key: 1})
+        to_synapse_annotations({key: 1})
 
 
 def test_an_entity_holds_a_hundred_keys_and_a_hundred_values_each():
-    assert len(to_wire({f"k{i}": range(100) for i in range(100)})) == 100
+    assert len(to_synapse_annotations({f"k{i}": range(100) for i in range(100)})) == 100
     with pytest.raises(ValueError, match="101 annotations are too many"):
-        to_wire({f"k{i}": i for i in range(101)})
+        to_synapse_annotations({f"k{i}": i for i in range(101)})
     with pytest.raises(ValueError, match="'k' has 101 values"):
-        to_wire({"k": range(101)})
+        to_synapse_annotations({"k": range(101)})
 
 
 def test_the_texts_of_a_key_have_five_hundred_characters_together():
-    assert to_wire({"k": ["x" * 250, "y" * 250]})
+    assert to_synapse_annotations({"k": ["x" * 250, "y" * 250]})
     with pytest.raises(ValueError, match="'k' has 501 characters"):
-        to_wire({"k": ["x" * 250, "y" * 251]})
+        to_synapse_annotations({"k": ["x" * 250, "y" * 251]})
 
 
 def test_reading_understands_every_spelling_of_synapse():
@@ -138,7 +145,7 @@ def test_reading_understands_every_spelling_of_synapse():
         "t": {"type": "TIMESTAMP_MS", "value": ["-1"]},
         "e": {"type": "STRING", "value": []},
     }
-    held = from_wire(body(wire))
+    held = from_synapse_annotations(body(wire))
     assert held["b"] == [True, False]
     assert math.isnan(held["d"][0])
     assert held["d"][1:] == [math.inf, -math.inf, 1000.0]
@@ -157,7 +164,7 @@ def test_reading_understands_every_spelling_of_synapse():
 )
 def test_what_cannot_be_read_is_named(entry, message):
     with pytest.raises(ValueError, match=message):
-        from_wire(body({"k": entry}))
+        from_synapse_annotations(body({"k": entry}))
 
 
 def test_the_same_values_are_the_same_however_they_are_spelled():
@@ -166,9 +173,11 @@ def test_the_same_values_are_the_same_however_they_are_spelled():
         "b": {"type": "BOOLEAN", "value": ["TRUE"]},
         "gone": {"type": "STRING", "value": []},
     }
-    assert same(to_wire({"n": [math.nan, 1.0], "b": True}), there)
-    assert not same(to_wire({"n": [math.nan, 1.5], "b": True}), there)
-    assert not same(to_wire({"b": "true"}), to_wire({"b": True}))
+    assert have_same_values(to_synapse_annotations({"n": [math.nan, 1.0], "b": True}), there)
+    assert not have_same_values(to_synapse_annotations({"n": [math.nan, 1.5], "b": True}), there)
+    assert not have_same_values(
+        to_synapse_annotations({"b": "true"}), to_synapse_annotations({"b": True})
+    )
 
 
 def test_annotations_know_whose_they_are():

@@ -7,7 +7,14 @@ import pickle
 import pytest
 
 from synapse_workflows.client.errors import SynapseMalformedEntityError
-from synapse_workflows.client.model.entity import Entity, File, Folder, Link, Project, place
+from synapse_workflows.client.model.entity import (
+    Entity,
+    File,
+    Folder,
+    Link,
+    Project,
+    set_local_path,
+)
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, FILE, FOLDER, LINK, MODEL, PROJECT
 
 
@@ -197,10 +204,10 @@ def test_an_external_handle_turns_storing_off_but_sftp_does_not():
 
 def test_placing_a_file_says_where_it_lies_and_changes_nothing_else():
     file = File("https://example.org/a.csv", parent="syn1", synapseStore=False)
-    place(file, "/cache/1/a.csv")
+    set_local_path(file, "/cache/1/a.csv")
     assert (file.path, file.cacheDir, file.files) == ("/cache/1/a.csv", "/cache/1", ["a.csv"])
     assert file.externalURL == "https://example.org/a.csv"
-    place(file, None)
+    set_local_path(file, None)
     assert (file.path, file.cacheDir, file.files) == (None, None, [])
 
 

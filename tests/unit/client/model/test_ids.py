@@ -7,11 +7,11 @@ from hypothesis import given, strategies as st
 
 from synapse_workflows.client.model.entity import File, Folder, Project
 from synapse_workflows.client.model.ids import (
-    entity_id,
     id_of,
     is_synapse_id,
+    parse_entity_id,
+    parse_version_number,
     split_version,
-    version_number,
 )
 from synapse_workflows.client.model.users import UserProfile
 
@@ -21,8 +21,8 @@ NUMBERS = st.integers(min_value=1, max_value=10**12)
 @given(NUMBERS, NUMBERS)
 def test_a_version_comes_off_as_it_was_put_on(number, version):
     assert split_version(f"syn{number}.{version}") == (f"syn{number}", version)
-    assert entity_id(f" SYN{number}.{version} ") == (f"syn{number}", version)
-    assert entity_id(number) == entity_id(str(number)) == (f"syn{number}", None)
+    assert parse_entity_id(f" SYN{number}.{version} ") == (f"syn{number}", version)
+    assert parse_entity_id(number) == parse_entity_id(str(number)) == (f"syn{number}", None)
 
 
 @given(st.text())
@@ -70,15 +70,15 @@ def test_an_annotation_is_never_an_entitys_id():
 @pytest.mark.parametrize("text", ["data.csv", "syn12abc", "-3", "syn-3", "٣"])
 def test_a_bad_id_says_what_a_good_one_is(text):
     with pytest.raises(ValueError, match=r"not a valid Synapse id. Give 'syn' and a number"):
-        entity_id(text)
+        parse_entity_id(text)
 
 
 @given(NUMBERS)
 def test_versions_are_positive_numbers(number):
-    assert version_number(number) == version_number(f" {number} ") == number
+    assert parse_version_number(number) == parse_version_number(f" {number} ") == number
 
 
 @pytest.mark.parametrize("value", [0, -1, "v2", "1.0", True, ""])
 def test_labels_are_no_versions(value):
     with pytest.raises(ValueError, match="not a version number"):
-        version_number(value)
+        parse_version_number(value)

@@ -6,22 +6,22 @@ from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.activity import (
-    activity_of,
-    declared,
-    same_sources,
-    sources_of,
-    unpinned,
+    build_activity,
+    have_same_sources,
+    iter_unpinned,
+    parse_activity,
+    parse_declared,
 )
-from synapse_workflows.provenance.record import EntityRef, Record, Seen, UrlRef
+from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 HERE, THERE = "https://here.org/repo/v1", "https://there.org/repo/v1"
 
 
 def test_used_and_executed_carry_versions_and_concrete_types():
-    record = Record.of(Seen.READ, used=[EntityRef("syn1", 3)]) | Record.of(
-        Seen.CODE, ran=[UrlRef("https://host/flow.py", "flow.py")]
+    record = Record.from_refs(Origin.READ, used=[EntityRef("syn1", 3)]) | Record.from_refs(
+        Origin.CODE, ran=[UrlRef("https://host/flow.py", "flow.py")]
     )
-    assert activity_of(record, "flow.store", "a run") == {
+    assert build_activity(record, "flow.store", "a run") == {
         "name": "flow.store",
         "description": "a run",
         "used": [
@@ -41,18 +41,21 @@ def test_used_and_executed_carry_versions_and_concrete_types():
 
 
 def test_an_entity_of_another_synapse_becomes_a_url():
-    record = Record.of(Seen.READ, used=[EntityRef("syn1", 3, THERE), EntityRef("syn2", 1, HERE)])
-    foreign, own = activity_of(record, "n", "d", site=HERE)["used"]
+    record = Record.from_refs(
+        Origin.READ, used=[EntityRef("syn1", 3, THERE), EntityRef("syn2", 1, HERE)]
+    )
+    foreign, own = build_activity(record, "n", "d", site=HERE)["used"]
     assert foreign["url"] == "https://there.org/repo/v1/entity/syn1/version/3"
     assert foreign["name"] == "syn1.3 at there.org"
     assert own["reference"] == {"targetId": "syn2", "targetVersionNumber": 1}
 
 
 def test_what_has_no_version_can_be_listed():
-    record = Record.of(
-        Seen.INLET, used=[EntityRef("syn1"), EntityRef("syn2", 1), EntityRef("syn3", None, THERE)]
+    record = Record.from_refs(
+        Origin.INLET,
+        used=[EntityRef("syn1"), EntityRef("syn2", 1), EntityRef("syn3", None, THERE)],
     )
-    assert list(unpinned(record, HERE)) == [EntityRef("syn1")]
+    assert list(iter_unpinned(record, HERE)) == [EntityRef("syn1")]
 
 
 @pytest.mark.parametrize(
@@ -69,29 +72,35 @@ def test_what_has_no_version_can_be_listed():
     ],
 )
 def test_declarations_of_all_forms_are_read(used, expected):
-    assert declared(used=used).inputs() == (expected,)
-    assert declared(executed=used).executed() == (expected,)
+    assert parse_declared(used=used).inputs() == (expected,)
+    assert parse_declared(executed=used).executed() == (expected,)
 
 
 @pytest.mark.parametrize("nonsense", ["not an id", 3.5, object()])
 def test_a_declaration_that_names_nothing_is_refused(nonsense):
     with pytest.raises((SynapseError, ValueError)):
-        declared(used=nonsense)
+        parse_declared(used=nonsense)
 
 
 def test_sources_are_compared_as_sets_without_labels():
-    one = activity_of(declared(used=["syn1.2", "syn3.4"], executed="https://h/c"), "a", "b")
-    other = activity_of(
-        declared(used=["syn3.4", "syn1.2"], executed={"url": "https://h/c", "name": "c"}), "c", "d"
+    one = build_activity(
+        parse_declared(used=["syn1.2", "syn3.4"], executed="https://h/c"), "a", "b"
     )
-    assert same_sources(one, other)
-    assert not same_sources(one, activity_of(declared(used=["syn1.2", "syn3.4"]), "a", "b"))
-    assert not same_sources(
-        activity_of(declared(used="syn1.2"), "a", "b"),
-        activity_of(declared(executed="syn1.2"), "a", "b"),
+    other = build_activity(
+        parse_declared(used=["syn3.4", "syn1.2"], executed={"url": "https://h/c", "name": "c"}),
+        "c",
+        "d",
+    )
+    assert have_same_sources(one, other)
+    assert not have_same_sources(
+        one, build_activity(parse_declared(used=["syn1.2", "syn3.4"]), "a", "b")
+    )
+    assert not have_same_sources(
+        build_activity(parse_declared(used="syn1.2"), "a", "b"),
+        build_activity(parse_declared(executed="syn1.2"), "a", "b"),
     )
 
 
 def test_an_activity_comes_back_as_the_record_it_was():
-    record = declared(used=["syn1.2"], executed=["syn5.1"])
-    assert sources_of(activity_of(record, "n", "d"), Seen.DECLARED) == record
+    record = parse_declared(used=["syn1.2"], executed=["syn5.1"])
+    assert parse_activity(build_activity(record, "n", "d"), Origin.DECLARED) == record

@@ -6,9 +6,9 @@ import pytest
 
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.query_result import TableQueryResult
-from synapse_workflows.client.model.rows import PartialRow, PartialRowset, Row, RowSet
+from synapse_workflows.client.model.rows import PartialRow, PartialRowset, Row, RowMetadata, RowSet
 from synapse_workflows.client.model.schemas import Schema
-from synapse_workflows.client.model.tables import RowMetadata, RowSetTable
+from synapse_workflows.client.model.tables import RowSetTable
 
 HEADERS = [
     {"id": "7", "columnType": "INTEGER", "name": "n"},
@@ -164,9 +164,9 @@ def test_parts_of_rows_are_made_from_a_result():
 def test_parts_of_rows_are_made_from_a_result_that_was_gone_through():
     bundle = {"queryResult": page(row(1, ETAG), token={"token": "t"})}
     made, _ = result(bundle, page(row(2, ETAG)))
-    assert not made.is_begun
+    assert not made.is_partly_read
     changes = {one["rowId"]: {"n": None} for one in made}
-    assert made.is_begun
+    assert made.is_partly_read
     assert [one["etag"] for one in PartialRowset.from_mapping(changes, made).rows] == [ETAG] * 2
     fresh, asked = result(bundle, page(row(2, ETAG)))
     assert fresh.row_etags() == {1: ETAG, 2: ETAG}

@@ -62,8 +62,8 @@ def csv_of(folder, kinds, rows):
 
 def written(folder, table):
     path = Path(folder, "rows.parquet")
-    rows = parquet.write(table, path, lambda _: None)
-    assert rows == parquet.count(path) == len(table)
+    rows = parquet.write_table(table, path, lambda _: None)
+    assert rows == parquet.count_rows(path) == len(table)
     return pq.ParquetFile(path).read()
 
 
@@ -147,7 +147,7 @@ def test_the_file_says_what_its_columns_are_in_synapse(tmp_path):
 def test_the_same_rows_give_the_same_bytes(tmp_path):
     table = csv_of(tmp_path, ["INTEGER", "STRING"], [[n, f"row {n}"] for n in range(1000)])
     for name in ("one", "two"):
-        parquet.write(table, tmp_path / name, lambda _: None)
+        parquet.write_table(table, tmp_path / name, lambda _: None)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -166,7 +166,7 @@ def test_a_cell_of_another_type_is_named(tmp_path, kind, cell):
     path.write_text(f'"a"\n"{cell}"\n')
     table = CsvFileTable("syn1", path, lineEnd="\n", headers=[{"name": "a", "columnType": kind}])
     with pytest.raises(ValueError, match=cell):
-        parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+        parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)
 
 
 def test_columns_of_the_same_name_are_refused(tmp_path):
@@ -174,15 +174,15 @@ def test_columns_of_the_same_name_are_refused(tmp_path):
     path.write_text('"n","b","n"\n1,2,3\n')
     headers = [{"name": name, "columnType": "INTEGER"} for name in ("n", "b", "n")]
     table = CsvFileTable("syn1", path, lineEnd="\n", headers=headers)
-    with pytest.raises(parquet.UnwritableError, match=r"there are several \['n'\].* AS "):
-        parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+    with pytest.raises(parquet.ParquetConversionError, match=r"there are several \['n'\].* AS "):
+        parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)
     assert not (tmp_path / "rows.parquet").exists()
 
 
 def test_progress_is_told_of_all_bytes(tmp_path):
     table = csv_of(tmp_path, ["LARGETEXT"], [["x" * 1000]] * 10_000)
     told = []
-    parquet.write(table, tmp_path / "rows.parquet", told.append)
+    parquet.write_table(table, tmp_path / "rows.parquet", told.append)
     assert len(told) > 1
     assert sum(told) == Path(table.filepath).stat().st_size
 
@@ -198,7 +198,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         pa.set_memory_pool(pool)
         tracemalloc.start()
         try:
-            parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+            parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)
             peaks.append(pool.max_memory() + tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
@@ -211,4 +211,4 @@ def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path, monkeypatch):
     table = csv_of(tmp_path, ["INTEGER"], [[1]])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"pip install 'synapse-workflows\[parquet\]'"):
-        parquet.write(table, tmp_path / "rows.parquet", lambda _: None)
+        parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)

@@ -5,39 +5,39 @@ import io
 import pytest
 from hypothesis import given, strategies as st
 
-from synapse_workflows.client.model.csv_dialect import LINE_ENDS, CsvForm
+from synapse_workflows.client.model.csv_dialect import LINE_ENDINGS, CsvDialect
 
-FORM = CsvForm()
+FORM = CsvDialect()
 CELLS = st.none() | st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
     ["", '"', '""', "\\", '\\"', '"\\', ",", "\n", "\r", "\r\n", '","', "a\\", "null", " "]
 )  # fmt: skip
 LINES = st.lists(st.lists(CELLS, min_size=1, max_size=5), max_size=5)
 FORMS = st.builds(
-    CsvForm,
+    CsvDialect,
     separator=st.sampled_from(",;\t|"),
     quote=st.sampled_from("\"'"),
     escape=st.sampled_from("\\\"'^"),
-    line_end=st.sampled_from(LINE_ENDS),
+    line_end=st.sampled_from(LINE_ENDINGS),
 )
 
 
-def read(text: str, form: CsvForm = FORM):
-    return list(form.read(io.StringIO(text, newline="")))
+def read(text: str, form: CsvDialect = FORM):
+    return list(form.parse_rows(io.StringIO(text, newline="")))
 
 
 @given(LINES, FORMS)
 def test_what_is_written_is_read(lines, form):
-    assert read("".join(form.write(line) for line in lines), form) == lines
+    assert read("".join(form.format_row(line) for line in lines), form) == lines
 
 
 @given(LINES)
 def test_counting_agrees_with_reading(lines):
-    text = "".join(FORM.write(line) for line in lines)
-    assert FORM.count(io.StringIO(text, newline="")) == len(lines)
+    text = "".join(FORM.format_row(line) for line in lines)
+    assert FORM.count_rows(io.StringIO(text, newline="")) == len(lines)
 
 
 def test_it_is_written_as_synapse_writes_it():
-    assert FORM.write(["1", None, "", 'say "hi"', "a\\b", "x,y"]) == (
+    assert FORM.format_row(["1", None, "", 'say "hi"', "a\\b", "x,y"]) == (
         '"1",,"","say ""hi""","a\\\\b","x,y"\n'
     )
 
@@ -64,7 +64,7 @@ def test_it_is_read_as_synapse_reads_it(text, cells):
 
 def test_a_cell_of_many_lines_is_one_cell():
     cell = "line\n" * 10_000
-    assert read(FORM.write([cell, "x"])) == [[cell, "x"]]
+    assert read(FORM.format_row([cell, "x"])) == [[cell, "x"]]
 
 
 def test_text_that_ends_within_a_cell_is_told_with_its_line():
@@ -86,11 +86,11 @@ def test_text_that_ends_within_a_cell_is_told_with_its_line():
 )
 def test_what_synapse_does_not_take_is_refused(form):
     with pytest.raises(ValueError, match=r"must be one|cannot separate"):
-        CsvForm(**form)
+        CsvDialect(**form)
 
 
 def test_it_describes_itself_as_synapse_wants_it():
-    assert CsvForm(";", "'", "^", "\r\n").descriptor(header=False) == {
+    assert CsvDialect(";", "'", "^", "\r\n").to_descriptor(header=False) == {
         "separator": ";",
         "quoteCharacter": "'",
         "escapeCharacter": "^",

@@ -85,9 +85,9 @@ def test_a_submission_view_looks_in_evaluations():
 
 
 def test_they_ask_for_their_columns_as_synapse_wants_it():
-    mask = entity_view(includeEntityTypes=[EntityViewType.PROJECT]).shown()
+    mask = entity_view(includeEntityTypes=[EntityViewType.PROJECT]).to_column_request()
     assert mask == {"viewEntityType": "entityview", "viewTypeMask": 2}
-    assert submission_view().shown() == {"viewEntityType": "submissionview"}
+    assert submission_view().to_column_request() == {"viewEntityType": "submissionview"}
 
 
 @pytest.mark.parametrize(

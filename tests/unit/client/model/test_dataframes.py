@@ -87,7 +87,7 @@ def test_a_frame_becomes_the_same_table_again(dates):
 
 
 def test_more_rows_than_a_piece_are_put_together():
-    count = dataframes.PIECE + 5  # odd
+    count = dataframes.CHUNK_ROWS + 5  # odd
     column = Schema("t", [Column(name="n", columnType="INTEGER")], parent="syn1")
     frame = Table(
         column, ([number if number % 2 else None] for number in range(count))

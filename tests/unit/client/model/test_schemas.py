@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from synapse_workflows.client.errors import SynapseMalformedEntityError
-from synapse_workflows.client.model.columns import Column, SelectColumn, require_types
+from synapse_workflows.client.model.columns import Column, SelectColumn, validate_columns
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.constants import TABLE
@@ -40,9 +40,9 @@ def test_a_select_column_holds_what_is_known():
     ],
 )
 def test_new_columns_need_a_name_and_a_type(column):
-    require_types([NEW])
+    validate_columns([NEW])
     with pytest.raises(ValueError, match=r"needs a name|has the type"):
-        require_types([column])
+        validate_columns([column])
 
 
 def test_columns_are_kept_until_they_are_stored():
@@ -92,10 +92,10 @@ def test_all_columns_are_known_or_none_is_told():
 def test_a_table_cannot_have_more_columns_than_synapse_takes():
     schema = Schema("t", [str(number) for number in range(151)], parent="syn1")
     schema.addColumn(NEW)
-    schema.require_room()
+    schema.validate_column_count()
     schema.addColumn("999")
     with pytest.raises(ValueError, match=r"153.*152"):
-        schema.require_room()
+        schema.validate_column_count()
 
 
 def test_a_schema_is_an_entity():

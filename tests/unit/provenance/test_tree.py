@@ -3,8 +3,8 @@
 import pytest
 
 from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
-from synapse_workflows.provenance.activity import activity_of, declared
-from synapse_workflows.provenance.tree import draw
+from synapse_workflows.provenance.activity import build_activity, parse_declared
+from synapse_workflows.provenance.tree import render_tree
 
 
 class Shelf:
@@ -40,7 +40,7 @@ class Shelf:
 
 
 def made(name, used=(), executed=(), description=""):
-    return activity_of(declared(list(used), list(executed)), name, description)
+    return build_activity(parse_declared(list(used), list(executed)), name, description)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def shelf():
 
 
 def test_a_result_is_drawn_down_to_where_it_came_from(shelf):
-    assert draw(shelf, "syn9").splitlines() == [
+    assert render_tree(shelf, "syn9").splitlines() == [
         "summary.csv (syn9.1)",
         "└─ flow.store",
         "   │  Airflow run r1",
@@ -72,15 +72,15 @@ def test_a_result_is_drawn_down_to_where_it_came_from(shelf):
 
 def test_a_version_is_taken_from_the_id(shelf):
     shelf.put("syn9", 2, "summary.csv")
-    assert draw(shelf, "syn9.1").splitlines()[0] == "summary.csv (syn9.1)"
-    assert draw(shelf, "syn9") == "summary.csv (syn9.2)"
+    assert render_tree(shelf, "syn9.1").splitlines()[0] == "summary.csv (syn9.1)"
+    assert render_tree(shelf, "syn9") == "summary.csv (syn9.2)"
 
 
 def test_cycles_and_repeats_are_drawn_once():
     shelf = Shelf()
     shelf.put("syn1", 1, "a", made("one", used=["syn2.1", "syn2.1"]))
     shelf.put("syn2", 1, "b", made("two", used=["syn1.1"]))
-    drawn = draw(shelf, "syn1")
+    drawn = render_tree(shelf, "syn1")
     assert drawn.count("(drawn above)") >= 1
     assert drawn.count("└─ two") == 1
 
@@ -89,7 +89,7 @@ def test_depth_is_bounded():
     shelf = Shelf()
     for n in range(1, 30):
         shelf.put(f"syn{n}", 1, f"f{n}", made(f"step{n}", used=[f"syn{n + 1}.1"]))
-    drawn = draw(shelf, "syn1", depth=3)
+    drawn = render_tree(shelf, "syn1", depth=3)
     assert "step3" in drawn
     assert "step4" not in drawn
     assert drawn.endswith("...")
@@ -97,16 +97,16 @@ def test_depth_is_bounded():
 
 def test_what_the_caller_may_not_see_is_named_and_said(shelf):
     shelf.locked.add("syn1")
-    assert "syn1.3 (not there, or not for you)" in draw(shelf, "syn9")
+    assert "syn1.3 (not there, or not for you)" in render_tree(shelf, "syn9")
 
 
 def test_an_entity_that_is_not_there_is_an_error(shelf):
     with pytest.raises(SynapseNotFoundError):
-        draw(shelf, "syn404")
+        render_tree(shelf, "syn404")
 
 
 def test_code_named_by_its_content_is_shown_by_its_name():
     shelf = Shelf()
     code = {"url": "file:///flow.py#sha256=0f3a", "name": "flow.py (sha256 0f3a)"}
     shelf.put("syn1", 1, "a", made("one", executed=[code]))
-    assert draw(shelf, "syn1").endswith("└─ executed  flow.py (sha256 0f3a)")
+    assert render_tree(shelf, "syn1").endswith("└─ executed  flow.py (sha256 0f3a)")

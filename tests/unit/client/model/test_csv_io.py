@@ -37,12 +37,12 @@ def test_the_whole_file_is_checked_before_it_is_stored(tmp_path):
     table = given(tmp_path, LONG)
     assert not table.is_empty()  # its first rows are fine
     with pytest.raises(ValueError, match=NOT_UTF8.format(10_002)):
-        table.check()
+        table.validate()
 
 
 def test_a_file_in_utf8_passes(tmp_path):
     table = given(tmp_path, "\ufeffname\nbüffel\n".encode())
-    table.check()
+    table.validate()
     assert list(table) == [["büffel"]]
 
 

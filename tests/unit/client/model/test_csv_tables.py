@@ -10,10 +10,10 @@ from hypothesis import given, strategies as st
 
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.rows import Row, RowSet
+from synapse_workflows.client.model.rows import Row, RowMetadata, RowSet
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.client.model.table_factory import Table
-from synapse_workflows.client.model.tables import RowMetadata, RowSetTable
+from synapse_workflows.client.model.tables import RowSetTable
 
 COLUMNS = [
     Column(name="an int", columnType="INTEGER"),
@@ -28,7 +28,7 @@ ROWS = [
     [-(2**63), 'q"\\\n', NOON, None],
 ]
 ETAG = "0f3c1bd2-6f6c-4b7e-9d0b-5a0f6dd0c0f1"
-#: A row of values of each type: see test_table_cells for what a cell can be.
+#: A row of values of each type: see test_cell_codec for what a cell can be.
 VALUES = st.tuples(
     st.none() | st.integers(-(2**63), 2**63 - 1),
     st.none() | st.text(st.characters(codec="utf-8"), max_size=10),
@@ -176,19 +176,19 @@ def test_the_temporary_file_goes_with_the_table(tmp_path):
 def test_a_file_whose_header_does_not_fit_is_told(tmp_path, header, said):
     table = CsvFileTable(schema(), **file_of(tmp_path, f"{header}\n1\n"))
     with pytest.raises(ValueError, match=said):
-        table.check()
+        table.validate()
 
 
 def test_an_update_may_leave_columns_out(tmp_path):
-    CsvFileTable(schema(), **file_of(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).check()
+    CsvFileTable(schema(), **file_of(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).validate()
 
 
 def test_a_file_without_a_header_must_have_as_many_cells(tmp_path):
-    CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4\n", header=False)).check()
-    CsvFileTable(schema(), **file_of(tmp_path, "1,1,1,2,3,4\n", header=False)).check()
+    CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4\n", header=False)).validate()
+    CsvFileTable(schema(), **file_of(tmp_path, "1,1,1,2,3,4\n", header=False)).validate()
     with pytest.raises(ValueError, match="5 cells for 4 columns"):
-        CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4,5\n", header=False)).check()
-    CsvFileTable("syn5", **file_of(tmp_path, "1,2\n", header=False)).check()
+        CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4,5\n", header=False)).validate()
+    CsvFileTable("syn5", **file_of(tmp_path, "1,2\n", header=False)).validate()
 
 
 HEADERS = [
@@ -238,16 +238,16 @@ def test_a_null_alone_in_a_line_is_a_row():
 def test_no_empty_line_is_sent():
     """Synapse passes over empty lines, which are nulls in a table of one column."""
     table = Table(schema(COLUMNS[0]), [[1], [None]])
-    assert text_of(table.sendable()) == '"ROW_ID","ROW_VERSION","an int"\n,,"1"\n,,\n'
+    assert text_of(table.to_uploadable()) == '"ROW_ID","ROW_VERSION","an int"\n,,"1"\n,,\n'
     nameless = Table("syn5", [[1], [None]])
-    assert text_of(nameless.sendable()) == ',,"1"\n,,\n'
+    assert text_of(nameless.to_uploadable()) == ',,"1"\n,,\n'
     wide = Table("syn5", [[1, None]])
-    assert wide.sendable() is wide
+    assert wide.to_uploadable() is wide
 
 
 def test_a_given_file_is_sent_as_it_is(tmp_path):
     table = CsvFileTable("syn5", **file_of(tmp_path, "n\n1\n\n"))
-    assert table.sendable() is table
+    assert table.to_uploadable() is table
 
 
 def test_two_columns_of_one_name_are_read_apart(tmp_path):
