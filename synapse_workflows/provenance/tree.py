@@ -20,7 +20,7 @@ _UNAVAILABLE = frozenset({403, 404, 410})
 class ProvenanceClient(Protocol):
     """What a drawing asks: a client, ours or the official one."""
 
-    def get(self, entity: Any, **options: Any) -> Any:
+    def get(self, entity: Any, *, version: Any = ..., downloadFile: bool = ...) -> Any:  # noqa: N803
         """Get an entity."""
 
     def getProvenance(self, entity: Any, version: Any = None) -> Any:  # noqa: N802

@@ -113,7 +113,7 @@ def test_a_schema_that_cannot_be_is_told_before_any_call(in_process_client, call
     many = [Column(name=f"{name}{n}", columnType="INTEGER") for n in range(153)]
     with pytest.raises(ValueError, match=r"153.*152"):
         in_process_client.store(Schema("t", many, parent="syn1"))
-    with pytest.raises(SynapseMalformedEntityError, match="no two columns of one name"):
+    with pytest.raises(SynapseMalformedEntityError, match="Duplicate column names"):
         in_process_client.store(Schema("t", [many[0], many[0]], parent="syn1"))
     assert calls() == []
 

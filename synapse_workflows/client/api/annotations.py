@@ -1,4 +1,4 @@
-"""Annotations: typed values by key that people and queries find entities by."""
+"""Annotations of entities: lists of typed values by key."""
 
 import warnings
 from collections.abc import Mapping
@@ -14,44 +14,45 @@ def get_annotations(syn: Session, entity: Any, version: str | int | None = None)
     """Get the annotations of an entity.
 
     Args:
-        syn: The session that makes the call.
-        entity: An entity, or its id (``syn123``, ``syn123.4``).
-        version: A number; None for the current one. Those of a numbered version cannot be
-            stored back: they carry no real etag.
+        syn: The session that sends the request.
+        entity: An entity, or its ID (``syn123``, ``syn123.4``).
+        version: Version number; None for the version in the ID, or the current one. Annotations
+            of a numbered version cannot be stored back: their etag is not valid.
 
     Returns:
-        Lists of values by key (text, bool, int, float, datetime in UTC), with ``id``, ``etag``.
+        Lists of values by key (str, bool, int, float, datetime in UTC), with ``id`` and ``etag``.
 
     Raises:
-        SynapseNotFoundError: No such entity or version.
-        SynapseForbiddenError: The caller may not read it.
+        SynapseNotFoundError: The entity or version does not exist.
+        SynapseForbiddenError: The caller may not read the entity.
 
     Source:
         GET /entity/{id}/annotations2, GET /entity/{id}/version/{versionNumber}/annotations2
         https://rest-docs.synapse.org/rest/GET/entity/id/annotations2.html
     """
-    found = parse_entity_id(entity)
-    wanted = found.version if version is None else version
-    at = "" if wanted is None else f"/version/{parse_version_number(wanted)}"
+    target = parse_entity_id(entity)
+    number = target.version if version is None else version
+    suffix = "" if number is None else f"/version/{parse_version_number(number)}"
     return model.from_synapse_annotations(
-        syn.call("GET", f"/entity/{found.id}{at}/annotations2").json
+        syn.call("GET", f"/entity/{target.id}{suffix}/annotations2").json
     )
 
 
 def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
-    """Store the annotations of an entity; keys left out are deleted.
+    """Replace the annotations of an entity.
 
     Args:
-        syn: The session that makes the call.
-        annotations: As `get_annotations` returned them, changed.
+        syn: The session that sends the request.
+        annotations: The changed result of `get_annotations`. Keys that are missing are deleted.
 
     Returns:
-        The annotations as they are stored, with the new etag.
+        The stored annotations, with the new etag.
 
     Raises:
-        TypeError: Something else than `Annotations`.
-        ValueError: A key or a value that Synapse cannot hold.
-        SynapseStaleError: The entity was changed since they were read.
+        TypeError: `annotations` is not an `Annotations` object.
+        ValueError: A key or a value is not valid in Synapse.
+        SynapseStaleError: The entity was changed since the annotations were read.
+        SynapseForbiddenError: The caller may not change the entity.
 
     Source:
         PUT /entity/{id}/annotations2
@@ -65,7 +66,16 @@ def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
 
 
 def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any]) -> Annotations:
-    """Store annotations that are in Synapse's own form; see `set_annotations`.
+    """Store annotations in their JSON form; see `set_annotations`.
+
+    Args:
+        syn: The session that sends the request.
+        entity: ``syn123``.
+        etag: The current etag of the entity.
+        wire: AnnotationsValue by key.
+
+    Raises:
+        SynapseStaleError: The entity has another etag.
 
     Source:
         PUT /entity/{id}/annotations2
@@ -78,7 +88,19 @@ def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any
 
 
 def getAnnotations(syn: Session, entity: Any, version: str | int | None = None) -> Annotations:
-    """Get the annotations of an entity; deprecated name of `get_annotations`.
+    """Get the annotations of an entity; deprecated, use `get_annotations`.
+
+    Args:
+        syn: The session that sends the request.
+        entity: An entity, or its ID.
+        version: Version number; None for the current version.
+
+    Returns:
+        As `get_annotations`.
+
+    Raises:
+        SynapseNotFoundError: The entity or version does not exist.
+        SynapseForbiddenError: The caller may not read the entity.
 
     Source:
         GET /entity/{id}/annotations2
@@ -91,15 +113,23 @@ def getAnnotations(syn: Session, entity: Any, version: str | int | None = None) 
 def setAnnotations(
     syn: Session, entity: Any, annotations: Mapping[str, Any] | None = None, **kwargs: Any
 ) -> Annotations:
-    """Replace the annotations of an entity, without asking who changed them; deprecated.
+    """Replace the annotations of an entity, overwriting concurrent changes; deprecated.
 
-    Read them with `get_annotations`, change them, and store them with `set_annotations`.
+    Use `get_annotations` and `set_annotations` instead.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An entity, or its id.
-        annotations: Values, or lists of values, by key.
-        **kwargs: Further keys.
+        syn: The session that sends the requests.
+        entity: An entity, or its ID.
+        annotations: Values, or lists of values, by key. If they contain an ``etag``, it must be
+            the current etag of the entity.
+        **kwargs: More keys and values.
+
+    Returns:
+        The stored annotations, with the new etag.
+
+    Raises:
+        ValueError: A key or a value is not valid in Synapse.
+        SynapseForbiddenError: The caller may not change the entity.
 
     Source:
         PUT /entity/{id}/annotations2

@@ -1,4 +1,4 @@
-"""Bundles: an entity with its annotations and file handles, in one answer."""
+"""Entity bundles: an entity with its annotations and file handles, fetched in one request."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,7 +7,7 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import Entity
 
-_PARTS: Final = {
+_BUNDLE_REQUEST: Final = {
     "includeEntity": True,
     "includeAnnotations": True,
     "includeFileHandles": True,
@@ -19,54 +19,59 @@ def get_bundle(syn: Session, entity_id: str, version: int | None = None) -> dict
     """Fetch an entity with its annotations, file handles and restrictions.
 
     Args:
-        syn: The session that makes the call.
+        syn: The session that sends the request.
         entity_id: ``syn123``.
-        version: A number; None for the current one.
+        version: Version number; None for the current version.
 
     Returns:
-        ``entity``, ``entityType`` (``file``), ``annotations``, ``fileHandles`` (empty without
-        the right to download), ``restrictionInformation``.
+        EntityBundle: ``entity``, ``entityType`` (``file``), ``annotations``, ``fileHandles``
+        (empty without DOWNLOAD access), ``restrictionInformation``.
 
     Raises:
-        SynapseNotFoundError: No such entity or version, or it lies in the trash can.
-        SynapseForbiddenError: The caller may not read it.
+        SynapseNotFoundError: The entity or version does not exist, or is in the trash can.
+        SynapseForbiddenError: The caller may not read the entity.
 
     Source:
         POST /entity/{id}/bundle2, POST /entity/{id}/version/{versionNumber}/bundle2
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
-    at = "" if version is None else f"/version/{version}"
-    reply = syn.call("POST", f"/entity/{entity_id}{at}/bundle2", json=_PARTS, repeatable=True)
+    suffix = "" if version is None else f"/version/{version}"
+    reply = syn.call(
+        "POST", f"/entity/{entity_id}{suffix}/bundle2", json=_BUNDLE_REQUEST, repeatable=True
+    )
     bundle: dict[str, Any] = reply.json
     return bundle
 
 
 def get_file_handle(bundle: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Find the handle of a file's content; None without one, or without the right to it.
+    """Return the file handle of the content of a file; previews are ignored.
 
-    Previews come in the same list and are passed over.
+    Returns:
+        The FileHandle; None if the entity has no content, or the caller may not download it.
     """
-    wanted = bundle["entity"].get("dataFileHandleId")
+    handle_id = bundle["entity"].get("dataFileHandleId")
+    if not handle_id:
+        return None
     handles: list[dict[str, Any]] = bundle.get("fileHandles") or []
-    return next((one for one in handles if wanted and str(one.get("id")) == str(wanted)), None)
+    return next((one for one in handles if str(one.get("id")) == str(handle_id)), None)
 
 
 def has_unmet_requirements(bundle: Mapping[str, Any]) -> bool:
-    """Tell whether the caller has to agree to something before the content may be had."""
+    """Whether the caller has to meet access requirements before downloading the content."""
     return bool((bundle.get("restrictionInformation") or {}).get("hasUnmetAccessRequirement"))
 
 
 def build_entity(
     bundle: Mapping[str, Any], local_state: Mapping[str, Any] | None = None
 ) -> Entity:
-    """Make the entity of a bundle, of the class of its type.
+    """Create the entity of a bundle, as the class of its type.
 
     Args:
-        bundle: As `fetch` returns it.
-        local_state: What is known here of the same entity, as the path of a file.
+        bundle: The result of `get_bundle`.
+        local_state: Local properties of the entity, such as the path of a file.
     """
     handle = get_file_handle(bundle)
     state = {**(local_state or {}), **({"_file_handle": handle} if handle else {})}
-    held = bundle.get("annotations")
-    values = annotations.from_synapse_annotations(held) if held else None
+    stored = bundle.get("annotations")
+    values = annotations.from_synapse_annotations(stored) if stored else None
     return Entity.create(bundle["entity"], values, state)

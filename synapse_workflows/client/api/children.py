@@ -1,4 +1,4 @@
-"""What lies in a container, and what is called or contains what."""
+"""Children of containers, and look-up of entities by name or MD5."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,13 +7,18 @@ from urllib.parse import quote
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
+from synapse_workflows.client.model.argument_types import (
+    EntityTypeName,
+    SortBy,
+    SortDirection,
+)
 from synapse_workflows.client.model.ids import parse_entity_id
 
 
 def getChildren(
     syn: Session,
     parent: Any,
-    includeTypes: Sequence[str] = [
+    includeTypes: Sequence[EntityTypeName] = [
         "folder",
         "file",
         "table",
@@ -21,29 +26,31 @@ def getChildren(
         "entityview",
         "dockerrepo",
     ],
-    sortBy: str = "NAME",
-    sortDirection: str = "ASC",
+    sortBy: SortBy = "NAME",
+    sortDirection: SortDirection = "ASC",
 ) -> Iterator[dict[str, Any]]:
-    """Iterate over what lies directly in a container.
+    """Iterate over the direct children of a container.
 
-    Nothing is asked before the first item is; pages of up to 50 follow as the iterator advances.
+    The iterator sends its first request when it is advanced, and then one for every page of up
+    to 50 items.
 
     Args:
-        syn: The session that makes the calls.
-        parent: A project or folder, or its id; None for the projects the caller can see.
-        includeTypes: Which kinds: ``folder``, ``file``, ``table``, ``link``, ``entityview``,
-            ``dockerrepo``, ``submissionview``, ``dataset``, ``datasetcollection``,
-            ``materializedview``, ``virtualtable``, ``project``.
+        syn: The session that sends the requests.
+        parent: A project or folder, or its ID; None for the projects visible to the caller.
+        includeTypes: Entity types to include: ``folder``, ``file``, ``table``, ``link``,
+            ``entityview``, ``dockerrepo``, ``submissionview``, ``dataset``,
+            ``datasetcollection``, ``materializedview``, ``virtualtable``, ``project``.
         sortBy: ``NAME``, ``CREATED_ON`` or ``MODIFIED_ON``.
         sortDirection: ``ASC`` or ``DESC``.
 
     Yields:
-        Headers: ``id``, ``name``, ``type`` (full type name), ``versionNumber``,
+        EntityHeaders: ``id``, ``name``, ``type`` (full type name), ``versionNumber``,
         ``versionLabel``, ``benefactorId``, ``createdOn``, ``createdBy``, ``modifiedOn``,
         ``modifiedBy``, ``isLatestVersion``.
 
     Raises:
-        ValueError: `parent` is no entity, or a kind is not known.
+        ValueError: `parent` is not an entity.
+        SynapseBadRequestError: An entity type or a sort order is unknown.
         SynapseForbiddenError: The caller may not read the container.
 
     Source:
@@ -61,19 +68,19 @@ def getChildren(
 
 
 def findEntityId(syn: Session, name: str, parent: Any = None) -> str | None:
-    """Find the id of the entity of a name in a container.
+    """Find the ID of an entity by its name and parent.
 
     Args:
-        syn: The session that makes the call.
-        name: The exact name, upper and lower case told apart.
-        parent: A project or folder, or its id; None looks among projects.
+        syn: The session that sends the request.
+        name: The exact, case-sensitive name.
+        parent: A project or folder, or its ID; None to find a project.
 
     Returns:
-        The id, or None when there is nothing of that name.
+        The ID; None if there is no such entity.
 
     Raises:
-        ValueError: `parent` is no entity.
-        SynapseForbiddenError: It is there, but the caller may not read it.
+        ValueError: `parent` is not an entity.
+        SynapseForbiddenError: The entity exists, but the caller may not read it.
 
     Source:
         POST /entity/child
@@ -89,14 +96,17 @@ def findEntityId(syn: Session, name: str, parent: Any = None) -> str | None:
 
 
 def md5Query(syn: Session, md5: str) -> list[dict[str, Any]]:
-    """Find the files, in all their versions, whose content has an MD5.
+    """Find the versions of files whose content has a given MD5.
 
     Args:
-        syn: The session that makes the call.
+        syn: The session that sends the request.
         md5: 32 hexadecimal digits.
 
     Returns:
-        Headers as `getChildren` yields them, at most 200, of what the caller may read.
+        EntityHeaders as in `getChildren` of at most 200 versions that the caller may read.
+
+    Raises:
+        SynapseHTTPError: The request failed.
 
     Source:
         GET /entity/md5/{md5}

@@ -1,4 +1,4 @@
-"""Columns of tables: made, looked up, listed."""
+"""Columns of tables: create, get and list column models."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -7,10 +7,11 @@ from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.client.model.argument_types import ColumnTypeName
 from synapse_workflows.client.model.columns import Column, validate_columns
 from synapse_workflows.client.model.ids import id_of, is_synapse_id, parse_entity_id
 from synapse_workflows.client.model.schemas import SchemaBase
-from synapse_workflows.constants import MODEL
+from synapse_workflows.constants import MODEL, ColumnType
 
 _LIST: Final = f"{MODEL}.ListWrapper"
 
@@ -18,54 +19,57 @@ _LIST: Final = f"{MODEL}.ListWrapper"
 def createColumn(
     syn: Session,
     name: str,
-    columnType: str,
+    columnType: ColumnType | ColumnTypeName,
     maximumSize: int | None = None,
     defaultValue: str | None = None,
     enumValues: Iterable[str] | None = None,
 ) -> Column:
-    """Make a column, or get the one that is equal to it.
+    """Create a column, or get the existing column with the same properties.
 
     Args:
-        syn: The session that makes the call.
-        name: Of the column.
-        columnType: One of `ColumnType`.
-        maximumSize: Characters of a cell of a STRING or LINK, 1 to 1000.
-        defaultValue: What takes the place of null.
-        enumValues: The only values that a cell may have.
+        syn: The session that sends the request.
+        name: Name of the column.
+        columnType: One of `ColumnType`, for example ``STRING``.
+        maximumSize: Maximum number of characters in a STRING or LINK cell, 1 to 1000.
+        defaultValue: Value of cells that are stored without a value.
+        enumValues: Allowed values; None for any value.
+
+    Returns:
+        The column, with its ``id``.
 
     Raises:
-        ValueError: No name, or no such type.
-        SynapseBadRequestError: Synapse takes no such column.
+        ValueError: `name` is empty, or `columnType` is unknown.
+        SynapseBadRequestError: Synapse rejected the column.
 
     Source:
         POST /column
         https://rest-docs.synapse.org/rest/POST/column.html
     """
-    facts = {
+    properties = {
         "name": name,
         "columnType": columnType,
         "maximumSize": maximumSize,
         "defaultValue": defaultValue,
         "enumValues": None if enumValues is None else list(enumValues),
     }
-    column = Column(**{key: value for key, value in facts.items() if value is not None})
+    column = Column(**{key: value for key, value in properties.items() if value is not None})
     validate_columns([column])
     return Column(**syn.call("POST", "/column", json=column, repeatable=True).json)
 
 
 def createColumns(syn: Session, columns: Iterable[Mapping[str, Any]]) -> list[Column]:
-    """Make columns, or get those that are equal to them.
+    """Create columns, or get the existing columns with the same properties.
 
     Args:
-        syn: The session that makes the call.
+        syn: The session that sends the request.
         columns: `Column` objects.
 
     Returns:
-        The columns in the same order, with their ids.
+        The columns in the same order, with their ``id``.
 
     Raises:
-        ValueError: One has no name, or no such type.
-        SynapseBadRequestError: Synapse takes no such column.
+        ValueError: A column has no name, or an unknown type.
+        SynapseBadRequestError: Synapse rejected a column.
 
     Source:
         POST /column/batch
@@ -79,14 +83,18 @@ def createColumns(syn: Session, columns: Iterable[Mapping[str, Any]]) -> list[Co
 
 
 def getColumn(syn: Session, id: Any) -> Column:
-    """Get a column.
+    """Get a column by its ID.
 
     Args:
-        syn: The session that makes the call.
-        id: Its id, or what carries it.
+        syn: The session that sends the request.
+        id: The ID of the column, or an object with an ``id``.
+
+    Returns:
+        The column.
 
     Raises:
-        SynapseNotFoundError: There is none.
+        ValueError: `id` has no ID.
+        SynapseNotFoundError: The column does not exist.
 
     Source:
         GET /column/{columnId}
@@ -96,19 +104,22 @@ def getColumn(syn: Session, id: Any) -> Column:
 
 
 def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Iterator[Column]:
-    """Go through columns: of a table, of given ids, or of all of Synapse.
+    """Iterate over the columns of a table, with given IDs, or with a name prefix.
 
     Args:
-        syn: The session that makes the calls.
-        x: A `Schema` or the id of a table; ids or headers of columns, of which those without
-            an id (aggregates) are passed over; the beginning of their names; or None for all
-            that anybody ever made.
-        limit: Columns in a page, 1 to 100.
-        offset: Columns to leave out first.
+        syn: The session that sends the requests.
+        x: A `Schema` or the ID of a table; a list of column IDs or headers (headers without an
+            ID, such as aggregates, are skipped); a prefix of column names; or None for all
+            columns in Synapse.
+        limit: Page size, 1 to 100; for a name prefix and None.
+        offset: Number of columns to skip; for a name prefix and None.
+
+    Returns:
+        An iterator over columns. It sends its first request when it is advanced.
 
     Raises:
-        ValueError: None of these.
-        SynapseNotFoundError: No such table or column.
+        ValueError: `x` is none of these.
+        SynapseNotFoundError: The table or a column does not exist.
 
     Source:
         GET /column, GET /column/{columnId}, GET /entity/{id}/column
@@ -121,60 +132,69 @@ def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Itera
         return (getColumn(syn, one) for one in ids if one.isascii() and one.isdecimal())
     if x is not None and not isinstance(x, str):
         raise ValueError(
-            f"Can't get columns for a {type(x).__name__}: give a Schema, the id of a table, ids "
-            "of columns, or the beginning of their names."
+            f"Can't get columns for a {type(x).__name__}: pass a Schema, the ID of a table, a "
+            "list of column IDs, or a prefix of column names."
         )
     call = flows.from_offset(Call("GET", "/column", params={"prefix": x or None}), limit, offset)
     return (Column(**one) for one in syn.each(call))
 
 
 def getTableColumns(syn: Session, table: Any) -> Iterator[Column]:
-    """Go through the columns of a table, in their order.
+    """Iterate over the columns of a table, in their order.
 
-    Synapse answers this six times a minute, and makes one wait after that.
+    Synapse limits this request to six calls per minute; further calls wait.
 
     Args:
-        syn: The session that makes the call.
-        table: A table, or its id (``syn123``; ``syn123.4`` for the columns of a snapshot).
+        syn: The session that sends the request.
+        table: A table, or its ID (``syn123``, or ``syn123.4`` for the columns of a snapshot).
+
+    Yields:
+        The columns.
 
     Raises:
-        SynapseNotFoundError: No such table.
-        SynapseForbiddenError: The caller may not read it.
+        SynapseNotFoundError: The table does not exist.
+        SynapseForbiddenError: The caller may not read the table.
 
     Source:
         GET /entity/{id}/column
         https://rest-docs.synapse.org/rest/GET/entity/id/column.html
     """
-    found = parse_entity_id(table)
-    at = found.id if found.version is None else f"{found.id}.{found.version}"
-    for one in syn.call("GET", f"/entity/{at}/column").json.get("results") or ():
+    target = parse_entity_id(table)
+    versioned = target.id if target.version is None else f"{target.id}.{target.version}"
+    for one in syn.call("GET", f"/entity/{versioned}/column").json.get("results") or ():
         yield Column(**one)
 
 
 def create_missing_columns(syn: Session, schema: SchemaBase) -> None:
-    """Make the columns of a schema that are not in Synapse yet, in one call.
+    """Create the columns of a schema that are not in Synapse yet, in one request.
+
+    Args:
+        syn: The session that sends the request.
+        schema: The schema; its new columns are replaced by the created ones.
 
     Raises:
-        ValueError: There are more than a table can have; or one has no name, or no type.
+        ValueError: The schema has too many columns, or a column has no name or an unknown type.
         SynapseMalformedEntityError: Two columns have the same name.
+        SynapseBadRequestError: Synapse rejected a column.
 
     Source:
         POST /column/batch
         https://rest-docs.synapse.org/rest/POST/column/batch.html
     """
     schema.validate_column_count()
-    unsaved = schema.columns_to_store
-    if not unsaved:
+    new_columns = schema.columns_to_store
+    if not new_columns:
         return
     _require_unique_names([str(one.get("name")) for one in schema.headers() if one.get("name")])
-    made = createColumns(syn, unsaved)
+    created = createColumns(syn, new_columns)
     schema.columns_to_store = []
-    schema.addColumns(made)
+    schema.addColumns(created)
 
 
 def _require_unique_names(names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
         raise SynapseMalformedEntityError(
-            f"A table has no two columns of one name: {', '.join(map(repr, twice))}."
+            f"Duplicate column names {', '.join(map(repr, duplicates))}: rename all but one of "
+            "the columns with the same name."
         )

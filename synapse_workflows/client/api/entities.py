@@ -1,4 +1,4 @@
-"""Entities: get, delete, move and look at projects, folders, files and links."""
+"""Entities: get, delete, move and show projects, folders, files and links."""
 
 import json
 import webbrowser
@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict, Unpack, get_args
 
 from synapse_workflows.client.api import bundles, entity_lookup, table_rows
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseUnmetAccessRestrictions
+from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.entity import Entity, File, set_local_path
 from synapse_workflows.client.model.ids import (
     id_of,
@@ -22,43 +23,63 @@ from synapse_workflows.client.model.ids import (
 from synapse_workflows.client.model.paths import expand_path
 from synapse_workflows.client.transfer import download
 
-_COLLISIONS: Final = ("overwrite.local", "keep.local", "keep.both")
-_NOT_DOWNLOADED: Final = frozenset({"project", "folder"})
+_NOT_DOWNLOADABLE: Final = frozenset({"project", "folder"})
+
+
+class GetKeywords(TypedDict, total=False):
+    """Keyword arguments of `get`."""
+
+    version: int | str | None
+    downloadFile: bool
+    downloadLocation: str | None
+    followLink: bool
+    ifcollision: CollisionPolicy
+    limitSearch: Any
 
 
 @dataclass(frozen=True)
 class GetOptions:
-    """How an entity is wanted: the keywords of `get`."""
+    """Validated keyword arguments of `get`.
+
+    Args:
+        version: Version number; None for the version in the ID, or the current one.
+        download: Whether to download the content of a file.
+        location: Download directory; None for the cache.
+        follow_link: Whether to get the target of a link instead of the link.
+        if_collision: What to do with an existing file in the download directory.
+        limit_search: Project or folder in which to look up local files; None for all.
+    """
 
     version: int | str | None = None
     download: bool = True
     location: str | None = None
     follow_link: bool = False
-    if_collision: str = "keep.both"
+    if_collision: CollisionPolicy = "keep.both"
     limit_search: Any = None
 
     @classmethod
-    def of(cls, keywords: Mapping[str, Any]) -> Self:
-        """Read the keywords of `get`; what cannot be is refused before anything is asked.
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> Self:
+        """Parse and validate the keyword arguments of `get`.
 
         Raises:
-            TypeError: A keyword that is not known.
-            ValueError: A way to treat collisions that is not known, or a file as the directory.
+            TypeError: Unknown keyword.
+            ValueError: Unknown value of `ifcollision`, or `downloadLocation` is a file.
         """
         unknown = {key: value for key, value in keywords.items() if key not in _KEYWORDS}
         if unknown:
             raise TypeError(f"Unexpected **kwargs: {unknown}; known are {', '.join(_KEYWORDS)}")
-        wishes = cls(**{_KEYWORDS[key]: value for key, value in keywords.items()})
-        if wishes.if_collision not in _COLLISIONS:
+        options = cls(**{_KEYWORDS[key]: value for key, value in keywords.items()})
+        policies = get_args(CollisionPolicy)
+        if options.if_collision not in policies:
             raise ValueError(
-                f'Invalid parameter: "{wishes.if_collision}" is not a valid value for '
-                f'"ifcollision"; it is one of {", ".join(_COLLISIONS)}'
+                f'Invalid parameter: "{options.if_collision}" is not a valid value for '
+                f'"ifcollision"; expected one of {", ".join(policies)}'
             )
-        if wishes.location is not None and Path(expand_path(wishes.location)).is_file():
+        if options.location is not None and Path(expand_path(options.location)).is_file():
             raise ValueError(
-                f"downloadLocation should be a directory; {wishes.location} is a file"
+                f"downloadLocation should be a directory; {options.location} is a file"
             )
-        return wishes
+        return options
 
 
 _KEYWORDS: Final = MappingProxyType(
@@ -73,74 +94,81 @@ _KEYWORDS: Final = MappingProxyType(
 )
 
 
-def get(syn: Session, entity: Any, **kwargs: Any) -> Entity:
-    """Get an entity, and the content of a file.
+def get(syn: Session, entity: Any, **kwargs: Unpack[GetKeywords]) -> Entity:
+    """Get an entity, and download the content of a file.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An id (``syn123``, or ``syn123.4`` for version 4), an entity, a mapping with
-            ``id`` or with ``name`` and ``parentId``, or the path of a local file, which is
-            looked up by its MD5 and not downloaded again.
-        **kwargs: ``version`` (a number), ``downloadFile`` (True), ``downloadLocation`` (a
-            directory; else the cache), ``followLink`` (False), ``ifcollision``
-            (``keep.both``, ``keep.local``, ``overwrite.local``), ``limitSearch`` (a project or
-            folder to look up local files in).
+        syn: The session that sends the requests.
+        entity: An ID (``syn123``, or ``syn123.4`` for version 4), an entity, a mapping with
+            ``id``, a mapping with ``name`` and ``parentId``, or the path of a local file. A
+            local file is looked up by its MD5 and not downloaded again.
+        **kwargs: ``version`` (version number), ``downloadFile`` (default True),
+            ``downloadLocation`` (a directory; default: the cache), ``followLink`` (default
+            False), ``ifcollision`` (``keep.both``, the default, ``keep.local`` or
+            ``overwrite.local``), ``limitSearch`` (a project or folder in which to look up local
+            files).
 
     Returns:
-        The entity, of the class of its type. A downloaded file has its ``path``.
+        The entity, as the class of its type. A downloaded file has its ``path``.
 
     Raises:
-        TypeError: A keyword that is not known.
-        ValueError: Not an entity, or a keyword's value that cannot be.
-        SynapseNotFoundError: No such entity or version, or it lies in the trash can.
-        SynapseForbiddenError: The caller may not read it.
-        SynapseFileNotFoundError: The argument is neither a file here nor an id; or no entity
-            has that name, or the content of that file.
-        SynapseUnmetAccessRestrictions: There are conditions to be met before the download.
+        TypeError: Unknown keyword.
+        ValueError: `entity` is not an entity, or a keyword has an invalid value.
+        SynapseNotFoundError: The entity or version does not exist, or is in the trash can.
+        SynapseForbiddenError: The caller may not read the entity.
+        SynapseFileNotFoundError: `entity` is neither a local file nor an ID, or no entity has
+            this name or content.
+        SynapseUnmetAccessRestrictions: The caller has to meet access requirements first.
 
     Source:
         POST /entity/{id}/bundle2, POST /entity/{id}/version/{versionNumber}/bundle2
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
-    found = get_unannounced(syn, entity, GetOptions.of(kwargs))
+    found = get_unannounced(syn, entity, GetOptions.from_keywords(kwargs))
     syn.announce(
         Read(found.id, found.get("versionNumber"), found.name, found.concreteType, how="get")
     )
     return found
 
 
-def get_unannounced(syn: Session, entity: Any, wishes: GetOptions) -> Entity:
-    """Get an entity as `get` does, and tell nobody."""
-    found = entity_lookup.resolve_entity(syn, entity, wishes.version, wishes.limit_search)
+def get_unannounced(syn: Session, entity: Any, options: GetOptions) -> Entity:
+    """Get an entity like `get`, without emitting a `Read` event.
+
+    Args:
+        syn: The session that sends the requests.
+        entity: As for `get`.
+        options: The keyword arguments of `get`.
+    """
+    found = entity_lookup.resolve_entity(syn, entity, options.version, options.limit_search)
     bundle = bundles.get_bundle(syn, found.entity_id, found.version)
     target = bundle["entity"].get("linksTo")
-    if wishes.follow_link and target:
+    if options.follow_link and target:
         bundle = bundles.get_bundle(syn, target["targetId"], target.get("targetVersionNumber"))
-    wanted = wishes.download and found.path is None
-    _check_restrictions(syn, bundle, download=wanted)
+    downloads = options.download and found.path is None
+    _check_restrictions(syn, bundle, download=downloads)
     result = bundles.build_entity(bundle, found.local_state)
     if isinstance(result, File) and found.path:
         _record_local_copy(syn, result, found.path)
-    elif isinstance(result, File) and wanted:
-        _download_content(syn, result, bundle, wishes)
+    elif isinstance(result, File) and downloads:
+        _download_content(syn, result, bundle, options)
     return result
 
 
 def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
     """Delete an entity, one version of a file or table, or rows of a table.
 
-    Entities go to the trash can.
+    Deleted entities are moved to the trash can.
 
     Args:
-        syn: The session that makes the call.
-        obj: An id (``syn123``; ``syn123.4`` for version 4), or an entity. Or rows: what a
-            query answered, or a `RowSet`.
-        version: A number. Entities that have no versions are deleted whole.
+        syn: The session that sends the requests.
+        obj: An ID (``syn123``, or ``syn123.4`` for version 4), an entity, or rows of a table:
+            the result of a query, or a `RowSet`.
+        version: Version number. An entity without versions is deleted as a whole.
 
     Raises:
-        SynapseError: Something that cannot be deleted.
+        SynapseError: `obj` cannot be deleted.
         SynapseForbiddenError: The caller may not delete it.
-        SynapseBadRequestError: The last version that is left.
+        SynapseBadRequestError: The version is the only one left.
 
     Source:
         DELETE /entity/{id}, DELETE /entity/{id}/version/{versionNumber}
@@ -150,35 +178,35 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
     if isinstance(obj, table_rows.ROW_TYPES):
         table_rows.delete_rows(syn, obj)
     elif isinstance(obj, str):
-        named = parse_entity_id(obj)
-        number = number or named.version
-        at = "" if number is None else f"/version/{number}"
-        syn.call("DELETE", f"/entity/{named.id}{at}")
+        target = parse_entity_id(obj)
+        number = number or target.version
+        suffix = "" if number is None else f"/version/{number}"
+        syn.call("DELETE", f"/entity/{target.id}{suffix}")
     elif isinstance(obj, Entity):
         id_of(obj)
-        address = obj.deleteURI(number)
-        if number is not None and address == obj.deleteURI():
-            syn.logger.warning("%s has no versions of its own; it is deleted whole.", obj.id)
-        syn.call("DELETE", address)
+        uri = obj.deleteURI(number)
+        if number is not None and uri == obj.deleteURI():
+            syn.logger.warning("%s has no versions; deleting the whole entity.", obj.id)
+        syn.call("DELETE", uri)
     else:
         raise SynapseError(f"Can't delete a {type(obj)}. Please specify a Synapse object or id")
 
 
 def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
-    """Move an entity into another container; its versions and annotations go with it.
+    """Move an entity into another container, with its versions and annotations.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An entity, or its id.
-        new_parent: A project or folder, or its id.
+        syn: The session that sends the requests.
+        entity: An entity, or its ID.
+        new_parent: A project or folder, or its ID.
 
     Returns:
-        The entity where it lies now.
+        The moved entity.
 
     Raises:
         SynapseForbiddenError: The caller may not change the entity, or add to `new_parent`.
-        SynapseConflictError: The name is taken there.
-        SynapseBadRequestError: `new_parent` cannot hold it, or lies in it.
+        SynapseConflictError: `new_parent` already contains an entity with this name.
+        SynapseBadRequestError: `new_parent` is not a container, or is inside the entity.
 
     Source:
         POST /entity/{id}/bundle2, PUT /entity/{id}
@@ -191,39 +219,47 @@ def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
 
 
 def printEntity(syn: Session, entity: Any, ensure_ascii: bool = True) -> None:
-    """Log an entity as JSON, its keys sorted.
+    """Log an entity as JSON with sorted keys.
 
     Args:
-        syn: The session that makes the call, and whose logger is used.
-        entity: An id, which is fetched; or anything else, as it is.
-        ensure_ascii: Escape what is not ASCII.
+        syn: The session that sends the request, and whose logger is used.
+        entity: An ID, which is fetched; any other object is logged as it is.
+        ensure_ascii: Whether to escape non-ASCII characters.
+
+    Raises:
+        SynapseNotFoundError: The entity or version does not exist.
+        SynapseForbiddenError: The caller may not read the entity.
 
     Source:
         GET /entity/{id}
         https://rest-docs.synapse.org/rest/GET/entity/id.html
     """
-    shown = entity
+    content = entity
     if is_synapse_id(entity):
-        named = parse_entity_id(entity)
-        at = "" if named.version is None else f"/version/{named.version}"
-        shown = syn.call("GET", f"/entity/{named.id}{at}").json
+        target = parse_entity_id(entity)
+        suffix = "" if target.version is None else f"/version/{target.version}"
+        content = syn.call("GET", f"/entity/{target.id}{suffix}").json
     try:
-        text = json.dumps(shown, sort_keys=True, indent=2, ensure_ascii=ensure_ascii)
+        text = json.dumps(content, sort_keys=True, indent=2, ensure_ascii=ensure_ascii)
     except TypeError:
-        text = str(shown)
+        text = str(content)
     syn.logger.info("%s", text)
 
 
 def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
-    """Open the page of an entity, or one of its wiki pages, in the web browser.
+    """Open the page of an entity, or of one of its wiki pages, in the web browser.
 
     Args:
-        syn: The session that knows the portal.
-        entity: An id, anything that carries one, or a local file that is in Synapse.
-        subpageId: The number of a wiki page.
+        syn: The session whose portal endpoint is used.
+        entity: An ID, an object with an ID, or the path of a local file that is in Synapse.
+        subpageId: ID of a wiki page; None for the page of the entity.
+
+    Raises:
+        ValueError: `entity` has no ID.
+        SynapseFileNotFoundError: The local file is not in Synapse.
 
     Source:
-        No call; local files are found as by `get`.
+        No call; for local files the calls of `get`.
     """
     if isinstance(entity, str) and Path(expand_path(entity)).is_file():
         entity = entity_lookup.resolve_entity(syn, entity).entity_id
@@ -234,30 +270,30 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
 
 
 def _check_restrictions(syn: Session, bundle: Mapping[str, Any], *, download: bool) -> None:
-    """Refuse, or warn of, data behind conditions that the caller has not met."""
+    """Raise an error, or log a warning, if access requirements of an entity are not met."""
     if not bundles.has_unmet_requirements(bundle):
         return
     entity = bundle["entity"]["id"]
-    said = (
+    message = (
         f"There are unmet access requirements on {entity}: "
         f"see {syn.portalEndpoint}#!Synapse:{entity}"
     )
-    if download and bundle.get("entityType") not in _NOT_DOWNLOADED:
+    if download and bundle.get("entityType") not in _NOT_DOWNLOADABLE:
         raise SynapseUnmetAccessRestrictions(
-            f"{said}. Agree to them there, or get it with downloadFile=False."
+            f"{message}. Accept them there, or get the entity with downloadFile=False."
         )
-    syn.logger.warning("%s", said)
+    syn.logger.warning("%s", message)
 
 
 def _record_local_copy(syn: Session, file: File, path: str) -> None:
-    """Note that a local file is the content of an entity."""
+    """Set the path of a file entity, and add the local file to the cache."""
     if file.get("dataFileHandleId"):
         syn.cache.add(file.dataFileHandleId, path)
     set_local_path(file, path)
 
 
 def _download_content(
-    syn: Session, file: File, bundle: Mapping[str, Any], wishes: GetOptions
+    syn: Session, file: File, bundle: Mapping[str, Any], options: GetOptions
 ) -> None:
     handle = bundles.get_file_handle(bundle)
     if handle is None:
@@ -270,7 +306,7 @@ def _download_content(
         file_handle=handle,
         associate_type="FileEntity",
         associate_id=file.id,
-        directory=None if wishes.location is None else expand_path(wishes.location),
-        if_collision=wishes.if_collision,
+        directory=None if options.location is None else expand_path(options.location),
+        if_collision=options.if_collision,
     )
     set_local_path(file, None if path is None else str(path))

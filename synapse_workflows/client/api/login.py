@@ -1,4 +1,4 @@
-"""Logging in with a personal access token, and out.
+"""Login with a personal access token, and logout.
 
 Source: https://rest-docs.synapse.org (PersonalAccessTokenController, UserProfileController)
 """
@@ -27,32 +27,33 @@ def login(
     forced: bool = False,
     authToken: str | None = None,
 ) -> None:
-    """Find a token, make sure whose it is, and speak in that name from now on.
+    """Find a personal access token, verify it and use it for all further requests.
 
-    Looked for in this order: `authToken`; the variable ``SYNAPSE_AUTH_TOKEN``; ``authtoken`` in
-    section ``[authentication]`` of the configuration file; the keyring; the parameter of AWS
-    named by ``SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME``. The first that holds a token wins, and if
-    Synapse does not take that one, no other is tried.
+    The token is searched for in this order: `authToken`; the environment variable
+    ``SYNAPSE_AUTH_TOKEN``; ``authtoken`` in section ``[authentication]`` of the configuration
+    file; the keyring; the AWS SSM parameter named by ``SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME``.
+    The first token found is used. If Synapse rejects it, no other token is tried.
 
     Args:
-        syn: The session that is to speak.
-        email: User name or e-mail that the token must belong to; also whose entry of the
-            configuration file and the keyring to take.
-        password: Taken no more by Synapse.
-        apiKey: Taken no more by Synapse.
-        sessionToken: Deprecated; a token may be given here.
-        rememberMe: Keep the token in the keyring of this machine.
-        silent: Do not say welcome.
-        forced: Do not look into the keyring.
+        syn: The session to log in.
+        email: User name or e-mail that the token must belong to. It also selects the entry in
+            the configuration file and the keyring.
+        password: No longer supported by Synapse.
+        apiKey: No longer supported by Synapse.
+        sessionToken: Deprecated; use `authToken`.
+        rememberMe: Whether to store the token in the keyring.
+        silent: Whether to skip the welcome message.
+        forced: Whether to ignore the keyring.
         authToken: A personal access token.
 
     Raises:
-        SynapseNoCredentialsError: No token anywhere; says where it was looked for.
-        SynapseAuthenticationError: A password, an API key, or a token that is of somebody else,
-            may not view, or is not accepted.
+        SynapseNoCredentialsError: No token was found; the message lists the places searched.
+        SynapseAuthenticationError: Synapse rejected the token; or it belongs to another user or
+            lacks the scope ``view``; or a password or an API key was given.
 
     Source:
         GET /userProfile
+        https://rest-docs.synapse.org/rest/GET/userProfile.html
     """
     if sessionToken:
         _deprecate("sessionToken", "authToken")
@@ -71,7 +72,7 @@ def login(
     token = _verify_token(syn, credentials.find(asked), email)
     syn.credentials = token
     if rememberMe and not keyring_store.store(str(token.username), token.secret):
-        syn.logger.warning("Not remembered: this machine has no keyring.")
+        syn.logger.warning("Could not store the token: this machine has no keyring.")
     if not silent:
         profile = users.getUserProfile(syn, refresh=True)
         name = profile.get("displayName") or profile["userName"]
@@ -79,14 +80,14 @@ def login(
 
 
 def logout(syn: Session, forgetMe: bool = False) -> None:
-    """Forget who is asking; the token stays valid.
+    """Remove the credentials from a session; the token stays valid.
 
     Args:
-        syn: The session that is to be nobody's.
-        forgetMe: Also delete the token of the current user from the keyring.
+        syn: The session to log out.
+        forgetMe: Whether to delete the token of the current user from the keyring.
 
     Source:
-        no call
+        No call.
     """
     if forgetMe and syn.username:
         keyring_store.forget(syn.username)
@@ -95,23 +96,28 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
 
 
 def _verify_token(syn: Session, token: Token, email: str | None) -> Token:
-    """Ask Synapse whose token it is; that must be who was named."""
+    """Return the token with its user name, after verifying it with Synapse.
+
+    Raises:
+        SynapseAuthenticationError: The token belongs to another user than `email`.
+        SynapseHTTPError: Synapse rejected the token.
+    """
     try:
         profile = syn.call("GET", "/userProfile", auth=token).json
-    except SynapseHTTPError as failed:
-        failed.add_note(f"This was the token of {token.origin}.")
+    except SynapseHTTPError as error:
+        error.add_note(f"The token comes from {token.origin}.")
         raise
     username = str(profile["userName"])
     if email and email.casefold() not in _profile_names(profile):
         raise SynapseAuthenticationError(
             "username/email and auth_token both provided but username does not match token "
-            f"profile\nThe token of {token.origin} is of {username}, not of {email}."
+            f"profile\nThe token from {token.origin} belongs to {username}, not to {email}."
         )
     return replace(token, username=username)
 
 
 def _profile_names(profile: Mapping[str, Any]) -> set[str]:
-    """User name and e-mails, in small letters: Synapse tells none apart by case."""
+    """Return the user name and e-mails in lower case: Synapse compares them without case."""
     emails = [profile.get("email"), *(profile.get("emails") or ())]
     return {str(name).casefold() for name in (profile["userName"], *emails) if name}
 

@@ -1,31 +1,32 @@
-"""Permissions: who may do what with an entity."""
+"""Permissions of users and teams on entities (access control lists)."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.model.argument_types import AccessTypeName
 from synapse_workflows.client.model.ids import id_of, parse_entity_id
-from synapse_workflows.constants import PUBLIC
+from synapse_workflows.constants import PUBLIC, AccessType
 
 _PUBLIC_NAMES = (None, "PUBLIC")
 
 
 def getPermissions(syn: Session, entity: Any, principalId: Any = None) -> list[str]:
-    """Read what the effective access control list grants to one user or team.
+    """Get the access types that an entity's access control list grants to a user or team.
 
-    What the user gets by being in a team, or as one of the public, is not counted.
+    Access through membership in a team, or through public access, is not included.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An entity, or its id.
-        principalId: A principal's number or name; None or ``"PUBLIC"`` for everyone (273949).
+        syn: The session that sends the requests.
+        entity: An entity, or its ID.
+        principalId: ID or name of a user or team; None or ``"PUBLIC"`` for everyone (273949).
 
     Returns:
-        Access types, as ``["READ", "DOWNLOAD"]``; empty without an entry.
+        Access types, for example ``["READ", "DOWNLOAD"]``; empty if nothing is granted.
 
     Raises:
-        SynapseError: No user or team of that name, or several.
+        SynapseError: No user or team has this name, or several have it.
         SynapseForbiddenError: The caller may not read the entity.
 
     Source:
@@ -42,32 +43,34 @@ def setPermissions(
     syn: Session,
     entity: Any,
     principalId: Any = None,
-    accessType: Sequence[str] | None = ["READ", "DOWNLOAD"],
+    accessType: Sequence[AccessType | AccessTypeName] | None = ["READ", "DOWNLOAD"],
     modify_benefactor: bool = False,
     warn_if_inherits: bool = True,
     overwrite: bool = True,
 ) -> dict[str, Any]:
-    """Grant access to one user or team, or take it away.
+    """Grant access to a user or team, or revoke it.
 
-    An entity that inherits its permissions gets a list of its own, which starts as a copy.
+    If the entity inherits its permissions, it gets a copy of the inherited access control list,
+    and the copy is changed.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An entity, or its id.
-        principalId: A principal's number or name; None or ``"PUBLIC"`` for everyone (273949),
-            who can be given ``["READ"]`` only; 273948 stands for all signed-in users.
-        accessType: What to grant; None or empty takes everything away (with `overwrite`).
-        modify_benefactor: Change the list that the entity inherits instead.
-        warn_if_inherits: Warn when a list of its own is made.
-        overwrite: Replace what the principal had; False adds to it.
+        syn: The session that sends the requests.
+        entity: An entity, or its ID.
+        principalId: ID or name of a user or team; None or ``"PUBLIC"`` for everyone (273949), to
+            whom only ``["READ"]`` can be granted; 273948 for all signed-in users.
+        accessType: Access types to grant; None or empty to revoke all (with `overwrite`).
+        modify_benefactor: Whether to change the inherited access control list instead.
+        warn_if_inherits: Whether to log a warning when the inherited list is copied.
+        overwrite: Whether to replace the current access types; False to add to them.
 
     Returns:
-        The stored list: ``id``, ``etag``, ``resourceAccess`` (``principalId``, ``accessType``).
+        The stored AccessControlList: ``id``, ``etag``, ``resourceAccess`` (a list of
+        ``principalId``, ``accessType``).
 
     Raises:
-        SynapseError: No user or team of that name, or several.
+        SynapseError: No user or team has this name, or several have it.
         SynapseForbiddenError: The caller may not change permissions.
-        SynapseBadRequestError: Synapse does not allow such a grant.
+        SynapseBadRequestError: Synapse does not allow these access types for the principal.
 
     Source:
         PUT /entity/{id}/acl, POST /entity/{id}/acl
@@ -79,14 +82,14 @@ def setPermissions(
         target = benefactor
     elif target != benefactor and warn_if_inherits:
         syn.logger.warning(
-            "%s inherits the permissions of %s; it is given a list of its own now. "
-            "To change the inherited one: setPermissions(..., modify_benefactor=True)",
+            "Creating an access control list for %s, which inherited the permissions of %s. "
+            "To change the inherited ones, use setPermissions(..., modify_benefactor=True).",
             target,
             benefactor,
         )
     acl = _get_acl(syn, benefactor)
     principal = _resolve_principal(syn, principalId)
-    _set_access(acl, principal, list(accessType or []), overwrite=overwrite)
+    _set_access(acl, principal, [str(one) for one in accessType or ()], overwrite=overwrite)
     method = "PUT" if target == benefactor else "POST"
     stored: dict[str, Any] = syn.call(method, f"/entity/{target}/acl", json=acl).json
     return stored
@@ -95,7 +98,7 @@ def setPermissions(
 def _set_access(
     acl: dict[str, Any], principal: int, access: list[str], *, overwrite: bool
 ) -> None:
-    """Write one grant into a list, or take the principal's out of it."""
+    """Set the access types of a principal in an access control list, or remove its entry."""
     entry = _find_entry(acl, principal)
     if not access:
         if overwrite and entry:
@@ -104,8 +107,8 @@ def _set_access(
     if entry is None:
         entry = {"principalId": principal, "accessType": []}
         acl["resourceAccess"].append(entry)
-    held = [] if overwrite else entry["accessType"]
-    entry["accessType"] = list(dict.fromkeys([*held, *access]))
+    current = [] if overwrite else entry["accessType"]
+    entry["accessType"] = list(dict.fromkeys([*current, *access]))
 
 
 def _find_entry(acl: dict[str, Any], principal: int) -> dict[str, Any] | None:
@@ -114,7 +117,7 @@ def _find_entry(acl: dict[str, Any], principal: int) -> dict[str, Any] | None:
 
 
 def _get_benefactor_id(syn: Session, entity: str) -> str:
-    """Find the entity whose list applies."""
+    """Return the ID of the entity whose access control list applies."""
     return str(syn.call("GET", f"/entity/{entity}/benefactor").json["id"])
 
 
@@ -123,18 +126,18 @@ def _get_acl(syn: Session, entity: str) -> dict[str, Any]:
     return acl
 
 
-def _resolve_principal(syn: Session, who: Any) -> int:
-    """Find the number of a user or team."""
-    if who in _PUBLIC_NAMES:
+def _resolve_principal(syn: Session, principal: Any) -> int:
+    """Return the ID of a user or team."""
+    if principal in _PUBLIC_NAMES:
         return PUBLIC
-    owner = id_of(who)
-    if owner.isdecimal():
-        return int(owner)
-    reply = syn.call("GET", "/userGroupHeaders", params={"prefix": owner})
+    name = id_of(principal)
+    if name.isdecimal():
+        return int(name)
+    reply = syn.call("GET", "/userGroupHeaders", params={"prefix": name})
     found = reply.json["children"]
-    exact = [one for one in found if str(one.get("userName")).lower() == owner.lower()]
-    fitting = found if len(found) == 1 else exact
-    if len(fitting) == 1:
-        return int(fitting[0]["ownerId"])
-    missing = "Please be more specific." if found else "No matches."
-    raise SynapseError(f"Unknown Synapse user ({owner}).  {missing}")
+    exact = [one for one in found if str(one.get("userName")).lower() == name.lower()]
+    matches = found if len(found) == 1 else exact
+    if len(matches) == 1:
+        return int(matches[0]["ownerId"])
+    advice = "Please be more specific." if found else "No matches."
+    raise SynapseError(f"Unknown Synapse user ({name}).  {advice}")

@@ -1,4 +1,4 @@
-"""Provenance: the Activity that made a version of an entity."""
+"""Provenance: the Activity that generated a version of an entity."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,20 +8,24 @@ from synapse_workflows.client.errors import SynapseProvenanceError, SynapseStale
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import parse_entity_id, parse_version_number
 
-#: What an Activity says; the rest is book-keeping of Synapse.
+#: Keys of an Activity that the caller sets; Synapse sets the others.
 _CONTENT_KEYS: Final = ("name", "description", "used")
 
 
 def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -> Activity:
-    """Get the Activity that made a version of an entity.
+    """Get the Activity that generated a version of an entity.
 
     Args:
-        syn: The session that makes the call.
-        entity: An entity, or its id (``syn123``, ``syn123.4``).
-        version: A number; else the one that `entity` names; else the current one.
+        syn: The session that sends the request.
+        entity: An entity, or its ID (``syn123``, ``syn123.4``).
+        version: Version number; None for the version of `entity`, or the current one.
+
+    Returns:
+        The Activity.
 
     Raises:
-        SynapseNotFoundError: There is no such version, or nobody recorded what made it.
+        SynapseNotFoundError: The version does not exist, or has no Activity.
+        SynapseForbiddenError: The caller may not read the entity.
 
     Source:
         GET /entity/{id}/generatedBy, GET /entity/{id}/version/{versionNumber}/generatedBy
@@ -35,20 +39,18 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
 
 
 def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Activity:
-    """Record what made the current version of an entity.
-
-    This changes the entity's etag.
+    """Set the Activity of the current version of an entity; this changes its etag.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An entity, or its id.
-        activity: A new Activity, or one that was stored; of that, the changes are stored too.
+        syn: The session that sends the requests.
+        entity: An entity, or its ID.
+        activity: A new Activity, which is created, or a stored one, which is updated.
 
     Returns:
-        The Activity as it is stored.
+        The stored Activity.
 
     Raises:
-        SynapseProvenanceError: `activity` is no Activity.
+        SynapseProvenanceError: `activity` is not an Activity.
         SynapseForbiddenError: The caller may not change the entity, or the stored Activity.
         SynapseStaleError: The Activity was changed since it was read.
 
@@ -58,19 +60,23 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
     """
     if not isinstance(activity, Mapping):
         raise SynapseProvenanceError(
-            f"Provenance is an Activity, not {type(activity).__name__}: Activity(used=[...])."
+            f"Provenance must be an Activity, not {type(activity).__name__}: pass for example "
+            "Activity(used=[...])."
         )
     target = parse_entity_id(entity).id
-    saved = _store_activity(syn, activity)
-    reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": saved["id"]})
-    return Activity(data=reply.json or saved)
+    stored = _store_activity(syn, activity)
+    reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": stored["id"]})
+    return Activity(data=reply.json or stored)
 
 
 def _store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
-    """Store an Activity; one that says what is stored already needs no fresh etag.
+    """Create or update an Activity.
 
-    So the Activity that one store returned can be given to the next ones, though each makes a
-    new etag.
+    A stale etag is accepted if the content is unchanged, so that one Activity object can be
+    stored with several entities, although each store changes its etag.
+
+    Raises:
+        SynapseStaleError: The stored Activity has other content.
 
     Source:
         POST /activity, PUT /activity/{id}, GET /activity/{id}
@@ -81,25 +87,25 @@ def _store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
     try:
         return updateActivity(syn, activity)
     except SynapseStaleError:
-        there = Activity(data=syn.call("GET", f"/activity/{activity['id']}").json)
-        if any(there.get(key) != activity.get(key) for key in _CONTENT_KEYS):
+        current = Activity(data=syn.call("GET", f"/activity/{activity['id']}").json)
+        if any(current.get(key) != activity.get(key) for key in _CONTENT_KEYS):
             raise
-        return there
+        return current
 
 
 def deleteProvenance(syn: Session, entity: Any) -> None:
-    """Forget what made the current version of an entity, and delete that Activity.
+    """Delete the Activity of the current version of an entity.
 
     Other entities that share the Activity lose it too.
 
     Args:
-        syn: The session that makes the calls.
-        entity: An entity, or its id.
+        syn: The session that sends the requests.
+        entity: An entity, or its ID.
 
     Raises:
-        SynapseNotFoundError: Nothing is recorded.
-        SynapseForbiddenError: The caller may not change the entity; or the Activity is
-            somebody else's, which is said after the entity has already lost it.
+        SynapseNotFoundError: The entity has no Activity.
+        SynapseForbiddenError: The caller may not change the entity; or another user created the
+            Activity, in which case it is removed from the entity but not deleted.
 
     Source:
         GET and DELETE /entity/{id}/generatedBy, DELETE /activity/{id}
@@ -112,19 +118,19 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
 
 
 def updateActivity(syn: Session, activity: Mapping[str, Any]) -> Activity:
-    """Store the changes made to an Activity.
+    """Update a stored Activity.
 
     Args:
-        syn: The session that makes the call.
-        activity: As `getProvenance` or `setProvenance` returned it, changed.
+        syn: The session that sends the request.
+        activity: The changed result of `getProvenance` or `setProvenance`.
 
     Returns:
-        The Activity as it is stored.
+        The stored Activity, with the new etag.
 
     Raises:
-        ValueError: The Activity was never stored.
-        SynapseForbiddenError: It is somebody else's.
-        SynapseStaleError: It was changed since it was read.
+        ValueError: The Activity has no ID.
+        SynapseForbiddenError: Another user created the Activity.
+        SynapseStaleError: The Activity was changed since it was read.
 
     Source:
         PUT /activity/{id}

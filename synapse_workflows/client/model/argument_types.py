@@ -1,0 +1,67 @@
+"""Literal types of the arguments of the client's methods, for type checkers and completion."""
+
+from typing import Literal
+
+#: What happens when a file of the same name exists in the download directory.
+CollisionPolicy = Literal["keep.both", "keep.local", "overwrite.local"]
+
+#: Result formats of `tableQuery`.
+ResultFormat = Literal["csv", "rowset"]
+
+#: EntityType: short names of entity types.
+EntityTypeName = Literal[
+    "project",
+    "folder",
+    "file",
+    "table",
+    "link",
+    "entityview",
+    "dockerrepo",
+    "submissionview",
+    "dataset",
+    "datasetcollection",
+    "materializedview",
+    "virtualtable",
+]
+
+#: SortBy of a listing of children.
+SortBy = Literal["NAME", "CREATED_ON", "MODIFIED_ON"]
+
+#: Direction of a listing of children.
+SortDirection = Literal["ASC", "DESC"]
+
+#: ACCESS_TYPE: permissions that an access control list of an entity can grant.
+AccessTypeName = Literal[
+    "READ",
+    "DOWNLOAD",
+    "CREATE",
+    "UPDATE",
+    "DELETE",
+    "CHANGE_PERMISSIONS",
+    "CHANGE_SETTINGS",
+    "MODERATE",
+]
+
+#: ColumnType: types of table columns.
+ColumnTypeName = Literal[
+    "STRING",
+    "LINK",
+    "MEDIUMTEXT",
+    "LARGETEXT",
+    "INTEGER",
+    "DOUBLE",
+    "BOOLEAN",
+    "DATE",
+    "ENTITYID",
+    "FILEHANDLEID",
+    "USERID",
+    "SUBMISSIONID",
+    "EVALUATIONID",
+    "JSON",
+    "STRING_LIST",
+    "INTEGER_LIST",
+    "BOOLEAN_LIST",
+    "DATE_LIST",
+    "ENTITYID_LIST",
+    "USERID_LIST",
+]
