@@ -1,4 +1,4 @@
-"""Jobs: what Synapse does in the background, waited for as patiently as the client says."""
+"""Asynchronous jobs of Synapse: start, wait and show progress."""
 
 import sys
 import time
@@ -10,27 +10,31 @@ from synapse_workflows.client.core import async_job_flow
 from synapse_workflows.client.core.async_job_flow import Job, JobProgress, Polling, Told
 from synapse_workflows.client.core.session import Session
 
-#: Seconds between two lines about one job.
+#: Minimum time between two log lines about one job, in seconds.
 LOG_INTERVAL: Final = 10.0
 
 
 def run(
     syn: Session, path: str, body: Any, *, endpoint: str = "repo", repeatable: bool = False
 ) -> Any:
-    """Have Synapse do a job, and wait for its result.
+    """Start a job and wait for its result.
 
     Args:
-        syn: The session that makes the calls, with its ``table_query_sleep``,
-            ``table_query_backoff``, ``table_query_max_sleep`` and ``table_query_timeout``.
-        path: Where such jobs are started and asked for, ``/entity/syn1/table/query/async``.
-        body: The request.
+        syn: The session that sends the requests. Its ``table_query_sleep``,
+            ``table_query_backoff``, ``table_query_max_sleep`` and ``table_query_timeout`` set the
+            polling interval and the timeout.
+        path: Path of the job type, for example ``/entity/syn1/table/query/async``.
+        body: The request body.
         endpoint: ``repo`` or ``file``.
-        repeatable: Whether a second job of the same request does no harm.
+        repeatable: Whether the request is safe to repeat.
+
+    Returns:
+        The response body of the job, parsed from JSON.
 
     Raises:
         SynapseJobError: The job failed.
-        SynapseHTTPError: It failed with a status of its own, or was refused.
-        SynapseTimeoutError: It made no progress for too long.
+        SynapseHTTPError: The job failed with an HTTP status, or Synapse rejected the request.
+        SynapseTimeoutError: The job made no progress for ``syn.table_query_timeout`` seconds.
 
     Source:
         POST <path>/start, GET <path>/get/{asyncToken}
@@ -42,7 +46,10 @@ def run(
 
 
 def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
-    """Have Synapse begin a job, and return its token; arguments as for `run`.
+    """Start a job and return its token; arguments as for `run`.
+
+    Raises:
+        SynapseHTTPError: Synapse rejected the request.
 
     Source:
         POST <path>/start
@@ -52,7 +59,21 @@ def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
 
 
 def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
-    """Wait for a job that was started, by this process or another one; see `run`.
+    """Wait for the result of a job that this process or another one started.
+
+    Args:
+        syn: The session that sends the requests.
+        path: Path of the job type, as for `run`.
+        token: The result of `start`.
+        endpoint: ``repo`` or ``file``.
+
+    Returns:
+        The response body of the job, parsed from JSON.
+
+    Raises:
+        SynapseJobError: The job failed.
+        SynapseHTTPError: The job failed with an HTTP status.
+        SynapseTimeoutError: The job made no progress for ``syn.table_query_timeout`` seconds.
 
     Source:
         GET <path>/get/{asyncToken}
@@ -64,7 +85,7 @@ def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
 
 
 def polling_settings(syn: Session) -> Polling:
-    """Read off a session how patiently jobs are waited for."""
+    """Return the polling settings of a session."""
     return Polling(
         sleep=syn.table_query_sleep,
         back_off=syn.table_query_backoff,
@@ -81,15 +102,19 @@ def show_progress(
     stream: TextIO | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Told]:
-    """Show how far a job is that takes its time, while the block runs.
+    """Show the progress of a job while the block runs.
 
-    In a terminal that is a line that changes, else one in the log every ten seconds at most.
+    In a terminal, the progress is one updated line. Otherwise, it is logged at most every
+    `LOG_INTERVAL` seconds. A silent session shows nothing.
 
     Args:
-        syn: Whose job it is: says whether to be silent, and has the logger.
-        path: Of the job.
-        stream: Where to draw, if it is a terminal; standard error when not given.
-        clock: Seconds.
+        syn: The session; its ``silent`` and ``logger`` are used.
+        path: Path of the job type, from which the displayed name is made.
+        stream: The stream to draw on, if it is a terminal; None for standard error.
+        clock: Monotonic clock, in seconds.
+
+    Yields:
+        A callback that takes a `JobProgress`.
     """
     name = " ".join(part for part in path.split("/") if part not in {"", "entity", "async"})
     stream = stream or sys.stderr
@@ -97,32 +122,32 @@ def show_progress(
         yield async_job_flow.ignore
     elif stream is not None and stream.isatty():
         with closing(_ProgressLine(name, stream)) as line:
-            yield line.tell
+            yield line.update
     else:
         yield _progress_logger(syn, name, clock)
 
 
 def _progress_logger(syn: Session, name: str, clock: Callable[[], float]) -> Told:
-    told_at = clock()
+    logged_at = clock()
 
-    def tell(progress: JobProgress) -> None:
-        nonlocal told_at
-        if clock() - told_at >= LOG_INTERVAL:
-            told_at = clock()
+    def log_progress(progress: JobProgress) -> None:
+        nonlocal logged_at
+        if clock() - logged_at >= LOG_INTERVAL:
+            logged_at = clock()
             syn.logger.info("%s: %s", name, progress)
 
-    return tell
+    return log_progress
 
 
 class _ProgressLine:
-    """A line of tqdm, drawn when there is something to tell: most jobs are done at once."""
+    """A progress line of tqdm, created with the first update: most jobs end without one."""
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self._name, self._stream = name, stream
         self._bar: Any = None
 
-    def tell(self, progress: JobProgress) -> None:
-        """Draw how far the job is."""
+    def update(self, progress: JobProgress) -> None:
+        """Draw the progress."""
         if self._bar is None:
             from tqdm import tqdm
 
@@ -131,6 +156,6 @@ class _ProgressLine:
         self._bar.set_postfix_str(str(progress))
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._bar is not None:
             self._bar.close()

@@ -1,4 +1,4 @@
-"""Where a client finds Synapse, and its configuration file."""
+"""Endpoints and configuration file of a client."""
 
 from configparser import RawConfigParser
 from dataclasses import replace
@@ -10,24 +10,27 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseConfigError, SynapseHTTPError
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
-#: Tries to reach an endpoint when a client is made.
+#: Maximum number of attempts to reach an endpoint while the client is created.
 _MAX_ATTEMPTS = 3
 
 
 def getConfigFile(syn: Session, configPath: str) -> RawConfigParser:
-    """Read a configuration file, once for each client and path.
+    """Read a configuration file once per client and path.
 
-    A change on disk is not noticed afterwards; a missing file is an empty one.
+    Later changes of the file are ignored. A missing file is treated as empty.
 
     Args:
-        syn: The session that remembers it.
+        syn: The session that caches the parsed file.
         configPath: Path of an INI file; ``~`` is expanded.
 
+    Returns:
+        The parser with the contents of the file.
+
     Raises:
-        SynapseConfigError: It cannot be parsed.
+        SynapseConfigError: The file cannot be parsed.
 
     Source:
-        no call
+        No call.
     """
     path = config.expand(configPath)
     return syn.own(f"config {path}", lambda: config.read(path))
@@ -41,77 +44,77 @@ def setEndpoints(
     portalEndpoint: str | None = None,
     skip_checks: bool = False,
 ) -> None:
-    """Choose where Synapse is; credentials stay as they are.
+    """Set the endpoints; credentials are not changed.
 
-    Each endpoint is the argument, else the option of that name in section ``[endpoints]`` of the
-    configuration file, else production. ``STAGING_ENDPOINTS`` and ``PRODUCTION_ENDPOINTS`` of
-    `synapse_workflows.constants` are made for ``**``.
+    An endpoint that is None is read from the section ``[endpoints]`` of the configuration file;
+    the default is production. ``STAGING_ENDPOINTS`` and ``PRODUCTION_ENDPOINTS`` of
+    `synapse_workflows.constants` can be passed with ``**``.
 
     Args:
-        syn: The session to set up.
-        repoEndpoint: Base URL, as ``https://repo-prod.prod.sagebase.org/repo/v1``.
-        authEndpoint: Base URL.
-        fileHandleEndpoint: Base URL.
-        portalEndpoint: Base URL of the web pages.
-        skip_checks: Do not ask each of them whether it moved (301).
+        syn: The session to configure.
+        repoEndpoint: Base URL, for example ``https://repo-prod.prod.sagebase.org/repo/v1``.
+        authEndpoint: Base URL of the authentication service.
+        fileHandleEndpoint: Base URL of the file service.
+        portalEndpoint: Base URL of the web portal.
+        skip_checks: Whether to skip the check for permanent redirects (301).
 
     Raises:
-        SynapseConfigError: Not a URL.
-        SynapseConnectionError: Nobody answers there.
+        SynapseConfigError: An endpoint is not a URL, or redirects to an unencrypted one.
+        SynapseConnectionError: An endpoint does not respond.
 
     Source:
         GET <each endpoint>
     """
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "repoEndpoint": repoEndpoint,
         "authEndpoint": authEndpoint,
         "fileHandleEndpoint": fileHandleEndpoint,
         "portalEndpoint": portalEndpoint,
     }
     configured = config.of(getConfigFile(syn, syn.configPath), syn.configPath).endpoints
-    chosen = {
+    endpoints = {
         name: _validate_url(
             name, value or configured.get(name.lower()) or PRODUCTION_ENDPOINTS[name]
         )
-        for name, value in given.items()
+        for name, value in arguments.items()
     }
     if not skip_checks:
-        chosen = {name: _get_redirect(syn, address) or address for name, address in chosen.items()}
-    for name, address in chosen.items():
-        setattr(syn, name, address)
+        endpoints = {name: _get_redirect(syn, url) or url for name, url in endpoints.items()}
+    for name, url in endpoints.items():
+        setattr(syn, name, url)
 
 
-def _get_redirect(syn: Session, address: str) -> str | None:
-    """Ask a base URL, as nobody, whether it moved for good; every other answer is fine."""
-    patience = replace(syn.retry, attempts=min(_MAX_ATTEMPTS, syn.retry.attempts))
+def _get_redirect(syn: Session, url: str) -> str | None:
+    """Request a base URL anonymously, and return the target if it redirects permanently."""
+    policy = replace(syn.retry, attempts=min(_MAX_ATTEMPTS, syn.retry.attempts))
     try:
         syn.call(
             "GET",
-            address,
+            url,
             headers={"User-Agent": wire.USER_AGENT},
             auth=None,
-            retry=patience,
+            retry=policy,
             options={"allow_redirects": False},
         )
-    except SynapseHTTPError as answer:
-        if answer.status != HTTPStatus.MOVED_PERMANENTLY or answer.response is None:
+    except SynapseHTTPError as error:
+        if error.status != HTTPStatus.MOVED_PERMANENTLY or error.response is None:
             return None
-        target = wire.redirected(answer.status, answer.response.headers, address)
-        if target and address.startswith("https:") and not target.startswith("https:"):
+        target = wire.redirected(error.status, error.response.headers, url)
+        if target and url.startswith("https:") and not target.startswith("https:"):
             raise SynapseConfigError(
-                f"{address} moved to {target}, which is not encrypted: name another endpoint."
+                f"{url} redirects to {target}, which is not encrypted: set another endpoint."
             ) from None
         return target
     return None
 
 
-def _validate_url(name: str, address: str) -> str:
+def _validate_url(name: str, url: str) -> str:
     try:
-        scheme, host, _ = wire.origin(address)
+        scheme, host, _ = wire.origin(url)
     except ValueError:
         scheme, host = "", ""
     if scheme not in {"http", "https"} or not host:
         raise SynapseConfigError(
-            f"{name} {address!r} is no URL. Give one as {PRODUCTION_ENDPOINTS[name]}"
+            f"{name} {url!r} is not a URL: expected for example {PRODUCTION_ENDPOINTS[name]}"
         )
-    return address
+    return url

@@ -1,4 +1,4 @@
-"""Files: their way into Synapse's storage, and handles for those that stay elsewhere.
+"""Files: upload files, and create file handles of external files.
 
 Source: the chapter "File Services" of https://rest-docs.synapse.org
 """
@@ -27,26 +27,26 @@ def uploadFileHandle(
     md5: str | None = None,
     file_size: int | None = None,
 ) -> dict[str, Any]:
-    """Upload a file to where its parent wants it, and make a file handle of it.
+    """Upload a file to the storage location of its parent, and create a file handle.
 
     Args:
-        syn: Who does it.
-        path: A local file; with `synapseStore=False` also a URL.
-        parent: The project or folder (or its id) whose storage is used.
-        synapseStore: False: upload nothing, make a handle that says where the file is.
-        mimetype: Content type; guessed from the name when not given.
-        md5: MD5 of a file that is not uploaded, in hex; of one on this machine it is checked.
-        file_size: Bytes of a file that is neither uploaded nor on this machine.
+        syn: The session that sends the requests.
+        path: A local file; with ``synapseStore=False`` also a URL.
+        parent: The project or folder, or its ID, whose storage location is used.
+        synapseStore: False to create a handle that refers to the file, without uploading it.
+        mimetype: Content type; None to guess it from the file name.
+        md5: MD5 in hex of a file that is not uploaded. It is verified for a local file.
+        file_size: Size in bytes of a file that is neither uploaded nor local.
 
     Returns:
-        The file handle.
+        The FileHandle.
 
     Raises:
-        ValueError: No path, an empty file, or what is no URL.
-        OSError: There is no such file, or it is a directory.
-        SynapseMd5MismatchError: `md5` is not that of the file.
+        ValueError: `path` is None or an invalid URL, or the file is empty.
+        OSError: The file does not exist, or is a directory.
+        SynapseMd5MismatchError: The file has another MD5 than `md5`.
         SynapseUploadFailedException: The upload could not be completed.
-        SynapseTransferError: The parent's files go to a storage that cannot be written to.
+        SynapseTransferError: The storage location of the parent is not supported.
 
     Source:
         GET /entity/{id}/uploadDestination, POST /file/multipart, GET /fileHandle/{id},
@@ -68,7 +68,7 @@ def uploadFileHandle(
 
 
 def _get_file_handle(syn: Session, file_handle_id: str) -> dict[str, Any]:
-    """Read a file handle, as only its creator can.
+    """Get a file handle; the caller must be its creator.
 
     Source:
         GET /fileHandle/{id} of the file service
@@ -78,27 +78,27 @@ def _get_file_handle(syn: Session, file_handle_id: str) -> dict[str, Any]:
 
 
 def _create_external_file_handle(
-    syn: Session, place: str, mimetype: str | None, md5: str | None, size: int | None
+    syn: Session, location: str, mimetype: str | None, md5: str | None, size: int | None
 ) -> dict[str, Any]:
-    """Make a handle for a file that stays where it is.
+    """Create a file handle of a file that is not uploaded.
 
     Source:
         POST /externalFileHandle of the file service
     """
-    url = _to_url(place)
+    url = _to_url(location)
     local = _find_local_file(url)
     if local is not None:
-        found = cache_map.file_md5(local)
-        if md5 is not None and md5.lower() != found:
+        actual_md5 = cache_map.file_md5(local)
+        if md5 is not None and md5.lower() != actual_md5:
             raise SynapseMd5MismatchError(
-                f"The MD5 of {local} is {found}, not {md5}",
+                f"The MD5 of {local} is {actual_md5}, not {md5}",
                 expected=md5,
-                found=found,
+                found=actual_md5,
                 path=str(local),
             )
-        md5, size = found, local.stat().st_size
+        md5, size = actual_md5, local.stat().st_size
     name = urlsplit(url).path.rpartition("/")[2]
-    facts = {
+    properties = {
         "concreteType": constants.EXTERNAL_FILE_HANDLE,
         "fileName": name,
         "externalURL": url,
@@ -110,29 +110,29 @@ def _create_external_file_handle(
         "POST",
         "/externalFileHandle",
         endpoint="file",
-        json={key: value for key, value in facts.items() if value is not None},
+        json={key: value for key, value in properties.items() if value is not None},
     ).json
     if local is not None:
         syn.cache.add(handle["id"], local, md5)
     return handle
 
 
-def _to_url(place: str) -> str:
-    """Take a URL as it is; a path becomes `file://` and its absolute form.
+def _to_url(location: str) -> str:
+    """Return a URL unchanged, and an absolute `file://` URL for a path.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: `location` is neither.
     """
-    parts = urlsplit(place)
+    parts = urlsplit(location)
     if not parts.scheme:
-        return f"file://{cache_map.key_of(Path(place).expanduser())}"
+        return f"file://{cache_map.key_of(Path(location).expanduser())}"
     if not parts.netloc and not parts.path.strip("/"):
-        raise ValueError(f'externalURL "{place}" is not a valid URL')
-    return place
+        raise ValueError(f'externalURL "{location}" is not a valid URL')
+    return location
 
 
 def _find_local_file(url: str) -> Path | None:
-    """Find the file of a `file:` URL on this machine."""
+    """Return the local file of a `file:` URL; None if there is none."""
     parts = urlsplit(url)
     if parts.scheme != "file":
         return None

@@ -87,7 +87,7 @@ def test_an_endpoint_nobody_answers_at_is_told(syn, http):
     "address", ["repo-prod.sagebase.org", "ftp://x/y", "https://", "https://x:y/"]
 )
 def test_an_endpoint_must_be_a_url(syn, address):
-    with pytest.raises(SynapseConfigError, match=r"authEndpoint .* is no URL"):
+    with pytest.raises(SynapseConfigError, match=r"authEndpoint .* is not a URL"):
         syn.setEndpoints(authEndpoint=address, skip_checks=True)
 
 
