@@ -67,7 +67,7 @@ def test_a_name_or_mail_that_belongs_to_the_token(service, nobody):
 
 
 def test_a_token_of_somebody_else(service, nobody):
-    with pytest.raises(SynapseAuthenticationError, match="is of alice, not of bob"):
+    with pytest.raises(SynapseAuthenticationError, match="belongs to alice, not to bob"):
         nobody.login("bob", authToken=service.token("alice"))
     assert nobody.credentials is None
 

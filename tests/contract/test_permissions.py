@@ -63,7 +63,7 @@ def test_an_entity_gets_a_list_of_its_own_and_says_so(
 ):
     acl = verbose_client.setPermissions(folder, "bob")
     assert acl["id"] == folder.id
-    assert f"{folder.id} inherits the permissions of {project.id}" in log_messages[-1]
+    assert f"{folder.id}, which inherited the permissions of {project.id}" in log_messages[-1]
     assert verbose_client.getPermissions(folder, "bob") == ["READ", "DOWNLOAD"]
     assert verbose_client.getPermissions(project, "bob") == []
     alice = verbose_client.getUserProfile().ownerId

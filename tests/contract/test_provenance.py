@@ -112,7 +112,7 @@ def test_only_who_may_writes_it(syn, bob, project, traced):
 
 
 def test_what_is_no_activity_is_refused_before_anything_is_asked(in_process_client, calls):
-    with pytest.raises(SynapseProvenanceError, match="Provenance is an Activity, not str"):
+    with pytest.raises(SynapseProvenanceError, match="Provenance must be an Activity, not str"):
         in_process_client.setProvenance("syn1", "5")
     with pytest.raises(ValueError, match="not a valid Synapse id"):
         in_process_client.setProvenance("data", Activity())

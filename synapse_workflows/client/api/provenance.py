@@ -31,11 +31,11 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
         GET /entity/{id}/generatedBy, GET /entity/{id}/version/{versionNumber}/generatedBy
         https://rest-docs.synapse.org/rest/GET/entity/id/version/versionNumber/generatedBy.html
     """
-    found = parse_entity_id(entity)
-    named = entity.get("versionNumber") if isinstance(entity, Mapping) else found.version
-    wanted = named if version is None else version
-    at = "" if wanted is None else f"/version/{parse_version_number(wanted)}"
-    return Activity(data=syn.call("GET", f"/entity/{found.id}{at}/generatedBy").json)
+    target = parse_entity_id(entity)
+    own = entity.get("versionNumber") if isinstance(entity, Mapping) else target.version
+    number = own if version is None else version
+    suffix = "" if number is None else f"/version/{parse_version_number(number)}"
+    return Activity(data=syn.call("GET", f"/entity/{target.id}{suffix}/generatedBy").json)
 
 
 def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Activity:

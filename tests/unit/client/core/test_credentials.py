@@ -181,7 +181,7 @@ def test_a_token_that_is_refused_is_not_replaced_by_another(lay, make, asked):
     lay("file", "keyring")
     with pytest.raises(SynapseUnauthorizedError, match="Invalid access token") as caught:
         make().login(authToken="token-revoked")
-    assert caught.value.__notes__ == ["This was the token of the argument authToken."]
+    assert caught.value.__notes__ == ["The token comes from the argument authToken."]
     assert isinstance(caught.value, SynapseAuthenticationError)
     assert asked == ["token-revoked"]
 
@@ -277,7 +277,7 @@ def test_a_name_that_does_not_is_an_error_and_nobody_is_logged_in(place, lay, ma
     assert said[0] == (
         "username/email and auth_token both provided but username does not match token profile"
     )
-    assert said[1].endswith(f"is of {place}, not of mallory.")
+    assert said[1].endswith(f"belongs to {place}, not to mallory.")
     assert syn.credentials is None
 
 
@@ -347,7 +347,7 @@ def test_remembering_without_keyring_warns_and_stays_logged_in(
     syn = make()
     syn.login(authToken="token-alice", rememberMe=True)
     assert syn.username == "alice"
-    assert "Not remembered" in caplog.text
+    assert "Could not store the token" in caplog.text
 
 
 def test_logging_out_of_nobody_is_no_error(syn):
