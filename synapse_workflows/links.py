@@ -1,4 +1,4 @@
-"""The link from a task to what it read or stored."""
+"""Operator link to an entity on the Synapse portal."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ from airflow.sdk import BaseOperatorLink
 
 
 class SynapseEntityLink(BaseOperatorLink):
-    """A button of the task that opens the entity on the Synapse portal.
+    """Link of a task to the entity that it read or stored.
 
-    Airflow asks for the link in the worker, after the task, and keeps it as an XCom; the pages
-    only read that.
+    The worker calls `get_link` after the task, and Airflow stores the URL as an XCom. The web UI
+    reads only the XCom.
     """
 
     name = "Synapse entity"
 
     @property
     def xcom_key(self) -> str:
-        """Name the XCom that keeps the link."""
+        """Key of the XCom that stores the URL."""
         return "synapse_entity_link"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's words
-        """Tell where the entity is shown; empty when the task did not get that far."""
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - defined by Airflow
+        """Return the URL of the entity; empty if the task failed before it was known."""
         return getattr(operator, "entity_url", None) or ""

@@ -1,4 +1,4 @@
-"""The Airflow plugin: what the provider adds to Airflow beside hooks and operators."""
+"""Airflow plugin that registers the operator link."""
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
@@ -6,7 +6,7 @@ from synapse_workflows.links import SynapseEntityLink
 
 
 class SynapsePlugin(AirflowPlugin):
-    """Makes the link to the entity known to every part of Airflow."""
+    """Plugin that registers `SynapseEntityLink`."""
 
     name = "synapse"
-    operator_extra_links = [SynapseEntityLink()]  # noqa: RUF012 - as Airflow declares it
+    operator_extra_links = [SynapseEntityLink()]  # noqa: RUF012 - defined by Airflow

@@ -1,1 +1,1 @@
-"""How a task's record is gathered, carried along the DAG and written as an Activity."""
+"""Lineage of Airflow tasks: collection, propagation downstream and storage as Activities."""

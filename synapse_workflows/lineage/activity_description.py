@@ -1,4 +1,4 @@
-"""What an Activity is called, so that a retry of the task knows its own again."""
+"""Name and description of a task instance's Activity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from airflow.sdk import conf
 
 @dataclass(frozen=True)
 class ActivityDescription:
-    """A task instance in text; the same for each of its tries.
+    """Text of the Activity of a task instance. It is the same for every try of the task.
 
     Args:
-        name: as `dag.task` or `dag.task[3]`.
-        signature: the line of the description that no other task instance writes.
-        date: the logical date of the run, if it has one.
-        link: address of the task instance in Airflow's pages; None when nobody configured it.
+        name: `dag.task` or `dag.task[3]`.
+        signature: line of the description that is unique to the task instance.
+        date: the line with the logical date; None for a run without one.
+        link: URL of the task instance in the Airflow UI; None when `[api] base_url` is not set.
     """
 
     name: str
@@ -26,20 +26,20 @@ class ActivityDescription:
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "ActivityDescription":
-        """Name the running task instance."""
+        """Describe the running task instance."""
         ti = context["ti"]
         index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
         name = f"{ti.dag_id}.{ti.task_id}" + ("" if index is None else f"[{index}]")
         logical_date = context.get("logical_date")
         date = None if logical_date is None else f"Logical date {logical_date.isoformat()}"
-        return cls(name, f"Airflow run {ti.run_id} of {name}", date, _link(ti, index))
+        return cls(name, f"Airflow run {ti.run_id} of {name}", date, _create_link(ti, index))
 
     def to_text(self, text: str | None = None, gaps: tuple[str, ...] = ()) -> str:
-        """Write the description of the Activity.
+        """Return the description of the Activity.
 
         Args:
-            text: what somebody wants to say of it.
-            gaps: what could not be pinned.
+            text: declared description; comes first.
+            gaps: sources that could not be pinned to a version.
         """
         lines = [
             text,
@@ -51,11 +51,11 @@ class ActivityDescription:
         return "\n".join(line for line in lines if line)
 
     def matches(self, activity: Mapping[str, Any]) -> bool:
-        """Tell whether an Activity was written by a try of this task instance."""
+        """Return whether a try of this task instance wrote the Activity."""
         return self.signature in (activity.get("description") or "").splitlines()
 
 
-def _link(ti: Any, index: int | None) -> str | None:
+def _create_link(ti: Any, index: int | None) -> str | None:
     base = conf.get("api", "base_url", fallback=None)
     if not base:
         return None

@@ -1,4 +1,4 @@
-"""The one Activity of a running task: found again by a retry, updated, linked to versions."""
+"""The Activity of a running task: created once, updated, and linked to the stored entities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +25,13 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
 
 class ActivityWriter:
-    """The Activity of one task instance under one connection.
+    """Writer of the Activity of one task instance under one connection.
 
     Args:
-        client: writes it.
-        identity: the task instance in words.
-        memory: where its id is kept from try to try.
-        key: under which it is kept there.
+        client: client of the connection.
+        description: default name and description of the Activity.
+        state_store: stores the id of the Activity for retries.
+        key: key of the id in the store.
     """
 
     def __init__(
@@ -45,19 +45,26 @@ class ActivityWriter:
         self.description = description
         self.state_store = state_store
         self.key = key
-        self.name: str | None = None
-        self.text: str | None = None
+        self.declared_name: str | None = None
+        self.declared_description: str | None = None
         self._saved: dict[str, Any] | None = None
         self._inherited = Record()
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
 
     def link(self, stored: Wrote, sources: Record) -> str:
-        """Make the Activity say what it should, and link the stored version to it.
+        """Write the Activity and link it to a stored version.
 
-        Where the version has an Activity already that names the same sources, that one stays:
-        another run made the same of the same, and no new version came of it. Rows of a table are
-        of all who stored some: their sources are taken over. Who stored none leaves it as it is.
+        The version keeps an Activity of another task instance with the same sources: the same
+        content was stored again, and no new version was created.
+
+        The Activity of a table accumulates the sources of all rows. The sources of the present
+        Activity are therefore added, unless all rows were replaced. If no row changed, the table
+        keeps its present Activity.
+
+        Args:
+            stored: the stored version.
+            sources: what the task used and ran.
 
         Returns:
             The id of the Activity that the version is linked to.
@@ -68,12 +75,12 @@ class ActivityWriter:
                 return str(linked["id"])
             if not stored.replaced:
                 self._inherited |= parse_activity(linked, Origin.WROTE)
-        wanted = self._wanted(sources)
+        body = self._create_body(sources)
         if linked is not None and not self.description.matches(linked):
-            if have_same_sources(linked, wanted):
+            if have_same_sources(linked, body):
                 return str(linked["id"])
             linked = None
-        saved = self._save_somehow(wanted, linked)
+        saved = self._save_with_accepted_urls(body, linked)
         if linked is None or linked["id"] != saved["id"]:
             self.client.call(
                 "PUT",
@@ -82,124 +89,125 @@ class ActivityWriter:
             )
         return str(saved["id"])
 
-    def create_for_snapshot(self, present: EntityRef, sources: Record) -> str:
-        """Make the Activity for a version that is about to be frozen, and link nothing yet.
+    def create_for_snapshot(self, current: EntityRef, sources: Record) -> str:
+        """Write the Activity of a snapshot that is about to be created, without linking it.
 
-        What made the version so far is in the Activity it has: its sources are taken over. The
-        version itself is no source of its own.
+        The sources of the current Activity are added. The version itself is not a source.
 
         Args:
-            present: the version, which still changes.
+            current: the current version, which the snapshot will make immutable.
             sources: what the task used and ran.
+
+        Returns:
+            The id of the Activity.
         """
-        linked = self._get(f"/entity/{present.id}/generatedBy")
-        own = linked is not None and self.description.matches(linked)
+        linked = self._get(f"/entity/{current.id}/generatedBy")
+        is_own = linked is not None and self.description.matches(linked)
         if linked is not None:
             self._inherited |= parse_activity(linked, Origin.WROTE)
-        wanted = self._wanted(sources | Record.from_stored(present))
-        return str(self._save_somehow(wanted, linked if own else None)["id"])
+        body = self._create_body(sources | Record.from_stored(current))
+        return str(self._save_with_accepted_urls(body, linked if is_own else None)["id"])
 
     def attach(self, activity_id: str) -> None:
-        """Take an Activity for the task's own that an earlier process of the task made."""
+        """Use an existing Activity, which an earlier process of the task created."""
         self._saved = self._get(f"/activity/{activity_id}")
 
     def finish(self) -> None:
-        """Forget the id when the task has done its work: if it is cleared, it starts anew."""
+        """Delete the stored id, so that a cleared task creates a new Activity."""
         if self._saved is not None:
             self.state_store.delete(self.key)
 
-    def _wanted(self, sources: Record) -> dict[str, Any]:
-        """Write the Activity as it should be."""
-        pinned = self._pinned(sources | self._inherited)
-        wanted = build_activity(
+    def _create_body(self, sources: Record) -> dict[str, Any]:
+        pinned = self._pin_versions(sources | self._inherited)
+        body = build_activity(
             pinned,
-            self.name or self.description.name,
-            self.description.to_text(self.text, pinned.gaps),
+            self.declared_name or self.description.name,
+            self.description.to_text(self.declared_description, pinned.gaps),
             site=self.client.repoEndpoint,
         )
-        return move_uncommon_urls(wanted) if self._common_urls_only else wanted
+        return move_uncommon_urls(body) if self._common_urls_only else body
 
-    def _save_somehow(
-        self, wanted: Mapping[str, Any], linked: dict[str, Any] | None
+    def _save_with_accepted_urls(
+        self, body: Mapping[str, Any], linked: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Save the Activity, if need be without addresses that Synapse does not understand."""
+        """Save the Activity; if Synapse rejects it, save it without URLs of uncommon schemes."""
         try:
-            return self._save(wanted, linked)
+            return self._save(body, linked)
         except SynapseBadRequestError:
-            plain = move_uncommon_urls(wanted)
-            if plain["used"] == wanted["used"]:
+            accepted = move_uncommon_urls(body)
+            if accepted["used"] == body["used"]:
                 raise
             self._common_urls_only = True
-            return self._save(plain, linked)
+            return self._save(accepted, linked)
 
-    def _save(self, wanted: Mapping[str, Any], linked: dict[str, Any] | None) -> dict[str, Any]:
-        known = self._saved or self._remembered() or linked
-        saved = None if known is None else self._update(known, wanted)
+    def _save(self, body: Mapping[str, Any], linked: dict[str, Any] | None) -> dict[str, Any]:
+        existing = self._saved or self._get_from_earlier_try() or linked
+        saved = None if existing is None else self._update(existing, body)
         if saved is None:
-            saved = self.client.call("POST", "/activity", json=dict(wanted)).json
+            saved = self.client.call("POST", "/activity", json=dict(body)).json
             self.state_store.set(self.key, saved["id"])
         self._saved = saved
         return saved
 
-    def _remembered(self) -> dict[str, Any] | None:
-        """Fetch the Activity that an earlier try made."""
+    def _get_from_earlier_try(self) -> dict[str, Any] | None:
         activity_id = self.state_store.get(self.key)
         if activity_id is None:
             return None
-        found = self._get(f"/activity/{activity_id}")
-        return found if found is not None and self.description.matches(found) else None
+        activity = self._get(f"/activity/{activity_id}")
+        return activity if activity is not None and self.description.matches(activity) else None
 
-    def _update(self, known: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Bring a known Activity up to date; None when it is not ours to change."""
-        if _says(known, wanted):
-            return known
-        path = f"/activity/{known['id']}"
+    def _update(self, existing: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Update an Activity if it differs; return None if it is gone or not writable."""
+        if _is_up_to_date(existing, body):
+            return existing
+        path = f"/activity/{existing['id']}"
         try:
-            return _json(self.client.call("PUT", path, json={**known, **wanted}))
+            return _to_dict(self.client.call("PUT", path, json={**existing, **body}))
         except SynapseStaleError:
             fresh = self._get(path)
             if fresh is None:
                 return None
-            return _json(self.client.call("PUT", path, json={**fresh, **wanted}))
+            return _to_dict(self.client.call("PUT", path, json={**fresh, **body}))
         except (SynapseForbiddenError, SynapseNotFoundError):
             return None
 
     def _get(self, path: str) -> dict[str, Any] | None:
+        """Return the JSON of a GET request, or None if it is not found or not readable."""
         try:
-            return _json(self.client.call("GET", path))
+            return _to_dict(self.client.call("GET", path))
         except (SynapseForbiddenError, SynapseNotFoundError):
             return None
 
-    def _pinned(self, sources: Record) -> Record:
-        """Give a version to every entity that has one; say which cannot be found."""
+    def _pin_versions(self, sources: Record) -> Record:
+        """Set the current version where a reference has none; an unknown entity becomes a gap."""
         record = sources
         for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
-            exact = self._exact(ref)
-            if exact is None:
+            current = self._get_current(ref)
+            if current is None:
                 record = record.replace_ref(ref, None).with_gap(
-                    f"{ref.id} is not there, or not for us"
+                    f"{ref.id} was not found, or is not readable by this account"
                 )
-            elif exact.version is not None:
-                record = record.replace_ref(ref, exact)
+            elif current.version is not None:
+                record = record.replace_ref(ref, current)
         return record
 
-    def _exact(self, ref: EntityRef) -> EntityRef | None:
-        """Ask for the current version of an entity; None when it cannot be read."""
+    def _get_current(self, ref: EntityRef) -> EntityRef | None:
+        """Return the current version of an entity, or None if it is not readable."""
         if ref.id not in self._versions:
-            found = self._get(f"/entity/{ref.id}")
-            if found is None:
+            entity = self._get(f"/entity/{ref.id}")
+            if entity is None:
                 self._versions[ref.id] = None
             else:
-                container = found.get("concreteType") in CONTAINERS
-                version = None if container else found.get("versionNumber")
+                is_container = entity.get("concreteType") in CONTAINERS
+                version = None if is_container else entity.get("versionNumber")
                 self._versions[ref.id] = EntityRef(ref.id, version, self.client.repoEndpoint)
         return self._versions[ref.id]
 
 
-def _says(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    same_words = all(known.get(word) == wanted[word] for word in ("name", "description"))
-    return same_words and have_same_sources(known, wanted)
+def _is_up_to_date(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    same_text = all(existing.get(key) == body[key] for key in ("name", "description"))
+    return same_text and have_same_sources(existing, body)
 
 
-def _json(reply: Any) -> dict[str, Any]:
+def _to_dict(reply: Any) -> dict[str, Any]:
     return dict(reply.json)

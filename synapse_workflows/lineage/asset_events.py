@@ -1,4 +1,4 @@
-"""What a task stored, announced to Airflow as events of assets."""
+"""Airflow asset events for stored entities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,41 +6,41 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetUriRef
 
-from synapse_workflows.assets import parse_entity_id, stored_alias, synapse_asset
+from synapse_workflows.assets import entity_id_from_uri, stored_alias, synapse_asset
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.model.ids import split_version
 
 
 def emit_asset_event(
-    context: Mapping[str, Any], stored: Wrote, activity_id: str | None, *, news: bool
+    context: Mapping[str, Any], stored: Wrote, activity_id: str | None, *, use_alias: bool
 ) -> None:
-    """Let the event of a stored entity's asset say which version it is.
+    """Emit the asset event of a stored entity, with version, MD5 and Activity in `extra`.
 
-    A declared outlet of the task gets its `extra`. Other entities are announced through an alias
-    that is added to the task's outlets; Airflow makes their assets when it sees them first.
+    A declared outlet of the task receives the `extra`. For any other entity, the alias of
+    `stored_alias` is added to the task's outlets, and Airflow creates the asset if needed.
 
     Args:
-        context: of the running task.
-        stored: what was stored.
-        activity_id: the Activity that tells how; None when there is none.
-        news: whether there is something to announce where nobody declared an outlet.
+        context: context of the running task.
+        stored: the stored entity.
+        activity_id: id of its Activity, if any.
+        use_alias: whether to emit an event for an entity that is not a declared outlet.
     """
-    extra = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}
-    known = {name: value for name, value in extra.items() if value is not None}
+    values = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}
+    extra = {name: value for name, value in values.items() if value is not None}
     declared = [
         outlet for outlet in context["ti"].task.outlets if _is_asset_of(outlet, stored.entity_id)
     ]
     for outlet in declared:
-        context["outlet_events"][outlet].extra.update(known)
-    if news and not declared:
-        _emit_through_alias(context, synapse_asset(stored.entity_id), known)
+        context["outlet_events"][outlet].extra.update(extra)
+    if use_alias and not declared:
+        _emit_through_alias(context, synapse_asset(stored.entity_id), extra)
 
 
 def _is_asset_of(outlet: Any, entity_id: str) -> bool:
     if not isinstance(outlet, Asset | AssetUriRef):
         return False
-    entity = parse_entity_id(outlet.uri)
-    return entity is not None and split_version(entity).id == entity_id
+    outlet_id = entity_id_from_uri(outlet.uri)
+    return outlet_id is not None and split_version(outlet_id).id == entity_id
 
 
 def _emit_through_alias(
@@ -49,7 +49,7 @@ def _emit_through_alias(
     alias = stored_alias()
     task = context["ti"].task
     if not any(isinstance(one, AssetAlias) and one.name == alias.name for one in task.outlets):
-        # a new list: the old one is that of the DAG's own operator
+        # assign a new list: the present one is shared with the operator of the DAG
         task.outlets = [*task.outlets, alias]
     events = context["outlet_events"][alias]
     events.asset_alias_events[:] = [

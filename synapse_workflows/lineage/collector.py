@@ -1,7 +1,7 @@
-"""How the record of a running task is gathered, and becomes its Activity.
+"""Collection of a running task's lineage.
 
-One collector belongs to one running task, and lies in the task's own context: a process may run
-many tasks, one after the other. All clients of a task share it.
+Each running task has one collector in its context, shared by all clients of the task. A worker
+process may run many tasks one after another.
 """
 
 import inspect
@@ -29,18 +29,19 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, 
 
 T = TypeVar("T")
 _CONTEXT_KEY: Final = "synapse_lineage"
-#: A task that stores thousands of files does not send its whole record after each of them.
-_GROWTH: Final = 1.1
+#: Factor by which the stored entities must grow before the record is published again. It limits
+#: the number of XComs of a task that stores thousands of files.
+_PUBLISH_GROWTH: Final = 1.1
 
 
 @dataclass(frozen=True)
 class DeclaredProvenance:
-    """What somebody typed about one store.
+    """Provenance that the caller declares for one store operation.
 
     Args:
-        record: used and executed.
-        name: of the Activity.
-        description: of the Activity.
+        record: used and executed references.
+        name: name of the Activity.
+        description: description of the Activity.
     """
 
     record: Record = field(default_factory=Record)
@@ -52,15 +53,15 @@ _declared: ContextVar[DeclaredProvenance | None] = ContextVar("declared", defaul
 
 
 class EventSource(Protocol):
-    """A client that announces: which connection it speaks for, and how much it wants gathered."""
+    """Client that emits events: its connection, lineage mode and repository endpoint."""
 
     synapse_conn_id: str
     lineage_mode: LineageMode
-    repoEndpoint: str  # noqa: N815 - a name of the client
+    repoEndpoint: str  # noqa: N815 - name of the client attribute
 
 
 def current_collector() -> "LineageCollector | None":
-    """Find the collector of the task that runs here; make it when asked for the first time."""
+    """Return the collector of the running task, or None outside a task. Create it if needed."""
     try:
         context = cast("dict[str, Any]", get_current_context())
     except RuntimeError:
@@ -74,9 +75,9 @@ def current_collector() -> "LineageCollector | None":
 
 
 @contextmanager
-def attach_declared(declaration: DeclaredProvenance) -> Iterator[None]:
-    """Add what somebody typed to the lineage of what is stored inside."""
-    token = _declared.set(declaration)
+def attach_declared(provenance: DeclaredProvenance) -> Iterator[None]:
+    """Attach declared provenance to everything stored inside this block."""
+    token = _declared.set(provenance)
     try:
         yield
     finally:
@@ -84,21 +85,22 @@ def attach_declared(declaration: DeclaredProvenance) -> Iterator[None]:
 
 
 class LineageCollector:
-    """Gathers what one try of one task reads, writes and runs.
+    """Collector of what one try of a task reads, writes and runs.
 
     Args:
-        context: of the running task.
+        context: context of the running task.
     """
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         self.context = context
         self.ti = context["ti"]
         self.record = Record()
+        #: Id of the Activity of each stored entity.
         self.activity_ids: dict[str, str] = {}
-        self._activities: dict[str, ActivityWriter] = {}
-        self._kept: dict[str, Any] = {}
+        self._writers: dict[str, ActivityWriter] = {}
+        self._task_objects: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}
-        self._bound: dict[str, str] = {}
+        self._attached: dict[str, str] = {}
         self._finish_callbacks: list[Callable[[], object]] = []
         self._published: Record | None = None
         self._lock = threading.RLock()
@@ -106,90 +108,93 @@ class LineageCollector:
 
     @property
     def is_retry(self) -> bool:
-        """Tell whether an earlier try of the task may have done some of the work."""
+        """Whether this is not the first try of the task."""
         return bool(self.ti.try_number > 1)
 
     def record_event(self, event: Event, client: EventSource) -> None:
-        """Take in what a client announces."""
+        """Record an event of a client, and write the Activity of a stored entity."""
         mode = client.lineage_mode
         with self._lock:
             if isinstance(event, Wrote):
                 if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
-                    self._stored(event, client)
+                    self._record_write(event, client)
             elif mode is LineageMode.AUTO:
                 self.add(_record_from_event(event, client.repoEndpoint))
 
     def add(self, record: Record) -> None:
-        """Add what the task did."""
+        """Add references to the record of the task."""
         with self._lock:
             self.record |= record
             if record and self.ti.task.inherits_from_skipmixin:
-                # a branch ends by an exception, and nothing of ours is called at its end
+                # branch operators end with an exception, so post_execute is not called
                 self.publish()
 
-    def get_or_create(self, key: str, make: Callable[[], T]) -> T:
-        """Keep one thing for the life of the task, as a hook that is needed again and again."""
+    def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
+        """Return an object that is shared within the task, for example a hook."""
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = make()
-            kept: T = self._kept[key]
-            return kept
+            if key not in self._task_objects:
+                self._task_objects[key] = factory()
+            shared: T = self._task_objects[key]
+            return shared
 
     def pin_file(self, cache: Cache, path: str | Path) -> None:
-        """Keep a file of a cache from eviction until the task has ended.
+        """Protect a cached file from eviction until the task ends.
 
         Raises:
-            FileNotFoundError: It is gone already.
+            FileNotFoundError: The file is gone.
         """
         with self._lock:
-            # the hold falls with the object that took it, hence it is kept here
+            # the cache object owns the pin, so it must live as long as the task
             self._caches[id(cache)] = cache
             cache.hold(path)
 
-    def create_snapshot_activity(self, present: EntityRef, client: EventSource) -> str | None:
-        """Make the Activity for a version that is about to be frozen; None when there is none.
+    def create_snapshot_activity(self, current: EntityRef, client: EventSource) -> str | None:
+        """Write the Activity of a snapshot before the snapshot is created.
 
-        A frozen version takes no Activity any more: it has to be there before.
+        The Activity of an existing snapshot cannot be changed.
 
         Args:
-            present: the version, which still changes.
-            client: the client that will freeze it.
+            current: the current version, which the snapshot will make immutable.
+            client: the client that will create the snapshot.
+
+        Returns:
+            The id of the Activity, or None if the lineage mode requires none.
         """
         with self._lock:
             if client.lineage_mode is LineageMode.OFF:
                 return None
-            declaration = _declared.get() or DeclaredProvenance()
-            self.record |= declaration.record
-            sources = self._sources(client, declaration)
+            declared = _declared.get() or DeclaredProvenance()
+            self.record |= declared.record
+            sources = self._collect_sources(client, declared)
             if sources is None:
                 return None
-            return self._activity(client, declaration).create_for_snapshot(present, sources)
+            return self._get_writer(client, declared).create_for_snapshot(current, sources)
 
     def attach_activity(self, entity_id: str, activity_id: str, client: EventSource) -> None:
-        """Say which Activity of the task the next announced version of an entity carries."""
+        """Set the Activity of the task that the next stored version of an entity has."""
         with self._lock:
-            self._bound[entity_id] = activity_id
-            self._activity(client).attach(activity_id)
+            self._attached[entity_id] = activity_id
+            self._get_writer(client).attach(activity_id)
 
     def add_finish_callback(self, callback: Callable[[], object]) -> None:
-        """Have something done when the task has done its work, before it reports success."""
+        """Add a function that is called after the task's code and before it reports success."""
         with self._lock:
             self._finish_callbacks.append(callback)
 
     def publish(self) -> None:
-        """Leave the record for the tasks downstream, as an XCom."""
+        """Push the record as an XCom for the downstream tasks, if it has changed."""
         record = self.record | self.static_lineage
         if record != self._published:
             self.ti.xcom_push(XCOM_KEY, record.to_json())
             self._published = record
 
     def finish(self) -> None:
-        """Leave the record when the task has done its work, before it reports success."""
+        """Publish the record and release all resources. Called before the task reports success."""
         with self._lock:
             if self.record:
                 self.publish()
-            for activity in self._activities.values():
-                activity.finish()
+            for writer in self._writers.values():
+                writer.finish()
             for callback in self._finish_callbacks:
                 callback()
             for cache in self._caches.values():
@@ -197,69 +202,70 @@ class LineageCollector:
 
     @cached_property
     def static_lineage(self) -> Record:
-        """What is known of the task without running it."""
+        """The lineage of the task that is known without running it."""
         operator = self.ti.task.dag.get_task(self.ti.task_id)
-        return collect_static_lineage(
-            operator, self.context, getattr(self.ti, "bundle_instance", None)
-        )
+        bundle = getattr(self.ti, "bundle_instance", None)
+        return collect_static_lineage(operator, self.context, bundle)
 
     @cached_property
     def upstream(self) -> Record:
-        """What the task takes over from the tasks before it."""
+        """The lineage that the task inherits from its upstream tasks."""
         return collect_upstream(self.context)
 
-    def _stored(self, event: Wrote, client: EventSource) -> None:
-        declaration = _declared.get() or DeclaredProvenance()
+    def _record_write(self, event: Wrote, client: EventSource) -> None:
+        declared = _declared.get() or DeclaredProvenance()
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint)
-        self.record |= Record.from_stored(stored) | declaration.record
-        bound = self._bound.pop(event.entity_id, None)
-        activity_id = bound if event.activity_given else self._write(event, client, declaration)
+        self.record |= Record.from_stored(stored) | declared.record
+        attached = self._attached.pop(event.entity_id, None)
+        activity_id = (
+            attached if event.activity_given else self._link_activity(event, client, declared)
+        )
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
-        emit_asset_event(self.context, event, activity_id, news=event.changed or self.is_retry)
-        self._publish_if_due()
+        use_alias = event.changed or self.is_retry
+        emit_asset_event(self.context, event, activity_id, use_alias=use_alias)
+        self._publish_if_grown()
 
-    def _publish_if_due(self) -> None:
-        """Leave the record now, unless that was done a few stores ago and many came before."""
+    def _publish_if_grown(self) -> None:
         published = len(self._published.wrote) if self._published is not None else 0
-        if len(self.record.wrote) >= published * _GROWTH:
+        if len(self.record.wrote) >= published * _PUBLISH_GROWTH:
             self.publish()
 
-    def _write(
-        self, event: Wrote, client: EventSource, declaration: DeclaredProvenance
+    def _link_activity(
+        self, event: Wrote, client: EventSource, declared: DeclaredProvenance
     ) -> str | None:
-        sources = self._sources(client, declaration)
+        sources = self._collect_sources(client, declared)
         if sources is None:
             return None
-        return self._activity(client, declaration).link(event, sources)
+        return self._get_writer(client, declared).link(event, sources)
 
-    def _sources(self, client: EventSource, declaration: DeclaredProvenance) -> Record | None:
-        """Collect what goes into the Activity; None when there is to be none."""
+    def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
+        """Return the sources of the Activity, or None if the lineage mode requires none."""
         if client.lineage_mode is not LineageMode.DECLARED:
             return Record.merge((self.record, self.static_lineage, self.upstream))
         sources = self.record.with_origins(Origin.DECLARED)
-        said = sources.used or sources.ran or declaration.name or declaration.description
-        return sources if said else None
+        is_declared = sources.used or sources.ran or declared.name or declared.description
+        return sources if is_declared else None
 
-    def _activity(
-        self, client: Any, declaration: DeclaredProvenance = DeclaredProvenance()
+    def _get_writer(
+        self, client: Any, declared: DeclaredProvenance = DeclaredProvenance()
     ) -> ActivityWriter:
         conn_id = client.synapse_conn_id
-        if conn_id not in self._activities:
-            self._activities[conn_id] = ActivityWriter(
+        if conn_id not in self._writers:
+            self._writers[conn_id] = ActivityWriter(
                 client,
                 ActivityDescription.from_context(self.context),
                 self.context["task_state_store"],
                 f"synapse_activity:{conn_id}",
             )
-        activity = self._activities[conn_id]
-        activity.name = declaration.name or activity.name
-        activity.text = declaration.description or activity.text
-        return activity
+        writer = self._writers[conn_id]
+        writer.declared_name = declared.name or writer.declared_name
+        writer.declared_description = declared.description or writer.declared_description
+        return writer
 
 
 def _record_from_event(event: Event, site: str) -> Record:
-    """Turn what was announced into a record; containers are places, not inputs."""
+    """Return what a client read or ran as a record. Reading a container is not an input."""
     if isinstance(event, Ran):
         ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
         return Record.from_refs(Origin.CODE, ran=[ref] if ref else ())
@@ -278,25 +284,24 @@ def _create_ref(
 
 
 def _redacted(url: str) -> str:
-    """Leave out of an address what may be secret: who asks, and the query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
-def _call_after_execute(task: Any, finish: Any) -> None:
-    """Have something done after a task's own code and before it reports success.
+def _call_after_execute(task: Any, callback: Callable[[], object]) -> None:
+    """Call a function after `execute` and before the task reports success.
 
-    The success listener of Airflow runs later: a task downstream may have started by then.
+    Airflow's success listener runs later: a downstream task may have started by then.
     """
     before = task.post_execute
-    overridden = getattr(before, "__func__", None) is not BaseOperator.post_execute
+    is_overridden = getattr(before, "__func__", None) is not BaseOperator.post_execute
 
     def post_execute(context: Any, result: Any = None) -> Iterator[Any]:  # noqa: ARG001
-        if overridden and inspect.isgeneratorfunction(before):
+        if is_overridden and inspect.isgeneratorfunction(before):
             yield from before(context)
-        elif overridden:
+        elif is_overridden:
             before(context)
-        finish()
+        callback()
         yield from ()
 
     task.post_execute = post_execute

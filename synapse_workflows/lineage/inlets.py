@@ -1,4 +1,4 @@
-"""What is said of a task before it runs: its inlets, and the events that woke its run."""
+"""Inputs of a task that are known before it runs: inlets and triggering asset events."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,18 +8,18 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
-from synapse_workflows.assets import parse_entity_id
+from synapse_workflows.assets import entity_id_from_uri
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 
 def read_inlets(inlets: Iterable[Any]) -> Record:
-    """Read what a task declares as its inlets.
+    """Return the inlets of a task as used references.
 
-    The version of an entity is that of the newest event of its asset; where no event says one,
-    it stays unknown here.
+    The version of an entity comes from the newest event of its asset. Without an event it
+    is None.
 
     Args:
-        inlets: assets, aliases, references to assets; other things are passed over.
+        inlets: assets, asset aliases and references to assets; other objects are ignored.
     """
     record = Record()
     for inlet in inlets:
@@ -28,7 +28,7 @@ def read_inlets(inlets: Iterable[Any]) -> Record:
 
 
 def read_triggering_events(context: Mapping[str, Any]) -> Record:
-    """Read the asset events that triggered the run; of several for one asset, the newest."""
+    """Return the newest event of each asset that triggered the run, as used references."""
     record = Record()
     triggering = context.get("triggering_asset_events") or {}
     for asset, events in triggering.items():
@@ -41,58 +41,60 @@ def read_triggering_events(context: Mapping[str, Any]) -> Record:
 
 def _read_inlet(inlet: Any) -> Record:
     if isinstance(inlet, Asset):
-        extra = (
-            _get_newest_event(name=inlet.name, uri=inlet.uri)
-            if parse_entity_id(inlet.uri)
-            else None
-        )
-        return _create_record(Origin.INLET, inlet.name, inlet.uri, extra and extra.extra)
+        return _read_asset(inlet.uri, name=inlet.name)
     if isinstance(inlet, AssetUriRef):
-        event = _get_newest_event(uri=inlet.uri) if parse_entity_id(inlet.uri) else None
-        return _create_record(Origin.INLET, inlet.uri, inlet.uri, event and event.extra)
-    if isinstance(inlet, AssetNameRef | AssetAlias):
-        named = isinstance(inlet, AssetNameRef)
-        event = (
-            _get_newest_event(name=inlet.name) if named else _get_newest_event(alias=inlet.name)
-        )
-        if event is None:
-            return Record().with_gap(f"the inlet {inlet.name}: no event says what it is")
-        return _create_record(Origin.INLET, event.asset.name, event.asset.uri, event.extra)
+        return _read_asset(inlet.uri)
+    if isinstance(inlet, AssetNameRef):
+        return _read_event(inlet.name, _get_newest_event(asset_name=inlet.name))
+    if isinstance(inlet, AssetAlias):
+        return _read_event(inlet.name, _get_newest_event(alias_name=inlet.name))
     return Record()
 
 
+def _read_asset(uri: str, name: str | None = None) -> Record:
+    is_entity = entity_id_from_uri(uri) is not None
+    event = _get_newest_event(asset_uri=uri, asset_name=name) if is_entity else None
+    return _create_record(Origin.INLET, name or uri, uri, event and event.extra)
+
+
+def _read_event(inlet_name: str, event: Any) -> Record:
+    if event is None:
+        return Record().with_gap(f"inlet {inlet_name}: its asset has no event")
+    return _create_record(Origin.INLET, event.asset.name, event.asset.uri, event.extra)
+
+
 def _get_newest_event(
-    name: str | None = None, uri: str | None = None, alias: str | None = None
+    *, asset_name: str | None = None, asset_uri: str | None = None, alias_name: str | None = None
 ) -> Any:
-    """Ask Airflow for the newest event of an asset; None when there was none yet."""
-    events = InletEventsAccessor(asset_name=name, asset_uri=uri, alias_name=alias)
-    found = list(events.ascending(False).limit(1))
-    return found[0] if found else None
+    """Return the newest event of an asset, or None without events."""
+    events = InletEventsAccessor(asset_name=asset_name, asset_uri=asset_uri, alias_name=alias_name)
+    newest = list(events.ascending(False).limit(1))
+    return newest[0] if newest else None
 
 
-def _create_record(seen: Origin, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
-    entity = parse_entity_id(uri)
-    if entity is not None:
-        known = EntityRef.parse(entity)
-        version = _parse_version(extra or {}) or known.version
-        return Record.from_refs(seen, used=[EntityRef(known.id, version)])
+def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
+    entity_id = entity_id_from_uri(uri)
+    if entity_id is not None:
+        entity = EntityRef.parse(entity_id)
+        version = _parse_version(extra or {}) or entity.version
+        return Record.from_refs(origin, used=[EntityRef(entity.id, version)])
     if urlsplit(uri).scheme:
         url = UrlRef(_without_credentials(uri), name if name != uri else None)
-        return Record.from_refs(seen, used=[url])
-    return Record().with_gap(f"the asset {name} has no address")
+        return Record.from_refs(origin, used=[url])
+    return Record().with_gap(f"asset {name}: its URI has no scheme")
 
 
 def _parse_version(extra: Mapping[str, Any]) -> int | None:
-    """Find the version in an event's extra; a trigger's event carries it one level down."""
+    """Return the version in the `extra` of an event, or in its `payload` if a trigger sent it."""
     payload = extra.get("payload") if extra.get("from_trigger") else None
-    found = extra.get("version", payload.get("version") if isinstance(payload, dict) else None)
+    default = payload.get("version") if isinstance(payload, dict) else None
+    version = extra.get("version", default)
     try:
-        return int(found) if found is not None else None
+        return None if version is None else int(version)
     except (TypeError, ValueError):
         return None
 
 
 def _without_credentials(url: str) -> str:
-    """Drop who asks, from an address that object storage paths write as `s3://conn@bucket`."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,4 +1,4 @@
-"""The client that a hook gives out: what it stores in a task goes with the task's lineage."""
+"""Synapse client that records the lineage of the running Airflow task."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from synapse_workflows.client.api import (
     provenance,
     queries,
     snapshots,
-    store as storing,
+    store as store_api,
 )
 from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.client.model.csv_tables import CsvFileTable
@@ -28,30 +28,30 @@ from synapse_workflows.provenance.record import EntityRef, Origin
 
 
 class LineageClient(Synapse):
-    """A Synapse client bound to an Airflow connection.
+    """Synapse client of an Airflow connection. It records the lineage of the running task.
 
     Args:
-        synapse_conn_id: the connection it speaks for.
-        lineage_mode: how much becomes provenance.
-        options: what `Synapse` takes.
+        synapse_conn_id: id of the connection.
+        lineage_mode: sources of the Activities that it writes.
+        options: arguments of `Synapse`.
     """
 
     def __init__(self, *, synapse_conn_id: str, lineage_mode: LineageMode, **options: Any) -> None:
         super().__init__(**options)
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode
-        self.subscribe(self._hear)
+        self.subscribe(self._record_event)
 
     def get(self, entity: Any, **options: Any) -> Entity:
         """Get an entity, as `Synapse.get` does.
 
-        A file that this leaves in the cache stays there until the task ends.
+        A downloaded file stays in the cache until the task ends.
         """
         found = entities.get(self, entity, **options)
-        self._hold(getattr(found, "path", None))
+        self._pin_file(getattr(found, "path", None))
         return found
 
-    def tableQuery(  # noqa: N802 - a name of the client
+    def tableQuery(  # noqa: N802 - defined by Synapse
         self,
         query: str,
         resultsAs: str = "csv",  # noqa: N803
@@ -59,11 +59,11 @@ class LineageClient(Synapse):
     ) -> CsvFileTable | TableQueryResult:
         """Query a table, as `Synapse.tableQuery` does.
 
-        A CSV file that this leaves in the cache stays there until the task ends.
+        A downloaded CSV file stays in the cache until the task ends.
         """
-        found = queries.tableQuery(self, query, resultsAs, **kwargs)
-        self._hold(getattr(found, "filepath", None))
-        return found
+        result = queries.tableQuery(self, query, resultsAs, **kwargs)
+        self._pin_file(getattr(result, "filepath", None))
+        return result
 
     def store(
         self,
@@ -72,29 +72,29 @@ class LineageClient(Synapse):
         activity: Mapping[str, Any] | None = None,
         used: Any = None,
         executed: Any = None,
-        activityName: str | None = None,  # noqa: N803 - names of the client
+        activityName: str | None = None,  # noqa: N803 - defined by Synapse
         activityDescription: str | None = None,  # noqa: N803
         **options: Any,
     ) -> Any:
         """Create or update an entity, or store rows of a table, as `Synapse.store` does.
 
-        Inside a task, `used`, `executed` and a new `activity` are added to the one Activity of
-        the task, instead of an Activity for this call: a retry would leave a second one behind.
-        An `activity` that is stored already is linked as it is.
+        Inside a task, `used`, `executed` and a new `activity` are added to the Activity of the
+        task. An Activity for this call alone would be created again by a retry. An existing
+        `activity` is linked unchanged.
         """
-        said = {
+        declared = {
             "activity": activity,
             "used": used,
             "executed": executed,
             "activityName": activityName,
             "activityDescription": activityDescription,
         }
-        if self._is_alone(activity, used, executed):
-            return storing.store(self, obj, **(said | options))
+        if self._needs_separate_activity(activity, used, executed):
+            return store_api.store(self, obj, **(declared | options))
         with attach_declared(
             _create_declaration(activity, used, executed, activityName, activityDescription)
         ):
-            return storing.store(self, obj, **options)
+            return store_api.store(self, obj, **options)
 
     def record_row_provenance(
         self,
@@ -105,29 +105,29 @@ class LineageClient(Synapse):
         activity: Mapping[str, Any] | None = None,
         used: Any = None,
         executed: Any = None,
-        activityName: str | None = None,  # noqa: N803 - names of the client
+        activityName: str | None = None,  # noqa: N803 - defined by Synapse
         activityDescription: str | None = None,  # noqa: N803
     ) -> tuple[Mapping[str, Any], str | None]:
-        """Say what made the rows of a table, as `store` does of what it stores.
+        """Write the Activity of a table whose rows were stored.
 
         Args:
-            table_id: as `syn123`.
+            table_id: `syn123`.
             changed: whether rows were changed.
-            replaced: whether none is left of those that were there before.
-            activity: as for `store`, and so are the others.
-            used: what was used besides.
-            executed: what was run besides.
-            activityName: of the Activity.
-            activityDescription: of the Activity.
+            replaced: whether all previous rows were replaced.
+            activity: declared Activity, as for `store`.
+            used: additional sources.
+            executed: additional code.
+            activityName: name of the Activity.
+            activityDescription: description of the Activity.
 
         Returns:
-            The table as it is now, for somebody may have frozen it meanwhile; and the id of the
-            Activity of its rows, None where there is none.
+            The JSON of the table, read after the change because another client may have created
+            a snapshot meanwhile; and the id of its Activity, if any.
         """
-        words = (activity, used, executed, activityName, activityDescription)
-        alone = self._is_alone(activity, used, executed)
-        made_by = storing.build_activity(*words) if alone else None
-        given = None if made_by is None else provenance.setProvenance(self, table_id, made_by)
+        declared = (activity, used, executed, activityName, activityDescription)
+        is_separate = self._needs_separate_activity(activity, used, executed)
+        new = store_api.build_activity(*declared) if is_separate else None
+        saved = None if new is None else provenance.setProvenance(self, table_id, new)
         entity = self.call("GET", f"/entity/{table_id}").json
         wrote = Wrote(
             entity_id=entity["id"],
@@ -136,20 +136,25 @@ class LineageClient(Synapse):
             concrete_type=entity["concreteType"],
             parent_id=entity.get("parentId"),
             changed=changed,
-            activity_given=given is not None,
+            activity_given=saved is not None,
             replaced=replaced,
         )
-        with attach_declared(DeclaredProvenance() if alone else _create_declaration(*words)):
+        with attach_declared(
+            DeclaredProvenance() if is_separate else _create_declaration(*declared)
+        ):
             self.announce(wrote)
         collector = current_collector()
-        if given is not None or collector is None:
-            return entity, given["id"] if given else None
+        if saved is not None or collector is None:
+            return entity, saved["id"] if saved else None
         return entity, collector.activity_ids.get(entity["id"])
 
-    def _is_alone(self, activity: Mapping[str, Any] | None, used: Any, executed: Any) -> bool:
-        """Tell whether what is declared makes an Activity apart from that of the task."""
-        alone = self.lineage_mode is LineageMode.OFF or current_collector() is None
-        return alone or (activity is not None and bool(activity.get("id") or used or executed))
+    def _needs_separate_activity(
+        self, activity: Mapping[str, Any] | None, used: Any, executed: Any
+    ) -> bool:
+        """Return whether declared provenance is not merged into the Activity of the task."""
+        if self.lineage_mode is LineageMode.OFF or current_collector() is None:
+            return True
+        return activity is not None and bool(activity.get("id") or used or executed)
 
     def create_snapshot_version(
         self,
@@ -159,60 +164,61 @@ class LineageClient(Synapse):
         activity: Mapping[str, Any] | str | None = None,
         wait: bool = True,
     ) -> int | None:
-        """Freeze a table, as `Synapse.create_snapshot_version` does.
+        """Create a snapshot of a table, as `Synapse.create_snapshot_version` does.
 
-        Inside a task, a new `activity` is added to the one Activity of the task, which the
-        snapshot carries. One that is stored already is bound as it is.
+        Inside a task, a new `activity` is added to the Activity of the task, which becomes the
+        Activity of the snapshot. An existing `activity` is used unchanged.
         """
-        new = activity is None or (isinstance(activity, Mapping) and not activity.get("id"))
-        bound = self.create_snapshot_activity(table, activity) if new else activity
-        return snapshots.create_snapshot_version(self, table, comment, label, bound, wait)
+        is_new = activity is None or (isinstance(activity, Mapping) and not activity.get("id"))
+        if is_new:
+            activity = self.create_snapshot_activity(table, activity)
+        return snapshots.create_snapshot_version(self, table, comment, label, activity, wait)
 
     def create_snapshot_activity(
         self, table: Any, declared: Mapping[str, Any] | str | None = None
     ) -> Mapping[str, Any] | str | None:
-        """Make the Activity that a snapshot is to carry, before there is a snapshot.
+        """Write the Activity of a snapshot before the snapshot is created.
 
         Args:
             table: a table or its id.
-            declared: what is to be in it besides what the task did.
+            declared: declared Activity, to be merged into the Activity of the task.
 
         Returns:
-            Its id; outside of a task, and where lineage is off, what was declared.
+            The id of the Activity; outside a task, or if lineage is off, `declared`.
         """
         collector = current_collector()
         if collector is None or self.lineage_mode is LineageMode.OFF or isinstance(declared, str):
             return declared
         entity = self.call("GET", f"/entity/{parse_entity_id(table).id}").json
-        present = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
+        current = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
         with attach_declared(_create_declaration(declared, None, None, None, None)):
-            activity_id = collector.create_snapshot_activity(present, self)
+            activity_id = collector.create_snapshot_activity(current, self)
         if activity_id is not None:
-            collector.attach_activity(present.id, activity_id, self)
+            collector.attach_activity(current.id, activity_id, self)
         return activity_id
 
     @contextmanager
     def without_lineage(self) -> Iterator[None]:
-        """Announce nothing meanwhile: what is read is no input, only a look at what is there."""
+        """Emit no events inside this block, so that reads do not become inputs of the task."""
         listeners, self._listeners = self._listeners, ()
         try:
             yield
         finally:
             self._listeners = listeners
 
-    def _hold(self, path: str | None) -> None:
+    def _pin_file(self, path: str | None) -> None:
         collector = current_collector()
         if collector is not None and path:
             collector.pin_file(self.cache, path)
 
-    def _hear(self, event: Event) -> None:
+    def _record_event(self, event: Event) -> None:
         collector = current_collector()
         if collector is not None:
             collector.record_event(event, self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.subscribe(self._hear)
+        self.subscribe(self._record_event)
 
 
 def _create_declaration(

@@ -1,4 +1,4 @@
-"""How much of a task's lineage becomes provenance."""
+"""The lineage modes: `auto`, `declared` and `off`."""
 
 from enum import StrEnum
 
@@ -6,23 +6,26 @@ from airflow.sdk import conf
 
 
 class LineageMode(StrEnum):
-    """What an Activity is made of."""
+    """Sources of the Activities that a task writes."""
 
-    AUTO = "auto"  # what tasks read and ran, and what is declared on top
+    AUTO = "auto"  # what tasks read and ran, and what is declared
     DECLARED = "declared"  # only what is declared
-    OFF = "off"  # nothing is gathered; the client does what it is told
+    OFF = "off"  # no lineage; the client alone
 
     @classmethod
-    def resolve(cls, word: str | None) -> "LineageMode":
-        """Read the mode of a hook or an operator; None means that of the deployment.
+    def resolve(cls, value: str | None) -> "LineageMode":
+        """Return the lineage mode of a hook or an operator.
+
+        Args:
+            value: the name of a mode; None for the one in `[synapse] lineage_mode`.
 
         Raises:
-            ValueError: A word that is no mode.
+            ValueError: Unknown mode.
         """
-        if word is None:
-            word = conf.get("synapse", "lineage_mode", fallback=cls.AUTO)
+        if value is None:
+            value = conf.get("synapse", "lineage_mode", fallback=cls.AUTO)
         try:
-            return cls(word)
+            return cls(value)
         except ValueError:
-            known = ", ".join(repr(str(mode)) for mode in cls)
-            raise ValueError(f"lineage_mode is {word!r}; it can be {known}") from None
+            modes = ", ".join(repr(str(mode)) for mode in cls)
+            raise ValueError(f"Invalid lineage_mode {value!r}: expected one of {modes}.") from None

@@ -1,9 +1,9 @@
-"""The walk upstream: what a task takes from the tasks before it.
+"""Lineage that a task inherits from its upstream tasks.
 
-    contributed(U) = wrote(U)                                            if U stored anything
-                   = read(U) + inlets(U) + contributed(upstream of U)    otherwise
+A task U contributes to the tasks downstream of it:
 
-so that an Activity names the nearest things that exist outside the run.
+    contribution(U) = wrote(U)                                             if U stored anything
+                    = read(U) + inlets(U) + contribution(upstream of U)    otherwise
 """
 
 from collections import deque
@@ -15,18 +15,21 @@ from synapse_workflows.lineage.inlets import read_inlets, read_triggering_events
 from synapse_workflows.lineage.task_code import identify_code
 from synapse_workflows.provenance.record import Record
 
-#: Under which a task leaves its record for the tasks after it.
+#: Key of the XCom with the record of a task.
 XCOM_KEY: Final = "synapse_lineage"
 _SUCCESS = "success"
 
 
 def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
-    """Tell what is known of a task without running it: code, inlets, what woke it as a root.
+    """Return the lineage of a task that is known without running it.
+
+    It consists of the code of the task, its inlets and, for a task without upstream tasks, the
+    asset events that triggered the run.
 
     Args:
         task: an operator of the DAG.
-        context: of the task that asks, in the same run.
-        bundle: the bundle of the DAG's code, if any.
+        context: context of a task in the same run.
+        bundle: the DAG bundle, if any.
     """
     record = identify_code(task, bundle) | read_inlets(task.inlets)
     if not task.upstream_task_ids:
@@ -35,30 +38,30 @@ def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -
 
 
 def collect_upstream(context: Mapping[str, Any]) -> Record:
-    """Walk the DAG against its edges and gather what the running task takes over."""
+    """Return the lineage that the running task inherits from its upstream tasks."""
     ti = context["ti"]
     dag = ti.task.dag
     index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
-    waiting = deque(find_upstream(dag, TaskInstances(ti.task_id, index)))
-    if not waiting:
+    queue = deque(find_upstream(dag, TaskInstances(ti.task_id, index)))
+    if not queue:
         return Record()
-    walk = _UpstreamWalk(context)
-    seen: set[TaskInstances] = set()
+    run_state = _RunState(context)
+    visited: set[TaskInstances] = set()
     record = Record()
-    while waiting:
-        for instances in walk.settled(waiting.popleft()):
-            if instances in seen:
+    while queue:
+        for instances in run_state.select_succeeded(queue.popleft()):
+            if instances in visited:
                 continue
-            seen.add(instances)
-            contributed, goes_on = walk.contribution(instances)
-            record |= contributed
-            if goes_on:
-                waiting.extend(find_upstream(dag, instances))
+            visited.add(instances)
+            contribution, is_complete = run_state.get_contribution(instances)
+            record |= contribution
+            if not is_complete:
+                queue.extend(find_upstream(dag, instances))
     return record
 
 
-class _UpstreamWalk:
-    """What one walk asks Airflow for: which tasks succeeded, and the records they left."""
+class _RunState:
+    """Task states and records of the run, as seen by the running task."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         ti = context["ti"]
@@ -69,33 +72,33 @@ class _UpstreamWalk:
         by_run = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
         self.states: dict[str, Any] = by_run.get(ti.run_id, {})
 
-    def settled(self, instances: TaskInstances) -> Iterator[TaskInstances]:
-        """Leave out what did not succeed; nothing that did not run contributes."""
+    def select_succeeded(self, instances: TaskInstances) -> Iterator[TaskInstances]:
+        """Yield the instances that succeeded."""
         task_id = instances.task_id
-        succeeded = self.succeeded(task_id)
-        if instances.nth is not None:
-            if instances.nth < len(succeeded):
-                yield TaskInstances(task_id, index=succeeded[instances.nth])
+        succeeded = self.list_succeeded(task_id)
+        if instances.position is not None:
+            if instances.position < len(succeeded):
+                yield TaskInstances(task_id, index=succeeded[instances.position])
         elif instances.index is not None:
             if instances.index in succeeded:
                 yield instances
-        elif self.states.get(task_id) == _SUCCESS or self.all_succeeded(task_id):
+        elif self.states.get(task_id) == _SUCCESS or self.have_all_succeeded(task_id):
             yield instances
         else:
             yield from (TaskInstances(task_id, index=index) for index in succeeded)
 
-    def succeeded(self, task_id: str) -> list[int]:
-        """List the map indexes that succeeded, in order."""
-        states = self.mapped_states(task_id)
+    def list_succeeded(self, task_id: str) -> list[int]:
+        """Return the map indexes of the instances that succeeded, sorted."""
+        states = self.get_mapped_states(task_id)
         return sorted(index for index, state in states.items() if state == _SUCCESS)
 
-    def all_succeeded(self, task_id: str) -> bool:
-        """Tell whether a mapped task has instances and all of them succeeded."""
-        states = self.mapped_states(task_id)
+    def have_all_succeeded(self, task_id: str) -> bool:
+        """Return whether a mapped task has instances and all of them succeeded."""
+        states = self.get_mapped_states(task_id)
         return bool(states) and all(state == _SUCCESS for state in states.values())
 
-    def mapped_states(self, task_id: str) -> dict[int, Any]:
-        """Read the states of a mapped task, which Airflow names `task_3`."""
+    def get_mapped_states(self, task_id: str) -> dict[int, Any]:
+        """Return the states of a mapped task by map index. Airflow names them `task_3`."""
         prefix = f"{task_id}_"
         return {
             int(name.removeprefix(prefix)): state
@@ -105,21 +108,24 @@ class _UpstreamWalk:
             and not self.dag.has_task(name)
         }
 
-    def contribution(self, instances: TaskInstances) -> tuple[Record, bool]:
-        """Tell what instances contribute, and whether to go on to the tasks before them."""
-        records = self.records(instances)
-        contributed = Record.merge(record.contribution() for record in records)
-        expected = max(len(self.mapped_states(instances.task_id)), 1)
+    def get_contribution(self, instances: TaskInstances) -> tuple[Record, bool]:
+        """Return what instances contribute, and whether all of them stored something.
+
+        Instances that stored nothing also contribute the lineage of their upstream tasks.
+        """
+        records = self.pull_records(instances)
+        contribution = Record.merge(record.contribution() for record in records)
+        expected = max(len(self.get_mapped_states(instances.task_id)), 1)
         count = 1 if instances.index is not None else expected
         if not records or len(records) < count:
             task = self.dag.get_task(instances.task_id)
-            contributed |= collect_static_lineage(task, self.context, self.bundle)
+            contribution |= collect_static_lineage(task, self.context, self.bundle)
         stored = [record for record in records if record.wrote]
-        return contributed, len(stored) < count
+        return contribution, len(stored) >= count
 
-    def records(self, instances: TaskInstances) -> list[Record]:
-        """Fetch the records that instances left; those that gathered nothing left none."""
-        which = {} if instances.index is None else {"map_indexes": instances.index}
-        found = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **which)
-        several = found if isinstance(found, list) else [found]
-        return [Record.from_json(item) for item in several if item is not None]
+    def pull_records(self, instances: TaskInstances) -> list[Record]:
+        """Pull the published records of instances; an instance may have published none."""
+        options = {} if instances.index is None else {"map_indexes": instances.index}
+        pulled = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **options)
+        values = pulled if isinstance(pulled, list) else [pulled]
+        return [Record.from_json(value) for value in values if value is not None]

@@ -5,7 +5,7 @@ from airflow.sdk import DAG, Asset, task
 from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
-from synapse_workflows.assets import create_asset, parse_entity_id
+from synapse_workflows.assets import create_asset, entity_id_from_uri
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def test_no_uri_breaks_the_code_of_a_task(path):
 
 
 def test_an_asset_tells_its_entity():
-    assert parse_entity_id("syn://syn12") == "syn12"
-    assert parse_entity_id("syn://syn12.3") == "syn12.3"
-    assert parse_entity_id("syn://syn12/a.txt") is None
-    assert parse_entity_id("s3://syn12") is None
+    assert entity_id_from_uri("syn://syn12") == "syn12"
+    assert entity_id_from_uri("syn://syn12.3") == "syn12.3"
+    assert entity_id_from_uri("syn://syn12/a.txt") is None
+    assert entity_id_from_uri("s3://syn12") is None
     with pytest.raises(ValueError, match="not a valid Synapse id"):
         synapse_asset("nonsense")
 

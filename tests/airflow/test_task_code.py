@@ -167,7 +167,7 @@ def test_the_file_of_the_tasks_function_is_named_too(tmp_path):
 def test_code_that_cannot_be_read_is_a_gap(tmp_path):
     record = identify_code(operator_in(tmp_path / "gone.py", "gone.py"))
     assert not record.ran
-    assert record.gaps == ("the code of flow: gone.py could not be read",)
+    assert record.gaps == ("code of DAG flow: file gone.py could not be read",)
 
 
 def test_a_template_that_asks_for_more_is_no_address(bundle):
