@@ -174,7 +174,7 @@ def run_demo(folder: Path) -> None:
                 environment,
                 folder / "dags.log",
                 *words,
-                module="synapse_workflows.demo.runner.run_dags",
+                module="synapse_workflows.demo.run_dags",
             )
         results = show_results(service, folder)
     if len(results) < RESULTS:
@@ -187,7 +187,7 @@ def run_demo(folder: Path) -> None:
 
 
 def _runs(seed: dict[str, str]) -> Iterator[str]:
-    """Give each example and the parameters of its run, as `dag_runs` takes them."""
+    """Give each example and the parameters of its run, as `run_dags` takes them."""
     for dag_id, parameters in EXAMPLES.items():
         yield dag_id
         yield json.dumps({name: _seeded(seed, key) for name, key in parameters.items()})
