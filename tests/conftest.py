@@ -1,28 +1,29 @@
-"""Services for the tests: in-process and over a socket, everything on the wire recorded."""
+"""Services for the tests, in-process and over a socket, with every exchange validated."""
 
 import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.wire_recorder import Recorder, load_validator
+from support.wire_facts import WireFacts
+from support.wire_recorder import Recorder
 
 from synapse_workflows import Synapse
 from synapse_workflows.testing import SynapseService, in_process, over_socket
 
-# A machine that is busy makes data slowly, and nothing is wrong with that.
+# No deadline: data generation is slow on a busy machine.
 settings.register_profile(
     "no-deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("no-deadline")
-# A shell that runs the tests behind itself has them ignore Ctrl-C, and all that they start.
+# A shell ignores SIGINT in background jobs, and child processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes what the person at this machine has at home."""
+    """Keep the tests away from the user's home directory, token and keyring."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SYNAPSE_AUTH_TOKEN", raising=False)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
@@ -32,17 +33,17 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def recorders() -> list[Recorder]:
-    """What was seen on the wire, a recorder for each service that was started."""
+    """The recorders, one for each service that was started."""
     return []
 
 
 @pytest.fixture(scope="session")
 def recording(recorders):
-    """Put a recorder in front of a service."""
-    validate = load_validator()
+    """Return a function that puts a recorder in front of a service's application."""
+    facts = WireFacts()
 
     def wrap(app):
-        recorders.append(Recorder(app, validate))
+        recorders.append(Recorder(app, facts))
         return recorders[-1]
 
     return wrap
@@ -50,7 +51,7 @@ def recording(recorders):
 
 @pytest.fixture(autouse=True)
 def wire_matches_contract(recorders):
-    """Whatever crossed the wire in a test fits the published schemas."""
+    """Fail a test during which an exchange broke the contract."""
     yield
     problems = [problem for recorder in recorders for problem in recorder.problems]
     for recorder in recorders:
@@ -60,28 +61,28 @@ def wire_matches_contract(recorders):
 
 @pytest.fixture(scope="session")
 def socket_service(tmp_path_factory, recording) -> Iterator[SynapseService]:
-    """A service over a socket, for the whole session."""
+    """A service over a socket, shared by the session."""
     with over_socket(tmp_path_factory.mktemp("socket"), wrap=recording) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def in_process_service(tmp_path_factory, recording) -> Iterator[SynapseService]:
-    """A service without a socket, for the whole session."""
+    """A service without a socket, shared by the session."""
     with in_process(tmp_path_factory.mktemp("in-process"), wrap=recording) as service:
         yield service
 
 
 @pytest.fixture(params=["in-process", "socket"])
 def service(request) -> SynapseService:
-    """The service, twice: every test with it runs in-process and over a socket."""
+    """The service: a test that uses it runs in-process and again over a socket."""
     name = {"in-process": "in_process_service", "socket": "socket_service"}[request.param]
     return request.getfixturevalue(name)
 
 
 @pytest.fixture
 def client_of(service, tmp_path):
-    """Make clients of the service, by user name, all with one cache of this test."""
+    """Return a function that creates clients by user name, with one cache per test."""
     made: list[Synapse] = []
 
     def make(user: str | None = "alice", **options) -> Synapse:
@@ -102,7 +103,7 @@ def syn(client_of) -> Synapse:
 
 @pytest.fixture
 def bob(client_of) -> Synapse:
-    """A client of bob, who is certified too."""
+    """A client of bob, who is certified."""
     return client_of("bob")
 
 
@@ -114,6 +115,6 @@ def dave(client_of) -> Synapse:
 
 @pytest.fixture
 def socket_client(socket_service, tmp_path) -> Iterator[Synapse]:
-    """A client of alice over a socket, whatever else the test runs in."""
+    """A client of alice over a socket, in tests that do not use `service`."""
     with socket_service.client(cache_root_dir=str(tmp_path / "cache")) as syn:
         yield syn
