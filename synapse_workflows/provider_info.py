@@ -1,4 +1,4 @@
-"""What Airflow is told about this provider: a dictionary, nothing is imported for it."""
+"""Provider metadata for Airflow. This module imports no other module of the package."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ _URL_FIELD = {"type": ["string", "null"], "format": "url"}
 _CONNECTION_FIELDS = {
     "auth_endpoint": {
         "label": "Auth endpoint",
-        "description": "Left empty: that of the same Synapse as the REST endpoint",
+        "description": "Default: on the same host as the REST endpoint",
         "schema": _URL_FIELD,
     },
     "file_endpoint": {
         "label": "File endpoint",
-        "description": "Left empty: that of the same Synapse as the REST endpoint",
+        "description": "Default: on the same host as the REST endpoint",
         "schema": _URL_FIELD,
     },
     "portal_endpoint": {
         "label": "Portal",
-        "description": "Where the web pages are; links of tasks lead there",
+        "description": "Base URL of the web portal, for the links of tasks",
         "schema": _URL_FIELD,
     },
     "cache_dir": {
         "label": "Cache directory",
-        "description": "Where workers keep downloads; left empty: [synapse] cache_dir",
+        "description": "Directory for downloaded files. Default: [synapse] cache_dir",
         "schema": {"type": ["string", "null"]},
     },
     "cache_limit": {
         "label": "Cache limit",
-        "description": "As '20 GB', or 'none'; left empty: [synapse] cache_limit",
+        "description": "For example '20 GB', or 'none'. Default: [synapse] cache_limit",
         "schema": {"type": ["string", "null"]},
     },
 }
@@ -38,7 +38,7 @@ _FORM = {
         "relabeling": {"password": "Personal access token", "host": "REST endpoint"},
         "placeholders": {
             "host": "https://repo-prod.prod.sagebase.org/repo/v1",
-            "password": "made on synapse.org under Account settings, with view, download, modify",
+            "password": "created on synapse.org in the account settings (view, download, modify)",
         },
     },
     "conn-fields": _CONNECTION_FIELDS,
@@ -50,8 +50,8 @@ _CONFIG = {
         "options": {
             "cache_dir": {
                 "description": (
-                    "Directory in which a worker keeps downloaded files. "
-                    "Empty: ~/.synapseCache, shared with other Synapse clients."
+                    "Directory for the files that a worker downloads. "
+                    "If empty, ~/.synapseCache, which other Synapse clients use as well."
                 ),
                 "version_added": "0.1.0",
                 "type": "string",
@@ -60,8 +60,8 @@ _CONFIG = {
             },
             "cache_limit": {
                 "description": (
-                    "How much the cache of a worker may hold, with a unit, or 'none'. "
-                    "What was used longest ago goes first, never a file that a task holds."
+                    "Maximum size of the cache of a worker, with a unit, or 'none'. The least "
+                    "recently used files are evicted first, but no file that a task is using."
                 ),
                 "version_added": "0.1.0",
                 "type": "string",
@@ -70,9 +70,9 @@ _CONFIG = {
             },
             "lineage_mode": {
                 "description": (
-                    "What becomes the provenance of stored entities, unless a hook or an operator "
-                    "says it: 'auto' (what tasks read and ran, and what is declared), "
-                    "'declared' (only what is declared), 'off' (the client alone)."
+                    "Default lineage mode of hooks and operators. Provenance of stored entities: "
+                    "'auto' (what tasks read and ran, and what is declared), 'declared' (only "
+                    "what is declared) or 'off' (none, except what a call declares)."
                 ),
                 "version_added": "0.1.0",
                 "type": "string",
@@ -85,13 +85,13 @@ _CONFIG = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider in the words of Airflow's provider_info schema."""
+    """Return the provider metadata, as defined by Airflow's provider_info schema."""
     return {
         "package-name": "synapse-workflows",
         "name": "Synapse (synapse.org)",
         "description": (
             "Synapse, the platform of Sage Bionetworks for sharing biomedical research data: "
-            "client, lineage that writes itself, and a local Synapse."
+            "client, automatic lineage, and a local Synapse."
         ),
         "integrations": [
             {

@@ -1,1 +1,1 @@
-"""The Airflow hook."""
+"""Airflow hook for Synapse."""

@@ -1,7 +1,9 @@
-"""An Airflow connection read as settings of the client: values only, nothing is asked of anybody.
+"""Client settings of an Airflow connection.
 
-host      the repository endpoint; empty means production
-password  a personal access token
+Fields of the connection:
+
+host      repository endpoint; production if empty
+password  personal access token
 extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit
 """
 
@@ -23,9 +25,9 @@ from synapse_workflows.constants import (
 )
 
 _REPO_PATH: Final = "/repo/v1"
-#: Name of an endpoint for the client -> its field in the connection's extra, its place beside
-#: a repository that ends in /repo/v1.
-_BESIDE: Final = {
+#: Client argument of an endpoint -> its key in the connection's extra, and its path on a host
+#: whose repository endpoint ends in /repo/v1.
+_ENDPOINT_FIELDS: Final = {
     "authEndpoint": ("auth_endpoint", "/auth/v1"),
     "fileHandleEndpoint": ("file_endpoint", "/file/v1"),
     "portalEndpoint": ("portal_endpoint", "/"),
@@ -42,13 +44,13 @@ _UNITS: Final = {
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """What a client is made of.
+    """Settings of a client.
 
     Args:
-        endpoints: the four of them, by the names of the client's arguments.
-        token: None where the connection holds none.
-        cache_dir: None means the client's own place.
-        cache_limit: bytes; None means no limit.
+        endpoints: the four endpoints, by name of the client argument.
+        token: personal access token; None if the connection has none.
+        cache_dir: cache directory; None for the client's default.
+        cache_limit: maximum size of the cache in bytes; None for no limit.
     """
 
     endpoints: Mapping[str, str]
@@ -60,14 +62,14 @@ class ClientSettings:
     def from_connection(
         cls, connection: Any, extra: Mapping[str, Any] | None = None
     ) -> "ClientSettings":
-        """Read a connection; what it does not say is taken from `[synapse]` of the configuration.
+        """Return the settings of a connection, with `[synapse]` of the configuration as default.
 
         Args:
-            connection: of Airflow.
-            extra: its `extra`, where it was read already, as an event loop has to.
+            connection: Airflow connection.
+            extra: parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
-            SynapseConfigError: A limit that is no size.
+            SynapseConfigError: Invalid `cache_limit`.
         """
         extra = connection.extra_dejson if extra is None else extra
         limit = extra.get("cache_limit") or conf.get("synapse", "cache_limit", fallback="20 GB")
@@ -81,7 +83,7 @@ class ClientSettings:
 
 
 def repository_endpoint(connection: Any) -> str:
-    """Write the repository endpoint of a connection, however much of it was typed."""
+    """Return the repository endpoint of a connection. The host may lack scheme and path."""
     host = (connection.host or "").strip().rstrip("/")
     if not host:
         return PRODUCTION_ENDPOINTS["repoEndpoint"]
@@ -95,38 +97,44 @@ def repository_endpoint(connection: Any) -> str:
 
 
 def resolve_endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
-    """Find all endpoints: as said, else beside the repository, else production's.
+    """Return all endpoints of a connection.
+
+    An endpoint comes from `extra`, else from the host of a repository endpoint that ends in
+    /repo/v1, else from production.
 
     Args:
         repo: the repository endpoint.
-        extra: of the connection.
+        extra: `extra` of the connection.
     """
     for known in (PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS):
         if repo == known["repoEndpoint"]:
-            beside = dict(known)
+            defaults = dict(known)
             break
     else:
         base = repo.removesuffix(_REPO_PATH)
-        derived = {name: base + path for name, (_, path) in _BESIDE.items()}
-        beside = derived if repo.endswith(_REPO_PATH) else dict(PRODUCTION_ENDPOINTS)
-    said = {name: extra.get(key) for name, (key, _) in _BESIDE.items()}
-    found = {name: said[name] or beside[name] for name in _BESIDE}
-    return {"repoEndpoint": repo, **found}
+        derived = {name: base + path for name, (_, path) in _ENDPOINT_FIELDS.items()}
+        defaults = derived if repo.endswith(_REPO_PATH) else dict(PRODUCTION_ENDPOINTS)
+    configured = {name: extra.get(key) for name, (key, _) in _ENDPOINT_FIELDS.items()}
+    others = {name: configured[name] or defaults[name] for name in _ENDPOINT_FIELDS}
+    return {"repoEndpoint": repo, **others}
 
 
 def parse_size(text: Any) -> int | None:
-    """Read a size such as `20 GB`, `512MiB` or a number of bytes; `none` means no limit.
+    """Parse a size such as `20 GB`, `512MiB` or a number of bytes.
+
+    Returns:
+        The size in bytes; None for `none` or `unlimited`.
 
     Raises:
-        SynapseConfigError: It is no size.
+        SynapseConfigError: Invalid size.
     """
-    written = str(text).strip().lower()
-    if written in ("none", "unlimited"):
+    normalized = str(text).strip().lower()
+    if normalized in ("none", "unlimited"):
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", written)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", normalized)
     if match is None or match[2] not in _UNITS:
         raise SynapseConfigError(
-            f"cache_limit is {text!r}: say a size such as '20 GB', or 'none'. It is in the extra "
-            "of the connection, or in [synapse] of Airflow's configuration."
+            f"Invalid cache_limit {text!r}: expected a size such as '20 GB', or 'none'. Set it in "
+            "the extra of the connection, or in [synapse] of the Airflow configuration."
         )
     return int(float(match[1]) * _UNITS[match[2]])

@@ -1,4 +1,4 @@
-"""The Airflow hook: from a connection to a Synapse client whose lineage writes itself."""
+"""Airflow hook for Synapse."""
 
 import os
 from functools import cached_property
@@ -17,21 +17,21 @@ from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 
-#: Many tasks share a worker: transfers of one of them take no more threads than this.
+#: Maximum number of transfer threads of a task. Many tasks may share a worker.
 _MAX_THREADS = 8
-#: Who presses a button waits for the answer.
+#: Short retries: a person is waiting for the connection test.
 _CONNECTION_TEST_RETRY = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
 
 
 class SynapseHook(BaseHook):
-    """Speaks to Synapse (synapse.org) as one Airflow connection says.
+    """Interact with Synapse (synapse.org).
 
-    Inside a running task, whatever the client reads and stores is gathered as the lineage of the
-    task; what it stores carries an Activity. Nothing has to be said for that.
+    Inside a task, the client records what it reads and stores as the lineage of the task, and
+    everything it stores has an Activity.
 
     Args:
-        synapse_conn_id: the connection: its password is a personal access token.
-        lineage_mode: `auto`, `declared` or `off`, see `[synapse] lineage_mode`; None means that.
+        synapse_conn_id: id of the connection. Its password is a personal access token.
+        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
     """
 
     conn_name_attr = "synapse_conn_id"
@@ -51,76 +51,77 @@ class SynapseHook(BaseHook):
 
     @property
     def client(self) -> LineageClient:
-        """The client, logged in; made when first asked for.
+        """The client of the connection, logged in. It is created on first access.
 
         Raises:
-            AirflowNotFoundException: There is no such connection.
-            SynapseNoCredentialsError: The connection holds no token.
-            SynapseUnauthorizedError: Synapse does not take the token.
+            AirflowNotFoundException: The connection is not defined.
+            SynapseNoCredentialsError: The connection has no token.
+            SynapseUnauthorizedError: Synapse rejects the token.
         """
         client = self._client
         collector = current_collector()
-        # whatever an earlier try has stored already is not stored again as a new version
+        # a retry must not create new versions of what an earlier try has stored
         client.skip_unchanged = collector is not None and collector.is_retry
         return client
 
     def get_conn(self) -> LineageClient:
-        """Give the client, as `client` does."""
+        """Return `client`."""
         return self.client
 
     async def async_session(self) -> AsyncSession:
-        """Make what speaks to Synapse in the event loop of a trigger; the caller closes it.
+        """Create a session for the event loop of a trigger. The caller closes it.
 
         Raises:
-            AirflowNotFoundException: There is no such connection.
-            SynapseNoCredentialsError: It holds no token.
+            AirflowNotFoundException: The connection is not defined.
+            SynapseNoCredentialsError: The connection has no token.
         """
         connection = await self.aget_connection(self.synapse_conn_id)
         settings = ClientSettings.from_connection(connection, await connection.aextra_dejson())
-        at = settings.endpoints
+        urls = settings.endpoints
         return AsyncSession(
-            Endpoints(at["repoEndpoint"], at["authEndpoint"], at["fileHandleEndpoint"]),
+            Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"]),
             Token(self._token(settings), origin=f"the connection {self.synapse_conn_id!r}"),
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Say whether the connection works, and as whom; never raises."""
+        """Return whether the connection works, and a message with the user name. Never raises."""
         try:
-            client = self._logged_in(retry=_CONNECTION_TEST_RETRY, timeout=10)
+            client = self._create_client(retry=_CONNECTION_TEST_RETRY, timeout=10)
             profile = client.call("GET", "/userProfile").json
-        except Exception as failed:  # noqa: BLE001 - whatever it is, the page shows it
-            return False, self._without_token(f"{type(failed).__name__}: {failed}")
+        except Exception as error:  # noqa: BLE001 - the web UI shows the error
+            return False, self._redact_token(f"{type(error).__name__}: {error}")
         return True, f"Connected as {profile['userName']} (id {profile['ownerId']})"
 
     def settings(self) -> ClientSettings:
-        """Read the connection.
+        """Return the settings of the connection.
 
         Raises:
-            AirflowNotFoundException: There is no such connection.
+            AirflowNotFoundException: The connection is not defined.
+            SynapseConfigError: Invalid `cache_limit`.
         """
         try:
             connection = self.get_connection(self.synapse_conn_id)
         except AirflowNotFoundException as missing:
             variable = f"AIRFLOW_CONN_{self.synapse_conn_id.upper()}"
             raise AirflowNotFoundException(
-                f"The connection {self.synapse_conn_id!r} is not defined. Make one of type "
-                "'synapse' whose password is a personal access token: in Airflow's pages under "
-                f"Admin > Connections, or in the environment variable {variable}."
+                f"The connection {self.synapse_conn_id!r} is not defined. Create a connection of "
+                "type 'synapse' whose password is a personal access token, in the Airflow UI "
+                f"under Admin > Connections or in the environment variable {variable}."
             ) from missing
         return ClientSettings.from_connection(connection)
 
     @cached_property
     def _client(self) -> LineageClient:
-        client = self._logged_in()
+        client = self._create_client()
         self.log.info(
-            "Speaking to Synapse as %s, by the connection %s",
+            "Logged in to Synapse as %s with connection %s",
             client.username,
             self.synapse_conn_id,
         )
         return client
 
-    def _logged_in(self, **options: Any) -> LineageClient:
-        """Make a client; `options` are more of what `Synapse` takes."""
+    def _create_client(self, **options: Any) -> LineageClient:
+        """Create a client and log in; `options` are further arguments of `Synapse`."""
         settings = self.settings()
         token = self._token(settings)
         client = LineageClient(
@@ -128,7 +129,7 @@ class SynapseHook(BaseHook):
             lineage_mode=self.lineage_mode,
             **settings.endpoints,
             skip_checks=True,
-            # the worker's own ~/.synapseConfig is somebody else's: it decides nothing here
+            # ignore ~/.synapseConfig of the worker: it may belong to another user
             configPath=os.devnull,
             cache_root_dir=settings.cache_dir,
             cache_limit=settings.cache_limit,
@@ -140,23 +141,23 @@ class SynapseHook(BaseHook):
 
     def _token(self, settings: ClientSettings) -> str:
         if settings.token is None:
-            # SYNAPSE_AUTH_TOKEN is nobody's fallback: it may be another person's
+            # no fallback to SYNAPSE_AUTH_TOKEN: it may belong to another account
             raise SynapseNoCredentialsError(
-                f"The connection {self.synapse_conn_id!r} holds no token. Put a personal access "
-                "token into its password; they are made on synapse.org under Account settings."
+                f"The connection {self.synapse_conn_id!r} has no token. Set its password to a "
+                "personal access token, created on synapse.org under Account Settings."
             )
         return settings.token
 
-    def _without_token(self, text: str) -> str:
+    def _redact_token(self, text: str) -> str:
         try:
             token = self.settings().token
-        except Exception:  # noqa: BLE001 - without a connection there is no token to show
+        except Exception:  # noqa: BLE001 - no connection, no token
             return text
         return text.replace(token, "***") if token else text
 
 
 class SynHook(SynapseHook):
-    """The same for connections of type `syn`, as existing secrets name it."""
+    """Synapse hook for connections of type `syn`."""
 
     conn_type = "syn"
     hook_name = "Synapse (synapse.org), type syn"

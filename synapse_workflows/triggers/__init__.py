@@ -1,1 +1,1 @@
-"""The Airflow triggers."""
+"""Airflow triggers for Synapse."""

@@ -1,4 +1,4 @@
-"""Waiting for a job of Synapse without a worker."""
+"""Trigger that waits for an asynchronous job of Synapse."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,27 +7,23 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from synapse_workflows.client.core import async_job_flow
 from synapse_workflows.client.core.async_job_flow import Job, Polling
-from synapse_workflows.client.errors import (
-    SynapseConnectionError,
-    SynapseError,
-    SynapseHTTPError,
-    SynapseJobError,
-)
+from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
 from synapse_workflows.hooks.synapse import SynapseHook
 
 
 class SynapseJobTrigger(BaseTrigger):
-    """Fires when a job of Synapse has ended, well or not.
+    """Trigger that fires when an asynchronous job has succeeded or failed.
 
-    What came of it, the task asks Synapse itself: then an error is the same as without waiting.
-    The event holds `job` and, where Synapse could not be asked any longer, `error`.
+    The payload of the event has `job`, and `error` if the state of the job could not be
+    determined. The task fetches the result of the job itself, so that a failed job raises the
+    same error as without deferral.
 
     Args:
-        synapse_conn_id: the connection; its token is read here, and never written anywhere.
-        path: where such jobs are asked for, `/entity/syn1/table/transaction/async`.
-        job: the token of the job.
-        poll_interval: seconds between two questions.
-        timeout: seconds without progress after which to give up.
+        synapse_conn_id: id of the connection. Its token is read in the triggerer only.
+        path: path of the kind of job, `/entity/syn1/table/transaction/async`.
+        job: token of the job.
+        poll_interval: seconds between two requests.
+        timeout: maximum seconds without progress.
     """
 
     def __init__(
@@ -47,7 +43,7 @@ class SynapseJobTrigger(BaseTrigger):
         self.timeout = timeout
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Say how to make this trigger again in the triggerer."""
+        """Return the class path and the arguments of this trigger."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -60,7 +56,7 @@ class SynapseJobTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire once."""
+        """Wait for the job and yield one event."""
         yield TriggerEvent({"job": self.job} | await self._wait())
 
     async def _wait(self) -> dict[str, str]:
@@ -69,10 +65,8 @@ class SynapseJobTrigger(BaseTrigger):
             session = await SynapseHook(self.synapse_conn_id).async_session()
             async with session:
                 await session.run(async_job_flow.wait(Job(self.path, None), self.job, polling))
-        except SynapseConnectionError as lost:
-            return {"error": f"{type(lost).__name__}: {lost}"}
         except (SynapseJobError, SynapseHTTPError):
-            return {}  # it has ended, and not well
-        except SynapseError as failed:
-            return {"error": f"{type(failed).__name__}: {failed}"}
+            return {}  # the task gets the same error when it fetches the result
+        except SynapseError as error:
+            return {"error": f"{type(error).__name__}: {error}"}
         return {}
