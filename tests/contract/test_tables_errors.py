@@ -79,7 +79,7 @@ def file_of(tmp_path):
 def test_a_file_must_have_the_columns_of_the_table(syn, table, file_of, text, said):
     rows = CsvFileTable(table.schema, file_of(text))
     if said is None:
-        rows.check()
+        rows.validate()
     else:
         with pytest.raises(ValueError, match=said):
             syn.store(rows)
