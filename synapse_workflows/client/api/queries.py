@@ -1,13 +1,14 @@
-"""Queries: rows of tables by SQL, as a CSV file or page by page."""
+"""Queries of tables and views by SQL, with results as a CSV file or page by page."""
 
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, overload
 
 from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.model.argument_types import ResultFormat
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_dialect import CsvDialect
 from synapse_workflows.client.model.csv_tables import CsvFileTable
@@ -16,53 +17,85 @@ from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.transfer import download
 from synapse_workflows.constants import MODEL, ROW_ID
 
-#: The table of a query. Quoted text is gone over first: a column may be called "from syn1".
+#: Matches the table in FROM. Quoted text is matched first: a column may be named "from syn1".
 _FROM: Final = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bfrom\s+(syn\d+(?:\.\d+)?)\b""", re.IGNORECASE | re.ASCII
 )
-_RESULT_TYPES: Final = ("csv", "rowset")
 _PAGING_OPTIONS: Final = ("limit", "offset")
 _BUNDLE: Final = f"{MODEL}.table.QueryBundleRequest"
 _DOWNLOAD: Final = f"{MODEL}.table.DownloadFromTableRequest"
 
 
+@overload
+def tableQuery(
+    syn: Session,
+    query: str,
+    resultsAs: Literal["csv"] = "csv",
+    *,
+    quoteCharacter: str = ...,
+    escapeCharacter: str = ...,
+    lineEnd: str = ...,
+    separator: str = ...,
+    header: bool = ...,
+    includeRowIdAndRowVersion: bool = ...,
+    downloadLocation: str | None = ...,
+) -> CsvFileTable: ...
+
+
+@overload
+def tableQuery(
+    syn: Session,
+    query: str,
+    resultsAs: Literal["rowset"],
+    *,
+    limit: int | None = ...,
+    offset: int | None = ...,
+    isConsistent: bool = ...,
+) -> TableQueryResult: ...
+
+
 def tableQuery(
     syn: Session, query: str, resultsAs: str = "csv", **kwargs: Any
 ) -> CsvFileTable | TableQueryResult:
-    """Query a table, a view, or a snapshot of one.
+    """Query a table, a view, or a snapshot of one by SQL.
 
     Args:
-        syn: The session that makes the calls.
-        query: SQL: ``select name from syn123 where age > 5``; ``from syn123.4`` for version 4.
-        resultsAs: ``csv``: a file, read from the disk row by row, whatever its size; ``rowset``:
-            page by page, fetched when they are reached.
+        syn: The session that sends the requests.
+        query: SQL, for example ``select name from syn123 where age > 5``; ``from syn123.4``
+            queries version 4.
+        resultsAs: ``csv`` for a file that is read from disk row by row; ``rowset`` for pages
+            that are fetched when they are reached.
         **kwargs: For ``csv``: ``quoteCharacter``, ``escapeCharacter``, ``lineEnd``,
-            ``separator``, ``header`` (True: the first line names the columns),
-            ``includeRowIdAndRowVersion`` (True), ``downloadLocation`` (a directory; else the
-            cache). For ``rowset``: ``limit`` and ``offset``, on top of those in the SQL, and
-            ``isConsistent``, which Synapse takes no notice of any more.
+            ``separator``, ``header`` (whether the first line contains the column names; default
+            True), ``includeRowIdAndRowVersion`` (default True), ``downloadLocation`` (a
+            directory; default: the cache). For ``rowset``: ``limit`` and ``offset``, applied in
+            addition to those in the SQL, and ``isConsistent``, which Synapse ignores.
+
+    Returns:
+        A `CsvFileTable` for ``csv``, a `TableQueryResult` for ``rowset``.
 
     Raises:
-        ValueError: Another kind of result, or SQL that names no table.
-        TypeError: An argument that this kind of result does not take.
-        SynapseBadRequestError: Synapse does not understand the SQL, or knows no such column.
-        SynapseNotFoundError: There is no such table.
-        SynapseForbiddenError: The caller may not read or download it.
-        SynapseTimeoutError: No answer within ``syn.table_query_timeout``.
+        ValueError: `resultsAs` is unknown, or the SQL does not contain the ID of a table.
+        TypeError: An argument is not supported with this `resultsAs`.
+        SynapseBadRequestError: Synapse rejected the SQL.
+        SynapseNotFoundError: The table does not exist.
+        SynapseForbiddenError: The caller may not read or download the table.
+        SynapseTimeoutError: The query made no progress for ``syn.table_query_timeout`` seconds.
 
     Source:
         POST /entity/{id}/table/query/async/start,
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/query/async/start.html
     """
-    if str(resultsAs).lower() not in _RESULT_TYPES:
+    result_format = str(resultsAs).lower()
+    if result_format not in get_args(ResultFormat):
         raise ValueError(
             f"Unknown return type requested from tableQuery: {resultsAs}. "
-            f"There are {' and '.join(_RESULT_TYPES)}."
+            f"Expected one of {', '.join(get_args(ResultFormat))}."
         )
     table = parse_table_id(query)
     result: CsvFileTable | TableQueryResult
-    if str(resultsAs).lower() == "csv":
+    if result_format == "csv":
         _reject_paging(kwargs)
         result = _query_csv(syn, table, query, **kwargs)
     else:
@@ -72,26 +105,26 @@ def tableQuery(
 
 
 def parse_table_id(query: str) -> VersionedId:
-    """Find the table that SQL asks, and the version, if it names one.
+    """Parse the ID and the version of the table that a SQL query reads.
 
     Raises:
-        ValueError: It names none.
+        ValueError: The SQL does not contain the ID of a table.
     """
-    found = next((one[1] for one in _FROM.finditer(query) if one[1]), None)
+    found = next((match[1] for match in _FROM.finditer(query) if match[1]), None)
     if found is None:
         raise ValueError(
-            "Couldn't extract synapse ID from query: after 'from' it needs the id of a table, "
-            f"such as syn123, or syn123.4 for version 4. The query: {query[:200]!r}"
+            "Couldn't extract synapse ID from query: expected the ID of a table after 'from', "
+            f"for example syn123, or syn123.4 for version 4. The query: {query[:200]!r}"
         )
     return split_version(found)
 
 
 def _reject_paging(options: Mapping[str, Any]) -> None:
-    paged = [name for name in _PAGING_OPTIONS if name in options]
-    if paged:
+    given = [name for name in _PAGING_OPTIONS if name in options]
+    if given:
         raise TypeError(
-            f"tableQuery takes no {' and '.join(paged)} for a CSV file: limit and offset are for "
-            "resultsAs='rowset'. Say it in the SQL instead: ... LIMIT 10 OFFSET 20."
+            f"tableQuery takes no {' and '.join(given)} for a CSV file: use limit and offset "
+            "with resultsAs='rowset', or in the SQL: ... LIMIT 10 OFFSET 20."
         )
 
 
@@ -104,7 +137,7 @@ def _query_rowset(
     offset: int | None = None,
     isConsistent: bool = True,
 ) -> TableQueryResult:
-    """Ask for the first page.
+    """Query the first page of the results.
 
     Source:
         POST /entity/{id}/table/query/async/start,
@@ -112,22 +145,22 @@ def _query_rowset(
         https://rest-docs.synapse.org/rest/POST/entity/id/table/query/nextPage/async/start.html
     """
     if not isConsistent:
-        syn.logger.warning("isConsistent=False is ignored: Synapse knows it no more.")
-    asked = {"sql": query, "includeEntityEtag": True, "limit": limit, "offset": offset}
+        syn.logger.warning("isConsistent=False has no effect: Synapse ignores it.")
+    options = {"sql": query, "includeEntityEtag": True, "limit": limit, "offset": offset}
     body = {
         "concreteType": _BUNDLE,
-        "query": {key: value for key, value in asked.items() if value is not None},
+        "query": {key: value for key, value in options.items() if value is not None},
     }
-    base = f"/entity/{table.id}/table/query"
+    path = f"/entity/{table.id}/table/query"
 
-    def turn(token: Mapping[str, Any]) -> Mapping[str, Any]:
+    def fetch_next_page(token: Mapping[str, Any]) -> Mapping[str, Any]:
         page: Mapping[str, Any] = async_jobs.run(
-            syn, f"{base}/nextPage/async", dict(token), repeatable=True
+            syn, f"{path}/nextPage/async", dict(token), repeatable=True
         )
         return page
 
-    bundle = async_jobs.run(syn, f"{base}/async", body, repeatable=True)
-    return TableQueryResult(table.id, bundle, turn, query, limit, offset)
+    bundle = async_jobs.run(syn, f"{path}/async", body, repeatable=True)
+    return TableQueryResult(table.id, bundle, fetch_next_page, query, limit, offset)
 
 
 def _query_csv(
@@ -143,24 +176,24 @@ def _query_csv(
     includeRowIdAndRowVersion: bool = True,
     downloadLocation: str | None = None,
 ) -> CsvFileTable:
-    """Have Synapse write a CSV file, and download it where it is not here already.
+    """Query the results as a CSV file, and download it unless it is cached.
 
     Source:
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
-    form = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
+    dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
     body = {
         "concreteType": _DOWNLOAD,
         "sql": query,
         "writeHeader": header,
         "includeRowIdAndRowVersion": includeRowIdAndRowVersion,
         "includeEntityEtag": True,
-        "csvTableDescriptor": form.to_descriptor(header=header),
+        "csvTableDescriptor": dialect.to_descriptor(header=header),
     }
     path = f"/entity/{table.id}/table/download/csv/async"
-    answer = async_jobs.run(syn, path, body, repeatable=True)
-    handle = str(answer["resultsFileHandleId"])
+    response = async_jobs.run(syn, path, body, repeatable=True)
+    handle = str(response["resultsFileHandleId"])
     file = download.download_file(
         syn,
         file_handle={"id": handle, "fileName": f"SYNAPSE_TABLE_QUERY_{handle}.csv"},
@@ -172,15 +205,15 @@ def _query_csv(
     result = CsvFileTable(
         table.id,
         str(file),
-        answer.get("etag"),
+        response.get("etag"),
         quoteCharacter,
         escapeCharacter,
         lineEnd,
         separator,
         header,
-        headers=[SelectColumn(**one) for one in answer.get("headers") or ()],
+        headers=[SelectColumn(**one) for one in response.get("headers") or ()],
     )
-    # Aggregates have no row ids, whatever was asked for: the file tells.
+    # Aggregate results have no row IDs, even if they were requested: read it from the file.
     result.setColumnHeaders(result.columns())
     names = [one.get("name") for one in result.headers or ()]
     result.includeRowIdAndRowVersion = ROW_ID in names
@@ -188,10 +221,9 @@ def _query_csv(
 
 
 def _announce_read(syn: Session, table: VersionedId) -> None:
-    """Announce which version of a table was read.
+    """Emit a `Read` event with the version of the table that was read.
 
-    What is read without a version is the current one; its number is asked for if anybody
-    wants to know.
+    For a query without a version, the current version is fetched, if there are listeners.
 
     Source:
         GET /entity/{id}

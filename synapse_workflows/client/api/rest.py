@@ -1,4 +1,4 @@
-"""Plain HTTP requests to Synapse, for what has no method of its own.
+"""Plain REST requests to Synapse, for services without a method of their own.
 
 Source: https://rest-docs.synapse.org/rest/
 """
@@ -26,24 +26,27 @@ def restGET(
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> Any:
-    """Send a GET and return what came.
+    """Send a GET request and return the response body.
 
     Args:
-        syn: The session that makes the call.
-        uri: Path below the endpoint, ``/entity/syn123``, or a whole URL. The credentials go to
-            the endpoints only, never to another host.
-        endpoint: Base URL; the repo endpoint when None.
-        headers: Sent instead of the usual ones.
-        retryPolicy: Changes to the client's: ``retries``, ``wait``, ``back_off``, ``max_wait``.
-        requests_session: Used instead of the client's own.
-        kwargs: ``params``, ``auth`` (None for nobody), ``timeout`` in seconds, and others for
-            requests.
+        syn: The session that sends the request.
+        uri: Path relative to the endpoint, for example ``/entity/syn123``, or an absolute URL.
+            Credentials are sent to the endpoints only, never to another host.
+        endpoint: Base URL; None for the repo endpoint.
+        headers: Headers that replace the default headers.
+        retryPolicy: Overrides of the client's retry policy: ``retries`` (count), ``wait``
+            (seconds), ``back_off`` (factor), ``max_wait`` (seconds).
+        requests_session: Replaces the requests session of the client.
+        **kwargs: ``params``, ``auth`` (None for an anonymous request), ``timeout`` (seconds),
+            and other arguments of requests.
 
     Returns:
-        Parsed JSON when the answer is ``application/json``, else its text.
+        Parsed JSON if the content type of the response is ``application/json``, else its text.
 
     Raises:
-        SynapseHTTPError: Synapse said no.
+        SynapseHTTPError: The status is not 2xx; the class depends on the status.
+        SynapseConnectionError: The connection failed.
+        SynapseTimeoutError: No response arrived in time.
 
     Source:
         GET <uri>
@@ -61,22 +64,27 @@ def restPOST(
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> Any:
-    """Send a POST and return what came; arguments as for `restGET`.
+    """Send a POST request and return the response body.
 
-    It is repeated only when it surely did not happen (no connection, 429, 503).
+    It is retried only if the server has not processed it (no connection, 429, 503).
 
     Args:
-        syn: The session that makes the call.
-        uri: Path below the endpoint, or a whole URL.
-        body: Text or bytes, sent as they are; anything else is written as JSON.
-        endpoint: Base URL; the repo endpoint when None.
-        headers: Sent instead of the usual ones.
-        retryPolicy: Changes to the client's.
-        requests_session: Used instead of the client's own.
-        kwargs: For the transport.
+        syn: The session that sends the request.
+        uri: Path relative to the endpoint, or an absolute URL.
+        body: str or bytes to send unchanged; any other value is serialized to JSON.
+        endpoint: Base URL; None for the repo endpoint.
+        headers: Headers that replace the default headers.
+        retryPolicy: Overrides of the client's retry policy, as for `restGET`.
+        requests_session: Replaces the requests session of the client.
+        **kwargs: As for `restGET`.
+
+    Returns:
+        Parsed JSON if the content type of the response is ``application/json``, else its text.
 
     Raises:
-        SynapseHTTPError: Synapse said no.
+        SynapseHTTPError: The status is not 2xx; the class depends on the status.
+        SynapseConnectionError: The connection failed.
+        SynapseTimeoutError: No response arrived in time.
 
     Source:
         POST <uri>
@@ -94,23 +102,28 @@ def restPUT(
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> Any:
-    """Send a PUT and return what came; arguments as for `restPOST`.
+    """Send a PUT request and return the response body.
 
-    It is repeated even when it may have happened: the etag in its body guards it, so that a
-    second execution answers 412 and changes nothing.
+    It is also retried if the server may have processed it: the etag in the body makes a second
+    execution fail with 412 instead of changing anything.
 
     Args:
-        syn: The session that makes the call.
-        uri: Path below the endpoint, or a whole URL.
-        body: Text or bytes, sent as they are; anything else is written as JSON.
-        endpoint: Base URL; the repo endpoint when None.
-        headers: Sent instead of the usual ones.
-        retryPolicy: Changes to the client's.
-        requests_session: Used instead of the client's own.
-        kwargs: For the transport.
+        syn: The session that sends the request.
+        uri: Path relative to the endpoint, or an absolute URL.
+        body: str or bytes to send unchanged; any other value is serialized to JSON.
+        endpoint: Base URL; None for the repo endpoint.
+        headers: Headers that replace the default headers.
+        retryPolicy: Overrides of the client's retry policy, as for `restGET`.
+        requests_session: Replaces the requests session of the client.
+        **kwargs: As for `restGET`.
+
+    Returns:
+        Parsed JSON if the content type of the response is ``application/json``, else its text.
 
     Raises:
-        SynapseHTTPError: Synapse said no.
+        SynapseHTTPError: The status is not 2xx; the class depends on the status.
+        SynapseConnectionError: The connection failed.
+        SynapseTimeoutError: No response arrived in time.
 
     Source:
         PUT <uri>
@@ -127,10 +140,21 @@ def restDELETE(
     requests_session: "requests.Session | None" = None,
     **kwargs: Any,
 ) -> None:
-    """Send a DELETE; arguments as for `restGET`.
+    """Send a DELETE request; the response body is ignored.
+
+    Args:
+        syn: The session that sends the request.
+        uri: Path relative to the endpoint, or an absolute URL.
+        endpoint: Base URL; None for the repo endpoint.
+        headers: Headers that replace the default headers.
+        retryPolicy: Overrides of the client's retry policy, as for `restGET`.
+        requests_session: Replaces the requests session of the client.
+        **kwargs: As for `restGET`.
 
     Raises:
-        SynapseHTTPError: Synapse said no.
+        SynapseHTTPError: The status is not 2xx; the class depends on the status.
+        SynapseConnectionError: The connection failed.
+        SynapseTimeoutError: No response arrived in time.
 
     Source:
         DELETE <uri>
@@ -145,7 +169,7 @@ def _send(
     body: Any,
     endpoint: str | None,
     headers: Mapping[str, str] | None,
-    changes: Mapping[str, Any],
+    retry_overrides: Mapping[str, Any],
     requests_session: "requests.Session | None",
     kwargs: dict[str, Any],
 ) -> Any:
@@ -158,9 +182,9 @@ def _send(
         headers=headers,
         auth=kwargs.get("auth", OWN),
         timeout=kwargs.get("timeout"),
-        retry=syn.retry.with_overrides(changes),
+        retry=syn.retry.with_overrides(retry_overrides),
         requests_session=requests_session,
-        # The answer is read whole in any case, so `stream` would change nothing.
+        # The response is always read completely, so `stream` has no effect.
         options={k: v for k, v in kwargs.items() if k not in {*_CALL_OPTIONS, "stream"}},
     )
     return reply.value

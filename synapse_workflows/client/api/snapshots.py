@@ -1,4 +1,4 @@
-"""Snapshots: versions of tables that never change again."""
+"""Snapshots: immutable versions of tables and views."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,38 +21,39 @@ def create_snapshot_version(
     activity: Mapping[str, Any] | str | None = None,
     wait: bool = True,
 ) -> int | None:
-    """Freeze a table or view as it is now, as a numbered version; it then goes on as the next.
+    """Create an immutable version with the current content of a table or view.
 
     Args:
-        syn: The session that makes the calls.
-        table: A `Schema`, `EntityViewSchema` or `SubmissionViewSchema`, or the id of a table, a
-            view or a dataset, without a version.
-        comment: What to note of the version.
-        label: Its name, unique for the table or view; else its number.
-        activity: What made it: an Activity, which is stored first if it is new, or the id of one.
-        wait: False returns as soon as Synapse has begun to freeze a view; tables are frozen at
-            once, whatever is said here.
+        syn: The session that sends the requests.
+        table: A `Schema`, `EntityViewSchema` or `SubmissionViewSchema`, or the ID of a table,
+            view or dataset, without a version.
+        comment: Comment of the version.
+        label: Label of the version, unique for the table or view; None for its number.
+        activity: Activity of the version: an Activity, which is created if it is new, or its ID.
+        wait: False to return when Synapse has started the snapshot of a view. A snapshot of a
+            table is always created before the method returns.
 
     Returns:
-        The number of the version: ``syn123.<number>`` asks it. None without `wait`.
+        The version number, which can be queried as ``syn123.<number>``; None if `wait` is False.
 
     Raises:
-        ValueError: The id is not that of a table or view, or names a version.
-        SynapseConflictError: The label is taken.
-        SynapseNotFoundError: There is no such table or view.
-        SynapseForbiddenError: The caller may not change it.
+        ValueError: The ID is not that of a table, view or dataset, or has a version.
+        SynapseConflictError: The label is already used by another version.
+        SynapseNotFoundError: The table or view does not exist.
+        SynapseForbiddenError: The caller may not change the table or view.
+        SynapseJobError: The snapshot of a view failed.
 
     Source:
         POST /entity/{id}/table/snapshot, POST /entity/{id}/table/transaction/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/snapshot.html
     """
-    named = parse_entity_id(table)
-    if named.version is not None:
+    target = parse_entity_id(table)
+    if target.version is not None:
         raise ValueError(
-            f"{named.id}.{named.version} is a version, which never changes any more; to freeze "
-            f"what is there now, give {named.id}"
+            f"{target.id}.{target.version} is an immutable version; pass '{target.id}' to "
+            "snapshot the current state"
         )
-    entity = bundles.get_bundle(syn, named.id)["entity"]
+    entity = bundles.get_bundle(syn, target.id)["entity"]
     if entity["concreteType"] not in _SNAPSHOT_TYPES:
         kind = constants.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(
@@ -75,7 +76,7 @@ def create_snapshot_version(
             name=entity.get("name"),
             concrete_type=entity["concreteType"],
             parent_id=entity.get("parentId"),
-            # A listener comes too late: the version to give an Activity to is the next already.
+            # Listeners must not set an Activity: the current version is already the next one.
             activity_given=True,
         )
     )
@@ -127,7 +128,7 @@ def create_table_snapshot(
 
 
 def _store_activity(syn: Session, activity: Mapping[str, Any] | str | None) -> str | None:
-    """Have an Activity in Synapse and give its id.
+    """Return the ID of an Activity; create the Activity if it is new.
 
     Source:
         POST /activity

@@ -1,4 +1,4 @@
-"""Who there is in Synapse.
+"""Users: profiles and certification.
 
 Source: https://rest-docs.synapse.org (UserProfileController, CertifiedUserController)
 """
@@ -25,21 +25,22 @@ def getUserProfile(
     sessionToken: str | None = None,
     refresh: bool = False,
 ) -> UserProfile:
-    """Read the profile of a user; the same client asks once for each.
+    """Get the profile of a user; profiles are cached for the life of the client.
 
     Args:
-        syn: The session that makes the calls.
-        id: None for the caller; a number or its text; a user name, or the beginning of the only
-            name that begins so; or what carries ``ownerId`` or ``member``.
-        sessionToken: Deprecated; a token to ask with.
-        refresh: Ask again.
+        syn: The session that sends the requests.
+        id: A user ID, a user name, or a prefix that matches one user name only; an object with
+            ``ownerId`` or ``member``; None for the caller.
+        sessionToken: Deprecated; a token used instead of the client's credentials.
+        refresh: Whether to ignore the cached profile.
 
     Returns:
-        UserProfile with ``ownerId``, ``userName`` and more.
+        UserProfile with ``ownerId``, ``userName`` and other properties.
 
     Raises:
-        ValueError: No user of that name.
-        SynapseNotFoundError: No user of that number.
+        ValueError: No user has this name.
+        SynapseNotFoundError: No user has this ID.
+        SynapseAuthenticationError: The caller is not logged in.
 
     Source:
         GET /userProfile, GET /userProfile/{id}, GET /userGroupHeaders?prefix=
@@ -49,27 +50,31 @@ def getUserProfile(
         warnings.warn("sessionToken is deprecated: log in", DeprecationWarning, stacklevel=2)
         auth = _parse_session_token(sessionToken)
     principal = _principal_text(id)
-    kept: dict[str, UserProfile] = syn.own(_PROFILES, dict)
-    if refresh or auth is not OWN or principal not in kept:
-        number = (
+    cached: dict[str, UserProfile] = syn.own(_PROFILES, dict)
+    if refresh or auth is not OWN or principal not in cached:
+        user_id = (
             principal if principal.isdecimal() or not principal else _find_user_id(syn, principal)
         )
-        profile = UserProfile(syn.call("GET", f"/userProfile/{number}", auth=auth).json)
+        profile = UserProfile(syn.call("GET", f"/userProfile/{user_id}", auth=auth).json)
         if auth is not OWN:
             return profile
-        kept[principal] = profile
-    return UserProfile(kept[principal])
+        cached[principal] = profile
+    return UserProfile(cached[principal])
 
 
 def is_certified(syn: Session, user: Any) -> bool:
-    """Tell whether a user passed the quiz that lets people upload.
+    """Return whether a user is certified, that is, has passed the certification quiz.
 
     Args:
-        syn: The session that makes the calls.
-        user: A user name or number.
+        syn: The session that sends the requests.
+        user: A user name or ID.
+
+    Returns:
+        True if the user is certified and the certification was not revoked.
 
     Raises:
-        ValueError: No user of that name.
+        ValueError: No user has this name.
+        SynapseNotFoundError: No user has this ID.
 
     Source:
         GET /user/{id}/certifiedUserPassingRecord
@@ -84,12 +89,12 @@ def is_certified(syn: Session, user: Any) -> bool:
 
 
 def clear_profiles(syn: Session) -> None:
-    """Drop what `getUserProfile` remembers."""
+    """Delete the cached profiles of a session."""
     syn.disown(_PROFILES)
 
 
 def _principal_text(id: Any) -> str:
-    """Write the argument as text: empty for the caller, a number, or a name."""
+    """Return a user ID or name as text; an empty string for the caller."""
     if id is None:
         return ""
     owner = _get_value(id, "member") or id
@@ -97,7 +102,7 @@ def _principal_text(id: Any) -> str:
         _get_value(owner, "ownerId") or ("" if isinstance(owner, Mapping) else owner)
     ).strip()
     if not text:
-        raise ValueError(f"{id!r:.80} names no user. Give a user name or number.")
+        raise ValueError(f"{id!r:.80} is not a user: expected a user name or ID.")
     return text
 
 
@@ -106,14 +111,14 @@ def _get_value(thing: Any, name: str) -> Any:
 
 
 def _find_user_id(syn: Session, name: str) -> str:
-    """Number of the user of a name: the only hit, else the one of exactly that name."""
+    """Return the ID of the user whose name matches the prefix uniquely, or else exactly."""
     call = flows.from_offset(Call("GET", "/userGroupHeaders", params={"prefix": name}))
-    # A team can be the only hit, and has no profile.
+    # Teams match too, but have no profile.
     hits = [hit for hit in syn.run(flows.every(call)) if hit.get("isIndividual", True)]
     if len(hits) > 1:
         hits = [hit for hit in hits if hit["userName"].casefold() == name.casefold()]
     if not hits:
-        raise ValueError(f'Can\'t find user "{name}": no user is called that.')
+        raise ValueError(f'Can\'t find user "{name}": no user has this name.')
     return quote(str(hits[0]["ownerId"]))
 
 

@@ -1,4 +1,4 @@
-"""Views: the columns that a new one gets by itself."""
+"""Views: default columns and annotation columns of new views."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -14,13 +14,23 @@ _REQUEST: Final = f"{MODEL}.table.ViewColumnModelRequest"
 
 
 def add_view_columns(syn: Session, view: ViewBase) -> None:
-    """Give a new view the columns that it asks for and has not; once.
+    """Add the default columns and the annotation columns that a new view requests.
+
+    The view's ``addDefaultViewColumns`` and ``addAnnotationColumns`` are then set to False.
+
+    Args:
+        syn: The session that sends the requests.
+        view: The schema of the view.
 
     Raises:
-        SynapseMalformedEntityError: Annotations have values of several types.
-        SynapseBadRequestError: Synapse can show no such mix of types, or finds too many
-            containers in scope.
-        SynapseTimeoutError: The annotations in scope were not found in time.
+        SynapseMalformedEntityError: An annotation has values of several types.
+        SynapseBadRequestError: Synapse does not support this combination of entity types, or
+            the scope contains too many containers.
+        SynapseTimeoutError: The annotations in scope were not listed in time.
+
+    Source:
+        GET /column/tableview/defaults, POST /column/view/scope/async/start
+        https://rest-docs.synapse.org/rest/POST/column/view/scope/async/start.html
     """
     found: list[Column] = []
     if view.addDefaultViewColumns:
@@ -31,39 +41,39 @@ def add_view_columns(syn: Session, view: ViewBase) -> None:
             one for one in _iter_annotation_columns(syn, view) if one.get("name") not in ignored
         ]
     if found:
-        present = _get_current_columns(syn, view)
-        columns_there = {_column_key(one): one for one in (*found, *present)}
-        _require_unique_types(columns_there.keys())
-        there = {_column_key(one) for one in present}
-        view.addColumns(one for same, one in columns_there.items() if same not in there)
+        current = _get_current_columns(syn, view)
+        by_key = {_column_key(one): one for one in (*found, *current)}
+        _require_unique_types(by_key.keys())
+        existing = {_column_key(one) for one in current}
+        view.addColumns(one for key, one in by_key.items() if key not in existing)
     view.addDefaultViewColumns = view.addAnnotationColumns = False
 
 
 def _require_unique_types(columns: Iterable[tuple[Any, Any]]) -> None:
-    """Check that no two columns have one name: annotations can have values of several types.
+    """Check that columns of the same name have the same type.
 
     Raises:
-        SynapseMalformedEntityError: Some have.
+        SynapseMalformedEntityError: They differ: an annotation has values of several types.
     """
     types: dict[str, list[str]] = {}
-    for name, kind in columns:
-        types.setdefault(str(name), []).append(str(kind))
-    several = [f"{name!r} ({', '.join(kinds)})" for name, kinds in types.items() if kinds[1:]]
-    if several:
+    for name, column_type in columns:
+        types.setdefault(str(name), []).append(str(column_type))
+    ambiguous = [f"{name!r} ({', '.join(found)})" for name, found in types.items() if found[1:]]
+    if ambiguous:
         raise SynapseMalformedEntityError(
-            f"A view has one column of a name, and in its scope there are annotations for more: "
-            f"{'; '.join(several)}. Name them in ignoredAnnotationColumnNames, and give columns= "
-            "with the type that you want."
+            "Annotations in the scope of the view have values of several types: "
+            f"{'; '.join(ambiguous)}. List them in ignoredAnnotationColumnNames, and pass "
+            "columns= with the types to use."
         )
 
 
 def _column_key(column: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Say by what two columns are the same for a view."""
+    """Return the properties by which the columns of a view are compared."""
     return column.get("name"), column.get("columnType")
 
 
 def _get_current_columns(syn: Session, view: ViewBase) -> list[Column]:
-    """List the columns that a view has, asking for those that are known by their id alone."""
+    """Return the columns of a view; fetch those of which only the ID is known."""
     known = view.known_columns or {}
     view.add_known_columns(
         [columns.getColumn(syn, one) for one in view.properties["columnIds"] if one not in known]
@@ -72,7 +82,7 @@ def _get_current_columns(syn: Session, view: ViewBase) -> list[Column]:
 
 
 def _get_default_columns(syn: Session, view: ViewBase) -> list[Column]:
-    """Ask for the columns that all objects of a view have.
+    """Get the default columns of a view.
 
     Source:
         GET /column/tableview/defaults
@@ -83,7 +93,7 @@ def _get_default_columns(syn: Session, view: ViewBase) -> list[Column]:
 
 
 def _iter_annotation_columns(syn: Session, view: ViewBase) -> Iterator[Column]:
-    """Ask for columns for the annotations in scope, page by page.
+    """Iterate over columns for the annotations in the scope of a view.
 
     Source:
         POST /column/view/scope/async/start

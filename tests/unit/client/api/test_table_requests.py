@@ -214,7 +214,7 @@ def test_pages_are_asked_for_when_they_are_reached(syn, http):
 def test_is_consistent_is_not_sent_any_more(syn, http, said):
     job(http, "/entity/syn5/table/query/async", {})
     syn.tableQuery("select * from syn5", resultsAs="rowset", isConsistent=False)
-    assert said == ["isConsistent=False is ignored: Synapse knows it no more."]
+    assert said == ["isConsistent=False has no effect: Synapse ignores it."]
     assert "isConsistent" not in str(bodies(http, "/entity/syn5/table/query/async"))
 
 

@@ -93,7 +93,7 @@ def test_nobody(syn, http):
 
 @pytest.mark.parametrize("who", ["", "  ", {}, {"member": {}}])
 def test_what_names_no_user(syn, http, who):
-    with pytest.raises(ValueError, match="names no user"):
+    with pytest.raises(ValueError, match="is not a user"):
         syn.getUserProfile(who)
     assert len(http.calls) == 0
 
