@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from synapse_workflows.client.api import (
     entities,
@@ -42,7 +42,7 @@ class LineageClient(Synapse):
         self.lineage_mode = lineage_mode
         self.subscribe(self._record_event)
 
-    def get(self, entity: Any, **options: Any) -> Entity:
+    def get(self, entity: Any, **options: Unpack[entities.GetKeywords]) -> Entity:
         """Get an entity, as `Synapse.get` does.
 
         A downloaded file stays in the cache until the task ends.
@@ -51,19 +51,21 @@ class LineageClient(Synapse):
         self._pin_file(getattr(found, "path", None))
         return found
 
-    def tableQuery(  # noqa: N802 - defined by Synapse
-        self,
-        query: str,
-        resultsAs: str = "csv",  # noqa: N803
-        **kwargs: Any,
-    ) -> CsvFileTable | TableQueryResult:
-        """Query a table, as `Synapse.tableQuery` does.
+    if not TYPE_CHECKING:  # type checkers use the overloads of Synapse.tableQuery
 
-        A downloaded CSV file stays in the cache until the task ends.
-        """
-        result = queries.tableQuery(self, query, resultsAs, **kwargs)
-        self._pin_file(getattr(result, "filepath", None))
-        return result
+        def tableQuery(  # noqa: N802 - defined by Synapse
+            self,
+            query: str,
+            resultsAs: str = "csv",  # noqa: N803
+            **kwargs: Any,
+        ) -> CsvFileTable | TableQueryResult:
+            """Query a table, as `Synapse.tableQuery` does.
+
+            A downloaded CSV file stays in the cache until the task ends.
+            """
+            result = queries.tableQuery(self, query, resultsAs, **kwargs)
+            self._pin_file(getattr(result, "filepath", None))
+            return result
 
     def store(
         self,

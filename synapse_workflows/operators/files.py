@@ -5,6 +5,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.entity import File, Folder
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import CONTAINERS, FILE
@@ -48,7 +49,7 @@ class SynapseGetOperator(SynapseOperator):
         version: int | str | None = None,
         download_file: bool = True,
         download_dir: str | None = None,
-        if_collision: str = "keep.both",
+        if_collision: CollisionPolicy = "keep.both",
         follow_link: bool = False,
         **kwargs: Any,
     ) -> None:

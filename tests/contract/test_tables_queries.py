@@ -235,7 +235,7 @@ def test_a_snapshot_stays_as_it_is(syn, numbers, events):
 
 def test_a_version_cannot_be_frozen_again(syn, numbers):
     syn.create_snapshot_version(numbers)
-    with pytest.raises(ValueError, match=f"to freeze what is there now, give {numbers}$"):
+    with pytest.raises(ValueError, match=f"pass '{numbers}' to snapshot the current state$"):
         syn.create_snapshot_version(f"{numbers}.1")
     assert syn.create_snapshot_version(syn.get(numbers, version=1)) == 2
 
