@@ -1,4 +1,4 @@
-"""Airflow for tests: a home of its own, set before Airflow is imported; a Synapse beside it."""
+"""Fixtures for tests with Airflow: a temporary Airflow home, set before Airflow is imported."""
 # ruff: noqa: E402
 
 import csv
@@ -42,71 +42,71 @@ _names = count(1)
 
 @pytest.fixture
 def alice(socket_service, tmp_path):
-    """A client of alice, outside of Airflow: what a person would look with."""
+    """Client of the user alice, outside Airflow."""
     with socket_service.client(cache_root_dir=str(tmp_path / "alice")) as syn:
         yield syn
 
 
 @pytest.fixture
 def project(alice):
-    """A project of alice."""
+    """Id of a project that alice owns."""
     return alice.store(Project(f"Airflow test {next(_names)}")).id
 
 
 @pytest.fixture
 def worker(tmp_path):
-    """The directory of a worker's cache."""
+    """Cache directory of the worker."""
     return tmp_path / "worker"
 
 
 @pytest.fixture
 def connection(socket_service, worker):
-    """The connection of the tasks, as JSON text; alice's."""
-    found = json.loads(socket_service.airflow_connection)
-    found["extra"]["cache_dir"] = str(worker)
-    return json.dumps(found)
+    """Airflow connection of alice as JSON text."""
+    fields = json.loads(socket_service.airflow_connection)
+    fields["extra"]["cache_dir"] = str(worker)
+    return json.dumps(fields)
 
 
 @pytest.fixture
 def api(connection):
-    """What the tasks ask of Airflow."""
+    """Execution API with the connection `synapse_default`."""
     return ExecutionApi({"synapse_default": connection})
 
 
 @pytest.fixture
 def put(alice, project, tmp_path):
-    """Store a small file in the project, outside of Airflow; its id and version."""
+    """Function that stores a small file outside Airflow and returns its versioned id."""
 
-    def make(name="raw.csv", text="a,b\n1,2\n", parent=None):
-        path = tmp_path / "given" / name
+    def store(name="raw.csv", text="a,b\n1,2\n", parent=None):
+        path = tmp_path / "uploads" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         stored = alice.store(File(str(path), parent=parent or project))
         return f"{stored.id}.{stored.versionNumber}"
 
-    return make
+    return store
 
 
 @pytest.fixture
 def kinds(alice, project, tmp_path):
-    """Make tables, views, submission views and datasets of alice's, outside of Airflow."""
-    return TableFactory(alice, project, tmp_path / "shown")
+    """Factory of tables, views, submission views and datasets of alice."""
+    return TableFactory(alice, project, tmp_path / "files")
 
 
 @pytest.fixture
 def triggerer(connection, monkeypatch):
-    """The environment of a triggerer."""
+    """Set the connection in the environment, where the triggerer reads it."""
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
 
 
 @pytest.fixture
 def sources_of(alice):
-    """Tell what the Activity of an entity names: used, and executed."""
+    """Function that returns the used and the executed references of an entity's Activity."""
 
-    def look(entity, version=None):
-        found = alice.getProvenance(entity, version)
+    def get_sources(entity, version=None):
+        activity = alice.getProvenance(entity, version)
         used, executed = [], []
-        for item in found["used"]:
+        for item in activity["used"]:
             reference = item.get("reference")
             name = (
                 f"{reference['targetId']}.{reference['targetVersionNumber']}"
@@ -116,12 +116,12 @@ def sources_of(alice):
             (executed if item["wasExecuted"] else used).append(name)
         return used, executed
 
-    return look
+    return get_sources
 
 
 @pytest.fixture
 def table(alice, project):
-    """A table of alice with two columns and no rows."""
+    """Id of a table of alice with two columns and no rows."""
     columns = [
         Column(name="a name", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
@@ -131,46 +131,46 @@ def table(alice, project):
 
 @pytest.fixture
 def filled(alice, table):
-    """The same with three rows."""
+    """Id of `table` with three rows."""
     alice.store(Table(table, [["a", 1], ["b", 2], ["c", 3]]))
     return table
 
 
 @pytest.fixture
 def write_csv(tmp_path):
-    """Write a CSV file as everybody does."""
+    """Function that writes a CSV file and returns its path."""
 
-    def make(*rows, names=("a name", "n"), name="rows.csv", **form):
+    def write(*rows, names=("a name", "n"), name="rows.csv", **dialect):
         path = tmp_path / name
         with path.open("w", newline="") as file:
-            csv.writer(file, **form).writerows([names, *rows])
+            csv.writer(file, **dialect).writerows([names, *rows])
         return str(path)
 
-    return make
+    return write
 
 
 @pytest.fixture
 def store_rows(api):
-    """Run a single SynapseTableStoreOperator, in so many tries; its result and its run."""
+    """Function that runs a SynapseTableStoreOperator and returns its last result and its run."""
 
     def run(tries=1, **arguments):
         with DAG("store_rows", schedule=None) as dag:
             SynapseTableStoreOperator(task_id="store", retries=5, **arguments)
-        one = Run(api, dag, f"run_{next(_names)}")
+        dag_run = Run(api, dag, f"run_{next(_names)}")
         for _ in range(tries):
-            result = one.task("store", max_tries=5)
-        return result, one
+            result = dag_run.task("store", max_tries=5)
+        return result, dag_run
 
     return run
 
 
 @pytest.fixture
 def rows_of(alice, tmp_path):
-    """Tell what is in a table: its cells without or with the ids of the rows."""
+    """Function that returns the cells of a table, optionally with row ids and versions."""
 
-    def look(table, *, ids=False):
+    def get_rows(table, *, ids=False):
         sql = f"select * from {table} order by ROW_ID"
-        found = alice.tableQuery(sql, downloadLocation=str(tmp_path / "look"))
-        return [row if ids else row[2:] for row in found]
+        result = alice.tableQuery(sql, downloadLocation=str(tmp_path / "query"))
+        return [row if ids else row[2:] for row in result]
 
-    return look
+    return get_rows

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 from airflow.sdk import DAG
-from support.execution_api import Run, fired
+from support.execution_api import Run, fire_trigger
 from support.table_types import TABLE_TYPES, VIEW_TYPES
 
 from synapse_workflows import (
@@ -67,7 +67,7 @@ def test_rows_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
     deferred = run.task("wait")
     assert deferred.state == "deferred"
     alice.store(Table(table, [[2]]))
-    event = fired(deferred)
+    event = fire_trigger(deferred)
     assert event == {"rows": 2}
     assert run.task("wait", event=event).state == "success"
     assert run.value("wait") == {"id": table, "rows": 2}
@@ -84,7 +84,7 @@ def test_what_breaks_in_the_triggerer_fails_the_task_as_synapse_says(
     run = wait(SynapseTableRowsSensor, sql=rows(table, "where n > 5"), deferrable=True)
     deferred = run.task("wait", max_tries=5)
     alice.delete(table)
-    failed = run.task("wait", max_tries=5, event=fired(deferred))
+    failed = run.task("wait", max_tries=5, event=fire_trigger(deferred))
     assert failed.state == "failed"
     assert failed.error.status == 404
 
@@ -215,7 +215,7 @@ def test_a_view_is_watched_in_the_triggerer(wait, kinds, kind, triggerer):
     run = wait(SynapseTableChangeSensor, table_id=view, deferrable=True)
     deferred = run.task("wait")
     kinds.add(view)
-    assert run.task("wait", event=fired(deferred)).state == "success"
+    assert run.task("wait", event=fire_trigger(deferred)).state == "success"
     assert run.value("wait")["id"] == view
 
 
@@ -228,7 +228,7 @@ def test_rows_of_every_kind_are_waited_for(wait, kinds, kind, deferrable, trigge
     result = run.task("wait")
     assert result.state == ("deferred" if deferrable else "up_for_reschedule")
     kinds.add(table)
-    event = fired(result) if deferrable else None
+    event = fire_trigger(result) if deferrable else None
     assert run.task("wait", event=event).state == "success"
     assert run.value("wait") == {"id": table, "rows": 1}
 
@@ -248,7 +248,7 @@ def test_changes_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
     deferred = run.task("wait")
     assert deferred.state == "deferred"
     add_a_row(alice, table)
-    assert run.task("wait", event=fired(deferred)).state == "success"
+    assert run.task("wait", event=fire_trigger(deferred)).state == "success"
     assert run.value("wait")["id"] == table
     assert run.value("wait")["etag"]
 

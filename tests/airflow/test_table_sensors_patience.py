@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout
-from support.execution_api import ExecutionApi, Run, fired
+from support.execution_api import ExecutionApi, Run, fire_trigger
 
 from synapse_workflows import (
     Column,
@@ -199,7 +199,7 @@ def test_an_outage_at_the_first_look_of_the_triggerer_passes(wait, watched, outa
     deferred = run.task("wait")
     person.store(Table(watched, [[6]]))
     outage.begin(3)
-    event = fired(deferred)
+    event = fire_trigger(deferred)
     assert outage.asked == 4
     assert run.task("wait", event=event).state == "success"
     assert run.value("wait") == {"id": watched, "rows": 1}
@@ -213,10 +213,10 @@ def test_a_table_that_could_not_be_looked_at_first_is_compared_with_the_second_l
     outage.begin(1)
     deferred = run.task("wait")
     assert deferred.state == "deferred", deferred.error
-    again = run.task("wait", event=fired(deferred))
+    again = run.task("wait", event=fire_trigger(deferred))
     assert again.state == "deferred", again.error
     person.store(Table(watched, [[2]]))
-    assert run.task("wait", event=fired(again)).state == "success"
+    assert run.task("wait", event=fire_trigger(again)).state == "success"
     assert run.value("wait")["version"] == 1
 
 
@@ -231,7 +231,7 @@ def test_an_error_that_only_the_triggerer_had_is_no_end_of_waiting(
     assert again.state == "deferred"
     assert again.msg.trigger_timeout < before
     person.store(Table(watched, [[6]]))
-    assert run.task("wait", event=fired(again)).state == "success"
+    assert run.task("wait", event=fire_trigger(again)).state == "success"
 
 
 def test_the_time_that_is_left_is_not_begun_anew(wait, watched):

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowNotFoundException
-from support.execution_api import Run, fired
+from support.execution_api import Run, fire_trigger
 
 from synapse_workflows import (
     Column,
@@ -297,7 +297,7 @@ def deferred(api, table):
 
 def test_the_triggerer_waits_and_the_task_goes_on(deferred, triggerer, table, alice, sources_of):
     run, result = deferred
-    event = fired(result)
+    event = fire_trigger(result)
     assert set(event) == {"job"}
     assert run.task("freeze", event=event).state == "success"
     made = run.value("freeze")
@@ -309,10 +309,10 @@ def test_the_triggerer_waits_and_the_task_goes_on(deferred, triggerer, table, al
 def test_a_worker_that_dies_while_waiting_finds_its_job_again(deferred, triggerer, table, alice):
     """The next try starts no job; where the first one goes on, it waits for that."""
     run, before = deferred
-    event = fired(before)
+    event = fire_trigger(before)
     again = run.task("freeze", max_tries=5)
     if again.state == "deferred":
-        assert fired(again) == event
+        assert fire_trigger(again) == event
         again = run.task("freeze", event=event)
     assert again.state == "success"
     assert history(alice, table) == {1: "later", 2: "in progress"}
@@ -322,7 +322,7 @@ def test_a_trigger_that_gives_up_fails_the_try_and_the_next_one_finds_the_snapsh
     deferred, triggerer, table, alice
 ):
     run, result = deferred
-    fired(result)
+    fire_trigger(result)
     failed = run.task("freeze", max_tries=5, event={"job": "1", "error": "no answer"})
     assert failed.state == "up_for_retry"
     assert "no answer" in str(failed.error)
@@ -337,7 +337,7 @@ def test_a_job_that_fails_fails_the_task_as_synapse_says(api, table, triggerer, 
             task_id="freeze", table_id=table, version_label="taken", deferrable=True
         )
     run = Run(api, dag)
-    failed = run.task("freeze", event=fired(run.task("freeze")))
+    failed = run.task("freeze", event=fire_trigger(run.task("freeze")))
     assert failed.state == "failed"
     assert "'taken'" in str(failed.error)
     assert list(history(alice, table)) == [2, 1]
@@ -352,4 +352,4 @@ def test_no_token_leaves_the_worker(deferred, api, connection):
 
 def test_the_trigger_without_a_connection_says_so(deferred):
     with pytest.raises(AirflowNotFoundException, match="synapse_default"):
-        fired(deferred[1])
+        fire_trigger(deferred[1])

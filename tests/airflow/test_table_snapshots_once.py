@@ -4,7 +4,7 @@ import json
 
 import pytest
 from airflow.sdk import DAG
-from support.execution_api import ExecutionApi, Run, fired
+from support.execution_api import ExecutionApi, Run, fire_trigger
 
 from synapse_workflows import (
     Column,
@@ -139,7 +139,7 @@ def to_the_end(run):
     """Go on until the task has ended, through the triggerer if need be."""
     result = run.task("freeze", max_tries=5)
     if result.state == "deferred":
-        result = run.task("freeze", max_tries=5, event=fired(result))
+        result = run.task("freeze", max_tries=5, event=fire_trigger(result))
     return result
 
 

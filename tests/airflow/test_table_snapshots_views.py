@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 from airflow.sdk import DAG, task
-from support.execution_api import Run, fired
+from support.execution_api import Run, fire_trigger
 from support.table_types import TABLE_TYPES
 
 from synapse_workflows import (
@@ -79,7 +79,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
     result = run.task("freeze")
     if deferrable:
         assert result.state == "deferred", result.error
-        result = run.task("freeze", event=fired(result))
+        result = run.task("freeze", event=fire_trigger(result))
     assert result.state == "success", result.error
 
     made = run.value("freeze")

@@ -1,7 +1,7 @@
-"""An Execution API in memory, and runs of DAGs through Airflow's real task runner against it.
+"""In-memory Execution API, and DAG runs that use Airflow's task runner with it.
 
-No database and no scheduler: which task comes when, and in how many instances, is said by the
-test. All that a task asks of Airflow, it asks here.
+There is no database and no scheduler. The test decides which tasks run, in which order and in how
+many instances.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 @dataclass
 class Instance:
-    """A task instance as the server knows it, over all its tries."""
+    """Server-side state of a task instance over all its tries."""
 
     task_id: str
     map_index: int
@@ -40,10 +40,10 @@ class Instance:
 
 
 class ExecutionApi:
-    """Answers what a task may ask, and keeps every request.
+    """Execution API of Airflow with its state in memory. It records every request.
 
     Args:
-        connections: as JSON texts, by id.
+        connections: connections as JSON text, by id.
     """
 
     def __init__(self, connections: dict[str, str]) -> None:
@@ -61,11 +61,11 @@ class ExecutionApi:
             base_url=None,
             dry_run=True,
             token="",
-            transport=httpx.MockTransport(self.answer),
+            transport=httpx.MockTransport(self.handle),
         )
 
     def emit(self, uri: str, *, aliases: tuple[str, ...] = (), **extra: Any) -> dict[str, Any]:
-        """Register an event of an asset, as an earlier run would have."""
+        """Register an asset event, as if an earlier run had emitted it."""
         event = {
             "id": len(self.events) + 1,
             "timestamp": NOW.replace(minute=len(self.events)).isoformat(),
@@ -76,28 +76,28 @@ class ExecutionApi:
         self.events.append(event | {"aliases": list(aliases)})
         return event
 
-    def answer(self, request: Any) -> Any:
+    def handle(self, request: Any) -> Any:
         body = request.read().decode()
         self.requests.append((request.method, str(request.url), body))
         parts = [unquote(part) for part in request.url.raw_path.decode().split("?")[0].split("/")]
         parts = [part for part in parts if part]
         handler = getattr(self, "_" + parts[0].replace("-", "_"))
-        found = handler(request, parts[1:], body)
+        result = handler(request, parts[1:], body)
         if request.method == "HEAD":
-            return httpx.Response(200, headers={"Content-Range": f"map_indexes {found}"})
-        if found is NotImplemented:
+            return httpx.Response(200, headers={"Content-Range": f"map_indexes {result}"})
+        if result is NotImplemented:
             return httpx.Response(404, json={"detail": {"reason": "not_found", "message": "no"}})
-        return httpx.Response(204) if found is None else httpx.Response(200, json=found)
+        return httpx.Response(204) if result is None else httpx.Response(200, json=result)
 
     def _connections(self, _request: Any, parts: list[str], _body: str) -> Any:
         if parts[0] not in self.connections:
             return NotImplemented
-        known = dict.fromkeys(
+        connection = dict.fromkeys(
             ("description", "host", "login", "password", "port", "schema", "extra")
         ) | json.loads(self.connections[parts[0]])
-        extra = known["extra"]
-        known["extra"] = extra if isinstance(extra, str | None) else json.dumps(extra)
-        return known | {"conn_id": parts[0]}
+        extra = connection["extra"]
+        connection["extra"] = extra if isinstance(extra, str | None) else json.dumps(extra)
+        return connection | {"conn_id": parts[0]}
 
     def _variables(self, *_: Any) -> Any:
         return NotImplemented
@@ -106,8 +106,8 @@ class ExecutionApi:
         if parts == ["states"]:
             return self._states(request)
         if parts == ["count"]:
-            wanted = request.url.params.get_list("task_ids")
-            return sum(1 for one in self.instances.values() if one.task_id in wanted)
+            task_ids = request.url.params.get_list("task_ids")
+            return sum(1 for one in self.instances.values() if one.task_id in task_ids)
         key, instance = self.by_try[parts[0]]
         if parts[1] == "run":
             return self.runs[parts[0]]
@@ -116,7 +116,7 @@ class ExecutionApi:
         if parts[1] == "rtif":
             self.rendered[key[2]] = json.loads(body)
         elif parts[1] == "state":
-            self._told(instance, json.loads(body))
+            self._set_state(instance, json.loads(body))
         elif parts[1] == "skip-downstream":
             for task_id in json.loads(body)["tasks"]:
                 name = task_id if isinstance(task_id, str) else task_id[0]
@@ -126,22 +126,22 @@ class ExecutionApi:
     def _task_reschedules(self, _request: Any, parts: list[str], _body: str) -> Any:
         return self.by_try[parts[0]][1].rescheduled[0].isoformat()
 
-    def _told(self, instance: Instance, told: dict[str, Any]) -> None:
-        instance.state = told["state"]
-        instance.outlet_events = told.get("outlet_events") or []
+    def _set_state(self, instance: Instance, update: dict[str, Any]) -> None:
+        instance.state = update["state"]
+        instance.outlet_events = update.get("outlet_events") or []
         if instance.state == "success":
-            self._register(told.get("task_outlets") or [], instance.outlet_events)
+            self._emit_outlets(update.get("task_outlets") or [], instance.outlet_events)
 
     def _states(self, request: Any) -> dict[str, Any]:
-        found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        states: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         for (dag_id, run_id, task_id, index), instance in self.instances.items():
             if dag_id == request.url.params["dag_id"]:
                 name = task_id if index < 0 else f"{task_id}_{index}"
-                found[run_id][name] = instance.state
-        return {"task_states": found}
+                states[run_id][name] = instance.state
+        return {"task_states": states}
 
-    def _register(self, outlets: list[dict], events: list[dict]) -> None:
-        """Make events of what a task said, as the real server does."""
+    def _emit_outlets(self, outlets: list[dict], events: list[dict]) -> None:
+        """Emit asset events for the outlets of a task, as the Airflow server does."""
         names = {outlet.get("name") for outlet in outlets if outlet["type"] == "AssetAlias"}
         for outlet in outlets:
             if outlet["type"] == "Asset":
@@ -172,8 +172,8 @@ class ExecutionApi:
         if parts[4:] == ["slice"]:
             return ordered
         if parts[4:5] == ["item"]:
-            place = int(parts[5])
-            return ordered[place] if place < len(ordered) else NotImplemented
+            offset = int(parts[5])
+            return ordered[offset] if offset < len(ordered) else NotImplemented
         return {"key": parts[3], "value": values[index]} if index in values else NotImplemented
 
     def _store(self, request: Any, parts: list[str], body: str) -> Any:
@@ -189,34 +189,34 @@ class ExecutionApi:
         return {"value": instance.store[parts[2]]}
 
     def _asset_events(self, request: Any, parts: list[str], _body: str) -> Any:
-        asked = request.url.params
+        query = request.url.params
         if parts == ["by-asset-alias"]:
-            found = [e for e in self.events if asked["name"] in e["aliases"]]
+            matches = [e for e in self.events if query["name"] in e["aliases"]]
         else:
-            wanted = {asked.get("name"), asked.get("uri")} - {None, ""}
-            found = [e for e in self.events if wanted & {e["asset"]["name"], e["asset"]["uri"]}]
-        plain = [{k: v for k, v in event.items() if k != "aliases"} for event in found]
-        plain.sort(key=lambda event: event["timestamp"], reverse=asked.get("ascending") == "false")
-        return {"asset_events": plain[: int(asked.get("limit", 100))]}
+            keys = {query.get("name"), query.get("uri")} - {None, ""}
+            matches = [e for e in self.events if keys & {e["asset"]["name"], e["asset"]["uri"]}]
+        events = [{k: v for k, v in event.items() if k != "aliases"} for event in matches]
+        is_descending = query.get("ascending") == "false"
+        events.sort(key=lambda event: event["timestamp"], reverse=is_descending)
+        return {"asset_events": events[: int(query.get("limit", 100))]}
 
     def _assets(self, request: Any, parts: list[str], _body: str) -> Any:
-        asked = request.url.params
         if parts == ["by-alias"]:
             return []
-        found = asked.get("name") or asked.get("uri")
-        return {"name": found, "uri": found, "group": "asset", "extra": {}}
+        name = request.url.params.get("name") or request.url.params.get("uri")
+        return {"name": name, "uri": name, "group": "asset", "extra": {}}
 
 
 class Run:
-    """One run of a DAG, driven task by task.
+    """One run of a DAG, executed task by task.
 
     Args:
-        api: what the tasks ask.
+        api: the Execution API of the tasks.
         dag: the DAG.
-        run_id: of the run.
-        events: asset events that woke it, as `ExecutionApi.emit` returns them.
-        conf: of the run.
-        logical_date: None for a run that has none.
+        run_id: id of the run.
+        events: triggering asset events, as returned by `ExecutionApi.emit`.
+        conf: configuration of the run.
+        logical_date: logical date; None for a run without one.
     """
 
     def __init__(
@@ -237,7 +237,11 @@ class Run:
         self.logical_date = logical_date
 
     def all(self, **instances: int) -> "Run":
-        """Run every task in order; say for mapped ones how many instances there are."""
+        """Run all tasks in topological order.
+
+        Args:
+            instances: number of instances of each mapped task, by task id.
+        """
         for task in self.dag.topological_sort():
             state = self.api.instances.get((self.dag.dag_id, self.run_id, task.task_id, -1))
             if state is not None and state.state == "skipped":
@@ -257,10 +261,14 @@ class Run:
         event: dict[str, Any] | None = None,
         timed_out: bool = False,
     ) -> Any:
-        """Run one try of one task instance; the next call is its next try.
+        """Run one try of a task instance. The next call runs its next try.
 
-        With the payload of a trigger's event, the try that was deferred goes on; it ends where
-        the trigger took longer than it was given.
+        Args:
+            task_id: id of the task.
+            map_index: map index; -1 for a task that is not mapped.
+            max_tries: number of retries of the task.
+            event: payload of a trigger event, with which the deferred try resumes.
+            timed_out: whether the deferred try resumes because its trigger timed out.
         """
         key = (self.dag.dag_id, self.run_id, task_id, map_index)
         instance = self.api.instances.setdefault(key, Instance(task_id, map_index))
@@ -278,13 +286,16 @@ class Run:
         self.api.by_try[str(ti.id)] = (key, instance)
         self.api.runs[str(ti.id)] = self._context(instance, key, max_tries)
         if event is not None:
-            kept = instance.deferral.next_kwargs if instance.deferral else {}
-            going_on = {"next_method": "execute_complete", "next_kwargs": kept | {"event": event}}
-            self.api.runs[str(ti.id)] |= going_on
+            kwargs = instance.deferral.next_kwargs if instance.deferral else {}
+            self.api.runs[str(ti.id)] |= {
+                "next_method": "execute_complete",
+                "next_kwargs": kwargs | {"event": event},
+            }
         elif timed_out:
-            failed = {"error": TriggerFailureReason.TRIGGER_TIMEOUT.value}
-            going_on = {"next_method": TRIGGER_FAIL_REPR, "next_kwargs": failed}
-            self.api.runs[str(ti.id)] |= going_on
+            self.api.runs[str(ti.id)] |= {
+                "next_method": TRIGGER_FAIL_REPR,
+                "next_kwargs": {"error": TriggerFailureReason.TRIGGER_TIMEOUT.value},
+            }
         result = run_task_in_process(ti, self.dag.get_task(task_id), client=self.api.client())
         if instance.state == "running" and result.state is not None:
             instance.state = str(result.state)
@@ -295,7 +306,7 @@ class Run:
         return result
 
     def value(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Read an XCom as it was sent."""
+        """Return an XCom as the task pushed it."""
         return self.api.xcoms[self.dag.dag_id, self.run_id, task_id, key].get(map_index)
 
     def record(self, task_id: str, map_index: int = -1) -> Any:
@@ -303,7 +314,7 @@ class Run:
 
     def _context(self, instance: Instance, key: tuple, max_tries: int) -> dict[str, Any]:
         date = self.logical_date.isoformat() if self.logical_date else None
-        left = [
+        xcom_keys = [
             name
             for (dag_id, run_id, task_id, name), values in self.api.xcoms.items()
             if (dag_id, run_id, task_id) == key[:3] and key[3] in values
@@ -322,33 +333,35 @@ class Run:
                 "state": "running",
                 "conf": self.conf,
                 "partition_key": None,
-                "consumed_asset_events": [_consumed(event) for event in self.events],
+                "consumed_asset_events": [_to_consumed_event(event) for event in self.events],
             },
             "max_tries": max_tries,
             "task_reschedule_count": len(instance.rescheduled),
             "should_retry": instance.tries <= max_tries,
-            "xcom_keys_to_clear": left,
+            "xcom_keys_to_clear": xcom_keys,
         }
 
 
-def fired(deferred: Any) -> Any:
-    """Run the trigger of a deferred task, as the triggerer does; the payload of its first event.
+def fire_trigger(deferred: Any) -> Any:
+    """Run the trigger of a deferred task and return the payload of its first event.
+
+    The trigger reads its connections from the environment.
 
     Args:
-        deferred: what `Run.task` returned. The trigger's connections are those of the environment.
+        deferred: the result of `Run.task`.
     """
     path, kwargs = deferred.msg.classpath, deferred.msg.trigger_kwargs
     trigger = import_string(path)(**deserialize(kwargs))
     assert trigger.serialize() == (path, deserialize(kwargs))
 
-    async def first() -> Any:
+    async def get_first_payload() -> Any:
         async with aclosing(trigger.run()) as events:
             return (await anext(events)).payload
 
-    return asyncio.run(first())
+    return asyncio.run(get_first_payload())
 
 
-def _consumed(event: dict[str, Any]) -> dict[str, Any]:
+def _to_consumed_event(event: dict[str, Any]) -> dict[str, Any]:
     asset = event["asset"]
     return {
         "asset": {"name": asset["name"], "uri": asset["uri"], "extra": {}},
