@@ -13,6 +13,7 @@ from support.table_api import M, Tabler
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.domain import async_jobs, auth
 from synapse_workflows.local.domain.tables import outbox, transactions
+from synapse_workflows.local.domain.tables.snapshots import Snapshot
 
 
 def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
@@ -115,7 +116,7 @@ def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, 
 
 
 def test_effects_survive_the_outbox():
-    snapshot = outbox.Snapshot(3, "l", None, 4)
+    snapshot = Snapshot(3, "l", None, 4)
     effects = outbox.OutboxEntry(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
     assert outbox.parse(outbox.serialize(effects)) == effects
 

@@ -140,6 +140,18 @@ def items(body: Body, key: str) -> list[Any] | None:
     return value
 
 
+def objects(body: Body, key: str) -> list[dict[str, Any]]:
+    """Return an array of objects; empty if the property is missing.
+
+    Raises:
+        BadRequest: The value is not an array of objects.
+    """
+    values = items(body, key) or []
+    if not all(isinstance(each, dict) for each in values):
+        raise BadRequest(f"{key} must be an array of objects.")
+    return values
+
+
 def mapping(body: Body, key: str) -> dict[str, Any] | None:
     """Read an optional object.
 

@@ -1,8 +1,8 @@
-"""A connection on which a caller's query runs: it can read the rows of one table, nothing else.
+"""Sandbox for a caller's query: read access to the rows of one table, with a time limit.
 
-The statement is ours, made of a checked tree. This is the second wall: whatever the statement
-said, SQLite refuses to look at other tables, to call other functions, to write, or to go on for
-long.
+The service compiles statements from a validated tree. The sandbox is a second line of defence:
+SQLite itself refuses to read other tables, to call other functions, to write, and to run beyond
+the time limit.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-#: What a query may read.
+#: Tables that a query may read.
 _TABLES: Final = frozenset({"live", "past", "json_each", ""})
 _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_LENGTH: 64 << 20,
@@ -20,20 +20,20 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-#: Instructions of SQLite between two looks at the clock.
-_STEPS: Final = 200
+#: SQLite instructions between two checks of the time limit.
+_CHECK_INTERVAL: Final = 200
 
 
 class QueryTimeoutError(Exception):
-    """The query ran longer than it may."""
+    """The query exceeded its time limit."""
 
 
 class QueryCancelledError(Exception):
-    """The query was stopped, as the service ends."""
+    """The query was cancelled because the service stops."""
 
 
-def _authorizer(functions: Collection[str]) -> Callable[..., int]:
-    def decide(action: int, first: Any, second: Any, _database: Any, _inner: Any) -> int:
+def _create_authorizer(functions: Collection[str]) -> Callable[..., int]:
+    def authorize(action: int, first: Any, second: Any, _database: Any, _inner: Any) -> int:
         if action == sqlite3.SQLITE_SELECT:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ and first in _TABLES:
@@ -42,7 +42,7 @@ def _authorizer(functions: Collection[str]) -> Callable[..., int]:
             return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
 
-    return decide
+    return authorize
 
 
 @contextmanager
@@ -50,38 +50,38 @@ def sandbox(
     connection: sqlite3.Connection,
     functions: Collection[str],
     seconds: float,
-    is_stopped: Callable[[], bool] = lambda: False,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[sqlite3.Connection]:
-    """Put the wall around a connection.
+    """Restrict a connection to queries on its table.
 
     Args:
-        connection: opened to read only; closed or let go of after this.
-        functions: names of those that statements may call.
-        seconds: that all statements together may take.
-        is_stopped: asked now and then whether to give up.
+        connection: A read-only connection. Do not use it for other work afterwards.
+        functions: Names of the functions that statements may call.
+        seconds: Time limit for all statements together.
+        is_cancelled: Called regularly; returns True to cancel the query.
 
     Raises:
-        TooLongError: they took longer.
-        StoppedError: they were stopped.
+        QueryTimeoutError: The statements exceeded the time limit.
+        QueryCancelledError: `is_cancelled` returned True.
     """
-    over = stopped = False
+    is_timed_out = was_cancelled = False
     deadline = time.monotonic() + seconds
 
-    def look() -> int:
-        nonlocal over, stopped
-        over, stopped = time.monotonic() > deadline, is_stopped()
-        return 1 if over or stopped else 0
+    def check_limits() -> int:
+        nonlocal is_timed_out, was_cancelled
+        is_timed_out, was_cancelled = time.monotonic() > deadline, is_cancelled()
+        return 1 if is_timed_out or was_cancelled else 0
 
     for limit, value in _LIMITS.items():
         connection.setlimit(limit, value)
-    connection.set_authorizer(_authorizer(functions))
-    connection.set_progress_handler(look, _STEPS)
+    connection.set_authorizer(_create_authorizer(functions))
+    connection.set_progress_handler(check_limits, _CHECK_INTERVAL)
     try:
         yield connection
     except sqlite3.OperationalError:
-        if stopped:
+        if was_cancelled:
             raise QueryCancelledError from None
-        if over:
+        if is_timed_out:
             raise QueryTimeoutError from None
         raise
     finally:

@@ -1,5 +1,5 @@
-"""What one table's file holds, read and written; `table_files` says what the tables in it are."""
-# ruff: noqa: S608 - names of tables and slots are our own, never a caller's
+"""Reading and writing the file of one table; `table_store` documents its SQLite tables."""
+# ruff: noqa: S608 - names of tables and slots come from this package
 
 import json
 import os
@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+#: Pairs of column ID and slot, in the order of the columns.
 Layout = tuple[tuple[int, int], ...]
 
-#: Slots that a table may have; SQLite's bound is 2000 columns.
-_SLOTS: Final = 1900
+#: Maximum number of slots of a table; SQLite allows 2000 columns.
+_MAX_SLOTS: Final = 1900
+_NO_LIMIT: Final = 1 << 62
+_CONVERTED_ROWS: Final = 1000
 
 
 class SlotLimitError(Exception):
-    """The snapshots of a table show so many different columns that no more can be made."""
+    """The snapshots of a table use so many different columns that no slot is free."""
 
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """One accepted change of a table. `made_on` is in milliseconds since the epoch."""
+    """An accepted change of a table. `made_on` is in milliseconds since the epoch."""
 
     version: int
     etag: str
@@ -31,61 +34,61 @@ class ChangeSet:
 
 
 class TableReader:
-    """What a table's file holds, in one consistent state."""
+    """The content of a table's file in one consistent state."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
-    def _one(self, sql: str, *values: Any) -> Any:
+    def _fetch_one(self, sql: str, *values: Any) -> Any:
         return self.connection.execute(sql, values).fetchone()
 
     @property
     def schema_number(self) -> int:
-        """The last of the entity's schema changes that was carried out; -1 for none."""
-        return int(self._one("SELECT schema_number FROM state")[0])
+        """The number of the last applied schema change of the entity; -1 for none."""
+        return int(self._fetch_one("SELECT schema_number FROM state")[0])
 
     def get_last_change(self, until: int | None = None) -> ChangeSet | None:
-        """Give the last change set, or the last one up to a version."""
-        found = self._one(
+        """Return the last change set, or the last one up to version `until`."""
+        found = self._fetch_one(
             "SELECT version, etag, made_on, made_by FROM change_set"
             " WHERE version <= ? ORDER BY version DESC LIMIT 1",
-            1 << 62 if until is None else until,
+            _NO_LIMIT if until is None else until,
         )
         return None if found is None else ChangeSet(*found)
 
     def get_layout(self, version: int | None = None) -> Layout:
-        """Give the columns and their slots, now or as of a change set."""
-        found = self._one(
+        """Return the columns and their slots, now or as of a change set."""
+        found = self._fetch_one(
             "SELECT slots FROM layout WHERE version <= ? ORDER BY version DESC LIMIT 1",
-            1 << 62 if version is None else version,
+            _NO_LIMIT if version is None else version,
         )
         return () if found is None else tuple((each[0], each[1]) for each in json.loads(found[0]))
 
     def get_etag_version(self, etag: str) -> int | None:
-        """Give the number of the change set that has an etag."""
-        found = self._one("SELECT version FROM change_set WHERE etag = ?", etag)
+        """Return the version of the change set with an etag; None if there is none."""
+        found = self._fetch_one("SELECT version FROM change_set WHERE etag = ?", etag)
         return None if found is None else int(found[0])
 
     def get_snapshot_version(self, number: int) -> int | None:
-        """Give the last change set that a snapshot shows."""
-        found = self._one("SELECT version FROM snapshot WHERE number = ?", number)
+        """Return the version of the last change set that a snapshot shows."""
+        found = self._fetch_one("SELECT version FROM snapshot WHERE number = ?", number)
         return None if found is None else int(found[0])
 
     def get_outbox(self, number: int) -> str | None:
-        """Give the effects that were committed under a number."""
-        found = self._one("SELECT effects FROM outbox WHERE id = ?", number)
+        """Return the outbox entry with a number; None if it was not committed."""
+        found = self._fetch_one("SELECT effects FROM outbox WHERE id = ?", number)
         return None if found is None else str(found[0])
 
 
 class TableWriter(TableReader):
-    """A table's file within one transaction."""
+    """The content of a table's file within one write transaction."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection)
         self._path = path
 
     def create_change_set(self, etag: str, made_on: int, made_by: int) -> int:
-        """Number a new change set."""
+        """Create a change set and return its version."""
         last = self.get_last_change()
         version = 0 if last is None else last.version + 1
         self.connection.execute(
@@ -94,98 +97,110 @@ class TableWriter(TableReader):
         return version
 
     def set_schema_number(self, number: int) -> None:
-        """Note which of the entity's schema changes was carried out last."""
+        """Record the number of the last applied schema change of the entity."""
         self.connection.execute("UPDATE state SET schema_number = ?", (number,))
 
     @property
     def next_row_id(self) -> int:
-        """The id of the next row."""
-        return int(self._one("SELECT next_row FROM state")[0])
+        """The ID of the next new row."""
+        return int(self._fetch_one("SELECT next_row FROM state")[0])
 
     def allocate_row_ids(self, count: int) -> int:
-        """Take ids for new rows; give the first of them."""
+        """Reserve consecutive IDs for new rows and return the first of them."""
         first = self.next_row_id
         self.connection.execute("UPDATE state SET next_row = ?", (first + count,))
         return first
 
     def set_layout(self, version: int, layout: Layout) -> None:
-        """Say in which slots the columns lie from a change set on."""
+        """Set the columns and their slots from a change set on."""
         self.connection.execute(
             "INSERT OR REPLACE INTO layout VALUES (?, ?)", (version, json.dumps(layout))
         )
 
     def allocate_slots(self, count: int, taken: set[int]) -> list[int]:
-        """Give slots that neither `taken` nor any snapshot uses; more are made when needed.
+        """Return slots that no snapshot uses. Add slots to the table if too few are free.
+
+        Args:
+            count: The number of slots.
+            taken: Other slots that must not be returned.
 
         Raises:
-            FullError: there cannot be so many.
+            SlotLimitError: The table would have too many slots.
         """
         used = set(taken)
         for (version,) in self.connection.execute("SELECT version FROM snapshot").fetchall():
             used |= {slot for _, slot in self.get_layout(version)}
         columns = self.connection.execute("SELECT name FROM pragma_table_info('live')").fetchall()
-        there = sorted(int(name[1:]) for (name,) in columns if name[1:].isdecimal())
-        free = [slot for slot in there if slot not in used][:count]
-        if len(there) + count - len(free) > _SLOTS:
+        existing = sorted(int(name[1:]) for (name,) in columns if name[1:].isdecimal())
+        free = [slot for slot in existing if slot not in used][:count]
+        total = len(existing) + count - len(free)
+        if total > _MAX_SLOTS:
             raise SlotLimitError
-        for slot in range(len(there) + 1, len(there) + 1 + count - len(free)):
+        for slot in range(len(existing) + 1, total + 1):
             for table in ("live", "past"):
                 self.connection.execute(f"ALTER TABLE {table} ADD COLUMN c{slot}")
             free.append(slot)
         return free
 
     def fill_slot(self, slot: int, value: Any) -> None:
-        """Set a slot of all rows."""
-        unless = "" if value is not None else f" WHERE c{slot} IS NOT NULL"
-        self.connection.execute(f"UPDATE live SET c{slot} = ?{unless}", (value,))
+        """Set a slot of all rows to one value."""
+        condition = "" if value is not None else f" WHERE c{slot} IS NOT NULL"
+        self.connection.execute(f"UPDATE live SET c{slot} = ?{condition}", (value,))
 
     def convert_slot(
-        self, old: int, new: int, one: Callable[[Any], Any], is_over: Callable[[], bool]
+        self, old: int, new: int, convert: Callable[[Any], Any], should_stop: Callable[[], bool]
     ) -> None:
-        """Set a slot of all rows to what becomes of another; ends early when `is_over`."""
-        self.connection.create_function("convert_cell", 1, one)
+        """Set a slot of all rows to the converted value of another slot.
+
+        Args:
+            old: The slot to read.
+            new: The slot to write.
+            convert: Returns the new value for an old one.
+            should_stop: Called between batches of rows; returns True to end early.
+        """
+        self.connection.create_function("convert_cell", 1, convert)
         last = 0
-        while not is_over():
-            batch = self._one(
+        while not should_stop():
+            end = self._fetch_one(
                 "SELECT max(row_id) FROM (SELECT row_id FROM live WHERE row_id > ?"
-                " ORDER BY row_id LIMIT 1000)",
+                f" ORDER BY row_id LIMIT {_CONVERTED_ROWS})",
                 last,
             )[0]
-            if batch is None:
+            if end is None:
                 return
             self.connection.execute(
                 f"UPDATE live SET c{new} = convert_cell(c{old}) WHERE row_id BETWEEN ? AND ?",
-                (last + 1, batch),
+                (last + 1, end),
             )
-            last = batch
+            last = end
 
     def get_distinct_values(self, slot: int) -> set[Any]:
-        """List what the cells of a slot hold."""
+        """Return the distinct values of a slot, without null."""
         sql = f"SELECT DISTINCT c{slot} FROM live WHERE c{slot} IS NOT NULL"
         return {value for (value,) in self.connection.execute(sql)}
 
     def set_snapshot(self, number: int, version: int) -> None:
-        """Let a snapshot show all up to a change set."""
+        """Record that a snapshot shows the table as of a change set."""
         self.connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (number, version))
 
     def retain_snapshots(self, numbers: Collection[int]) -> None:
-        """Forget snapshots of versions that are no more, and rows that only those show."""
-        there = {row[0] for row in self.connection.execute("SELECT number FROM snapshot")}
-        gone = [(number,) for number in there.difference(numbers)]
-        if gone:
-            self.connection.executemany("DELETE FROM snapshot WHERE number = ?", gone)
+        """Delete all other snapshots, and the past rows that no remaining snapshot shows."""
+        existing = {row[0] for row in self.connection.execute("SELECT number FROM snapshot")}
+        deleted = [(number,) for number in existing.difference(numbers)]
+        if deleted:
+            self.connection.executemany("DELETE FROM snapshot WHERE number = ?", deleted)
             self.connection.execute(
                 "DELETE FROM past WHERE NOT EXISTS (SELECT 1 FROM snapshot"
                 " WHERE snapshot.version >= past.version AND snapshot.version < past.until)"
             )
 
-    def set_outbox(self, number: int, effects: str) -> None:
-        """Note what the commit means; what earlier commits meant is carried out by now."""
+    def set_outbox(self, number: int, entry: str) -> None:
+        """Replace the outbox entry. Entries of earlier commits have been applied by now."""
         self.connection.execute("DELETE FROM outbox")
-        self.connection.execute("INSERT INTO outbox VALUES (?, ?)", (number, effects))
+        self.connection.execute("INSERT INTO outbox VALUES (?, ?)", (number, entry))
 
     def flush(self) -> None:
-        """Bring what was written so far to the disk, so that the commit is short."""
+        """Sync the write-ahead log to disk, so that the commit itself is short."""
         log = self._path.with_name(self._path.name + "-wal")
         with suppress(FileNotFoundError):
             file = os.open(log, os.O_RDWR)
@@ -195,5 +210,5 @@ class TableWriter(TableReader):
                 os.close(file)
 
     def commit(self) -> None:
-        """Keep all of it."""
+        """Commit the transaction."""
         self.connection.execute("COMMIT")

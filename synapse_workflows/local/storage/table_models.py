@@ -1,6 +1,7 @@
-"""What the service's database knows of tables and jobs; their rows lie in files of their own.
+"""Database models of tables: columns, schema changes, file handles and results.
 
-Dates are milliseconds since the epoch. JSON columns hold objects as they are on the wire.
+Rows are stored in separate files, see `table_store`. Dates are milliseconds since the epoch. JSON
+columns hold objects in the format of the REST API.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from synapse_workflows.local.storage.database import Base
 
 
 class ColumnModel(Base):
-    """A column as anybody may use it. `digest` is that of its content: equal ones are one."""
+    """A column model. Equal columns are stored once; `digest` identifies the content."""
 
     __tablename__ = "column_model"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -22,9 +23,9 @@ class ColumnModel(Base):
 
 
 class SchemaChange(Base):
-    """The columns of a table from some time on, as an entity's body set them.
+    """A change of the columns of a table.
 
-    `number` counts from 0, the columns that the table was created with.
+    `number` counts from 0, the change that created the table.
     """
 
     __tablename__ = "schema_change"
@@ -39,7 +40,7 @@ class SchemaChange(Base):
 
 
 class TableFileHandle(Base):
-    """That a cell of a table holds, or once held, a file handle."""
+    """A file handle that a cell of a table holds or once held."""
 
     __tablename__ = "table_file_handle"
     entity_id: Mapped[int] = mapped_column(
@@ -49,7 +50,7 @@ class TableFileHandle(Base):
 
 
 class TableResult(Base):
-    """The file that answered a query; `key` is the digest of all that its content depends on."""
+    """The result file of a query. `key` is a digest of everything its content depends on."""
 
     __tablename__ = "table_result"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)

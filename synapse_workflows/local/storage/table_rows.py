@@ -1,21 +1,25 @@
-"""Rows of one table within one change set: put in, changed, deleted, in batches."""
-# ruff: noqa: S608 - names of tables and slots are our own, never a caller's
+"""Batched inserts, updates and deletes of the rows of one table within one change set."""
+# ruff: noqa: S608 - names of tables and slots come from this package
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from synapse_workflows.local.storage.table_db import TableWriter
 
-#: Values that one statement binds at most.
-_BOUND: Final = 500
+#: Maximum number of values bound by one statement.
+_MAX_BOUND_VALUES: Final = 500
 
 
 class RowWriter:
-    """Writes the rows of one change set.
+    """Writer for the rows of one change set.
 
     Args:
-        writer: the table.
-        version: the change set; rows from `first_new` on are new in it.
+        writer: The table.
+        version: The version of the change set.
+
+    Attributes:
+        version: The version of the change set.
+        first_new: The ID of the first row that this change set creates.
     """
 
     def __init__(self, writer: TableWriter, version: int) -> None:
@@ -23,25 +27,25 @@ class RowWriter:
         self._connection = writer.connection
         self.version = version
         self.first_new = writer.next_row_id
-        shown = self._connection.execute("SELECT max(version) FROM snapshot").fetchone()[0]
-        self._shown: int = -1 if shown is None else shown
+        last = self._connection.execute("SELECT max(version) FROM snapshot").fetchone()[0]
+        self._last_snapshot: int = -1 if last is None else last
         columns = self._connection.execute("SELECT name FROM pragma_table_info('past')")
         slots = [name for (name,) in columns if name[0] == "c" and name[1:].isdecimal()]
         cells = "".join(f", {slot}" for slot in slots)
-        self._remember = (
+        self._copy_to_past = (
             f"INSERT OR IGNORE INTO past (row_id, version, until{cells})"
             f" SELECT row_id, version, ?{cells} FROM live WHERE row_id = ? AND version <= ?"
         )
 
     def is_empty(self) -> bool:
-        """Tell whether the table has no rows."""
+        """Return whether the table has no rows."""
         return self._connection.execute("SELECT 1 FROM live LIMIT 1").fetchone() is None
 
     def insert(self, slots: Sequence[int], rows: Sequence[Sequence[Any]]) -> range:
-        """Put rows in; each has a value for every slot.
+        """Insert rows with one value for each of the slots.
 
         Returns:
-            The ids of the rows.
+            The IDs of the rows.
         """
         first = self._writer.allocate_row_ids(len(rows))
         names = "".join(f", c{slot}" for slot in slots)
@@ -52,32 +56,33 @@ class RowWriter:
         )
         return range(first, first + len(rows))
 
-    def versions(self, row_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:
-        """Tell when rows were changed last, and whether they are still there.
+    def get_versions(self, row_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:
+        """Return the version of the last change of each row, and whether the row still exists.
 
-        Rows that never were are left out.
+        Rows that never existed are omitted.
         """
-        found: dict[int, tuple[int, bool]] = {}
-        for start in range(0, len(row_ids), _BOUND):
-            some = row_ids[start : start + _BOUND]
-            marks = ", ".join("?" * len(some))
-            for table, there in (("gone", False), ("live", True)):
+        versions: dict[int, tuple[int, bool]] = {}
+        for start in range(0, len(row_ids), _MAX_BOUND_VALUES):
+            batch = row_ids[start : start + _MAX_BOUND_VALUES]
+            marks = ", ".join("?" * len(batch))
+            for table, exists in (("gone", False), ("live", True)):
                 rows = self._connection.execute(
-                    f"SELECT row_id, version FROM {table} WHERE row_id IN ({marks})", some
+                    f"SELECT row_id, version FROM {table} WHERE row_id IN ({marks})", batch
                 )
-                found.update({row_id: (version, there) for row_id, version in rows})
-        return found
+                versions.update({row_id: (version, exists) for row_id, version in rows})
+        return versions
 
-    def _keep_past(self, row_ids: Iterable[int]) -> None:
-        """Keep rows as they are for the snapshots that show them; one may be named twice."""
-        if self._shown >= 0:
+    def _preserve(self, row_ids: Iterable[int]) -> None:
+        """Copy rows that a snapshot shows to `past`. Row IDs may repeat."""
+        if self._last_snapshot >= 0:
             self._connection.executemany(
-                self._remember, ((self.version, row_id, self._shown) for row_id in row_ids)
+                self._copy_to_past,
+                ((self.version, row_id, self._last_snapshot) for row_id in row_ids),
             )
 
     def update(self, slots: Sequence[int], rows: Sequence[tuple[int, Sequence[Any]]]) -> None:
-        """Change cells of rows that are there: (row id, a value for every slot)."""
-        self._keep_past(row_id for row_id, _ in rows)
+        """Update existing rows: pairs of row ID and one value for each of the slots."""
+        self._preserve(row_id for row_id, _ in rows)
         cells = "".join(f", c{slot} = ?" for slot in slots)
         self._connection.executemany(
             f"UPDATE live SET version = {self.version:d}{cells} WHERE row_id = ?",
@@ -86,7 +91,7 @@ class RowWriter:
 
     def delete(self, row_ids: Sequence[int]) -> None:
         """Delete rows."""
-        self._keep_past(row_ids)
+        self._preserve(row_ids)
         self._connection.executemany(
             "INSERT OR REPLACE INTO gone VALUES (?, ?)",
             ((row_id, self.version) for row_id in row_ids),

@@ -1,17 +1,17 @@
-"""The rows of tables: one SQLite file per table, so that a long write blocks nobody else.
+"""Row storage of tables: one SQLite file per table, so that a long write blocks no other table.
 
-<root>/<entity id>.db
+Files are named `<root>/<entity id>.db`. Their tables:
 
-    live       the rows as they are now; slots c1, c2, ... hold the cells
-    past       rows that were changed or deleted since, as snapshots still show them: a row was
-               so from change set `version` on and before change set `until`
-    gone       rows that were deleted, and in which change set
-    change_set every accepted change of rows or columns, numbered from 0
-    layout     from which change set on which column lies in which slot, in order
-    snapshot   number of an entity version -> the last change set that it shows
-    outbox     what a commit here means for the service's database; see `tables.commits`
+    live        current rows; the slots c1, c2, ... hold the cells
+    past        earlier states of rows that snapshots still show; a state is valid from change
+                set `version` (inclusive) to change set `until` (exclusive)
+    gone        deleted rows and the change sets that deleted them
+    change_set  accepted changes of rows or columns, numbered from 0
+    layout      columns and their slots, in order, from a change set on
+    snapshot    number of an entity version -> last change set that the snapshot shows
+    outbox      updates of the service's database that belong to a commit, see `tables.outbox`
 
-A writer holds the turn of its table; readers see one consistent state and never wait.
+A writer locks its table. Readers see one consistent state and never wait.
 """
 
 import sqlite3
@@ -24,7 +24,7 @@ from typing import Final
 
 from synapse_workflows.local.storage.table_db import TableReader, TableWriter
 
-_TABLES: Final = """
+_SCHEMA: Final = """
 CREATE TABLE live (row_id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
 CREATE TABLE past (
     row_id INTEGER NOT NULL, version INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -43,78 +43,83 @@ INSERT INTO state VALUES (1, -1);
 
 
 class TableLockedError(Exception):
-    """Another writer has the table, and did not end in time."""
+    """Another writer holds the lock of the table and did not release it in time."""
 
 
 class TableStore:
     """The files of all tables of a service.
 
     Args:
-        root: directory that holds them; created when missing.
+        root: Directory of the files; created if missing.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._root.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
-        self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
-    def path(self, table: int) -> Path:
-        """Give the path of a table's file, whether it is there or not."""
+    def _get_path(self, table: int) -> Path:
         return self._root / f"{table}.db"
 
     @contextmanager
     def open_reader(self, table: int) -> Iterator[TableReader | None]:
-        """Open a table to read, in one state; None when it never had a row or a change."""
-        path = self.path(table)
+        """Open one consistent state of a table; None for a table that was never changed."""
+        path = self._get_path(table)
         if not path.exists():
             yield None
             return
         with closing(_connect(path, "ro")) as connection:
             connection.execute("BEGIN")
-            ready = connection.execute("SELECT 1 FROM sqlite_master WHERE name='state'").fetchone()
-            yield TableReader(connection) if ready else None
+            yield TableReader(connection) if _is_initialized(connection) else None
 
     @contextmanager
     def open_writer(self, table: int, *, wait: float = -1) -> Iterator[TableWriter]:
-        """Open a table to write; what is not committed within is undone.
+        """Open a table for writing. Roll back unless the writer is committed.
 
         Args:
-            table: entity id.
-            wait: seconds to wait for the turn; -1 waits however long it takes.
+            table: Entity ID.
+            wait: Maximum time to wait for the lock, in seconds; -1 for no maximum.
 
         Raises:
-            BusyError: another writer did not end in time.
+            TableLockedError: Another writer did not release the lock in time.
         """
         with self._guard:
-            turn = self._turns[table]
-        if not turn.acquire(timeout=wait):
+            lock = self._locks[table]
+        if not lock.acquire(timeout=wait):
             raise TableLockedError
         try:
-            path = self.path(table)
+            path = self._get_path(table)
             with closing(_connect(path, "rwc")) as connection:
-                _prepare(connection)
+                _initialize(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield TableWriter(connection, path)
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-                connection.execute("PRAGMA busy_timeout=0")  # readers are not waited for
+                connection.execute("PRAGMA busy_timeout=0")  # do not wait for readers
                 with suppress(sqlite3.OperationalError):
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
-            turn.release()
+            lock.release()
 
     def sweep(self, wanted: set[int]) -> int:
-        """Remove the files of tables that are no more; only before the service answers."""
-        waste = [path for path in self._root.iterdir() if not _is_of(path, wanted)]
-        for path in waste:
+        """Delete the files of all other tables. Call it before the service accepts requests.
+
+        Args:
+            wanted: Entity IDs of the tables to keep.
+
+        Returns:
+            The number of deleted files.
+        """
+        unwanted = [path for path in self._root.iterdir() if not _belongs_to(path, wanted)]
+        for path in unwanted:
             path.unlink()
-        return len(waste)
+        return len(unwanted)
 
 
-def _is_of(path: Path, tables: set[int]) -> bool:
+def _belongs_to(path: Path, tables: set[int]) -> bool:
     head = path.name.partition(".")[0]
     return head.isdecimal() and int(head) in tables
 
@@ -132,8 +137,11 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Set up a writer; the log is brought into the file by us, not in the middle of a commit."""
+def _initialize(connection: sqlite3.Connection) -> None:
+    """Configure a writer's connection and create missing tables.
+
+    Automatic checkpoints are off, so that none runs within a commit.
+    """
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -141,5 +149,10 @@ def _prepare(connection: sqlite3.Connection) -> None:
         "journal_size_limit=67108864",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name='state'").fetchone() is None:
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+    if not _is_initialized(connection):
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+
+def _is_initialized(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE name='state'"
+    return connection.execute(query).fetchone() is not None

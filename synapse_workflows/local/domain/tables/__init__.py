@@ -1,1 +1,1 @@
-"""Tables: their columns, their rows, and the queries on them."""
+"""Tables: columns, rows, transactions and queries."""

@@ -1,8 +1,8 @@
-"""Cells: from text to what is stored, and back.
+"""Cell values: parsing text into stored values, and serializing them.
 
-Stored are text, whole numbers (dates in milliseconds, booleans as 0 and 1, entity ids without
-`syn`), floating point numbers (NaN, which SQLite has not, as the text `NaN`), and lists and JSON
-as JSON text. What comes back is the text form of semantics 9.1, the same for equal values.
+Stored values are text, integers (dates in milliseconds, booleans as 0 and 1, entity IDs without
+`syn`), floating point numbers (NaN as the text `NaN`, because SQLite has no NaN), and JSON text
+for lists and JSON. Equal values have the same serialized text (semantics 9.1).
 """
 
 import json
@@ -25,80 +25,80 @@ StoredValue = str | int | float | None
 CellParser = Callable[[str], StoredValue]
 
 NAN: Final = "NaN"
-_LONG: Final = 2**63
-#: Digits of a number that surely has 64 bits.
-_SHORT: Final = 18
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
-_REAL: Final = re.compile(
+_INT64_LIMIT: Final = 2**63
+#: Any decimal number with at most this many digits fits into 64 bits.
+_SAFE_DIGITS: Final = 18
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
+_DOUBLE: Final = re.compile(
     r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,9})?|inf(?:inity)?|nan)",
     re.IGNORECASE,
 )
-_ENTITY: Final = re.compile(r"(?:syn)?([0-9]{1,18})", re.IGNORECASE)
+_ENTITY_ID: Final = re.compile(r"(?:syn)?([0-9]{1,18})", re.IGNORECASE)
 
 
 class CellError(ValueError):
-    """A text is no value of the column; says why."""
+    """A text is not a valid value for its column. The message gives the reason."""
 
 
-def _whole(text: str) -> int:
-    if len(text) <= _SHORT and text.isascii() and text.isdigit():
+def _parse_integer(text: str) -> int:
+    if len(text) <= _SAFE_DIGITS and text.isascii() and text.isdigit():
         return int(text)
     trimmed = text.strip()
-    if _WHOLE.fullmatch(trimmed) is None or not -_LONG <= int(trimmed) < _LONG:
+    if _INTEGER.fullmatch(trimmed) is None or not -_INT64_LIMIT <= int(trimmed) < _INT64_LIMIT:
         raise CellError(f'For input string: "{text[:100]}"')
     return int(trimmed)
 
 
-def _real(text: str) -> float | str:
+def _parse_double(text: str) -> float | str:
     trimmed = text.strip()
-    if _REAL.fullmatch(trimmed) is None:
+    if _DOUBLE.fullmatch(trimmed) is None:
         raise CellError(f'For input string: "{text[:100]}"')
     value = float(trimmed)
     return NAN if math.isnan(value) else value
 
 
-def _boolean(text: str) -> int:
+def _parse_boolean(text: str) -> int:
     try:
         return {"true": 1, "false": 0}[text.strip().lower()]
     except KeyError:
-        raise CellError(f"'{text[:100]}' is neither true nor false.") from None
+        raise CellError(f"'{text[:100]}' is not a boolean: expected true or false.") from None
 
 
-def _date(text: str) -> int:
+def _parse_date(text: str) -> int:
     if text.isdigit():
-        return _whole(text)
+        return _parse_integer(text)
     try:
-        moment = parse_date(text)
+        milliseconds = parse_date(text)
     except ValueError as error:
         raise CellError(str(error)) from None
-    return _whole(str(moment))
+    return _parse_integer(str(milliseconds))
 
 
-def _entity(text: str) -> int:
-    match = _ENTITY.fullmatch(text.strip())
+def _parse_entity_id(text: str) -> int:
+    match = _ENTITY_ID.fullmatch(text.strip())
     if match is None:
         raise CellError(f"'{text[:100]}' is not a valid Synapse ID.")
     return int(match[1])
 
 
-_SCALARS: Final[dict[ColumnType, CellParser]] = {
-    ColumnType.INTEGER: _whole,
-    ColumnType.DOUBLE: _real,
-    ColumnType.BOOLEAN: _boolean,
-    ColumnType.DATE: _date,
-    ColumnType.ENTITYID: _entity,
-    ColumnType.FILEHANDLEID: _whole,
-    ColumnType.USERID: _whole,
-    ColumnType.SUBMISSIONID: _whole,
-    ColumnType.EVALUATIONID: _whole,
+_SCALAR_PARSERS: Final[dict[ColumnType, CellParser]] = {
+    ColumnType.INTEGER: _parse_integer,
+    ColumnType.DOUBLE: _parse_double,
+    ColumnType.BOOLEAN: _parse_boolean,
+    ColumnType.DATE: _parse_date,
+    ColumnType.ENTITYID: _parse_entity_id,
+    ColumnType.FILEHANDLEID: _parse_integer,
+    ColumnType.USERID: _parse_integer,
+    ColumnType.SUBMISSIONID: _parse_integer,
+    ColumnType.EVALUATIONID: _parse_integer,
 }
 
 
-def _bounded(limit: int) -> CellParser:
+def _create_text_parser(max_size: int) -> CellParser:
     def parse(text: str) -> str:
-        if len(text) > limit:
+        if len(text) > max_size:
             raise CellError(
-                f"String '{text[:100]}' exceeds the maximum length of {limit} characters. "
+                f"String '{text[:100]}' exceeds the maximum length of {max_size} characters. "
                 "Consider using a column with a larger maximumSize or a LARGETEXT column."
             )
         return text
@@ -106,13 +106,13 @@ def _bounded(limit: int) -> CellParser:
     return parse
 
 
-def _load(text: str) -> Any:
-    def no(word: str) -> None:
-        raise CellError(f"{word} is not JSON.")
+def _load_json(text: str) -> Any:
+    def reject(constant: str) -> None:
+        raise CellError(f"{constant} is not valid JSON.")
 
     try:
-        value = json.loads(text, parse_constant=no)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        value = json.loads(text, parse_constant=reject)
+        json.dumps(value, ensure_ascii=False).encode()  # reject unpaired surrogates
     except CellError:
         raise
     except (ValueError, RecursionError) as error:
@@ -121,49 +121,50 @@ def _load(text: str) -> Any:
 
 
 def _load_array(text: str) -> Any:
-    """Read an array, at first as JSON, then as clients write it that are not strict."""
+    """Parse an array as strict JSON, then in the lenient form of some clients."""
     try:
-        return _load(text)
+        return _load_json(text)
     except CellError:
         items = lenient_json.parse_array(text)
         if items is None:
             raise
-        return _load(json.dumps(items))
+        return _load_json(json.dumps(items))
 
 
-def _json(text: str) -> str:
-    if len(text) > MAX_CELL_SIZES[ColumnType.JSON]:
-        raise CellError("It is too long.")
-    if not isinstance(_load(text), dict | list):
+def _parse_json(text: str) -> str:
+    max_size = MAX_CELL_SIZES[ColumnType.JSON]
+    if len(text) > max_size:
+        raise CellError(f"It exceeds the maximum length of {max_size} characters.")
+    if not isinstance(_load_json(text), dict | list):
         raise CellError("It must be a JSON object or array.")
     return text
 
 
-def _item_of(column: Column) -> Callable[[Any], Any]:
-    """Give what turns one item of a JSON array into one of a list of the column."""
+def _create_item_parser(column: Column) -> Callable[[Any], Any]:
+    """Return a function that converts an item of a JSON array to an item of a list column."""
     kind = ITEM_TYPES[column.type]
-    bounded = _bounded(column.limit)
+    parse_text = _create_text_parser(column.max_cell_size)
 
-    def text_item(item: Any) -> Any:
+    def parse_string(item: Any) -> Any:
         if not isinstance(item, str):
             raise CellError("The items of the array must be text.")
-        return bounded(item)
+        return parse_text(item)
 
-    def other_item(item: Any) -> Any:
+    def parse_scalar(item: Any) -> Any:
         if isinstance(item, bool):
             item = "true" if item else "false"
         if not isinstance(item, str | int):
-            raise CellError(f"{json.dumps(item)[:100]} is not a {kind}.")
-        stored = _SCALARS[kind](str(item))
+            raise CellError(f"{json.dumps(item)[:100]} is not a valid {kind}.")
+        stored = _SCALAR_PARSERS[kind](str(item))
         if kind is ColumnType.ENTITYID:
             return f"syn{stored}"
         return bool(stored) if kind is ColumnType.BOOLEAN else stored
 
-    return text_item if kind is ColumnType.STRING else other_item
+    return parse_string if kind is ColumnType.STRING else parse_scalar
 
 
-def _list_of(column: Column) -> Callable[[str], str | None]:
-    one = _item_of(column)
+def _create_list_parser(column: Column) -> Callable[[str], str | None]:
+    parse_item = _create_item_parser(column)
 
     def parse(text: str) -> str | None:
         items = _load_array(text)
@@ -173,22 +174,27 @@ def _list_of(column: Column) -> Callable[[str], str | None]:
             raise CellError("null value is not allowed in an array.")
         if len(items) > (column.maximum_length or 0):
             raise CellError(f"It exceeds the maximum of {column.maximum_length} items.")
-        return json.dumps([one(item) for item in items], ensure_ascii=False) if items else None
+        if not items:
+            return None
+        return json.dumps([parse_item(item) for item in items], ensure_ascii=False)
 
     return parse
 
 
 def get_type_parser(column: Column) -> CellParser:
-    """Give what reads a text that is not null, whatever the default and the enumeration say."""
+    """Return a parser of non-null text that ignores the default and the enumeration.
+
+    The parser raises CellError.
+    """
     if column.type in LIST_TYPES:
-        return _list_of(column)
+        return _create_list_parser(column)
     if column.type is ColumnType.JSON:
-        return _json
-    return _SCALARS.get(column.type) or _bounded(column.limit)
+        return _parse_json
+    return _SCALAR_PARSERS.get(column.type) or _create_text_parser(column.max_cell_size)
 
 
 def get_item_column(column: Column) -> Column:
-    """Give the column that would hold single items of a list column."""
+    """Return a column for single items of a list column."""
     return Column(
         id=column.id,
         name=column.name,
@@ -196,61 +202,64 @@ def get_item_column(column: Column) -> Column:
         maximum_size=column.maximum_size,
         maximum_length=None,
         default=None,
-        words=(),
+        enum_values=(),
         facet=None,
         body={},
     )
 
 
 def get_enum_parser(column: Column) -> CellParser:
-    """Give what reads a text that is not null, and holds it against the enumeration."""
-    parse = get_type_parser(column)
-    if not column.words:
-        return parse
-    single = get_type_parser(get_item_column(column) if column.type in LIST_TYPES else column)
-    words = {single(word) for word in column.words}
+    """Return a parser of non-null text that also checks the enumeration of the column.
 
-    def checked(text: str) -> StoredValue:
+    The parser raises CellError.
+    """
+    parse = get_type_parser(column)
+    if not column.enum_values:
+        return parse
+    is_list = column.type in LIST_TYPES
+    parse_item = get_type_parser(get_item_column(column) if is_list else column)
+    allowed = {parse_item(value) for value in column.enum_values}
+
+    def parse_checked(text: str) -> StoredValue:
         stored = parse(text)
-        for item in _items(column, stored):
-            if item not in words:
-                raise CellError(
-                    f"'{text[:100]}' is not a valid value for this column. "
-                    f"Valid are the enumValues: {', '.join(column.words)[:500]}"
-                )
+        if any(item not in allowed for item in _list_items(column, stored)):
+            raise CellError(
+                f"'{text[:100]}' is not a valid value for this column. "
+                f"Valid are the enumValues: {', '.join(column.enum_values)[:500]}"
+            )
         return stored
 
-    return checked
+    return parse_checked
 
 
-def _items(column: Column, stored: StoredValue) -> list[StoredValue]:
-    """List what a cell holds, one item or those of its list, as single cells are stored."""
+def _list_items(column: Column, stored: StoredValue) -> list[StoredValue]:
+    """Return the items of a list cell, or the cell itself, as values of a scalar column."""
     if column.type not in LIST_TYPES:
         return [stored]
-    single = get_type_parser(get_item_column(column))
+    parse_item = get_type_parser(get_item_column(column))
     items = json.loads(str(stored)) if stored is not None else []
-    return [single(item if isinstance(item, str) else json.dumps(item)) for item in items]
+    return [parse_item(item if isinstance(item, str) else json.dumps(item)) for item in items]
 
 
 def get_cell_parser(column: Column) -> Callable[[str | None], StoredValue]:
-    """Give what reads a cell: null and, in most columns, empty text become the default.
+    """Return a parser of cells. Null and, for most types, empty text become the default.
 
     The parser raises CellError.
     """
     parse = get_enum_parser(column)
     default = None if column.default is None else parse(column.default)
-    empty_is_text = column.type in TEXT_TYPES
+    is_empty_valid = column.type in TEXT_TYPES
 
-    def read(text: str | None) -> StoredValue:
-        if text is None or (not text and not empty_is_text):
+    def parse_cell(text: str | None) -> StoredValue:
+        if text is None or (not text and not is_empty_valid):
             return default
         return parse(text)
 
-    return read
+    return parse_cell
 
 
 def serialize_double(value: float | str) -> str:
-    """Write a number of a DOUBLE column: the shortest decimal that means it."""
+    """Return the shortest decimal text of a DOUBLE."""
     if isinstance(value, str):
         return value
     if math.isinf(value):
@@ -259,16 +268,16 @@ def serialize_double(value: float | str) -> str:
 
 
 def serialize_boolean(value: float) -> str:
-    """Write a BOOLEAN."""
+    """Return the text of a BOOLEAN."""
     return "true" if value else "false"
 
 
 def serialize_entity_id(value: Any) -> str:
-    """Write an ENTITYID."""
+    """Return the text of an ENTITYID."""
     return f"syn{value}"
 
 
-#: Type -> how to write a stored value that is not null; `str` for the others.
+#: Type -> function that serializes a stored value; `str` for other types.
 SERIALIZERS: Final[dict[ColumnType, Callable[[Any], str]]] = {
     ColumnType.DOUBLE: serialize_double,
     ColumnType.BOOLEAN: serialize_boolean,
@@ -277,5 +286,5 @@ SERIALIZERS: Final[dict[ColumnType, Callable[[Any], str]]] = {
 
 
 def get_serializer(kind: ColumnType) -> Callable[[Any], str]:
-    """Give what writes a stored value that is not null."""
+    """Return the function that serializes stored non-null values of a type."""
     return SERIALIZERS.get(kind, str)

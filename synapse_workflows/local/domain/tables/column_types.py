@@ -1,4 +1,4 @@
-"""What each type of column may have, and how wide it makes a row."""
+"""Properties of column types: facets, defaults, item types and widths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,19 +7,12 @@ from typing import Any, Final
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 
 LIST_TYPES: Final = frozenset(kind for kind in ColumnType if kind.endswith("_LIST"))
-#: Types whose empty text is a value; that of others is null.
+#: Types for which empty text is a value. For other types it is null.
 TEXT_TYPES: Final = frozenset(
     {ColumnType.STRING, ColumnType.LINK, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT}
 )
-#: Types whose columns say how long their text may be.
+#: Types with a `maximumSize`.
 SIZED_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST})
-#: Types whose values are whole numbers in storage.
-INTEGER_TYPES: Final = frozenset(
-    {
-        ColumnType.INTEGER, ColumnType.DATE, ColumnType.ENTITYID, ColumnType.FILEHANDLEID,
-        ColumnType.USERID, ColumnType.SUBMISSIONID, ColumnType.EVALUATIONID, ColumnType.BOOLEAN,
-    }
-)  # fmt: skip
 TYPES_WITHOUT_DEFAULT: Final = frozenset(
     {
         ColumnType.FILEHANDLEID, ColumnType.ENTITYID, ColumnType.SUBMISSIONID,
@@ -27,7 +20,7 @@ TYPES_WITHOUT_DEFAULT: Final = frozenset(
         ColumnType.ENTITYID_LIST, ColumnType.USERID_LIST,
     }
 )  # fmt: skip
-#: Types by kind of facet.
+#: Facet type -> column types that support it.
 FACET_TYPES: Final[Mapping[str, frozenset[ColumnType]]] = {
     "enumeration": LIST_TYPES
     | {
@@ -37,15 +30,17 @@ FACET_TYPES: Final[Mapping[str, frozenset[ColumnType]]] = {
     "range": frozenset({ColumnType.DATE, ColumnType.DOUBLE, ColumnType.INTEGER}),
 }  # fmt: skip
 
-#: Type of a list -> type of its items.
+#: List type -> type of its items.
 ITEM_TYPES: Final[Mapping[ColumnType, ColumnType]] = {
     kind: ColumnType(kind.removesuffix("_LIST")) for kind in LIST_TYPES
 }
 
-_CHARACTER: Final = 4
+#: Bytes of one character of a text.
+_CHARACTER_WIDTH: Final = 4
+#: Type -> bytes of a value; for sized types, bytes of a character.
 _WIDTHS: Final[Mapping[ColumnType, int]] = {
-    ColumnType.STRING: _CHARACTER,
-    ColumnType.LINK: _CHARACTER,
+    ColumnType.STRING: _CHARACTER_WIDTH,
+    ColumnType.LINK: _CHARACTER_WIDTH,
     ColumnType.MEDIUMTEXT: 421,
     ColumnType.LARGETEXT: 2133,
     ColumnType.INTEGER: 20,
@@ -63,18 +58,18 @@ _WIDTHS: Final[Mapping[ColumnType, int]] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """A column of a table or view.
 
     Args:
-        id: of its ColumnModel.
-        name: trimmed, at most 256 characters.
-        type: what its cells hold.
-        maximum_size: characters of a cell, or of an item of a STRING_LIST.
-        maximum_length: items of a list.
-        default: text of the value that a null becomes.
-        words: the only values it takes, when there are any.
+        id: ID of the ColumnModel.
+        name: Name, without surrounding white space, at most 256 characters.
+        type: Type of the cells.
+        maximum_size: Maximum characters of a cell, or of an item of a STRING_LIST.
+        maximum_length: Maximum number of items of a list.
+        default: Text of the value that replaces null; None for no default.
+        enum_values: The allowed values; empty if any value is allowed.
         facet: `enumeration`, `range` or None.
-        body: the ColumnModel as it is on the wire.
+        body: The ColumnModel in the format of the REST API.
     """
 
     id: int
@@ -83,25 +78,25 @@ class Column:
     maximum_size: int | None
     maximum_length: int | None
     default: str | None
-    words: tuple[str, ...]
+    enum_values: tuple[str, ...]
     facet: str | None
     body: Mapping[str, Any]
 
     @property
     def width(self) -> int:
-        """Bytes that it adds to a row."""
+        """The number of bytes that the column adds to a row."""
         return get_column_width(self.type, self.maximum_size, self.maximum_length)
 
     @property
-    def limit(self) -> int:
-        """Characters that a cell of text may have."""
+    def max_cell_size(self) -> int:
+        """The maximum number of characters of a text cell; 0 for other types."""
         return self.maximum_size or MAX_CELL_SIZES.get(self.type, 0)
 
 
 def get_column_width(
     kind: ColumnType, maximum_size: int | None, maximum_length: int | None
 ) -> int:
-    """Tell how many bytes a column adds to a row."""
+    """Return the number of bytes that a column adds to a row."""
     item = _WIDTHS[ITEM_TYPES.get(kind, kind)]
     size = maximum_size or 1 if kind in SIZED_TYPES else 1
     length = maximum_length or 1 if kind in LIST_TYPES else 1
@@ -109,7 +104,7 @@ def get_column_width(
 
 
 def parse_column(number: int, body: Mapping[str, Any]) -> Column:
-    """Make a column of a ColumnModel that was validated."""
+    """Create a column from a validated ColumnModel."""
     return Column(
         id=number,
         name=body["name"],
@@ -117,7 +112,7 @@ def parse_column(number: int, body: Mapping[str, Any]) -> Column:
         maximum_size=body.get("maximumSize"),
         maximum_length=body.get("maximumListLength"),
         default=body.get("defaultValue"),
-        words=tuple(body.get("enumValues") or ()),
+        enum_values=tuple(body.get("enumValues") or ()),
         facet=body.get("facetType"),
         body={**body, "id": str(number)},
     )

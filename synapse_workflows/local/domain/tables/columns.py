@@ -1,4 +1,4 @@
-"""Column models: made once, the same for everybody, known by their content."""
+"""Column models: validation, creation and listing. Equal column models share one ID."""
 
 import hashlib
 import json
@@ -30,24 +30,26 @@ RESERVED_NAMES: Final = frozenset(
     }
 )  # fmt: skip
 CONCRETE_TYPE: Final = f"{MODEL}.table.ColumnModel"
-MAX_NAME: Final = 256
+MAX_NAME_LENGTH: Final = 256
 MAX_ENUM_VALUES: Final = 100
-_SIZES: Final = (1, 1000)
-_LENGTHS: Final = (2, 100)
+_SIZE_BOUNDS: Final = (1, 1000)
+_LIST_LENGTH_BOUNDS: Final = (2, 100)
 
 
-def _name(body: request_fields.Body) -> str:
+def _parse_name(body: request_fields.Body) -> str:
     name = (request_fields.text(body, "name") or "").strip()
     if not name:
         raise BadRequest("Column name cannot be null or empty.")
-    if len(name) > MAX_NAME:
-        raise BadRequest(f"Column name must be: {MAX_NAME} characters or less.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise BadRequest(f"Column name must be: {MAX_NAME_LENGTH} characters or less.")
     if name.upper() in RESERVED_NAMES:
         raise BadRequest(f"The column name: {name} is a system reserved column name.")
     return name
 
 
-def _within(body: request_fields.Body, key: str, bounds: tuple[int, int], default: int) -> int:
+def _parse_bounded(
+    body: request_fields.Body, key: str, bounds: tuple[int, int], default: int
+) -> int:
     value = request_fields.integer(body, key)
     value = default if value is None else value
     if not bounds[0] <= value <= bounds[1]:
@@ -55,57 +57,69 @@ def _within(body: request_fields.Body, key: str, bounds: tuple[int, int], defaul
     return value
 
 
-def _facet(body: request_fields.Body, kind: ColumnType) -> str | None:
-    given = body.get("facetType")
-    if given is None:
+def _parse_size(body: request_fields.Body, kind: ColumnType) -> int | None:
+    if kind not in column_types.SIZED_TYPES:
         return None
-    facet = request_fields.one_of(column_types.FACET_TYPES, given, "facetType")
+    return _parse_bounded(body, "maximumSize", _SIZE_BOUNDS, DEFAULT_CELL_SIZE)
+
+
+def _parse_list_length(body: request_fields.Body, kind: ColumnType) -> int | None:
+    if kind not in LIST_TYPES:
+        return None
+    return _parse_bounded(body, "maximumListLength", _LIST_LENGTH_BOUNDS, DEFAULT_LIST_LENGTH)
+
+
+def _parse_facet(body: request_fields.Body, kind: ColumnType) -> str | None:
+    value = body.get("facetType")
+    if value is None:
+        return None
+    facet = request_fields.one_of(column_types.FACET_TYPES, value, "facetType")
     if kind not in column_types.FACET_TYPES[facet]:
         raise BadRequest(f"A {kind} column cannot have a facetType of {facet}.")
     return facet
 
 
-def _words(body: request_fields.Body) -> list[str]:
-    given = request_fields.items(body, "enumValues") or []
-    if len(given) > MAX_ENUM_VALUES:
-        raise BadRequest(f"A column may have {MAX_ENUM_VALUES} enumValues; it has {len(given)}.")
-    return sorted({request_fields.as_text(word, "enumValues") for word in given})
+def _parse_enum_values(body: request_fields.Body) -> list[str]:
+    values = request_fields.items(body, "enumValues") or []
+    if len(values) > MAX_ENUM_VALUES:
+        raise BadRequest(
+            f"A column may have at most {MAX_ENUM_VALUES} enumValues; this one has {len(values)}."
+        )
+    return sorted({request_fields.as_text(each, "enumValues") for each in values})
 
 
-def _sub_columns(body: request_fields.Body, kind: ColumnType) -> list[dict[str, Any]] | None:
-    given = request_fields.items(body, "jsonSubColumns")
-    if not given:
-        return None
-    if kind is not ColumnType.JSON:
+def _parse_sub_columns(body: request_fields.Body, kind: ColumnType) -> list[dict[str, Any]] | None:
+    sub_columns = request_fields.objects(body, "jsonSubColumns")
+    if sub_columns and kind is not ColumnType.JSON:
         raise BadRequest("jsonSubColumns are only allowed on columns of type JSON.")
-    return [_sub_column(each) for each in given]
+    return [_parse_sub_column(each) for each in sub_columns] or None
 
 
-def _sub_column(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise BadRequest("jsonSubColumns must be an array of objects.")
+def _parse_sub_column(body: request_fields.Body) -> dict[str, Any]:
     kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
     found = {
-        "name": _name(body),
+        "name": _parse_name(body),
         "columnType": kind,
         "jsonPath": request_fields.required(body, "jsonPath"),
-        "facetType": _facet(body, kind),
+        "facetType": _parse_facet(body, kind),
     }
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _checked(column: Column) -> str | None:
-    """Check default and enumeration; give the default in canonical form.
+def _normalize_default(column: Column) -> str | None:
+    """Validate the enumeration and the default; return the default in canonical form.
 
     Raises:
-        BadRequest: one of them is no value of the column.
+        BadRequest: A value of the enumeration, or the default, is not valid for the column.
     """
-    single = cell_values.get_item_column(column) if column.type in LIST_TYPES else column
-    parse = cell_values.get_type_parser(single)
+    is_list = column.type in LIST_TYPES
+    parse_item = cell_values.get_type_parser(
+        cell_values.get_item_column(column) if is_list else column
+    )
     what = "enumValues"
     try:
-        for word in column.words:
-            parse(word)
+        for value in column.enum_values:
+            parse_item(value)
         if not column.default and column.type not in column_types.TEXT_TYPES:
             return None
         what = "defaultValue"
@@ -118,50 +132,47 @@ def _checked(column: Column) -> str | None:
 
 
 def parse(body: Any) -> dict[str, Any]:
-    """Read a ColumnModel from a request, with its defaults and without what does not apply.
+    """Parse a ColumnModel. Add defaults and drop properties that its type does not have.
 
     Raises:
-        BadRequest: it breaks a rule.
+        BadRequest: The ColumnModel is invalid.
     """
     if not isinstance(body, dict):
         raise BadRequest("A ColumnModel must be an object.")
-    name = _name(body)
+    name = _parse_name(body)
     kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
-    sized, listed = kind in column_types.SIZED_TYPES, kind in LIST_TYPES
     found: dict[str, Any] = {
         "name": name,
         "columnType": kind.value,
-        "maximumSize": _within(body, "maximumSize", _SIZES, DEFAULT_CELL_SIZE) if sized else None,
-        "maximumListLength": _within(body, "maximumListLength", _LENGTHS, DEFAULT_LIST_LENGTH)
-        if listed
-        else None,
+        "maximumSize": _parse_size(body, kind),
+        "maximumListLength": _parse_list_length(body, kind),
         "defaultValue": request_fields.text(body, "defaultValue"),
-        "enumValues": _words(body) or None,
-        "facetType": _facet(body, kind),
-        "jsonSubColumns": _sub_columns(body, kind),
+        "enumValues": _parse_enum_values(body) or None,
+        "facetType": _parse_facet(body, kind),
+        "jsonSubColumns": _parse_sub_columns(body, kind),
     }
     if found["defaultValue"] and kind in column_types.TYPES_WITHOUT_DEFAULT:
         raise BadRequest(f"Columns of type {kind} cannot have a default value.")
     if kind in column_types.TYPES_WITHOUT_DEFAULT:
         found["defaultValue"] = None
-    found["defaultValue"] = _checked(column_types.parse_column(0, found))
+    found["defaultValue"] = _normalize_default(column_types.parse_column(0, found))
     return {key: value for key, value in found.items() if value is not None}
 
 
 def create(session: Session, caller: Caller, bodies: Iterable[Any]) -> list[dict[str, Any]]:
-    """Create columns; one that exists already is given as it is.
+    """Create columns. Return the existing column if an equal one exists.
 
     Args:
-        session: writes the tables.
-        caller: who asks.
+        session: Database session.
+        caller: The caller.
         bodies: ColumnModels.
 
     Returns:
-        The columns in the same order.
+        The columns with their IDs, in the same order.
 
     Raises:
-        BadRequest: one breaks a rule.
-        Forbidden: the caller is anonymous.
+        BadRequest: A ColumnModel is invalid.
+        Forbidden: The caller is anonymous.
     """
     if caller.is_anonymous:
         raise Forbidden("You must login to create a ColumnModel")
@@ -169,16 +180,16 @@ def create(session: Session, caller: Caller, bodies: Iterable[Any]) -> list[dict
 
 
 def get_or_create(session: Session, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give columns with their ids, whether they are there already or not.
+    """Return columns with their IDs; create those that do not exist.
 
     Args:
-        session: writes the tables.
-        bodies: ColumnModels as `read` gives them.
+        session: Database session.
+        bodies: ColumnModels as returned by `parse`.
     """
-    return [_one(session, body) for body in bodies]
+    return [_get_or_create_one(session, body) for body in bodies]
 
 
-def _one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
+def _get_or_create_one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     content = json.dumps(body, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(content.encode()).hexdigest()
     found = session.scalar(select(ColumnModel).where(ColumnModel.digest == digest))
@@ -192,15 +203,15 @@ def _one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def serialize(model: ColumnModel) -> dict[str, Any]:
-    """Write a ColumnModel."""
+    """Return a ColumnModel in the format of the REST API."""
     return {**model.body, "id": str(model.id)}
 
 
 def get(session: Session, column_id: int) -> dict[str, Any]:
-    """Give a column.
+    """Return a column.
 
     Raises:
-        NotFound: there is none.
+        NotFound: The column does not exist.
     """
     return serialize(_find(session, column_id))
 
@@ -212,8 +223,8 @@ def _find(session: Session, column_id: int) -> ColumnModel:
     return model
 
 
-def list_columns(session: Session, prefix: str | None, asked: Window) -> dict[str, Any]:
-    """List the columns whose names begin with a prefix, whatever its case, by name."""
+def list_columns(session: Session, prefix: str | None, window: Window) -> dict[str, Any]:
+    """List the columns whose names start with a prefix, ignoring case, ordered by name."""
     start = func.lower(ColumnModel.name).startswith((prefix or "").lower(), autoescape=True)
     filters = [start] if prefix else []
     total = session.scalar(select(func.count()).select_from(ColumnModel).where(*filters))
@@ -221,17 +232,17 @@ def list_columns(session: Session, prefix: str | None, asked: Window) -> dict[st
         select(ColumnModel)
         .where(*filters)
         .order_by(ColumnModel.name, ColumnModel.id)
-        .limit(asked.limit)
-        .offset(asked.offset)
+        .limit(window.limit)
+        .offset(window.offset)
     )
     return {"totalNumberOfResults": total or 0, "results": [serialize(each) for each in found]}
 
 
 def load(session: Session, column_ids: Iterable[int]) -> tuple[Column, ...]:
-    """Give columns, in the order of their ids.
+    """Return the columns with the given IDs, in the same order.
 
     Raises:
-        NotFound: there is no such column.
+        NotFound: A column does not exist.
     """
     return tuple(
         column_types.parse_column(number, _find(session, number).body) for number in column_ids
@@ -239,9 +250,9 @@ def load(session: Session, column_ids: Iterable[int]) -> tuple[Column, ...]:
 
 
 def parse_ids(body: Mapping[str, Any], key: str) -> list[int]:
-    """Read an array of column ids.
+    """Return an array of column IDs; empty if the property is missing.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The value is not an array of IDs.
     """
     return [decimal(each, key) for each in request_fields.items(body, key) or []]

@@ -1,4 +1,4 @@
-"""CSV: how it is described, read and written, by the rules of semantics 9.6."""
+"""CSV dialects: parsing a CsvTableDescriptor, reading and writing records (semantics 9.6)."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,9 +8,9 @@ from typing import Any, Final, TextIO
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.errors import BadRequest
 
-#: Characters of one record at most, and so of one line: more is no CSV of cells that fit.
+#: Maximum number of characters of one record, and so of one line.
 MAX_RECORD_SIZE: Final = 64 << 20
-_MAX_CELL: Final = 8 << 20
+_MAX_CELL_SIZE: Final = 8 << 20
 
 CsvRecord = list[str | None]
 
@@ -20,11 +20,11 @@ class CsvDialect:
     """A CsvTableDescriptor.
 
     Args:
-        separator: one character between fields.
-        quote: one character around fields.
-        escape: one character that takes the meaning from the next.
-        line_end: what ends a record that is written; any line end is read.
-        has_header: whether the first line names the columns.
+        separator: One character between fields.
+        quote: One character around fields.
+        escape: One character that makes the next one literal.
+        line_end: Line end of written records. All line ends are accepted when reading.
+        has_header: Whether the first line contains the column names.
     """
 
     separator: str = ","
@@ -35,44 +35,48 @@ class CsvDialect:
 
 
 def parse_dialect(body: Mapping[str, Any] | None) -> CsvDialect:
-    """Read a CsvTableDescriptor; what it leaves out is as usual.
+    """Parse a CsvTableDescriptor. Missing properties get the default value.
 
     Raises:
-        BadRequest: separator, quote or escape are not one character each, or two are the same.
+        BadRequest: Separator, quote or escape is not exactly one character, or the separator
+            equals one of the others.
     """
-    given = body or {}
-    usual = CsvDialect()
-    form = CsvDialect(
-        separator=_character(given, "separator", usual.separator),
-        quote=_character(given, "quoteCharacter", usual.quote),
-        escape=_character(given, "escapeCharacter", usual.escape),
-        line_end=request_fields.text(given, "lineEnd") or usual.line_end,
-        has_header=request_fields.flag(given, "isFirstLineHeader", default=True),
+    body = body or {}
+    default = CsvDialect()
+    dialect = CsvDialect(
+        separator=_parse_character(body, "separator", default.separator),
+        quote=_parse_character(body, "quoteCharacter", default.quote),
+        escape=_parse_character(body, "escapeCharacter", default.escape),
+        line_end=request_fields.text(body, "lineEnd") or default.line_end,
+        has_header=request_fields.flag(body, "isFirstLineHeader", default=True),
     )
-    if form.separator in {form.quote, form.escape}:
+    if dialect.separator in {dialect.quote, dialect.escape}:
         raise BadRequest("The separator, quote and escape characters must be different.")
-    return form
+    return dialect
 
 
-def _character(body: Mapping[str, Any], key: str, usual: str) -> str:
+def _parse_character(body: Mapping[str, Any], key: str, default: str) -> str:
     value = request_fields.text(body, key)
     if value is None:
-        return usual
+        return default
     if len(value) != 1 or value in "\r\n":
         raise BadRequest(f"CsvTableDescriptor.{key} must be exactly one character.")
     return value
 
 
-class _Lines:
-    """The lines of a stream, remembered in `raw` until it is emptied; `ended` when asked for more.
+class _LineReader:
+    """Iterator over the lines of a stream that buffers the lines of the current record.
 
-    A record that is whole does not ask for more.
+    Attributes:
+        raw: The lines of the current record.
+        is_exhausted: Whether a line was requested after the last one. A complete record requests
+            no further line.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.raw: list[str] = []
-        self.ended = False
+        self.is_exhausted = False
         self._size = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -81,106 +85,111 @@ class _Lines:
     def __next__(self) -> str:
         line = self._stream.readline(MAX_RECORD_SIZE)
         if not line:
-            self.ended = True
+            self.is_exhausted = True
             raise StopIteration
         self.raw.append(line)
         self._size += len(line)
         if self._size >= MAX_RECORD_SIZE:
-            raise BadRequest("The CSV has a record that is too long. Is a quote left open?")
+            raise BadRequest(
+                f"A record of the CSV has {MAX_RECORD_SIZE} characters or more. "
+                "Check for a missing closing quote."
+            )
         return line
 
-    def forget(self) -> None:
-        """Forget the lines of a record that was read."""
+    def clear(self) -> None:
+        """Discard the buffered lines."""
         self.raw.clear()
         self._size = 0
 
 
-def read_records(stream: TextIO, form: CsvDialect, *, skip: int = 0) -> Iterator[CsvRecord]:
-    """Read CSV record by record: an unquoted empty field is None, a quoted one empty text.
+def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Iterator[CsvRecord]:
+    """Yield the records of a CSV file.
 
-    Empty lines mean nothing, but between records of a single field: there they are that field.
+    An unquoted empty field is None, a quoted one is empty text. Empty lines are skipped, except
+    in files with a single field per record, where they are a record with None.
 
     Args:
-        stream: text with its line ends as they are; a byte order mark is gone.
-        form: the characters.
-        skip: lines to drop first.
+        stream: Text with its original line ends, without a byte order mark.
+        dialect: The CSV dialect.
+        skip: Number of lines to skip at the start.
 
     Raises:
-        BadRequest: it is no CSV, or no UTF-8.
+        BadRequest: The file is not valid CSV or not UTF-8.
     """
-    lines = _Lines(stream)
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))  # the module's is for all
+    lines = _LineReader(stream)
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # global to the process
     reader = csv.reader(
         lines,
-        delimiter=form.separator,
-        quotechar=form.quote,
-        escapechar=None if form.escape == form.quote else form.escape,
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        escapechar=None if dialect.escape == dialect.quote else dialect.escape,
         doublequote=True,
     )
-    empty = form.quote * 2
+    empty_text = dialect.quote * 2
     try:
         for _ in range(skip):
             if next(lines, None) is None:
                 break
-            lines.forget()
-        is_single = False
+            lines.clear()
+        has_single_field = False
         for row in reader:
-            if lines.ended:
+            if lines.is_exhausted:
                 raise BadRequest(
-                    "The CSV ends within a quoted field, or after an escape character. "
-                    "Is it whole?"
+                    "The CSV ends within a quoted field or after an escape character. "
+                    "Check that the file is complete."
                 )
-            if "" in row and any(empty in line for line in lines.raw):
-                yield _with_nulls(row, "".join(lines.raw), form)
-            elif row or is_single:
+            if "" in row and any(empty_text in line for line in lines.raw):
+                yield _replace_nulls(row, "".join(lines.raw), dialect)
+            elif row or has_single_field:
                 yield [cell or None for cell in row] or [None]
-            is_single = is_single or len(row) == 1
-            lines.forget()
+            has_single_field = has_single_field or len(row) == 1
+            lines.clear()
     except csv.Error as error:
         raise BadRequest(f"The CSV cannot be read: {error}") from None
     except UnicodeDecodeError as error:
         raise BadRequest(f"The CSV is not UTF-8: {error}") from None
 
 
-def _with_nulls(row: list[str], raw: str, form: CsvDialect) -> CsvRecord:
-    """Tell empty text from null in a record: the former was quoted."""
-    quoted = _quoted(raw, form)
+def _replace_nulls(row: list[str], raw: str, dialect: CsvDialect) -> CsvRecord:
+    """Replace the unquoted empty fields of a record by None."""
+    quoted = _find_quoted_fields(raw, dialect)
     return [
         cell if cell or (index < len(quoted) and quoted[index]) else None
         for index, cell in enumerate(row)
     ]
 
 
-def _quoted(raw: str, form: CsvDialect) -> list[bool]:
-    """Tell of every field of a record whether it begins with a quote."""
-    found, inside, at_start, index = [], False, True, 0
+def _find_quoted_fields(raw: str, dialect: CsvDialect) -> list[bool]:
+    """Return, for each field of a record, whether it begins with a quote."""
+    is_quoted, inside, at_start, index = [], False, True, 0
     while index < len(raw):
-        letter = raw[index]
-        if at_start and letter not in form.separator:
-            found.append(letter == form.quote)
-            inside, at_start = letter == form.quote, False
+        character = raw[index]
+        if at_start and character not in dialect.separator:
+            inside, at_start = character == dialect.quote, False
+            is_quoted.append(inside)
             index += 1 if inside else 0
             continue
-        if letter == form.escape != form.quote:
+        if character == dialect.escape != dialect.quote:
             index += 1
-        elif inside and letter == form.quote:
-            if raw[index + 1 : index + 2] == form.quote:
+        elif inside and character == dialect.quote:
+            if raw[index + 1 : index + 2] == dialect.quote:
                 index += 1
             else:
                 inside = False
-        elif letter == form.separator and not inside:
+        elif character == dialect.separator and not inside:
             if at_start:
-                found.append(False)
+                is_quoted.append(False)
             at_start = True
         index += 1
-    return found
+    return is_quoted
 
 
-def get_record_writer(form: CsvDialect) -> Callable[[Iterable[str | None]], str]:
-    """Give what writes a record: every field quoted, null as nothing."""
-    quote, escape, separator, end = form.quote, form.escape, form.separator, form.line_end
+def get_record_writer(dialect: CsvDialect) -> Callable[[Iterable[str | None]], str]:
+    """Return a function that formats a record: every field quoted, null as an empty field."""
+    quote, escape = dialect.quote, dialect.escape
+    separator, line_end = dialect.separator, dialect.line_end
 
-    def quoted(cell: str | None) -> str:
+    def format_cell(cell: str | None) -> str:
         if cell is None:
             return ""
         if escape in cell:
@@ -189,7 +198,7 @@ def get_record_writer(form: CsvDialect) -> Callable[[Iterable[str | None]], str]
             cell = cell.replace(quote, quote * 2)
         return f"{quote}{cell}{quote}"
 
-    def line(cells: Iterable[str | None]) -> str:
-        return separator.join([quoted(cell) for cell in cells]) + end
+    def format_record(cells: Iterable[str | None]) -> str:
+        return separator.join([format_cell(cell) for cell in cells]) + line_end
 
-    return line
+    return format_record

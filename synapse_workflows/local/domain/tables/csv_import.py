@@ -1,4 +1,4 @@
-"""Rows that come as a CSV file: UploadToTableRequest."""
+"""Import of CSV files into tables (UploadToTableRequest)."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,78 +21,83 @@ from synapse_workflows.local.errors import BadRequest
 
 RESULT: Final = f"{MODEL}.table.UploadToTableResult"
 MAX_SIZE: Final = GiB
-_AT_A_TIME: Final = 1000
-#: Digits of a number that surely has 64 bits.
-_DIGITS: Final = 18
+_BATCH_ROWS: Final = 1000
+#: Any number with at most this many digits fits into 64 bits.
+_MAX_DIGITS: Final = 18
 
-_Edit = tuple[int, int | None, list[cell_values.StoredValue]]
+#: Row ID, version, and the values of the columns.
+_RowUpdate = tuple[int, int | None, list[cell_values.StoredValue]]
 
 
 class ByteStream(io.RawIOBase):
-    """Chunks of bytes, to be read as a file; counts what was read."""
+    """Readable file over an iterator of chunks.
+
+    Attributes:
+        bytes_read: The number of bytes read so far.
+    """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = b""
-        self.done = 0
+        self.bytes_read = 0
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` with what comes next; 0 at the end."""
+        """Read bytes into `buffer`; return their number, 0 at the end."""
         if not self._rest:
             self._rest = next(self._chunks, b"")
         taken = self._rest[: len(buffer)]
         buffer[: len(taken)] = taken
         self._rest = self._rest[len(taken) :]
-        self.done += len(taken)
+        self.bytes_read += len(taken)
         return len(taken)
 
 
 def decode_text(stream: ByteStream) -> io.TextIOWrapper:
-    """Read bytes as UTF-8, without a byte order mark and with line ends as they are."""
+    """Decode a stream as UTF-8. Drop a byte order mark and keep line ends unchanged."""
     return io.TextIOWrapper(io.BufferedReader(stream, 1 << 17), encoding="utf-8-sig", newline="")
 
 
 @dataclass(frozen=True)
 class UploadedCsv:
-    """A CSV file that was uploaded, open to be read.
+    """An uploaded CSV file, open for reading.
 
     Args:
-        text: what is in it.
-        stream: tells how far it was read.
-        size: bytes.
-        form: how it is written.
-        skip: lines to drop first.
+        text: The decoded content.
+        stream: The undecoded content; counts the bytes that were read.
+        size: Size of the file, in bytes.
+        dialect: The CSV dialect.
+        skip: Number of lines to skip at the start.
     """
 
     text: TextIO
     stream: ByteStream
     size: int
-    form: CsvDialect
+    dialect: CsvDialect
     skip: int
 
     def records(self) -> Iterator[CsvRecord]:
-        """Read it line by line.
+        """Yield the records of the file.
 
         Raises:
-            BadRequest: it is no CSV, or no UTF-8.
+            BadRequest: The file is not valid CSV or not UTF-8.
         """
-        return csv_dialect.read_records(self.text, self.form, skip=self.skip)
+        return csv_dialect.read_records(self.text, self.dialect, skip=self.skip)
 
 
 @contextmanager
 def open_csv(run: Run, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
-    """Open the file that a request names by `uploadFileHandleId`.
+    """Open the file that the property `uploadFileHandleId` of a request names.
 
     Raises:
-        BadRequest: it is too large, lies elsewhere, or cannot be described so.
-        Forbidden: the file handle is somebody else's.
-        NotFound: there is no such file handle.
+        BadRequest: The file is too large or not stored in Synapse, or its descriptor is invalid.
+        Forbidden: The file handle belongs to another user.
+        NotFound: The file handle does not exist.
     """
-    form = csv_dialect.parse_dialect(request_fields.mapping(request, "csvTableDescriptor"))
+    dialect = csv_dialect.parse_dialect(request_fields.mapping(request, "csvTableDescriptor"))
     skip = max(request_fields.integer(request, "linesToSkip") or 0, 0)
     handle_id = decimal(
         request_fields.required(request, "uploadFileHandleId"), "uploadFileHandleId"
@@ -102,186 +107,204 @@ def open_csv(run: Run, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
         pieces = file_handles.pieces(session, handle)
     size = handle.content_size or 0
     if handle.blob_id is None or size > MAX_SIZE:
-        raise BadRequest(f"The CSV must lie in Synapse and have at most {MAX_SIZE} bytes.")
+        raise BadRequest(
+            f"The CSV must be stored in Synapse and have at most {MAX_SIZE} bytes; "
+            f"file handle {handle_id} has {size} bytes."
+        )
     stream = ByteStream(run.service.blobs.read(pieces))
     with decode_text(stream) as text:
-        yield UploadedCsv(text, stream, size, form, skip)
+        yield UploadedCsv(text, stream, size, dialect, skip)
 
 
 @dataclass(frozen=True)
 class FieldMapping:
-    """What the fields of a CSV are.
+    """Mapping of the fields of a CSV record to the columns of a table.
 
     Args:
-        bound: the columns, in the order of their fields.
-        at: the index of each column's field.
-        row_id: index of the field that holds ROW_ID.
-        row_version: index of the field that holds ROW_VERSION.
-        width: fields that a line may have.
+        columns: The columns of the table, in the order of their fields.
+        indexes: The index of the field of each column.
+        row_id: Index of the ROW_ID field; None if there is none.
+        row_version: Index of the ROW_VERSION field; None if there is none.
+        width: Maximum number of fields of a record.
     """
 
-    bound: tuple[StoredColumn, ...]
-    at: tuple[int, ...]
+    columns: tuple[StoredColumn, ...]
+    indexes: tuple[int, ...]
     row_id: int | None
     row_version: int | None
     width: int
 
 
 def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Put in, change or delete the rows of a CSV file.
+    """Insert, update or delete the rows of a CSV file.
 
     Returns:
         An UploadToTableResult.
 
     Raises:
-        BadRequest: the file is no CSV of this table, or a value is not what it should be.
-        Forbidden: the file handle is somebody else's.
-        NotFound: there is no such file handle.
-        ServiceError: 412, somebody changed one of the rows.
+        BadRequest: The file is invalid or does not match the table.
+        Forbidden: The file handle belongs to another user.
+        NotFound: The file handle does not exist.
+        ServiceError: 412, a row was changed after it was read.
     """
     update.require_columns()
     run = update.run
     with open_csv(run, request) as csv:
-        change = RowChangeSet(update)
-        change.read_at_etag(request_fields.text(request, "updateEtag"))
-        has_header = csv.form.has_header
-        plan, rows = _map_fields(update, request, csv.records(), has_header=has_header)
-        load = _RowLoader(change, plan)
-        while some := list(islice(rows, _AT_A_TIME)):
-            load.take(some)
-            run.progress.report(csv.stream.done, csv.size, f"Read {load.count} rows")
-    change.close()
-    return {"concreteType": RESULT, "rowsProcessed": load.count, "etag": change.etag}
+        changes = RowChangeSet(update)
+        changes.set_read_etag(request_fields.text(request, "updateEtag"))
+        has_header = csv.dialect.has_header
+        fields, rows = _map_fields(update, request, csv.records(), has_header=has_header)
+        loader = _RowLoader(changes, fields)
+        while batch := list(islice(rows, _BATCH_ROWS)):
+            loader.load(batch)
+            run.progress.report(csv.stream.bytes_read, csv.size, f"Read {loader.count} rows")
+    changes.check_conflicts()
+    return {"concreteType": RESULT, "rowsProcessed": loader.count, "etag": changes.etag}
 
 
 def _map_fields(
-    update: TableUpdate, request: Mapping[str, Any], rows: Iterator[CsvRecord], *, has_header: bool
+    update: TableUpdate,
+    request: Mapping[str, Any],
+    records: Iterator[CsvRecord],
+    *,
+    has_header: bool,
 ) -> tuple[FieldMapping, Iterator[CsvRecord]]:
-    """Find out what the fields are; give the rows that hold data, too."""
-    first = next(rows, None)
+    """Return the mapping of the fields, and the records without the header."""
+    first = next(records, None)
     if first is None:
         raise BadRequest("The CSV is empty." if has_header else "The CSV has no rows.")
     if request.get("columnIds"):
-        by_id = update.bound_by_id()
+        by_id = update.columns_by_id()
         names: list[str] = []
         for number in parse_ids(request, "columnIds"):
             if number not in by_id:
-                raise BadRequest(f"columnIds: {number} is no column of this table.")
+                raise BadRequest(f"columnIds: the table has no column with ID {number}.")
             names.append(by_id[number].column.name)
-        return _named(update, names), rows if has_header else chain([first], rows)
+        return _map_named(update, names), records if has_header else chain([first], records)
     if has_header:
-        return _named(update, [name or "" for name in first]), rows
-    return _unnamed(update, len(first)), chain([first], rows)
+        return _map_named(update, [name or "" for name in first]), records
+    return _map_unnamed(update, len(first)), chain([first], records)
 
 
-def _named(update: TableUpdate, names: Sequence[str]) -> FieldMapping:
-    by_name = {each.column.name: each for each in update.bound}
-    bound, at, system = [], [], {}
-    for index, given in enumerate(names):
-        name = given.strip()
+def _map_named(update: TableUpdate, names: Sequence[str]) -> FieldMapping:
+    by_name = {each.column.name: each for each in update.columns}
+    columns, indexes, metadata = [], [], {}
+    for index, field in enumerate(names):
+        name = field.strip()
         if name.upper() in ROW_METADATA:
             name = name.upper()
-            found = name in system
-            system[name] = index
+            is_duplicate = name in metadata
+            metadata[name] = index
         elif name in by_name:
-            found = by_name[name] in bound
-            bound.append(by_name[name])
-            at.append(index)
+            is_duplicate = by_name[name] in columns
+            columns.append(by_name[name])
+            indexes.append(index)
         else:
             raise BadRequest(
-                f"The first line is expected to be a header but the value '{given}' does not "
+                f"The first line is expected to be a header but the value '{field}' does not "
                 "match the name of a column of the table, nor ROW_ID or ROW_VERSION."
             )
-        if found:
-            raise BadRequest(f"The CSV names the column '{name}' twice.")
-    return _checked(tuple(bound), tuple(at), system, len(names))
+        if is_duplicate:
+            raise BadRequest(f"The CSV has two columns named '{name}'.")
+    return _create_mapping(tuple(columns), tuple(indexes), metadata, len(names))
 
 
-def _unnamed(update: TableUpdate, width: int) -> FieldMapping:
-    """Take fields in the order of the columns, after a pair of row id and version if it fits."""
-    system = {ROW_ID: 0, ROW_VERSION: 1} if width == len(update.bound) + 2 else {}
-    bound = update.bound[: width - len(system)]
-    if len(bound) + len(system) < width:
-        raise BadRequest(f"The CSV has {width} columns, the table {len(update.bound)}.")
-    return _checked(bound, tuple(range(len(system), width)), system, width)
+def _map_unnamed(update: TableUpdate, width: int) -> FieldMapping:
+    """Map fields by the order of the columns, after ROW_ID and ROW_VERSION if two are left."""
+    metadata = {ROW_ID: 0, ROW_VERSION: 1} if width == len(update.columns) + 2 else {}
+    columns = update.columns[: width - len(metadata)]
+    if len(columns) + len(metadata) < width:
+        raise BadRequest(f"The CSV has {width} columns, but the table has {len(update.columns)}.")
+    return _create_mapping(columns, tuple(range(len(metadata), width)), metadata, width)
 
 
-def _checked(
-    bound: tuple[StoredColumn, ...], at: tuple[int, ...], system: Mapping[str, int], width: int
+def _create_mapping(
+    columns: tuple[StoredColumn, ...],
+    indexes: tuple[int, ...],
+    metadata: Mapping[str, int],
+    width: int,
 ) -> FieldMapping:
-    if not bound and ROW_ID not in system:
+    if not columns and ROW_ID not in metadata:
         raise BadRequest("The CSV has no columns of the table.")
-    return FieldMapping(bound, at, system.get(ROW_ID), system.get(ROW_VERSION), width)
+    return FieldMapping(columns, indexes, metadata.get(ROW_ID), metadata.get(ROW_VERSION), width)
 
 
 class _RowLoader:
-    """The rows of one file on their way into a change set."""
+    """Loads the records of a CSV file into a change set.
 
-    def __init__(self, change: RowChangeSet, plan: FieldMapping) -> None:
-        self._change = change
-        self._plan = plan
-        self._parsers = [cell_values.get_cell_parser(each.column) for each in plan.bound]
+    Attributes:
+        count: The number of records loaded so far.
+    """
+
+    def __init__(self, changes: RowChangeSet, fields: FieldMapping) -> None:
+        self._changes = changes
+        self._fields = fields
+        self._parsers = [cell_values.get_cell_parser(each.column) for each in fields.columns]
         self._defaults = [parse(None) for parse in self._parsers]
-        self._ignores_ids = plan.row_id is None or (bool(plan.bound) and change.rows.is_empty())
+        is_new_content = bool(fields.columns) and changes.rows.is_empty()
+        self._ignores_ids = fields.row_id is None or is_new_content
         self.count = 0
 
-    def take(self, rows: Sequence[CsvRecord]) -> None:
-        """Put some rows into the table.
+    def load(self, records: Sequence[CsvRecord]) -> None:
+        """Load a batch of records.
 
         Raises:
-            BadRequest: a row is too long, or a value is not what it should be.
+            BadRequest: A record has too many fields, or a value is invalid.
         """
         inserts: list[list[cell_values.StoredValue]] = []
-        edits: list[_Edit] = []
-        for row in rows:
-            if len(row) > self._plan.width:
+        updates: list[_RowUpdate] = []
+        for record in records:
+            if len(record) > self._fields.width:
                 raise BadRequest(
-                    f"Row {self.count} has {len(row)} fields, the first line {self._plan.width}."
+                    f"Row {self.count} has {len(record)} fields, "
+                    f"but the first line has {self._fields.width}."
                 )
-            cells = self._cells(row)
-            row_id = None if self._ignores_ids else self._number(row, self._plan.row_id)
+            cells = self._parse_cells(record)
+            row_id = None if self._ignores_ids else self._parse_id(record, self._fields.row_id)
             if row_id is None:
                 inserts.append(cells + self._defaults[len(cells) :])
             else:
-                version = self._number(row, self._plan.row_version)
-                edits.append((row_id, version, cells))
+                version = self._parse_id(record, self._fields.row_version)
+                updates.append((row_id, version, cells))
             self.count += 1
-        self._apply(inserts, edits)
+        self._apply(inserts, updates)
 
-    def _apply(self, inserts: list[list[cell_values.StoredValue]], edits: list[_Edit]) -> None:
-        bound = self._plan.bound
-        if inserts and not bound:
+    def _apply(
+        self, inserts: list[list[cell_values.StoredValue]], updates: list[_RowUpdate]
+    ) -> None:
+        columns = self._fields.columns
+        if inserts and not columns:
             raise BadRequest("A row without ROW_ID has no values.")
         if inserts:
-            self._change.insert(bound, inserts)
-        for size, some in groupby(edits, key=lambda edit: len(edit[2])):
-            if bound:
-                self._change.change(bound[:size], list(some))
+            self._changes.insert(columns, inserts)
+        for size, group in groupby(updates, key=lambda each: len(each[2])):
+            if columns:
+                self._changes.update(columns[:size], list(group))
             else:
-                self._change.delete([(row_id, version) for row_id, version, _ in some])
+                self._changes.delete([(row_id, version) for row_id, version, _ in group])
 
-    def _cells(self, row: CsvRecord) -> list[cell_values.StoredValue]:
-        """Read the cells of a line; a short line has those of the first columns."""
-        found: list[cell_values.StoredValue] = []
-        size = len(row)
-        for parse, index in zip(self._parsers, self._plan.at, strict=True):
+    def _parse_cells(self, record: CsvRecord) -> list[cell_values.StoredValue]:
+        """Return the values of a record. A short record has values for the first columns only."""
+        values: list[cell_values.StoredValue] = []
+        size = len(record)
+        for parse, index in zip(self._parsers, self._fields.indexes, strict=True):
             if index >= size:
                 break
             try:
-                found.append(parse(row[index]))
+                values.append(parse(record[index]))
             except cell_values.CellError as error:
-                kind = self._plan.bound[len(found)].column.type
+                kind = self._fields.columns[len(values)].column.type
                 raise BadRequest(
                     f"Value at [{self.count},{index}] was not a valid {kind}. {error}"
                 ) from None
-        return found
+        return values
 
-    def _number(self, row: CsvRecord, index: int | None) -> int | None:
-        if index is None or index >= len(row) or not row[index]:
+    def _parse_id(self, record: CsvRecord, index: int | None) -> int | None:
+        if index is None or index >= len(record) or not record[index]:
             return None
-        text = (row[index] or "").strip()
-        if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        text = (record[index] or "").strip()
+        if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
             raise BadRequest(
-                f"Value at [{self.count},{index}] is no row id or version: {text!r:.100}"
+                f"Value at [{self.count},{index}] is not a valid row ID or version: {text!r:.100}"
             )
         return int(text)

@@ -1,4 +1,4 @@
-"""What a CSV file would be as a table: its first rows, and columns that would hold all of it."""
+"""Preview of a CSV file as a table: sample rows and suggested columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from synapse_workflows.local.domain.tables.csv_import import UploadedCsv
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
-#: Rows that are shown, and rows that are looked at when not all of them are.
-_SAMPLES: Final = 5
-_SCANNED: Final = 1000
-_MAX_STRING: Final = 1000
-#: Types that a column may be of, the narrowest first; text holds what none of them does.
-_NARROW: Final = (
+_SAMPLE_ROWS: Final = 5
+#: Number of rows to scan without a full file scan.
+_SCANNED_ROWS: Final = 1000
+_MAX_STRING_SIZE: Final = 1000
+#: Types to try, in this order. A column that fits none of them is text.
+_CANDIDATES: Final = (
     ColumnType.BOOLEAN,
     ColumnType.INTEGER,
     ColumnType.DOUBLE,
@@ -38,37 +38,46 @@ _NARROW: Final = (
 )
 _PARSERS: Final = {
     kind: cell_values.get_type_parser(parse_column(0, {"name": "", "columnType": kind}))
-    for kind in _NARROW
+    for kind in _CANDIDATES
 }
 
 
 @dataclass
 class _TypeGuess:
-    """What the cells of a column were, so far."""
+    """Inference of the type of a column from its cells.
 
-    longest: int = 0
-    at: int = 0
+    Args:
+        max_size: Characters of the longest cell so far.
+        candidate: Index of the first candidate type that fits all cells so far.
+    """
 
-    def note(self, cell: str) -> None:
-        """Go on to a wider type until the cell fits."""
-        self.longest = max(self.longest, len(cell))
-        while cell and self.at < len(_NARROW) and not _fits(_NARROW[self.at], cell):
-            self.at += 1
+    max_size: int = 0
+    candidate: int = 0
 
-    def column(self, name: str) -> dict[str, Any]:
-        """Write the column, as a ColumnModel."""
+    def add(self, cell: str) -> None:
+        """Advance to the next candidate type until the cell is valid."""
+        self.max_size = max(self.max_size, len(cell))
+        while (
+            cell
+            and self.candidate < len(_CANDIDATES)
+            and not _is_valid(_CANDIDATES[self.candidate], cell)
+        ):
+            self.candidate += 1
+
+    def to_column_model(self, name: str) -> dict[str, Any]:
+        """Return the suggested ColumnModel."""
         body: dict[str, Any] = {"concreteType": CONCRETE_TYPE, "name": name}
-        if self.longest and self.at < len(_NARROW):
-            return {**body, "columnType": _NARROW[self.at].value}
-        if self.longest <= _MAX_STRING:
-            size = {} if not self.longest else {"maximumSize": self.longest}
+        if self.max_size and self.candidate < len(_CANDIDATES):
+            return {**body, "columnType": _CANDIDATES[self.candidate].value}
+        if self.max_size <= _MAX_STRING_SIZE:
+            size = {"maximumSize": self.max_size} if self.max_size else {}
             return {**body, "columnType": ColumnType.STRING.value, **size}
-        medium = self.longest <= MAX_CELL_SIZES[ColumnType.MEDIUMTEXT]
-        wide = ColumnType.MEDIUMTEXT if medium else ColumnType.LARGETEXT
-        return {**body, "columnType": wide.value}
+        is_medium = self.max_size <= MAX_CELL_SIZES[ColumnType.MEDIUMTEXT]
+        kind = ColumnType.MEDIUMTEXT if is_medium else ColumnType.LARGETEXT
+        return {**body, "columnType": kind.value}
 
 
-def _fits(kind: ColumnType, cell: str) -> bool:
+def _is_valid(kind: ColumnType, cell: str) -> bool:
     try:
         _PARSERS[kind](cell)
     except cell_values.CellError:
@@ -77,65 +86,71 @@ def _fits(kind: ColumnType, cell: str) -> bool:
 
 
 def preview_csv(run: Run) -> dict[str, Any]:
-    """Answer an UploadToTablePreviewRequest.
+    """Execute an UploadToTablePreviewRequest.
 
     Raises:
-        BadRequest: the file is empty or no CSV, or a line has too many fields.
-        Forbidden: the file handle is somebody else's.
-        NotFound: there is no such file handle.
+        BadRequest: The file is empty or not valid CSV, or a record has too many fields.
+        Forbidden: The file handle belongs to another user.
+        NotFound: The file handle does not exist.
     """
     with csv_import.open_csv(run, run.request) as csv:
-        names, rows = _named(csv)
+        names, records = _read_header(csv)
         guesses = {name: _TypeGuess() for name in names if name not in ROW_METADATA}
-        whole = request_fields.flag(run.request, "doFullFileScan")
+        is_full_scan = request_fields.flag(run.request, "doFullFileScan")
         samples: list[dict[str, Any]] = []
         count = 0
-        for row in rows if whole else islice(rows, _SCANNED):
-            given = _given(names, row, count)
+        for record in records if is_full_scan else islice(records, _SCANNED_ROWS):
+            cells = _name_cells(names, record, count)
             for name, guess in guesses.items():
-                guess.note(given.get(name) or "")
-            if count < _SAMPLES:
-                samples.append(_sample(given, guesses))
+                guess.add(cells.get(name) or "")
+            if count < _SAMPLE_ROWS:
+                samples.append(_create_sample(cells, guesses))
             count += 1
-            if count % _SCANNED == 0:
-                run.progress.report(csv.stream.done, csv.size, f"Read {count} rows")
+            if count % _SCANNED_ROWS == 0:
+                run.progress.report(csv.stream.bytes_read, csv.size, f"Read {count} rows")
     return {
         "concreteType": f"{_M}.UploadToTablePreviewResult",
-        "suggestedColumns": [guess.column(name) for name, guess in guesses.items()],
+        "suggestedColumns": [guess.to_column_model(name) for name, guess in guesses.items()],
         "sampleRows": samples,
         "rowsScanned": count,
     }
 
 
-def _named(csv: UploadedCsv) -> tuple[Sequence[str], Iterator[CsvRecord]]:
-    """Name the fields; give the rows that hold data, too."""
-    rows = csv.records()
-    first = next(rows, None)
+def _read_header(csv: UploadedCsv) -> tuple[Sequence[str], Iterator[CsvRecord]]:
+    """Return the names of the fields, and the records without the header."""
+    records = csv.records()
+    first = next(records, None)
     if first is None:
         raise BadRequest("The CSV is empty.")
-    unnamed = [f"col{number}" for number in range(1, len(first) + 1)]
-    if not csv.form.has_header:
-        return unnamed, chain([first], rows)
-    names = [(name or "").strip() or other for name, other in zip(first, unnamed, strict=True)]
+    defaults = [f"col{number}" for number in range(1, len(first) + 1)]
+    if not csv.dialect.has_header:
+        return defaults, chain([first], records)
+    names = [
+        (name or "").strip() or default for name, default in zip(first, defaults, strict=True)
+    ]
     names = [name.upper() if name.upper() in ROW_METADATA else name for name in names]
     for name in names:
         if names.count(name) > 1:
-            raise BadRequest(f"The CSV names the column '{name}' twice.")
-    return names, rows
+            raise BadRequest(f"The CSV has two columns named '{name}'.")
+    return names, records
 
 
-def _given(names: Sequence[str], row: CsvRecord, number: int) -> dict[str, str | None]:
-    if len(row) > len(names):
-        raise BadRequest(f"Row {number} has {len(row)} fields, the first line {len(names)}.")
-    return dict(zip(names, row, strict=False))
+def _name_cells(names: Sequence[str], record: CsvRecord, number: int) -> dict[str, str | None]:
+    if len(record) > len(names):
+        raise BadRequest(
+            f"Row {number} has {len(record)} fields, but the first line has {len(names)}."
+        )
+    return dict(zip(names, record, strict=False))
 
 
-def _sample(given: Mapping[str, str | None], names: Mapping[str, _TypeGuess]) -> dict[str, Any]:
-    found: dict[str, Any] = {"values": [given.get(name) for name in names]}
+def _create_sample(
+    cells: Mapping[str, str | None], names: Mapping[str, _TypeGuess]
+) -> dict[str, Any]:
+    sample: dict[str, Any] = {"values": [cells.get(name) for name in names]}
     for key, name in (("rowId", ROW_ID), ("versionNumber", ROW_VERSION)):
-        if given.get(name):
-            found[key] = decimal(given[name], name)
-    return found
+        if cells.get(name):
+            sample[key] = decimal(cells[name], name)
+    return sample
 
 
 PREVIEW: Final = async_jobs.Kind(f"{_M}.UploadToTablePreviewRequest", preview_csv)

@@ -1,7 +1,7 @@
-"""JSON arrays as Synapse's parser takes them: strict JSON, and the looser form that clients send.
+"""Lenient parser for flat JSON arrays, such as the text of a Python list.
 
-Python's `str(["a", "b"])` gives `['a', 'b']`: texts may be in single quotes, `True` and `None`
-may be written as in Python, and a bare word is a text.
+Clients send `str(["a", "b"])`, which is `['a', 'b']`. Strings may be in single quotes or without
+quotes, and `True` and `None` may be written as in Python.
 """
 
 import json
@@ -13,13 +13,13 @@ _ITEM: Final = re.compile(
     re.DOTALL,
 )
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_WORDS: Final = {"true": True, "false": False, "null": None, "none": None}
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
+_ESCAPED_CHARACTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+_KEYWORDS: Final = {"true": True, "false": False, "null": None, "none": None}
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 def parse_array(text: str) -> list[Any] | None:
-    """Read a flat array in the looser form; None when it is none."""
+    """Parse a flat array in the lenient form; return None if the text has another form."""
     inner = text.strip()
     if not (inner.startswith("[") and inner.endswith("]")):
         return None
@@ -30,7 +30,7 @@ def parse_array(text: str) -> list[Any] | None:
         match = _ITEM.match(inner, at)
         if match is None:
             return None if inner.strip() else []
-        items.append(_item(match))
+        items.append(_parse_item(match))
         at = match.end()
         if at == len(inner):
             return items
@@ -40,18 +40,19 @@ def parse_array(text: str) -> list[Any] | None:
     return items
 
 
-def _item(match: re.Match[str]) -> Any:
-    double, single, bare = match.groups()
-    if bare is None:
-        return _ESCAPE.sub(_letter, double if single is None else single)
-    word = bare.strip()
-    if word.lower() in _WORDS:
-        return _WORDS[word.lower()]
-    return int(word) if _WHOLE.fullmatch(word) else word
+def _parse_item(match: re.Match[str]) -> Any:
+    double_quoted, single_quoted, unquoted = match.groups()
+    if unquoted is None:
+        quoted = double_quoted if single_quoted is None else single_quoted
+        return _ESCAPE.sub(_unescape, quoted)
+    word = unquoted.strip()
+    if word.lower() in _KEYWORDS:
+        return _KEYWORDS[word.lower()]
+    return int(word) if _INTEGER.fullmatch(word) else word
 
 
-def _letter(match: re.Match[str]) -> str:
-    letter = match[1]
-    if len(letter) > 1:
-        return str(json.loads(f'"\\{letter}"'))
-    return _LETTERS.get(letter, letter)
+def _unescape(match: re.Match[str]) -> str:
+    escaped = match[1]
+    if len(escaped) > 1:
+        return str(json.loads(f'"\\{escaped}"'))
+    return _ESCAPED_CHARACTERS.get(escaped, escaped)

@@ -1,69 +1,46 @@
-"""How a change of a table's file and what it means for the service's database become one.
+"""Transactional outbox: commit a change of a table's file and of the service's database together.
 
-The two cannot be committed at once, so the file goes first and carries, in its outbox, what the
-database is to learn. A service that ends between the two reads the outbox when it starts again:
+The two cannot be committed atomically. The file is committed first, with an outbox entry that
+holds the pending updates of the database. After a crash, the next start applies the entry:
 
-    file committed, database committed      the change is there, the job is COMPLETE
-    file committed, database not            the same, as soon as the service starts
-    file not committed                      nothing happened, the job is FAILED
+    file committed, database committed      the change is stored, the job is COMPLETE
+    file committed, database not committed  the same, after the next start
+    file not committed                      nothing is stored, the job is FAILED
 """
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE
-from synapse_workflows.local.domain import access, async_jobs, entities, versions
+from synapse_workflows.local.domain import access, async_jobs, entities
 from synapse_workflows.local.domain.ids import entity_and_version
-from synapse_workflows.local.errors import Conflict
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.storage.job_models import Job
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
 from synapse_workflows.local.storage.view_models import FrozenView
 
-if TYPE_CHECKING:
-    from synapse_workflows.local.domain.service import Service
-
-IN_PROGRESS: Final = "in progress"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A version of a table that is frozen.
-
-    Args:
-        number: of the entity version.
-        label: None for the number.
-        comment: what its author says.
-        activity_id: what generated it; None leaves what the version had.
-        column_ids: the columns that it shows; None for those that the entity has by now.
-    """
-
-    number: int
-    label: str | None = None
-    comment: str | None = None
-    activity_id: int | None = None
-    column_ids: tuple[int, ...] | None = None
-
 
 @dataclass(frozen=True)
 class OutboxEntry:
-    """What a change of a table means outside of its file.
+    """Updates of the service's database that belong to a commit of a table's file.
 
     Args:
-        job_id: the job that made it.
-        entity_id: the table.
-        made_by: principal id.
-        made_on: milliseconds since the epoch.
-        response: the response body of the job.
-        schema_number: number of the schema change that was made, if one was.
-        column_ids: the columns from then on.
-        handles: file handles that cells hold from now on.
-        snapshot: the version that is frozen, if one is.
+        job_id: The job that made the change.
+        entity_id: The table.
+        made_by: Principal ID of the user.
+        made_on: Date of the change, in milliseconds since the epoch.
+        response: Response body of the job.
+        schema_number: Number of the new schema change; None if the columns did not change.
+        column_ids: The new columns.
+        handles: IDs of file handles that were added to cells.
+        snapshot: The new snapshot; None if none was created.
     """
 
     job_id: int
@@ -77,123 +54,101 @@ class OutboxEntry:
     snapshot: Snapshot | None = None
 
 
-def serialize(effects: OutboxEntry) -> str:
-    """Write effects for the outbox."""
-    return json.dumps(asdict(effects), ensure_ascii=False)
+def serialize(entry: OutboxEntry) -> str:
+    """Return an entry as JSON text."""
+    return json.dumps(asdict(entry), ensure_ascii=False)
 
 
 def parse(text: str) -> OutboxEntry:
-    """Read effects from the outbox."""
-    found = json.loads(text)
-    snapshot = found.pop("snapshot")
+    """Parse an entry from JSON text."""
+    fields = json.loads(text)
+    snapshot = fields.pop("snapshot")
     return OutboxEntry(
         **{
-            **found,
-            "column_ids": tuple(found["column_ids"]),
-            "handles": tuple(found["handles"]),
-            "snapshot": None if snapshot is None else _snapshot_from(snapshot),
+            **fields,
+            "column_ids": tuple(fields["column_ids"]),
+            "handles": tuple(fields["handles"]),
+            "snapshot": None if snapshot is None else _parse_snapshot(snapshot),
         }
     )
 
 
-def _snapshot_from(found: dict[str, Any]) -> Snapshot:
-    column_ids = found.get("column_ids")
-    return Snapshot(**{**found, "column_ids": None if column_ids is None else tuple(column_ids)})
+def _parse_snapshot(fields: dict[str, Any]) -> Snapshot:
+    column_ids = fields.get("column_ids")
+    return Snapshot(**{**fields, "column_ids": None if column_ids is None else tuple(column_ids)})
 
 
-def apply(session: Session, effects: OutboxEntry) -> None:
-    """Let the service's database learn of a change, and complete the job.
+def apply(session: Session, entry: OutboxEntry) -> None:
+    """Update the service's database and complete the job.
 
     Raises:
-        Conflict: the label of the snapshot is taken.
+        Conflict: The label of the snapshot is not unique.
     """
-    entity = access.find(session, effects.entity_id)
+    entity = access.find(session, entry.entity_id)
     version = entities.version_of(session, entity, None)
-    if effects.schema_number is not None:
-        _change_schema(session, effects, version)
-    if effects.handles:
-        rows = [{"entity_id": entity.id, "handle_id": handle_id} for handle_id in effects.handles]
+    if entry.schema_number is not None:
+        _change_schema(session, entry, version)
+    if entry.handles:
+        rows = [{"entity_id": entity.id, "handle_id": handle_id} for handle_id in entry.handles]
         session.execute(insert(TableFileHandle).on_conflict_do_nothing(), rows)
-    if effects.snapshot is not None:
-        create_snapshot(session, entity, version, effects.snapshot)
-        version.modified_on, version.modified_by = effects.made_on, effects.made_by
+    if entry.snapshot is not None:
+        create_snapshot(session, entity, version, entry.snapshot)
+        version.modified_on, version.modified_by = entry.made_on, entry.made_by
         version = entities.version_of(session, entity, None)
-    if effects.snapshot is not None or effects.schema_number is not None:
+    if entry.snapshot is not None or entry.schema_number is not None:
         entity.etag = entities.new_etag()
-        version.modified_on, version.modified_by = effects.made_on, effects.made_by
-    async_jobs.complete(session, effects.job_id, effects.response, effects.made_on)
+        version.modified_on, version.modified_by = entry.made_on, entry.made_by
+    async_jobs.complete(session, entry.job_id, entry.response, entry.made_on)
     session.flush()
 
 
-def _change_schema(session: Session, effects: OutboxEntry, version: EntityVersion) -> None:
+def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion) -> None:
     session.add(
         SchemaChange(
-            entity_id=effects.entity_id,
-            number=effects.schema_number,
+            entity_id=entry.entity_id,
+            number=entry.schema_number,
             etag=entities.new_etag(),
-            column_ids=list(effects.column_ids),
-            made_on=effects.made_on,
-            made_by=effects.made_by,
+            column_ids=list(entry.column_ids),
+            made_on=entry.made_on,
+            made_by=entry.made_by,
         )
     )
-    column_ids = [str(each) for each in effects.column_ids]
+    column_ids = [str(each) for each in entry.column_ids]
     version.properties = {**version.properties, "columnIds": column_ids}
 
 
-def create_snapshot(
-    session: Session, entity: Entity, version: EntityVersion, asked: Snapshot
-) -> None:
-    """Freeze the current version, and open the next one.
-
-    Raises:
-        Conflict: the label of the snapshot is taken.
-    """
-    label = asked.label or str(asked.number)
-    versions.require_free_label(session, entity, label, asked.number)
-    if label == IN_PROGRESS:
-        raise Conflict(f"The label of a snapshot cannot be '{label}'.")
-    version.label, version.comment = label, asked.comment
-    if asked.activity_id is not None:
-        version.activity_id = asked.activity_id
-    session.flush()
-    versions.begin(session, entity, version, IN_PROGRESS, None)
-    if asked.column_ids is not None:
-        column_ids = [str(each) for each in asked.column_ids]
-        version.properties = {**version.properties, "columnIds": column_ids}
-
-
-def recover(service: "Service") -> None:
-    """Finish or fail the jobs that the end of the service cut off; drop files that nothing has."""
+def recover(service: Service) -> None:
+    """Finish or fail the jobs that a crash interrupted, and delete unreferenced files."""
     with service.database.reading() as session:
-        cut_off = async_jobs.unfinished(session)
-        wanted = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
-        frozen = set(session.scalars(select(FrozenView.file)))
-    for job in cut_off:
+        interrupted = async_jobs.unfinished(session)
+        tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
+        view_copies = set(session.scalars(select(FrozenView.file)))
+    for job in interrupted:
         recover_job(service, job)
-    service.tables.sweep(wanted)
-    service.views.sweep(frozen)
+    service.tables.sweep(tables)
+    service.views.sweep(view_copies)
 
 
-def recover_job(service: "Service", job: Job) -> None:
-    """Finish a job whose change was committed, or fail it."""
+def recover_job(service: Service, job: Job) -> None:
+    """Finish a job whose change was committed in the file; fail it otherwise."""
     if apply_committed(service, job) is None:
         with service.database.transaction() as session:
             async_jobs.fail(session, job.id, async_jobs.CutOff(), service.now())
 
 
-def apply_committed(service: "Service", job: Job) -> dict[str, Any] | None:
-    """Let the database learn of a change that was committed in its table's file.
+def apply_committed(service: Service, job: Job) -> dict[str, Any] | None:
+    """Apply the outbox entry of a job to the service's database.
 
     Returns:
-        The response body of the job; None when nothing was committed.
+        The response body of the job; None if the job committed nothing in a table's file.
     """
     if job.entity is None:
         return None
     with service.tables.open_reader(entity_and_version(job.entity)[0]) as reader:
-        committed = None if reader is None else reader.get_outbox(job.id)
-    if committed is None:
+        text = None if reader is None else reader.get_outbox(job.id)
+    if text is None:
         return None
-    effects = parse(committed)
+    entry = parse(text)
     with service.database.transaction() as session:
-        apply(session, effects)
-    return effects.response
+        apply(session, entry)
+    return entry.response

@@ -1,4 +1,4 @@
-"""What a request asks on top of its SQL: filters, facets and sorting, put into the SQL's tree."""
+"""Filters, facets and sorting of a query request, added to the tree of its SQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
@@ -13,141 +13,146 @@ from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
-#: The value of a facet that stands for null.
+#: The facet value that stands for null.
 NULL_FACET_VALUE: Final = "org.sagebionetworks.UNDEFINED_NULL_NOTSET"
 
 
-def _column(name: str) -> exp.Column:
+def _create_column(name: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=True))
 
 
-def _texts(body: Mapping[str, Any], key: str) -> list[str]:
+def _create_literals(texts: Sequence[str]) -> list[exp.Expression]:
+    return [exp.Literal.string(text) for text in texts]
+
+
+def _parse_texts(body: Mapping[str, Any], key: str) -> list[str]:
     return [request_fields.as_text(each, key) for each in request_fields.items(body, key) or []]
 
 
-def _objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = request_fields.items(body, key) or []
-    if not all(isinstance(each, dict) for each in found):
-        raise BadRequest(f"{key} must be an array of objects.")
-    return found
+def _or(conditions: Sequence[exp.Expression]) -> exp.Expression:
+    joined = reduce(lambda left, right: exp.Or(this=left, expression=right), conditions)
+    return exp.Paren(this=joined)
 
 
-def _any(conditions: Sequence[exp.Expression]) -> exp.Expression:
-    return exp.Paren(this=reduce(lambda one, two: exp.Or(this=one, expression=two), conditions))
+def _and(conditions: Sequence[exp.Expression]) -> exp.Expression:
+    return reduce(lambda left, right: exp.And(this=left, expression=right), conditions)
 
 
-def _all(conditions: Sequence[exp.Expression]) -> exp.Expression:
-    return reduce(lambda one, two: exp.And(this=one, expression=two), conditions)
-
-
-def _with(tree: exp.Select, conditions: Sequence[exp.Expression]) -> exp.Select:
-    """Narrow a query down."""
+def _add_conditions(tree: exp.Select, conditions: Sequence[exp.Expression]) -> exp.Select:
+    """Return a query with further conditions in its WHERE."""
     if not conditions:
         return tree
-    narrowed = tree.copy()
-    where = narrowed.args.get("where")
-    there = [] if where is None else [exp.Paren(this=where.this)]
-    narrowed.set("where", exp.Where(this=_all([*there, *conditions])))
-    return narrowed
+    filtered = tree.copy()
+    where = filtered.args.get("where")
+    existing = [] if where is None else [exp.Paren(this=where.this)]
+    filtered.set("where", exp.Where(this=_and([*existing, *conditions])))
+    return filtered
 
 
-def _single(body: Mapping[str, Any]) -> exp.Expression:
-    name, words = _column(request_fields.required(body, "columnName")), _texts(body, "values")
-    literals = [exp.Literal.string(word) for word in words]
+def _parse_values(body: Mapping[str, Any]) -> tuple[exp.Column, list[exp.Expression]]:
+    """Return the column and the values of a filter."""
+    column = _create_column(request_fields.required(body, "columnName"))
+    literals = _create_literals(_parse_texts(body, "values"))
     if not literals:
         raise BadRequest("A filter needs at least one value.")
+    return column, literals
+
+
+def _create_single_value_filter(body: Mapping[str, Any]) -> exp.Expression:
+    column, literals = _parse_values(body)
     operator = request_fields.one_of(("LIKE", "EQUAL", "IN"), body.get("operator"), "operator")
     if operator == "IN":
-        return exp.In(this=name, expressions=literals)
+        return exp.In(this=column, expressions=literals)
     kind = exp.Like if operator == "LIKE" else exp.EQ
-    return _any([kind(this=name.copy(), expression=each) for each in literals])
+    return _or([kind(this=column.copy(), expression=each) for each in literals])
 
 
-def _multiple(body: Mapping[str, Any]) -> exp.Expression:
-    name, words = _column(request_fields.required(body, "columnName")), _texts(body, "values")
-    literals = [exp.Literal.string(word) for word in words]
-    if not literals:
-        raise BadRequest("A filter needs at least one value.")
+def _create_list_filter(body: Mapping[str, Any]) -> exp.Expression:
+    column, literals = _parse_values(body)
     function = request_fields.one_of(("HAS", "HAS_LIKE"), body.get("function"), "function")
     kind = Has if function == "HAS" else HasLike
-    return kind(this=name, expressions=literals)
+    return kind(this=column, expressions=literals)
 
 
 _FILTERS: Final[Mapping[str, Callable[[Mapping[str, Any]], exp.Expression]]] = {
-    f"{_M}.ColumnSingleValueQueryFilter": _single,
-    f"{_M}.ColumnMultiValueFunctionQueryFilter": _multiple,
+    f"{_M}.ColumnSingleValueQueryFilter": _create_single_value_filter,
+    f"{_M}.ColumnMultiValueFunctionQueryFilter": _create_list_filter,
 }
 
 
 def apply_filters(tree: exp.Select, body: Mapping[str, Any]) -> exp.Select:
-    """Put the additional filters and the sorting of a request into its query.
+    """Return a query with the additional filters and the sorting of a request.
 
     Raises:
-        BadRequest: one of them cannot be.
+        BadRequest: A filter or sort item is invalid.
     """
     conditions = []
-    for each in _objects(body, "additionalFilters"):
+    for each in request_fields.objects(body, "additionalFilters"):
         kind = request_fields.one_of(_FILTERS, each.get("concreteType"), "concreteType")
         conditions.append(_FILTERS[kind](each))
-    found = _with(tree, conditions)
-    items = _objects(body, "sort")
+    filtered = _add_conditions(tree, conditions)
+    items = request_fields.objects(body, "sort")
     if not items:
-        return found
-    found = found.copy()
-    found.set("order", exp.Order(expressions=[_ordered(each) for each in items]))
-    return found
+        return filtered
+    filtered = filtered.copy()
+    filtered.set("order", exp.Order(expressions=[_create_sort_item(each) for each in items]))
+    return filtered
 
 
-def _ordered(body: Mapping[str, Any]) -> exp.Expression:
+def _create_sort_item(body: Mapping[str, Any]) -> exp.Expression:
     direction = request_fields.one_of(("ASC", "DESC"), body.get("direction") or "ASC", "direction")
-    descends = direction == "DESC"
-    column = _column(request_fields.required(body, "column"))
-    return exp.Ordered(this=column, desc=descends, nulls_first=not descends)
+    is_descending = direction == "DESC"
+    column = _create_column(request_fields.required(body, "column"))
+    return exp.Ordered(this=column, desc=is_descending, nulls_first=not is_descending)
 
 
 def build_facet_condition(
     body: Mapping[str, Any], columns: Mapping[str, Column]
 ) -> exp.Expression:
-    """Make a condition of a FacetColumnRequest.
+    """Return the condition of a FacetColumnRequest.
 
     Raises:
-        BadRequest: its column has no such facet.
+        BadRequest: The column has no facet of this type, or the request selects nothing.
     """
     name = request_fields.required(body, "columnName")
     column = columns.get(name)
-    ranged = str(body.get("concreteType")) == f"{_M}.FacetColumnRangeRequest"
-    if column is None or column.facet != ("range" if ranged else "enumeration"):
-        raise BadRequest(f"The column '{name}' has no facet of this kind.")
-    return _ranged(name, body) if ranged else _chosen(column, _texts(body, "facetValues"))
+    is_range = str(body.get("concreteType")) == f"{_M}.FacetColumnRangeRequest"
+    facet = "range" if is_range else "enumeration"
+    if column is None or column.facet != facet:
+        raise BadRequest(f"The column '{name}' has no facet of type {facet}.")
+    if is_range:
+        return _create_range_condition(name, body)
+    return _create_value_condition(column, _parse_texts(body, "facetValues"))
 
 
-def _ranged(name: str, body: Mapping[str, Any]) -> exp.Expression:
+def _create_range_condition(name: str, body: Mapping[str, Any]) -> exp.Expression:
     low, high = request_fields.text(body, "min"), request_fields.text(body, "max")
+    column = _create_column(name)
     if NULL_FACET_VALUE in {low, high}:
-        return exp.Is(this=_column(name), expression=exp.Null())
-    parts: list[exp.Expression] = []
+        return exp.Is(this=column, expression=exp.Null())
+    conditions: list[exp.Expression] = []
     if low:
-        parts.append(exp.GTE(this=_column(name), expression=exp.Literal.string(low)))
+        conditions.append(exp.GTE(this=column, expression=exp.Literal.string(low)))
     if high:
-        parts.append(exp.LTE(this=_column(name), expression=exp.Literal.string(high)))
-    if not parts:
+        conditions.append(exp.LTE(this=column.copy(), expression=exp.Literal.string(high)))
+    if not conditions:
         raise BadRequest(f"The facet of '{name}' needs a min or a max.")
-    return exp.Paren(this=_all(parts))
+    return exp.Paren(this=_and(conditions))
 
 
-def _chosen(column: Column, chosen: Sequence[str]) -> exp.Expression:
-    parts: list[exp.Expression] = []
-    for word in chosen:
-        if word == NULL_FACET_VALUE:
-            parts.append(exp.Is(this=_column(column.name), expression=exp.Null()))
+def _create_value_condition(column: Column, values: Sequence[str]) -> exp.Expression:
+    conditions: list[exp.Expression] = []
+    for value in values:
+        target = _create_column(column.name)
+        if value == NULL_FACET_VALUE:
+            conditions.append(exp.Is(this=target, expression=exp.Null()))
         elif column.type in LIST_TYPES:
-            literals = [exp.Literal.string(word)]
-            parts.append(Has(this=_column(column.name), expressions=literals))
+            conditions.append(Has(this=target, expressions=_create_literals([value])))
         else:
-            parts.append(exp.EQ(this=_column(column.name), expression=exp.Literal.string(word)))
-    if not parts:
+            conditions.append(exp.EQ(this=target, expression=exp.Literal.string(value)))
+    if not conditions:
         raise BadRequest(f"The facet of '{column.name}' needs values.")
-    return _any(parts)
+    return _or(conditions)
 
 
 def apply_facets(
@@ -157,23 +162,23 @@ def apply_facets(
     *,
     without: str | None = None,
 ) -> exp.Select:
-    """Put the facets that a request selects into its query.
+    """Return a query with the selected facets of a request.
 
     Args:
-        tree: the query.
-        body: the request.
-        schema: the columns of the table.
-        without: a column whose facet is left out.
+        tree: The query.
+        body: The request.
+        schema: The columns of the table.
+        without: Name of a column whose facet is ignored.
 
     Raises:
-        BadRequest: a column has no such facet.
+        BadRequest: A selected facet is invalid.
     """
     columns = {each.name: each for each in schema}
-    return _with(
+    return _add_conditions(
         tree,
         [
             build_facet_condition(each, columns)
-            for each in _objects(body, "selectedFacets")
+            for each in request_fields.objects(body, "selectedFacets")
             if each.get("columnName") != without
         ],
     )

@@ -1,4 +1,4 @@
-"""Rows that are put in, changed and deleted together, and the check that nobody was faster."""
+"""Change sets of rows: inserts, updates and deletes with conflict detection."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,122 +12,135 @@ from synapse_workflows.local.storage.table_rows import RowWriter
 
 
 class RowChangeSet:
-    """Rows that are put in, changed and deleted together; has the next number of the table."""
+    """Changes of rows that share one version number and etag.
+
+    A change conflicts if a row was changed after the caller read it. The caller names the state
+    that was read by the version of each row or by an etag of the table; the latest one counts.
+
+    Args:
+        update: The table.
+    """
 
     def __init__(self, update: TableUpdate) -> None:
-        self.update = update
+        self._update = update
         self.etag = entities.new_etag()
         now, caller = update.run.service.now(), update.run.caller
         self.version = update.writer.create_change_set(self.etag, now, caller.id)
         self.rows = RowWriter(update.writer, self.version)
-        self._read_at = -1
-        self._touched = (-1, 0)
-        self._missing: int | None = None
+        self._read_version = -1
+        #: Version and ID of the row with the latest earlier change.
+        self._last_changed = (-1, 0)
+        self._missing_row: int | None = None
 
-    def read_at_etag(self, etag: str | None) -> None:
-        """Note the state of the table that the author of the changes saw.
+    def set_read_etag(self, etag: str | None) -> None:
+        """Set the state of the table that the caller read.
 
         Raises:
-            BadRequest: the table never had the etag.
+            BadRequest: The table never had this etag.
         """
         if not etag:
             return
-        version = self.update.writer.get_etag_version(etag)
+        version = self._update.writer.get_etag_version(etag)
         if version is None:
             raise BadRequest(f"Invalid etag: {etag}")
-        self._read_at = max(self._read_at, version)
+        self._read_version = max(self._read_version, version)
 
-    def insert(self, bound: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]) -> range:
-        """Put rows in; columns that are not given get their defaults.
+    def insert(self, columns: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]) -> range:
+        """Insert rows. Other columns of the table get their defaults.
 
         Returns:
-            The ids of the rows.
+            The IDs of the rows.
         """
-        self._use_handles(bound, rows)
-        given = {each.slot for each in bound}
-        others = [each for each in self.update.bound if each.slot not in given]
-        constant = [(each.slot, each.default()) for each in others]
-        constant = [(slot, value) for slot, value in constant if value is not None]
-        slots = [each.slot for each in bound] + [slot for slot, _ in constant]
-        tail = [value for _, value in constant]
-        return self.rows.insert(slots, [[*row, *tail] for row in rows] if tail else rows)
+        self._check_file_handles(columns, rows)
+        slots = [each.slot for each in columns]
+        others = [each for each in self._update.columns if each.slot not in slots]
+        defaults = {each.slot: each.default() for each in others}
+        defaults = {slot: value for slot, value in defaults.items() if value is not None}
+        tail = list(defaults.values())
+        return self.rows.insert(
+            [*slots, *defaults], [[*row, *tail] for row in rows] if tail else rows
+        )
 
-    def change(
+    def update(
         self,
-        bound: Sequence[StoredColumn],
+        columns: Sequence[StoredColumn],
         rows: Sequence[tuple[int, int | None, Sequence[Any]]],
         *,
         partial: bool = False,
     ) -> None:
-        """Change cells of rows.
+        """Update cells of rows.
 
         Args:
-            bound: the columns to change.
-            rows: (row id, the version that was read, a value for each column).
-            partial: whether rows come without versions and so without conflicts.
+            columns: The columns to update.
+            rows: Row ID, version that was read, and one value for each of the columns.
+            partial: Whether rows have no version, and so cannot conflict.
 
         Raises:
-            BadRequest: a row has no version or does not exist.
+            BadRequest: A row has no version or does not exist.
         """
-        self._use_handles(bound, [row for _, _, row in rows])
-        there = self._look([(row_id, version) for row_id, version, _ in rows], partial=partial)
-        slots = [each.slot for each in bound]
-        self.rows.update(slots, [(row_id, row) for row_id, _, row in rows if row_id in there])
+        self._check_file_handles(columns, [row for _, _, row in rows])
+        existing = self._check_rows(
+            [(row_id, version) for row_id, version, _ in rows], partial=partial
+        )
+        slots = [each.slot for each in columns]
+        self.rows.update(slots, [(row_id, row) for row_id, _, row in rows if row_id in existing])
 
     def delete(self, rows: Sequence[tuple[int, int | None]]) -> None:
-        """Delete rows: (row id, the version that was read).
+        """Delete rows: pairs of row ID and the version that was read.
 
         Raises:
-            BadRequest: a row has no version or does not exist.
+            BadRequest: A row has no version or does not exist.
         """
-        there = self._look(rows, deletes=True)
-        self.rows.delete([row_id for row_id, _ in rows if row_id in there])
+        existing = self._check_rows(rows, deletes=True)
+        self.rows.delete([row_id for row_id, _ in rows if row_id in existing])
 
-    def _look(
+    def _check_rows(
         self,
         rows: Sequence[tuple[int, int | None]],
         *,
         partial: bool = False,
         deletes: bool = False,
     ) -> set[int]:
-        """Find the rows, and note when they were changed last."""
-        found = self.rows.versions([row_id for row_id, _ in rows])
+        """Record the last changes of the rows; return the IDs of those that still exist."""
+        versions = self.rows.get_versions([row_id for row_id, _ in rows])
         for row_id, version in rows:
-            if row_id not in found or row_id >= self.rows.first_new:
+            if row_id not in versions or row_id >= self.rows.first_new:
                 raise BadRequest(f"Cannot update row: {row_id} because it does not exist.")
             if version is None and not partial:
                 raise BadRequest("Row version number cannot be null")
-            self._read_at = max(self._read_at, -1 if version is None else version)
-            touched, is_there = found[row_id]
-            if not partial and touched != self.version:
-                self._touched = max(self._touched, (touched, row_id))
-            if not is_there and not (deletes and touched == self.version):
-                self._missing = row_id
-        return {row_id for row_id, (_, is_there) in found.items() if is_there}
+            self._read_version = max(self._read_version, -1 if version is None else version)
+            last_change, exists = versions[row_id]
+            if not partial and last_change != self.version:
+                self._last_changed = max(self._last_changed, (last_change, row_id))
+            if not exists and not (deletes and last_change == self.version):
+                self._missing_row = row_id
+        return {row_id for row_id, (_, exists) in versions.items() if exists}
 
-    def _use_handles(self, bound: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]) -> None:
-        at = [
+    def _check_file_handles(
+        self, columns: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        indexes = [
             index
-            for index, each in enumerate(bound)
+            for index, each in enumerate(columns)
             if each.column.type is ColumnType.FILEHANDLEID
         ]
-        if at:
-            found = {row[index] for row in rows for index in at}
-            self.update.use_handles(found - {None})
+        if indexes:
+            handle_ids = {row[index] for row in rows for index in indexes}
+            self._update.add_file_handles(handle_ids - {None})
 
-    def close(self) -> None:
-        """Check that nobody changed a row since its author read it.
+    def check_conflicts(self) -> None:
+        """Check that no row was changed after the caller read it.
 
         Raises:
-            ServiceError: 412, somebody did.
-            BadRequest: a row was deleted before.
+            ServiceError: 412, a row was changed.
+            BadRequest: A row was deleted.
         """
-        version, row_id = self._touched
-        if version > self._read_at:
+        version, row_id = self._last_changed
+        if version > self._read_version:
             raise ServiceError(
                 f"Row id: {row_id} has been changed since last read.  Please get the latest "
                 "value for this row and then attempt to update it again.",
                 status=412,
             )
-        if self._missing is not None:
-            raise BadRequest(f"Cannot update row: {self._missing} because it does not exist.")
+        if self._missing_row is not None:
+            raise BadRequest(f"Cannot update row: {self._missing_row} because it does not exist.")

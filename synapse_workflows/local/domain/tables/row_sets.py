@@ -1,4 +1,4 @@
-"""Rows that come in the request itself: AppendableRowSetRequest, of RowSet or PartialRowSet."""
+"""Changes of rows in a request body: AppendableRowSetRequest with RowSet or PartialRowSet."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,198 +20,191 @@ RESULT: Final = f"{MODEL}.table.RowReferenceSetResults"
 
 
 def append_rows(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Put rows in, change and delete rows.
+    """Insert, update and delete rows (AppendableRowSetRequest).
 
     Returns:
         RowReferenceSetResults: the rows in the order of the request, with their new version.
 
     Raises:
-        BadRequest: a column, a row or a value is not what it should be.
-        ServiceError: 412, somebody changed one of the rows.
+        BadRequest: A column, row or value is invalid.
+        ServiceError: 412, a row was changed after it was read.
     """
     update.require_columns()
-    rows = request_fields.mapping(request, "toAppend")
-    if rows is None:
+    row_set = request_fields.mapping(request, "toAppend")
+    if row_set is None:
         raise BadRequest("AppendableRowSetRequest.toAppend is required.")
-    change = RowChangeSet(update)
+    changes = RowChangeSet(update)
     kind = request_fields.one_of(
-        (ROW_SET, PARTIAL_ROW_SET), rows.get("concreteType"), "concreteType"
+        (ROW_SET, PARTIAL_ROW_SET), row_set.get("concreteType"), "concreteType"
     )
-    apply = _row_set if kind == ROW_SET else _partial_row_set
-    used, row_ids = apply(update, change, rows)
-    change.close()
+    apply = _apply_row_set if kind == ROW_SET else _apply_partial_row_set
+    columns, row_ids = apply(update, changes, row_set)
+    changes.check_conflicts()
     return {
         "concreteType": RESULT,
         "rowReferenceSet": {
             "tableId": entity_text(update.entity_id),
-            "etag": change.etag,
-            "headers": [serialize_select_column(each) for each in used],
-            "rows": [{"rowId": each, "versionNumber": change.version} for each in row_ids],
+            "etag": changes.etag,
+            "headers": [serialize_select_column(each) for each in columns],
+            "rows": [{"rowId": each, "versionNumber": changes.version} for each in row_ids],
         },
     }
 
 
-def serialize_select_column(bound: StoredColumn) -> dict[str, Any]:
-    """Write a column of a table as a SelectColumn."""
-    column = bound.column
+def serialize_select_column(stored: StoredColumn) -> dict[str, Any]:
+    """Return a column of a table as a SelectColumn."""
+    column = stored.column
     return {"name": column.name, "columnType": column.type, "id": str(column.id)}
 
 
 def to_cell_text(cell: Any) -> str | None:
-    """Take a cell of a JSON request as text; null stays null."""
+    """Return the text of a cell of a JSON request; None for null."""
     if cell is None or isinstance(cell, str):
         return cell
     return json.dumps(cell, ensure_ascii=False)
 
 
 class RowParser:
-    """Reads the cells of a table's columns."""
+    """Parser for rows of a table."""
 
-    def __init__(self, bound: Sequence[StoredColumn]) -> None:
-        self._parsers = {each.slot: cell_values.get_cell_parser(each.column) for each in bound}
+    def __init__(self, columns: Sequence[StoredColumn]) -> None:
+        self._parsers = {each.slot: cell_values.get_cell_parser(each.column) for each in columns}
 
-    def row(
-        self, bound: Sequence[StoredColumn], cells: Sequence[str | None], number: int
+    def parse(
+        self, columns: Sequence[StoredColumn], cells: Sequence[str | None], number: int
     ) -> list[cell_values.StoredValue]:
-        """Read the cells of a row.
+        """Return the values of a row.
 
         Args:
-            bound: their columns.
-            cells: texts, as many.
-            number: of the row, for the error.
+            columns: The columns of the cells.
+            cells: One text for each of the columns.
+            number: Index of the row, for error messages.
 
         Raises:
-            BadRequest: a text is no value of its column.
+            BadRequest: A text is not a valid value for its column.
         """
-        found = []
-        for index, (each, cell) in enumerate(zip(bound, cells, strict=True)):
+        values = []
+        for index, (each, cell) in enumerate(zip(columns, cells, strict=True)):
             try:
-                found.append(self._parsers[each.slot](cell))
+                values.append(self._parsers[each.slot](cell))
             except cell_values.CellError as error:
                 raise BadRequest(
                     f"Value at [{number},{index}] was not a valid {each.column.type}. {error}"
                 ) from None
-        return found
+        return values
 
 
-def _objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = request_fields.items(body, key) or []
-    if not all(isinstance(each, dict) for each in found):
-        raise BadRequest(f"{key} must be an array of objects.")
-    return found
-
-
-def _headers(update: TableUpdate, rows: Mapping[str, Any]) -> list[StoredColumn]:
-    by_id = update.bound_by_id()
-    by_name = {each.column.name: each for each in update.bound}
-    used = []
-    for header in _objects(rows, "headers"):
+def _parse_headers(update: TableUpdate, row_set: Mapping[str, Any]) -> list[StoredColumn]:
+    by_id = update.columns_by_id()
+    by_name = {each.column.name: each for each in update.columns}
+    columns = []
+    for header in request_fields.objects(row_set, "headers"):
         if header.get("id") is None:
-            found = by_name.get(request_fields.required(header, "name"))
+            column = by_name.get(request_fields.required(header, "name"))
         else:
-            found = by_id.get(decimal(header["id"], "headers.id"))
-        if found is None:
-            said = ", ".join(str(header[key]) for key in ("name", "id") if header.get(key))
+            column = by_id.get(decimal(header["id"], "headers.id"))
+        if column is None:
+            name = ", ".join(str(header[key]) for key in ("name", "id") if header.get(key))
             raise BadRequest(
-                f"The header '{said}' does not match a column of {entity_text(update.entity_id)}."
+                f"The header '{name}' does not match a column of {entity_text(update.entity_id)}."
             )
-        used.append(found)
-    if not used or len({each.slot for each in used}) < len(used):
+        columns.append(column)
+    if not columns or len({each.slot for each in columns}) < len(columns):
         raise BadRequest("RowSet.headers must name columns of the table, each once.")
-    return used
+    return columns
 
 
-def _row_set(
-    update: TableUpdate, change: RowChangeSet, rows: Mapping[str, Any]
+def _apply_row_set(
+    update: TableUpdate, changes: RowChangeSet, row_set: Mapping[str, Any]
 ) -> tuple[list[StoredColumn], list[int]]:
-    used = _headers(update, rows)
-    change.read_at_etag(request_fields.text(rows, "etag"))
-    parsers = RowParser(used)
-    found = [_row(parsers, used, number, row) for number, row in enumerate(_objects(rows, "rows"))]
-    if not found:
+    columns = _parse_headers(update, row_set)
+    changes.set_read_etag(request_fields.text(row_set, "etag"))
+    parser = RowParser(columns)
+    rows = [
+        _parse_row(parser, columns, number, row)
+        for number, row in enumerate(request_fields.objects(row_set, "rows"))
+    ]
+    if not rows:
         raise BadRequest("RowSet.rows must contain at least one row.")
     row_ids: list[int] = []
-    for kind, group in groupby(found, key=_kind_of):
-        some = list(group)
-        if kind == "insert":
-            row_ids += change.insert(used, [cells or [] for _, _, cells in some])
+    for action, group in groupby(rows, key=_get_action):
+        batch = list(group)
+        if action == "insert":
+            row_ids += changes.insert(columns, [cells or [] for _, _, cells in batch])
             continue
-        if kind == "delete":
-            change.delete([(row_id or 0, version) for row_id, version, _ in some])
+        if action == "delete":
+            changes.delete([(row_id or 0, version) for row_id, version, _ in batch])
         else:
-            change.change(used, [(i or 0, version, cells or []) for i, version, cells in some])
-        row_ids += [row_id or 0 for row_id, _, _ in some]
-    return used, row_ids
+            changes.update(
+                columns, [(i or 0, version, cells or []) for i, version, cells in batch]
+            )
+        row_ids += [row_id or 0 for row_id, _, _ in batch]
+    return columns, row_ids
 
 
+#: Row ID (None to insert), version, and values (None to delete).
 _Row = tuple[int | None, int | None, list[cell_values.StoredValue] | None]
 
 
-def _row(
-    parsers: RowParser, used: Sequence[StoredColumn], number: int, row: Mapping[str, Any]
+def _parse_row(
+    parser: RowParser, columns: Sequence[StoredColumn], number: int, row: Mapping[str, Any]
 ) -> _Row:
-    row_id, version = (
-        request_fields.integer(row, "rowId"),
-        request_fields.integer(row, "versionNumber"),
-    )
+    row_id = request_fields.integer(row, "rowId")
+    version = request_fields.integer(row, "versionNumber")
     cells = request_fields.items(row, "values")
     if row_id is not None and version is None:
         raise BadRequest("Row version number cannot be null")
     if row_id is not None and not cells:
         return row_id, version, None
-    if cells is None or len(cells) != len(used):
+    if cells is None or len(cells) != len(columns):
         raise BadRequest(
-            f"Row.values must have one value for each of the {len(used)} headers; "
+            f"Row.values must have one value for each of the {len(columns)} headers; "
             f"row {number} has {len(cells or [])}."
         )
-    return row_id, version, parsers.row(used, [to_cell_text(cell) for cell in cells], number)
+    return row_id, version, parser.parse(columns, [to_cell_text(cell) for cell in cells], number)
 
 
-def _kind_of(row: _Row) -> str:
+def _get_action(row: _Row) -> str:
     if row[0] is None:
         return "insert"
     return "delete" if row[2] is None else "update"
 
 
-def _partial_row_set(
-    update: TableUpdate, change: RowChangeSet, rows: Mapping[str, Any]
+def _apply_partial_row_set(
+    update: TableUpdate, changes: RowChangeSet, row_set: Mapping[str, Any]
 ) -> tuple[list[StoredColumn], list[int]]:
-    parsers = RowParser(update.bound)
-    found = [
-        _partial_row(parsers, update, number, row)
-        for number, row in enumerate(_objects(rows, "rows"))
+    parser = RowParser(update.columns)
+    rows = [
+        _parse_partial_row(parser, update, number, row)
+        for number, row in enumerate(request_fields.objects(row_set, "rows"))
     ]
-    if not found:
+    if not rows:
         raise BadRequest("PartialRowSet.rows must contain at least one row.")
     row_ids: list[int] = []
-    for (inserts, _), group in groupby(found, key=lambda row: (row[0] is None, row[1])):
-        some = list(group)
-        used = some[0][1]
-        if inserts:
-            row_ids += change.insert(used, [cells for _, _, cells in some])
+    for (is_insert, columns), group in groupby(rows, key=lambda row: (row[0] is None, row[1])):
+        batch = list(group)
+        if is_insert:
+            row_ids += changes.insert(columns, [cells for _, _, cells in batch])
         else:
-            edits = [(row_id or 0, None, cells) for row_id, _, cells in some]
-            change.change(used, edits, partial=True)
-            row_ids += [row_id for row_id, _, _ in edits]
-    named = {each.slot for _, used, _ in found for each in used}
-    return [each for each in update.bound if each.slot in named], row_ids
+            updates = [(row_id or 0, None, cells) for row_id, _, cells in batch]
+            changes.update(columns, updates, partial=True)
+            row_ids += [row_id for row_id, _, _ in updates]
+    slots = {each.slot for _, columns, _ in rows for each in columns}
+    return [each for each in update.columns if each.slot in slots], row_ids
 
 
-def _partial_row(
-    parsers: RowParser, update: TableUpdate, number: int, row: Mapping[str, Any]
+def _parse_partial_row(
+    parser: RowParser, update: TableUpdate, number: int, row: Mapping[str, Any]
 ) -> tuple[int | None, tuple[StoredColumn, ...], list[cell_values.StoredValue]]:
-    by_id = update.bound_by_id()
+    by_id = update.columns_by_id()
     cells: dict[int, str | None] = {}
-    for pair in _objects(row, "values"):
+    for pair in request_fields.objects(row, "values"):
         column_id = decimal(pair.get("key"), "values.key")
         if column_id not in by_id:
-            raise BadRequest(f"The column {column_id} is none of {entity_text(update.entity_id)}.")
+            raise BadRequest(f"{entity_text(update.entity_id)} has no column with ID {column_id}.")
         cells[column_id] = to_cell_text(pair.get("value"))
-    used = tuple(by_id[each] for each in cells)
-    if not used:
-        raise BadRequest(f"PartialRow.values must not be empty; that of row {number} is.")
-    return (
-        request_fields.integer(row, "rowId"),
-        used,
-        parsers.row(used, list(cells.values()), number),
-    )
+    columns = tuple(by_id[each] for each in cells)
+    if not columns:
+        raise BadRequest(f"PartialRow.values must not be empty; row {number} has no values.")
+    row_id = request_fields.integer(row, "rowId")
+    return row_id, columns, parser.parse(columns, list(cells.values()), number)

@@ -1,4 +1,4 @@
-"""Which columns a table has, now and in its versions."""
+"""Schemas of tables: validation, history, and the columns of each version."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,72 +17,76 @@ from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange
 
-MAX_WIDTH: Final = 64_000
-_PAGE: Final = 2 * MiB
+MAX_ROW_WIDTH: Final = 64_000
+_PAGE_SIZE: Final = 2 * MiB
 
 Schema = tuple[Column, ...]
 
 
 def validate(session: Session, column_ids: Sequence[int]) -> Schema:
-    """Give the columns when they can be those of one table.
+    """Return the columns if they are a valid schema of one table.
 
     Raises:
-        BadRequest: they are too many, too wide, or two have one name.
-        NotFound: there is no such column.
+        BadRequest: There are too many columns, a row is too wide, or two names are equal.
+        NotFound: A column does not exist.
     """
     if len(column_ids) > MAX_COLUMNS:
         raise BadRequest(
             f"Too many columns. The limit is {MAX_COLUMNS} columns per table; "
-            f"these are {len(column_ids)}."
+            f"the schema has {len(column_ids)}."
         )
-    found = columns.load(session, column_ids)
-    for name, times in Counter(each.name for each in found).items():
-        if times > 1:
+    schema = columns.load(session, column_ids)
+    for name, count in Counter(each.name for each in schema).items():
+        if count > 1:
             raise BadRequest(f"Duplicate column name: '{name}'")
-    wide = get_row_width(found)
-    if wide > MAX_WIDTH:
+    width = get_row_width(schema)
+    if width > MAX_ROW_WIDTH:
         raise BadRequest(
-            f"Too much data per column. The maximum size for a row is about {MAX_WIDTH} bytes. "
-            f"The size for the given columns would be {wide} bytes."
+            "Too much data per column. The maximum size for a row is about "
+            f"{MAX_ROW_WIDTH} bytes. The size for the given columns would be {width} bytes."
         )
-    return found
+    return schema
 
 
-def get_row_width(found: Sequence[Column]) -> int:
-    """Tell how many bytes a row of these columns may have."""
-    return sum(each.width for each in found)
+def get_row_width(schema: Sequence[Column]) -> int:
+    """Return the maximum size of a row, in bytes."""
+    return sum(each.width for each in schema)
 
 
-def get_max_rows_per_page(wide: int) -> int:
-    """Tell how many rows of so many bytes a page of a query holds."""
-    return max(1, _PAGE // wide) if wide else 1
+def get_max_rows_per_page(width: int) -> int:
+    """Return the number of rows on a page of a query result.
+
+    Args:
+        width: Maximum size of a row, in bytes.
+    """
+    return max(1, _PAGE_SIZE // width) if width else 1
 
 
 def update_columns(
     session: Session, caller: Caller, entity: Entity, properties: Mapping[str, Any]
 ) -> None:
-    """Give a table the columns that its new properties name; its rows follow later.
+    """Record a schema change if the properties of an entity name other columns than before.
 
-    Nothing happens where the entity is no table, or has these columns already.
+    The rows are changed by the next update of the table.
 
     Raises:
-        BadRequest: the columns cannot be those of one table.
-        NotFound: there is no such column.
+        BadRequest: The columns are not a valid schema.
+        NotFound: A column does not exist.
     """
     if "columnIds" not in properties:
         return
-    wanted = [int(number) for number in properties["columnIds"]]
+    column_ids = [int(number) for number in properties["columnIds"]]
     previous = get_latest_change(session, entity.id)
-    if previous is not None and previous.column_ids == wanted:
+    if previous is not None and previous.column_ids == column_ids:
         return
-    validate(session, wanted)
-    record_change(session, caller, entity.id, wanted)
+    validate(session, column_ids)
+    record_change(session, caller, entity.id, column_ids)
 
 
 def record_change(
     session: Session, caller: Caller, entity_id: int, column_ids: list[int]
 ) -> SchemaChange:
-    """Note which columns a table has from now on."""
+    """Record the new columns of a table."""
     previous = get_latest_change(session, entity_id)
     change = SchemaChange(
         entity_id=entity_id,
@@ -98,7 +102,10 @@ def record_change(
 
 
 def sync_current_version(session: Session, entity: Entity) -> None:
-    """Let the version that is now the current one of a table have the columns of the rows."""
+    """Set the columns of the current version of a table to those of its rows.
+
+    Call it after the deletion of a version made another version the current one.
+    """
     latest = get_latest_change(session, entity.id)
     if entity.concrete_type == TABLE and latest is not None:
         version = entities.version_of(session, entity, None)
@@ -107,14 +114,14 @@ def sync_current_version(session: Session, entity: Entity) -> None:
 
 
 def get_latest_change(session: Session, entity_id: int) -> SchemaChange | None:
-    """Give the last change of a table's columns."""
+    """Return the last schema change of a table."""
     last = select(func.max(SchemaChange.number)).where(SchemaChange.entity_id == entity_id)
     number = session.scalar(last)
     return None if number is None else session.get(SchemaChange, (entity_id, number))
 
 
 def list_changes_after(session: Session, entity_id: int, number: int) -> list[SchemaChange]:
-    """List the changes of a table's columns that came after one, oldest first."""
+    """List the schema changes of a table after a number, oldest first."""
     later = select(SchemaChange).where(
         SchemaChange.entity_id == entity_id, SchemaChange.number > number
     )
@@ -122,34 +129,34 @@ def list_changes_after(session: Session, entity_id: int, number: int) -> list[Sc
 
 
 def get_version_schema(session: Session, version: EntityVersion) -> Schema:
-    """Give the columns of a version of a table."""
+    """Return the columns of a version of a table."""
     return columns.load(session, map(int, version.properties.get("columnIds", ())))
 
 
 def has_columns(entity: Entity) -> bool:
-    """Tell whether the entity has columns, whatever kind of table it is."""
+    """Return whether an entity has columns: it is a table or a view of any type."""
     return "columnIds" in KINDS[entity.concrete_type].fields
 
 
 def get_table_bundle(session: Session, entity: Entity, version: EntityVersion) -> dict[str, Any]:
-    """Give the TableBundle of a version; nothing for what is no table."""
+    """Return the `tableBundle` part of an entity bundle; empty for entities without columns."""
     if not has_columns(entity):
         return {}
-    found = get_version_schema(session, version)
-    told: dict[str, Any] = {"columnModels": [dict(each.body) for each in found]}
-    if found:
-        told["maxRowsPerPage"] = get_max_rows_per_page(get_row_width(found))
-    return {"tableBundle": told}
+    schema = get_version_schema(session, version)
+    bundle: dict[str, Any] = {"columnModels": [dict(each.body) for each in schema]}
+    if schema:
+        bundle["maxRowsPerPage"] = get_max_rows_per_page(get_row_width(schema))
+    return {"tableBundle": bundle}
 
 
 def list_columns(
     session: Session, caller: Caller, entity_id: int, number: int | None
 ) -> list[dict[str, Any]]:
-    """List the columns of a version of a table, the current one for None.
+    """List the columns of a version of a table; None for the current version.
 
     Raises:
-        Forbidden: the caller may not READ it.
-        NotFound: no such entity or version, or it is no table.
+        Forbidden: The caller may not READ the table.
+        NotFound: The entity or version does not exist, or it is not a table.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     if not has_columns(entity):

@@ -1,7 +1,4 @@
-"""What a query reads: a table as it is, or one of its snapshots, in one consistent state.
-
-Every kind of table-like entity gives a `Source`; the rest of the query knows no difference.
-"""
+"""Rows of a table for queries: the current rows, or those of a snapshot."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -24,118 +21,128 @@ from synapse_workflows.local.storage.table_models import SchemaChange
 
 
 @contextmanager
-def open_table(asked: QueryTarget) -> Iterator[Queryable]:
-    """Open a table. Its file is committed before the service's database: read it last.
+def open_table(target: QueryTarget) -> Iterator[Queryable]:
+    """Open the rows of a table in one consistent state.
+
+    A table's file is committed before the service's database. If the file was opened too early
+    for the state of the database, it is opened again.
 
     Raises:
-        Forbidden: the caller may not DOWNLOAD the table.
-        NotFound: there is no such table or version.
+        Forbidden: The caller may not DOWNLOAD the table.
+        NotFound: The table or version does not exist.
     """
-    service = asked.service
+    service = target.service
     with ExitStack() as stack:
-        reader = stack.enter_context(service.tables.open_reader(asked.entity_id))
+        reader = stack.enter_context(service.tables.open_reader(target.entity_id))
         with service.database.reading() as session:
-            facts = _facts(session, asked)
-        if not facts.are_in(reader):
-            reader = stack.enter_context(service.tables.open_reader(asked.entity_id))
+            state = _read_state(session, target)
+        if not state.is_contained_in(reader):
+            reader = stack.enter_context(service.tables.open_reader(target.entity_id))
         if reader is None:
             empty = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
             empty.execute("CREATE TABLE live (row_id INTEGER PRIMARY KEY, version INTEGER)")
-            yield _current(facts, None, empty)
-        elif facts.snapshot is None:
-            yield _current(facts, reader, reader.connection)
+            yield _open_current(state, None, empty)
+        elif state.snapshot is None:
+            yield _open_current(state, reader, reader.connection)
         else:
-            yield _snapshot(facts, reader, facts.snapshot)
+            yield _open_snapshot(state, reader, state.snapshot)
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What the service's database knows of a table that is queried."""
+class _TableState:
+    """State of a queried table in the service's database.
 
-    asked: QueryTarget
+    Args:
+        target: The table, version and caller.
+        snapshot: Number of the requested snapshot; None for the current version.
+        changes: All schema changes of the table, oldest first.
+    """
+
+    target: QueryTarget
     snapshot: int | None
     changes: tuple[SchemaChange, ...]
 
     @property
-    def last_number(self) -> int:
+    def last_schema_number(self) -> int:
         return self.changes[-1].number if self.changes else -1
 
-    def are_in(self, reader: TableReader | None) -> bool:
-        """Tell whether the file, opened before, holds what the database knows of since."""
-        if reader is None:
-            return self.last_number < 0 and self.snapshot is None
+    def is_contained_in(self, reader: TableReader | None) -> bool:
+        """Return whether a table's file contains the schema changes and the snapshot."""
         snapshot = self.snapshot
-        is_there = snapshot is None or reader.get_snapshot_version(snapshot) is not None
-        return is_there and reader.schema_number >= self.last_number
+        if reader is None:
+            return self.last_schema_number < 0 and snapshot is None
+        has_snapshot = snapshot is None or reader.get_snapshot_version(snapshot) is not None
+        return has_snapshot and reader.schema_number >= self.last_schema_number
 
-    def columns(self, column_ids: Sequence[int]) -> Schema:
-        with self.asked.service.database.reading() as session:
+    def load_columns(self, column_ids: Sequence[int]) -> Schema:
+        with self.target.service.database.reading() as session:
             return columns.load(session, column_ids)
 
 
-def _facts(session: Session, asked: QueryTarget) -> _Facts:
-    entity = access.require(session, asked.caller, asked.entity_id, AccessType.DOWNLOAD)
+def _read_state(session: Session, target: QueryTarget) -> _TableState:
+    entity = access.require(session, target.caller, target.entity_id, AccessType.DOWNLOAD)
     snapshot = None
-    if asked.number is not None:
-        entities.numbered(session, entity, asked.number)
-        snapshot = None if asked.number == entity.current_version else asked.number
-    return _Facts(asked, snapshot, tuple(schemas.list_changes_after(session, entity.id, -1)))
+    if target.number is not None:
+        entities.numbered(session, entity, target.number)
+        snapshot = None if target.number == entity.current_version else target.number
+    changes = tuple(schemas.list_changes_after(session, entity.id, -1))
+    return _TableState(target, snapshot, changes)
 
 
-def _current(
-    facts: _Facts, reader: TableReader | None, connection: sqlite3.Connection
+def _open_current(
+    state: _TableState, reader: TableReader | None, connection: sqlite3.Connection
 ) -> Queryable:
-    """Give the rows as they are, in the columns as the entity's body says by now."""
-    done = -1 if reader is None else reader.schema_number
-    pending = [change for change in facts.changes if change.number > done]
+    """Return the current rows. Pending schema changes are applied, new columns get the default."""
+    applied = -1 if reader is None else reader.schema_number
+    pending = [change for change in state.changes if change.number > applied]
     slots: dict[int, int | None] = dict(() if reader is None else reader.get_layout())
     for change in pending:
         slots = {number: slots.get(number) for number in change.column_ids}
-    schema = facts.columns(list(slots))
+    schema = state.load_columns(list(slots))
     last = pending[-1] if pending else None if reader is None else reader.get_last_change()
-    new = [each for each in schema if slots[each.id] is None]
+    added = [each for each in schema if slots[each.id] is None]
     cells = {each.id: f"c{slots[each.id]}" for each in schema if slots[each.id] is not None}
-    cells |= {each.id: f"d{each.id}" for each in new}
+    cells |= {each.id: f"d{each.id}" for each in added}
     relation = Relation("live", (), cells)
-    if new:
-        kept = [cells[each.id] for each in schema if each not in new]
-        names = ", ".join(["row_id", "version", *kept, *(f"? AS d{each.id}" for each in new)])
-        defaults = tuple(cell_values.get_cell_parser(each)(None) for each in new)
-        relation = Relation(f"(SELECT {names} FROM live)", defaults, cells)  # noqa: S608 - ours
-    return _source(facts, schema, relation, connection, last)
+    if added:
+        kept = [cells[each.id] for each in schema if each not in added]
+        names = ", ".join(["row_id", "version", *kept, *(f"? AS d{each.id}" for each in added)])
+        defaults = tuple(cell_values.get_cell_parser(each)(None) for each in added)
+        relation = Relation(f"(SELECT {names} FROM live)", defaults, cells)  # noqa: S608 - own names
+    return _create_queryable(state, schema, relation, connection, last)
 
 
-def _snapshot(facts: _Facts, reader: TableReader, number: int) -> Queryable:
-    """Give the rows and columns as they were when a version was frozen."""
+def _open_snapshot(state: _TableState, reader: TableReader, number: int) -> Queryable:
+    """Return the rows and columns of a snapshot."""
     version = reader.get_snapshot_version(number)
     if version is None:
-        raise NotFound(f"{entity_text(facts.asked.entity_id)}.{number} has no snapshot.")
+        raise NotFound(f"{entity_text(state.target.entity_id)}.{number} has no snapshot.")
     layout = reader.get_layout(version)
-    schema = facts.columns([column_id for column_id, _ in layout])
+    schema = state.load_columns([column_id for column_id, _ in layout])
     cells = {column_id: f"c{slot}" for column_id, slot in layout}
     names = ", ".join(["row_id", "version", *sorted(set(cells.values()))])
-    then = f"version <= {version:d}"
+    condition = f"version <= {version:d}"
     rows = (
-        f"(SELECT {names} FROM live WHERE {then} UNION ALL "  # noqa: S608 - ours
-        f"SELECT {names} FROM past WHERE {then} AND until > {version:d})"
+        f"(SELECT {names} FROM live WHERE {condition} UNION ALL "  # noqa: S608 - own names
+        f"SELECT {names} FROM past WHERE {condition} AND until > {version:d})"
     )
-    relation = Relation(rows, (), cells)
-    return _source(facts, schema, relation, reader.connection, reader.get_last_change(version))
+    last = reader.get_last_change(version)
+    return _create_queryable(state, schema, Relation(rows, (), cells), reader.connection, last)
 
 
-def _source(
-    facts: _Facts,
+def _create_queryable(
+    state: _TableState,
     schema: Schema,
     relation: Relation,
     connection: sqlite3.Connection,
-    last: Any,
+    last_change: Any,
 ) -> Queryable:
     return Queryable(
-        table_id=entity_text(facts.asked.entity_id),
-        number=facts.asked.number,
+        table_id=entity_text(state.target.entity_id),
+        number=state.target.number,
         schema=schema,
         relation=relation,
         connection=connection,
-        etag=last.etag,
-        changed_on=last.made_on,
+        etag=last_change.etag,
+        changed_on=last_change.made_on,
     )

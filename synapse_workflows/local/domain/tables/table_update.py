@@ -1,4 +1,4 @@
-"""One table being changed: its columns made as the entity says, then one commit of all."""
+"""Update of a table: one transaction on its file and on the service's database."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,8 @@ from synapse_workflows.local.domain.ids import entity_and_version, entity_text
 from synapse_workflows.local.domain.tables import columns, outbox, schemas
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
 from synapse_workflows.local.domain.tables.column_types import Column
-from synapse_workflows.local.domain.tables.outbox import OutboxEntry, Snapshot
+from synapse_workflows.local.domain.tables.outbox import OutboxEntry
+from synapse_workflows.local.domain.tables.snapshots import Snapshot
 from synapse_workflows.local.errors import (
     BadRequest,
     Conflict,
@@ -29,72 +30,72 @@ from synapse_workflows.local.storage.table_db import SlotLimitError, TableWriter
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
 from synapse_workflows.local.storage.table_store import TableLockedError
 
-_HANDLES_AT_A_TIME: Final = 500
+_BATCH_HANDLES: Final = 500
 
 
 @dataclass
 class TableUpdate:
-    """A table within the one transaction that changes it.
+    """A table within the transaction that updates it.
 
     Args:
-        run: the job.
-        entity_id: the table.
-        writer: its file.
-        bound: its columns, in order.
-        schema_number: the schema change that made them.
-        schema_is_new: whether this transaction made it.
-        handles: file handles that were put into cells.
+        run: The job.
+        entity_id: The table.
+        writer: The table's file.
+        columns: The columns of the table, in order.
+        schema_number: Number of the schema change that set the columns.
+        is_schema_changed: Whether this transaction set the columns.
+        handles: IDs of file handles that were added to cells.
     """
 
     run: Run
     entity_id: int
     writer: TableWriter
-    bound: tuple[StoredColumn, ...]
+    columns: tuple[StoredColumn, ...]
     schema_number: int
-    schema_is_new: bool = False
+    is_schema_changed: bool = False
     handles: set[int] = field(default_factory=set)
 
-    def bound_by_id(self) -> dict[int, StoredColumn]:
-        """Give the columns by their ids."""
-        return {each.column.id: each for each in self.bound}
+    def columns_by_id(self) -> dict[int, StoredColumn]:
+        """Return the columns by column ID."""
+        return {each.column.id: each for each in self.columns}
 
     def require_columns(self) -> None:
         """Check that the table has columns.
 
         Raises:
-            BadRequest: it has none.
+            BadRequest: The table has no columns.
         """
-        if not self.bound:
+        if not self.columns:
             raise BadRequest(f"Schema for {entity_text(self.entity_id)} is empty.")
 
-    def use_handles(self, found: set[int]) -> None:
-        """Check that file handles may stand in cells.
+    def add_file_handles(self, handle_ids: set[int]) -> None:
+        """Record file handles that are added to cells.
 
         Raises:
-            Forbidden: one is somebody else's and not in the table.
-            NotFound: there is no such file handle.
+            Forbidden: A file handle belongs to another user and is not in the table.
+            NotFound: A file handle does not exist.
         """
-        new = sorted(found - self.handles)
+        new = sorted(handle_ids - self.handles)
         with self.run.service.database.reading() as session:
-            for start in range(0, len(new), _HANDLES_AT_A_TIME):
-                self._use_some(session, new[start : start + _HANDLES_AT_A_TIME])
+            for start in range(0, len(new), _BATCH_HANDLES):
+                self._add_batch(session, new[start : start + _BATCH_HANDLES])
 
-    def _use_some(self, session: Session, some: Sequence[int]) -> None:
+    def _add_batch(self, session: Session, handle_ids: Sequence[int]) -> None:
         caller = self.run.caller
-        held = select(TableFileHandle.handle_id).where(
-            TableFileHandle.entity_id == self.entity_id, TableFileHandle.handle_id.in_(some)
+        query = select(TableFileHandle.handle_id).where(
+            TableFileHandle.entity_id == self.entity_id, TableFileHandle.handle_id.in_(handle_ids)
         )
-        there = set(session.scalars(held))
-        known = {
+        in_table = set(session.scalars(query))
+        handles = {
             each.id: each
-            for each in session.scalars(select(FileHandle).where(FileHandle.id.in_(some)))
+            for each in session.scalars(select(FileHandle).where(FileHandle.id.in_(handle_ids)))
         }
-        for handle_id in some:
-            if handle_id in there:
+        for handle_id in handle_ids:
+            if handle_id in in_table:
                 continue
-            if handle_id not in known:
+            if handle_id not in handles:
                 raise NotFound(f"FileHandle with ID: {handle_id} does not exist")
-            if not file_handles.owns(caller, known[handle_id]):
+            if not file_handles.owns(caller, handles[handle_id]):
                 raise Forbidden(
                     f"User {caller.id} is not the creator of FileHandle {handle_id} "
                     "and cannot put it into a table."
@@ -102,39 +103,43 @@ class TableUpdate:
             self.handles.add(handle_id)
 
     def commit(self, response: dict[str, Any], snapshot: Snapshot | None = None) -> dict[str, Any]:
-        """Keep all of it, in the file and in the service's database.
+        """Commit the changes in the table's file and in the service's database.
 
         Args:
-            response: the response body of the job, without the number of a snapshot.
-            snapshot: what to freeze; its number is found here.
+            response: Response body of the job, without the number of the snapshot.
+            snapshot: The snapshot to create, without number and columns.
 
         Returns:
             The response body.
 
         Raises:
-            Conflict: the columns were changed meanwhile, or the snapshot's label is taken.
-            Forbidden: the caller may not UPDATE the table any more.
-            NotFound: the table was deleted meanwhile.
+            Conflict: Another request changed the columns, or the label of the snapshot is not
+                unique.
+            Forbidden: The caller may no longer UPDATE the table.
+            NotFound: The table was deleted.
         """
         self.writer.flush()
         with self.run.service.database.transaction() as session:
-            effects = self._effects(session, response, snapshot)
-            outbox.apply(session, effects)
-            self.writer.set_outbox(self.run.job_id, outbox.serialize(effects))
+            entry = self._create_outbox_entry(session, response, snapshot)
+            outbox.apply(session, entry)
+            self.writer.set_outbox(self.run.job_id, outbox.serialize(entry))
             self.writer.commit()
-        return effects.response
+        return entry.response
 
-    def _effects(
+    def _create_outbox_entry(
         self, session: Session, response: dict[str, Any], snapshot: Snapshot | None
     ) -> OutboxEntry:
-        caller = self.run.caller
+        caller, is_new = self.run.caller, self.is_schema_changed
         entity = access.require(session, caller, self.entity_id, AccessType.UPDATE)
         latest = schemas.get_latest_change(session, self.entity_id)
-        if self.schema_is_new and latest is not None and latest.number >= self.schema_number:
-            raise Conflict(f"The columns of {entity_text(entity.id)} were changed meanwhile.")
+        if is_new and latest is not None and latest.number >= self.schema_number:
+            raise Conflict(
+                f"The columns of {entity_text(entity.id)} were changed by another request. "
+                "Please try again."
+            )
+        column_ids = tuple(each.column.id for each in self.columns)
         if snapshot is not None:
-            shown = tuple(each.column.id for each in self.bound)
-            snapshot = replace(snapshot, number=entity.current_version, column_ids=shown)
+            snapshot = replace(snapshot, number=entity.current_version, column_ids=column_ids)
             response = {**response, "snapshotVersionNumber": snapshot.number}
             last = self.writer.get_last_change()
             self.writer.set_snapshot(snapshot.number, 0 if last is None else last.version)
@@ -144,8 +149,8 @@ class TableUpdate:
             made_by=caller.id,
             made_on=self.run.service.now(),
             response=response,
-            schema_number=self.schema_number if self.schema_is_new else None,
-            column_ids=tuple(each.column.id for each in self.bound) if self.schema_is_new else (),
+            schema_number=self.schema_number if is_new else None,
+            column_ids=column_ids if is_new else (),
             handles=tuple(sorted(self.handles)),
             snapshot=snapshot,
         )
@@ -153,26 +158,26 @@ class TableUpdate:
 
 @contextmanager
 def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
-    """Open the table of a job for changes; what is not committed within is undone.
+    """Open the table of a job for an update. Roll back unless the update is committed.
 
     Args:
-        run: the job.
-        wait: seconds to wait for whoever else changes the table; -1 waits for its end.
+        run: The job.
+        wait: Maximum time to wait for other updates of the table, in seconds; -1 for no maximum.
 
     Raises:
-        BadRequest: a version was named, or the entity is no table.
-        Forbidden: the caller may not UPDATE the table.
-        NotFound: there is no such table.
-        Unavailable: somebody else did not end in time.
+        BadRequest: The job names a version, or the entity is not a table.
+        Forbidden: The caller may not UPDATE the table.
+        NotFound: The table does not exist.
+        Unavailable: Another update did not end in time.
     """
     entity_id, number = entity_and_version(run.entity)
     if number is not None:
         raise BadRequest(f"{run.entity}: versions of a table cannot be changed.")
     with run.service.database.reading() as session:
-        require_updatable_table(session, run, entity_id)
+        _require_updatable_table(session, run, entity_id)
     try:
         with run.service.tables.open_writer(entity_id, wait=wait) as writer:
-            yield _opened(run, entity_id, writer)
+            yield _create_update(run, entity_id, writer)
     except SlotLimitError:
         raise BadRequest(
             f"The versions of {entity_text(entity_id)} have too many different columns. "
@@ -180,24 +185,17 @@ def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
         ) from None
     except TableLockedError:
         raise Unavailable(
-            f"{entity_text(entity_id)} is being changed by somebody else. Please try again."
+            f"{entity_text(entity_id)} is being changed by another request. Please try again."
         ) from None
 
 
-def require_updatable_table(session: Session, run: Run, entity_id: int) -> None:
-    """Check that the caller of a job may change the table.
-
-    Raises:
-        BadRequest: it is no table.
-        Forbidden: the caller may not UPDATE it.
-        NotFound: there is no such entity.
-    """
+def _require_updatable_table(session: Session, run: Run, entity_id: int) -> None:
     entity = access.require(session, run.caller, entity_id, AccessType.UPDATE)
     if entity.concrete_type != TABLE:
         raise BadRequest(f"{entity_text(entity_id)} is not a table.")
 
 
-def _opened(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:
+def _create_update(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:
     with run.service.database.reading() as session:
         numbers = select(EntityVersion.number).where(EntityVersion.entity_id == entity_id)
         writer.retain_snapshots(set(session.scalars(numbers)))
@@ -211,14 +209,15 @@ def _opened(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:
             )
         }
     for change in pending:
-        _follow(writer, change, by_id)
-    layout = writer.get_layout()
-    bound = tuple(StoredColumn(by_id[number], slot) for number, slot in layout)
-    return TableUpdate(run, entity_id, writer, bound, writer.schema_number)
+        _apply_schema_change(writer, change, by_id)
+    stored = tuple(StoredColumn(by_id[number], slot) for number, slot in writer.get_layout())
+    return TableUpdate(run, entity_id, writer, stored, writer.schema_number)
 
 
-def _follow(writer: TableWriter, change: SchemaChange, by_id: dict[int, Column]) -> None:
-    """Make the columns as the entity's body once said."""
+def _apply_schema_change(
+    writer: TableWriter, change: SchemaChange, by_id: dict[int, Column]
+) -> None:
+    """Apply a schema change that an update of the entity requested."""
     version = writer.create_change_set(change.etag, change.made_on, change.made_by)
     apply_layout(writer, version, [by_id[number] for number in change.column_ids])
     writer.set_schema_number(change.number)

@@ -1,26 +1,25 @@
-"""What changes a table: transactions of several changes, single uploads, snapshots."""
+"""Jobs that change a table: transactions, single uploads and snapshots."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from synapse_workflows.constants import MODEL
-from synapse_workflows.local.domain import activities, async_jobs, request_fields
+from synapse_workflows.local.domain import async_jobs, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import decimal
 from synapse_workflows.local.domain.tables import csv_import, outbox, row_sets, schema_changes
-from synapse_workflows.local.domain.tables.outbox import Snapshot
+from synapse_workflows.local.domain.tables.snapshots import parse_snapshot
 from synapse_workflows.local.domain.tables.table_update import TableUpdate, open_update
-from synapse_workflows.local.domain.views import transactions as view_changes
+from synapse_workflows.local.domain.views import transactions as view_transactions
 from synapse_workflows.local.errors import BadRequest, ServiceError
 from synapse_workflows.local.storage.job_models import Job
 
 _M: Final = f"{MODEL}.table"
-#: Seconds that a snapshot, which is no job, waits for whoever changes the table.
+#: Maximum time that a snapshot request waits for other updates of the table, in seconds.
 _LOCK_TIMEOUT: Final = 30
 
 Change = Callable[[TableUpdate, Mapping[str, Any]], dict[str, Any]]
 
-#: Class of a change -> what carries it out.
+#: Concrete type of a change -> function that applies it.
 CHANGES: Final[Mapping[str, Change]] = {
     f"{_M}.AppendableRowSetRequest": row_sets.append_rows,
     f"{_M}.UploadToTableRequest": csv_import.import_csv,
@@ -29,7 +28,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 def _run_or_recover(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Do the work; when it was committed in the file but not in the database, make up for it."""
+    """Run a function. If it fails after the commit of the table's file, apply the outbox."""
     try:
         return work()
     except ServiceError:
@@ -37,36 +36,36 @@ def _run_or_recover(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, A
     except Exception:
         with run.service.database.reading() as session:
             job = session.get_one(Job, run.job_id)
-        found = outbox.apply_committed(run.service, job)
-        if found is None:
+        response = outbox.apply_committed(run.service, job)
+        if response is None:
             raise
-        return found
+        return response
 
 
 def run_transaction(run: Run) -> dict[str, Any]:
-    """Carry out a TableUpdateTransactionRequest, all of it or nothing.
+    """Execute a TableUpdateTransactionRequest: all of its changes or none.
 
     Raises:
-        BadRequest: there is nothing to do, or a change breaks a rule.
-        Conflict: the columns were changed meanwhile, or the snapshot's label is taken.
-        Forbidden: the caller may not UPDATE the table, or use the activity.
-        NotFound: no such table, column, file handle or activity.
-        ServiceError: 412, somebody changed one of the rows.
+        BadRequest: There is nothing to do, or a change is invalid.
+        Conflict: Another request changed the columns, or the label of the snapshot is not unique.
+        Forbidden: The caller may not UPDATE the table or use the activity.
+        NotFound: The table, a column, a file handle or the activity does not exist.
+        ServiceError: 412, a row was changed after it was read.
     """
     changes = request_fields.items(run.request, "changes") or []
-    wants_snapshot = request_fields.flag(run.request, "createSnapshot")
+    has_snapshot = request_fields.flag(run.request, "createSnapshot")
     options = request_fields.mapping(run.request, "snapshotOptions")
     if options is not None and run.request.get("createSnapshot") is None:
         raise BadRequest("createSnapshot must be set when snapshotOptions are given.")
-    if not changes and not wants_snapshot:
+    if not changes and not has_snapshot:
         raise BadRequest("A transaction needs at least one change, or createSnapshot: true.")
-    snapshot = parse_snapshot(run, options or {}) if wants_snapshot else None
-    if view_changes.concerns(run):
-        return view_changes.transact(run, changes, snapshot)
+    snapshot = parse_snapshot(run, options or {}) if has_snapshot else None
+    if view_transactions.concerns(run):
+        return view_transactions.transact(run, changes, snapshot)
 
     def work() -> dict[str, Any]:
         with open_update(run) as update:
-            results = [_change(update, each) for each in changes]
+            results = [_apply_change(update, each) for each in changes]
             response = {
                 "concreteType": f"{_M}.TableUpdateTransactionResponse",
                 "results": results,
@@ -76,7 +75,7 @@ def run_transaction(run: Run) -> dict[str, Any]:
     return _run_or_recover(run, work)
 
 
-def _change(update: TableUpdate, request: Any) -> dict[str, Any]:
+def _apply_change(update: TableUpdate, request: Any) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise BadRequest("changes must be an array of objects.")
     kind = request_fields.one_of(
@@ -86,10 +85,10 @@ def _change(update: TableUpdate, request: Any) -> dict[str, Any]:
 
 
 def run_upload(run: Run) -> dict[str, Any]:
-    """Carry out a single UploadToTableRequest.
+    """Execute a single UploadToTableRequest.
 
     Raises:
-        ServiceError: as for `transact`.
+        ServiceError: As for `run_transaction`.
     """
 
     def work() -> dict[str, Any]:
@@ -99,39 +98,18 @@ def run_upload(run: Run) -> dict[str, Any]:
     return _run_or_recover(run, work)
 
 
-def parse_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
-    """Read a SnapshotRequest.
-
-    Raises:
-        BadRequest: a field is ill-typed.
-        Forbidden: the caller may not use the activity.
-        NotFound: there is no such activity.
-    """
-    given = request.get("snapshotActivityId")
-    activity_id = None if given is None else decimal(given, "snapshotActivityId")
-    if activity_id is not None:
-        with run.service.database.reading() as session:
-            activities.require_access(session, run.caller, activity_id)
-    return Snapshot(
-        number=0,
-        label=request_fields.text(request, "snapshotLabel"),
-        comment=request_fields.text(request, "snapshotComment"),
-        activity_id=activity_id,
-    )
-
-
 def run_snapshot(run: Run) -> dict[str, Any]:
-    """Freeze a table (SnapshotRequest).
+    """Create a snapshot of a table (SnapshotRequest).
 
     Raises:
-        ServiceError: as for `transact`.
-        Unavailable: somebody else changes the table and does not end.
+        ServiceError: As for `run_transaction`.
+        Unavailable: Another update of the table did not end in time.
     """
-    asked = parse_snapshot(run, run.request)
+    snapshot = parse_snapshot(run, run.request)
 
     def work() -> dict[str, Any]:
         with open_update(run, wait=_LOCK_TIMEOUT) as update:
-            return update.commit({}, asked)
+            return update.commit({}, snapshot)
 
     return _run_or_recover(run, work)
 

@@ -45,7 +45,7 @@ def require_fit(column: Column, longest: int) -> None:
     Raises:
         BadRequest: it is not.
     """
-    if longest > column.limit:
+    if longest > column.max_cell_size:
         raise BadRequest(
             f"The size of the column '{column.name}' is too small. The column size needs to be "
             f"at least {longest} characters."
@@ -75,7 +75,7 @@ def _parser(column: Column) -> Callable[[list[str]], StoredValue]:
     """Give what makes a cell of the values of an annotation. It raises CellError."""
     parse = cell_values.get_type_parser(column)
     if column.type is ColumnType.STRING_LIST:
-        limit, most = column.limit, column.maximum_length or 0
+        limit, most = column.max_cell_size, column.maximum_length or 0
 
         def as_text(given: list[str]) -> StoredValue:
             if len(given) > most or any(len(each) > limit for each in given):

@@ -123,10 +123,10 @@ def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edi
     """
     with csv_import.open_csv(run, request) as csv:
         rows = csv.records()
-        names = _names(request, schema, rows, has_header=csv.form.has_header)
+        names = _names(request, schema, rows, has_header=csv.dialect.has_header)
         for count, row in enumerate(rows):
             if count % _AT_A_TIME == 0:
-                run.progress.report(csv.stream.done, csv.size, f"Updated {count} rows")
+                run.progress.report(csv.stream.bytes_read, csv.size, f"Updated {count} rows")
             yield _line(names, schema, row)
 
 

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, async_jobs, entities
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.tables import outbox
-from synapse_workflows.local.domain.tables.outbox import Snapshot
+from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.domain.views import cache
 from synapse_workflows.local.errors import Conflict, ServiceError
 from synapse_workflows.local.storage.models import Entity, EntityVersion
@@ -83,7 +82,7 @@ def _settle(
             )
         )
         session.flush()
-        outbox.create_snapshot(session, view, version, replace(asked, number=number))
+        create_snapshot(session, view, version, replace(asked, number=number))
         version.modified_on, version.modified_by = now, run.caller.id
         entities.changed(view, _current(session, view), run.caller)
         response = {

@@ -11,8 +11,8 @@ from synapse_workflows.local.domain import access, async_jobs, entities, request
 from synapse_workflows.local.domain.async_jobs import Run
 from synapse_workflows.local.domain.ids import entity_and_version
 from synapse_workflows.local.domain.tables import schema_changes, schemas
-from synapse_workflows.local.domain.tables.outbox import Snapshot
 from synapse_workflows.local.domain.tables.schemas import Schema
+from synapse_workflows.local.domain.tables.snapshots import Snapshot
 from synapse_workflows.local.domain.views import annotation_updates, row_updates, snapshots
 from synapse_workflows.local.domain.views.registry import VIEWS
 from synapse_workflows.local.domain.views.row_updates import Edit

@@ -1,0 +1,78 @@
+"""Snapshots of tables: immutable versions, and the version that follows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.domain import activities, request_fields, versions
+from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.errors import Conflict
+from synapse_workflows.local.storage.models import Entity, EntityVersion
+
+#: Label of the current version of a table that has snapshots.
+IN_PROGRESS: Final = "in progress"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot to create.
+
+    Args:
+        number: Number of the entity version.
+        label: Label of the version; None to use its number.
+        comment: Comment of the version.
+        activity_id: Activity that generated the version; None to keep the present one.
+        column_ids: Columns of the next version; None for those of the snapshot.
+    """
+
+    number: int
+    label: str | None = None
+    comment: str | None = None
+    activity_id: int | None = None
+    column_ids: tuple[int, ...] | None = None
+
+
+def parse_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
+    """Parse a SnapshotRequest. The number of the version is set later.
+
+    Raises:
+        BadRequest: A property has the wrong type.
+        Forbidden: The caller may not use the activity.
+        NotFound: The activity does not exist.
+    """
+    value = request.get("snapshotActivityId")
+    activity_id = None if value is None else decimal(value, "snapshotActivityId")
+    if activity_id is not None:
+        with run.service.database.reading() as session:
+            activities.require_access(session, run.caller, activity_id)
+    return Snapshot(
+        number=0,
+        label=request_fields.text(request, "snapshotLabel"),
+        comment=request_fields.text(request, "snapshotComment"),
+        activity_id=activity_id,
+    )
+
+
+def create_snapshot(
+    session: Session, entity: Entity, version: EntityVersion, snapshot: Snapshot
+) -> None:
+    """Make the current version of an entity immutable, and start the next version.
+
+    Raises:
+        Conflict: The label is not unique or reserved.
+    """
+    label = snapshot.label or str(snapshot.number)
+    versions.require_free_label(session, entity, label, snapshot.number)
+    if label == IN_PROGRESS:
+        raise Conflict(f"The label of a snapshot cannot be '{label}'.")
+    version.label, version.comment = label, snapshot.comment
+    if snapshot.activity_id is not None:
+        version.activity_id = snapshot.activity_id
+    session.flush()
+    versions.begin(session, entity, version, IN_PROGRESS, None)
+    if snapshot.column_ids is not None:
+        column_ids = [str(each) for each in snapshot.column_ids]
+        version.properties = {**version.properties, "columnIds": column_ids}
