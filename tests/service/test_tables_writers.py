@@ -74,7 +74,7 @@ def test_columns_that_change_meanwhile_stop_who_changes_them_too(ann, tables, ta
     body = {"changes": [change, tables.csv(table, csv_of(60_000))]}
     path, token = begun(ann, table, body)
     ann.change(table, columnIds=list(reversed(columns)))
-    assert_error(result(ann, path, token), 409, "were changed meanwhile")
+    assert_error(result(ann, path, token), 409, "were changed by another request")
     assert [each["id"] for each in tables.columns(table)] == list(reversed(columns))
     assert tables.everything(table) == []
 
