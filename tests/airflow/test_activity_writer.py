@@ -1,4 +1,4 @@
-"""The one Activity of a task: found again whatever happened in between."""
+"""Creation, update and reuse of the Activity of a task."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ DESCRIPTION = ActivityDescription("flow.store", "Airflow run r1 of flow.store")
 
 
 class StateStore(dict):
-    """A task state store."""
+    """In-memory task state store."""
 
     def set(self, key, value):
         self[key] = value
@@ -25,8 +25,8 @@ class StateStore(dict):
         self.pop(key, None)
 
 
-class Breaking(Synapse):
-    """A client that loses the connection when it is about to link an Activity."""
+class DisconnectingClient(Synapse):
+    """Client that loses the connection when it links an Activity."""
 
     def call(self, method, path, **options):
         if method == "PUT" and path.endswith("/generatedBy"):
@@ -42,24 +42,22 @@ def stored(alice, project, tmp_path):
     return Wrote(file.id, file.versionNumber, file.name, file.concreteType)
 
 
-def test_a_task_that_broke_off_before_the_link_finds_its_activity_again(
-    socket_service, alice, stored
-):
+def test_retry_reuses_activity_created_before_failed_link(socket_service, alice, stored):
     state_store = StateStore()
-    breaking = Breaking(**socket_service.endpoints, skip_checks=True, silent=True)
-    breaking.login(authToken=socket_service.token("alice"), silent=True)
+    client = DisconnectingClient(**socket_service.endpoints, skip_checks=True, silent=True)
+    client.login(authToken=socket_service.token("alice"), silent=True)
     with pytest.raises(ConnectionError):
-        ActivityWriter(breaking, DESCRIPTION, state_store, "k").link(
+        ActivityWriter(client, DESCRIPTION, state_store, "k").link(
             stored, parse_declared("https://a")
         )
-    breaking.close()
-    made = state_store["k"]
-    again = ActivityWriter(alice, DESCRIPTION, state_store, "k")
-    assert again.link(stored, parse_declared("https://b")) == made
+    client.close()
+    activity_id = state_store["k"]
+    retried = ActivityWriter(alice, DESCRIPTION, state_store, "k")
+    assert retried.link(stored, parse_declared("https://b")) == activity_id
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
-def test_without_state_store_the_linked_activity_is_recognised_by_its_words(alice, stored):
+def test_linked_activity_is_recognised_by_its_description(alice, stored):
     first = ActivityWriter(alice, DESCRIPTION, StateStore(), "k").link(
         stored, parse_declared("https://a")
     )
@@ -74,16 +72,15 @@ def test_without_state_store_the_linked_activity_is_recognised_by_its_words(alic
     assert third != first
 
 
-def test_what_somebody_else_changed_meanwhile_is_no_hindrance(alice, stored):
-    activity = ActivityWriter(alice, DESCRIPTION, StateStore(), "k")
-    made = activity.link(stored, parse_declared("https://a"))
-    seen = alice.getProvenance(stored.entity_id)
-    alice.updateActivity(seen)
-    assert activity.link(stored, parse_declared("https://b")) == made
+def test_activity_changed_by_other_client_is_updated(alice, stored):
+    writer = ActivityWriter(alice, DESCRIPTION, StateStore(), "k")
+    made = writer.link(stored, parse_declared("https://a"))
+    alice.updateActivity(alice.getProvenance(stored.entity_id))
+    assert writer.link(stored, parse_declared("https://b")) == made
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
-def test_an_activity_of_another_person_is_not_changed(socket_service, alice, stored, project):
+def test_activity_of_other_user_is_not_updated(socket_service, alice, stored, project):
     alice.setPermissions(
         project,
         socket_service.owner_id("bob"),
@@ -102,7 +99,7 @@ def test_an_activity_of_another_person_is_not_changed(socket_service, alice, sto
     assert alice.restGET(f"/activity/{first}")["used"][0]["url"] == "https://a"
 
 
-def test_a_state_store_of_something_else_is_not_believed(alice, stored, put):
+def test_stored_id_of_foreign_activity_is_ignored(alice, stored, put):
     foreign = alice.setProvenance(put().split(".")[0], Activity("mine", "not of Airflow"))
     state_store = StateStore(k=foreign["id"])
     made = ActivityWriter(alice, DESCRIPTION, state_store, "k").link(
@@ -112,8 +109,8 @@ def test_a_state_store_of_something_else_is_not_believed(alice, stored, put):
     assert state_store["k"] == made
 
 
-class Strict(Synapse):
-    """A client of a Synapse that takes web addresses only."""
+class HttpOnlyClient(Synapse):
+    """Client of a Synapse that accepts only http URLs."""
 
     def call(self, method, path, **options):
         if path.startswith("/activity") and "s3://" in str(options.get("json", {}).get("used")):
@@ -121,29 +118,29 @@ class Strict(Synapse):
         return super().call(method, path, **options)
 
 
-def test_an_address_that_synapse_refuses_goes_into_the_description(socket_service, alice, stored):
-    strict = Strict(**socket_service.endpoints, skip_checks=True, silent=True)
-    strict.login(authToken=socket_service.token("alice"), silent=True)
-    activity = ActivityWriter(strict, DESCRIPTION, StateStore(), "k")
-    first = activity.link(stored, parse_declared(["s3://bucket/key", "https://a"]))
-    assert activity.link(stored, parse_declared(["s3://bucket/key", "https://b"])) == first
-    strict.close()
-    found = alice.getProvenance(stored.entity_id)
-    assert [item["url"] for item in found["used"]] == ["https://b"]
-    assert found["description"].splitlines() == [DESCRIPTION.signature, "Used: s3://bucket/key"]
+def test_rejected_url_moves_to_description(socket_service, alice, stored):
+    client = HttpOnlyClient(**socket_service.endpoints, skip_checks=True, silent=True)
+    client.login(authToken=socket_service.token("alice"), silent=True)
+    writer = ActivityWriter(client, DESCRIPTION, StateStore(), "k")
+    first = writer.link(stored, parse_declared(["s3://bucket/key", "https://a"]))
+    assert writer.link(stored, parse_declared(["s3://bucket/key", "https://b"])) == first
+    client.close()
+    activity = alice.getProvenance(stored.entity_id)
+    assert [item["url"] for item in activity["used"]] == ["https://b"]
+    assert activity["description"].splitlines() == [DESCRIPTION.signature, "Used: s3://bucket/key"]
 
 
-def test_a_refusal_for_another_reason_is_an_error(socket_service, stored):
-    class Refusing(Synapse):
+def test_other_bad_request_is_raised(socket_service, stored):
+    class RejectingClient(Synapse):
         def call(self, method, path, **options):
             if (method, path) == ("POST", "/activity"):
                 raise SynapseBadRequestError(400, "no", "POST /activity")
             return super().call(method, path, **options)
 
-    with Refusing(**socket_service.endpoints, skip_checks=True, silent=True) as refusing:
-        refusing.login(authToken=socket_service.token("alice"), silent=True)
+    with RejectingClient(**socket_service.endpoints, skip_checks=True, silent=True) as client:
+        client.login(authToken=socket_service.token("alice"), silent=True)
         with pytest.raises(SynapseBadRequestError):
-            ActivityWriter(refusing, DESCRIPTION, StateStore(), "k").link(
+            ActivityWriter(client, DESCRIPTION, StateStore(), "k").link(
                 stored, parse_declared("https://a")
             )
 
@@ -155,20 +152,20 @@ def context(**more):
     return {"ti": ti} | more
 
 
-def test_the_words_are_the_same_for_every_try():
+def test_description_is_the_same_for_every_try():
     assert ActivityDescription.from_context(
         context(try_number=1)
     ) == ActivityDescription.from_context(context(try_number=2))
 
 
-def test_the_description_names_run_date_instance_and_page(monkeypatch):
+def test_description_has_run_date_map_index_and_link(monkeypatch):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org/")
-    found = ActivityDescription.from_context(
+    description = ActivityDescription.from_context(
         context(map_index=3, logical_date=datetime(2026, 1, 1, tzinfo=UTC))
     )
-    assert found.name == "d.g.t[3]"
-    assert found.to_text("Why.", ("a gap",)).splitlines() == [
-        "Why.",
+    assert description.name == "d.g.t[3]"
+    assert description.to_text("Declared.", ("a gap",)).splitlines() == [
+        "Declared.",
         "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t[3]",
         "Logical date 2026-01-01T00:00:00+00:00",
         (
@@ -179,6 +176,6 @@ def test_the_description_names_run_date_instance_and_page(monkeypatch):
     ]
 
 
-def test_without_a_configured_address_there_is_no_link():
-    found = ActivityDescription.from_context(context())
-    assert found.to_text() == "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t"
+def test_description_without_base_url_has_no_link():
+    description = ActivityDescription.from_context(context())
+    assert description.to_text() == "Airflow run manual__2026-01-01T00:00:00+00:00 of d.g.t"

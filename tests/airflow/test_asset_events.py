@@ -1,11 +1,10 @@
-"""Stored entities as events of assets."""
+"""Asset events of stored entities."""
 
 import pytest
-from airflow.sdk import DAG, Asset, task
+from airflow.sdk import DAG, task
 from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
-from synapse_workflows.assets import create_asset, entity_id_from_uri
 
 
 @pytest.fixture
@@ -15,33 +14,7 @@ def result(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("written", ["syn://syn12", "SYN://syn12/", "syn://conn@syn12"])
-def test_an_entity_has_one_uri_however_it_is_written(written):
-    assert Asset(written).uri == "syn://syn12"
-
-
-def test_the_version_is_no_part_of_the_identity():
-    assert synapse_asset("syn12.3") == synapse_asset("syn12") == Asset("syn://syn12")
-    assert create_asset(entity_id="syn12", version=3).extra == {"version": 3}
-
-
-@pytest.mark.parametrize(
-    "path", ["syn://conn@syn1/a.txt", "syn://x@", "syn:///", "syn://not-an-id/b"]
-)
-def test_no_uri_breaks_the_code_of_a_task(path):
-    assert Asset("named", path).uri.startswith("syn:")
-
-
-def test_an_asset_tells_its_entity():
-    assert entity_id_from_uri("syn://syn12") == "syn12"
-    assert entity_id_from_uri("syn://syn12.3") == "syn12.3"
-    assert entity_id_from_uri("syn://syn12/a.txt") is None
-    assert entity_id_from_uri("s3://syn12") is None
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
-        synapse_asset("nonsense")
-
-
-def test_a_declared_outlet_says_version_md5_and_activity(api, alice, put, tmp_path):
+def test_event_of_declared_outlet_has_version_md5_and_activity(api, alice, put, tmp_path):
     entity = put("result.txt", "old").split(".")[0]
     with DAG("out", schedule=None) as dag:
 
@@ -66,7 +39,7 @@ def test_a_declared_outlet_says_version_md5_and_activity(api, alice, put, tmp_pa
     }
 
 
-def test_what_nobody_declared_is_announced_by_an_alias(api, project, result):
+def test_entity_without_outlet_is_emitted_through_alias(api, project, result):
     with DAG("dynamic", schedule=None) as dag:
         store = SynapseStoreOperator(task_id="store", path=str(result), parent_id=project)
     stored = Run(api, dag).all().value("store")
@@ -81,7 +54,7 @@ def test_what_nobody_declared_is_announced_by_an_alias(api, project, result):
     assert store.outlets == []
 
 
-def test_an_entity_stored_twice_by_a_task_is_announced_once(api, project, result):
+def test_entity_stored_twice_has_one_event(api, project, result):
     with DAG("twice", schedule=None) as dag:
 
         @task
@@ -97,9 +70,7 @@ def test_an_entity_stored_twice_by_a_task_is_announced_once(api, project, result
     assert event["extra"]["version"] == 2
 
 
-def test_no_news_is_not_announced_but_a_retry_says_what_the_first_try_could_not(
-    api, project, result
-):
+def test_unchanged_entity_has_event_only_after_retry(api, project, result):
     with DAG("news", schedule=None) as dag:
         SynapseStoreOperator(
             task_id="store",
@@ -118,9 +89,7 @@ def test_no_news_is_not_announced_but_a_retry_says_what_the_first_try_could_not(
     assert len(api.events) == 1
 
 
-def test_a_dag_that_waits_for_an_entity_knows_the_version_that_woke_it(
-    api, project, result, sources_of, tmp_path
-):
+def test_dag_scheduled_on_entity_uses_version_of_event(api, project, result, sources_of, tmp_path):
     with DAG("producer", schedule=None) as producer:
         SynapseStoreOperator(task_id="store", path=str(result), parent_id=project)
     stored = Run(api, producer).all().value("store")

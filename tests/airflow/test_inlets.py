@@ -1,4 +1,4 @@
-"""What is said of a task before it runs: its inlets, and the events that woke its run."""
+"""Inlets and triggering asset events as inputs of a task."""
 
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias, task
@@ -10,7 +10,7 @@ from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_a
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file of a run; give its path."""
+    """Function that writes a file and returns its path."""
 
     def make(name, text="text"):
         path = tmp_path / name
@@ -20,13 +20,11 @@ def write(tmp_path):
     return make
 
 
-def base(entity):
+def without_version(entity):
     return entity.split(".")[0]
 
 
-def test_inlets_are_inputs_with_the_version_of_their_newest_event(
-    api, project, put, write, sources_of
-):
+def test_inlet_has_version_of_newest_event(api, project, put, write, sources_of):
     entity = put("in.txt", "1")
     put("in.txt", "2")
     asset = synapse_asset(entity)
@@ -39,12 +37,10 @@ def test_inlets_are_inputs_with_the_version_of_their_newest_event(
             inlets=[asset, Asset("s3://bucket/key")],
         )
     used = sources_of(Run(api, dag).all().value("store")["id"])[0]
-    assert used == [f"{base(entity)}.1", "s3://bucket/key"]
+    assert used == [f"{without_version(entity)}.1", "s3://bucket/key"]
 
 
-def test_an_inlet_without_an_event_is_pinned_to_the_current_version(
-    api, project, put, write, sources_of
-):
+def test_inlet_without_event_has_current_version(api, project, put, write, sources_of):
     put("in.txt", "1")
     newest = put("in.txt", "2")
     with DAG("unpinned", schedule=None) as dag:
@@ -57,7 +53,7 @@ def test_an_inlet_without_an_event_is_pinned_to_the_current_version(
     assert sources_of(Run(api, dag).all().value("store")["id"])[0] == [newest]
 
 
-def test_an_inlet_that_cannot_be_found_is_said_to_be_a_gap(api, project, write, alice):
+def test_missing_inlet_is_a_gap(api, project, write, alice):
     with DAG("gone", schedule=None) as dag:
         SynapseStoreOperator(
             task_id="store",
@@ -70,9 +66,7 @@ def test_an_inlet_that_cannot_be_found_is_said_to_be_a_gap(api, project, write, 
     assert gap in activity["description"].splitlines()
 
 
-def test_inlets_by_alias_and_by_name_are_what_their_events_say(
-    api, project, put, write, sources_of
-):
+def test_inlets_by_alias_and_name_are_resolved_by_events(api, project, put, write, sources_of):
     one, two = put("one.txt"), put("two.txt")
     api.emit(synapse_asset(one).uri, aliases=("found",), version=1)
     api.emit(synapse_asset(two).uri, version=1)
@@ -87,7 +81,7 @@ def test_inlets_by_alias_and_by_name_are_what_their_events_say(
     assert sorted(used) == sorted([one, two])
 
 
-def test_inlets_of_a_task_that_the_walk_goes_through_count(api, project, put, write, sources_of):
+def test_inlets_of_upstream_task_are_inherited(api, project, put, write, sources_of):
     entity = put("in.txt")
     with DAG("through", schedule=None) as dag:
 
@@ -99,9 +93,7 @@ def test_inlets_of_a_task_that_the_walk_goes_through_count(api, project, put, wr
     assert sources_of(Run(api, dag).all().value("store")["id"])[0] == [entity]
 
 
-def test_what_was_read_wins_over_what_is_declared_as_an_inlet(
-    api, project, put, write, sources_of
-):
+def test_read_version_takes_precedence_over_inlet(api, project, put, write, sources_of):
     old = put("in.txt", "1")
     put("in.txt", "2")
     api.emit(synapse_asset(old).uri, version=2)
@@ -117,12 +109,12 @@ def test_what_was_read_wins_over_what_is_declared_as_an_inlet(
     assert sources_of(Run(api, dag).all().value("work"))[0] == [old]
 
 
-def test_events_that_woke_the_run_are_inputs_of_its_roots(api, project, put, write, sources_of):
+def test_newest_triggering_event_is_input_of_root_task(api, project, put, write, sources_of):
     entity = put("in.txt", "1")
     put("in.txt", "2")
     asset = synapse_asset(entity)
     events = (api.emit(asset.uri, version=1), api.emit(asset.uri, version=2))
-    with DAG("woken", schedule=[asset]) as dag:
+    with DAG("triggered_by_events", schedule=[asset]) as dag:
 
         @task
         def root():
@@ -130,10 +122,10 @@ def test_events_that_woke_the_run_are_inputs_of_its_roots(api, project, put, wri
 
         SynapseStoreOperator(task_id="store", path=root(), parent_id=project)
     run = Run(api, dag, events=events[::-1]).all()
-    assert sources_of(run.value("store")["id"])[0] == [f"{base(entity)}.2"]
+    assert sources_of(run.value("store")["id"])[0] == [f"{without_version(entity)}.2"]
 
 
-def test_the_version_in_a_triggers_payload_is_found(api, project, put, write, sources_of):
+def test_version_in_trigger_payload_is_used(api, project, put, write, sources_of):
     entity = put("in.txt", "1")
     put("in.txt", "2")
     asset = synapse_asset(entity)
@@ -144,9 +136,7 @@ def test_the_version_in_a_triggers_payload_is_found(api, project, put, write, so
     assert sources_of(run.value("store")["id"])[0] == [entity]
 
 
-def test_events_that_woke_the_run_are_inputs_of_its_roots_alone(
-    api, project, put, write, sources_of
-):
+def test_triggering_event_is_no_input_of_later_tasks(api, project, put, write, sources_of):
     asset = synapse_asset(put("in.txt"))
     with DAG("roots", schedule=[asset]) as dag:
 

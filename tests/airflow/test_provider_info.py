@@ -1,4 +1,4 @@
-"""What Airflow knows of the provider once it is installed."""
+"""Provider metadata as Airflow reads it."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from synapse_workflows.provider_info import get_provider_info
 
 
-def test_the_distribution_announces_provider_and_plugin():
+def test_distribution_has_provider_and_plugin_entry_points():
     (provider,) = (
         point
         for point in entry_points(group="apache_airflow_provider")
@@ -27,7 +27,7 @@ def test_the_distribution_announces_provider_and_plugin():
     assert issubclass(plugin.load(), AirflowPlugin)
 
 
-def test_the_description_is_json_and_loads_nothing():
+def test_provider_info_is_json_and_imports_nothing():
     assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
     code = (
         "import sys; from synapse_workflows.provider_info import get_provider_info as g; g();"
@@ -38,7 +38,7 @@ def test_the_description_is_json_and_loads_nothing():
 
 
 @pytest.mark.parametrize(("conn_type", "name"), [("synapse", "SynapseHook"), ("syn", "SynHook")])
-def test_both_connection_types_have_their_hook(conn_type, name):
+def test_connection_types_have_their_hook(conn_type, name):
     hook = ProvidersManagerTaskRuntime().hooks[conn_type]
     assert hook.hook_class_name.endswith(f".{name}")
     assert "synapse.org" in hook.hook_name
@@ -46,7 +46,7 @@ def test_both_connection_types_have_their_hook(conn_type, name):
 
 @pytest.fixture(scope="module")
 def form():
-    """The form as the web server gives it to the pages, asked for in a process of its own."""
+    """Connection form metadata, computed in a subprocess as the web server does."""
     code = (
         "import json\n"
         "from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService\n"
@@ -62,44 +62,25 @@ def form():
 
 
 @pytest.mark.parametrize("conn_type", ["synapse", "syn"])
-def test_the_connection_form_asks_for_what_the_hook_reads(form, conn_type):
-    found = form[conn_type]
-    assert found["extra_fields"].keys() == {
+def test_connection_form_has_fields_of_the_hook(form, conn_type):
+    metadata = form[conn_type]
+    assert metadata["extra_fields"].keys() == {
         "auth_endpoint",
         "file_endpoint",
         "portal_endpoint",
         "cache_dir",
         "cache_limit",
     }
-    standard = found["standard_fields"]
+    standard = metadata["standard_fields"]
     assert standard["password"]["title"] == "Personal access token"
     assert standard["host"]["title"] == "REST endpoint"
     assert standard["host"]["placeholder"].endswith("/repo/v1")
     assert standard["login"]["hidden"] is True
 
 
-def test_the_configuration_has_a_section(monkeypatch):
+def test_configuration_has_defaults(monkeypatch):
     from airflow.sdk import conf
 
     assert conf.get("synapse", "cache_limit") == "20 GB"
     assert conf.get("synapse", "lineage_mode") == "auto"
     assert conf.get("synapse", "cache_dir") == ""
-
-
-def test_the_link_is_known_to_the_plugin():
-    from synapse_workflows import SynapseEntityLink
-    from synapse_workflows.plugin import SynapsePlugin
-
-    (link,) = SynapsePlugin.operator_extra_links
-    assert isinstance(link, SynapseEntityLink)
-    assert link.xcom_key == "synapse_entity_link"
-
-
-def test_openlineage_names_the_entity_when_it_is_there():
-    facet = pytest.importorskip("openlineage.client.event_v2")
-    from synapse_workflows import synapse_asset
-    from synapse_workflows.assets import convert_asset_to_openlineage
-
-    found = convert_asset_to_openlineage(synapse_asset("syn12"), None)
-    assert isinstance(found, facet.Dataset)
-    assert (found.namespace, found.name) == ("syn://www.synapse.org", "syn12")

@@ -1,5 +1,6 @@
-"""The walk upstream: from which tasks, and which of their instances, inputs are taken."""
+"""Lineage inherited from upstream tasks and their instances."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,16 @@ from synapse_workflows import (
 )
 
 
-class Plain(BaseOperator):
-    """An operator that takes no values and leaves a file somewhere, as BashOperator does."""
+class NoDataOperator(BaseOperator):
+    """Operator without XCom arguments and without return value, such as BashOperator."""
 
-    def execute(self, context):  # noqa: ARG002 - Airflow's words
+    def execute(self, context):  # noqa: ARG002 - defined by Airflow
         return None
 
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file of a run; give its path."""
+    """Function that writes a file and returns its path."""
 
     def make(name, text="text"):
         path = tmp_path / name
@@ -34,11 +35,11 @@ def write(tmp_path):
     return make
 
 
-def base(entity):
+def without_version(entity):
     return entity.split(".")[0]
 
 
-def test_data_edges_come_before_order_edges(api, project, put, write, sources_of):
+def test_data_dependency_takes_precedence_over_order(api, project, put, write, sources_of):
     data, other = put("data.txt"), put("other.txt")
     with DAG("edges", schedule=None) as dag:
         get_data = SynapseGetOperator(task_id="data", entity_id=data)
@@ -55,16 +56,16 @@ def test_data_edges_come_before_order_edges(api, project, put, write, sources_of
     assert sources_of(Run(api, dag).all().value("store")["id"])[0] == [data]
 
 
-def test_a_task_that_takes_no_values_takes_from_all_before_it(
+def test_task_without_data_dependency_inherits_from_all_upstream_tasks(
     api, project, put, write, sources_of
 ):
     one, two = put("one.txt"), put("two.txt")
     with DAG("order", schedule=None) as dag:
         gets = [
-            SynapseGetOperator(task_id=f"get_{place}", entity_id=entity)
-            for place, entity in enumerate((one, two))
+            SynapseGetOperator(task_id=f"get_{number}", entity_id=entity)
+            for number, entity in enumerate((one, two))
         ]
-        bash = Plain(task_id="bash")
+        bash = NoDataOperator(task_id="bash")
         store = SynapseStoreOperator(task_id="store", path=write("o.txt"), parent_id=project)
         gets >> bash >> store
     used, executed = sources_of(Run(api, dag).all().value("store")["id"])
@@ -72,7 +73,7 @@ def test_a_task_that_takes_no_values_takes_from_all_before_it(
     assert len(executed) == 1
 
 
-def test_the_walk_ends_at_what_was_stored(api, project, put, write, sources_of):
+def test_stored_entity_hides_its_own_sources(api, project, put, write, sources_of):
     raw = put()
     with DAG("chain", schedule=None) as dag:
         get = SynapseGetOperator(task_id="get", entity_id=raw)
@@ -93,7 +94,7 @@ def test_the_walk_ends_at_what_was_stored(api, project, put, write, sources_of):
     assert sources_of(run.value("store")["id"])[0] == [run.value("first") + ".1"]
 
 
-def test_what_did_not_run_contributes_nothing(api, project, put, write, sources_of):
+def test_skipped_task_contributes_nothing(api, project, put, write, sources_of):
     good, bad = put("good.txt"), put("bad.txt")
     with DAG("branches", schedule=None) as dag:
 
@@ -114,12 +115,10 @@ def test_what_did_not_run_contributes_nothing(api, project, put, write, sources_
     run = Run(api, dag).all()
     assert run.record("right") is None
     assert sources_of(run.value("store")["id"])[0] == [good]
-    assert run.record("choose")["used"][0]["id"] == base(good)
+    assert run.record("choose")["used"][0]["id"] == without_version(good)
 
 
-def test_a_task_that_failed_after_it_read_contributes_nothing(
-    api, project, put, write, sources_of
-):
+def test_failed_task_contributes_nothing(api, project, put, write, sources_of):
     good, bad = put("good.txt"), put("bad.txt")
     with DAG("failing", schedule=None) as dag:
 
@@ -143,7 +142,9 @@ def test_a_task_that_failed_after_it_read_contributes_nothing(
     assert sources_of(run.value("store")["id"])[0] == [good]
 
 
-def test_each_mapped_instance_takes_from_its_own(api, project, put, write, sources_of):
+def test_mapped_instance_inherits_from_instance_with_same_index(
+    api, project, put, write, sources_of
+):
     entities = [put(f"part_{n}.txt", f"part {n}") for n in range(3)]
     with DAG("mapped", schedule=None) as dag:
         parts = SynapseGetOperator.partial(task_id="get").expand(entity_id=entities)
@@ -163,7 +164,7 @@ def test_each_mapped_instance_takes_from_its_own(api, project, put, write, sourc
     assert len({run.value("store", map_index=i)["activity_id"] for i in range(3)}) == 3
 
 
-def test_names_of_mapped_activities_tell_the_instance(api, project, alice, write):
+def test_activity_name_of_mapped_task_has_map_index(api, project, alice, write):
     with DAG("indexed", schedule=None) as dag:
         SynapseStoreOperator.partial(task_id="store", parent_id=project).expand(
             path=[write("m0.txt", 0), write("m1.txt", 1)]
@@ -173,7 +174,7 @@ def test_names_of_mapped_activities_tell_the_instance(api, project, alice, write
     assert activity["name"] == "indexed.store[1]"
 
 
-def test_a_task_that_collects_takes_from_all_instances(api, project, put, write, sources_of):
+def test_task_with_list_argument_inherits_from_all_instances(api, project, put, write, sources_of):
     entities = [put(f"part_{n}.txt", f"part {n}") for n in range(3)]
     with DAG("collect", schedule=None) as dag:
         parts = SynapseGetOperator.partial(task_id="get").expand(entity_id=entities)
@@ -187,7 +188,7 @@ def test_a_task_that_collects_takes_from_all_instances(api, project, put, write,
     assert sorted(sources_of(run.value("store")["id"])[0]) == sorted(entities)
 
 
-def test_instances_that_were_skipped_are_passed_over(api, project, put, write, sources_of):
+def test_skipped_instances_do_not_count_for_mapped_position(api, project, put, write, sources_of):
     entities = [put(f"part_{n}.txt", f"part {n}") for n in range(3)]
     with DAG("gap", schedule=None) as dag:
 
@@ -211,7 +212,7 @@ def test_instances_that_were_skipped_are_passed_over(api, project, put, write, s
     assert sources_of(run.value("store", map_index=1)["id"])[0] == [entities[2]]
 
 
-def test_a_mapped_group_keeps_to_its_instance(api, project, put, write, sources_of):
+def test_tasks_of_mapped_group_inherit_within_their_instance(api, project, put, write, sources_of):
     entities = [put(f"part_{n}.txt", f"part {n}") for n in range(2)]
     with DAG("grouped", schedule=None) as dag:
 
@@ -232,7 +233,7 @@ def test_a_mapped_group_keeps_to_its_instance(api, project, put, write, sources_
         assert sources_of(stored["id"])[0] == [entity]
 
 
-def test_a_mapped_group_takes_items_of_what_it_maps_over(api, project, put, write, sources_of):
+def test_mapped_group_inherits_from_items_of_its_argument(api, project, put, write, sources_of):
     entities = [put(f"part_{n}.txt", f"part {n}") for n in range(2)]
     with DAG("fed", schedule=None) as dag:
         parts = SynapseGetOperator.partial(task_id="get").expand(entity_id=entities)
@@ -251,11 +252,9 @@ def test_a_mapped_group_takes_items_of_what_it_maps_over(api, project, put, writ
         assert sources_of(run.value("each.store", map_index=index)["id"])[0] == [entity]
 
 
-def test_an_entity_of_another_synapse_is_named_by_its_address(
+def test_entity_of_other_synapse_is_recorded_as_url(
     api, project, put, write, sources_of, connection, socket_service
 ):
-    import json
-
     entity = put("far.txt")
     far = json.loads(connection)
     far["host"] = far["host"].replace("127.0.0.1", "localhost")
@@ -265,4 +264,4 @@ def test_an_entity_of_another_synapse_is_named_by_its_address(
         store = SynapseStoreOperator(task_id="store", path=write("far.out"), parent_id=project)
         get >> store
     used = sources_of(Run(api, dag).all().value("store")["id"])[0]
-    assert used == [f"{far['host']}/entity/{base(entity)}/version/1"]
+    assert used == [f"{far['host']}/entity/{without_version(entity)}/version/1"]

@@ -1,4 +1,4 @@
-"""The official client, unmodified, reads what tasks stored and froze, and where it came from."""
+"""The official Python client reads rows, snapshots and provenance that tasks stored."""
 
 import pytest
 from airflow.sdk import DAG
@@ -19,14 +19,13 @@ from synapse_workflows import (
 pytestmark = pytest.mark.usefixtures("peer_python")
 
 
-def test_it_reads_the_rows_that_a_task_stored_and_the_provenance_of_its_snapshot(
+def test_official_client_reads_stored_rows_and_snapshot_provenance(
     api,
     alice,
     table,
     put,
     official_tables,  # noqa: F811 - a fixture
 ):
-    """A file of Synapse becomes rows, twice; the snapshots say which version made them."""
     first = put("rows.csv", 'a name,n\n"ant, ""queen""",6\n,\n')
     with DAG("for_the_paper", schedule=None) as dag:
         got = SynapseGetOperator(task_id="get", entity_id=first.partition(".")[0])
@@ -58,13 +57,13 @@ def test_it_reads_the_rows_that_a_task_stored_and_the_provenance_of_its_snapshot
     assert now["rows"] == [["bee", 7]]
 
 
-def annotate(syn, entity, **values):
+def set_annotations(syn, entity, **values):
     annotations = syn.get_annotations(entity)
     annotations.update(values)
     syn.set_annotations(annotations)
 
 
-def test_it_reads_the_view_that_a_task_froze(
+def test_official_client_reads_snapshot_of_view(
     api,
     alice,
     project,
@@ -72,7 +71,7 @@ def test_it_reads_the_view_that_a_task_froze(
     official_tables,  # noqa: F811 - a fixture
 ):
     file = put("a.csv").partition(".")[0]
-    annotate(alice, file, legs=6)
+    set_annotations(alice, file, legs=6)
     view = alice.store(
         EntityViewSchema("v", parent=project, scopes=project, addDefaultViewColumns=False)
     )
@@ -83,7 +82,7 @@ def test_it_reads_the_view_that_a_task_froze(
         )
         got >> frozen
     number = Run(api, dag).all().value("freeze")["version"]
-    annotate(alice, file, legs=8)
+    set_annotations(alice, file, legs=8)
     seen = official_tables(
         "flat_read", id=view.id, version=number, sql=f"select legs from {view.id}.{number}"
     )

@@ -1,6 +1,7 @@
-"""Provenance that writes itself, through Airflow's real task runner."""
+"""Lineage of tasks that run in Airflow's task runner."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from airflow.sdk import DAG, task
 from support.execution_api import Run
 
 from synapse_workflows import (
+    Activity,
     File,
+    Folder,
+    Link,
     SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
@@ -20,7 +24,7 @@ THIS_FILE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 @pytest.fixture
 def summarise(tmp_path):
-    """A task that reads what it is given and leaves a file."""
+    """Task that reads a file and returns the path of a summary."""
 
     @task
     def summarise(file):
@@ -32,7 +36,7 @@ def summarise(tmp_path):
     return summarise
 
 
-def test_what_was_read_and_run_becomes_the_provenance_of_what_is_stored(
+def test_stored_file_has_activity_with_inputs_and_code(
     api, project, put, summarise, sources_of, alice
 ):
     raw_id = put()
@@ -58,7 +62,7 @@ def test_what_was_read_and_run_becomes_the_provenance_of_what_is_stored(
     assert Path(alice.get(stored["id"]).path).read_text() == "8 characters"
 
 
-def test_a_plain_task_reads_two_and_stores_one(api, project, put, sources_of, tmp_path):
+def test_activity_of_taskflow_task_names_both_inputs(api, project, put, sources_of, tmp_path):
     one, two = put("one.txt", "1"), put("two.txt", "2")
 
     with DAG("plain", schedule=None) as dag:
@@ -78,7 +82,7 @@ def test_a_plain_task_reads_two_and_stores_one(api, project, put, sources_of, tm
     assert len(executed) == 1
 
 
-def test_the_record_is_left_before_success_is_reported(api, project, put, summarise):
+def test_record_is_published_before_success_is_reported(api, project, put, summarise):
     raw_id = put()
     with DAG("early", schedule=None) as dag:
         summarise(SynapseGetOperator(task_id="raw", entity_id=raw_id).output)
@@ -89,31 +93,31 @@ def test_the_record_is_left_before_success_is_reported(api, project, put, summar
         "site": "",
         "origin": "read",
     }
-    told = [(method, url) for method, url, _ in api.requests if method in ("POST", "PATCH")]
-    left = next(place for place, (_, url) in enumerate(told) if "synapse_lineage" in url)
-    succeeded = next(place for place, (_, url) in enumerate(told) if url.endswith("/state"))
-    assert left < succeeded
+    urls = [url for method, url, _ in api.requests if method in ("POST", "PATCH")]
+    published = next(i for i, url in enumerate(urls) if "synapse_lineage" in url)
+    succeeded = next(i for i, url in enumerate(urls) if url.endswith("/state"))
+    assert published < succeeded
 
 
-def test_reading_alone_leaves_a_record_and_sends_it_once(api, put):
+def test_task_that_only_reads_publishes_its_record_once(api, put):
     one, two = put("one.txt"), put("two.txt")
     with DAG("reading", schedule=None) as dag:
 
         @task
-        def look():
+        def read():
             syn = SynapseHook().client
             syn.get(one)
             SynapseHook().client.get(two)
 
-        look()
+        read()
     run = Run(api, dag).all()
-    assert len(run.record("look")["used"]) == 2
+    assert len(run.record("read")["used"]) == 2
     assert (
         sum(method == "POST" and "synapse_lineage" in url for method, url, _ in api.requests) == 1
     )
 
 
-def test_containers_that_were_read_are_no_inputs(api, project, put, sources_of, tmp_path):
+def test_containers_are_not_inputs(api, project, put, sources_of, tmp_path):
     raw_id = put()
     with DAG("containers", schedule=None) as dag:
 
@@ -131,7 +135,7 @@ def test_containers_that_were_read_are_no_inputs(api, project, put, sources_of, 
     assert sources_of(run.value("work"))[0] == [raw_id]
 
 
-def test_two_files_of_one_task_share_one_activity(api, project, put, alice, sources_of, tmp_path):
+def test_files_of_one_task_share_one_activity(api, project, put, alice, sources_of, tmp_path):
     one, two = put("one.txt"), put("two.txt")
     with DAG("pair", schedule=None) as dag:
 
@@ -151,7 +155,7 @@ def test_two_files_of_one_task_share_one_activity(api, project, put, alice, sour
     assert sorted(sources_of(first)[0]) == sorted([one, two])
 
 
-def test_one_operator_stores_many_under_one_activity(api, project, put, alice, tmp_path):
+def test_files_of_one_operator_share_one_activity(api, project, put, alice, tmp_path):
     paths = []
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text(name)
@@ -166,7 +170,7 @@ def test_one_operator_stores_many_under_one_activity(api, project, put, alice, t
     assert alice.get(folder.parentId).name == "x"
 
 
-def test_an_earlier_version_of_the_output_is_an_input(api, put, sources_of, alice, tmp_path):
+def test_earlier_version_of_output_is_an_input(api, put, sources_of, alice, tmp_path):
     raw_id = put("grows.txt", "1")
     with DAG("grows", schedule=None) as dag:
 
@@ -184,11 +188,9 @@ def test_an_earlier_version_of_the_output_is_an_input(api, put, sources_of, alic
     assert sources_of(raw_id.split(".")[0])[0] == [raw_id]
 
 
-def test_moving_a_file_leaves_its_provenance_alone(api, project, put, alice):
-    from synapse_workflows import Activity, Folder
-
+def test_move_does_not_change_provenance(api, project, put, alice):
     raw_id = put()
-    alice.setProvenance(raw_id.split(".")[0], Activity("made by hand"))
+    alice.setProvenance(raw_id.split(".")[0], Activity("declared"))
     folder = alice.store(Folder("elsewhere", parent=project)).id
     with DAG("moving", schedule=None) as dag:
 
@@ -198,12 +200,12 @@ def test_moving_a_file_leaves_its_provenance_alone(api, project, put, alice):
 
         tidy()
     Run(api, dag).all()
-    assert alice.getProvenance(raw_id.split(".")[0])["name"] == "made by hand"
+    assert alice.getProvenance(raw_id.split(".")[0])["name"] == "declared"
     assert alice.get(raw_id, downloadFile=False).parentId == folder
 
 
-def test_no_token_is_told_to_airflow(api, project, put, summarise, connection):
-    token = __import__("json").loads(connection)["password"]
+def test_requests_to_airflow_contain_no_token(api, project, put, summarise, connection):
+    token = json.loads(connection)["password"]
     raw_id = put()
     with DAG("secrets", schedule=None) as dag:
         raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
@@ -214,9 +216,7 @@ def test_no_token_is_told_to_airflow(api, project, put, summarise, connection):
     assert not [url for _, url, body in api.requests if "X-Amz-Signature" in body]
 
 
-def test_links_and_folders_that_a_task_makes(api, project, put, alice, sources_of):
-    from synapse_workflows import Folder, Link
-
+def test_link_has_activity_and_folder_has_none(api, project, put, alice, sources_of):
     raw_id = put()
     with DAG("places", schedule=None) as dag:
 
@@ -236,7 +236,7 @@ def test_links_and_folders_that_a_task_makes(api, project, put, alice, sources_o
     assert [wrote["id"] for wrote in run.record("arrange")["wrote"]] == [link]
 
 
-def test_many_stores_do_not_send_the_record_each_time(api, project, tmp_path):
+def test_record_is_not_published_after_each_of_many_stores(api, project, tmp_path):
     with DAG("many_stores", schedule=None) as dag:
 
         @task
@@ -249,6 +249,6 @@ def test_many_stores_do_not_send_the_record_each_time(api, project, tmp_path):
 
         work()
     run = Run(api, dag).all()
-    sent = [url for method, url, _ in api.requests if method == "POST" and "lineage" in url]
-    assert len(sent) < 30
+    pushed = [url for method, url, _ in api.requests if method == "POST" and "lineage" in url]
+    assert len(pushed) < 30
     assert len(run.record("work")["wrote"]) == 30
