@@ -55,13 +55,11 @@ if TYPE_CHECKING:
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
     )
-    from synapse_workflows.operators.queries import (
-        SynapseTableQueryOperator as SynapseTableQueryOperator,
-    )
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
     from synapse_workflows.operators.tables import (
+        SynapseTableQueryOperator as SynapseTableQueryOperator,
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
     from synapse_workflows.sensors.tables import (
@@ -99,7 +97,7 @@ _HOME = {
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
-    "SynapseTableQueryOperator": "synapse_workflows.operators.queries",
+    "SynapseTableQueryOperator": "synapse_workflows.operators.tables",
     "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",
     "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",

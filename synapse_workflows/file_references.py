@@ -1,23 +1,28 @@
-"""References: what crosses tasks in the place of files.
+"""References to files: JSON values that tasks pass to each other instead of files.
 
-A task's result names an entity's version and the MD5 of its bytes; `path` is a hint that is true
-on the worker that wrote it. `local_path` makes it true where it is called.
+A reference names a version of an entity, or a query, and the MD5 of the file. Its `path` is valid
+on the worker that wrote it; `local_path` returns a valid path on any worker.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
 
+if TYPE_CHECKING:
+    from synapse_workflows.hooks.synapse import SynapseHook
+    from synapse_workflows.lineage.lineage_client import LineageClient
+
 
 class SynapseFile(TypedDict):
-    """A version of an entity, as JSON.
+    """Reference to a version of an entity, as JSON.
 
-    `path` is None for what is no file or was not downloaded; `md5`, `size`, `content_type` and
-    `file_handle_id` are None for what is no file; `activity_id` is there after a store.
+    `path` is None for entities without a file and for files that were not downloaded. `md5`,
+    `size`, `content_type` and `file_handle_id` are None for entities without a file.
+    `activity_id` is present after a store.
     """
 
     id: str
@@ -35,12 +40,12 @@ class SynapseFile(TypedDict):
 
 
 class SynapseTableFile(TypedDict):
-    """The answer of a query as a file, as JSON; the rows themselves are in the file.
+    """Reference to the result of a query, as JSON; the rows are in the file.
 
-    `version` is that of the table that answered, and `etag` the state of its rows. The version
-    of a table that is no snapshot still changes: then the same query may answer otherwise later.
-    `file_format` is `csv` or `parquet`; `md5` and `size` are those of the file, `csv_md5` is that
-    of the answer as Synapse wrote it.
+    `version` is the version of the table that was queried, and `etag` the state of its rows. If
+    that version is not a snapshot, the same query may have another result later. `file_format` is
+    `csv` or `parquet`. `md5` and `size` are those of the file; `csv_md5` is the MD5 of the CSV
+    file that Synapse wrote.
     """
 
     id: str
@@ -59,12 +64,12 @@ class SynapseTableFile(TypedDict):
 
 
 def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = None) -> SynapseFile:
-    """Describe an entity, as the client returned it, for other tasks.
+    """Build the reference of an entity.
 
     Args:
         entity: an entity of the client.
-        synapse_conn_id: the connection by which it can be fetched.
-        activity_id: the Activity that made it, if that is known.
+        synapse_conn_id: the connection to download it with.
+        activity_id: ID of the Activity of the version, if known.
     """
     handle = getattr(entity, "_file_handle", None) or {}
     path = getattr(entity, "path", None)
@@ -88,108 +93,108 @@ def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = No
 
 
 def local_path(reference: Mapping[str, Any]) -> str:
-    """Make the bytes of a referenced file lie on this machine, and tell where.
+    """Return the path of a referenced file on this worker; download the file if necessary.
 
-    The path of the reference is taken when the right bytes are there; else the file is fetched
-    again, by id and version, or by the query, through the reference's connection. In a running
-    task it then stays in the cache until the task ends, and counts as read by the task.
+    The path of the reference is used if it has the expected content. Otherwise the file is
+    downloaded by ID and version, or by its query, with the connection of the reference. In a
+    running task the file stays in the cache until the task ends, and counts as read by the task.
 
     Args:
-        reference: what `SynapseGetOperator`, `SynapseStoreOperator` and
-            `SynapseTableQueryOperator` return.
+        reference: the result of `SynapseGetOperator`, `SynapseStoreOperator` or
+            `SynapseTableQueryOperator`.
 
     Raises:
-        TypeError: It is no reference.
-        SynapseFileNotFoundError: The entity is no file, or may not be downloaded.
-        SynapseMd5MismatchError: What was fetched is not what the reference promises: a table
-            that is no snapshot was changed, for example.
-        SynapseNotFoundError: That version is no more.
-        ImportError: It is a Parquet file, and pyarrow is not installed on this worker.
+        TypeError: The argument is not a reference.
+        SynapseFileNotFoundError: The entity has no file, or the file cannot be downloaded.
+        SynapseMd5MismatchError: The downloaded file has other content than the reference, for
+            example because a table that is not a snapshot has changed.
+        SynapseNotFoundError: The version does not exist any more.
+        ImportError: The file is a Parquet file, and pyarrow is not installed.
     """
     if not _is_reference(reference):
         raise TypeError(
-            "local_path takes what SynapseGetOperator, SynapseStoreOperator or "
-            "SynapseTableQueryOperator returns, "
-            f"not {type(reference).__name__}"
+            f"Invalid reference of type {type(reference).__name__}: expected the result of "
+            "SynapseGetOperator, SynapseStoreOperator or SynapseTableQueryOperator"
         )
-    return _as_promised(reference) or _fetched(reference)
+    return _find_local(reference) or _download(reference)
 
 
 def _is_reference(value: Any) -> bool:
     return isinstance(value, Mapping) and {"id", "version"} <= value.keys()
 
 
-def _as_promised(reference: Mapping[str, Any]) -> str | None:
-    """Take the hint, when the right bytes are there; they are held before they are looked at."""
+def _find_local(reference: Mapping[str, Any]) -> str | None:
+    """Return the path of the reference if it has the expected content; else None."""
     path, md5 = reference.get("path"), reference.get("md5")
     if not path or not md5 or not Path(path).is_file():
         return None
     try:
-        _hold(Path(path), reference)
+        _pin(Path(path), reference)
         if file_md5(path) != md5:
             return None
     except FileNotFoundError:
         return None
-    _note_read(reference)
+    _record_read(reference)
     return str(path)
 
 
-def _fetched(reference: Mapping[str, Any]) -> str:
+def _download(reference: Mapping[str, Any]) -> str:
     client = _hook(_conn_id(reference)).client
     if "query" in reference:
-        return _answer(client, reference)
-    path = _content(client, reference)
-    found, promised = file_md5(path), reference.get("md5")
-    if promised and found != promised:
+        return _run_query(client, reference)
+    path = _download_content(client, reference)
+    found, expected = file_md5(path), reference.get("md5")
+    if expected and found != expected:
         raise SynapseMd5MismatchError(
-            f"{reference['id']}.{reference['version']} is not the file of the reference",
-            expected=promised,
+            f"The content of {reference['id']}.{reference['version']} differs from the reference",
+            expected=expected,
             found=found,
             path=str(path),
         )
     return str(path)
 
 
-def _answer(client: Any, reference: Mapping[str, Any]) -> str:
-    """Ask a query again, and make the same file of the same answer."""
+def _run_query(client: "LineageClient", reference: Mapping[str, Any]) -> str:
+    """Run the query of a reference again; return the path of its result."""
     from synapse_workflows.idempotency.query_results import FileFormat, TableQuery, run_query
 
-    promised = reference.get("csv_md5") or reference.get("md5")
+    expected = reference.get("csv_md5") or reference.get("md5")
 
     def check(found: str) -> None:
-        if promised and found != promised:
+        if expected and found != expected:
             raise SynapseMd5MismatchError(
-                f"{reference['id']} does not answer as it did: {reference['query']}. Only "
-                "snapshots answer the same forever, and with order by in the same order: query "
-                "one (from syn123.4), or say snapshot_first=True, or keep the tasks on one worker",
-                expected=promised,
+                f"The result of the query has changed: {reference['query']}. Only a snapshot of "
+                f"{reference['id']} gives the same result every time, and with ORDER BY in the "
+                "same order. Query a snapshot (from syn123.4), set snapshot_first=True, or run "
+                "the tasks on one worker",
+                expected=expected,
                 found=found,
             )
 
-    form = FileFormat(reference.get("file_format", FileFormat.CSV))
-    question = TableQuery(reference["query"], reference["row_ids"], form)
-    # the same answer is of the version that gave it first, whatever number that has by now
+    file_format = FileFormat(reference.get("file_format", FileFormat.CSV))
+    query = TableQuery(reference["query"], reference["row_ids"], file_format)
+    # an equal result counts as read from the version of the reference, not from the current one
     with client.without_lineage():
-        answer = run_query(client, question, None, check)
-    _note_read(reference)
-    return str(answer.path)
+        result = run_query(client, query, None, check)
+    _record_read(reference)
+    return str(result.path)
 
 
-def _content(client: Any, reference: Mapping[str, Any]) -> str:
-    """Get a version of a file."""
-    versioned = {} if reference["version"] is None else {"version": reference["version"]}
-    entity = client.get(reference["id"], **versioned)
+def _download_content(client: "LineageClient", reference: Mapping[str, Any]) -> str:
+    version = {} if reference["version"] is None else {"version": reference["version"]}
+    entity = client.get(reference["id"], **version)
     path = getattr(entity, "path", None)
     if not path:
         raise SynapseFileNotFoundError(
-            f"{reference['id']} has no file that can be downloaded through the connection "
-            f"{_conn_id(reference)!r}: it is no File, or DOWNLOAD is not granted."
+            f"Cannot download the file of {reference['id']} with the connection "
+            f"{_conn_id(reference)!r}: the entity has no file, or the DOWNLOAD permission is "
+            "missing."
         )
     return str(path)
 
 
-def _hook(conn_id: str) -> Any:
-    """Make a hook; a task that fetches many files makes one, and logs in once."""
+def _hook(conn_id: str) -> "SynapseHook":
+    """Return a hook; all downloads of a task share one, which logs in once."""
     from synapse_workflows.hooks.synapse import SynapseHook
     from synapse_workflows.lineage.collector import current_collector
 
@@ -199,25 +204,25 @@ def _hook(conn_id: str) -> Any:
     return collector.get_or_create(f"hook {conn_id}", lambda: SynapseHook(conn_id))
 
 
-def _hold(path: Path, reference: Mapping[str, Any]) -> None:
-    """Keep a file from eviction while the task runs, if it lies in a cache.
+def _pin(path: Path, reference: Mapping[str, Any]) -> None:
+    """Protect a file from eviction while the task runs, if it is in a cache.
 
-    The layout tells: `<root>/<handle id mod 1000>/<handle id>/<name>`.
+    The path of a file in a cache is `<root>/<handle id mod 1000>/<handle id>/<name>`.
     """
     from synapse_workflows.lineage.collector import current_collector
 
     collector = current_collector()
     handle = path.parent.name
-    known = "query" in reference or handle == str(reference.get("file_handle_id"))
-    if collector is None or not known or not handle.isdecimal():
+    is_expected = "query" in reference or handle == str(reference.get("file_handle_id"))
+    if collector is None or not is_expected or not handle.isdecimal():
         return
     cache = Cache(path.parents[2])
     if Path(cache.get_cache_dir(handle)) == path.parent.absolute():
         collector.pin_file(cache, path)
 
 
-def _note_read(reference: Mapping[str, Any]) -> None:
-    """Say in the task's lineage that it reads this; the client was not asked, and says nothing."""
+def _record_read(reference: Mapping[str, Any]) -> None:
+    """Record a read in the lineage of the task: no client reads the entity."""
     from synapse_workflows.lineage.collector import current_collector
     from synapse_workflows.provenance.record import EntityRef, Origin, Record
 

@@ -125,7 +125,6 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Synapse (synapse.org)",
                 "python-modules": [
                     "synapse_workflows.operators.files",
-                    "synapse_workflows.operators.queries",
                     "synapse_workflows.operators.snapshots",
                     "synapse_workflows.operators.tables",
                 ],

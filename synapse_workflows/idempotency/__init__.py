@@ -1,1 +1,1 @@
-"""Retry-safe table writes and snapshots."""
+"""Retry-safe table writes and snapshots, for operators and for hooks."""

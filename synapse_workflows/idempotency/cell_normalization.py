@@ -1,4 +1,4 @@
-"""Cells of a table as text that is the same for equal values: `1` and `01` are one integer."""
+"""Normalization of table cells: equal values get equal text, for example `1` and `01`."""
 
 import json
 import re
@@ -16,78 +16,90 @@ from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import DEFAULT_CELL_SIZE, MAX_CELL_SIZES, ColumnType
 
-#: Writes the text of a cell in its one form; raises ValueError for what is none of its type.
-Plain = Callable[[str], str | None]
+#: Returns the normal form of a cell; raises ValueError for text that is not of the column's type.
+Normalize = Callable[[str], str | None]
+_NormalizeCell = Callable[[str | None], str | None]
 
 _DATE: Final = re.compile(
     r"(\d{1,4})-(\d{1,2})-(\d{1,2})"
     r"(?:[ T](\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,](\d{1,9}))?)?)?\s*(?:(Z)|([+-]\d\d):?(\d\d))?",
     re.IGNORECASE | re.ASCII,
 )
-#: Two digits of a year up to this are of this century.
-_PIVOT: Final = 69
-_TWO_DIGITS: Final = 2
-_LIMITED: Final = frozenset({ColumnType.STRING, ColumnType.LINK})
-_DIGEST_BYTES: Final = 16
+#: Two-digit years up to this one are in the 21st century.
+_PIVOT_YEAR: Final = 69
+_SHORT_YEAR_DIGITS: Final = 2
+_SIZED_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.LINK})
+_HASH_BYTES: Final = 16
 
 
 class CellNormalizer:
-    """The columns of some lines, and what their cells mean.
+    """Normalizes rows with given columns.
 
     Args:
-        columns: of the table, in the order of the cells.
+        columns: columns of the table, in the order of the cells.
     """
 
     def __init__(self, columns: Sequence[Mapping[str, Any]]) -> None:
         self._names = [str(column["name"]) for column in columns]
         self._limits = [
-            (at, limit)
-            for at, column in enumerate(columns)
-            if (limit := _limit(column)) is not None
+            (index, limit)
+            for index, column in enumerate(columns)
+            if (limit := _max_characters(column)) is not None
         ]
-        self._given = [(at, one) for at, column in enumerate(columns) if (one := _given(column))]
-        self._kept = [(at, one) for at, column in enumerate(columns) if (one := _kept(column))]
-        self._strict = [_plain(column) for column in columns]
+        self._input = [
+            (index, normalize)
+            for index, column in enumerate(columns)
+            if (normalize := _input_normalizer(column))
+        ]
+        self._stored = [
+            (index, normalize)
+            for index, column in enumerate(columns)
+            if (normalize := _stored_normalizer(column))
+        ]
+        self._strict = [_normalizer(column) for column in columns]
 
-    def check(self, number: int, line: CsvRow) -> None:
-        """Check that text fits its columns; all else is left to Synapse.
+    def check_sizes(self, number: int, line: CsvRow) -> None:
+        """Check that text cells fit their columns; Synapse checks everything else.
 
         Args:
-            number: of the row, for people.
-            line: its cells.
+            number: number of the row, for the error message.
+            line: cells of the row.
 
         Raises:
             AirflowFailException: A cell is too long.
         """
-        for at, limit in self._limits:
-            cell = line[at]
+        for index, limit in self._limits:
+            cell = line[index]
             if cell is not None and len(cell) > limit:
                 raise AirflowFailException(
-                    f"Row {number}, column {self._names[at]!r}: the cell has {len(cell)} "
-                    f"characters, and the column holds {limit}. Nothing was stored"
+                    f"Row {number}, column {self._names[index]!r}: the cell has {len(cell)} "
+                    f"characters, but the column allows {limit}. No row was stored"
                 )
 
-    def given(self, line: CsvRow) -> CsvRow:
-        """Write cells that somebody gives as Synapse will keep them; what is none stays."""
-        return _written(line, self._given)
+    def normalize_input(self, line: CsvRow) -> CsvRow:
+        """Return the cells of a source row as Synapse will store them.
 
-    def kept(self, line: CsvRow) -> CsvRow:
-        """Write cells that Synapse gave in the form of `given`."""
-        return _written(line, self._kept)
+        Cells that are not of the column's type are returned unchanged.
+        """
+        return _apply(self._input, line)
 
-    def key(self, number: int, line: CsvRow, at: Sequence[int]) -> list[str]:
-        """Write the cells of a row's key.
+    def normalize_stored(self, line: CsvRow) -> CsvRow:
+        """Return the cells of a stored row in the form of `normalize_input`."""
+        return _apply(self._stored, line)
+
+    def key_values(self, number: int, line: CsvRow, indexes: Sequence[int]) -> list[str]:
+        """Return the normalized key of a row.
 
         Args:
-            number: of the row, for people.
-            line: all of its cells.
-            at: which of them make the key.
+            number: number of the row, for the error message.
+            line: cells of the row.
+            indexes: indexes of the key columns.
 
         Raises:
-            AirflowFailException: One is empty, or nothing that its column can hold.
+            AirflowFailException: A key cell is empty or not of its column's type.
         """
-        found = []
-        for index in at:
+        values = []
+        for index in indexes:
             cell = line[index]
             try:
                 value = None if cell is None else self._strict[index](cell)
@@ -95,83 +107,83 @@ class CellNormalizer:
                 value = None
             if value is None:
                 raise AirflowFailException(
-                    f"Row {number}: {cell!r} in column {self._names[index]!r} tells no row from "
-                    "another; every row needs a value in the columns of the key"
+                    f"Row {number}: {cell!r} is not a valid key value in column "
+                    f"{self._names[index]!r}. Every row needs a value in each key column"
                 )
-            found.append(value)
-        return found
+            values.append(value)
+        return values
 
 
 def hash_cells(cells: Sequence[str | None]) -> bytes:
-    """Make 16 bytes of some cells, the same for the same cells only."""
-    return blake2b(json.dumps(cells).encode(), digest_size=_DIGEST_BYTES).digest()
+    """Return a 16-byte hash of cells."""
+    return blake2b(json.dumps(cells).encode(), digest_size=_HASH_BYTES).digest()
 
 
-def _written(
-    line: CsvRow, writers: Sequence[tuple[int, Callable[[str | None], str | None]]]
-) -> CsvRow:
-    found = list(line)
-    for at, write in writers:
-        found[at] = write(found[at])
-    return found
+def _apply(normalizers: Sequence[tuple[int, _NormalizeCell]], line: CsvRow) -> CsvRow:
+    cells = list(line)
+    for index, normalize in normalizers:
+        cells[index] = normalize(cells[index])
+    return cells
 
 
-def _limit(column: Mapping[str, Any]) -> int | None:
-    """Tell how many characters a cell of text may have; None where that is not the question."""
+def _max_characters(column: Mapping[str, Any]) -> int | None:
+    """Return the maximum size of a text cell; None for other types."""
     kind = get_column_type(column)
-    if kind in _LIMITED:
+    if kind in _SIZED_TYPES:
         return int(column.get("maximumSize") or DEFAULT_CELL_SIZE)
     return MAX_CELL_SIZES.get(kind) if kind in TEXT_TYPES else None
 
 
-def _given(column: Mapping[str, Any]) -> Callable[[str | None], str | None] | None:
-    """Make what writes a given cell as it will be kept; None where it is kept as it is."""
+def _input_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
+    """Return the normalizer of source cells; None where Synapse stores them unchanged."""
     kind, default = get_column_type(column), column.get("defaultValue")
     if kind in TEXT_TYPES:
         return None if default is None else lambda cell: default if cell is None else cell
-    plain = _plain(column)
-    usual = None if default is None else _tolerant(plain, default)
-    return lambda cell: _tolerant(plain, cell) if cell else usual
+    normalize = _normalizer(column)
+    default_cell = None if default is None else _normalize_leniently(normalize, default)
+    return lambda cell: _normalize_leniently(normalize, cell) if cell else default_cell
 
 
-def _kept(column: Mapping[str, Any]) -> Callable[[str | None], str | None] | None:
-    """Make what writes a kept cell; None where Synapse keeps one form only."""
+def _stored_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
+    """Return the normalizer of stored cells; None where Synapse stores one form only."""
     kind = get_column_type(column)
     if kind in (ColumnType.DOUBLE, ColumnType.JSON) or kind in ITEM_TYPES:
-        plain = _plain(column)
-        return lambda cell: _tolerant(plain, cell) if cell else None
+        normalize = _normalizer(column)
+        return lambda cell: _normalize_leniently(normalize, cell) if cell else None
     return None
 
 
-def _tolerant(plain: Plain, cell: str) -> str | None:
+def _normalize_leniently(normalize: Normalize, cell: str) -> str | None:
     try:
-        return plain(cell)
+        return normalize(cell)
     except ValueError:
-        return cell  # Synapse will say what is wrong with it
+        return cell  # Synapse reports the error
 
 
-def _plain(column: Mapping[str, Any]) -> Plain:
+def _normalizer(column: Mapping[str, Any]) -> Normalize:
     kind = get_column_type(column)
     if kind is None:
         return str
     item = ITEM_TYPES.get(kind)
-    return _SINGLE.get(kind, str) if item is None else _list(_SINGLE.get(item, str))
+    return _NORMALIZERS.get(kind, str) if item is None else _list_of(_NORMALIZERS.get(item, str))
 
 
-def _list(item: Plain) -> Plain:
-    def plain(text: str) -> str | None:
+def _list_of(normalize_item: Normalize) -> Normalize:
+    def normalize(text: str) -> str | None:
         items = json.loads(text)
         if not isinstance(items, list):
-            raise ValueError(f"{text!r} is no list")  # noqa: TRY004 - of the text
-        told = [item(one if isinstance(one, str) else json.dumps(one)) for one in items]
-        return json.dumps(told) if told else None
+            raise ValueError(f"{text!r} is not a JSON array")  # noqa: TRY004 - about the text
+        cells = [
+            normalize_item(item if isinstance(item, str) else json.dumps(item)) for item in items
+        ]
+        return json.dumps(cells) if cells else None
 
-    return plain
+    return normalize
 
 
 def _integer(text: str) -> str:
-    short = text.isascii() and text.isdigit() and (text[0] != "0" or text == "0")
-    return text if short else str(int(text))
+    is_normal = text.isascii() and text.isdigit() and (text[0] != "0" or text == "0")
+    return text if is_normal else str(int(text))
 
 
 def _double(text: str) -> str:
@@ -189,21 +201,21 @@ def _entity(text: str) -> str:
     return f"syn{int(text.strip().lower().removeprefix('syn'))}"
 
 
-def _document(text: str) -> str:
+def _json(text: str) -> str:
     return json.dumps(json.loads(text), sort_keys=True)
 
 
 def _date(text: str) -> str:
-    """Read a date in the forms that Synapse does: milliseconds, `yy-M-d H:m:s.SSS`, ISO."""
+    """Parse a date in the formats of Synapse: milliseconds, `yy-M-d H:m:s.SSS`, ISO 8601."""
     try:
         return _integer(text)
     except ValueError:
         match = _DATE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no date")
+        raise ValueError(f"{text!r} is not a date")
     year, *rest = (int(part or 0) for part in match.groups()[:6])
-    if len(match[1]) <= _TWO_DIGITS:
-        year += 2000 if year <= _PIVOT else 1900
+    if len(match[1]) <= _SHORT_YEAR_DIGITS:
+        year += 2000 if year <= _PIVOT_YEAR else 1900
     zone = UTC
     if match[9]:
         minutes = int(match[9][1:]) * 60 + int(match[10])
@@ -213,7 +225,7 @@ def _date(text: str) -> str:
     return str(to_epoch_millis(datetime(year, month, day, hour, minute, second, fraction, zone)))
 
 
-_SINGLE: Final[Mapping[ColumnType, Plain]] = MappingProxyType(
+_NORMALIZERS: Final[Mapping[ColumnType, Normalize]] = MappingProxyType(
     {
         ColumnType.INTEGER: _integer,
         ColumnType.DOUBLE: _double,
@@ -224,6 +236,6 @@ _SINGLE: Final[Mapping[ColumnType, Plain]] = MappingProxyType(
         ColumnType.USERID: _integer,
         ColumnType.SUBMISSIONID: _integer,
         ColumnType.EVALUATIONID: _integer,
-        ColumnType.JSON: _document,
+        ColumnType.JSON: _json,
     }
 )

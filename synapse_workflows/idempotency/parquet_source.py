@@ -1,4 +1,4 @@
-"""Rows that come in a Parquet file, read some at a time. Needs pyarrow."""
+"""Parquet files of rows to store in a table, read in batches. Requires pyarrow."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,68 +11,68 @@ from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.idempotency.row_source import RowSource
 
-#: With these four letters every Parquet file begins.
+#: First bytes of a Parquet file.
 _MAGIC: Final = b"PAR1"
-_ROWS: Final = 1000
-#: Bytes of a column that are read at once.
-_BUFFER: Final = 1 << 18
+_BATCH_ROWS: Final = 1000
+#: Read buffer of a column, in bytes.
+_BUFFER_SIZE: Final = 1 << 18
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell a Parquet file by how it begins."""
+    """Return whether a file starts as a Parquet file does."""
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
 class ParquetRowSource(RowSource):
-    """A Parquet file, whose values are written as those of the table's columns.
+    """A Parquet file, whose values are converted to the types of the table's columns.
 
     Args:
         path: the file.
-        columns: of the table.
+        columns: columns of the table.
 
     Raises:
-        AirflowFailException: As for `Source`; or pyarrow is not installed.
+        AirflowFailException: As for `RowSource`; or pyarrow is not installed.
     """
 
-    def _header(self) -> Sequence[str]:
-        with self._opened() as file:
+    def _read_header(self) -> Sequence[str]:
+        with self._open() as file:
             names: list[str] = file.schema_arrow.names
             return names
 
-    def _lines(self) -> Iterator[CsvRow]:
+    def _read_rows(self) -> Iterator[CsvRow]:
         writers = [cell_codec.create_writer(column) for column in self.columns]
         number = 0
-        with self._opened() as file:
-            for batch in file.iter_batches(batch_size=_ROWS):
+        with self._open() as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 columns = [column.to_pylist() for column in batch.columns]
                 for row in zip(*columns, strict=True):
                     number += 1
-                    yield self._written(number, row, writers)
+                    yield self._to_text(number, row, writers)
 
-    def _written(
+    def _to_text(
         self, number: int, row: Sequence[Any], writers: Sequence[cell_codec.CellWriter]
     ) -> CsvRow:
         line: CsvRow = []
         for write, value in zip(writers, row, strict=True):
             try:
                 line.append(write(value))
-            except ValueError as wrong:
+            except ValueError as error:
                 raise AirflowFailException(
                     f"Row {number} of {self.path}, column {self.names[len(line)]!r}: "
-                    f"{value!r:.100} {wrong}"
-                ) from wrong
+                    f"{value!r:.100} {error}"
+                ) from error
         return line
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def _open(self) -> Iterator[Any]:
         try:
             from pyarrow import parquet
-        except ImportError as missing:
+        except ImportError as error:
             raise AirflowFailException(
-                f"{self.path} is a Parquet file, and reading those needs pyarrow: "
+                f"Reading the Parquet file {self.path} requires pyarrow: "
                 "pip install 'synapse-workflows[parquet]'"
-            ) from missing
-        # else pyarrow holds whole columns of a group of rows, which may be all of the file
-        with parquet.ParquetFile(self.path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            ) from error
+        # without pre-buffering: it loads whole columns of a row group, which may be all the file
+        with parquet.ParquetFile(self.path, buffer_size=_BUFFER_SIZE, pre_buffer=False) as file:
             yield file

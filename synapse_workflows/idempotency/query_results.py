@@ -1,13 +1,14 @@
-"""The answer of a query as a file, in the form that was asked for; the same on every worker."""
+"""Query results as CSV or Parquet files, the same on every worker."""
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Literal
 
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.model import parquet
@@ -16,12 +17,15 @@ from synapse_workflows.client.transfer import progress
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 
-#: From here on numbers are nobody's file handle; the cache keeps files by such numbers.
-_NO_HANDLE: Final = 10**19
+#: Cache keys from here on are not file handle IDs of Synapse.
+_FIRST_CACHE_KEY: Final = 10**19
+
+#: Values of `output_format`.
+OutputFormat = Literal["csv", "parquet"]
 
 
 class FileFormat(StrEnum):
-    """How rows are written into a file."""
+    """Format of a file of rows."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -29,30 +33,30 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True)
 class TableQuery:
-    """What is asked, and how the answer is wanted.
+    """A query and the format of its result.
 
     Args:
-        query: SQL.
-        row_ids: whether rows begin with ROW_ID and ROW_VERSION.
-        file_format: of the file.
+        sql: the query.
+        row_ids: start each row with its ROW_ID and ROW_VERSION.
+        file_format: format of the file.
     """
 
-    query: str
+    sql: str
     row_ids: bool = False
     file_format: FileFormat = FileFormat.CSV
 
 
 @dataclass(frozen=True)
 class QueryResultFile:
-    """Rows in a file.
+    """A file with the rows of a query.
 
     Args:
         path: the file.
-        rows: how many.
-        columns: their names.
-        table_id: who answered, as `syn123`.
-        etag: the state of its rows.
-        csv_md5: MD5 of the answer as Synapse wrote it: as CSV.
+        rows: number of rows.
+        columns: names of the columns.
+        table_id: the table, as `syn123`.
+        etag: etag of the rows of the table.
+        csv_md5: MD5 of the CSV file that Synapse wrote.
     """
 
     path: Path
@@ -64,113 +68,119 @@ class QueryResultFile:
 
     @classmethod
     def of(cls, table: CsvFileTable, path: Path, rows: int, csv_md5: str) -> "QueryResultFile":
-        """Describe the rows of a CSV file, which may be in another file by now."""
+        """Build the object for the rows of a CSV file, at `path` or converted to it."""
         names = tuple(str(column["name"]) for column in table.columns())
         return cls(path.absolute(), rows, names, str(table.tableId), table.etag, csv_md5)
 
 
-#: Looks at the MD5 of an answer, and raises where it is not what was expected.
+#: Takes the MD5 of a CSV result; raises if it is not the expected one.
 Check = Callable[[str], object]
 
 
 def run_query(
     client: LineageClient,
-    question: TableQuery,
+    query: TableQuery,
     directory: Path | None = None,
     check: Check = lambda _: None,
 ) -> QueryResultFile:
-    """Ask, and have the answer in a directory, or else in the cache until the task has ended.
+    """Run a query and write its result to a file.
 
     Args:
-        client: asks.
-        question: what.
-        directory: where the file goes; it gets a name of its own.
-        check: looks at the answer before any more is done with it.
+        client: sends the requests.
+        query: the query.
+        directory: directory for the file; None for the cache, where the file stays until the
+            task ends.
+        check: called with the MD5 of the CSV result before it is converted.
 
     Raises:
-        ImportError: Parquet is asked for, and pyarrow is not installed.
-        SynapseHTTPError: The query cannot be answered.
+        ImportError: Parquet is requested and pyarrow is not installed.
+        SynapseHTTPError: Synapse rejected the query.
     """
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    if question.file_format is FileFormat.CSV:
-        table, csv_md5 = _ask(client, question, directory, check)
-        return QueryResultFile.of(table, Path(table.filepath), _count(table), csv_md5)
+    if query.file_format is FileFormat.CSV:
+        table, csv_md5 = _download_csv(client, query, directory, check)
+        return QueryResultFile.of(table, Path(table.filepath), _count_rows(table), csv_md5)
     parquet.require_pyarrow()
     if directory is None:
-        table, csv_md5 = _ask(client, question, None, check)
-        return _in_cache(client, table, csv_md5)
-    with TemporaryDirectory(prefix=".synapse-", dir=directory) as beside:
-        table, csv_md5 = _ask(client, question, Path(beside), check)
-        made = Path(beside, f"{Path(table.filepath).stem}.parquet")
-        rows = _write(client, table, made)
-        return QueryResultFile.of(table, made.replace(directory / made.name), rows, csv_md5)
+        table, csv_md5 = _download_csv(client, query, None, check)
+        return _convert_in_cache(client, table, csv_md5)
+    with TemporaryDirectory(prefix=".synapse-", dir=directory) as temporary:
+        table, csv_md5 = _download_csv(client, query, Path(temporary), check)
+        converted = Path(temporary, f"{Path(table.filepath).stem}.parquet")
+        rows = _convert(client, table, converted)
+        target = converted.replace(directory / converted.name)
+        return QueryResultFile.of(table, target, rows, csv_md5)
 
 
-def run_query_to_file(
-    client: LineageClient, question: TableQuery, target: Path
-) -> QueryResultFile:
-    """Ask, and have the answer in one file; arguments and errors as for `ask`."""
+def run_query_to_file(client: LineageClient, query: TableQuery, target: Path) -> QueryResultFile:
+    """Run a query and write its result to a given file, atomically; see `run_query`."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # beside the target: it appears there whole, or not at all
-    with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as beside:
-        answer = run_query(client, question, Path(beside))
-        return replace(answer, path=answer.path.replace(target).absolute())
+    with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as temporary:
+        result = run_query(client, query, Path(temporary))
+        return replace(result, path=result.path.replace(target).absolute())
 
 
-def _ask(
-    client: LineageClient, question: TableQuery, directory: Path | None, check: Check
+def pin_version(sql: str, table_id: str, version: int) -> str:
+    """Return a query with `from syn123` replaced by `from syn123.4`."""
+    table = re.compile(rf"(\bfrom\s+){table_id}\b", re.IGNORECASE)
+    return table.sub(rf"\g<1>{table_id}.{version}", sql, count=1)
+
+
+def _download_csv(
+    client: LineageClient, query: TableQuery, directory: Path | None, check: Check
 ) -> tuple[CsvFileTable, str]:
     table = client.tableQuery(
-        question.query,
-        includeRowIdAndRowVersion=question.row_ids,
+        query.sql,
+        includeRowIdAndRowVersion=query.row_ids,
         downloadLocation=None if directory is None else str(directory),
         lineEnd="\n",
     )
     if not isinstance(table, CsvFileTable):
-        raise TypeError(f"a query as csv answered a {type(table).__name__}")
+        raise TypeError(f"tableQuery returned {type(table).__name__} for resultsAs='csv'")
     csv_md5 = file_md5(table.filepath)
     check(csv_md5)
     return table, csv_md5
 
 
-def _in_cache(client: LineageClient, table: CsvFileTable, csv_md5: str) -> QueryResultFile:
-    """Have a Parquet file in the cache, beside what it was made of; it may be there already."""
-    cache, number = client.cache, _number(table, csv_md5)
-    known = cache.get(number)
-    if known is None:
+def _convert_in_cache(client: LineageClient, table: CsvFileTable, csv_md5: str) -> QueryResultFile:
+    """Convert a CSV file to a Parquet file in the cache, unless the cache has it."""
+    cache, key = client.cache, _cache_key(table, csv_md5)
+    path = cache.get(key)
+    if path is None:
         cache.make_room(Path(table.filepath).stat().st_size)
-        target = Path(cache.get_cache_dir(number), f"{Path(table.filepath).stem}.parquet")
+        target = Path(cache.get_cache_dir(key), f"{Path(table.filepath).stem}.parquet")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as beside:
-            made = Path(beside, target.name)
-            _write(client, table, made)
-            made.replace(target)
-        cache.add(number, target)
-        known = str(target)
+        with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as temporary:
+            converted = Path(temporary, target.name)
+            _convert(client, table, converted)
+            converted.replace(target)
+        cache.add(key, target)
+        path = str(target)
     collector = current_collector()
     if collector is not None:
-        collector.pin_file(cache, known)
-    return QueryResultFile.of(table, Path(known), parquet.count_rows(Path(known)), csv_md5)
+        collector.pin_file(cache, path)
+    return QueryResultFile.of(table, Path(path), parquet.count_rows(Path(path)), csv_md5)
 
 
-def _number(table: CsvFileTable, csv_md5: str) -> int:
-    """Number what a CSV file is made into, so that the cache can keep it as it keeps others.
+def _cache_key(table: CsvFileTable, csv_md5: str) -> int:
+    """Return the cache key of a converted file, used in place of a file handle ID.
 
-    The number depends on the content, the types of the columns, and who writes.
+    It depends on the content, the types of the columns and the Parquet writer.
     """
     types = [[one.get("name"), one.get("columnType")] for one in table.columns()]
-    said = json.dumps([csv_md5, types, parquet.get_writer_version()])
-    return _NO_HANDLE + int(hashlib.sha256(said.encode()).hexdigest()[:15], 16)
+    text = json.dumps([csv_md5, types, parquet.get_writer_version()])
+    return _FIRST_CACHE_KEY + int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
 
 
-def _write(client: LineageClient, table: CsvFileTable, target: Path) -> int:
+def _convert(client: LineageClient, table: CsvFileTable, target: Path) -> int:
+    """Write the rows of a CSV file to a Parquet file; return their number."""
     size = Path(table.filepath).stat().st_size
     with progress.shown(client, f"Writing {target.name}", f"Wrote {target.name}", size) as shown:
         return parquet.write_table(table, target, shown.moved)
 
 
-def _count(table: CsvFileTable) -> int:
-    """Count the rows of a CSV file without reading their cells."""
+def _count_rows(table: CsvFileTable) -> int:
+    """Count the rows of a CSV file without parsing their cells."""
     with Path(table.filepath).open(encoding="utf-8-sig", newline="") as file:
         return table.dialect.count_rows(file) - (1 if table.header else 0)

@@ -1,4 +1,7 @@
-"""Whether an attempt to add rows was carried out, where nobody noted it: the table tells."""
+"""Detection of rows in a table that an earlier try of the task added.
+
+Rows of one transaction have consecutive row IDs, in the order of the source.
+"""
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -7,78 +10,76 @@ from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
 from synapse_workflows.idempotency.transaction import PendingTransaction
 
-#: Rows that are looked at first, where rows of the task may begin.
-_PROBE = 100
-#: Transactions that are looked at, of those that came while a task replaced all rows.
-_BESIDE = 20
+#: Number of rows compared first, at each place where the task's rows may start.
+_SAMPLE_ROWS = 100
+#: Maximum number of transactions checked for a replacement by another task.
+_MAX_TRANSACTIONS = 20
 
 
-def was_applied(look: TableReader, source: RowSource, attempt: PendingTransaction) -> bool:
-    """Look in a table for the rows of an attempt that is over.
-
-    The rows of one transaction have consecutive ids, in their order.
+def was_applied(reader: TableReader, source: RowSource, pending: PendingTransaction) -> bool:
+    """Return whether the rows of a transaction that is over are in the table.
 
     Raises:
-        AirflowFailException: Rows are there that may be those, changed by somebody.
+        AirflowFailException: The table has rows that may be the task's, changed since.
     """
-    rows = attempt.counts.added
-    starts = _starts(look, attempt.after)
+    rows = pending.counts.added
+    starts = _transaction_starts(reader, pending.max_row_id)
     if not starts:
         return False
-    found = rows
-    if source.digest() == attempt.content:
-        found = max(_equal_rows(look, source, start, rows) for start in starts)
-        if found == rows:
+    equal = rows
+    if source.content_md5() == pending.content_md5:
+        equal = max(_count_equal_rows(reader, source, start, rows) for start in starts)
+        if equal == rows:
             return True
-    if 2 * found < rows:
+    if 2 * equal < rows:
         return False
     raise AirflowFailException(
-        f"This task died while it added {rows} rows to {look.table}, and it cannot tell any more "
-        f"whether they are there: see which of the rows with {ROW_ID} above {attempt.after} are "
-        "its own, delete them, and clear this task: it will add all of its rows"
+        f"Cannot determine whether an earlier try added {rows} rows to {reader.table_id}: the "
+        f"table has rows with {ROW_ID} above {pending.max_row_id} that may be its own, changed "
+        "since. Delete the rows of the earlier try, then clear this task to add all of its rows"
     )
 
 
-def is_behind_other_rows(look: TableReader, source: RowSource, rows: int) -> bool:
-    """Tell whether a table holds the rows of a source, and rows of others before them.
+def is_behind_other_rows(reader: TableReader, source: RowSource, rows: int) -> bool:
+    """Return whether the table has the rows of a source, and rows of other tasks before them.
 
-    Rows that come after them are none of its business: whoever added those came later.
+    Rows after them do not count: they were added later.
 
     Args:
-        look: at the table.
+        reader: reads the table.
         source: the rows.
-        rows: how many those are.
+        rows: number of rows of the source.
     """
-    if rows == 0 or look.count_after(0) == rows:
+    if rows == 0 or reader.count_after(0) == rows:
         return False
-    _, *later = _starts(look, 0)[:_BESIDE] or (0,)
-    return any(2 * _equal_rows(look, source, start, rows) >= rows for start in later)
+    _, *later = _transaction_starts(reader, 0)[:_MAX_TRANSACTIONS] or (0,)
+    return any(2 * _count_equal_rows(reader, source, start, rows) >= rows for start in later)
 
 
-def _starts(look: TableReader, after: int) -> list[int]:
-    """List where the rows of other transactions begin, of those that came later."""
+def _transaction_starts(reader: TableReader, after: int) -> list[int]:
+    """Return the lowest row ID of each transaction, for row IDs above `after`."""
     rest = f"where {ROW_ID} > {after} group by {ROW_VERSION}"
-    with look.asked(f"{ROW_VERSION}, min({ROW_ID})", rest) as lines:
+    with reader.query(f"{ROW_VERSION}, min({ROW_ID})", rest) as lines:
         return sorted(int(line[1] or 0) for line in lines)
 
 
-def _equal_rows(look: TableReader, source: RowSource, start: int, rows: int) -> int:
-    """Count the rows of the source that are in the table with ids from `start` on."""
-    some = min(rows, _PROBE)
-    first = _compared(look, source, start, some)
-    if some == rows or 2 * first < some:
-        return first
-    return _compared(look, source, start, rows)
+def _count_equal_rows(reader: TableReader, source: RowSource, start: int, rows: int) -> int:
+    """Count the rows of the source that are in the table, with row IDs from `start`."""
+    sample = min(rows, _SAMPLE_ROWS)
+    equal = _compare(reader, source, start, sample)
+    if sample == rows or 2 * equal < sample:
+        return equal
+    return _compare(reader, source, start, rows)
 
 
-def _compared(look: TableReader, source: RowSource, start: int, rows: int) -> int:
-    cells, mine = source.cells, enumerate(source.lines(), start)
-    row_id, line = next(mine)
+def _compare(reader: TableReader, source: RowSource, start: int, rows: int) -> int:
+    normalizer, expected = source.normalizer, enumerate(source.iter_rows(), start)
+    row_id, line = next(expected)
     rest = f"where {ROW_ID} >= {start} and {ROW_ID} < {start + rows} order by {ROW_ID}"
     equal = 0
-    with look.asked(quote_columns(source.names), rest, row_ids=True) as lines:
-        for found, _, *other in lines:
-            while row_id < int(found or 0):
-                row_id, line = next(mine)
-            equal += cells.given(line) == cells.kept(other)
+    with reader.query(quote_columns(source.names), rest, row_ids=True) as stored_rows:
+        for stored_id, _, *stored in stored_rows:
+            while row_id < int(stored_id or 0):
+                row_id, line = next(expected)
+            equal += normalizer.normalize_input(line) == normalizer.normalize_stored(stored)
     return equal

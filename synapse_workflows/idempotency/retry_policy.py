@@ -1,7 +1,7 @@
-"""Which failures a retry can mend."""
+"""Airflow retry policy for errors of Synapse."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
@@ -14,7 +14,10 @@ from synapse_workflows.client.errors import (
     SynapseUnmetAccessRestrictions,
 )
 
-#: Synapse says no to these today and tomorrow, however often it is asked.
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Permanent errors: a retry cannot succeed.
 FINAL_STATUSES: Final = frozenset({400, 401, 403, 404, 410})
 _FINAL_ERRORS: Final = (
     SynapseMalformedEntityError,
@@ -22,29 +25,30 @@ _FINAL_ERRORS: Final = (
     SynapseProvenanceError,
     SynapseUnmetAccessRestrictions,
 )
-_RATE_LIMIT_PAUSE = timedelta(seconds=60)
+#: Delay after a 429 without a Retry-After header.
+_RATE_LIMIT_DELAY: Final = timedelta(seconds=60)
 
 
 class SynapseRetryPolicy(RetryPolicy):
-    """Fails at once where a retry cannot help; waits as long as Synapse asks.
+    """Fails at once on permanent errors, and waits as long as Synapse requests on a 429.
 
-    All else is left to the task's own `retries` and `retry_delay`.
+    Other errors follow the task's own `retries` and `retry_delay`.
     """
 
     def evaluate(
         self,
         exception: BaseException,
-        try_number: int,  # noqa: ARG002 - Airflow's words
+        try_number: int,  # noqa: ARG002 - Airflow's signature
         max_tries: int,  # noqa: ARG002
-        context: Any = None,  # noqa: ARG002
+        context: "Context | None" = None,  # noqa: ARG002
     ) -> RetryDecision:
-        """Decide about one failure."""
+        """Decide whether to retry after an error."""
         if isinstance(exception, SynapseTooManyRequestsError):
-            asked = exception.retry_after
-            pause = timedelta(seconds=asked) if asked else _RATE_LIMIT_PAUSE
-            return RetryDecision.retry(pause, "Synapse asks to come back later (429)")
+            seconds = exception.retry_after
+            delay = timedelta(seconds=seconds) if seconds else _RATE_LIMIT_DELAY
+            return RetryDecision.retry(delay, "Synapse limits the request rate (429)")
         if isinstance(exception, SynapseHTTPError) and exception.status in FINAL_STATUSES:
-            return RetryDecision.fail(f"Synapse said {exception.status}; asking again is no use")
+            return RetryDecision.fail(f"Permanent error of Synapse: {exception.status}")
         if isinstance(exception, _FINAL_ERRORS):
-            return RetryDecision.fail(f"{type(exception).__name__}: a retry cannot mend it")
+            return RetryDecision.fail(f"Permanent error: {type(exception).__name__}")
         return RetryDecision.default()

@@ -1,4 +1,4 @@
-"""Rows on their way into a table: the file they come in, and what it says of them."""
+"""Files of rows to store in a table, and their columns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +13,9 @@ from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
-#: How files are written for Synapse, and how it writes them.
+#: The dialect of Synapse's own CSV files.
 SYNAPSE_CSV: Final = CsvDialect()
-#: How everybody else writes them: a backslash means nothing.
+#: The dialect of other CSV files: a backslash is an ordinary character.
 STANDARD_CSV: Final = CsvDialect(escape='"')
 TSV: Final = CsvDialect(separator="\t", escape='"')
 
@@ -23,95 +23,95 @@ _OTHER_SEPARATORS: Final = (";", "\t", "|")
 
 
 class RowSource(ABC):
-    """A file of rows, to be stored in a table.
+    """A file of rows to store in a table.
 
     Args:
         path: the file.
-        columns: of the table.
-        called: what people know it by; else that is its path.
+        columns: columns of the table.
+        label: name of the source in error messages; the default is the path.
 
     Raises:
-        AirflowFailException: It has other columns than the table, or says which rows of a table
-            they are, or cannot be read.
+        AirflowFailException: The file has columns that the table does not have, or row IDs, or
+            cannot be read.
     """
 
     def __init__(
-        self, path: Path, columns: Sequence[Mapping[str, Any]], called: str | None = None
+        self, path: Path, columns: Sequence[Mapping[str, Any]], label: str | None = None
     ) -> None:
         self.path = path
-        self.called = called or str(path)
-        with self._readable():
-            self.names = tuple(name.strip() for name in self._header())
-        self.fit(columns)
+        self.label = label or str(path)
+        with self._read_errors():
+            self.names = tuple(name.strip() for name in self._read_header())
+        self.bind_columns(columns)
 
     @abstractmethod
-    def _header(self) -> Sequence[str]:
-        """Read the names of the columns."""
+    def _read_header(self) -> Sequence[str]:
+        """Return the column names."""
 
     @abstractmethod
-    def _lines(self) -> Iterator[CsvRow]:
-        """Read the rows, as text."""
+    def _read_rows(self) -> Iterator[CsvRow]:
+        """Yield the rows as text."""
 
-    def fit(self, columns: Sequence[Mapping[str, Any]]) -> None:
-        """Take a table's columns for those that the rows are stored in.
+    def bind_columns(self, columns: Sequence[Mapping[str, Any]]) -> None:
+        """Set the columns of the table.
 
         Raises:
-            AirflowFailException: There are others in the file.
+            AirflowFailException: The file has other columns.
         """
-        known = {str(column["name"]): column for column in columns}
+        by_name = {str(column["name"]): column for column in columns}
         if any(name.upper() in ROW_METADATA for name in self.names):
             raise AirflowFailException(
-                f"{self.called} has row ids: what to do with its rows is said by the mode; query "
-                "without include_row_ids, or leave these columns out"
+                f"{self.label} has row IDs, which cannot be stored: the mode decides which rows "
+                "change. Query without include_row_ids, or remove these columns"
             )
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
-        if twice:
-            raise AirflowFailException(f"{self.called} has columns more than once: {twice}")
-        strange = [name for name in self.names if name not in known]
-        if strange or not self.names:
+        duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
+        if duplicates:
+            raise AirflowFailException(f"{self.label} has duplicate columns: {duplicates}")
+        unknown = [name for name in self.names if name not in by_name]
+        if unknown or not self.names:
             raise AirflowFailException(
-                f"{self.called} has columns that the table has not: {strange}. The table has "
-                f"{list(known)}{_hint(strange)}"
+                f"{self.label} has columns that the table does not have: {unknown}. The columns "
+                f"of the table are {list(by_name)}{_separator_hint(unknown)}"
             )
-        self.missing = [name for name in known if name not in self.names]
-        self.columns = [known[name] for name in self.names]
-        self.cells = CellNormalizer(self.columns)
+        self.missing = [name for name in by_name if name not in self.names]
+        self.columns = [by_name[name] for name in self.names]
+        self.normalizer = CellNormalizer(self.columns)
 
-    def lines(self) -> Iterator[CsvRow]:
-        """Read the rows, as text.
+    def iter_rows(self) -> Iterator[CsvRow]:
+        """Yield the rows as text.
 
         Raises:
-            AirflowFailException: A row has more or fewer cells than there are columns, or a
-                longer one than its column holds; or the file cannot be read.
+            AirflowFailException: A row has the wrong number of cells, or a cell is too long for
+                its column, or the file cannot be read.
         """
         width = len(self.names)
-        with self._readable():
-            for number, line in enumerate(self._lines(), 1):
+        with self._read_errors():
+            for number, line in enumerate(self._read_rows(), 1):
                 if len(line) != width:
                     raise AirflowFailException(
-                        f"Row {number} of {self.called} has {len(line)} cells for {width} columns"
+                        f"Row {number} of {self.label} has {len(line)} cells for {width} columns"
                     )
-                self.cells.check(number, line)
+                self.normalizer.check_sizes(number, line)
                 yield line
 
-    def digest(self) -> str:
-        """Tell one content from another, by reading all of it."""
-        found = md5(usedforsecurity=False)
-        _, write = row_serializer(self.names)
-        for line in self.lines():
-            found.update(write(line))
-        return found.hexdigest()
+    def content_md5(self) -> str:
+        """Return the MD5 of all rows, as they are uploaded."""
+        digest = md5(usedforsecurity=False)
+        _, serialize = row_serializer(self.names)
+        for line in self.iter_rows():
+            digest.update(serialize(line))
+        return digest.hexdigest()
 
     @contextmanager
-    def _readable(self) -> Iterator[None]:
+    def _read_errors(self) -> Iterator[None]:
         try:
             yield
-        except UnicodeDecodeError as wrong:
+        except UnicodeDecodeError as error:
             raise AirflowFailException(
-                f"{self.called} is not UTF-8 ({wrong}): write it with encoding='utf-8'"
-            ) from wrong
-        except ValueError as wrong:
-            raise AirflowFailException(f"{self.called} cannot be read: {wrong}") from wrong
+                f"{self.label} is not UTF-8 ({error}). Write it with encoding='utf-8'"
+            ) from error
+        except ValueError as error:
+            raise AirflowFailException(f"{self.label} cannot be read: {error}") from error
 
 
 class CsvRowSource(RowSource):
@@ -119,50 +119,49 @@ class CsvRowSource(RowSource):
 
     Args:
         path: the file.
-        columns: of the table.
-        form: how it is written.
-        called: what people know it by; else that is its path.
+        columns: columns of the table.
+        dialect: CSV dialect of the file.
+        label: name of the source in error messages; the default is the path.
     """
 
     def __init__(
         self,
         path: Path,
         columns: Sequence[Mapping[str, Any]],
-        form: CsvDialect,
-        called: str | None = None,
+        dialect: CsvDialect,
+        label: str | None = None,
     ) -> None:
-        self.form = form
-        super().__init__(path, columns, called)
+        self.dialect = dialect
+        super().__init__(path, columns, label)
 
-    def _header(self) -> Sequence[str]:
+    def _read_header(self) -> Sequence[str]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
-            return [name or "" for name in next(self.form.parse_rows(file), None) or ()]
+            return [name or "" for name in next(self.dialect.parse_rows(file), None) or ()]
 
-    def _lines(self) -> Iterator[CsvRow]:
-        alone = len(self.names) == 1
+    def _read_rows(self) -> Iterator[CsvRow]:
+        is_single = len(self.names) == 1
         with self.path.open(encoding="utf-8-sig", newline="") as file:
-            lines = self.form.parse_rows(file)
+            lines = self.dialect.parse_rows(file)
             next(lines, None)
-            # an empty line is a null where there is one column, else nothing
-            yield from (line for line in lines if alone or line != [None])
+            # an empty line is a null in a file of one column, else it is ignored
+            yield from (line for line in lines if is_single or line != [None])
 
 
 def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], bytes]]:
-    """Give the header of a file for Synapse, and what writes its rows.
+    """Return the header of a file to upload, and the function that serializes its rows.
 
-    Synapse passes over empty lines, as a null alone would be one: such a row gets an empty id.
+    Synapse ignores empty lines, and a null in a file of one column is an empty line. A file of
+    one column therefore gets empty row IDs.
     """
     if len(names) > 1:
-        return SYNAPSE_CSV.format_row(list(names)).encode(), lambda line: SYNAPSE_CSV.format_row(
-            line
-        ).encode()
+        header = SYNAPSE_CSV.format_row(list(names)).encode()
+        return header, lambda line: SYNAPSE_CSV.format_row(line).encode()
     header = SYNAPSE_CSV.format_row([ROW_ID, ROW_VERSION, *names]).encode()
     return header, lambda line: SYNAPSE_CSV.format_row([None, None, *line]).encode()
 
 
-def _hint(strange: Sequence[str]) -> str:
-    """Say what else may be wrong with a header."""
-    if len(strange) != 1:
+def _separator_hint(unknown: Sequence[str]) -> str:
+    if len(unknown) != 1:
         return ""
-    found = next((one for one in _OTHER_SEPARATORS if one in strange[0]), None)
-    return f". Cells have to be separated by commas, not by {found!r}" if found else ""
+    separator = next((one for one in _OTHER_SEPARATORS if one in unknown[0]), None)
+    return f". Separate cells with commas, not with {separator!r}" if separator else ""

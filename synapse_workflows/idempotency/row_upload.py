@@ -1,4 +1,4 @@
-"""CSV files in Synapse whose rows are to be stored together."""
+"""Upload of rows as CSV files for one table transaction."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -16,104 +16,106 @@ from synapse_workflows.client.transfer.progress import human
 from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.row_source import SYNAPSE_CSV, row_serializer
 
-#: Bytes of one file; Synapse takes 1 GiB.
-_MAX_FILE: Final = 256 * MiB
-#: Seconds between two lines about how far it is.
-_SECONDS: Final = 10.0
+#: Maximum size of one file, in bytes; the limit of Synapse is 1 GiB.
+_MAX_FILE_SIZE: Final = 256 * MiB
+#: Seconds between two progress messages.
+_LOG_INTERVAL: Final = 10.0
 
 
 class RowUpload:
-    """Uploads rows, some at a time, and holds on to the files that one transaction needs.
+    """Uploads rows in CSV files and collects the file handles for one transaction.
 
-    The first file has a name that no other has: deleting that file undoes a transaction that has
-    not begun. The others are known again by their content, so a retry does not send them again.
+    The name of the first file is unique: deleting that file prevents a transaction that has not
+    started. The other files are identified by their content, so a retry does not upload them
+    again.
 
     Args:
-        client: makes the calls.
-        table: as `syn123`.
-        rows_at_once: rows in one file, at most.
-        tell: writes a line of progress.
-        clock: tells seconds.
+        client: sends the requests.
+        table_id: `syn123`.
+        max_rows: maximum number of rows in one file.
+        log: writes a progress message; takes a format and its arguments.
+        clock: returns the time in seconds.
     """
 
     def __init__(
         self,
         client: Session,
-        table: str,
-        rows_at_once: int,
-        tell: Callable[..., object],
+        table_id: str,
+        max_rows: int,
+        log: Callable[..., object],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.client = client
-        self.table = table
-        self.rows_at_once = max(rows_at_once, 1)
-        self.handles: list[str] = []
-        self._tell = tell
-        self._clock = clock
-        self._told_at = clock()
+        self.table_id = table_id
+        self.max_rows = max(max_rows, 1)
+        self.file_handle_ids: list[str] = []
         self.rows = self.size = 0
+        self._log = log
+        self._clock = clock
+        self._logged_at = clock()
 
-    def send(
+    def upload(
         self,
         names: Sequence[str],
         lines: Iterable[CsvRow],
-        heard: Callable[[bytes], object] = bytes,
+        on_row: Callable[[bytes], object] = bytes,
     ) -> int:
         """Upload rows.
 
         Args:
-            names: of the columns.
+            names: names of the columns.
             lines: the rows.
-            heard: is given each row as it is written.
+            on_row: called with each serialized row.
 
         Returns:
-            How many.
+            The number of rows.
         """
-        header, write = row_serializer(names)
-        rest, count = (write(line) for line in lines), 0
-        for first in rest:
+        header, serialize = row_serializer(names)
+        rows, count = (serialize(line) for line in lines), 0
+        for first in rows:
+            name = "rows.csv" if self.file_handle_ids else f"rows-{uuid4().hex}.csv"
             with TemporaryDirectory(prefix="synapse-") as folder:
-                path = Path(folder) / ("rows.csv" if self.handles else f"rows-{uuid4().hex}.csv")
-                rows = self._write(path, header, chain([first], rest), heard)
-                self._upload(path, rows)
-            count += rows
+                path = Path(folder, name)
+                written = self._write(path, header, chain([first], rows), on_row)
+                self._upload_file(path, written)
+            count += written
         return count
 
     def changes(self) -> list[dict[str, Any]]:
-        """Give what a transaction does with the files."""
-        return [self.change(self.table, handle) for handle in self.handles]
+        """Return the changes of a transaction that stores the uploaded files."""
+        return [self.change(self.table_id, handle) for handle in self.file_handle_ids]
 
     @staticmethod
-    def change(table: str, handle: str) -> dict[str, Any]:
-        """Make an UploadToTableRequest."""
+    def change(table_id: str, file_handle_id: str) -> dict[str, Any]:
+        """Build the UploadToTableRequest of one file."""
         descriptor = SYNAPSE_CSV.to_descriptor(header=True)
-        return table_transactions.upload_request(table, handle, descriptor)
+        return table_transactions.upload_request(table_id, file_handle_id, descriptor)
 
     def _write(
         self,
         path: Path,
         header: bytes,
         lines: Iterator[bytes],
-        heard: Callable[[bytes], object],
+        on_row: Callable[[bytes], object],
     ) -> int:
-        """Write rows into a file until it is full; leave the others."""
+        """Write rows to a file until it is full; return their number."""
         rows = size = 0
         with path.open("wb") as file:
             file.write(header)
             for line in lines:
-                heard(line)
+                on_row(line)
                 file.write(line)
                 rows += 1
                 size += len(line)
-                if rows >= self.rows_at_once or size >= _MAX_FILE:
+                if rows >= self.max_rows or size >= _MAX_FILE_SIZE:
                     break
         return rows
 
-    def _upload(self, path: Path, rows: int) -> None:
+    def _upload_file(self, path: Path, rows: int) -> None:
         self.size += path.stat().st_size
         self.rows += rows
         uploaded = upload.upload_file(self.client, path, content_type="text/csv")
-        self.handles.append(uploaded.file_handle_id)
-        if self._clock() - self._told_at >= _SECONDS:
-            self._told_at = self._clock()
-            self._tell("%s: %d rows sent so far, %s", self.table, self.rows, human(self.size))
+        self.file_handle_ids.append(uploaded.file_handle_id)
+        if self._clock() - self._logged_at >= _LOG_INTERVAL:
+            self._logged_at = self._clock()
+            self._log("%s: uploaded %d rows, %s", self.table_id, self.rows, human(self.size))

@@ -1,4 +1,4 @@
-"""Changing the rows of a table, each change once: what is there already is not stored again."""
+"""Append, replace and upsert of table rows, safe to retry."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import md5
@@ -26,14 +26,14 @@ from synapse_workflows.idempotency.transaction import (
     RowCounts,
     TableTransaction,
 )
-from synapse_workflows.idempotency.upsert_index import UpsertIndex
+from synapse_workflows.idempotency.upsert_index import IndexedRow, UpsertIndex
 from synapse_workflows.lineage.lineage_client import LineageClient
 
-#: How often the rows are compared anew because somebody else changed some meanwhile.
-_ROUNDS: Final = 5
+#: Maximum number of comparisons when other writers keep changing the table.
+_MAX_ROUNDS: Final = 5
 _IDS: Final = (ROW_ID, ROW_VERSION)
-#: What Synapse says of rows and columns that are no more as they were read; and of other things.
-_MAYBE_CHANGED: Final = (
+#: Errors of a change to stale rows or columns; they can have other causes too.
+_STALE_ERRORS: Final = (
     SynapseConflictError,
     SynapseBadRequestError,
     SynapseNotFoundError,
@@ -42,250 +42,275 @@ _MAYBE_CHANGED: Final = (
 
 
 class RowWriter:
-    """Changes one table for one task instance, each change once.
+    """Writes the rows of one source to one table, once per task instance.
 
     Args:
-        client: makes the calls.
-        once: makes the transactions, and remembers them.
+        client: sends the requests.
+        transaction: commits the changes and stores their state.
         source: the rows.
-        rows_at_once: rows in one file, at most.
+        max_rows: maximum number of rows in one uploaded file.
     """
 
     def __init__(
-        self, client: LineageClient, once: TableTransaction, source: RowSource, rows_at_once: int
+        self,
+        client: LineageClient,
+        transaction: TableTransaction,
+        source: RowSource,
+        max_rows: int,
     ) -> None:
         self.client = client
-        self.once = once
+        self.transaction = transaction
         self.source = source
-        self.rows_at_once = rows_at_once
-        self.look = TableReader(client, once.table)
-        self._open: PendingTransaction | None = None
+        self.max_rows = max_rows
+        self.reader = TableReader(client, transaction.table_id)
+        self._pending: PendingTransaction | None = None
 
     def append(self) -> None:
-        """Add the rows, unless an earlier try did.
+        """Append the rows, unless an earlier try did.
 
         Raises:
-            AirflowFailException: An earlier try added others; or nobody can tell whether it did.
-            SynapseHTTPError: Synapse cannot take a row, or the caller may not; none was added.
+            AirflowFailException: An earlier try appended other rows; or it is unknown whether an
+                earlier try appended the rows.
+            SynapseHTTPError: Synapse rejected the rows; none was stored.
         """
-        attempt = self.once.settle()
-        if attempt is not None:
-            self._look_for(attempt)
-        if self.once.content is not None:
+        pending = self.transaction.resolve_pending()
+        if pending is not None:
+            self._resolve(pending)
+        if self.transaction.content_md5 is not None:
             self._require_same_content()
             return
-        after = self.look.last_row_id()
-        uploads, content = self._uploads(), md5(usedforsecurity=False)
-        rows = uploads.send(self.source.names, self.source.lines(), content.update)
+        max_row_id = self.reader.max_row_id()
+        upload, content = self._new_upload(), md5(usedforsecurity=False)
+        rows = upload.upload(self.source.names, self.source.iter_rows(), content.update)
         if rows:
-            made = PendingTransaction(
-                uploads.handles[0], RowCounts(added=rows), content.hexdigest(), after
-            )
-            self.once.make(uploads, made)
+            self._commit(upload, RowCounts(added=rows), content.hexdigest(), max_row_id)
 
     def replace(self) -> None:
-        """Put the rows in the place of all there are, unless they are what there is.
+        """Replace all rows of the table, unless they are equal to those of the source.
 
-        A reader sees the old rows or the new ones, and never none.
+        Readers see either the old rows or the new ones, never an empty table.
 
         Raises:
-            SynapseHTTPError: Synapse cannot take a row, or the caller may not; none was changed.
+            SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
-        self._open = self.once.settle()
-        content = self.once.content
-        if content is None or content != self.source.digest() or not self._has_replaced():
-            self._until_it_holds(self._replace)
+        self._pending = self.transaction.resolve_pending()
+        content = self.transaction.content_md5
+        if content is None or content != self.source.content_md5() or not self._is_replaced():
+            self._repeat(self._replace_once)
 
     def upsert(self, key: Sequence[str]) -> None:
-        """Change the rows whose key is there already, and add the others.
+        """Update the rows whose key is in the table, and add the others.
 
-        Rows that are in the table as they are in the source are left alone.
+        Rows that are equal in the table and the source are not changed.
 
         Args:
-            key: names of columns.
+            key: names of the key columns.
 
         Raises:
-            AirflowFailException: A key that is no column of the source, empty or not unique.
-            SynapseHTTPError: Synapse cannot take a row, or the caller may not; none was changed.
+            AirflowFailException: A key column is not in the source, or a key is empty or not
+                unique.
+            SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
         missing = [name for name in key if name not in self.source.names]
         if missing or not key:
             raise AirflowFailException(
-                f"{self.source.called} has no columns {missing} for the key"
+                f"{self.source.label} does not have the key columns {missing}. Its columns are "
+                f"{list(self.source.names)}"
             )
-        at = [self.source.names.index(name) for name in key]
-        self._open = self.once.settle()
-        self._until_it_holds(lambda: self._upsert(at))
+        indexes = [self.source.names.index(name) for name in key]
+        self._pending = self.transaction.resolve_pending()
+        self._repeat(lambda: self._upsert_once(indexes))
 
-    def _until_it_holds(self, one_round: Callable[[], bool]) -> None:
-        """Compare and change, again if somebody else changed the table in between."""
-        table = self.once.table
-        for _ in range(_ROUNDS):
+    def _repeat(self, run_once: Callable[[], bool]) -> None:
+        """Compare and change the rows, and again while other writers change the table."""
+        table_id = self.transaction.table_id
+        for _ in range(_MAX_ROUNDS):
             try:
-                if one_round():
+                if run_once():
                     return
-            except _MAYBE_CHANGED:
-                # whoever is told that a row is not as it was read may read it again
-                if not self.look.has_changed():
+            except _STALE_ERRORS:
+                if not self.reader.has_changed():
                     raise
-            self._open = None
-            self.client.logger.info("%s: somebody else changed it; comparing again", table)
-            self.source.fit(self.look.columns())
+            self._pending = None
+            self.client.logger.info("%s: changed by another writer; comparing again", table_id)
+            self.source.bind_columns(self.reader.columns())
         raise SynapseError(
-            f"{table} was changed by others {_ROUNDS} times while its rows were compared: let "
-            "fewer tasks write to it at once, or try again"
+            f"Other writers changed {table_id} {_MAX_ROUNDS} times while its rows were compared. "
+            "Run fewer tasks that write to it at the same time, or retry"
         )
 
-    def _replace(self) -> bool:
-        """Do it once; tell whether the table is as it should be."""
-        columns = self.look.columns()
-        self.source.fit(columns)
+    def _replace_once(self) -> bool:
+        """Replace the rows; return False if another writer came first."""
+        columns = self.reader.columns()
+        self.source.bind_columns(columns)
         names = [str(column["name"]) for column in columns]
-        with self.look.asked(quote_columns(names), f"order by {ROW_ID}", row_ids=True) as there:
-            same = self._is_the_same(there, columns)
-        if same:
-            self._close()
+        order = f"order by {ROW_ID}"
+        with self.reader.query(quote_columns(names), order, row_ids=True) as stored_rows:
+            is_equal = self._equals_source(stored_rows, columns)
+        if is_equal:
+            self._complete_pending()
             return True
-        uploads, content = self._uploads(), md5(usedforsecurity=False)
-        with self.look.asked(f"{ROW_ID}, {ROW_VERSION}") as doomed:
-            deleted = uploads.send(_IDS, doomed)
-        added = uploads.send(self.source.names, self.source.lines(), content.update)
-        counts = RowCounts(added=added, deleted=deleted)
-        self.once.make(
-            uploads, PendingTransaction(uploads.handles[0], counts, content.hexdigest(), 0)
+        upload, content = self._new_upload(), md5(usedforsecurity=False)
+        with self.reader.query(f"{ROW_ID}, {ROW_VERSION}") as old_rows:
+            deleted = upload.upload(_IDS, old_rows)
+        added = upload.upload(self.source.names, self.source.iter_rows(), content.update)
+        self._commit(upload, RowCounts(added=added, deleted=deleted), content.hexdigest(), 0)
+        # Rows added meanwhile cause no conflict, as no row ID names them. When two tasks replace
+        # an empty table, both add their rows, and the later one has to delete the others.
+        return not is_behind_other_rows(self.reader, self.source, added)
+
+    def _is_replaced(self) -> bool:
+        """Return whether the rows of an earlier try come first in the table."""
+        rows = sum(1 for _ in self.source.iter_rows())
+        return not is_behind_other_rows(self.reader, self.source, rows)
+
+    def _equals_source(
+        self, stored_rows: Iterable[CsvRow], columns: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Return whether the table has the rows of the source, in the same order."""
+        normalizer, width = CellNormalizer(columns), len(columns)
+        names = [str(column["name"]) for column in columns]
+        indexes = [names.index(name) for name in self.source.names]
+
+        def with_all_columns(line: CsvRow) -> CsvRow:
+            cells: CsvRow = [None] * width
+            for index, cell in zip(indexes, line, strict=True):
+                cells[index] = cell
+            return cells
+
+        expected = (
+            normalizer.normalize_input(with_all_columns(line)) for line in self.source.iter_rows()
         )
-        # rows that others added meanwhile do not conflict, as nobody named them: where there were
-        # none before, two tasks that replace them both add theirs, and the later puts it right
-        return not is_behind_other_rows(self.look, self.source, added)
+        stored = (normalizer.normalize_stored(line[2:]) for line in stored_rows)
+        return all(one == other for one, other in zip_longest(expected, stored))
 
-    def _has_replaced(self) -> bool:
-        """Tell whether the rows that an earlier try stored are not behind those of others."""
-        rows = sum(1 for _ in self.source.lines())
-        return not is_behind_other_rows(self.look, self.source, rows)
-
-    def _is_the_same(self, there: Iterable[CsvRow], columns: Sequence[Mapping[str, Any]]) -> bool:
-        """Compare the rows of the table with those of the source, in their order."""
-        cells, width = CellNormalizer(columns), len(columns)
-        names = [str(column["name"]) for column in columns]
-        at = [names.index(name) for name in self.source.names]
-
-        def spread(line: CsvRow) -> CsvRow:
-            whole: CsvRow = [None] * width
-            for index, cell in zip(at, line, strict=True):
-                whole[index] = cell
-            return whole
-
-        mine = (cells.given(spread(line)) for line in self.source.lines())
-        theirs = (cells.kept(line[2:]) for line in there)
-        return all(one == other for one, other in zip_longest(mine, theirs))
-
-    def _upsert(self, at: Sequence[int]) -> bool:
-        """Do it once; tell whether the table is as it should be."""
-        names, uploads, counted = self.source.names, self._uploads(), [0, 0]
-        with UpsertIndex.in_a_file() as known:
-            last, twice = self._learn(known, at)
-            uploads.send((*_IDS, *names), self._edits(known, at, counted))
-            deleted = uploads.send(_IDS, (line for key, line in twice if known.is_given(key)))
-        if not uploads.handles:
-            self._close()
+    def _upsert_once(self, key: Sequence[int]) -> bool:
+        """Upsert the rows; return False if another writer added the same keys."""
+        upload = self._new_upload()
+        with UpsertIndex.temporary() as index:
+            max_row_id, duplicates = self._index_table(index, key)
+            added, changed = self._upload_edits(upload, index, key)
+            deleted = upload.upload(
+                _IDS, (ids for key_hash, ids in duplicates if index.is_in_source(key_hash))
+            )
+        if not upload.file_handle_ids:
+            self._complete_pending()
             return True
-        counts = RowCounts(counted[0], counted[1], deleted)
-        self.once.make(uploads, PendingTransaction(uploads.handles[0], counts, "", last))
-        # two writers that add the same key do not conflict: the later one has to put it right
-        return not counts.added or self.look.count_after(last) == counts.added
+        self._commit(upload, RowCounts(added, changed, deleted), "", max_row_id)
+        # Two writers that add the same key do not conflict: the later one deletes its rows.
+        return not added or self.reader.count_after(max_row_id) == added
 
-    def _learn(
-        self, known: UpsertIndex, at: Sequence[int]
+    def _index_table(
+        self, index: UpsertIndex, key: Sequence[int]
     ) -> tuple[int, list[tuple[bytes, CsvRow]]]:
-        """Read which row has which key, in which version, and a digest of what is in it.
+        """Add the rows of the table to an index.
 
         Returns:
-            The highest id of a row; and the rows that came to a key that was there, since this
-            task began to add rows, with the digest of that key.
+            The highest row ID; and the key hashes and row IDs of rows that duplicate a key, added
+            since this task started to add rows.
         """
-        since, last, count = self._since(), 0, 0
-        twice: list[tuple[bytes, CsvRow]] = []
-        cells = self.source.cells
-        rest = f"order by {ROW_ID}"
-        with self.look.asked(quote_columns(self.source.names), rest, row_ids=True) as found:
-            for row_id, version, *line in found:
-                last, count = int(row_id or 0), count + 1
-                values = cells.kept(line)
-                key = [values[index] for index in at]
-                told = hash_cells(key)
-                if None in key or known.add(told, last, int(version or 0), hash_cells(values)):
+        since, max_row_id, count = self._first_own_row_id(), 0, 0
+        duplicates: list[tuple[bytes, CsvRow]] = []
+        columns, order = quote_columns(self.source.names), f"order by {ROW_ID}"
+        with self.reader.query(columns, order, row_ids=True) as stored_rows:
+            for row_id, version, *line in stored_rows:
+                max_row_id, count = int(row_id or 0), count + 1
+                cells = self.source.normalizer.normalize_stored(line)
+                values = [cells[position] for position in key]
+                key_hash = hash_cells(values)
+                if None in values or index.add(
+                    key_hash, max_row_id, int(version or 0), hash_cells(cells)
+                ):
                     continue
-                if since is None or last <= since:
-                    known.double(told, last)
+                if since is None or max_row_id <= since:
+                    index.add_duplicate(key_hash, max_row_id)
                 else:
-                    twice.append((told, [row_id, version]))
-        self.client.logger.info("%s: compared with %d rows", self.once.table, count)
-        return last, twice
+                    duplicates.append((key_hash, [row_id, version]))
+        self.client.logger.info("%s: compared with %d rows", self.transaction.table_id, count)
+        return max_row_id, duplicates
 
-    def _since(self) -> int | None:
-        """Give the highest id of a row before this task began to add rows; None before that."""
-        if self.once.after is None and self._open is not None:
-            return self._open.after
-        return self.once.after
+    def _first_own_row_id(self) -> int | None:
+        """Return the highest row ID before this task added rows; None if it added none."""
+        if self.transaction.max_row_id is None and self._pending is not None:
+            return self._pending.max_row_id
+        return self.transaction.max_row_id
 
-    def _edits(
-        self, known: UpsertIndex, at: Sequence[int], counted: list[int]
-    ) -> Iterator[CsvRow]:
-        cells = self.source.cells
-        for number, line in enumerate(self.source.lines(), 1):
-            key = cells.key(number, line, at)
-            row = known.take(hash_cells(key), number)
-            if row is not None and row.line is not None:
-                raise AirflowFailException(
-                    f"The key {key} is in the source more than once: in the rows {row.line} and "
-                    f"{number} of {self.source.called}"
-                )
-            if row is not None and row.other is not None:
-                raise AirflowFailException(
-                    f"The key {key} is in the table more than once: in the rows {row.row_id} and "
-                    f"{row.other} ({ROW_ID}). Delete one of them, or take other columns for the "
-                    "key"
-                )
-            if row is None:
-                counted[0] += 1
-                yield [None, None, *line]
-            elif row.content != hash_cells(cells.given(line)):
-                counted[1] += 1
-                yield [str(row.row_id), str(row.version), *line]
+    def _upload_edits(
+        self, upload: RowUpload, index: UpsertIndex, key: Sequence[int]
+    ) -> tuple[int, int]:
+        """Upload the rows to add and to change; return their numbers."""
+        added = changed = 0
 
-    def _look_for(self, attempt: PendingTransaction) -> None:
-        """Note whether an attempt to add rows was carried out."""
+        def edits() -> Iterator[CsvRow]:
+            nonlocal added, changed
+            normalizer = self.source.normalizer
+            for number, line in enumerate(self.source.iter_rows(), 1):
+                values = normalizer.key_values(number, line, key)
+                row = index.match(hash_cells(values), number)
+                if row is None:
+                    added += 1
+                    yield [None, None, *line]
+                    continue
+                self._require_unique(values, number, row)
+                if row.content != hash_cells(normalizer.normalize_input(line)):
+                    changed += 1
+                    yield [str(row.row_id), str(row.version), *line]
+
+        upload.upload((*_IDS, *self.source.names), edits())
+        return added, changed
+
+    def _require_unique(self, key: Sequence[str], number: int, row: IndexedRow) -> None:
+        if row.source_row is not None:
+            raise AirflowFailException(
+                f"The key {key} is in the source more than once: in the rows {row.source_row} and "
+                f"{number} of {self.source.label}"
+            )
+        if row.duplicate_id is not None:
+            raise AirflowFailException(
+                f"The key {key} is in the table more than once: in the rows {row.row_id} and "
+                f"{row.duplicate_id} ({ROW_ID}). Delete one of them, or use other key columns"
+            )
+
+    def _resolve(self, pending: PendingTransaction) -> None:
+        """Save whether a pending append was applied."""
         try:
-            landed = was_applied(self.look, self.source, attempt)
+            applied = was_applied(self.reader, self.source, pending)
         except AirflowFailException:
-            self.once.failed()
+            self.transaction.mark_failed()
             raise
-        if landed:
-            self.once.succeeded(attempt)
+        if applied:
+            self.transaction.mark_succeeded(pending)
         else:
-            self.once.failed()
+            self.transaction.mark_failed()
 
-    def _close(self) -> None:
-        """Note of an attempt that nobody knew of: the table says that it was carried out."""
-        if self._open is not None:
-            self.once.succeeded(self._open)
+    def _complete_pending(self) -> None:
+        """Save that the pending transaction was applied: the table has the expected rows."""
+        if self._pending is not None:
+            self.transaction.mark_succeeded(self._pending)
 
     def _require_same_content(self) -> None:
-        """Check that the rows are those that an earlier try added.
+        """Check that an earlier try appended the same rows.
 
         Raises:
-            AirflowFailException: They are not; the next try will add them.
+            AirflowFailException: It appended other rows; the next try appends the current ones.
         """
-        if self.source.digest() == self.once.content:
+        if self.source.content_md5() == self.transaction.content_md5:
             return
-        counts, after = self.once.counts, self.once.after
-        self.once.forget()
+        counts, max_row_id = self.transaction.counts, self.transaction.max_row_id
+        self.transaction.clear()
         raise AirflowFailException(
-            f"An earlier try of this task added {counts.added} rows to {self.once.table}, with "
-            f"{ROW_ID} above {after}, and they were others than there are in {self.source.called} "
-            "now. Delete them if they should not stay, then clear this task: it will add the rows "
-            "as they are now"
+            f"An earlier try of this task added {counts.added} rows to "
+            f"{self.transaction.table_id}, with {ROW_ID} above {max_row_id}, and "
+            f"{self.source.label} has other rows now. Delete the earlier rows unless you want to "
+            "keep them, then clear this task to add the current rows"
         )
 
-    def _uploads(self) -> RowUpload:
-        return RowUpload(self.client, self.once.table, self.rows_at_once, self.client.logger.info)
+    def _commit(
+        self, upload: RowUpload, counts: RowCounts, content_md5: str, max_row_id: int
+    ) -> None:
+        pending = PendingTransaction(upload.file_handle_ids[0], counts, content_md5, max_row_id)
+        self.transaction.commit(upload, pending)
+
+    def _new_upload(self) -> RowUpload:
+        log = self.client.logger.info
+        return RowUpload(self.client, self.transaction.table_id, self.max_rows, log)

@@ -1,8 +1,8 @@
-"""Freezing a table or view once, however often it is tried: what a task remembers and finds.
+"""Snapshots of tables and views, created once per task instance.
 
-A request may go through although nobody heard the answer, and may still be at work when the next
-try asks again. So every request names the label of its snapshot, and all tries name the same one:
-labels are unique, hence one snapshot at most comes of them, and the Activity tells whose it is.
+A request may succeed although its response is lost, and its job may still run when the next try
+starts. All tries of a task therefore request the same label. Labels are unique, so at most one
+snapshot is created, and its Activity identifies the task that created it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,10 +26,11 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.constants import ENTITY_TYPES, TABLE
 from synapse_workflows.idempotency.snapshot_state import SnapshotPlan, SnapshotState
+from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 
-#: Failures that say of the answer, and nothing of what was asked for.
+#: Errors that do not show whether the request took effect.
 _UNCERTAIN: Final = (SynapseServerError, SynapseTooManyRequestsError)
 
 
@@ -51,243 +52,255 @@ class SynapseSnapshot(TypedDict):
 
 
 class SnapshotMaker:
-    """Makes one snapshot of one table or view for one task instance.
+    """Creates one snapshot of one table or view for one task instance.
 
     Args:
-        client: makes the calls.
-        context: of the running task.
-        table: a table, view, submission view or dataset, as `syn123`.
+        client: sends the requests.
+        task: the state of the task.
+        table_id: a table, view, submission view or dataset, as `syn123`.
 
     Raises:
-        SynapseNotFoundError: There is no such table.
-        AirflowFailException: It is something else.
+        SynapseNotFoundError: The table does not exist.
+        AirflowFailException: The entity is of another type.
     """
 
-    def __init__(self, client: LineageClient, context: Mapping[str, Any], table: str) -> None:
+    def __init__(self, client: LineageClient, task: TaskState, table_id: str) -> None:
         self.client = client
-        self.entity = client.call("GET", f"/entity/{table}").json
-        kind = self.entity["concreteType"]
-        if kind not in {TABLE} | VIEWS:
+        self.entity = client.call("GET", f"/entity/{table_id}").json
+        concrete_type = self.entity["concreteType"]
+        if concrete_type not in {TABLE} | VIEWS:
             raise AirflowFailException(
-                f"{table} is a {ENTITY_TYPES.get(kind, kind)}; there are snapshots of tables, "
-                "views, submission views and datasets"
+                f"Cannot create a snapshot of {table_id}, which is a "
+                f"{ENTITY_TYPES.get(concrete_type, concrete_type)}: only tables, views, "
+                "submission views and datasets have snapshots"
             )
-        self.is_view = kind in VIEWS
-        self.plans = SnapshotState(context, self.entity["id"])
+        self.is_view = concrete_type in VIEWS
+        self.table_id = str(self.entity["id"])
+        self._state = SnapshotState(task, self.table_id)
 
     @property
-    def path(self) -> str:
-        """Where the jobs that change the table are started and asked for."""
-        return table_transactions.job_path(self.entity["id"])
+    def job_path(self) -> str:
+        """Path of the jobs that change the table."""
+        return table_transactions.job_path(self.table_id)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether this task, or an earlier try of it, has asked for a snapshot, or may have."""
-        return self.plans.current() is not None
+    def is_requested(self) -> bool:
+        """Whether this task, in any of its tries, may have requested a snapshot."""
+        return self._state.load() is not None
 
     @property
     def job(self) -> str | None:
-        """Token of a job that this task, or an earlier try of it, left running."""
-        plan = self.plans.current()
+        """Token of a job that this task, in any of its tries, started; None without one."""
+        plan = self._state.load()
         return None if plan is None else plan.job
 
-    def found(self) -> int | None:
-        """Find the snapshot that an earlier try made, by what only that one carries."""
-        plan = self.plans.current()
+    def find_created(self) -> int | None:
+        """Return the version of the snapshot that an earlier try created; None without one."""
+        plan = self._state.load()
         if plan is None:
             return None
-        return next((n["versionNumber"] for n in self.history() if self._is_ours(n, plan)), None)
+        own = (one["versionNumber"] for one in self.iter_snapshots() if self._is_own(one, plan))
+        return next(own, None)
 
-    def unchanged_since(self) -> Mapping[str, Any] | None:
-        """Give the newest snapshot when there is now what that one holds; else None."""
-        newest = next(self.history(), None)
+    def find_unchanged(self) -> Mapping[str, Any] | None:
+        """Return the newest snapshot if the table has not changed since; else None."""
+        newest = next(self.iter_snapshots(), None)
         if newest is None:
             return None
-        now, frozen = (
-            self.client.run(
-                content_of(
-                    self.entity["id"],
-                    number,
-                    async_jobs.polling_settings(self.client),
-                    is_view=self.is_view,
-                )
-            )
-            for number in (None, newest["versionNumber"])
+        polling = async_jobs.polling_settings(self.client)
+        current, snapshot = (
+            self.client.run(content_of(self.table_id, version, polling, is_view=self.is_view))
+            for version in (None, newest["versionNumber"])
         )
-        return newest if now.is_known_to_equal(frozen) else None
+        return newest if current.is_known_to_equal(snapshot) else None
 
-    def make(self, label: str | None, comment: str | None) -> int:
-        """Freeze it now; the Activity is there first.
+    def create(self, label: str | None, comment: str | None) -> int:
+        """Create the snapshot and return its version; its Activity is stored first.
 
-        Views are put together by Synapse before they are frozen, which only a job does.
+        Args:
+            label: label of the snapshot; None for its version number.
+            comment: comment of the snapshot.
+
+        Raises:
+            AirflowFailException: Another version has the label.
+            SynapseHTTPError: Synapse rejected the request.
         """
-        if self.is_view:
-            self.start(label, comment)
-            return self.await_job()
-        plan = self._begin(label, comment)
+        if self.is_view:  # Synapse creates snapshots of views in jobs only
+            self.start_job(label, comment)
+            return self.wait_for_job()
+        plan = self._save_plan(label, comment)
         try:
-            with self._settling(plan):
-                answer = snapshots.create_table_snapshot(self.client, plan.table, _options(plan))
+            with self._clear_on_final_error(plan):
+                response = snapshots.create_table_snapshot(
+                    self.client, self.table_id, _options(plan)
+                )
         except SynapseConflictError as conflict:
-            return self._own_or_next(plan, conflict)
-        return int(answer["snapshotVersionNumber"])
+            return self._resolve_conflict(plan, conflict)
+        return int(response["snapshotVersionNumber"])
 
-    def start(self, label: str | None, comment: str | None) -> str:
-        """Start a job that freezes it; return its token."""
-        plan = self._begin(label, comment)
-        with self._settling(plan):
+    def start_job(self, label: str | None, comment: str | None) -> str:
+        """Start a job that creates the snapshot; return its token."""
+        plan = self._save_plan(label, comment)
+        with self._clear_on_final_error(plan):
             token = table_transactions.start_transaction(
-                self.client, plan.table, [], _options(plan)
+                self.client, self.table_id, [], _options(plan)
             )
-        self.plans.keep(replace(plan, job=token))
+        self._state.save(replace(plan, job=token))
         return token
 
-    def await_job(self) -> int:
-        """Wait for the job that was started, and give the number of the snapshot.
+    def wait_for_job(self) -> int:
+        """Wait for the job that was started; return the version of the snapshot.
 
         Raises:
             SynapseHTTPError: The job failed; the next try starts another one.
-            SynapseJobError: Likewise.
-            SynapseTimeoutError: It makes no progress; the next try waits on.
+            SynapseJobError: The job failed; the next try starts another one.
+            SynapseTimeoutError: The job makes no progress; the next try continues to wait.
         """
-        plan = self.plans.current()
+        plan = self._state.load()
         if plan is None or plan.job is None:
-            raise AirflowFailException("The task has lost the job it was waiting for; clear it")
+            raise AirflowFailException(
+                "The task state has no job to wait for. Clear the task to start a new one"
+            )
         try:
-            with self._settling(plan):
-                done = table_transactions.wait_for_transaction(self.client, plan.table, plan.job)
+            with self._clear_on_final_error(plan):
+                response = table_transactions.wait_for_transaction(
+                    self.client, self.table_id, plan.job
+                )
         except SynapseConflictError as conflict:
-            return self._own_or_next(plan, conflict)
-        return int(done["snapshotVersionNumber"])
+            return self._resolve_conflict(plan, conflict)
+        return int(response["snapshotVersionNumber"])
 
-    def finish(self, number: int) -> SynapseSnapshot:
-        """Say in the task's lineage what was made, and describe it for other tasks."""
-        plan = self.plans.current()
+    def finish(self, version: int) -> SynapseSnapshot:
+        """Record the snapshot in the task's lineage and return its reference."""
+        plan = self._state.load()
         activity_id = None if plan is None else plan.activity_id
         collector = current_collector()
         if collector is not None:
             if activity_id is not None:
-                collector.attach_activity(self.entity["id"], activity_id, self.client)
-            # not at once: should the task still fail, it may be cleared and go on
-            collector.add_finish_callback(self.plans.end)
-        entity = self.client.call("GET", f"/entity/{self.entity['id']}/version/{number}").json
-        self.client.announce(_wrote(entity))
+                collector.attach_activity(self.table_id, activity_id, self.client)
+            # later, when the task succeeds: a task that still fails may be cleared and continue
+            collector.add_finish_callback(self._state.mark_done)
+        entity = self.client.call("GET", f"/entity/{self.table_id}/version/{version}").json
+        self.client.announce(
+            Wrote(
+                entity_id=entity["id"],
+                version=entity["versionNumber"],
+                name=entity["name"],
+                concrete_type=entity["concreteType"],
+                parent_id=entity.get("parentId"),
+                activity_given=True,
+            )
+        )
         return {
             "id": entity["id"],
-            "version": number,
+            "version": version,
             "name": entity["name"],
             "concrete_type": entity["concreteType"],
             "parent_id": entity.get("parentId"),
-            "label": entity.get("versionLabel") or str(number),
+            "label": entity.get("versionLabel") or str(version),
             "comment": entity.get("versionComment"),
             "activity_id": activity_id,
             "synapse_conn_id": self.client.synapse_conn_id,
         }
 
-    def retain(self, newest: int, prefix: str) -> list[int]:
-        """Delete snapshots whose label begins with `prefix`, all but the newest of them."""
-        own = [
-            version["versionNumber"]
-            for version in self.history()
-            if (version.get("versionLabel") or "").startswith(prefix)
-        ]
-        for number in own[newest:]:
-            try:
-                self.client.call("DELETE", f"/entity/{self.entity['id']}/version/{number}")
-            except SynapseNotFoundError:
-                continue  # somebody was faster
-        return own[newest:]
+    def delete_old(self, retain: int, label_prefix: str) -> list[int]:
+        """Delete the snapshots whose label has a prefix, except the newest of them.
 
-    def history(self) -> Iterator[Mapping[str, Any]]:
-        """List the snapshots, newest first."""
-        table = self.entity["id"]
-        current = self.client.call("GET", f"/entity/{table}").json["versionNumber"]
-        for version in self.client.each(Call("GET", f"/entity/{table}/version")):
+        Args:
+            retain: number of snapshots to keep.
+            label_prefix: prefix of the labels.
+
+        Returns:
+            The versions that were deleted.
+        """
+        versions = [
+            snapshot["versionNumber"]
+            for snapshot in self.iter_snapshots()
+            if (snapshot.get("versionLabel") or "").startswith(label_prefix)
+        ]
+        for version in versions[retain:]:
+            try:
+                self.client.call("DELETE", f"/entity/{self.table_id}/version/{version}")
+            except SynapseNotFoundError:
+                continue  # deleted by another task
+        return versions[retain:]
+
+    def iter_snapshots(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the snapshots, newest first, as VersionInfo."""
+        current = self.client.call("GET", f"/entity/{self.table_id}").json["versionNumber"]
+        for version in self.client.each(Call("GET", f"/entity/{self.table_id}/version")):
             if version["versionNumber"] < current:
                 yield version
 
-    def _begin(self, label: str | None, comment: str | None) -> SnapshotPlan:
-        """Have the Activity in Synapse, and remember what is about to be done.
+    def _save_plan(self, label: str | None, comment: str | None) -> SnapshotPlan:
+        """Store the Activity in Synapse, and the plan in the task state.
 
-        What an earlier try asked for may still be at work: this try asks for the same.
+        A request of an earlier try may still be running: this try requests the same label.
         """
-        activity_id = self.client.create_snapshot_activity(self.entity["id"])
-        number = self.entity["versionNumber"]
-        plan = self.plans.current()
-        # where somebody else took the number, what was asked for under it is at work no more
-        if plan is None or (plan.numbered and plan.version != number):
-            plan = SnapshotPlan(
-                self.entity["id"], number, label or str(number), numbered=not label
-            )
+        activity_id = self.client.create_snapshot_activity(self.table_id)
+        version = self.entity["versionNumber"]
+        plan = self._state.load()
+        # where another task took the version, a request with that version as label has ended
+        if plan is None or (plan.numbered and plan.version != version):
+            plan = SnapshotPlan(version, label or str(version), numbered=not label)
         plan = replace(
             plan,
             comment=comment,
             activity_id=activity_id if isinstance(activity_id, str) else None,
             job=None,
         )
-        self.plans.keep(plan)
+        self._state.save(plan)
         return plan
 
     @contextmanager
-    def _settling(self, plan: SnapshotPlan) -> Iterator[None]:
-        """Forget, of a request that failed, what nothing can come of any longer."""
+    def _clear_on_final_error(self, plan: SnapshotPlan) -> Iterator[None]:
+        """Delete the plan if its request failed for good; else keep it, without its job."""
         try:
             yield
         except (SynapseConflictError, *_UNCERTAIN):
-            self.plans.keep(replace(plan, job=None))
+            self._state.save(replace(plan, job=None))
             raise
         except (SynapseHTTPError, SynapseJobError):
-            self.plans.forget()
+            self._state.clear()
             raise
 
-    def _own_or_next(self, plan: SnapshotPlan, conflict: SynapseConflictError) -> int:
-        """Find one's own snapshot where the label is taken; or freeze under the next number.
+    def _resolve_conflict(self, plan: SnapshotPlan, conflict: SynapseConflictError) -> int:
+        """Return the task's own snapshot, or create one with the next version as label.
 
         Raises:
-            AirflowFailException: The label is that of somebody else, and will be tomorrow.
-            SynapseConflictError: It is another conflict: a retry may mend it.
+            AirflowFailException: Another version has the label.
+            SynapseConflictError: The conflict has another cause; a retry may succeed.
         """
-        found = self.found()
-        if found is not None:
-            return found
-        if all(version.get("versionLabel") != plan.label for version in self.history()):
+        version = self.find_created()
+        if version is not None:
+            return version
+        if all(one.get("versionLabel") != plan.label for one in self.iter_snapshots()):
             raise conflict
-        self.plans.forget()
+        self._state.clear()
         if not plan.numbered:
             raise AirflowFailException(
-                f"{plan.table} has a version labelled {plan.label!r} already: put something of "
-                f"the run into version_label, as {{{{ ts }}}}. {conflict}"
+                f"{self.table_id} already has a version labelled {plan.label!r}. Use a label that "
+                f"is unique for the run, for example version_label='{{{{ ts }}}}'. {conflict}"
             ) from conflict
-        self.entity = self.client.call("GET", f"/entity/{plan.table}").json
+        self.entity = self.client.call("GET", f"/entity/{self.table_id}").json
         if self.entity["versionNumber"] == plan.version:
             raise conflict
-        return self.make(None, plan.comment)
+        return self.create(None, plan.comment)
 
-    def _is_ours(self, version: Mapping[str, Any], plan: SnapshotPlan) -> bool:
-        number = version["versionNumber"]
-        if number < plan.version or version.get("versionLabel") != plan.label:
+    def _is_own(self, snapshot: Mapping[str, Any], plan: SnapshotPlan) -> bool:
+        """Return whether a snapshot has the label and the Activity of the plan."""
+        version = snapshot["versionNumber"]
+        if version < plan.version or snapshot.get("versionLabel") != plan.label:
             return False
         if plan.activity_id is None:
             return True
+        path = f"/entity/{self.table_id}/version/{version}/generatedBy"
         try:
-            made_by = self.client.call(
-                "GET", f"/entity/{plan.table}/version/{number}/generatedBy"
-            ).json
+            activity = self.client.call("GET", path).json
         except SynapseNotFoundError:
             return False
-        return bool(made_by["id"] == plan.activity_id)
+        return bool(activity["id"] == plan.activity_id)
 
 
 def _options(plan: SnapshotPlan) -> dict[str, str]:
     return snapshots.snapshot_options(plan.comment, plan.label, plan.activity_id)
-
-
-def _wrote(entity: Mapping[str, Any]) -> Wrote:
-    return Wrote(
-        entity_id=entity["id"],
-        version=entity["versionNumber"],
-        name=entity["name"],
-        concrete_type=entity["concreteType"],
-        parent_id=entity.get("parentId"),
-        activity_given=True,
-    )

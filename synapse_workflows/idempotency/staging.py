@@ -1,7 +1,7 @@
-"""What a task gives to be stored: a local file, an object elsewhere, a reference."""
+"""Inputs of a task as local files: paths, URLs of objects, references of other tasks."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -15,7 +15,9 @@ from airflow.sdk.io.fs import has_fs
 
 from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.constants import MiB
-from synapse_workflows.file_references import local_path
+
+#: Returns the local path of a referenced file, and downloads the file if necessary.
+ResolveReference = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,23 @@ class LocalFile:
     """A file on this worker.
 
     Args:
-        path: where it is.
-        url: where it came from, without credentials, if that is elsewhere.
-        lasting: whether it is still there when the task has ended.
+        path: the file.
+        url: where the file was downloaded from, without credentials; None for a local file.
+        is_temporary: whether the file is deleted at the end of the task.
     """
 
     path: Path
     url: str | None = None
-    lasting: bool = True
+    is_temporary: bool = False
 
 
 def is_list(value: Any) -> bool:
-    """Tell a list of things to store from a single one."""
+    """Return whether a value is a sequence other than text."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def flatten(value: Any) -> Iterator[Any]:
-    """Go through a list, and the lists in it: mapped tasks may return lists each."""
+    """Yield the items of a list and of the lists in it, such as results of mapped tasks."""
     if is_list(value):
         for item in value:
             yield from flatten(item)
@@ -48,54 +50,57 @@ def flatten(value: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def as_local_file(value: Any, what: str = "path") -> Iterator[LocalFile]:
-    """Make what is to be stored a file on this worker, while inside.
+def as_local_file(
+    value: Any, resolve_reference: ResolveReference, argument: str = "path"
+) -> Iterator[LocalFile]:
+    """Provide an input as a local file inside the block.
 
     Args:
-        value: the path of a local file, the URL of an object (`s3://conn@bucket/key`), an
+        value: a local path, the URL of an object (`s3://conn@bucket/key`), an
             `ObjectStoragePath`, or a reference that another task returned.
-        what: the argument it was given for.
+        resolve_reference: returns the local path of a reference.
+        argument: name of the argument, for error messages.
 
     Raises:
-        SynapseFileNotFoundError: There is no such file.
-        TypeError: Nothing that can be stored.
+        SynapseFileNotFoundError: The file does not exist.
+        TypeError: The value is none of these.
     """
     if isinstance(value, Mapping):
-        yield LocalFile(Path(local_path(value)))
+        yield LocalFile(Path(resolve_reference(value)))
     elif isinstance(value, ObjectStoragePath):
-        with _fetched(str(value)) as source:
-            yield source
+        with _download(str(value)) as file:
+            yield file
     elif isinstance(value, str | PathLike):
         text = fspath(value)
         if urlsplit(text).scheme and "://" in text:
-            with _fetched(text) as source:
-                yield source
+            with _download(text) as file:
+                yield file
         else:
-            yield LocalFile(_checked(Path(text).expanduser()))
+            yield LocalFile(_require_file(Path(text).expanduser()))
     else:
         raise TypeError(
-            f"{what} is {value!r:.200}: give the path of a file, a URL, an ObjectStoragePath, a "
-            "reference that another task returned, or a list of these"
+            f"Invalid {argument} {value!r:.200}: expected the path of a file, a URL, an "
+            "ObjectStoragePath, a reference that another task returned, or a list of these"
         )
 
 
 @contextmanager
-def _fetched(url: str) -> Iterator[LocalFile]:
-    """Stream an object into a temporary file, which goes at the end."""
+def _download(url: str) -> Iterator[LocalFile]:
+    """Download an object to a temporary file."""
     parts = urlsplit(url)
     if parts.scheme in ("file", "local"):
-        yield LocalFile(_checked(Path(unquote(parts.path))))
+        yield LocalFile(_require_file(Path(unquote(parts.path))))
         return
     with TemporaryDirectory(prefix="synapse-") as folder:
         target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
-        with _opened(url) as stream, target.open("wb") as file:
+        with _open(url) as stream, target.open("wb") as file:
             shutil.copyfileobj(stream, file, MiB)
-        yield LocalFile(target, url=_shown(url), lasting=False)
+        yield LocalFile(target, url=_shown(url), is_temporary=True)
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Any]:
-    """Open an object through Airflow's own file systems, or those of fsspec."""
+def _open(url: str) -> Iterator[Any]:
+    """Open an object with a file system of Airflow, or else of fsspec."""
     try:
         if has_fs(urlsplit(url).scheme):
             with ObjectStoragePath(url).open("rb") as stream:
@@ -106,25 +111,24 @@ def _opened(url: str) -> Iterator[Any]:
             with fsspec.open(url, "rb") as stream:
                 yield stream
     except FileNotFoundError:
-        # not `from` it: its words may hold the query, and that may be a signature
-        raise SynapseFileNotFoundError(f"There is nothing at {_shown(url)}") from None
+        # not chained: the message may contain the query, which may be a signature
+        raise SynapseFileNotFoundError(f"Object not found: {_shown(url)}") from None
 
 
 def _shown(url: str) -> str:
-    """Leave out of an address what may be secret: who asks, and the query."""
+    """Return a URL without user info, query and fragment."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=place, query="", fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _checked(path: Path) -> Path:
+def _require_file(path: Path) -> Path:
     if path.is_dir():
-        raise SynapseFileNotFoundError(f"{path} is a directory; give the files in it, as a list")
+        raise SynapseFileNotFoundError(f"{path} is a directory; pass the files in it as a list")
     if not path.is_file():
         raise SynapseFileNotFoundError(
-            f"{path} is not on this worker. If another task wrote it, that task may have run on "
-            "another machine, or its temporary directory is gone: write to object storage and "
-            "return the URL or an ObjectStoragePath, or write and store in one task "
-            "(SynapseHook().client.store), or let both tasks run where they share a disk."
+            f"File not found on this worker: {path}. If another task wrote it, that task may have "
+            "run on another machine, or its temporary directory was deleted. Write to object "
+            "storage and return the URL or an ObjectStoragePath, or write and store in one task "
+            "(SynapseHook().client.store), or run both tasks where they share a disk."
         )
     return path

@@ -1,4 +1,4 @@
-"""What a task asks of the table it writes to: no input of it, only a look at what is there."""
+"""Queries of the table that a task writes to; they do not become lineage."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,72 +15,72 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 
 
 class TableReader:
-    """One table, as it is now.
+    """Reads the current rows of one table.
 
     Args:
-        client: makes the calls.
-        table: as `syn123`.
+        client: sends the requests.
+        table_id: `syn123`.
     """
 
-    def __init__(self, client: LineageClient, table: str) -> None:
+    def __init__(self, client: LineageClient, table_id: str) -> None:
         self.client = client
-        self.table = table
-        #: The state of the rows that the last answer showed.
+        self.table_id = table_id
+        #: Etag of the rows that the last query read.
         self.etag: str | None = None
 
     @contextmanager
-    def asked(
-        self, wanted: str, rest: str = "", *, row_ids: bool = False
+    def query(
+        self, select: str, rest: str = "", *, row_ids: bool = False
     ) -> Iterator[Iterator[CsvRow]]:
-        """Ask something; the answer, as lines of text, goes at the end.
+        """Run a query and yield its rows as text; they can be read inside the block only.
 
         Args:
-            wanted: columns, as SQL.
-            rest: what comes after the table's name.
-            row_ids: begin lines with their ids and versions.
+            select: the select list, as SQL.
+            rest: the SQL after the name of the table.
+            row_ids: start each row with its ROW_ID and ROW_VERSION.
         """
-        sql = f"select {wanted} from {self.table} {rest}"  # noqa: S608 - our own words
+        sql = f"select {select} from {self.table_id} {rest}"  # noqa: S608 - built here
         with TemporaryDirectory(prefix="synapse-") as folder:
-            path = self._answered(sql, folder, row_ids=row_ids)
+            path = self._download(sql, folder, row_ids=row_ids)
             with path.open(encoding="utf-8", newline="") as file:
                 lines = SYNAPSE_CSV.parse_rows(file)
                 next(lines, None)
                 yield lines
 
     def columns(self) -> list[Mapping[str, Any]]:
-        """List the columns."""
-        return list(table_columns.getTableColumns(self.client, self.table))
+        """Return the columns of the table."""
+        return list(table_columns.getTableColumns(self.client, self.table_id))
 
     def has_changed(self) -> bool:
-        """Tell whether the rows are others than those that the last answer showed."""
-        before = self.etag
-        with self.asked(f"max({ROW_ID})"):
-            return self.etag != before
+        """Return whether the rows have changed since the last query."""
+        etag = self.etag
+        with self.query(f"max({ROW_ID})"):
+            return self.etag != etag
 
-    def last_row_id(self) -> int:
-        """Give the highest id of a row; 0 where there is none."""
-        with self.asked(f"max({ROW_ID})") as lines:
+    def max_row_id(self) -> int:
+        """Return the highest row ID; 0 for a table without rows."""
+        with self.query(f"max({ROW_ID})") as lines:
             return next((int(line[0] or 0) for line in lines), 0)
 
     def count_after(self, row_id: int) -> int:
-        """Count the rows with higher ids."""
-        with self.asked("count(*)", f"where {ROW_ID} > {row_id}") as lines:
+        """Count the rows with a higher row ID."""
+        with self.query("count(*)", f"where {ROW_ID} > {row_id}") as lines:
             return next((int(line[0] or 0) for line in lines), 0)
 
-    def _answered(self, sql: str, folder: str, *, row_ids: bool) -> Path:
+    def _download(self, sql: str, folder: str, *, row_ids: bool) -> Path:
         with self.client.without_lineage():
-            found = self.client.tableQuery(
+            result = self.client.tableQuery(
                 sql,
                 includeRowIdAndRowVersion=row_ids,
                 lineEnd=SYNAPSE_CSV.line_end,
                 downloadLocation=folder,
             )
-        if not isinstance(found, CsvFileTable):
-            raise TypeError(f"a query as csv answered a {type(found).__name__}")
-        self.etag = found.etag
-        return Path(found.filepath)
+        if not isinstance(result, CsvFileTable):
+            raise TypeError(f"tableQuery returned {type(result).__name__} for resultsAs='csv'")
+        self.etag = result.etag
+        return Path(result.filepath)
 
 
 def quote_columns(names: Sequence[str]) -> str:
-    """Write names of columns as SQL."""
+    """Return column names as a select list."""
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)

@@ -1,36 +1,35 @@
-"""Transactions of a table that are made once, whenever the worker dies that makes them.
+"""Table transactions that are applied once, even when the worker stops at any point.
 
-    files are sent -> the attempt is noted -> its job is started -> the job's token is noted
-        -> the job is done -> that is noted
+    files are uploaded -> the pending transaction is saved -> its job is started
+        -> the job's token is saved -> the job is done -> the result is saved
 
-A worker that comes after the noted token waits for that job. One that finds an attempt without a
-token cannot know whether there is a job: it deletes one of the files, without which a job that
-has not begun cannot succeed, and lets another transaction of the table have its turn, behind a
-job that has begun. Then the attempt was carried out, or it never will be; the table tells.
+A retry that finds a token waits for that job. A retry that finds a pending transaction without a
+token cannot know whether a job was started. It deletes one of the uploaded files: a job that has
+not started cannot succeed without it. Then it runs another transaction on the same table, which
+Synapse queues behind a job that has started. After that the transaction was applied or never will
+be, and `recovery.was_applied` finds out by comparing rows.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Self
 
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
 from synapse_workflows.client.transfer.progress import human
 from synapse_workflows.idempotency.row_upload import RowUpload
+from synapse_workflows.idempotency.task_state import SavedState, TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
 
-if TYPE_CHECKING:
-    from synapse_workflows.lineage.task_state_store import TaskStateStore
-
 _KEY: Final = "synapse_rows"
-#: Statuses of refusals that say nothing of the job that was asked for.
+#: Statuses that do not show whether the job failed.
 _PASSING: Final = frozenset({401, 408, 429})
 _SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True)
 class RowCounts:
-    """What became of rows: how many were added, changed, deleted."""
+    """Numbers of rows that were added, changed and deleted."""
 
     added: int = 0
     changed: int = 0
@@ -44,168 +43,170 @@ class RowCounts:
         )
 
     def __bool__(self) -> bool:
-        """Tell whether anything was done."""
+        """Whether any row was added, changed or deleted."""
         return self != RowCounts()
 
 
 @dataclass(frozen=True)
 class PendingTransaction:
-    """A transaction that may have been made; kept from try to try.
+    """A transaction whose result has not been saved yet.
 
     Args:
-        handle: a file without which it cannot be made, and which nothing else needs.
-        counts: what it does.
-        content: digest of the rows that it stores; empty where that does not matter.
-        after: the highest id of a row before.
-        job: token of the job that makes it; None while none was noted.
+        file_handle_id: an uploaded file that only this transaction needs.
+        counts: what the transaction does.
+        content_md5: MD5 of the rows it stores; empty for an upsert.
+        max_row_id: highest row ID of the table before the transaction.
+        job: token of its job; None if no token was saved.
     """
 
-    handle: str
+    file_handle_id: str
     counts: RowCounts
-    content: str
-    after: int
+    content_md5: str
+    max_row_id: int
     job: str | None = None
 
     @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> "PendingTransaction":
-        """Read what was kept."""
-        return cls(**{**kept, "counts": RowCounts(**kept["counts"])})
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Build the object from the result of `dataclasses.asdict`."""
+        return cls(**{**values, "counts": RowCounts(**values["counts"])})
 
 
 class TableTransaction:
-    """The transactions of one table that one task instance makes, over all of its tries.
+    """The transactions of one task instance on one table, over all tries of the task.
 
     Args:
-        client: makes the calls.
-        context: of the running task.
-        table: as `syn123`.
+        client: sends the requests.
+        task: the state of the task.
+        table_id: `syn123`.
     """
 
-    def __init__(self, client: LineageClient, context: Mapping[str, Any], table: str) -> None:
+    def __init__(self, client: LineageClient, task: TaskState, table_id: str) -> None:
         self.client = client
-        self.memory: TaskStateStore = context["task_state_store"]
-        self.tries = int(context["ti"].max_tries)
-        self.table = table
+        self.table_id = table_id
+        self._state = SavedState(task, _KEY, table_id)
 
     @property
     def counts(self) -> RowCounts:
-        """What the task has done so far."""
-        return RowCounts(**self._state().get("counts", {}))
+        """Rows that the task has added, changed and deleted so far."""
+        return RowCounts(**self._load().get("counts", {}))
 
     @property
-    def content(self) -> str | None:
-        """Digest of the rows that the task has stored; None before."""
-        return self._state().get("content")
+    def content_md5(self) -> str | None:
+        """MD5 of the rows that the task has stored; None before the first transaction."""
+        return self._load().get("content_md5")
 
     @property
-    def after(self) -> int | None:
-        """The highest id of a row before the task added any; None before."""
-        return self._state().get("after")
+    def max_row_id(self) -> int | None:
+        """Highest row ID before the task's first transaction; None before that."""
+        return self._load().get("max_row_id")
 
-    def settle(self) -> PendingTransaction | None:
-        """Learn what came of an attempt that an earlier try left.
+    def resolve_pending(self) -> PendingTransaction | None:
+        """Finish the transaction that an earlier try left pending.
 
         Returns:
-            One that is over, but nobody knows how: see in the table, then call `succeeded` or
-            `failed`. None where nothing is open.
+            A transaction that is over with an unknown result: compare the rows of the table, then
+            call `mark_succeeded` or `mark_failed`. None if nothing is pending.
 
         Raises:
-            SynapseTimeoutError: Its job is still being done.
-            SynapseError: Synapse cannot say.
+            SynapseTimeoutError: Its job is still running.
+            SynapseError: The state of the job is unknown.
         """
-        kept = self._state().get("attempt")
-        if kept is None:
+        values = self._load().get("pending")
+        if values is None:
             return None
-        attempt = PendingTransaction.of(kept)
-        if attempt.job is not None:
+        pending = PendingTransaction.from_json(values)
+        if pending.job is not None:
             try:
-                table_transactions.wait_for_transaction(self.client, self.table, attempt.job)
-            except (SynapseHTTPError, SynapseJobError) as failed:
-                self.client.logger.info("What an earlier try began came to nothing: %s", failed)
+                table_transactions.wait_for_transaction(self.client, self.table_id, pending.job)
+            except (SynapseHTTPError, SynapseJobError) as error:
+                self.client.logger.info("The transaction of an earlier try failed: %s", error)
             else:
-                self.succeeded(attempt)
+                self.mark_succeeded(pending)
                 return None
-        self._rule_out(attempt)
-        return attempt
+        self._prevent(pending)
+        return pending
 
-    def make(self, uploads: RowUpload, attempt: PendingTransaction) -> None:
-        """Make a transaction of what was sent, all of it or nothing.
+    def commit(self, upload: RowUpload, pending: PendingTransaction) -> None:
+        """Apply the uploaded files in one transaction.
 
         Raises:
-            SynapseHTTPError: It was refused, or failed; nothing was changed.
-            SynapseJobError: Likewise.
+            SynapseHTTPError: The transaction was rejected or failed; no row was changed.
+            SynapseJobError: The transaction failed; no row was changed.
         """
-        self._note(attempt=asdict(attempt))
+        client, table_id = self.client, self.table_id
+        self._update(pending=asdict(pending))
         try:
-            job = table_transactions.start_transaction(self.client, self.table, uploads.changes())
-            self._note(attempt=asdict(replace(attempt, job=job)))
-            self.client.logger.info(
-                "%s: Synapse takes over %s in %d files (job %s)",
-                self.table,
-                human(uploads.size),
-                len(uploads.handles),
+            job = table_transactions.start_transaction(client, table_id, upload.changes())
+            self._update(pending=asdict(replace(pending, job=job)))
+            client.logger.info(
+                "%s: started a transaction with %s in %d files (job %s)",
+                table_id,
+                human(upload.size),
+                len(upload.file_handle_ids),
                 job,
             )
-            table_transactions.wait_for_transaction(self.client, self.table, job)
+            table_transactions.wait_for_transaction(client, table_id, job)
         except SynapseJobError:
-            self.failed()
+            self.mark_failed()
             raise
-        except SynapseHTTPError as refused:
-            if _is_final(refused):
-                self.failed()
+        except SynapseHTTPError as error:
+            if _is_final(error):
+                self.mark_failed()
             raise
-        self.succeeded(attempt)
+        self.mark_succeeded(pending)
 
-    def succeeded(self, attempt: PendingTransaction) -> None:
-        """Note that an attempt was carried out."""
-        after = attempt.after if self.after is None else min(self.after, attempt.after)
-        counts = asdict(self.counts + attempt.counts)
-        self._note(attempt=None, counts=counts, content=attempt.content, after=after)
-
-    def failed(self) -> None:
-        """Note that the attempt was not carried out, and never will be."""
-        self._note(attempt=None)
-
-    def end(self) -> None:
-        """Note that the task has done its work, of which Airflow is still to hear.
-
-        Who clears the task gives it more tries, and it starts anew; a retry has as many as
-        before, and comes after a worker that died before it could report.
-        """
-        self._note(done=self.tries)
-
-    def forget(self) -> None:
-        """Forget what was done: the next try starts anew."""
-        self.memory.delete(_KEY)
-
-    def _rule_out(self, attempt: PendingTransaction) -> None:
-        """See to it that the job of an attempt, if there is one, is over or cannot succeed."""
-        self.client.logger.info(
-            "%s: an earlier try may have begun a job; making sure that it is over", self.table
+    def mark_succeeded(self, pending: PendingTransaction) -> None:
+        """Save that a transaction was applied."""
+        known = self.max_row_id
+        self._update(
+            pending=None,
+            counts=asdict(self.counts + pending.counts),
+            content_md5=pending.content_md5,
+            max_row_id=pending.max_row_id if known is None else min(known, pending.max_row_id),
         )
-        self.client.call("DELETE", f"/fileHandle/{attempt.handle}", endpoint="file")
-        doomed = [RowUpload.change(self.table, attempt.handle)]
-        token = table_transactions.start_transaction(self.client, self.table, doomed)
+
+    def mark_failed(self) -> None:
+        """Save that the pending transaction was not applied and never will be."""
+        self._update(pending=None)
+
+    def mark_done(self) -> None:
+        """Save that the task has finished its work; see `SavedState.mark_done`."""
+        self._state.mark_done()
+
+    def clear(self) -> None:
+        """Delete the saved state: the next try starts from the beginning."""
+        self._state.clear()
+
+    def _prevent(self, pending: PendingTransaction) -> None:
+        """Ensure that the job of a transaction, if there is one, is over or cannot succeed."""
+        client, table_id = self.client, self.table_id
+        client.logger.info(
+            "%s: an earlier try may have started a transaction; waiting until it is over", table_id
+        )
+        client.call("DELETE", f"/fileHandle/{pending.file_handle_id}", endpoint="file")
+        failing = [RowUpload.change(table_id, pending.file_handle_id)]
+        token = table_transactions.start_transaction(client, table_id, failing)
         try:
-            table_transactions.wait_for_transaction(self.client, self.table, token)
+            table_transactions.wait_for_transaction(client, table_id, token)
         except SynapseJobError:
             return
-        except SynapseHTTPError as refused:
-            if not _is_final(refused):
+        except SynapseHTTPError as error:
+            if not _is_final(error):
                 raise
             return
-        raise SynapseError(f"{self.table} took rows of file {attempt.handle}, which was deleted")
+        raise SynapseError(
+            f"{table_id} stored the rows of file handle {pending.file_handle_id} after it was "
+            "deleted"
+        )
 
-    def _state(self) -> dict[str, Any]:
-        kept = self.memory.get(_KEY) or {}
-        is_ours = kept.get("table") == self.table and kept.get("done") in (None, self.tries)
-        return dict(kept) if is_ours else {"table": self.table}
+    def _load(self) -> dict[str, Any]:
+        return self._state.load() or {}
 
-    def _note(self, **news: Any) -> None:
-        state = self._state() | news
-        self.memory.set(_KEY, {name: value for name, value in state.items() if value is not None})
+    def _update(self, **changes: Any) -> None:
+        values = self._load() | changes
+        self._state.save({name: value for name, value in values.items() if value is not None})
 
 
-def _is_final(refused: SynapseHTTPError) -> bool:
-    """Tell whether an answer says for good that a job failed, or was not begun."""
-    return refused.status < _SERVER_ERROR and refused.status not in _PASSING
+def _is_final(error: SynapseHTTPError) -> bool:
+    """Return whether a response shows that a job failed or was not started."""
+    return error.status < _SERVER_ERROR and error.status not in _PASSING

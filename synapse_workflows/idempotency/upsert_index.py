@@ -1,4 +1,4 @@
-"""Which row of a table has which key: kept in a file, so that no table is too large."""
+"""Index of the keys of a table, in a temporary SQLite file."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
 PRAGMA cache_size=-32000;
 PRAGMA temp_store=FILE;
-CREATE TABLE known (
-    key BLOB PRIMARY KEY, row_id INTEGER, version INTEGER, content BLOB, line INTEGER,
-    other INTEGER
+CREATE TABLE row_index (
+    key BLOB PRIMARY KEY, row_id INTEGER, version INTEGER, content BLOB, source_row INTEGER,
+    duplicate_id INTEGER
 ) WITHOUT ROWID;
 BEGIN;
 """
@@ -23,28 +23,28 @@ BEGIN;
 
 @dataclass(frozen=True, slots=True)
 class IndexedRow:
-    """A row of a table.
+    """A key, with its row of the table and its row of the source.
 
     Args:
-        row_id: its id; None when it is only in the source.
-        version: in which it was read.
-        content: digest of its cells.
-        line: the row of the source that has the same key; None while none was found.
-        other: id of another row of the table that has the same key; None where there is none.
+        row_id: row ID in the table; None for a key that only the source has.
+        version: version of the row in the table.
+        content: hash of the cells in the table.
+        source_row: number of the row in the source; None while none was found.
+        duplicate_id: row ID of another row of the table with the same key; None without one.
     """
 
     row_id: int | None
     version: int | None
     content: bytes | None
-    line: int | None
-    other: int | None
+    source_row: int | None
+    duplicate_id: int | None
 
 
 class UpsertIndex:
-    """Rows by the digests of their keys.
+    """Rows by the hashes of their keys.
 
     Args:
-        connection: to a database that is empty, and goes at the end.
+        connection: connection to an empty database.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -53,52 +53,57 @@ class UpsertIndex:
 
     @classmethod
     @contextmanager
-    def in_a_file(cls) -> Iterator[Self]:
-        """Make an empty one on the disk, which goes at the end."""
+    def temporary(cls) -> Iterator[Self]:
+        """Create an index in a temporary file, deleted at the end of the block."""
         with (
             TemporaryDirectory(prefix="synapse-") as folder,
-            closing(sqlite3.connect(Path(folder) / "keys.db", isolation_level=None)) as made,
+            closing(sqlite3.connect(Path(folder) / "keys.db", isolation_level=None)) as connection,
         ):
-            yield cls(made)
+            yield cls(connection)
 
     def add(self, key: bytes, row_id: int, version: int, content: bytes) -> bool:
-        """Note a row of the table; tell whether no other has its key."""
+        """Add a row of the table; return False if its key is in the index already."""
         added = self._connection.execute(
-            "INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, NULL, NULL)",
+            "INSERT OR IGNORE INTO row_index VALUES (?, ?, ?, ?, NULL, NULL)",
             (key, row_id, version, content),
         )
         return added.rowcount == 1
 
-    def double(self, key: bytes, row_id: int) -> None:
-        """Note another row of the table that has a key."""
+    def add_duplicate(self, key: bytes, row_id: int) -> None:
+        """Record another row of the table with the same key."""
         self._connection.execute(
-            "UPDATE known SET other = ? WHERE key = ? AND other IS NULL", (row_id, key)
+            "UPDATE row_index SET duplicate_id = ? WHERE key = ? AND duplicate_id IS NULL",
+            (row_id, key),
         )
 
     def find(self, key: bytes) -> IndexedRow | None:
-        """Give the row that has a key."""
-        found = self._connection.execute(
-            "SELECT row_id, version, content, line, other FROM known WHERE key = ?", (key,)
+        """Return the row with a key; None without one."""
+        row = self._connection.execute(
+            "SELECT row_id, version, content, source_row, duplicate_id FROM row_index"
+            " WHERE key = ?",
+            (key,),
         ).fetchone()
-        return None if found is None else IndexedRow(*found)
+        return None if row is None else IndexedRow(*row)
 
-    def is_given(self, key: bytes) -> bool:
-        """Tell whether the source has a key, of what was taken of it so far."""
-        found = self.find(key)
-        return found is not None and found.line is not None
+    def is_in_source(self, key: bytes) -> bool:
+        """Return whether `match` was called with a key."""
+        row = self.find(key)
+        return row is not None and row.source_row is not None
 
-    def take(self, key: bytes, line: int) -> IndexedRow | None:
-        """Give the row that has a key, as it was before, and note that the source has it too.
+    def match(self, key: bytes, source_row: int) -> IndexedRow | None:
+        """Record that the source has a key; return the row as it was before.
 
         Args:
-            key: digest of the key.
-            line: number of the row in the source.
+            key: hash of the key.
+            source_row: number of the row in the source.
         """
-        found = self.find(key)
-        if found is None:
+        row = self.find(key)
+        if row is None:
             self._connection.execute(
-                "INSERT INTO known VALUES (?, NULL, NULL, NULL, ?, NULL)", (key, line)
+                "INSERT INTO row_index VALUES (?, NULL, NULL, NULL, ?, NULL)", (key, source_row)
             )
-        elif found.line is None:
-            self._connection.execute("UPDATE known SET line = ? WHERE key = ?", (line, key))
-        return found
+        elif row.source_row is None:
+            self._connection.execute(
+                "UPDATE row_index SET source_row = ? WHERE key = ?", (source_row, key)
+            )
+        return row

@@ -1,1 +1,1 @@
-"""The Airflow operators, one module per subject."""
+"""Airflow operators for Synapse."""

@@ -1,38 +1,42 @@
-"""Operators for files: get one from Synapse, store some there."""
+"""Operators that download and upload files."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.argument_types import CollisionPolicy
-from synapse_workflows.client.model.entity import File, Folder
-from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.constants import CONTAINERS, FILE
-from synapse_workflows.file_references import SynapseFile, reference_of
+from synapse_workflows.client.model.entity import File
+from synapse_workflows.constants import FILE
+from synapse_workflows.file_references import SynapseFile, local_path, reference_of
+from synapse_workflows.hooks.entity_ids import parse_entity_id
+from synapse_workflows.idempotency.folders import get_or_create_folder
 from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten, is_list
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
-from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
+from synapse_workflows.operators.base import SynapseOperator
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class SynapseGetOperator(SynapseOperator):
-    """Gets an entity from Synapse, and the content of a file.
+    """Download an entity from Synapse.
 
-    Returns a reference (`SynapseFile`) for other tasks: `local_path(reference)` gives the bytes
-    on whichever worker they run. The content lies in the worker's cache, or in `download_dir`.
+    Returns a reference (`SynapseFile`) for other tasks. `local_path(reference)` returns the file
+    on any worker. The file is in the cache of the worker, or in `download_dir`.
 
     Args:
         entity_id: `syn123` for the current version, `syn123.4`, or a reference (templated).
-        version: wins over one in the id (templated).
-        download_file: fetch the content too.
-        download_dir: another place than the cache (templated).
-        if_collision: what to do in `download_dir` when a file of that name is there: `keep.both`,
+        version: version number; overrides the one in `entity_id` (templated).
+        download_file: whether to download the content.
+        download_dir: directory for the file, instead of the cache (templated).
+        if_collision: what to do when `download_dir` has a file of the same name: `keep.both`,
             `overwrite.local` or `keep.local`.
-        follow_link: of a Link, get what it leads to.
-        kwargs: `synapse_conn_id`, `lineage_mode`, and what every operator takes.
+        follow_link: whether to download the target of a Link.
+        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -61,12 +65,12 @@ class SynapseGetOperator(SynapseOperator):
         self.if_collision = if_collision
         self.follow_link = follow_link
 
-    def execute(self, context: Any) -> SynapseFile:  # noqa: ARG002 - Airflow's words
-        """Get the entity; return its reference."""
-        named = parse_entity_id(self.entity_id, "entity_id")
-        version = self.version or named.version
+    def execute(self, context: "Context") -> SynapseFile:  # noqa: ARG002 - Airflow's signature
+        """Download the entity and return its reference."""
+        parsed = parse_entity_id(self.entity_id, "entity_id")
+        version = self.version or parsed.version
         entity = self.hook.client.get(
-            named.id,
+            parsed.id,
             **({} if version is None else {"version": int(version)}),
             downloadFile=self.download_file,
             downloadLocation=self.download_dir,
@@ -74,45 +78,48 @@ class SynapseGetOperator(SynapseOperator):
             followLink=self.follow_link,
         )
         reference = reference_of(entity, self.synapse_conn_id)
-        self._check_downloaded(reference)
-        self.show(reference)
-        self.log.info("Got %s (%s.%s)", reference["name"], reference["id"], reference["version"])
+        self._require_content(reference)
+        self.set_entity_url(reference)
+        self.log.info(
+            "Downloaded %s (%s.%s)", reference["name"], reference["id"], reference["version"]
+        )
         return reference
 
-    def _check_downloaded(self, reference: SynapseFile) -> None:
+    def _require_content(self, reference: SynapseFile) -> None:
         expected = self.download_file and self.if_collision != "keep.local"
         if expected and reference["concrete_type"] == FILE and reference["path"] is None:
             raise AirflowFailException(
-                f"{reference['id']} can be read but not downloaded: ask its owner for DOWNLOAD "
-                "access, or say download_file=False"
+                f"No permission to download {reference['id']}. Ask its owner for DOWNLOAD access, "
+                "or set download_file=False"
             )
 
 
 class SynapseStoreOperator(SynapseOperator):
-    """Stores files in Synapse, with provenance that writes itself.
+    """Upload files to Synapse and record their provenance.
 
-    The Activity of what is stored names what this task and the tasks it takes its data from have
-    read, and the DAG's code. Storing what is there already makes neither a new version nor a
-    second Activity. Returns a reference for each path, in a list if `path` is one.
+    The Activity of the files names what this task and the upstream tasks it takes data from have
+    read, and the code of the DAG. Storing content that is already stored creates neither a new
+    version nor a second Activity. Returns a reference for each path, as a list if `path` is one.
 
     Args:
-        path: a local path, the URL of an object, an `ObjectStoragePath`, a reference; or a list of
+        path: a local path, the URL of an object, an `ObjectStoragePath`, a reference, or a list of
             these (templated).
         parent_id: the project or folder (templated).
-        folder: a path of folders below it, as `2026/november`; made when missing (templated).
-        name: of the entity, for a single path; else each file's own (templated).
-        annotations: for each entity (templated).
-        version_label: names the version; makes a new one when it changes (templated).
-        version_comment: of the version (templated).
-        used: what was used besides, in any form the client's Activity takes (templated).
-        executed: what was run besides (templated).
-        activity: used, executed, name and description in one: an `Activity`, or its JSON. One
-            that is stored already (it has an id) is linked as it is (templated).
-        activity_name: instead of the task's own name (templated).
-        activity_description: stands before what the task says (templated).
-        force_version: make a new version even if nothing changed.
-        kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: only `used` and `executed` as given
-            here), and what every operator takes.
+        folder: path of folders below the parent, as `2026/november`; missing folders are created
+            (templated).
+        name: name of the entity, for a single path; the default is the file name (templated).
+        annotations: annotations of each entity (templated).
+        version_label: label of the version; a new label creates a new version (templated).
+        version_comment: comment of the version (templated).
+        used: additional inputs, in any form that the client's Activity accepts (templated).
+        executed: additional code that was executed (templated).
+        activity: inputs, code, name and description as one `Activity` or its JSON. An Activity
+            with an ID is linked unchanged (templated).
+        activity_name: name of the Activity; the default is the name of the task (templated).
+        activity_description: text before the description of the task (templated).
+        force_version: whether to create a new version of unchanged content.
+        kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: record only `used` and `executed`)
+            and the arguments of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -171,40 +178,44 @@ class SynapseStoreOperator(SynapseOperator):
         self.activity_description = activity_description
         self.force_version = force_version
 
-    def execute(self, context: Any) -> SynapseFile | list[SynapseFile]:  # noqa: ARG002
-        """Store the files; return their references."""
-        given = list(flatten(self.path))
-        if self.name and len(given) > 1:
+    def execute(
+        self,
+        context: "Context",  # noqa: ARG002 - Airflow's signature
+    ) -> SynapseFile | list[SynapseFile]:
+        """Upload the files and return their references."""
+        paths = list(flatten(self.path))
+        if self.name and len(paths) > 1:
             raise AirflowFailException(
-                f"name={self.name!r} cannot be the name of {len(given)} files; leave it out"
+                f"Invalid name {self.name!r}: {len(paths)} files cannot have one name. Remove "
+                "name to use the file names"
             )
-        parent = parse_entity_id(self.parent_id, "parent_id").id
+        parent_id = parse_entity_id(self.parent_id, "parent_id").id
         client = self.hook.client
-        # what is there already is left untouched, to its date of modification
+        # unchanged entities are not updated, and keep their date of modification
         client.skip_unchanged = client.skip_unchanged or not self.force_version
-        container = folder_below(client, parent, self.folder)
+        container = get_or_create_folder(client, parent_id, self.folder)
         references = []
-        for item in given:
-            with as_local_file(item) as source:
-                references.append(self._store(client, source, container))
+        for path in paths:
+            with as_local_file(path, local_path) as file:
+                references.append(self._store(client, file, container))
         if references:
-            self.show(references[-1])
+            self.set_entity_url(references[-1])
         return references if is_list(self.path) else references[0]
 
-    def _store(self, client: LineageClient, source: LocalFile, parent: str) -> SynapseFile:
-        file = File(
-            str(source.path),
-            parent=parent,
-            name=self.name or source.path.name,
+    def _store(self, client: LineageClient, file: LocalFile, parent_id: str) -> SynapseFile:
+        entity = File(
+            str(file.path),
+            parent=parent_id,
+            name=self.name or file.path.name,
             annotations=dict(self.annotations or {}),
         )
         if self.version_comment is not None:
-            file.versionComment = self.version_comment
+            entity.versionComment = self.version_comment
         collector = current_collector()
-        if collector and source.url and client.lineage_mode is LineageMode.AUTO:
-            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(source.url)]))
+        if collector and file.url and client.lineage_mode is LineageMode.AUTO:
+            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(file.url)]))
         stored = client.store(
-            file,
+            entity,
             forceVersion=self.force_version,
             versionLabel=self.version_label,
             used=self.used,
@@ -215,39 +226,9 @@ class SynapseStoreOperator(SynapseOperator):
         )
         activity_id = collector.activity_ids.get(stored.id) if collector else None
         reference = reference_of(stored, self.synapse_conn_id, activity_id)
-        if not source.lasting:
+        if file.is_temporary:
             reference["path"] = None
         self.log.info(
             "Stored %s (%s.%s)", reference["name"], reference["id"], reference["version"]
         )
         return reference
-
-
-def folder_below(client: LineageClient, parent: str, path: str | None) -> str:
-    """Find a path of folders below a container, making those that are missing.
-
-    Args:
-        client: makes the calls.
-        parent: id of a project or folder.
-        path: as `a/b`; empty or None for the container itself.
-
-    Returns:
-        The id of the last folder.
-
-    Raises:
-        AirflowFailException: Something else has the name of a folder on the way.
-    """
-    container = parent
-    for name in (part.strip() for part in (path or "").split("/") if part.strip()):
-        found = client.findEntityId(name, container)
-        if found is None:
-            container = id_of(client.store(Folder(name, parent=container)))
-            continue
-        kind = client.call("GET", f"/entity/{found}").json["concreteType"]
-        if kind not in CONTAINERS:
-            raise AirflowFailException(
-                f"folder={path!r}: {name!r} in {container} is a {kind.rpartition('.')[2]} "
-                f"({found}), not a folder"
-            )
-        container = found
-    return container

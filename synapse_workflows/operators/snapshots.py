@@ -1,47 +1,52 @@
-"""The operator that freezes tables and views."""
+"""Operator that creates snapshots of tables and views."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from synapse_workflows.client.errors import SynapseTimeoutError
+from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.idempotency.snapshot import SnapshotMaker, SynapseSnapshot
-from synapse_workflows.operators.base import SynapseOperator, parse_unversioned_id
+from synapse_workflows.idempotency.task_state import TaskState
+from synapse_workflows.operators.base import SynapseOperator
 from synapse_workflows.triggers.jobs import SynapseJobTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class SynapseTableSnapshotOperator(SynapseOperator):
-    """Freezes a table or view as it is now, as a version that never changes again.
+    """Create a snapshot of a table or view: an immutable version of its current state.
 
-    Tables, views, submission views and datasets alike; "table" below means any of them.
+    Tables, views, submission views and datasets have snapshots; "table" below means any of them.
 
-    The snapshot carries an Activity that names what this task, the tasks it takes its data from,
-    and whoever stored rows since the snapshot before have used and run. A retry makes no second
-    snapshot: it finds the one that is there, or the job that makes it. The asset of the table is
-    announced with the number of the snapshot, `{"version": 7}`. Returns a reference
+    The Activity of the snapshot names the inputs and code of this task, of the upstream tasks it
+    takes data from, and of every task that stored rows since the last snapshot. A retry creates no
+    second snapshot: it finds the first one, or the job that creates it. The asset event of the
+    table has the version of the snapshot, `{"version": 7}`. Returns a reference
     (`SynapseSnapshot`).
 
     Args:
-        table_id: the table, view, submission view or dataset, or a reference to it, but no
-            version, such as `syn123.4` (templated).
-        version_label: names the snapshot, and is unique for the table; the default is its number
+        table_id: the table, or a reference to it, without a version such as `syn123.4`
             (templated).
-        label_prefix: stands before the label, and tells snapshots of this task from others
+        version_label: label of the snapshot, unique for the table; the default is its version
             (templated).
-        version_comment: of the snapshot (templated).
-        skip_if_unchanged: skip the task when neither rows nor columns were changed since the
-            newest snapshot; of a view, also when nothing that it shows was changed.
-        retain: keep that many of the newest snapshots whose label begins with `label_prefix`, and
-            delete the older ones of them.
-        deferrable: leave the waiting to the triggerer.
-        poll_interval: seconds between two questions, when deferred.
-        timeout: seconds without progress after which to give up, when deferred.
-        kwargs: `synapse_conn_id`, `lineage_mode`, and what every operator takes.
+        label_prefix: text before the label that identifies the snapshots of this task
+            (templated).
+        version_comment: comment of the snapshot (templated).
+        skip_if_unchanged: whether to skip the task if neither rows nor columns have changed since
+            the newest snapshot; for a view, if nothing it shows has changed.
+        retain: number of the newest snapshots with `label_prefix` to keep; older ones are deleted.
+            None keeps all.
+        deferrable: whether to wait in the triggerer.
+        poll_interval: seconds between two requests, when deferred.
+        timeout: seconds without progress before the task fails, when deferred.
+        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
-        ValueError: `retain` without a prefix, or less than 1.
+        ValueError: `retain` is less than 1, or given without label and prefix.
     """
 
     template_fields: Sequence[str] = (
@@ -69,9 +74,9 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         super().__init__(**kwargs)
         if retain is not None and (retain < 1 or not label_prefix or not version_label):
             raise ValueError(
-                "retain has to be at least 1, and needs a version_label and a label_prefix, which "
-                "tells the snapshots that may be deleted: label_prefix='nightly ', "
-                "version_label='{{ ts }}'"
+                f"Invalid retain={retain}: it must be at least 1 and requires version_label and "
+                "label_prefix, which identifies the snapshots to delete. Example: "
+                "label_prefix='nightly ', version_label='{{ ts }}'"
             )
         self.table_id = table_id
         self.version_label = version_label
@@ -83,69 +88,70 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
 
-    def execute(self, context: Any) -> SynapseSnapshot:
-        """Freeze the table; return the reference of the snapshot."""
-        freezer = self._freezer(context)
-        number = freezer.found()
-        if number is None and freezer.job is None:
-            if self.skip_if_unchanged and not freezer.has_begun:
-                self._skip_unchanged(freezer)
+    def execute(self, context: "Context") -> SynapseSnapshot:
+        """Create the snapshot and return its reference."""
+        maker = self._snapshot_maker(context)
+        version = maker.find_created()
+        if version is None and maker.job is None:
+            if self.skip_if_unchanged and not maker.is_requested:
+                self._skip_if_unchanged(maker)
             if not self.deferrable:
-                number = freezer.make(self._full_label, self.version_comment)
+                version = maker.create(self._full_label, self.version_comment)
             else:
-                freezer.start(self._full_label, self.version_comment)
-        if number is not None:
-            return self._finish(freezer, number)
+                maker.start_job(self._full_label, self.version_comment)
+        if version is not None:
+            return self._finish(maker, version)
         if self.deferrable:
-            self._wait_elsewhere(freezer)
-        return self._finish(freezer, freezer.await_job())
+            self._defer(maker)
+        return self._finish(maker, maker.wait_for_job())
 
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> SynapseSnapshot:
-        """Take what came of the job.
+    def execute_complete(self, context: "Context", event: Mapping[str, Any]) -> SynapseSnapshot:
+        """Return the reference of the snapshot, after the trigger fired.
 
         Raises:
-            SynapseTimeoutError: The triggerer could not wait any longer; a retry waits again.
+            SynapseTimeoutError: The triggerer stopped waiting; a retry continues to wait.
         """
         if event.get("error"):
-            raise SynapseTimeoutError(f"Gave up waiting for the snapshot: {event['error']}")
-        freezer = self._freezer(context)
-        return self._finish(freezer, freezer.await_job())
+            raise SynapseTimeoutError(f"Stopped waiting for the snapshot: {event['error']}")
+        maker = self._snapshot_maker(context)
+        return self._finish(maker, maker.wait_for_job())
 
     @property
     def _full_label(self) -> str | None:
         label = self.version_label
         return f"{self.label_prefix or ''}{label}" if label else None
 
-    def _freezer(self, context: Any) -> SnapshotMaker:
-        return SnapshotMaker(
-            self.hook.client, context, parse_unversioned_id(self.table_id, "table_id")
-        )
+    def _snapshot_maker(self, context: "Context") -> SnapshotMaker:
+        table_id = parse_unversioned_id(self.table_id, "table_id")
+        return SnapshotMaker(self.hook.client, TaskState.from_context(context), table_id)
 
-    def _skip_unchanged(self, freezer: SnapshotMaker) -> None:
-        newest = freezer.unchanged_since()
+    def _skip_if_unchanged(self, maker: SnapshotMaker) -> None:
+        newest = maker.find_unchanged()
         if newest is not None:
             raise AirflowSkipException(
-                f"{newest['id']} was not changed since its snapshot {newest['versionNumber']}"
+                f"{newest['id']} has not changed since its snapshot {newest['versionNumber']}"
             )
 
-    def _wait_elsewhere(self, freezer: SnapshotMaker) -> None:
+    def _defer(self, maker: SnapshotMaker) -> None:
         self.defer(
             trigger=SynapseJobTrigger(
                 synapse_conn_id=self.synapse_conn_id,
-                path=freezer.path,
-                job=str(freezer.job),
+                path=maker.job_path,
+                job=str(maker.job),
                 poll_interval=self.poll_interval,
                 timeout=self.timeout,
             ),
             method_name="execute_complete",
         )
 
-    def _finish(self, freezer: SnapshotMaker, number: int) -> SynapseSnapshot:
-        made = freezer.finish(number)
-        self.show(made)
-        self.log.info("Froze %s as version %s (%s)", made["id"], number, made["label"])
+    def _finish(self, maker: SnapshotMaker, version: int) -> SynapseSnapshot:
+        snapshot = maker.finish(version)
+        self.set_entity_url(snapshot)
+        self.log.info(
+            "Created the snapshot %s.%s (%s)", snapshot["id"], version, snapshot["label"]
+        )
         if self.retain is not None:
-            gone = freezer.retain(self.retain, str(self.label_prefix))
-            if gone:
-                self.log.info("Deleted older snapshots of %s: %s", made["id"], gone)
-        return made
+            deleted = maker.delete_old(self.retain, str(self.label_prefix))
+            if deleted:
+                self.log.info("Deleted older snapshots of %s: %s", snapshot["id"], deleted)
+        return snapshot

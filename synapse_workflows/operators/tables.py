@@ -1,88 +1,228 @@
-"""The operator that stores rows in tables."""
+"""Operators that query tables and store rows in them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api import columns as table_columns
-from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.schemas import Schema
-from synapse_workflows.constants import TABLE
-from synapse_workflows.idempotency.parquet_source import ParquetRowSource, is_parquet
-from synapse_workflows.idempotency.row_source import (
-    STANDARD_CSV,
-    SYNAPSE_CSV,
-    TSV,
-    CsvRowSource,
-    RowSource,
+from synapse_workflows.client.api.queries import parse_table_id
+from synapse_workflows.client.core.cache_map import file_md5
+from synapse_workflows.client.core.events import Event, Read
+from synapse_workflows.client.model import parquet
+from synapse_workflows.client.model.ids import VersionedId
+from synapse_workflows.file_references import SynapseTableFile, local_path
+from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.idempotency.query_results import (
+    FileFormat,
+    OutputFormat,
+    QueryResultFile,
+    TableQuery,
+    pin_version,
+    run_query,
+    run_query_to_file,
 )
-from synapse_workflows.idempotency.row_writer import RowWriter
-from synapse_workflows.idempotency.staging import as_local_file, is_list
-from synapse_workflows.idempotency.transaction import TableTransaction
-from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.idempotency.snapshot import SnapshotMaker
+from synapse_workflows.idempotency.table_store import (
+    StoreMode,
+    StoreOptions,
+    SynapseTableRows,
+    store_rows,
+)
+from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode
-from synapse_workflows.operators.base import SynapseOperator, parse_entity_id
-from synapse_workflows.provenance.record import Origin, Record, UrlRef
+from synapse_workflows.operators.base import SynapseOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_FORMATS: Final = {".parquet": FileFormat.PARQUET}
 
 
-class StoreMode(StrEnum):
-    """What becomes of the rows that are there."""
+class SynapseTableQueryOperator(SynapseOperator):
+    """Query a table or view and write the result to a file; rows are never put in an XCom.
 
-    APPEND = "append"  # they stay, new ones come after them
-    UPSERT = "upsert"  # those with the key of a new one are changed to it
-    REPLACE = "replace"  # they go
+    The version of the table counts as used. For a table or view that is not a snapshot, this is
+    the number of the current version. Returns a reference (`SynapseTableFile`) for other tasks.
+    `local_path(reference)` returns the file on any worker and repeats the query where the file is
+    on another one. Only a snapshot gives the same result every time. Where tasks may run on
+    several machines, query a snapshot or set `snapshot_first=True`: if the table has changed, the
+    task that repeats the query fails.
 
+    A Parquet file has the types of the columns: integers with nulls are integers, dates are
+    timestamps in UTC (milliseconds), lists are lists, IDs and JSON are text. Its column names must
+    be unique.
 
-class SynapseTableRows(TypedDict):
-    """What was done to the rows of a table, as JSON.
+    Args:
+        sql: the query: `select name from syn123 where age > 5`, or `from syn123.4` for a
+            snapshot; or the path of a `.sql` file (templated).
+        output_path: the file to write; the default is a file in the worker's cache (templated).
+        download_dir: directory for the file, whose name is generated (templated).
+        output_format: `csv` or `parquet`; the default is `parquet` for an `output_path` that ends
+            in `.parquet`, else `csv`. Parquet requires
+            `pip install 'synapse-workflows[parquet]'`.
+        include_row_ids: whether rows start with ROW_ID and ROW_VERSION, which updates need.
+        snapshot_first: whether to create a snapshot and query it; a retry queries the same one.
+        version_label: label of that snapshot (templated).
+        version_comment: comment of that snapshot (templated).
+        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
-    It counts what the task did in all of its tries. `version` is the number under which the table
-    still changes; `activity_id` is None where lineage is off and nothing was declared.
+    Raises:
+        ValueError: Both `output_path` and `download_dir` are given, or the format is unknown.
     """
 
-    id: str
-    version: int
-    added: int
-    changed: int
-    deleted: int
-    activity_id: str | None
-    synapse_conn_id: str
+    template_fields: Sequence[str] = (
+        "sql",
+        "output_path",
+        "download_dir",
+        "version_label",
+        "version_comment",
+        *SynapseOperator.template_fields,
+    )
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
+
+    def __init__(
+        self,
+        *,
+        sql: str,
+        output_path: str | None = None,
+        download_dir: str | None = None,
+        output_format: OutputFormat | None = None,
+        include_row_ids: bool = False,
+        snapshot_first: bool = False,
+        version_label: str | None = None,
+        version_comment: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if output_path is not None and download_dir is not None:
+            raise ValueError("output_path and download_dir exclude each other: remove one of them")
+        self.sql = sql
+        self.output_path = output_path
+        self.download_dir = download_dir
+        self.output_format = None if output_format is None else FileFormat(output_format)
+        self.include_row_ids = include_row_ids
+        self.snapshot_first = snapshot_first
+        self.version_label = version_label
+        self.version_comment = version_comment
+
+    def execute(self, context: "Context") -> SynapseTableFile:
+        """Run the query and return the reference of its result."""
+        file_format = self._file_format()
+        client = self.hook.client
+        table = self._table()
+        sql = self.sql
+        if self.snapshot_first:
+            sql = pin_version(sql, table.id, self._create_snapshot(client, context, table))
+        with _recorded_reads(client) as reads:
+            try:
+                result = self._run(client, TableQuery(sql, self.include_row_ids, file_format))
+            except parquet.ParquetConversionError as error:
+                raise AirflowFailException(str(error)) from error
+        version = next((one.version for one in reads if one.entity_id == table.id), None)
+        reference = self._reference(result, sql, file_format, version)
+        self.set_entity_url(reference)
+        self.log.info(
+            "Wrote %s rows of %s.%s to %s",
+            reference["rows"],
+            reference["id"],
+            version,
+            reference["path"],
+        )
+        return reference
+
+    def _file_format(self) -> FileFormat:
+        """Return the format of the file, and check that it can be written."""
+        suffix = Path(self.output_path).suffix.lower() if self.output_path is not None else ""
+        file_format = self.output_format or _FORMATS.get(suffix, FileFormat.CSV)
+        if file_format is FileFormat.PARQUET:
+            try:
+                parquet.require_pyarrow()
+            except ImportError as error:
+                raise AirflowFailException(str(error)) from error
+        return file_format
+
+    def _table(self) -> VersionedId:
+        try:
+            return parse_table_id(self.sql)
+        except ValueError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _create_snapshot(
+        self, client: LineageClient, context: "Context", table: VersionedId
+    ) -> int:
+        """Create a snapshot, unless an earlier try did; return its version."""
+        if table.version is not None:
+            raise AirflowFailException(
+                f"snapshot_first=True creates a snapshot of the current {table.id}, but the query "
+                f"reads version {table.version}. Query {table.id}, or remove snapshot_first"
+            )
+        maker = SnapshotMaker(client, TaskState.from_context(context), table.id)
+        version = maker.find_created()
+        if version is None and maker.job is not None:
+            version = maker.wait_for_job()
+        if version is None:
+            version = maker.create(self.version_label, self.version_comment)
+        return maker.finish(version)["version"]
+
+    def _run(self, client: LineageClient, query: TableQuery) -> QueryResultFile:
+        if self.output_path is not None:
+            target = Path(self.output_path).expanduser().absolute()
+            return run_query_to_file(client, query, target)
+        directory = None if self.download_dir is None else Path(self.download_dir)
+        return run_query(client, query, directory)
+
+    def _reference(
+        self, result: QueryResultFile, sql: str, file_format: FileFormat, version: int | None
+    ) -> SynapseTableFile:
+        is_csv = file_format is FileFormat.CSV
+        return {
+            "id": result.table_id,
+            "version": version,
+            "etag": result.etag,
+            "query": sql,
+            "row_ids": self.include_row_ids,
+            "file_format": file_format.value,
+            "rows": result.rows,
+            "columns": list(result.columns),
+            "path": str(result.path),
+            "md5": result.csv_md5 if is_csv else file_md5(result.path),
+            "csv_md5": result.csv_md5,
+            "size": result.path.stat().st_size,
+            "synapse_conn_id": self.synapse_conn_id,
+        }
 
 
 class SynapseTableStoreOperator(SynapseOperator):
-    """Stores rows in a table, with provenance that writes itself.
+    """Store rows in a table and record their provenance.
 
-    All of the rows are stored, or none of them, in one transaction of Synapse; however often the
-    task is tried, and whenever its worker dies, no row is stored twice. `upsert` leaves rows
-    alone that are as they should be; of `replace` a reader sees the old rows or the new ones.
-    Rows that somebody else changes at the same time are compared again. Returns what was done
-    (`SynapseTableRows`).
+    Either all rows are stored or none, in one transaction of Synapse. No row is stored twice,
+    however often the task is retried and whenever its worker stops. `upsert` does not change rows
+    that are equal already; with `replace`, readers see either the old rows or the new ones. If
+    another writer changes the table at the same time, the rows are compared again. Returns the
+    numbers of changed rows (`SynapseTableRows`).
 
     Args:
         table_id: the table, or a reference to it (templated).
-        rows: a file whose columns are named as those of the table: a local path, the URL of an
-            object, an `ObjectStoragePath`, a reference of another task. It is CSV, tab-separated
-            if its name ends in `.tsv`, or Parquet. Or few rows themselves: a list of
-            dictionaries (templated).
+        rows: a file with the column names of the table: a local path, the URL of an object, an
+            `ObjectStoragePath`, or a reference of another task. It is CSV, tab-separated if its
+            name ends in `.tsv`, or Parquet. For few rows also a list of dictionaries (templated).
         mode: `append`, `upsert` or `replace` (templated).
-        key: for `upsert`, the columns that tell one row from another (templated).
-        missing_columns: whether rows to append, or to replace others, may leave columns of the
-            table empty. `upsert` keeps what is in those.
-        chunk_rows: rows that are sent to Synapse in one file.
-        allow_empty: whether `replace` may leave the table without rows, where none were given.
-        used: what was used besides, in any form the client's Activity takes (templated).
-        executed: what was run besides (templated).
-        activity: used, executed, name and description in one: an `Activity`, or its JSON. One
-            that is stored already (it has an id) is linked as it is (templated).
-        activity_name: instead of the task's own name (templated).
-        activity_description: stands before what the task says (templated).
-        kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: only `used` and `executed` as given
-            here), and what every operator takes.
+        key: for `upsert`, the columns that identify a row (templated).
+        missing_columns: whether appended and replacing rows may lack columns of the table, which
+            stay empty. `upsert` keeps the values in those columns.
+        chunk_rows: maximum number of rows in one uploaded file.
+        allow_empty: whether `replace` may leave the table without rows.
+        used: additional inputs, in any form that the client's Activity accepts (templated).
+        executed: additional code that was executed (templated).
+        activity: inputs, code, name and description as one `Activity` or its JSON. An Activity
+            with an ID is linked unchanged (templated).
+        activity_name: name of the Activity; the default is the name of the task (templated).
+        activity_description: text before the description of the task (templated).
+        kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: record only `used` and `executed`)
+            and the arguments of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = (
@@ -109,7 +249,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         *,
         table_id: Any,
         rows: Any,
-        mode: str = StoreMode.APPEND,
+        mode: StoreMode = "append",
         key: Sequence[str] | str | None = None,
         missing_columns: bool = False,
         chunk_rows: int = 100_000,
@@ -135,161 +275,47 @@ class SynapseTableStoreOperator(SynapseOperator):
         self.activity_name = activity_name
         self.activity_description = activity_description
 
-    def execute(self, context: Any) -> SynapseTableRows:
-        """Store the rows; return what was done."""
-        mode = self._checked_mode()
-        client = self.hook.client
-        table, columns = self._table(client)
-        once = TableTransaction(client, context, table)
-        with self._source(client, table, columns) as source:
-            self._require_all_columns(source, mode)
-            self._require_rows(source, mode)
-            self._change(RowWriter(client, once, source, self.chunk_rows), mode)
-        counts = once.counts
-        collector = current_collector()
-        if collector is not None:
-            # not at once: a try that fails after this has not done its work
-            collector.add_finish_callback(once.end)
-        entity, activity_id = client.record_row_provenance(
-            table,
-            changed=bool(counts),
-            replaced=mode is StoreMode.REPLACE,
-            used=self.used,
-            executed=self.executed,
-            activity=self.activity,
-            activityName=self.activity_name,
-            activityDescription=self.activity_description,
+    def execute(self, context: "Context") -> SynapseTableRows:
+        """Store the rows and return the numbers of changed rows."""
+        options = StoreOptions(
+            mode=self.mode,
+            key=self.key,
+            missing_columns=self.missing_columns,
+            chunk_rows=self.chunk_rows,
+            allow_empty=self.allow_empty,
+            provenance={
+                "used": self.used,
+                "executed": self.executed,
+                "activity": self.activity,
+                "activityName": self.activity_name,
+                "activityDescription": self.activity_description,
+            },
         )
-        done: SynapseTableRows = {
-            "id": table,
-            "version": entity["versionNumber"],
-            "added": counts.added,
-            "changed": counts.changed,
-            "deleted": counts.deleted,
-            "activity_id": activity_id,
-            "synapse_conn_id": self.synapse_conn_id,
-        }
-        self.show(done)
-        told = (counts.added, counts.changed, counts.deleted)
-        self.log.info("%s: %d rows added, %d changed, %d deleted", table, *told)
-        return done
-
-    def _checked_mode(self) -> StoreMode:
-        known = [str(mode) for mode in StoreMode]
-        if self.mode not in known:
-            raise AirflowFailException(f"mode is {self.mode!r}; it can be {', '.join(known)}")
-        if self.mode == StoreMode.UPSERT and not self.key:
-            raise AirflowFailException(
-                "mode='upsert' needs key=...: the columns that tell one row from another"
-            )
-        if self.mode != StoreMode.UPSERT and self.key:
-            raise AirflowFailException(
-                f"key={self.key!r} is only for mode='upsert', and mode is {str(self.mode)!r}: "
-                "leave key out, or change the mode"
-            )
-        return StoreMode(self.mode)
-
-    def _table(self, client: LineageClient) -> tuple[str, list[Mapping[str, Any]]]:
-        """Look at the table; give its id and its columns."""
-        named = parse_entity_id(self.table_id, "table_id")
-        if isinstance(self.table_id, str) and named.version is not None:
-            raise AirflowFailException(
-                f"table_id: {self.table_id} is a version, which nobody can change any more; "
-                f"{named.id} is the table"
-            )
-        entity = client.call("GET", f"/entity/{named.id}").json
-        if entity["concreteType"] != TABLE:
-            raise AirflowFailException(f"table_id: {named.id} is no table")
-        columns: list[Mapping[str, Any]] = []
-        columns += table_columns.getTableColumns(client, entity["id"])
-        if not columns:
-            raise AirflowFailException(
-                f"{entity['id']} has no columns to store rows in. Give it some: "
-                "schema.addColumn(Column(name='age', columnType='INTEGER')), then store the schema"
-            )
-        return entity["id"], columns
-
-    @contextmanager
-    def _source(
-        self, client: LineageClient, table: str, columns: Sequence[Mapping[str, Any]]
-    ) -> Iterator[RowSource]:
-        """Have the rows in a file on this worker."""
-        if is_list(self.rows):
-            made = _written(self.rows, table, columns)
-            yield CsvRowSource(Path(made.filepath), columns, SYNAPSE_CSV, "rows")
-            return
-        _require_no_text(self.rows)
-        answer = isinstance(self.rows, Mapping) and "query" in self.rows
-        with as_local_file(self.rows, "rows") as local:
-            collector = current_collector()
-            if collector and local.url and client.lineage_mode is LineageMode.AUTO:
-                collector.add(Record.from_refs(Origin.READ, used=[UrlRef(local.url)]))
-            yield _opened(local.path, columns, written_by_synapse=answer)
-
-    def _require_all_columns(self, source: RowSource, mode: StoreMode) -> None:
-        if source.missing and mode is not StoreMode.UPSERT and not self.missing_columns:
-            raise AirflowFailException(
-                f"{source.called} lacks columns of the table: {source.missing}. Add them, or say "
-                "missing_columns=True to leave them empty"
-            )
-
-    def _require_rows(self, source: RowSource, mode: StoreMode) -> None:
-        if (
-            mode is StoreMode.REPLACE
-            and not self.allow_empty
-            and not any(True for _ in source.lines())
-        ):
-            raise AirflowFailException(
-                f"{source.called} holds no rows, and mode='replace' would leave the table "
-                "empty. If it should be, say allow_empty=True"
-            )
-
-    def _change(self, writer: RowWriter, mode: StoreMode) -> None:
-        if mode is StoreMode.APPEND:
-            writer.append()
-        elif mode is StoreMode.REPLACE:
-            writer.replace()
-        else:
-            writer.upsert([self.key] if isinstance(self.key, str) else list(self.key or ()))
-
-
-def _opened(
-    path: Path, columns: Sequence[Mapping[str, Any]], *, written_by_synapse: bool
-) -> RowSource:
-    """Find out how a file of rows is written."""
-    if is_parquet(path):
-        return ParquetRowSource(path, columns)
-    if written_by_synapse:
-        return CsvRowSource(path, columns, SYNAPSE_CSV)
-    return CsvRowSource(path, columns, TSV if path.suffix == ".tsv" else STANDARD_CSV)
-
-
-def _require_no_text(rows: Any) -> None:
-    """Check that nobody gives the text of rows, as templates make it of rows."""
-    text = rows.strip() if isinstance(rows, str) else ""
-    kind = {"[]": "list", "{}": "dictionary"}.get(text[:1] + text[-1:])
-    if kind:
-        raise AirflowFailException(
-            f"rows is the text of a {kind}: {text!r:.60}. Give the {kind} itself: what another "
-            "task returned as rows=task.output (an XComArg); or let the DAG have "
-            "render_template_as_native_obj=True"
+        table_id = parse_unversioned_id(self.table_id, "table_id")
+        task = TaskState.from_context(context)
+        result = store_rows(self.hook.client, task, table_id, self.rows, options, local_path)
+        self.set_entity_url(result)
+        self.log.info(
+            "%s: %d rows added, %d changed, %d deleted",
+            table_id,
+            result["added"],
+            result["changed"],
+            result["deleted"],
         )
+        return result
 
 
-def _written(rows: Any, table: str, columns: Sequence[Mapping[str, Any]]) -> CsvFileTable:
-    """Write rows that were given themselves; their columns say how to write each value."""
-    strange = next((row for row in rows if not isinstance(row, Mapping)), None)
-    if strange is not None:
-        raise AirflowFailException(
-            f"rows: {strange!r:.100} is no dictionary. Give one file, or rows as dictionaries: "
-            "[{'name': 'a', 'age': 1}]"
-        )
-    names = {name: None for row in rows for name in row}
-    named = [one for one in columns if one["name"] in names]
-    schema = Schema(columns=named if rows else list(columns), id=table)
+@contextmanager
+def _recorded_reads(client: LineageClient) -> Iterator[list[Read]]:
+    """Provide a list of what the client reads inside the block."""
+    reads: list[Read] = []
+
+    def record(event: Event) -> None:
+        if isinstance(event, Read):
+            reads.append(event)
+
+    unsubscribe = client.subscribe(record)
     try:
-        return CsvFileTable.from_list_of_rows(
-            schema, [dict.fromkeys(names) | dict(row) for row in rows], lineEnd="\n"
-        )
-    except ValueError as wrong:
-        raise AirflowFailException(f"rows: {wrong}") from wrong
+        yield reads
+    finally:
+        unsubscribe()

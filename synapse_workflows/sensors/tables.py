@@ -1,4 +1,4 @@
-"""Sensors that wait for news of tables and views."""
+"""Sensors that wait for rows in a table or for changes of it."""
 
 import time
 from abc import abstractmethod
@@ -6,47 +6,52 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.api.queries import parse_table_id
-from synapse_workflows.client.core.table_state import always_has_a_row, count_rows, state_of
+from synapse_workflows.client.core.table_state import (
+    TableState,
+    always_has_a_row,
+    count_rows,
+    state_of,
+)
 from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operators.base import parse_unversioned_id
 from synapse_workflows.triggers.tables import (
     PASSING,
     SynapseTableChangeTrigger,
     SynapseTableRowsTrigger,
-    state_from,
-    state_values,
 )
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 _KEY: Final = "synapse_table_state"
-#: What to ask for, as advice.
-_ROWS: Final = "`select * from {} where ...`"
+_ROWS_QUERY: Final = "select * from {} where ..."
 
 
 class _TableSensor(BaseSensorOperator):
-    """Waits for something to be seen at a table; in a worker, or in the triggerer.
+    """Base class of sensors that poll a table, in a worker or in the triggerer.
 
-    A Synapse that is away for a while is asked again until the timeout; what a retry cannot mend
-    fails at once, even with `soft_fail`.
+    While Synapse is unavailable, the sensor keeps polling until its timeout. Permanent errors fail
+    the task without a retry, even with `soft_fail`.
 
     Args:
-        synapse_conn_id: the connection (templated).
-        deferrable: leave the waiting to the triggerer.
-        kwargs: `poke_interval`, `timeout`, `mode`, and what every sensor takes.
+        synapse_conn_id: the Airflow connection (templated).
+        deferrable: whether to wait in the triggerer.
+        kwargs: `poke_interval`, `timeout`, `mode` and the other arguments of
+            `BaseSensorOperator`.
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
     ui_color = "#d8ecf3"
-    retry_policy: Any
 
     def __init__(
         self,
@@ -63,91 +68,94 @@ class _TableSensor(BaseSensorOperator):
 
     @cached_property
     def hook(self) -> SynapseHook:
-        """The hook of the task's connection."""
+        """The hook of the connection."""
         return SynapseHook(self.synapse_conn_id)
 
     @property
     def client(self) -> LineageClient:
-        """The client of the task; it does not insist on an answer longer than until the next."""
+        """The client; it retries a request no longer than until the next poll."""
         client = self.hook.client
-        patience = min(client.retry.total, self.poke_interval)
-        client.retry = replace(client.retry, total=patience)
+        total = min(client.retry.total, self.poke_interval)
+        client.retry = replace(client.retry, total=total)
         return client
 
-    def execute(self, context: Any) -> Any:
-        """Wait; return what was seen."""
+    def execute(self, context: "Context") -> Any:
+        """Wait, and return the result of the last poll."""
         if not self.deferrable:
             return super().execute(context)
-        return self._now_or_later(context, time.time() + self.timeout)
+        return self._poke_or_defer(context, time.time() + self.timeout)
 
     def execute_complete(
-        self, context: Any, event: Mapping[str, Any], deadline: float | None = None
+        self, context: "Context", event: Mapping[str, Any], deadline: float | None = None
     ) -> Any:
-        """Return what the triggerer saw; look here, where it could not, and say why.
+        """Return the event of the trigger; on an error of the trigger, poll in the worker.
 
         Args:
-            context: of the task.
-            event: what the trigger fired with.
-            deadline: when to give up, in seconds since 1970.
+            context: context of the task.
+            event: event of the trigger.
+            deadline: end of the timeout, in seconds since the epoch.
 
         Raises:
-            SynapseError: It cannot be looked at here either.
+            SynapseError: Polling in the worker fails too.
         """
         if "error" not in event:
-            return {"id": self.table} | dict(event)
-        self.log.warning("The triggerer could not look: %s", event["error"])
-        return self._now_or_later(context, deadline or time.time() + self.timeout)
+            return {"id": self.polled_table_id} | dict(event)
+        self.log.warning("Polling in the triggerer failed: %s", event["error"])
+        return self._poke_or_defer(context, deadline or time.time() + self.timeout)
 
-    def poke(self, context: Any) -> PokeReturnValue:
-        """Look once; a Synapse that is away is nothing seen."""
+    def poke(self, context: "Context") -> PokeReturnValue:
+        """Poll once; temporary errors of Synapse count as no result."""
         try:
-            return self.look(context)
-        except PASSING as passing:
-            self.log.warning("Will look again in %s s: %s", self.poke_interval, passing)
+            return self.poll(context)
+        except PASSING as error:
+            self.log.warning("Polling again in %s s after: %s", self.poke_interval, error)
             return PokeReturnValue(is_done=False)
 
-    def wait_elsewhere(self, context: Any, deadline: float) -> Any:
-        """Leave the waiting to the triggerer, for the time that is left.
+    def defer_until(self, context: "Context", deadline: float) -> Any:
+        """Defer to the triggerer for the remaining time.
 
         Raises:
-            AirflowSensorTimeout: There is none.
+            AirflowSensorTimeout: The deadline has passed.
         """
-        left = deadline - time.time()
-        if left <= 0:
-            raise AirflowSensorTimeout(f"Saw nothing at {self.table} within {self.timeout} s")
+        remaining = deadline - time.time()
+        if remaining <= 0:
+            raise AirflowSensorTimeout(
+                f"The condition for {self.polled_table_id} was not met within {self.timeout} s"
+            )
         return self.defer(
-            trigger=self.trigger(context),
+            trigger=self.create_trigger(context),
             method_name="execute_complete",
             kwargs={"deadline": deadline},
-            timeout=timedelta(seconds=left),
+            timeout=timedelta(seconds=remaining),
         )
 
-    def _now_or_later(self, context: Any, deadline: float) -> Any:
-        seen = self.poke(context)
-        return seen.xcom_value if seen.is_done else self.wait_elsewhere(context, deadline)
+    def _poke_or_defer(self, context: "Context", deadline: float) -> Any:
+        result = self.poke(context)
+        return result.xcom_value if result.is_done else self.defer_until(context, deadline)
 
     @property
     @abstractmethod
-    def table(self) -> str:
-        """The table that is looked at, as `syn123`."""
+    def polled_table_id(self) -> str:
+        """ID of the table, as `syn123`."""
 
     @abstractmethod
-    def look(self, context: Any) -> PokeReturnValue:
-        """Look once."""
+    def poll(self, context: "Context") -> PokeReturnValue:
+        """Check the condition once."""
 
     @abstractmethod
-    def trigger(self, context: Any) -> Any:
-        """Make what looks in the triggerer."""
+    def create_trigger(self, context: "Context") -> Any:
+        """Create the trigger for deferral."""
 
 
 class SynapseTableRowsSensor(_TableSensor):
-    """Waits until a query finds rows. Returns `{"id": "syn123", "rows": 3}`.
+    """Wait until a query finds rows. Returns `{"id": "syn123", "rows": 3}`.
 
     Args:
-        sql: SQL: `select * from syn123 where status = 'new'`; no `select count(*)`, which
-            finds one row also where the count is 0 (templated).
-        min_rows: how many rows are enough.
-        kwargs: `synapse_conn_id`, `deferrable`, and what every sensor takes.
+        sql: the query: `select * from syn123 where status = 'new'`; or the path of a `.sql` file.
+            `select count(*)` is rejected, because it has one row even if the count is 0
+            (templated).
+        min_rows: minimum number of rows.
+        kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.
     """
 
     template_fields: Sequence[str] = ("sql", *_TableSensor.template_fields)
@@ -160,30 +168,34 @@ class SynapseTableRowsSensor(_TableSensor):
         self.min_rows = min_rows
 
     @property
-    def table(self) -> str:
-        """The table that is looked at."""
+    def polled_table_id(self) -> str:
+        """ID of the table in the query."""
         try:
             return parse_table_id(self.sql).id
-        except ValueError as wrong:
-            raise SynapseMalformedEntityError(f"sql: {wrong}") from wrong
+        except ValueError as error:
+            raise SynapseMalformedEntityError(f"Invalid sql: {error}") from error
 
-    def look(self, context: Any) -> PokeReturnValue:  # noqa: ARG002 - Airflow's words
-        """Count the rows."""
-        client, table = self.client, self.table
+    def poll(self, context: "Context") -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
+        """Count the rows of the query."""
+        client, table_id = self.client, self.polled_table_id
         if always_has_a_row(self.sql):
             raise SynapseMalformedEntityError(
-                "sql: without GROUP BY, functions such as COUNT and MAX give one row, whatever "
-                f"there is to see. Ask for the rows, {_ROWS.format(table)}, and say in min_rows "
-                f"how many are enough. The query: {self.sql[:200]!r}"
+                f"Invalid sql {self.sql[:200]!r}: without GROUP BY, functions such as COUNT and "
+                f"MAX always have one row. Query the rows, `{_ROWS_QUERY.format(table_id)}`, and "
+                "set min_rows to the number of rows to wait for"
             )
-        rows = client.run(count_rows(table, self.sql, async_jobs.polling_settings(client)))
-        return PokeReturnValue(rows >= self.min_rows, {"id": table, "rows": rows})
+        polling = async_jobs.polling_settings(client)
+        rows = client.run(count_rows(table_id, self.sql, polling))
+        return PokeReturnValue(rows >= self.min_rows, {"id": table_id, "rows": rows})
 
-    def trigger(self, context: Any) -> SynapseTableRowsTrigger:  # noqa: ARG002
-        """Make what looks in the triggerer."""
+    def create_trigger(
+        self,
+        context: "Context",  # noqa: ARG002 - Airflow's signature
+    ) -> SynapseTableRowsTrigger:
+        """Create the trigger for deferral."""
         return SynapseTableRowsTrigger(
             synapse_conn_id=self.synapse_conn_id,
-            table=self.table,
+            table_id=self.polled_table_id,
             sql=self.sql,
             min_rows=self.min_rows,
             poll_interval=self.poke_interval,
@@ -191,17 +203,16 @@ class SynapseTableRowsSensor(_TableSensor):
 
 
 class SynapseTableChangeSensor(_TableSensor):
-    """Waits until the rows or columns of a table change, or a snapshot is made of it.
+    """Wait until the rows or columns of a table change, or a snapshot of it is created.
 
-    Of a view, any change of what it shows counts. Returns the state it is in then:
-    `{"id": "syn123", "version": 4, "etag": "..."}`, and of a view its `digest`.
+    For a view, any change of what it shows counts. Returns the new state:
+    `{"id": "syn123", "version": 4, "etag": "..."}`, and for a view its `digest`.
 
     Args:
         table_id: the table, view, submission view or dataset, without a version (templated).
-        since: a state that this sensor returned, or what a query of the whole table returned:
-            what has changed since then counts. The default is the state in which the sensor
-            finds the table when it looks first (templated).
-        kwargs: `synapse_conn_id`, `deferrable`, and what every sensor takes.
+        since: the state to compare with: the result of this sensor, or of a query of the whole
+            table. The default is the state at the first poll (templated).
+        kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.
     """
 
     template_fields: Sequence[str] = ("table_id", "since", *_TableSensor.template_fields)
@@ -214,49 +225,52 @@ class SynapseTableChangeSensor(_TableSensor):
         self.since = since
 
     @property
-    def table(self) -> str:
-        """The table that is looked at."""
+    def polled_table_id(self) -> str:
+        """ID of the table."""
         return parse_unversioned_id(self.table_id, "table_id")
 
-    def look(self, context: Any) -> PokeReturnValue:
-        """Compare the state of the table."""
-        client, table = self.client, self.table
-        now = client.run(state_of(table, async_jobs.polling_settings(client)))
-        known = self._known(context)
+    def poll(self, context: "Context") -> PokeReturnValue:
+        """Compare the current state of the table with the known one."""
+        client, table_id = self.client, self.polled_table_id
+        current = client.run(state_of(table_id, async_jobs.polling_settings(client)))
+        known = self._load_state(context)
         if known is None:
-            self._keep(context, state_values(now))
-        done = known is not None and now.differs(state_from(known))
-        if done:
+            self._save_state(context, current.to_json())
+        is_changed = known is not None and current.differs(known)
+        if is_changed:
             context["task_state_store"].delete(_KEY)
-        return PokeReturnValue(done, {"id": table} | state_values(now))
+        return PokeReturnValue(is_changed, {"id": table_id} | current.to_json())
 
-    def trigger(self, context: Any) -> SynapseTableChangeTrigger:
-        """Make what looks in the triggerer."""
-        known = self._known(context)
+    def create_trigger(self, context: "Context") -> SynapseTableChangeTrigger:
+        """Create the trigger for deferral."""
+        known = self._load_state(context)
         return SynapseTableChangeTrigger(
             synapse_conn_id=self.synapse_conn_id,
-            table=self.table,
-            known=None if known is None else state_values(state_from(known)),
+            table_id=self.polled_table_id,
+            known=None if known is None else known.to_json(),
             poll_interval=self.poke_interval,
         )
 
     def execute_complete(
-        self, context: Any, event: Mapping[str, Any], deadline: float | None = None
+        self, context: "Context", event: Mapping[str, Any], deadline: float | None = None
     ) -> Any:
-        """Return what the triggerer saw; the first state it saw is what to compare with."""
-        if "error" not in event and self._known(context) is None:
-            self._keep(context, event)
-            return self.wait_elsewhere(context, deadline or time.time() + self.timeout)
-        found = super().execute_complete(context, event, deadline)
+        """Return the event of the trigger; a first state is saved for comparison instead."""
+        if "error" not in event and self._load_state(context) is None:
+            self._save_state(context, event)
+            return self.defer_until(context, deadline or time.time() + self.timeout)
+        result = super().execute_complete(context, event, deadline)
         context["task_state_store"].delete(_KEY)
-        return found
+        return result
 
-    def _known(self, context: Any) -> Mapping[str, Any] | None:
-        kept: Mapping[str, Any] | None = self.since or context["task_state_store"].get(_KEY)
-        if not kept or (not self.since and kept["table"] != self.table):
+    def _load_state(self, context: "Context") -> TableState | None:
+        if self.since:
+            return TableState.from_json(self.since)
+        values: Any = context["task_state_store"].get(_KEY)
+        if not values or values["table"] != self.polled_table_id:
             return None
-        return kept
+        return TableState.from_json(values)
 
-    def _keep(self, context: Any, state: Mapping[str, Any]) -> None:
-        """Keep the state to compare with: each look may be that of another process."""
-        context["task_state_store"].set(_KEY, {"table": self.table} | dict(state))
+    def _save_state(self, context: "Context", state: Mapping[str, Any]) -> None:
+        """Store the state to compare with; each poll may run in another process."""
+        values = {"table": self.polled_table_id} | dict(state)
+        context["task_state_store"].set(_KEY, values)

@@ -1,4 +1,4 @@
-"""Waiting for news of tables and views without a worker."""
+"""Triggers that wait for rows in a table or for changes of it."""
 
 import asyncio
 from abc import abstractmethod
@@ -10,12 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from synapse_workflows.client.core.async_job_flow import Polling
 from synapse_workflows.client.core.async_session import AsyncSession
-from synapse_workflows.client.core.table_state import (
-    Content,
-    TableState,
-    count_rows,
-    state_of,
-)
+from synapse_workflows.client.core.table_state import TableState, count_rows, state_of
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseConnectionError,
@@ -26,8 +21,8 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.hooks.synapse import SynapseHook
 
-#: What passes by itself: the next look may succeed. A query conflicts with nothing: its job was
-#: cut off.
+#: Temporary errors: the next poll may succeed. A conflict means that the job of a query was
+#: interrupted.
 PASSING: Final = (
     SynapseConflictError,
     SynapseConnectionError,
@@ -35,74 +30,74 @@ PASSING: Final = (
     SynapseTimeoutError,
     SynapseTooManyRequestsError,
 )
-#: How patiently one look waits for its answer.
 _POLLING: Final = Polling()
 
 
 class _TableTrigger(BaseTrigger):
-    """Looks at a table again and again; fires when there is something to see, or an error.
+    """Base class of triggers that poll a table and fire with a result or an error.
 
-    A worker has just looked, so that the first look comes after one interval.
+    The worker polls before it defers, so the first poll of the trigger is after one interval.
 
     Args:
-        synapse_conn_id: the connection.
-        table: as `syn123`.
-        poll_interval: seconds between two looks.
+        synapse_conn_id: the Airflow connection.
+        table_id: ID of the table, as `syn123`.
+        poll_interval: seconds between two polls.
     """
 
-    def __init__(self, *, synapse_conn_id: str, table: str, poll_interval: float) -> None:
+    def __init__(self, *, synapse_conn_id: str, table_id: str, poll_interval: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow has no types for it
         self.synapse_conn_id = synapse_conn_id
-        self.table = table
+        self.table_id = table_id
         self.poll_interval = poll_interval
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Say how to make this trigger again in the triggerer."""
-        own = {
+        """Return the class path and the arguments of the trigger."""
+        arguments = {
             "synapse_conn_id": self.synapse_conn_id,
-            "table": self.table,
+            "table_id": self.table_id,
             "poll_interval": self.poll_interval,
         }
-        return f"{type(self).__module__}.{type(self).__qualname__}", own | self.arguments()
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, arguments | self.extra_arguments()
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire once."""
+        """Poll until there is a result, then yield one event."""
         session = await SynapseHook(self.synapse_conn_id).async_session()
         async with session:
-            # whoever looks again anyway does not insist on one answer
-            patience = min(session.retry.total, self.poll_interval)
-            session.retry = replace(session.retry, total=patience)
-            found = None
-            while found is None:
+            # no retries beyond the next poll
+            total = min(session.retry.total, self.poll_interval)
+            session.retry = replace(session.retry, total=total)
+            event = None
+            while event is None:
                 await asyncio.sleep(self.poll_interval)
-                found = await self._look(session)
-        yield TriggerEvent(found)
+                event = await self._poll_safely(session)
+        yield TriggerEvent(event)
 
-    async def _look(self, session: AsyncSession) -> dict[str, Any] | None:
+    async def _poll_safely(self, session: AsyncSession) -> dict[str, Any] | None:
         try:
-            return await self.look(session)
-        except PASSING as passing:
-            self.log.warning("Will look again in %s s: %s", self.poll_interval, passing)
+            return await self.poll(session)
+        except PASSING as error:
+            self.log.warning("Polling again in %s s after: %s", self.poll_interval, error)
             return None
-        except SynapseError as failed:
-            return {"error": f"{type(failed).__name__}: {failed}"}
+        except SynapseError as error:
+            return {"error": f"{type(error).__name__}: {error}"}
 
     @abstractmethod
-    def arguments(self) -> dict[str, Any]:
-        """Give the arguments that only this kind of trigger has."""
+    def extra_arguments(self) -> dict[str, Any]:
+        """Return the arguments that the base class does not have."""
 
     @abstractmethod
-    async def look(self, session: AsyncSession) -> dict[str, Any] | None:
-        """Look once; give what to fire with, or None."""
+    async def poll(self, session: AsyncSession) -> dict[str, Any] | None:
+        """Poll once; return the event, or None to continue."""
 
 
 class SynapseTableRowsTrigger(_TableTrigger):
     """Fires with `{"rows": 3}` when a query finds enough rows.
 
     Args:
-        sql: SQL.
-        min_rows: how many are enough.
-        kwargs: `synapse_conn_id`, `table`, `poll_interval`.
+        sql: the query.
+        min_rows: minimum number of rows.
+        kwargs: `synapse_conn_id`, `table_id`, `poll_interval`.
     """
 
     def __init__(self, *, sql: str, min_rows: int, **kwargs: Any) -> None:
@@ -110,51 +105,37 @@ class SynapseTableRowsTrigger(_TableTrigger):
         self.sql = sql
         self.min_rows = min_rows
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the arguments that only this kind of trigger has."""
+    def extra_arguments(self) -> dict[str, Any]:
+        """Return the query and the number of rows."""
         return {"sql": self.sql, "min_rows": self.min_rows}
 
-    async def look(self, session: AsyncSession) -> dict[str, Any] | None:
-        """Count the rows."""
-        rows = await session.run(count_rows(self.table, self.sql, _POLLING))
+    async def poll(self, session: AsyncSession) -> dict[str, Any] | None:
+        """Count the rows of the query."""
+        rows = await session.run(count_rows(self.table_id, self.sql, _POLLING))
         return {"rows": rows} if rows >= self.min_rows else None
 
 
 class SynapseTableChangeTrigger(_TableTrigger):
-    """Fires with the state of a table when that is not a known one any more.
+    """Fires with the state of a table when it differs from a known state.
 
-    The state is as `state_values` writes it. Where no state is known, it fires with the one it
-    finds.
+    Without a known state, it fires with the first state it reads.
 
     Args:
-        known: the known state, likewise; None where there is none.
-        kwargs: `synapse_conn_id`, `table`, `poll_interval`.
+        known: the known state, as `TableState.to_json` returns it; None without one.
+        kwargs: `synapse_conn_id`, `table_id`, `poll_interval`.
     """
 
     def __init__(self, *, known: dict[str, Any] | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.known = known
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the arguments that only this kind of trigger has."""
+    def extra_arguments(self) -> dict[str, Any]:
+        """Return the known state."""
         return {"known": self.known}
 
-    async def look(self, session: AsyncSession) -> dict[str, Any] | None:
-        """Compare the state of the table."""
-        found = await session.run(state_of(self.table, _POLLING))
-        if self.known is not None and not found.differs(state_from(self.known)):
+    async def poll(self, session: AsyncSession) -> dict[str, Any] | None:
+        """Compare the current state of the table with the known one."""
+        current = await session.run(state_of(self.table_id, _POLLING))
+        if self.known is not None and not current.differs(TableState.from_json(self.known)):
             return None
-        return state_values(found)
-
-
-def state_values(state: TableState) -> dict[str, Any]:
-    """Write a state as JSON: `version`, `etag`, and of views `digest`."""
-    content = state.content
-    values = {"version": state.version, "etag": content.etag, "digest": content.digest}
-    return {name: value for name, value in values.items() if value is not None or name == "etag"}
-
-
-def state_from(values: Any) -> TableState:
-    """Read what `state_values` wrote, or the reference of a query's answer."""
-    content = Content(values.get("etag"), values.get("digest"))
-    return TableState(int(values["version"]), content)
+        return current.to_json()

@@ -88,7 +88,7 @@ def put(alice, project, tmp_path):
 
 
 @pytest.fixture
-def kinds(alice, project, tmp_path):
+def table_factory(alice, project, tmp_path):
     """Factory of tables, views, submission views and datasets of alice."""
     return TableFactory(alice, project, tmp_path / "files")
 

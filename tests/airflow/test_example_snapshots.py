@@ -37,7 +37,7 @@ def example(tables, project):
     return module.synapse_03_nightly_snapshots(), module.synapse_03_publish_snapshot()
 
 
-def freeze(api, dag, run_id, count, **facts):
+def create_snapshot(api, dag, run_id, count, **facts):
     run = Run(api, dag, run_id, **facts)
     assert run.task("tables").state == "success"
     results = [run.task("freeze", index) for index in range(count)]
@@ -64,12 +64,12 @@ def not_ours(alice, table, socket_service, api, connection):
 
 @pytest.mark.parametrize("harm", [gone, not_ours])
 @pytest.mark.parametrize("bad", [0, 1])
-def test_one_bad_table_fails_its_own_instance_only(
+def test_failing_table_does_not_affect_other_instances(
     api, example, tables, alice, socket_service, connection, harm, bad
 ):
     """Its neighbour is frozen and announced; it is not, and fails at once."""
     harm(alice, tables[bad], socket_service, api, connection)
-    states = freeze(api, example[0], "run_1", 2)
+    states = create_snapshot(api, example[0], "run_1", 2)
     assert states.pop(bad) == "failed"
     assert states == ["success"]
     good = tables[1 - bad]
@@ -79,16 +79,16 @@ def test_one_bad_table_fails_its_own_instance_only(
     assert events_of(api, tables[bad]) == []
 
 
-def test_it_runs_every_night_and_the_second_dag_when_a_snapshot_is_announced(api, example, tables):
+def test_schedules_of_the_two_dags(api, example, tables):
     nightly, publish = example
     assert nightly.schedule == "0 3 * * *"
     (asset,) = publish.schedule
-    freeze(api, nightly, "run_1", 2)
+    create_snapshot(api, nightly, "run_1", 2)
     assert asset.uri == events_of(api, tables[0])[0]["asset"]["uri"]
 
 
-def test_each_instance_shows_which_table_it_freezes(api, example, tables):
-    freeze(api, example[0], "run_1", 2)
+def test_each_instance_is_labelled_with_its_table(api, example, tables):
+    create_snapshot(api, example[0], "run_1", 2)
     names = [
         json.loads(body)["rendered_map_index"]
         for method, url, body in api.requests
@@ -97,35 +97,35 @@ def test_each_instance_shows_which_table_it_freezes(api, example, tables):
     assert [name for name in names if name] == tables
 
 
-def test_whatever_has_rows_can_be_frozen_of_the_list(api, example, kinds, alice):
+def test_tables_parameter_accepts_every_table_type(api, example, table_factory, alice):
     """The list is a parameter of the run; views, submission views and datasets may be in it."""
-    shown = [kinds.make(kind) for kind in TABLE_TYPES]
-    states = freeze(api, example[0], "run_1", len(shown), conf={"tables": shown})
+    shown = [table_factory.create(kind) for kind in TABLE_TYPES]
+    states = create_snapshot(api, example[0], "run_1", len(shown), conf={"tables": shown})
     assert states == ["success"] * len(shown)
     labels = [alice.restGET(f"/entity/{one}/version/1")["versionLabel"] for one in shown]
     assert labels == ["nightly run_1"] * len(shown)
 
 
-def test_a_run_that_nothing_woke_says_so_and_does_not_try_again(api, example):
+def test_publishing_run_without_an_event_fails_without_retry(api, example):
     run = Run(api, example[1], "by_hand")
     result = run.task("snapshot")
     assert result.state == "failed"
     assert "No snapshot woke this run" in str(result.error)
 
 
-def test_the_second_dag_reads_the_snapshot_that_woke_it(
+def test_publishing_run_reads_the_snapshot_of_its_event(
     api, example, tables, project, alice, sources_of
 ):
     """A night later there is another snapshot; the run that was woken by the first reads that."""
     nightly, publish = example
-    assert freeze(api, nightly, "run_1", 2) == ["success", "success"]
+    assert create_snapshot(api, nightly, "run_1", 2) == ["success", "success"]
     (woke,) = events_of(api, tables[0])
     assert woke["extra"] == {
         "version": 1,
         "activity_id": alice.getProvenance(tables[0], 1)["id"],
     }
     alice.store(Table(tables[0], [[2]]))
-    assert freeze(api, nightly, "run_2", 2) == ["success", "skipped"]
+    assert create_snapshot(api, nightly, "run_2", 2) == ["success", "skipped"]
     later = events_of(api, tables[0])[-1]
     assert later["extra"]["version"] == 2
 

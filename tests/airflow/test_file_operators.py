@@ -61,7 +61,7 @@ def store(api, project):
     return run
 
 
-def test_a_version_is_taken_from_the_id_or_the_argument(get, put):
+def test_version_comes_from_the_id_or_the_argument(get, put):
     entity = put("v.txt", "1").split(".")[0]
     put("v.txt", "2")
     versions = [
@@ -76,21 +76,21 @@ def test_a_version_is_taken_from_the_id_or_the_argument(get, put):
     assert versions == [2, 1, 1, 1]
 
 
-def test_a_file_goes_where_it_is_asked_for(get, put, tmp_path):
+def test_download_dir_contains_the_file(get, put, tmp_path):
     folder = tmp_path / "here"
     _, run = get(entity_id=put("raw.txt", "raw"), download_dir=str(folder))
     assert run.value("get")["path"] == str(folder / "raw.txt")
     assert (folder / "raw.txt").read_text() == "raw"
 
 
-def test_an_entity_can_be_had_without_its_file(get, put, worker):
+def test_download_file_false_downloads_no_file(get, put, worker):
     _, run = get(entity_id=put(), download_file=False)
     assert run.value("get")["path"] is None
     assert run.value("get")["md5"]
     assert not list(worker.rglob("raw.csv"))
 
 
-def test_a_link_is_followed_when_asked(get, put, alice, project):
+def test_follow_link_downloads_the_target(get, put, alice, project):
     entity = put("raw.txt")
     folder = alice.store(Folder("links", parent=project)).id
     link = alice.store(Link(entity.split(".")[0], parent=folder)).id
@@ -108,13 +108,13 @@ def test_a_link_is_followed_when_asked(get, put, alice, project):
         ("", SynapseMalformedEntityError),
     ],
 )
-def test_what_a_retry_cannot_mend_fails_at_once(get, entity, error):
+def test_permanent_error_fails_without_retry(get, entity, error):
     result, _ = get(entity_id=entity)
     assert result.state == "failed"
     assert isinstance(result.error, error)
 
 
-def test_no_permission_fails_at_once(get, put, api, connection, socket_service):
+def test_missing_permission_fails_without_retry(get, put, api, connection, socket_service):
     bob = json.loads(connection) | {"password": socket_service.token("bob")}
     api.connections["bobs"] = json.dumps(bob)
     result, _ = get(entity_id=put(), synapse_conn_id="bobs")
@@ -122,14 +122,14 @@ def test_no_permission_fails_at_once(get, put, api, connection, socket_service):
     assert result.error.status == 403
 
 
-def test_a_token_that_is_not_taken_fails_at_once(get, put, api, connection):
+def test_invalid_token_fails_without_retry(get, put, api, connection):
     api.connections["wrong"] = json.dumps(json.loads(connection) | {"password": "wrong-token"})
     result, _ = get(entity_id=put(), synapse_conn_id="wrong")
     assert result.state == "failed"
     assert "wrong-token" not in str(result.error)
 
 
-def test_a_local_file_of_that_name_is_no_entity(get, tmp_path, monkeypatch):
+def test_local_file_named_like_the_id_is_ignored(get, tmp_path, monkeypatch):
     """The client looks up local files by their content; an operator's id is an id."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw.csv").write_text("x")
@@ -150,18 +150,18 @@ def test_a_local_file_of_that_name_is_no_entity(get, tmp_path, monkeypatch):
         (503, None, RetryAction.DEFAULT, None),
     ],
 )
-def test_the_retry_policy(status, retry_after, action, seconds):
+def test_retry_policy_by_status(status, retry_after, action, seconds):
     error = SynapseHTTPError.of(status, "no", "GET /entity/syn1", retry_after=retry_after)
     decision = SynapseRetryPolicy().evaluate(error, 1, 3)
     assert decision.action is action
     assert (decision.retry_delay and decision.retry_delay.total_seconds()) == seconds
 
 
-def test_other_failures_are_left_to_the_task():
+def test_other_errors_follow_the_retries_of_the_task():
     assert SynapseRetryPolicy().evaluate(OSError("disk"), 1, 3).action is RetryAction.DEFAULT
 
 
-def test_another_retry_policy_wins():
+def test_given_retry_policy_is_kept():
     own = SynapseRetryPolicy()
     with DAG("policy", schedule=None, default_args={"retry_policy": own}):
         default = SynapseGetOperator(task_id="default", entity_id="syn1")
@@ -175,7 +175,7 @@ def test_another_retry_policy_wins():
     )
 
 
-def test_what_is_stored_is_as_it_was_asked_for(store, result, alice):
+def test_stored_file_has_the_given_properties(store, result, alice):
     _, run = store(
         path=str(result),
         name="called.txt",
@@ -193,7 +193,7 @@ def test_what_is_stored_is_as_it_was_asked_for(store, result, alice):
     assert stored["path"] == str(result)
 
 
-def test_the_task_links_to_the_entity(store, get, put, result):
+def test_task_link_leads_to_the_entity(store, get, put, result):
     _, run = store(path=str(result))
     stored = run.value("store")
     link = run.value("store", "synapse_entity_link")
@@ -202,7 +202,7 @@ def test_the_task_links_to_the_entity(store, get, put, result):
     assert not run.value("get", "synapse_entity_link")
 
 
-def test_folders_are_made_once(store, result, alice, project):
+def test_folders_are_created_once(store, result, alice, project):
     first = store(path=str(result), folder="/a/b/")[1].value("store")
     result.write_text("other")
     second = store(path=str(result), folder="a/b")[1].value("store")
@@ -211,7 +211,7 @@ def test_folders_are_made_once(store, result, alice, project):
     assert [child["name"] for child in alice.getChildren(project)] == ["a"]
 
 
-def test_a_file_in_the_place_of_a_folder_is_said(store, result, put):
+def test_file_in_the_folder_path_fails(store, result, put):
     put("a", "a file")
     outcome, _ = store(path=str(result), folder="a/b")
     assert outcome.state == "failed"
@@ -219,37 +219,37 @@ def test_a_file_in_the_place_of_a_folder_is_said(store, result, put):
     assert "FileEntity" in str(outcome.error)
 
 
-def test_a_path_that_is_not_on_this_worker_says_what_to_do(store, tmp_path):
+def test_missing_path_is_reported_with_advice(store, tmp_path):
     outcome, _ = store(path=str(tmp_path / "elsewhere.txt"))
     assert isinstance(outcome.error, SynapseFileNotFoundError)
-    assert "not on this worker" in str(outcome.error)
+    assert "not found on this worker" in str(outcome.error)
     assert "ObjectStoragePath" in str(outcome.error)
 
 
-def test_a_directory_is_no_file(store, tmp_path):
+def test_directory_as_path_fails(store, tmp_path):
     outcome, _ = store(path=str(tmp_path))
     assert "is a directory" in str(outcome.error)
 
 
-def test_several_files_cannot_have_one_name(store, result):
+def test_name_for_several_files_fails(store, result):
     outcome, _ = store(path=[str(result), str(result)], name="one.txt")
     assert outcome.state == "failed"
-    assert "cannot be the name of 2 files" in str(outcome.error)
+    assert "2 files cannot have one name" in str(outcome.error)
 
 
 @pytest.mark.parametrize("nonsense", [3, None, b"bytes"])
-def test_what_cannot_be_stored_is_said(store, nonsense):
+def test_invalid_path_fails(store, nonsense):
     outcome, _ = store(path=nonsense)
     assert isinstance(outcome.error, TypeError)
-    assert "give the path of a file" in str(outcome.error)
+    assert "expected the path of a file" in str(outcome.error)
 
 
-def test_a_parent_that_is_no_container_fails_at_once(store, result, put):
+def test_parent_that_is_a_file_fails_without_retry(store, result, put):
     outcome, _ = store(path=str(result), parent_id=put("file.txt"))
     assert outcome.state == "failed"
 
 
-def test_an_object_elsewhere_is_streamed_in_and_named_as_used(
+def test_object_url_is_uploaded_and_recorded_as_used(
     store, sources_of, alice, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -266,7 +266,7 @@ def test_an_object_elsewhere_is_streamed_in_and_named_as_used(
     assert not list((tmp_path / "tmp").iterdir())
 
 
-def test_object_storage_paths_come_through_xcom(api, project, result, alice):
+def test_object_storage_path_from_xcom_is_uploaded(api, project, result, alice):
     with DAG("object_storage", schedule=None) as dag:
 
         @task
@@ -279,7 +279,7 @@ def test_object_storage_paths_come_through_xcom(api, project, result, alice):
     assert Path(alice.get(stored["id"]).path).read_text() == "result"
 
 
-def test_the_signature_of_an_address_is_shown_nowhere(store, put, alice, sources_of, capsys):
+def test_signature_of_a_url_is_not_recorded_or_logged(store, put, alice, sources_of, capsys):
     handle = alice.get(put("signed.txt", "signed"), downloadFile=False)
     answer = alice.restPOST(
         "/fileHandle/batch",
@@ -307,12 +307,12 @@ def test_the_signature_of_an_address_is_shown_nowhere(store, put, alice, sources
     assert url.partition("X-Amz-Signature=")[2] not in shown
 
 
-def test_nothing_at_an_address_is_said(store):
+def test_missing_object_fails(store):
     outcome, _ = store(path="memory://bucket/nothing")
     assert isinstance(outcome.error, SynapseFileNotFoundError)
 
 
-def test_a_reference_is_stored_elsewhere_with_its_source(api, project, put, alice, sources_of):
+def test_stored_reference_uses_its_source(api, project, put, alice, sources_of):
     entity = put("raw.txt", "raw")
     other = alice.store(Folder("copies", parent=project)).id
     with DAG("copy", schedule=None) as dag:
@@ -323,7 +323,7 @@ def test_a_reference_is_stored_elsewhere_with_its_source(api, project, put, alic
     assert sources_of(stored["id"])[0] == [entity]
 
 
-def test_lists_of_lists_from_mapped_tasks_are_stored_as_one_list(api, project, tmp_path):
+def test_nested_lists_of_mapped_tasks_are_flattened(api, project, tmp_path):
     with DAG("lists", schedule=None) as dag:
 
         @task
@@ -343,7 +343,7 @@ def test_lists_of_lists_from_mapped_tasks_are_stored_as_one_list(api, project, t
     ]
 
 
-def test_force_version_makes_one_for_the_same_content(store, result):
+def test_force_version_creates_a_version_of_equal_content(store, result):
     assert store(path=str(result))[1].value("store")["version"] == 1
     assert store(path=str(result))[1].value("store")["version"] == 1
     assert store(path=str(result), force_version=True)[1].value("store")["version"] == 2
@@ -365,7 +365,7 @@ def test_templates_are_rendered(api, project, result, alice):
     assert api.rendered["store"]["annotations"] == {"run": "run_1"}
 
 
-def test_every_template_field_is_an_argument_kept_as_given():
+def test_template_fields_are_unchanged_arguments():
     for operator, given in (
         (SynapseGetOperator, {"entity_id": "syn1"}),
         (SynapseStoreOperator, {"path": "x", "parent_id": "syn1"}),

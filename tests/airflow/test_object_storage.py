@@ -34,7 +34,7 @@ def bucket():
     server.stop()
 
 
-def test_an_s3_object_is_streamed_into_synapse(api, project, bucket, alice, sources_of):
+def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_of):
     content = bytes(range(256)) * (SIZE // 256) + b"ends"
     bucket.put_object(Bucket="results", Key="run 1/reads.bin", Body=content)
     with DAG("s3", schedule=None) as dag:
@@ -48,7 +48,7 @@ def test_an_s3_object_is_streamed_into_synapse(api, project, bucket, alice, sour
     assert "a-secret-of-the-test" not in repr(api.requests)
 
 
-def test_an_s3_object_that_is_not_there_is_named(api, project, bucket):
+def test_missing_s3_object_is_reported(api, project, bucket):
     with DAG("s3_missing", schedule=None) as dag:
         SynapseStoreOperator(task_id="store", path="s3://results/nothing", parent_id=project)
     outcome = Run(api, dag).task("store")

@@ -24,13 +24,13 @@ RUNS = count(1)
 ROWS = [["a", 1], ['b "quoted", \\ ü', 2], ["two\nlines", None], ["", 4]]
 
 
-class StumbleError(RuntimeError):
+class LateFailureError(RuntimeError):
     """What goes wrong after the work was done."""
 
 
-def stumble_once(context, result=None):
+def fail_once(context, result=None):
     if context["ti"].try_number == 1:
-        raise StumbleError
+        raise LateFailureError
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_the_answer_is_a_file_and_its_reference_an_xcom(query, table, worker):
+def test_query_writes_a_file_and_returns_its_reference(query, table, worker):
     result, run = query(sql=f"select * from {table} where n > {{{{ 0 + 1 }}}}")
     assert result.state == "success", result.error
     found = run.value("query")
@@ -81,12 +81,12 @@ def test_the_answer_is_a_file_and_its_reference_an_xcom(query, table, worker):
     assert run.value("query", "synapse_entity_link").endswith(f"/Synapse:{table}.1")
 
 
-def test_no_row_is_in_any_request_to_airflow(query, table, api):
+def test_rows_are_never_sent_to_airflow(query, table, api):
     query(sql=f"select * from {table}")
     assert not any("quoted" in body for _, _, body in api.requests)
 
 
-def test_the_file_lies_where_it_was_asked_for(query, table, tmp_path):
+def test_output_path_is_the_path_of_the_file(query, table, tmp_path):
     target = tmp_path / "new" / "answer.csv"
     _, run = query(sql=f"select * from {table}", output_path=str(target))
     assert run.value("query")["path"] == str(target)
@@ -94,25 +94,25 @@ def test_the_file_lies_where_it_was_asked_for(query, table, tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_the_file_lies_in_the_directory_that_was_asked_for(query, table, tmp_path):
+def test_download_dir_contains_the_file(query, table, tmp_path):
     _, run = query(sql=f"select n from {table}", download_dir=str(tmp_path / "new"))
     assert Path(run.value("query")["path"]).parent == tmp_path / "new"
 
 
-def test_rows_say_which_they_are_when_asked_to(query, table):
+def test_include_row_ids_adds_row_id_and_version(query, table):
     _, run = query(sql=f"select n from {table}", include_row_ids=True)
     found = run.value("query")
     assert found["columns"] == ["ROW_ID", "ROW_VERSION", "n"]
     assert [row["ROW_ID"] for row in rows_of(found["path"])] == ["1", "2", "3", "4"]
 
 
-def test_an_answer_without_rows_is_a_file_too(query, table):
+def test_result_without_rows_is_a_file_with_header(query, table):
     _, run = query(sql=f"select n from {table} where n > 100")
     assert run.value("query")["rows"] == 0
     assert run.value("query")["columns"] == ["n"]
 
 
-def test_what_answered_is_used_by_what_is_stored(api, table, project, alice, sources_of):
+def test_stored_result_uses_the_queried_snapshot(api, table, project, alice, sources_of):
     alice.create_snapshot_version(table)
     alice.store(Table(table, [["late", 9]]))
     with DAG("query_and_store", schedule=None) as dag:
@@ -125,7 +125,7 @@ def test_what_answered_is_used_by_what_is_stored(api, table, project, alice, sou
     assert stored["md5"] == run.value("frozen")["md5"]
 
 
-def test_a_current_table_is_used_with_its_number(api, table, project, alice, sources_of):
+def test_stored_result_uses_the_current_version_of_a_table(api, table, project, alice, sources_of):
     alice.create_snapshot_version(table)
     with DAG("query_current", schedule=None) as dag:
         current = SynapseTableQueryOperator(task_id="now", sql=f"select * from {table}")
@@ -135,7 +135,7 @@ def test_a_current_table_is_used_with_its_number(api, table, project, alice, sou
     assert sources_of(run.value("store")["id"])[0] == [f"{table}.2"]
 
 
-def test_a_snapshot_is_made_first_and_asked(api, table, project, alice, sources_of):
+def test_snapshot_first_queries_the_new_snapshot(api, table, project, alice, sources_of):
     with DAG("freeze_and_query", schedule=None) as dag:
         frozen = SynapseTableQueryOperator(
             task_id="frozen",
@@ -153,16 +153,16 @@ def test_a_snapshot_is_made_first_and_asked(api, table, project, alice, sources_
     assert alice.getProvenance(table, 1)["name"] == "freeze_and_query.frozen"
 
 
-def test_a_retry_asks_the_snapshot_that_the_first_try_made(query, table, alice):
+def test_retry_queries_the_snapshot_of_the_first_try(query, table, alice):
     result, run = query(
-        2, sql=f"select * from {table}", snapshot_first=True, post_execute=stumble_once
+        2, sql=f"select * from {table}", snapshot_first=True, post_execute=fail_once
     )
     assert result.state == "success", result.error
     assert run.value("query")["version"] == 1
     assert alice.get(table).versionNumber == 2
 
 
-def test_a_snapshot_of_a_snapshot_makes_no_sense(query, table):
+def test_snapshot_first_rejects_a_query_of_a_version(query, table):
     result, _ = query(sql=f"select * from {table}.1", snapshot_first=True)
     assert result.state == "failed"
     assert "version 1" in str(result.error)
@@ -177,13 +177,13 @@ def test_a_snapshot_of_a_snapshot_makes_no_sense(query, table):
         ("drop from {table}", "400"),
     ],
 )
-def test_sql_that_cannot_be_answered_fails_at_once(query, table, sql, said):
+def test_invalid_sql_fails_without_retry(query, table, sql, said):
     result, _ = query(sql=sql.format(table=table))
     assert result.state == "failed"
     assert said in str(result.error)
 
 
-def test_somebody_without_permission_fails_at_once(query, table, api, connection, socket_service):
+def test_missing_permission_fails_without_retry(query, table, api, connection, socket_service):
     bob = json.loads(connection) | {"password": socket_service.token("bob")}
     api.connections["bobs"] = json.dumps(bob)
     result, _ = query(sql=f"select * from {table}", synapse_conn_id="bobs")
@@ -213,7 +213,7 @@ def on_two_workers(api, worker):
     return run
 
 
-def test_another_worker_asks_again(on_two_workers, table, alice):
+def test_another_worker_repeats_the_query(on_two_workers, table, alice):
     alice.create_snapshot_version(table)
     add = [["late", 9]]
     run, text = on_two_workers(f"select * from {table}.1", lambda: alice.store(Table(table, add)))
@@ -221,13 +221,13 @@ def test_another_worker_asks_again(on_two_workers, table, alice):
     assert run.value("read") == text
 
 
-def test_another_worker_does_not_take_another_answer_for_the_one(on_two_workers, table, alice):
+def test_another_worker_rejects_a_changed_result(on_two_workers, table, alice):
     add = [["late", 9]]
     run, _ = on_two_workers(f"select * from {table}", lambda: alice.store(Table(table, add)))
     failed = run.task("read")
     assert isinstance(failed.error, SynapseMd5MismatchError)
 
 
-def test_a_file_has_one_place(table):
+def test_output_path_and_download_dir_exclude_each_other(table):
     with pytest.raises(ValueError, match="download_dir"):
         SynapseTableQueryOperator(task_id="query", sql="", output_path="a", download_dir="b")

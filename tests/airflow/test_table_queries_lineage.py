@@ -57,11 +57,9 @@ def pipeline(api, elsewhere, summary):
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
-def test_what_is_made_of_an_answer_names_the_version_that_answered(
-    pipeline, kinds, kind, alice, sources_of
-):
+def test_derived_file_uses_the_queried_version(pipeline, table_factory, kind, alice, sources_of):
     """First the one that still changes, then a snapshot, then one that the query made itself."""
-    shown = kinds.make(kind)
+    shown = table_factory.create(kind)
     run = pipeline(f"select * from {shown}").all()
     stored = run.value("store")["id"]
     used, executed = sources_of(stored)
@@ -69,7 +67,7 @@ def test_what_is_made_of_an_answer_names_the_version_that_answered(
     assert len(executed) == 1
 
     alice.create_snapshot_version(shown)
-    kinds.add(shown)
+    table_factory.add_row(shown)
     run = pipeline(f"select n from {shown}.1").all()
     assert run.value("ask")["rows"] == 1
     assert sources_of(stored)[0] == [f"{shown}.1"]
@@ -80,11 +78,11 @@ def test_what_is_made_of_an_answer_names_the_version_that_answered(
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_another_worker_that_asks_again_names_the_same_version(
-    pipeline, kinds, alice, worker, sources_of, file_format
+def test_repeated_query_uses_the_version_of_the_reference(
+    pipeline, table_factory, alice, worker, sources_of, file_format
 ):
     """Somebody freezes the table meanwhile: its rows are those of the number after that, too."""
-    table = kinds.make("table")
+    table = table_factory.create("table")
     run = pipeline(f"select * from {table}", output_format=file_format)
     run.task("ask")
     shutil.rmtree(worker)
@@ -94,10 +92,10 @@ def test_another_worker_that_asks_again_names_the_same_version(
     assert sources_of(run.value("store")["id"])[0] == [f"{table}.1"]
 
 
-def test_plain_code_that_queries_and_stores_names_what_it_asked(
-    api, kinds, project, summary, sources_of
+def test_hook_in_a_task_records_the_queried_table(
+    api, table_factory, project, summary, sources_of
 ):
-    table, view = kinds.make("table"), kinds.make("entityview")
+    table, view = table_factory.create("table"), table_factory.create("entityview")
     with DAG("plain", schedule=None) as dag:
 
         @task
@@ -114,8 +112,8 @@ def test_plain_code_that_queries_and_stores_names_what_it_asked(
     assert sources_of(stored)[0] == [f"{table}.1", f"{view}.1"]
 
 
-def test_rows_that_are_stored_name_the_table_they_are_from(api, kinds, alice, sources_of):
-    source, target = kinds.make("submissionview"), kinds.make("table")
+def test_stored_rows_use_the_table_they_were_queried_from(api, table_factory, alice, sources_of):
+    source, target = table_factory.create("submissionview"), table_factory.create("table")
     with DAG("copy_rows", schedule=None) as dag:
         asked = SynapseTableQueryOperator(
             task_id="ask", sql=f"select n from {source}", snapshot_first=True
@@ -128,22 +126,22 @@ def test_rows_that_are_stored_name_the_table_they_are_from(api, kinds, alice, so
     assert len(executed) == 1
 
 
-def test_a_snapshot_names_what_its_rows_were_made_of(api, kinds, alice, sources_of):
+def test_snapshot_uses_the_sources_of_its_rows(api, table_factory, alice, sources_of):
     """The rows are stored by one run and frozen by another, which knows no more than Synapse."""
-    source, target = kinds.make("dataset"), kinds.make("table")
+    source, target = table_factory.create("dataset"), table_factory.create("table")
     with DAG("fill", schedule=None) as fill:
         asked = SynapseTableQueryOperator(task_id="ask", sql=f"select n from {source}")
         SynapseTableStoreOperator(task_id="store", table_id=target, rows=asked.output)
     Run(api, fill).all()
-    with DAG("freeze", schedule=None) as freeze:
+    with DAG("freeze", schedule=None) as create_snapshot:
         SynapseTableSnapshotOperator(task_id="freeze", table_id=target)
-    made = Run(api, freeze).all().value("freeze")
+    made = Run(api, create_snapshot).all().value("freeze")
     assert sources_of(target, made["version"])[0] == [f"{source}.1"]
     assert alice.getProvenance(target, made["version"])["name"] == "freeze.freeze"
 
 
-def test_lineage_that_is_off_names_nothing(api, kinds, project, alice):
-    table = kinds.make("table")
+def test_lineage_mode_off_records_nothing(api, table_factory, project, alice):
+    table = table_factory.create("table")
     with DAG("silent", schedule=None) as dag:
         asked = SynapseTableQueryOperator(
             task_id="ask", sql=f"select * from {table}", lineage_mode="off"

@@ -72,7 +72,7 @@ def rows_of(path):
 
 
 @pytest.mark.parametrize("listed", ["whole, whole", "*, whole * 2 as whole"])
-def test_columns_of_the_same_name_fail_for_good(query, table, tmp_path, listed):
+def test_duplicate_column_names_fail_without_retry(query, table, tmp_path, listed):
     target = tmp_path / "new" / "answer.parquet"
     result, _ = query(sql=f"select {listed} from {table}", output_path=str(target))
     assert result.state == "failed"
@@ -80,7 +80,7 @@ def test_columns_of_the_same_name_fail_for_good(query, table, tmp_path, listed):
     assert list(target.parent.iterdir()) == []
 
 
-def test_the_suffix_says_that_it_is_parquet(query, table, tmp_path):
+def test_parquet_suffix_selects_the_format(query, table, tmp_path):
     target = tmp_path / "new" / "answer.parquet"
     result, run = query(sql=f"select * from {table}", output_path=str(target))
     assert result.state == "success", result.error
@@ -93,7 +93,7 @@ def test_the_suffix_says_that_it_is_parquet(query, table, tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_what_is_said_of_the_format_counts_more_than_the_suffix(query, table, tmp_path):
+def test_output_format_overrides_the_suffix(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
     _, run = query(sql=f"select whole from {table}", output_path=str(target), output_format="csv")
     assert target.read_text().startswith('"whole"')
@@ -106,7 +106,7 @@ def test_what_is_said_of_the_format_counts_more_than_the_suffix(query, table, tm
     assert rows_of(tmp_path / "a.dat") == [{"whole": row["whole"]} for row in WANTED]
 
 
-def test_a_directory_gets_one_file(query, table, tmp_path):
+def test_download_dir_contains_only_the_parquet_file(query, table, tmp_path):
     _, run = query(
         sql=f"select * from {table}", download_dir=str(tmp_path / "new"), output_format="parquet"
     )
@@ -116,8 +116,8 @@ def test_a_directory_gets_one_file(query, table, tmp_path):
     assert rows_of(path) == WANTED
 
 
-def test_without_a_place_it_is_in_the_cache_and_is_made_once(query, table, worker):
-    asked = {"query": f"select * from {table}", "file_format": "parquet"}
+def test_parquet_file_in_the_cache_is_reused(query, table, worker):
+    asked = {"sql": f"select * from {table}", "output_format": "parquet"}
     _, run = query(**asked)
     path = Path(run.value("query")["path"])
     assert path.is_relative_to(worker)
@@ -128,14 +128,14 @@ def test_without_a_place_it_is_in_the_cache_and_is_made_once(query, table, worke
     assert path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_the_csv_answer_in_the_cache_stays_csv(query, table):
+def test_csv_query_after_a_parquet_query_returns_csv(query, table):
     """The same query in the other format is not taken for it."""
     query(sql=f"select * from {table}", output_format="parquet")
     _, run = query(sql=f"select * from {table}")
     assert Path(run.value("query")["path"]).read_text().startswith('"a text, ü"')
 
 
-def test_row_ids_are_numbers(query, table, tmp_path):
+def test_parquet_row_ids_are_integers(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
     query(sql=f"select whole from {table}", output_path=str(target), include_row_ids=True)
     schema = pq.read_schema(target)
@@ -143,7 +143,7 @@ def test_row_ids_are_numbers(query, table, tmp_path):
     assert set(schema.types) == {pa.int64()}
 
 
-def test_expressions_have_the_types_that_synapse_says(query, table, tmp_path):
+def test_parquet_types_of_expressions_are_those_of_synapse(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
     sql = f'select count(*) as n, avg(whole) as mean, max("a text, ü") as t from {table}'
     result, _ = query(sql=sql, output_path=str(target))
@@ -151,14 +151,14 @@ def test_expressions_have_the_types_that_synapse_says(query, table, tmp_path):
     assert pq.read_schema(target).types == [pa.int64(), pa.float64(), pa.string()]
 
 
-def test_no_rows_are_a_file_with_columns(query, table, tmp_path):
+def test_parquet_file_without_rows_has_columns(query, table, tmp_path):
     target = tmp_path / "answer.parquet"
     _, run = query(sql=f"select * from {table} where whole = 5", output_path=str(target))
     assert run.value("query")["rows"] == 0
     assert pq.read_schema(target).names == list(WANTED[0])
 
 
-def test_a_view_is_written_too(query, table, alice, project, tmp_path):
+def test_parquet_file_of_a_view(query, table, alice, project, tmp_path):
     schema = EntityViewSchema(
         "Tables", parent=project, scopes=[project], includeEntityTypes=[EntityViewType.TABLE]
     )
@@ -197,7 +197,7 @@ def on_two_workers(api, worker):
     return run
 
 
-def test_another_worker_makes_the_same_file_again(on_two_workers, table, alice, worker):
+def test_another_worker_writes_an_identical_file(on_two_workers, table, alice, worker):
     alice.create_snapshot_version(table)
     alice.store(Table(table, [list(WANTED[0].values())]))
     run, result, content = on_two_workers(f"select * from {table}.1")
@@ -208,9 +208,7 @@ def test_another_worker_makes_the_same_file_again(on_two_workers, table, alice, 
     assert rows_of(path) == WANTED
 
 
-def test_another_worker_does_not_take_another_answer_for_the_one(
-    on_two_workers, table, alice, worker
-):
+def test_another_worker_rejects_a_changed_result(on_two_workers, table, alice, worker):
     add = [list(WANTED[0].values())]
     _, failed, _ = on_two_workers(f"select * from {table}", lambda: alice.store(Table(table, add)))
     assert isinstance(failed.error, SynapseMd5MismatchError)
@@ -225,7 +223,7 @@ def limited(connection, limit):
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_what_a_task_reads_is_not_evicted_and_what_nobody_reads_is(
+def test_file_is_not_evicted_while_a_task_reads_it(
     api, table, put, connection, worker, file_format
 ):
     """The cache is too small for anything; a task downstream holds the answer of the query."""
@@ -258,7 +256,7 @@ def test_what_a_task_reads_is_not_evicted_and_what_nobody_reads_is(
     assert not Path(run.value("query")["path"]).exists()
 
 
-def test_the_file_is_stored_with_the_version_that_answered(api, table, project, alice, sources_of):
+def test_stored_parquet_file_uses_the_queried_version(api, table, project, alice, sources_of):
     with DAG("query_and_store", schedule=None) as dag:
         asked = SynapseTableQueryOperator(
             task_id="ask",
@@ -272,7 +270,7 @@ def test_the_file_is_stored_with_the_version_that_answered(api, table, project, 
     assert rows_of(alice.get(stored["id"]).path) == WANTED
 
 
-def test_without_pyarrow_the_task_fails_before_anything_is_asked(
+def test_parquet_without_pyarrow_fails_before_any_request(
     query, table, tmp_path, monkeypatch, alice
 ):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -284,6 +282,6 @@ def test_without_pyarrow_the_task_fails_before_anything_is_asked(
     assert alice.get(table).versionNumber == 1
 
 
-def test_another_format_is_refused_when_the_dag_is_read():
+def test_unknown_output_format_fails_at_dag_parsing():
     with pytest.raises(ValueError, match="feather"):
         SynapseTableQueryOperator(task_id="query", sql="", output_format="feather")

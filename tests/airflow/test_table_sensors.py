@@ -46,7 +46,7 @@ def rows(table, more=""):
     return f"select * from {table} {more}"
 
 
-def test_rows_are_waited_for(wait, table, alice):
+def test_rows_sensor_waits_for_rows(wait, table, alice):
     run = wait(SynapseTableRowsSensor, sql=rows(table, "where n > {{ 0 + 1 }}"), min_rows=2)
     assert run.task("wait").state == "up_for_reschedule"
     alice.store(Table(table, [[2]]))
@@ -56,13 +56,13 @@ def test_rows_are_waited_for(wait, table, alice):
     assert run.value("wait") == {"id": table, "rows": 2}
 
 
-def test_what_is_looked_at_is_no_input(wait, table):
+def test_sensor_records_no_lineage(wait, table):
     run = wait(SynapseTableRowsSensor, sql=rows(table))
     assert run.task("wait").state == "success"
     assert run.record("wait") is None
 
 
-def test_rows_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
+def test_rows_sensor_waits_in_the_triggerer(wait, table, alice, triggerer):
     run = wait(SynapseTableRowsSensor, sql=rows(table), min_rows=2, deferrable=True)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
@@ -73,14 +73,12 @@ def test_rows_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
     assert run.value("wait") == {"id": table, "rows": 2}
 
 
-def test_nothing_is_deferred_that_can_be_seen_at_once(wait, table):
+def test_sensor_does_not_defer_when_rows_exist(wait, table):
     run = wait(SynapseTableRowsSensor, sql=rows(table), deferrable=True)
     assert run.task("wait").state == "success"
 
 
-def test_what_breaks_in_the_triggerer_fails_the_task_as_synapse_says(
-    wait, table, alice, triggerer
-):
+def test_error_in_the_triggerer_is_raised_in_the_worker(wait, table, alice, triggerer):
     run = wait(SynapseTableRowsSensor, sql=rows(table, "where n > 5"), deferrable=True)
     deferred = run.task("wait", max_tries=5)
     alice.delete(table)
@@ -90,7 +88,7 @@ def test_what_breaks_in_the_triggerer_fails_the_task_as_synapse_says(
 
 
 @pytest.mark.parametrize("query", ["select 1", "select nothing from {table}"])
-def test_a_query_that_makes_no_sense_fails_at_once(wait, table, query):
+def test_invalid_query_fails_without_retry(wait, table, query):
     run = wait(SynapseTableRowsSensor, sql=query.format(table=table))
     assert run.task("wait", max_tries=5).state == "failed"
 
@@ -105,7 +103,7 @@ def test_a_query_that_makes_no_sense_fails_at_once(wait, table, query):
     ],
 )
 @pytest.mark.parametrize("more", [{}, {"soft_fail": True}, {"deferrable": True}])
-def test_a_query_that_has_a_row_whatever_is_there_fails_at_once(wait, table, query, more):
+def test_aggregate_query_fails_without_retry(wait, table, query, more):
     run = wait(SynapseTableRowsSensor, sql=query.format(table=table), **more)
     result = run.task("wait", max_tries=5)
     assert result.state == "failed"
@@ -121,7 +119,7 @@ def test_a_query_that_has_a_row_whatever_is_there_fails_at_once(wait, table, que
         "select n as \"max(n)\", 'sum(n)' from {table} where n > 1",
     ],
 )
-def test_a_query_that_may_have_no_row_is_waited_for(wait, table, alice, query):
+def test_grouped_query_is_accepted(wait, table, alice, query):
     run = wait(SynapseTableRowsSensor, sql=query.format(table=table))
     assert run.task("wait").state == "up_for_reschedule"
     add_a_row(alice, table)
@@ -129,16 +127,16 @@ def test_a_query_that_may_have_no_row_is_waited_for(wait, table, alice, query):
 
 
 @pytest.mark.parametrize("more", [{}, {"soft_fail": True}, {"deferrable": True}])
-def test_a_version_never_changes_and_is_no_table_to_watch(wait, table, alice, more):
-    freeze(alice, table)
+def test_change_sensor_rejects_a_version(wait, table, alice, more):
+    create_snapshot(alice, table)
     result = wait(SynapseTableChangeSensor, table_id=f"{table}.1", **more).task(
         "wait", max_tries=5
     )
     assert result.state == "failed"
-    assert f"{table} is what it is a version of" in str(result.error)
+    assert f"Pass '{table}' to use the current state" in str(result.error)
 
 
-def test_the_version_in_a_reference_is_no_matter(wait, table):
+def test_version_of_a_reference_is_ignored(wait, table):
     reference = {"id": table, "version": 1}
     run = wait(SynapseTableChangeSensor, table_id=reference)
     assert run.task("wait").state == "up_for_reschedule"
@@ -148,7 +146,7 @@ def add_a_row(alice, table):
     alice.store(Table(table, [[2]]))
 
 
-def freeze(alice, table):
+def create_snapshot(alice, table):
     alice.create_snapshot_version(table)
 
 
@@ -158,17 +156,17 @@ def add_a_column(alice, table):
     alice.store(schema)
 
 
-@pytest.mark.parametrize("change", [add_a_row, freeze, add_a_column])
-def test_changes_are_waited_for(wait, table, alice, change):
+@pytest.mark.parametrize("change", [add_a_row, create_snapshot, add_a_column])
+def test_change_sensor_waits_for_a_change(wait, table, alice, change):
     run = wait(SynapseTableChangeSensor, table_id=table)
     assert run.task("wait").state == "up_for_reschedule"
     assert run.task("wait").state == "up_for_reschedule"
     change(alice, table)
     assert run.task("wait").state == "success"
-    assert run.value("wait")["version"] == (2 if change is freeze else 1)
+    assert run.value("wait")["version"] == (2 if change is create_snapshot else 1)
 
 
-def test_changes_are_waited_for_in_the_worker(wait, table, alice, api):
+def test_change_sensor_waits_in_the_worker(wait, table, alice, api):
     """The sensor has noted the state it begins with; then there is a row more."""
     run = wait(SynapseTableChangeSensor, table_id=table, mode="poke", poke_interval=0.02)
     note = api._store
@@ -184,7 +182,7 @@ def test_changes_are_waited_for_in_the_worker(wait, table, alice, api):
     assert run.value("wait")["version"] == 1
 
 
-def test_changes_since_a_known_state_are_seen_at_once(wait, table, alice):
+def test_change_since_a_given_state_is_detected_at_once(wait, table, alice):
     first = wait(SynapseTableChangeSensor, table_id=table)
     first.task("wait")
     add_a_row(alice, table)
@@ -199,41 +197,41 @@ def test_changes_since_a_known_state_are_seen_at_once(wait, table, alice):
 
 
 @pytest.mark.parametrize("kind", VIEW_TYPES)
-def test_changes_of_what_a_view_shows_are_waited_for(wait, kinds, kind):
-    view = kinds.make(kind)
+def test_change_sensor_waits_for_changes_in_a_view(wait, table_factory, kind):
+    view = table_factory.create(kind)
     run = wait(SynapseTableChangeSensor, table_id=view)
     assert run.task("wait").state == "up_for_reschedule"
     assert run.task("wait").state == "up_for_reschedule"
-    kinds.add(view)
+    table_factory.add_row(view)
     assert run.task("wait").state == "success"
     assert run.value("wait").keys() == {"id", "version", "etag", "digest"}
 
 
 @pytest.mark.parametrize("kind", VIEW_TYPES)
-def test_a_view_is_watched_in_the_triggerer(wait, kinds, kind, triggerer):
-    view = kinds.make(kind)
+def test_change_sensor_waits_for_a_view_in_the_triggerer(wait, table_factory, kind, triggerer):
+    view = table_factory.create(kind)
     run = wait(SynapseTableChangeSensor, table_id=view, deferrable=True)
     deferred = run.task("wait")
-    kinds.add(view)
+    table_factory.add_row(view)
     assert run.task("wait", event=fire_trigger(deferred)).state == "success"
     assert run.value("wait")["id"] == view
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_rows_of_every_kind_are_waited_for(wait, kinds, kind, deferrable, triggerer):
-    table = kinds.make(kind)
+def test_rows_sensor_supports_every_table_type(wait, table_factory, kind, deferrable, triggerer):
+    table = table_factory.create(kind)
     query = f"select n from {table} where n > 1"
     run = wait(SynapseTableRowsSensor, sql=query, deferrable=deferrable)
     result = run.task("wait")
     assert result.state == ("deferred" if deferrable else "up_for_reschedule")
-    kinds.add(table)
+    table_factory.add_row(table)
     event = fire_trigger(result) if deferrable else None
     assert run.task("wait", event=event).state == "success"
     assert run.value("wait") == {"id": table, "rows": 1}
 
 
-def test_what_a_query_returned_is_a_state_to_compare_with(wait, table, alice, api):
+def test_since_accepts_the_result_of_a_query(wait, table, alice, api):
     with DAG("ask", schedule=None) as dag:
         SynapseTableQueryOperator(task_id="ask", sql=f"select * from {table}")
     answer = Run(api, dag).all().value("ask")
@@ -243,7 +241,7 @@ def test_what_a_query_returned_is_a_state_to_compare_with(wait, table, alice, ap
     assert waiting.task("wait").state == "success"
 
 
-def test_changes_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
+def test_change_sensor_waits_in_the_triggerer(wait, table, alice, triggerer):
     run = wait(SynapseTableChangeSensor, table_id=table, deferrable=True)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
@@ -253,7 +251,7 @@ def test_changes_are_waited_for_in_the_triggerer(wait, table, alice, triggerer):
     assert run.value("wait")["etag"]
 
 
-def test_the_token_is_in_nothing_that_airflow_keeps(wait, table, connection, api):
+def test_token_is_not_stored_in_airflow(wait, table, connection, api):
     deferred = wait(SynapseTableChangeSensor, table_id=table, deferrable=True).task("wait")
     token = json.loads(connection)["password"]
     assert token not in deferred.msg.model_dump_json()

@@ -21,17 +21,17 @@ from synapse_workflows import (
 RUNS = count(1)
 
 
-class DiedError(RuntimeError):
+class WorkerStoppedError(RuntimeError):
     """The worker is no more."""
 
 
-class StumbleError(RuntimeError):
+class LateFailureError(RuntimeError):
     """What goes wrong after the work was done."""
 
 
-def stumble_once(context, result=None):
+def fail_once(context, result=None):
     if context["ti"].try_number == 1:
-        raise StumbleError
+        raise LateFailureError
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def history(alice, table):
     return {one["versionNumber"]: one["versionLabel"] for one in found}
 
 
-def test_a_snapshot_is_as_it_was_asked_for(snapshot, table, alice):
+def test_snapshot_has_the_given_label_and_comment(snapshot, table, alice):
     result, run = snapshot(
         table_id=table, version_label="{{ run_id }}", version_comment="of {{ task.task_id }}"
     )
@@ -76,12 +76,12 @@ def test_a_snapshot_is_as_it_was_asked_for(snapshot, table, alice):
     assert run.value("freeze", "synapse_entity_link").endswith(f"/Synapse:{table}.1")
 
 
-def test_the_activity_is_there_first_and_is_bound_to_the_snapshot(api, table, put, sources_of):
+def test_snapshot_is_created_with_its_activity(api, table, put, sources_of):
     raw_id = put()
     with DAG("freeze_after", schedule=None) as dag:
         raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
-        freeze = SynapseTableSnapshotOperator(task_id="freeze", table_id=table)
-        raw >> freeze
+        create_snapshot = SynapseTableSnapshotOperator(task_id="freeze", table_id=table)
+        raw >> create_snapshot
     run = Run(api, dag).all()
     used, executed = sources_of(table, 1)
     assert used == [raw_id]
@@ -89,9 +89,7 @@ def test_the_activity_is_there_first_and_is_bound_to_the_snapshot(api, table, pu
     assert run.value("freeze")["activity_id"] is not None
 
 
-def test_what_made_the_rows_is_taken_over_from_the_task_that_stored_them(
-    api, table, put, sources_of
-):
+def test_snapshot_inherits_the_sources_of_stored_rows(api, table, put, sources_of):
     """The table is no source of its own snapshot; what its rows were made of is."""
     raw_id = put()
     with DAG("store_then_freeze", schedule=None) as dag:
@@ -107,19 +105,19 @@ def test_what_made_the_rows_is_taken_over_from_the_task_that_stored_them(
     assert sources_of(table, 1)[0] == [raw_id]
 
 
-def test_a_snapshot_through_the_hook_carries_the_activity_of_its_task(
+def test_snapshot_through_the_hook_has_the_activity_of_the_task(
     api, table, put, alice, sources_of
 ):
     raw_id = put()
     with DAG("hooked", schedule=None) as dag:
 
         @task
-        def freeze():
+        def create_snapshot():
             syn = SynapseHook().client
             syn.get(raw_id)
             return syn.create_snapshot_version(table, label="by hand")
 
-        freeze()
+        create_snapshot()
     Run(api, dag).all()
     assert history(alice, table)[1] == "by hand"
     assert sources_of(table, 1)[0] == [raw_id]
@@ -128,14 +126,14 @@ def test_a_snapshot_through_the_hook_carries_the_activity_of_its_task(
 
 
 @pytest.mark.parametrize("lineage_mode", ["auto", "off"])
-def test_a_retry_makes_no_second_snapshot(snapshot, table, alice, lineage_mode):
-    result, run = snapshot(2, table_id=table, post_execute=stumble_once, lineage_mode=lineage_mode)
+def test_retry_creates_no_second_snapshot(snapshot, table, alice, lineage_mode):
+    result, run = snapshot(2, table_id=table, post_execute=fail_once, lineage_mode=lineage_mode)
     assert result.state == "success"
     assert run.value("freeze")["version"] == 1
     assert list(history(alice, table)) == [2, 1]
 
 
-def test_a_task_that_is_cleared_makes_another_one(snapshot, table, alice):
+def test_cleared_task_creates_another_snapshot(snapshot, table, alice):
     """Airflow gives a task that is cleared as many tries as it had, after those it has used."""
     _, run = snapshot(table_id=table)
     assert run.task("freeze", max_tries=1 + 5).state == "success"
@@ -144,15 +142,13 @@ def test_a_task_that_is_cleared_makes_another_one(snapshot, table, alice):
     assert first["id"] != second["id"]
 
 
-def test_a_worker_that_dies_before_it_can_report_is_no_reason_for_another_one(
-    snapshot, table, alice, api
-):
+def test_retry_after_lost_success_creates_no_second_snapshot(snapshot, table, alice, api):
     """The work is done; of that Airflow does not hear. The next try tells of the same snapshot."""
     tell = api._task_instances
 
     def die(request, parts, body):
         if parts[1:] == ["state"]:
-            raise DiedError
+            raise WorkerStoppedError
         return tell(request, parts, body)
 
     api._task_instances = die
@@ -166,7 +162,7 @@ def test_a_worker_that_dies_before_it_can_report_is_no_reason_for_another_one(
     assert [event["extra"]["version"] for event in api.events] == [1]
 
 
-def test_the_snapshot_of_somebody_else_is_not_taken_for_ones_own(snapshot, table, alice):
+def test_snapshot_of_another_task_is_not_reused(snapshot, table, alice):
     """The first try ends before Synapse is asked to freeze; meanwhile another one freezes."""
 
     def freeze_before(context):
@@ -177,7 +173,7 @@ def test_the_snapshot_of_somebody_else_is_not_taken_for_ones_own(snapshot, table
         2,
         table_id=table,
         version_label="nightly",
-        post_execute=stumble_once,
+        post_execute=fail_once,
         pre_execute=freeze_before,
     )
     assert result.state == "success"
@@ -185,42 +181,42 @@ def test_the_snapshot_of_somebody_else_is_not_taken_for_ones_own(snapshot, table
     assert history(alice, table) == {1: "nightly", 2: "another one", 3: "in progress"}
 
 
-def test_the_asset_is_announced_with_the_version(snapshot, table, api):
+def test_asset_event_has_the_version(snapshot, table, api):
     _, run = snapshot(table_id=table, outlets=[synapse_asset(table)])
     (event,) = api.events
     assert event["asset"]["uri"] == f"syn://{table}"
     assert event["extra"] == {"version": 1, "activity_id": run.value("freeze")["activity_id"]}
 
 
-def test_a_label_that_is_taken_fails_for_good(snapshot, table):
+def test_duplicate_label_fails_without_retry(snapshot, table):
     snapshot(table_id=table, version_label="once")
     result, _ = snapshot(table_id=table, version_label="once")
     assert result.state == "failed"
     assert "'once'" in str(result.error)
 
 
-def test_a_version_cannot_be_frozen_again(snapshot, table, alice):
+def test_snapshot_of_a_version_fails(snapshot, table, alice):
     alice.create_snapshot_version(table)
     result, _ = snapshot(table_id=f"{table}.1")
     assert result.state == "failed"
-    assert f"{table} is what it is a version of" in str(result.error)
+    assert f"Pass '{table}' to use the current state" in str(result.error)
     assert list(history(alice, table)) == [2, 1]
 
 
-def test_the_version_in_a_reference_is_no_matter(snapshot, table, alice):
+def test_version_of_a_reference_is_ignored(snapshot, table, alice):
     alice.create_snapshot_version(table)
     result, run = snapshot(table_id={"id": table, "version": 1})
     assert result.state == "success"
     assert run.value("freeze")["version"] == 2
 
 
-def test_what_is_no_table_fails_for_good(snapshot, put):
+def test_snapshot_of_a_file_fails_without_retry(snapshot, put):
     result, _ = snapshot(table_id=put().partition(".")[0])
     assert result.state == "failed"
-    assert "is a file" in str(result.error)
+    assert "which is a file" in str(result.error)
 
 
-def test_the_newest_of_its_own_are_retained(snapshot, table, alice):
+def test_retain_deletes_old_snapshots_with_the_prefix(snapshot, table, alice):
     alice.create_snapshot_version(table, label="release")
     for number in range(4):
         result, _ = snapshot(
@@ -243,12 +239,12 @@ def test_the_newest_of_its_own_are_retained(snapshot, table, alice):
         {"retain": 2, "version_label": "b"},
     ],
 )
-def test_retaining_needs_to_know_what_is_its_own(table, arguments):
+def test_retain_requires_label_and_prefix(table, arguments):
     with pytest.raises(ValueError, match="retain"):
         SynapseTableSnapshotOperator(task_id="freeze", table_id=table, **arguments)
 
 
-def test_an_unchanged_table_is_skipped_and_nobody_is_woken(snapshot, table, alice, api):
+def test_unchanged_table_is_skipped_without_asset_event(snapshot, table, alice, api):
     """Skipped, the task sends no event: who waits for the asset is not told of no news."""
     arguments = {"skip_if_unchanged": True, "outlets": [synapse_asset(table)]}
     states = [snapshot(table_id=table, **arguments)[0].state for _ in range(2)]
@@ -261,7 +257,7 @@ def test_an_unchanged_table_is_skipped_and_nobody_is_woken(snapshot, table, alic
     assert [event["extra"]["version"] for event in api.events] == [1, 2]
 
 
-def test_a_table_with_another_column_is_not_unchanged(snapshot, table, alice):
+def test_new_column_is_a_change(snapshot, table, alice):
     snapshot(table_id=table)
     schema = alice.get(table)
     schema.addColumn(Column(name="more", columnType="DOUBLE"))
@@ -295,7 +291,7 @@ def deferred(api, table):
     return run, result
 
 
-def test_the_triggerer_waits_and_the_task_goes_on(deferred, triggerer, table, alice, sources_of):
+def test_deferred_task_continues_after_the_trigger(deferred, triggerer, table, alice, sources_of):
     run, result = deferred
     event = fire_trigger(result)
     assert set(event) == {"job"}
@@ -306,7 +302,7 @@ def test_the_triggerer_waits_and_the_task_goes_on(deferred, triggerer, table, al
     assert len(sources_of(table, 1)[1]) == 1
 
 
-def test_a_worker_that_dies_while_waiting_finds_its_job_again(deferred, triggerer, table, alice):
+def test_retry_waits_for_the_job_of_a_deferred_try(deferred, triggerer, table, alice):
     """The next try starts no job; where the first one goes on, it waits for that."""
     run, before = deferred
     event = fire_trigger(before)
@@ -318,9 +314,7 @@ def test_a_worker_that_dies_while_waiting_finds_its_job_again(deferred, triggere
     assert history(alice, table) == {1: "later", 2: "in progress"}
 
 
-def test_a_trigger_that_gives_up_fails_the_try_and_the_next_one_finds_the_snapshot(
-    deferred, triggerer, table, alice
-):
+def test_retry_after_a_trigger_timeout_finds_the_snapshot(deferred, triggerer, table, alice):
     run, result = deferred
     fire_trigger(result)
     failed = run.task("freeze", max_tries=5, event={"job": "1", "error": "no answer"})
@@ -330,7 +324,7 @@ def test_a_trigger_that_gives_up_fails_the_try_and_the_next_one_finds_the_snapsh
     assert list(history(alice, table)) == [2, 1]
 
 
-def test_a_job_that_fails_fails_the_task_as_synapse_says(api, table, triggerer, alice):
+def test_failed_job_fails_the_task_with_the_error_of_synapse(api, table, triggerer, alice):
     alice.create_snapshot_version(table, label="taken")
     with DAG("freeze_taken", schedule=None) as dag:
         SynapseTableSnapshotOperator(
@@ -343,13 +337,13 @@ def test_a_job_that_fails_fails_the_task_as_synapse_says(api, table, triggerer, 
     assert list(history(alice, table)) == [2, 1]
 
 
-def test_no_token_leaves_the_worker(deferred, api, connection):
+def test_trigger_arguments_contain_no_token(deferred, api, connection):
     _, result = deferred
     token = json.loads(connection)["password"]
     assert "token" not in result.msg.model_dump_json()
     assert not any(token in body or token in url for _, url, body in api.requests)
 
 
-def test_the_trigger_without_a_connection_says_so(deferred):
+def test_trigger_without_a_connection_fires_an_error(deferred):
     with pytest.raises(AirflowNotFoundException, match="synapse_default"):
         fire_trigger(deferred[1])

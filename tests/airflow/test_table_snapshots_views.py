@@ -19,13 +19,13 @@ from synapse_workflows import (
 RUNS = count(1)
 
 
-class StumbleError(RuntimeError):
+class LateFailureError(RuntimeError):
     """What goes wrong after the work was done."""
 
 
-def stumble_once(context, result=None):
+def fail_once(context, result=None):
     if context["ti"].try_number == 1:
-        raise StumbleError
+        raise LateFailureError
 
 
 @pytest.fixture
@@ -54,15 +54,15 @@ def rows(alice, query):
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_every_kind_is_frozen_with_label_comment_and_activity(
-    api, kinds, kind, deferrable, put, alice, sources_of, triggerer
+def test_snapshot_of_every_table_type(
+    api, table_factory, kind, deferrable, put, alice, sources_of, triggerer
 ):
     """It shows what there was, for ever; the Activity that the snapshot carries says of what."""
-    table = kinds.make(kind)
+    table = table_factory.create(kind)
     raw_id = put()
     with DAG("freeze_any", schedule=None) as dag:
         raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
-        freeze = SynapseTableSnapshotOperator(
+        create_snapshot = SynapseTableSnapshotOperator(
             task_id="freeze",
             table_id="{{ params.table }}",
             version_label="of {{ run_id }}",
@@ -71,7 +71,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
             poll_interval=0.05,
             outlets=[synapse_asset(table)],
         )
-        raw >> freeze
+        raw >> create_snapshot
     dag.params["table"] = table
     before = rows(alice, f"select * from {table}")
     run = Run(api, dag, f"run_{next(RUNS)}")
@@ -86,7 +86,7 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
     assert (made["id"], made["version"], made["label"]) == (table, 1, f"of {run.run_id}")
     assert made["comment"] == "by freeze"
     assert history(alice, table) == {1: f"of {run.run_id}", 2: "in progress"}
-    kinds.add(table)
+    table_factory.add_row(table)
     assert rows(alice, f"select * from {table}.1") == before
     assert rows(alice, f"select * from {table}") == before + 1
     activity = alice.getProvenance(table, 1)
@@ -97,10 +97,8 @@ def test_every_kind_is_frozen_with_label_comment_and_activity(
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
-def test_what_is_frozen_is_no_input_of_itself_and_an_older_snapshot_is(
-    api, kinds, kind, alice, sources_of
-):
-    table = kinds.make(kind)
+def test_snapshot_does_not_use_its_own_table(api, table_factory, kind, alice, sources_of):
+    table = table_factory.create(kind)
     alice.create_snapshot_version(table)
     with DAG("read_and_freeze", schedule=None) as dag:
 
@@ -119,27 +117,29 @@ def test_what_is_frozen_is_no_input_of_itself_and_an_older_snapshot_is(
     ("kind", "lineage_mode"),
     [("entityview", "off"), ("submissionview", "auto"), ("dataset", "auto")],
 )
-def test_a_retry_makes_no_second_snapshot_of_a_view(snapshot, kinds, kind, alice, lineage_mode):
-    view = kinds.make(kind)
-    result, run = snapshot(2, table_id=view, post_execute=stumble_once, lineage_mode=lineage_mode)
+def test_retry_creates_no_second_snapshot_of_a_view(
+    snapshot, table_factory, kind, alice, lineage_mode
+):
+    view = table_factory.create(kind)
+    result, run = snapshot(2, table_id=view, post_execute=fail_once, lineage_mode=lineage_mode)
     assert result.state == "success", result.error
     assert run.value("freeze")["version"] == 1
     assert list(history(alice, view)) == [2, 1]
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
-def test_what_is_unchanged_is_skipped(snapshot, kinds, kind, alice):
-    table = kinds.make(kind)
+def test_unchanged_table_or_view_is_skipped(snapshot, table_factory, kind, alice):
+    table = table_factory.create(kind)
     asked = {"table_id": table, "skip_if_unchanged": True}
     assert [snapshot(**asked)[0].state for _ in range(2)] == ["success", "skipped"]
-    kinds.add(table)
+    table_factory.add_row(table)
     result, run = snapshot(**asked)
     assert (result.state, run.value("freeze")["version"]) == ("success", 2)
     assert snapshot(**asked)[0].state == "skipped"
 
 
-def test_another_annotation_of_a_file_is_a_change_of_the_view(snapshot, kinds, alice, project):
-    view = kinds.make("entityview")
+def test_changed_annotation_is_a_change_of_the_view(snapshot, table_factory, alice, project):
+    view = table_factory.create("entityview")
     asked = {"table_id": view, "skip_if_unchanged": True}
     snapshot(**asked)
     shown = next(iter(alice.tableQuery(f"select id from {view}", includeRowIdAndRowVersion=False)))
@@ -149,9 +149,9 @@ def test_another_annotation_of_a_file_is_a_change_of_the_view(snapshot, kinds, a
     assert snapshot(**asked)[0].state == "success"
 
 
-def test_another_name_of_a_column_is_a_change_of_the_view(snapshot, kinds, alice):
+def test_renamed_column_is_a_change_of_the_view(snapshot, table_factory, alice):
     """The file has no annotation of either name: no row shows the difference."""
-    view = kinds.make("entityview")
+    view = table_factory.create("entityview")
     schema = alice.get(view)
     first = alice.store(Column(name="one", columnType="STRING"))
     schema.addColumn(first)
@@ -167,8 +167,8 @@ def test_another_name_of_a_column_is_a_change_of_the_view(snapshot, kinds, alice
 
 
 @pytest.mark.parametrize("kind", ["entityview", "dataset"])
-def test_the_newest_of_its_own_are_retained_of_every_kind(snapshot, kinds, kind, alice):
-    table = kinds.make(kind)
+def test_retain_deletes_old_snapshots_of_every_table_type(snapshot, table_factory, kind, alice):
+    table = table_factory.create(kind)
     alice.create_snapshot_version(table, label="release")
     for number in range(3):
         result, _ = snapshot(
@@ -178,8 +178,8 @@ def test_the_newest_of_its_own_are_retained_of_every_kind(snapshot, kinds, kind,
     assert list(history(alice, table).values()) == ["in progress", "nightly 2", "release"]
 
 
-def test_a_label_of_a_view_that_is_taken_fails_for_good(snapshot, kinds, alice):
-    view = kinds.make("entityview")
+def test_duplicate_label_of_a_view_fails_without_retry(snapshot, table_factory, alice):
+    view = table_factory.create("entityview")
     alice.create_snapshot_version(view, label="once")
     result, _ = snapshot(table_id=view, version_label="once")
     assert result.state == "failed"
@@ -187,20 +187,20 @@ def test_a_label_of_a_view_that_is_taken_fails_for_good(snapshot, kinds, alice):
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
-def test_a_query_of_every_kind_freezes_first_and_asks_the_snapshot(
-    api, kinds, kind, alice, sources_of, project
+def test_snapshot_first_supports_every_table_type(
+    api, table_factory, kind, alice, sources_of, project
 ):
-    table = kinds.make(kind)
+    table = table_factory.create(kind)
     with DAG("freeze_and_ask", schedule=None) as dag:
         SynapseTableQueryOperator(
             task_id="ask",
             sql=f"select n from {table} where n > 0",
             snapshot_first=True,
-            post_execute=stumble_once,
+            post_execute=fail_once,
         )
     run = Run(api, dag)
     assert run.task("ask", max_tries=1).state == "up_for_retry"
-    kinds.add(table)
+    table_factory.add_row(table)
     assert run.task("ask", max_tries=1).state == "success"
     answer = run.value("ask")
     assert (answer["version"], answer["rows"]) == (1, 1)

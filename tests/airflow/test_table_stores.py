@@ -19,7 +19,7 @@ from synapse_workflows import (
 from synapse_workflows.client.errors import SynapseBadRequestError
 
 
-def test_rows_of_a_file_are_added(store_rows, filled, rows_of, write_csv):
+def test_rows_of_a_file_are_appended(store_rows, filled, rows_of, write_csv):
     given = [["d", 4], ['x "y", \\z', ""], ["ü\n\n", -1]]
     result, run = store_rows(table_id=filled, rows=write_csv(*given))
     assert result.state == "success", result.error
@@ -28,25 +28,25 @@ def test_rows_of_a_file_are_added(store_rows, filled, rows_of, write_csv):
     assert rows_of(filled)[3:] == [["d", 4], ['x "y", \\z', None], ["ü\n\n", -1]]
 
 
-def test_rows_may_be_given_themselves(store_rows, table, rows_of):
+def test_rows_can_be_a_list_of_dictionaries(store_rows, table, rows_of):
     given = [{"a name": "a", "n": 1}, {"n": None}, {"a name": "", "n": -2}]
     store_rows(table_id=table, rows=given)
     assert rows_of(table) == [["a", 1], [None, None], ["", -2]]
 
 
-def test_no_rows_are_no_change(store_rows, filled, rows_of):
+def test_empty_list_changes_nothing(store_rows, filled, rows_of):
     result, run = store_rows(table_id=filled, rows=[])
     assert result.state == "success", result.error
     assert run.value("store")["added"] == 0
     assert len(rows_of(filled)) == 3
 
 
-def test_columns_may_be_in_another_order(store_rows, table, rows_of, write_csv):
+def test_columns_can_be_in_another_order(store_rows, table, rows_of, write_csv):
     store_rows(table_id=table, rows=write_csv([4, "a"], names=("n", " a name ")))
     assert rows_of(table) == [["a", 4]]
 
 
-def test_columns_are_left_empty_only_when_that_is_said(store_rows, table, rows_of, write_csv):
+def test_missing_columns_require_the_argument(store_rows, table, rows_of, write_csv):
     file = write_csv([4], [""], names=("n",))
     result, _ = store_rows(table_id=table, rows=file)
     assert "['a name']" in str(result.error)
@@ -56,14 +56,14 @@ def test_columns_are_left_empty_only_when_that_is_said(store_rows, table, rows_o
     assert rows_of(table) == [[None, 4], [None, None]]
 
 
-def test_tabs_may_separate_cells(store_rows, table, rows_of, write_csv):
+def test_tsv_file_is_tab_separated(store_rows, table, rows_of, write_csv):
     file = write_csv(["a,b", 1], name="rows.tsv", delimiter="\t")
     result, _ = store_rows(table_id=table, rows=file)
     assert result.state == "success", result.error
     assert rows_of(table) == [["a,b", 1]]
 
 
-def test_parquet_keeps_its_types(store_rows, alice, project, rows_of, tmp_path):
+def test_parquet_values_keep_their_types(store_rows, alice, project, rows_of, tmp_path):
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     kinds = {
@@ -88,7 +88,7 @@ def test_parquet_keeps_its_types(store_rows, alice, project, rows_of, tmp_path):
     assert rows_of(table) == [list(row.values()) for row in given]
 
 
-def test_a_value_of_parquet_that_does_not_fit_is_named(store_rows, filled, rows_of, tmp_path):
+def test_invalid_parquet_value_is_reported(store_rows, filled, rows_of, tmp_path):
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     file = tmp_path / "rows.parquet"
@@ -100,9 +100,7 @@ def test_a_value_of_parquet_that_does_not_fit_is_named(store_rows, filled, rows_
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
-def test_what_another_task_queried_is_stored_and_used(
-    api, filled, alice, project, rows_of, file_format
-):
+def test_query_result_is_stored_and_used(api, filled, alice, project, rows_of, file_format):
     pytest.importorskip("pyarrow")
     copy = alice.store(Schema("Copy", list(alice.getColumns(filled)), parent=project)).id
     sql = f"select * from {filled} where n > 1"
@@ -117,7 +115,7 @@ def test_what_another_task_queried_is_stored_and_used(
     assert used == [{"targetId": filled, "targetVersionNumber": 1}]
 
 
-def test_a_file_of_synapse_is_stored_and_used(api, table, put, rows_of, sources_of):
+def test_synapse_file_is_stored_and_used(api, table, put, rows_of, sources_of):
     file = put("rows.csv", "n,a name\n7,\n")
     with DAG("from_file", schedule=None) as dag:
         got = SynapseGetOperator(task_id="get", entity_id=file)
@@ -127,7 +125,7 @@ def test_a_file_of_synapse_is_stored_and_used(api, table, put, rows_of, sources_
     assert sources_of(table)[0] == [file]
 
 
-def test_what_is_declared_joins_the_activity_of_the_task(
+def test_declared_provenance_is_added_to_the_activity(
     store_rows, table, alice, put, sources_of, write_csv
 ):
     file = put()
@@ -146,14 +144,14 @@ def test_what_is_declared_joins_the_activity_of_the_task(
     assert made_by["id"] == run.value("store")["activity_id"]
 
 
-def test_an_activity_may_say_all_of_it(store_rows, table, alice, put, sources_of, write_csv):
+def test_activity_argument_is_recorded(store_rows, table, alice, put, sources_of, write_csv):
     file = put()
     store_rows(table_id=table, rows=write_csv(["a", 1]), activity=Activity("Mine", used=file))
     assert sources_of(table)[0] == [file]
     assert alice.getProvenance(table)["name"] == "Mine"
 
 
-def test_an_activity_that_is_stored_is_linked_as_it_is(store_rows, table, alice, put, write_csv):
+def test_stored_activity_is_linked_unchanged(store_rows, table, alice, put, write_csv):
     other = put()
     stored = alice.setProvenance(other, Activity("Theirs", used="https://example.org/raw"))
     result, run = store_rows(table_id=table, rows=write_csv(["a", 1]), activity=dict(stored))
@@ -162,7 +160,7 @@ def test_an_activity_that_is_stored_is_linked_as_it_is(store_rows, table, alice,
     assert run.value("store")["activity_id"] == stored["id"]
 
 
-def test_what_is_declared_counts_where_nothing_is_gathered(
+def test_declared_provenance_is_recorded_with_lineage_mode_off(
     store_rows, table, put, sources_of, write_csv
 ):
     file = put()
@@ -171,7 +169,7 @@ def test_what_is_declared_counts_where_nothing_is_gathered(
     assert run.value("store")["activity_id"] is not None
 
 
-def test_nothing_is_declared_and_nothing_gathered(store_rows, table, write_csv):
+def test_lineage_mode_off_without_declaration_records_nothing(store_rows, table, write_csv):
     _, run = store_rows(table_id=table, rows=write_csv(["a", 1]), lineage_mode="off")
     assert run.value("store")["activity_id"] is None
 
@@ -180,12 +178,12 @@ def test_nothing_is_declared_and_nothing_gathered(store_rows, table, write_csv):
     ("arguments", "said"),
     [
         ({"mode": "overwrite"}, "append, upsert, replace"),
-        ({"mode": "upsert"}, "mode='upsert' needs key=..."),
-        ({"key": "n"}, "key='n' is only for mode='upsert', and mode is 'append'"),
+        ({"mode": "upsert"}, "mode='upsert' requires key=..."),
+        ({"key": "n"}, "key='n' requires mode='upsert', but mode is 'append'"),
         ({"mode": "upsert", "key": "other"}, "other"),
     ],
 )
-def test_what_makes_no_sense_fails_at_once(
+def test_invalid_arguments_fail_without_retry(
     store_rows, filled, rows_of, write_csv, arguments, said
 ):
     result, _ = store_rows(table_id=filled, rows=write_csv(["x", 8]), **arguments)
@@ -198,9 +196,9 @@ def test_what_makes_no_sense_fails_at_once(
     ("text", "said"),
     [
         ("a name,m\nx,8\n", "'m'"),
-        ("a name;n\nx;8\n", "separated by commas"),
-        ("ROW_ID,n\n1,8\n", "row ids"),
-        ("n,a name,n\n1,x,2\n", "more than once: ['n']"),
+        ("a name;n\nx;8\n", "Separate cells with commas"),
+        ("ROW_ID,n\n1,8\n", "row IDs"),
+        ("n,a name,n\n1,x,2\n", "duplicate columns: ['n']"),
         ("", "columns"),
         ("a name,n\nx,8,9\n", "Row 1 of"),
         ("a name,n\nx,8\ny\n", "Row 2 of"),
@@ -209,9 +207,7 @@ def test_what_makes_no_sense_fails_at_once(
     ],
 )
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_a_file_that_does_not_fit_fails_at_once(
-    store_rows, filled, tmp_path, rows_of, text, said, mode
-):
+def test_invalid_file_fails_without_retry(store_rows, filled, tmp_path, rows_of, text, said, mode):
     file = tmp_path / "rows.csv"
     file.write_text(text)
     result, _ = store_rows(table_id=filled, rows=str(file), mode=mode, chunk_rows=1)
@@ -220,7 +216,7 @@ def test_a_file_that_does_not_fit_fails_at_once(
     assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 3]]
 
 
-def test_a_file_in_another_encoding_is_not_guessed(store_rows, filled, tmp_path):
+def test_file_with_another_encoding_fails(store_rows, filled, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_bytes("a name,n\nü,1\n".encode("latin-1"))
     result, _ = store_rows(table_id=filled, rows=str(file))
@@ -232,22 +228,22 @@ def test_a_file_in_another_encoding_is_not_guessed(store_rows, filled, tmp_path)
     [
         ([{"m": 1}], "'m'"),
         ([{"a name": "x", "n": "many"}], "is no integer"),
-        ([["a", 1]], "is no dictionary"),
-        ([{"m": 1}], "rows has columns that the table has not"),
+        ([["a", 1]], "expected a dictionary"),
+        ([{"m": 1}], "rows has columns that the table does not have"),
         ([{"n": 1}, {"n": "x"}], "rows: Row 2, column 'n'"),
-        ('[{"n": 1}]', "rows is the text of a list"),
+        ('[{"n": 1}]', "this is the text of a list"),
         ("[{'n': 1}]", "rows=task.output"),
-        ("{'id': 'syn1'}", "rows is the text of a dictionary"),
+        ("{'id': 'syn1'}", "this is the text of a dictionary"),
     ],
 )
-def test_rows_that_do_not_fit_fail_at_once(store_rows, filled, rows_of, rows, said):
+def test_invalid_rows_fail_without_retry(store_rows, filled, rows_of, rows, said):
     result, _ = store_rows(table_id=filled, rows=rows, missing_columns=True)
     assert result.state == "failed"
     assert said in str(result.error)
     assert len(rows_of(filled)) == 3
 
 
-def test_no_error_names_a_file_that_nobody_gave(store_rows, filled):
+def test_error_about_a_list_of_rows_names_no_file(store_rows, filled):
     given = [{"a name": "x", "n": 1}, {"a name": "x", "n": 2}]
     errors = [
         str(store_rows(table_id=filled, rows=rows, **more)[0].error)
@@ -264,9 +260,7 @@ def test_no_error_names_a_file_that_nobody_gave(store_rows, filled):
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "upsert"])
-def test_a_cell_that_synapse_refuses_leaves_all_as_it_was(
-    store_rows, filled, rows_of, write_csv, mode
-):
+def test_rejected_cell_stores_no_row(store_rows, filled, rows_of, write_csv, mode):
     """Some rows of the same file are in order, and come before it in files of their own."""
     file = write_csv(["d", 4], ["a", 9], ["e", "no number"])
     key = "a name" if mode == "upsert" else None
@@ -277,21 +271,21 @@ def test_a_cell_that_synapse_refuses_leaves_all_as_it_was(
     assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 3]]
 
 
-def test_a_table_without_columns_takes_no_rows(store_rows, alice, project, write_csv):
+def test_table_without_columns_fails(store_rows, alice, project, write_csv):
     table = alice.store(Schema("Empty", parent=project)).id
     result, _ = store_rows(table_id=table, rows=write_csv(["a", 1]))
     assert result.state == "failed"
     assert "has no columns" in str(result.error)
 
 
-def test_a_snapshot_takes_no_rows(store_rows, filled, alice, write_csv):
+def test_storing_rows_in_a_snapshot_fails(store_rows, filled, alice, write_csv):
     number = alice.create_snapshot_version(filled)
     result, _ = store_rows(table_id=f"{filled}.{number}", rows=write_csv(["a", 1]))
     assert result.state == "failed"
-    assert "is a version" in str(result.error)
+    assert "is an immutable version" in str(result.error)
 
 
-def test_a_file_handle_is_kept_where_it_was(store_rows, alice, project, put, rows_of, tmp_path):
+def test_replace_keeps_file_handles(store_rows, alice, project, put, rows_of, tmp_path):
     """Rows with files are replaced: the files that were in the table may stay in it."""
     kinds = {"word": "STRING", "file": "FILEHANDLEID"}
     columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
@@ -305,7 +299,7 @@ def test_a_file_handle_is_kept_where_it_was(store_rows, alice, project, put, row
     assert [[str(cell) for cell in row] for row in rows_of(table)] == [["b", str(handle)]]
 
 
-def test_the_asset_of_the_table_is_announced(store_rows, table, api, write_csv):
+def test_asset_event_of_the_table(store_rows, table, api, write_csv):
     store_rows(table_id=table, rows=write_csv(["a", 1]), outlets=[synapse_asset(table)])
     (event,) = api.events
     assert event["asset"]["uri"] == f"syn://{table}"

@@ -51,7 +51,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("kind", WAYS)
-def test_values_are_compared_by_their_type(store_rows, alice, project, rows_of, tmp_path, kind):
+def test_equal_values_are_no_change(store_rows, alice, project, rows_of, tmp_path, kind):
     """As keys and as other cells: however it is written, the same value is no change."""
     one, same, other = WAYS[kind]
     columns = [Column(name=name, columnType=kind) for name in ("key", "cell")]
@@ -74,7 +74,7 @@ def test_values_are_compared_by_their_type(store_rows, alice, project, rows_of, 
 
 
 @pytest.mark.parametrize("where", ["source", "table"])
-def test_a_key_has_to_be_one(store_rows, filled, alice, write_csv, rows_of, where):
+def test_duplicate_key_fails(store_rows, filled, alice, write_csv, rows_of, where):
     given = [["a", 9], ["a", 10]] if where == "source" else [["a", 9]]
     if where == "table":
         alice.store(Table(filled, [["a", 2]]))
@@ -85,7 +85,7 @@ def test_a_key_has_to_be_one(store_rows, filled, alice, write_csv, rows_of, wher
     assert rows_of(filled) == before
 
 
-def test_a_key_that_is_in_the_table_twice_matters_to_rows_that_have_it(
+def test_duplicate_key_in_the_table_fails_only_for_rows_with_it(
     store_rows, filled, alice, write_csv, rows_of
 ):
     alice.store(Table(filled, [["a", 2]]))
@@ -96,7 +96,7 @@ def test_a_key_that_is_in_the_table_twice_matters_to_rows_that_have_it(
 
 
 @pytest.mark.parametrize(("key", "row"), [("n", ["x", ""]), ("n", ["x", "y"])])
-def test_a_row_without_a_key_is_refused(store_rows, filled, write_csv, rows_of, key, row):
+def test_row_without_a_key_fails(store_rows, filled, write_csv, rows_of, key, row):
     result, _ = store_rows(
         table_id=filled, rows=write_csv(["a", 1], row), mode="upsert", key=["a name", key]
     )
@@ -106,9 +106,7 @@ def test_a_row_without_a_key_is_refused(store_rows, filled, write_csv, rows_of, 
     assert len(rows_of(filled)) == 3
 
 
-def test_rows_of_the_table_without_a_key_are_left_alone(
-    store_rows, filled, alice, write_csv, rows_of
-):
+def test_stored_rows_without_a_key_are_unchanged(store_rows, filled, alice, write_csv, rows_of):
     alice.store(Table(filled, [[None, 8], [None, 9]]))
     file = write_csv(["a", 10])
     result, _ = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
@@ -116,7 +114,7 @@ def test_rows_of_the_table_without_a_key_are_left_alone(
     assert rows_of(filled) == [["a", 10], ["b", 2], ["c", 3], [None, 8], [None, 9]]
 
 
-def test_all_rows_are_replaced_in_one_transaction(store_rows, filled, rows_of, write_csv, caplog):
+def test_replace_uses_one_transaction(store_rows, filled, rows_of, write_csv, caplog):
     """Its changes come together: no reader finds the table empty."""
     file = write_csv(["x", 8], ["y", 9])
     _, run = store_rows(table_id=filled, rows=file, mode="replace", chunk_rows=1)
@@ -129,7 +127,7 @@ def test_all_rows_are_replaced_in_one_transaction(store_rows, filled, rows_of, w
     assert len(started) == 1
 
 
-def test_rows_are_not_replaced_by_the_same(store_rows, filled, rows_of, write_csv):
+def test_replace_by_equal_rows_changes_nothing(store_rows, filled, rows_of, write_csv):
     before = rows_of(filled, ids=True)
     file = write_csv(["a", "01"], ["b", 2], ["c", 3])
     _, run = store_rows(table_id=filled, rows=file, mode="replace")
@@ -140,20 +138,18 @@ def test_rows_are_not_replaced_by_the_same(store_rows, filled, rows_of, write_cs
 @pytest.mark.parametrize(
     "given", [[["a", 1], ["b", 2]], [["a", 1], ["b", 2], ["c", 3], ["d", 4]], [["b", 2], ["a", 1]]]
 )
-def test_rows_are_replaced_by_fewer_by_more_and_in_another_order(
-    store_rows, filled, rows_of, write_csv, given
-):
+def test_replace_by_fewer_more_and_reordered_rows(store_rows, filled, rows_of, write_csv, given):
     store_rows(table_id=filled, rows=write_csv(*given), mode="replace")
     assert rows_of(filled) == given
 
 
-class Others:
+class ConcurrentWriter:
     """What somebody else does with a table while the operator is at work."""
 
     def __init__(self, alice, table, way):
         self.alice, self.table, self.way, self.times = alice, table, way, 0
 
-    def meanwhile(self, act, *, nth=1):
+    def run_concurrently(self, act, *, nth=1):
         """Do it when the operator has read the table, and begins to send rows."""
 
         def counted():
@@ -188,7 +184,7 @@ def watched(tmp_path_factory, recording):
         yield service, way[0]
 
 
-class TestBesideOthers:
+class TestConcurrentWriters:
     """With a service of their own."""
 
     @pytest.fixture
@@ -198,7 +194,7 @@ class TestBesideOthers:
 
     @pytest.fixture
     def others(self, alice, filled, watched):
-        return Others(alice, filled, watched[1])
+        return ConcurrentWriter(alice, filled, watched[1])
 
     @pytest.fixture
     def upsert(self, store_rows, filled, write_csv):
@@ -208,16 +204,16 @@ class TestBesideOthers:
 
         return run
 
-    def test_a_row_that_was_changed_meanwhile_is_changed_again(self, others, upsert, rows_of):
-        others.meanwhile(lambda: others.change(2, ["b", 20]))
+    def test_upsert_repeats_after_a_concurrent_change(self, others, upsert, rows_of):
+        others.run_concurrently(lambda: others.change(2, ["b", 20]))
         result, run = upsert(["b", 200], ["d", 4])
         assert result.state == "success", result.error
         assert rows_of(others.table) == [["a", 1], ["b", 200], ["c", 3], ["d", 4]]
         done = run.value("store")
         assert (others.times, done["added"], done["changed"]) == (1, 1, 1)
 
-    def test_two_writers_of_one_new_key_make_one_row(self, others, upsert, rows_of):
-        others.meanwhile(lambda: others.add(["d", 4], ["e", 5]))
+    def test_two_writers_of_one_new_key_create_one_row(self, others, upsert, rows_of):
+        others.run_concurrently(lambda: others.add(["d", 4], ["e", 5]))
         result, run = upsert(["d", 40], ["f", 6])
         assert result.state == "success", result.error
         assert sorted(rows_of(others.table)) == [
@@ -226,31 +222,31 @@ class TestBesideOthers:
         done = run.value("store")
         assert (done["added"], done["changed"], done["deleted"]) == (2, 1, 1)
 
-    def test_rows_of_others_with_keys_of_others_stay(self, others, upsert, rows_of):
+    def test_rows_of_other_writers_stay(self, others, upsert, rows_of):
         """Also such as have the key of another row, while this task compares again."""
-        others.meanwhile(lambda: others.add(["a", 9], ["d", 4]))
+        others.run_concurrently(lambda: others.add(["a", 9], ["d", 4]))
         result, run = upsert(["d", 40])
         assert result.state == "success", result.error
         assert rows_of(others.table)[:4] == [["a", 1], ["b", 2], ["c", 3], ["a", 9]]
         assert rows_of(others.table)[4:] == [["d", 40]]
         assert run.value("store")["deleted"] == 1
 
-    def test_a_writer_whom_nobody_lets_end_says_so(self, others, upsert, rows_of):
-        others.meanwhile(lambda: others.change(2, ["b", others.times]), nth=None)
+    def test_upsert_fails_after_too_many_concurrent_changes(self, others, upsert, rows_of):
+        others.run_concurrently(lambda: others.change(2, ["b", others.times]), nth=None)
         result, _ = upsert(["b", 200], ["d", 4])
         assert result.state == "up_for_retry"
-        assert "was changed by others 5 times" in str(result.error)
+        assert f"Other writers changed {others.table} 5 times" in str(result.error)
         assert rows_of(others.table) == [["a", 1], ["b", 5], ["c", 3]]
 
-    def test_what_was_changed_meanwhile_is_replaced(self, others, store_rows, write_csv, rows_of):
-        others.meanwhile(lambda: others.change(2, ["b", 20]))
+    def test_replace_includes_concurrent_changes(self, others, store_rows, write_csv, rows_of):
+        others.run_concurrently(lambda: others.change(2, ["b", 20]))
         result, run = store_rows(table_id=others.table, rows=write_csv(["x", 8]), mode="replace")
         assert result.state == "success", result.error
         assert rows_of(others.table) == [["x", 8]]
         assert (run.value("store")["added"], run.value("store")["deleted"]) == (1, 3)
 
     @pytest.mark.parametrize("mode", ["append", "replace", "upsert"])
-    def test_columns_that_go_meanwhile_are_missed(
+    def test_concurrently_deleted_column_fails(
         self, others, store_rows, write_csv, rows_of, alice, mode
     ):
         """Nothing is stored then."""
@@ -259,7 +255,7 @@ class TestBesideOthers:
             schema = alice.get(others.table)
             alice.store(Schema(**{**schema, "columnIds": schema.columnIds[:1]}))
 
-        others.meanwhile(drop)
+        others.run_concurrently(drop)
         result, _ = store_rows(
             table_id=others.table,
             rows=write_csv(["x", 8]),
@@ -270,13 +266,13 @@ class TestBesideOthers:
         assert "'n'" in str(result.error)
         assert rows_of(others.table) == [["a"], ["b"], ["c"]]
 
-    def test_rows_of_two_tasks_are_all_added(self, others, store_rows, write_csv, rows_of):
-        others.meanwhile(lambda: others.add(["d", 4]))
+    def test_append_of_two_tasks_adds_all_rows(self, others, store_rows, write_csv, rows_of):
+        others.run_concurrently(lambda: others.add(["d", 4]))
         store_rows(table_id=others.table, rows=write_csv(["e", 5]))
         assert rows_of(others.table)[3:] == [["d", 4], ["e", 5]]
 
 
-def test_who_may_not_write_is_told_so(api, socket_service, store_rows, write_csv, tmp_path):
+def test_missing_write_permission_fails(api, socket_service, store_rows, write_csv, tmp_path):
     with socket_service.client("bob", cache_root_dir=str(tmp_path / "bob")) as bob:
         project = bob.store(Project("Bob's rows")).id
         table = bob.store(Schema("B", [Column(name="n", columnType="INTEGER")], parent=project))

@@ -1,4 +1,4 @@
-"""Something that happens on the way to a service, at one moment of a conversation with it."""
+"""ASGI middleware that runs an action at chosen requests, to inject faults into a service."""
 
 import asyncio
 import re
@@ -9,27 +9,27 @@ from typing import Any
 
 @dataclass
 class FaultPoint:
-    """When something happens; see `Interposed.at`."""
+    """Request at which an action runs; see `FaultInjector.at`."""
 
     pattern: str
-    act: Callable[[], object]
+    action: Callable[[], object]
     nth: int | None
     after: bool
-    answering: bool
+    respond: bool
     count: int = 0
 
-    def has_come(self, asked: str) -> bool:
-        if re.search(self.pattern, asked) is None:
+    def matches(self, request: str) -> bool:
+        if re.search(self.pattern, request) is None:
             return False
         self.count += 1
         return self.nth in (None, self.count)
 
 
 class FaultInjector:
-    """Stands in front of a service; at requests of some kind, does something.
+    """Passes requests to a service, and runs actions at some of them.
 
     Args:
-        app: the service's application.
+        app: the ASGI application of the service.
     """
 
     def __init__(self, app: Any) -> None:
@@ -37,42 +37,43 @@ class FaultInjector:
         self.clear()
 
     def clear(self) -> None:
-        """Let everything pass from now on."""
-        self._moments: list[FaultPoint] = []
+        """Remove all actions."""
+        self._points: list[FaultPoint] = []
 
     def at(
         self,
         pattern: str,
-        act: Callable[[], object],
+        action: Callable[[], object],
         *,
         nth: int | None = 1,
         after: bool = False,
-        answering: bool = True,
+        respond: bool = True,
     ) -> None:
-        """Say what is to happen.
+        """Add an action.
 
         Args:
-            pattern: of the request, as `POST /repo/v1/entity/.*/start`.
-            act: what happens.
-            nth: at which of those requests; None for all.
-            after: when the service has done what it was asked, else before.
-            answering: whether whoever asked hears of it.
+            pattern: pattern of the request, as `POST /repo/v1/entity/.*/start`.
+            action: the function to call.
+            nth: number of the matching request; None for all of them.
+            after: whether to call it after the service has handled the request, or before.
+            respond: whether the client receives the response. Without it, a request with a
+                `before` action does not reach the service.
         """
-        self._moments.append(FaultPoint(pattern, act, nth, after, answering))
+        self._points.append(FaultPoint(pattern, action, nth, after, respond))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        asked = f"{scope.get('method')} {scope.get('path')}"
-        moment = next((one for one in list(self._moments) if one.has_come(asked)), None)
-        if moment is None:
+        request = f"{scope.get('method')} {scope.get('path')}"
+        point = next((one for one in list(self._points) if one.matches(request)), None)
+        if point is None:
             await self.app(scope, receive, send)
             return
-        if not moment.after:
-            await asyncio.to_thread(moment.act)
-        if moment.after or moment.answering:
-            await self.app(scope, receive, send if moment.answering else _nowhere)
-        if moment.after:
-            await asyncio.to_thread(moment.act)
+        if not point.after:
+            await asyncio.to_thread(point.action)
+        if point.after or point.respond:
+            await self.app(scope, receive, send if point.respond else _discard)
+        if point.after:
+            await asyncio.to_thread(point.action)
 
 
-async def _nowhere(_message: Any) -> None:
-    """Say it to anonymous."""
+async def _discard(_message: Any) -> None:
+    """Discard a response."""

@@ -1,4 +1,4 @@
-"""Workers in processes of their own, which can be killed; what they note outlives them."""
+"""Task attempts in processes that can be killed; the task state outlives them."""
 
 import json
 import multiprocessing
@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 from support.execution_api import ExecutionApi, Instance, Run
 from synapse_workflows import SynapseTableStoreOperator
 
-#: Children come of a process that has imported what they need once, and runs no threads.
+#: Workers are forked from a process that has imported these modules and runs no threads.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     ["synapse_workflows.operators.tables", "airflow.sdk.execution_time.supervisor"]
@@ -21,57 +21,63 @@ _PROCESSES.set_forkserver_preload(
 
 
 class PersistentApi(ExecutionApi):
-    """An Execution API whose task state store is a file.
+    """An Execution API that keeps its task state store in a file.
 
     Args:
-        connection: as JSON text.
-        folder: where the file is.
+        connection: the connection, as JSON text.
+        folder: folder of the file.
     """
 
     def __init__(self, connection: str, folder: Path) -> None:
         super().__init__({"synapse_default": connection})
         self.file = folder / "state.json"
 
-    def kept(self) -> dict[str, Any]:
+    def load_state(self) -> dict[str, Any]:
         return json.loads(self.file.read_text()) if self.file.exists() else {}
 
     def _store(self, request: Any, parts: list[str], body: str) -> Any:
-        found = super()._store(request, parts, body)
+        result = super()._store(request, parts, body)
         _, instance = self.by_try[parts[1]]
-        made = self.file.with_suffix(".new")
-        made.write_text(json.dumps(instance.store))
-        made.replace(self.file)
-        return found
+        temporary = self.file.with_suffix(".new")
+        temporary.write_text(json.dumps(instance.store))
+        temporary.replace(self.file)
+        return result
 
 
 class Worker:
-    """Runs tries of one task that stores rows, each in a process of its own.
+    """Runs attempts of one task that stores rows, each in its own process.
 
     Args:
-        connection: as JSON text.
-        folder: for what outlives a try.
-        arguments: of the operator.
+        connection: the connection, as JSON text.
+        folder: folder for the task state and results.
+        arguments: arguments of the operator.
     """
 
     def __init__(self, connection: str, folder: Path, **arguments: Any) -> None:
         self.connection, self.folder, self.arguments = connection, folder, arguments
-        self.tries = 0
+        self.attempts = 0
         self.process: Any = None
 
     def begin(self) -> None:
-        """Begin the next try."""
-        self.tries += 1
+        """Start the next attempt."""
+        self.attempts += 1
         (self.folder / "result.json").unlink(missing_ok=True)
-        told = (self.connection, str(self.folder), self.tries, self.arguments, sys.path)
-        self.process = _PROCESSES.Process(target=run_attempt, args=told, daemon=True)
+        arguments = (
+            self.connection,
+            str(self.folder),
+            self.attempts,
+            self.arguments,
+            sys.path,
+        )
+        self.process = _PROCESSES.Process(target=run_attempt, args=arguments, daemon=True)
         self.process.start()
 
     def kill(self) -> None:
-        """Let it die at once, wherever it is."""
+        """Kill the process of the attempt."""
         os.kill(self.process.pid, signal.SIGKILL)
 
     def end(self) -> dict[str, Any] | None:
-        """Wait for its end; its result, None where it died."""
+        """Wait for the process; return the result of the attempt, None if it was killed."""
         self.process.join(60)
         assert self.process.exitcode is not None
         self.process.close()
@@ -80,16 +86,20 @@ class Worker:
 
 
 def run_attempt(
-    connection: str, folder: str, tries: int, arguments: dict[str, Any], path: list[str]
+    connection: str, folder: str, attempt: int, arguments: dict[str, Any], path: list[str]
 ) -> None:
-    """Do one try, and write what came of it; runs in the worker's process."""
+    """Run one attempt in the worker's process and write its result."""
     sys.path[:] = path
     api = PersistentApi(connection, Path(folder))
-    with DAG("mortal", schedule=None) as dag:
+    with DAG("killable", schedule=None) as dag:
         SynapseTableStoreOperator(task_id="store", retries=5, **arguments)
-    known = Instance("store", -1, tries=tries - 1, store=api.kept())
-    api.instances["mortal", "run", "store", -1] = known
+    instance = Instance("store", -1, tries=attempt - 1, store=api.load_state())
+    api.instances["killable", "run", "store", -1] = instance
     run = Run(api, dag, "run")
     result = run.task("store", max_tries=5)
-    told = {"state": result.state.value, "error": str(result.error), "value": run.value("store")}
-    Path(folder, "result.json").write_text(json.dumps(told))
+    values = {
+        "state": result.state.value,
+        "error": str(result.error),
+        "value": run.value("store"),
+    }
+    Path(folder, "result.json").write_text(json.dumps(values))

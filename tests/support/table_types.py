@@ -1,4 +1,4 @@
-"""Everything that has rows: tables, entity views, submission views, datasets."""
+"""Factory of the entities with rows: tables, entity views, submission views, datasets."""
 
 import json
 from itertools import count
@@ -17,56 +17,56 @@ from synapse_workflows import (
 from synapse_workflows.constants import DATASET
 
 TABLE_TYPES = ["table", "entityview", "submissionview", "dataset"]
-#: Those whose rows are something else.
+#: Types whose rows are other entities.
 VIEW_TYPES = TABLE_TYPES[1:]
 _numbers = count(1)
 
 
 class TableFactory:
-    """Makes one of each kind.
+    """Creates tables and views of each type, and adds rows to them.
 
     Args:
-        syn: a client of who makes them.
-        project: where.
-        folder: for files.
+        syn: the client that creates them.
+        project: ID of their project.
+        folder: folder for local files.
     """
 
     def __init__(self, syn: Any, project: str, folder: Path) -> None:
         self.syn, self.project, self.folder = syn, project, folder
         folder.mkdir(exist_ok=True)
 
-    def make(self, kind: str) -> str:
-        """Make one that shows a row, with a column `n` that is 1; its id."""
+    def create(self, kind: str) -> str:
+        """Create a table or view with one row, whose column `n` is 1; return its ID."""
         return str(getattr(self, f"_{kind}")())
 
-    def add(self, shown: str) -> None:
-        """Let it show a row more, whose `n` is 2."""
-        entity = self.syn.restGET(f"/entity/{shown}")
+    def add_row(self, table_id: str) -> None:
+        """Add a row whose `n` is 2."""
+        entity = self.syn.restGET(f"/entity/{table_id}")
         kind = entity["concreteType"].rpartition(".")[2]
         if kind == "TableEntity":
-            self.syn.store(Table(shown, [[2]]))
+            self.syn.store(Table(table_id, [[2]]))
         elif kind == "EntityView":
-            self.file(2)
+            self.create_file(2)
         elif kind == "SubmissionView":
-            self.submission(entity["scopeIds"][0], 2)
+            self.create_submission(entity["scopeIds"][0], 2)
         else:
-            entity["items"].append(self.item(2))
-            self.syn.restPUT(f"/entity/{shown}", json.dumps(entity))
+            entity["items"].append(self.create_item(2))
+            self.syn.restPUT(f"/entity/{table_id}", json.dumps(entity))
 
-    def file(self, n: int) -> Any:
+    def create_file(self, n: int) -> Any:
         """Store a file with an annotation."""
-        path = self.folder / f"shown {next(_numbers)}.txt"
+        path = self.folder / f"file {next(_numbers)}.txt"
         path.write_text(str(n))
         return self.syn.store(File(str(path), parent=self.project, annotations={"n": n}))
 
-    def item(self, n: int) -> dict[str, Any]:
-        """Store a file, and give what a dataset says of it."""
-        stored = self.file(n)
+    def create_item(self, n: int) -> dict[str, Any]:
+        """Store a file; return its item for a dataset."""
+        stored = self.create_file(n)
         return {"entityId": stored.id, "versionNumber": stored.versionNumber}
 
-    def submission(self, evaluation: str, n: int) -> str:
-        """Submit a file, and annotate that; the id of the submission."""
-        file = self.file(n)
+    def create_submission(self, evaluation: str, n: int) -> str:
+        """Submit a file and annotate the submission; return its ID."""
+        file = self.create_file(n)
         body = {
             "evaluationId": evaluation,
             "entityId": file.id,
@@ -74,17 +74,17 @@ class TableFactory:
             "name": f"submission {n}",
         }
         path = f"/evaluation/submission?etag={file.etag}"
-        made = self.syn.restPOST(path, json.dumps(body))["id"]
-        path = f"/evaluation/submission/{made}/status"
+        submission_id = self.syn.restPOST(path, json.dumps(body))["id"]
+        path = f"/evaluation/submission/{submission_id}/status"
         status = self.syn.restGET(path)
-        noted = {"n": {"type": "LONG", "value": [str(n)]}}
+        annotations = {"n": {"type": "LONG", "value": [str(n)]}}
         status["submissionAnnotations"] = {
-            "id": made,
+            "id": submission_id,
             "etag": status["etag"],
-            "annotations": noted,
+            "annotations": annotations,
         }
         self.syn.restPUT(path, json.dumps(status))
-        return str(made)
+        return str(submission_id)
 
     def _table(self) -> str:
         schema = self.syn.store(Schema("Table", _columns(), parent=self.project))
@@ -92,7 +92,7 @@ class TableFactory:
         return str(schema.id)
 
     def _entityview(self) -> str:
-        self.file(1)
+        self.create_file(1)
         schema = EntityViewSchema(
             "View",
             _columns(),
@@ -105,7 +105,7 @@ class TableFactory:
     def _submissionview(self) -> str:
         body = {"name": f"Queue {self.project}", "contentSource": self.project}
         queue = self.syn.restPOST("/evaluation", json.dumps(body))["id"]
-        self.submission(queue, 1)
+        self.create_submission(queue, 1)
         schema = SubmissionViewSchema(
             "Submissions", _columns(), parent=self.project, scopes=[queue]
         )
@@ -117,7 +117,7 @@ class TableFactory:
             "concreteType": DATASET,
             "name": "Dataset",
             "parentId": self.project,
-            "items": [self.item(1)],
+            "items": [self.create_item(1)],
             "columnIds": [self.syn.store(Column(**column)).id for column in names],
         }
         return str(self.syn.restPOST("/entity", json.dumps(body))["id"])

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from synapse_workflows.client.core import async_job_flow, flows
 from synapse_workflows.client.core.async_job_flow import Job, Polling
@@ -67,6 +68,17 @@ class TableState:
     def differs(self, other: "TableState") -> bool:
         """Tell whether something has changed between the two."""
         return self.version != other.version or self.content.is_known_to_differ(other.content)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as JSON: `version`, `etag`, and for views `digest`."""
+        values: dict[str, Any] = {"version": self.version, "etag": self.content.etag}
+        return values if self.content.digest is None else {**values, "digest": self.content.digest}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Build the object from `to_json`, or from a mapping with these keys and others."""
+        content = Content(values.get("etag"), values.get("digest"))
+        return cls(int(values["version"]), content)
 
 
 def always_has_a_row(sql: str) -> bool:

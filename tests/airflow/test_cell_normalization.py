@@ -24,7 +24,7 @@ def place(in_process_service, tmp_path_factory):
 
 @settings(max_examples=12, deadline=None)
 @given(EVERY_TYPE)
-def test_what_synapse_keeps_is_what_was_given(place, made):
+def test_normalized_input_equals_normalized_stored_cells(place, made):
     syn, project = place
     columns, rows = made
     writers = [cell_codec.create_writer(column) for column in columns]
@@ -34,25 +34,26 @@ def test_what_synapse_keeps_is_what_was_given(place, made):
     with Path(answer.filepath).open(encoding="utf-8", newline="") as file:
         _, *kept = [line[2:] for line in SYNAPSE_CSV.parse_rows(file)]
     compared = CellNormalizer(columns)
-    assert list(map(compared.given, lines)) == list(map(compared.kept, kept))
-    assert list(map(compared.given, kept)) == list(map(compared.kept, kept))
+    assert list(map(compared.normalize_input, lines)) == list(map(compared.normalize_stored, kept))
+    assert list(map(compared.normalize_input, kept)) == list(map(compared.normalize_stored, kept))
 
 
 @settings(max_examples=50, deadline=None)
 @given(EVERY_TYPE)
-def test_other_rows_have_other_digests(made):
+def test_different_rows_have_different_hashes(made):
     columns, rows = made
     writers = [cell_codec.create_writer(column) for column in columns]
     compared = CellNormalizer(columns)
     lines = [
-        compared.given([w(cell) for w, cell in zip(writers, row, strict=True)]) for row in rows
+        compared.normalize_input([w(cell) for w, cell in zip(writers, row, strict=True)])
+        for row in rows
     ]
     for one in lines:
         for other in lines:
             assert (one == other) == (hash_cells(one) == hash_cells(other))
 
 
-def test_how_far_it_is_is_told_now_and_then(place):
+def test_progress_is_logged_every_ten_seconds(place):
     """Rows and bytes, not oftener than every ten seconds."""
     syn, _ = place
     told, now = [], [0.0]
@@ -62,6 +63,6 @@ def test_how_far_it_is_is_told_now_and_then(place):
         return now[0]
 
     uploads = RowUpload(syn, "syn1", 1, lambda *line: told.append(line[0] % line[1:]), clock)
-    assert uploads.send(["a", "b"], ([f"cell {n}", None] for n in range(7))) == 7
-    assert len(uploads.handles) == 7
-    assert told == ["syn1: 3 rows sent so far, 54 B", "syn1: 6 rows sent so far, 108 B"]
+    assert uploads.upload(["a", "b"], ([f"cell {n}", None] for n in range(7))) == 7
+    assert len(uploads.file_handle_ids) == 7
+    assert told == ["syn1: uploaded 3 rows, 54 B", "syn1: uploaded 6 rows, 108 B"]

@@ -20,7 +20,7 @@ from synapse_workflows.testing import over_socket
 STARTS = ("/table/transaction/async/start", "/table/snapshot")
 
 
-class DiedError(RuntimeError):
+class WorkerStoppedError(RuntimeError):
     """The worker is no more."""
 
 
@@ -135,7 +135,7 @@ def run_of(airflow):
     return make
 
 
-def to_the_end(run):
+def run_to_end(run):
     """Go on until the task has ended, through the triggerer if need be."""
     result = run.task("freeze", max_tries=5)
     if result.state == "deferred":
@@ -152,7 +152,7 @@ def dying(api, when, *, noted=False):
             api._store = note
             if noted:
                 note(request, parts, body)
-            raise DiedError
+            raise WorkerStoppedError
         return note(request, parts, body)
 
     api._store = answer
@@ -166,7 +166,7 @@ def labels(syn, table):
 @pytest.mark.parametrize("label", [None, "nightly"])
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("first", ["before", "after"])
-def test_a_job_that_nobody_noted_and_that_runs_late_makes_no_second_snapshot(
+def test_unsaved_job_that_runs_late_creates_no_second_snapshot(
     run_of, airflow, late, view, person, label, deferrable, first
 ):
     """The worker dies between the start of the job and noting its token; then it is tried again.
@@ -180,7 +180,7 @@ def test_a_job_that_nobody_noted_and_that_runs_late_makes_no_second_snapshot(
     assert labels(person, view) == ["1"]
     left = [] if first == "before" else [late.held.pop()]
 
-    result = to_the_end(run)
+    result = run_to_end(run)
     assert result.state == "success", result.error
     if left:
         late.held.extend(left)
@@ -192,9 +192,7 @@ def test_a_job_that_nobody_noted_and_that_runs_late_makes_no_second_snapshot(
 
 
 @pytest.mark.parametrize("lineage_mode", ["auto", "off"])
-def test_a_request_whose_answer_got_lost_makes_no_second_snapshot(
-    run_of, late, table, person, lineage_mode
-):
+def test_lost_response_creates_no_second_snapshot(run_of, late, table, person, lineage_mode):
     """Tables are frozen by a request, not a job; it goes through after the try has failed."""
     run = run_of(table_id=table, lineage_mode=lineage_mode, version_label="{{ run_id }}")
     late.keep_back(500)
@@ -206,7 +204,7 @@ def test_a_request_whose_answer_got_lost_makes_no_second_snapshot(
 
 
 @pytest.mark.parametrize("label", [None, "nightly"])
-def test_another_conflict_is_left_to_a_retry(run_of, late, table, person, label):
+def test_conflict_with_a_free_label_is_retried(run_of, late, table, person, label):
     """As when somebody changes the table just now: the label is free, and stays the task's."""
     run = run_of(table_id=table, version_label=label)
     late.keep_back(409)
@@ -218,7 +216,7 @@ def test_another_conflict_is_left_to_a_retry(run_of, late, table, person, label)
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("nth", range(1, 4))
-def test_whenever_the_worker_dies_there_is_one_snapshot(
+def test_worker_stopped_at_any_save_creates_one_snapshot(
     run_of, airflow, view, person, deferrable, nth
 ):
     """It notes its Activity, what it is about to do, and the job."""
@@ -226,35 +224,35 @@ def test_whenever_the_worker_dies_there_is_one_snapshot(
     run = run_of(table_id=view, deferrable=deferrable)
     dying(airflow, lambda _key, _value: next(noted) == nth)
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
-    result = to_the_end(run)
+    result = run_to_end(run)
     assert result.state == "success", result.error
     assert labels(person, view) == ["1", "in progress"]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_worker_that_dies_while_it_waits_finds_its_job_again(
+def test_retry_waits_for_the_job_of_a_stopped_worker(
     run_of, airflow, late, view, person, deferrable
 ):
     run = run_of(table_id=view, deferrable=deferrable)
     dying(airflow, lambda key, value: key == "synapse_snapshot" and value["job"], noted=True)
     before = late.starts
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
-    result = to_the_end(run)
+    result = run_to_end(run)
     assert result.state == "success", result.error
     assert late.starts == before + 1
     assert labels(person, view) == ["1", "in progress"]
 
 
-def test_a_snapshot_that_came_late_is_no_reason_to_skip(run_of, late, airflow, view, person):
+def test_own_late_snapshot_does_not_skip_the_task(run_of, late, airflow, view, person):
     """What the first try began, the second ends: it was changed when the task looked."""
     run = run_of(table_id=view, skip_if_unchanged=True, deferrable=True)
     dying(airflow, lambda key, value: key == "synapse_snapshot" and value["job"])
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
-    assert to_the_end(run).state == "success"
+    assert run_to_end(run).state == "success"
     assert labels(person, view) == ["1", "in progress"]
 
 
-def test_two_tasks_that_freeze_at_once_make_two_snapshots(run_of, late, table, person):
+def test_two_concurrent_tasks_create_two_snapshots(run_of, late, table, person):
     """The number that the first one was to have is taken by then; it gets the next one."""
     run = run_of(table_id=table)
     late.keep_back(500)
@@ -266,9 +264,7 @@ def test_two_tasks_that_freeze_at_once_make_two_snapshots(run_of, late, table, p
     assert labels(person, table) == ["1", "2", "in progress"]
 
 
-def test_the_number_of_a_snapshot_that_is_taken_meanwhile_is_no_failure(
-    run_of, late, table, person
-):
+def test_taken_version_number_uses_the_next_number(run_of, late, table, person):
     """Somebody else is faster between the look at the table and the request."""
     run = run_of(table_id=table)
     theirs = {"snapshotLabel": "1"}

@@ -116,7 +116,7 @@ def rows_of(table):
     return f"select * from {table} where n > 5"
 
 
-def every_row(table):
+def select_all(table):
     return f"select * from {table}"
 
 
@@ -124,7 +124,7 @@ MODES = [{"mode": "poke"}, {"mode": "reschedule"}]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_nothing_seen_until_the_timeout_fails_the_sensor(wait, watched, mode):
+def test_sensor_fails_after_its_timeout(wait, watched, mode):
     run = wait(sql=rows_of(watched), timeout=0.05, **mode)
     result = run.task("wait", max_tries=5)
     while result.state == "up_for_reschedule":
@@ -134,7 +134,7 @@ def test_nothing_seen_until_the_timeout_fails_the_sensor(wait, watched, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_softly_it_is_skipped(wait, watched, mode):
+def test_sensor_with_soft_fail_is_skipped_after_its_timeout(wait, watched, mode):
     run = wait(sql=rows_of(watched), timeout=0.05, soft_fail=True, **mode)
     result = run.task("wait", max_tries=5)
     while result.state == "up_for_reschedule":
@@ -144,10 +144,8 @@ def test_softly_it_is_skipped(wait, watched, mode):
 
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
 @pytest.mark.parametrize("kind", [SynapseTableRowsSensor, SynapseTableChangeSensor])
-def test_the_triggerer_waits_as_long_as_the_sensor_would(wait, watched, kind, soft_fail, state):
-    asked = (
-        {"query": rows_of(watched)} if kind is SynapseTableRowsSensor else {"table_id": watched}
-    )
+def test_trigger_timeout_is_that_of_the_sensor(wait, watched, kind, soft_fail, state):
+    asked = {"sql": rows_of(watched)} if kind is SynapseTableRowsSensor else {"table_id": watched}
     run = wait(kind, deferrable=True, timeout=100, soft_fail=soft_fail, **asked)
     deferred = run.task("wait", max_tries=5)
     assert 90 < deferred.msg.trigger_timeout.total_seconds() <= 100
@@ -159,10 +157,8 @@ def test_the_triggerer_waits_as_long_as_the_sensor_would(wait, watched, kind, so
 
 @pytest.mark.parametrize("status", [500, 503])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_synapse_that_is_away_for_a_moment_is_asked_again(
-    wait, watched, outage, person, mode, status
-):
-    run = wait(sql=every_row(watched), **mode)
+def test_sensor_polls_again_after_an_outage(wait, watched, outage, person, mode, status):
+    run = wait(sql=select_all(watched), **mode)
     outage.begin(3, status)
     states = [run.task("wait").state]
     while states[-1] == "up_for_reschedule":
@@ -172,8 +168,8 @@ def test_a_synapse_that_is_away_for_a_moment_is_asked_again(
     assert outage.asked == 4
 
 
-def test_a_synapse_that_stays_away_ends_with_the_timeout(wait, watched, outage):
-    run = wait(sql=every_row(watched), timeout=0.1)
+def test_sensor_fails_after_its_timeout_during_an_outage(wait, watched, outage):
+    run = wait(sql=select_all(watched), timeout=0.1)
     outage.begin(1000)
     failed = run.task("wait", max_tries=5)
     assert failed.state == "failed"
@@ -181,7 +177,7 @@ def test_a_synapse_that_stays_away_ends_with_the_timeout(wait, watched, outage):
 
 
 @pytest.mark.parametrize("mode", [*MODES, {"deferrable": True}])
-def test_softness_does_not_hide_what_is_wrong(wait, watched, mode):
+def test_soft_fail_does_not_skip_a_permanent_error(wait, watched, mode):
     """Whoever mistypes a column is told so: that is no news of the table."""
     run = wait(sql=f"select nothing from {watched}", soft_fail=True, **mode)
     failed = run.task("wait", max_tries=5)
@@ -189,12 +185,12 @@ def test_softness_does_not_hide_what_is_wrong(wait, watched, mode):
     assert "nothing" in str(failed.error)
 
 
-def test_sql_without_a_table_is_no_softer(wait, watched):
+def test_soft_fail_does_not_skip_sql_without_a_table(wait, watched):
     run = wait(sql="select 1", soft_fail=True)
     assert run.task("wait", max_tries=5).state == "failed"
 
 
-def test_an_outage_at_the_first_look_of_the_triggerer_passes(wait, watched, outage, person):
+def test_trigger_polls_again_after_an_outage(wait, watched, outage, person):
     run = wait(sql=rows_of(watched), deferrable=True)
     deferred = run.task("wait")
     person.store(Table(watched, [[6]]))
@@ -205,9 +201,7 @@ def test_an_outage_at_the_first_look_of_the_triggerer_passes(wait, watched, outa
     assert run.value("wait") == {"id": watched, "rows": 1}
 
 
-def test_a_table_that_could_not_be_looked_at_first_is_compared_with_the_second_look(
-    wait, watched, outage, person
-):
+def test_first_state_is_read_after_an_outage(wait, watched, outage, person):
     """The triggerer sees the first state; what changes after that is news."""
     run = wait(SynapseTableChangeSensor, table_id=watched, deferrable=True)
     outage.begin(1)
@@ -220,9 +214,7 @@ def test_a_table_that_could_not_be_looked_at_first_is_compared_with_the_second_l
     assert run.value("wait")["version"] == 1
 
 
-def test_an_error_that_only_the_triggerer_had_is_no_end_of_waiting(
-    wait, watched, person, monkeypatch
-):
+def test_worker_polls_after_an_error_of_the_trigger(wait, watched, person, monkeypatch):
     """Its token was taken back, for example, and the worker has the new one."""
     run = wait(sql=rows_of(watched), deferrable=True)
     deferred = run.task("wait")
@@ -234,7 +226,7 @@ def test_an_error_that_only_the_triggerer_had_is_no_end_of_waiting(
     assert run.task("wait", event=fire_trigger(again)).state == "success"
 
 
-def test_the_time_that_is_left_is_not_begun_anew(wait, watched):
+def test_deferral_keeps_the_deadline(wait, watched):
     """The worker said when the time is over; by then it is."""
     run = wait(sql=rows_of(watched), deferrable=True, timeout=100)
     deferred = run.task("wait")
@@ -245,25 +237,25 @@ def test_the_time_that_is_left_is_not_begun_anew(wait, watched):
 
 
 def trigger(kind, table, **arguments):
-    usual = {"synapse_conn_id": "synapse_default", "table": table, "poll_interval": 0.02}
+    usual = {"synapse_conn_id": "synapse_default", "table_id": table, "poll_interval": 0.02}
     return kind(**(usual | arguments))
 
 
-async def all_of(one):
+async def collect_events(one):
     return [event.payload async for event in one.run()]
 
 
 @pytest.mark.usefixtures("wait")
-def test_a_trigger_fires_once_and_ends(watched):
-    one = trigger(SynapseTableRowsTrigger, watched, sql=every_row(watched), min_rows=1)
-    assert asyncio.run(all_of(one)) == [{"rows": 1}]
+def test_trigger_fires_once(watched):
+    one = trigger(SynapseTableRowsTrigger, watched, sql=select_all(watched), min_rows=1)
+    assert asyncio.run(collect_events(one)) == [{"rows": 1}]
     other = trigger(SynapseTableChangeTrigger, watched, known={"version": 9, "etag": "x"})
-    (event,) = asyncio.run(all_of(other))
+    (event,) = asyncio.run(collect_events(other))
     assert event.keys() == {"version", "etag"}
 
 
 @pytest.mark.usefixtures("wait")
-def test_triggers_wait_beside_each_other_and_block_nothing(watched):
+def test_triggers_do_not_block_the_event_loop(watched):
     """While four of them wait, the loop goes on to turn."""
     pauses = []
 
@@ -277,7 +269,7 @@ def test_triggers_wait_beside_each_other_and_block_nothing(watched):
         query = rows_of(watched)
         many = [
             asyncio.create_task(
-                all_of(trigger(SynapseTableRowsTrigger, watched, sql=query, min_rows=1))
+                collect_events(trigger(SynapseTableRowsTrigger, watched, sql=query, min_rows=1))
             )
             for _ in range(4)
         ]
@@ -294,13 +286,13 @@ def test_triggers_wait_beside_each_other_and_block_nothing(watched):
 
 
 @pytest.mark.usefixtures("wait")
-def test_a_trigger_that_is_cancelled_leaves_no_connection_open(watched):
+def test_cancelled_trigger_closes_its_connection(watched):
     """What is left open warns when it is collected, and a warning fails the test."""
 
     async def main():
         query = rows_of(watched)
         one = trigger(SynapseTableRowsTrigger, watched, sql=query, min_rows=1)
-        waiting = asyncio.create_task(all_of(one))
+        waiting = asyncio.create_task(collect_events(one))
         await asyncio.sleep(0.15)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

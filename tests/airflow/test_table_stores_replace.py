@@ -16,7 +16,7 @@ LOOK = "POST .*/table/download/csv/async/start$"
 
 
 @pytest.fixture(scope="module")
-def crowded(tmp_path_factory, recording):
+def service_and_injector(tmp_path_factory, recording):
     """A service of this module's, and what stands in front of it."""
     way = []
 
@@ -28,29 +28,29 @@ def crowded(tmp_path_factory, recording):
         yield service, way[0]
 
 
-class TestAnEmptyTable:
+class TestConcurrentReplacement:
     """Nobody names rows to delete there, so no two writers conflict."""
 
     @pytest.fixture
-    def socket_service(self, crowded):
-        crowded[1].clear()
-        return crowded[0]
+    def socket_service(self, service_and_injector):
+        service_and_injector[1].clear()
+        return service_and_injector[0]
 
     @pytest.fixture
-    def others_add(self, alice, table, crowded):
+    def others_add(self, alice, table, service_and_injector):
         def add(*rows, at):
             """Add rows when the operator asks something."""
 
             def act():
-                crowded[1].clear()  # what follows are the requests of the others
+                service_and_injector[1].clear()  # what follows are the requests of the others
                 alice.store(Table(table, [list(row) for row in rows]))
 
-            crowded[1].at(at, act)
+            service_and_injector[1].at(at, act)
 
         return add
 
     @pytest.mark.parametrize("theirs", [[["p", 1], ["q", 2], ["r", 3]], OURS, OURS[:1]])
-    def test_rows_that_came_before_the_new_ones_go(
+    def test_rows_added_before_the_new_ones_are_deleted(
         self, store_rows, table, rows_of, write_csv, others_add, theirs
     ):
         others_add(*theirs, at=START)
@@ -60,28 +60,28 @@ class TestAnEmptyTable:
         done = run.value("store")
         assert (done["added"], done["deleted"]) == (4, 2 + len(theirs))
 
-    def test_rows_that_came_after_the_new_ones_stay(
-        self, store_rows, table, rows_of, write_csv, others_add, crowded
+    def test_rows_added_after_the_new_ones_stay(
+        self, store_rows, table, rows_of, write_csv, others_add, service_and_injector
     ):
-        crowded[1].at(START, lambda: others_add(["p", 1], at=LOOK))
+        service_and_injector[1].at(START, lambda: others_add(["p", 1], at=LOOK))
         result, run = store_rows(table_id=table, rows=write_csv(*OURS), mode="replace")
         assert result.state == "success", result.error
         assert rows_of(table) == [*OURS, ["p", 1]]
         assert (run.value("store")["added"], run.value("store")["deleted"]) == (2, 0)
 
-    def test_a_worker_that_dies_before_it_looks_again_does_so_later(
-        self, connection, table, rows_of, write_csv, tmp_path, alice, crowded
+    def test_retry_deletes_rows_added_before_the_new_ones(
+        self, connection, table, rows_of, write_csv, tmp_path, alice, service_and_injector
     ):
         worker = Worker(
             connection, tmp_path, table_id=table, rows=write_csv(*OURS), mode="replace"
         )
 
         def add():
-            crowded[1].clear()
+            service_and_injector[1].clear()
             alice.store(Table(table, [["p", 1]]))
-            crowded[1].at(LOOK, worker.kill, answering=False)
+            service_and_injector[1].at(LOOK, worker.kill, respond=False)
 
-        crowded[1].at(START, add)
+        service_and_injector[1].at(START, add)
         worker.begin()
         assert worker.end() is None
         assert rows_of(table) == [["p", 1], *OURS]
@@ -91,13 +91,13 @@ class TestAnEmptyTable:
         assert rows_of(table) == OURS
 
     @pytest.mark.parametrize("theirs", [[["p", 1], ["q", 2], ["r", 3]], OURS])
-    def test_of_two_tasks_one_comes_last(
-        self, connection, table, rows_of, write_csv, tmp_path, crowded, theirs
+    def test_two_concurrent_replacements_leave_one_set_of_rows(
+        self, connection, table, rows_of, write_csv, tmp_path, service_and_injector, theirs
     ):
         """Both have seen the empty table before either begins its job."""
         together = threading.Barrier(2, timeout=30)
-        crowded[1].at(START, together.wait, nth=1)
-        crowded[1].at(START, together.wait, nth=1)
+        service_and_injector[1].at(START, together.wait, nth=1)
+        service_and_injector[1].at(START, together.wait, nth=1)
         workers = []
         for number, rows in enumerate((OURS, theirs)):
             folder = tmp_path / str(number)
@@ -114,7 +114,7 @@ class TestAnEmptyTable:
 
 
 @pytest.mark.parametrize("kind", ["list", "file"])
-def test_a_table_is_emptied_only_when_that_is_said(store_rows, filled, rows_of, write_csv, kind):
+def test_replace_by_no_rows_requires_allow_empty(store_rows, filled, rows_of, write_csv, kind):
     nothing = [] if kind == "list" else write_csv()
     result, _ = store_rows(table_id=filled, rows=nothing, mode="replace")
     assert result.state == "failed"

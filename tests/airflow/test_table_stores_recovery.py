@@ -14,11 +14,11 @@ from synapse_workflows.testing import over_socket
 GIVEN = [["a", 1], ["b", 2], ["a", 1], ["b", 2], ["e", 5]]
 
 
-class DiedError(RuntimeError):
+class WorkerStoppedError(RuntimeError):
     """The worker is no more."""
 
 
-class Deaths:
+class StoppingApi:
     """Lets the worker die when it notes something for the n-th time: before or after that."""
 
     def __init__(self, api, nth, *, noted):
@@ -32,7 +32,7 @@ class Deaths:
             if self.left == 0:
                 if self.noted:
                     self.note(request, parts, body)
-                raise DiedError
+                raise WorkerStoppedError
         return self.note(request, parts, body)
 
 
@@ -56,11 +56,11 @@ def given(way):
 @pytest.mark.parametrize("noted", [True, False])
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("way", WAYS)
-def test_whenever_a_worker_dies_no_row_is_stored_twice(
+def test_worker_stopped_at_any_save_stores_rows_once(
     store_rows, filled, rows_of, write_csv, api, way, nth, noted
 ):
     """It notes that it is about to begin, the job that it began, and that this is done."""
-    deaths = Deaths(api, nth, noted=noted)
+    deaths = StoppingApi(api, nth, noted=noted)
     arguments, expected, counts = WAYS[way]
     rows = write_csv(*given(way))
     result, run = store_rows(2, table_id=filled, rows=rows, chunk_rows=2, **arguments)
@@ -71,25 +71,25 @@ def test_whenever_a_worker_dies_no_row_is_stored_twice(
     assert (done["added"], done["changed"], done["deleted"]) == counts
 
 
-def stumble_once(context, result=None):
+def fail_once(context, result=None):
     if context["ti"].try_number == 1:
-        raise DiedError
+        raise WorkerStoppedError
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_try_that_fails_after_its_rows_are_stored_is_not_repeated(
+def test_retry_after_a_late_failure_stores_no_row_again(
     store_rows, filled, rows_of, write_csv, way
 ):
     arguments, expected, counts = WAYS[way]
     rows = write_csv(*given(way))
-    result, run = store_rows(2, table_id=filled, rows=rows, post_execute=stumble_once, **arguments)
+    result, run = store_rows(2, table_id=filled, rows=rows, post_execute=fail_once, **arguments)
     assert result.state == "success"
     done = run.value("store")
     assert (done["added"], done["changed"], done["deleted"]) == counts
     assert rows_of(filled) == expected
 
 
-def test_a_task_that_is_cleared_adds_its_rows_again(store_rows, table, rows_of, write_csv):
+def test_cleared_task_adds_its_rows_again(store_rows, table, rows_of, write_csv):
     """Airflow gives a task that is cleared as many tries as it had, after those it has used."""
     _, run = store_rows(table_id=table, rows=write_csv(["a", 1]))
     assert run.task("store", max_tries=1 + 5).state == "success"
@@ -97,7 +97,7 @@ def test_a_task_that_is_cleared_adds_its_rows_again(store_rows, table, rows_of, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_worker_that_dies_before_it_can_report_has_stored_its_rows(
+def test_retry_after_lost_success_stores_no_row_again(
     store_rows, filled, rows_of, write_csv, api, way
 ):
     """The work is done; of that Airflow does not hear. The next try tells what was done."""
@@ -105,7 +105,7 @@ def test_a_worker_that_dies_before_it_can_report_has_stored_its_rows(
 
     def die(request, parts, body):
         if parts[1:] == ["state"]:
-            raise DiedError
+            raise WorkerStoppedError
         return tell(request, parts, body)
 
     api._task_instances = die
@@ -118,12 +118,10 @@ def test_a_worker_that_dies_before_it_can_report_has_stored_its_rows(
     assert (done["added"], done["changed"], done["deleted"]) == counts
 
 
-def test_other_rows_in_a_later_try_are_not_added_to_the_first(
-    store_rows, filled, rows_of, write_csv
-):
+def test_retry_with_other_rows_fails(store_rows, filled, rows_of, write_csv):
     def change(context, result=None):
         write_csv(["e", 5])
-        stumble_once(context)
+        fail_once(context)
 
     result, run = store_rows(2, table_id=filled, rows=write_csv(["d", 4]), post_execute=change)
     assert result.state == "failed"
@@ -134,7 +132,7 @@ def test_other_rows_in_a_later_try_are_not_added_to_the_first(
     assert rows_of(filled)[3:] == [["d", 4], ["e", 5]]
 
 
-def test_what_is_noted_stays_small(store_rows, table, api, write_csv):
+def test_saved_state_is_small(store_rows, table, api, write_csv):
     rows = write_csv(*([f"row {n}", n] for n in range(30)))
     store_rows(table_id=table, rows=rows, chunk_rows=1)
     notes = [body for _, url, body in api.requests if url.endswith("/synapse_rows") and body]
@@ -187,7 +185,7 @@ def slow(tmp_path_factory, recording):
         clock.freed.set()
 
 
-class WithASlowService:
+class WithSlowService:
     """Tests that share it."""
 
     @pytest.fixture
@@ -205,7 +203,7 @@ class WithASlowService:
         return slow[2]
 
 
-class TestJobsThatNobodyKnows(WithASlowService):
+class TestUnsavedJobs(WithSlowService):
     """The worker died after it started a job, and before it noted which."""
 
     @pytest.fixture
@@ -214,7 +212,7 @@ class TestJobsThatNobodyKnows(WithASlowService):
 
         def begin(ask):
             way.at("transaction/async/start", lambda: clock.hold(ask))
-            return Deaths(api, 2, noted=False)
+            return StoppingApi(api, 2, noted=False)
 
         return begin
 
@@ -240,7 +238,7 @@ class TestJobsThatNobodyKnows(WithASlowService):
         return keep
 
     @pytest.mark.parametrize("kind", WAYS)
-    def test_one_that_has_not_begun_never_will(
+    def test_job_that_has_not_started_is_prevented(
         self, store_rows, filled, rows_of, write_csv, dies, way, clock, kind
     ):
         dies(1)
@@ -255,7 +253,7 @@ class TestJobsThatNobodyKnows(WithASlowService):
 
     @pytest.mark.parametrize("kind", WAYS)
     @pytest.mark.parametrize("shared", [True, False])
-    def test_one_that_has_begun_is_waited_for(
+    def test_job_that_has_started_is_waited_for(
         self,
         store_rows,
         filled,
@@ -279,7 +277,7 @@ class TestJobsThatNobodyKnows(WithASlowService):
         way.at("transaction/async/start", clock.freed.set, after=True)
         if shared:
             (noted,) = (one.store["synapse_rows"] for one in api.instances.values())
-            keep_bytes(noted["attempt"]["handle"])
+            keep_bytes(noted["pending"]["file_handle_id"])
         result = run.task("store", max_tries=5)
         assert result.state == "success", result.error
         assert rows_of(filled) == expected
@@ -289,11 +287,11 @@ class TestJobsThatNobodyKnows(WithASlowService):
         # the first try's, the one that waited for it, and then the retry's own or not
         assert len(begun) == (2 if shared else 3)
 
-    def test_rows_of_others_are_not_taken_for_its_own(
+    def test_rows_of_other_tasks_do_not_count_as_applied(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
         """The worker died just before it would have started the job."""
-        Deaths(api, 1, noted=True)
+        StoppingApi(api, 1, noted=True)
         own = [["d", 4], ["e", 5], ["e", 5]]
         _, run = store_rows(table_id=filled, rows=write_csv(*own))
         add(alice, filled, ["d", 4], ["f", 6], ["g", 7])
@@ -302,10 +300,10 @@ class TestJobsThatNobodyKnows(WithASlowService):
         others = [["d", 4], ["f", 6], ["g", 7], ["h", 4], ["i", 6]]
         assert rows_of(filled)[3:] == others + own
 
-    def test_its_own_are_found_among_those_of_others(
+    def test_own_rows_are_found_among_others(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        Deaths(api, 2, noted=False)
+        StoppingApi(api, 2, noted=False)
         add(alice, filled, ["d", 4])
         _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
         until(lambda: len(rows_of(filled)) == 6)
@@ -314,10 +312,10 @@ class TestJobsThatNobodyKnows(WithASlowService):
         assert run.value("store")["added"] == 2
         assert len(rows_of(filled)) == 9
 
-    def test_rows_that_somebody_changed_since_are_left_to_a_person(
+    def test_changed_own_rows_fail_the_task(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        Deaths(api, 2, noted=False)
+        StoppingApi(api, 2, noted=False)
         _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
         until(lambda: len(rows_of(filled)) == 5)
         found = next(iter(alice.tableQuery(f"select * from {filled} where n = 4")))
@@ -326,7 +324,7 @@ class TestJobsThatNobodyKnows(WithASlowService):
         alice.store(RowSet(columns=columns, rows=changed, tableId=filled))
         result = run.task("store", max_tries=5)
         assert result.state == "failed"
-        assert "see which of the rows with ROW_ID above 3" in str(result.error)
+        assert "rows with ROW_ID above 3" in str(result.error)
         assert len(rows_of(filled)) == 5
 
 
@@ -354,7 +352,7 @@ MOMENTS = {
 }
 
 
-class TestKilledWorkers(WithASlowService):
+class TestKilledWorkers(WithSlowService):
     """Their processes are killed (SIGKILL), and others take their place."""
 
     @pytest.mark.parametrize(
@@ -369,7 +367,7 @@ class TestKilledWorkers(WithASlowService):
             ),
         ],
     )
-    def test_rows_are_stored_once(
+    def test_rows_are_stored_once_after_a_kill(
         self, connection, filled, alice, rows_of, write_csv, tmp_path, way, kind, moment
     ):
         arguments, expected, counts = WAYS[kind]
@@ -378,7 +376,7 @@ class TestKilledWorkers(WithASlowService):
         arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
         worker = Worker(connection, tmp_path, **arguments)
         pattern, after, nth = MOMENTS[moment]
-        way.at(pattern, worker.kill, nth=nth, after=after, answering=False)
+        way.at(pattern, worker.kill, nth=nth, after=after, respond=False)
         worker.begin()
         assert worker.end() is None
         worker.begin()

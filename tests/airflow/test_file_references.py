@@ -30,7 +30,7 @@ def default(connection, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
 
 
-def test_a_reference_is_small_json(reference, worker):
+def test_reference_is_small_json(reference, worker):
     found = reference()
     assert json.loads(json.dumps(found)) == found
     path = Path(found.pop("path"))
@@ -44,38 +44,38 @@ def test_a_reference_is_small_json(reference, worker):
     assert found["synapse_conn_id"] == "synapse_default"
 
 
-def test_the_path_is_taken_where_the_bytes_are(reference):
+def test_local_path_returns_the_existing_file(reference):
     """No connection is defined here: nobody has to be asked."""
     found = reference()
     assert local_path(found) == found["path"]
 
 
-def test_another_worker_fetches_the_file(reference, worker, default):
+def test_local_path_downloads_on_another_worker(reference, worker, default):
     found = reference()
     shutil.rmtree(worker)
     assert Path(local_path(found)).read_text() == "raw text"
 
 
-def test_a_file_that_was_changed_is_fetched_again(reference, default):
+def test_local_path_downloads_a_changed_file_again(reference, default):
     found = reference()
     Path(found["path"]).write_text("spoiled")
     assert Path(local_path(found)).read_text() == "raw text"
 
 
-def test_the_version_of_the_reference_is_fetched_not_the_newest(reference, worker, put, default):
+def test_local_path_downloads_the_referenced_version(reference, worker, put, default):
     found = reference("old")
     put("raw.txt", "new")
     shutil.rmtree(worker)
     assert Path(local_path(found)).read_text() == "old"
 
 
-def test_bytes_that_are_not_the_promised_ones_are_an_error(reference, worker, default):
+def test_local_path_rejects_other_content(reference, worker, default):
     found = reference() | {"md5": "0" * 32}
     with pytest.raises(SynapseMd5MismatchError, match=found["id"]):
         local_path(found)
 
 
-def test_what_is_no_file_has_no_path(api, project, default):
+def test_local_path_of_a_folder_fails(api, project, default):
     with DAG("folderish", schedule=None) as dag:
         SynapseGetOperator(task_id="get", entity_id=project)
     found = Run(api, dag).all().value("get")
@@ -85,12 +85,12 @@ def test_what_is_no_file_has_no_path(api, project, default):
 
 
 @pytest.mark.parametrize("nonsense", ["/tmp/file", None, {"path": "x"}])  # noqa: S108
-def test_what_is_no_reference_is_refused(nonsense):
+def test_local_path_rejects_other_values(nonsense):
     with pytest.raises(TypeError, match="SynapseGetOperator"):
         local_path(nonsense)
 
 
-def test_reading_a_reference_counts_as_reading_the_entity(api, put):
+def test_local_path_records_a_read(api, put):
     """Also where the bytes are there already, and wherever the reference came from."""
     entity = put("raw.txt")
     with DAG("counts", schedule=None) as dag:
@@ -112,7 +112,7 @@ def limited(connection, limit):
     return json.dumps(found)
 
 
-def test_the_cache_of_a_worker_keeps_to_its_limit(api, put, connection, worker):
+def test_worker_cache_stays_within_its_limit(api, put, connection, worker):
     api.connections["synapse_default"] = limited(connection, "1 KB")
     entities = [put(f"big_{n}.txt", str(n) * 600) for n in range(4)]
     with DAG("full", schedule=None) as dag:
@@ -124,7 +124,7 @@ def test_the_cache_of_a_worker_keeps_to_its_limit(api, put, connection, worker):
     assert [path.name for path in worker.rglob("big_*.txt")] == ["big_3.txt"]
 
 
-def test_what_a_running_task_holds_is_not_evicted(api, put, connection, worker):
+def test_files_of_a_running_task_are_not_evicted(api, put, connection, worker):
     api.connections["synapse_default"] = limited(connection, "1 KB")
     entities = [put(f"big_{n}.txt", str(n) * 600) for n in range(3)]
     with DAG("held", schedule=None) as dag:
@@ -145,7 +145,7 @@ def test_what_a_running_task_holds_is_not_evicted(api, put, connection, worker):
     assert [path.name for path in worker.rglob("big_*.txt")] == ["big_9.txt"]
 
 
-def test_a_task_that_fetches_many_logs_in_once(api, put, worker):
+def test_task_with_many_downloads_logs_in_once(api, put, worker):
     entities = [put(f"{n}.txt", str(n)) for n in range(3)]
     with DAG("fetching", schedule=None) as dag:
         got = SynapseGetOperator.partial(task_id="get").expand(entity_id=entities)

@@ -1,0 +1,35 @@
+"""Folders by path."""
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.model.entity import Folder
+from synapse_workflows.client.model.ids import id_of
+from synapse_workflows.constants import CONTAINERS
+from synapse_workflows.lineage.lineage_client import LineageClient
+
+
+def get_or_create_folder(client: LineageClient, parent_id: str, path: str | None) -> str:
+    """Return the ID of a folder below a container, and create the folders that are missing.
+
+    Args:
+        client: sends the requests.
+        parent_id: ID of a project or folder.
+        path: names of folders, as `a/b`; empty or None for the container itself.
+
+    Raises:
+        AirflowFailException: An entity on the path is not a folder.
+    """
+    container = parent_id
+    for name in (part.strip() for part in (path or "").split("/") if part.strip()):
+        entity_id = client.findEntityId(name, container)
+        if entity_id is None:
+            container = id_of(client.store(Folder(name, parent=container)))
+            continue
+        concrete_type = client.call("GET", f"/entity/{entity_id}").json["concreteType"]
+        if concrete_type not in CONTAINERS:
+            raise AirflowFailException(
+                f"Invalid folder {path!r}: {name!r} in {container} is a "
+                f"{concrete_type.rpartition('.')[2]} ({entity_id}), not a folder"
+            )
+        container = entity_id
+    return container

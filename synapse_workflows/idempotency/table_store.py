@@ -1,0 +1,254 @@
+"""Storing of rows in a table by append, upsert or replace, with lineage and safe to retry."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypedDict, get_args
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.api import columns as table_columns
+from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.schemas import Schema
+from synapse_workflows.constants import TABLE
+from synapse_workflows.idempotency.parquet_source import ParquetRowSource, is_parquet
+from synapse_workflows.idempotency.row_source import (
+    STANDARD_CSV,
+    SYNAPSE_CSV,
+    TSV,
+    CsvRowSource,
+    RowSource,
+)
+from synapse_workflows.idempotency.row_writer import RowWriter
+from synapse_workflows.idempotency.staging import ResolveReference, as_local_file, is_list
+from synapse_workflows.idempotency.task_state import TaskState
+from synapse_workflows.idempotency.transaction import TableTransaction
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.provenance.record import Origin, Record, UrlRef
+
+#: What happens to the rows of the table: `append` keeps them, `upsert` updates those with the key
+#: of a new row, `replace` deletes them.
+StoreMode = Literal["append", "upsert", "replace"]
+
+
+class SynapseTableRows(TypedDict):
+    """Result of storing rows, as JSON.
+
+    The counts are those of all tries of the task. `version` is the number of the current version
+    of the table; `activity_id` is None where lineage is off and no provenance was declared.
+    """
+
+    id: str
+    version: int
+    added: int
+    changed: int
+    deleted: int
+    activity_id: str | None
+    synapse_conn_id: str
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Options of `store_rows`.
+
+    Args:
+        mode: `append`, `upsert` or `replace`.
+        key: key columns, for `upsert` only.
+        missing_columns: whether appended and replacing rows may lack columns of the table.
+        chunk_rows: maximum number of rows in one uploaded file.
+        allow_empty: whether `replace` may leave the table without rows.
+        provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
+            `Synapse.store` takes them.
+
+    Raises:
+        AirflowFailException: The mode is unknown, or the key does not fit the mode.
+    """
+
+    mode: StoreMode = "append"
+    key: Sequence[str] | str | None = None
+    missing_columns: bool = False
+    chunk_rows: int = 100_000
+    allow_empty: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        modes = get_args(StoreMode)
+        if self.mode not in modes:
+            raise AirflowFailException(
+                f"Invalid mode {self.mode!r}: expected one of {', '.join(modes)}"
+            )
+        if self.mode == "upsert" and not self.key:
+            raise AirflowFailException(
+                "mode='upsert' requires key=...: the columns that identify a row"
+            )
+        if self.mode != "upsert" and self.key:
+            raise AirflowFailException(
+                f"key={self.key!r} requires mode='upsert', but mode is {self.mode!r}. Remove key "
+                "or change the mode"
+            )
+
+    @property
+    def key_columns(self) -> list[str]:
+        """The key columns as a list."""
+        return [self.key] if isinstance(self.key, str) else list(self.key or ())
+
+
+def store_rows(
+    client: LineageClient,
+    task: TaskState,
+    table_id: str,
+    rows: Any,
+    options: StoreOptions,
+    resolve_reference: ResolveReference,
+) -> SynapseTableRows:
+    """Store rows in one transaction, once per task instance.
+
+    Args:
+        client: sends the requests.
+        task: the state of the task.
+        table_id: `syn123`.
+        rows: a file, as `staging.as_local_file` takes it, or a list of dictionaries.
+        options: mode, key and limits.
+        resolve_reference: returns the local path of a reference in `rows`.
+
+    Raises:
+        AirflowFailException: The rows or the table are not as they should be.
+        SynapseHTTPError: Synapse rejected the rows; none was stored.
+    """
+    columns = _require_columns(client, table_id)
+    transaction = TableTransaction(client, task, table_id)
+    with _open_rows(client, rows, table_id, columns, resolve_reference) as source:
+        _check_source(source, options)
+        writer = RowWriter(client, transaction, source, options.chunk_rows)
+        if options.mode == "append":
+            writer.append()
+        elif options.mode == "replace":
+            writer.replace()
+        else:
+            writer.upsert(options.key_columns)
+    counts = transaction.counts
+    collector = current_collector()
+    if collector is not None:
+        # later, when the task succeeds: a task that still fails may be cleared and continue
+        collector.add_finish_callback(transaction.mark_done)
+    entity, activity_id = client.record_row_provenance(
+        table_id,
+        changed=bool(counts),
+        replaced=options.mode == "replace",
+        **options.provenance,
+    )
+    return {
+        "id": table_id,
+        "version": entity["versionNumber"],
+        "added": counts.added,
+        "changed": counts.changed,
+        "deleted": counts.deleted,
+        "activity_id": activity_id,
+        "synapse_conn_id": client.synapse_conn_id,
+    }
+
+
+def _require_columns(client: LineageClient, table_id: str) -> list[Mapping[str, Any]]:
+    """Return the columns of a table.
+
+    Raises:
+        AirflowFailException: The entity is not a table or has no columns.
+    """
+    concrete_type = client.call("GET", f"/entity/{table_id}").json["concreteType"]
+    if concrete_type != TABLE:
+        raise AirflowFailException(
+            f"Invalid table_id {table_id!r}: it is a {concrete_type.rpartition('.')[2]}, not a "
+            "table"
+        )
+    columns: list[Mapping[str, Any]] = [*table_columns.getTableColumns(client, table_id)]
+    if not columns:
+        raise AirflowFailException(
+            f"{table_id} has no columns to store rows in. Add some: "
+            "schema.addColumn(Column(name='age', columnType='INTEGER')), then store the schema"
+        )
+    return columns
+
+
+@contextmanager
+def _open_rows(
+    client: LineageClient,
+    rows: Any,
+    table_id: str,
+    columns: Sequence[Mapping[str, Any]],
+    resolve_reference: ResolveReference,
+) -> Iterator[RowSource]:
+    """Provide the rows as a file on this worker inside the block."""
+    if is_list(rows):
+        table = _write_csv(rows, table_id, columns)
+        yield CsvRowSource(Path(table.filepath), columns, SYNAPSE_CSV, "rows")
+        return
+    _reject_json_text(rows)
+    is_query_result = isinstance(rows, Mapping) and "query" in rows
+    with as_local_file(rows, resolve_reference, "rows") as file:
+        collector = current_collector()
+        if collector and file.url and client.lineage_mode is LineageMode.AUTO:
+            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(file.url)]))
+        yield _open_file(file.path, columns, is_query_result=is_query_result)
+
+
+def _open_file(
+    path: Path, columns: Sequence[Mapping[str, Any]], *, is_query_result: bool
+) -> RowSource:
+    """Open a file of rows in its format."""
+    if is_parquet(path):
+        return ParquetRowSource(path, columns)
+    if is_query_result:
+        return CsvRowSource(path, columns, SYNAPSE_CSV)
+    return CsvRowSource(path, columns, TSV if path.suffix == ".tsv" else STANDARD_CSV)
+
+
+def _check_source(source: RowSource, options: StoreOptions) -> None:
+    """Check that the source has all columns, and rows where the mode requires some."""
+    if source.missing and options.mode != "upsert" and not options.missing_columns:
+        raise AirflowFailException(
+            f"{source.label} lacks columns of the table: {source.missing}. Add them, or set "
+            "missing_columns=True to leave them empty"
+        )
+    if options.mode == "replace" and not options.allow_empty:
+        if next(source.iter_rows(), None) is not None:
+            return
+        raise AirflowFailException(
+            f"{source.label} has no rows, and mode='replace' would leave the table empty. Set "
+            "allow_empty=True to allow that"
+        )
+
+
+def _reject_json_text(rows: Any) -> None:
+    """Reject the text of a list or dictionary, which a template renders instead of its value."""
+    text = rows.strip() if isinstance(rows, str) else ""
+    kind = {"[]": "list", "{}": "dictionary"}.get(text[:1] + text[-1:])
+    if kind:
+        raise AirflowFailException(
+            f"Invalid rows {text!r:.60}: this is the text of a {kind}. Pass the {kind} itself, as "
+            "the result of another task: rows=task.output (an XComArg). Or set "
+            "render_template_as_native_obj=True on the DAG"
+        )
+
+
+def _write_csv(
+    rows: Sequence[Any], table_id: str, columns: Sequence[Mapping[str, Any]]
+) -> CsvFileTable:
+    """Write rows given as dictionaries to a CSV file, with values of the columns' types."""
+    invalid = next((row for row in rows if not isinstance(row, Mapping)), None)
+    if invalid is not None:
+        raise AirflowFailException(
+            f"Invalid row {invalid!r:.100}: expected a dictionary. Pass one file, or rows as "
+            "dictionaries: [{'name': 'a', 'age': 1}]"
+        )
+    names = {name: None for row in rows for name in row}
+    used = [column for column in columns if column["name"] in names]
+    schema = Schema(columns=used if rows else list(columns), id=table_id)
+    try:
+        return CsvFileTable.from_list_of_rows(
+            schema, [dict.fromkeys(names) | dict(row) for row in rows], lineEnd="\n"
+        )
+    except ValueError as error:
+        raise AirflowFailException(f"Invalid rows: {error}") from error

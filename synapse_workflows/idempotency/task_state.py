@@ -1,0 +1,79 @@
+"""Progress of a task instance on one table, kept between its tries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from synapse_workflows.lineage.task_state_store import TaskStateStore
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """Airflow's task state store, and the number that tells a retry from a cleared task.
+
+    Clearing a task raises its `max_tries`; a retry leaves it as it is.
+
+    Args:
+        store: the task state store.
+        max_tries: `max_tries` of the task instance.
+    """
+
+    store: TaskStateStore
+    max_tries: int
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Self:
+        """Read both values from the context of the running task."""
+        return cls(context["task_state_store"], int(context["ti"].max_tries))
+
+
+class SavedState:
+    """JSON values of one task instance for one table.
+
+    Values for another table are ignored, and so are values that were marked as done before the
+    task was cleared.
+
+    Args:
+        task: the state of the task.
+        key: key in the task state store.
+        table_id: `syn123`.
+    """
+
+    def __init__(self, task: TaskState, key: str, table_id: str) -> None:
+        self._task = task
+        self._key = key
+        self._table_id = table_id
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the values that this try or an earlier one saved; None without any."""
+        stored = self._stored()
+        if stored is None:
+            return None
+        return {name: value for name, value in stored.items() if name not in ("table", "done")}
+
+    def save(self, values: Mapping[str, Any]) -> None:
+        """Replace the values; a mark of `mark_done` stays."""
+        stored = self._stored() or {}
+        mark = {"done": stored["done"]} if "done" in stored else {}
+        self._task.store.set(self._key, {**values, "table": self._table_id, **mark})
+
+    def mark_done(self) -> None:
+        """Record that the task has finished its work.
+
+        A retry still loads the values: a worker may stop before it reports success. A task that
+        is cleared afterwards starts without them.
+        """
+        stored = self._stored()
+        if stored is not None:
+            self._task.store.set(self._key, {**stored, "done": self._task.max_tries})
+
+    def clear(self) -> None:
+        """Delete the values."""
+        self._task.store.delete(self._key)
+
+    def _stored(self) -> dict[str, Any] | None:
+        stored = self._task.store.get(self._key) or {}
+        is_current = stored.get("table") == self._table_id
+        if not is_current or stored.get("done") not in (None, self._task.max_tries):
+            return None
+        return dict(stored)
