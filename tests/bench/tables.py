@@ -118,10 +118,10 @@ class Bench:
                 cell_codec.create_writer(Column(name="c", columnType=kind)) for kind in KINDS
             ]
             with path.open("w", newline="") as to:
-                to.write(STANDARD_CSV.write([f"c {at}" for at, _ in enumerate(KINDS)]))
+                to.write(STANDARD_CSV.format_row([f"c {at}" for at, _ in enumerate(KINDS)]))
                 for row in rows(self.count, changed):
                     pairs = zip(writers, row, strict=True)
-                    to.write(STANDARD_CSV.write([write(cell) for write, cell in pairs]))
+                    to.write(STANDARD_CSV.format_row([write(cell) for write, cell in pairs]))
         return str(path)
 
     def append(self) -> Callable[[], Any]:

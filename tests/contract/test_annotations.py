@@ -73,11 +73,11 @@ def test_versions_have_their_own(syn, folder, make_file):
 
 def test_bad_values_are_refused_before_anything_is_asked(in_process_client, calls):
     for values in ({"k": {}}, {"k": 2**64}, {"two words": 1}):
-        with pytest.raises(ValueError, match="cannot"):
+        with pytest.raises(ValueError, match="Invalid"):
             in_process_client.set_annotations(Annotations("syn1", "etag", values))
     with pytest.raises(TypeError, match="Annotations object"):
         in_process_client.set_annotations({"k": 1})
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID"):
         in_process_client.get_annotations("data")
     assert calls() == []
 

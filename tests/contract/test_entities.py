@@ -102,7 +102,7 @@ def test_collisions_are_treated_as_asked(client_of, stored, tmp_path):
     [
         ({"foo": 1}, TypeError, r"Unexpected \*\*kwargs: \{'foo': 1\}"),
         ({"ifcollision": "zzz"}, ValueError, '"zzz" is not a valid value for "ifcollision"'),
-        ({"version": "v2"}, ValueError, "'v2' is not a version number"),
+        ({"version": "v2"}, ValueError, "Invalid version number 'v2'"),
     ],
 )
 def test_bad_keywords_are_refused_before_anything_is_asked(
@@ -262,7 +262,7 @@ def test_moving_says_why_it_cannot(syn, bob, project, folder, stored):
         syn.move(folder, stored)
     with pytest.raises(SynapseForbiddenError):
         bob.move(stored.id, place.id)
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID"):
         syn.move(stored, "elsewhere")
 
 
@@ -303,7 +303,7 @@ def test_what_is_no_entity_cannot_be_deleted(in_process_client, calls):
             SynapseError, match=r"Can't delete a <class .*specify a Synapse object"
         ):
             in_process_client.delete(thing)
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID"):
         in_process_client.delete("data.txt")
     with pytest.raises(ValueError, match="couldn't find id"):
         in_process_client.delete(Project("new"))

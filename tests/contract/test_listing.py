@@ -61,7 +61,7 @@ def test_without_a_parent_projects_are_listed(syn, bob, project):
 def test_only_who_may_lists(bob, syn, folder):
     with pytest.raises(SynapseForbiddenError):
         list(bob.getChildren(folder.id))
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID"):
         next(syn.getChildren("data"))
 
 

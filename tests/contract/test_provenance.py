@@ -114,7 +114,7 @@ def test_only_who_may_writes_it(syn, bob, project, traced):
 def test_what_is_no_activity_is_refused_before_anything_is_asked(in_process_client, calls):
     with pytest.raises(SynapseProvenanceError, match="Provenance must be an Activity, not str"):
         in_process_client.setProvenance("syn1", "5")
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID"):
         in_process_client.setProvenance("data", Activity())
     with pytest.raises(ValueError, match="not a version number"):
         in_process_client.getProvenance("syn1", version="last")

@@ -351,10 +351,10 @@ def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file
         ({"name": "x"}, {}, SynapseMalformedEntityError, "needs a type"),
         (Entity(name="x"), {}, SynapseMalformedEntityError, "needs a type"),
         ({"concreteType": FOLDER, "name": "x"}, {}, SynapseMalformedEntityError, "parentId"),
-        (Folder("x", parent="nowhere"), {}, ValueError, "'nowhere' is not a valid Synapse id"),
-        (Project("x", a={}), {}, ValueError, "Annotation 'a' cannot hold {}"),
+        (Folder("x", parent="nowhere"), {}, ValueError, "Invalid Synapse ID 'nowhere'"),
+        (Project("x", a={}), {}, ValueError, "Invalid value {} .dict. of annotation 'a'"),
         (Project("x", a=2**64), {}, ValueError, "64 bits"),
-        (Project("x", **{"a b": 1}), {}, ValueError, "cannot be the name of an annotation"),
+        (Project("x", **{"a b": 1}), {}, ValueError, "Invalid annotation name"),
         (
             File("no/such/file.csv", parent="syn1"),
             {},
@@ -370,7 +370,7 @@ def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file
             "but not both",
         ),
         (Project("x"), {"activity": "5"}, SynapseProvenanceError, "takes an Activity, not str"),
-        (Project("x"), {"used": "not an id"}, ValueError, "not a valid Synapse id"),
+        (Project("x"), {"used": "not an id"}, ValueError, "Invalid Synapse ID"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_asked(

@@ -109,7 +109,9 @@ def test_a_file_that_cannot_be_stored_changes_nothing(syn, table, file_of, text,
 @pytest.mark.usefixtures("unchanged")
 def test_a_cell_longer_than_its_column_is_told(syn, table):
     """Before anything is sent where the columns are known, else by Synapse."""
-    with pytest.raises(ValueError, match=r"Row 2, column 'name'.*holds 5: shorten it, or .*LARGE"):
+    with pytest.raises(
+        ValueError, match=r"Row 2, column 'name'.*limited to 5: shorten it, or .*LARGE"
+    ):
         syn.store(Table(table.schema, [["x", 1], ["abcdef", 2]]))
     with pytest.raises(SynapseBadRequestError, match="larger maximumSize or a LARGETEXT"):
         syn.store(Table(table.tableId, [["x", 1], ["abcdef", 2]]))

@@ -196,7 +196,9 @@ def test_what_does_not_fit_is_told_before_any_call(in_process_client, calls, tmp
         ValueError, match="missing columns: 'how many'; columns it has not: 'number'"
     ):
         in_process_client.store(Table(schema, path))
-    with pytest.raises(ValueError, match=r"Row 1, column .name.: .* 21 characters, .* holds 20"):
+    with pytest.raises(
+        ValueError, match=r"Row 1, column .name.: .* 21 characters, .* limited to 20"
+    ):
         in_process_client.store(Table(schema, [["x" * 21, 1]]))
     with pytest.raises(ValueError, match="'t' has no columns"):
         in_process_client.store(Table(Schema("t", parent="syn1"), ROWS))

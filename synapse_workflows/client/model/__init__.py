@@ -1,1 +1,1 @@
-"""What things are: entities, activities, annotations. Values, no input or output."""
+"""Data model: entities, activities, annotations, tables. Values without I/O to Synapse."""

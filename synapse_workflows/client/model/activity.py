@@ -1,4 +1,4 @@
-"""Provenance: what was used and what was executed to make an entity."""
+"""Activity: the provenance of an entity version."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,21 +10,23 @@ from synapse_workflows.client.model.paths import is_url
 from synapse_workflows.constants import ENTITY_TYPES, USED_ENTITY, USED_URL
 
 _REFERENCE_KEYS: Final = frozenset({"targetId", "targetVersionNumber"})
-#: How the documentation of synapseclient spells the keys of a reference.
+#: Alternative keys of a reference, as in the documentation of synapseclient.
 _REFERENCE_ALIASES: Final = {"target": "targetId", "targetVersion": "targetVersionNumber"}
 _USED_ENTITY_KEYS: Final = frozenset({"reference", "wasExecuted", "concreteType"})
 _USED_URL_KEYS: Final = frozenset({"url", "name", "wasExecuted", "concreteType"})
 
 
 class Activity(dict[str, Any]):
-    """What made an entity: a dictionary as Synapse's Activity, with ``used`` always a list.
+    """Sources and code that produced an entity.
+
+    The items are those of Synapse's Activity; ``used`` is always a list.
 
     Args:
-        name: Its title.
-        description: What was done.
-        used: What was used, in any form that `used()` takes, or a list of them.
-        executed: What was executed, likewise.
-        data: An Activity as Synapse answers it, to begin with; it is copied.
+        name: Title of the activity.
+        description: Description of the activity.
+        used: Used sources, in any form that `used()` accepts, or a list of them.
+        executed: Executed code, in any form that `executed()` accepts, or a list of them.
+        data: Initial items, for example an Activity returned by Synapse; they are copied.
     """
 
     def __init__(
@@ -54,20 +56,23 @@ class Activity(dict[str, Any]):
         url: str | None = None,
         name: str | None = None,
     ) -> None:
-        """Add something that was used.
+        """Add one or more used sources.
 
         Args:
-            target: An entity, its id (``syn123``, ``syn123.4``), a URL, a UsedEntity or UsedURL
-                as a dictionary, or a list of such things.
-            targetVersion: The version of the entity, where `target` does not say it.
-            wasExecuted: Whether it was executed; None: as a dictionary says, else no.
-            url: A URL instead of a `target`.
-            name: What to call a URL.
+            target: An entity, its ID (``syn123``, ``syn123.4``), a URL, a UsedEntity or UsedURL
+                as a dictionary, or a list of these.
+            targetVersion: Version of the entity, if `target` does not include it.
+            wasExecuted: Whether the source was executed; None to use the value of a dictionary
+                `target`, or False.
+            url: A URL; mutually exclusive with `target`.
+            name: Display name of a URL.
 
         Raises:
-            SynapseMalformedEntityError: Arguments that exclude each other.
-            ValueError: Text that is neither a URL nor a Synapse id, or two versions of one thing.
-            SynapseError: A target of another kind.
+            SynapseMalformedEntityError: The arguments are mutually exclusive, an entity was not
+                stored, or a reference has unknown keys.
+            ValueError: A string is neither a URL nor a Synapse ID, or `targetVersion` differs
+                from the version in the ID.
+            SynapseError: The target is of an unsupported type.
         """
         if isinstance(target, (list, tuple)):
             _reject_arguments("a list", targetVersion=targetVersion, url=url, name=name)
@@ -85,7 +90,7 @@ class Activity(dict[str, Any]):
         url: str | None = None,
         name: str | None = None,
     ) -> None:
-        """Add something that was executed: `used` with ``wasExecuted=True``."""
+        """Add one or more executed sources: `used` with ``wasExecuted=True``."""
         self.used(target, targetVersion=targetVersion, url=url, name=name, wasExecuted=True)
 
     def __str__(self) -> str:
@@ -98,7 +103,7 @@ class Activity(dict[str, Any]):
 
 
 def _create_entry(target: Any, version: Any, url: str | None, name: str | None) -> dict[str, Any]:
-    """Find the first rule that fits and make the entry of the list ``used``."""
+    """Create an item of ``used`` from the first argument form that matches."""
     if _is_used_entity(target):
         _reject_arguments("a UsedEntity", targetVersion=version, url=url, name=name)
         return _entry_from_used_entity(target)
@@ -118,21 +123,24 @@ def _create_entry(target: Any, version: Any, url: str | None, name: str | None) 
         _reject_arguments("a Synapse id", url=url, name=name)
         return _entry_from_id(target, version)
     raise SynapseError(
-        "Unexpected parameters in call to Activity.used(). Give an entity, a Synapse id, a URL, "
-        f"or a list of these, not {type(target).__name__}."
+        "Unexpected parameters in call to Activity.used(): expected an entity, a Synapse ID, a "
+        f"URL, or a list of these, not {type(target).__name__}."
     )
 
 
 def _entry_from_id(target: str, version: Any) -> dict[str, Any]:
     if not is_synapse_id(target):
-        raise ValueError(f"{target} is not a valid Synapse id")
-    found = split_version(target)
-    if found.version and version and int(version) != found.version:
         raise ValueError(
-            f"Two conflicting versions of {found.id}: {found.version} in the id, "
-            f"{version} as targetVersion"
+            f"Invalid Synapse ID {target!r}: expected 'syn' followed by digits, for example "
+            "'syn123' or 'syn123.4', or a URL."
         )
-    return _create_reference_entry(found.id, version or found.version)
+    parsed = split_version(target)
+    if parsed.version and version and int(version) != parsed.version:
+        raise ValueError(
+            f"Conflicting versions of {parsed.id}: {parsed.version} in the ID, {version} in "
+            "targetVersion. Pass only one of them."
+        )
+    return _create_reference_entry(parsed.id, version or parsed.version)
 
 
 def _create_reference_entry(target: Any, version: Any) -> dict[str, Any]:
@@ -150,16 +158,17 @@ def _is_used_entity(target: Any) -> bool:
 
 
 def _entry_from_used_entity(target: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy a UsedEntity with its reference spelled as Synapse does."""
+    """Copy a UsedEntity and replace alternative keys of its reference."""
     reference = _normalize_reference(target["reference"])
     unknown = sorted(reference.keys() - _REFERENCE_KEYS)
     if unknown:
         raise SynapseMalformedEntityError(
-            f"A reference holds targetId and targetVersionNumber, not {', '.join(unknown)}."
+            f"Invalid keys {', '.join(unknown)} in a reference: expected targetId and "
+            "targetVersionNumber."
         )
-    found = parse_entity_id(reference["targetId"])
-    version = reference.get("targetVersionNumber") or found.version
-    return {**target, **_create_reference_entry(found.id, version)}
+    parsed = parse_entity_id(reference["targetId"])
+    version = reference.get("targetVersionNumber") or parsed.version
+    return {**target, **_create_reference_entry(parsed.id, version)}
 
 
 def _normalize_reference(reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,23 +176,22 @@ def _normalize_reference(reference: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_entity(target: Any) -> bool:
-    """Tell entities, and dictionaries that say they are one, from anything else."""
-    if isinstance(target, Entity):
-        known = True
-    else:
-        known = isinstance(target, Mapping) and target.get("concreteType") in ENTITY_TYPES
-    if known and not target.get("id"):
+    """Return whether a target is an entity or a dictionary with the type of an entity."""
+    is_entity = isinstance(target, Entity) or (
+        isinstance(target, Mapping) and target.get("concreteType") in ENTITY_TYPES
+    )
+    if is_entity and not target.get("id"):
         raise SynapseMalformedEntityError(
-            f"{target.get('name') or 'An entity'} has no id yet: store it before naming it here."
+            f"The entity {target.get('name')!r} has no ID. Store it before using it as a source."
         )
-    return known
+    return is_entity
 
 
-def _reject_arguments(kind: str, **arguments: Any) -> None:
+def _reject_arguments(target_type: str, **arguments: Any) -> None:
     given = [name for name, value in arguments.items() if value is not None]
     if given:
         raise SynapseMalformedEntityError(
-            f"The arguments {', '.join(given)} cannot be given together with {kind}."
+            f"The arguments {', '.join(given)} cannot be combined with {target_type}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Annotations: typed lists of values on an entity, as Python values and as Synapse's JSON."""
+"""Annotations of entities, and their conversion to and from the JSON of the REST API."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import AnnotationType
 
-#: What Synapse holds: keys per entity, values per key, characters over all texts of one key.
+#: Limits of Synapse: keys per entity, values per key, total characters of the strings of a key.
 MAX_KEYS: Final = 100
 MAX_VALUES: Final = 100
 MAX_CHARACTERS: Final = 500
@@ -21,17 +21,18 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _INT64_RANGE: Final = range(-(2**63), 2**63)
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 _SUPPORTED_VALUES: Final = (
-    "Synapse holds text, booleans, integers of 64 bits, floats (nan and inf too), dates and "
-    "datetimes, or lists of these"
+    "Supported values are strings, booleans, integers of 64 bits, floats (including nan and inf), "
+    "dates, datetimes, and lists of these"
 )
 
 
 class Annotations(dict[str, Any]):
-    """The annotations of one entity: lists of values by key, with the entity's id and etag.
+    """Annotations of one entity: lists of values by key, with the ID and etag of the entity.
 
     Args:
-        id: Whose annotations these are, ``syn123``.
-        etag: The state they were read in; storing them asks for the current one.
+        id: ID of the entity, ``syn123``.
+        etag: Etag of the entity when the annotations were read; storing them fails if the
+            entity has changed since.
         values: Lists of values by key.
         **kwargs: Further keys.
 
@@ -52,64 +53,64 @@ class Annotations(dict[str, Any]):
 
 
 def to_synapse_annotations(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Write annotations the way Synapse takes them; keys without a value are left out.
+    """Convert annotations to the JSON of the REST API; keys without values are omitted.
 
-    The class of the first value of a key decides on the type of all. Values of other classes
-    beside it, and values of classes that Synapse does not know, are written as text.
+    The Python type of the first value of a key determines the annotation type. If other values
+    of the key are of another type, or if Synapse has no such type, all are stored as strings.
 
     Args:
-        values: One value or an iterable of values by key. None is no value.
+        values: One value or an iterable of values by key. None is ignored.
 
     Returns:
         ``{"type": ..., "value": [text, ...]}`` by key.
 
     Raises:
-        ValueError: Synapse cannot hold a key or a value; the message names it.
+        ValueError: A key or a value is invalid, or a limit is exceeded.
     """
     listed = {key: _to_list(key, value) for key, value in values.items()}
     filled = {key: value for key, value in listed.items() if value}
     if len(filled) > MAX_KEYS:
         raise ValueError(
-            f"{len(filled)} annotations are too many: an entity holds at most {MAX_KEYS} keys."
+            f"Too many annotations: {len(filled)}. An entity can have at most {MAX_KEYS} keys."
         )
-    wire = {key: _encode(_validate_key(key), value) for key, value in filled.items()}
-    for key, entry in wire.items():
+    encoded = {key: _encode(_validate_key(key), value) for key, value in filled.items()}
+    for key, entry in encoded.items():
         _validate_size(key, entry)
-    return wire
+    return encoded
 
 
 def from_synapse_annotations(body: Mapping[str, Any]) -> Annotations:
-    """Read what Synapse answers for the annotations of an entity.
+    """Convert annotations from the JSON of the REST API.
 
     Args:
         body: ``{"id", "etag", "annotations": {key: {"type", "value": [text, ...]}}}``.
 
     Returns:
-        Lists by key: text, bool, int, float, or datetime in UTC.
+        Lists by key of str, bool, int, float, or datetime in UTC.
 
     Raises:
-        ValueError: A type of value that is not known, or a value that is none of its type.
+        ValueError: An annotation type is unknown, or a value does not match its type.
     """
-    held = body.get("annotations") or {}
-    values = {key: _decode(key, entry) for key, entry in held.items()}
+    entries = body.get("annotations") or {}
+    values = {key: _decode(key, entry) for key, entry in entries.items()}
     return Annotations(body["id"], body["etag"], values)
 
 
-def have_same_values(wire: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two maps of Synapse's form hold the same values, however they are spelled."""
-    return _normalize(wire) == _normalize(other)
+def have_same_values(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return whether two mappings in JSON form have equal values, in any spelling."""
+    return _normalize(first) == _normalize(second)
 
 
-def _normalize(wire: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize(annotations: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _encode(key, _decode(key, entry), AnnotationType(entry["type"]))
-        for key, entry in wire.items()
+        for key, entry in annotations.items()
         if entry.get("value")
     }
 
 
 def _to_list(key: str, value: Any) -> list[Any]:
-    """Make a list of one value or many; NumPy's scalars become Python's."""
+    """Convert one value or an iterable to a list of built-in values."""
     if value is None:
         return []
     if isinstance(value, (Mapping, bytes, bytearray, memoryview)):
@@ -120,14 +121,14 @@ def _to_list(key: str, value: Any) -> list[Any]:
 
 
 def _is_scalar(value: Any) -> bool:
-    """Tell NumPy's scalars, and arrays without dimensions, from what holds many values."""
+    """Return whether a value is a NumPy scalar or a zero-dimensional array."""
     return getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None))
 
 
 def _to_builtin(key: str, element: Any) -> Any:
-    """Turn an element into one of Synapse's kinds of value, or text."""
+    """Convert an element to a type that Synapse supports, or to a string."""
     if _is_scalar(element):
-        is_time = type(element).__name__ == "datetime64"  # in nanoseconds its item is a number
+        is_time = type(element).__name__ == "datetime64"  # item() of nanoseconds is an int
         element = element.astype("datetime64[us]").item() if is_time else element.item()
     match element:
         case str():
@@ -144,65 +145,69 @@ def _to_builtin(key: str, element: Any) -> Any:
 
 
 def _has_str_method(element: Any) -> bool:
-    """Tell whether the text of an object says what it is, not just where it lies in memory."""
+    """Return whether the class of an object defines `__str__`."""
     text: object = type(element).__str__
     return text is not object.__str__
 
 
-def _encode(key: str, values: list[Any], kind: AnnotationType | None = None) -> dict[str, Any]:
-    kind = kind or _infer_type(values)
-    if kind is not AnnotationType.STRING:
-        texts = [_WRITERS[kind](key, value) for value in values]
-    else:
+def _encode(
+    key: str, values: list[Any], value_type: AnnotationType | None = None
+) -> dict[str, Any]:
+    value_type = value_type or _infer_type(values)
+    if value_type is AnnotationType.STRING:
         texts = [str(value) for value in values]
-    return {"type": kind.value, "value": texts}
+    else:
+        texts = [_ENCODERS[value_type](key, value) for value in values]
+    return {"type": value_type.value, "value": texts}
 
 
 def _infer_type(values: list[Any]) -> AnnotationType:
-    """Find the type that the first value asks for, if all values can take it."""
-    kinds: tuple[tuple[type | tuple[type, ...], AnnotationType], ...] = (
+    """Return the type of the first value if all values match it, else STRING."""
+    candidates: tuple[tuple[type | tuple[type, ...], AnnotationType], ...] = (
         (bool, AnnotationType.BOOLEAN),
         (int, AnnotationType.LONG),
         (float, AnnotationType.DOUBLE),
         (date, AnnotationType.TIMESTAMP_MS),
     )
-    for python, kind in kinds:
-        if isinstance(values[0], python):
-            fits = all(isinstance(value, python) for value in values)
-            return kind if fits else AnnotationType.STRING
+    for python_type, value_type in candidates:
+        if isinstance(values[0], python_type):
+            all_match = all(isinstance(value, python_type) for value in values)
+            return value_type if all_match else AnnotationType.STRING
     return AnnotationType.STRING
 
 
-def _write_long(key: str, value: int) -> str:
+def _encode_long(key: str, value: int) -> str:
     if int(value) not in _INT64_RANGE:
-        raise _create_error(key, value, "An integer may take 64 bits; store larger ones as text")
+        raise _create_error(
+            key, value, "Integers are limited to 64 bits; store larger numbers as strings"
+        )
     return str(int(value))
 
 
-def _write_double(_key: str, value: float) -> str:
+def _encode_double(_key: str, value: float) -> str:
     return "NaN" if math.isnan(value) else _SPECIAL_DOUBLES.get(value, str(value))
 
 
-def _write_timestamp(key: str, value: date) -> str:
-    """Write the milliseconds since 1970; a time without a zone is taken as UTC."""
+def _encode_timestamp(key: str, value: date) -> str:
+    """Encode milliseconds since 1970-01-01 UTC; naive datetimes are taken as UTC."""
     if not isinstance(value, datetime):
         value = datetime.combine(value, time.min, UTC)
     try:
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return str((aware - _EPOCH) // _MILLISECOND)
-    except (ValueError, TypeError):  # as with pandas.NaT, a datetime that is none
+    except (ValueError, TypeError):  # for example pandas.NaT
         raise _create_error(key, value) from None
 
 
-_WRITERS: Final[Mapping[AnnotationType, Callable[[str, Any], str]]] = MappingProxyType(
+_ENCODERS: Final[Mapping[AnnotationType, Callable[[str, Any], str]]] = MappingProxyType(
     {
         AnnotationType.BOOLEAN: lambda _key, value: "true" if value else "false",
-        AnnotationType.LONG: _write_long,
-        AnnotationType.DOUBLE: _write_double,
-        AnnotationType.TIMESTAMP_MS: _write_timestamp,
+        AnnotationType.LONG: _encode_long,
+        AnnotationType.DOUBLE: _encode_double,
+        AnnotationType.TIMESTAMP_MS: _encode_timestamp,
     }
 )
-_READERS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
+_DECODERS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
     {
         AnnotationType.STRING: str,
         AnnotationType.BOOLEAN: lambda text: text.lower() == "true",
@@ -214,14 +219,18 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
 
 
 def _decode(key: str, entry: Mapping[str, Any]) -> list[Any]:
-    reader = _READERS.get(entry["type"])
-    if reader is None:
-        raise ValueError(f"Annotation {key!r} is of a type not known here: {entry['type']!r}")
+    decode = _DECODERS.get(entry["type"])
+    if decode is None:
+        raise ValueError(
+            f"Unknown type {entry['type']!r} of annotation {key!r}: expected one of "
+            f"{', '.join(AnnotationType)}."
+        )
     try:
-        return [reader(text) for text in entry.get("value") or []]
+        return [decode(text) for text in entry.get("value") or []]
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"Annotation {key!r} holds {entry['value']!r}, which is no {entry['type']}: {error}"
+            f"Invalid value {entry['value']!r} of annotation {key!r}: not of type "
+            f"{entry['type']} ({error})."
         ) from None
 
 
@@ -229,29 +238,29 @@ def _validate_size(key: str, entry: Mapping[str, Any]) -> None:
     texts = entry["value"]
     if len(texts) > MAX_VALUES:
         raise ValueError(
-            f"Annotation {key!r} has {len(texts)} values; Synapse holds at most {MAX_VALUES}."
+            f"Annotation {key!r} has {len(texts)} values; at most {MAX_VALUES} are allowed."
         )
     characters = sum(map(len, texts))
     if entry["type"] == AnnotationType.STRING and characters > MAX_CHARACTERS:
         raise ValueError(
             f"Annotation {key!r} has {characters} characters ({texts[0][:40]!r}...); "
-            f"Synapse holds at most {MAX_CHARACTERS}. Keep long text in a file or a description."
+            f"at most {MAX_CHARACTERS} are allowed. Store long text in a file or a description."
         )
 
 
 def _validate_key(key: Any) -> str:
     if not isinstance(key, str) or not _KEY.fullmatch(key) or key == _RESERVED_KEY:
         raise ValueError(
-            f"{key!r} cannot be the name of an annotation. "
-            "Use letters (a-z, A-Z), digits, underscores, periods and commas, as in 'cell_line'."
+            f"Invalid annotation name {key!r}: use letters (a-z, A-Z), digits, underscores, "
+            "periods and commas, for example 'cell_line'."
         )
     return key
 
 
 def _create_error(key: str, value: Any, reason: str | None = None) -> ValueError:
     text = repr(value)
-    shown = text if len(text) <= 100 else text[:97] + "..."  # noqa: PLR2004 - a readable line
+    shown = text if len(text) <= 100 else text[:97] + "..."  # noqa: PLR2004 - limits the message
     return ValueError(
-        f"Annotation {key!r} cannot hold {shown} ({type(value).__name__}). "
+        f"Invalid value {shown} ({type(value).__name__}) of annotation {key!r}. "
         f"{reason or _SUPPORTED_VALUES}."
     )

@@ -1,4 +1,4 @@
-"""Cells of tables: Python values as the text that Synapse keeps, and back."""
+"""Encoding of Python values as the text of table cells, and decoding."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,15 +15,15 @@ from synapse_workflows.constants import (
     ColumnType,
 )
 
-#: Writes a value as text; None is null.
+#: Encodes a value as the text of a cell; None is null.
 CellWriter = Callable[[Any], str | None]
-#: Reads what a writer wrote.
+#: Decodes the text of a cell; None is null.
 CellReader = Callable[[str | None], Any]
 
 TEXT_TYPES: Final = frozenset(
     {ColumnType.STRING, ColumnType.LINK, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT}
 )
-#: Type of a list -> type of its items.
+#: Type of a list column -> type of its items.
 ITEM_TYPES: Final = MappingProxyType(
     {
         ColumnType.STRING_LIST: ColumnType.STRING,
@@ -37,14 +37,14 @@ ITEM_TYPES: Final = MappingProxyType(
 
 
 def create_writer(column: Mapping[str, Any]) -> CellWriter:
-    """Make what writes the cells of a column, and checks them.
+    """Create a function that validates and encodes the cells of a column.
 
-    It raises ValueError for what the column cannot hold. Where the type is not known, the class
-    of each value decides, and Synapse checks.
+    The function raises ValueError for a value that does not fit the column. If the column type
+    is unknown, values are encoded by their Python type and validated by Synapse only.
 
     Args:
-        column: With ``columnType``, and ``maximumSize`` and ``maximumListLength`` of those types
-            that have them.
+        column: A mapping with ``columnType``, and ``maximumSize`` and ``maximumListLength`` for
+            the types that have them.
     """
     kind = get_column_type(column)
     if kind is None:
@@ -55,12 +55,12 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
         return _create_list_writer(kind, column)
     write = _WRITERS[kind]
     limit = _get_size_limit(kind, column)
-    as_it_is, may_be_missing = kind in TEXT_TYPES, kind is not ColumnType.DOUBLE
+    is_text, is_nullable = kind in TEXT_TYPES, kind is not ColumnType.DOUBLE
 
     def checked(value: Any) -> str | None:
-        if value is None or (may_be_missing and cell_values.is_missing(value)):
+        if value is None or (is_nullable and cell_values.is_missing(value)):
             return None
-        text: str | None = value if as_it_is and type(value) is str else write(value)
+        text: str | None = value if is_text and type(value) is str else write(value)
         if limit is not None and text is not None and len(text) > limit:
             raise ValueError(_format_size_error(kind, len(text), limit))
         return text
@@ -69,12 +69,12 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
 
 
 def create_reader(column: Mapping[str, Any]) -> CellReader:
-    """Make what reads the cells of a column; null is None. What has no type stays text."""
+    """Create a function that decodes the cells of a column; text stays text if untyped."""
     kind = get_column_type(column)
     if kind is None or kind in TEXT_TYPES:
         return _identity
     read = _READERS.get(kind, str)
-    # Only text can be empty; of the others this is what older services write for null.
+    # Empty text is a value of text columns only; in other columns older services use it for null.
     return lambda text: read(text) if text else None
 
 
@@ -83,49 +83,48 @@ def _identity(text: str | None) -> str | None:
 
 
 def _get_size_limit(kind: ColumnType, column: Mapping[str, Any]) -> int | None:
-    """Find how many characters a cell can have, or an item of a list; None where unknown."""
+    """Return the maximum number of characters of a cell or list item; None if unknown."""
     if kind in {ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST}:
         return _get_limit_setting(column, "maximumSize", DEFAULT_CELL_SIZE)
     return MAX_CELL_SIZES.get(kind)
 
 
-def _get_limit_setting(column: Mapping[str, Any], fact: str, usual: int) -> int | None:
-    """Read a fact of a column. The header of a query's result does not say such things."""
-    if column.get(fact):
-        return int(column[fact])
-    return usual if column.get("concreteType") == COLUMN_MODEL else None
+def _get_limit_setting(column: Mapping[str, Any], key: str, default: int) -> int | None:
+    """Return a limit of a column; None if unknown, as for the columns of a query result."""
+    if column.get(key):
+        return int(column[key])
+    return default if column.get("concreteType") == COLUMN_MODEL else None
 
 
 def _format_size_error(kind: ColumnType, length: int, limit: int) -> str:
-    """Say that a cell is longer than its column, and what can be done."""
-    ways = {
-        ColumnType.STRING: "a greater maximumSize (1000 at most), or the type LARGETEXT",
-        ColumnType.LINK: "a greater maximumSize (1000 at most)",
-        ColumnType.MEDIUMTEXT: "the type LARGETEXT",
+    """Describe a cell that is longer than its column allows, and the remedies."""
+    remedies = {
+        ColumnType.STRING: "increase maximumSize (at most 1000), or use the type LARGETEXT",
+        ColumnType.LINK: "increase maximumSize (at most 1000)",
+        ColumnType.MEDIUMTEXT: "use the type LARGETEXT",
     }
-    other = f", or give the column {ways[kind]}" if kind in ways else ""
-    return f"has {length} characters, and the column holds {limit}: shorten it{other}"
+    remedy = f", or {remedies[kind]}" if kind in remedies else ""
+    return f"has {length} characters, but the column is limited to {limit}: shorten it{remedy}"
 
 
 def _create_list_writer(kind: ColumnType, column: Mapping[str, Any]) -> CellWriter:
-    item = _ITEM_WRITERS[ITEM_TYPES[kind]]
-    longest = _get_limit_setting(column, "maximumListLength", DEFAULT_LIST_LENGTH)
-    size = _get_size_limit(kind, column)
+    convert = _ITEM_CONVERTERS[ITEM_TYPES[kind]]
+    max_items = _get_limit_setting(column, "maximumListLength", DEFAULT_LIST_LENGTH)
+    max_size = _get_size_limit(kind, column)
 
     def write(value: Any) -> str | None:
         if cell_values.is_missing(value):
             return None
-        items = [item(one) for one in cell_values.to_list(value)]
-        if longest is not None and len(items) > longest:
+        items = [convert(one) for one in cell_values.to_list(value)]
+        if max_items is not None and len(items) > max_items:
             raise ValueError(
-                f"has {len(items)} items, and the column holds {longest}: shorten it, or give the "
-                "column a greater maximumListLength (100 at most)"
+                f"has {len(items)} items, but the column is limited to {max_items}: shorten it, "
+                "or increase maximumListLength (at most 100)"
             )
-        over = next((len(one) for one in items if size is not None and len(one) > size), None)
-        if over is not None:
+        if max_size is not None and items and (longest := max(map(len, items))) > max_size:
             raise ValueError(
-                f"has an item of {over} characters, and the column holds {size}: shorten it, or "
-                "give the column a greater maximumSize (1000 at most)"
+                f"has an item of {longest} characters, but the column is limited to {max_size}: "
+                "shorten it, or increase maximumSize (at most 1000)"
             )
         return cell_values.dump_json(items) if items else None
 
@@ -136,7 +135,7 @@ def _read_boolean(text: str) -> bool:
     try:
         return cell_values.BOOLEAN_WORDS[text.lower()]
     except KeyError:
-        raise ValueError(f"{text!r} is neither true nor false") from None
+        raise ValueError(f"Invalid BOOLEAN cell {text!r}: expected true or false.") from None
 
 
 def _read_dates(text: str) -> list[datetime | int]:
@@ -158,7 +157,7 @@ _WRITERS: Final[Mapping[ColumnType, CellWriter]] = MappingProxyType(
         ColumnType.JSON: cell_values.to_json_document,
     }
 )
-_ITEM_WRITERS: Final[Mapping[ColumnType, Callable[[Any], Any]]] = MappingProxyType(
+_ITEM_CONVERTERS: Final[Mapping[ColumnType, Callable[[Any], Any]]] = MappingProxyType(
     {
         ColumnType.STRING: cell_values.to_text,
         ColumnType.INTEGER: cell_values.to_integer,

@@ -1,4 +1,7 @@
-"""Values of cells: what each type of column takes for one, and the form it is kept in."""
+"""Conversion of Python values to the values of table cells, one function per column type.
+
+The errors complete the sentence "Row 1, column 'a': <value> ...", see `rows.serialize_cells`.
+"""
 
 import json
 import math
@@ -14,18 +17,18 @@ from synapse_workflows.client.model.ids import id_of, parse_entity_id
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _INT64_RANGE: Final = range(-(2**63), 2**63)
-#: Beyond these, a float is not sure to be the integer it looks like.
+#: Floats beyond this cannot represent every integer exactly.
 _MAX_EXACT_INTEGER: Final = 2**53
 BOOLEAN_WORDS: Final = MappingProxyType(
     {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 )
-#: Classes whose objects are always values: most of those there are, and quickly told.
+#: Common classes without missing values; a fast path of `is_missing`.
 _NEVER_MISSING: Final = frozenset({str, int, bool, list, dict})
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a value is none at all: None, NaN, or what pandas writes instead."""
+    """Return whether a value is None, NaN, or `NA` or `NaT` of pandas."""
     kind = type(value)
     if kind in _NEVER_MISSING:
         return False
@@ -47,7 +50,10 @@ def to_epoch_millis(moment: date) -> int:
 
 
 def from_epoch_millis(count: int) -> datetime | int:
-    """Find the moment in UTC; what lies beyond the years of datetime stays a number."""
+    """Convert milliseconds since 1970-01-01 UTC to a datetime in UTC.
+
+    A number outside the range of datetime is returned unchanged.
+    """
     try:
         return _EPOCH + count * _MILLISECOND
     except OverflowError:
@@ -55,7 +61,11 @@ def from_epoch_millis(count: int) -> datetime | int:
 
 
 def to_list(value: Any) -> list[Any]:
-    """Take a list apart, also one that is JSON text; no item may be missing."""
+    """Convert an iterable or a JSON array to a list.
+
+    Raises:
+        ValueError: The value is not a list, or an item is missing.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -64,52 +74,52 @@ def to_list(value: Any) -> list[Any]:
     if hasattr(value, "tolist"):
         value = value.tolist()
     if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
-        raise ValueError("is no list")  # noqa: TRY004 - what is wrong is the value in the table
+        raise ValueError("is not a list")  # noqa: TRY004 - the value of a cell is invalid
     found = list(value)
     if any(is_missing(one) for one in found):
-        raise ValueError("is a list with a missing item, which Synapse cannot hold")
+        raise ValueError("is a list with a missing item, which Synapse does not support")
     return found
 
 
 def to_text(value: Any) -> str:
-    """Take what can be written as text.
+    """Convert a scalar to text.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is bytes or a collection.
     """
     if isinstance(value, str):
         return value
     if isinstance(value, bytes | Mapping | list | tuple | set | frozenset):
-        raise ValueError("is no text")  # noqa: TRY004
+        raise ValueError("is not text")  # noqa: TRY004
     return value.isoformat() if isinstance(value, date) else to_untyped_text(value)
 
 
 def to_integer(value: Any) -> int:
-    """Take what is an integer of 64 bits.
+    """Convert a value to an integer of 64 bits.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is not an integer, or does not fit into 64 bits.
     """
     number = value if type(value) is int else _to_builtin(value)
     if isinstance(number, str):
         try:
             number = int(number)
         except ValueError:
-            raise ValueError("is no integer") from None
+            raise ValueError("is not an integer") from None
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, int):
-        raise ValueError("is no integer")  # noqa: TRY004
+        raise ValueError("is not an integer")  # noqa: TRY004
     if number not in _INT64_RANGE:
         raise ValueError("does not fit into 64 bits")
     return number
 
 
 def to_double_text(value: Any) -> str:
-    """Take what is a number, and write it; NaN and infinities too.
+    """Encode a number, including NaN and infinity, as the text of a DOUBLE cell.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is not a number.
     """
     if type(value) is float:
         return _format_double(value)
@@ -118,19 +128,19 @@ def to_double_text(value: Any) -> str:
         try:
             number = float(number)
         except ValueError:
-            raise ValueError("is no number") from None
+            raise ValueError("is not a number") from None
     if is_missing(number) and not isinstance(number, float):
-        raise ValueError("is no number")
+        raise ValueError("is not a number")
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise ValueError("is no number")  # noqa: TRY004
+        raise ValueError("is not a number")  # noqa: TRY004
     return _format_double(float(number))
 
 
 def to_boolean(value: Any) -> bool:
-    """Take what is true or false.
+    """Convert a boolean, 0, 1, or one of the texts in `BOOLEAN_WORDS` to a boolean.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is none of these.
     """
     value = _to_builtin(value)
     if isinstance(value, str) and value.lower() in BOOLEAN_WORDS:
@@ -141,7 +151,13 @@ def to_boolean(value: Any) -> bool:
 
 
 def to_timestamp(value: Any) -> int | str:
-    """Write milliseconds since 1970; text that is no number is left for Synapse to read."""
+    """Convert a value to milliseconds since 1970-01-01 UTC.
+
+    Text that is not a number is returned unchanged: Synapse parses dates.
+
+    Raises:
+        ValueError: The value is neither a date, an integer nor text.
+    """
     if isinstance(value, date):
         return to_epoch_millis(value)
     if isinstance(value, str):
@@ -152,35 +168,42 @@ def to_timestamp(value: Any) -> int | str:
     try:
         return to_integer(value)
     except ValueError:
-        raise ValueError("is no date: give a datetime, or milliseconds since 1970") from None
+        raise ValueError("is not a date: pass a datetime, or milliseconds since 1970") from None
 
 
 def to_entity_id(value: Any) -> str:
-    """Take the id of an entity, or what carries one.
+    """Convert an entity, or its ID, to an entity ID with an optional version.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is not an entity ID.
     """
-    found = parse_entity_id(_to_builtin(value))
-    return found.id if found.version is None else f"{found.id}.{found.version}"
+    try:
+        parsed = parse_entity_id(_to_builtin(value))
+    except ValueError:
+        raise ValueError("is not a Synapse ID: expected 'syn' followed by digits") from None
+    return parsed.id if parsed.version is None else f"{parsed.id}.{parsed.version}"
 
 
 def to_numeric_id(value: Any) -> int:
-    """Read the number of a user, a file handle, a submission: itself, or what carries it."""
+    """Convert a user, file handle, submission or evaluation, or its ID, to a number.
+
+    Raises:
+        ValueError: The value is not a numeric ID.
+    """
     return to_integer(value if isinstance(value, Real | Decimal) else id_of(value))
 
 
 def to_json_document(value: Any) -> str:
-    """Write a JSON object or array; text is taken for JSON already.
+    """Encode an object or array as JSON; text that is valid JSON is returned unchanged.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is not a JSON object, array or text.
     """
     if isinstance(value, str):
         try:
             json.loads(value)
         except ValueError:
-            raise ValueError("is no JSON") from None
+            raise ValueError("is not valid JSON") from None
         return value
     if not isinstance(value, Mapping | list | tuple):
         raise ValueError("is neither a JSON object nor an array")  # noqa: TRY004
@@ -188,26 +211,30 @@ def to_json_document(value: Any) -> str:
 
 
 def dump_json(value: Any) -> str:
-    """Write JSON as short as it goes.
+    """Serialize a value as compact JSON.
 
     Raises:
-        ValueError: Something in it is nothing that JSON can hold.
+        ValueError: The value contains an object that is not JSON serializable.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except TypeError as error:
-        raise ValueError(f"cannot be written as JSON: {error}") from None
+        raise ValueError(f"cannot be serialized as JSON: {error}") from None
 
 
 def to_untyped_text(value: Any) -> str:
-    """Write a value where nothing says what the column holds."""
+    """Encode a value by its Python type, for a column of unknown type.
+
+    Raises:
+        ValueError: The value is bytes, or not JSON serializable.
+    """
     value = _to_builtin(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        # 3.0 is often an integer that shared a column with nulls; a DOUBLE column takes 3, too.
-        whole = value.is_integer() and abs(value) < _MAX_EXACT_INTEGER
-        return str(int(value)) if whole else _format_double(value)
+        # 3.0 is often an integer from a column with nulls; a DOUBLE column accepts 3 as well.
+        is_whole = value.is_integer() and abs(value) < _MAX_EXACT_INTEGER
+        return str(int(value)) if is_whole else _format_double(value)
     if isinstance(value, date):
         return str(to_epoch_millis(value))
     if isinstance(value, Mapping):
@@ -216,7 +243,7 @@ def to_untyped_text(value: Any) -> str:
         listed = value.tolist() if hasattr(value, "tolist") else value
         return dump_json([_to_json_value(one) for one in listed])
     if isinstance(value, bytes):
-        raise ValueError("is bytes, which no table holds")  # noqa: TRY004
+        raise ValueError("is bytes, which tables do not support")  # noqa: TRY004
     return str(value)
 
 
@@ -226,7 +253,7 @@ def _to_json_value(item: Any) -> Any:
 
 
 def _to_builtin(value: Any) -> Any:
-    """Make the numbers of numpy, of databases and of others those of Python."""
+    """Convert numbers of NumPy, databases and other libraries to built-in numbers."""
     if isinstance(value, bool | int | float | str):
         return value
     if type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:

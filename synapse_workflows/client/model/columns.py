@@ -1,4 +1,4 @@
-"""Columns of tables, as they are made and as a query answers them."""
+"""Table columns: column models and the columns of a result set."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -10,13 +10,15 @@ COLUMN_MODEL: Final = f"{MODEL}.table.ColumnModel"
 
 
 class Column(DictObject):
-    """A column of a table. Columns are immutable: equal ones share one id in all of Synapse.
+    """A column of a table.
+
+    Columns are immutable in Synapse; identical columns have the same ID.
 
     Args:
-        **kwargs: ``name``, ``columnType`` (of `ColumnType`), ``maximumSize`` (characters of a
+        **kwargs: ``name``, ``columnType`` (a `ColumnType`), ``maximumSize`` (characters of a
             STRING or LINK, 1 to 1000), ``maximumListLength`` (items of a list, 2 to 100),
-            ``defaultValue``, ``enumValues``, ``facetType`` (``enumeration`` or ``range``),
-            ``id`` of one that is in Synapse.
+            ``defaultValue``, ``enumValues``, ``facetType`` (``enumeration`` or ``range``), and
+            the ``id`` of a stored column.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -24,27 +26,27 @@ class Column(DictObject):
         self.setdefault("concreteType", COLUMN_MODEL)
 
     def copy(self) -> "Column":
-        """Copy the items, one level deep."""
+        """Return a shallow copy."""
         return type(self)(**self)
 
     def postURI(self) -> str:
-        """Say where to create it."""
+        """Return the URI that creates a column."""
         return "/column"
 
     @classmethod
     def getURI(cls, id: str) -> str:
-        """Say where to read one."""
+        """Return the URI of a column."""
         return f"/column/{id}"
 
 
 class SelectColumn(DictObject):
-    """A column as it stands in the header of rows.
+    """A column in the header of a row set.
 
     Args:
-        id: Of the column, for what is one and no expression.
-        columnType: Of `ColumnType`.
-        name: In the header.
-        **kwargs: Whatever else Synapse says of it.
+        id: ID of the column; None for an expression.
+        columnType: A `ColumnType`.
+        name: Name in the header.
+        **kwargs: Further fields returned by Synapse.
     """
 
     def __init__(
@@ -59,22 +61,17 @@ class SelectColumn(DictObject):
         self.update(kwargs)
 
     def copy(self) -> "SelectColumn":
-        """Copy the items, one level deep."""
+        """Return a shallow copy."""
         return type(self)(**self)
 
     @classmethod
     def from_column(cls, column: Mapping[str, Any]) -> "SelectColumn":
-        """Make the header of a column."""
+        """Create a SelectColumn from any mapping that describes a column."""
         return cls(column.get("id"), column.get("columnType"), column.get("name"))
 
 
-def name_of(column: Mapping[str, Any]) -> str | None:
-    """Read the name of a column; None for one of which only the id is known."""
-    return column.get("name")
-
-
 def get_column_type(column: Mapping[str, Any]) -> ColumnType | None:
-    """Read the type of a column; None for a type that is not known here."""
+    """Return the type of a column, or None if it is missing or unknown."""
     try:
         return ColumnType(column["columnType"])
     except (KeyError, ValueError):
@@ -82,16 +79,16 @@ def get_column_type(column: Mapping[str, Any]) -> ColumnType | None:
 
 
 def validate_columns(columns: Iterable[Mapping[str, Any]]) -> None:
-    """Check that new columns have a name and a type.
+    """Validate that each new column has a name and a known type.
 
     Raises:
-        ValueError: One has not; the message names it.
+        ValueError: A column has no name, or its type is unknown.
     """
     for column in columns:
         if not str(column.get("name") or "").strip():
-            raise ValueError(f"A column needs a name: {dict(column)}")
+            raise ValueError(f"Invalid column {dict(column)}: a column must have a name.")
         if get_column_type(column) is None:
             raise ValueError(
-                f"Column {column['name']!r} has the type {column.get('columnType')!r}; "
-                f"there are {', '.join(ColumnType)}."
+                f"Invalid type {column.get('columnType')!r} of column {column['name']!r}: "
+                f"expected one of {', '.join(ColumnType)}."
             )

@@ -1,4 +1,4 @@
-"""Records of Synapse that are dictionaries with their items as attributes too."""
+"""Dictionaries whose items are also attributes."""
 
 import json
 from typing import Any
@@ -7,16 +7,16 @@ from typing import Any
 class DictObject(dict[str, Any]):
     """A dictionary whose items are attributes: ``x["userName"]`` is ``x.userName``.
 
-    Items keep the names of the REST API. A name that dictionaries use themselves (``keys``,
-    ``items``, ``json``) is reached as an item only.
+    Keys are the names of the REST API. A key that is also a name of a dictionary method
+    (``keys``, ``items``, ``json``) is accessible as an item only.
     """
 
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
         except KeyError:
-            kind = type(self).__name__
-            raise AttributeError(f"{kind!r} object has no attribute {name!r}") from None
+            class_name = type(self).__name__
+            raise AttributeError(f"{class_name!r} object has no attribute {name!r}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
@@ -25,8 +25,8 @@ class DictObject(dict[str, Any]):
         try:
             del self[name]
         except KeyError:
-            kind = type(self).__name__
-            raise AttributeError(f"{kind!r} object has no attribute {name!r}") from None
+            class_name = type(self).__name__
+            raise AttributeError(f"{class_name!r} object has no attribute {name!r}") from None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({super().__repr__()})"
@@ -35,13 +35,13 @@ class DictObject(dict[str, Any]):
         return self.json()
 
     def copy(self) -> "DictObject":
-        """Copy the items, one level deep, into an object of the same class."""
+        """Return a shallow copy of the same class."""
         return type(self)(self)
 
     def json(self, ensure_ascii: bool = True) -> str:
-        """Write the items as JSON, keys sorted, two spaces of indent.
+        """Serialize the items as JSON with sorted keys, indented by two spaces.
 
         Args:
-            ensure_ascii: Escape what is not ASCII.
+            ensure_ascii: Escape non-ASCII characters.
         """
         return json.dumps(self, sort_keys=True, indent=2, ensure_ascii=ensure_ascii, default=str)

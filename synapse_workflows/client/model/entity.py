@@ -1,4 +1,4 @@
-"""Entities that have a class of their own: projects, folders, files and links; and tables."""
+"""Entity classes: Project, Folder, File and Link; re-exports the table and view classes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,6 @@ from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.entity_base import (
     BASE_ENTITY_TYPE,
     Entity,
-    get_entity_class,
     get_entity_type,
 )
 from synapse_workflows.client.model.ids import split_version
@@ -22,13 +21,13 @@ from synapse_workflows.client.model.views import EntityViewSchema, SubmissionVie
 
 __all__ = [
     "Dataset", "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
-    "SubmissionViewSchema", "get_entity_class", "get_entity_type", "set_local_path",
+    "SubmissionViewSchema", "get_entity_type", "set_local_path",
 ]  # fmt: skip
 
 _VERSION_KEYS: Final = (
     "versionNumber", "versionLabel", "versionComment", "versionUrl", "versions", "isLatestVersion",
 )  # fmt: skip
-#: Keys of a File that live in its file handle, under another name there.
+#: Key of a File -> key of its file handle that contains the value.
 _FILE_HANDLE_KEYS: Final = MappingProxyType(
     {
         "md5": "contentMd5",
@@ -40,13 +39,13 @@ _FILE_HANDLE_KEYS: Final = MappingProxyType(
 
 
 class Project(Entity):
-    """A project: the outermost container, with members and permissions of its own.
+    """A project: a top-level container with its own permissions.
 
     Args:
-        name: Unique in all of Synapse.
-        properties: See `Entity`, as the rest.
+        name: Name, unique in all of Synapse.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
+        local_state: Local state, see `Entity`.
         **kwargs: Further keys.
     """
 
@@ -69,11 +68,11 @@ class Folder(Entity):
     """A folder in a project.
 
     Args:
-        name: Unique in its parent.
-        parent: A project or folder, or its id.
-        properties: See `Entity`, as the rest.
+        name: Name, unique within the parent.
+        parent: A project or folder, or its ID.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
+        local_state: Local state, see `Entity`.
         **kwargs: Further keys.
     """
 
@@ -97,12 +96,12 @@ class Link(Entity):
     """A pointer to another entity, or to one version of it.
 
     Args:
-        targetId: The entity pointed to, or its id (``syn123``, ``syn123.4``).
-        targetVersion: The version pointed to; None: whatever is the latest.
-        parent: Where the link lies; not where its target lies.
-        properties: See `Entity`, as the rest.
+        targetId: The target entity, or its ID (``syn123``, ``syn123.4``).
+        targetVersion: Version of the target; None for the latest.
+        parent: The container of the link, or its ID.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
+        local_state: Local state, see `Entity`.
         **kwargs: Further keys.
     """
 
@@ -130,21 +129,20 @@ class Link(Entity):
 
 
 class File(Entity):
-    """A file: content in Synapse's storage, or elsewhere under a URL.
+    """A file whose content is stored in Synapse or at an external URL.
 
-    ``md5``, ``fileSize`` (bytes), ``contentType`` and ``externalURL`` are read from, and written
-    to, the file handle. ``path``, ``cacheDir`` and ``files`` say where a copy lies on this
-    machine.
+    ``md5``, ``fileSize`` (bytes), ``contentType`` and ``externalURL`` are read from and written
+    to the file handle. ``path``, ``cacheDir`` and ``files`` describe the local copy.
 
     Args:
-        path: The local file, or a URL with ``synapseStore=False``.
-        parent: A project or folder, or its id.
-        synapseStore: True: upload the content; False: only note where it is.
-        properties: See `Entity`, as the rest.
+        path: Path of the local file, or a URL if ``synapseStore=False``.
+        parent: A project or folder, or its ID.
+        synapseStore: True to upload the content; False to store only its URL.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
-        **kwargs: Further keys; ``name`` (else the name of the file), ``contentType``,
-            ``dataFileHandleId``.
+        local_state: Local state, see `Entity`.
+        **kwargs: Further keys, for example ``name`` (default: the file name),
+            ``contentType`` and ``dataFileHandleId``.
     """
 
     _entity_type = BASE_ENTITY_TYPE.derive(
@@ -178,16 +176,16 @@ class File(Entity):
         super().__init__(properties, annotations, state, parent, **kwargs)
 
     def local_state(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Read the local state, after taking over `state` where it is given."""
+        """Return the local state, after updating it with `state` if given."""
         given = dict(state or {})
         if "_file_handle" in given:
-            self._take_handle(given.pop("_file_handle"))
+            self._set_file_handle(given.pop("_file_handle"))
         return super().local_state(given)
 
-    def _take_handle(self, handle: Mapping[str, Any] | None) -> None:
-        held = self.__dict__["_file_handle"] = _create_file_handle(handle)
-        url = urlsplit(held.externalURL or "")
-        if held.get("concreteType") == constants.EXTERNAL_FILE_HANDLE and url.scheme != "sftp":
+    def _set_file_handle(self, handle: Mapping[str, Any] | None) -> None:
+        file_handle = self.__dict__["_file_handle"] = _create_file_handle(handle)
+        is_external = file_handle.get("concreteType") == constants.EXTERNAL_FILE_HANDLE
+        if is_external and urlsplit(file_handle.externalURL or "").scheme != "sftp":
             self.__dict__["synapseStore"] = False
 
     def __getitem__(self, key: str) -> Any:
@@ -198,44 +196,44 @@ class File(Entity):
     def __setitem__(self, key: str, value: Any) -> None:
         match key:
             case "_file_handle":
-                self._take_handle(value)
+                self._set_file_handle(value)
             case "path":
                 set_local_path(self, None if value is None else str(value))
-                self._note_location()
+                self._update_external_url()
             case "synapseStore":
                 changed = self.__dict__[key] != bool(value)
                 self.__dict__[key] = bool(value)
                 if changed:
-                    self._note_location()
+                    self._update_external_url()
             case _ if key in _FILE_HANDLE_KEYS:
                 self.__dict__["_file_handle"][_FILE_HANDLE_KEYS[key]] = value
             case _:
                 super().__setitem__(key, value)
 
-    def _note_location(self) -> None:
-        """Point an external file to where it lies now; its MD5 and size are not known yet."""
+    def _update_external_url(self) -> None:
+        """Set the URL of an external file to its path; its MD5 and size become unknown."""
         if self.__dict__["synapseStore"] or not self.__dict__["path"]:
             return
         url = to_url(self.__dict__["path"])
-        held = self.__dict__["_file_handle"]
-        held.update(externalURL=url, contentMd5=None, contentSize=None)
+        file_handle = self.__dict__["_file_handle"]
+        file_handle.update(externalURL=url, contentMd5=None, contentSize=None)
 
 
 def set_local_path(file: File, path: str | None) -> None:
-    """Say where a file's content lies on this machine, without making it a new content."""
-    here = Path(path) if path else None
+    """Set the path of the local copy of a file; its content counts as unchanged."""
+    local = Path(path) if path else None
     file.__dict__["path"] = path or None
-    file.__dict__["cacheDir"] = str(here.parent) if here else None
-    file.__dict__["files"] = [here.name] if here else []
+    file.__dict__["cacheDir"] = str(local.parent) if local else None
+    file.__dict__["files"] = [local.name] if local else []
 
 
-def _create_file_handle(known: Mapping[str, Any] | None) -> DictObject:
-    """Make a file handle in which every alias can be read."""
-    return DictObject(dict.fromkeys(_FILE_HANDLE_KEYS.values()) | dict(known or {}))
+def _create_file_handle(fields: Mapping[str, Any] | None) -> DictObject:
+    """Create a file handle that has every key that a File reads from it."""
+    return DictObject(dict.fromkeys(_FILE_HANDLE_KEYS.values()) | dict(fields or {}))
 
 
 def _create_reference(target: Any, version: int | str | None) -> dict[str, Any]:
-    found = split_version(target)
-    number = version if version is not None else found.version
-    reference: dict[str, Any] = {"targetId": found.id}
+    parsed = split_version(target)
+    number = version if version is not None else parsed.version
+    reference: dict[str, Any] = {"targetId": parsed.id}
     return reference if number is None else {**reference, "targetVersionNumber": int(number)}

@@ -1,4 +1,4 @@
-"""What all entities share: properties, annotations and local state behind one mapping."""
+"""Base class of all entities: properties, annotations and local state in one mapping."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -14,14 +14,14 @@ _NAMESPACES = ("properties", "annotations")
 
 @dataclass(frozen=True)
 class EntityType:
-    """What a class of entities is, for Synapse and here.
+    """Facts about one type of entity.
 
     Args:
-        concrete_type: Its full type, ``org.sagebionetworks.repo.model.FileEntity``.
-        property_keys: Names that Synapse defines for it; all others are annotations.
-        local_keys: Names of what is only known here.
-        requires_parent: Whether it lies in a container.
-        is_versionable: Whether storing it can make a new version.
+        concrete_type: Full type name, ``org.sagebionetworks.repo.model.FileEntity``.
+        property_keys: Keys defined by Synapse; all other keys are annotations.
+        local_keys: Keys of local state, which is never sent to Synapse.
+        requires_parent: Whether the entity must be in a container.
+        is_versionable: Whether storing the entity can create a new version.
     """
 
     concrete_type: str
@@ -30,18 +30,18 @@ class EntityType:
     requires_parent: bool = True
     is_versionable: bool = False
 
-    def derive(self, concrete_type: str, *more_properties: str, **facts: Any) -> "EntityType":
-        """Derive a kind with more properties and other facts."""
+    def derive(self, concrete_type: str, *more_properties: str, **changes: Any) -> "EntityType":
+        """Return a copy with another concrete type, more property keys and other changes."""
         keys = self.property_keys | set(more_properties)
-        return replace(self, concrete_type=concrete_type, property_keys=keys, **facts)
+        return replace(self, concrete_type=concrete_type, property_keys=keys, **changes)
 
 
 class NamespacedMapping(MutableMapping[str, Any]):
-    """A mapping over two dictionaries, with attributes beside them.
+    """A mapping that combines three namespaces.
 
-    `properties` holds what Synapse defines for the class, `annotations` everything else, and
-    attributes hold local state that is never stored. Every key is an item and an attribute.
-    Iteration covers properties and annotations only.
+    `properties` contains the keys that Synapse defines for the class, `annotations` all other
+    keys. Local state is stored in attributes and never sent to Synapse. Every key is both an
+    item and an attribute. Iteration covers properties and annotations only.
     """
 
     _entity_type: ClassVar[EntityType]
@@ -54,16 +54,17 @@ class NamespacedMapping(MutableMapping[str, Any]):
         self.__dict__["annotations"] = DictObject()
 
     def local_state(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Read the local state, after taking over `state` where it is given."""
+        """Return the local state, after updating it with `state` if given."""
         for key, value in (state or {}).items():
             if key not in _NAMESPACES:
                 self.__dict__[key] = value
         return {key: value for key, value in self.__dict__.items() if key not in _NAMESPACES}
 
     def __getitem__(self, key: str) -> Any:
-        for held in (self.__dict__, self.__dict__["properties"], self.__dict__["annotations"]):
-            if key in held:
-                return held[key]
+        namespaces = (self.__dict__, self.__dict__["properties"], self.__dict__["annotations"])
+        for namespace in namespaces:
+            if key in namespace:
+                return namespace[key]
         raise KeyError(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -87,14 +88,14 @@ class NamespacedMapping(MutableMapping[str, Any]):
             raise KeyError(key)
 
     def __getattr__(self, name: str) -> Any:
-        # Asked only for what is no attribute; copy and pickle ask before there is anything.
+        # Called only if normal lookup fails; copy and pickle call it before __init__ has run.
         if name in _NAMESPACES or name.startswith("__"):
             raise AttributeError(name)
         try:
             return self[name]
         except KeyError:
-            kind = type(self).__name__
-            raise AttributeError(f"{kind!r} object has no attribute {name!r}") from None
+            class_name = type(self).__name__
+            raise AttributeError(f"{class_name!r} object has no attribute {name!r}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
@@ -103,8 +104,8 @@ class NamespacedMapping(MutableMapping[str, Any]):
         try:
             del self[name]
         except KeyError:
-            kind = type(self).__name__
-            raise AttributeError(f"{kind!r} object has no attribute {name!r}") from None
+            class_name = type(self).__name__
+            raise AttributeError(f"{class_name!r} object has no attribute {name!r}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self.properties, **self.annotations})
@@ -113,23 +114,23 @@ class NamespacedMapping(MutableMapping[str, Any]):
         return len({**self.properties, **self.annotations})
 
     def has_key(self, key: str) -> bool:
-        """Tell whether a key is there, local state included."""
+        """Return whether a key exists, including local state."""
         return key in self
 
     def __str__(self) -> str:
         lines = [f"{type(self).__name__}: {self.get('name')} ({self.get('id') or 'not stored'})"]
-        held = (("properties", self.properties), ("annotations", self.annotations))
-        for title, values in held:
+        namespaces = (("properties", self.properties), ("annotations", self.annotations))
+        for title, values in namespaces:
             lines += [f"{title}:", *(f"  {key}={values[key]!r}" for key in sorted(values))]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        named = {key: self.get(key) for key in ("name", "id", "parentId") if key in self}
-        listed = ", ".join(f"{key}={value!r}" for key, value in named.items())
-        return f"{type(self).__name__}({listed})"
+        shown = {key: self.get(key) for key in ("name", "id", "parentId") if key in self}
+        fields = ", ".join(f"{key}={value!r}" for key, value in shown.items())
+        return f"{type(self).__name__}({fields})"
 
 
-#: What is known of every entity, and all that is known of a type without a class of its own.
+#: Facts common to all entities; used for types that have no class of their own.
 BASE_ENTITY_TYPE: Final = EntityType(
     f"{constants.MODEL}.Entity",
     frozenset({
@@ -141,18 +142,18 @@ BASE_ENTITY_TYPE: Final = EntityType(
 
 
 class Entity(NamespacedMapping):
-    """Anything that has a place in Synapse; the class of types that have none of their own.
+    """Base class of entities, and the class of entity types that have no class of their own.
 
     Args:
-        properties: What Synapse defines, as it answers it.
+        properties: Properties, as returned by Synapse.
         annotations: Values, or lists of values, by key.
-        local_state: What is only known here, as the path of a file.
-        parent: The container: an entity, or its id.
-        **kwargs: Further keys; each finds its namespace.
+        local_state: Local state, for example the path of a file.
+        parent: The container, or its ID.
+        **kwargs: Further keys; each is added to the namespace it belongs to.
 
     Raises:
-        SynapseMalformedEntityError: The parent was not stored, is no container, or is missing
-            where there is no id to find it by.
+        SynapseMalformedEntityError: The parent was not stored, is not a container, or is missing
+            although the entity has no ID.
     """
 
     _entity_type: ClassVar[EntityType] = BASE_ENTITY_TYPE
@@ -174,11 +175,11 @@ class Entity(NamespacedMapping):
             self[key] = value
         if parent is not None:
             self.properties["parentId"] = _get_container_id(parent)
-        placed = self.properties.get("parentId") or self.properties.get("id")
-        if self._entity_type.requires_parent and not placed:
+        location = self.properties.get("parentId") or self.properties.get("id")
+        if self._entity_type.requires_parent and not location:
             raise SynapseMalformedEntityError(
                 f"Entities of type {self._entity_type.concrete_type} must have a parentId. "
-                "Give parent= a project or folder, or its id."
+                "Pass parent=, a project or folder, or its ID."
             )
 
     @classmethod
@@ -188,28 +189,31 @@ class Entity(NamespacedMapping):
         annotations: Mapping[str, Any] | None = None,
         local_state: Mapping[str, Any] | None = None,
     ) -> "Entity":
-        """Make an entity of the class that its ``concreteType`` names.
+        """Create an entity of the class that matches the ``concreteType`` of its properties.
 
-        Types without a class of their own become an `Entity`. An entity given as `properties` is
-        copied without its id.
+        Types without a class of their own become an `Entity`. If `properties` is an entity, it
+        is copied without its ID.
         """
         if isinstance(properties, Entity):
             annotations = {**properties.annotations, **(annotations or {})}
             local_state = {**properties.local_state(), **(local_state or {})}
             properties = {k: v for k, v in properties.properties.items() if k != "id"}
-        kind = get_entity_class((properties or {}).get("concreteType")) if cls is Entity else cls
-        return kind(properties=properties, annotations=annotations, local_state=local_state)
+        concrete_type = (properties or {}).get("concreteType")
+        entity_class = get_entity_class(concrete_type) if cls is Entity else cls
+        return entity_class(
+            properties=properties, annotations=annotations, local_state=local_state
+        )
 
     def postURI(self) -> str:
-        """Say where to create it."""
+        """Return the URI that creates the entity."""
         return "/entity"
 
     def putURI(self) -> str:
-        """Say where to update it."""
+        """Return the URI that updates the entity."""
         return f"/entity/{self.id}"
 
     def deleteURI(self, versionNumber: int | None = None) -> str:
-        """Say where to delete it, or one version of what has versions."""
+        """Return the URI that deletes the entity, or one version of it."""
         has_versions = self._entity_type.is_versionable or "versionNumber" in self.properties
         if versionNumber is None or not has_versions:
             return f"/entity/{self.id}"
@@ -217,32 +221,32 @@ class Entity(NamespacedMapping):
 
 
 def get_entity_class(concrete_type: str | None) -> type[Entity]:
-    """Return the class registered for a concrete type, or `Entity` if there is none."""
+    """Return the class of a concrete type, or `Entity` if the type has no class."""
     for subclass in _iter_subclasses(Entity):
         if subclass._entity_type.concrete_type == concrete_type:  # noqa: SLF001 - our own class
             return subclass
     return Entity
 
 
-def _iter_subclasses(kind: type[Entity]) -> Iterator[type[Entity]]:
-    """Go through the classes that derive from one, and what derives from those."""
-    for one in kind.__subclasses__():
-        yield one
-        yield from _iter_subclasses(one)
+def _iter_subclasses(base: type[Entity]) -> Iterator[type[Entity]]:
+    """Iterate over the direct and indirect subclasses of a class."""
+    for subclass in base.__subclasses__():
+        yield subclass
+        yield from _iter_subclasses(subclass)
 
 
 def get_entity_type(concrete_type: str | None) -> EntityType:
-    """Find what is known of a type; of types that have no class, what all entities share."""
+    """Return the facts about a concrete type; the common ones if the type has no class."""
     return get_entity_class(concrete_type)._entity_type  # noqa: SLF001 - our own class
 
 
 def _get_container_id(parent: Any) -> str:
-    """Read the id of a parent, which must have been stored and be able to hold others."""
-    kind = str(parent.get("concreteType")) if isinstance(parent, Mapping) else ""
-    if kind in constants.ENTITY_TYPES and kind not in constants.CONTAINERS:
+    """Return the ID of a parent, which must be a stored container."""
+    concrete_type = str(parent.get("concreteType")) if isinstance(parent, Mapping) else ""
+    if concrete_type in constants.ENTITY_TYPES and concrete_type not in constants.CONTAINERS:
         raise SynapseMalformedEntityError(
-            f"A {constants.ENTITY_TYPES[kind]} ({parent.get('id')}) cannot hold other entities. "
-            "Give a project or a folder as the parent."
+            f"Invalid parent: a {constants.ENTITY_TYPES[concrete_type]} ({parent.get('id')}) "
+            "cannot contain other entities. Pass a project or a folder."
         )
     try:
         return id_of(parent)

@@ -1,36 +1,38 @@
-"""Synapse ids: how they look, what carries them, how a version rides on them."""
+"""Parsing of Synapse IDs and version numbers."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _SYNAPSE_ID = re.compile(r"syn\d+(\.\d+)?", re.IGNORECASE | re.ASCII)
-#: Where an object keeps its id, in the order in which they are asked.
+#: Fields that can contain the ID of an object, in order of precedence.
 _ID_KEYS = ("id", "ownerId", "tableId")
 
 
 class VersionedId(NamedTuple):
-    """An entity id with the version that was named on it, if any."""
+    """An entity ID with its version, if one was given."""
 
     id: str
     version: int | None
 
 
 def is_synapse_id(value: object) -> bool:
-    """Tell whether a value is the text of a Synapse id: ``syn123`` or ``syn123.4``."""
+    """Return whether a value is a string such as ``syn123`` or ``syn123.4``."""
     return isinstance(value, str) and _SYNAPSE_ID.fullmatch(value.strip()) is not None
 
 
 def id_of(obj: Any) -> str:
-    """Find the id of a thing: text and numbers are ids; else `id`, `ownerId` or `tableId`.
+    """Return the ID of an object.
 
-    Members, items and the properties of an entity are looked at; None counts as missing.
+    Strings and integers are IDs themselves. For other objects, the ID is `id`, `ownerId` or
+    `tableId`, read from the properties of an entity, the items of a mapping or the attributes.
+    None counts as missing.
 
     Args:
-        obj: ``"syn123"``, ``123``, an entity, a profile, a dictionary from the service.
+        obj: ``"syn123"``, ``123``, an entity, a profile, or a dictionary returned by Synapse.
 
     Raises:
-        ValueError: The object carries no id; it was probably never stored.
+        ValueError: The object has no ID, usually because it was not stored.
     """
     if isinstance(obj, str):
         return obj.strip()
@@ -42,12 +44,12 @@ def id_of(obj: Any) -> str:
             return str(found)
     raise ValueError(
         f"Invalid parameters: couldn't find id of {_truncate(obj)}. "
-        "Give a Synapse id such as 'syn123', or an object that has been stored."
+        "Pass a Synapse ID such as 'syn123', or an object that has been stored."
     )
 
 
 def _read_field(obj: Any, name: str) -> Any:
-    """Read one name of an object; an entity's annotations never count as its id."""
+    """Read a field of an object; the annotations of an entity are ignored."""
     properties = getattr(obj, "properties", None)
     if isinstance(properties, Mapping):
         return properties.get(name)
@@ -57,13 +59,13 @@ def _read_field(obj: Any, name: str) -> Any:
 
 
 def split_version(value: Any) -> VersionedId:
-    """Take ``syn123.4`` apart into ``syn123`` and 4; other ids come back without a version.
+    """Split ``syn123.4`` into ``syn123`` and 4; other IDs are returned without a version.
 
     Args:
-        value: Anything `id_of` understands; only text can carry a version.
+        value: Any value that `id_of` accepts; only a string can include a version.
 
     Raises:
-        ValueError: No id to be found, see `id_of`.
+        ValueError: The value has no ID, see `id_of`.
     """
     text = id_of(value)
     if not is_synapse_id(text):
@@ -73,39 +75,39 @@ def split_version(value: Any) -> VersionedId:
 
 
 def parse_entity_id(value: Any) -> VersionedId:
-    """Read an entity's id and version, refusing what cannot be one before any call is made.
+    """Parse the ID and the version of an entity.
 
     Args:
-        value: ``"syn123"``, ``"syn123.4"``, ``123``, ``"123"``, or an object with an id.
+        value: ``"syn123"``, ``"syn123.4"``, ``123``, ``"123"``, or an object with an ID.
 
     Raises:
-        ValueError: Not the id of an entity.
+        ValueError: The value is not an entity ID.
     """
     text = id_of(value)
     if text.isascii() and text.isdecimal():
         return VersionedId(f"syn{int(text)}", None)
     if not is_synapse_id(text):
         raise ValueError(
-            f"{text!r} is not a valid Synapse id. "
-            "Give 'syn' and a number, such as 'syn123', or 'syn123.4' for version 4."
+            f"Invalid Synapse ID {text!r}: expected 'syn' followed by digits, for example "
+            "'syn123' or 'syn123.4'."
         )
     return split_version(text)
 
 
 def parse_version_number(value: Any) -> int:
-    """Read the number of an entity's version.
+    """Parse the version number of an entity.
 
     Args:
-        value: A positive integer or its text.
+        value: A positive integer or its decimal text.
 
     Raises:
-        ValueError: Not a version number; labels are not looked up.
+        ValueError: The value is not a version number; version labels are not accepted.
     """
     text = str(value).strip()
     if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ValueError(
-            f"{value!r} is not a version number. Give a positive integer such as 3; "
-            "version labels are not accepted here."
+            f"Invalid version number {value!r}: expected a positive integer such as 3. "
+            "Version labels are not accepted."
         )
     return int(text)
 

@@ -1,20 +1,20 @@
-"""Who there is in Synapse: users, as their profiles and headers tell."""
+"""User profiles and principal headers."""
 
 from synapse_workflows.client.model.dict_object import DictObject
 
 
 class UserProfile(DictObject):
-    """What Synapse knows of a user; keys as in the REST API.
+    """Profile of a user; the keys are those of the REST API.
 
-    Always there: ``ownerId`` (the principal id, decimal text) and ``userName``. Often:
-    ``firstName``, ``lastName``, ``emails``, ``etag``, ``createdOn``, ``company``, ``position``.
-    Today's profiles carry no ``displayName``.
+    Always present: ``ownerId`` (the principal ID as decimal text) and ``userName``. Usually
+    present: ``firstName``, ``lastName``, ``emails``, ``etag``, ``createdOn``, ``company``,
+    ``position``. Profiles have no ``displayName``.
     """
 
 
 class UserGroupHeader(DictObject):
-    """A user or a team in a list; keys as in the REST API.
+    """Header of a user or a team; the keys are those of the REST API.
 
-    ``ownerId`` (decimal text), ``userName`` (a team's name too), ``isIndividual`` (False for a
-    team), and for users ``firstName`` and ``lastName``.
+    Keys: ``ownerId`` (decimal text), ``userName`` (for a team, its name), ``isIndividual``
+    (False for a team) and, for users, ``firstName`` and ``lastName``.
     """

@@ -78,7 +78,7 @@ def test_versions_may_be_given_beside_the_target():
     activity.used("syn2.3", targetVersion="3")
     activity.used(STORED, targetVersion=3)
     assert activity["used"] == [entity("syn2", 3)] * 3
-    with pytest.raises(ValueError, match="Two conflicting versions of syn2"):
+    with pytest.raises(ValueError, match="Conflicting versions of syn2"):
         activity.used("syn2.3", targetVersion=4)
 
 
@@ -116,7 +116,7 @@ def test_arguments_that_exclude_each_other_are_refused(arguments):
 
 @pytest.mark.parametrize("text", ["data.csv", "syn12abc", "not an id"])
 def test_text_is_a_url_or_an_id(text):
-    with pytest.raises(ValueError, match="is not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID"):
         Activity(used=text)
 
 

@@ -106,27 +106,27 @@ def test_keys_without_a_value_are_left_out():
     ],
 )
 def test_what_synapse_cannot_hold_is_named_with_its_key(value, shown):
-    with pytest.raises(ValueError, match="Annotation 'dose' cannot hold") as caught:
+    with pytest.raises(ValueError, match="of annotation 'dose'") as caught:
         to_synapse_annotations({"fine": 1, "dose": value})
     assert shown in str(caught.value)
     assert "64 bits" in str(caught.value)
 
 
 def test_an_error_does_not_repeat_a_huge_value():
-    with pytest.raises(ValueError, match="cannot hold") as caught:
+    with pytest.raises(ValueError, match="Invalid value") as caught:
         to_synapse_annotations({"k": {"x": "y" * 10_000}})
     assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("key", ["two words", "", "naïve", "a/b", "_accessRequirementIds", 3])
 def test_keys_are_made_of_few_characters(key):
-    with pytest.raises(ValueError, match="cannot be the name of an annotation"):
+    with pytest.raises(ValueError, match="Invalid annotation name"):
         to_synapse_annotations({key: 1})
 
 
 def test_an_entity_holds_a_hundred_keys_and_a_hundred_values_each():
     assert len(to_synapse_annotations({f"k{i}": range(100) for i in range(100)})) == 100
-    with pytest.raises(ValueError, match="101 annotations are too many"):
+    with pytest.raises(ValueError, match="Too many annotations: 101"):
         to_synapse_annotations({f"k{i}": i for i in range(101)})
     with pytest.raises(ValueError, match="'k' has 101 values"):
         to_synapse_annotations({"k": range(101)})
@@ -157,9 +157,9 @@ def test_reading_understands_every_spelling_of_synapse():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"type": "COLOUR", "value": ["red"]}, "type not known here: 'COLOUR'"),
-        ({"type": "LONG", "value": ["many"]}, r"holds \['many'\], which is no LONG"),
-        ({"type": "TIMESTAMP_MS", "value": ["9" * 18]}, "which is no TIMESTAMP_MS"),
+        ({"type": "COLOUR", "value": ["red"]}, "Unknown type 'COLOUR'"),
+        ({"type": "LONG", "value": ["many"]}, r"Invalid value \['many'\] .*: not of type LONG"),
+        ({"type": "TIMESTAMP_MS", "value": ["9" * 18]}, "not of type TIMESTAMP_MS"),
     ],
 )
 def test_what_cannot_be_read_is_named(entry, message):

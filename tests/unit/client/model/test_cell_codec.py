@@ -121,27 +121,27 @@ def test_what_means_the_same_is_taken(kind, value, text):
 @pytest.mark.parametrize(
     ("kind", "value", "said"),
     [
-        ("INTEGER", "x", "no integer"),
-        ("INTEGER", 1.5, "no integer"),
-        ("INTEGER", True, "no integer"),
+        ("INTEGER", "x", "not an integer"),
+        ("INTEGER", 1.5, "not an integer"),
+        ("INTEGER", True, "not an integer"),
         ("INTEGER", 2**63, "64 bits"),
-        ("DOUBLE", "x", "no number"),
-        ("DOUBLE", False, "no number"),
+        ("DOUBLE", "x", "not a number"),
+        ("DOUBLE", False, "not a number"),
         ("BOOLEAN", "maybe", "neither true nor false"),
         ("BOOLEAN", 2, "neither true nor false"),
-        ("DATE", 1.5, "no date"),
-        ("ENTITYID", "dog", "valid Synapse id"),
-        ("USERID", "bob", "no integer"),
-        ("STRING", ["a"], "no text"),
-        ("STRING", b"a", "no text"),
-        ("JSON", "{", "no JSON"),
-        ("JSON", [object], "cannot be written as JSON"),
+        ("DATE", 1.5, "not a date"),
+        ("ENTITYID", "dog", "not a Synapse ID"),
+        ("USERID", "bob", "not an integer"),
+        ("STRING", ["a"], "not text"),
+        ("STRING", b"a", "not text"),
+        ("JSON", "{", "not valid JSON"),
+        ("JSON", [object], "cannot be serialized as JSON"),
         ("JSON", [math.nan], "not JSON compliant"),
         ("JSON", 5, "neither a JSON object"),
-        ("STRING_LIST", "a", "no list"),
-        ("STRING_LIST", 5, "no list"),
+        ("STRING_LIST", "a", "not a list"),
+        ("STRING_LIST", 5, "not a list"),
         ("STRING_LIST", ["a", None], "missing item"),
-        ("INTEGER_LIST", ["x"], "no integer"),
+        ("INTEGER_LIST", ["x"], "not an integer"),
     ],
 )
 def test_what_a_column_cannot_hold_is_refused(kind, value, said):
@@ -159,7 +159,7 @@ def test_a_cell_longer_than_its_column_is_refused_with_both_lengths():
         ("STRING_LIST", ["ok", "x" * 4], {"maximumSize": 3}),
         ("INTEGER_LIST", [1, 2, 3], {"maximumListLength": 2}),
     ]:
-        with pytest.raises(ValueError, match=r"has .*\d+ .*holds \d+: shorten it"):
+        with pytest.raises(ValueError, match=r"has .*\d+ .*limited to \d+: shorten it"):
             written(kind, value, **facts)
 
 
@@ -167,7 +167,7 @@ def test_what_a_header_does_not_say_is_left_to_synapse():
     for kind, value in (("STRING", "x" * 99), ("STRING_LIST", ["x" * 99] * 101)):
         write = cell_codec.create_writer(SelectColumn(name="x", columnType=kind))
         assert "x" * 99 in write(value)
-    with pytest.raises(ValueError, match="holds 524288"):
+    with pytest.raises(ValueError, match="limited to 524288"):
         cell_codec.create_writer(SelectColumn(name="x", columnType="LARGETEXT"))("x" * 524_289)
 
 

@@ -122,8 +122,8 @@ def test_a_generator_is_gone_through_once_and_not_kept():
     [
         ([[1, "a", NOON]], "Row 1 has 3 values for 4 columns"),
         ([*ROWS, [1, "a", NOON, None, 5]], "Row 4 has 5 values for 4 columns"),
-        ([["x", "a", NOON, None]], "Row 1, column 'an int': 'x' is no integer"),
-        ([[1, "a" * 11, NOON, None]], r"Row 1, column 'täxt .*11 characters, .* holds 10"),
+        ([["x", "a", NOON, None]], "Row 1, column 'an int': 'x' is not an integer"),
+        ([[1, "a" * 11, NOON, None]], r"Row 1, column 'täxt .*11 characters, .* limited to 10"),
         (["text"], "Row 1 is no list of values: 'text'"),
         ([5], "Row 1 is no list of values: 5"),
         ([{"an int": 1}], "missing columns: .*'when'"),

@@ -129,7 +129,7 @@ def test_a_parent_may_be_an_entity_an_id_or_a_property():
 def test_a_parent_must_be_stored_and_hold_others():
     with pytest.raises(SynapseMalformedEntityError, match="Has it been stored in Synapse"):
         Folder("f", parent=Project("new"))
-    with pytest.raises(SynapseMalformedEntityError, match=r"file \(syn3\) cannot hold"):
+    with pytest.raises(SynapseMalformedEntityError, match=r"file \(syn3\) cannot contain"):
         Folder("f", parent=File("a", parent="syn1", id="syn3"))
 
 

@@ -69,7 +69,9 @@ def test_an_annotation_is_never_an_entitys_id():
 
 @pytest.mark.parametrize("text", ["data.csv", "syn12abc", "-3", "syn-3", "٣"])
 def test_a_bad_id_says_what_a_good_one_is(text):
-    with pytest.raises(ValueError, match=r"not a valid Synapse id. Give 'syn' and a number"):
+    with pytest.raises(
+        ValueError, match=r"Invalid Synapse ID .*: expected 'syn' followed by digits"
+    ):
         parse_entity_id(text)
 
 
@@ -80,5 +82,5 @@ def test_versions_are_positive_numbers(number):
 
 @pytest.mark.parametrize("value", [0, -1, "v2", "1.0", True, ""])
 def test_labels_are_no_versions(value):
-    with pytest.raises(ValueError, match="not a version number"):
+    with pytest.raises(ValueError, match="Invalid version number"):
         parse_version_number(value)

@@ -66,7 +66,7 @@ def test_a_row_set_is_written_as_text():
     [
         ([1], "Row 2 has 1 values for 2 columns"),
         ([1, 2, 3], "Row 2 has 3 values for 2 columns"),
-        (["x", 1], "Row 2, column 'n': 'x' is no integer"),
+        (["x", 1], "Row 2, column 'n': 'x' is not an integer"),
     ],
 )
 def test_a_row_that_does_not_fit_is_told(values, said):
@@ -178,7 +178,7 @@ def test_parts_of_rows_are_made_from_a_result_that_was_gone_through():
     [
         ({1: {"m": 1}}, "'m' is no column"),
         ({9: {"n": 1}}, "Row 9 is not in the result"),
-        ({1: {"n": "x"}}, "Row 1, column 'n': 'x' is no integer"),
+        ({1: {"n": "x"}}, "Row 1, column 'n': 'x' is not an integer"),
     ],
 )
 def test_parts_that_do_not_fit_the_result_are_told(mapping, said):

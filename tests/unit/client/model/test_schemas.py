@@ -41,7 +41,7 @@ def test_a_select_column_holds_what_is_known():
 )
 def test_new_columns_need_a_name_and_a_type(column):
     validate_columns([NEW])
-    with pytest.raises(ValueError, match=r"needs a name|has the type"):
+    with pytest.raises(ValueError, match=r"must have a name|Invalid type"):
         validate_columns([column])
 
 
