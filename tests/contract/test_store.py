@@ -346,7 +346,7 @@ def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file
 @pytest.mark.parametrize(
     ("entity", "arguments", "error", "message"),
     [
-        (7, {}, SynapseError, "Can't store a <class 'int'>. Give an entity"),
+        (7, {}, SynapseError, "Can't store a <class 'int'>. Pass an entity"),
         ("syn1", {}, SynapseError, "Can't store a <class 'str'>"),
         ({"name": "x"}, {}, SynapseMalformedEntityError, "needs a type"),
         (Entity(name="x"), {}, SynapseMalformedEntityError, "needs a type"),

@@ -248,7 +248,7 @@ def _require_same_type(
 def _is_incomplete(request: StoreRequest) -> bool:
     """Whether an update would clear properties because the request does not include them."""
     given = request.properties
-    no_parent = request.kind.requires_parent and not given.get("parentId")
+    no_parent = request.entity_type.requires_parent and not given.get("parentId")
     return no_parent or not given.get("etag") or given["concreteType"] == UNTYPED
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from synapse_workflows.client.api import (
     bundles,
@@ -23,9 +23,42 @@ from synapse_workflows.client.errors import SynapseProvenanceError
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.entity import Entity, File, set_local_path
+from synapse_workflows.client.model.rows import PartialRowset, RowSet
 from synapse_workflows.client.model.schemas import SchemaBase
+from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.client.model.views import ViewBase
+
+_Stored = TypeVar("_Stored", bound=Column | Entity | AbstractTable)
+
+
+class StoreKeywords(TypedDict, total=False):
+    """Keyword arguments of `store`."""
+
+    createOrUpdate: bool
+    forceVersion: bool
+    versionLabel: str | int | None
+    isRestricted: bool
+    activity: Mapping[str, Any] | None
+    used: Any
+    executed: Any
+    activityName: str | None
+    activityDescription: str | None
+
+
+@overload
+def store(
+    syn: Session, obj: RowSet | PartialRowset, **options: Unpack[StoreKeywords]
+) -> DictObject: ...
+
+
+@overload
+def store(syn: Session, obj: _Stored, **options: Unpack[StoreKeywords]) -> _Stored: ...
+
+
+@overload
+def store(syn: Session, obj: Mapping[str, Any], **options: Unpack[StoreKeywords]) -> Any: ...
 
 
 def store(
@@ -42,40 +75,43 @@ def store(
     activityName: str | None = None,
     activityDescription: str | None = None,
 ) -> Any:
-    """Create an entity, or update the one that is there; or store rows of a table.
+    """Create or update an entity, or store rows of a table.
 
-    A file whose content Synapse has already is not uploaded again. Annotations replace those
-    that are there; a project, folder or link that is found by its name keeps what it has besides.
+    The content of a file is uploaded only if it differs from the content in Synapse. The given
+    annotations replace those of the entity. A project, folder or link that is found by its name
+    keeps its other annotations.
 
     Args:
-        syn: The session that makes the calls. With ``syn.skip_unchanged``, a file whose content
-            and properties are stored already gets no new version; its annotations are updated.
-        obj: A project, folder, file, link, table or other entity; or a mapping with the same
-            keys. Or rows of a table: a `Table`, a `RowSet`, a `PartialRowset`; see
-            `tables.store`.
-        createOrUpdate: Update an entity of the same name, type and parent; else that is an error.
-        forceVersion: Make a new version of a file even if its content is the same.
-        versionLabel: Names the version, uniquely for the entity; implies a new version of a file.
-        isRestricted: Lock a human data set until Synapse's data officers set its conditions.
-        activity: What made it; or `used` and `executed`.
-        used: What was used, in any form that `Activity.used` takes.
-        executed: What was executed, likewise.
-        activityName: The title of the activity made of `used` and `executed`.
-        activityDescription: Its description.
+        syn: The session that sends the requests. With ``syn.skip_unchanged``, a file whose
+            content and properties are unchanged gets no new version; its annotations are updated.
+        obj: A project, folder, file, link, table or other entity, or a mapping with the same
+            keys; or rows of a table: a `Table`, a `RowSet` or a `PartialRowset`.
+        createOrUpdate: Whether to update an existing entity with the same name, type and parent;
+            False to raise an error if there is one.
+        forceVersion: Whether to create a new version of a file whose content is unchanged.
+        versionLabel: Label of the version, unique for the entity; creates a new version of a
+            file.
+        isRestricted: Whether to lock the entity until its conditions for use are set.
+        activity: The Activity that generated the version; not together with `used`, `executed`.
+        used: Sources, in any form that `Activity.used` accepts.
+        executed: Code, in any form that `Activity.executed` accepts.
+        activityName: Name of the Activity that is created from `used` and `executed`.
+        activityDescription: Description of that Activity.
 
     Returns:
-        The entity as it is stored, with the local path it was given. For rows, see
-        `tables.store`.
+        The stored entity, with its local path. For rows, see `table_rows.store_rows`.
 
     Raises:
-        SynapseProvenanceError: `activity` besides `used` or `executed`.
-        SynapseFileNotFoundError: The local file is not there.
-        SynapseMalformedEntityError: No type, no parent, or a parent that can hold nothing.
-        ValueError: An annotation that Synapse cannot hold, an id that is none.
-        SynapseConflictError: The name is taken: by an entity of another type, by one the caller
-            may not read, or by any without `createOrUpdate`. Or the version label is.
-        SynapseStaleError: Somebody changed the entity since it was read.
-        SynapseForbiddenError: The caller may not write there.
+        SynapseProvenanceError: `activity` was passed together with `used` or `executed`.
+        SynapseFileNotFoundError: The local file does not exist.
+        SynapseMalformedEntityError: The type or the parent is missing, or the parent is not a
+            container.
+        ValueError: An ID or an annotation is invalid.
+        SynapseConflictError: The version label is used already; or the name is used by an entity
+            of another type, by one that the caller may not read, or, without `createOrUpdate`,
+            by any entity.
+        SynapseStaleError: The entity was changed since it was read.
+        SynapseForbiddenError: The caller may not change the entity or its parent.
 
     Source:
         POST /entity, PUT /entity/{id}, POST /entity/child, POST /entity/{id}/bundle2,
@@ -96,20 +132,21 @@ def store(
         views.add_view_columns(syn, obj)
     if isinstance(obj, SchemaBase):
         columns.create_missing_columns(syn, obj)
-    given = parse_store_request(obj)
-    how = VersionOptions(createOrUpdate, forceVersion, versionLabel)
-    known = entity_lookup.find_existing(syn, given, create_or_update=createOrUpdate)
-    handle = store_content.upload_content(syn, given, known)
-    saved = store_entity.create_or_update(
-        syn, _with_file_handle(given, handle), known, how, uploaded=handle is not None
+    request = parse_store_request(obj)
+    options = VersionOptions(createOrUpdate, forceVersion, versionLabel)
+    existing = entity_lookup.find_existing(syn, request, create_or_update=createOrUpdate)
+    handle = store_content.upload_content(syn, request, existing)
+    request = _with_file_handle(request, handle)
+    result = store_entity.create_or_update(
+        syn, request, existing, options, uploaded=handle is not None
     )
     if isRestricted:
-        _restrict(syn, saved.id)
-    _annotate(syn, saved)
+        _restrict(syn, result.id)
+    _store_annotations(syn, result)
     if made_by is not None:
-        provenance.setProvenance(syn, saved.id, made_by)
-    _announce(syn, saved, handle, activity_given=made_by is not None)
-    return _reload(syn, given, saved, uploaded=handle is not None)
+        provenance.setProvenance(syn, result.id, made_by)
+    _announce_write(syn, result, handle, activity_given=made_by is not None)
+    return _reload(syn, request, result, uploaded=handle is not None)
 
 
 def build_activity(
@@ -119,10 +156,14 @@ def build_activity(
     name: str | None,
     description: str | None,
 ) -> Mapping[str, Any] | None:
-    """Make one Activity of what the caller said of provenance; None when nothing was.
+    """Build the Activity from the provenance arguments of `store`.
+
+    Returns:
+        `activity`, or an Activity with `used` and `executed`; None without any of them.
 
     Raises:
-        SynapseProvenanceError: `activity` besides `used` or `executed`, or it is no Activity.
+        SynapseProvenanceError: `activity` is not an Activity, or was passed together with
+            `used` or `executed`.
     """
     if activity is not None and not isinstance(activity, Mapping):
         raise SynapseProvenanceError(
@@ -138,63 +179,65 @@ def build_activity(
     return Activity(name=name, description=description, used=used, executed=executed)
 
 
-def _with_file_handle(draft: StoreRequest, handle: Mapping[str, Any] | None) -> StoreRequest:
-    """Let a draft name the file handle of its content."""
+def _with_file_handle(request: StoreRequest, handle: Mapping[str, Any] | None) -> StoreRequest:
+    """Return the request with the ID of a new file handle."""
     if handle is None:
-        return draft
-    return replace(draft, properties={**draft.properties, "dataFileHandleId": handle["id"]})
+        return request
+    return replace(request, properties={**request.properties, "dataFileHandleId": handle["id"]})
 
 
 def _restrict(syn: Session, entity: str) -> None:
-    """Lock an entity, unless something restricts it already.
+    """Lock an entity, unless it has an access requirement already.
 
     Source:
         GET /entity/{id}/accessRequirement, POST /entity/{id}/lockAccessRequirement
         https://rest-docs.synapse.org/rest/POST/entity/id/lockAccessRequirement.html
     """
     page = {"offset": 0, "limit": 1}
-    there = syn.call("GET", f"/entity/{entity}/accessRequirement", params=page).json
-    if not there.get("results"):
+    current = syn.call("GET", f"/entity/{entity}/accessRequirement", params=page).json
+    if not current.get("results"):
         syn.call("POST", f"/entity/{entity}/lockAccessRequirement", data="")
 
 
-def _annotate(syn: Session, saved: StoreResult) -> None:
-    """Store the annotations, unless they are stored already."""
-    if saved.known is None:
-        there: Mapping[str, Any] | None = {} if saved.created else None
+def _store_annotations(syn: Session, result: StoreResult) -> None:
+    """Store the annotations of an entity, unless they are unchanged."""
+    if result.existing is None:
+        current: Mapping[str, Any] | None = {} if result.created else None
     else:
-        there = saved.known["annotations"]["annotations"]
-    if there is None or not annotations.have_same_values(saved.annotations, there):
-        put_annotations(syn, saved.id, saved.properties["etag"], saved.annotations)
+        current = result.existing["annotations"]["annotations"]
+    if current is None or not annotations.have_same_values(result.annotations, current):
+        put_annotations(syn, result.id, result.properties["etag"], result.annotations)
 
 
-def _announce(
-    syn: Session, saved: StoreResult, handle: Mapping[str, Any] | None, *, activity_given: bool
+def _announce_write(
+    syn: Session, result: StoreResult, handle: Mapping[str, Any] | None, *, activity_given: bool
 ) -> None:
-    there = handle or (bundles.get_file_handle(saved.known) if saved.known else None) or {}
-    stored = saved.properties
-    held = there if there.get("id") == stored.get("dataFileHandleId") else {}
+    """Emit a `Wrote` event."""
+    existing = bundles.get_file_handle(result.existing) if result.existing else None
+    current = handle or existing or {}
+    stored = result.properties
+    has_content = current.get("id") == stored.get("dataFileHandleId")
     syn.announce(
         Wrote(
-            entity_id=saved.id,
+            entity_id=result.id,
             version=stored.get("versionNumber"),
             name=stored.get("name"),
             concrete_type=stored.get("concreteType"),
-            md5=held.get("contentMd5"),
+            md5=current.get("contentMd5") if has_content else None,
             parent_id=stored.get("parentId"),
-            changed=saved.changed,
+            changed=result.changed,
             activity_given=activity_given,
         )
     )
 
 
-def _reload(syn: Session, draft: StoreRequest, saved: StoreResult, *, uploaded: bool) -> Entity:
-    """Get the entity as it is now, with what was known here."""
-    state = dict(draft.local_state)
-    before = (state.pop("_file_handle", None) or {}).get("id")
-    result = bundles.build_entity(bundles.get_bundle(syn, saved.id), state)
-    if isinstance(result, File):
-        now = str(result.get("dataFileHandleId"))
-        replaced = before is not None and str(before) != now and not uploaded
-        set_local_path(result, syn.cache.get(now) if replaced else state.get("path"))
-    return result
+def _reload(syn: Session, request: StoreRequest, result: StoreResult, *, uploaded: bool) -> Entity:
+    """Fetch the stored entity, and set its local properties."""
+    state = dict(request.local_state)
+    old_handle = (state.pop("_file_handle", None) or {}).get("id")
+    entity = bundles.build_entity(bundles.get_bundle(syn, result.id), state)
+    if isinstance(entity, File):
+        new_handle = str(entity.get("dataFileHandleId"))
+        replaced = old_handle is not None and str(old_handle) != new_handle and not uploaded
+        set_local_path(entity, syn.cache.get(new_handle) if replaced else state.get("path"))
+    return entity

@@ -1,4 +1,4 @@
-"""Contents: whether the content of a file entity must be uploaded, and its upload."""
+"""Upload of the content of file entities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,30 +11,30 @@ from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 
 
 def upload_content(
-    syn: Session, draft: StoreRequest, known: Mapping[str, Any] | None
+    syn: Session, request: StoreRequest, existing: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
-    """Upload the content of a draft, if Synapse does not have it.
+    """Upload the content of a file entity, unless it is stored in Synapse already.
 
     Args:
-        syn: The session that makes the calls.
-        draft: What is to be stored.
-        known: The bundle of the entity as it is in Synapse; None for a new one.
+        syn: The session that sends the requests.
+        request: What to store.
+        existing: The bundle of the existing entity; None for a new entity.
 
     Returns:
-        The new file handle; None when the content is there, or there is none.
+        The new FileHandle; None if the content is unchanged, or there is none.
 
     Raises:
-        SynapseUploadFailedException: The content could not be uploaded.
-        SynapseMd5MismatchError: It is not what the caller said it is.
+        SynapseUploadFailedException: The upload could not be completed.
+        SynapseMd5MismatchError: The content does not have the MD5 given by the caller.
 
     Source:
-        GET file:/entity/{id}/uploadDestination, then as by `uploadFileHandle`
+        GET file:/entity/{id}/uploadDestination, then the calls of `uploadFileHandle`
         https://rest-docs.synapse.org/rest/GET/entity/id/uploadDestination.html
     """
-    content = draft.content
-    if content is None or not _needs_upload(syn, content, draft.properties, known):
+    content = request.content
+    if content is None or not _needs_upload(syn, content, request.properties, existing):
         return None
-    parent = draft.properties.get("parentId") or (known or {})["entity"]["parentId"]
+    parent = request.properties.get("parentId") or (existing or {})["entity"]["parentId"]
     external = {} if content.in_synapse else content.handle
     handle: dict[str, Any] = files.uploadFileHandle(
         syn,
@@ -52,29 +52,29 @@ def _needs_upload(
     syn: Session,
     content: FileContent,
     properties: Mapping[str, Any],
-    known: Mapping[str, Any] | None,
+    existing: Mapping[str, Any] | None,
 ) -> bool:
-    if known is None:
+    if existing is None:
         return not properties.get("dataFileHandleId")
-    handle = bundles.get_file_handle(known) or {}
+    handle = bundles.get_file_handle(existing) or {}
     if handle.get("concreteType") == EXTERNAL_FILE_HANDLE:
         return content.in_synapse or handle.get("externalURL") != content.location
     if not content.in_synapse:
         return True
-    return not _is_stored(syn, content.location, known["entity"]["dataFileHandleId"], handle)
+    return not _is_stored(syn, content.location, existing["entity"]["dataFileHandleId"], handle)
 
 
 def _is_stored(syn: Session, path: str, handle_id: str, handle: Mapping[str, Any]) -> bool:
-    """Tell whether a local file is the content of a handle: by its MD5, else by the cache.
+    """Whether a local file is the content of a file handle: by MD5, or else by the cache.
 
-    The cache alone would take a file for unchanged that was written again in the second in which
-    it was recorded.
+    The cache alone is not sufficient: it does not detect a change within the second in which the
+    file was added to it.
     """
-    stored = handle.get("contentMd5")
-    if not stored:
+    stored_md5 = handle.get("contentMd5")
+    if not stored_md5:
         return syn.cache.contains(handle_id, path)
-    if file_md5(path) != stored:
+    if file_md5(path) != stored_md5:
         return False
     if not syn.cache.contains(handle_id, path):
-        syn.cache.add(handle_id, path, stored)
+        syn.cache.add(handle_id, path, stored_md5)
     return True

@@ -1,4 +1,4 @@
-"""Saving: create an entity, or update the one that is there."""
+"""Creation and update of entities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import get_entity_type
 
-#: What Synapse sets itself, and what says nothing of whether an entity changed.
+#: Properties that Synapse sets; they are ignored when an entity is checked for changes.
 _SET_BY_SYNAPSE: Final = frozenset(
     {
         "id", "etag", "createdOn", "createdBy", "modifiedOn", "modifiedBy", "uri", "entityType",
@@ -27,12 +27,12 @@ _SET_BY_SYNAPSE: Final = frozenset(
 
 @dataclass(frozen=True)
 class VersionOptions:
-    """What to do with an entity that is there already.
+    """How to handle an existing entity.
 
     Args:
-        create_or_update: Update it; else that is an error.
-        force: Make a new version even if nothing changed.
-        label: Name of the new version; None: its number.
+        create_or_update: Whether to update an existing entity with the same name.
+        force: Whether to create a new version if nothing changed.
+        label: Label of the new version; None for its number.
     """
 
     create_or_update: bool = True
@@ -42,128 +42,138 @@ class VersionOptions:
 
 @dataclass(frozen=True)
 class StoreResult:
-    """An entity that was created or updated.
+    """Result of creating or updating an entity.
 
     Args:
-        properties: As Synapse answered them.
-        annotations: As they should be, in Synapse's form.
-        known: The bundle of what was there before, when it was fetched.
-        created: Whether it was not there before.
-        changed: False when everything was as it is already.
+        properties: The properties that Synapse returned.
+        annotations: The annotations to store, as AnnotationsValue by key.
+        existing: The bundle of the entity before the update, if it was fetched.
+        created: Whether the entity is new.
+        changed: Whether the entity differs from the existing one.
     """
 
     properties: Mapping[str, Any]
     annotations: Mapping[str, Any]
-    known: Mapping[str, Any] | None = None
+    existing: Mapping[str, Any] | None = None
     created: bool = False
     changed: bool = True
 
     @property
     def id(self) -> str:
-        """``syn123``."""
+        """The ID of the entity, ``syn123``."""
         return str(self.properties["id"])
 
 
 def create_or_update(
     syn: Session,
-    draft: StoreRequest,
-    known: Mapping[str, Any] | None,
-    how: VersionOptions,
+    request: StoreRequest,
+    existing: Mapping[str, Any] | None,
+    options: VersionOptions,
     *,
     uploaded: bool = False,
 ) -> StoreResult:
-    """Create an entity, or update the one that is there.
+    """Create an entity, or update the existing one.
 
     Args:
-        syn: The session that makes the calls.
-        draft: What is to be stored; its content is in Synapse.
-        known: What `existing.find_known` found.
-        how: What to do with an entity that is there already.
-        uploaded: Whether the content was uploaded just now.
+        syn: The session that sends the requests.
+        request: What to store; its content is uploaded already.
+        existing: The result of `entity_lookup.find_existing`.
+        options: How to handle an existing entity.
+        uploaded: Whether the content was uploaded for this request.
 
     Raises:
-        SynapseConflictError: The name is taken and cannot be had, or the version label is taken.
-        SynapseStaleError: Somebody changed the entity since it was read.
-        SynapseMalformedEntityError: The parent can hold nothing.
-        SynapseForbiddenError: The caller may not write there.
+        SynapseConflictError: The version label is used already; or the name is used by an entity
+            that cannot be updated.
+        SynapseStaleError: The entity was changed since it was read.
+        SynapseMalformedEntityError: The parent is not a container.
+        SynapseForbiddenError: The caller may not change the entity or its parent.
 
     Source:
         POST /entity, PUT /entity/{id}
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
-    if known is not None:
-        return _update(syn, _fill_properties(draft, known), known, how)
-    if draft.id:
-        return _update(syn, draft, None, how)
-    ready = _prepare_create(syn, draft, how)
+    if existing is not None:
+        return _update(syn, _fill_properties(request, existing), existing, options)
+    if request.id:
+        return _update(syn, request, None, options)
+    prepared = _prepare_create(syn, request, options)
     try:
-        reply = syn.call("POST", "/entity", json=dict(ready.properties))
-    except SynapseConflictError as taken:
-        holder = entity_lookup.find_by_name(syn, ready, taken) if how.create_or_update else None
-        if holder is None:
+        reply = syn.call("POST", "/entity", json=dict(prepared.properties))
+    except SynapseConflictError as conflict:
+        if not options.create_or_update:
             raise
-        return _update(
-            syn,
-            _fill_annotations(ready, holder),
-            holder,
-            _versioning_after_lost_reply(how, ready, holder, uploaded),
-        )
-    except SynapseBadRequestError as refused:
-        entity_lookup.validate_parent(syn, ready, refused)
+        found = entity_lookup.find_by_name(syn, prepared, conflict)
+        if found is None:
+            raise
+        options = _options_after_lost_reply(options, prepared, found, uploaded=uploaded)
+        return _update(syn, _fill_annotations(prepared, found), found, options)
+    except SynapseBadRequestError as error:
+        entity_lookup.validate_parent(syn, prepared, error)
         raise
-    return StoreResult(reply.json, draft.annotations, created=True)
+    return StoreResult(reply.json, request.annotations, created=True)
 
 
 def _update(
-    syn: Session, draft: StoreRequest, known: Mapping[str, Any] | None, how: VersionOptions
+    syn: Session,
+    request: StoreRequest,
+    existing: Mapping[str, Any] | None,
+    options: VersionOptions,
 ) -> StoreResult:
-    kept = known is not None and _is_unchanged(draft, known, how)
-    same = kept and _has_same_annotations(draft, known)
-    if known is not None and kept and syn.skip_unchanged:
-        # an earlier try may have died before the annotations: they need no version of their own
-        return StoreResult(known["entity"], draft.annotations, known, changed=not same)
-    properties, new_version = _versioned(draft, how)
+    is_kept = existing is not None and _is_unchanged(request, existing, options)
+    is_same = is_kept and _has_same_annotations(request, existing)
+    if existing is not None and is_kept and syn.skip_unchanged:
+        # An earlier attempt may have failed before it stored the annotations.
+        return StoreResult(existing["entity"], request.annotations, existing, changed=not is_same)
+    properties, new_version = _apply_version(request, options)
     params = {"newVersion": "true"} if new_version else None
-    reply = syn.call("PUT", f"/entity/{draft.id}", params=params, json=properties)
-    return StoreResult(reply.json, draft.annotations, known, changed=new_version or not same)
+    reply = syn.call("PUT", f"/entity/{request.id}", params=params, json=properties)
+    changed = new_version or not is_same
+    return StoreResult(reply.json, request.annotations, existing, changed=changed)
 
 
-def _versioned(draft: StoreRequest, how: VersionOptions) -> tuple[dict[str, Any], bool]:
-    """Decide on a new version and its label; only files make versions by being stored."""
-    properties = dict(draft.properties)
-    new_version = draft.kind.is_versionable and (how.label is not None or how.force)
-    if how.label is not None and "versionLabel" in draft.kind.property_keys:
-        properties["versionLabel"] = str(how.label)
+def _apply_version(request: StoreRequest, options: VersionOptions) -> tuple[dict[str, Any], bool]:
+    """Return the properties with their version label, and whether to create a new version.
+
+    Only files get new versions when they are stored.
+    """
+    properties = dict(request.properties)
+    new_version = request.entity_type.is_versionable and (
+        options.label is not None or options.force
+    )
+    if options.label is not None and "versionLabel" in request.entity_type.property_keys:
+        properties["versionLabel"] = str(options.label)
     elif new_version and "versionNumber" in properties:
         properties["versionLabel"] = str(int(properties["versionNumber"]) + 1)
     return properties, new_version
 
 
-def _is_unchanged(draft: StoreRequest, known: Mapping[str, Any], how: VersionOptions) -> bool:
-    """Tell whether storing a draft would leave content, properties and label as they are."""
-    there = known["entity"]
-    if how.label is not None and str(how.label) != there.get("versionLabel"):
+def _is_unchanged(
+    request: StoreRequest, existing: Mapping[str, Any], options: VersionOptions
+) -> bool:
+    """Whether content, properties and version label are the same as those in Synapse."""
+    stored = existing["entity"]
+    if options.label is not None and str(options.label) != stored.get("versionLabel"):
         return False
-    ours = {key: draft.properties[key] for key in draft.properties.keys() - _SET_BY_SYNAPSE}
-    return all((value or None) == (there.get(key) or None) for key, value in ours.items())
+    keys = request.properties.keys() - _SET_BY_SYNAPSE
+    return all((request.properties[key] or None) == (stored.get(key) or None) for key in keys)
 
 
-def _has_same_annotations(draft: StoreRequest, known: Mapping[str, Any] | None) -> bool:
-    there = {} if known is None else known["annotations"]["annotations"]
-    return annotations.have_same_values(draft.annotations, there)
+def _has_same_annotations(request: StoreRequest, existing: Mapping[str, Any] | None) -> bool:
+    stored = {} if existing is None else existing["annotations"]["annotations"]
+    return annotations.have_same_values(request.annotations, stored)
 
 
-def _prepare_create(syn: Session, draft: StoreRequest, how: VersionOptions) -> StoreRequest:
-    properties = dict(draft.properties)
-    if how.label is not None and "versionLabel" in draft.kind.property_keys:
-        properties["versionLabel"] = str(how.label)
+def _prepare_create(syn: Session, request: StoreRequest, options: VersionOptions) -> StoreRequest:
+    properties = dict(request.properties)
+    if options.label is not None and "versionLabel" in request.entity_type.property_keys:
+        properties["versionLabel"] = str(options.label)
     if properties["concreteType"] == constants.LINK:
-        properties |= _link_properties(syn, properties)
-    return replace(draft, properties=properties)
+        properties |= _get_link_properties(syn, properties)
+    return replace(request, properties=properties)
 
 
-def _link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Name a link, and say what it leads to, as its target does.
+def _get_link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the name and the target type of a new link, which are those of its target.
 
     Source:
         GET /entity/{id}, GET /entity/{id}/version/{versionNumber}
@@ -171,37 +181,38 @@ def _link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[str, A
     """
     link = properties["linksTo"]
     version = link.get("targetVersionNumber")
-    at = "" if version is None else f"/version/{version}"
-    target = syn.call("GET", f"/entity/{link['targetId']}{at}").json
+    suffix = "" if version is None else f"/version/{version}"
+    target = syn.call("GET", f"/entity/{link['targetId']}{suffix}").json
     if target.get("parentId") == properties.get("parentId"):
         raise ValueError("Cannot create a Link to an entity under the same parent.")
     return {"name": target["name"], "linksToClassName": target["concreteType"]}
 
 
-def _fill_properties(draft: StoreRequest, known: Mapping[str, Any]) -> StoreRequest:
-    """Fill up a draft with the properties that are there already."""
-    ours = dict(draft.properties)
-    if ours["concreteType"] == UNTYPED:
-        del ours["concreteType"]
-    properties = {**known["entity"], **ours}
-    return replace(draft, kind=get_entity_type(properties["concreteType"]), properties=properties)
+def _fill_properties(request: StoreRequest, existing: Mapping[str, Any]) -> StoreRequest:
+    """Add the properties of the existing entity that the request does not set."""
+    given = dict(request.properties)
+    if given["concreteType"] == UNTYPED:
+        del given["concreteType"]
+    properties = {**existing["entity"], **given}
+    entity_type = get_entity_type(properties["concreteType"])
+    return replace(request, entity_type=entity_type, properties=properties)
 
 
-def _fill_annotations(draft: StoreRequest, holder: Mapping[str, Any]) -> StoreRequest:
-    """Fill up a draft with the properties and the annotations of the entity of its name."""
-    filled = _fill_properties(draft, holder)
-    return replace(
-        filled, annotations={**holder["annotations"]["annotations"], **draft.annotations}
-    )
+def _fill_annotations(request: StoreRequest, existing: Mapping[str, Any]) -> StoreRequest:
+    """Add the properties and annotations of the existing entity that the request does not set."""
+    stored = existing["annotations"]["annotations"]
+    filled = _fill_properties(request, existing)
+    return replace(filled, annotations={**stored, **request.annotations})
 
 
-def _versioning_after_lost_reply(
-    how: VersionOptions, draft: StoreRequest, holder: Mapping[str, Any], uploaded: bool
+def _options_after_lost_reply(
+    options: VersionOptions, request: StoreRequest, existing: Mapping[str, Any], *, uploaded: bool
 ) -> VersionOptions:
-    """Make no second version of what an earlier try of the same request created.
+    """Return options that create no second version of an entity created by a lost request.
 
-    Its answer got lost, and the name is taken now: by the very file that was just uploaded.
+    If the reply to a create request is lost, its repetition conflicts with the created entity,
+    which has the file handle that was just uploaded.
     """
-    handle = draft.properties.get("dataFileHandleId")
-    ours = uploaded and handle == holder["entity"].get("dataFileHandleId")
-    return replace(how, force=False, label=None) if ours else how
+    handle = request.properties.get("dataFileHandleId")
+    is_own = uploaded and handle == existing["entity"].get("dataFileHandleId")
+    return replace(options, force=False, label=None) if is_own else options

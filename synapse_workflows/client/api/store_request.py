@@ -1,4 +1,4 @@
-"""Drafts: what `store` was given, taken apart and checked before anything is asked of Synapse."""
+"""Store requests: the argument of `store`, validated before any request is sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.paths import expand_path, get_file_name, is_url, to_url
 from synapse_workflows.constants import FILE
 
-#: Set in this order, as the later ones depend on the earlier ones.
-_FIRST: Final = ("path", "synapseStore")
-#: The type of an entity of which nothing more is known; Synapse has none of it.
+#: Keys that are set first: the meaning of other keys depends on them.
+_FIRST_KEYS: Final = ("path", "synapseStore")
+#: Type of an entity without a concrete type; it does not exist in Synapse.
 UNTYPED: Final = get_entity_type(None).concrete_type
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """What a file entity is to hold.
+    """Content of a file entity.
 
     Args:
-        location: The path of a local file when `in_synapse`, else a URL.
-        in_synapse: Whether the bytes go to Synapse's storage, or stay where they are.
-        handle: What is said of it: ``contentType``, and for a URL ``contentMd5``,
-            ``contentSize`` (bytes).
+        location: The path of a local file if `in_synapse`, else a URL.
+        in_synapse: Whether to upload the content; False to store its URL only.
+        handle: Known properties of the file handle: ``contentType``, and for a URL
+            ``contentMd5`` and ``contentSize`` (bytes).
     """
 
     location: str
@@ -43,17 +43,17 @@ class FileContent:
 
 @dataclass(frozen=True)
 class StoreRequest:
-    """An entity to be stored.
+    """An entity to store.
 
     Args:
-        kind: What Synapse and we know of its type.
-        properties: As Synapse takes them.
-        annotations: As Synapse takes them.
-        local_state: What is only known here.
-        content: What the file is to hold; None to leave that as it is.
+        entity_type: Its type.
+        properties: Properties as JSON.
+        annotations: AnnotationsValue by key.
+        local_state: Local properties, such as the path of a file.
+        content: Content of a file; None to keep the current content.
     """
 
-    kind: EntityType
+    entity_type: EntityType
     properties: Mapping[str, Any]
     annotations: Mapping[str, Any]
     local_state: Mapping[str, Any] = field(default_factory=dict)
@@ -61,92 +61,91 @@ class StoreRequest:
 
     @property
     def id(self) -> str | None:
-        """``syn123``; None for what is not in Synapse yet."""
+        """The ID of the entity, ``syn123``; None for a new entity."""
         return self.properties.get("id")
 
 
 def parse_store_request(obj: Any) -> StoreRequest:
-    """Take apart what was given to `store`.
+    """Parse and validate the argument of `store`.
 
     Args:
         obj: An entity, or a mapping with the same keys.
 
     Raises:
-        SynapseError: Neither an entity nor a mapping.
-        SynapseMalformedEntityError: No type, or no parent.
-        SynapseFileNotFoundError: The local file is not there, or is a directory.
-        ValueError: An id, an annotation or a location that cannot be.
+        SynapseError: `obj` is neither an entity nor a mapping.
+        SynapseMalformedEntityError: The type or the parent is missing.
+        SynapseFileNotFoundError: The local file does not exist, or is a directory.
+        ValueError: An ID, an annotation or a location is invalid.
     """
     if not isinstance(obj, Mapping):
         raise SynapseError(
-            f"Can't store a {type(obj)}. Give an entity, as File('data.csv', parent='syn123'), "
+            f"Can't store a {type(obj)}. Pass an entity, as File('data.csv', parent='syn123'), "
             "or a dictionary with its properties."
         )
-    entity = obj if isinstance(obj, Entity) else _as_entity(obj)
-    kind = get_entity_type(entity.properties.get("concreteType"))
-    properties = _properties(entity, kind)
-    state = entity.local_state() if kind.local_keys else {}
+    entity = obj if isinstance(obj, Entity) else _to_entity(obj)
+    entity_type = get_entity_type(entity.properties.get("concreteType"))
+    properties = _get_properties(entity, entity_type)
+    state = entity.local_state() if entity_type.local_keys else {}
     if state.get("path"):
         state["path"] = expand_path(state["path"])
-    return StoreRequest(
-        kind,
-        properties,
-        annotations.to_synapse_annotations(entity.annotations),
-        state,
-        _content(state),
-    )
+    values = annotations.to_synapse_annotations(entity.annotations)
+    return StoreRequest(entity_type, properties, values, state, _get_content(state))
 
 
-def _as_entity(values: Mapping[str, Any]) -> Entity:
-    """Make an entity of a plain mapping, each key in its namespace."""
+def _to_entity(values: Mapping[str, Any]) -> Entity:
+    """Create an entity from a mapping of properties, annotations and local properties."""
     given = dict(values)
     if given.get("path"):
         given.setdefault("concreteType", FILE)
         if not given.get("id"):
             given.setdefault("name", get_file_name(given["path"]))
-    kind = get_entity_type(given.get("concreteType"))
-    noted = given.pop("annotations", None)
-    properties = {key: given.pop(key) for key in kind.property_keys & given.keys()}
-    entity = Entity.create(properties, noted if isinstance(noted, Mapping) else None)
-    for key in sorted(given, key=lambda key: _FIRST.index(key) if key in _FIRST else len(_FIRST)):
+    entity_type = get_entity_type(given.get("concreteType"))
+    nested = given.pop("annotations", None)
+    properties = {key: given.pop(key) for key in entity_type.property_keys & given.keys()}
+    entity = Entity.create(properties, nested if isinstance(nested, Mapping) else None)
+    for key in sorted(given, key=_key_order):
         entity[key] = given[key]
     return entity
 
 
-def _properties(entity: Entity, kind: EntityType) -> dict[str, Any]:
+def _key_order(key: str) -> int:
+    return _FIRST_KEYS.index(key) if key in _FIRST_KEYS else len(_FIRST_KEYS)
+
+
+def _get_properties(entity: Entity, entity_type: EntityType) -> dict[str, Any]:
     properties = dict(entity.properties)
     for key in ("id", "parentId"):
         if properties.get(key):
             properties[key] = parse_entity_id(properties[key]).id
     if not properties.get("id") and properties["concreteType"] == UNTYPED:
         raise SynapseMalformedEntityError(
-            "A new entity needs a type: use Project, Folder, File or Link, or say its concreteType"
+            "A new entity needs a type: use Project, Folder, File or Link, or set its concreteType"
         )
-    if kind.is_versionable:
-        # Without it, the comment of the last version would be carried to the new one.
+    if entity_type.is_versionable:
+        # Without it, Synapse copies the comment of the last version to the new one.
         properties.setdefault("versionComment", None)
     return properties
 
 
-def _content(state: Mapping[str, Any]) -> FileContent | None:
-    """Find what a file is to hold, and check that it can be had."""
+def _get_content(state: Mapping[str, Any]) -> FileContent | None:
+    """Return the content of a file, after checking that a local file exists."""
     path, handle = state.get("path"), state.get("_file_handle") or {}
     if not state.get("synapseStore", True):
         location = handle.get("externalURL") or path
         return FileContent(to_url(location), in_synapse=False, handle=handle) if location else None
     if not path:
         return None
-    return FileContent(str(_local_file(path)), in_synapse=True, handle=handle)
+    return FileContent(str(_require_local_file(path)), in_synapse=True, handle=handle)
 
 
-def _local_file(location: str) -> Path:
-    """Check that a location is a file that can be uploaded."""
+def _require_local_file(location: str) -> Path:
+    """Return the path of a local file that can be uploaded."""
     if is_url(location):
         parts = urlsplit(location)
         if parts.scheme != "file":
             raise ValueError(
-                f"{location} is a URL, not a local file. To note where the content is, store it "
-                "with synapseStore=False; to keep it in Synapse, download it first."
+                f"{location} is a URL, not a local file. Use synapseStore=False to store the URL, "
+                "or download the file first to upload it."
             )
         location = url2pathname(parts.path)
     path = Path(location)
@@ -157,6 +156,6 @@ def _local_file(location: str) -> Path:
     if not path.is_file():
         raise SynapseFileNotFoundError(
             f"There is no file {location} on this machine. Check the path; "
-            "to change an entity without its content, set its path to None."
+            "to store the entity without its content, set its path to None."
         )
     return path
