@@ -1,4 +1,4 @@
-"""The flat surface of the client: which function of `client.api` each method is."""
+"""The Synapse client: its methods are the functions of the modules of `client.api`."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ from synapse_workflows.client.api import (
     endpoints,
     entities,
     files,
-    login as sessions,
+    login as login_api,
     permissions,
     provenance,
     queries,
     rest,
     snapshots,
-    store as storing,
+    store as store_api,
     table_file_download,
     users,
 )
@@ -30,27 +30,29 @@ if TYPE_CHECKING:
 
 
 class Synapse(Session):
-    """A client of Synapse: one identity, its endpoints, and every method there is.
+    """Synapse client for one user and one set of endpoints.
 
     Args:
         repoEndpoint: See `setEndpoints`.
         authEndpoint: See `setEndpoints`.
         fileHandleEndpoint: See `setEndpoints`.
         portalEndpoint: See `setEndpoints`.
-        debug: Log each request, and let HTTP errors carry request and response; None: as the
-            configuration file says (a section ``[debug]``).
-        skip_checks: Do not ask the endpoints whether they moved.
-        configPath: The configuration file; a missing one is fine.
-        requests_session: Used for all calls; one of the client's own when None.
-        cache_root_dir: Directory of the cache; ``[cache] location`` of the file wins over it.
-        silent: Say nothing, draw no progress.
-        retry: How patiently calls are made again.
-        timeout: Seconds to connect and seconds between two reads, or one number for both.
-        cache_limit: Bytes that the cache may take; None for no limit.
+        debug: Whether to log each request, and to add request and response to HTTP errors; None
+            to do so if the configuration file has a section ``[debug]``.
+        skip_checks: Whether to skip the check of the endpoints for permanent redirects.
+        configPath: Path of the configuration file, which does not have to exist.
+        requests_session: The requests session for all requests; None to create one.
+        cache_root_dir: Directory of the cache; ``[cache] location`` in the configuration file
+            takes precedence.
+        silent: Whether to suppress log messages and progress bars.
+        retry: Retry policy of requests; None for the default.
+        timeout: Connect timeout and read timeout in seconds, or one number for both.
+        cache_limit: Maximum size of the cache in bytes; None for no limit.
 
     Raises:
-        SynapseConfigError: The configuration file or an endpoint makes no sense.
-        SynapseConnectionError: Nobody answers at an endpoint.
+        ValueError: `debug` is not a bool.
+        SynapseConfigError: The configuration file or an endpoint is invalid.
+        SynapseConnectionError: An endpoint does not respond.
     """
 
     def __init__(
@@ -96,8 +98,8 @@ class Synapse(Session):
     setEndpoints = endpoints.setEndpoints
 
     # Login
-    login = sessions.login
-    logout = sessions.logout
+    login = login_api.login
+    logout = login_api.logout
 
     # Users
     getUserProfile = users.getUserProfile
@@ -105,7 +107,7 @@ class Synapse(Session):
 
     # Entities
     get = entities.get
-    store = storing.store
+    store = store_api.store
     delete = entities.delete
     move = entities.move
     printEntity = entities.printEntity
@@ -153,7 +155,19 @@ class Synapse(Session):
 
 
 def login(*args: Any, **kwargs: Any) -> Synapse:
-    """Make a client with default settings and log in; arguments as for `Synapse.login`."""
+    """Create a client with default settings and log in.
+
+    Args:
+        *args: Positional arguments of `Synapse.login`.
+        **kwargs: Keyword arguments of `Synapse.login`.
+
+    Returns:
+        The client.
+
+    Raises:
+        SynapseNoCredentialsError: No token was found.
+        SynapseAuthenticationError: The token was rejected, or is not supported.
+    """
     syn = Synapse()
     syn.login(*args, **kwargs)
     return syn

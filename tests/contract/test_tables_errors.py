@@ -125,7 +125,7 @@ def test_a_cell_longer_than_its_column_is_told(syn, table):
 def test_a_table_without_columns_is_told(syn, project):
     schema = syn.store(Schema(f"t {uuid4()}", parent=project))
     rows = RowSet(headers=[COLUMNS[0]], rows=[["x"]], tableId=schema.id)
-    with pytest.raises(ValueError, match="has no columns to store rows in: give it some"):
+    with pytest.raises(ValueError, match="has no columns to store rows in: add columns"):
         syn.store(Table(schema, [["x"]]))
     for attempt in (
         lambda: syn.store(Table(schema.id, [["x"]])),

@@ -99,7 +99,7 @@ def test_cells_that_are_no_file_handles_are_told(verbose_client, log_messages, t
     log_messages.clear()
     paths = verbose_client.downloadTableColumns(found, "text")
     assert list(paths) == handles[:1]
-    assert "Weird file handle: 12x" in log_messages
+    assert "Ignored invalid file handle ID: 12x" in log_messages
 
 
 def test_who_may_not_download_gets_nothing_and_is_told(client_of, syn, project, table, handles):

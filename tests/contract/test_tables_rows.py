@@ -177,7 +177,7 @@ def test_only_rows_of_the_table_can_be_deleted(syn, table):
     counted = syn.tableQuery(f"select count(*) from {table.tableId}")
     with pytest.raises(ValueError, match="do not say which rows"):
         syn.delete(counted)
-    with pytest.raises(SynapseError, match="parts of rows"):
+    with pytest.raises(SynapseError, match="partial rows"):
         syn.delete(PartialRowset(table.tableId, []))
     assert len(rows_of(syn, table.tableId)) == 3
 

@@ -1,4 +1,4 @@
-"""Files in the cells of tables: many of them in one zip."""
+"""Bulk download of files in table cells, as zip files."""
 
 import os
 import zipfile
@@ -15,23 +15,24 @@ from synapse_workflows.client.model.paths import expand_path
 from synapse_workflows.client.transfer import download
 from synapse_workflows.constants import MODEL
 
-#: Files asked for at once.
+#: Default number of files in one request.
 BATCH_SIZE: Final = 2500
-#: Requests after which to give up.
+#: Maximum number of requests of one download.
 MAX_REQUESTS: Final = 100
 _REQUEST: Final = f"{MODEL}.file.BulkFileDownloadRequest"
-_TOO_MUCH: Final = "EXCEEDS_SIZE_LIMIT"
+_SIZE_LIMIT: Final = "EXCEEDS_SIZE_LIMIT"
 _BLOCK_SIZE: Final = 1024 * 1024
 
 
 @dataclass
 class _TableFiles:
-    """Files on their way from one table.
+    """State of a download of files of one table.
 
     Args:
-        syn: Whose they are.
+        syn: The session that sends the requests.
         table_id: ``syn123``.
-        directory: Where they go; None for the cache.
+        directory: Download directory; None for the cache.
+        paths: Paths of the downloaded files by file handle ID.
     """
 
     syn: Session
@@ -47,26 +48,27 @@ def downloadTableColumns(
     downloadLocation: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> dict[str, str]:
-    """Download the files in columns of a query's result, many at a time.
+    """Download the files in columns of a query result, in batches.
 
-    Files that are in the cache are not downloaded again.
+    Cached files are not downloaded again.
 
     Args:
-        syn: The session that makes the calls.
-        table: What ``tableQuery(..., resultsAs='csv')`` answered.
-        columns: One name, or a list of names, of columns of file handles.
-        downloadLocation: A directory, where of files of one name the last one stays; the cache
-            when None.
-        **kwargs: ``max_files_per_request`` (2500).
+        syn: The session that sends the requests.
+        table: The result of ``tableQuery(..., resultsAs='csv')``.
+        columns: Name, or list of names, of columns of type FILEHANDLEID.
+        downloadLocation: Download directory; None for the cache. Files with the same name
+            overwrite each other.
+        **kwargs: ``max_files_per_request`` (default 2500).
 
     Returns:
-        The paths, by file handle id. Files that could not be had are not in it; the log says
-        why.
+        Paths by file handle ID. Files that could not be downloaded are missing; a warning is
+        logged for each.
 
     Raises:
-        ValueError: Another kind of result, no such column, or less than one file at a time.
-        TypeError: `columns` is neither text nor a list.
-        SynapseDownloadError: The zip that Synapse made is broken.
+        ValueError: `table` is not a CSV result, a column does not exist, or
+            ``max_files_per_request`` is less than 1.
+        TypeError: `columns` is neither a name nor a list, or a keyword is unknown.
+        SynapseDownloadError: A zip file is corrupt.
         SynapseForbiddenError: The caller may not download from the table.
 
     Source:
@@ -75,139 +77,143 @@ def downloadTableColumns(
     """
     batch = int(kwargs.pop("max_files_per_request", BATCH_SIZE))
     if kwargs:
-        raise TypeError(f"Unexpected **kwargs: {kwargs}; known is max_files_per_request")
+        raise TypeError(f"Unexpected **kwargs: {kwargs}; the only one is max_files_per_request")
     if batch < 1:
         raise ValueError(f"max_files_per_request must be at least 1, not {batch}")
     handles = _list_file_handles(syn, table, _validate_columns(table, columns))
     directory = (
         None if downloadLocation is None else Path(expand_path(os.fspath(downloadLocation)))
     )
-    haul = _TableFiles(syn, table.tableId, directory)
-    waiting = [handle for handle in handles if not _find_cached(haul, handle)]
-    rounds = 0
-    while waiting and rounds < MAX_REQUESTS:
-        asked, waiting = waiting[:batch], waiting[batch:]
-        waiting += _fetch_batch(haul, asked)
-        rounds += 1
-    if waiting:
-        syn.logger.warning("Gave up on %d files after %d requests", len(waiting), rounds)
-    return {handle: haul.paths[handle] for handle in handles if handle in haul.paths}
+    files = _TableFiles(syn, table.tableId, directory)
+    pending = [handle for handle in handles if not _find_cached(files, handle)]
+    requests = 0
+    while pending and requests < MAX_REQUESTS:
+        requested, pending = pending[:batch], pending[batch:]
+        pending += _fetch_batch(files, requested)
+        requests += 1
+    if pending:
+        syn.logger.warning(
+            "Stopped the download of %d files after %d requests", len(pending), requests
+        )
+    return {handle: files.paths[handle] for handle in handles if handle in files.paths}
 
 
 def _validate_columns(table: Any, columns: str | Sequence[str]) -> list[str]:
     if not isinstance(table, CsvFileTable):
-        raise ValueError(  # noqa: TRY004 - as the reference has it
+        raise ValueError(  # noqa: TRY004 - compatible with synapseclient
             "Only the results of a query as 'csv' can be used here, not "
             f"{type(table).__name__}: query with resultsAs='csv'."
         )
     if not isinstance(columns, str | list | tuple):
         raise TypeError(f"Columns must be a name or a list of names, not {type(columns).__name__}")
-    wanted = [columns] if isinstance(columns, str) else list(columns)
-    there = [column.get("name") for column in table.columns()]
-    missing = [name for name in wanted if name not in there]
+    names = [columns] if isinstance(columns, str) else list(columns)
+    existing = [column.get("name") for column in table.columns()]
+    missing = [name for name in names if name not in existing]
     if missing:
         raise ValueError(f"Columns not found: {', '.join(map(str, missing))}")
-    return wanted
+    return names
 
 
 def _list_file_handles(syn: Session, table: CsvFileTable, columns: Iterable[str]) -> list[str]:
-    """List the file handle ids in some columns, each once."""
+    """Return the unique file handle IDs in the given columns."""
     names = [column.get("name") for column in table.columns()]
     positions = [names.index(name) for name in columns]
     found: dict[str, None] = {}
     for row in table:
-        for value in (row[at] for at in positions):
+        for value in (row[position] for position in positions):
             text = "" if value is None else str(value).strip()
             if text.isascii() and text.isdecimal():
                 found[text] = None
             elif text:
-                syn.logger.warning("Weird file handle: %s", text)
+                syn.logger.warning("Ignored invalid file handle ID: %s", text)
     return list(found)
 
 
-def _find_cached(haul: _TableFiles, handle: str) -> bool:
-    """Look for a file in the cache."""
-    cached = haul.syn.cache.get(handle, haul.directory)
-    if cached is None or (haul.directory and Path(cached).parent != haul.directory):
+def _find_cached(files: _TableFiles, handle: str) -> bool:
+    """Look up a file in the cache, and return whether it was found."""
+    cached = files.syn.cache.get(handle, files.directory)
+    if cached is None or (files.directory and Path(cached).parent != files.directory):
         return False
-    haul.paths[handle] = cached
+    files.paths[handle] = cached
     return True
 
 
-def _fetch_batch(haul: _TableFiles, handles: Sequence[str]) -> list[str]:
-    """Ask for files, and take out of the zip what is in it; return what to ask for again.
+def _fetch_batch(files: _TableFiles, handles: Sequence[str]) -> list[str]:
+    """Request files, and extract the zip file; return the file handles to request again.
 
     Source:
         POST /file/bulk/async/start of the file service
         https://rest-docs.synapse.org/rest/POST/file/bulk/async/start.html
     """
-    files = [
+    requested = [
         {
             "fileHandleId": handle,
             "associateObjectType": "TableEntity",
-            "associateObjectId": haul.table_id,
+            "associateObjectId": files.table_id,
         }
         for handle in handles
     ]
-    body = {"concreteType": _REQUEST, "requestedFiles": files}
-    answer = async_jobs.run(haul.syn, "/file/bulk/async", body, endpoint="file", repeatable=True)
-    summary = answer.get("fileSummary") or ()
-    good = [one for one in summary if one.get("status") == "SUCCESS"]
-    if good and answer.get("resultZipFileHandleId"):
-        _unpack(haul, str(answer["resultZipFileHandleId"]), good)
-    again = []
+    body = {"concreteType": _REQUEST, "requestedFiles": requested}
+    response = async_jobs.run(
+        files.syn, "/file/bulk/async", body, endpoint="file", repeatable=True
+    )
+    summary = response.get("fileSummary") or ()
+    successful = [one for one in summary if one.get("status") == "SUCCESS"]
+    if successful and response.get("resultZipFileHandleId"):
+        _unpack(files, str(response["resultZipFileHandleId"]), successful)
+    deferred = []
     for one in summary:
-        if one.get("failureCode") == _TOO_MUCH:
-            again.append(str(one["fileHandleId"]))
+        if one.get("failureCode") == _SIZE_LIMIT:
+            deferred.append(str(one["fileHandleId"]))
         elif one.get("status") != "SUCCESS":
-            said = one.get("failureMessage") or one.get("failureCode")
-            haul.syn.logger.warning("File handle %s: %s", one.get("fileHandleId"), said)
-    if good:
-        return again
-    for handle in again:  # too large for any zip
-        _fetch_single(haul, handle)
+            reason = one.get("failureMessage") or one.get("failureCode")
+            files.syn.logger.warning("File handle %s: %s", one.get("fileHandleId"), reason)
+    if successful:
+        return deferred
+    for handle in deferred:  # too large for a zip file
+        _fetch_single(files, handle)
     return []
 
 
-def _fetch_single(haul: _TableFiles, handle: str) -> None:
+def _fetch_single(files: _TableFiles, handle: str) -> None:
     path = download.download_file(
-        haul.syn,
+        files.syn,
         file_handle={"id": handle},
         associate_type="TableEntity",
-        associate_id=haul.table_id,
-        directory=haul.directory,
-        if_collision=None if haul.directory is None else download.OVERWRITE_LOCAL,
+        associate_id=files.table_id,
+        directory=files.directory,
+        if_collision=None if files.directory is None else download.OVERWRITE_LOCAL,
     )
-    haul.paths[handle] = str(path)
+    files.paths[handle] = str(path)
 
 
-def _unpack(haul: _TableFiles, zip_handle: str, items: Iterable[Mapping[str, Any]]) -> None:
-    """Download a zip, and put its files where they belong."""
+def _unpack(files: _TableFiles, zip_handle: str, items: Iterable[Mapping[str, Any]]) -> None:
+    """Download a zip file, and extract its files into the download directory or the cache."""
     path = download.download_file(
-        haul.syn,
+        files.syn,
         file_handle={"id": zip_handle, "fileName": f"{zip_handle}.zip"},
         associate_type="TableEntity",
-        associate_id=haul.table_id,
+        associate_id=files.table_id,
     )
     if path is None:
         raise SynapseDownloadError(f"The zip file {zip_handle} could not be downloaded")
     try:
         with zipfile.ZipFile(path) as archive:
             for item in items:
-                _extract(haul, archive, str(item["zipEntryName"]), str(item["fileHandleId"]))
+                _extract(files, archive, str(item["zipEntryName"]), str(item["fileHandleId"]))
     except (zipfile.BadZipFile, KeyError) as error:
         raise SynapseDownloadError(
-            f"The zip file {zip_handle} does not hold what Synapse says it does: {error}"
+            f"The zip file {zip_handle} is corrupt, or lacks files listed by Synapse: {error}"
         ) from None
     finally:
-        haul.syn.cache.remove(zip_handle, path, delete=True)
+        files.syn.cache.remove(zip_handle, path, delete=True)
 
 
-def _extract(haul: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: str) -> None:
+def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: str) -> None:
     name = PurePosixPath(entry.replace("\\", "/")).name
-    # No name leads out of the directory, or names the directory itself.
+    # Reject names that refer to the directory itself; path components were removed above.
     name = name if name not in {"", ".", ".."} else handle
-    directory = haul.directory or Path(haul.syn.cache.get_cache_dir(handle))
+    directory = files.directory or Path(files.syn.cache.get_cache_dir(handle))
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / name
     partial = directory / f"{name}.synapse_download_{handle}"
@@ -215,6 +221,6 @@ def _extract(haul: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: st
         while block := source.read(_BLOCK_SIZE):
             file.write(block)
     partial.replace(target)
-    haul.syn.cache.add(handle, target)
-    haul.syn.cache.hold(target)
-    haul.paths[handle] = str(target)
+    files.syn.cache.add(handle, target)
+    files.syn.cache.hold(target)
+    files.paths[handle] = str(target)

@@ -1,4 +1,4 @@
-"""Rows of tables: stored and deleted, all of one call or none of them."""
+"""Rows of tables: store and delete, all rows of a call or none."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +20,11 @@ from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, GiB, MiB
 
-#: What `store` and `delete` take for rows of a table.
+#: Types that `store` and `delete` accept as rows of a table.
 ROW_TYPES: Final = (AbstractTable, RowSet, PartialRowset)
-#: Bytes of rows that Synapse takes in one request.
+#: Maximum size of a row set in one request, in bytes.
 MAX_REQUEST_SIZE: Final = 2 * MiB
-#: Bytes of a CSV file of rows.
+#: Maximum size of a CSV file of rows, in bytes.
 MAX_FILE_SIZE: Final = GiB
 
 Rows = AbstractTable | RowSet | PartialRowset
@@ -36,22 +36,23 @@ def store_rows(
     made_by: Mapping[str, Any] | None,
     store_schema: Callable[[SchemaBase], SchemaBase],
 ) -> Any:
-    """Add rows to a table, or change those that name their row id.
+    """Append rows to a table, and update rows that have a row ID.
 
     Args:
-        syn: The session that makes the calls.
+        syn: The session that sends the requests.
         rows: A `Table`, a `RowSet` or a `PartialRowset`.
-        made_by: The Activity for the present version of the table; None for none.
-        store_schema: Stores a schema that is not in Synapse yet, or has new columns.
+        made_by: The Activity of the current version of the table; None to leave it unchanged.
+        store_schema: Callback that stores a schema that is new or has new columns.
 
     Returns:
-        For a `Table` the same, with its schema and etag as they are now; for a row set the
-        ``rowReferenceSet``, which says the id and version of every row.
+        For a `Table`, a table with the current schema and etag. For a row set, its
+        RowReferenceSet, with the ID and version of every row.
 
     Raises:
-        ValueError: Rows do not fit the table, or are too many for one row set.
-        SynapseError: The rows are the result of a query page by page, or not all were updated.
-        SynapseBadRequestError: Synapse cannot take a cell; nothing was stored.
+        ValueError: The rows do not match the columns of the table, or are too large.
+        SynapseError: The rows are the result of a query with ``resultsAs='rowset'``, or some rows
+            of a view were not updated.
+        SynapseBadRequestError: Synapse rejected a cell; nothing was stored.
         SynapseStaleError: A row was changed since it was read; nothing was stored.
         SynapseForbiddenError: The caller may not change the table.
 
@@ -71,11 +72,12 @@ def delete_rows(syn: Session, rows: Rows) -> None:
     """Delete rows of a table.
 
     Args:
-        syn: The session that makes the calls.
-        rows: The result of a query, or a row set whose rows have ids and versions.
+        syn: The session that sends the requests.
+        rows: The result of a query, or a row set whose rows have IDs and versions.
 
     Raises:
-        ValueError: They do not say which rows they are.
+        ValueError: The rows have no IDs.
+        SynapseError: The rows are partial rows, or a query result that was partly read.
         SynapseStaleError: A row was changed since it was read; nothing was deleted.
         SynapseForbiddenError: The caller may not change the table.
 
@@ -83,34 +85,34 @@ def delete_rows(syn: Session, rows: Rows) -> None:
         POST /entity/{id}/table/transaction/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/transaction/async/start.html
     """
-    named = ({ROW_ID: row_id, ROW_VERSION: version} for row_id, version in _row_ids(rows))
-    doomed = CsvFileTable.from_list_of_rows(_table_id(rows), named)
-    if not doomed.is_empty():
-        _upload_csv(syn, doomed)
+    row_ids = ({ROW_ID: row_id, ROW_VERSION: version} for row_id, version in _row_ids(rows))
+    deletions = CsvFileTable.from_list_of_rows(_table_id(rows), row_ids)
+    if not deletions.is_empty():
+        _upload_csv(syn, deletions)
         _finish_write(syn, rows, None, changed=True)
 
 
 def _require_columns(rows: AbstractTable) -> None:
-    """Check that a table has columns, and those that the rows have."""
+    """Check that a table has columns, and that a CSV file matches them."""
     if rows.schema is not None and not rows.schema.has_columns():
         raise ValueError(
-            f"Table {rows.schema.get('name')!r} has no columns to store rows in: give it some, "
-            "schema.addColumn(Column(name='age', columnType='INTEGER'))."
+            f"Table {rows.schema.get('name')!r} has no columns to store rows in: add columns, for "
+            "example schema.addColumn(Column(name='age', columnType='INTEGER'))."
         )
     if isinstance(rows, CsvFileTable):
         rows.validate()
         size = Path(rows.filepath).stat().st_size
         if size > MAX_FILE_SIZE:
             raise ValueError(
-                f"{rows.filepath} has {size} bytes, and Synapse reads CSV files of at most "
-                f"{MAX_FILE_SIZE}. Store the rows in several pieces."
+                f"{rows.filepath} has {size} bytes; the maximum size of a CSV file is "
+                f"{MAX_FILE_SIZE} bytes. Store the rows in several files."
             )
 
 
 def _store_schema(
     syn: Session, rows: AbstractTable, store_schema: Callable[[SchemaBase], SchemaBase]
 ) -> None:
-    """Have the table of some rows in Synapse, with all of its columns."""
+    """Store the schema of rows if it is new or has new columns."""
     schema = rows.schema
     if schema is None:
         return
@@ -121,41 +123,42 @@ def _store_schema(
 
 
 def _require_column_order(syn: Session, schema: SchemaBase) -> None:
-    """Check that a table has the columns still that its schema says, in their order.
+    """Check that a table still has the columns of its schema, in the same order.
 
-    That is all that tells where rows belong that do not name their columns.
+    Rows of a CSV file without a header are matched to columns by position only.
 
     Source:
         GET /entity/{id}
         https://rest-docs.synapse.org/rest/GET/entity/id.html
     """
-    now = syn.call("GET", f"/entity/{schema.id}").json.get("columnIds") or ()
-    if [str(one) for one in now] != list(schema.properties["columnIds"]):
+    current = syn.call("GET", f"/entity/{schema.id}").json.get("columnIds") or ()
+    if [str(one) for one in current] != list(schema.properties["columnIds"]):
         raise ValueError(
-            f"The columns of {schema.id} were changed since its schema was read, and the rows do "
-            f"not name theirs. Get it again, syn.get({schema.id!r}), and make the table of that."
+            f"The columns of {schema.id} were changed since its schema was read, and the CSV file "
+            f"has no header. Get the schema again with syn.get({schema.id!r}), and create the "
+            "table from it."
         )
 
 
 def _store_by_type(syn: Session, rows: Rows) -> tuple[Any, bool]:
-    """Store rows; tell what to return for them, and whether there was anything to store."""
+    """Store rows; return the result of `store_rows`, and whether there were any rows."""
     if isinstance(rows, CsvFileTable):
-        empty = rows.is_empty()
-        if not empty:
+        is_empty = rows.is_empty()
+        if not is_empty:
             rows.etag = _upload_csv(syn, rows.to_uploadable()) or rows.etag
-        return rows, not empty
+        return rows, not is_empty
     if isinstance(rows, RowSetTable):
         return _append_table(syn, rows), bool(len(rows))
     if isinstance(rows, AbstractTable):
         raise SynapseError(
-            "The result of a query that comes page by page cannot be stored: make a DataFrame or "
-            "a RowSet of it, or query with resultsAs='csv'."
+            "The result of a query with resultsAs='rowset' cannot be stored: convert it to a "
+            "DataFrame or a RowSet, or query with resultsAs='csv'."
         )
     return DictObject(_append_rows(syn, rows)), bool(rows["rows"])
 
 
 def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
-    """Upload a CSV file and have it read into its table; return the etag of the change."""
+    """Upload a CSV file, store its rows in its table, and return the etag of the change."""
     uploaded = upload.upload_file(syn, table.filepath, content_type="text/csv")
     table_id = _table_id(table)
     change = table_transactions.upload_request(
@@ -170,15 +173,15 @@ def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
 
 def _append_rows(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
     table_id = _table_id(rows)
-    said = rows.to_json() if isinstance(rows, RowSet) else dict(rows)
-    size = len(json.dumps(said).encode())
+    body = rows.to_json() if isinstance(rows, RowSet) else dict(rows)
+    size = len(json.dumps(body).encode())
     if size > MAX_REQUEST_SIZE:
         raise ValueError(
             f"Cannot append {len(rows['rows'])} rows of {size} bytes: Synapse accepts at most "
             f"{MAX_REQUEST_SIZE} bytes in one request. Store them as Table(schema, rows), which "
             "uploads a file."
         )
-    result = _run_change(syn, table_id, table_transactions.append_request(table_id, said))
+    result = _run_change(syn, table_id, table_transactions.append_request(table_id, body))
     return dict(result.get("rowReferenceSet") or {})
 
 
@@ -190,7 +193,7 @@ def _run_change(syn: Session, table_id: str, change: Mapping[str, Any]) -> Mappi
 
 
 def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
-    """Store the row set of a table; its rows then say which ones they are."""
+    """Append the row set of a table; return a table whose rows have their IDs."""
     columns = {one["name"]: one for one in table.known_columns() or ()}
     headers = [
         one if one.get("id") else SelectColumn.from_column(columns.get(one.get("name"), one))
@@ -200,18 +203,22 @@ def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
     rowset["tableId"] = _table_id(table)
     reference = _append_rows(syn, rowset)
     rows = [
-        Row(list(row["values"] if isinstance(row, Mapping) else row), **where)
-        for row, where in zip(rowset["rows"], reference.get("rows") or (), strict=False)
+        Row(list(row["values"] if isinstance(row, Mapping) else row), **reference_row)
+        for row, reference_row in zip(rowset["rows"], reference.get("rows") or (), strict=False)
     ]
-    facts = {"tableId": rowset["tableId"], "etag": reference.get("etag")}
-    made = RowSet(headers=rowset["headers"], rows=rows, **facts)
-    return RowSetTable(table.schema if table.schema is not None else table.tableId, made)
+    stored = RowSet(
+        headers=rowset["headers"],
+        rows=rows,
+        tableId=rowset["tableId"],
+        etag=reference.get("etag"),
+    )
+    return RowSetTable(table.schema if table.schema is not None else table.tableId, stored)
 
 
 def _finish_write(
     syn: Session, rows: Rows, made_by: Mapping[str, Any] | None, *, changed: bool
 ) -> None:
-    """Say what made the present version of a table, and announce that it was written.
+    """Set the Activity of the current version of a table, and emit a `Wrote` event.
 
     Source:
         GET /entity/{id}
@@ -237,12 +244,12 @@ def _finish_write(
 
 
 def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:
-    """Go through the ids of rows and the versions in which they were read."""
+    """Iterate over the IDs and versions of rows."""
     if isinstance(rows, PartialRowset):
-        raise SynapseError("Can't delete parts of rows. Give a RowSet, or the result of a query.")
+        raise SynapseError("Can't delete partial rows. Pass a RowSet, or the result of a query.")
     if isinstance(rows, TableQueryResult) and rows.is_partly_read:
         raise SynapseError(
-            "Can't delete what is left of a result whose rows were taken out already. Query again."
+            "Can't delete the rows of a query result that was partly read. Query again."
         )
     table = RowSetTable(rows.get("tableId"), rows) if isinstance(rows, RowSet) else rows
     return ((row.row_id, row.row_version) for row in table.iter_row_metadata())
@@ -251,5 +258,5 @@ def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:
 def _table_id(rows: Rows) -> str:
     found = rows.tableId if isinstance(rows, AbstractTable) else rows.get("tableId")
     if found is None:
-        raise ValueError("The rows do not say of which table they are: store the Schema first")
+        raise ValueError("The rows have no table ID: store the Schema first, or set tableId.")
     return parse_entity_id(found).id

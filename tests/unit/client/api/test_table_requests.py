@@ -136,7 +136,7 @@ def test_a_result_of_unknown_kind_is_worth_a_warning(syn, http, said):
 
 
 def test_rows_without_a_table_are_told(syn):
-    with pytest.raises(ValueError, match="of which table"):
+    with pytest.raises(ValueError, match="no table ID"):
         syn.store(RowSet(headers=[{"id": "7"}], rows=[["x"]]))
 
 
@@ -381,7 +381,7 @@ def test_when_no_file_can_be_had_there_is_no_zip(syn, http, tmp_path):
 
 def test_a_zip_that_is_broken_is_told(syn, http, tmp_path):
     Bulk(http).break_zips = True
-    with pytest.raises(SynapseDownloadError, match="zip file 901 does not hold"):
+    with pytest.raises(SynapseDownloadError, match="zip file 901 is corrupt"):
         syn.downloadTableColumns(result_of(tmp_path, "12"), "f")
     assert not list(Path(syn.cache.cache_root_dir).rglob("*.zip"))
 
@@ -393,12 +393,12 @@ def test_after_a_hundred_requests_it_gives_up(syn, http, tmp_path, said):
     paths = syn.downloadTableColumns(result_of(tmp_path, *cells), "f", max_files_per_request=2)
     assert len(bulk.asked) == 100
     assert "12" not in paths
-    assert said[-1].startswith("Gave up on ")
+    assert said[-1].startswith("Stopped the download of ")
 
 
 def test_a_cell_that_is_no_file_handle_is_worth_a_warning(syn, http, tmp_path, said):
     assert syn.downloadTableColumns(result_of(tmp_path, "dog", ""), "f") == {}
-    assert said == ["Weird file handle: dog"]
+    assert said == ["Ignored invalid file handle ID: dog"]
 
 
 def test_only_columns_of_a_csv_result_can_be_downloaded(syn, tmp_path):
