@@ -15,7 +15,7 @@ from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
 
 #: Maximum number of transfer threads of a task. Many tasks may share a worker.
 _MAX_THREADS = 8
@@ -42,7 +42,7 @@ class SynapseHook(BaseHook):
     def __init__(
         self,
         synapse_conn_id: str = default_conn_name,
-        lineage_mode: str | None = None,
+        lineage_mode: LineageModeName | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

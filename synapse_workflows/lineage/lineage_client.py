@@ -94,7 +94,7 @@ class LineageClient(Synapse):
         if self._needs_separate_activity(activity, used, executed):
             return store_api.store(self, obj, **(declared | options))
         with attach_declared(
-            _create_declaration(activity, used, executed, activityName, activityDescription)
+            _create_declared(activity, used, executed, activityName, activityDescription)
         ):
             return store_api.store(self, obj, **options)
 
@@ -141,9 +141,7 @@ class LineageClient(Synapse):
             activity_given=saved is not None,
             replaced=replaced,
         )
-        with attach_declared(
-            DeclaredProvenance() if is_separate else _create_declaration(*declared)
-        ):
+        with attach_declared(DeclaredProvenance() if is_separate else _create_declared(*declared)):
             self.announce(wrote)
         collector = current_collector()
         if saved is not None or collector is None:
@@ -193,7 +191,7 @@ class LineageClient(Synapse):
             return declared
         entity = self.call("GET", f"/entity/{parse_entity_id(table).id}").json
         current = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
-        with attach_declared(_create_declaration(declared, None, None, None, None)):
+        with attach_declared(_create_declared(declared, None, None, None, None)):
             activity_id = collector.create_snapshot_activity(current, self)
         if activity_id is not None:
             collector.attach_activity(current.id, activity_id, self)
@@ -223,7 +221,7 @@ class LineageClient(Synapse):
         self.subscribe(self._record_event)
 
 
-def _create_declaration(
+def _create_declared(
     activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
 ) -> DeclaredProvenance:
     if activity is None:

@@ -1,8 +1,11 @@
-"""The lineage modes: `auto`, `declared` and `off`."""
+"""Lineage modes: `auto`, `declared` and `off`."""
 
 from enum import StrEnum
+from typing import Literal
 
 from airflow.sdk import conf
+
+LineageModeName = Literal["auto", "declared", "off"]
 
 
 class LineageMode(StrEnum):
@@ -10,10 +13,10 @@ class LineageMode(StrEnum):
 
     AUTO = "auto"  # what tasks read and ran, and what is declared
     DECLARED = "declared"  # only what is declared
-    OFF = "off"  # no lineage; the client alone
+    OFF = "off"  # no lineage
 
     @classmethod
-    def resolve(cls, value: str | None) -> "LineageMode":
+    def resolve(cls, value: LineageModeName | None) -> "LineageMode":
         """Return the lineage mode of a hook or an operator.
 
         Args:
@@ -22,10 +25,11 @@ class LineageMode(StrEnum):
         Raises:
             ValueError: Unknown mode.
         """
-        if value is None:
-            value = conf.get("synapse", "lineage_mode", fallback=cls.AUTO)
+        name: str = (
+            conf.get("synapse", "lineage_mode", fallback=cls.AUTO) if value is None else value
+        )
         try:
-            return cls(value)
+            return cls(name)
         except ValueError:
             modes = ", ".join(repr(str(mode)) for mode in cls)
-            raise ValueError(f"Invalid lineage_mode {value!r}: expected one of {modes}.") from None
+            raise ValueError(f"Invalid lineage_mode {name!r}: expected one of {modes}.") from None

@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
+from synapse_workflows.lineage.lineage_mode import LineageModeName
 from synapse_workflows.links import SynapseEntityLink
 
 
@@ -31,7 +32,7 @@ class SynapseOperator(BaseOperator):
         self,
         *,
         synapse_conn_id: str = SynapseHook.default_conn_name,
-        lineage_mode: str | None = None,
+        lineage_mode: LineageModeName | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
