@@ -6,7 +6,7 @@ import pytest
 from support.entity_api import Author
 from support.evaluation_api import Submitter
 from support.file_api import RestService, start_service
-from support.table_api import Tabler
+from support.table_api import TableClient
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +55,9 @@ def anonymous(author) -> Author:
 
 
 @pytest.fixture(scope="session")
-def tables(ann) -> Tabler:
+def tables(ann) -> TableClient:
     """Alice, at work on tables."""
-    return Tabler(ann)
+    return TableClient(ann)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,8 @@ class Shelf:
 
     def new(self, *items, columns=(("name", "STRING", {"maximumSize": 256}),), **more):
         made = [
-            self.tables.column(*each[:2], **(each[2] if len(each) > 2 else {})) for each in columns
+            self.tables.create_column(*each[:2], **(each[2] if len(each) > 2 else {}))
+            for each in columns
         ]
         ids = [each["id"] for each in made]
         return self.ann.make(DATASET, self.tables.project, items=items, columnIds=ids, **more)
@@ -113,7 +114,7 @@ def test_rows_are_the_versions_that_are_named(shelf):
     made = shelf.new(ref(shelf.two, 1), columns=())["id"]
     ann.change(made, columnIds=[each["id"] for each in defaults(ann)])
     row = tables.row_set(f"select * from {made}", includeEntityEtag=True)["rows"][0]
-    cells = dict(zip([c["name"] for c in tables.columns(made)], row["values"], strict=True))
+    cells = dict(zip([c["name"] for c in tables.list_columns(made)], row["values"], strict=True))
     file = ann.entity(shelf.two)
     assert (row["rowId"], row["versionNumber"]) == (int(shelf.two[3:]), 1)
     assert (row["etag"], cells["etag"]) == (file["etag"], file["etag"])

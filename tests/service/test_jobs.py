@@ -5,7 +5,7 @@ import threading
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
@@ -25,7 +25,7 @@ def get(person, table, token, path="query"):
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.table(("a", "STRING"))["id"]
+    made = tables.create_table(("a", "STRING"))["id"]
     tables.append(made, ["x"])
     return made
 
@@ -50,7 +50,7 @@ def test_an_unknown_token_is_not_found(ann, table):
 
 def test_a_token_belongs_to_its_path(ann, tables, table):
     token = ok(start(ann, table, f"select a from {table}"))["token"]
-    other = tables.table(("a", "STRING"))["id"]
+    other = tables.create_table(("a", "STRING"))["id"]
     assert_error(get(ann, other, token), 400)
     assert_error(get(ann, table, token, "transaction"), 400)
     assert get(ann, table.upper(), token).status_code == 201
@@ -90,7 +90,7 @@ def test_the_generic_route_tells_of_a_job(ann, table):
 def test_polling_can_be_tested(tmp_path, recording):
     with start_service(tmp_path, recording, processing_answers=2) as rest_service:
         alice = Author(rest_service, "alice")
-        table = Tabler(alice).table(("a", "STRING"))["id"]
+        table = TableClient(alice).create_table(("a", "STRING"))["id"]
         token = ok(start(alice, table, f"select a from {table}"))["token"]
         answers = [get(alice, table, token) for _ in range(3)]
     assert [each.status_code for each in answers] == [202, 202, 201]
@@ -101,8 +101,8 @@ def test_a_long_job_says_that_it_is_under_way(tmp_path, recording):
     """A writer that holds the table keeps the next one waiting, nobody else."""
     with start_service(tmp_path, recording, job_wait_seconds=0.05) as rest_service:
         alice = Author(rest_service, "alice")
-        tabler = Tabler(alice)
-        table = tabler.table(("a", "STRING"))["id"]
+        tabler = TableClient(alice)
+        table = tabler.create_table(("a", "STRING"))["id"]
         service = recording_service(rest_service)
         with service.tables.open_writer(int(table.removeprefix("syn"))):
             body = {"changes": [tabler.rows(table, ["x"])]}
@@ -186,7 +186,7 @@ def test_a_job_cut_off_by_the_end_of_the_service_has_failed(tmp_path, recording)
     with start_service(tmp_path, recording) as rest_service:
         service = recording_service(rest_service)
         alice = Author(rest_service, "alice")
-        table = Tabler(alice).table(("a", "STRING"))["id"]
+        table = TableClient(alice).create_table(("a", "STRING"))["id"]
         with service.database.transaction() as session:
             caller = as_caller(service, session, alice)
             token = async_jobs.begin(session, caller, QUERY, {"query": {"sql": "x"}}, table)

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from support.entity_api import Author
 from support.file_api import assert_error, start_service
 from support.sql_harness import Memory
-from support.table_api import Tabler
+from support.table_api import TableClient
 
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.errors import BadRequest
@@ -140,8 +140,8 @@ def test_long_lists_are_fine(memory):
 
 def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
     with start_service(tmp_path) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        table = tables.table(("txt", "LARGETEXT"))["id"]
+        tables = TableClient(Author(rest_service, "alice"))
+        table = tables.create_table(("txt", "LARGETEXT"))["id"]
         lines = "".join(f'"{LONG}"\n' for _ in range(12))
         tables.transact(table, tables.csv(table, "txt\n" + lines))
         found = tables.bundle(f"select row_id, txt from {table}", mask=1)["queryResult"]
@@ -156,9 +156,9 @@ def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
 
 def test_unnested_lists_of_many_columns_end_in_time(tmp_path, recording):
     with start_service(tmp_path, recording, query_seconds=0.5) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
+        tables = TableClient(Author(rest_service, "alice"))
         names = [f"l{number}" for number in range(8)]
-        table = tables.table(*((name, "INTEGER_LIST") for name in names))["id"]
+        table = tables.create_table(*((name, "INTEGER_LIST") for name in names))["id"]
         items = "[" + ", ".join(str(each) for each in range(100)) + "]"
         tables.append(table, [items] * len(names))
         columns = ", ".join(f"unnest({name})" for name in names)

@@ -25,7 +25,7 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.table(*COLUMNS)["id"]
+    made = tables.create_table(*COLUMNS)["id"]
     tables.append(made, *ROWS)
     return made
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings, strategies as st
 from support.entity_api import Author
 from support.file_api import assert_error, ok, start_service
 from support.sql_harness import Memory
-from support.table_api import Tabler
+from support.table_api import TableClient
 
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain.tables import query_filters
@@ -101,7 +101,7 @@ def test_what_is_written_of_a_filter_is_what_was_filtered(memory, values, operat
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.table(("s", "STRING"), ('a "b"', "INTEGER"), ("live", "STRING"))["id"]
+    made = tables.create_table(("s", "STRING"), ('a "b"', "INTEGER"), ("live", "STRING"))["id"]
     tables.append(made, ["x", "1", "y"], ["z", "2", None])
     return made
 
@@ -171,8 +171,8 @@ def test_sorting_by_an_alias_that_hides_a_column(tables, table):
 
 def test_bodies_that_are_no_queries_are_refused(tmp_path):
     with start_service(tmp_path) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        sql = f"select s from {tables.table(('s', 'STRING'))['id']}"
+        tables = TableClient(Author(rest_service, "alice"))
+        sql = f"select s from {tables.create_table(('s', 'STRING'))['id']}"
         facet = {"concreteType": f"{M}.FacetColumnValuesRequest", "columnName": "s' or 1=1 --"}
         for words, body in [
             ("objects", {"additionalFilters": [1]}),

@@ -20,7 +20,7 @@ from synapse_workflows.local.storage.query_sandbox import (
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.table(
+    made = tables.create_table(
         ("s", "STRING"), ("i", "INTEGER"), ("d", "DOUBLE"), ("sl", "STRING_LIST"), ("j", "JSON")
     )["id"]
     tables.append(made, ["x", "1", "1.5", '["a"]', "{}"])

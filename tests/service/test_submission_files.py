@@ -7,7 +7,7 @@ import pytest
 from support.entity_api import REPO
 from support.evaluation_api import EVALUATION, SUBMISSION
 from support.file_api import assert_error, ok
-from support.table_api import Tabler
+from support.table_api import TableClient
 
 KIND = "SubmissionAttachment"
 CONTENT = b"id,prediction\n1,0.5\n"
@@ -108,13 +108,13 @@ def test_several_come_in_one_archive(ann, field):
         "concreteType": "org.sagebionetworks.repo.model.file.BulkFileDownloadRequest",
         "requestedFiles": asked[:1],
     }
-    answer = ok(Tabler(ann).run("/file/v1/file/bulk", body))
+    answer = ok(TableClient(ann).run("/file/v1/file/bulk", body))
     assert [each["status"] for each in answer["fileSummary"]] == ["SUCCESS"]
     packed = ann.read(answer["resultZipFileHandleId"]).content
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert archive.read(answer["fileSummary"][0]["zipEntryName"]) == CONTENT
     body["requestedFiles"] = asked[1:]
-    answer = ok(Tabler(ann).run("/file/v1/file/bulk", body))
+    answer = ok(TableClient(ann).run("/file/v1/file/bulk", body))
     assert answer["fileSummary"][0]["failureCode"] == "UNAUTHORIZED"
 
 

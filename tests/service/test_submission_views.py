@@ -34,9 +34,12 @@ class Challenge:
         self.file = ann.new_file(self.project, name="answer")
         self.submission = self.submit()
         self.columns = [
-            tables.column("name", maximumSize=256)["id"],
-            *(tables.column(*each)["id"] for each in (("score", "DOUBLE"), ("n", "INTEGER"))),
-            tables.column("words", "STRING_LIST")["id"],
+            tables.create_column("name", maximumSize=256)["id"],
+            *(
+                tables.create_column(*each)["id"]
+                for each in (("score", "DOUBLE"), ("n", "INTEGER"))
+            ),
+            tables.create_column("words", "STRING_LIST")["id"],
         ]
         self.id = self.new_view(self.queue)
 
@@ -135,7 +138,7 @@ def test_a_row_shows_a_submission_as_it_stands(challenge):
     status = challenge.status(submission)
     row = rows[-1]
     assert (row["versionNumber"], row["etag"]) == (status["statusVersion"], status["etag"])
-    cells = dict(zip([c["name"] for c in tables.columns(view)], row["values"], strict=True))
+    cells = dict(zip([c["name"] for c in tables.list_columns(view)], row["values"], strict=True))
     assert cells.pop("createdOn").isdecimal()
     assert cells.pop("modifiedOn").isdecimal()
     assert cells == {

@@ -22,7 +22,7 @@ class Views:
             ("words", "STRING_LIST"), ("day", "DATE"), ("x", "DOUBLE"), ("yes", "BOOLEAN"),
         ]  # fmt: skip
         ids = [
-            tables.column(*each[:2], **(each[2] if len(each) > 2 else {}))["id"]
+            tables.create_column(*each[:2], **(each[2] if len(each) > 2 else {}))["id"]
             for each in columns
         ]
         self.id = ann.make(
@@ -108,7 +108,7 @@ def test_what_was_downloaded_can_be_uploaded(views):
 
 
 def test_an_etag_may_stand_in_a_column(views):
-    column = views.tables.column("etag", "STRING", maximumSize=36)["id"]
+    column = views.tables.create_column("etag", "STRING", maximumSize=36)["id"]
     ids = [*views.ann.entity(views.id)["columnIds"], column]
     views.ann.change(views.id, columnIds=ids)
     text = f"ROW_ID,ROW_VERSION,etag,n\n{views.row_id()},1,{views.etag()},5\n"
@@ -161,7 +161,7 @@ def test_whoever_may_not_change_the_view_changes_nothing(views, ben):
 
 
 def test_columns_are_changed_by_a_transaction(views):
-    new = views.tables.column("other")["id"]
+    new = views.tables.create_column("other")["id"]
     old = views.ann.entity(views.id)["columnIds"]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
@@ -202,10 +202,10 @@ def test_a_snapshot_keeps_what_the_view_showed(views):
     assert ann.entity(views.id)["versionNumber"] == 2
     ann.change(views.file, name="renamed")
     ann.new_file(views.project, name="new")
-    ann.change(views.id, columnIds=[tables.column("name", maximumSize=256)["id"]])
+    ann.change(views.id, columnIds=[tables.create_column("name", maximumSize=256)["id"]])
     frozen = tables.row_set(f"select * from {views.id}.1", includeEntityEtag=True)["rows"]
     assert frozen == before
-    assert len(tables.columns(f"{views.id}.1")) == 7
+    assert len(tables.list_columns(f"{views.id}.1")) == 7
     for current in (views.id, f"{views.id}.2"):
         assert tables.query(f"select * from {current} order by name") == [["new"], ["renamed"]]
     assert ok(freeze(views))["snapshotVersionNumber"] == 2

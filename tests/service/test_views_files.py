@@ -21,7 +21,7 @@ class Gallery:
         self.project, self.elsewhere = (ann.new_project()["id"] for _ in range(2))
         self.handle = ann.upload(b"shown in a view", fileName="shown.txt")
         self.file = self.store(self.project, self.handle)
-        self.column = tables.column("dataFileHandleId", "FILEHANDLEID")["id"]
+        self.column = tables.create_column("dataFileHandleId", "FILEHANDLEID")["id"]
         more = {"columnIds": [self.column]}
         self.view = ann.make(
             ENTITY_VIEW, self.elsewhere, scopeIds=[self.project], viewTypeMask=1, **more
@@ -79,7 +79,7 @@ def test_a_view_gives_no_other_files(gallery, ben):
     path = f"{REPO}/entity/{trap['id']}/annotations2"
     noted = {"dataFileHandleId2": {"type": "LONG", "value": [secret]}}
     ok(ben.put(path, {**ok(ben.get(path)), "annotations": noted}))
-    column = gallery.tables.column("dataFileHandleId2", "FILEHANDLEID")["id"]
+    column = gallery.tables.create_column("dataFileHandleId2", "FILEHANDLEID")["id"]
     view = ben.make(ENTITY_VIEW, mine, scopeIds=[mine], viewTypeMask=1, columnIds=[column])["id"]
     assert type(gallery.tables)(ben).query(f"select * from {view}") == [[secret]]
     assert code(ben, secret, view) == "UNAUTHORIZED"
@@ -133,7 +133,7 @@ def test_a_cell_of_a_view_leads_to_its_file(gallery, ben):
 
 def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
     ann, tables = gallery.ann, gallery.tables
-    made = tables.table(("f", "FILEHANDLEID"), ("a",))
+    made = tables.create_table(("f", "FILEHANDLEID"), ("a",))
     table, (column, text) = made["id"], made["columnIds"]
     [(row, version), (empty, _)] = tables.append(table, [gallery.handle, "x"], [None, "y"])
     path = gallery.cell(table, row, version, column)
@@ -157,7 +157,7 @@ def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
 
 def test_file_handles_of_cells_are_listed(gallery, ben):
     ann, tables = gallery.ann, gallery.tables
-    made = tables.table(("f", "FILEHANDLEID"), ("a",))
+    made = tables.create_table(("f", "FILEHANDLEID"), ("a",))
     table, (column, _) = made["id"], made["columnIds"]
     rows = [
         {"rowId": row, "versionNumber": version}

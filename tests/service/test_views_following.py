@@ -3,7 +3,7 @@
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW
 
@@ -17,7 +17,9 @@ class Watched:
         self.folder = ann.new_folder(self.project, name="folder")["id"]
         self.file = ann.new_file(self.folder, name="file")["id"]
         columns = (("name", 256), ("path", 1000), ("dataFileMD5Hex", 100))
-        self.columns = [tables.column(name, maximumSize=size)["id"] for name, size in columns]
+        self.columns = [
+            tables.create_column(name, maximumSize=size)["id"] for name, size in columns
+        ]
         self.id = self.view(self.folder)
 
     def view(self, *scope):
@@ -116,7 +118,7 @@ def test_other_columns_and_other_scopes_are_shown_at_once(watched):
     ann, tables = watched.ann, watched.tables
     assert watched.names() == ["file"]
     before = ann.entity(watched.id)
-    new = tables.column("word")["id"]
+    new = tables.create_column("word")["id"]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
         "entityId": watched.id,
@@ -164,7 +166,7 @@ def test_many_views_are_read_in_turn(watched):
 def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
         ann = Author(rest_service, "alice")
-        watched = Watched(ann, Tabler(ann))
+        watched = Watched(ann, TableClient(ann))
         items = [{"entityId": watched.file, "versionNumber": 1}]
         body = {"items": items, "columnIds": watched.columns}
         dataset = ann.make(DATASET, watched.project, **body)["id"]
@@ -176,7 +178,7 @@ def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording)
     (copies / "left by a crash.db").write_bytes(b"x")
     with start_service(tmp_path, recording) as rest_service:
         watched.ann = Author(rest_service, "alice")
-        watched.tables = Tabler(watched.ann)
+        watched.tables = TableClient(watched.ann)
         assert len(list(copies.iterdir())) == 2
         for view in (watched.id, dataset):
             assert watched.names(view=view) == ["renamed"]
@@ -186,7 +188,7 @@ def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording)
 def test_copies_of_versions_that_were_deleted_go(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
         ann = Author(rest_service, "alice")
-        watched = Watched(ann, Tabler(ann))
+        watched = Watched(ann, TableClient(ann))
         for number in (1, 2, 3):
             watched.tables.transact(watched.id, createSnapshot=True)
             if number > 1:
@@ -201,9 +203,9 @@ def test_copies_of_versions_that_were_deleted_go(tmp_path, recording):
 def test_whatever_is_asked_comes_of_visible_rows_alone(watched, ben):
     ann, tables = watched.ann, watched.tables
     columns = [
-        tables.column("word", facetType="enumeration")["id"],
-        tables.column("words", "STRING_LIST")["id"],
-        tables.column("n", "INTEGER")["id"],
+        tables.create_column("word", facetType="enumeration")["id"],
+        tables.create_column("words", "STRING_LIST")["id"],
+        tables.create_column("n", "INTEGER")["id"],
     ]
     hidden = ann.new_folder(watched.folder)["id"]
     for parent, word, number in ((watched.folder, "open", 1), (hidden, "hidden", 100)):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
-from support.table_api import Tabler
+from support.table_api import TableClient
 
 from synapse_workflows.constants import ENTITY_VIEW
 from synapse_workflows.local import asgi_adapter
@@ -38,9 +38,9 @@ def crash(data_dir, *, after):
     with start_service(data_dir) as rest_service:
         service = rest_service.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
         alice = Author(rest_service, "alice")
-        tables = Tabler(alice)
+        tables = TableClient(alice)
         file = alice.new_file(tables.project, name="file")["id"]
-        column = tables.column("name", maximumSize=256)["id"]
+        column = tables.create_column("name", maximumSize=256)["id"]
         body = {"scopeIds": [tables.project], "viewTypeMask": 1, "columnIds": [column]}
         view = alice.make(ENTITY_VIEW, tables.project, **body)["id"]
         assert tables.query(f"select name from {view}") == [["file"]]
@@ -60,7 +60,7 @@ def test_a_version_is_frozen_whole_or_not_at_all(tmp_path, recording, after):
     view, file, job = crash(tmp_path, after=after)
     with start_service(tmp_path, recording) as rest_service:
         alice = Author(rest_service, "alice")
-        tables = Tabler(alice)
+        tables = TableClient(alice)
         copies = list((tmp_path / "views").iterdir())
         answer = alice.get(f"{REPO}/entity/{view}/table/transaction/async/get/{job}")
         alice.change(file, name="renamed")

@@ -29,7 +29,7 @@ def view(ann, tables):
         if columns is None:
             ids = [each["id"] for each in defaults(ann, mask)]
         else:
-            ids = [tables.column(*each)["id"] for each in columns]
+            ids = [tables.create_column(*each)["id"] for each in columns]
         body = {"scopeIds": list(scope), "viewTypeMask": mask, "columnIds": ids}
         return ann.make(ENTITY_VIEW, tables.project, **body)["id"]
 
@@ -44,7 +44,7 @@ def test_a_view_is_an_entity_with_a_scope(ann, tables, view):
     made = ann.entity(view(tables.project, mask=FILE | FOLDER))
     assert made["concreteType"] == ENTITY_VIEW
     assert (made["viewTypeMask"], made["scopeIds"]) == (9, [tables.project])
-    assert len(tables.columns(made["id"])) == len(made["columnIds"]) == 21
+    assert len(tables.list_columns(made["id"])) == len(made["columnIds"]) == 21
     changed = ann.change(made["id"], viewTypeMask=1, scopeIds=[])
     assert (changed["viewTypeMask"], changed["scopeIds"]) == (1, [])
     old = ann.make(ENTITY_VIEW, tables.project, type="file_and_table")
@@ -145,7 +145,7 @@ def test_a_row_shows_the_entity_as_it_is_now(ann, tables, view):
     file = ann.new_file(folder, name="data", description="what it is")
     made = view(project)
     row = tables.row_set(f"select * from {made}", includeEntityEtag=True)["rows"][0]
-    cells = dict(zip([c["name"] for c in tables.columns(made)], row["values"], strict=True))
+    cells = dict(zip([c["name"] for c in tables.list_columns(made)], row["values"], strict=True))
     number = int(file["id"].removeprefix("syn"))
     assert (row["rowId"], row["versionNumber"], row["etag"]) == (number, 1, file["etag"])
     handle = file["dataFileHandleId"]

@@ -2,34 +2,34 @@
 
 from support.entity_api import REPO, Author, unique_name
 from support.file_api import assert_error, ok, start_service
-from support.table_api import Tabler
+from support.table_api import TableClient
 
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.settings import Throttle
 
 
 def test_a_table_has_the_columns_it_was_created_with(ann, tables):
-    table = tables.table(("a", "STRING"), ("b", "INTEGER"))
-    found = tables.columns(table["id"])
+    table = tables.create_table(("a", "STRING"), ("b", "INTEGER"))
+    found = tables.list_columns(table["id"])
     assert [each["name"] for each in found] == ["a", "b"]
     assert [each["id"] for each in found] == table["columnIds"]
     assert table["versionNumber"] == 1
     assert table["isLatestVersion"] is True
-    assert [each["id"] for each in tables.columns(f"{table['id']}.1")] == table["columnIds"]
+    assert [each["id"] for each in tables.list_columns(f"{table['id']}.1")] == table["columnIds"]
     assert_error(ann.get(f"{REPO}/entity/{table['id']}.2/column"), 404)
 
 
 def test_the_columns_of_a_table_can_be_replaced(ann, tables):
-    table = tables.table(("a", "STRING"))
-    other = tables.column("other", "DATE")["id"]
+    table = tables.create_table(("a", "STRING"))
+    other = tables.create_column("other", "DATE")["id"]
     changed = ann.change(table["id"], columnIds=[other, *table["columnIds"]])
-    assert [each["name"] for each in tables.columns(table["id"])] == ["other", "a"]
+    assert [each["name"] for each in tables.list_columns(table["id"])] == ["other", "a"]
     assert changed["etag"] != table["etag"]
     assert ann.change(table["id"], columnIds=None)["columnIds"] == []
 
 
 def test_a_new_version_of_a_table_comes_from_snapshots_only(ann, tables):
-    table = tables.table(("a", "STRING"))
+    table = tables.create_table(("a", "STRING"))
     assert ann.change(table["id"], "?newVersion=true", description="x")["versionNumber"] == 1
 
 
@@ -39,22 +39,22 @@ def test_unknown_columns_are_refused(ann, tables):
 
 
 def test_a_schema_is_bounded(ann, tables):
-    many = [tables.column(f"c{each}", "BOOLEAN")["id"] for each in range(153)]
+    many = [tables.create_column(f"c{each}", "BOOLEAN")["id"] for each in range(153)]
     assert ann.make(TABLE, tables.project, columnIds=many[:152])["columnIds"] == many[:152]
     assert_error(ann.try_make(TABLE, tables.project, columnIds=many), 400, "152")
-    wide = [tables.column(f"w{each}", maximumSize=1000)["id"] for each in range(17)]
+    wide = [tables.create_column(f"w{each}", maximumSize=1000)["id"] for each in range(17)]
     ann.make(TABLE, tables.project, columnIds=wide[:16])
     assert_error(ann.try_make(TABLE, tables.project, columnIds=wide), 400, "64000 bytes")
-    twins = [tables.column("twin", kind)["id"] for kind in ("STRING", "DATE")]
+    twins = [tables.create_column("twin", kind)["id"] for kind in ("STRING", "DATE")]
     assert_error(ann.try_make(TABLE, tables.project, columnIds=twins), 400, "twin")
 
 
 def test_a_bundle_tells_columns_and_page_size(ann, tables):
-    table = tables.table(("a", "INTEGER"), ("b", "DOUBLE"))["id"]
+    table = tables.create_table(("a", "INTEGER"), ("b", "DOUBLE"))["id"]
     flags = {"includeEntity": True, "includeTableBundle": True}
     bundle = ok(ann.post(f"{REPO}/entity/{table}/bundle2", flags))
     assert bundle["entityType"] == "table"
-    assert bundle["tableBundle"]["columnModels"] == tables.columns(table)
+    assert bundle["tableBundle"]["columnModels"] == tables.list_columns(table)
     assert bundle["tableBundle"]["maxRowsPerPage"] == 2097152 // 43
     folder = ann.new_folder(tables.project)["id"]
     assert ok(ann.post(f"{REPO}/entity/{folder}/bundle2", flags)).keys() == {
@@ -65,7 +65,7 @@ def test_a_bundle_tells_columns_and_page_size(ann, tables):
 
 
 def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
-    table = tables.table(name=unique_name("listed"))
+    table = tables.create_table(name=unique_name("listed"))
     body = {"parentId": tables.project, "includeTypes": ["table"]}
     page = ok(ann.post(f"{REPO}/entity/children", body))["page"]
     assert table["id"] in [each["id"] for each in page]
@@ -77,14 +77,14 @@ def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
 
 def test_the_columns_of_a_private_table_stay_private(ben, tables):
     alone = type(tables)(tables.author)  # in a project that no other test shares
-    table = alone.table(("a", "STRING"))["id"]
+    table = alone.create_table(("a", "STRING"))["id"]
     assert_error(ben.get(f"{REPO}/entity/{table}/column"), 403)
 
 
 def test_asking_for_columns_again_and_again_is_throttled_when_switched_on(tmp_path, recording):
     with start_service(tmp_path, recording, throttle=Throttle(columns=2)) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        table = tables.table(("a", "STRING"))["id"]
+        tables = TableClient(Author(rest_service, "alice"))
+        table = tables.create_table(("a", "STRING"))["id"]
         path = f"{REPO}/entity/{table}/column"
         codes = [tables.author.get(path).status_code for _ in range(3)]
         ok(tables.author.get(f"{REPO}/entity/{table}"))

@@ -47,7 +47,7 @@ def test_columns_are_as_narrow_as_the_cells_allow(tables):
 def test_suggested_columns_hold_the_file(tables):
     data = "a,b\n1,x\n,yy\n"
     found = ok(try_preview(tables, data))
-    table = tables.table(*found["suggestedColumns"])["id"]
+    table = tables.create_table(*found["suggestedColumns"])["id"]
     tables.transact(table, tables.csv(table, data))
     assert tables.query(f"select * from {table}") == [["1", "x"], [None, "yy"]]
 

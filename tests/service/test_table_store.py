@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 
 @pytest.fixture
 def table(tables):
-    return tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    return tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
 
 
 def csv_of(count):
@@ -59,28 +59,28 @@ def test_of_two_who_change_a_row_one_wins(tables, table):
 def test_readers_see_the_table_as_it_was_while_it_is_written(ann, tables, table):
     tables.append(table, ["first", "1"])
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
-    assert tables.everything(table) == [(1, 1, ["first", "1"])]
+    assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
     assert ann.change(table, description="meanwhile")["description"] == "meanwhile"
     assert result(ann, path, token).status_code == 201
     assert tables.query(f"select count(*) from {table}") == [["60001"]]
 
 
 def test_columns_that_change_meanwhile_stop_who_changes_them_too(ann, tables, table):
-    columns = [each["id"] for each in tables.columns(table)]
+    columns = [each["id"] for each in tables.list_columns(table)]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
-        "changes": [{"newColumnId": tables.column("new", "DATE")["id"]}],
+        "changes": [{"newColumnId": tables.create_column("new", "DATE")["id"]}],
     }
     body = {"changes": [change, tables.csv(table, csv_of(60_000))]}
     path, token = begun(ann, table, body)
     ann.change(table, columnIds=list(reversed(columns)))
     assert_error(result(ann, path, token), 409, "were changed by another request")
-    assert [each["id"] for each in tables.columns(table)] == list(reversed(columns))
-    assert tables.everything(table) == []
+    assert [each["id"] for each in tables.list_columns(table)] == list(reversed(columns))
+    assert tables.list_rows(table) == []
 
 
 def test_rows_go_in_before_columns_that_change_meanwhile(ann, tables, table):
-    _, n = [each["id"] for each in tables.columns(table)]
+    _, n = [each["id"] for each in tables.list_columns(table)]
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
     ann.change(table, columnIds=[n])
     assert result(ann, path, token).status_code == 201
@@ -93,32 +93,34 @@ def test_a_table_deleted_meanwhile_takes_nothing(ann, tables, table):
     assert ann.delete(f"{REPO}/entity/{table}").status_code == 204
     assert_error(result(ann, path, token), 404, "trash")
     ann.put(f"{REPO}/trashcan/restore/{table}")
-    assert tables.everything(table) == []
+    assert tables.list_rows(table) == []
 
 
 def test_rights_that_go_meanwhile_stop_the_writer(ann, ben, tables):
     project = ann.new_project()["id"]
     ann.share(project, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
     theirs = type(tables)(ben)
-    columns = [tables.column(*each)["id"] for each in (("a", "STRING"), ("n", "INTEGER"))]
+    columns = [tables.create_column(*each)["id"] for each in (("a", "STRING"), ("n", "INTEGER"))]
     table = ann.make(f"{M}.TableEntity", project, columnIds=columns)["id"]
     path, token = begun(ben, table, {"changes": [theirs.csv(table, csv_of(60_000))]})
     ann.share(project, {ben.id: ["READ"]})
     assert_error(result(ben, path, token), 403)
-    assert tables.everything(table) == []
+    assert tables.list_rows(table) == []
 
 
 def test_writers_who_wait_hold_up_nobody_else(tmp_path, recording):
     with start_service(tmp_path, recording, job_workers=2) as rest_service:
         ann = Author(rest_service, "alice")
-        tables = Tabler(ann)
-        busy, other = (tables.table(("a", "STRING"), ("n", "INTEGER"))["id"] for _ in range(2))
+        tables = TableClient(ann)
+        busy, other = (
+            tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"] for _ in range(2)
+        )
         tables.append(busy, ["first", "1"])
         path, token = begun(ann, busy, {"changes": [tables.csv(busy, csv_of(300_000))]})
         change = {"changes": [tables.rows(busy, (1, 1, ["x", "5"]))]}
         waiting = [ok(ann.post(f"{path}/start", change))["token"] for _ in range(6)]
         assert tables.append(other, ["x", "1"]) == [(1, 1)]
-        assert tables.everything(busy) == [(1, 1, ["first", "1"])]
+        assert tables.list_rows(busy) == [(1, 1, ["first", "1"])]
         assert ok(ann.get(f"{path}/get/{token}"))["jobState"] == "PROCESSING"
         assert result(ann, path, token).status_code == 201
         codes = [result(ann, path, each).status_code for each in waiting]
@@ -126,7 +128,7 @@ def test_writers_who_wait_hold_up_nobody_else(tmp_path, recording):
 
 
 def test_a_snapshot_shows_the_columns_of_its_rows(ann, tables, table):
-    a, n = (each["id"] for each in tables.columns(table))
+    a, n = (each["id"] for each in tables.list_columns(table))
     body = {"changes": [tables.csv(table, csv_of(60_000))], "createSnapshot": True}
     path, token = begun(ann, table, body)
     ann.change(table, columnIds=[n])
@@ -157,7 +159,7 @@ def test_a_reader_who_takes_long_does_not_hold_up_writers(ann, tables, table, ru
         ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
         assert reader.connection.execute("SELECT count(*) FROM live").fetchone() == (1,)
     assert time.monotonic() - before < 15
-    assert len(tables.everything(table)) == 4
+    assert len(tables.list_rows(table)) == 4
 
 
 def test_readers_of_a_replacement_see_the_old_rows_or_the_new(ann, tables, table):
@@ -177,7 +179,7 @@ def test_readers_of_a_replacement_see_the_old_rows_or_the_new(ann, tables, table
             gone = tables.rows(table, *[(*row, []) for row in rows])
             new = tables.csv(table, "a,n\n" + "".join(f"{turn},{n}\n" for n in range(50)))
             tables.transact(table, gone, new)
-            rows = [(row_id, version) for row_id, version, _ in tables.everything(table)]
+            rows = [(row_id, version) for row_id, version, _ in tables.list_rows(table)]
         is_over = True
     seen = [answer for reader in readers for answer in reader.result()]
     assert len(seen) > 2

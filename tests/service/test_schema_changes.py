@@ -18,22 +18,22 @@ def change(*pairs, order=None):
 
 @pytest.fixture
 def table(tables):
-    made = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    made = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
     tables.append(made, ["1", "10"], ["2", None], ["3", "30"])
     return made
 
 
 def ids(tables, table):
-    return {each["name"]: each["id"] for each in tables.columns(table)}
+    return {each["name"]: each["id"] for each in tables.list_columns(table)}
 
 
 def values(tables, table):
-    return [row[2] for row in tables.everything(table)]
+    return [row[2] for row in tables.list_rows(table)]
 
 
 def test_columns_replaced_on_the_entity_lose_and_gain_cells(ann, tables, table):
     a, n = ids(tables, table).values()
-    new = tables.column("new", "BOOLEAN", defaultValue="true")["id"]
+    new = tables.create_column("new", "BOOLEAN", defaultValue="true")["id"]
     ann.change(table, columnIds=[new, n])
     assert values(tables, table) == [["true", "10"], ["true", None], ["true", "30"]]
     tables.append(table, ["false", "40"])
@@ -69,7 +69,7 @@ def test_a_table_may_have_no_columns_for_a_while(ann, tables, table):
 
 def test_a_transaction_adds_removes_and_orders_columns(ann, tables, table):
     a, n = ids(tables, table).values()
-    new = tables.column("fresh", "DATE", defaultValue="1970-01-02")["id"]
+    new = tables.create_column("fresh", "DATE", defaultValue="1970-01-02")["id"]
     etag = ann.entity(table)["etag"]
     answer = tables.transact(table, change((None, new), (a, None), order=[new, n]))
     assert answer["results"][0]["concreteType"] == f"{M}.TableSchemaChangeResponse"
@@ -78,7 +78,7 @@ def test_a_transaction_adds_removes_and_orders_columns(ann, tables, table):
     assert entity["columnIds"] == [new, n]
     assert entity["etag"] != etag
     assert values(tables, table) == [["86400000", "10"], ["86400000", None], ["86400000", "30"]]
-    assert [each["name"] for each in tables.columns(table)] == ["fresh", "n"]
+    assert [each["name"] for each in tables.list_columns(table)] == ["fresh", "n"]
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_a_transaction_adds_removes_and_orders_columns(ann, tables, table):
     ],
 )
 def test_cells_become_what_the_new_column_holds(tables, kind, given, new, then):
-    table = tables.table(("old", kind), ("keep", "STRING"))["id"]
+    table = tables.create_table(("old", kind), ("keep", "STRING"))["id"]
     tables.append(table, *([each, "k"] for each in given))
     old = ids(tables, table)["old"]
-    column = tables.column("new", new[0], **new[1])["id"]
+    column = tables.create_column("new", new[0], **new[1])["id"]
     tables.transact(table, change((old, column)))
     assert values(tables, table) == [[each, "k"] for each in then]
     tables.append(table, [then[0], "later"])
@@ -129,10 +129,10 @@ def test_cells_become_what_the_new_column_holds(tables, kind, given, new, then):
     ],
 )
 def test_a_cell_that_cannot_become_it_stops_all(ann, tables, kind, cell, new):
-    table = tables.table(("old", kind))["id"]
+    table = tables.create_table(("old", kind))["id"]
     tables.append(table, [None], [cell])
     before = ann.entity(table)
-    column = tables.column("new", new[0], **new[1])["id"]
+    column = tables.create_column("new", new[0], **new[1])["id"]
     assert_error(
         tables.try_transact(table, change((ids(tables, table)["old"], column))), 400, "'old'"
     )
@@ -142,7 +142,7 @@ def test_a_cell_that_cannot_become_it_stops_all(ann, tables, kind, cell, new):
 
 def test_a_column_can_be_renamed_and_another_put_in_its_place(tables, table):
     a, n = ids(tables, table).values()
-    b = tables.column("b", "STRING")["id"]
+    b = tables.create_column("b", "STRING")["id"]
     tables.transact(table, change((a, b), (None, a)))
     assert values(tables, table) == [["1", "10", None], ["2", None, None], ["3", "30", None]]
     tables.append(table, ["B", "1", "A"])
@@ -152,15 +152,15 @@ def test_a_column_can_be_renamed_and_another_put_in_its_place(tables, table):
 
 def test_changes_are_made_one_after_the_other(tables, table):
     a, n = ids(tables, table).values()
-    b, c = (tables.column(name, "STRING")["id"] for name in "bc")
+    b, c = (tables.create_column(name, "STRING")["id"] for name in "bc")
     tables.transact(table, change((a, b), (b, c), (None, a), (a, None), (n, b), (b, None)))
-    assert [each["name"] for each in tables.columns(table)] == ["c"]
+    assert [each["name"] for each in tables.list_columns(table)] == ["c"]
     assert values(tables, table) == [["1"], ["2"], ["3"]]
 
 
 def test_rows_and_columns_change_in_one_transaction(tables, table):
     _, n = ids(tables, table).values()
-    new = tables.column("m", "DOUBLE")["id"]
+    new = tables.create_column("m", "DOUBLE")["id"]
     rows = {
         "concreteType": f"{M}.AppendableRowSetRequest",
         "toAppend": {
@@ -175,7 +175,7 @@ def test_rows_and_columns_change_in_one_transaction(tables, table):
 
 def test_a_failed_transaction_changes_no_columns(ann, tables, table):
     _, n = ids(tables, table).values()
-    new = tables.column("m", "DOUBLE")["id"]
+    new = tables.create_column("m", "DOUBLE")["id"]
     bad = tables.rows(table, ["x", "bad"])
     before = ann.entity(table)
     assert_error(tables.try_transact(table, change((n, new)), bad), 400)
@@ -185,7 +185,7 @@ def test_a_failed_transaction_changes_no_columns(ann, tables, table):
 
 def test_changes_that_make_no_sense_are_refused(tables, table):
     a, n = ids(tables, table).values()
-    other = tables.column("other", "DATE")["id"]
+    other = tables.create_column("other", "DATE")["id"]
     for each in (
         change((other, None)),
         change((a, n)),
@@ -193,7 +193,7 @@ def test_changes_that_make_no_sense_are_refused(tables, table):
         change((None, "99999999")),
     ):
         assert tables.try_transact(table, each).status_code in {400, 404}
-    twin = tables.column("n", "DATE")["id"]
+    twin = tables.create_column("n", "DATE")["id"]
     assert_error(
         tables.try_transact(table, change((None, twin))), 400, "Duplicate column name: 'n'"
     )
@@ -210,19 +210,19 @@ def test_columns_that_changed_between_read_and_write_are_noticed(ann, tables, ta
 
 def test_many_changes_of_columns_need_no_more_room(ann, tables):
     """Slots of columns that nothing shows any more are used again."""
-    columns = [tables.column(f"s{each}", "INTEGER")["id"] for each in range(40)]
-    table = tables.table(("k", "STRING"))["id"]
+    columns = [tables.create_column(f"s{each}", "INTEGER")["id"] for each in range(40)]
+    table = tables.create_table(("k", "STRING"))["id"]
     tables.append(table, ["x"])
     for start in range(0, 40, 4):
-        k = tables.columns(table)[0]["id"]
+        k = tables.list_columns(table)[0]["id"]
         ann.change(table, columnIds=[k, *columns[start : start + 4]])
         tables.append(table, ["y", "1", "2", "3", "4"])
-    assert len(tables.everything(table)) == 11
-    assert tables.everything(table)[-2][2] == ["y", None, None, None, None]
+    assert len(tables.list_rows(table)) == 11
+    assert tables.list_rows(table)[-2][2] == ["y", None, None, None, None]
 
 
 def test_a_bundle_of_the_entity_follows(ann, tables, table):
-    new = tables.column("m", "DOUBLE")["id"]
+    new = tables.create_column("m", "DOUBLE")["id"]
     tables.transact(table, change((None, new)))
     flags = {"includeTableBundle": True}
     bundle = ok(ann.post(f"{REPO}/entity/{table}/bundle2", flags))["tableBundle"]

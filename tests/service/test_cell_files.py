@@ -6,14 +6,14 @@ import zipfile
 import pytest
 from support.entity_api import Author
 from support.file_api import assert_error, ok, start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 FILES = "/file/v1"
 
 
 @pytest.fixture
 def table(tables):
-    return tables.table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
+    return tables.create_table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
 
 
 def asked(handle, of, kind="TableEntity"):
@@ -115,8 +115,8 @@ def test_an_archive_of_nothing_is_refused(tables):
 
 def test_beyond_the_size_of_an_archive_files_stay_out(tmp_path, recording):
     with start_service(tmp_path, recording, archive_bytes=5) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        table = tables.table(("f", "FILEHANDLEID"))["id"]
+        tables = TableClient(Author(rest_service, "alice"))
+        table = tables.create_table(("f", "FILEHANDLEID"))["id"]
         handles = [tables.author.upload(each) for each in (b"123", b"4567", b"89")]
         answer = ok(bulk(tables, *(asked(each, table) for each in handles)))
     codes = [each.get("failureCode") for each in answer["fileSummary"]]

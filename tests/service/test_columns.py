@@ -11,10 +11,10 @@ def make(ann, name, kind="STRING", **more):
 
 def test_equal_columns_are_one(tables):
     name = unique_name()
-    first = tables.column(name, maximumSize=50)
-    assert tables.column(f"  {name} ")["id"] == first["id"]
-    assert tables.column(name, id="77")["id"] == first["id"]
-    assert tables.column(name, maximumSize=51)["id"] != first["id"]
+    first = tables.create_column(name, maximumSize=50)
+    assert tables.create_column(f"  {name} ")["id"] == first["id"]
+    assert tables.create_column(name, id="77")["id"] == first["id"]
+    assert tables.create_column(name, maximumSize=51)["id"] != first["id"]
 
 
 def test_a_column_says_what_applies_to_it(ann):

@@ -14,11 +14,11 @@ from synapse_workflows.local.domain.tables.csv_dialect import CsvDialect
 
 @pytest.fixture
 def table(tables):
-    return tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    return tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
 
 
 def values(tables, table):
-    return [row[2] for row in tables.everything(table)]
+    return [row[2] for row in tables.list_rows(table)]
 
 
 def test_a_csv_is_appended_by_the_names_of_its_columns(tables, table):
@@ -35,7 +35,7 @@ def test_rows_are_changed_by_id_and_version(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"], ["z", "3"])
     data = "ROW_ID,ROW_VERSION,n,a\n1,1,10\n3,1,30,zz\n,,40,new\n"
     tables.transact(table, tables.csv(table, data))
-    assert tables.everything(table) == [
+    assert tables.list_rows(table) == [
         (1, 2, ["x", "10"]),  # the line is short: the cell is left alone
         (2, 1, ["y", "2"]),
         (3, 2, ["zz", "30"]),
@@ -54,7 +54,7 @@ def test_into_an_empty_table_ids_mean_nothing(tables, table):
     tables.transact(
         table, tables.csv(table, "ROW_ID,ROW_VERSION,ROW_ETAG,a\n77,8,e,x\n78,9,e,y\n")
     )
-    assert tables.everything(table) == [(1, 1, ["x", None]), (2, 1, ["y", None])]
+    assert tables.list_rows(table) == [(1, 1, ["x", None]), (2, 1, ["y", None])]
 
 
 def test_a_conflict_and_an_etag_count_as_with_rows(tables, table):
@@ -92,7 +92,7 @@ def test_a_csv_that_does_not_fit_is_refused_whole(tables, table, data, words):
     tables.append(table, ["x", "1"])
     good = tables.rows(table, ["y", "2"])
     assert_error(tables.try_transact(table, good, tables.csv(table, data)), 400, words)
-    assert tables.everything(table) == [(1, 1, ["x", "1"])]
+    assert tables.list_rows(table) == [(1, 1, ["x", "1"])]
 
 
 def test_a_bad_line_far_down_leaves_nothing(tables, table):
@@ -127,7 +127,7 @@ def test_a_description_of_its_own(tables, table):
 
 
 def test_the_columns_can_be_named_by_id(tables, table):
-    ids = {each["name"]: each["id"] for each in tables.columns(table)}
+    ids = {each["name"]: each["id"] for each in tables.list_columns(table)}
     body = tables.csv(table, "what,ever\n1,x\n", columnIds=[ids["n"], ids["a"]])
     tables.transact(table, body)
     assert values(tables, table) == [["x", "1"]]
@@ -234,7 +234,7 @@ def test_a_query_that_depends_on_the_clock_is_asked_anew(tables, table):
 
 
 def test_a_table_without_columns_has_no_csv(tables):
-    table = tables.table()["id"]
+    table = tables.create_table()["id"]
     assert_error(
         tables.try_download(f"select * from {table}"), 400, f"Schema for {table} is empty."
     )

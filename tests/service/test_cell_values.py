@@ -64,8 +64,8 @@ NAMES = [f'odd "{kind}", \\ ü' if index % 3 else kind for index, kind in enumer
 @pytest.fixture(scope="module")
 def pair(tables):
     """Two tables with a column of every type and names that need care."""
-    columns = [tables.column(*each) for each in zip(NAMES, CELLS, strict=True)]
-    return [tables.table(*columns)["id"] for _ in range(2)]
+    columns = [tables.create_column(*each) for each in zip(NAMES, CELLS, strict=True)]
+    return [tables.create_table(*columns)["id"] for _ in range(2)]
 
 
 @settings(
@@ -219,13 +219,13 @@ def test_words_of_an_enumeration():
 
 
 def test_numbers_and_booleans_may_come_as_json(tables):
-    table = tables.table(("i", "INTEGER"), ("b", "BOOLEAN"), ("d", "DOUBLE"))
+    table = tables.create_table(("i", "INTEGER"), ("b", "BOOLEAN"), ("d", "DOUBLE"))
     tables.append(table["id"], [5, True, 0.5])
     assert tables.query(f"select * from {table['id']}") == [["5", "true", "0.5"]]
 
 
 def test_file_handles_must_be_of_the_caller_or_in_the_table(ann, ben, tables):
-    table = tables.table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
+    table = tables.create_table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
     mine, theirs = ann.handle(), ben.handle()
     tables.append(table, [mine, "x"])
     assert_error(tables.try_transact(table, tables.rows(table, [theirs, "x"])), 403, theirs)

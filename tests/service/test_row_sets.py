@@ -15,13 +15,13 @@ CHANGED = (
 
 @pytest.fixture
 def table(tables):
-    return tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    return tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
 
 
 def test_rows_are_numbered_from_one_and_changes_too(tables, table):
     assert tables.append(table, ["x", "1"], ["y", None]) == [(1, 1), (2, 1)]
     assert tables.append(table, ["z", "3"]) == [(3, 2)]
-    assert tables.everything(table) == [
+    assert tables.list_rows(table) == [
         (1, 1, ["x", "1"]),
         (2, 1, ["y", None]),
         (3, 2, ["z", "3"]),
@@ -40,27 +40,27 @@ def test_an_append_answers_with_references(tables, table):
 def test_a_row_is_changed_as_a_whole(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     assert tables.append(table, (1, 1, ["new", None])) == [(1, 2)]
-    assert tables.everything(table) == [(1, 2, ["new", None]), (2, 1, ["y", "2"])]
+    assert tables.list_rows(table) == [(1, 2, ["new", None]), (2, 1, ["y", "2"])]
 
 
 def test_a_row_without_values_is_deleted_and_its_id_never_comes_back(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     tables.append(table, (2, 1, []))
     tables.append(table, ["z", "3"])
-    assert [each[0] for each in tables.everything(table)] == [1, 3]
+    assert [each[0] for each in tables.list_rows(table)] == [1, 3]
 
 
 def test_one_request_may_hold_all_kinds_of_rows(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"], ["z", "3"])
     done = tables.append(table, ["n1", "4"], (2, 1, ["yy", "2"]), (1, 1, []), ["n2", "5"])
     assert done == [(4, 2), (2, 2), (1, 2), (5, 2)]
-    assert [(i, v[0]) for i, _, v in tables.everything(table)] == [
+    assert [(i, v[0]) for i, _, v in tables.list_rows(table)] == [
         (2, "yy"), (3, "z"), (4, "n1"), (5, "n2"),
     ]  # fmt: skip
 
 
 def test_columns_that_are_not_given_stay_or_get_their_default(tables):
-    table = tables.table(
+    table = tables.create_table(
         {"name": "a", "columnType": "STRING", "defaultValue": "def"},
         {"name": "n", "columnType": "INTEGER", "defaultValue": "7"},
     )["id"]
@@ -77,7 +77,7 @@ def test_a_partial_row_changes_the_cells_that_it_names(tables, table):
     tables.transact(
         table, tables.partial(table, (1, {"n": "9"}), (2, {"a": None}), (None, {"a": "z"}))
     )
-    assert tables.everything(table) == [
+    assert tables.list_rows(table) == [
         (1, 2, ["x", "9"]),
         (2, 2, [None, "2"]),
         (3, 2, ["z", None]),
@@ -151,11 +151,11 @@ def test_a_deleted_row_cannot_be_changed(tables, table):
 def test_a_row_that_breaks_a_rule_is_refused(tables, table, row, words):
     tables.append(table, ["x", "1"])
     assert_error(tables.try_transact(table, tables.rows(table, row)), 400, words)
-    assert len(tables.everything(table)) == 1
+    assert len(tables.list_rows(table)) == 1
 
 
 def test_a_header_must_be_a_column(tables, table):
-    other = tables.column("elsewhere", "DATE")["id"]
+    other = tables.create_column("elsewhere", "DATE")["id"]
     body = tables.rows(table, ["x", "1"])
     body["toAppend"]["headers"][1]["id"] = other
     assert_error(tables.try_transact(table, body), 400, other)
@@ -166,10 +166,10 @@ def test_a_header_must_be_a_column(tables, table):
 def test_a_transaction_is_all_or_nothing(tables, table):
     good, bad = tables.rows(table, ["x", "1"]), tables.rows(table, ["y", "two"])
     assert_error(tables.try_transact(table, good, bad, good), 400)
-    assert tables.everything(table) == []
+    assert tables.list_rows(table) == []
     answer = tables.transact(table, good, tables.partial(table, (1, {"n": "5"})), good)
     assert len(answer["results"]) == 3
-    assert tables.everything(table) == [(1, 2, ["x", "5"]), (2, 3, ["x", "1"])]
+    assert tables.list_rows(table) == [(1, 2, ["x", "5"]), (2, 3, ["x", "1"])]
 
 
 def test_a_transaction_must_do_something(tables, table):
@@ -183,7 +183,7 @@ def test_a_transaction_must_do_something(tables, table):
 
 
 def test_a_table_without_columns_takes_no_rows(ann, tables):
-    table = tables.table()["id"]
+    table = tables.create_table()["id"]
     body = tables.rows(table, ["x"])
     assert_error(tables.try_transact(table, body), 400, f"Schema for {table} is empty.")
     assert_error(tables.try_transact(table, tables.csv(table, "a\n1\n")), 400, "is empty.")
@@ -202,12 +202,12 @@ def test_only_who_may_update_changes_a_table(ann, ben, tables, table):
     assert_error(
         tables.try_transact(f"{table}.1", tables.rows(table, ["x", "1"])), 400, "cannot be"
     )
-    assert tables.everything(table) == []
+    assert tables.list_rows(table) == []
     assert folder["concreteType"] == FOLDER
 
 
 def test_a_request_beyond_two_megabytes_is_refused(ann, tables):
-    table = tables.table(("a", "LARGETEXT"))["id"]
+    table = tables.create_table(("a", "LARGETEXT"))["id"]
     body = {"changes": [tables.rows(table, *(["x" * 500_000] for _ in range(5)))]}
     path = f"{REPO}/entity/{table}/table/transaction/async/start"
     assert_error(ann.post(path, body), 413)

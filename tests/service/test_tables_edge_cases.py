@@ -5,7 +5,7 @@ import io
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.tables import csv_dialect
@@ -13,13 +13,13 @@ from synapse_workflows.local.domain.tables import csv_dialect
 
 @pytest.fixture
 def table(tables):
-    made = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    made = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
     tables.append(made, ["x", "1"], ["y", "2"])
     return made
 
 
 def values(tables, table):
-    return [row[2] for row in tables.everything(table)]
+    return [row[2] for row in tables.list_rows(table)]
 
 
 def snapshot(ann, table, **more):
@@ -60,10 +60,10 @@ def test_more_lines_can_be_skipped_than_there_are(tables, table):
 
 
 def test_an_empty_line_of_a_single_column_is_a_null(tables):
-    table = tables.table(("a", "STRING"))["id"]
+    table = tables.create_table(("a", "STRING"))["id"]
     tables.append(table, ["x"], [None], [""], ["y"])
     csv = tables.download(f"select * from {table}", includeRowIdAndRowVersion=False)
-    other = tables.table(("a", "STRING"))["id"]
+    other = tables.create_table(("a", "STRING"))["id"]
     tables.transact(other, tables.csv(other, csv))
     assert values(tables, other) == [["x"], [None], [""], ["y"]]
 
@@ -75,11 +75,11 @@ def test_a_table_without_any_column_ids(ann, tables):
 
 
 def test_conversion_to_file_handles_asks_who_owns_them(ann, ben, tables):
-    table = tables.table(("n", "INTEGER"))["id"]
+    table = tables.create_table(("n", "INTEGER"))["id"]
     mine, theirs = ann.handle(), ben.handle()
     tables.append(table, [mine])
-    old = tables.columns(table)[0]["id"]
-    new = tables.column("f", "FILEHANDLEID")["id"]
+    old = tables.list_columns(table)[0]["id"]
+    new = tables.create_column("f", "FILEHANDLEID")["id"]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
         "changes": [{"oldColumnId": old, "newColumnId": new}],
@@ -96,7 +96,7 @@ def test_conversion_to_file_handles_asks_who_owns_them(ann, ben, tables):
 
 def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables, table):
     snapshot(ann, table)
-    n = tables.columns(table)[1]["id"]
+    n = tables.list_columns(table)[1]["id"]
     ann.change(table, columnIds=[n])
     assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
     assert ann.entity(table)["columnIds"] == [n]
@@ -105,8 +105,8 @@ def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables,
 
 def test_a_csv_beyond_a_gigabyte_is_refused(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        table = tables.table(("a", "STRING"))["id"]
+        tables = TableClient(Author(rest_service, "alice"))
+        table = tables.create_table(("a", "STRING"))["id"]
         body = tables.csv(table, "a\nx\n")
         service = rest_service.session.get_adapter(rest_service.base_url)._app.state.service
         for size, status in ((2**30 + 1, 400), (2**30, 201)):
@@ -145,7 +145,7 @@ def test_the_same_file_answers_again_until_rows_or_columns_change(ann, tables, t
     tables.append(table, (1, 1, ["changed", "5"]))
     assert handle(now) != first[0]
     assert handle(then) == first[1]
-    ann.change(table, columnIds=[tables.columns(table)[0]["id"]])
+    ann.change(table, columnIds=[tables.list_columns(table)[0]["id"]])
     assert tables.download(now) == '"ROW_ID","ROW_VERSION","a"\n"1","2","changed"\n"2","1","y"\n'
     assert handle(then) == first[1]
     assert ann.delete(f"/file/v1/fileHandle/{first[1]}").ok

@@ -3,12 +3,12 @@
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.table(
+    made = tables.create_table(
         {"name": "name", "columnType": "STRING", "facetType": "enumeration"},
         {"name": "age", "columnType": "INTEGER", "facetType": "range"},
         ("tags", "STRING_LIST"),
@@ -79,7 +79,7 @@ def test_limits_of_request_and_sql_add_up(tables, table):
 @pytest.fixture(scope="module")
 def wide(tables):
     """A table of 52 rows a page, and 130 rows."""
-    made = tables.table(
+    made = tables.create_table(
         *({"name": f"c{each}", "columnType": "STRING", "maximumSize": 1000} for each in range(10)),
         ("n", "INTEGER"),
     )["id"]
@@ -196,7 +196,9 @@ def test_facets_count_what_the_others_leave(tables, table):
 
 
 def test_facets_of_lists_count_their_items(tables):
-    table = tables.table({"name": "l", "columnType": "STRING_LIST", "facetType": "enumeration"})
+    table = tables.create_table(
+        {"name": "l", "columnType": "STRING_LIST", "facetType": "enumeration"}
+    )
     tables.append(table["id"], ['["a","b"]'], ['["b"]'], [None])
     facet = tables.bundle(f"select * from {table['id']}")["facets"][0]
     counts = {each["value"]: each["count"] for each in facet["facetValues"]}
@@ -231,8 +233,8 @@ def test_what_is_no_table_cannot_be_queried(tables):
 
 def test_a_query_that_takes_too_long_says_so(tmp_path, recording):
     with start_service(tmp_path, recording, query_seconds=0.0001) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        table = tables.table(("a", "STRING"))["id"]
+        tables = TableClient(Author(rest_service, "alice"))
+        table = tables.create_table(("a", "STRING"))["id"]
         lines = "".join(f"{'x' * 40}{each}\n" for each in range(5000))
         tables.transact(table, tables.csv(table, "a\n" + lines))
         sql = f"select count(*) from {table} where a like '%y%'"

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 from support.entity_api import REPO, Author
 from support.file_api import RestService, ok, start_service
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 from support.table_model import ModelColumn, ModelTable, RefusedError, comparable
 from support.table_strategies import Drafter, require_schema
 
@@ -68,7 +68,9 @@ class Shared:
         alice = Author(self.rest_service, "alice")
         self.project = alice.new_project()["id"]
         self.handles = [alice.handle(), alice.handle()]
-        made = [Tabler(alice).column(name, kind, **more) for name, kind, more in COLUMNS]
+        made = [
+            TableClient(alice).create_column(name, kind, **more) for name, kind, more in COLUMNS
+        ]
         self.columns = [
             ModelColumn(
                 id=column["id"],
@@ -97,8 +99,8 @@ class TableMachine(RuleBasedStateMachine):
         return Author(self.shared.rest_service, "alice")
 
     @property
-    def tables(self) -> Tabler:
-        return Tabler(self.alice)
+    def tables(self) -> TableClient:
+        return TableClient(self.alice)
 
     @initialize(data=st.data())
     def create(self, data):
@@ -269,7 +271,7 @@ class TableMachine(RuleBasedStateMachine):
         path = self.table if number is None else f"{self.table}/version/{number}"
         ids = [each.id for each in shown.columns]
         assert self.alice.entity(path)["columnIds"] == ids
-        assert [each["id"] for each in self.tables.columns(named)] == ids
+        assert [each["id"] for each in self.tables.list_columns(named)] == ids
         expected = [
             (
                 row_id,

@@ -8,7 +8,7 @@ from support.table_api import M
 
 @pytest.fixture
 def table(tables):
-    made = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    made = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
     tables.append(made, ["x", "1"], ["y", "2"])
     return made
 
@@ -26,13 +26,13 @@ def activity(person, name="made"):
 
 
 def test_a_snapshot_freezes_rows(ann, tables, table):
-    before = tables.everything(table)
+    before = tables.list_rows(table)
     assert ok(snapshot(ann, table)) == {"snapshotVersionNumber": 1}
-    assert tables.everything(f"{table}.1") == before
+    assert tables.list_rows(f"{table}.1") == before
     tables.append(table, (1, 1, ["changed", "1"]), (2, 1, []), ["new", "3"])
-    assert tables.everything(f"{table}.1") == before
-    assert tables.everything(f"{table}.2") == tables.everything(table)
-    assert [values for _, _, values in tables.everything(table)] == [
+    assert tables.list_rows(f"{table}.1") == before
+    assert tables.list_rows(f"{table}.2") == tables.list_rows(table)
+    assert [values for _, _, values in tables.list_rows(table)] == [
         ["changed", "1"],
         ["new", "3"],
     ]
@@ -41,23 +41,23 @@ def test_a_snapshot_freezes_rows(ann, tables, table):
 def test_every_snapshot_shows_its_own_time(ann, tables, table):
     seen = []
     for turn in range(5):
-        seen.append(tables.everything(table))
+        seen.append(tables.list_rows(table))
         assert ok(snapshot(ann, table))["snapshotVersionNumber"] == turn + 1
         row_id, number, _ = seen[-1][0]
         change = (row_id, number, []) if turn % 2 else (row_id, number, [f"t{turn}", str(turn)])
         tables.append(table, change, [f"new{turn}", None])
-        rows = tables.everything(table)
+        rows = tables.list_rows(table)
         tables.append(table, (rows[-1][0], rows[-1][1], [f"again{turn}", "1"]))
     for turn in range(5):
-        assert tables.everything(f"{table}.{turn + 1}") == seen[turn]
+        assert tables.list_rows(f"{table}.{turn + 1}") == seen[turn]
         assert tables.query(f"select count(*) from {table}.{turn + 1}") == [[str(len(seen[turn]))]]
 
 
 def test_a_snapshot_freezes_columns(ann, tables, table):
-    before = tables.everything(table)
-    ids = {each["name"]: each["id"] for each in tables.columns(table)}
+    before = tables.list_rows(table)
+    ids = {each["name"]: each["id"] for each in tables.list_columns(table)}
     snapshot(ann, table)
-    double = tables.column("n", "DOUBLE")["id"]
+    double = tables.create_column("n", "DOUBLE")["id"]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
         "changes": [
@@ -69,10 +69,10 @@ def test_a_snapshot_freezes_columns(ann, tables, table):
     tables.append(table, ["9.5"])
     ann.change(table, columnIds=[ids["a"], double])  # comes back, empty
     tables.append(table, ["back", "1"])
-    assert tables.everything(f"{table}.1") == before
-    assert [each["name"] for each in tables.columns(f"{table}.1")] == ["a", "n"]
+    assert tables.list_rows(f"{table}.1") == before
+    assert [each["name"] for each in tables.list_columns(f"{table}.1")] == ["a", "n"]
     assert version(ann, table, 1)["columnIds"] == list(ids.values())
-    assert [values for _, _, values in tables.everything(table)] == [
+    assert [values for _, _, values in tables.list_rows(table)] == [
         [None, "1.0"], [None, "2.0"], [None, "9.5"], ["back", "1.0"],
     ]  # fmt: skip
 
@@ -140,7 +140,7 @@ def test_a_transaction_can_end_in_a_snapshot(ann, tables, table):
     )
     assert answer["snapshotVersionNumber"] == 1
     tables.append(table, ["later", "4"])
-    assert len(tables.everything(f"{table}.1")) == 3
+    assert len(tables.list_rows(f"{table}.1")) == 3
     assert version(ann, table, 1)["versionLabel"] == "with z"
     alone = tables.transact(table, createSnapshot=True)
     assert (alone["results"], alone["snapshotVersionNumber"]) == ([], 2)
@@ -155,46 +155,46 @@ def test_a_transaction_whose_snapshot_is_refused_changes_no_rows(ann, tables, ta
         snapshotOptions={"snapshotLabel": "taken"},
     )
     assert_error(answer, 409)
-    assert len(tables.everything(table)) == 2
+    assert len(tables.list_rows(table)) == 2
 
 
 def test_a_deleted_version_cannot_be_queried(ann, tables, table):
     snapshot(ann, table)
     assert ann.delete(f"{REPO}/entity/{table}/version/1").status_code == 204
     assert_error(tables.try_query(f"select * from {table}.1"), 404)
-    assert len(tables.everything(table)) == 2
+    assert len(tables.list_rows(table)) == 2
 
 
 def test_without_the_open_version_the_last_snapshot_is_open_again(ann, tables, table):
     snapshot(ann, table)
     assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
     tables.append(table, ["z", "3"])
-    assert len(tables.everything(f"{table}.1")) == 3
+    assert len(tables.list_rows(f"{table}.1")) == 3
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 1
     tables.append(table, ["later", "4"])
-    assert len(tables.everything(f"{table}.1")) == 3
+    assert len(tables.list_rows(f"{table}.1")) == 3
     assert ann.entity(table)["versionNumber"] == 3
 
 
 def test_the_others_stay_when_a_version_goes(ann, tables, table):
     for turn in range(3):
         snapshot(ann, table)
-        row_id, number, _ = tables.everything(table)[0]
+        row_id, number, _ = tables.list_rows(table)[0]
         tables.append(table, (row_id, number, [f"t{turn}", None]))
-    seen = [tables.everything(f"{table}.{number}") for number in (1, 2, 3)]
+    seen = [tables.list_rows(f"{table}.{number}") for number in (1, 2, 3)]
     assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
     tables.append(table, ["more", "1"])
-    assert tables.everything(f"{table}.1") == seen[0]
-    assert tables.everything(f"{table}.3") == seen[2]
+    assert tables.list_rows(f"{table}.1") == seen[0]
+    assert tables.list_rows(f"{table}.3") == seen[2]
     assert_error(tables.try_query(f"select * from {table}.2"), 404)
 
 
 def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
     kinds = [
-        [tables.column(f"c{turn}.{each}", "BOOLEAN")["id"] for each in range(150)]
+        [tables.create_column(f"c{turn}.{each}", "BOOLEAN")["id"] for each in range(150)]
         for turn in range(2)
     ]
-    table = tables.table()["id"]
+    table = tables.create_table()["id"]
     for turn in range(13):
         ann.change(table, columnIds=[])
         ann.change(table, columnIds=kinds[turn % 2])
@@ -208,12 +208,12 @@ def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
 
 
 def test_a_snapshot_of_an_untouched_table(ann, tables):
-    table = tables.table(("a", "STRING"))["id"]
+    table = tables.create_table(("a", "STRING"))["id"]
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 1
-    assert tables.everything(f"{table}.1") == []
+    assert tables.list_rows(f"{table}.1") == []
     tables.append(table, ["x"])
-    assert tables.everything(f"{table}.1") == []
-    empty = tables.table()["id"]
+    assert tables.list_rows(f"{table}.1") == []
+    empty = tables.create_table()["id"]
     assert ok(snapshot(ann, empty))["snapshotVersionNumber"] == 1
 
 

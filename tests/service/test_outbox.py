@@ -8,7 +8,7 @@ import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
 from support.service_process import start_service_process
-from support.table_api import M, Tabler
+from support.table_api import M, TableClient
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.domain import async_jobs, auth
@@ -19,8 +19,8 @@ from synapse_workflows.local.domain.tables.snapshots import Snapshot
 def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
     lines = "".join(f"text {each},{each}\n" for each in range(400_000))
     with start_service_process(tmp_path) as (process, alice):
-        tables = Tabler(alice)
-        table = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+        tables = TableClient(alice)
+        table = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
         tables.append(table, ["first", "1"])
         before = alice.entity(table)
         body = {
@@ -34,14 +34,14 @@ def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
         token = ok(alice.post(f"{path}/start", body))["token"]
         while ok(alice.get(f"{path}/get/{token}")).get("progressCurrent", 0) == 0:
             pass
-        assert tables.everything(table) == [(1, 1, ["first", "1"])]
+        assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
         process.send_signal(signal.SIGKILL)
         process.wait(30)
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
-        tables = Tabler(alice)
+        tables = TableClient(alice)
         assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
-        assert tables.everything(table) == [(1, 1, ["first", "1"])]
+        assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
         assert alice.entity(table) == before
         assert tables.append(table, (1, 1, ["on", "3"])) == [(1, 2)]
         assert tables.append(table, ["next", "4"]) == [(2, 3)]
@@ -71,10 +71,10 @@ def crashed(tmp_path):
     with start_service(tmp_path) as rest_service:
         service = rest_service.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
         alice = Author(rest_service, "alice")
-        tables = Tabler(alice)
-        table = tables.table(("a", "STRING"), ("f", "FILEHANDLEID"))["id"]
+        tables = TableClient(alice)
+        table = tables.create_table(("a", "STRING"), ("f", "FILEHANDLEID"))["id"]
         handle = alice.handle()
-        new = tables.column("n", "INTEGER", defaultValue="5")["id"]
+        new = tables.create_column("n", "INTEGER", defaultValue="5")["id"]
         schema = {
             "concreteType": "org.sagebionetworks.repo.model.table.TableSchemaChangeRequest",
             "changes": [{"newColumnId": new}],
@@ -102,12 +102,12 @@ def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, 
     for _ in range(2):  # once more changes nothing
         with start_service(data_dir, recording) as rest_service:
             alice = Author(rest_service, "alice")
-            tables = Tabler(alice)
+            tables = TableClient(alice)
             path = f"{REPO}/entity/{table}/table/transaction/async"
             done = ok(alice.get(f"{path}/get/{job_id}"))
             assert done["snapshotVersionNumber"] == 1
-            assert tables.everything(table) == [(1, 1, ["x", handle, "5"])]
-            assert tables.everything(f"{table}.1") == [(1, 1, ["x", handle, "5"])]
+            assert tables.list_rows(table) == [(1, 1, ["x", handle, "5"])]
+            assert tables.list_rows(f"{table}.1") == [(1, 1, ["x", handle, "5"])]
             frozen = ok(alice.get(f"{REPO}/entity/{table}/version/1"))
             assert (frozen["versionLabel"], frozen["versionComment"]) == ("kept", "c")
             assert alice.entity(table)["versionNumber"] == 2
@@ -123,13 +123,13 @@ def test_effects_survive_the_outbox():
 
 def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):
     with start_service(tmp_path) as rest_service:
-        tables = Tabler(Author(rest_service, "alice"))
-        kept, purged = (tables.table(("a", "STRING"))["id"] for _ in range(2))
+        tables = TableClient(Author(rest_service, "alice"))
+        kept, purged = (tables.create_table(("a", "STRING"))["id"] for _ in range(2))
         for table in (kept, purged):
             tables.append(table, ["x"])
         tables.author.delete(f"{REPO}/entity/{purged}?skipTrashCan=true")
     with start_service(tmp_path) as rest_service:
-        assert len(Tabler(Author(rest_service, "alice")).everything(kept)) == 1
+        assert len(TableClient(Author(rest_service, "alice")).list_rows(kept)) == 1
         names = {path.name.partition(".")[0] for path in (tmp_path / "tables").iterdir()}
     assert names == {kept.removeprefix("syn")}
 
@@ -138,15 +138,15 @@ def test_a_service_that_ends_in_order_cuts_its_jobs_off(tmp_path):
     lines = "".join(f"text {each},{each}\n" for each in range(200_000))
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
-        tables = Tabler(alice)
-        table = tables.table(("a", "STRING"), ("n", "INTEGER"))["id"]
+        tables = TableClient(alice)
+        table = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
         path = f"{REPO}/entity/{table}/table/transaction/async"
         body = {"changes": [tables.csv(table, "a,n\n" + lines)]}
         token = ok(alice.post(f"{path}/start", body))["token"]
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
         assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
-        assert Tabler(alice).everything(table) == []
+        assert TableClient(alice).list_rows(table) == []
 
 
 def lines_of(rows, mark):
@@ -158,9 +158,12 @@ def lines_of(rows, mark):
 def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, polls):
     rows = 12_000
     with start_service_process(tmp_path) as (process, alice):
-        tables = Tabler(alice)
-        columns = [tables.column("a", "STRING")["id"], tables.column("n", "INTEGER")["id"]]
-        number = tables.column("a", "INTEGER")["id"]
+        tables = TableClient(alice)
+        columns = [
+            tables.create_column("a", "STRING")["id"],
+            tables.create_column("n", "INTEGER")["id"],
+        ]
+        number = tables.create_column("a", "INTEGER")["id"]
         entities = [
             alice.make(f"{M}.TableEntity", tables.project, columnIds=columns) for _ in "1234"
         ]
@@ -196,7 +199,7 @@ def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, 
         process.wait(30)
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
-        tables = Tabler(alice)
+        tables = TableClient(alice)
         done = []
         for (table, path, _), token in zip(asked, tokens, strict=True):
             answer = alice.get(f"{REPO}/entity/{table}/{path}/async/get/{token}")
@@ -208,7 +211,9 @@ def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, 
             for table in (converted, uploaded, replaced)
         ]
         assert shown[0] == [["0", "1"], ["1", "1"]]
-        assert tables.columns(converted)[0]["columnType"] == ("INTEGER" if done[0] else "STRING")
+        assert tables.list_columns(converted)[0]["columnType"] == (
+            "INTEGER" if done[0] else "STRING"
+        )
         assert alice.entity(converted)["columnIds"][0] == (number if done[0] else columns[0])
         assert alice.entity(converted)["versionNumber"] == (2 if done[0] else 1)
         assert shown[1] == ([["up", str(rows)]] if done[1] else shown[0])
