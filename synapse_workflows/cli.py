@@ -1,4 +1,4 @@
-"""The command line: demo, airflow, serve, seed, provenance."""
+"""Command line: demo, airflow, serve, seed, provenance."""
 
 import sys
 from pathlib import Path
@@ -7,27 +7,30 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 app = typer.Typer(
-    help="An Airflow provider for Synapse, and a local Synapse to run it against.",
+    help="Apache Airflow provider for Synapse, with a local Synapse for development and tests.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
-Data = Annotated[Path, typer.Option(help="Directory that holds all the service keeps.")]
+DataDir = Annotated[Path, typer.Option(help="Data directory.")]
 
 
 @app.command()
 def serve(
     *,
-    data: Data = Path(".synapse"),
-    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 8610,
-    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    data: DataDir = Path(".synapse"),
+    port: Annotated[int, typer.Option(help="TCP port; 0 selects a free one.")] = 8610,
+    host: Annotated[
+        str, typer.Option(help="Address of the interface to listen on.")
+    ] = "127.0.0.1",
     url: Annotated[
-        str | None, typer.Option(help="How clients reach it, when not by host and port.")
+        str | None, typer.Option(help="Base URL for clients, if it is not http://HOST:PORT.")
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="What to fill it with: demo.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Data set to create: demo.")] = None,
     users: Annotated[
-        Path | None, typer.Option(help="JSON list of users: userName, token?, certified?, ...")
+        Path | None,
+        typer.Option(help="JSON file with a list of users: userName, token?, certified?, ..."),
     ] = None,
 ) -> None:
     """Run the local Synapse until Ctrl-C."""
@@ -41,16 +44,17 @@ def serve(
     from synapse_workflows.local.user_file import UserFileError, keep, users_of
 
     if seed is not None and seed not in SEEDS:
-        raise typer.BadParameter(f"there is: {', '.join(SEEDS)}", param_hint="--seed")
+        known = ", ".join(SEEDS)
+        raise typer.BadParameter(f"{seed!r} is not one of: {known}", param_hint="--seed")
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 
-    def announce(told: dict[str, Any]) -> None:
+    def print_usage(facts: dict[str, Any]) -> None:
         if users is not None:
             keep(data, users)
-        typer.echo(manual(told, data))
+        typer.echo(format_usage(facts, data))
 
-    refusals = (DataDirInUseError, server.AddressError, UserFileError, ServiceError, SeedError)
+    failures = (DataDirInUseError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
         server.serve(
             Settings(data_dir=data.resolve(), users=users_of(data, users)),
@@ -58,19 +62,19 @@ def serve(
             port=port,
             base_url=url,
             seed_name=seed,
-            announce=announce,
+            announce=print_usage,
         )
-    except (*refusals, OSError) as error:
+    except (*failures, OSError) as error:
         _fail(error)
 
 
 @app.command()
 def seed(
-    name: Annotated[str, typer.Argument(help="What to fill it with.")] = "demo",
+    name: Annotated[str, typer.Argument(help="Data set to create.")] = "demo",
     *,
-    data: Data = Path(".synapse"),
+    data: DataDir = Path(".synapse"),
 ) -> None:
-    """Fill a local Synapse, running or not, and print the ids of what is there then."""
+    """Create a data set in a local Synapse, running or not, and print its IDs as JSON."""
     import json
 
     from synapse_workflows.local.data_dir_lock import DataDirInUseError
@@ -85,11 +89,9 @@ def seed(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything lies that it makes.")] = Path(
-        ".demo"
-    ),
+    folder: Annotated[Path, typer.Option(help="Working directory.")] = Path(".demo"),
 ) -> None:
-    """Run the examples under real Airflow against a local Synapse, and show what came of them."""
+    """Run the example DAGs under Airflow against a local Synapse, and show the results."""
     from synapse_workflows.demo.processes import ProcessError
     from synapse_workflows.demo.runner import run_demo
 
@@ -101,11 +103,9 @@ def demo(
 
 @app.command()
 def airflow(
-    folder: Annotated[Path, typer.Option(help="Where everything lies that it makes.")] = Path(
-        ".airflow"
-    ),
+    folder: Annotated[Path, typer.Option(help="Working directory.")] = Path(".airflow"),
 ) -> None:
-    """Run `airflow standalone` beside a local Synapse, with the examples, until Ctrl-C."""
+    """Run `airflow standalone` with the example DAGs and a local Synapse, until Ctrl-C."""
     from synapse_workflows.demo.processes import ProcessError
     from synapse_workflows.demo.runner import run_airflow
 
@@ -117,10 +117,12 @@ def airflow(
 
 @app.command()
 def provenance(
-    entity: Annotated[str, typer.Argument(help="As syn123, or syn123.4 for a version.")],
-    depth: Annotated[int, typer.Option(min=1, help="How many activities deep.")] = 8,
+    entity: Annotated[str, typer.Argument(help="Synapse ID: syn123, or syn123.4 for a version.")],
+    depth: Annotated[
+        int, typer.Option(min=1, help="Maximum number of activities in a chain.")
+    ] = 8,
 ) -> None:
-    """Draw where an entity came from; token and endpoints as in ~/.synapseConfig."""
+    """Print the provenance of an entity; reads token and endpoints from ~/.synapseConfig."""
     from synapse_workflows.client.errors import SynapseError
     from synapse_workflows.client.synapse import Synapse
     from synapse_workflows.provenance.tree import render_tree
@@ -138,11 +140,11 @@ def _fail(error: Exception) -> NoReturn:
     raise typer.Exit(1) from None
 
 
-_MANUAL: Final = """\
-The local Synapse answers at {base}. What it keeps lies in {data}; Ctrl-C ends it.
+_USAGE: Final = """\
+The local Synapse runs at {base}. Its data is in {data}; Ctrl-C stops it.
 
-Users and their tokens (they are good for this service only):
-{people}
+Users and their tokens (valid for this service only):
+{users}
 
 From Python:
 
@@ -170,34 +172,34 @@ From the official client, in ~/.synapseConfig:
     [default]
     username = {user}
     authtoken = {token}
-{planted}
-All of this stands in {data}/service.json.
+{seeded}
+The same facts are in {data}/service.json.
 """
 
 
-def manual(told: dict[str, Any], data: Path) -> str:
-    """Say how to use a running service.
+def format_usage(facts: dict[str, Any], data: Path) -> str:
+    """Return instructions for using a running service.
 
     Args:
-        told: the content of service.json.
-        data: the service's directory.
+        facts: The content of service.json.
+        data: The data directory of the service.
     """
     import json
 
-    token = json.loads(told["airflow_connection"])["password"]
-    user = next(user["userName"] for user in told["users"] if user["token"] == token)
-    people = "\n".join(
+    token = json.loads(facts["airflow_connection"])["password"]
+    user = next(user["userName"] for user in facts["users"] if user["token"] == token)
+    users = "\n".join(
         f"    {each['userName']:<10} {each['ownerId']:<8} "
         f"{'certified' if each['certified'] else 'not certified':<13} {each['token']}"
-        for each in told["users"]
+        for each in facts["users"]
     )
-    found = "\n".join(f"    {key:<11} {value}" for key, value in told.get("seed", {}).items())
-    return _MANUAL.format(
-        **{key: value for key, value in told.items() if isinstance(value, str)},
-        base=told["repoEndpoint"].removesuffix("/repo/v1"),
+    seeded = "\n".join(f"    {key:<11} {value}" for key, value in facts.get("seed", {}).items())
+    return _USAGE.format(
+        **{key: value for key, value in facts.items() if isinstance(value, str)},
+        base=facts["repoEndpoint"].removesuffix("/repo/v1"),
         data=data,
-        people=people,
+        users=users,
         user=user,
         token=token,
-        planted=f"\nSeeded:\n\n{found}\n" if found else "",
+        seeded=f"\nSeeded:\n\n{seeded}\n" if seeded else "",
     )

@@ -1,11 +1,11 @@
-"""A Synapse and clients of it, for tests: of this project, and of anybody's Synapse code.
+"""Pytest fixtures for code that uses Synapse: a local Synapse service and clients of it.
 
 In a `conftest.py`:
 
     pytest_plugins = ["synapse_workflows.testing"]
 
-Then `synapse_service` is a local Synapse for the whole session, and `synapse_client` a client of
-its user alice with a cache of its own.
+`synapse_service` is a local Synapse for the whole session, `synapse_client` a client of its user
+alice, and `synapse_connection` the Airflow connection to it. Needs `synapse-workflows[local]`.
 """
 
 import json
@@ -28,20 +28,20 @@ from synapse_workflows.local.settings import Settings
 if TYPE_CHECKING:
     import requests
 
-#: Few and short tries: a test should fail soon.
-IMPATIENT: Final = RetryPolicy(attempts=4, total=5.0, wait=0.01, max_wait=0.05)
+#: Few attempts with short waits, so that a test fails soon.
+FAST_RETRY: Final = RetryPolicy(attempts=4, total=5.0, wait=0.01, max_wait=0.05)
 
 Wrap = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class SynapseService:
-    """A local Synapse, and clients of it.
+    """A running local Synapse.
 
     Args:
-        facts: what service.json holds.
-        folder: where its clients keep their caches.
-        session: reaches a service that has no socket; None where it has one.
+        facts: The content of service.json.
+        folder: Directory for the caches of its clients.
+        session: HTTP session that reaches a service without a socket; None for a socket.
     """
 
     facts: Mapping[str, Any]
@@ -50,12 +50,12 @@ class SynapseService:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """The four arguments that point a client here, as `repoEndpoint`."""
+        """The four endpoint arguments of `Synapse`, for example `repoEndpoint`."""
         return {name: url for name, url in self.facts.items() if name.endswith("Endpoint")}
 
     @property
     def airflow_connection(self) -> str:
-        """A value for AIRFLOW_CONN_SYNAPSE_DEFAULT; only of use with a socket."""
+        """A value for AIRFLOW_CONN_SYNAPSE_DEFAULT; needs a service with a socket."""
         return str(self.facts["airflow_connection"])
 
     def _user(self, name: str) -> dict[str, Any]:
@@ -65,24 +65,24 @@ class SynapseService:
         return found
 
     def token(self, user: str) -> str:
-        """Give the token of a user."""
+        """Return the token of a user."""
         return str(self._user(user)["token"])
 
     def owner_id(self, user: str) -> str:
-        """Give the principal id of a user."""
+        """Return the principal ID of a user."""
         return str(self._user(user)["ownerId"])
 
     def synapse_config(self, user: str) -> str:
-        """Give what a user's ~/.synapseConfig says, for the official client too."""
+        """Return the content of a ~/.synapseConfig file for a user."""
         lines = ["[endpoints]", *(f"{name} = {url}" for name, url in self.endpoints.items())]
         return "\n".join([*lines, "[authentication]", f"authtoken = {self.token(user)}", ""])
 
     def client(self, user: str | None = "alice", **options: Any) -> Synapse:
-        """Make a client that is logged in as a user; None stays anonymous.
+        """Create a client that is logged in.
 
         Args:
-            user: by name.
-            options: more arguments of `Synapse`.
+            user: User name; None leaves the client anonymous.
+            options: More arguments of `Synapse`.
         """
         settings: dict[str, Any] = {
             **self.endpoints,
@@ -91,7 +91,7 @@ class SynapseService:
             "configPath": str(self.folder / "no.synapseConfig"),
             "cache_root_dir": str(self.folder / "cache"),
             "requests_session": self.session,
-            "retry": IMPATIENT,
+            "retry": FAST_RETRY,
         }
         syn = Synapse(**(settings | options))
         if user is not None:
@@ -103,12 +103,12 @@ class SynapseService:
 def over_socket(
     folder: Path, *, wrap: Wrap = lambda app: app, **settings: Any
 ) -> Iterator[SynapseService]:
-    """Run a service in a thread of this process, over a socket on the loopback.
+    """Run a service in a thread of this process, on a loopback socket.
 
     Args:
-        folder: holds all that it and its clients keep.
-        wrap: puts something in front of its application, as a recorder.
-        settings: more fields of the service's `Settings`.
+        folder: Directory for the data of the service and the caches of its clients.
+        wrap: Wraps the ASGI application, for example in a recorder.
+        settings: More fields of the service's `Settings`.
     """
     with LocalService(folder / "synapse", wrap=wrap, **settings) as service:
         yield SynapseService(service.describe(), folder)
@@ -118,7 +118,7 @@ def over_socket(
 def in_process(
     folder: Path, *, wrap: Wrap = lambda app: app, **settings: Any
 ) -> Iterator[SynapseService]:
-    """Make a service that is called without a socket; arguments as for `over_socket`."""
+    """Run a service that is called without a socket; takes the arguments of `over_socket`."""
     app = create_app(
         Settings(data_dir=folder / "synapse", base_url=asgi_adapter.BASE_URL, **settings)
     )
@@ -129,14 +129,14 @@ def in_process(
 
 @pytest.fixture(scope="session")
 def synapse_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SynapseService]:
-    """A local Synapse over a socket, for the whole session."""
+    """A local Synapse on a loopback socket, for the whole session."""
     with over_socket(tmp_path_factory.mktemp("synapse")) as service:
         yield service
 
 
 @pytest.fixture
 def synapse_client(synapse_service: SynapseService, tmp_path: Path) -> Iterator[Synapse]:
-    """A client of alice with a cache of its own."""
+    """A client of the user alice, with a new cache."""
     with synapse_service.client(cache_root_dir=str(tmp_path / "synapse-cache")) as syn:
         yield syn
 
@@ -145,7 +145,7 @@ def synapse_client(synapse_service: SynapseService, tmp_path: Path) -> Iterator[
 def synapse_connection(
     synapse_service: SynapseService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> str:
-    """The Airflow connection `synapse_default` to the local Synapse; gives its id."""
+    """The ID of an Airflow connection to the local Synapse."""
     connection = json.loads(synapse_service.airflow_connection)
     connection["extra"]["cache_dir"] = str(tmp_path / "synapse-cache")
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", json.dumps(connection))

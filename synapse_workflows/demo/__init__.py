@@ -1,1 +1,1 @@
-"""Run the example DAGs against a local Synapse with real Airflow."""
+"""Demo: run the example DAGs under Airflow against a local Synapse."""

@@ -1,16 +1,18 @@
-"""Where the examples lie: beside the package in a checkout, inside it in a wheel."""
+"""Location of the example DAGs: next to the package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 
 
 def examples_dir() -> Path:
-    """Give the directory of the example DAGs; its `data` holds what they work on.
+    """Return the directory of the example DAGs; its subdirectory `data` has their data sets.
 
     Raises:
-        FileNotFoundError: The package was installed without them.
+        FileNotFoundError: The package was installed without the examples.
     """
     package = Path(__file__).resolve().parents[1]
-    for place in (package / "examples", package.parent / "dags_examples"):
-        if (place / "data").is_dir():
-            return place
-    raise FileNotFoundError(f"the examples are neither in {package} nor beside it")
+    candidates = (package / "examples", package.parent / "dags_examples")
+    for candidate in candidates:
+        if (candidate / "data").is_dir():
+            return candidate
+    searched = " or ".join(str(candidate) for candidate in candidates)
+    raise FileNotFoundError(f"No example DAGs found in {searched}")

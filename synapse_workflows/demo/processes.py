@@ -1,9 +1,10 @@
-"""Processes that a command starts and must not leave behind.
+"""Child processes that are ended together with all their descendants.
 
-Airflow's components start children in sessions of their own, and some outlive their parent: a
-process group misses the first, a walk down the tree the second. Every process started here
-therefore carries a mark in its environment, which all its descendants inherit. Some descendants
-overwrite their environment with a title; those are found down the tree, before anything ends.
+Airflow's components start children in sessions of their own, and some outlive their parent, so
+neither a process group nor a walk down the process tree finds all of them. Each process started
+here therefore has a marker variable in its environment, which its descendants inherit. Some
+descendants overwrite their environment with a process title; these are found through the tree,
+before any process is ended.
 """
 
 import json
@@ -21,80 +22,79 @@ from uuid import uuid4
 
 import psutil
 
-#: Seconds that a process may take to answer, and to end when asked.
-STARTING: Final = 60.0
-ENDING: Final = 15.0
-_MARK: Final = "SYNAPSE_WORKFLOWS_FAMILY"
+#: Maximum time for the service to start, in seconds.
+START_TIMEOUT: Final = 60.0
+#: Maximum time for processes to end after each signal, in seconds.
+STOP_TIMEOUT: Final = 15.0
+_MARKER: Final = "SYNAPSE_WORKFLOWS_FAMILY"
 
 
 class ProcessError(RuntimeError):
-    """A process did not do what it was started for; the message ends with what it said."""
+    """A process failed; the message ends with its last output."""
 
 
 @contextmanager
-def running(
-    words: list[str], environment: dict[str, str], output: Any = None
+def run_process(
+    arguments: list[str], environment: dict[str, str], output: Any = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `python -m WORDS` while the block lasts; then end it and all that it started.
+    """Run `python -m ARGUMENTS` for the block, then end it and all its descendants.
 
     Args:
-        words: a module and its arguments.
-        environment: of the process and its descendants.
-        output: where its words go; None leaves them on the terminal.
+        arguments: A module and its arguments.
+        environment: Environment of the process and its descendants.
+        output: File for stdout and stderr; None leaves them on the terminal.
     """
-    mark = uuid4().hex
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own words
-        [sys.executable, "-m", *words],
-        env=environment | {_MARK: mark},
+    marker = uuid4().hex
+    process = subprocess.Popen(  # noqa: S603 - this interpreter with arguments of this package
+        [sys.executable, "-m", *arguments],
+        env=environment | {_MARKER: marker},
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
-        start_new_session=True,  # Ctrl-C reaches us alone, and we end the others in order
+        start_new_session=True,  # Ctrl-C reaches this process only, which ends the others in order
     )
     try:
         yield process
     finally:
-        with _undisturbed():
-            _end(process, mark)
+        with _ignore_interrupts():
+            _end_all(process, marker)
 
 
 @contextmanager
-def running_service(
-    data: Path, *, seed: str | None = None, port: int = 0
-) -> Iterator[dict[str, Any]]:
-    """Run the local Synapse as a process of its own while the block lasts.
+def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterator[dict[str, Any]]:
+    """Run the local Synapse in a child process for the block.
 
     Args:
-        data: its directory; its words go to `serve.log` there.
-        seed: the name of what to fill it with, if anything.
-        port: 0 picks a free one.
+        data: Data directory; the output of the service is written to `serve.log` in it.
+        seed: Name of the data set to seed the service with, if any.
+        port: TCP port; 0 selects a free one.
 
     Yields:
-        What it wrote into service.json once it answered.
+        The content of service.json.
 
     Raises:
-        ProcessError: It ended, or did not answer within a minute.
+        ProcessError: The service ended, or did not start within a minute.
     """
     data.mkdir(parents=True, exist_ok=True)
-    log, announced = data / "serve.log", data / "service.json"
-    words = ["synapse_workflows", "serve", "--data", str(data), "--port", str(port)]
-    words += ["--seed", seed] if seed else []
-    with _private(log) as output, running(words, dict(os.environ), output) as process:
-        deadline = time.monotonic() + STARTING
-        while not (facts := _announced(announced, process.pid)):
+    log, service_file = data / "serve.log", data / "service.json"
+    arguments = ["synapse_workflows", "serve", "--data", str(data), "--port", str(port)]
+    arguments += ["--seed", seed] if seed else []
+    with _open_private(log) as output, run_process(arguments, dict(os.environ), output) as process:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not (facts := _read_service_file(service_file, process.pid)):
             if process.poll() is not None or time.monotonic() > deadline:
-                said = log.read_text(errors="replace")[-2000:]
-                raise ProcessError(f"the local Synapse did not start:\n{said}")
+                tail = log.read_text(errors="replace")[-2000:]
+                raise ProcessError(f"The local Synapse did not start:\n{tail}")
             time.sleep(0.05)
         yield facts
 
 
-def _private(log: Path) -> IO[bytes]:
-    """Open a log that only its owner reads: the service prints its tokens there."""
+def _open_private(log: Path) -> IO[bytes]:
+    """Open a log that only its owner can read: the service prints its tokens there."""
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
-def _announced(file: Path, pid: int) -> dict[str, Any]:
-    """Read service.json; nothing while it is missing or that of an earlier process."""
+def _read_service_file(file: Path, pid: int) -> dict[str, Any]:
+    """Return the content of service.json, or {} while it is missing or of an earlier process."""
     if not file.exists():
         return {}
     facts: dict[str, Any] = json.loads(file.read_text())
@@ -102,8 +102,8 @@ def _announced(file: Path, pid: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let an impatient second Ctrl-C not leave processes behind."""
+def _ignore_interrupts() -> Iterator[None]:
+    """Ignore a second Ctrl-C during clean-up, so that no process is left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -114,27 +114,27 @@ def _undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _end(process: "subprocess.Popen[bytes]", mark: str) -> None:
-    """Ask the first process to end, then the rest of its family; insist where one does not."""
-    known = _family(mark, process.pid)
+def _end_all(process: "subprocess.Popen[bytes]", marker: str) -> None:
+    """Interrupt the process, then terminate and finally kill what is left of its family."""
+    family = _find_family(marker, process.pid)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(ENDING)
-    for insist in (psutil.Process.terminate, psutil.Process.kill):
-        known |= _family(mark, *(member.pid for member in known if member.is_running()))
-        for member in known:
+            process.wait(STOP_TIMEOUT)
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        family |= _find_family(marker, *(member.pid for member in family if member.is_running()))
+        for member in family:
             with suppress(psutil.NoSuchProcess):
-                insist(member)
-        psutil.wait_procs(known, timeout=ENDING)
+                end(member)
+        psutil.wait_procs(family, timeout=STOP_TIMEOUT)
     process.wait()
 
 
-def _family(mark: str, *heads: int) -> set[psutil.Process]:
-    """Find every living process that carries the mark, and all that descend from some."""
+def _find_family(marker: str, *pids: int) -> set[psutil.Process]:
+    """Find the processes with these IDs or with the marker, and all their descendants."""
     found = set()
     for candidate in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            if candidate.pid in heads or candidate.environ().get(_MARK) == mark:
+            if candidate.pid in pids or candidate.environ().get(_MARKER) == marker:
                 found |= {candidate, *candidate.children(recursive=True)}
     return found

@@ -1,4 +1,4 @@
-"""`airflow dags test` for several DAGs in one process: Airflow takes seconds to start, once.
+"""Run `airflow dags test` for several DAGs in one process, which pays Airflow's start-up once.
 
 python -m synapse_workflows.demo.run_dags DAG_ID CONF_JSON [DAG_ID CONF_JSON ...]
 """
@@ -8,15 +8,15 @@ import sys
 from airflow.cli.cli_parser import get_parser
 
 
-def main(words: list[str]) -> None:
-    """Run one DAG after the other; the first that fails ends it with a status of its own.
+def main(arguments: list[str]) -> None:
+    """Run one DAG after the other; the first failure ends the process with its status.
 
     Args:
-        words: pairs of a DAG's id and the parameters of its run as JSON.
+        arguments: Pairs of a DAG ID and the parameters of its run as JSON.
     """
-    for dag_id, conf in zip(words[::2], words[1::2], strict=True):
-        arguments = get_parser().parse_args(["dags", "test", dag_id, "--conf", conf])
-        arguments.func(arguments)
+    for dag_id, conf in zip(arguments[::2], arguments[1::2], strict=True):
+        command = get_parser().parse_args(["dags", "test", dag_id, "--conf", conf])
+        command.func(command)
 
 
 if __name__ == "__main__":

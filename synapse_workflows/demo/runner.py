@@ -1,9 +1,9 @@
-"""The whole of it on one machine: a local Synapse, real Airflow, the examples, what came of them.
+"""The commands `demo` and `airflow`: a local Synapse, Airflow and the example DAGs.
 
-<folder>/synapse/       the local Synapse's data, its service.json and its log
+<folder>/synapse/       data of the local Synapse, its service.json and its log
 <folder>/airflow/       AIRFLOW_HOME
 <folder>/cache/         the worker's cache of downloads
-<folder>/*.log          what Airflow said
+<folder>/*.log          output of Airflow
 """
 
 import json
@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.demo.paths import examples_dir
-from synapse_workflows.demo.processes import ProcessError, running, running_service
+from synapse_workflows.demo.processes import ProcessError, run_process, run_service
 from synapse_workflows.provenance.tree import render_tree
 
-#: DAG id -> parameters of the run -> key, or keys, of the seed (service.json).
+#: DAG ID -> parameters of its run -> key, or keys, of the seed in service.json.
 EXAMPLES: Final[dict[str, dict[str, str | list[str]]]] = {
     "synapse_01_summarise": {"entity_id": "data", "parent_id": "results"},
     "synapse_02_rank_features": {
@@ -32,44 +32,44 @@ EXAMPLES: Final[dict[str, dict[str, str | list[str]]]] = {
     },
     "synapse_03_nightly_snapshots": {"tables": ["measurements", "features"]},
 }
-#: Files and snapshots that the examples leave.
+#: Number of files and snapshots that the examples create.
 RESULTS: Final = 4
 
 
-def say(text: str = "") -> None:
-    """Tell the person at the terminal."""
+def echo(text: str = "") -> None:
+    """Print a line without buffering."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Say what is going on and how long it took."""
+    """Print what the block does, and its duration or failure."""
     sys.stdout.write(f"  {text} ... ")
     sys.stdout.flush()
     began = time.monotonic()
     try:
         yield
     except BaseException:
-        say("failed")
+        echo("failed")
         raise
-    say(f"done ({time.monotonic() - began:.1f} s)")
+    echo(f"done ({time.monotonic() - began:.1f} s)")
 
 
 def airflow_environment(
     folder: Path, service: dict[str, Any], dags: Path | None = None
 ) -> dict[str, str]:
-    """Give the environment in which Airflow finds DAGs and the local Synapse.
+    """Return the environment for Airflow with a DAG folder and a connection to the service.
 
     Args:
-        folder: where Airflow and the worker's cache keep their things.
-        service: the content of service.json.
-        dags: the folder of DAGs; the examples if None.
+        folder: Directory for AIRFLOW_HOME and the worker's cache.
+        service: The content of service.json.
+        dags: Directory of the DAGs; the examples if None.
     """
     home = folder / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     return os.environ | {
-        "AIRFLOW__API__HOST": "127.0.0.1",  # whoever reaches it is an administrator
+        "AIRFLOW__API__HOST": "127.0.0.1",  # every visitor is an administrator
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags or examples_dir()),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -83,21 +83,23 @@ def airflow_environment(
     }
 
 
-def airflow(environment: dict[str, str], log: Path, *words: str, module: str = "airflow") -> None:
-    """Run one command of Airflow to its end, its words in a log of its own.
+def run_airflow_command(
+    environment: dict[str, str], log: Path, *arguments: str, module: str = "airflow"
+) -> None:
+    """Run an Airflow command to its end, with its output in a log file.
 
     Args:
-        environment: where Airflow finds its things.
-        log: gets what it says.
-        words: the command.
-        module: whose command; Airflow's own command line if not said.
+        environment: Environment from `airflow_environment`.
+        log: File for stdout and stderr.
+        arguments: Arguments of the command.
+        module: Module to run; Airflow's command line by default.
 
     Raises:
         ProcessError: The command failed; the message ends with the last lines of the log.
     """
     with log.open("wb") as output:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and our own words
-            [sys.executable, "-m", module, *words],
+        done = subprocess.run(  # noqa: S603 - this interpreter with arguments of this package
+            [sys.executable, "-m", module, *arguments],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -105,21 +107,21 @@ def airflow(environment: dict[str, str], log: Path, *words: str, module: str = "
         )
     if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-        command = " ".join([module, *words[:3]])
-        raise ProcessError(f"`{command}` failed; all of it is in {log}:\n{tail}")
+        command = " ".join([module, *arguments[:3]])
+        raise ProcessError(f"`{command}` failed; the full log is {log}:\n{tail}")
 
 
-def prepare_database(environment: dict[str, str], folder: Path) -> None:
-    """Make Airflow's own database, once."""
-    ready = folder / "airflow" / "migrated"
-    if not ready.exists():
-        with step("making Airflow's database (once)"):
-            airflow(environment, folder / "migrate.log", "db", "migrate")
-        ready.touch()
+def migrate_database(environment: dict[str, str], folder: Path) -> None:
+    """Create Airflow's metadata database unless it exists."""
+    migrated = folder / "airflow" / "migrated"
+    if not migrated.exists():
+        with step("creating Airflow's database (first run only)"):
+            run_airflow_command(environment, folder / "migrate.log", "db", "migrate")
+        migrated.touch()
 
 
 def show_results(service: dict[str, Any], folder: Path) -> list[str]:
-    """Print what lies in the results folder, and where each piece came from."""
+    """Print the stored files and table snapshots with their provenance; return their IDs."""
     seed = service["seed"]
     syn = Synapse(
         **{name: service[name] for name in service if name.endswith("Endpoint")},
@@ -131,21 +133,21 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
     user = next(user for user in service["users"] if user["userName"] == "alice")
     syn.login(authToken=user["token"], silent=True)
     stored = list(syn.getChildren(seed["results"], includeTypes=["file"]))
-    say("\nIn the folder of results:\n")
+    echo("\nFiles in the results folder:\n")
     for header in stored:
-        say(f"  {header['id']}.{header['versionNumber']}  {header['name']}")
-    say("\nWhere they came from (nobody typed any of this):\n")
+        echo(f"  {header['id']}.{header['versionNumber']}  {header['name']}")
+    echo("\nTheir provenance (recorded automatically):\n")
     for header in stored:
-        say(render_tree(syn, header["id"]) + "\n")
-    frozen = list(_snapshots(syn, seed))
-    say("Tables as they were frozen (every night, where a scheduler runs):\n")
-    for snapshot in frozen:
-        say(render_tree(syn, snapshot) + "\n")
-    return [header["id"] for header in stored] + frozen
+        echo(render_tree(syn, header["id"]) + "\n")
+    snapshots = list(_list_snapshots(syn, seed))
+    echo("Table snapshots (created nightly where a scheduler runs):\n")
+    for snapshot in snapshots:
+        echo(render_tree(syn, snapshot) + "\n")
+    return [header["id"] for header in stored] + snapshots
 
 
-def _snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
-    """Give the snapshots of the seed's tables, as `syn123.4`."""
+def _list_snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
+    """Yield the snapshots of the seed's tables, as `syn123.4`."""
     for key in EXAMPLES["synapse_03_nightly_snapshots"]["tables"]:
         current = syn.get(seed[key])
         for number in range(1, current.versionNumber):
@@ -153,68 +155,72 @@ def _snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
 
 
 def run_demo(folder: Path) -> None:
-    """Start a local Synapse, run the examples under Airflow, show what was stored and why.
+    """Start a local Synapse, run the examples under Airflow and show what they stored.
 
     Args:
-        folder: where everything lies that the demo makes; a second run finds it there again.
+        folder: Working directory of the demo; a second run continues with its content.
 
     Raises:
-        ProcessError: A part did not run.
+        ProcessError: A process failed, or results are missing.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    say("A demo of synapse-workflows: no account, no network.\n")
-    with running_service(folder / "synapse", seed="demo") as service:
-        say(f"  the local Synapse answers at {service['repoEndpoint']}")
+    echo("A demo of synapse-workflows: no account, no network.\n")
+    with run_service(folder / "synapse", seed="demo") as service:
+        echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
-        prepare_database(environment, folder)
+        migrate_database(environment, folder)
         with step(f"running {', '.join(EXAMPLES)} under Airflow"):
-            words = _runs(service["seed"])
-            airflow(
+            run_airflow_command(
                 environment,
                 folder / "dags.log",
-                *words,
+                *_dag_runs(service["seed"]),
                 module="synapse_workflows.demo.run_dags",
             )
         results = show_results(service, folder)
     if len(results) < RESULTS:
-        raise ProcessError(f"only {len(results)} results were stored; see the logs in {folder}")
-    say("To look further:\n")
-    say("  make airflow      the same in Airflow's own pages, to click through")
-    say("  make serve        leave the local Synapse running, for Python and the official client")
-    say(f"  {examples_dir()}\n                    the DAGs that just ran")
-    say(f"  {folder}\n                    what Airflow said while they ran")
+        raise ProcessError(
+            f"Only {len(results)} of {RESULTS} results were stored; see the logs in {folder}"
+        )
+    echo("Next steps:\n")
+    echo("  make airflow      the same in Airflow's web interface")
+    echo("  make serve        keep a local Synapse running, for Python and the official client")
+    echo(f"  {examples_dir()}\n                    the DAGs that were run")
+    echo(f"  {folder}\n                    the logs of Airflow")
 
 
-def _runs(seed: dict[str, str]) -> Iterator[str]:
-    """Give each example and the parameters of its run, as `run_dags` takes them."""
+def _dag_runs(seed: dict[str, str]) -> Iterator[str]:
+    """Yield each example and the parameters of its run, the arguments of `run_dags`."""
     for dag_id, parameters in EXAMPLES.items():
         yield dag_id
-        yield json.dumps({name: _seeded(seed, key) for name, key in parameters.items()})
+        yield json.dumps({name: _look_up(seed, key) for name, key in parameters.items()})
 
 
-def _seeded(seed: dict[str, str], key: str | list[str]) -> str | list[str]:
+def _look_up(seed: dict[str, str], key: str | list[str]) -> str | list[str]:
     return seed[key] if isinstance(key, str) else [seed[each] for each in key]
 
 
 def run_airflow(folder: Path) -> None:
-    """Run `airflow standalone` beside a local Synapse until Ctrl-C or SIGTERM; leave none behind.
+    """Run `airflow standalone` and a local Synapse until Ctrl-C or SIGTERM, then end both.
 
     Args:
-        folder: where everything lies that the two make; a second run finds it there again.
+        folder: Working directory of both; a second run continues with its content.
+
+    Raises:
+        ProcessError: Airflow ended by itself, or the service did not start.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with running_service(folder / "synapse", seed="demo") as service:
+    with run_service(folder / "synapse", seed="demo") as service:
         environment = airflow_environment(folder, service)
-        say(f"The local Synapse answers at {service['repoEndpoint']}.")
-        say("Airflow starts (half a minute the first time); then look at http://127.0.0.1:8080")
-        say("and trigger synapse_01_summarise. Ctrl-C ends both.\n")
-        with running(["airflow", "standalone"], environment) as standalone:
+        echo(f"The local Synapse runs at {service['repoEndpoint']}.")
+        echo("Airflow is starting (half a minute on the first run). Then open")
+        echo("http://127.0.0.1:8080 and trigger synapse_01_summarise. Ctrl-C ends both.\n")
+        with run_process(["airflow", "standalone"], environment) as standalone:
             try:
                 code = standalone.wait()
             except KeyboardInterrupt:
-                say("\nEnding Airflow and the local Synapse.")
+                echo("\nStopping Airflow and the local Synapse.")
                 return
-        raise ProcessError(f"Airflow ended by itself, with status {code}")
+        raise ProcessError(f"Airflow ended with status {code}")

@@ -1,4 +1,4 @@
-"""`make demo` and `make airflow`, as a person runs them."""
+"""The commands `demo` and `airflow`, in child processes."""
 
 import os
 import re
@@ -16,11 +16,11 @@ import requests
 from synapse_workflows.demo.paths import examples_dir
 
 
-def command(log: Path, *words: str, **options) -> "subprocess.Popen[bytes]":
-    """Start a command with its words in a file: a pipe that nobody reads fills up and blocks."""
+def start_command(log: Path, *arguments: str, **options) -> "subprocess.Popen[bytes]":
+    """Start a command with its output in a file: an unread pipe fills up and blocks."""
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "synapse_workflows", *words],
+            [sys.executable, "-m", "synapse_workflows", *arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             **options,
@@ -28,43 +28,43 @@ def command(log: Path, *words: str, **options) -> "subprocess.Popen[bytes]":
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Who still works in a folder: its name stands in their words or in their environment."""
+    """List the processes that have a folder in their command line or in AIRFLOW_HOME."""
     found = []
     for process in psutil.process_iter():
         try:
-            said = [*process.cmdline(), process.environ().get("AIRFLOW_HOME", "")]
+            words = [*process.cmdline(), process.environ().get("AIRFLOW_HOME", "")]
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-        if any(str(folder) in word for word in said):
-            found.append(" ".join(said))
+        if any(str(folder) in word for word in words):
+            found.append(" ".join(words))
     return found
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_shows_what_was_stored_and_why(tmp_path):
-    """Run twice: the second time what is unchanged is no new version."""
+def test_demo_shows_results_and_their_provenance(tmp_path):
+    """A second run creates no new versions of unchanged content."""
     for run in (1, 2):
-        log = tmp_path / "said.txt"
-        with command(log, "demo", "--folder", str(tmp_path)) as demo:
+        log = tmp_path / "output.txt"
+        with start_command(log, "demo", "--folder", str(tmp_path)) as demo:
             code = demo.wait(timeout=140)
-        said = log.read_text()
-        assert code == 0, said
+        output = log.read_text()
+        assert code == 0, output
         for name in ("diagnosis_summary", "feature_ranking"):
-            assert re.search(rf"syn\d+\.1  {name}\.csv", said), f"run {run}: {said}"
-        tree = said[said.index("\ndiagnosis_summary.csv (syn") :]
+            assert re.search(rf"syn\d+\.1  {name}\.csv", output), f"run {run}: {output}"
+        tree = output[output.index("\ndiagnosis_summary.csv (syn") :]
         assert "synapse_01_summarise.store" in tree
         assert re.search(r"used +breast_cancer_wisconsin\.csv \(syn\d+\.1\)", tree)
         assert re.search(r"executed +01_summarise_with_provenance\.py", tree)
         assert re.search(r"used +feature_dictionary\.csv \(syn\d+\.1\)", tree)
-        frozen = said[said.index("\nTables as they were frozen") :]
+        snapshots = output[output.index("\nTable snapshots") :]
         assert re.search(
-            r"measurements \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", frozen
+            r"measurements \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", snapshots
         )
         assert re.search(
-            r"features \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", frozen
+            r"features \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", snapshots
         )
-        assert not re.search(r"\(syn\d+\.2\)", frozen), "what nobody changed is frozen once"
-        assert "To look further" in said
+        assert not re.search(r"\(syn\d+\.2\)", snapshots), "an unchanged table has one snapshot"
+        assert "Next steps" in output
     assert processes_of(tmp_path) == []
 
 
@@ -75,8 +75,7 @@ def free_port() -> int:
 
 
 @pytest.mark.timeout(300)
-def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
-    """Airflow's pages know the examples; afterwards no process is left."""
+def test_airflow_lists_the_examples_and_ctrl_c_ends_all_processes(tmp_path):
     api, logs, trigger_logs = free_port(), free_port(), free_port()
     environment = os.environ | {
         "AIRFLOW__API__PORT": str(api),
@@ -86,13 +85,13 @@ def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
     }
-    log = tmp_path / "said.txt"
-    with command(log, "airflow", "--folder", str(tmp_path), env=environment) as beside:
+    log = tmp_path / "output.txt"
+    with start_command(log, "airflow", "--folder", str(tmp_path), env=environment) as running:
         try:
-            listed = examples_are_listed(f"http://127.0.0.1:{api}", beside)
+            listed = examples_are_listed(f"http://127.0.0.1:{api}", running)
         finally:
-            beside.send_signal(signal.SIGINT)
-            code = beside.wait(timeout=60)
+            running.send_signal(signal.SIGINT)
+            code = running.wait(timeout=60)
     assert listed, log.read_text()[-3000:]
     assert code == 0, log.read_text()[-3000:]
     assert processes_of(tmp_path) == []
@@ -101,11 +100,11 @@ def test_airflow_runs_beside_the_service_until_ctrl_c(tmp_path):
             pass
 
 
-def examples_are_listed(airflow: str, beside: "subprocess.Popen[bytes]") -> bool:
-    """Wait until Airflow lists the examples, or say no when it ended before."""
+def examples_are_listed(airflow: str, running: "subprocess.Popen[bytes]") -> bool:
+    """Return whether Airflow lists the examples before it ends or the time is up."""
     wanted = {path.stem for path in examples_dir().glob("0*.py")}
     deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and beside.poll() is None:
+    while time.monotonic() < deadline and running.poll() is None:
         try:
             token = requests.get(f"{airflow}/auth/token", timeout=5).json()["access_token"]
             dags = requests.get(

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from synapse_workflows import Column, File, Project, Schema, Table
-from synapse_workflows.demo.processes import running_service
-from synapse_workflows.demo.runner import airflow, airflow_environment, prepare_database
+from synapse_workflows.demo.processes import run_service
+from synapse_workflows.demo.runner import (
+    airflow_environment,
+    migrate_database,
+    run_airflow_command,
+)
 
 REPO = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -24,21 +28,21 @@ def blocks(language: str) -> list[str]:
 
 
 def lines(text: str) -> list[str]:
-    """The commands of a shell block, without their comments."""
+    """Return the commands of a shell block, without comments."""
     return [line.partition(" #")[0].strip() for line in text.splitlines() if line.strip()]
 
 
 COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 
-def test_there_is_no_block_that_no_test_knows():
+def test_every_block_is_of_a_known_kind():
     assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
     assert len(blocks("python")) == 4
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
-def test_every_make_command_can_be_made(command):
-    """The commands themselves are what this test runs in; make says what it would do."""
+def test_every_make_command_has_a_target(command):
+    """Checked with `make --dry-run`: the targets run this test suite themselves."""
     target = shlex.split(command)[1]
     done = subprocess.run(
         ["make", "--dry-run", "--always-make", target],
@@ -48,20 +52,19 @@ def test_every_make_command_can_be_made(command):
     assert ".venv" in done.stdout
 
 
-def test_the_service_starts_as_the_readme_says(tmp_path):
-    """Only port and folder are other ones, so that tests do not meet."""
+def test_the_serve_command_starts_the_service(tmp_path):
+    """Port and directory differ, so that tests can run in parallel."""
     (command,) = [line for line in COMMANDS if line.startswith("synapse-workflows serve")]
     seed = shlex.split(command)[-1]
-    with running_service(tmp_path, seed=seed) as service:
+    with run_service(tmp_path, seed=seed) as service:
         assert service["seed"]["data"].startswith("syn")
     assert "--port 8610 --data .synapse --seed demo" in command
-    said = (tmp_path / "serve.log").read_text()
-    for promised in ("From Python:", "AIRFLOW_CONN_SYNAPSE_DEFAULT", "~/.synapseConfig"):
-        assert promised in said
+    output = (tmp_path / "serve.log").read_text()
+    for expected in ("From Python:", "AIRFLOW_CONN_SYNAPSE_DEFAULT", "~/.synapseConfig"):
+        assert expected in output
 
 
-def test_fifteen_lines_with_no_account():
-    """In a fresh interpreter, as it stands."""
+def test_the_first_example_runs_in_a_new_interpreter():
     done = subprocess.run(
         [sys.executable, "-c", blocks("python")[0]], capture_output=True, text=True, check=False
     )
@@ -71,17 +74,16 @@ def test_fifteen_lines_with_no_account():
 
 
 def test_the_client_tour(socket_client):
-    """Its own assertions hold, and what it says it stored is there."""
-    said = {"syn": socket_client}
-    exec(compile(blocks("python")[3], "README.md", "exec"), said)  # noqa: S102
-    assert socket_client.getPermissions(said["folder"], "bob") == ["READ", "DOWNLOAD"]
-    assert said["version"] == 1
+    names = {"syn": socket_client}
+    exec(compile(blocks("python")[3], "README.md", "exec"), names)  # noqa: S102
+    assert socket_client.getPermissions(names["folder"], "bob") == ["READ", "DOWNLOAD"]
+    assert names["version"] == 1
 
 
 @pytest.mark.timeout(240)
 def test_the_dags_of_the_readme(tmp_path):
-    """They run under Airflow with ids that exist, and the Activity is the one in the drawing."""
-    with running_service(tmp_path / "synapse") as service:
+    """They run under Airflow with existing IDs, and create the Activity of the diagram."""
+    with run_service(tmp_path / "synapse") as service:
         from synapse_workflows.testing import SynapseService
 
         syn = SynapseService(service, tmp_path).client()
@@ -96,8 +98,8 @@ def test_the_dags_of_the_readme(tmp_path):
         write_dag(dags / "readme.py", 1, raw.id, project.id, tmp_path)
         write_dag(dags / "tables.py", 2, full, empty, tmp_path)
         environment = airflow_environment(tmp_path, service, dags)
-        prepare_database(environment, tmp_path)
-        airflow(environment, tmp_path / "dag.log", "dags", "test", "summarise_counts")
+        migrate_database(environment, tmp_path)
+        run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "summarise_counts")
         (stored,) = [c for c in syn.getChildren(project) if c["name"] == "summary.txt"]
         activity = syn.getProvenance(stored["id"])
         assert activity["name"] == "summarise_counts.store"
@@ -108,7 +110,9 @@ def test_the_dags_of_the_readme(tmp_path):
         ]
         assert syn.get(stored["id"]).dataType == ["summary"]
 
-        airflow(environment, tmp_path / "tables.log", "dags", "test", "collect_large_counts")
+        run_airflow_command(
+            environment, tmp_path / "tables.log", "dags", "test", "collect_large_counts"
+        )
         (row,) = syn.tableQuery(f"select gene, count from {empty}")
         assert row[-2:] == ["TP53", 12]
         used = [u["reference"] for u in syn.getProvenance(empty)["used"] if not u["wasExecuted"]]

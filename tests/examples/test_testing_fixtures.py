@@ -1,4 +1,4 @@
-"""The fixtures that the package offers to other people's tests."""
+"""The fixtures of `synapse_workflows.testing` work in another project."""
 
 import subprocess
 import sys
@@ -11,16 +11,16 @@ from synapse_workflows import File, Project, SynapseHook
 def test_a_client(synapse_client, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a")
-    project = synapse_client.store(Project("mine"))
+    project = synapse_client.store(Project("fixtures"))
     assert synapse_client.store(File(str(path), parent=project)).versionNumber == 1
 
 
 def test_a_connection(synapse_connection, synapse_client):
-    assert SynapseHook(synapse_connection).client.findEntityId("mine")
+    assert SynapseHook(synapse_connection).client.findEntityId("fixtures")
 """
 
 
-def test_they_work_in_a_project_of_ones_own(tmp_path):
+def test_fixtures_work_in_another_project(tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_mine.py").write_text(TESTS)
     done = subprocess.run(

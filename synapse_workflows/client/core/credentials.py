@@ -175,7 +175,8 @@ def _parameter_store(asked: Asked) -> Token | str:
         )
     except ImportError:
         raise SynapseConfigError(
-            f"{PARAMETER_VARIABLE} is set, but boto3 is not installed: pip install boto3"
+            f"{PARAMETER_VARIABLE} is set, but boto3 is not installed: "
+            "pip install 'synapse-workflows[s3]'"
         ) from None
     try:
         answer = boto3.client("ssm").get_parameter(Name=name, WithDecryption=True)

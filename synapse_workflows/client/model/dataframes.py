@@ -37,7 +37,10 @@ def import_pandas() -> Any:
     try:
         return import_module("pandas")
     except ImportError:
-        raise ImportError("DataFrames need pandas: pip install pandas") from None
+        raise ImportError(
+            "DataFrames need pandas, which is not installed: "
+            "pip install 'synapse-workflows[pandas]'"
+        ) from None
 
 
 def create_dataframe(
