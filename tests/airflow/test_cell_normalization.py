@@ -1,4 +1,4 @@
-"""What is stored already is told from what is new, for values of every type."""
+"""Tests of CellNormalizer with values of every type, and of the upload progress."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -15,8 +15,8 @@ from synapse_workflows.idempotency.row_upload import RowUpload
 
 
 @pytest.fixture(scope="module")
-def place(in_process_service, tmp_path_factory):
-    """A client and a project for many tables."""
+def client_and_project(in_process_service, tmp_path_factory):
+    """Client and project."""
     cache = str(tmp_path_factory.mktemp("cache"))
     with in_process_service.client("alice", cache_root_dir=cache) as syn:
         yield syn, syn.store(Project(f"comparing {uuid4()}"))
@@ -24,28 +24,32 @@ def place(in_process_service, tmp_path_factory):
 
 @settings(max_examples=12, deadline=None)
 @given(EVERY_TYPE)
-def test_normalized_input_equals_normalized_stored_cells(place, made):
-    syn, project = place
-    columns, rows = made
+def test_normalized_input_equals_normalized_stored_cells(client_and_project, table_of_all_types):
+    syn, project = client_and_project
+    columns, rows = table_of_all_types
     writers = [cell_codec.create_writer(column) for column in columns]
     lines = [[w(cell) for w, cell in zip(writers, row, strict=True)] for row in rows]
     table = syn.store(Table(Schema(str(uuid4()), columns, parent=project), rows)).tableId
-    answer = syn.tableQuery(f"select * from {table} order by ROW_ID", lineEnd="\n")
-    with Path(answer.filepath).open(encoding="utf-8", newline="") as file:
-        _, *kept = [line[2:] for line in SYNAPSE_CSV.parse_rows(file)]
-    compared = CellNormalizer(columns)
-    assert list(map(compared.normalize_input, lines)) == list(map(compared.normalize_stored, kept))
-    assert list(map(compared.normalize_input, kept)) == list(map(compared.normalize_stored, kept))
+    result = syn.tableQuery(f"select * from {table} order by ROW_ID", lineEnd="\n")
+    with Path(result.filepath).open(encoding="utf-8", newline="") as file:
+        _, *stored = [line[2:] for line in SYNAPSE_CSV.parse_rows(file)]
+    normalizer = CellNormalizer(columns)
+    assert list(map(normalizer.normalize_input, lines)) == list(
+        map(normalizer.normalize_stored, stored)
+    )
+    assert list(map(normalizer.normalize_input, stored)) == list(
+        map(normalizer.normalize_stored, stored)
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(EVERY_TYPE)
-def test_different_rows_have_different_hashes(made):
-    columns, rows = made
+def test_different_rows_have_different_hashes(table_of_all_types):
+    columns, rows = table_of_all_types
     writers = [cell_codec.create_writer(column) for column in columns]
-    compared = CellNormalizer(columns)
+    normalizer = CellNormalizer(columns)
     lines = [
-        compared.normalize_input([w(cell) for w, cell in zip(writers, row, strict=True)])
+        normalizer.normalize_input([w(cell) for w, cell in zip(writers, row, strict=True)])
         for row in rows
     ]
     for one in lines:
@@ -53,16 +57,16 @@ def test_different_rows_have_different_hashes(made):
             assert (one == other) == (hash_cells(one) == hash_cells(other))
 
 
-def test_progress_is_logged_every_ten_seconds(place):
-    """Rows and bytes, not oftener than every ten seconds."""
-    syn, _ = place
-    told, now = [], [0.0]
+def test_progress_is_logged_every_ten_seconds(client_and_project):
+    """The message has rows and bytes, at most every ten seconds."""
+    syn, _ = client_and_project
+    messages, now = [], [0.0]
 
     def clock():
         now[0] += 4
         return now[0]
 
-    uploads = RowUpload(syn, "syn1", 1, lambda *line: told.append(line[0] % line[1:]), clock)
-    assert uploads.upload(["a", "b"], ([f"cell {n}", None] for n in range(7))) == 7
-    assert len(uploads.file_handle_ids) == 7
-    assert told == ["syn1: uploaded 3 rows, 54 B", "syn1: uploaded 6 rows, 108 B"]
+    upload = RowUpload(syn, "syn1", 1, lambda *line: messages.append(line[0] % line[1:]), clock)
+    assert upload.upload(["a", "b"], ([f"cell {n}", None] for n in range(7))) == 7
+    assert len(upload.file_handle_ids) == 7
+    assert messages == ["syn1: uploaded 3 rows, 54 B", "syn1: uploaded 6 rows, 108 B"]

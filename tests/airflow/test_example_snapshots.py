@@ -1,4 +1,4 @@
-"""The example of nightly snapshots, run as Airflow would run it."""
+"""Tests of the example DAGs of nightly snapshots."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ from synapse_workflows.demo.paths import examples_dir
 
 @pytest.fixture
 def tables(alice, project):
-    """Two tables of a row."""
+    """IDs of two tables with one row."""
     made = []
     for name in ("One", "Two"):
         columns = [Column(name="n", columnType="INTEGER")]
@@ -26,19 +26,19 @@ def tables(alice, project):
 
 @pytest.fixture
 def example(tables, project):
-    """The two DAGs, about tables that are there."""
+    """The two DAGs, with existing tables."""
     path = examples_dir() / "03_nightly_snapshots.py"
     ids = dict(zip(("syn10000006", "syn10000007", "syn10000005"), [*tables, project], strict=True))
     text = re.sub(r"syn\d{8}", lambda found: ids[found[0]], path.read_text())
     spec = importlib.util.spec_from_loader("nightly_snapshots", loader=None)
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(path)
-    exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - our own example
+    exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - an example of the package
     return module.synapse_03_nightly_snapshots(), module.synapse_03_publish_snapshot()
 
 
-def create_snapshot(api, dag, run_id, count, **facts):
-    run = Run(api, dag, run_id, **facts)
+def create_snapshot(api, dag, run_id, count, **options):
+    run = Run(api, dag, run_id, **options)
     assert run.task("tables").state == "success"
     results = [run.task("freeze", index) for index in range(count)]
     return [result.state for result in results]
@@ -48,27 +48,27 @@ def events_of(api, table):
     return [event for event in api.events if event["asset"]["uri"] == f"syn://{table}"]
 
 
-def gone(alice, table, socket_service, api, connection):
+def delete_table(alice, table, socket_service, api, connection):
     alice.delete(table)
 
 
-def not_ours(alice, table, socket_service, api, connection):
-    """The tasks are bob's from now on, and alice lets him change the other table alone."""
+def revoke_update(alice, table, socket_service, api, connection):
+    """Run the tasks as bob, who may change the other table only."""
     bob = socket_service.owner_id("bob")
-    everything = ["READ", "DOWNLOAD", "UPDATE", "CREATE", "DELETE"]
-    alice.setPermissions(alice.get(table).parentId, bob, everything)
+    permissions = ["READ", "DOWNLOAD", "UPDATE", "CREATE", "DELETE"]
+    alice.setPermissions(alice.get(table).parentId, bob, permissions)
     alice.setPermissions(table, bob, ["READ", "DOWNLOAD"])
     bobs = json.loads(connection) | {"password": socket_service.token("bob")}
     api.connections["synapse_default"] = json.dumps(bobs)
 
 
-@pytest.mark.parametrize("harm", [gone, not_ours])
+@pytest.mark.parametrize("damage", [delete_table, revoke_update])
 @pytest.mark.parametrize("bad", [0, 1])
 def test_failing_table_does_not_affect_other_instances(
-    api, example, tables, alice, socket_service, connection, harm, bad
+    api, example, tables, alice, socket_service, connection, damage, bad
 ):
-    """Its neighbour is frozen and announced; it is not, and fails at once."""
-    harm(alice, tables[bad], socket_service, api, connection)
+    """The other table gets its snapshot and asset event."""
+    damage(alice, tables[bad], socket_service, api, connection)
     states = create_snapshot(api, example[0], "run_1", 2)
     assert states.pop(bad) == "failed"
     assert states == ["success"]
@@ -98,7 +98,7 @@ def test_each_instance_is_labelled_with_its_table(api, example, tables):
 
 
 def test_tables_parameter_accepts_every_table_type(api, example, table_factory, alice):
-    """The list is a parameter of the run; views, submission views and datasets may be in it."""
+    """The parameter can list views, submission views and datasets."""
     shown = [table_factory.create(kind) for kind in TABLE_TYPES]
     states = create_snapshot(api, example[0], "run_1", len(shown), conf={"tables": shown})
     assert states == ["success"] * len(shown)
@@ -110,17 +110,17 @@ def test_publishing_run_without_an_event_fails_without_retry(api, example):
     run = Run(api, example[1], "by_hand")
     result = run.task("snapshot")
     assert result.state == "failed"
-    assert "No snapshot woke this run" in str(result.error)
+    assert "No snapshot first_event this run" in str(result.error)
 
 
 def test_publishing_run_reads_the_snapshot_of_its_event(
     api, example, tables, project, alice, sources_of
 ):
-    """A night later there is another snapshot; the run that was woken by the first reads that."""
+    """A run reads the snapshot of its event, also when there is a newer one."""
     nightly, publish = example
     assert create_snapshot(api, nightly, "run_1", 2) == ["success", "success"]
-    (woke,) = events_of(api, tables[0])
-    assert woke["extra"] == {
+    (first_event,) = events_of(api, tables[0])
+    assert first_event["extra"] == {
         "version": 1,
         "activity_id": alice.getProvenance(tables[0], 1)["id"],
     }
@@ -129,13 +129,13 @@ def test_publishing_run_reads_the_snapshot_of_its_event(
     later = events_of(api, tables[0])[-1]
     assert later["extra"]["version"] == 2
 
-    run = Run(api, publish, "woken", events=(woke,)).all()
+    run = Run(api, publish, "woken", events=(first_event,)).all()
     assert run.value("rows")["version"] == 1
     assert run.value("rows")["rows"] == 1
     stored = run.value("publish")["id"]
     assert stored == alice.findEntityId("latest.csv", project)
     assert sources_of(stored)[0] == [f"{tables[0]}.1"]
 
-    run = Run(api, publish, "woken_later", events=(later, woke)).all()
+    run = Run(api, publish, "woken_later", events=(later, first_event)).all()
     assert run.value("rows")["version"] == 2
     assert sources_of(stored)[0] == [f"{tables[0]}.2"]

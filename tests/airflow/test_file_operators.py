@@ -1,4 +1,4 @@
-"""The operators for files: what they take, what they return, how they fail."""
+"""Tests of SynapseGetOperator, SynapseStoreOperator and SynapseRetryPolicy."""
 
 import json
 from itertools import count
@@ -130,7 +130,7 @@ def test_invalid_token_fails_without_retry(get, put, api, connection):
 
 
 def test_local_file_named_like_the_id_is_ignored(get, tmp_path, monkeypatch):
-    """The client looks up local files by their content; an operator's id is an id."""
+    """The client finds local files by their content; the operator accepts IDs only."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw.csv").write_text("x")
     result, _ = get(entity_id="raw.csv")
@@ -213,40 +213,40 @@ def test_folders_are_created_once(store, result, alice, project):
 
 def test_file_in_the_folder_path_fails(store, result, put):
     put("a", "a file")
-    outcome, _ = store(path=str(result), folder="a/b")
-    assert outcome.state == "failed"
-    assert "'a' in syn" in str(outcome.error)
-    assert "FileEntity" in str(outcome.error)
+    failed, _ = store(path=str(result), folder="a/b")
+    assert failed.state == "failed"
+    assert "'a' in syn" in str(failed.error)
+    assert "FileEntity" in str(failed.error)
 
 
 def test_missing_path_is_reported_with_advice(store, tmp_path):
-    outcome, _ = store(path=str(tmp_path / "elsewhere.txt"))
-    assert isinstance(outcome.error, SynapseFileNotFoundError)
-    assert "not found on this worker" in str(outcome.error)
-    assert "ObjectStoragePath" in str(outcome.error)
+    failed, _ = store(path=str(tmp_path / "elsewhere.txt"))
+    assert isinstance(failed.error, SynapseFileNotFoundError)
+    assert "not found on this worker" in str(failed.error)
+    assert "ObjectStoragePath" in str(failed.error)
 
 
 def test_directory_as_path_fails(store, tmp_path):
-    outcome, _ = store(path=str(tmp_path))
-    assert "is a directory" in str(outcome.error)
+    failed, _ = store(path=str(tmp_path))
+    assert "is a directory" in str(failed.error)
 
 
 def test_name_for_several_files_fails(store, result):
-    outcome, _ = store(path=[str(result), str(result)], name="one.txt")
-    assert outcome.state == "failed"
-    assert "2 files cannot have one name" in str(outcome.error)
+    failed, _ = store(path=[str(result), str(result)], name="one.txt")
+    assert failed.state == "failed"
+    assert "2 files cannot have one name" in str(failed.error)
 
 
 @pytest.mark.parametrize("nonsense", [3, None, b"bytes"])
 def test_invalid_path_fails(store, nonsense):
-    outcome, _ = store(path=nonsense)
-    assert isinstance(outcome.error, TypeError)
-    assert "expected the path of a file" in str(outcome.error)
+    failed, _ = store(path=nonsense)
+    assert isinstance(failed.error, TypeError)
+    assert "expected the path of a file" in str(failed.error)
 
 
 def test_parent_that_is_a_file_fails_without_retry(store, result, put):
-    outcome, _ = store(path=str(result), parent_id=put("file.txt"))
-    assert outcome.state == "failed"
+    failed, _ = store(path=str(result), parent_id=put("file.txt"))
+    assert failed.state == "failed"
 
 
 def test_object_url_is_uploaded_and_recorded_as_used(
@@ -301,23 +301,23 @@ def test_signature_of_a_url_is_not_recorded_or_logged(store, put, alice, sources
     capsys.readouterr()
     _, run = store(path=url, name="copy.txt")
     assert sources_of(run.value("store")["id"])[0] == [url.partition("?")[0]]
-    outcome, _ = store(path=url.replace("/download/", "/nothing/"))
-    assert outcome.error is not None
-    shown = str(outcome.error) + capsys.readouterr().out
+    failed, _ = store(path=url.replace("/download/", "/nothing/"))
+    assert failed.error is not None
+    shown = str(failed.error) + capsys.readouterr().out
     assert url.partition("X-Amz-Signature=")[2] not in shown
 
 
 def test_missing_object_fails(store):
-    outcome, _ = store(path="memory://bucket/nothing")
-    assert isinstance(outcome.error, SynapseFileNotFoundError)
+    failed, _ = store(path="memory://bucket/nothing")
+    assert isinstance(failed.error, SynapseFileNotFoundError)
 
 
 def test_stored_reference_uses_its_source(api, project, put, alice, sources_of):
     entity = put("raw.txt", "raw")
     other = alice.store(Folder("copies", parent=project)).id
     with DAG("copy", schedule=None) as dag:
-        got = SynapseGetOperator(task_id="get", entity_id=entity)
-        SynapseStoreOperator(task_id="store", path=got.output, parent_id=other)
+        get_task = SynapseGetOperator(task_id="get", entity_id=entity)
+        SynapseStoreOperator(task_id="store", path=get_task.output, parent_id=other)
     stored = Run(api, dag).all().value("store")
     assert stored["parent_id"] == other
     assert sources_of(stored["id"])[0] == [entity]

@@ -1,4 +1,4 @@
-"""Objects in real S3-compatible storage, stored in Synapse by the operator."""
+"""Upload of S3 objects with SynapseStoreOperator."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ SIZE = 12 * 2**20 + 5
 
 @pytest.fixture(scope="module")
 def bucket():
-    """A bucket of an S3 server of its own, and the environment in which s3fs finds it."""
+    """Bucket of a local S3 server, and the environment variables for s3fs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from moto.server import ThreadedMotoServer
@@ -51,5 +51,5 @@ def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_o
 def test_missing_s3_object_is_reported(api, project, bucket):
     with DAG("s3_missing", schedule=None) as dag:
         SynapseStoreOperator(task_id="store", path="s3://results/nothing", parent_id=project)
-    outcome = Run(api, dag).task("store")
-    assert "s3://results/nothing" in str(outcome.error)
+    failed = Run(api, dag).task("store")
+    assert "s3://results/nothing" in str(failed.error)

@@ -1,4 +1,4 @@
-"""The operator that queries tables: the file it leaves, and the version that answered."""
+"""Tests of SynapseTableQueryOperator with CSV files."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ ROWS = [["a", 1], ['b "quoted", \\ ü', 2], ["two\nlines", None], ["", 4]]
 
 
 class LateFailureError(RuntimeError):
-    """What goes wrong after the work was done."""
+    """Failure of a task after its work is done."""
 
 
 def fail_once(context, result=None):
@@ -35,7 +35,7 @@ def fail_once(context, result=None):
 
 @pytest.fixture
 def table(alice, project):
-    """A table with cells that make a CSV file hard to write."""
+    """Table whose cells need quoting in a CSV file."""
     columns = [
         Column(name="a name", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
@@ -68,16 +68,16 @@ def rows_of(path):
 def test_query_writes_a_file_and_returns_its_reference(query, table, worker):
     result, run = query(sql=f"select * from {table} where n > {{{{ 0 + 1 }}}}")
     assert result.state == "success", result.error
-    found = run.value("query")
-    assert found["id"] == table
-    assert found["version"] == 1
-    assert found["etag"]
-    assert found["rows"] == 2
-    assert found["columns"] == ["a name", "n"]
-    assert found["query"] == f"select * from {table} where n > 1"
-    assert found["synapse_conn_id"] == "synapse_default"
-    assert Path(found["path"]).is_relative_to(worker)
-    assert [row["n"] for row in rows_of(found["path"])] == ["2", "4"]
+    reference = run.value("query")
+    assert reference["id"] == table
+    assert reference["version"] == 1
+    assert reference["etag"]
+    assert reference["rows"] == 2
+    assert reference["columns"] == ["a name", "n"]
+    assert reference["query"] == f"select * from {table} where n > 1"
+    assert reference["synapse_conn_id"] == "synapse_default"
+    assert Path(reference["path"]).is_relative_to(worker)
+    assert [row["n"] for row in rows_of(reference["path"])] == ["2", "4"]
     assert run.value("query", "synapse_entity_link").endswith(f"/Synapse:{table}.1")
 
 
@@ -101,9 +101,9 @@ def test_download_dir_contains_the_file(query, table, tmp_path):
 
 def test_include_row_ids_adds_row_id_and_version(query, table):
     _, run = query(sql=f"select n from {table}", include_row_ids=True)
-    found = run.value("query")
-    assert found["columns"] == ["ROW_ID", "ROW_VERSION", "n"]
-    assert [row["ROW_ID"] for row in rows_of(found["path"])] == ["1", "2", "3", "4"]
+    reference = run.value("query")
+    assert reference["columns"] == ["ROW_ID", "ROW_VERSION", "n"]
+    assert [row["ROW_ID"] for row in rows_of(reference["path"])] == ["1", "2", "3", "4"]
 
 
 def test_result_without_rows_is_a_file_with_header(query, table):
@@ -116,8 +116,8 @@ def test_stored_result_uses_the_queried_snapshot(api, table, project, alice, sou
     alice.create_snapshot_version(table)
     alice.store(Table(table, [["late", 9]]))
     with DAG("query_and_store", schedule=None) as dag:
-        frozen = SynapseTableQueryOperator(task_id="frozen", sql=f"select * from {table}.1")
-        SynapseStoreOperator(task_id="store", path=frozen.output, parent_id=project)
+        query_task = SynapseTableQueryOperator(task_id="frozen", sql=f"select * from {table}.1")
+        SynapseStoreOperator(task_id="store", path=query_task.output, parent_id=project)
     run = Run(api, dag).all()
     stored = run.value("store")
     assert sources_of(stored["id"])[0] == [f"{table}.1"]
@@ -128,8 +128,8 @@ def test_stored_result_uses_the_queried_snapshot(api, table, project, alice, sou
 def test_stored_result_uses_the_current_version_of_a_table(api, table, project, alice, sources_of):
     alice.create_snapshot_version(table)
     with DAG("query_current", schedule=None) as dag:
-        current = SynapseTableQueryOperator(task_id="now", sql=f"select * from {table}")
-        SynapseStoreOperator(task_id="store", path=current.output, parent_id=project)
+        query_task = SynapseTableQueryOperator(task_id="now", sql=f"select * from {table}")
+        SynapseStoreOperator(task_id="store", path=query_task.output, parent_id=project)
     run = Run(api, dag).all()
     assert run.value("now")["version"] == 2
     assert sources_of(run.value("store")["id"])[0] == [f"{table}.2"]
@@ -137,17 +137,17 @@ def test_stored_result_uses_the_current_version_of_a_table(api, table, project, 
 
 def test_snapshot_first_queries_the_new_snapshot(api, table, project, alice, sources_of):
     with DAG("freeze_and_query", schedule=None) as dag:
-        frozen = SynapseTableQueryOperator(
+        query_task = SynapseTableQueryOperator(
             task_id="frozen",
             sql=f"SELECT * FROM {table} WHERE n > 1",
             snapshot_first=True,
             version_label="of {{ run_id }}",
         )
-        SynapseStoreOperator(task_id="store", path=frozen.output, parent_id=project)
+        SynapseStoreOperator(task_id="store", path=query_task.output, parent_id=project)
     run = Run(api, dag).all()
-    found = run.value("frozen")
-    assert found["version"] == 1
-    assert found["query"] == f"SELECT * FROM {table}.1 WHERE n > 1"
+    reference = run.value("frozen")
+    assert reference["version"] == 1
+    assert reference["query"] == f"SELECT * FROM {table}.1 WHERE n > 1"
     assert alice.get(table, version=1).versionLabel == "of run_1"
     assert sources_of(run.value("store")["id"])[0] == [f"{table}.1"]
     assert alice.getProvenance(table, 1)["name"] == "freeze_and_query.frozen"
@@ -169,7 +169,7 @@ def test_snapshot_first_rejects_a_query_of_a_version(query, table):
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("select nothing from {table}", "nothing"),
         ("select from where {table}", "synapse ID"),
@@ -177,10 +177,10 @@ def test_snapshot_first_rejects_a_query_of_a_version(query, table):
         ("drop from {table}", "400"),
     ],
 )
-def test_invalid_sql_fails_without_retry(query, table, sql, said):
+def test_invalid_sql_fails_without_retry(query, table, sql, message):
     result, _ = query(sql=sql.format(table=table))
     assert result.state == "failed"
-    assert said in str(result.error)
+    assert message in str(result.error)
 
 
 def test_missing_permission_fails_without_retry(query, table, api, connection, socket_service):
@@ -193,7 +193,7 @@ def test_missing_permission_fails_without_retry(query, table, api, connection, s
 
 @pytest.fixture
 def on_two_workers(api, worker):
-    """Run a DAG of a query and a task that reads the file, with no disk between them."""
+    """Run a query and a task that reads the file on another worker."""
 
     def run(sql, between=lambda: None):
         with DAG("two_workers", schedule=None) as dag:

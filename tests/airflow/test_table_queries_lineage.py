@@ -1,4 +1,4 @@
-"""Answers of tables as sources: which version is named by what was made of them."""
+"""Lineage of SynapseTableQueryOperator: the version recorded as used."""
 
 import shutil
 from itertools import count
@@ -25,19 +25,19 @@ RUNS = count(1)
 
 @pytest.fixture
 def summary(tmp_path):
-    """A file that a task writes."""
+    """Path of a file that a task writes."""
     return str(tmp_path / "summary.txt")
 
 
 @pytest.fixture
-def elsewhere(alice, project):
-    """A project that no view shows."""
-    return alice.store(Project(f"Beside {project}")).id
+def other_project(alice, project):
+    """Project outside the scope of all views."""
+    return alice.store(Project(f"Outside {project}")).id
 
 
 @pytest.fixture
-def pipeline(api, elsewhere, summary):
-    """A query, a task that makes a file of its answer, and the store of that."""
+def pipeline(api, other_project, summary):
+    """Run of a query, a task that derives a file from its result, and its upload."""
 
     def make(query, **arguments):
         with DAG("summarise", schedule=None) as dag:
@@ -48,9 +48,9 @@ def pipeline(api, elsewhere, summary):
                 Path(summary).write_text(f"{len(text)} bytes")
                 return summary
 
-            asked = SynapseTableQueryOperator(task_id="ask", sql=query, **arguments)
-            made = summarise(asked.output)
-            SynapseStoreOperator(task_id="store", path=made, parent_id=elsewhere)
+            query_task = SynapseTableQueryOperator(task_id="ask", sql=query, **arguments)
+            derived = summarise(query_task.output)
+            SynapseStoreOperator(task_id="store", path=derived, parent_id=other_project)
         return Run(api, dag, f"run_{next(RUNS)}")
 
     return make
@@ -58,30 +58,30 @@ def pipeline(api, elsewhere, summary):
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_derived_file_uses_the_queried_version(pipeline, table_factory, kind, alice, sources_of):
-    """First the one that still changes, then a snapshot, then one that the query made itself."""
-    shown = table_factory.create(kind)
-    run = pipeline(f"select * from {shown}").all()
+    """Query the current version, then a snapshot, then with snapshot_first."""
+    table = table_factory.create(kind)
+    run = pipeline(f"select * from {table}").all()
     stored = run.value("store")["id"]
     used, executed = sources_of(stored)
-    assert used == [f"{shown}.1"]
+    assert used == [f"{table}.1"]
     assert len(executed) == 1
 
-    alice.create_snapshot_version(shown)
-    table_factory.add_row(shown)
-    run = pipeline(f"select n from {shown}.1").all()
+    alice.create_snapshot_version(table)
+    table_factory.add_row(table)
+    run = pipeline(f"select n from {table}.1").all()
     assert run.value("ask")["rows"] == 1
-    assert sources_of(stored)[0] == [f"{shown}.1"]
+    assert sources_of(stored)[0] == [f"{table}.1"]
 
-    run = pipeline(f"select n from {shown}", snapshot_first=True).all()
+    run = pipeline(f"select n from {table}", snapshot_first=True).all()
     assert run.value("ask")["rows"] == 2
-    assert sources_of(stored)[0] == [f"{shown}.2"]
+    assert sources_of(stored)[0] == [f"{table}.2"]
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_repeated_query_uses_the_version_of_the_reference(
     pipeline, table_factory, alice, worker, sources_of, file_format
 ):
-    """Somebody freezes the table meanwhile: its rows are those of the number after that, too."""
+    """A snapshot in between gives the current version another number."""
     table = table_factory.create("table")
     run = pipeline(f"select * from {table}", output_format=file_format)
     run.task("ask")
@@ -115,10 +115,10 @@ def test_hook_in_a_task_records_the_queried_table(
 def test_stored_rows_use_the_table_they_were_queried_from(api, table_factory, alice, sources_of):
     source, target = table_factory.create("submissionview"), table_factory.create("table")
     with DAG("copy_rows", schedule=None) as dag:
-        asked = SynapseTableQueryOperator(
+        query_task = SynapseTableQueryOperator(
             task_id="ask", sql=f"select n from {source}", snapshot_first=True
         )
-        SynapseTableStoreOperator(task_id="store", table_id=target, rows=asked.output)
+        SynapseTableStoreOperator(task_id="store", table_id=target, rows=query_task.output)
     run = Run(api, dag).all()
     assert run.value("store")["added"] == 1
     used, executed = sources_of(target)
@@ -127,27 +127,27 @@ def test_stored_rows_use_the_table_they_were_queried_from(api, table_factory, al
 
 
 def test_snapshot_uses_the_sources_of_its_rows(api, table_factory, alice, sources_of):
-    """The rows are stored by one run and frozen by another, which knows no more than Synapse."""
+    """One run stores the rows, another one creates the snapshot."""
     source, target = table_factory.create("dataset"), table_factory.create("table")
     with DAG("fill", schedule=None) as fill:
-        asked = SynapseTableQueryOperator(task_id="ask", sql=f"select n from {source}")
-        SynapseTableStoreOperator(task_id="store", table_id=target, rows=asked.output)
+        query_task = SynapseTableQueryOperator(task_id="ask", sql=f"select n from {source}")
+        SynapseTableStoreOperator(task_id="store", table_id=target, rows=query_task.output)
     Run(api, fill).all()
-    with DAG("freeze", schedule=None) as create_snapshot:
+    with DAG("freeze", schedule=None) as dag:
         SynapseTableSnapshotOperator(task_id="freeze", table_id=target)
-    made = Run(api, create_snapshot).all().value("freeze")
-    assert sources_of(target, made["version"])[0] == [f"{source}.1"]
-    assert alice.getProvenance(target, made["version"])["name"] == "freeze.freeze"
+    snapshot = Run(api, dag).all().value("freeze")
+    assert sources_of(target, snapshot["version"])[0] == [f"{source}.1"]
+    assert alice.getProvenance(target, snapshot["version"])["name"] == "freeze.freeze"
 
 
 def test_lineage_mode_off_records_nothing(api, table_factory, project, alice):
     table = table_factory.create("table")
     with DAG("silent", schedule=None) as dag:
-        asked = SynapseTableQueryOperator(
+        query_task = SynapseTableQueryOperator(
             task_id="ask", sql=f"select * from {table}", lineage_mode="off"
         )
         SynapseStoreOperator(
-            task_id="store", path=asked.output, parent_id=project, lineage_mode="off"
+            task_id="store", path=query_task.output, parent_id=project, lineage_mode="off"
         )
     stored = Run(api, dag).all().value("store")
     assert "activity_id" not in stored

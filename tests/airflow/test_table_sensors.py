@@ -1,4 +1,4 @@
-"""The sensors of tables: what they wait for, in a worker and in the triggerer."""
+"""Tests of the table sensors in workers and in the triggerer."""
 
 import json
 from itertools import count
@@ -31,12 +31,12 @@ def table(alice, project):
 
 @pytest.fixture
 def wait(api):
-    """Make a run of a single sensor."""
+    """Create a run of a single sensor."""
 
     def make(kind, **arguments):
-        usual = {"mode": "reschedule", "poke_interval": 0.1, "timeout": 60}
+        defaults = {"mode": "reschedule", "poke_interval": 0.1, "timeout": 60}
         with DAG("wait", schedule=None) as dag:
-            kind(task_id="wait", retries=5, **(usual | arguments))
+            kind(task_id="wait", retries=5, **(defaults | arguments))
         return Run(api, dag, f"run_{next(RUNS)}")
 
     return make
@@ -122,7 +122,7 @@ def test_aggregate_query_fails_without_retry(wait, table, query, more):
 def test_grouped_query_is_accepted(wait, table, alice, query):
     run = wait(SynapseTableRowsSensor, sql=query.format(table=table))
     assert run.task("wait").state == "up_for_reschedule"
-    add_a_row(alice, table)
+    add_row(alice, table)
     assert run.task("wait").state == "success"
 
 
@@ -142,7 +142,7 @@ def test_version_of_a_reference_is_ignored(wait, table):
     assert run.task("wait").state == "up_for_reschedule"
 
 
-def add_a_row(alice, table):
+def add_row(alice, table):
     alice.store(Table(table, [[2]]))
 
 
@@ -150,13 +150,13 @@ def create_snapshot(alice, table):
     alice.create_snapshot_version(table)
 
 
-def add_a_column(alice, table):
+def add_column(alice, table):
     schema = alice.get(table)
     schema.addColumn(Column(name="more", columnType="STRING"))
     alice.store(schema)
 
 
-@pytest.mark.parametrize("change", [add_a_row, create_snapshot, add_a_column])
+@pytest.mark.parametrize("change", [add_row, create_snapshot, add_column])
 def test_change_sensor_waits_for_a_change(wait, table, alice, change):
     run = wait(SynapseTableChangeSensor, table_id=table)
     assert run.task("wait").state == "up_for_reschedule"
@@ -167,17 +167,17 @@ def test_change_sensor_waits_for_a_change(wait, table, alice, change):
 
 
 def test_change_sensor_waits_in_the_worker(wait, table, alice, api):
-    """The sensor has noted the state it begins with; then there is a row more."""
+    """A row is added after the sensor has saved its first state."""
     run = wait(SynapseTableChangeSensor, table_id=table, mode="poke", poke_interval=0.02)
-    note = api._store
+    store_state = api._store
 
-    def answer(request, parts, body):
-        found = note(request, parts, body)
+    def add_row_after_save(request, parts, body):
+        result = store_state(request, parts, body)
         if (request.method, parts[2]) == ("PUT", "synapse_table_state"):
-            add_a_row(alice, table)
-        return found
+            add_row(alice, table)
+        return result
 
-    api._store = answer
+    api._store = add_row_after_save
     assert run.task("wait").state == "success"
     assert run.value("wait")["version"] == 1
 
@@ -185,12 +185,12 @@ def test_change_sensor_waits_in_the_worker(wait, table, alice, api):
 def test_change_since_a_given_state_is_detected_at_once(wait, table, alice):
     first = wait(SynapseTableChangeSensor, table_id=table)
     first.task("wait")
-    add_a_row(alice, table)
+    add_row(alice, table)
     first.task("wait")
     known = first.value("wait")
     second = wait(SynapseTableChangeSensor, table_id=table, since=known)
     assert second.task("wait").state == "up_for_reschedule"
-    add_a_row(alice, table)
+    add_row(alice, table)
     third = wait(SynapseTableChangeSensor, table_id=table, since=known)
     assert third.task("wait").state == "success"
     assert third.value("wait")["etag"] != known["etag"]
@@ -234,10 +234,10 @@ def test_rows_sensor_supports_every_table_type(wait, table_factory, kind, deferr
 def test_since_accepts_the_result_of_a_query(wait, table, alice, api):
     with DAG("ask", schedule=None) as dag:
         SynapseTableQueryOperator(task_id="ask", sql=f"select * from {table}")
-    answer = Run(api, dag).all().value("ask")
-    waiting = wait(SynapseTableChangeSensor, table_id=table, since=answer)
+    reference = Run(api, dag).all().value("ask")
+    waiting = wait(SynapseTableChangeSensor, table_id=table, since=reference)
     assert waiting.task("wait").state == "up_for_reschedule"
-    add_a_row(alice, table)
+    add_row(alice, table)
     assert waiting.task("wait").state == "success"
 
 
@@ -245,7 +245,7 @@ def test_change_sensor_waits_in_the_triggerer(wait, table, alice, triggerer):
     run = wait(SynapseTableChangeSensor, table_id=table, deferrable=True)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
-    add_a_row(alice, table)
+    add_row(alice, table)
     assert run.task("wait", event=fire_trigger(deferred)).state == "success"
     assert run.value("wait")["id"] == table
     assert run.value("wait")["etag"]

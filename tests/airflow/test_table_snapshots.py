@@ -1,4 +1,4 @@
-"""The operator that freezes tables: what it makes, once, and what it says of it."""
+"""Tests of SynapseTableSnapshotOperator with tables."""
 
 import json
 from itertools import count
@@ -22,11 +22,11 @@ RUNS = count(1)
 
 
 class WorkerStoppedError(RuntimeError):
-    """The worker is no more."""
+    """The worker stopped."""
 
 
 class LateFailureError(RuntimeError):
-    """What goes wrong after the work was done."""
+    """Failure of a task after its work is done."""
 
 
 def fail_once(context, result=None):
@@ -36,7 +36,7 @@ def fail_once(context, result=None):
 
 @pytest.fixture
 def table(alice, project):
-    """A table of two rows."""
+    """Table with two rows."""
     columns = [Column(name="name", columnType="STRING"), Column(name="n", columnType="INTEGER")]
     schema = alice.store(Schema("Measurements", columns, parent=project))
     alice.store(Table(schema, [["a", 1], ["b", 2]]))
@@ -59,8 +59,8 @@ def snapshot(api):
 
 
 def history(alice, table):
-    found = alice.restGET(f"/entity/{table}/version")["results"]
-    return {one["versionNumber"]: one["versionLabel"] for one in found}
+    versions = alice.restGET(f"/entity/{table}/version")["results"]
+    return {one["versionNumber"]: one["versionLabel"] for one in versions}
 
 
 def test_snapshot_has_the_given_label_and_comment(snapshot, table, alice):
@@ -68,10 +68,10 @@ def test_snapshot_has_the_given_label_and_comment(snapshot, table, alice):
         table_id=table, version_label="{{ run_id }}", version_comment="of {{ task.task_id }}"
     )
     assert result.state == "success", result.error
-    made = run.value("freeze")
-    assert (made["id"], made["version"]) == (table, 1)
-    assert made["label"] == run.run_id
-    assert made["comment"] == "of freeze"
+    reference = run.value("freeze")
+    assert (reference["id"], reference["version"]) == (table, 1)
+    assert reference["label"] == run.run_id
+    assert reference["comment"] == "of freeze"
     assert history(alice, table) == {1: run.run_id, 2: "in progress"}
     assert run.value("freeze", "synapse_entity_link").endswith(f"/Synapse:{table}.1")
 
@@ -90,7 +90,7 @@ def test_snapshot_is_created_with_its_activity(api, table, put, sources_of):
 
 
 def test_snapshot_inherits_the_sources_of_stored_rows(api, table, put, sources_of):
-    """The table is no source of its own snapshot; what its rows were made of is."""
+    """The sources of its rows are used, not the table itself."""
     raw_id = put()
     with DAG("store_then_freeze", schedule=None) as dag:
 
@@ -134,7 +134,7 @@ def test_retry_creates_no_second_snapshot(snapshot, table, alice, lineage_mode):
 
 
 def test_cleared_task_creates_another_snapshot(snapshot, table, alice):
-    """Airflow gives a task that is cleared as many tries as it had, after those it has used."""
+    """Airflow raises `max_tries` of a task that is cleared."""
     _, run = snapshot(table_id=table)
     assert run.task("freeze", max_tries=1 + 5).state == "success"
     assert run.value("freeze")["version"] == 2
@@ -143,19 +143,19 @@ def test_cleared_task_creates_another_snapshot(snapshot, table, alice):
 
 
 def test_retry_after_lost_success_creates_no_second_snapshot(snapshot, table, alice, api):
-    """The work is done; of that Airflow does not hear. The next try tells of the same snapshot."""
-    tell = api._task_instances
+    """The worker stops before it reports success to Airflow."""
+    handle = api._task_instances
 
-    def die(request, parts, body):
+    def stop(request, parts, body):
         if parts[1:] == ["state"]:
             raise WorkerStoppedError
-        return tell(request, parts, body)
+        return handle(request, parts, body)
 
-    api._task_instances = die
+    api._task_instances = stop
     arguments = {"skip_if_unchanged": True, "outlets": [synapse_asset(table)]}
     _, run = snapshot(table_id=table, **arguments)
     assert api.events == []
-    api._task_instances = tell
+    api._task_instances = handle
     assert run.task("freeze", max_tries=5).state == "success"
     assert run.value("freeze")["version"] == 1
     assert list(history(alice, table)) == [2, 1]
@@ -163,9 +163,9 @@ def test_retry_after_lost_success_creates_no_second_snapshot(snapshot, table, al
 
 
 def test_snapshot_of_another_task_is_not_reused(snapshot, table, alice):
-    """The first try ends before Synapse is asked to freeze; meanwhile another one freezes."""
+    """Another task creates a snapshot between the two tries."""
 
-    def freeze_before(context):
+    def create_snapshot_before(context):
         if context["ti"].try_number == 2:
             alice.create_snapshot_version(table, label="another one")
 
@@ -174,7 +174,7 @@ def test_snapshot_of_another_task_is_not_reused(snapshot, table, alice):
         table_id=table,
         version_label="nightly",
         post_execute=fail_once,
-        pre_execute=freeze_before,
+        pre_execute=create_snapshot_before,
     )
     assert result.state == "success"
     assert run.value("freeze")["version"] == 1
@@ -245,7 +245,7 @@ def test_retain_requires_label_and_prefix(table, arguments):
 
 
 def test_unchanged_table_is_skipped_without_asset_event(snapshot, table, alice, api):
-    """Skipped, the task sends no event: who waits for the asset is not told of no news."""
+    """A skipped task emits no asset event."""
     arguments = {"skip_if_unchanged": True, "outlets": [synapse_asset(table)]}
     states = [snapshot(table_id=table, **arguments)[0].state for _ in range(2)]
     assert states == ["success", "skipped"]
@@ -265,7 +265,7 @@ def test_new_column_is_a_change(snapshot, table, alice):
     assert snapshot(table_id=table, skip_if_unchanged=True)[0].state == "success"
 
 
-def test_an_annotation_is_no_change_of_the_rows(snapshot, table, alice):
+def test_annotation_is_not_a_change_of_the_rows(snapshot, table, alice):
     snapshot(table_id=table)
     schema = alice.get(table)
     schema.annotations["reviewed"] = "yes"
@@ -275,7 +275,7 @@ def test_an_annotation_is_no_change_of_the_rows(snapshot, table, alice):
 
 @pytest.fixture
 def deferred(api, table):
-    """A task that left its waiting to the triggerer: the run, and what it was answered."""
+    """Run of a deferred task, and the result of its first part."""
     with DAG("freeze_later", schedule=None) as dag:
         SynapseTableSnapshotOperator(
             task_id="freeze",
@@ -296,14 +296,14 @@ def test_deferred_task_continues_after_the_trigger(deferred, triggerer, table, a
     event = fire_trigger(result)
     assert set(event) == {"job"}
     assert run.task("freeze", event=event).state == "success"
-    made = run.value("freeze")
-    assert (made["version"], made["label"]) == (1, "later")
-    assert alice.getProvenance(table, 1)["id"] == made["activity_id"]
+    reference = run.value("freeze")
+    assert (reference["version"], reference["label"]) == (1, "later")
+    assert alice.getProvenance(table, 1)["id"] == reference["activity_id"]
     assert len(sources_of(table, 1)[1]) == 1
 
 
 def test_retry_waits_for_the_job_of_a_deferred_try(deferred, triggerer, table, alice):
-    """The next try starts no job; where the first one goes on, it waits for that."""
+    """The retry starts no second job."""
     run, before = deferred
     event = fire_trigger(before)
     again = run.task("freeze", max_tries=5)

@@ -1,4 +1,4 @@
-"""The operator that freezes, on everything that has rows: what it makes, and says of it."""
+"""Tests of SynapseTableSnapshotOperator with views, datasets and tables."""
 
 from itertools import count
 
@@ -20,7 +20,7 @@ RUNS = count(1)
 
 
 class LateFailureError(RuntimeError):
-    """What goes wrong after the work was done."""
+    """Failure of a task after its work is done."""
 
 
 def fail_once(context, result=None):
@@ -30,7 +30,7 @@ def fail_once(context, result=None):
 
 @pytest.fixture
 def snapshot(api):
-    """Run a single SynapseTableSnapshotOperator, with as many tries as are asked for."""
+    """Run a single SynapseTableSnapshotOperator with a number of tries."""
 
     def run(tries=1, **arguments):
         with DAG("freeze_one", schedule=None) as dag:
@@ -44,8 +44,8 @@ def snapshot(api):
 
 
 def history(alice, table):
-    found = alice.restGET(f"/entity/{table}/version")["results"]
-    return {one["versionNumber"]: one["versionLabel"] for one in found}
+    versions = alice.restGET(f"/entity/{table}/version")["results"]
+    return {one["versionNumber"]: one["versionLabel"] for one in versions}
 
 
 def rows(alice, query):
@@ -57,7 +57,7 @@ def rows(alice, query):
 def test_snapshot_of_every_table_type(
     api, table_factory, kind, deferrable, put, alice, sources_of, triggerer
 ):
-    """It shows what there was, for ever; the Activity that the snapshot carries says of what."""
+    """The snapshot has its rows, label, comment, Activity and asset event."""
     table = table_factory.create(kind)
     raw_id = put()
     with DAG("freeze_any", schedule=None) as dag:
@@ -82,18 +82,22 @@ def test_snapshot_of_every_table_type(
         result = run.task("freeze", event=fire_trigger(result))
     assert result.state == "success", result.error
 
-    made = run.value("freeze")
-    assert (made["id"], made["version"], made["label"]) == (table, 1, f"of {run.run_id}")
-    assert made["comment"] == "by freeze"
+    reference = run.value("freeze")
+    assert (reference["id"], reference["version"], reference["label"]) == (
+        table,
+        1,
+        f"of {run.run_id}",
+    )
+    assert reference["comment"] == "by freeze"
     assert history(alice, table) == {1: f"of {run.run_id}", 2: "in progress"}
     table_factory.add_row(table)
     assert rows(alice, f"select * from {table}.1") == before
     assert rows(alice, f"select * from {table}") == before + 1
     activity = alice.getProvenance(table, 1)
-    assert (activity["id"], activity["name"]) == (made["activity_id"], "freeze_any.freeze")
+    assert (activity["id"], activity["name"]) == (reference["activity_id"], "freeze_any.freeze")
     assert sources_of(table, 1)[0] == [raw_id]
     (event,) = [one for one in api.events if one["asset"]["uri"] == f"syn://{table}"]
-    assert event["extra"] == {"version": 1, "activity_id": made["activity_id"]}
+    assert event["extra"] == {"version": 1, "activity_id": reference["activity_id"]}
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)
@@ -130,40 +134,40 @@ def test_retry_creates_no_second_snapshot_of_a_view(
 @pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_unchanged_table_or_view_is_skipped(snapshot, table_factory, kind, alice):
     table = table_factory.create(kind)
-    asked = {"table_id": table, "skip_if_unchanged": True}
-    assert [snapshot(**asked)[0].state for _ in range(2)] == ["success", "skipped"]
+    arguments = {"table_id": table, "skip_if_unchanged": True}
+    assert [snapshot(**arguments)[0].state for _ in range(2)] == ["success", "skipped"]
     table_factory.add_row(table)
-    result, run = snapshot(**asked)
+    result, run = snapshot(**arguments)
     assert (result.state, run.value("freeze")["version"]) == ("success", 2)
-    assert snapshot(**asked)[0].state == "skipped"
+    assert snapshot(**arguments)[0].state == "skipped"
 
 
 def test_changed_annotation_is_a_change_of_the_view(snapshot, table_factory, alice, project):
     view = table_factory.create("entityview")
-    asked = {"table_id": view, "skip_if_unchanged": True}
-    snapshot(**asked)
-    shown = next(iter(alice.tableQuery(f"select id from {view}", includeRowIdAndRowVersion=False)))
-    file = alice.get(shown[0], downloadFile=False)
+    arguments = {"table_id": view, "skip_if_unchanged": True}
+    snapshot(**arguments)
+    row = next(iter(alice.tableQuery(f"select id from {view}", includeRowIdAndRowVersion=False)))
+    file = alice.get(row[0], downloadFile=False)
     file.annotations["n"] = 7
     alice.store(file, forceVersion=False)
-    assert snapshot(**asked)[0].state == "success"
+    assert snapshot(**arguments)[0].state == "success"
 
 
 def test_renamed_column_is_a_change_of_the_view(snapshot, table_factory, alice):
-    """The file has no annotation of either name: no row shows the difference."""
+    """The file has no annotation of either name: no cell differs."""
     view = table_factory.create("entityview")
     schema = alice.get(view)
     first = alice.store(Column(name="one", columnType="STRING"))
     schema.addColumn(first)
     schema = alice.store(schema)
-    asked = {"table_id": view, "skip_if_unchanged": True}
-    snapshot(**asked)
-    assert snapshot(**asked)[0].state == "skipped"
+    arguments = {"table_id": view, "skip_if_unchanged": True}
+    snapshot(**arguments)
+    assert snapshot(**arguments)[0].state == "skipped"
     schema = alice.get(view)
     schema.removeColumn(first)
     schema.addColumn(Column(name="other", columnType="STRING"))
     alice.store(schema)
-    assert snapshot(**asked)[0].state == "success"
+    assert snapshot(**arguments)[0].state == "success"
 
 
 @pytest.mark.parametrize("kind", ["entityview", "dataset"])
@@ -202,8 +206,8 @@ def test_snapshot_first_supports_every_table_type(
     assert run.task("ask", max_tries=1).state == "up_for_retry"
     table_factory.add_row(table)
     assert run.task("ask", max_tries=1).state == "success"
-    answer = run.value("ask")
-    assert (answer["version"], answer["rows"]) == (1, 1)
-    assert answer["query"] == f"select n from {table}.1 where n > 0"
+    result = run.value("ask")
+    assert (result["version"], result["rows"]) == (1, 1)
+    assert result["query"] == f"select n from {table}.1 where n > 0"
     assert list(history(alice, table)) == [2, 1]
     assert alice.getProvenance(table, 1)["name"] == "freeze_and_ask.ask"

@@ -1,4 +1,4 @@
-"""The operator that stores rows: where they come from, which columns they have, what they used."""
+"""Tests of SynapseTableStoreOperator: sources, columns, errors and provenance of rows."""
 
 from datetime import UTC, datetime
 
@@ -109,17 +109,17 @@ def test_query_result_is_stored_and_used(api, filled, alice, project, rows_of, f
         SynapseTableStoreOperator(task_id="store", table_id=copy, rows=found.output)
     run = Run(api, dag).all()
     assert rows_of(copy) == [["b", 2], ["c", 3]]
-    made_by = alice.getProvenance(copy)
-    assert made_by["id"] == run.value("store")["activity_id"]
-    used = [one["reference"] for one in made_by["used"] if not one["wasExecuted"]]
+    activity = alice.getProvenance(copy)
+    assert activity["id"] == run.value("store")["activity_id"]
+    used = [one["reference"] for one in activity["used"] if not one["wasExecuted"]]
     assert used == [{"targetId": filled, "targetVersionNumber": 1}]
 
 
 def test_synapse_file_is_stored_and_used(api, table, put, rows_of, sources_of):
     file = put("rows.csv", "n,a name\n7,\n")
     with DAG("from_file", schedule=None) as dag:
-        got = SynapseGetOperator(task_id="get", entity_id=file)
-        SynapseTableStoreOperator(task_id="store", table_id=table, rows=got.output)
+        get_task = SynapseGetOperator(task_id="get", entity_id=file)
+        SynapseTableStoreOperator(task_id="store", table_id=table, rows=get_task.output)
     Run(api, dag).all()
     assert rows_of(table) == [[None, 7]]
     assert sources_of(table)[0] == [file]
@@ -139,9 +139,9 @@ def test_declared_provenance_is_added_to_the_activity(
     used, executed = sources_of(table)
     assert used == [file, "https://example.org/raw"]
     assert "https://example.org/code.py" in executed
-    made_by = alice.getProvenance(table)
-    assert made_by["name"] == "Counting"
-    assert made_by["id"] == run.value("store")["activity_id"]
+    activity = alice.getProvenance(table)
+    assert activity["name"] == "Counting"
+    assert activity["id"] == run.value("store")["activity_id"]
 
 
 def test_activity_argument_is_recorded(store_rows, table, alice, put, sources_of, write_csv):
@@ -175,7 +175,7 @@ def test_lineage_mode_off_without_declaration_records_nothing(store_rows, table,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"mode": "overwrite"}, "append, upsert, replace"),
         ({"mode": "upsert"}, "mode='upsert' requires key=..."),
@@ -184,16 +184,16 @@ def test_lineage_mode_off_without_declaration_records_nothing(store_rows, table,
     ],
 )
 def test_invalid_arguments_fail_without_retry(
-    store_rows, filled, rows_of, write_csv, arguments, said
+    store_rows, filled, rows_of, write_csv, arguments, message
 ):
     result, _ = store_rows(table_id=filled, rows=write_csv(["x", 8]), **arguments)
     assert result.state == "failed"
-    assert said in str(result.error)
+    assert message in str(result.error)
     assert len(rows_of(filled)) == 3
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a name,m\nx,8\n", "'m'"),
         ("a name;n\nx;8\n", "Separate cells with commas"),
@@ -207,12 +207,14 @@ def test_invalid_arguments_fail_without_retry(
     ],
 )
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_invalid_file_fails_without_retry(store_rows, filled, tmp_path, rows_of, text, said, mode):
+def test_invalid_file_fails_without_retry(
+    store_rows, filled, tmp_path, rows_of, text, message, mode
+):
     file = tmp_path / "rows.csv"
     file.write_text(text)
     result, _ = store_rows(table_id=filled, rows=str(file), mode=mode, chunk_rows=1)
     assert result.state == "failed"
-    assert said in str(result.error)
+    assert message in str(result.error)
     assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 3]]
 
 
@@ -224,7 +226,7 @@ def test_file_with_another_encoding_fails(store_rows, filled, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([{"m": 1}], "'m'"),
         ([{"a name": "x", "n": "many"}], "is not an integer"),
@@ -236,10 +238,10 @@ def test_file_with_another_encoding_fails(store_rows, filled, tmp_path):
         ("{'id': 'syn1'}", "this is the text of a dictionary"),
     ],
 )
-def test_invalid_rows_fail_without_retry(store_rows, filled, rows_of, rows, said):
+def test_invalid_rows_fail_without_retry(store_rows, filled, rows_of, rows, message):
     result, _ = store_rows(table_id=filled, rows=rows, missing_columns=True)
     assert result.state == "failed"
-    assert said in str(result.error)
+    assert message in str(result.error)
     assert len(rows_of(filled)) == 3
 
 
@@ -255,13 +257,13 @@ def test_error_about_a_list_of_rows_names_no_file(store_rows, filled):
             ([{"ROW_ID": 1}], {}),
         ]
     ]
-    assert all("rows" in said and ".csv" not in said for said in errors), errors
+    assert all("rows" in message and ".csv" not in message for message in errors), errors
     assert "in the rows 1 and 2 of rows" in errors[0]
 
 
 @pytest.mark.parametrize("mode", ["append", "replace", "upsert"])
 def test_rejected_cell_stores_no_row(store_rows, filled, rows_of, write_csv, mode):
-    """Some rows of the same file are in order, and come before it in files of their own."""
+    """Valid rows before the invalid one are uploaded in separate files."""
     file = write_csv(["d", 4], ["a", 9], ["e", "no number"])
     key = "a name" if mode == "upsert" else None
     result, _ = store_rows(table_id=filled, rows=file, mode=mode, key=key, chunk_rows=1)
@@ -286,7 +288,7 @@ def test_storing_rows_in_a_snapshot_fails(store_rows, filled, alice, write_csv):
 
 
 def test_replace_keeps_file_handles(store_rows, alice, project, put, rows_of, tmp_path):
-    """Rows with files are replaced: the files that were in the table may stay in it."""
+    """A replacing row can have a file handle that the table had."""
     kinds = {"word": "STRING", "file": "FILEHANDLEID"}
     columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
     table = alice.store(Schema("Files", columns, parent=project)).id

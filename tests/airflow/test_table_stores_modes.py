@@ -1,4 +1,4 @@
-"""Rows that are changed by their key, and rows that replace others; also beside other writers."""
+"""Tests of SynapseTableStoreOperator with upsert and replace, and with concurrent writers."""
 
 import pytest
 from support.fault_injection import FaultInjector
@@ -8,11 +8,11 @@ from synapse_workflows.client.errors import SynapseBadRequestError
 from synapse_workflows.testing import over_socket
 
 
-def test_rows_are_changed_by_their_key(store_rows, filled, rows_of, write_csv):
+def test_upsert_changes_rows_by_key(store_rows, filled, rows_of, write_csv):
     file = write_csv(["b", "02"], ["c", 30], ["d", 4])
     _, run = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == (1, 1, 0)
+    counts = run.value("store")
+    assert (counts["added"], counts["changed"], counts["deleted"]) == (1, 1, 0)
     assert rows_of(filled) == [["a", 1], ["b", 2], ["c", 30], ["d", 4]]
 
 
@@ -25,7 +25,7 @@ def test_a_second_upsert_changes_nothing(store_rows, filled, rows_of, write_csv)
     assert rows_of(filled, ids=True) == before
 
 
-def test_columns_that_are_left_out_keep_what_is_in_them(store_rows, alice, project, rows_of):
+def test_upsert_keeps_the_cells_of_missing_columns(store_rows, alice, project, rows_of):
     names = ("key", "one", "two")
     columns = [Column(name=name, columnType="STRING", defaultValue="-") for name in names]
     table = alice.store(Schema("Wide", columns, parent=project)).id
@@ -36,8 +36,8 @@ def test_columns_that_are_left_out_keep_what_is_in_them(store_rows, alice, proje
     assert rows_of(table, ids=True) == [["1", "2", "k", "1", "zwei"], ["2", "2", "l", "-", "-"]]
 
 
-#: For each type two ways to write one value, and another value.
-WAYS = {
+#: For each type, two representations of one value, and another value.
+REPRESENTATIONS = {
     "INTEGER": ("1", "01", "2"),
     "DOUBLE": ("0.5", "5e-1", "0.50001"),
     "BOOLEAN": ("true", "TRUE", "false"),
@@ -50,10 +50,10 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize("kind", REPRESENTATIONS)
 def test_equal_values_are_no_change(store_rows, alice, project, rows_of, tmp_path, kind):
-    """As keys and as other cells: however it is written, the same value is no change."""
-    one, same, other = WAYS[kind]
+    """Equal values in another representation, as keys and as other cells."""
+    one, same, other = REPRESENTATIONS[kind]
     columns = [Column(name=name, columnType=kind) for name in ("key", "cell")]
     table = alice.store(Schema("Typed", columns, parent=project)).id
 
@@ -63,8 +63,8 @@ def test_equal_values_are_no_change(store_rows, alice, project, rows_of, tmp_pat
         file.write_text("key,cell\n" + ",".join(cells) + "\n")
         result, run = store_rows(table_id=table, rows=str(file), mode="upsert", key="key")
         assert result.state == "success", result.error
-        done = run.value("store")
-        return done["added"], done["changed"]
+        counts = run.value("store")
+        return counts["added"], counts["changed"]
 
     assert upsert(one, one) == (1, 0)
     assert upsert(same, same) == (0, 0)
@@ -115,14 +115,16 @@ def test_stored_rows_without_a_key_are_unchanged(store_rows, filled, alice, writ
 
 
 def test_replace_uses_one_transaction(store_rows, filled, rows_of, write_csv, caplog):
-    """Its changes come together: no reader finds the table empty."""
+    """Readers never see an empty table."""
     file = write_csv(["x", 8], ["y", 9])
     _, run = store_rows(table_id=filled, rows=file, mode="replace", chunk_rows=1)
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == (2, 0, 3)
+    counts = run.value("store")
+    assert (counts["added"], counts["changed"], counts["deleted"]) == (2, 0, 3)
     assert rows_of(filled) == [["x", 8], ["y", 9]]
     started = [
-        said for said in caplog.messages if said.startswith("POST") and "transaction" in said
+        message
+        for message in caplog.messages
+        if message.startswith("POST") and "transaction" in message
     ]
     assert len(started) == 1
 
@@ -144,24 +146,24 @@ def test_replace_by_fewer_more_and_reordered_rows(store_rows, filled, rows_of, w
 
 
 class ConcurrentWriter:
-    """What somebody else does with a table while the operator is at work."""
+    """Changes to a table while the operator runs."""
 
-    def __init__(self, alice, table, way):
-        self.alice, self.table, self.way, self.times = alice, table, way, 0
+    def __init__(self, alice, table, injector):
+        self.alice, self.table, self.injector, self.times = alice, table, injector, 0
 
-    def run_concurrently(self, act, *, nth=1):
-        """Do it when the operator has read the table, and begins to send rows."""
+    def run_concurrently(self, action, *, nth=1):
+        """Run an action after the operator has read the table, when it starts to upload rows."""
 
         def counted():
             self.times += 1
-            act()
+            action()
 
-        self.way.at("POST /file/v1/file/multipart$", counted, nth=nth)
+        self.injector.at("POST /file/v1/file/multipart$", counted, nth=nth)
 
     def change(self, row_id, values):
-        """Change a row, by a row set: no file is uploaded for that."""
-        found = self.alice.tableQuery(f"select * from {self.table} where ROW_ID = {row_id}")
-        version = next(iter(found))[1]
+        """Change a row with a row set, which uploads no file."""
+        result = self.alice.tableQuery(f"select * from {self.table} where ROW_ID = {row_id}")
+        version = next(iter(result))[1]
         columns = list(self.alice.getColumns(self.table))
         rows = [Row(values, rowId=row_id, versionNumber=int(version))]
         self.alice.store(RowSet(columns=columns, rows=rows, tableId=self.table))
@@ -172,29 +174,29 @@ class ConcurrentWriter:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory, recording):
-    """A service of this module's, and what stands in front of it."""
-    way = []
+def service_and_injector(tmp_path_factory, recording):
+    """Service of this module, and its fault injector."""
+    injector = []
 
     def wrap(app):
-        way.append(FaultInjector(recording(app)))
-        return way[0]
+        injector.append(FaultInjector(recording(app)))
+        return injector[0]
 
     with over_socket(tmp_path_factory.mktemp("watched"), wrap=wrap) as service:
-        yield service, way[0]
+        yield service, injector[0]
 
 
 class TestConcurrentWriters:
-    """With a service of their own."""
+    """Tests with concurrent writers."""
 
     @pytest.fixture
-    def socket_service(self, watched):
-        watched[1].clear()
-        return watched[0]
+    def socket_service(self, service_and_injector):
+        service_and_injector[1].clear()
+        return service_and_injector[0]
 
     @pytest.fixture
-    def others(self, alice, filled, watched):
-        return ConcurrentWriter(alice, filled, watched[1])
+    def others(self, alice, filled, service_and_injector):
+        return ConcurrentWriter(alice, filled, service_and_injector[1])
 
     @pytest.fixture
     def upsert(self, store_rows, filled, write_csv):
@@ -209,8 +211,8 @@ class TestConcurrentWriters:
         result, run = upsert(["b", 200], ["d", 4])
         assert result.state == "success", result.error
         assert rows_of(others.table) == [["a", 1], ["b", 200], ["c", 3], ["d", 4]]
-        done = run.value("store")
-        assert (others.times, done["added"], done["changed"]) == (1, 1, 1)
+        counts = run.value("store")
+        assert (others.times, counts["added"], counts["changed"]) == (1, 1, 1)
 
     def test_two_writers_of_one_new_key_create_one_row(self, others, upsert, rows_of):
         others.run_concurrently(lambda: others.add(["d", 4], ["e", 5]))
@@ -219,11 +221,11 @@ class TestConcurrentWriters:
         assert sorted(rows_of(others.table)) == [
             *(["a", 1], ["b", 2], ["c", 3], ["d", 40], ["e", 5], ["f", 6])
         ]
-        done = run.value("store")
-        assert (done["added"], done["changed"], done["deleted"]) == (2, 1, 1)
+        counts = run.value("store")
+        assert (counts["added"], counts["changed"], counts["deleted"]) == (2, 1, 1)
 
     def test_rows_of_other_writers_stay(self, others, upsert, rows_of):
-        """Also such as have the key of another row, while this task compares again."""
+        """Also rows with the key of another row, while the task compares again."""
         others.run_concurrently(lambda: others.add(["a", 9], ["d", 4]))
         result, run = upsert(["d", 40])
         assert result.state == "success", result.error
@@ -249,7 +251,7 @@ class TestConcurrentWriters:
     def test_concurrently_deleted_column_fails(
         self, others, store_rows, write_csv, rows_of, alice, mode
     ):
-        """Nothing is stored then."""
+        """No row is stored."""
 
         def drop():
             schema = alice.get(others.table)

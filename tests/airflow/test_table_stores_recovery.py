@@ -1,4 +1,4 @@
-"""Rows are stored once, whenever a worker dies: between its files, its job and its notes."""
+"""Rows are stored once, wherever the worker of a task stops."""
 
 import threading
 from time import monotonic, sleep
@@ -15,29 +15,29 @@ GIVEN = [["a", 1], ["b", 2], ["a", 1], ["b", 2], ["e", 5]]
 
 
 class WorkerStoppedError(RuntimeError):
-    """The worker is no more."""
+    """The worker stopped."""
 
 
 class StoppingApi:
-    """Lets the worker die when it notes something for the n-th time: before or after that."""
+    """Stops the worker before or after it saves its state for the n-th time."""
 
-    def __init__(self, api, nth, *, noted):
-        self.left, self.noted = nth, noted
-        self.note = api._store
+    def __init__(self, api, nth, *, after):
+        self.remaining, self.after = nth, after
+        self.save = api._store
         api._store = self.answer
 
     def answer(self, request, parts, body):
         if request.method == "PUT" and parts[2] == "synapse_rows":
-            self.left -= 1
-            if self.left == 0:
-                if self.noted:
-                    self.note(request, parts, body)
+            self.remaining -= 1
+            if self.remaining == 0:
+                if self.after:
+                    self.save(request, parts, body)
                 raise WorkerStoppedError
-        return self.note(request, parts, body)
+        return self.save(request, parts, body)
 
 
-#: Arguments of the operator, what is in the table at the end, and what was done to the three rows.
-WAYS = {
+#: Arguments of the operator, the rows at the end, and the counts for a table of three rows.
+MODES = {
     "append": ({}, [["a", 1], ["b", 2], ["c", 3], *GIVEN], (5, 0, 0)),
     "replace": ({"mode": "replace"}, GIVEN, (5, 0, 3)),
     "upsert": (
@@ -49,26 +49,26 @@ WAYS = {
 UPSERTED = [["a", 1], ["z", 2], ["d", 4], ["e", 5]]
 
 
-def given(way):
-    return UPSERTED if way == "upsert" else GIVEN
+def given(mode):
+    return UPSERTED if mode == "upsert" else GIVEN
 
 
-@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("after", [True, False])
 @pytest.mark.parametrize("nth", [1, 2, 3])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_worker_stopped_at_any_save_stores_rows_once(
-    store_rows, filled, rows_of, write_csv, api, way, nth, noted
+    store_rows, filled, rows_of, write_csv, api, mode, nth, after
 ):
-    """It notes that it is about to begin, the job that it began, and that this is done."""
-    deaths = StoppingApi(api, nth, noted=noted)
-    arguments, expected, counts = WAYS[way]
-    rows = write_csv(*given(way))
+    """The saves are the pending transaction, its job and its result."""
+    stopping = StoppingApi(api, nth, after=after)
+    arguments, expected, counts = MODES[mode]
+    rows = write_csv(*given(mode))
     result, run = store_rows(2, table_id=filled, rows=rows, chunk_rows=2, **arguments)
-    assert deaths.left <= 0
+    assert stopping.remaining <= 0
     assert result.state == "success", result.error
     assert rows_of(filled) == expected
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == counts
+    value = run.value("store")
+    assert (value["added"], value["changed"], value["deleted"]) == counts
 
 
 def fail_once(context, result=None):
@@ -76,46 +76,46 @@ def fail_once(context, result=None):
         raise WorkerStoppedError
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_retry_after_a_late_failure_stores_no_row_again(
-    store_rows, filled, rows_of, write_csv, way
+    store_rows, filled, rows_of, write_csv, mode
 ):
-    arguments, expected, counts = WAYS[way]
-    rows = write_csv(*given(way))
+    arguments, expected, counts = MODES[mode]
+    rows = write_csv(*given(mode))
     result, run = store_rows(2, table_id=filled, rows=rows, post_execute=fail_once, **arguments)
     assert result.state == "success"
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == counts
+    value = run.value("store")
+    assert (value["added"], value["changed"], value["deleted"]) == counts
     assert rows_of(filled) == expected
 
 
 def test_cleared_task_adds_its_rows_again(store_rows, table, rows_of, write_csv):
-    """Airflow gives a task that is cleared as many tries as it had, after those it has used."""
+    """Airflow raises `max_tries` of a task that is cleared."""
     _, run = store_rows(table_id=table, rows=write_csv(["a", 1]))
     assert run.task("store", max_tries=1 + 5).state == "success"
     assert rows_of(table) == [["a", 1], ["a", 1]]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("mode", MODES)
 def test_retry_after_lost_success_stores_no_row_again(
-    store_rows, filled, rows_of, write_csv, api, way
+    store_rows, filled, rows_of, write_csv, api, mode
 ):
-    """The work is done; of that Airflow does not hear. The next try tells what was done."""
-    tell = api._task_instances
+    """The worker stops before it reports success to Airflow."""
+    handle = api._task_instances
 
-    def die(request, parts, body):
+    def stop(request, parts, body):
         if parts[1:] == ["state"]:
             raise WorkerStoppedError
-        return tell(request, parts, body)
+        return handle(request, parts, body)
 
-    api._task_instances = die
-    arguments, expected, counts = WAYS[way]
-    _, run = store_rows(table_id=filled, rows=write_csv(*given(way)), **arguments)
-    api._task_instances = tell
+    api._task_instances = stop
+    arguments, expected, counts = MODES[mode]
+    _, run = store_rows(table_id=filled, rows=write_csv(*given(mode)), **arguments)
+    api._task_instances = handle
     assert run.task("store", max_tries=5).state == "success"
     assert rows_of(filled) == expected
-    done = run.value("store")
-    assert (done["added"], done["changed"], done["deleted"]) == counts
+    value = run.value("store")
+    assert (value["added"], value["changed"], value["deleted"]) == counts
 
 
 def test_retry_with_other_rows_fails(store_rows, filled, rows_of, write_csv):
@@ -135,58 +135,59 @@ def test_retry_with_other_rows_fails(store_rows, filled, rows_of, write_csv):
 def test_saved_state_is_small(store_rows, table, api, write_csv):
     rows = write_csv(*([f"row {n}", n] for n in range(30)))
     store_rows(table_id=table, rows=rows, chunk_rows=1)
-    notes = [body for _, url, body in api.requests if url.endswith("/synapse_rows") and body]
-    assert notes
-    assert max(map(len, notes)) < 1000
+    bodies = [body for _, url, body in api.requests if url.endswith("/synapse_rows") and body]
+    assert bodies
+    assert max(map(len, bodies)) < 1000
 
 
 class Clock:
-    """The service's clock. It can hold up a job where that asks for the time.
+    """Clock of the service that can block a job when it reads the time.
 
-    A job asks when it begins, and again when it has found its file and begins to read it.
+    A job reads the time when it starts, and again when it has found its file and starts to read
+    it.
     """
 
     def __init__(self):
-        self.ask = 0
-        self.freed = threading.Event()
-        self.held = threading.Event()
+        self.nth = 0
+        self.released = threading.Event()
+        self.blocked = threading.Event()
         self._job = None
 
-    def hold(self, ask):
-        """Hold the next job where it asks for the time so often."""
-        self.ask, self._job, self._count = ask, None, 0
-        self.held.clear()
-        self.freed.clear()
+    def block(self, nth):
+        """Block the next job when it reads the time for the n-th time."""
+        self.nth, self._job, self._count = nth, None, 0
+        self.blocked.clear()
+        self.released.clear()
 
     def __call__(self):
         name = threading.current_thread().name
-        if self.ask and name.startswith("local-synapse-"):
+        if self.nth and name.startswith("local-synapse-"):
             self._job = self._job or name
             if name == self._job:
                 self._count += 1
-                if self._count == self.ask:
-                    self.ask = 0
-                    self.held.set()
-                    self.freed.wait(30)
+                if self._count == self.nth:
+                    self.nth = 0
+                    self.blocked.set()
+                    self.released.wait(30)
         return utc_now()
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory, recording):
-    """A service of this module's, what stands in front of it, and its clock."""
-    way, clock = [], Clock()
+    """Service of this module, its fault injector and its clock."""
+    injector, clock = [], Clock()
 
     def wrap(app):
-        way.append(FaultInjector(recording(app)))
-        return way[0]
+        injector.append(FaultInjector(recording(app)))
+        return injector[0]
 
     with over_socket(tmp_path_factory.mktemp("slow"), wrap=wrap, clock=clock) as service:
-        yield service, way[0], clock
-        clock.freed.set()
+        yield service, injector[0], clock
+        clock.released.set()
 
 
 class WithSlowService:
-    """Tests that share it."""
+    """Base class of tests with this service."""
 
     @pytest.fixture
     def socket_service(self, slow):
@@ -194,32 +195,32 @@ class WithSlowService:
         return slow[0]
 
     @pytest.fixture
-    def way(self, slow):
+    def injector(self, slow):
         return slow[1]
 
     @pytest.fixture
     def clock(self, slow):
-        slow[2].ask = 0
+        slow[2].nth = 0
         return slow[2]
 
 
 class TestUnsavedJobs(WithSlowService):
-    """The worker died after it started a job, and before it noted which."""
+    """The worker stopped after it started a job, and before it saved the token."""
 
     @pytest.fixture
-    def dies(self, api, way, clock):
-        """Let the task's first try die, with its job held up where it asks for the time."""
+    def stop_first_try(self, api, injector, clock):
+        """Stop the first try, and block its job when it reads the time for the n-th time."""
 
-        def begin(ask):
-            way.at("transaction/async/start", lambda: clock.hold(ask))
-            return StoppingApi(api, 2, noted=False)
+        def begin(nth):
+            injector.at("transaction/async/start", lambda: clock.block(nth))
+            return StoppingApi(api, 2, after=False)
 
         return begin
 
     @pytest.fixture
-    def keep_bytes(self, alice, project):
+    def keep_content(self, alice, project):
         def keep(handle):
-            """Make another handle for the same bytes, so that deleting the first leaves them."""
+            """Create another file handle for the same content, which keeps the content."""
             holder = alice.store(File(dataFileHandleId=handle, parent=project, name="rows"))
             original = {
                 "fileHandleId": handle,
@@ -237,61 +238,61 @@ class TestUnsavedJobs(WithSlowService):
 
         return keep
 
-    @pytest.mark.parametrize("kind", WAYS)
+    @pytest.mark.parametrize("kind", MODES)
     def test_job_that_has_not_started_is_prevented(
-        self, store_rows, filled, rows_of, write_csv, dies, way, clock, kind
+        self, store_rows, filled, rows_of, write_csv, stop_first_try, injector, clock, kind
     ):
-        dies(1)
-        arguments, expected, _ = WAYS[kind]
+        stop_first_try(1)
+        arguments, expected, _ = MODES[kind]
         rows = write_csv(*given(kind))
         _, run = store_rows(table_id=filled, rows=rows, **arguments)
-        assert clock.held.wait(10)
-        way.at("transaction/async/start", clock.freed.set, after=True)
+        assert clock.blocked.wait(10)
+        injector.at("transaction/async/start", clock.released.set, after=True)
         result = run.task("store", max_tries=5)
         assert result.state == "success", result.error
         assert rows_of(filled) == expected
 
-    @pytest.mark.parametrize("kind", WAYS)
+    @pytest.mark.parametrize("kind", MODES)
     @pytest.mark.parametrize("shared", [True, False])
     def test_job_that_has_started_is_waited_for(
         self,
         store_rows,
         filled,
-        keep_bytes,
+        keep_content,
         rows_of,
         write_csv,
         api,
-        dies,
-        way,
+        stop_first_try,
+        injector,
         clock,
         kind,
         shared,
         caplog,
     ):
-        """Where its file has another handle, too, it can read it to the end and succeeds."""
-        dies(2)
-        arguments, expected, counts = WAYS[kind]
+        """If its file has another file handle, the job can read it and succeeds."""
+        stop_first_try(2)
+        arguments, expected, counts = MODES[kind]
         rows = write_csv(*given(kind))
         _, run = store_rows(table_id=filled, rows=rows, **arguments)
-        assert clock.held.wait(10)
-        way.at("transaction/async/start", clock.freed.set, after=True)
+        assert clock.blocked.wait(10)
+        injector.at("transaction/async/start", clock.released.set, after=True)
         if shared:
-            (noted,) = (one.store["synapse_rows"] for one in api.instances.values())
-            keep_bytes(noted["pending"]["file_handle_id"])
+            (state,) = (one.store["synapse_rows"] for one in api.instances.values())
+            keep_content(state["pending"]["file_handle_id"])
         result = run.task("store", max_tries=5)
         assert result.state == "success", result.error
         assert rows_of(filled) == expected
-        done = run.value("store")
-        assert (done["added"], done["changed"], done["deleted"]) == counts
-        begun = [said for said in caplog.messages if "transaction/async/start 201" in said]
-        # the first try's, the one that waited for it, and then the retry's own or not
-        assert len(begun) == (2 if shared else 3)
+        value = run.value("store")
+        assert (value["added"], value["changed"], value["deleted"]) == counts
+        starts = [line for line in caplog.messages if "transaction/async/start 201" in line]
+        # the job of the first try, the one queued behind it, and that of the retry if necessary
+        assert len(starts) == (2 if shared else 3)
 
     def test_rows_of_other_tasks_do_not_count_as_applied(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        """The worker died just before it would have started the job."""
-        StoppingApi(api, 1, noted=True)
+        """The worker stopped just before the start of the job."""
+        StoppingApi(api, 1, after=True)
         own = [["d", 4], ["e", 5], ["e", 5]]
         _, run = store_rows(table_id=filled, rows=write_csv(*own))
         add(alice, filled, ["d", 4], ["f", 6], ["g", 7])
@@ -303,10 +304,10 @@ class TestUnsavedJobs(WithSlowService):
     def test_own_rows_are_found_among_others(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        StoppingApi(api, 2, noted=False)
+        StoppingApi(api, 2, after=False)
         add(alice, filled, ["d", 4])
         _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
-        until(lambda: len(rows_of(filled)) == 6)
+        wait_until(lambda: len(rows_of(filled)) == 6)
         add(alice, filled, ["d", 4], ["e", 5], ["g", 7])
         assert run.task("store", max_tries=5).state == "success"
         assert run.value("store")["added"] == 2
@@ -315,12 +316,12 @@ class TestUnsavedJobs(WithSlowService):
     def test_changed_own_rows_fail_the_task(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        StoppingApi(api, 2, noted=False)
+        StoppingApi(api, 2, after=False)
         _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
-        until(lambda: len(rows_of(filled)) == 5)
-        found = next(iter(alice.tableQuery(f"select * from {filled} where n = 4")))
+        wait_until(lambda: len(rows_of(filled)) == 5)
+        row = next(iter(alice.tableQuery(f"select * from {filled} where n = 4")))
         columns = list(alice.getColumns(filled))
-        changed = [Row(["d", 40], rowId=int(found[0]), versionNumber=int(found[1]))]
+        changed = [Row(["d", 40], rowId=int(row[0]), versionNumber=int(row[1]))]
         alice.store(RowSet(columns=columns, rows=changed, tableId=filled))
         result = run.task("store", max_tries=5)
         assert result.state == "failed"
@@ -332,20 +333,20 @@ def add(alice, table, *rows):
     alice.store(Table(table, [list(row) for row in rows]))
 
 
-def until(true):
+def wait_until(condition):
     limit = monotonic() + 20
-    while not true():
+    while not condition():
         assert monotonic() < limit
         sleep(0.05)
 
 
-#: Moments of a conversation at which to kill the worker: a request, whether after it, which one.
-MOMENTS = {
+#: When to kill the worker: pattern of a request, whether after the request, and its number.
+KILL_POINTS = {
     "before a file is complete": ("PUT /file/v1/file/multipart/.*/complete", False, 1),
     "between two files": ("POST /file/v1/file/multipart$", False, 3),
     "before the job": ("transaction/async/start", False, 1),
     "when the job was started": ("transaction/async/start", True, 1),
-    "when the job's token is noted": ("transaction/async/get", False, 1),
+    "when the job's token is saved": ("transaction/async/get", False, 1),
     "when the job is done": ("transaction/async/get", True, 1),
     "before the Activity": ("POST /repo/v1/activity", False, 1),
     "after the Activity": ("PUT /repo/v1/entity/.*/generatedBy", True, 1),
@@ -353,36 +354,36 @@ MOMENTS = {
 
 
 class TestKilledWorkers(WithSlowService):
-    """Their processes are killed (SIGKILL), and others take their place."""
+    """Processes of workers are killed (SIGKILL)."""
 
     @pytest.mark.parametrize(
-        ("kind", "moment"),
+        ("kind", "kill_point"),
         [
-            *(("append", moment) for moment in MOMENTS),
+            *(("append", kill_point) for kill_point in KILL_POINTS),
             *(
-                (kind, moment)
+                (kind, kill_point)
                 for kind in ("replace", "upsert")
-                for moment in MOMENTS
-                if "job" in moment
+                for kill_point in KILL_POINTS
+                if "job" in kill_point
             ),
         ],
     )
     def test_rows_are_stored_once_after_a_kill(
-        self, connection, filled, alice, rows_of, write_csv, tmp_path, way, kind, moment
+        self, connection, filled, alice, rows_of, write_csv, tmp_path, injector, kind, kill_point
     ):
-        arguments, expected, counts = WAYS[kind]
+        arguments, expected, counts = MODES[kind]
         rows = write_csv(*given(kind))
-        # so that there are two files, and a moment between them
+        # two files
         arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
         worker = Worker(connection, tmp_path, **arguments)
-        pattern, after, nth = MOMENTS[moment]
-        way.at(pattern, worker.kill, nth=nth, after=after, respond=False)
+        pattern, after, nth = KILL_POINTS[kill_point]
+        injector.at(pattern, worker.kill, nth=nth, after=after, respond=False)
         worker.begin()
         assert worker.end() is None
         worker.begin()
-        done = worker.end()
-        assert done["state"] == "success", done["error"]
+        result = worker.end()
+        assert result["state"] == "success", result["error"]
         assert rows_of(filled) == expected
-        value = done["value"]
+        value = result["value"]
         assert (value["added"], value["changed"], value["deleted"]) == counts
         assert alice.getProvenance(filled)["id"] == value["activity_id"]

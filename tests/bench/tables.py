@@ -1,10 +1,10 @@
-"""How much memory and time a large table takes, through the client and through the operators.
+"""Benchmark of memory and time for a large table, with the client and with the operators.
 
     python tests/bench/tables.py [rows, 1 000 000] [steps, all]
 
-Twenty columns, about 200 bytes a row. The service runs in a process of its own, and so does each
-step, so that the peaks are the client's and the service's alone. Tasks run under Airflow's real
-task runner, whose own memory counts.
+Twenty columns, about 200 bytes a row. The service and each step run in processes of their own, to
+measure the peak memory of client and service separately. Tasks run in Airflow's task runner, whose
+memory counts.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 MB = 1_000_000
-#: Megabytes that neither client nor service may exceed.
+#: Maximum peak memory of client and service, in megabytes.
 LIMIT = 400
 WORDS = ("adipose", "bone", "cortex", "dermis", "eye")
 KINDS = [
@@ -35,7 +35,7 @@ KINDS = [
 
 
 def rows(count: int, changed: int = 0) -> Iterator[list[Any]]:
-    """Make rows of numbers, words, flags and nulls; every second one may be changed."""
+    """Yield rows of numbers, words, flags and nulls; `changed` alters every second row."""
     for n in range(count):
         new = changed if n % 2 else 0
         whole = [n, n * 7 + new, n % 11, None if n % 3 else n, 10**12 + n, n % 2]
@@ -44,20 +44,20 @@ def rows(count: int, changed: int = 0) -> Iterator[list[Any]]:
 
 
 class Bench:
-    """What the steps share: a service, a table, a folder.
+    """Steps of the benchmark, with their service, table and folder.
 
     Args:
-        folder: of the service.
-        count: rows.
+        folder: data directory of the service.
+        count: number of rows.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder, self.count = folder, count
         self.facts = json.loads((folder / "service.json").read_text())
-        self.known = folder / "table.txt"
+        self.id_file = folder / "table.txt"
 
     def client(self) -> Any:
-        """Make a client that is logged in."""
+        """Create a client and log in."""
         from synapse_workflows import Synapse
 
         names = ("repoEndpoint", "authEndpoint", "fileHandleEndpoint", "portalEndpoint")
@@ -73,24 +73,24 @@ class Bench:
         return syn
 
     def new_table(self, syn: Any) -> Any:
-        """Make a table without rows; the steps that follow use it."""
+        """Create a table without rows for the following steps."""
         from synapse_workflows import Column, Project, Schema
 
-        columns = [Column(name=f"c {at}", columnType=kind) for at, kind in enumerate(KINDS)]
+        columns = [Column(name=f"c {index}", columnType=kind) for index, kind in enumerate(KINDS)]
         project = syn.store(Project("bench"))
         schema = syn.store(Schema(f"large {time.time()}", columns, parent=project))
-        self.known.write_text(schema.id)
+        self.id_file.write_text(schema.id)
         return schema
 
     @property
     def table(self) -> str:
-        """The id of the table."""
-        return self.known.read_text()
+        """ID of the table."""
+        return self.id_file.read_text()
 
-    def require(self, found: int, what: str) -> None:
-        """Check a number of rows."""
+    def require(self, found: int, step_name: str) -> None:
+        """Raise an error unless the number of rows is expected."""
         if found != self.count:
-            raise RuntimeError(f"{found} rows {what} of {self.count}")
+            raise RuntimeError(f"Expected {self.count} rows, but {found} {step_name}")
 
     def client_in(self) -> Callable[[], Any]:
         """Store a generator of rows."""
@@ -101,13 +101,13 @@ class Bench:
         return lambda: syn.store(Table(schema, rows(self.count)))
 
     def client_out(self) -> Callable[[], Any]:
-        """Query all, and go through it."""
+        """Query all rows and iterate over them."""
         syn = self.client()
         sql = f"select * from {self.table}"
-        return lambda: self.require(sum(1 for _ in syn.tableQuery(sql)), "came back")
+        return lambda: self.require(sum(1 for _ in syn.tableQuery(sql)), "were returned")
 
     def file(self, changed: int = 0) -> str:
-        """Write rows into a CSV file, as somebody's task did before."""
+        """Write rows to a CSV file; return its path."""
         from synapse_workflows import Column
         from synapse_workflows.client.model import cell_codec
         from synapse_workflows.idempotency.row_source import STANDARD_CSV
@@ -118,71 +118,71 @@ class Bench:
                 cell_codec.create_writer(Column(name="c", columnType=kind)) for kind in KINDS
             ]
             with path.open("w", newline="") as to:
-                to.write(STANDARD_CSV.format_row([f"c {at}" for at, _ in enumerate(KINDS)]))
+                to.write(STANDARD_CSV.format_row([f"c {index}" for index, _ in enumerate(KINDS)]))
                 for row in rows(self.count, changed):
                     pairs = zip(writers, row, strict=True)
                     to.write(STANDARD_CSV.format_row([write(cell) for write, cell in pairs]))
         return str(path)
 
     def append(self) -> Callable[[], Any]:
-        """Add all rows to an empty table."""
+        """Append all rows to an empty table."""
         file = self.file()
         self.new_table(self.client())
         return self.task({"added": self.count}, rows=file)
 
     def upsert(self) -> Callable[[], Any]:
-        """Change half of the rows, by their key."""
+        """Change half of the rows by upsert."""
         changed = self.count // 2
         return self.task({"changed": changed}, rows=self.file(1), mode="upsert", key="c 0")
 
     def replace(self) -> Callable[[], Any]:
-        """Put other rows in the place of all."""
-        done = {"added": self.count, "deleted": self.count}
-        return self.task(done, rows=self.file(2), mode="replace")
+        """Replace all rows."""
+        expected = {"added": self.count, "deleted": self.count}
+        return self.task(expected, rows=self.file(2), mode="replace")
 
     def query_csv(self) -> Callable[[], Any]:
-        """Query all, into a CSV file."""
+        """Query all rows to a CSV file."""
         return self.query("rows.csv")
 
     def query_parquet(self) -> Callable[[], Any]:
-        """Query all, into a Parquet file."""
+        """Query all rows to a Parquet file."""
         return self.query("rows.parquet")
 
     def append_parquet(self) -> Callable[[], Any]:
-        """Add the rows of that Parquet file to an empty table."""
+        """Append the rows of a Parquet file to an empty table."""
         self.new_table(self.client())
         return self.task({"added": self.count}, rows=str(self.folder / "rows.parquet"))
 
     def task(self, expected: dict[str, int], **arguments: Any) -> Callable[[], Any]:
-        """Prepare a task that stores rows, and what it is to do."""
+        """Prepare a task that stores rows; it fails unless the counts are expected."""
         self.airflow()
         from synapse_workflows import SynapseTableStoreOperator
 
-        def act() -> None:
-            operator = self.run(SynapseTableStoreOperator, table_id=self.table, **arguments)
-            if any(operator[key] != number for key, number in expected.items()):
-                raise RuntimeError(f"{operator} is not {expected}")
+        def step() -> None:
+            result = self.run(SynapseTableStoreOperator, table_id=self.table, **arguments)
+            if any(result[key] != number for key, number in expected.items()):
+                raise RuntimeError(f"Expected {expected}, but the result is {result}")
 
-        return act
+        return step
 
     def query(self, name: str) -> Callable[[], Any]:
-        """Prepare a task that queries all into a file."""
+        """Prepare a task that queries all rows to a file."""
         self.airflow()
         from synapse_workflows import SynapseTableQueryOperator
 
         sql, path = f"select * from {self.table}", str(self.folder / name)
         return lambda: self.require(
-            self.run(SynapseTableQueryOperator, query=sql, path=path)["rows"], "were queried"
+            self.run(SynapseTableQueryOperator, sql=sql, output_path=path)["rows"], "were queried"
         )
 
     def airflow(self) -> None:
-        """Import Airflow, with a home of its own."""
+        """Import Airflow with a temporary home directory."""
         os.environ["AIRFLOW_HOME"] = str(self.folder / "airflow")
         os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
         from support import execution_api  # noqa: F401
 
     def run(self, operator: Any, **arguments: Any) -> Any:
-        """Run one task; its result."""
+        """Run one task; return its result."""
         from airflow.sdk import DAG
         from support.execution_api import ExecutionApi, Run
 
@@ -192,11 +192,11 @@ class Bench:
         run = Run(api, dag)
         result = run.task("task")
         if result.state != "success":
-            raise RuntimeError(f"the task ended {result.state}: {result.error}")
+            raise RuntimeError(f"State of the task: {result.state}: {result.error}")
         return run.value("task")
 
     def connection(self) -> dict[str, Any]:
-        """The tasks' connection, with a cache of the bench's own."""
+        """Return the connection of the tasks, with a cache in the folder."""
         found: dict[str, Any] = json.loads(self.facts["airflow_connection"])
         found["extra"]["cache_dir"] = str(self.folder / "cache")
         return found
@@ -208,66 +208,66 @@ STEPS = (
 )
 
 
-def measure(what: str, folder: Path, count: int) -> None:
-    """Do one step in this process; leave seconds and the peak of its memory, in MB."""
-    act = getattr(Bench(folder, count), what)()
-    began = time.perf_counter()
-    act()
-    seconds = time.perf_counter() - began
+def measure(step_name: str, folder: Path, count: int) -> None:
+    """Run one step; write its seconds and its peak memory in MB to a file."""
+    step = getattr(Bench(folder, count), step_name)()
+    start = time.perf_counter()
+    step()
+    seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
     (folder / "measured.json").write_text(json.dumps({"seconds": seconds, "peak": peak}))
 
 
-def forget_peak(process: psutil.Process) -> None:
-    """Let another process's peak begin anew (Linux)."""
+def reset_peak(process: psutil.Process) -> None:
+    """Reset the peak memory of another process (Linux)."""
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
 
-def peak_of(process: psutil.Process) -> float:
-    """Read off the peak of another process's memory since, in MB (Linux)."""
+def get_peak(process: psutil.Process) -> float:
+    """Return the peak memory of another process since the reset, in MB (Linux)."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024 / MB
 
 
-def shown(peak: float) -> str:
-    """Write a peak in MB and as a share of what is allowed."""
+def format_peak(peak: float) -> str:
+    """Format a peak in MB and as a share of the limit."""
     return f"{peak:6.1f} MB {peak / LIMIT:5.0%}"
 
 
 def main(count: int = 1_000_000, *steps: str) -> None:
-    """Measure all, each in a process of its own; fail when a peak is above the limit."""
+    """Run all steps in separate processes; fail if a peak exceeds the limit."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         arguments = ["-m", "synapse_workflows", "serve", "--port", "0", "--data", str(folder)]
-        served = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         peaks: list[float] = []
-        told = f"{count} rows; shares are of {LIMIT} MB"
-        sys.stdout.write(f"{told:26} {'client':>15} {'service':>16}\n")
+        title = f"{count} rows; shares are of {LIMIT} MB"
+        sys.stdout.write(f"{title:26} {'client':>15} {'service':>16}\n")
         try:
             while not (folder / "service.json").exists():
                 time.sleep(0.05)
-            for what in steps or STEPS:
-                service = psutil.Process(served.pid)
-                forget_peak(service)
-                command = [sys.executable, __file__, "--step", what, str(folder), str(count)]
+            for step_name in steps or STEPS:
+                service = psutil.Process(process.pid)
+                reset_peak(service)
+                command = [sys.executable, __file__, "--step", step_name, str(folder), str(count)]
                 subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
                 facts = json.loads((folder / "measured.json").read_text())
-                peaks += [facts["peak"], peak_of(service)]
-                line = f"{what:14} {facts['seconds']:7.1f} s   "
-                sys.stdout.write(line + "  ".join(map(shown, peaks[-2:])) + "\n")
+                peaks += [facts["peak"], get_peak(service)]
+                line = f"{step_name:14} {facts['seconds']:7.1f} s   "
+                sys.stdout.write(line + "  ".join(map(format_peak, peaks[-2:])) + "\n")
                 sys.stdout.flush()
         finally:
-            served.terminate()
-            served.wait()
+            process.terminate()
+            process.wait()
     if max(peaks) > LIMIT:
-        raise SystemExit(f"more than {LIMIT} MB")
+        raise SystemExit(f"Peak memory exceeds {LIMIT} MB")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--step"]:  # as `main` calls it
+    if sys.argv[1:2] == ["--step"]:  # a step started by `main`
         measure(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
     else:
         main(*map(int, sys.argv[1:2]), *sys.argv[2:])
