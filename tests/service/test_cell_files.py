@@ -36,7 +36,7 @@ def entries(person, answer):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_a_file_of_a_cell_is_had_through_the_table(ann, ben, tables, table):
+def test_file_in_a_cell_is_downloadable_with_read_and_download(ann, ben, tables, table):
     handle, other = ann.upload(b"cell"), ann.upload(b"other")
     tables.append(table, [handle, "x"])
 
@@ -54,13 +54,13 @@ def test_a_file_of_a_cell_is_had_through_the_table(ann, ben, tables, table):
     assert code(ben, "99999999") == "NOT_FOUND"
 
 
-def test_a_file_in_a_cell_stays(ann, tables, table):
+def test_file_in_a_cell_cannot_be_deleted(ann, tables, table):
     handle = ann.upload(b"kept in a cell")
     tables.append(table, [handle, "x"])
     assert_error(ann.delete(f"{FILES}/fileHandle/{handle}"), 409)
 
 
-def test_many_files_come_in_one_archive(ann, ben, tables, table):
+def test_bulk_download_returns_one_archive(ann, ben, tables, table):
     ann.share(table, {ben.id: ["READ", "DOWNLOAD"]})
     one, two = (ann.upload(each, fileName="data.txt") for each in (b"one", b"two" * 100_000))
     tables.append(table, [one, "x"], [two, "y"])
@@ -74,7 +74,7 @@ def test_many_files_come_in_one_archive(ann, ben, tables, table):
     assert ok(ben.batch((zipped, table, "TableEntity")))["requestedFiles"][0]["preSignedURL"]
 
 
-def test_what_cannot_be_had_is_told_file_by_file(ann, ben, tables, table):
+def test_bulk_download_reports_a_failure_code_per_file(ann, ben, tables, table):
     mine, theirs, elsewhere = ann.upload(b"mine"), ben.upload(b"theirs"), ann.handle("external")
     answer = ok(
         bulk(
@@ -94,7 +94,7 @@ def test_what_cannot_be_had_is_told_file_by_file(ann, ben, tables, table):
     assert nothing["fileSummary"][0]["status"] == "FAILURE"
 
 
-def test_a_flat_archive_has_names_of_their_own(ann, tables, table):
+def test_names_in_a_flat_archive_are_unique(ann, tables, table):
     handles = [ann.upload(each, fileName="a.txt") for each in (b"1", b"2", b"3")]
     files = [asked(each, table) for each in handles]
     answer = ok(bulk(tables, *files, zipFileFormat="Flat", zipFileName="all.zip"))
@@ -103,17 +103,17 @@ def test_a_flat_archive_has_names_of_their_own(ann, tables, table):
     assert handle["fileName"] == "all.zip"
 
 
-def test_an_archive_leads_nowhere_else(ann, tables, table):
+def test_archive_names_contain_no_directories_of_the_file_name(ann, tables, table):
     handle = ann.upload(b"x", fileName="..\\..\\evil.txt")
     answer = ok(bulk(tables, asked(handle, table)))
     assert list(entries(ann, answer)) == [f"{int(handle) % 1000}/{handle}/evil.txt"]
 
 
-def test_an_archive_of_nothing_is_refused(tables):
+def test_bulk_download_without_files_is_rejected(tables):
     assert_error(bulk(tables), 400)
 
 
-def test_beyond_the_size_of_an_archive_files_stay_out(tmp_path, recording):
+def test_files_beyond_the_archive_size_are_excluded(tmp_path, recording):
     with start_service(tmp_path, recording, archive_bytes=5) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         table = tables.create_table(("f", "FILEHANDLEID"))["id"]

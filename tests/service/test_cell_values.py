@@ -76,7 +76,7 @@ def pair(tables):
 @given(
     st.lists(st.tuples(*(st.none() | cells for cells in CELLS.values())), min_size=1, max_size=4)
 )
-def test_any_table_survives_write_query_and_write_again(tables, pair, rows):
+def test_values_of_every_type_survive_query_and_csv(tables, pair, rows):
     first, second = pair
     before = tables.query(f"select count(*) from {first}")[0][0]
     tables.append(first, *(list(row) for row in rows))
@@ -155,7 +155,7 @@ def parse(kind, text, **more):
         ("JSON", "", None),
     ],
 )
-def test_a_text_has_one_form(kind, text, expected):
+def test_text_is_normalized(kind, text, expected):
     assert parse(kind, text) == expected
 
 
@@ -204,12 +204,12 @@ def test_a_text_has_one_form(kind, text, expected):
         ("JSON", "[NaN]"),
     ],
 )
-def test_what_is_no_value_is_refused(kind, text):
+def test_invalid_text_raises_cell_error(kind, text):
     with pytest.raises(cell_values.CellError):
         parse(kind, text)
 
 
-def test_words_of_an_enumeration():
+def test_values_outside_the_enumeration_are_rejected():
     assert parse("STRING", "b", enumValues=["a", "b"]) == "b"
     assert parse("INTEGER", "02", enumValues=["1", "2"]) == "2"
     assert parse("STRING_LIST", '["b","a"]', enumValues=["a", "b"]) == '["b", "a"]'
@@ -218,13 +218,13 @@ def test_words_of_an_enumeration():
             parse(kind, text, enumValues=["a", "b"])
 
 
-def test_numbers_and_booleans_may_come_as_json(tables):
+def test_json_numbers_and_booleans_are_accepted(tables):
     table = tables.create_table(("i", "INTEGER"), ("b", "BOOLEAN"), ("d", "DOUBLE"))
     tables.append(table["id"], [5, True, 0.5])
     assert tables.query(f"select * from {table['id']}") == [["5", "true", "0.5"]]
 
 
-def test_file_handles_must_be_of_the_caller_or_in_the_table(ann, ben, tables):
+def test_file_handles_must_be_owned_or_in_the_table(ann, ben, tables):
     table = tables.create_table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
     mine, theirs = ann.handle(), ben.handle()
     tables.append(table, [mine, "x"])

@@ -9,7 +9,7 @@ def make(ann, name, kind="STRING", **more):
     return ann.post(f"{REPO}/column", {"name": name, "columnType": kind, **more})
 
 
-def test_equal_columns_are_one(tables):
+def test_equal_columns_share_one_id(tables):
     name = unique_name()
     first = tables.create_column(name, maximumSize=50)
     assert tables.create_column(f"  {name} ")["id"] == first["id"]
@@ -17,7 +17,7 @@ def test_equal_columns_are_one(tables):
     assert tables.create_column(name, maximumSize=51)["id"] != first["id"]
 
 
-def test_a_column_says_what_applies_to_it(ann):
+def test_column_has_only_the_properties_of_its_type(ann):
     made = ok(make(ann, unique_name(), "INTEGER", maximumSize=7, maximumListLength=3))
     assert set(made) == {"id", "name", "columnType"}
     assert ok(make(ann, unique_name()))["maximumSize"] == 50
@@ -54,7 +54,7 @@ def test_a_column_says_what_applies_to_it(ann):
         {"jsonSubColumns": [{"name": "a", "columnType": "STRING", "jsonPath": "$.a"}]},
     ],
 )
-def test_a_column_that_breaks_a_rule_is_refused(ann, more):
+def test_invalid_column_is_rejected(ann, more):
     assert_error(
         ann.post(f"{REPO}/column", {"name": unique_name(), "columnType": "STRING", **more}), 400
     )
@@ -73,11 +73,11 @@ def test_a_column_that_breaks_a_rule_is_refused(ann, more):
         ("INTEGER_LIST", "[]", None),
     ],
 )
-def test_a_default_has_one_form(ann, kind, given, kept):
+def test_default_value_is_normalized(ann, kind, given, kept):
     assert ok(make(ann, unique_name(), kind, defaultValue=given)).get("defaultValue") == kept
 
 
-def test_words_are_sorted(ann):
+def test_enum_values_are_sorted(ann):
     assert ok(make(ann, unique_name(), enumValues=["b", "a", "b"]))["enumValues"] == ["a", "b"]
 
 
@@ -87,7 +87,7 @@ def test_facets_and_sub_columns_are_kept(ann):
     assert ok(make(ann, unique_name(), "JSON", jsonSubColumns=[sub]))["jsonSubColumns"] == [sub]
 
 
-def test_a_batch_keeps_its_order(ann):
+def test_batch_returns_columns_in_request_order(ann):
     names = [unique_name("z"), unique_name("a"), unique_name("m")]
     body = {
         "concreteType": "org.sagebionetworks.repo.model.ListWrapper",
@@ -98,14 +98,14 @@ def test_a_batch_keeps_its_order(ann):
     assert [ok(ann.get(f"{REPO}/column/{each['id']}")) for each in made] == made
 
 
-def test_a_batch_with_a_bad_column_makes_none(ann):
+def test_batch_with_an_invalid_column_creates_none(ann):
     prefix = unique_name("batch")
     bodies = [{"name": prefix, "columnType": kind} for kind in ("DATE", "X")]
     assert_error(ann.post(f"{REPO}/column/batch", {"list": bodies}), 400)
     assert ok(ann.get(f"{REPO}/column?prefix={prefix}"))["results"] == []
 
 
-def test_columns_are_found_by_prefix_in_pages(ann):
+def test_columns_are_listed_by_prefix_in_pages(ann):
     prefix = unique_name("Prefix")
     for each in range(5):
         ok(make(ann, f"{prefix}.{each}"))
@@ -119,9 +119,9 @@ def test_columns_are_found_by_prefix_in_pages(ann):
     assert_error(ann.get(f"{path}&limit=0"), 400)
 
 
-def test_an_unknown_column_is_not_found(ann):
+def test_unknown_column_is_not_found(ann):
     assert_error(ann.get(f"{REPO}/column/999999"), 404)
 
 
-def test_nobody_makes_no_column(anonymous):
+def test_anonymous_user_cannot_create_a_column(anonymous):
     assert_error(anonymous.post(f"{REPO}/column", {"name": "a", "columnType": "STRING"}), 403)

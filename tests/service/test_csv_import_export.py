@@ -21,7 +21,7 @@ def values(tables, table):
     return [row[2] for row in tables.list_rows(table)]
 
 
-def test_a_csv_is_appended_by_the_names_of_its_columns(tables, table):
+def test_csv_rows_are_appended_by_column_name(tables, table):
     answer = tables.transact(table, tables.csv(table, 'n,a\n1,x\n2,\n,""\n'))
     assert answer["results"][0] == {
         "concreteType": f"{M}.UploadToTableResult",
@@ -31,7 +31,7 @@ def test_a_csv_is_appended_by_the_names_of_its_columns(tables, table):
     assert values(tables, table) == [["x", "1"], [None, "2"], ["", None]]
 
 
-def test_rows_are_changed_by_id_and_version(tables, table):
+def test_csv_rows_with_id_and_version_are_updated(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"], ["z", "3"])
     data = "ROW_ID,ROW_VERSION,n,a\n1,1,10\n3,1,30,zz\n,,40,new\n"
     tables.transact(table, tables.csv(table, data))
@@ -43,21 +43,21 @@ def test_rows_are_changed_by_id_and_version(tables, table):
     ]
 
 
-def test_only_ids_and_versions_delete(tables, table):
+def test_csv_with_only_ids_and_versions_deletes_rows(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     answer = tables.transact(table, tables.csv(table, "ROW_ID,ROW_VERSION\n1,1\n"))
     assert answer["results"][0]["rowsProcessed"] == 1
     assert values(tables, table) == [["y", "2"]]
 
 
-def test_into_an_empty_table_ids_mean_nothing(tables, table):
+def test_row_ids_are_ignored_in_an_empty_table(tables, table):
     tables.transact(
         table, tables.csv(table, "ROW_ID,ROW_VERSION,ROW_ETAG,a\n77,8,e,x\n78,9,e,y\n")
     )
     assert tables.list_rows(table) == [(1, 1, ["x", None]), (2, 1, ["y", None])]
 
 
-def test_a_conflict_and_an_etag_count_as_with_rows(tables, table):
+def test_csv_update_of_a_changed_row_is_a_conflict(tables, table):
     tables.append(table, ["x", "1"])
     old = tables.row_set(f"select * from {table}")["etag"]
     tables.append(table, (1, 1, ["theirs", "1"]))
@@ -88,14 +88,14 @@ def test_a_conflict_and_an_etag_count_as_with_rows(tables, table):
         ('a\n"x\\', "ends within a quoted field"),
     ],
 )
-def test_a_csv_that_does_not_fit_is_refused_whole(tables, table, data, words):
+def test_invalid_csv_is_rejected_and_changes_nothing(tables, table, data, words):
     tables.append(table, ["x", "1"])
     good = tables.rows(table, ["y", "2"])
     assert_error(tables.try_transact(table, good, tables.csv(table, data)), 400, words)
     assert tables.list_rows(table) == [(1, 1, ["x", "1"])]
 
 
-def test_a_bad_line_far_down_leaves_nothing(tables, table):
+def test_invalid_line_in_a_later_batch_changes_nothing(tables, table):
     lines = "".join(f"x{each},{each}\n" for each in range(2500))
     assert_error(
         tables.try_transact(table, tables.csv(table, f"a,n\n{lines}y,bad\n")), 400, "[2500,1]"
@@ -103,7 +103,7 @@ def test_a_bad_line_far_down_leaves_nothing(tables, table):
     assert values(tables, table) == []
 
 
-def test_without_a_header_fields_follow_the_columns(tables, table):
+def test_fields_without_a_header_follow_the_column_order(tables, table):
     no_header = {"csvTableDescriptor": {"isFirstLineHeader": False}}
     tables.transact(table, tables.csv(table, "x,1\ny,2\n", **no_header))
     tables.transact(table, tables.csv(table, "1,1,xx,11\n", **no_header))
@@ -111,7 +111,7 @@ def test_without_a_header_fields_follow_the_columns(tables, table):
     assert_error(tables.try_transact(table, tables.csv(table, "a,1,2\n", **no_header)), 400)
 
 
-def test_a_description_of_its_own(tables, table):
+def test_csv_descriptor_is_applied(tables, table):
     described = {
         "csvTableDescriptor": {
             "separator": "\t", "quoteCharacter": "'", "escapeCharacter": "/", "lineEnd": "\r\n",
@@ -126,7 +126,7 @@ def test_a_description_of_its_own(tables, table):
         assert_error(tables.try_transact(table, body), 400)
 
 
-def test_the_columns_can_be_named_by_id(tables, table):
+def test_column_ids_of_the_request_replace_the_header(tables, table):
     ids = {each["name"]: each["id"] for each in tables.list_columns(table)}
     body = tables.csv(table, "what,ever\n1,x\n", columnIds=[ids["n"], ids["a"]])
     tables.transact(table, body)
@@ -136,7 +136,7 @@ def test_the_columns_can_be_named_by_id(tables, table):
     )
 
 
-def test_reading_rules(tables, table):
+def test_quotes_escapes_and_byte_order_mark_are_decoded(tables, table):
     data = '\ufeffa,n\r\n"two\nlines, ""quoted"" \\"too\\" and \\\\",1\n"lone \\x",2\n'
     tables.transact(table, tables.csv(table, data))
     assert values(tables, table) == [
@@ -145,7 +145,7 @@ def test_reading_rules(tables, table):
     ]
 
 
-def test_the_file_must_be_of_the_caller_and_in_synapse(ann, ben, tables, table):
+def test_file_must_be_stored_in_synapse_and_owned_by_the_caller(ann, ben, tables, table):
     body = tables.csv(table, "a\nx\n")
     body["uploadFileHandleId"] = ben.upload(b"a\nx\n")
     assert_error(tables.try_transact(table, body), 403)
@@ -155,7 +155,7 @@ def test_the_file_must_be_of_the_caller_and_in_synapse(ann, ben, tables, table):
     assert_error(tables.try_transact(table, body), 404)
 
 
-def test_an_upload_is_a_job_of_its_own_too(tables, table):
+def test_upload_without_a_transaction_appends_rows(tables, table):
     path = f"{REPO}/entity/{table}/table/upload/csv"
     assert ok(tables.run(path, tables.csv(table, "a\nx\n")))["rowsProcessed"] == 1
     assert values(tables, table) == [["x", None]]
@@ -164,7 +164,7 @@ def test_an_upload_is_a_job_of_its_own_too(tables, table):
 # Downloads.
 
 
-def test_every_field_is_quoted_and_null_is_nothing(tables, table):
+def test_fields_are_quoted_and_null_is_an_empty_field(tables, table):
     tables.append(table, ['say "\\"', "1"], ["", None], ["two\nlines", "3"])
     assert tables.download(f"select * from {table}") == (
         '"ROW_ID","ROW_VERSION","a","n"\n'
@@ -174,7 +174,7 @@ def test_every_field_is_quoted_and_null_is_nothing(tables, table):
     )
 
 
-def test_a_download_can_leave_things_out(tables, table):
+def test_download_options_are_applied(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     sql = f"select * from {table}"
     assert tables.download(sql, writeHeader=False, includeRowIdAndRowVersion=False) == (
@@ -192,7 +192,7 @@ def test_a_download_can_leave_things_out(tables, table):
     )
 
 
-def test_headers_never_hold_the_metadata(ann, tables, table):
+def test_headers_of_the_result_exclude_row_metadata(ann, tables, table):
     answer = ok(tables.try_download(f"select a, n from {table}", fileName="mine.csv"))
     assert [each["name"] for each in answer["headers"]] == ["a", "n"]
     assert answer["tableId"] == table
@@ -200,7 +200,7 @@ def test_headers_never_hold_the_metadata(ann, tables, table):
     assert (handle["fileName"], handle["contentType"]) == ("mine.csv", "text/csv")
 
 
-def test_the_result_is_reached_through_the_table(ann, ben, tables, table):
+def test_result_file_is_downloadable_only_by_its_owner(ann, ben, tables, table):
     handle = ok(tables.try_download(f"select * from {table}"))["resultsFileHandleId"]
     got = ok(ann.batch((handle, table, "TableEntity")))["requestedFiles"][0]
     assert got["preSignedURL"]
@@ -208,7 +208,7 @@ def test_the_result_is_reached_through_the_table(ann, ben, tables, table):
     assert theirs["failureCode"] == "UNAUTHORIZED"
 
 
-def test_the_same_query_gives_the_same_file_until_something_changes(ann, ben, tables, table):
+def test_repeated_query_returns_the_same_file_until_rows_change(ann, ben, tables, table):
     tables.append(table, ["x", "1"])
     sql = f"select * from {table}"
 
@@ -226,14 +226,14 @@ def test_the_same_query_gives_the_same_file_until_something_changes(ann, ben, ta
     assert handle() not in {first, second}
 
 
-def test_a_query_that_depends_on_the_clock_is_asked_anew(tables, table):
+def test_query_with_now_is_executed_again(tables, table):
     tables.append(table, ["x", "1"])
     sql = f"select unix_timestamp(now()) as t from {table}"
     first, second = (ok(tables.try_download(sql))["resultsFileHandleId"] for _ in range(2))
     assert first != second
 
 
-def test_a_table_without_columns_has_no_csv(tables):
+def test_table_without_columns_cannot_be_downloaded(tables):
     table = tables.create_table()["id"]
     assert_error(
         tables.try_download(f"select * from {table}"), 400, f"Schema for {table} is empty."
@@ -256,7 +256,7 @@ FORMS = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=4), min_size=1, max_size=5), FORMS)
-def test_what_is_written_is_read_again(rows, form):
+def test_written_records_are_read_back(rows, form):
     line = csv_dialect.get_record_writer(form)
     text = "".join(line(row) for row in rows)
     found = list(csv_dialect.read_records(io.StringIO(text, newline=""), form))

@@ -23,7 +23,7 @@ def columns_of(found):
     ]
 
 
-def test_columns_are_as_narrow_as_the_cells_allow(tables):
+def test_suggested_columns_have_the_narrowest_type(tables):
     names = "yes,n,x,day,who,word,mixed,none,long,longest"
     first = f"true,1,1.5,2020-01-02,syn12,ant,1,,{'m' * 1500},{'l' * 3000}"
     second = "False,-2,3,2021-03-04 05:06:07,syn13,a beetle,b,,,"
@@ -52,20 +52,20 @@ def test_suggested_columns_hold_the_file(tables):
     assert tables.query(f"select * from {table}") == [["1", "x"], [None, "yy"]]
 
 
-def test_files_are_read_as_they_are_described(tables):
+def test_preview_applies_the_csv_descriptor(tables):
     form = {"separator": ";", "isFirstLineHeader": False}
     found = ok(try_preview(tables, "skip me\n1;a\n2;b\n", csvTableDescriptor=form, linesToSkip=1))
     assert columns_of(found) == [("col1", "INTEGER", None), ("col2", "STRING", 1)]
     assert [row["values"] for row in found["sampleRows"]] == [["1", "a"], ["2", "b"]]
 
 
-def test_rows_that_are_there_already_are_no_columns(tables):
+def test_row_metadata_is_not_suggested_as_columns(tables):
     found = ok(try_preview(tables, "ROW_ID,ROW_VERSION,a\n5,2,x\n"))
     assert columns_of(found) == [("a", "STRING", 1)]
     assert found["sampleRows"] == [{"rowId": 5, "versionNumber": 2, "values": ["x"]}]
 
 
-def test_a_part_is_looked_at_unless_all_is_asked_for(tables):
+def test_first_thousand_rows_are_scanned_without_full_scan(tables):
     data = "n\n" + "1\n" * 1000 + "text\n"
     part = ok(try_preview(tables, data))
     assert (columns_of(part), part["rowsScanned"]) == ([("n", "INTEGER", None)], 1000)
@@ -75,11 +75,11 @@ def test_a_part_is_looked_at_unless_all_is_asked_for(tables):
 
 
 @pytest.mark.parametrize("data", ["\n", "a,a\n1,2\n", "a\n1,2\n", 'a\n"open\n'])
-def test_what_is_no_table_is_refused(tables, data):
+def test_preview_of_an_invalid_csv_is_rejected(tables, data):
     assert_error(try_preview(tables, data), 400)
 
 
-def test_files_of_others_and_nothing_are_refused(tables, ben):
+def test_preview_of_another_users_or_missing_file_is_rejected(tables, ben):
     body = {
         "concreteType": f"{M}.UploadToTablePreviewRequest",
         "uploadFileHandleId": tables.author.upload(b"a\n1\n"),

@@ -16,7 +16,7 @@ from synapse_workflows.local.domain.tables import outbox, transactions
 from synapse_workflows.local.domain.tables.snapshots import Snapshot
 
 
-def test_kill_9_in_the_middle_of_a_transaction_leaves_nothing_of_it(tmp_path):
+def test_transaction_is_rolled_back_after_sigkill(tmp_path):
     lines = "".join(f"text {each},{each}\n" for each in range(400_000))
     with start_service_process(tmp_path) as (process, alice):
         tables = TableClient(alice)
@@ -97,7 +97,7 @@ def crashed(tmp_path):
     return tmp_path, table, job_id, handle
 
 
-def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, recording):
+def test_outbox_is_applied_at_the_next_start(crashed, recording):
     data_dir, table, job_id, handle = crashed
     for _ in range(2):  # once more changes nothing
         with start_service(data_dir, recording) as rest_service:
@@ -115,13 +115,13 @@ def test_what_was_committed_in_the_file_is_completed_at_the_next_start(crashed, 
             assert alice.delete(f"/file/v1/fileHandle/{handle}").status_code == 409
 
 
-def test_effects_survive_the_outbox():
+def test_outbox_entry_is_parsed_back():
     snapshot = Snapshot(3, "l", None, 4)
     effects = outbox.OutboxEntry(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
     assert outbox.parse(outbox.serialize(effects)) == effects
 
 
-def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):
+def test_files_of_deleted_tables_are_removed_at_the_next_start(tmp_path):
     with start_service(tmp_path) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         kept, purged = (tables.create_table(("a", "STRING"))["id"] for _ in range(2))
@@ -134,7 +134,7 @@ def test_files_of_tables_that_are_no_more_go_at_the_next_start(tmp_path):
     assert names == {kept.removeprefix("syn")}
 
 
-def test_a_service_that_ends_in_order_cuts_its_jobs_off(tmp_path):
+def test_running_job_fails_when_the_service_stops(tmp_path):
     lines = "".join(f"text {each},{each}\n" for each in range(200_000))
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
@@ -155,7 +155,7 @@ def lines_of(rows, mark):
 
 
 @pytest.mark.parametrize("polls", [0, 12])
-def test_kill_9_among_jobs_of_every_kind_leaves_each_done_or_not_done(tmp_path, polls):
+def test_each_job_is_completed_or_rolled_back_after_sigkill(tmp_path, polls):
     rows = 12_000
     with start_service_process(tmp_path) as (process, alice):
         tables = TableClient(alice)

@@ -18,7 +18,7 @@ def table(tables):
     return tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
 
 
-def test_rows_are_numbered_from_one_and_changes_too(tables, table):
+def test_row_ids_and_versions_start_at_one(tables, table):
     assert tables.append(table, ["x", "1"], ["y", None]) == [(1, 1), (2, 1)]
     assert tables.append(table, ["z", "3"]) == [(3, 2)]
     assert tables.list_rows(table) == [
@@ -28,7 +28,7 @@ def test_rows_are_numbered_from_one_and_changes_too(tables, table):
     ]
 
 
-def test_an_append_answers_with_references(tables, table):
+def test_append_returns_row_references(tables, table):
     answer = tables.transact(table, tables.rows(table, ["x", "1"]))
     found = answer["results"][0]["rowReferenceSet"]
     assert answer["results"][0]["concreteType"] == f"{M}.RowReferenceSetResults"
@@ -37,20 +37,20 @@ def test_an_append_answers_with_references(tables, table):
     assert found["etag"] == tables.row_set(f"select * from {table}")["etag"]
 
 
-def test_a_row_is_changed_as_a_whole(tables, table):
+def test_update_replaces_all_cells_of_a_row(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     assert tables.append(table, (1, 1, ["new", None])) == [(1, 2)]
     assert tables.list_rows(table) == [(1, 2, ["new", None]), (2, 1, ["y", "2"])]
 
 
-def test_a_row_without_values_is_deleted_and_its_id_never_comes_back(tables, table):
+def test_ids_of_deleted_rows_are_not_reused(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     tables.append(table, (2, 1, []))
     tables.append(table, ["z", "3"])
     assert [each[0] for each in tables.list_rows(table)] == [1, 3]
 
 
-def test_one_request_may_hold_all_kinds_of_rows(tables, table):
+def test_request_may_insert_update_and_delete_rows(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"], ["z", "3"])
     done = tables.append(table, ["n1", "4"], (2, 1, ["yy", "2"]), (1, 1, []), ["n2", "5"])
     assert done == [(4, 2), (2, 2), (1, 2), (5, 2)]
@@ -59,7 +59,7 @@ def test_one_request_may_hold_all_kinds_of_rows(tables, table):
     ]  # fmt: skip
 
 
-def test_columns_that_are_not_given_stay_or_get_their_default(tables):
+def test_missing_columns_keep_their_value_or_get_the_default(tables):
     table = tables.create_table(
         {"name": "a", "columnType": "STRING", "defaultValue": "def"},
         {"name": "n", "columnType": "INTEGER", "defaultValue": "7"},
@@ -72,7 +72,7 @@ def test_columns_that_are_not_given_stay_or_get_their_default(tables):
     assert tables.query(f"select * from {table} where row_id = 1") == [["new", "1"]]
 
 
-def test_a_partial_row_changes_the_cells_that_it_names(tables, table):
+def test_partial_row_updates_only_its_cells(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     tables.transact(
         table, tables.partial(table, (1, {"n": "9"}), (2, {"a": None}), (None, {"a": "z"}))
@@ -90,7 +90,7 @@ def test_a_partial_row_changes_the_cells_that_it_names(tables, table):
     assert_error(tables.try_transact(table, tables.partial(table, (1, {}))), 400)
 
 
-def test_a_row_that_somebody_changed_conflicts(tables, table):
+def test_update_of_a_changed_row_is_a_conflict(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     tables.append(table, (1, 1, ["theirs", "1"]))
     answer = tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"])))
@@ -98,7 +98,7 @@ def test_a_row_that_somebody_changed_conflicts(tables, table):
     assert tables.query(f"select a from {table} where row_id = 1") == [["theirs"]]
 
 
-def test_the_highest_version_that_is_named_counts(tables, table):
+def test_latest_row_version_decides_on_conflicts(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
     tables.append(table, (1, 1, ["theirs", "1"]))
     # row 1 was changed in version 2; whoever names version 2 has seen that
@@ -109,7 +109,7 @@ def test_the_highest_version_that_is_named_counts(tables, table):
     )
 
 
-def test_an_etag_says_what_was_seen(tables, table):
+def test_etag_decides_on_conflicts(tables, table):
     tables.append(table, ["x", "1"])
     old = tables.row_set(f"select * from {table}")["etag"]
     tables.append(table, (1, 1, ["theirs", "1"]))
@@ -121,7 +121,7 @@ def test_an_etag_says_what_was_seen(tables, table):
     assert_error(tables.try_transact(table, unknown), 400, "etag")
 
 
-def test_a_deleted_row_cannot_be_changed(tables, table):
+def test_deleted_row_cannot_be_updated(tables, table):
     tables.append(table, ["x", "1"])
     tables.append(table, (1, 1, []))
     assert_error(
@@ -148,13 +148,13 @@ def test_a_deleted_row_cannot_be_changed(tables, table):
         (["x", "1.0"], "Value at [0,1] was not a valid INTEGER."),
     ],
 )
-def test_a_row_that_breaks_a_rule_is_refused(tables, table, row, words):
+def test_invalid_row_is_rejected(tables, table, row, words):
     tables.append(table, ["x", "1"])
     assert_error(tables.try_transact(table, tables.rows(table, row)), 400, words)
     assert len(tables.list_rows(table)) == 1
 
 
-def test_a_header_must_be_a_column(tables, table):
+def test_header_must_name_a_column_of_the_table(tables, table):
     other = tables.create_column("elsewhere", "DATE")["id"]
     body = tables.rows(table, ["x", "1"])
     body["toAppend"]["headers"][1]["id"] = other
@@ -163,7 +163,7 @@ def test_a_header_must_be_a_column(tables, table):
     assert_error(tables.try_transact(table, body), 400)
 
 
-def test_a_transaction_is_all_or_nothing(tables, table):
+def test_transaction_applies_all_changes_or_none(tables, table):
     good, bad = tables.rows(table, ["x", "1"]), tables.rows(table, ["y", "two"])
     assert_error(tables.try_transact(table, good, bad, good), 400)
     assert tables.list_rows(table) == []
@@ -172,7 +172,7 @@ def test_a_transaction_is_all_or_nothing(tables, table):
     assert tables.list_rows(table) == [(1, 2, ["x", "5"]), (2, 3, ["x", "1"])]
 
 
-def test_a_transaction_must_do_something(tables, table):
+def test_transaction_without_changes_is_rejected(tables, table):
     assert_error(tables.try_transact(table), 400)
     assert_error(tables.try_transact(table, createSnapshot=False), 400)
     rows = tables.rows(table, ["x", "1"])
@@ -182,14 +182,14 @@ def test_a_transaction_must_do_something(tables, table):
     assert_error(tables.try_transact(table, search), 400)
 
 
-def test_a_table_without_columns_takes_no_rows(ann, tables):
+def test_rows_for_a_table_without_columns_are_rejected(ann, tables):
     table = tables.create_table()["id"]
     body = tables.rows(table, ["x"])
     assert_error(tables.try_transact(table, body), 400, f"Schema for {table} is empty.")
     assert_error(tables.try_transact(table, tables.csv(table, "a\n1\n")), 400, "is empty.")
 
 
-def test_only_who_may_update_changes_a_table(ann, ben, tables, table):
+def test_transaction_requires_update_permission_on_a_table(ann, ben, tables, table):
     folder = ann.new_folder(ann.new_project()["id"])
     assert_error(
         tables.try_transact(folder["id"], tables.rows(table, ["x", "1"])), 400, "not a table"
@@ -206,14 +206,14 @@ def test_only_who_may_update_changes_a_table(ann, ben, tables, table):
     assert folder["concreteType"] == FOLDER
 
 
-def test_a_request_beyond_two_megabytes_is_refused(ann, tables):
+def test_request_larger_than_two_megabytes_is_rejected(ann, tables):
     table = tables.create_table(("a", "LARGETEXT"))["id"]
     body = {"changes": [tables.rows(table, *(["x" * 500_000] for _ in range(5)))]}
     path = f"{REPO}/entity/{table}/table/transaction/async/start"
     assert_error(ann.post(path, body), 413)
 
 
-def test_the_etag_of_the_entity_stays_when_rows_change(ann, tables, table):
+def test_changed_rows_keep_the_etag_of_the_entity(ann, tables, table):
     etag = ann.entity(table)["etag"]
     tables.append(table, ["x", "1"])
     assert ann.entity(table)["etag"] == etag

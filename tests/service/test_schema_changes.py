@@ -31,7 +31,7 @@ def values(tables, table):
     return [row[2] for row in tables.list_rows(table)]
 
 
-def test_columns_replaced_on_the_entity_lose_and_gain_cells(ann, tables, table):
+def test_replaced_columns_lose_their_cells(ann, tables, table):
     a, n = ids(tables, table).values()
     new = tables.create_column("new", "BOOLEAN", defaultValue="true")["id"]
     ann.change(table, columnIds=[new, n])
@@ -42,7 +42,7 @@ def test_columns_replaced_on_the_entity_lose_and_gain_cells(ann, tables, table):
     assert values(tables, table) == [["10", None], [None, None], ["30", None], ["40", None]]
 
 
-def test_a_removed_column_is_lost_even_when_it_comes_back_at_once(ann, tables, table):
+def test_removed_column_loses_its_cells_when_added_again(ann, tables, table):
     a, n = ids(tables, table).values()
     ann.change(table, columnIds=[n])
     ann.change(table, columnIds=[n, a])
@@ -51,12 +51,12 @@ def test_a_removed_column_is_lost_even_when_it_comes_back_at_once(ann, tables, t
     assert values(tables, table)[-1] == ["40", "back"]
 
 
-def test_a_schema_change_takes_a_number(ann, tables, table):
+def test_schema_change_takes_a_version_number(ann, tables, table):
     ann.change(table, columnIds=list(reversed(ids(tables, table).values())))
     assert tables.append(table, ["50", "5"]) == [(4, 3)]
 
 
-def test_a_table_may_have_no_columns_for_a_while(ann, tables, table):
+def test_table_may_lose_and_regain_all_columns(ann, tables, table):
     columns = list(ids(tables, table).values())
     ann.change(table, columnIds=[])
     bundle = tables.bundle(f"select * from {table}")
@@ -67,7 +67,7 @@ def test_a_table_may_have_no_columns_for_a_while(ann, tables, table):
     assert values(tables, table) == [[None, None]] * 3
 
 
-def test_a_transaction_adds_removes_and_orders_columns(ann, tables, table):
+def test_transaction_adds_removes_and_orders_columns(ann, tables, table):
     a, n = ids(tables, table).values()
     new = tables.create_column("fresh", "DATE", defaultValue="1970-01-02")["id"]
     etag = ann.entity(table)["etag"]
@@ -107,7 +107,7 @@ def test_a_transaction_adds_removes_and_orders_columns(ann, tables, table):
         ("DATE", ["5", None, None], ("INTEGER", {"defaultValue": "9"}), ["5", "9", "9"]),
     ],
 )
-def test_cells_become_what_the_new_column_holds(tables, kind, given, new, then):
+def test_cells_are_converted_to_the_new_column(tables, kind, given, new, then):
     table = tables.create_table(("old", kind), ("keep", "STRING"))["id"]
     tables.append(table, *([each, "k"] for each in given))
     old = ids(tables, table)["old"]
@@ -128,7 +128,7 @@ def test_cells_become_what_the_new_column_holds(tables, kind, given, new, then):
         ("STRING", "b", ("STRING", {"enumValues": ["a"]})),
     ],
 )
-def test_a_cell_that_cannot_become_it_stops_all(ann, tables, kind, cell, new):
+def test_cell_that_cannot_be_converted_rejects_the_change(ann, tables, kind, cell, new):
     table = tables.create_table(("old", kind))["id"]
     tables.append(table, [None], [cell])
     before = ann.entity(table)
@@ -140,7 +140,7 @@ def test_a_cell_that_cannot_become_it_stops_all(ann, tables, kind, cell, new):
     assert values(tables, table)[1] != [None]
 
 
-def test_a_column_can_be_renamed_and_another_put_in_its_place(tables, table):
+def test_replaced_column_can_be_added_again(tables, table):
     a, n = ids(tables, table).values()
     b = tables.create_column("b", "STRING")["id"]
     tables.transact(table, change((a, b), (None, a)))
@@ -150,7 +150,7 @@ def test_a_column_can_be_renamed_and_another_put_in_its_place(tables, table):
     assert n in ids(tables, table).values()
 
 
-def test_changes_are_made_one_after_the_other(tables, table):
+def test_schema_changes_are_applied_in_order(tables, table):
     a, n = ids(tables, table).values()
     b, c = (tables.create_column(name, "STRING")["id"] for name in "bc")
     tables.transact(table, change((a, b), (b, c), (None, a), (a, None), (n, b), (b, None)))
@@ -158,7 +158,7 @@ def test_changes_are_made_one_after_the_other(tables, table):
     assert values(tables, table) == [["1"], ["2"], ["3"]]
 
 
-def test_rows_and_columns_change_in_one_transaction(tables, table):
+def test_transaction_may_change_rows_and_columns(tables, table):
     _, n = ids(tables, table).values()
     new = tables.create_column("m", "DOUBLE")["id"]
     rows = {
@@ -173,7 +173,7 @@ def test_rows_and_columns_change_in_one_transaction(tables, table):
     assert tables.query(f"select m from {table}") == [["10.0"], [None], ["30.0"], ["0.5"]]
 
 
-def test_a_failed_transaction_changes_no_columns(ann, tables, table):
+def test_failed_transaction_changes_no_columns(ann, tables, table):
     _, n = ids(tables, table).values()
     new = tables.create_column("m", "DOUBLE")["id"]
     bad = tables.rows(table, ["x", "bad"])
@@ -183,7 +183,7 @@ def test_a_failed_transaction_changes_no_columns(ann, tables, table):
     assert values(tables, table)[0] == ["1", "10"]
 
 
-def test_changes_that_make_no_sense_are_refused(tables, table):
+def test_contradictory_schema_changes_are_rejected(tables, table):
     a, n = ids(tables, table).values()
     other = tables.create_column("other", "DATE")["id"]
     for each in (
@@ -199,7 +199,7 @@ def test_changes_that_make_no_sense_are_refused(tables, table):
     )
 
 
-def test_columns_that_changed_between_read_and_write_are_noticed(ann, tables, table):
+def test_rows_with_removed_columns_are_rejected(ann, tables, table):
     body = tables.rows(table, ["x", "1"])
     _, n = ids(tables, table).values()
     ann.change(table, columnIds=[n])
@@ -208,7 +208,7 @@ def test_columns_that_changed_between_read_and_write_are_noticed(ann, tables, ta
     assert_error(tables.try_transact(table, csv), 400, "'a'")
 
 
-def test_many_changes_of_columns_need_no_more_room(ann, tables):
+def test_slots_of_removed_columns_are_reused(ann, tables):
     """Slots of columns that nothing shows any more are used again."""
     columns = [tables.create_column(f"s{each}", "INTEGER")["id"] for each in range(40)]
     table = tables.create_table(("k", "STRING"))["id"]
@@ -221,7 +221,7 @@ def test_many_changes_of_columns_need_no_more_room(ann, tables):
     assert tables.list_rows(table)[-2][2] == ["y", None, None, None, None]
 
 
-def test_a_bundle_of_the_entity_follows(ann, tables, table):
+def test_table_bundle_shows_changed_columns(ann, tables, table):
     new = tables.create_column("m", "DOUBLE")["id"]
     tables.transact(table, change((None, new)))
     flags = {"includeTableBundle": True}

@@ -8,7 +8,7 @@ from synapse_workflows.constants import TABLE
 from synapse_workflows.local.settings import Throttle
 
 
-def test_a_table_has_the_columns_it_was_created_with(ann, tables):
+def test_created_table_has_its_columns(ann, tables):
     table = tables.create_table(("a", "STRING"), ("b", "INTEGER"))
     found = tables.list_columns(table["id"])
     assert [each["name"] for each in found] == ["a", "b"]
@@ -19,7 +19,7 @@ def test_a_table_has_the_columns_it_was_created_with(ann, tables):
     assert_error(ann.get(f"{REPO}/entity/{table['id']}.2/column"), 404)
 
 
-def test_the_columns_of_a_table_can_be_replaced(ann, tables):
+def test_columns_of_a_table_can_be_replaced(ann, tables):
     table = tables.create_table(("a", "STRING"))
     other = tables.create_column("other", "DATE")["id"]
     changed = ann.change(table["id"], columnIds=[other, *table["columnIds"]])
@@ -28,17 +28,17 @@ def test_the_columns_of_a_table_can_be_replaced(ann, tables):
     assert ann.change(table["id"], columnIds=None)["columnIds"] == []
 
 
-def test_a_new_version_of_a_table_comes_from_snapshots_only(ann, tables):
+def test_update_with_new_version_keeps_the_version_of_a_table(ann, tables):
     table = tables.create_table(("a", "STRING"))
     assert ann.change(table["id"], "?newVersion=true", description="x")["versionNumber"] == 1
 
 
-def test_unknown_columns_are_refused(ann, tables):
+def test_unknown_columns_are_rejected(ann, tables):
     assert ann.try_make(TABLE, tables.project, columnIds=["99999999"]).status_code == 404
     assert_error(ann.try_make(TABLE, tables.project, columnIds=["x"]), 400)
 
 
-def test_a_schema_is_bounded(ann, tables):
+def test_schema_limits_are_enforced(ann, tables):
     many = [tables.create_column(f"c{each}", "BOOLEAN")["id"] for each in range(153)]
     assert ann.make(TABLE, tables.project, columnIds=many[:152])["columnIds"] == many[:152]
     assert_error(ann.try_make(TABLE, tables.project, columnIds=many), 400, "152")
@@ -49,7 +49,7 @@ def test_a_schema_is_bounded(ann, tables):
     assert_error(ann.try_make(TABLE, tables.project, columnIds=twins), 400, "twin")
 
 
-def test_a_bundle_tells_columns_and_page_size(ann, tables):
+def test_table_bundle_contains_columns_and_page_size(ann, tables):
     table = tables.create_table(("a", "INTEGER"), ("b", "DOUBLE"))["id"]
     flags = {"includeEntity": True, "includeTableBundle": True}
     bundle = ok(ann.post(f"{REPO}/entity/{table}/bundle2", flags))
@@ -64,7 +64,7 @@ def test_a_bundle_tells_columns_and_page_size(ann, tables):
     assert_error(ann.get(f"{REPO}/entity/{folder}/column"), 404)
 
 
-def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
+def test_table_requires_a_container_and_is_listed_in_it(ann, tables):
     table = tables.create_table(name=unique_name("listed"))
     body = {"parentId": tables.project, "includeTypes": ["table"]}
     page = ok(ann.post(f"{REPO}/entity/children", body))["page"]
@@ -75,13 +75,13 @@ def test_a_table_lies_in_a_container_and_is_listed(ann, tables):
     assert_error(ann.get(f"{REPO}/entity/{table['id']}/column"), 404)
 
 
-def test_the_columns_of_a_private_table_stay_private(ben, tables):
+def test_columns_of_a_private_table_require_read(ben, tables):
     alone = type(tables)(tables.author)  # in a project that no other test shares
     table = alone.create_table(("a", "STRING"))["id"]
     assert_error(ben.get(f"{REPO}/entity/{table}/column"), 403)
 
 
-def test_asking_for_columns_again_and_again_is_throttled_when_switched_on(tmp_path, recording):
+def test_column_requests_are_throttled_if_configured(tmp_path, recording):
     with start_service(tmp_path, recording, throttle=Throttle(columns=2)) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         table = tables.create_table(("a", "STRING"))["id"]

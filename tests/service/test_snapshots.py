@@ -25,7 +25,7 @@ def activity(person, name="made"):
     return ok(person.post(f"{REPO}/activity", {"name": name}))["id"]
 
 
-def test_a_snapshot_freezes_rows(ann, tables, table):
+def test_snapshot_keeps_its_rows(ann, tables, table):
     before = tables.list_rows(table)
     assert ok(snapshot(ann, table)) == {"snapshotVersionNumber": 1}
     assert tables.list_rows(f"{table}.1") == before
@@ -38,7 +38,7 @@ def test_a_snapshot_freezes_rows(ann, tables, table):
     ]
 
 
-def test_every_snapshot_shows_its_own_time(ann, tables, table):
+def test_each_snapshot_shows_its_own_state(ann, tables, table):
     seen = []
     for turn in range(5):
         seen.append(tables.list_rows(table))
@@ -53,7 +53,7 @@ def test_every_snapshot_shows_its_own_time(ann, tables, table):
         assert tables.query(f"select count(*) from {table}.{turn + 1}") == [[str(len(seen[turn]))]]
 
 
-def test_a_snapshot_freezes_columns(ann, tables, table):
+def test_snapshot_keeps_its_columns(ann, tables, table):
     before = tables.list_rows(table)
     ids = {each["name"]: each["id"] for each in tables.list_columns(table)}
     snapshot(ann, table)
@@ -77,7 +77,7 @@ def test_a_snapshot_freezes_columns(ann, tables, table):
     ]  # fmt: skip
 
 
-def test_versions_of_the_entity_follow(ann, tables, table):
+def test_snapshot_creates_a_version_with_label_comment_and_activity(ann, tables, table):
     made = activity(ann)
     answer = snapshot(
         ann, table, snapshotLabel="first", snapshotComment="so far", snapshotActivityId=made
@@ -97,7 +97,7 @@ def test_versions_of_the_entity_follow(ann, tables, table):
     assert generated == [{"targetId": table, "targetVersionNumber": 1}]
 
 
-def test_a_label_is_the_number_unless_given_and_unique(ann, tables, table):
+def test_labels_default_to_the_number_and_are_unique(ann, tables, table):
     snapshot(ann, table)
     assert version(ann, table, 1)["versionLabel"] == "1"
     assert ok(snapshot(ann, table, snapshotLabel="x"))["snapshotVersionNumber"] == 2
@@ -106,7 +106,7 @@ def test_a_label_is_the_number_unless_given_and_unique(ann, tables, table):
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 3
 
 
-def test_a_snapshot_that_is_refused_leaves_nothing(ann, ben, tables, table):
+def test_rejected_snapshot_changes_nothing(ann, ben, tables, table):
     etag = ann.entity(table)["etag"]
     assert_error(snapshot(ann, table, snapshotActivityId="99999999"), 404)
     assert_error(snapshot(ann, table, snapshotActivityId=activity(ben)), 403)
@@ -117,7 +117,7 @@ def test_a_snapshot_that_is_refused_leaves_nothing(ann, ben, tables, table):
     assert ann.entity(table)["etag"] == etag
 
 
-def test_annotations_go_along(ann, tables, table):
+def test_annotations_are_kept_by_snapshot_and_next_version(ann, tables, table):
     path = f"{REPO}/entity/{table}/annotations2"
     noted = ok(ann.get(path))
     noted["annotations"] = {"k": {"type": "STRING", "value": ["v"]}}
@@ -130,7 +130,7 @@ def test_annotations_go_along(ann, tables, table):
     )
 
 
-def test_a_transaction_can_end_in_a_snapshot(ann, tables, table):
+def test_transaction_can_create_a_snapshot(ann, tables, table):
     made = activity(ann)
     answer = tables.transact(
         table,
@@ -146,7 +146,7 @@ def test_a_transaction_can_end_in_a_snapshot(ann, tables, table):
     assert (alone["results"], alone["snapshotVersionNumber"]) == ([], 2)
 
 
-def test_a_transaction_whose_snapshot_is_refused_changes_no_rows(ann, tables, table):
+def test_transaction_with_a_rejected_snapshot_changes_no_rows(ann, tables, table):
     snapshot(ann, table, snapshotLabel="taken")
     answer = tables.try_transact(
         table,
@@ -158,14 +158,14 @@ def test_a_transaction_whose_snapshot_is_refused_changes_no_rows(ann, tables, ta
     assert len(tables.list_rows(table)) == 2
 
 
-def test_a_deleted_version_cannot_be_queried(ann, tables, table):
+def test_deleted_version_cannot_be_queried(ann, tables, table):
     snapshot(ann, table)
     assert ann.delete(f"{REPO}/entity/{table}/version/1").status_code == 204
     assert_error(tables.try_query(f"select * from {table}.1"), 404)
     assert len(tables.list_rows(table)) == 2
 
 
-def test_without_the_open_version_the_last_snapshot_is_open_again(ann, tables, table):
+def test_deleting_the_current_version_reopens_the_last_snapshot(ann, tables, table):
     snapshot(ann, table)
     assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
     tables.append(table, ["z", "3"])
@@ -176,7 +176,7 @@ def test_without_the_open_version_the_last_snapshot_is_open_again(ann, tables, t
     assert ann.entity(table)["versionNumber"] == 3
 
 
-def test_the_others_stay_when_a_version_goes(ann, tables, table):
+def test_other_snapshots_remain_when_a_version_is_deleted(ann, tables, table):
     for turn in range(3):
         snapshot(ann, table)
         row_id, number, _ = tables.list_rows(table)[0]
@@ -189,7 +189,7 @@ def test_the_others_stay_when_a_version_goes(ann, tables, table):
     assert_error(tables.try_query(f"select * from {table}.2"), 404)
 
 
-def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
+def test_snapshots_with_too_many_columns_are_rejected(ann, tables):
     kinds = [
         [tables.create_column(f"c{turn}.{each}", "BOOLEAN")["id"] for each in range(150)]
         for turn in range(2)
@@ -207,7 +207,7 @@ def test_versions_with_too_many_columns_say_so_until_some_go(ann, tables):
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 13
 
 
-def test_a_snapshot_of_an_untouched_table(ann, tables):
+def test_snapshot_of_a_new_table_is_empty(ann, tables):
     table = tables.create_table(("a", "STRING"))["id"]
     assert ok(snapshot(ann, table))["snapshotVersionNumber"] == 1
     assert tables.list_rows(f"{table}.1") == []
@@ -217,7 +217,7 @@ def test_a_snapshot_of_an_untouched_table(ann, tables):
     assert ok(snapshot(ann, empty))["snapshotVersionNumber"] == 1
 
 
-def test_a_numbered_query_is_told_apart_in_downloads(ann, tables, table):
+def test_downloads_of_a_snapshot_and_of_current_rows_differ(ann, tables, table):
     snapshot(ann, table)
     tables.append(table, ["z", "3"])
     assert tables.download(f"select count(*) from {table}.1") == '"COUNT(*)"\n"2"\n'

@@ -26,7 +26,7 @@ def snapshot(ann, table, **more):
     return ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", more))["snapshotVersionNumber"]
 
 
-def test_a_row_named_twice_is_what_was_said_last(ann, tables, table):
+def test_last_change_of_a_repeated_row_wins(ann, tables, table):
     snapshot(ann, table)
     tables.append(table, (1, 1, ["first", "5"]), (1, 1, ["last", "6"]))
     assert values(tables, table) == [["last", "6"], ["y", "2"]]
@@ -35,7 +35,7 @@ def test_a_row_named_twice_is_what_was_said_last(ann, tables, table):
     assert values(tables, f"{table}.1") == [["x", "1"], ["y", "2"]]
 
 
-def test_a_row_named_twice_in_a_csv_is_what_was_said_last(ann, tables, table):
+def test_last_line_of_a_repeated_row_wins(ann, tables, table):
     snapshot(ann, table)
     lines = ["ROW_ID,ROW_VERSION,a,n", "1,1,short", "1,1,long,9", "1,1,last"]
     tables.transact(table, tables.csv(table, "\n".join(lines)))
@@ -46,7 +46,7 @@ def test_a_row_named_twice_in_a_csv_is_what_was_said_last(ann, tables, table):
 
 
 @pytest.mark.parametrize("number", ["9" * 30, "1_0", "-1", "1.5", "\u0661", "0", "99"])
-def test_what_is_no_row_id_is_refused(tables, table, number):
+def test_invalid_row_id_or_version_is_rejected(tables, table, number):
     body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n{number},1,z\n")
     assert_error(tables.try_transact(table, body), 400)
     body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n1,{number},z\n")
@@ -54,12 +54,12 @@ def test_what_is_no_row_id_is_refused(tables, table, number):
         assert_error(tables.try_transact(table, body), 400)
 
 
-def test_more_lines_can_be_skipped_than_there_are(tables, table):
+def test_skipping_all_lines_is_rejected_as_empty(tables, table):
     body = tables.csv(table, "a,n\nz,3\n", linesToSkip=2**62)
     assert_error(tables.try_transact(table, body), 400, "empty")
 
 
-def test_an_empty_line_of_a_single_column_is_a_null(tables):
+def test_empty_line_of_a_single_column_is_null(tables):
     table = tables.create_table(("a", "STRING"))["id"]
     tables.append(table, ["x"], [None], [""], ["y"])
     csv = tables.download(f"select * from {table}", includeRowIdAndRowVersion=False)
@@ -68,13 +68,13 @@ def test_an_empty_line_of_a_single_column_is_a_null(tables):
     assert values(tables, other) == [["x"], [None], [""], ["y"]]
 
 
-def test_a_table_without_any_column_ids(ann, tables):
+def test_table_without_column_ids_is_empty(ann, tables):
     table = ann.make(f"{M}.TableEntity", tables.project)["id"]
     assert tables.bundle(f"select * from {table}")["queryResult"]["queryResults"]["rows"] == []
     assert snapshot(ann, table) == 1
 
 
-def test_conversion_to_file_handles_asks_who_owns_them(ann, ben, tables):
+def test_conversion_to_file_handles_checks_their_owner(ann, ben, tables):
     table = tables.create_table(("n", "INTEGER"))["id"]
     mine, theirs = ann.handle(), ben.handle()
     tables.append(table, [mine])
@@ -94,7 +94,7 @@ def test_conversion_to_file_handles_asks_who_owns_them(ann, ben, tables):
     assert ann.delete(f"/file/v1/fileHandle/{mine}").status_code == 409
 
 
-def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables, table):
+def test_deleting_the_current_version_keeps_the_columns_of_the_rows(ann, tables, table):
     snapshot(ann, table)
     n = tables.list_columns(table)[1]["id"]
     ann.change(table, columnIds=[n])
@@ -103,7 +103,7 @@ def test_without_the_open_version_the_columns_are_those_of_the_rows(ann, tables,
     assert values(tables, table) == [["1"], ["2"]]
 
 
-def test_a_csv_beyond_a_gigabyte_is_refused(tmp_path, recording):
+def test_csv_larger_than_one_gigabyte_is_rejected(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         table = tables.create_table(("a", "STRING"))["id"]
@@ -126,14 +126,14 @@ class Lines(io.TextIOBase):
         return next(self._lines, "")
 
 
-def test_many_lines_can_be_skipped():
+def test_skipped_lines_do_not_count_as_one_record():
     junk = "x" * 999_999 + "\n"
     lines = Lines([*[junk] * 70, "a,n\n", "z,3\n"])
     found = csv_dialect.read_records(lines, csv_dialect.CsvDialect(), skip=70)
     assert list(found) == [["a", "n"], ["z", "3"]]
 
 
-def test_the_same_file_answers_again_until_rows_or_columns_change(ann, tables, table):
+def test_result_files_of_snapshots_are_reused(ann, tables, table):
     snapshot(ann, table)
 
     def handle(sql, **more):

@@ -335,7 +335,7 @@ def read_back(csv, shown):
     return [(int(row[0]), int(row[1]), comparables(shown, row[2:])) for row in rows[1:]]
 
 
-def test_a_table_does_what_the_rules_say():
+def test_service_agrees_with_the_model():
     with tempfile.TemporaryDirectory() as data_dir:
         TableMachine.shared = Shared(Path(data_dir))
         with TableMachine.shared.stack:

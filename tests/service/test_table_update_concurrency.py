@@ -35,7 +35,7 @@ def result(ann, path, token):
     return answer
 
 
-def test_appends_take_turns(tables, table):
+def test_concurrent_appends_are_serialized(tables, table):
     bodies = [tables.rows(table, [f"w{each}", str(each)], ["x", None]) for each in range(12)]
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda body: tables.transact(table, body), bodies))
@@ -47,7 +47,7 @@ def test_appends_take_turns(tables, table):
     assert tables.query(f"select count(*), sum(n) from {table}") == [["24", "66"]]
 
 
-def test_of_two_who_change_a_row_one_wins(tables, table):
+def test_one_of_concurrent_updates_of_a_row_succeeds(tables, table):
     tables.append(table, ["x", "0"])
     bodies = [tables.rows(table, (1, 1, ["x", str(each)])) for each in range(6)]
     with ThreadPoolExecutor(6) as pool:
@@ -56,7 +56,7 @@ def test_of_two_who_change_a_row_one_wins(tables, table):
     assert tables.query(f"select n from {table}") == [[str(codes.index(201))]]
 
 
-def test_readers_see_the_table_as_it_was_while_it_is_written(ann, tables, table):
+def test_readers_see_the_previous_state_during_a_write(ann, tables, table):
     tables.append(table, ["first", "1"])
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
     assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
@@ -65,7 +65,7 @@ def test_readers_see_the_table_as_it_was_while_it_is_written(ann, tables, table)
     assert tables.query(f"select count(*) from {table}") == [["60001"]]
 
 
-def test_columns_that_change_meanwhile_stop_who_changes_them_too(ann, tables, table):
+def test_concurrent_schema_change_is_a_conflict(ann, tables, table):
     columns = [each["id"] for each in tables.list_columns(table)]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
@@ -79,7 +79,7 @@ def test_columns_that_change_meanwhile_stop_who_changes_them_too(ann, tables, ta
     assert tables.list_rows(table) == []
 
 
-def test_rows_go_in_before_columns_that_change_meanwhile(ann, tables, table):
+def test_upload_completes_before_a_concurrent_schema_change(ann, tables, table):
     _, n = [each["id"] for each in tables.list_columns(table)]
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
     ann.change(table, columnIds=[n])
@@ -88,7 +88,7 @@ def test_rows_go_in_before_columns_that_change_meanwhile(ann, tables, table):
     assert tables.append(table, ["7"]) == [(60001, 3)]
 
 
-def test_a_table_deleted_meanwhile_takes_nothing(ann, tables, table):
+def test_upload_to_a_table_deleted_concurrently_fails(ann, tables, table):
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
     assert ann.delete(f"{REPO}/entity/{table}").status_code == 204
     assert_error(result(ann, path, token), 404, "trash")
@@ -96,7 +96,7 @@ def test_a_table_deleted_meanwhile_takes_nothing(ann, tables, table):
     assert tables.list_rows(table) == []
 
 
-def test_rights_that_go_meanwhile_stop_the_writer(ann, ben, tables):
+def test_upload_fails_if_permission_is_revoked(ann, ben, tables):
     project = ann.new_project()["id"]
     ann.share(project, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
     theirs = type(tables)(ben)
@@ -108,7 +108,7 @@ def test_rights_that_go_meanwhile_stop_the_writer(ann, ben, tables):
     assert tables.list_rows(table) == []
 
 
-def test_writers_who_wait_hold_up_nobody_else(tmp_path, recording):
+def test_waiting_writers_do_not_block_other_tables(tmp_path, recording):
     with start_service(tmp_path, recording, job_workers=2) as rest_service:
         ann = Author(rest_service, "alice")
         tables = TableClient(ann)
@@ -127,7 +127,7 @@ def test_writers_who_wait_hold_up_nobody_else(tmp_path, recording):
         assert codes == [201, 412, 412, 412, 412, 412]
 
 
-def test_a_snapshot_shows_the_columns_of_its_rows(ann, tables, table):
+def test_snapshot_has_the_columns_of_its_rows(ann, tables, table):
     a, n = (each["id"] for each in tables.list_columns(table))
     body = {"changes": [tables.csv(table, csv_of(60_000))], "createSnapshot": True}
     path, token = begun(ann, table, body)
@@ -139,7 +139,7 @@ def test_a_snapshot_shows_the_columns_of_its_rows(ann, tables, table):
     assert tables.query(f"select * from {table} limit 1") == [["0"]]
 
 
-def test_a_snapshot_during_an_upload_waits_for_its_end(ann, tables, table):
+def test_snapshot_waits_for_a_running_upload(ann, tables, table):
     tables.append(table, ["first", "1"])
     path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
     made = ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
@@ -148,7 +148,7 @@ def test_a_snapshot_during_an_upload_waits_for_its_end(ann, tables, table):
     assert tables.query(f"select count(*) from {table}.1") == [["60001"]]
 
 
-def test_a_reader_who_takes_long_does_not_hold_up_writers(ann, tables, table, rules):
+def test_long_read_does_not_block_writers(ann, tables, table, rules):
     tables.append(table, ["first", "1"])
     files = rules.session.get_adapter("http://synapse.local")._app.state.service.tables
     before = time.monotonic()
@@ -162,7 +162,7 @@ def test_a_reader_who_takes_long_does_not_hold_up_writers(ann, tables, table, ru
     assert len(tables.list_rows(table)) == 4
 
 
-def test_readers_of_a_replacement_see_the_old_rows_or_the_new(ann, tables, table):
+def test_readers_of_a_replacement_see_old_or_new_rows(ann, tables, table):
     """Delete and insert in one transaction, again and again, as a replacement does."""
     rows = tables.append(table, *[["0", str(each)] for each in range(50)])
     is_over = False
@@ -189,7 +189,7 @@ def test_readers_of_a_replacement_see_the_old_rows_or_the_new(ann, tables, table
     assert turns == sorted(turns)
 
 
-def test_a_snapshot_can_be_queried_as_soon_as_it_is_there(ann, tables, table):
+def test_snapshot_can_be_queried_immediately(ann, tables, table):
     """The numbers are told by one request and looked up by another beside it."""
     tables.append(table, ["x", "1"])
     is_over = False

@@ -23,7 +23,7 @@ def table(tables):
     return made
 
 
-def test_a_bundle_has_all_parts_but_the_last(tables, table, rules):
+def test_bundle_contains_all_default_parts(tables, table, rules):
     tables.append(table, (1, 1, ["ann", "30", '["x","y"]']))
     bundle = tables.bundle(f"select name, age+1 from {table} order by age")
     assert set(bundle) == {
@@ -49,12 +49,12 @@ def test_a_bundle_has_all_parts_but_the_last(tables, table, rules):
         (0x200, "actionsRequired"),
     ],
 )  # fmt: skip
-def test_a_mask_chooses_parts(tables, table, bit, part):
+def test_part_mask_selects_parts(tables, table, bit, part):
     found = tables.bundle(f"select * from {table}", mask=bit)
     assert set(found) == {"concreteType", part}
 
 
-def test_rows_have_ids_unless_they_are_aggregates(tables, table):
+def test_rows_have_ids_except_aggregates(tables, table):
     row = tables.row_set(f"select name from {table} where age = 40")["rows"][0]
     assert row == {"rowId": 4, "versionNumber": 1, "values": ["ann"]}
     for sql in (
@@ -65,7 +65,7 @@ def test_rows_have_ids_unless_they_are_aggregates(tables, table):
         assert "rowId" not in tables.row_set(sql)["rows"][0]
 
 
-def test_limits_of_request_and_sql_add_up(tables, table):
+def test_limits_of_request_and_sql_are_combined(tables, table):
     sql = f"select age from {table} order by age limit 3 offset 1"
     assert tables.query(sql) == [["20"], ["30"], ["40"]]
     assert tables.query(sql, limit=1) == [["20"]]
@@ -102,7 +102,7 @@ def pages(tables, table, sql, **more):
         result = ok(tables.run(path, token))
 
 
-def test_full_pages_lead_to_the_next(tables, wide):
+def test_full_page_has_a_next_page_token(tables, wide):
     assert tables.bundle(f"select * from {wide}")["maxRowsPerPage"] == 2097152 // 40020
     found = pages(tables, wide, f"select * from {wide}")
     assert [len(each) for each in found] == [52, 52, 26]
@@ -113,7 +113,7 @@ def test_full_pages_lead_to_the_next(tables, wide):
     assert sum(len(each) for each in in_sql) == 60
 
 
-def test_a_bad_page_token_is_refused(tables, wide):
+def test_invalid_page_token_is_rejected(tables, wide):
     body = {"concreteType": f"{M}.QueryNextPageToken", "entityId": wide, "token": "nonsense"}
     assert_error(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400, "not valid")
     body["token"] = "eyJzcWwiOiAiZHJvcCJ9"
@@ -127,7 +127,7 @@ def single(operator, column, *values):
     }  # fmt: skip
 
 
-def test_additional_filters_narrow_a_query_down(tables, table):
+def test_additional_filters_are_applied(tables, table):
     sql = f"select name from {table} where age > 10 or name = 'cy'"
 
     def names(*filters, **more):
@@ -149,7 +149,7 @@ def test_additional_filters_narrow_a_query_down(tables, table):
     assert_error(tables.try_query(sql, additionalFilters=[single("EQUAL", "name")]), 400)
 
 
-def test_sorting_by_the_request(tables, table):
+def test_sort_items_of_the_request_replace_order_by(tables, table):
     sql = f"select name, age from {table} order by name"
     sort = [{"column": "age", "direction": "DESC"}]
     assert [row[1] for row in tables.query(sql, sort=sort)] == ["40", "30", "20", None]
@@ -157,7 +157,7 @@ def test_sorting_by_the_request(tables, table):
     assert [row[1] for row in tables.query(sql, sort=by_name)] == ["40", "30", "20", None]
 
 
-def test_combined_sql_tells_what_was_asked_in_all(tables, table):
+def test_combined_sql_includes_filters(tables, table):
     sql = f"select * from {table} where age > 1"
     assert tables.bundle(sql)["combinedSql"] == sql
     told = tables.bundle(sql, additionalFilters=[single("EQUAL", "name", "it's")])["combinedSql"]
@@ -165,7 +165,7 @@ def test_combined_sql_tells_what_was_asked_in_all(tables, table):
     assert tables.query(told) == []
 
 
-def test_facets_count_what_the_others_leave(tables, table):
+def test_facets_count_rows_selected_by_other_facets(tables, table):
     sql = f"select * from {table}"
     facets = tables.bundle(sql)["facets"]
     assert facets[0]["facetValues"] == [
@@ -195,7 +195,7 @@ def test_facets_count_what_the_others_leave(tables, table):
     assert tables.bundle(sql, selectedFacets=[unset])["queryCount"] == 1
 
 
-def test_facets_of_lists_count_their_items(tables):
+def test_facets_of_lists_count_items(tables):
     table = tables.create_table(
         {"name": "l", "columnType": "STRING_LIST", "facetType": "enumeration"}
     )
@@ -205,7 +205,7 @@ def test_facets_of_lists_count_their_items(tables):
     assert counts == {"b": 2, "a": 1, "org.sagebionetworks.UNDEFINED_NULL_NOTSET": 1}
 
 
-def test_reading_rows_needs_download(ann, ben, anonymous, tables):
+def test_query_requires_read_and_download(ann, ben, anonymous, tables):
     project = ann.new_project()["id"]
     table = ann.make("org.sagebionetworks.repo.model.table.TableEntity", project)["id"]
     path = f"{REPO}/entity/{table}/table/query/async"
@@ -225,13 +225,13 @@ def test_reading_rows_needs_download(ann, ben, anonymous, tables):
     assert_error(asked(ben), 404, "trash")
 
 
-def test_what_is_no_table_cannot_be_queried(tables):
+def test_query_of_another_entity_is_rejected(tables):
     assert_error(tables.try_query(f"select * from {tables.project}"), 400, "not a table")
     assert_error(tables.try_query("select * from syn99999999"), 404)
     assert_error(tables.try_query("select * from nonsense"), 400)
 
 
-def test_a_query_that_takes_too_long_says_so(tmp_path, recording):
+def test_query_beyond_the_time_limit_is_rejected(tmp_path, recording):
     with start_service(tmp_path, recording, query_seconds=0.0001) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         table = tables.create_table(("a", "STRING"))["id"]
