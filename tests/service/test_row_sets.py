@@ -217,3 +217,17 @@ def test_changed_rows_keep_the_etag_of_the_entity(ann, tables, table):
     etag = ann.entity(table)["etag"]
     tables.append(table, ["x", "1"])
     assert ann.entity(table)["etag"] == etag
+
+
+def test_last_change_of_a_repeated_row_wins(ann, tables, table):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
+    tables.append(table, (1, 1, ["first", "5"]), (1, 1, ["last", "6"]))
+    assert row_values(tables, table) == [["last", "6"], ["y", "2"]]
+    tables.append(table, (2, 1, []), (2, 1, []))
+    assert row_values(tables, table) == [["last", "6"]]
+    assert row_values(tables, f"{table}.1") == [["x", "1"], ["y", "2"]]
+
+
+def row_values(tables, table):
+    return [row[2] for row in tables.list_rows(table)]

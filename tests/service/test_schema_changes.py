@@ -227,3 +227,23 @@ def test_table_bundle_shows_changed_columns(ann, tables, table):
     flags = {"includeTableBundle": True}
     bundle = ok(ann.post(f"{REPO}/entity/{table}/bundle2", flags))["tableBundle"]
     assert [each["name"] for each in bundle["columnModels"]] == ["a", "n", "m"]
+
+
+def test_conversion_to_file_handles_checks_their_owner(ann, ben, tables):
+    table = tables.create_table(("n", "INTEGER"))["id"]
+    mine, theirs = ann.handle(), ben.handle()
+    tables.append(table, [mine])
+    old = tables.list_columns(table)[0]["id"]
+    new = tables.create_column("f", "FILEHANDLEID")["id"]
+    change = {
+        "concreteType": f"{M}.TableSchemaChangeRequest",
+        "changes": [{"oldColumnId": old, "newColumnId": new}],
+    }
+    tables.append(table, [theirs])
+    assert_error(tables.try_transact(table, change), 403)
+    tables.append(table, (2, 2, ["123"]))
+    assert_error(tables.try_transact(table, change), 404)
+    tables.append(table, (2, 3, []))
+    tables.transact(table, change)
+    assert values(tables, table) == [[mine]]
+    assert ann.delete(f"/file/v1/fileHandle/{mine}").status_code == 409

@@ -91,3 +91,10 @@ def test_column_requests_are_throttled_if_configured(tmp_path, recording):
         rest_service.clock.advance(61)
         codes.append(tables.author.get(path).status_code)
     assert codes == [200, 200, 429, 200]
+
+
+def test_table_without_column_ids_is_empty(ann, tables):
+    table = ann.make(TABLE, tables.project)["id"]
+    assert tables.bundle(f"select * from {table}")["queryResult"]["queryResults"]["rows"] == []
+    snapshot = ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
+    assert snapshot == {"snapshotVersionNumber": 1}

@@ -222,3 +222,12 @@ def test_downloads_of_a_snapshot_and_of_current_rows_differ(ann, tables, table):
     tables.append(table, ["z", "3"])
     assert tables.download(f"select count(*) from {table}.1") == '"COUNT(*)"\n"2"\n'
     assert tables.download(f"select count(*) from {table}") == '"COUNT(*)"\n"3"\n'
+
+
+def test_deleting_the_current_version_keeps_the_columns_of_the_rows(ann, tables, table):
+    snapshot(ann, table)
+    n = tables.list_columns(table)[1]["id"]
+    ann.change(table, columnIds=[n])
+    assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
+    assert ann.entity(table)["columnIds"] == [n]
+    assert [row[2] for row in tables.list_rows(table)] == [["1"], ["2"]]

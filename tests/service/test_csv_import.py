@@ -1,15 +1,11 @@
-"""CSV both ways: how it is read into tables, and how results are written."""
-
-import io
+"""Import of CSV files: inserts, updates and deletes of rows."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
-from support.entity_api import REPO
-from support.file_api import assert_error, ok
-from support.table_api import M
+from support.entity_api import REPO, Author
+from support.file_api import assert_error, ok, start_service
+from support.table_api import M, TableClient
 
-from synapse_workflows.local.domain.tables import csv_dialect
-from synapse_workflows.local.domain.tables.csv_dialect import CsvDialect
+from synapse_workflows.local.domain import file_handles
 
 
 @pytest.fixture
@@ -19,6 +15,10 @@ def table(tables):
 
 def values(tables, table):
     return [row[2] for row in tables.list_rows(table)]
+
+
+def create_snapshot(ann, table):
+    return ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))["snapshotVersionNumber"]
 
 
 def test_csv_rows_are_appended_by_column_name(tables, table):
@@ -161,103 +161,49 @@ def test_upload_without_a_transaction_appends_rows(tables, table):
     assert values(tables, table) == [["x", None]]
 
 
-# Downloads.
-
-
-def test_fields_are_quoted_and_null_is_an_empty_field(tables, table):
-    tables.append(table, ['say "\\"', "1"], ["", None], ["two\nlines", "3"])
-    assert tables.download(f"select * from {table}") == (
-        '"ROW_ID","ROW_VERSION","a","n"\n'
-        '"1","1","say ""\\\\""","1"\n'
-        '"2","1","",\n'
-        '"3","1","two\nlines","3"\n'
-    )
-
-
-def test_download_options_are_applied(tables, table):
+def test_last_line_of_a_repeated_row_wins(ann, tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
-    sql = f"select * from {table}"
-    assert tables.download(sql, writeHeader=False, includeRowIdAndRowVersion=False) == (
-        '"x","1"\n"y","2"\n'
-    )
-    assert tables.download(f"select n, count(*) from {table} group by n order by n desc") == (
-        '"n","COUNT(*)"\n"2","1"\n"1","1"\n'
-    )
-    described = {"separator": "\t", "quoteCharacter": "'", "lineEnd": "\r\n"}
-    assert tables.download(f"select a from {table} limit 1", csvTableDescriptor=described) == (
-        "'ROW_ID'\t'ROW_VERSION'\t'a'\r\n'1'\t'1'\t'x'\r\n"
-    )
-    assert tables.download(sql, limit=1, offset=1, includeRowIdAndRowVersion=False) == (
-        '"a","n"\n"y","2"\n'
-    )
+    create_snapshot(ann, table)
+    lines = ["ROW_ID,ROW_VERSION,a,n", "1,1,short", "1,1,long,9", "1,1,last"]
+    tables.transact(table, tables.csv(table, "\n".join(lines)))
+    assert values(tables, table) == [["last", "9"], ["y", "2"]]
+    tables.transact(table, tables.csv(table, "ROW_ID,ROW_VERSION\n2,1\n2,1\n"))
+    assert values(tables, table) == [["last", "9"]]
+    assert values(tables, f"{table}.1") == [["x", "1"], ["y", "2"]]
 
 
-def test_headers_of_the_result_exclude_row_metadata(ann, tables, table):
-    answer = ok(tables.try_download(f"select a, n from {table}", fileName="mine.csv"))
-    assert [each["name"] for each in answer["headers"]] == ["a", "n"]
-    assert answer["tableId"] == table
-    handle = ok(ann.get(f"/file/v1/fileHandle/{answer['resultsFileHandleId']}"))
-    assert (handle["fileName"], handle["contentType"]) == ("mine.csv", "text/csv")
+@pytest.mark.parametrize("number", ["9" * 30, "1_0", "-1", "1.5", "\u0661", "0", "99"])
+def test_invalid_row_id_or_version_is_rejected(tables, table, number):
+    tables.append(table, ["x", "1"], ["y", "2"])
+    body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n{number},1,z\n")
+    assert_error(tables.try_transact(table, body), 400)
+    body = tables.csv(table, f"ROW_ID,ROW_VERSION,a\n1,{number},z\n")
+    if number not in ("0", "99", "-1"):
+        assert_error(tables.try_transact(table, body), 400)
 
 
-def test_result_file_is_downloadable_only_by_its_owner(ann, ben, tables, table):
-    handle = ok(tables.try_download(f"select * from {table}"))["resultsFileHandleId"]
-    got = ok(ann.batch((handle, table, "TableEntity")))["requestedFiles"][0]
-    assert got["preSignedURL"]
-    theirs = ok(ben.batch((handle, table, "TableEntity")))["requestedFiles"][0]
-    assert theirs["failureCode"] == "UNAUTHORIZED"
+def test_skipping_all_lines_is_rejected_as_empty(tables, table):
+    body = tables.csv(table, "a,n\nz,3\n", linesToSkip=2**62)
+    assert_error(tables.try_transact(table, body), 400, "empty")
 
 
-def test_repeated_query_returns_the_same_file_until_rows_change(ann, ben, tables, table):
-    tables.append(table, ["x", "1"])
-    sql = f"select * from {table}"
-
-    def handle(**more):
-        return ok(tables.try_download(sql, **more))["resultsFileHandleId"]
-
-    first = handle()
-    assert handle() == first
-    assert handle(writeHeader=False) != first
-    tables.append(table, ["y", "2"])
-    second = handle()
-    assert second != first
-    ok_delete = ann.delete(f"/file/v1/fileHandle/{second}")
-    assert ok_delete.status_code == 200
-    assert handle() not in {first, second}
+def test_empty_line_of_a_single_column_is_null(tables):
+    table = tables.create_table(("a", "STRING"))["id"]
+    tables.append(table, ["x"], [None], [""], ["y"])
+    csv = tables.download(f"select * from {table}", includeRowIdAndRowVersion=False)
+    other = tables.create_table(("a", "STRING"))["id"]
+    tables.transact(other, tables.csv(other, csv))
+    assert values(tables, other) == [["x"], [None], [""], ["y"]]
 
 
-def test_query_with_now_is_executed_again(tables, table):
-    tables.append(table, ["x", "1"])
-    sql = f"select unix_timestamp(now()) as t from {table}"
-    first, second = (ok(tables.try_download(sql))["resultsFileHandleId"] for _ in range(2))
-    assert first != second
-
-
-def test_table_without_columns_cannot_be_downloaded(tables):
-    table = tables.create_table()["id"]
-    assert_error(
-        tables.try_download(f"select * from {table}"), 400, f"Schema for {table} is empty."
-    )
-
-
-# The format, whatever the text.
-
-TEXTS = st.none() | st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
-    ['"', '""', "\\", "\\\\", '\\"', ",", "\n", "\r\n", "\t", "", " ", "\ufeff", "'", "\x00"]
-)  # fmt: skip
-FORMS = st.builds(
-    CsvDialect,
-    separator=st.sampled_from([",", "\t", ";", "|"]),
-    quote=st.sampled_from(['"', "'"]),
-    escape=st.sampled_from(["\\", "/", '"', "'"]),
-    line_end=st.sampled_from(["\n", "\r\n"]),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.lists(TEXTS, min_size=2, max_size=4), min_size=1, max_size=5), FORMS)
-def test_written_records_are_read_back(rows, form):
-    line = csv_dialect.get_record_writer(form)
-    text = "".join(line(row) for row in rows)
-    found = list(csv_dialect.read_records(io.StringIO(text, newline=""), form))
-    assert found == [list(row) for row in rows]
+def test_csv_larger_than_one_gigabyte_is_rejected(tmp_path, recording):
+    with start_service(tmp_path, recording) as rest_service:
+        tables = TableClient(Author(rest_service, "alice"))
+        table = tables.create_table(("a", "STRING"))["id"]
+        body = tables.csv(table, "a\nx\n")
+        service = rest_service.session.get_adapter(rest_service.base_url)._app.state.service
+        for size, status in ((2**30 + 1, 400), (2**30, 201)):
+            with service.database.transaction() as session:
+                handle = file_handles.load(session, int(body["uploadFileHandleId"]))
+                handle.content_size = size
+            assert tables.try_transact(table, body).status_code == status
