@@ -1,17 +1,17 @@
-"""What can go wrong with Synapse, as one tree.
+"""Exceptions of the Synapse client.
 
     SynapseError
-    ├─ SynapseConfigError (+ ValueError)         a setting is missing or wrong
+    ├─ SynapseConfigError (+ ValueError)         a setting is missing or invalid
     ├─ SynapseAuthenticationError
-    │   └─ SynapseNoCredentialsError             lists the places looked in, in order
-    ├─ SynapseConnectionError (+ requests.ConnectionError)   Synapse could not be asked
-    ├─ SynapseHTTPError (+ requests.HTTPError)   Synapse said no: .status .reason .call .response
+    │   └─ SynapseNoCredentialsError             lists the places that were searched, in order
+    ├─ SynapseConnectionError (+ requests.ConnectionError)   no connection, or it was interrupted
+    ├─ SynapseHTTPError (+ requests.HTTPError)   an HTTP error: .status .reason .call .response
     │   ├─ SynapseBadRequestError (+ ValueError)                    400
     │   ├─ SynapseUnauthorizedError (+ SynapseAuthenticationError)  401
     │   ├─ SynapseForbiddenError (+ PermissionError)                403
     │   ├─ SynapseNotFoundError (+ FileNotFoundError)               404, 410
     │   ├─ SynapseConflictError                                     409
-    │   │   └─ SynapseStaleError                                    412, an old etag
+    │   │   └─ SynapseStaleError                                    412, an outdated etag
     │   ├─ SynapseLockedError                                       423
     │   ├─ SynapseTooManyRequestsError                              429: .retry_after
     │   └─ SynapseServerError                                       5xx
@@ -28,20 +28,87 @@
     ├─ SynapseProvenanceError
     └─ SynapseUnmetAccessRestrictions
 
-All of them pickle. None of them holds a token or the query of a pre-signed URL.
+Every error can be pickled. No error contains a token or the query of a pre-signed URL.
+
+`SynapseError.retry_category` is the one definition of which failures may be retried.
 """
 
+from enum import Enum
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, Self
 
 import requests
 
-#: Attributes that stay behind when an error crosses processes: open responses, sent headers.
+#: Attributes that are not pickled: open responses and sent headers.
 _NOT_PICKLED = frozenset({"response", "request"})
+
+#: The server refused the request without processing it.
+_SAFE_STATUSES: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+#: Server errors that the same request always gets.
+_UNSUPPORTED_STATUSES: Final = frozenset(
+    {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
+)
+#: Statuses whose meaning does not depend on the wording of their reason.
+_UNAMBIGUOUS_STATUSES: Final = frozenset({401, 403, 404, 409, 410, 412})
+_SAFE_PHRASES: Final = ("slow down", "slowdown", "try again")
+_UNCERTAIN_PHRASES: Final = (
+    "proxy error", "timeout", "timed out", "connection reset by peer",
+    "unknown ssl protocol error", "couldn't connect to host",
+)  # fmt: skip
+
+
+class RetryCategory(Enum):
+    """Whether a request that failed may be sent again."""
+
+    SAFE = "safe"
+    """The server did nothing. The same request can be sent again."""
+    UNCERTAIN = "uncertain"
+    """The request may have been carried out. Only a repeatable request may be sent again."""
+    PERMANENT = "permanent"
+    """A retry of the same request cannot succeed."""
+
+    @classmethod
+    def of_status(cls, status: int) -> "RetryCategory":
+        """Return the category of an HTTP error status.
+
+        A conflict (409, 412) and a lock (423) are permanent for the same request. The caller has
+        to read the current state and to build another request.
+        """
+        if status in _SAFE_STATUSES:
+            return cls.SAFE
+        if status == HTTPStatus.REQUEST_TIMEOUT:
+            return cls.UNCERTAIN
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in _UNSUPPORTED_STATUSES:
+            return cls.UNCERTAIN
+        return cls.PERMANENT
+
+    @classmethod
+    def of_response(cls, status: int, reason: str) -> "RetryCategory":
+        """Return the category of an HTTP error response, given its status and its reason.
+
+        Synapse and the storage behind it report some temporary failures with another status, for
+        example 400 with "Please slow down". The retry policy of the official client recognizes
+        them by phrases in the reason, and this client has to retry in the same cases.
+        """
+        category = cls.of_status(status)
+        text = "" if status in _UNAMBIGUOUS_STATUSES else reason.lower()
+        if category is cls.SAFE or any(phrase in text for phrase in _SAFE_PHRASES):
+            return cls.SAFE
+        if category is cls.UNCERTAIN or any(phrase in text for phrase in _UNCERTAIN_PHRASES):
+            return cls.UNCERTAIN
+        return cls.PERMANENT
 
 
 class SynapseError(Exception):
-    """Anything that went wrong with Synapse."""
+    """Base class of all errors of this client."""
+
+    _retry_category = RetryCategory.UNCERTAIN
+
+    @property
+    def retry_category(self) -> RetryCategory:
+        """Whether the operation that failed may be retried."""
+        return self._retry_category
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {k: None if k in _NOT_PICKLED else v for k, v in self.__dict__.items()}
@@ -51,7 +118,7 @@ class SynapseError(Exception):
 def _rebuild(
     cls: type[SynapseError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> SynapseError:
-    """Make an error again without its constructor, whose arguments differ from class to class."""
+    """Restore a pickled error without its constructor, whose parameters differ by class."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -59,28 +126,41 @@ def _rebuild(
 
 
 class SynapseConfigError(SynapseError, ValueError):
-    """A setting is missing or wrong; the message says which file, key or variable."""
+    """A setting is missing or invalid. The message names the file, key or variable."""
 
 
 class SynapseAuthenticationError(SynapseError):
-    """Synapse does not know who is asking, or does not believe it."""
+    """Synapse did not accept the credentials, or a login is required."""
+
+    _retry_category = RetryCategory.PERMANENT
 
 
 class SynapseNoCredentialsError(SynapseAuthenticationError):
-    """No credentials anywhere; the message lists the places looked in, in order."""
+    """No credentials were found. The message lists the places that were searched, in order."""
 
 
 class SynapseConnectionError(SynapseError, requests.ConnectionError):
-    """Synapse could not be asked, or its answer did not arrive whole."""
+    """The connection could not be established, or it was interrupted.
+
+    Args:
+        message: The call and what failed.
+        retry_category: Whether the request may be sent again.
+    """
+
+    def __init__(
+        self, message: str, *, retry_category: RetryCategory = RetryCategory.UNCERTAIN
+    ) -> None:
+        super().__init__(message)
+        self._retry_category = retry_category
 
 
 class SynapseJobError(SynapseError):
     """An asynchronous job of Synapse failed.
 
     Args:
-        message: What Synapse said of it.
+        message: The error message of the job.
         job: The token of the job.
-        details: More of what Synapse said, meant for its developers.
+        details: Further details for developers, for example a stack trace of the server.
     """
 
     def __init__(
@@ -92,20 +172,20 @@ class SynapseJobError(SynapseError):
 
 
 class SynapseTimeoutError(SynapseError, TimeoutError):
-    """An answer did not come in time."""
+    """No response arrived within the timeout."""
 
 
 class SynapseHTTPError(SynapseError, requests.HTTPError):
-    """Synapse answered with a status that is not success.
+    """Synapse responded with a status other than 2xx.
 
     Args:
         status: HTTP status, 300 to 599.
-        reason: What the server said, or the phrase of the status.
-        call: What was asked, as ``GET /entity/syn1``; never with the query of a pre-signed URL.
-        response: The answer, where one of `requests` is at hand; left behind by pickling.
-        error_code: Synapse's own code (``errorCode``), when it gave one.
-        retry_after: Seconds the server asked to wait, when it did.
-        advice: One line that says what to do.
+        reason: The reason given by the server, or the standard phrase of the status.
+        call: The request, for example ``GET /entity/syn1``, without the query of a pre-signed URL.
+        response: The response if it came through `requests`. It is not pickled.
+        error_code: Synapse's own error code (``errorCode``), if any.
+        retry_after: Seconds to wait before a retry, if the server named a number.
+        advice: One line that tells the user what to do.
     """
 
     def __init__(
@@ -127,6 +207,11 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
         self.error_code = error_code
         self.retry_after = retry_after
 
+    @property
+    def retry_category(self) -> RetryCategory:
+        """Whether the request may be sent again, given its status."""
+        return RetryCategory.of_status(self.status)
+
     @classmethod
     def of(
         cls,
@@ -136,47 +221,48 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
         response: requests.Response | None = None,
         **details: Any,
     ) -> "SynapseHTTPError":
-        """Make the error of the class that belongs to `status`."""
-        found = STATUS_ERRORS.get(status)
-        if found is None:
-            found = SynapseServerError if status >= 500 else SynapseHTTPError  # noqa: PLR2004
-        return found(status, reason, call, response, **details)
+        """Create an error of the class that corresponds to `status`."""
+        error_class = STATUS_ERRORS.get(status)
+        if error_class is None:
+            is_server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            error_class = SynapseServerError if is_server_error else SynapseHTTPError
+        return error_class(status, reason, call, response, **details)
 
 
 class SynapseBadRequestError(SynapseHTTPError, ValueError):
-    """400: the request makes no sense to Synapse."""
+    """400: the request is invalid."""
 
 
 class SynapseUnauthorizedError(SynapseHTTPError, SynapseAuthenticationError):
-    """401: the token is not accepted, or there is none where one is needed."""
+    """401: the token is not accepted, or a token is required."""
 
 
 class SynapseForbiddenError(SynapseHTTPError, PermissionError):
-    """403: the caller may not do this."""
+    """403: the user lacks the permission."""
 
 
 class SynapseNotFoundError(SynapseHTTPError, FileNotFoundError):
-    """404 or 410: no such thing, or it lies in the trash can."""
+    """404 or 410: the object does not exist or is in the trash can."""
 
 
 class SynapseConflictError(SynapseHTTPError):
-    """409: something of that name is there already."""
+    """409: an object with the same name already exists, or another conflict."""
 
 
 class SynapseStaleError(SynapseConflictError):
-    """412: the thing was changed since it was read (its etag is old)."""
+    """412: the object was changed after it was read (its etag is outdated)."""
 
 
 class SynapseLockedError(SynapseHTTPError):
-    """423: locked by somebody else for now."""
+    """423: the object is locked by another user or process."""
 
 
 class SynapseTooManyRequestsError(SynapseHTTPError):
-    """429: too many requests; `.retry_after` seconds, when the server says."""
+    """429: rate limit exceeded. `.retry_after` is the wait in seconds, if the server names it."""
 
 
 class SynapseServerError(SynapseHTTPError):
-    """5xx: Synapse itself failed, or is down for maintenance."""
+    """5xx: internal error of Synapse, or Synapse is down for maintenance."""
 
 
 STATUS_ERRORS: Final = MappingProxyType(
@@ -195,7 +281,7 @@ STATUS_ERRORS: Final = MappingProxyType(
 
 
 class SynapseTransferError(SynapseError):
-    """Bytes could not be moved, or arrived wrong."""
+    """An upload or download failed."""
 
 
 class SynapseUploadFailedException(SynapseTransferError):  # noqa: N818 - a name of synapseclient
@@ -203,21 +289,21 @@ class SynapseUploadFailedException(SynapseTransferError):  # noqa: N818 - a name
 
 
 class SynapseUploadAbortedException(SynapseTransferError):  # noqa: N818 - a name of synapseclient
-    """An upload was stopped by the user."""
+    """An upload was interrupted by the user."""
 
 
 class SynapseDownloadError(SynapseTransferError):
-    """A download could not be completed; nothing lies under the final name."""
+    """A download could not be completed. No file was created under the final name."""
 
 
 class SynapseMd5MismatchError(SynapseTransferError, OSError):
-    """Bytes are not the ones that were promised.
+    """The MD5 of a file differs from the expected one.
 
     Args:
-        message: What was being moved.
-        expected: MD5 promised, 32 hexadecimal digits.
-        found: MD5 of the bytes that are there.
-        path: Where they lie, when they lie anywhere.
+        message: Which file is affected.
+        expected: Expected MD5, 32 hexadecimal digits.
+        found: Actual MD5, 32 hexadecimal digits.
+        path: Path of the file, if it is on disk.
     """
 
     def __init__(
@@ -234,25 +320,31 @@ class SynapseMd5MismatchError(SynapseTransferError, OSError):
         self.path = path
 
     def __new__(cls, *args: Any, **_: Any) -> Self:
-        """Keep keyword arguments from OSError, which takes none."""
+        """Drop keyword arguments, which OSError does not accept."""
         return super().__new__(cls, *args)
 
 
 class SynapseFileCacheError(SynapseError):
-    """The local cache cannot be used."""
+    """The local file cache cannot be used."""
 
 
 class SynapseFileNotFoundError(SynapseError, FileNotFoundError):
-    """A local file is not there."""
+    """A local file does not exist."""
 
 
 class SynapseMalformedEntityError(SynapseError, ValueError):
-    """An entity cannot be what it says it is."""
+    """The properties of an entity are invalid."""
+
+    _retry_category = RetryCategory.PERMANENT
 
 
 class SynapseProvenanceError(SynapseError):
-    """An Activity cannot be made of what was given."""
+    """An Activity cannot be built from the given sources."""
+
+    _retry_category = RetryCategory.PERMANENT
 
 
 class SynapseUnmetAccessRestrictions(SynapseError):  # noqa: N818 - a name of synapseclient
-    """Data is behind terms of use or other conditions that were not met yet."""
+    """Access requires terms of use or other conditions that are not met yet."""
+
+    _retry_category = RetryCategory.PERMANENT

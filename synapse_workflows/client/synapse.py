@@ -74,8 +74,8 @@ class Synapse(Session):
     ) -> None:
         if debug is not None and not isinstance(debug, bool):
             raise ValueError("debug must be set to a bool (either True or False)")
-        parser = config.read(configPath)
-        settings = config.of(parser, configPath)
+        parser = config.read_file(configPath)
+        settings = config.parse_config(parser, configPath)
         super().__init__(
             config_path=settings.path,
             requests_session=requests_session,
@@ -88,7 +88,7 @@ class Synapse(Session):
             retry=retry,
             timeout=timeout,
         )
-        self.own(f"config {settings.path}", lambda: parser)
+        self.get_or_create(f"config {settings.path}", lambda: parser)
         self.setEndpoints(
             repoEndpoint, authEndpoint, fileHandleEndpoint, portalEndpoint, skip_checks
         )

@@ -176,8 +176,10 @@ def _cache_key(table: CsvFileTable, csv_md5: str) -> int:
 def _convert(client: LineageClient, table: CsvFileTable, target: Path) -> int:
     """Write the rows of a CSV file to a Parquet file; return their number."""
     size = Path(table.filepath).stat().st_size
-    with progress.shown(client, f"Writing {target.name}", f"Wrote {target.name}", size) as shown:
-        return parquet.write_table(table, target, shown.moved)
+    with progress.show_progress(
+        client, f"Writing {target.name}", f"Wrote {target.name}", size
+    ) as shown:
+        return parquet.write_table(table, target, shown.advance)
 
 
 def _count_rows(table: CsvFileTable) -> int:

@@ -12,7 +12,7 @@ from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.client.transfer import upload
-from synapse_workflows.client.transfer.progress import human
+from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.row_source import SYNAPSE_CSV, row_serializer
 
@@ -118,4 +118,4 @@ class RowUpload:
         self.file_handle_ids.append(uploaded.file_handle_id)
         if self._clock() - self._logged_at >= _LOG_INTERVAL:
             self._logged_at = self._clock()
-            self._log("%s: uploaded %d rows, %s", self.table_id, self.rows, human(self.size))
+            self._log("%s: uploaded %d rows, %s", self.table_id, self.rows, format_size(self.size))

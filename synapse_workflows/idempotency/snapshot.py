@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.api import async_jobs, snapshots, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Call
-from synapse_workflows.client.core.table_state import VIEWS, content_of
+from synapse_workflows.client.core.table_state import VIEWS, fetch_fingerprint
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseHTTPError,
@@ -109,7 +109,9 @@ class SnapshotMaker:
             return None
         polling = async_jobs.polling_settings(self.client)
         current, snapshot = (
-            self.client.run(content_of(self.table_id, version, polling, is_view=self.is_view))
+            self.client.run(
+                fetch_fingerprint(self.table_id, version, polling, is_view=self.is_view)
+            )
             for version in (None, newest["versionNumber"])
         )
         return newest if current.is_known_to_equal(snapshot) else None
@@ -181,16 +183,7 @@ class SnapshotMaker:
             # later, when the task succeeds: a task that still fails may be cleared and continue
             collector.add_finish_callback(self._state.mark_done)
         entity = self.client.call("GET", f"/entity/{self.table_id}/version/{version}").json
-        self.client.announce(
-            Wrote(
-                entity_id=entity["id"],
-                version=entity["versionNumber"],
-                name=entity["name"],
-                concrete_type=entity["concreteType"],
-                parent_id=entity.get("parentId"),
-                activity_given=True,
-            )
-        )
+        self.client.emit(Wrote.from_entity(entity, activity_given=True))
         return {
             "id": entity["id"],
             "version": version,
@@ -228,7 +221,7 @@ class SnapshotMaker:
     def iter_snapshots(self) -> Iterator[Mapping[str, Any]]:
         """Yield the snapshots, newest first, as VersionInfo."""
         current = self.client.call("GET", f"/entity/{self.table_id}").json["versionNumber"]
-        for version in self.client.each(Call("GET", f"/entity/{self.table_id}/version")):
+        for version in self.client.iter_items(Call("GET", f"/entity/{self.table_id}/version")):
             if version["versionNumber"] < current:
                 yield version
 

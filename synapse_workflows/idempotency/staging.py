@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io.fs import has_fs
 
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.constants import MiB
 
@@ -95,7 +96,7 @@ def _download(url: str) -> Iterator[LocalFile]:
         target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
         with _open(url) as stream, target.open("wb") as file:
             shutil.copyfileobj(stream, file, MiB)
-        yield LocalFile(target, url=_shown(url), is_temporary=True)
+        yield LocalFile(target, url=redact_url(url), is_temporary=True)
 
 
 @contextmanager
@@ -112,13 +113,7 @@ def _open(url: str) -> Iterator[Any]:
                 yield stream
     except FileNotFoundError:
         # not chained: the message may contain the query, which may be a signature
-        raise SynapseFileNotFoundError(f"Object not found: {_shown(url)}") from None
-
-
-def _shown(url: str) -> str:
-    """Return a URL without user info, query and fragment."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        raise SynapseFileNotFoundError(f"Object not found: {redact_url(url)}") from None
 
 
 def _require_file(path: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
-from synapse_workflows.client.transfer.progress import human
+from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.idempotency.row_upload import RowUpload
 from synapse_workflows.idempotency.task_state import SavedState, TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -141,7 +141,7 @@ class TableTransaction:
             client.logger.info(
                 "%s: started a transaction with %s in %d files (job %s)",
                 table_id,
-                human(upload.size),
+                format_size(upload.size),
                 len(upload.file_handle_ids),
                 job,
             )

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperator, get_current_context
 
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
@@ -146,7 +146,7 @@ class LineageCollector:
         with self._lock:
             # the cache object owns the pin, so it must live as long as the task
             self._caches[id(cache)] = cache
-            cache.hold(path)
+            cache.pin(path)
 
     def create_snapshot_activity(self, current: EntityRef, client: EventSource) -> str | None:
         """Write the Activity of a snapshot before the snapshot is created.
@@ -198,7 +198,7 @@ class LineageCollector:
             for callback in self._finish_callbacks:
                 callback()
             for cache in self._caches.values():
-                cache.release()
+                cache.release_pins()
 
     @cached_property
     def static_lineage(self) -> Record:
@@ -280,12 +280,7 @@ def _create_ref(
 ) -> Ref | None:
     if entity_id is not None:
         return EntityRef(entity_id, version, site)
-    return None if url is None else UrlRef(_redacted(url), name)
-
-
-def _redacted(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return None if url is None else UrlRef(redact_url(url), name)
 
 
 def _call_after_execute(task: Any, callback: Callable[[], object]) -> None:

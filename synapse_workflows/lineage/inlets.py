@@ -9,6 +9,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
 from synapse_workflows.assets import entity_id_from_uri
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 
@@ -79,7 +80,7 @@ def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any]
         version = _parse_version(extra or {}) or entity.version
         return Record.from_refs(origin, used=[EntityRef(entity.id, version)])
     if urlsplit(uri).scheme:
-        url = UrlRef(_without_credentials(uri), name if name != uri else None)
+        url = UrlRef(redact_url(uri), name if name != uri else None)
         return Record.from_refs(origin, used=[url])
     return Record().with_gap(f"asset {name}: its URI has no scheme")
 
@@ -93,8 +94,3 @@ def _parse_version(extra: Mapping[str, Any]) -> int | None:
         return None if version is None else int(version)
     except (TypeError, ValueError):
         return None
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

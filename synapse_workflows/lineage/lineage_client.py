@@ -131,18 +131,11 @@ class LineageClient(Synapse):
         new = store_api.build_activity(*declared) if is_separate else None
         saved = None if new is None else provenance.setProvenance(self, table_id, new)
         entity = self.call("GET", f"/entity/{table_id}").json
-        wrote = Wrote(
-            entity_id=entity["id"],
-            version=entity["versionNumber"],
-            name=entity["name"],
-            concrete_type=entity["concreteType"],
-            parent_id=entity.get("parentId"),
-            changed=changed,
-            activity_given=saved is not None,
-            replaced=replaced,
+        wrote = Wrote.from_entity(
+            entity, changed=changed, activity_given=saved is not None, replaced=replaced
         )
         with attach_declared(DeclaredProvenance() if is_separate else _create_declared(*declared)):
-            self.announce(wrote)
+            self.emit(wrote)
         collector = current_collector()
         if saved is not None or collector is None:
             return entity, saved["id"] if saved else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: Characters of a commit or digest in the name of a reference.
@@ -64,8 +65,8 @@ def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
     subdir = (getattr(bundle, "subdir", None) or "").strip("/")
     page = _create_page_url(bundle, commit, subdir)
     label = f"{name} at {commit[:_SHORT_HASH]}"
-    if page is not None:
-        return UrlRef(_without_credentials(f"{page}/{quote(name)}"), label)
+    if page is not None and not urlsplit(page).query:  # a query is not recorded
+        return UrlRef(redact_url(f"{page}/{quote(name)}"), label)
     repository = _create_repository_url(getattr(bundle, "repo_url", None))
     if repository is None:
         return None
@@ -111,7 +112,7 @@ def _create_repository_url(url: str | None) -> str | None:
     parts = urlsplit(url)
     if not parts.scheme or not parts.hostname:
         return None
-    return "git+" + _without_credentials(url)
+    return "git+" + redact_url(url)
 
 
 def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
@@ -127,8 +128,3 @@ def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
     return UrlRef(
         f"file:///{quote(path)}#sha256={digest}", f"{name}{at} (sha256 {digest[:_SHORT_HASH]})"
     )
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -15,9 +15,9 @@ from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.api.queries import parse_table_id
 from synapse_workflows.client.core.table_state import (
     TableState,
-    always_has_a_row,
+    always_returns_a_row,
     count_rows,
-    state_of,
+    fetch_state,
 )
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
@@ -178,7 +178,7 @@ class SynapseTableRowsSensor(_TableSensor):
     def poll(self, context: "Context") -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Count the rows of the query."""
         client, table_id = self.client, self.polled_table_id
-        if always_has_a_row(self.sql):
+        if always_returns_a_row(self.sql):
             raise SynapseMalformedEntityError(
                 f"Invalid sql {self.sql[:200]!r}: without GROUP BY, functions such as COUNT and "
                 f"MAX always have one row. Query the rows, `{_ROWS_QUERY.format(table_id)}`, and "
@@ -232,7 +232,7 @@ class SynapseTableChangeSensor(_TableSensor):
     def poll(self, context: "Context") -> PokeReturnValue:
         """Compare the current state of the table with the known one."""
         client, table_id = self.client, self.polled_table_id
-        current = client.run(state_of(table_id, async_jobs.polling_settings(client)))
+        current = client.run(fetch_state(table_id, async_jobs.polling_settings(client)))
         known = self._load_state(context)
         if known is None:
             self._save_state(context, current.to_json())

@@ -10,7 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from synapse_workflows.client.core.async_job_flow import Polling
 from synapse_workflows.client.core.async_session import AsyncSession
-from synapse_workflows.client.core.table_state import TableState, count_rows, state_of
+from synapse_workflows.client.core.table_state import TableState, count_rows, fetch_state
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseConnectionError,
@@ -135,7 +135,7 @@ class SynapseTableChangeTrigger(_TableTrigger):
 
     async def poll(self, session: AsyncSession) -> dict[str, Any] | None:
         """Compare the current state of the table with the known one."""
-        current = await session.run(state_of(self.table_id, _POLLING))
+        current = await session.run(fetch_state(self.table_id, _POLLING))
         if self.known is not None and not current.differs(TableState.from_json(self.known)):
             return None
         return current.to_json()

@@ -151,12 +151,12 @@ def test_errors_of_the_service_are_told(syn):
 
 
 def test_the_same_flow_in_an_event_loop(socket_service, socket_client):
-    call = flows.from_offset(Call("GET", "/userGroupHeaders", params={"prefix": "ali"}), limit=1)
+    call = flows.with_offset(Call("GET", "/userGroupHeaders", params={"prefix": "ali"}), limit=1)
 
     async def go():
         async with httpx2.AsyncClient(trust_env=False) as client:
-            return await AsyncSession.of(socket_client, client).run(flows.every(call))
+            return await AsyncSession.of(socket_client, client).run(flows.collect_items(call))
 
-    expected = socket_client.run(flows.every(call))
+    expected = socket_client.run(flows.collect_items(call))
     assert [hit["userName"] for hit in expected] == ["alice"]
     assert asyncio.run(go()) == expected

@@ -172,7 +172,7 @@ def test_downloads_stay_within_the_limit_of_the_cache(client_of, syn, folder, tm
     paths = []
     for file in stored:
         paths.append(fetch(small, file))
-        small.cache.release()  # the end of a task
+        small.cache.release_pins()  # the end of a task
     assert [path.exists() for path in paths] == [False, False, True, True]
 
 
@@ -185,7 +185,7 @@ def test_what_a_task_fetched_stays_until_it_ends(client_of, syn, folder, tmp_pat
     small = client_of("alice", cache_root_dir=str(tmp_path / "small"), cache_limit=1500)
     paths = [fetch(small, file) for file in stored]
     assert all(path.exists() for path in paths)
-    small.cache.release()
+    small.cache.release_pins()
     assert small.cache.make_room() == 0
     assert [path.exists() for path in paths] == [False, False, True]
 
@@ -199,7 +199,7 @@ def test_room_is_made_before_a_download(client_of, syn, folder, tmp_path):
         stored.append(syn.store(File(str(path), parent=folder)))
     small = client_of("alice", cache_root_dir=str(tmp_path / "small"), cache_limit=1500)
     old = fetch(small, stored[0])
-    small.cache.release()
+    small.cache.release_pins()
     with pytest.raises(SynapseFileNotFoundError):
         fetch(small, stored[1], file_handle={"id": "99999999", "fileName": "x"})
     assert old.exists()

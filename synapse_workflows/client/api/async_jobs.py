@@ -7,7 +7,12 @@ from contextlib import closing, contextmanager
 from typing import Any, Final, TextIO
 
 from synapse_workflows.client.core import async_job_flow
-from synapse_workflows.client.core.async_job_flow import Job, JobProgress, Polling, Told
+from synapse_workflows.client.core.async_job_flow import (
+    Job,
+    JobProgress,
+    Polling,
+    ProgressCallback,
+)
 from synapse_workflows.client.core.session import Session
 
 #: Minimum time between two log lines about one job, in seconds.
@@ -101,7 +106,7 @@ def show_progress(
     *,
     stream: TextIO | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Generator[Told]:
+) -> Generator[ProgressCallback]:
     """Show the progress of a job while the block runs.
 
     In a terminal, the progress is one updated line. Otherwise, it is logged at most every
@@ -119,7 +124,7 @@ def show_progress(
     name = " ".join(part for part in path.split("/") if part not in {"", "entity", "async"})
     stream = stream or sys.stderr
     if syn.silent:
-        yield async_job_flow.ignore
+        yield async_job_flow.ignore_progress
     elif stream is not None and stream.isatty():
         with closing(_ProgressLine(name, stream)) as line:
             yield line.update
@@ -127,7 +132,7 @@ def show_progress(
         yield _progress_logger(syn, name, clock)
 
 
-def _progress_logger(syn: Session, name: str, clock: Callable[[], float]) -> Told:
+def _progress_logger(syn: Session, name: str, clock: Callable[[], float]) -> ProgressCallback:
     logged_at = clock()
 
     def log_progress(progress: JobProgress) -> None:

@@ -64,7 +64,7 @@ def getChildren(
         "sortDirection": sortDirection,
     }
     call = flows.Call("POST", "/entity/children", body=body, repeatable=True)
-    yield from syn.each(call, flows.token_page)
+    yield from syn.iter_items(call, flows.fetch_token_page)
 
 
 def findEntityId(syn: Session, name: str, parent: Any = None) -> str | None:

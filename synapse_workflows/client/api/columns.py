@@ -135,8 +135,8 @@ def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Itera
             f"Can't get columns for a {type(x).__name__}: pass a Schema, the ID of a table, a "
             "list of column IDs, or a prefix of column names."
         )
-    call = flows.from_offset(Call("GET", "/column", params={"prefix": x or None}), limit, offset)
-    return (Column(**one) for one in syn.each(call))
+    call = flows.with_offset(Call("GET", "/column", params={"prefix": x or None}), limit, offset)
+    return (Column(**one) for one in syn.iter_items(call))
 
 
 def getTableColumns(syn: Session, table: Any) -> Iterator[Column]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from synapse_workflows.client.core import config, wire
+from synapse_workflows.client.core import config, http_headers, urls
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseConfigError, SynapseHTTPError
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
@@ -32,8 +33,8 @@ def getConfigFile(syn: Session, configPath: str) -> RawConfigParser:
     Source:
         No call.
     """
-    path = config.expand(configPath)
-    return syn.own(f"config {path}", lambda: config.read(path))
+    path = config.expand_path(configPath)
+    return syn.get_or_create(f"config {path}", lambda: config.read_file(path))
 
 
 def setEndpoints(
@@ -71,7 +72,7 @@ def setEndpoints(
         "fileHandleEndpoint": fileHandleEndpoint,
         "portalEndpoint": portalEndpoint,
     }
-    configured = config.of(getConfigFile(syn, syn.configPath), syn.configPath).endpoints
+    configured = config.parse_config(getConfigFile(syn, syn.configPath), syn.configPath).endpoints
     endpoints = {
         name: _validate_url(
             name, value or configured.get(name.lower()) or PRODUCTION_ENDPOINTS[name]
@@ -91,7 +92,7 @@ def _get_redirect(syn: Session, url: str) -> str | None:
         syn.call(
             "GET",
             url,
-            headers={"User-Agent": wire.USER_AGENT},
+            headers={"User-Agent": http_headers.USER_AGENT},
             auth=None,
             retry=policy,
             options={"allow_redirects": False},
@@ -99,10 +100,11 @@ def _get_redirect(syn: Session, url: str) -> str | None:
     except SynapseHTTPError as error:
         if error.status != HTTPStatus.MOVED_PERMANENTLY or error.response is None:
             return None
-        target = wire.redirected(error.status, error.response.headers, url)
+        target = urls.redirect_target(error.status, error.response.headers, url)
         if target and url.startswith("https:") and not target.startswith("https:"):
             raise SynapseConfigError(
-                f"{url} redirects to {target}, which is not encrypted: set another endpoint."
+                f"{redact_url(url)} redirects to {redact_url(target)}, which is not encrypted: "
+                "set another endpoint."
             ) from None
         return target
     return None
@@ -110,11 +112,12 @@ def _get_redirect(syn: Session, url: str) -> str | None:
 
 def _validate_url(name: str, url: str) -> str:
     try:
-        scheme, host, _ = wire.origin(url)
+        scheme, host, _ = urls.origin(url)
     except ValueError:
         scheme, host = "", ""
     if scheme not in {"http", "https"} or not host:
         raise SynapseConfigError(
-            f"{name} {url!r} is not a URL: expected for example {PRODUCTION_ENDPOINTS[name]}"
+            f"{name} {redact_url(url)!r} is not a URL: "
+            f"expected for example {PRODUCTION_ENDPOINTS[name]}"
         )
     return url

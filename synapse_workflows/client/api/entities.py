@@ -125,9 +125,7 @@ def get(syn: Session, entity: Any, **kwargs: Unpack[GetKeywords]) -> Entity:
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
     found = get_unannounced(syn, entity, GetOptions.from_keywords(kwargs))
-    syn.announce(
-        Read(found.id, found.get("versionNumber"), found.name, found.concreteType, how="get")
-    )
+    syn.emit(Read(found.id, found.get("versionNumber"), found.name, found.concreteType, how="get"))
     return found
 
 

@@ -12,10 +12,11 @@ from urllib.request import url2pathname
 
 from synapse_workflows import constants
 from synapse_workflows.client.core import cache_map
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMd5MismatchError
 from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.client.transfer import destinations, upload
+from synapse_workflows.client.transfer import upload, upload_destination
 
 
 def uploadFileHandle(
@@ -56,7 +57,7 @@ def uploadFileHandle(
         raise ValueError("path can not be None")
     if not synapseStore:
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
-    destination = destinations.of_container(syn, id_of(parent))
+    destination = upload_destination.get_upload_destination(syn, id_of(parent))
     uploaded = upload.upload_file(
         syn,
         path,
@@ -125,9 +126,9 @@ def _to_url(location: str) -> str:
     """
     parts = urlsplit(location)
     if not parts.scheme:
-        return f"file://{cache_map.key_of(Path(location).expanduser())}"
+        return f"file://{cache_map.path_key(Path(location).expanduser())}"
     if not parts.netloc and not parts.path.strip("/"):
-        raise ValueError(f'externalURL "{location}" is not a valid URL')
+        raise ValueError(f'externalURL "{redact_url(location)}" is not a valid URL')
     return location
 
 

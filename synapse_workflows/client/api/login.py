@@ -11,7 +11,7 @@ from typing import Any
 
 from synapse_workflows.client.api import endpoints, users
 from synapse_workflows.client.core import config, credentials, keyring_store
-from synapse_workflows.client.core.credentials import Asked, Token
+from synapse_workflows.client.core.credentials import LoginRequest, Token
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseHTTPError
 
@@ -58,8 +58,8 @@ def login(
     if sessionToken:
         _deprecate("sessionToken", "authToken")
     logout(syn)
-    settings = config.of(endpoints.getConfigFile(syn, syn.configPath), syn.configPath)
-    asked = Asked(
+    settings = config.parse_config(endpoints.getConfigFile(syn, syn.configPath), syn.configPath)
+    asked = LoginRequest(
         email=email,
         password=password,
         api_key=apiKey,
@@ -69,9 +69,9 @@ def login(
         config=settings,
         environ=os.environ,
     )
-    token = _verify_token(syn, credentials.find(asked), email)
+    token = _verify_token(syn, credentials.find_token(asked), email)
     syn.credentials = token
-    if rememberMe and not keyring_store.store(str(token.username), token.secret):
+    if rememberMe and not keyring_store.store_token(str(token.username), token.secret):
         syn.logger.warning("Could not store the token: this machine has no keyring.")
     if not silent:
         profile = users.getUserProfile(syn, refresh=True)
@@ -90,7 +90,7 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
         No call.
     """
     if forgetMe and syn.username:
-        keyring_store.forget(syn.username)
+        keyring_store.delete_token(syn.username)
     syn.credentials = None
     users.clear_profiles(syn)
 

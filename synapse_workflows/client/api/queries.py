@@ -229,13 +229,13 @@ def _announce_read(syn: Session, table: VersionedId) -> None:
         GET /entity/{id}
         https://rest-docs.synapse.org/rest/GET/entity/id.html
     """
-    if not syn.is_heard:
+    if not syn.has_listeners:
         return
     if table.version is not None:
-        syn.announce(Read(table.id, table.version, how="tableQuery"))
+        syn.emit(Read(table.id, table.version, how="tableQuery"))
         return
     entity = syn.call("GET", f"/entity/{table.id}").json
-    syn.announce(
+    syn.emit(
         Read(
             table.id,
             entity.get("versionNumber"),

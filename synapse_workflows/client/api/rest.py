@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from synapse_workflows.client.core.http_request import OWN
+from synapse_workflows.client.core.http_request import SESSION_AUTH
 from synapse_workflows.client.core.session import Session
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _send(
         params=kwargs.get("params"),
         json=body,
         headers=headers,
-        auth=kwargs.get("auth", OWN),
+        auth=kwargs.get("auth", SESSION_AUTH),
         timeout=kwargs.get("timeout"),
         retry=syn.retry.with_overrides(retry_overrides),
         requests_session=requests_session,

@@ -69,17 +69,8 @@ def create_snapshot_version(
         table_transactions.start_transaction(syn, entity["id"], [], options)
         return None
     number = int(response["snapshotVersionNumber"])
-    syn.announce(
-        Wrote(
-            entity_id=entity["id"],
-            version=number,
-            name=entity.get("name"),
-            concrete_type=entity["concreteType"],
-            parent_id=entity.get("parentId"),
-            # Listeners must not set an Activity: the current version is already the next one.
-            activity_given=True,
-        )
-    )
+    # Listeners must not set an Activity: the current version is already the next one.
+    syn.emit(Wrote.from_entity(entity, version=number, activity_given=True))
     return number if wait else None
 
 

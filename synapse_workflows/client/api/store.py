@@ -217,14 +217,10 @@ def _announce_write(
     current = handle or existing or {}
     stored = result.properties
     has_content = current.get("id") == stored.get("dataFileHandleId")
-    syn.announce(
-        Wrote(
-            entity_id=result.id,
-            version=stored.get("versionNumber"),
-            name=stored.get("name"),
-            concrete_type=stored.get("concreteType"),
+    syn.emit(
+        Wrote.from_entity(
+            stored,
             md5=current.get("contentMd5") if has_content else None,
-            parent_id=stored.get("parentId"),
             changed=result.changed,
             activity_given=activity_given,
         )

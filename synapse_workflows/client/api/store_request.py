@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import (
     SynapseError,
     SynapseFileNotFoundError,
@@ -144,8 +145,8 @@ def _require_local_file(location: str) -> Path:
         parts = urlsplit(location)
         if parts.scheme != "file":
             raise ValueError(
-                f"{location} is a URL, not a local file. Use synapseStore=False to store the URL, "
-                "or download the file first to upload it."
+                f"{redact_url(location)} is a URL, not a local file. Use synapseStore=False to "
+                "store the URL, or download the file first to upload it."
             )
         location = url2pathname(parts.path)
     path = Path(location)

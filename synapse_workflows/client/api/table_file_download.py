@@ -222,5 +222,5 @@ def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: s
             file.write(block)
     partial.replace(target)
     files.syn.cache.add(handle, target)
-    files.syn.cache.hold(target)
+    files.syn.cache.pin(target)
     files.paths[handle] = str(target)

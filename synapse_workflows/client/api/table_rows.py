@@ -227,20 +227,10 @@ def _finish_write(
     table_id = _table_id(rows)
     if made_by is not None:
         provenance.setProvenance(syn, table_id, made_by)
-    if not syn.is_heard:
+    if not syn.has_listeners:
         return
     entity = syn.call("GET", f"/entity/{table_id}").json
-    syn.announce(
-        Wrote(
-            entity_id=table_id,
-            version=entity.get("versionNumber"),
-            name=entity.get("name"),
-            concrete_type=entity.get("concreteType"),
-            parent_id=entity.get("parentId"),
-            changed=changed,
-            activity_given=made_by is not None,
-        )
-    )
+    syn.emit(Wrote.from_entity(entity, changed=changed, activity_given=made_by is not None))
 
 
 def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:

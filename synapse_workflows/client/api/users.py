@@ -11,7 +11,7 @@ from urllib.parse import quote
 from synapse_workflows.client.core import credentials, flows
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.flows import Call
-from synapse_workflows.client.core.http_request import OWN
+from synapse_workflows.client.core.http_request import SESSION_AUTH
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.client.model.users import UserProfile
@@ -45,18 +45,18 @@ def getUserProfile(
     Source:
         GET /userProfile, GET /userProfile/{id}, GET /userGroupHeaders?prefix=
     """
-    auth: Any = OWN
+    auth: Any = SESSION_AUTH
     if sessionToken:
         warnings.warn("sessionToken is deprecated: log in", DeprecationWarning, stacklevel=2)
         auth = _parse_session_token(sessionToken)
     principal = _principal_text(id)
-    cached: dict[str, UserProfile] = syn.own(_PROFILES, dict)
-    if refresh or auth is not OWN or principal not in cached:
+    cached: dict[str, UserProfile] = syn.get_or_create(_PROFILES, dict)
+    if refresh or auth is not SESSION_AUTH or principal not in cached:
         user_id = (
             principal if principal.isdecimal() or not principal else _find_user_id(syn, principal)
         )
         profile = UserProfile(syn.call("GET", f"/userProfile/{user_id}", auth=auth).json)
-        if auth is not OWN:
+        if auth is not SESSION_AUTH:
             return profile
         cached[principal] = profile
     return UserProfile(cached[principal])
@@ -90,7 +90,7 @@ def is_certified(syn: Session, user: Any) -> bool:
 
 def clear_profiles(syn: Session) -> None:
     """Delete the cached profiles of a session."""
-    syn.disown(_PROFILES)
+    syn.forget(_PROFILES)
 
 
 def _principal_text(id: Any) -> str:
@@ -112,9 +112,9 @@ def _get_value(thing: Any, name: str) -> Any:
 
 def _find_user_id(syn: Session, name: str) -> str:
     """Return the ID of the user whose name matches the prefix uniquely, or else exactly."""
-    call = flows.from_offset(Call("GET", "/userGroupHeaders", params={"prefix": name}))
+    call = flows.with_offset(Call("GET", "/userGroupHeaders", params={"prefix": name}))
     # Teams match too, but have no profile.
-    hits = [hit for hit in syn.run(flows.every(call)) if hit.get("isIndividual", True)]
+    hits = [hit for hit in syn.run(flows.collect_items(call)) if hit.get("isIndividual", True)]
     if len(hits) > 1:
         hits = [hit for hit in hits if hit["userName"].casefold() == name.casefold()]
     if not hits:
@@ -124,5 +124,5 @@ def _find_user_id(syn: Session, name: str) -> str:
 
 def _parse_session_token(text: str) -> Token:
     if not credentials.is_jwt(text):
-        raise credentials.retired("a session token", "the argument sessionToken")
+        raise credentials.retired_credentials_error("a session token", "the argument sessionToken")
     return Token(text, origin="the argument sessionToken")

@@ -77,14 +77,16 @@ class JobProgress:
         return ", ".join(filter(None, (self.message, steps))) or "no progress reported yet"
 
 
-Told = Callable[[JobProgress], object]
+ProgressCallback = Callable[[JobProgress], object]
 
 
-def ignore(_: JobProgress) -> None:
+def ignore_progress(_: JobProgress) -> None:
     """Take no notice of progress."""
 
 
-def run(job: Job, polling: Polling = Polling(), told: Told = ignore) -> Flow[Any]:
+def run(
+    job: Job, polling: Polling = Polling(), told: ProgressCallback = ignore_progress
+) -> Flow[Any]:
     """Start a job and wait for its result; see `start` and `wait`."""
     token = yield from start(job)
     return (yield from wait(job, token, polling, told))
@@ -103,7 +105,7 @@ def start(job: Job) -> Flow[str]:
         body=job.body,
         repeatable=job.repeatable or None,
     )
-    reply = yield from flows.ask(call)
+    reply = yield from flows.send(call)
     return str(reply.json["token"])
 
 
@@ -111,7 +113,7 @@ def wait(
     job: Job,
     token: str,
     polling: Polling = Polling(),
-    told: Told = ignore,
+    told: ProgressCallback = ignore_progress,
 ) -> Flow[Any]:
     """Ask for a job until it is done, and return its result, parsed from JSON.
 
@@ -132,7 +134,7 @@ def wait(
     seen: JobProgress | None = None
     idle, pause = 0.0, min(polling.sleep, polling.max_sleep)
     while True:
-        reply = yield from flows.ask(Call("GET", f"{job.path}/get/{token}", job.endpoint))
+        reply = yield from flows.send(Call("GET", f"{job.path}/get/{token}", job.endpoint))
         state = _state(reply)
         if state != _PROCESSING:
             return _result(reply.json, state, token)

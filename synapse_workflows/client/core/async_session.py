@@ -1,8 +1,7 @@
-"""The same conversations inside an event loop: flows driven with httpx2, without threads."""
+"""Asynchronous HTTP session: executes flows in an event loop with httpx2, without threads."""
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -10,11 +9,18 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import httpx2
 import tenacity
 
-from synapse_workflows.client.core import flows, http_errors, http_request, wire
+from synapse_workflows.client.core import flows, http_errors, http_headers, http_request, urls
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import Endpoints, HttpRequest
-from synapse_workflows.client.core.retry import Failure, Outcome, RetryPolicy, RetryState
+from synapse_workflows.client.core.redaction import redact
+from synapse_workflows.client.core.retry import (
+    Failure,
+    Outcome,
+    RetryPolicy,
+    RetryState,
+    failure_of_tls_error,
+)
 from synapse_workflows.client.core.session import TIMEOUT, Session
 
 if TYPE_CHECKING:
@@ -25,14 +31,15 @@ _log = logging.getLogger(__name__)
 
 
 class AsyncSession:
-    """Drives flows in an event loop, under one identity.
+    """Asynchronous HTTP session for one Synapse identity.
 
     Args:
-        endpoints: Where Synapse is; production when None.
-        credentials: Whose requests these are; None for nobody.
-        client: Used for all calls and left open (``AsyncClient(transport=ASGITransport(app))``
-            speaks to a service in this process); one of our own when None.
-        retry: How patiently calls are made again.
+        endpoints: Base URLs of Synapse; production if None.
+        credentials: Token of the user; None for anonymous requests.
+        client: HTTP client used for all calls and not closed, for example
+            ``AsyncClient(transport=ASGITransport(app))`` for a service in this process. Created if
+            None.
+        retry: Retry and backoff settings.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
     """
 
@@ -48,14 +55,16 @@ class AsyncSession:
         self.endpoints = endpoints or Endpoints()
         self.credentials = credentials
         self.retry = retry or RetryPolicy()
-        _hush()
-        self._client = client or httpx2.AsyncClient(headers={"User-Agent": wire.USER_AGENT})
-        self._is_own = client is None
+        _limit_client_log()
+        self._client = client or httpx2.AsyncClient(
+            headers={"User-Agent": http_headers.USER_AGENT}
+        )
+        self._owns_client = client is None
         self._timeout = _timeout(timeout)
 
     @classmethod
     def of(cls, session: Session, client: httpx2.AsyncClient | None = None) -> "AsyncSession":
-        """Make one that speaks as a `Session` does: endpoints, credentials, patience."""
+        """Create one with endpoints, credentials, retry settings and timeout of a `Session`."""
         return cls(
             session.endpoints,
             session.credentials,
@@ -65,7 +74,7 @@ class AsyncSession:
         )
 
     async def run(self, flow: Flow[T]) -> T:
-        """Drive a flow to its end and return its result."""
+        """Execute a flow and return its result."""
         reply: Reply | None = None
         error: Exception | None = None
         while True:
@@ -76,36 +85,36 @@ class AsyncSession:
                 return result
             reply, error = None, None
             try:
-                reply = await self._step(step)
-            except Exception as failed:  # noqa: BLE001 - the flow decides, in its own words
+                reply = await self._execute(step)
+            except Exception as failed:  # noqa: BLE001 - raised in the flow, which may handle it
                 error = failed
 
     async def call(self, call: Call) -> Reply:
-        """Ask and wait for the answer.
+        """Send a request and return its response.
 
         Raises:
-            SynapseHTTPError: Another status than 2xx, of the class of that status.
+            SynapseHTTPError: A status other than 2xx, as the subclass for that status.
             SynapseAuthenticationError: 401 or 403 while there are no credentials.
-            SynapseConnectionError: No connection, or an answer that broke off.
-            SynapseTimeoutError: No answer in time.
+            SynapseConnectionError: No connection, or it was interrupted.
+            SynapseTimeoutError: No response within the timeout.
         """
-        letter = http_request.write(call, self.endpoints, self.credentials)
+        request = http_request.build_request(call, self.endpoints, self.credentials)
         secrets = (self.credentials.secret,) if self.credentials else ()
-        tries = RetryState(call, self.retry, lambda level, text: _tell(level, text, secrets))
-        retrying = tenacity.AsyncRetrying(**tries.settings())
-        outcome = tries.settle(await retrying(self._send, letter))
+        state = RetryState(call, self.retry, lambda level, text: _write_log(level, text, secrets))
+        retrying = tenacity.AsyncRetrying(**state.tenacity_arguments())
+        outcome = state.resolve(await retrying(self._send, request))
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
-        raise http_errors.error(
+        raise http_errors.error_of(
             call,
             outcome,
             secrets=secrets,
-            anonymous=not self.credentials and self.endpoints.include(letter.url),
+            is_anonymous=not self.credentials and self.endpoints.include(request.url),
         )
 
     async def close(self) -> None:
-        """Close the connections; a client that was given stays open."""
-        if self._is_own:
+        """Close the connections; a client that was passed in stays open."""
+        if self._owns_client:
             await self._client.aclose()
 
     async def __aenter__(self) -> Self:
@@ -114,51 +123,51 @@ class AsyncSession:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _step(self, step: Call | Pause) -> Reply | None:
+    async def _execute(self, step: Call | Pause) -> Reply | None:
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return None
         return await self.call(step)
 
-    async def _send(self, letter: HttpRequest) -> Outcome:
+    async def _send(self, request: HttpRequest) -> Outcome:
         try:
-            response = await self._follow(letter)
+            response = await self._send_following_redirects(request)
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError):
             raise
-        except (httpx2.TransportError, httpx2.DecodingError) as failed:
-            return Outcome(failure=_failure(failed), reason=str(failed) or type(failed).__name__)
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            return Outcome(failure=_classify(error), reason=str(error) or type(error).__name__)
         reply = Reply(response.status_code, response.headers, response.content)
-        if wire.is_success(reply.status):
+        if reply.is_success:
             return Outcome(reply)
-        kind = response.headers.get("Content-Type", "")
-        said, _ = wire.reason(reply.status, kind, reply.content)
-        asked = wire.retry_after(response.headers, datetime.now(UTC))
-        return Outcome(reply, reason=said, retry_after=asked)
+        content_type = response.headers.get("Content-Type", "")
+        reason, _ = http_errors.parse_reason(reply.status, content_type, reply.content)
+        retry_after = http_headers.retry_after(response.headers, datetime.now(UTC))
+        return Outcome(reply, reason=reason, retry_after=retry_after)
 
-    async def _follow(self, letter: HttpRequest) -> httpx2.Response:
-        address, headers = letter.url, letter.headers
-        response = await self._request(letter, address, headers)
-        for _ in range(wire.MAX_REDIRECTS if letter.method in {"GET", "HEAD"} else 0):
-            target = wire.redirected(response.status_code, response.headers, address)
+    async def _send_following_redirects(self, request: HttpRequest) -> httpx2.Response:
+        url, headers = request.url, request.headers
+        response = await self._send_to(request, url, headers)
+        for _ in range(urls.MAX_REDIRECTS if request.method in {"GET", "HEAD"} else 0):
+            target = urls.redirect_target(response.status_code, response.headers, url)
             if target is None:
                 break
-            headers = wire.headers_for(target, address, headers)
-            address = target
-            response = await self._request(letter, address, headers)
+            headers = http_headers.headers_after_redirect(target, url, headers)
+            url = target
+            response = await self._send_to(request, url, headers)
         return response
 
-    async def _request(
-        self, letter: HttpRequest, address: str, headers: Mapping[str, str]
+    async def _send_to(
+        self, request: HttpRequest, url: str, headers: Mapping[str, str]
     ) -> httpx2.Response:
         sent = {k: v for k, v in headers.items() if k.lower() != "authorization"}
-        identity: Identity = letter.auth
-        value = identity.value_for(address)
-        if value:
-            sent["Authorization"] = value
+        identity: Identity = request.auth
+        authorization = identity.value_for(url)
+        if authorization:
+            sent["Authorization"] = authorization
         return await self._client.request(
-            letter.method,
-            address,
-            content=letter.body,
+            request.method,
+            url,
+            content=request.body,
             headers=sent,
             auth=None,
             follow_redirects=False,
@@ -166,8 +175,8 @@ class AsyncSession:
         )
 
 
-def _hush() -> None:
-    """Keep each request out of the log of whoever polls, unless they set that logger's level."""
+def _limit_client_log() -> None:
+    """Keep a line for each poll out of the log, unless the level of that logger is set."""
     logger = logging.getLogger(httpx2.__name__)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)
@@ -178,21 +187,14 @@ def _timeout(seconds: float | tuple[float, float]) -> httpx2.Timeout:
     return httpx2.Timeout(read, connect=connect)
 
 
-def _failure(failed: Exception) -> Failure:
-    if isinstance(failed, httpx2.ConnectError) and _is_ssl(failed):
-        return Failure.BROKEN
-    if isinstance(failed, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-        return Failure.NOT_SENT
-    return Failure.TIMED_OUT if isinstance(failed, httpx2.TimeoutException) else Failure.LOST
+def _classify(error: Exception) -> Failure:
+    if isinstance(error, httpx2.ConnectError):
+        return failure_of_tls_error(error) or Failure.NOT_CONNECTED
+    if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        return Failure.NOT_CONNECTED
+    is_timeout = isinstance(error, httpx2.TimeoutException)
+    return Failure.TIMED_OUT if is_timeout else Failure.INTERRUPTED
 
 
-def _is_ssl(failed: BaseException | None) -> bool:
-    while failed is not None:
-        if isinstance(failed, ssl.SSLError):
-            return True
-        failed = failed.__cause__ or failed.__context__
-    return False
-
-
-def _tell(level: int, text: str, secrets: tuple[str, ...]) -> None:
-    _log.log(level, "%s", wire.redact(text, secrets))
+def _write_log(level: int, text: str, secrets: tuple[str, ...]) -> None:
+    _log.log(level, "%s", redact(text, secrets))

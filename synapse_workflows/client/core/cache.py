@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from synapse_workflows.client.core import cache_eviction, cache_map
-from synapse_workflows.client.core.cache_map import CacheMap, key_of
-from synapse_workflows.client.core.cache_pins import Holds
+from synapse_workflows.client.core.cache_map import CacheMap, path_key
+from synapse_workflows.client.core.cache_pins import PinnedFiles
 
 FileHandleId = str | int | Mapping[str, Any]
 
@@ -42,7 +42,7 @@ class Cache:
         self.limit = limit
         self._root = Path(self.cache_root_dir)
         self._headroom = _Headroom()
-        self._holds = Holds(self._root / cache_map.PRIVATE_NAME / "holds")
+        self._pins = PinnedFiles(self._root / cache_map.PRIVATE_NAME / "holds")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Cache, (self.cache_root_dir, self.limit)
@@ -57,7 +57,7 @@ class Cache:
 
     def contains(self, file_handle_id: FileHandleId, path: str | Path) -> bool:
         """Tell whether exactly this path is a copy, by its modification time."""
-        entry = self._read(file_handle_id).get(key_of(path))
+        entry = self._read(file_handle_id).get(path_key(path))
         return entry is not None and entry.current(path)
 
     def get(self, file_handle_id: FileHandleId, path: str | Path | None = None) -> str | None:
@@ -75,7 +75,7 @@ class Cache:
         entries = self._read(file_handle_id)
         if not entries:
             return None
-        key = key_of(path) if path is not None else None
+        key = path_key(path) if path is not None else None
         inside = _directly_in(key, entries)
         stale: CacheMap = {}
         for candidate in _candidates(key, entries, inside):
@@ -108,9 +108,9 @@ class Cache:
         if not path or not Path(path).exists():
             raise ValueError(f'Can\'t find file "{path}"')
         directory = Path(self.get_cache_dir(file_handle_id))
-        entry = cache_map.entry_of(path, md5 or cache_map.file_md5(path))
+        entry = cache_map.create_entry(path, md5 or cache_map.file_md5(path))
         with cache_map.locked(self._root, directory):
-            entries = cache_map.read(directory) | {key_of(path): entry}
+            entries = cache_map.read(directory) | {path_key(path): entry}
             cache_map.write(directory, entries)
         self._touch(path)
         return cache_map.to_json(entries)
@@ -138,7 +138,7 @@ class Cache:
             return []
         with cache_map.locked(self._root, directory):
             entries = cache_map.read(directory)
-            wanted = entries if path is None else {key_of(path)}
+            wanted = entries if path is None else {path_key(path)}
             removed = [key for key in entries if key in wanted]
             for key in removed if delete else ():
                 Path(key).unlink(missing_ok=True)
@@ -176,12 +176,12 @@ class Cache:
         if not self._root.is_dir():
             return 0
         with cache_map.shared_lock(self._root, _EVICTION_LOCK):
-            held = self._holds.of_others()
+            held = self._pins.of_others()
             chosen = [
                 directory
-                for directory in cache_eviction.handle_directories(self._root)
+                for directory in cache_eviction.iter_handle_directories(self._root)
                 if _written(directory, after, before)
-                and not cache_eviction.in_use(directory, held)
+                and not cache_eviction.is_in_use(directory, held)
             ]
             for directory in chosen:
                 if dry_run:
@@ -190,7 +190,7 @@ class Cache:
                     self._delete(directory)
         return len(chosen)
 
-    def hold(self, path: str | Path) -> None:
+    def pin(self, path: str | Path) -> None:
         """Keep a file from eviction, until this process ends or calls `release`.
 
         A file outside the cache is never evicted, and needs no holding.
@@ -202,11 +202,11 @@ class Cache:
             return
         with cache_map.shared_lock(self._root, _EVICTION_LOCK):
             Path(path).stat()
-            self._holds.add(path)
+            self._pins.add(path)
 
-    def release(self) -> None:
+    def release_pins(self) -> None:
         """Give free all files that this process holds, as at the end of a task."""
-        self._holds.release()
+        self._pins.release()
 
     def make_room(self, size: int = 0) -> int:
         """Evict what was used longest ago, until `size` more bytes are within the limit.
@@ -220,12 +220,12 @@ class Cache:
         if self._headroom.take(size):
             return 0
         with cache_map.shared_lock(self._root, _EVICTION_LOCK):
-            found = list(cache_eviction.residents(self._root))
+            found = list(cache_eviction.iter_cached_files(self._root))
             excess = sum(each.size for each in found) + size - self.limit
             self._headroom = _Headroom(-excess, self.limit)
             if excess <= 0:
                 return 0
-            freed = cache_eviction.evict(self._root, excess, found, self._holds.everyones())
+            freed = cache_eviction.evict(self._root, excess, found, self._pins.everyones())
         return max(0, excess - freed)
 
     def _read(self, file_handle_id: FileHandleId) -> CacheMap:

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
+class CachedFile:
     """A file in the cache.
 
     Attributes:
@@ -41,12 +41,12 @@ class Resident:
         return PARTIAL_MARK in self.path.name
 
 
-def handle_directories(root: Path) -> Iterator[Path]:
+def iter_handle_directories(root: Path) -> Iterator[Path]:
     """Find the directories of all handles in a cache."""
     return (Path(path) for path in _handles(root))
 
 
-def residents(root: Path) -> Iterator[Resident]:
+def iter_cached_files(root: Path) -> Iterator[CachedFile]:
     """Find all files in a cache, but for maps, locks, and lists of parts."""
     for directory in _handles(root):
         for found in _listed(directory):
@@ -54,10 +54,10 @@ def residents(root: Path) -> Iterator[Resident]:
                 continue
             with suppress(OSError):
                 facts = found.stat(follow_symlinks=False)
-                yield Resident(Path(found.path), facts.st_size, facts.st_atime_ns)
+                yield CachedFile(Path(found.path), facts.st_size, facts.st_atime_ns)
 
 
-def evict(root: Path, excess: int, found: Collection[Resident], held: frozenset[str]) -> int:
+def evict(root: Path, excess: int, found: Collection[CachedFile], held: frozenset[str]) -> int:
     """Delete the least recently used files, until `excess` bytes are free again.
 
     Args:
@@ -119,7 +119,7 @@ def _beside_partial(name: str) -> bool:
     return PARTIAL_MARK in name and name.endswith((".lock", ".parts"))
 
 
-def in_use(directory: Path, held: frozenset[str]) -> bool:
+def is_in_use(directory: Path, held: frozenset[str]) -> bool:
     """Tell whether a file of a directory is held, or being downloaded."""
     real = directory.resolve()
     if any(Path(path).is_relative_to(real) for path in held):

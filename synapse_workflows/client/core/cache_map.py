@@ -43,7 +43,7 @@ _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """What the map says of one copy.
 
     Attributes:
@@ -77,7 +77,7 @@ class Entry:
         return self.content_md5 is None or self.content_md5 == file_md5(path)
 
 
-CacheMap = dict[str, Entry]
+CacheMap = dict[str, CacheEntry]
 
 
 def iso_time(seconds: float) -> str:
@@ -92,12 +92,12 @@ def file_md5(path: str | Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def entry_of(path: str | Path, content_md5: str | None) -> Entry:
+def create_entry(path: str | Path, content_md5: str | None) -> CacheEntry:
     """Record a file as it is now, its time cut to the second as all clients do."""
-    return Entry(iso_time(math.floor(Path(path).stat().st_mtime)), content_md5)
+    return CacheEntry(iso_time(math.floor(Path(path).stat().st_mtime)), content_md5)
 
 
-def key_of(path: str | Path) -> str:
+def path_key(path: str | Path) -> str:
     """Normalize a path to a key of the map: absolute, with forward slashes."""
     return os.path.abspath(path).replace(os.sep, "/")  # noqa: PTH100 - links stay links
 
@@ -114,7 +114,7 @@ def read(directory: Path) -> CacheMap:
     return {path: entry for path, entry in entries if entry is not None}
 
 
-def write(directory: Path, cache_map: Mapping[str, Entry]) -> None:
+def write(directory: Path, cache_map: Mapping[str, CacheEntry]) -> None:
     """Write a map in one step, in the form of release 4.14 of the official client."""
     text = json.dumps(to_json(cache_map))
     directory.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def write(directory: Path, cache_map: Mapping[str, Entry]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def to_json(cache_map: Mapping[str, Entry]) -> dict[str, Any]:
+def to_json(cache_map: Mapping[str, CacheEntry]) -> dict[str, Any]:
     """Turn a map into what its file holds."""
     return {
         path: {"modified_time": entry.modified_time, "content_md5": entry.content_md5}
@@ -134,12 +134,12 @@ def to_json(cache_map: Mapping[str, Entry]) -> dict[str, Any]:
     }
 
 
-def _entry(value: Any) -> Entry | None:
+def _entry(value: Any) -> CacheEntry | None:
     if isinstance(value, str):
-        return Entry(value)
+        return CacheEntry(value)
     if isinstance(value, dict) and isinstance(value.get("modified_time"), str):
         md5 = value.get("content_md5")
-        return Entry(value["modified_time"], md5 if isinstance(md5, str) else None)
+        return CacheEntry(value["modified_time"], md5 if isinstance(md5, str) else None)
     return None
 
 

@@ -50,7 +50,7 @@ _guard: Final = threading.Lock()
 _lists: Final[dict[str, _HeldList]] = {}
 
 
-class Holds:
+class PinnedFiles:
     """What this process uses of one cache. Safe among threads, and across a fork."""
 
     def __init__(self, directory: Path) -> None:

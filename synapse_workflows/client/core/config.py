@@ -41,12 +41,12 @@ class Config:
     login: "Mapping[str, str]" = field(default_factory=dict, repr=False)
 
 
-def expand(path: str | Path) -> str:
+def expand_path(path: str | Path) -> str:
     """Write a path out in full: ``~`` and environment variables."""
     return os.path.expandvars(Path(path).expanduser())
 
 
-def read(path: str | Path) -> RawConfigParser:
+def read_file(path: str | Path) -> RawConfigParser:
     """Read an INI file without interpolation; a missing file is an empty one.
 
     Raises:
@@ -54,7 +54,7 @@ def read(path: str | Path) -> RawConfigParser:
             line may hold a token.
     """
     parser = RawConfigParser()
-    where = expand(path)
+    where = expand_path(path)
     try:
         parser.read_string(Path(where).read_text(encoding="utf-8-sig"), source=where)
     except FileNotFoundError:
@@ -70,13 +70,13 @@ def read(path: str | Path) -> RawConfigParser:
     return parser
 
 
-def of(parser: RawConfigParser, path: str | Path = DEFAULT_PATH) -> Config:
+def parse_config(parser: RawConfigParser, path: str | Path = DEFAULT_PATH) -> Config:
     """Take out of a parsed file what a client needs.
 
     Raises:
         SynapseConfigError: A setting that makes no sense.
     """
-    where = expand(path)
+    where = expand_path(path)
     return Config(
         path=where,
         endpoints=_section(parser, "endpoints"),

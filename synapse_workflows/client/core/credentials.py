@@ -17,7 +17,7 @@ from synapse_workflows.client.errors import (
 
 TOKEN_VARIABLE: Final = "SYNAPSE_AUTH_TOKEN"  # noqa: S105 - a name, not a token
 PARAMETER_VARIABLE: Final = "SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME"
-HOW_TO: Final = (
+LOGIN_HELP: Final = (
     "Make a personal access token with the scopes view, download and modify "
     "(https://www.synapse.org/#!PersonalAccessTokens:), and give it as login(authToken=...), in "
     f"the variable {TOKEN_VARIABLE}, or as authtoken in section [authentication] of the "
@@ -54,7 +54,7 @@ class Token:
         if scopes is not None and "view" not in scopes:
             raise SynapseAuthenticationError(
                 "A view scoped token is required\n"
-                f"The token of {self.origin} lacks that scope. {HOW_TO}"
+                f"The token of {self.origin} lacks that scope. {LOGIN_HELP}"
             )
 
     @property
@@ -64,7 +64,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Asked:
+class LoginRequest:
     """What a caller of login said, and what lies around.
 
     Args:
@@ -89,10 +89,10 @@ class Asked:
 
 
 #: A place where a token may lie: the token, or what is missing there.
-Place = Callable[[Asked], Token | str]
+CredentialSource = Callable[[LoginRequest], Token | str]
 
 
-def find(asked: Asked) -> Token:
+def find_token(asked: LoginRequest) -> Token:
     """Look for a token in all places, in order; the first that holds one wins.
 
     Raises:
@@ -100,13 +100,13 @@ def find(asked: Asked) -> Token:
         SynapseAuthenticationError: A place holds credentials that Synapse takes no more.
     """
     missing = []
-    for place in PLACES:
+    for place in SOURCES:
         found = place(asked)
         if isinstance(found, Token):
             return found
         missing.append(found)
     looked = "\n".join(f"  {number}. {text}" for number, text in enumerate(missing, 1))
-    raise SynapseNoCredentialsError(f"No credentials provided. Looked in:\n{looked}\n{HOW_TO}")
+    raise SynapseNoCredentialsError(f"No credentials provided. Looked in:\n{looked}\n{LOGIN_HELP}")
 
 
 def is_jwt(text: str) -> bool:
@@ -114,28 +114,28 @@ def is_jwt(text: str) -> bool:
     return _claims(text) is not None
 
 
-def _arguments(asked: Asked) -> Token | str:
+def _arguments(asked: LoginRequest) -> Token | str:
     if asked.session_token:
         if not is_jwt(asked.session_token):
-            raise retired("a session token", "the argument sessionToken")
+            raise retired_credentials_error("a session token", "the argument sessionToken")
         return Token(asked.session_token, origin="the argument sessionToken")
     if asked.password:
-        raise retired("a password", "the argument password")
+        raise retired_credentials_error("a password", "the argument password")
     if asked.token:
         return Token(asked.token)
     if asked.api_key:
-        raise retired("an API key", "the argument apiKey")
+        raise retired_credentials_error("an API key", "the argument apiKey")
     return "arguments: no authToken"
 
 
-def _environment(asked: Asked) -> Token | str:
+def _environment(asked: LoginRequest) -> Token | str:
     found = asked.environ.get(TOKEN_VARIABLE)
     if not found:
         return f"environment: {TOKEN_VARIABLE} is not set"
     return Token(found, origin=f"the variable {TOKEN_VARIABLE}")
 
 
-def _config_file(asked: Asked) -> Token | str:
+def _config_file(asked: LoginRequest) -> Token | str:
     login, where = asked.config.login, asked.config.path
     username = login.get("username")
     if asked.email and username and asked.email != username:
@@ -144,26 +144,30 @@ def _config_file(asked: Asked) -> Token | str:
     if login.get("authtoken"):
         return Token(login["authtoken"], origin=where)
     if login.get("password") or login.get("apikey"):
-        raise retired("a password" if login.get("password") else "an API key", where)
+        raise retired_credentials_error(
+            "a password" if login.get("password") else "an API key", where
+        )
     if not Path(where).exists():
         return f"{where}: there is no such file"
     return f"{where}: no authtoken in section [authentication]"
 
 
-def _keyring(asked: Asked) -> Token | str:
+def _keyring(asked: LoginRequest) -> Token | str:
     if asked.forced:
         return "keyring: not looked into (forced)"
     # A user whom the caller or the file names is never replaced by who was here last.
-    username = asked.email or asked.config.login.get("username") or keyring_store.most_recent()
+    username = (
+        asked.email or asked.config.login.get("username") or keyring_store.most_recent_user()
+    )
     if not username:
         return f"keyring: nobody is remembered in {keyring_store.SESSION_FILE}"
-    found = keyring_store.load(username)
+    found = keyring_store.load_token(username)
     if not found:
         return f"keyring: no token of {username}"
     return Token(found, origin=f"the keyring ({username})")
 
 
-def _parameter_store(asked: Asked) -> Token | str:
+def _parameter_store(asked: LoginRequest) -> Token | str:
     name = asked.environ.get(PARAMETER_VARIABLE)
     if not name:
         return f"AWS parameter store: {PARAMETER_VARIABLE} is not set"
@@ -188,7 +192,7 @@ def _parameter_store(asked: Asked) -> Token | str:
     return Token(answer["Parameter"]["Value"], origin=f"the AWS parameter {name}")
 
 
-PLACES: Final[tuple[Place, ...]] = (
+SOURCES: Final[tuple[CredentialSource, ...]] = (
     _arguments,
     _environment,
     _config_file,
@@ -197,10 +201,10 @@ PLACES: Final[tuple[Place, ...]] = (
 )
 
 
-def retired(what: str, where: str) -> SynapseAuthenticationError:
+def retired_credentials_error(what: str, where: str) -> SynapseAuthenticationError:
     """Make the error for credentials of a kind that Synapse takes no more."""
     return SynapseAuthenticationError(
-        f"Synapse no longer lets clients log in with {what} (found in {where}). {HOW_TO}"
+        f"Synapse no longer lets clients log in with {what} (found in {where}). {LOGIN_HELP}"
     )
 
 

@@ -1,20 +1,21 @@
-"""What a client announces to whoever listens: it read, it wrote, it ran something."""
+"""Events that a session emits to its listeners."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
 class Read:
-    """Something was read.
+    """An entity or a URL was read.
 
     Args:
-        entity_id: ``syn123``; None for what is no entity (see `url`).
-        version: The version whose content was read; None for what has no versions.
+        entity_id: For example ``syn123``; None if a URL was read, see `url`.
+        version: The version whose content was read; None for unversioned objects.
         name: Its name.
-        concrete_type: Its full type, ``org.sagebionetworks.repo.model.FileEntity``.
-        how: The public method that read it, ``get``.
-        url: Where it was read, for what is no entity.
+        concrete_type: Full type, for example ``org.sagebionetworks.repo.model.FileEntity``.
+        how: Name of the public method that read it, for example ``get``.
+        url: The URL, if it is not an entity.
     """
 
     entity_id: str | None
@@ -27,19 +28,19 @@ class Read:
 
 @dataclass(frozen=True)
 class Wrote:
-    """An entity was stored; its annotations and provenance too, where they were given.
+    """An entity was stored, with its annotations and provenance if given.
 
     Args:
-        entity_id: ``syn123``.
-        version: The version stored; None for what has no versions.
+        entity_id: For example ``syn123``.
+        version: The stored version; None for unversioned entities.
         name: Its name.
-        concrete_type: Its full type.
+        concrete_type: Full type.
         md5: MD5 of its file, 32 hexadecimal digits; None without a file.
-        parent_id: The container it lies in.
-        changed: False when everything was as it is already.
-        activity_given: The caller gave provenance of its own.
-        replaced: Nothing is left of what was there before; else the rows of a table are, beside
-            those that were stored.
+        parent_id: ID of its container.
+        changed: False if everything was up to date already.
+        activity_given: Whether the caller passed provenance.
+        replaced: Whether all earlier content was replaced. For a table that is not replaced,
+            earlier rows remain beside the stored ones.
     """
 
     entity_id: str
@@ -52,16 +53,34 @@ class Wrote:
     activity_given: bool = False
     replaced: bool = False
 
+    @classmethod
+    def from_entity(cls, entity: Mapping[str, Any], **details: Any) -> Self:
+        """Build the event from the properties of an entity.
+
+        Args:
+            entity: Properties as returned by ``GET /entity/{id}``.
+            **details: Other fields of the event, or `version` if it is not the version in
+                `entity`.
+        """
+        known = {
+            "entity_id": entity["id"],
+            "version": entity.get("versionNumber"),
+            "name": entity.get("name"),
+            "concrete_type": entity.get("concreteType"),
+            "parent_id": entity.get("parentId"),
+        }
+        return cls(**{**known, **details})
+
 
 @dataclass(frozen=True)
 class Ran:
-    """Code was run that a reader of the provenance should know of.
+    """Code was executed that belongs into the provenance.
 
     Args:
-        name: What to call it.
-        url: Where the code is, for code that is no entity.
-        entity_id: ``syn123``, for code that is an entity.
-        version: The version of that entity.
+        name: Display name.
+        url: URL of the code, if it is not an entity.
+        entity_id: ID of the code, for example ``syn123``, if it is an entity.
+        version: Version of that entity.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Conversations with Synapse as generators: what to ask, how long to wait, what comes out.
+"""Multi-step requests to Synapse as generators, executed by `Session` and `AsyncSession`.
 
-A flow yields a `Call` (and is sent its `Reply`) or a `Pause` (and is sent None), and returns its
-result. It does no I/O and reads no clock: `Session.run` drives it with requests,
-`AsyncSession.run` with httpx2, a test by hand with `send`. An error of a call is thrown into the
-flow at its yield.
+A flow yields a `Call` (and receives its `Reply`) or a `Pause` (and receives None), and returns its
+result. It performs no I/O and reads no clock: `Session.run` executes it with requests,
+`AsyncSession.run` with httpx2, and a test with `send`. An error of a call is raised in the flow at
+its `yield`.
 """
 
 import json
@@ -24,13 +24,14 @@ class Call:
 
     Args:
         method: ``GET``, ``POST``, ``PUT``, ``DELETE``.
-        path: Below the endpoint (``/entity/syn1``), or a whole URL.
-        endpoint: ``repo``, ``auth``, ``file``, or the base URL of another one.
-        params: The query; entries that are None are left out.
-        body: What JSON can hold, datetimes included; text and bytes are sent as they are.
-        headers: Sent instead of the usual ones when given.
-        repeatable: Whether a second execution does no harm. None: GET, HEAD, PUT (an etag guards
-            it: 412 when the first went through) and DELETE yes, POST no.
+        path: Path below the endpoint (``/entity/syn1``), or an absolute URL.
+        endpoint: ``repo``, ``auth``, ``file``, or another base URL.
+        params: Query parameters; entries that are None are left out.
+        body: Value to serialize as JSON, which may contain datetimes. Text and bytes are sent
+            unchanged.
+        headers: Headers that replace the default ones.
+        repeatable: Whether executing the call twice is harmless. None: GET, HEAD, PUT (an etag
+            protects it: the second one fails with 412) and DELETE are repeatable, POST is not.
     """
 
     method: str
@@ -47,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait before going on.
+    """A delay before the next step.
 
     Args:
         seconds: 0 or more.
@@ -58,13 +59,13 @@ class Pause:
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to a call, with a status of 2xx.
+    """Response to a call.
 
     Args:
-        status: HTTP status.
-        headers: Of the answer; look-up ignores case in real ones.
-        content: The body; empty when it is streamed.
-        response: The open response of a streamed call, to be closed by who asked for it.
+        status: HTTP status; 2xx in flows.
+        headers: Response headers. The lookup ignores case in real responses.
+        content: The body; empty if it is streamed.
+        response: The open response of a streamed call, which the caller has to close.
     """
 
     status: int = 200
@@ -74,21 +75,26 @@ class Reply:
 
     @classmethod
     def of(cls, value: Any, status: int = 200) -> "Reply":
-        """Make the reply that holds `value` as JSON."""
+        """Create a reply with `value` as JSON body."""
         headers = {"Content-Type": "application/json"}
         return cls(status, headers, json.dumps(value).encode())
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return self.status // 100 == 2  # noqa: PLR2004 - the class of success statuses
+
     @cached_property
     def text(self) -> str:
-        """The body as text (UTF-8, as Synapse sends it)."""
+        """The body as text (UTF-8, the encoding of Synapse)."""
         return self.content.decode("utf-8", "replace")
 
     @cached_property
     def json(self) -> Any:
-        """The body parsed as JSON, None when it is empty.
+        """The body parsed as JSON; None if it is empty.
 
         Raises:
-            SynapseError: It is no JSON.
+            SynapseError: The body is not valid JSON.
         """
         if not self.content:
             return None
@@ -96,13 +102,13 @@ class Reply:
             return json.loads(self.content)
         except ValueError:
             raise SynapseError(
-                f"The answer is not JSON ({self.headers.get('Content-Type', 'no type')}, "
-                f"{len(self.content)} bytes). Is the endpoint really a Synapse?"
+                f"The response is not JSON ({self.headers.get('Content-Type', 'no type')}, "
+                f"{len(self.content)} bytes). Check that the endpoint is a Synapse service."
             ) from None
 
     @property
     def value(self) -> Any:
-        """The body as its content type says: parsed JSON, else text."""
+        """The body, parsed if its content type is JSON, otherwise as text."""
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return self.json if kind == "application/json" and self.content else self.text
 
@@ -116,48 +122,48 @@ class Page:
     """One page of a list.
 
     Args:
-        items: What is on it.
-        following: The call for the page after it; None after the last.
+        items: Items of this page.
+        next_call: Call that fetches the next page; None for the last page.
     """
 
     items: list[Any]
-    following: Call | None
+    next_call: Call | None
 
 
-Turn = Callable[[Call], Flow[Page]]
+PageFetcher = Callable[[Call], Flow[Page]]
 
 
-def ask(call: Call) -> Flow[Reply]:
-    """Make one call."""
+def send(call: Call) -> Flow[Reply]:
+    """Send one call and return its reply."""
     reply = yield call
     if reply is None:
-        raise TypeError("a Call is answered by a Reply")
+        raise TypeError("A flow that yields a Call must be sent a Reply, not None.")
     return reply
 
 
-def from_offset(call: Call, limit: int = 20, offset: int = 0) -> Call:
-    """Ask for the page of `limit` items that starts at item `offset`, counted from 0."""
+def with_offset(call: Call, limit: int = 20, offset: int = 0) -> Call:
+    """Return the call for a page of `limit` items, starting at item `offset`, counted from 0."""
     return replace(call, params={**(call.params or {}), "limit": limit, "offset": offset})
 
 
-def offset_page(call: Call) -> Flow[Page]:
-    """Fetch a page; the next starts after what came. An empty page is the last.
+def fetch_offset_page(call: Call) -> Flow[Page]:
+    """Fetch a page of a list that is paged by offset. An empty page is the last one.
 
     The items are under ``results`` or ``children``.
     """
-    reply = yield from ask(call)
+    reply = yield from send(call)
     items = _items(reply, "results", "children")
     params = call.params or {}
-    following = {**params, "offset": int(params.get("offset", 0)) + len(items)}
-    return Page(items, replace(call, params=following) if items else None)
+    next_params = {**params, "offset": int(params.get("offset", 0)) + len(items)}
+    return Page(items, replace(call, params=next_params) if items else None)
 
 
-def token_page(call: Call) -> Flow[Page]:
-    """Fetch a page; the next is named by ``nextPageToken`` of the answer.
+def fetch_token_page(call: Call) -> Flow[Page]:
+    """Fetch a page of a list that is paged by ``nextPageToken``.
 
-    The token goes into the body of a POST, and into the query of anything else.
+    The token is sent in the body of a POST, and in the query of other methods.
     """
-    reply = yield from ask(call)
+    reply = yield from send(call)
     items = _items(reply, "page", "results", "children", "list")
     token = (reply.json or {}).get("nextPageToken")
     if token is None:
@@ -167,28 +173,28 @@ def token_page(call: Call) -> Flow[Page]:
     return Page(items, replace(call, params={**(call.params or {}), "nextPageToken": token}))
 
 
-def every(call: Call, turn: Turn = offset_page) -> Flow[list[Any]]:
-    """Collect the items of all pages, beginning with the one `call` asks for."""
+def collect_items(call: Call, fetch_page: PageFetcher = fetch_offset_page) -> Flow[list[Any]]:
+    """Collect the items of all pages, starting with the page that `call` fetches."""
     items: list[Any] = []
-    following: Call | None = call
-    while following is not None:
-        page = yield from turn(following)
+    next_call: Call | None = call
+    while next_call is not None:
+        page = yield from fetch_page(next_call)
         items += page.items
-        following = page.following
+        next_call = page.next_call
     return items
 
 
 def advance(
     flow: Flow[T], reply: Reply | None = None, error: BaseException | None = None
 ) -> Call | Pause:
-    """Give a flow what came of its last step and return the next one.
+    """Pass the result of the last step to a flow and return its next step.
 
     Raises:
-        StopIteration: The flow is done; its `value` is the result.
+        StopIteration: The flow has ended; its `value` is the result.
     """
     return flow.throw(error) if error is not None else flow.send(reply)
 
 
 def _items(reply: Reply, *keys: str) -> list[Any]:
-    found = reply.json or {}
-    return next((found[key] for key in keys if found.get(key) is not None), [])
+    body = reply.json or {}
+    return next((body[key] for key in keys if body.get(key) is not None), [])

@@ -1,11 +1,17 @@
-"""From an answer that is no success to the error that says so."""
+"""Mapping of HTTP error responses to exceptions, with reasons and advice."""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
 
 import requests
 
-from synapse_workflows.client.core import wire
 from synapse_workflows.client.core.flows import Call
+from synapse_workflows.client.core.http_headers import PRIVATE_HEADERS
+from synapse_workflows.client.core.redaction import REDACTED, redact
 from synapse_workflows.client.core.retry import Failure, Outcome
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
@@ -17,78 +23,176 @@ from synapse_workflows.client.errors import (
 
 NOT_LOGGED_IN = "You are not logged in and do not have access to a requested resource."
 
+ADVICE: Final = MappingProxyType(
+    {
+        401: "The token is not accepted. It may be revoked, or expired after 180 days without "
+        "use. Create a new personal access token in your Synapse account settings, and log in "
+        "with it.",
+        403: "Ask the owner for access, or log in as a user who has access.",
+        404: "Check the ID, and that the object is not in the trash can.",
+        412: "It was changed after it was read. Get it again, apply the change, and store it.",
+        413: "The request is too large. Send less data per request.",
+        429: "Too many requests at a time for this account. Wait, or use fewer threads.",
+        503: "Synapse may be down for maintenance: see https://status.synapse.org.",
+    }
+)
+_NO_COLUMNS_ADVICE = (
+    "The table has no columns. Add columns, for example with "
+    "schema.addColumn(Column(name='age', columnType='INTEGER')), and store the schema."
+)
+_COLUMNS_ADVICE = (
+    "getTableColumns lists the columns of the table. In SQL, enclose names with spaces or special "
+    "characters in double quotes."
+)
+#: Advice by patterns in the reason of the server.
+_ADVICE_BY_REASON: Final = (
+    (re.compile(r"^Schema for \S+ is empty"), _NO_COLUMNS_ADVICE),
+    (re.compile(r"expected to be a header|^Unknown column\b"), _COLUMNS_ADVICE),
+    (re.compile(r"does not match a column\b|^The CSV has \d+ column"), _COLUMNS_ADVICE),
+)
+_SCOPE_ADVICE = (
+    "The token lacks a scope. Create a token with the scopes view, download and modify in your "
+    "Synapse account settings."
+)
+_CERTIFICATION_ADVICE = (
+    "Only certified users may do this. Take the quiz at "
+    "https://www.synapse.org/#!Quiz:Certification."
+)
+_TAGS = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_MAX_REASON = 600
+_MAX_DUMPED_BODY = 2000
 
-def error(
+
+def error_of(
     call: Call,
     outcome: Outcome,
     *,
     secrets: Iterable[str] = (),
-    anonymous: bool = False,
+    is_anonymous: bool = False,
     debug: bool = False,
 ) -> SynapseError:
-    """Make the error for the last try of a call; no secret is in it.
+    """Create the error for the final outcome of a call. It contains no secret.
 
     Args:
-        call: What was asked.
-        outcome: What came of it: no success.
+        call: The call that failed.
+        outcome: An outcome that is not a success.
         secrets: Tokens in use.
-        anonymous: Nobody is logged in, and the answer is Synapse's.
-        debug: Add request and response.
+        is_anonymous: Whether the call was sent to Synapse without credentials.
+        debug: Whether to append request and response to the message.
     """
-    shown = wire.redact(str(call), secrets)
-    said = wire.redact(outcome.reason, secrets)
+    call_text = redact(str(call), secrets)
+    reason = redact(outcome.reason, secrets)
     if outcome.reply is None:
-        return _unanswered(shown, outcome.failure, said)
-    status, response = outcome.reply.status, _without_headers(outcome.reply.response)
-    kind = outcome.reply.headers.get("Content-Type", "")
-    _, code = wire.reason(status, kind, outcome.reply.content)
-    advice = wire.advice(status, said, code)
+        return _connection_error(call_text, outcome.failure, reason)
+    status, response = outcome.reply.status, _without_private_headers(outcome.reply.response)
+    content_type = outcome.reply.headers.get("Content-Type", "")
+    _, code = parse_reason(status, content_type, outcome.reply.content)
+    advice = advice_for(status, reason, code)
     if debug and response is not None:
-        advice = wire.redact("\n".join([*filter(None, [advice]), _dump(response)]), secrets)
-    failed = SynapseHTTPError.of(
+        advice = redact("\n".join([*filter(None, [advice]), _dump(response)]), secrets)
+    error = SynapseHTTPError.of(
         status,
-        said,
-        shown,
+        reason,
+        call_text,
         response,
-        error_code=code and wire.redact(code, secrets),
+        error_code=code and redact(code, secrets),
         retry_after=outcome.retry_after,
         advice=advice,
     )
-    if anonymous and status in {401, 403}:
-        stranger = SynapseAuthenticationError(f"{NOT_LOGGED_IN}\n{status} {shown}: {said}")
-        stranger.__cause__ = failed
-        return stranger
-    return failed
+    if is_anonymous and status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        login_error = SynapseAuthenticationError(
+            f"{NOT_LOGGED_IN}\n{status} {call_text}: {reason}"
+        )
+        login_error.__cause__ = error
+        return login_error
+    return error
 
 
-def _unanswered(shown: str, failure: Failure | None, said: str) -> SynapseError:
+def parse_reason(status: int, content_type: str, content: bytes) -> tuple[str, str | None]:
+    """Read the reason and Synapse's error code from the body of an error response.
+
+    Returns:
+        The reason, or the standard phrase of the status for an empty body; and the error code,
+        None if there is none.
+    """
+    text = content.decode("utf-8", "replace").strip()
+    body = _json_object(text)
+    if body is not None:
+        reason = body.get("reason") or body.get("error_description") or body.get("error")
+        code = body.get("errorCode") or body.get("error")
+        return _shortened(str(reason or text)), None if code is None else str(code)
+    if "<" in text and ("html" in content_type or "xml" in content_type or text.startswith("<")):
+        text = " ".join(_TAGS.sub(" ", text).split())
+    return _shortened(text) or _standard_phrase(status), None
+
+
+def advice_for(status: int, reason: str, code: str | None = None) -> str | None:
+    """Return one line that tells the user what to do about an error; None if there is none."""
+    if code == "USER_CERTIFICATION_REQUIRED":
+        return _CERTIFICATION_ADVICE
+    if status == HTTPStatus.FORBIDDEN and "scope" in reason.lower():
+        return _SCOPE_ADVICE
+    matching = (advice for pattern, advice in _ADVICE_BY_REASON if pattern.search(reason))
+    return next(matching, None) or ADVICE.get(status)
+
+
+def _connection_error(call_text: str, failure: Failure | None, reason: str) -> SynapseError:
     if failure is Failure.TIMED_OUT:
-        return SynapseTimeoutError(f"{shown}: no answer in time ({said})")
-    if failure is Failure.NOT_SENT:
-        return SynapseConnectionError(
-            f"{shown}: no connection ({said})\nCheck the network, the proxy, and the endpoint."
+        return SynapseTimeoutError(f"{call_text}: no response within the timeout ({reason})")
+    if failure is Failure.NOT_CONNECTED:
+        message = f"no connection ({reason})\nCheck the network, the proxy, and the endpoint."
+    elif failure is Failure.INVALID:
+        message = (
+            f"{reason}\nCheck the URL. If the certificate of the server is not trusted, check the "
+            "clock of this machine and REQUESTS_CA_BUNDLE."
         )
-    if failure is Failure.BROKEN:
-        return SynapseConnectionError(
-            f"{shown}: {said}\nCheck the address; and if the server's certificate is not trusted "
-            "here, the clock and REQUESTS_CA_BUNDLE."
-        )
-    return SynapseConnectionError(f"{shown}: the connection broke off ({said})")
+    else:
+        message = f"the connection was interrupted ({reason})"
+    category = (failure or Failure.INTERRUPTED).retry_category
+    return SynapseConnectionError(f"{call_text}: {message}", retry_category=category)
 
 
-def _without_headers(response: requests.Response | None) -> requests.Response | None:
-    """Take the Authorization header out of the request that an error's response holds."""
+def _without_private_headers(response: requests.Response | None) -> requests.Response | None:
+    """Redact private headers, for example Authorization, in the request of a response."""
     if response is not None and response.request is not None:
         response.request = response.request.copy()
         for name in list(response.request.headers):
-            if name.lower() in wire.PRIVATE_HEADERS:
-                response.request.headers[name] = wire.REDACTED
+            if name.lower() in PRIVATE_HEADERS:
+                response.request.headers[name] = REDACTED
     return response
 
 
 def _dump(response: requests.Response) -> str:
-    sent = response.request
-    body = sent.body if isinstance(sent.body, bytes) else str(sent.body or "").encode()
-    asked = wire.dump(str(sent.method), str(sent.url), sent.headers, body)
-    answered = wire.dump("HTTP", str(response.status_code), response.headers, response.content)
-    return f">>>>>> request\n{asked}\n<<<<<< response\n{answered}"
+    """Format request and response for debugging."""
+    request = response.request
+    body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
+    sent = _dump_message(f"{request.method} {request.url}", request.headers, body)
+    received = _dump_message(f"HTTP {response.status_code}", response.headers, response.content)
+    return f">>>>>> request\n{sent}\n<<<<<< response\n{received}"
+
+
+def _dump_message(first_line: str, headers: Mapping[str, str], body: bytes) -> str:
+    lines = "\n".join(
+        f"{name}: {REDACTED if name.lower() in PRIVATE_HEADERS else text}"
+        for name, text in headers.items()
+    )
+    return f"{first_line}\n{lines}\n\n{body[:_MAX_DUMPED_BODY].decode('utf-8', 'replace')}"
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."
+
+
+def _standard_phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"

@@ -1,61 +1,63 @@
-"""Requests as they are sent: whereto, in whose name, and to whom that may be told."""
+"""HTTP requests as they are sent: URL, headers, body, and the credentials each host may see."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
 from requests.auth import AuthBase
 
-from synapse_workflows.client.core import wire
+from synapse_workflows.client.core import http_headers, urls
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.flows import Call
+from synapse_workflows.client.core.urls import Origin
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
-Origin = tuple[str, str, int | None]
-#: Stands for the credentials of the session where None means nobody.
-OWN: Final = "own credentials"
+#: Selects the credentials of the session; None stands for an anonymous request.
+SESSION_AUTH: Final = "credentials of the session"
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Base URLs of the three services that credentials may be told to."""
+    """Base URLs of the three Synapse services, which may receive the credentials."""
 
     repo: str = PRODUCTION_ENDPOINTS["repoEndpoint"]
     auth: str = PRODUCTION_ENDPOINTS["authEndpoint"]
     file: str = PRODUCTION_ENDPOINTS["fileHandleEndpoint"]
 
-    def base(self, endpoint: str) -> str:
-        """Base URL of ``repo``, ``auth``, ``file``; another base URL stands for itself."""
+    def base_url(self, endpoint: str) -> str:
+        """Return the base URL of ``repo``, ``auth`` or ``file``; any other text is returned."""
         return {"repo": self.repo, "auth": self.auth, "file": self.file}.get(endpoint, endpoint)
 
     def origins(self) -> frozenset[Origin]:
-        """Scheme, host and port of each."""
-        return frozenset(wire.origin(one) for one in (self.repo, self.auth, self.file))
+        """Return scheme, host and port of each endpoint."""
+        return frozenset(urls.origin(one) for one in (self.repo, self.auth, self.file))
 
-    def include(self, address: str) -> bool:
-        """Whether a URL is one of theirs."""
-        return wire.origin(address) in self.origins()
+    def include(self, url: str) -> bool:
+        """Return whether a URL has the origin of one of the endpoints."""
+        return urls.origin(url) in self.origins()
 
 
 @dataclass(frozen=True)
 class Identity(AuthBase):
-    """Whom a request speaks for, and to whom that may be told.
+    """Authorization header of a request, and the origins that may receive it.
 
     Args:
-        authorization: Value of the header; None for nobody.
-        trusted: The only origins that may see it.
+        authorization: Value of the header; None for an anonymous request.
+        trusted: The only origins to which the header is sent.
     """
 
     authorization: str | None = field(repr=False)
     trusted: frozenset[Origin]
 
-    def value_for(self, address: str) -> str | None:
-        """Value of the header for this URL; None when there is to be none."""
-        return self.authorization if wire.origin(address) in self.trusted else None
+    def value_for(self, url: str) -> str | None:
+        """Return the value of the header for this URL; None if the header must not be sent."""
+        return self.authorization if urls.origin(url) in self.trusted else None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the header in place of what a session's defaults or a ~/.netrc put there."""
+        """Set the header; replaces a value from session defaults or a ~/.netrc."""
         request.headers.pop("Authorization", None)
         value = self.value_for(request.url or "")
         if value:
@@ -69,11 +71,11 @@ class HttpRequest:
 
     Args:
         method: HTTP method.
-        url: Whole URL, query included.
-        headers: Exactly these, and the identity.
-        body: Already encoded.
-        auth: An `Identity`, or what requests takes as ``auth``.
-        stream: Leave the body of a success unread.
+        url: Absolute URL with query.
+        headers: All headers except those set by `auth`.
+        body: Encoded body.
+        auth: An `Identity`, or any ``auth`` of requests.
+        stream: Whether to leave the body of a success unread.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
         options: Further arguments for requests (``verify``, ``proxies``, ...).
     """
@@ -88,27 +90,60 @@ class HttpRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write(
-    call: Call, at: Endpoints, credentials: Token | None, auth: Any = OWN, **settings: Any
+def build_request(
+    call: Call,
+    endpoints: Endpoints,
+    credentials: Token | None,
+    auth: Any = SESSION_AUTH,
+    **settings: Any,
 ) -> HttpRequest:
-    """Address a call.
+    """Build the HTTP request of a call.
 
     Args:
-        call: What is asked.
-        at: The endpoints.
-        credentials: Whose request it is, where `auth` does not say.
-        auth: `OWN`, a `Token`, None for nobody, or what requests takes.
+        call: The call.
+        endpoints: Base URLs of Synapse.
+        credentials: Credentials of the session.
+        auth: `SESSION_AUTH`, a `Token`, None for an anonymous request, or any ``auth`` of
+            requests.
         settings: ``stream``, ``timeout``, ``options`` of the `HttpRequest`.
     """
-    base = at.base(call.endpoint)
-    address = wire.url(base, call.path, call.params)
-    headers = wire.headers(call.headers, ours=at.include(address))
-    given = next((v for k, v in headers.items() if k.lower() == "authorization"), None)
-    if auth is OWN and credentials is not None:
-        # An endpoint named by the caller is as good as one of the settings.
-        auth = Identity(credentials.authorization, at.origins() | {wire.origin(base)})
-    elif auth is OWN or auth is None:
-        auth = Identity(given, frozenset({wire.origin(address)}))
+    base = endpoints.base_url(call.endpoint)
+    url = urls.build_url(base, call.path, call.params)
+    headers = http_headers.request_headers(call.headers, is_synapse=endpoints.include(url))
+    custom = next((v for k, v in headers.items() if k.lower() == "authorization"), None)
+    if auth is SESSION_AUTH and credentials is not None:
+        # A base URL passed by the caller is trusted like a configured endpoint.
+        auth = Identity(credentials.authorization, endpoints.origins() | {urls.origin(base)})
+    elif auth is SESSION_AUTH or auth is None:
+        auth = Identity(custom, frozenset({urls.origin(url)}))
     elif isinstance(auth, Token):
-        auth = Identity(auth.authorization, frozenset({wire.origin(address)}))
-    return HttpRequest(call.method, address, headers, wire.encode(call.body), auth, **settings)
+        auth = Identity(auth.authorization, frozenset({urls.origin(url)}))
+    return HttpRequest(call.method, url, headers, encode_body(call.body), auth, **settings)
+
+
+def encode_body(body: Any) -> bytes | str | None:
+    """Encode a body: text, bytes and None are returned unchanged, anything else becomes JSON.
+
+    Datetimes become ISO 8601 in UTC with milliseconds and ``Z``; naive ones are taken as UTC.
+
+    Raises:
+        TypeError: A value that JSON cannot represent.
+        ValueError: NaN or infinity.
+    """
+    if body is None or isinstance(body, str | bytes):
+        return body
+    return json.dumps(body, default=_json_value, allow_nan=False).encode()
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _iso_text(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"JSON cannot represent a {type(value).__name__}: {value!r:.80}")
+
+
+def _iso_text(time: datetime) -> str:
+    """Format a datetime as ``2021-07-05T12:34:56.789Z``."""
+    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return aware.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

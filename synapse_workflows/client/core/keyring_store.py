@@ -13,7 +13,7 @@ SESSION_FILE: Final = "~/.synapseSession"
 _MOST_RECENT = "<mostRecent>"
 
 
-def load(username: str) -> str | None:
+def load_token(username: str) -> str | None:
     """Read the token of a user; None when there is none, or no keyring."""
     import keyring
     from keyring.errors import KeyringError
@@ -25,12 +25,12 @@ def load(username: str) -> str | None:
     return found
 
 
-def store(username: str, secret: str) -> bool:
+def store_token(username: str, secret: str) -> bool:
     """Keep the token of a user in place of an older one; False when there is no keyring."""
     import keyring
     from keyring.errors import KeyringError
 
-    forget(username)
+    delete_token(username)
     try:
         keyring.set_password(SERVICE, username, secret)
     except KeyringError:
@@ -41,7 +41,7 @@ def store(username: str, secret: str) -> bool:
     return True
 
 
-def forget(username: str) -> None:
+def delete_token(username: str) -> None:
     """Delete the token of a user, if it is there."""
     import keyring
     from keyring.errors import KeyringError
@@ -52,7 +52,7 @@ def forget(username: str) -> None:
         return
 
 
-def most_recent() -> str | None:
+def most_recent_user() -> str | None:
     """Name the user who was remembered last; None when nobody was."""
     try:
         session = json.loads(Path(SESSION_FILE).expanduser().read_text(encoding="utf-8"))

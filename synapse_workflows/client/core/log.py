@@ -1,39 +1,47 @@
-"""A logger for each client: its own level, secrets taken out, heard where nobody set one up."""
+"""Logger of a client: its own level, redacted messages, console output without logging setup."""
 
 import logging
 import sys
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from synapse_workflows.client.core import wire
-
-if TYPE_CHECKING:
-    from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.core.redaction import redact
 
 NAME: Final = "synapse_workflows.client"
-#: Loggers of libraries that write whole URLs.
-_TALKATIVE = ("urllib3.connectionpool", "httpx2")
+#: Loggers of libraries that log full URLs.
+_LIBRARY_LOGGERS = ("urllib3.connectionpool", "httpx2")
+
+
+class LogSettings(Protocol):
+    """Settings of a client that its logger reads for each record; `Session` implements it."""
+
+    silent: bool | None
+    debug: bool
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the tokens to redact."""
+        ...
 
 
 class ClientLogger(logging.Logger):
-    """The logger of one client; a silent or debugging one changes no other client's.
+    """Logger of one client. Its settings do not affect other clients.
 
-    It is in no registry, but hands its records on to the handlers of `synapse_workflows.client`
-    and above. Its level is DEBUG for a debugging client, else what is set for
-    `synapse_workflows.client` or `synapse_workflows`, else INFO.
+    It is not registered with `logging`, but passes its records to the handlers of
+    `synapse_workflows.client` and its parents. Its level is DEBUG for a debugging client,
+    otherwise the level of `synapse_workflows.client` or `synapse_workflows`, otherwise INFO.
     """
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, settings: LogSettings) -> None:
         super().__init__(NAME)
-        self._session = weakref.ref(session)
+        self._settings = weakref.ref(settings)
         self.parent = logging.getLogger(NAME)
-        self.addFilter(self._redacted)
-        self.addHandler(Terminal(self.parent))
+        self.addFilter(self._redact)
+        self.addHandler(ConsoleHandler(self.parent))
 
     def getEffectiveLevel(self) -> int:  # noqa: N802 - logging's name
-        """Level from which on records are made."""
-        session = self._session()
-        if session is not None and session.debug:
+        """Return the lowest level at which records are created."""
+        settings = self._settings()
+        if settings is not None and settings.debug:
             return logging.DEBUG
         above: logging.Logger | None = self
         while above is not None and above.parent is not None:
@@ -43,44 +51,44 @@ class ClientLogger(logging.Logger):
         return logging.INFO
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
-        """Whether a record of this level is made; `silent` may change at any time."""
-        session = self._session()
-        silent = session is not None and session.silent
+        """Return whether records of this level are created; `silent` may change at any time."""
+        settings = self._settings()
+        silent = settings is not None and settings.silent
         return not silent and level > self.manager.disable and level >= self.getEffectiveLevel()
 
-    def _redacted(self, record: logging.LogRecord) -> bool:
-        session = self._session()
-        return _redact(record, session.secrets() if session is not None else ())
+    def _redact(self, record: logging.LogRecord) -> bool:
+        settings = self._settings()
+        return _redact_record(record, settings.secrets() if settings is not None else ())
 
 
-class Terminal(logging.Handler):
-    """Prints where nobody set up logging: plain words, warnings to stderr.
+class ConsoleHandler(logging.Handler):
+    """Prints messages if logging is not configured; warnings and errors go to stderr.
 
     Args:
-        above: The logger whose handlers make this one needless.
+        parent: The logger whose handlers make this handler unnecessary.
     """
 
-    def __init__(self, above: logging.Logger) -> None:
+    def __init__(self, parent: logging.Logger) -> None:
         super().__init__()
-        self._above = above
+        self._parent = parent
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the message unless somebody else will."""
-        if not self._above.hasHandlers():
+        """Print the message unless the parent logger has handlers."""
+        if not self._parent.hasHandlers():
             stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
             stream.write(f"{record.getMessage()}\n")
 
 
-def client_logger(session: "Session") -> logging.Logger:
-    """Make the logger of a client, and keep pre-signed URLs out of the logs of the libraries."""
-    for name in _TALKATIVE:
-        # Adding it again changes nothing.
-        logging.getLogger(name).addFilter(_redact)
-    return ClientLogger(session)
+def create_client_logger(settings: LogSettings) -> logging.Logger:
+    """Create the logger of a client, and redact pre-signed URLs in the logs of libraries."""
+    for name in _LIBRARY_LOGGERS:
+        # Adding the same filter again has no effect.
+        logging.getLogger(name).addFilter(_redact_record)
+    return ClientLogger(settings)
 
 
-def _redact(record: logging.LogRecord, secrets: tuple[str, ...] = ()) -> bool:
-    """Rewrite a record without secrets; let it through."""
-    record.msg = wire.redact(record.getMessage(), secrets)
+def _redact_record(record: logging.LogRecord, secrets: tuple[str, ...] = ()) -> bool:
+    """Filter that removes secrets from a record and always accepts it."""
+    record.msg = redact(record.getMessage(), secrets)
     record.args = ()
     return True

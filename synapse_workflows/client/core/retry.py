@@ -1,7 +1,11 @@
-"""Which calls are made again, after how long, and when to give up."""
+"""Retry policy for HTTP requests: which requests are sent again, and after which delay.
+
+Which failures may be retried is defined by `RetryCategory` in `client.errors`.
+"""
 
 import logging
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -10,51 +14,47 @@ from typing import Any, Final
 
 import tenacity
 
-from synapse_workflows.client.core import wire
 from synapse_workflows.client.core.flows import Call, Reply
+from synapse_workflows.client.errors import RetryCategory
 
-#: Statuses by which a server says that it did nothing, and that one should come again.
-REFUSED: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-#: Statuses after which nobody knows whether anything was done.
-UNCERTAIN: Final = frozenset(
-    {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+#: Appended to the reason of a conflict that an earlier attempt of the same call may have caused.
+MAY_HAVE_SUCCEEDED: Final = (
+    "an earlier attempt of this call may have succeeded although its response was lost"
 )
-#: Statuses that mean what they say, whatever words their reason holds.
-FINAL: Final = frozenset({401, 403, 404, 409, 410, 412})
-REFUSED_WORDS: Final = ("slow down", "slowdown", "try again")
-UNCERTAIN_WORDS: Final = (
-    "proxy error", "timeout", "timed out", "connection reset by peer",
-    "unknown ssl protocol error", "couldn't connect to host",
-)  # fmt: skip
-#: Said of a conflict that may be with oneself.
-MAYBE_DONE: Final = "an earlier try of this call, whose answer got lost, may have gone through"
-#: Seconds of waiting from which on a user is told.
-LONG_WAIT: Final = 10.0
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+#: Delays above this number of seconds are logged as warnings.
+LONG_DELAY: Final = 10.0
+_REPEATABLE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 class Failure(Enum):
-    """How a call can fail without an answer."""
+    """Reason why an attempt got no response."""
 
-    NOT_SENT = auto()
-    """The connection never got through: nothing happened."""
-    LOST = auto()
-    """The answer got lost: it may have happened."""
+    NOT_CONNECTED = auto()
+    """No connection was established; the request was not sent."""
+    INTERRUPTED = auto()
+    """The connection was interrupted; the request may have been carried out."""
     TIMED_OUT = auto()
-    """No answer in time: it may have happened."""
-    BROKEN = auto()
-    """Nothing that another try could mend, as a certificate that is not trusted."""
+    """No response within the timeout; the request may have been carried out."""
+    INVALID = auto()
+    """An invalid URL or header, or a server whose certificate is not trusted."""
+
+    @property
+    def retry_category(self) -> RetryCategory:
+        """Whether the request may be sent again."""
+        if self is Failure.NOT_CONNECTED:
+            return RetryCategory.SAFE
+        return RetryCategory.PERMANENT if self is Failure.INVALID else RetryCategory.UNCERTAIN
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one try.
+    """Result of one attempt.
 
     Args:
-        reply: The answer, whatever its status; None when there was none.
-        failure: Why there was none.
-        reason: What the server said of an answer that is no success; else what failed.
-        retry_after: Seconds the server asked to wait, when it did.
+        reply: The response, with any status; None if there was none.
+        failure: Why there was no response.
+        reason: The server's reason for an error status, or a description of the failure.
+        retry_after: Seconds the server asked to wait, if any.
     """
 
     reply: Reply | None = None
@@ -64,26 +64,35 @@ class Outcome:
 
     @property
     def status(self) -> int | None:
-        """HTTP status of the answer; None without one."""
+        """HTTP status of the response; None without a response."""
         return None if self.reply is None else self.reply.status
 
     @property
     def succeeded(self) -> bool:
-        """Whether Synapse answered with success (2xx)."""
-        return self.reply is not None and wire.is_success(self.reply.status)
+        """Whether the response has a 2xx status."""
+        return self.reply is not None and self.reply.is_success
+
+    @property
+    def retry_category(self) -> RetryCategory | None:
+        """Whether the request may be sent again; None after a success."""
+        if self.failure is not None:
+            return self.failure.retry_category
+        if self.reply is None or self.succeeded:
+            return None
+        return RetryCategory.of_response(self.reply.status, self.reason)
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How patient a client is. All times in seconds.
+    """Retry and backoff settings. All times in seconds.
 
     Args:
-        attempts: Tries of one call at most, the first included; at least 1.
-        total: Seconds from the first try after which no other begins.
-        wait: Before the second try.
-        back_off: Factor by which each wait grows.
-        max_wait: Longest wait of our own making; a ``Retry-After`` may ask for more.
-        jitter: Each wait is multiplied by a random number of ``1 - jitter`` to ``1 + jitter``.
+        attempts: Maximum number of attempts, including the first; at least 1.
+        total: No attempt starts later than this after the first one.
+        wait: Delay before the second attempt.
+        back_off: Factor by which each delay grows.
+        max_wait: Maximum backoff between attempts; a ``Retry-After`` header may exceed it.
+        jitter: Each delay is multiplied by a random factor from ``1 - jitter`` to ``1 + jitter``.
     """
 
     attempts: int = 60
@@ -94,14 +103,14 @@ class RetryPolicy:
     jitter: float = 0.5
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> "RetryPolicy":
-        """Change single settings by the keys of synapseclient's ``retryPolicy``.
+        """Return a copy changed by the keys of synapseclient's ``retryPolicy``.
 
         Args:
-            overrides: Of ``retries`` (tries after the first), ``wait``, ``back_off``,
-                ``max_wait``, and our own ``total`` and ``jitter``.
+            overrides: Any of ``retries`` (attempts after the first), ``wait``, ``back_off``,
+                ``max_wait``, and the additional keys ``total`` and ``jitter``.
 
         Raises:
-            ValueError: Another key.
+            ValueError: Unknown key.
         """
         changes = dict(overrides)
         if "retries" in changes:
@@ -111,95 +120,112 @@ class RetryPolicy:
         except TypeError:
             known = ["back_off", "jitter", "max_wait", "retries", "total", "wait"]
             raise ValueError(
-                f"retryPolicy knows {', '.join(known)}; not {', '.join(sorted(overrides))}"
+                f"Invalid retryPolicy with the keys {', '.join(sorted(overrides))}: "
+                f"the allowed keys are {', '.join(known)}."
             ) from None
 
-    def pause(self, attempt: int, outcome: Outcome) -> float:
-        """Seconds to wait after try number `attempt`, counted from 1."""
+    def delay(self, attempt: int, retry_after: float | None = None) -> float:
+        """Return the seconds to wait after an attempt.
+
+        Args:
+            attempt: Number of the attempt, counted from 1.
+            retry_after: Minimum requested by the server, in seconds.
+        """
         grown = self.wait * self.back_off ** min(attempt - 1, 64)
-        spread = random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - no secret
-        return max(min(grown, self.max_wait) * spread, outcome.retry_after or 0.0)
+        factor = random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - no secret
+        return max(min(grown, self.max_wait) * factor, retry_after or 0.0)
 
 
-def retryable(call: Call, outcome: Outcome) -> bool:
-    """Whether to make this call again, decided by category.
-
-    - Success, or an answer that another try would not change: no.
-    - The connection never got through, or the server refused (429, 503, "slow down"): yes.
-    - It may have happened (connection lost, no answer in time, 500, 502, 504): only when a second
-      execution does no harm, see `Call.repeatable`.
-    """
-    if outcome.succeeded or outcome.failure is Failure.BROKEN:
-        return False
-    if outcome.failure is Failure.NOT_SENT or outcome.status in REFUSED:
-        return True
-    said = outcome.reason.lower() if outcome.status not in FINAL else ""
-    if outcome.reply is not None and any(word in said for word in REFUSED_WORDS):
-        return True
-    uncertain = (
-        outcome.failure is not None
-        or outcome.status in UNCERTAIN
-        or any(word in said for word in UNCERTAIN_WORDS)
-    )
-    return uncertain and repeatable(call)
+def is_retryable(call: Call, outcome: Outcome) -> bool:
+    """Return whether to send a call again after this outcome."""
+    category = outcome.retry_category
+    if category is RetryCategory.UNCERTAIN:
+        return is_repeatable(call)
+    return category is RetryCategory.SAFE
 
 
-def repeatable(call: Call) -> bool:
-    """Whether a second execution of this call does no harm."""
-    return call.method in _SAFE_METHODS if call.repeatable is None else call.repeatable
+def is_repeatable(call: Call) -> bool:
+    """Return whether executing a call twice has the same effect as executing it once."""
+    return call.method in _REPEATABLE_METHODS if call.repeatable is None else call.repeatable
 
 
 @dataclass
 class RetryState:
-    """One call and its tries: the settings that both drivers hand to tenacity.
+    """State of the attempts of one call, shared by the blocking and the asynchronous session.
 
     Args:
-        call: What is asked.
-        policy: How patiently.
-        log: Told of each wait: a level of `logging`, and words.
+        call: The call.
+        policy: Retry and backoff settings.
+        log: Called before each delay with a `logging` level and a message.
     """
 
     call: Call
     policy: RetryPolicy
     log: Callable[[int, str], object]
-    maybe_done: bool = field(default=False, init=False)
+    may_have_succeeded: bool = field(default=False, init=False)
 
-    def settings(self) -> dict[str, Any]:
-        """Arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying` alike."""
+    def tenacity_arguments(self) -> dict[str, Any]:
+        """Return the arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`."""
         return {
-            "retry": tenacity.retry_if_result(self._again),
-            "wait": lambda state: self.policy.pause(state.attempt_number, state.outcome.result()),
+            "retry": tenacity.retry_if_result(self._should_retry),
+            "wait": self._delay,
             "stop": tenacity.stop_any(
                 tenacity.stop_after_attempt(self.policy.attempts),
                 tenacity.stop_before_delay(self.policy.total),
             ),
-            "before_sleep": self._tell,
+            "before_sleep": self._log_delay,
             "retry_error_callback": lambda state: state.outcome.result(),
         }
 
-    def settle(self, outcome: Outcome) -> Outcome:
-        """Read the last answer in the light of an earlier try that may have gone through.
+    def resolve(self, outcome: Outcome) -> Outcome:
+        """Return the final outcome, considering that an earlier attempt may have succeeded.
 
-        Then a DELETE that finds nothing has succeeded, and a conflict may be with itself.
+        In this case a DELETE that finds nothing counts as a success, and the reason of a conflict
+        mentions that the call may conflict with its own earlier attempt.
         """
-        if not self.maybe_done:
+        if not self.may_have_succeeded:
             return outcome
         if self.call.method == "DELETE" and outcome.status == HTTPStatus.NOT_FOUND:
             return Outcome(Reply(200))
         if outcome.status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:
-            return replace(outcome, reason=f"{outcome.reason} ({MAYBE_DONE})")
+            return replace(outcome, reason=f"{outcome.reason} ({MAY_HAVE_SUCCEEDED})")
         return outcome
 
-    def _again(self, outcome: Outcome) -> bool:
-        again = retryable(self.call, outcome)
-        if again and outcome.failure is not Failure.NOT_SENT and outcome.status not in REFUSED:
-            self.maybe_done = True
-        return again
+    def _should_retry(self, outcome: Outcome) -> bool:
+        if not is_retryable(self.call, outcome):
+            return False
+        if outcome.retry_category is RetryCategory.UNCERTAIN:
+            self.may_have_succeeded = True
+        return True
 
-    def _tell(self, state: tenacity.RetryCallState) -> None:
+    def _delay(self, state: tenacity.RetryCallState) -> float:
+        outcome: Outcome | None = state.outcome.result() if state.outcome else None
+        return self.policy.delay(state.attempt_number, outcome.retry_after if outcome else None)
+
+    def _log_delay(self, state: tenacity.RetryCallState) -> None:
         if state.outcome is None:
             return
         outcome: Outcome = state.outcome.result()
-        level = logging.WARNING if state.upcoming_sleep > LONG_WAIT else logging.DEBUG
-        said = outcome.reason or outcome.status
-        self.log(level, f"{self.call}: {said}; again in {state.upcoming_sleep:.1f} s")
+        level = logging.WARNING if state.upcoming_sleep > LONG_DELAY else logging.DEBUG
+        reason = outcome.reason or outcome.status
+        self.log(level, f"{self.call}: {reason}; retrying in {state.upcoming_sleep:.1f} s")
+
+
+def failure_of_tls_error(error: BaseException) -> Failure | None:
+    """Classify a failure that was caused by a TLS error; None if there is no TLS error.
+
+    HTTP libraries wrap the `ssl.SSLError` several times, as cause, context or argument.
+    """
+    pending, seen = [error], set[int]()
+    while pending:
+        each = pending.pop()
+        if isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
+            return Failure.INTERRUPTED
+        if isinstance(each, ssl.SSLError):
+            return Failure.INVALID
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        wrapped = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        pending += [one for one in wrapped if isinstance(one, BaseException)]
+    return None

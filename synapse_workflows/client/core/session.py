@@ -1,4 +1,4 @@
-"""A conversation with Synapse under one identity: the one seam through which all HTTP leaves."""
+"""HTTP session for one Synapse identity. Every request goes through `Session.call`."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
-from synapse_workflows.client.core.http_request import OWN, Endpoints, HttpRequest
+from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
 from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     import requests
 
 T = TypeVar("T")
-#: Seconds to connect, and seconds between two reads of an answer.
+#: Seconds to connect, and seconds between two reads of a response.
 TIMEOUT: Final = (10.0, 60.0)
 MAX_THREADS: Final = 128
 DEFAULT_CACHE: Final = "~/.synapseCache"
 
 
 class Session:
-    """What the functions of `client.api` speak through.
+    """HTTP session with the settings of one client; first argument of all functions in `api`.
 
     Args:
         endpoints: ``repoEndpoint``, ``authEndpoint``, ``fileHandleEndpoint``, ``portalEndpoint``;
-            production where missing.
-        credentials: Whose requests these are; None for nobody.
-        requests_session: Used for all calls; one of our own when None.
-        config_path: The configuration file, read when something of it is needed.
-        cache_root: Directory of the local cache; ``~/.synapseCache`` when None.
-        cache_limit: Bytes the cache may hold; None for no limit.
+            defaults to production for missing ones.
+        credentials: Token of the user; None for anonymous requests.
+        requests_session: Session of requests used for all calls; created if None.
+        config_path: Path of the configuration file, which is read when a setting is needed.
+        cache_root: Directory of the local file cache; ``~/.synapseCache`` if None.
+        cache_limit: Maximum size of the cache in bytes; None for no limit.
         max_threads: Threads for transfers, 1 to 128.
-        use_boto_sts: Transfer with temporary AWS credentials where storage allows it.
-        silent: Say nothing, draw no progress.
-        debug: Log each request; let HTTP errors carry request and response.
-        retry: How patiently calls are made again.
+        use_boto_sts: Use temporary AWS credentials for transfers if the storage supports them.
+        silent: Disable log messages and progress bars.
+        debug: Log each request, and append request and response to HTTP errors.
+        retry: Retry and backoff settings.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
     """
 
@@ -61,11 +61,11 @@ class Session:
         retry: RetryPolicy | None = None,
         timeout: float | tuple[float, float] = TIMEOUT,
     ) -> None:
-        at = {**PRODUCTION_ENDPOINTS, **endpoints}
-        self.repoEndpoint = at["repoEndpoint"]
-        self.authEndpoint = at["authEndpoint"]
-        self.fileHandleEndpoint = at["fileHandleEndpoint"]
-        self.portalEndpoint = at["portalEndpoint"]
+        base_urls = {**PRODUCTION_ENDPOINTS, **endpoints}
+        self.repoEndpoint = base_urls["repoEndpoint"]
+        self.authEndpoint = base_urls["authEndpoint"]
+        self.fileHandleEndpoint = base_urls["fileHandleEndpoint"]
+        self.portalEndpoint = base_urls["portalEndpoint"]
         self.credentials = credentials
         self.retry = retry or RetryPolicy()
         self.timeout = timeout
@@ -76,30 +76,30 @@ class Session:
         self.table_query_backoff = 1.1
         self.table_query_max_sleep = 20.0
         self.table_query_timeout = 600.0
-        self.configPath = config.expand(config_path)
+        self.configPath = config.expand_path(config_path)
         self.cache = Cache(cache_root or DEFAULT_CACHE, cache_limit)
         self.max_threads = max_threads
         self.multi_threaded = True
         self.use_boto_sts_transfers = use_boto_sts
         self._given_session = requests_session
-        self._start()
+        self._create_process_state()
 
-    def _start(self) -> None:
-        """Make what lives in this process only."""
+    def _create_process_state(self) -> None:
+        """Create the attributes that cannot be pickled and belong to this process."""
         self._requests = self._given_session or transport.new_session()
         self._listeners: tuple[Listener, ...] = ()
-        self._owned: dict[str, Any] = {}
+        self._resources: dict[str, Any] = {}
         self._lock = threading.RLock()
-        self.logger = log.client_logger(self)
+        self.logger = log.create_client_logger(self)
 
     @property
     def username(self) -> str | None:
-        """User name of the credentials; None when nobody is logged in."""
+        """User name of the credentials; None if not logged in."""
         return self.credentials.username if self.credentials else None
 
     @property
     def max_threads(self) -> int:
-        """Threads for transfers; set values are brought into 1 to 128."""
+        """Threads for transfers; values that are set are clamped to 1 to 128."""
         return self._max_threads
 
     @max_threads.setter
@@ -107,33 +107,33 @@ class Session:
         self._max_threads = min(max(value, 1), MAX_THREADS)
 
     @property
-    def is_heard(self) -> bool:
-        """Whether anybody listens to what is announced."""
+    def has_listeners(self) -> bool:
+        """Whether a listener is subscribed to events."""
         return bool(self._listeners)
 
     @property
     def endpoints(self) -> Endpoints:
-        """The base URLs as they are set now."""
+        """The current base URLs."""
         return Endpoints(self.repoEndpoint, self.authEndpoint, self.fileHandleEndpoint)
 
-    def own(self, key: str, make: Callable[[], T]) -> T:
-        """Keep one thing for the life of this client; make it when first asked for.
+    def get_or_create(self, key: str, create: Callable[[], T]) -> T:
+        """Return the resource of this session with this key; create it on first use.
 
-        What has a ``close`` is closed with the session. It stays behind in pickling.
+        A resource with a ``close`` method is closed with the session. Resources are not pickled.
         """
         with self._lock:
-            if key not in self._owned:
-                self._owned[key] = make()
-            found: T = self._owned[key]
-            return found
+            if key not in self._resources:
+                self._resources[key] = create()
+            resource: T = self._resources[key]
+            return resource
 
-    def disown(self, key: str) -> None:
-        """Forget what `own` kept under this key."""
+    def forget(self, key: str) -> None:
+        """Remove the resource with this key."""
         with self._lock:
-            self._owned.pop(key, None)
+            self._resources.pop(key, None)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every event from now on; the result ends that."""
+        """Call `listener` with every later event. Returns a function that unsubscribes it."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -143,8 +143,8 @@ class Session:
 
         return unsubscribe
 
-    def announce(self, event: Event) -> None:
-        """Tell all listeners, in the order they came; what they raise is raised here."""
+    def emit(self, event: Event) -> None:
+        """Call all listeners in the order of their subscription; their errors are raised."""
         for listener in self._listeners:
             listener(event)
 
@@ -158,7 +158,7 @@ class Session:
         json: Any = None,
         data: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
-        auth: Any = OWN,
+        auth: Any = SESSION_AUTH,
         repeatable: bool | None = None,
         stream: bool = False,
         timeout: Any = None,
@@ -166,51 +166,59 @@ class Session:
         requests_session: "requests.Session | None" = None,
         options: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Ask and wait for the answer; all HTTP of the client leaves here.
+        """Send a request and return its response. Every request of the client is sent here.
 
         Args:
             method: ``GET``, ``POST``, ``PUT``, ``DELETE``.
-            path: Below the endpoint, or a whole URL (a pre-signed one: with ``auth=None``).
-            endpoint: ``repo``, ``auth``, ``file``, or the base URL of another one.
-            params: The query.
-            json: Body, to be written as JSON.
-            data: Body as it is, instead of `json`.
-            headers: Sent instead of the usual ones, with nothing added but who asks.
-            auth: A `Token`, None for nobody, or what requests takes; else the credentials of the
-                session, which go to its endpoints only, never to another host.
-            repeatable: Whether a second execution does no harm; see `Call`.
-            stream: Leave the body unread: ``reply.response`` is open and the caller's to close.
+            path: Path below the endpoint, or an absolute URL (with ``auth=None`` if pre-signed).
+            endpoint: ``repo``, ``auth``, ``file``, or another base URL.
+            params: Query parameters.
+            json: Body to serialize as JSON.
+            data: Encoded body, instead of `json`.
+            headers: Headers that replace the default ones. Only Authorization is added.
+            auth: A `Token`, None for an anonymous request, or any ``auth`` of requests. Defaults
+                to the credentials of the session, which are sent to its endpoints only.
+            repeatable: Whether executing the call twice is harmless; see `Call`.
+            stream: Leave the body unread. The caller has to close ``reply.response``.
             timeout: Seconds, or (seconds to connect, seconds between reads).
-            retry: Another policy than that of the session.
-            requests_session: Another session of requests than the client's own.
+            retry: Retry settings to use instead of those of the session.
+            requests_session: Session of requests to use instead of the client's own.
             options: Further arguments for requests (``verify``, ``proxies``, ...).
 
         Raises:
-            SynapseHTTPError: Another status than 2xx, of the class of that status.
+            SynapseHTTPError: A status other than 2xx, as the subclass for that status.
             SynapseAuthenticationError: 401 or 403 while not logged in.
-            SynapseConnectionError: No connection, or an answer that broke off.
-            SynapseTimeoutError: No answer in time.
+            SynapseConnectionError: No connection, or it was interrupted.
+            SynapseTimeoutError: No response within the timeout.
         """
         call = Call(
             method, path, endpoint, params, json if data is None else data, headers, repeatable
         )
-        letter = self._address(call, auth, stream=stream, timeout=timeout, options=options or {})
-        outcome = self._persist(
-            call, letter, retry or self.retry, requests_session or self._requests
+        request = http_request.build_request(
+            call,
+            self.endpoints,
+            self.credentials,
+            auth,
+            stream=stream,
+            timeout=timeout or self.timeout,
+            options=options or {},
+        )
+        outcome = self._send_with_retries(
+            call, request, retry or self.retry, requests_session or self._requests
         )
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
-        nobody = auth is OWN and self.credentials is None
-        raise http_errors.error(
+        is_anonymous = auth is SESSION_AUTH and self.credentials is None
+        raise http_errors.error_of(
             call,
             outcome,
             secrets=self.secrets(auth),
-            anonymous=nobody and self.endpoints.include(letter.url),
+            is_anonymous=is_anonymous and self.endpoints.include(request.url),
             debug=self.debug,
         )
 
     def run(self, flow: Flow[T]) -> T:
-        """Drive a flow to its end and return its result."""
+        """Execute a flow and return its result."""
         reply: Reply | None = None
         error: Exception | None = None
         while True:
@@ -221,28 +229,30 @@ class Session:
                 return result
             reply, error = None, None
             try:
-                reply = self._step(step)
-            except Exception as failed:  # noqa: BLE001 - the flow decides, in its own words
+                reply = self._execute(step)
+            except Exception as failed:  # noqa: BLE001 - raised in the flow, which may handle it
                 error = failed
 
-    def each(self, call: Call, turn: flows.Turn = flows.offset_page) -> Iterator[Any]:
-        """Go through the items of a paged list, fetching each page when it is reached."""
-        following: Call | None = call
-        while following is not None:
-            page = self.run(turn(following))
+    def iter_items(
+        self, call: Call, fetch_page: flows.PageFetcher = flows.fetch_offset_page
+    ) -> Iterator[Any]:
+        """Iterate over the items of a paged list; each page is fetched when it is reached."""
+        next_call: Call | None = call
+        while next_call is not None:
+            page = self.run(fetch_page(next_call))
             yield from page.items
-            following = page.following
+            next_call = page.next_call
 
-    def secrets(self, auth: Any = OWN) -> tuple[str, ...]:
-        """Tokens that must not be shown."""
+    def secrets(self, auth: Any = SESSION_AUTH) -> tuple[str, ...]:
+        """Return the tokens that must not appear in logs and errors."""
         return tuple(one.secret for one in (self.credentials, auth) if isinstance(one, Token))
 
     def close(self) -> None:
-        """Close connections and what the client owns; a given requests session stays open."""
+        """Close connections and resources; a requests session that was passed in stays open."""
         with self._lock:
-            owned, self._owned = self._owned, {}
-        for one in owned.values():
-            getattr(one, "close", lambda: None)()
+            resources, self._resources = self._resources, {}
+        for resource in resources.values():
+            getattr(resource, "close", lambda: None)()
         if self._given_session is None:
             self._requests.close()
 
@@ -256,14 +266,14 @@ class Session:
         return f"{type(self).__name__}({self.repoEndpoint}, username={self.username})"
 
     def __getstate__(self) -> dict[str, Any]:
-        local = {"_requests", "_listeners", "_owned", "_lock", "logger"}
-        return {key: value for key, value in self.__dict__.items() if key not in local}
+        not_pickled = {"_requests", "_listeners", "_resources", "_lock", "logger"}
+        return {key: value for key, value in self.__dict__.items() if key not in not_pickled}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._start()
+        self._create_process_state()
 
-    def _step(self, step: Call | Pause) -> Reply | None:
+    def _execute(self, step: Call | Pause) -> Reply | None:
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
@@ -277,25 +287,21 @@ class Session:
             repeatable=step.repeatable,
         )
 
-    def _address(self, call: Call, auth: Any, **settings: Any) -> HttpRequest:
-        settings["timeout"] = settings.get("timeout") or self.timeout
-        return http_request.write(call, self.endpoints, self.credentials, auth, **settings)
-
-    def _persist(
+    def _send_with_retries(
         self,
         call: Call,
-        letter: HttpRequest,
+        request: HttpRequest,
         policy: RetryPolicy,
         session: "requests.Session",
     ) -> Outcome:
-        tries = RetryState(call, policy, self.logger.log)
-        retrying = tenacity.Retrying(**tries.settings())
+        state = RetryState(call, policy, self.logger.log)
+        retrying = tenacity.Retrying(**state.tenacity_arguments())
         started = time.monotonic()
-        outcome = tries.settle(retrying(transport.send, session, letter))
+        outcome = state.resolve(retrying(transport.send, session, request))
         self.logger.debug(
             "%s %s -> %s (%.0f ms)",
-            letter.method,
-            letter.url,
+            request.method,
+            request.url,
             outcome.status or outcome.reason,
             1000 * (time.monotonic() - started),
         )

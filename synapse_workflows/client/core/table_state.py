@@ -31,7 +31,7 @@ _MAY_LACK_ROWS: Final = re.compile(r"\b(?:group\s+by|having)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Content:
+class ContentFingerprint:
     """What tells one content of a table or view from another.
 
     Args:
@@ -43,11 +43,11 @@ class Content:
     etag: str | None
     digest: str | None = None
 
-    def is_known_to_equal(self, other: "Content") -> bool:
+    def is_known_to_equal(self, other: "ContentFingerprint") -> bool:
         """Tell whether both are the same for sure."""
         return self == other and self.etag is not None
 
-    def is_known_to_differ(self, other: "Content") -> bool:
+    def is_known_to_differ(self, other: "ContentFingerprint") -> bool:
         """Tell whether they differ in what both of them know."""
         digests = {self.digest, other.digest} - {None}
         return self.etag != other.etag or len(digests) > 1
@@ -63,7 +63,7 @@ class TableState:
     """
 
     version: int
-    content: Content
+    content: ContentFingerprint
 
     def differs(self, other: "TableState") -> bool:
         """Tell whether something has changed between the two."""
@@ -77,11 +77,11 @@ class TableState:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Build the object from `to_json`, or from a mapping with these keys and others."""
-        content = Content(values.get("etag"), values.get("digest"))
+        content = ContentFingerprint(values.get("etag"), values.get("digest"))
         return cls(int(values["version"]), content)
 
 
-def always_has_a_row(sql: str) -> bool:
+def always_returns_a_row(sql: str) -> bool:
     """Tell whether a query has one row as its answer, even of an empty table."""
     words = _QUOTED.sub("''", sql)
     return bool(_SET_FUNCTION.search(words)) and not _MAY_LACK_ROWS.search(words)
@@ -102,21 +102,21 @@ def count_rows(table: str, sql: str, polling: Polling) -> Flow[int]:
     return int(bundle.get("queryCount") or 0)
 
 
-def state_of(table: str, polling: Polling) -> Flow[TableState]:
+def fetch_state(table: str, polling: Polling) -> Flow[TableState]:
     """Look at the state of a table or view.
 
     Raises:
         SynapseHTTPError: There is no such table, or it may not be read.
     """
-    reply = yield from flows.ask(Call("GET", f"/entity/{table}"))
+    reply = yield from flows.send(Call("GET", f"/entity/{table}"))
     is_view = reply.json["concreteType"] in VIEWS
-    content = yield from content_of(table, None, polling, is_view=is_view)
+    content = yield from fetch_fingerprint(table, None, polling, is_view=is_view)
     return TableState(int(reply.json["versionNumber"]), content)
 
 
-def content_of(
+def fetch_fingerprint(
     table: str, version: int | None, polling: Polling, *, is_view: bool
-) -> Flow[Content]:
+) -> Flow[ContentFingerprint]:
     """Look at what tells the content of a table or view, or of a snapshot, from another.
 
     Args:
@@ -133,13 +133,13 @@ def content_of(
     bundle = yield from _ask(table, sql, _ROWS | _COLUMNS, polling)
     etag = _rows(bundle).get("etag")
     if not is_view or etag is None:
-        return Content(etag)
+        return ContentFingerprint(etag)
     columns = [[one.get("name"), one.get("columnType")] for one in bundle.get("selectColumns", ())]
     states = f"select count(*), bit_xor({_ROW_STATES}), sum({_ROW_STATES}) from {named}"  # noqa: S608
     bundle = yield from _ask(table, states, _ROWS, polling)
     values = [row["values"] for row in _rows(bundle).get("rows", ())]
     text = json.dumps([columns, values])
-    return Content(etag, hashlib.sha256(text.encode()).hexdigest()[:32])
+    return ContentFingerprint(etag, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
 def _rows(bundle: Any) -> Any:

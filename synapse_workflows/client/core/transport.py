@@ -1,4 +1,4 @@
-"""One try of one call over requests: sent as addressed, read whole, failures as values."""
+"""HTTP transport over requests: sends a request once and returns its outcome."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,99 +6,113 @@ from typing import Final
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import SSLError
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from synapse_workflows.client.core import wire
+from synapse_workflows.client.core import http_headers, urls
 from synapse_workflows.client.core.flows import Reply
+from synapse_workflows.client.core.http_errors import parse_reason
 from synapse_workflows.client.core.http_request import HttpRequest
-from synapse_workflows.client.core.retry import Failure, Outcome
+from synapse_workflows.client.core.retry import Failure, Outcome, failure_of_tls_error
 
-#: Connections kept to one host: as many as there can be threads.
+#: Connections per host: the maximum number of threads.
 POOL_SIZE: Final = 128
 
 
 def new_session() -> requests.Session:
-    """Make a requests session whose pool holds a connection for each thread there can be."""
+    """Create a requests session with one pooled connection per possible thread."""
     session = requests.Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=POOL_SIZE))
-    session.headers["User-Agent"] = f"{wire.USER_AGENT} {requests.utils.default_user_agent()}"
+    default_agent = requests.utils.default_user_agent()
+    session.headers["User-Agent"] = f"{http_headers.USER_AGENT} {default_agent}"
     return session
 
 
-def send(session: requests.Session, letter: HttpRequest) -> Outcome:
-    """Send once and read the answer; follow redirects of reads, without telling others who asks.
+def send(session: requests.Session, request: HttpRequest) -> Outcome:
+    """Send a request once, follow redirects of reads, and return the outcome.
 
-    Whatever fails becomes an `Outcome`: what requests raises itself may quote a whole URL.
+    Exceptions become an `Outcome`, because those of requests may quote a whole URL. Credentials
+    are not sent to the target of a redirect on another host.
     """
     try:
-        response = _follow(session, letter)
-        if not letter.stream or not response.ok:
+        response = _send_following_redirects(session, request)
+        if not request.stream or not response.ok:
             _ = response.content
-    except (requests.RequestException, ConnectionError, TimeoutError) as failed:
-        return Outcome(failure=_failure(failed), reason=_words(failed))
-    return outcome(response, streamed=letter.stream, now=datetime.now(UTC))
+    except (requests.RequestException, ConnectionError, TimeoutError) as error:
+        return Outcome(failure=_classify(error), reason=_describe(error))
+    return outcome_of(response, streamed=request.stream, now=datetime.now(UTC))
 
 
-def outcome(response: requests.Response, *, streamed: bool, now: datetime) -> Outcome:
-    """Read what an answer says; the body of a streamed success stays unread."""
-    succeeded = wire.is_success(response.status_code)
-    content = b"" if streamed and succeeded else response.content
+def outcome_of(response: requests.Response, *, streamed: bool, now: datetime) -> Outcome:
+    """Convert a response to an outcome; the body of a streamed success is not read."""
+    is_success = Reply(response.status_code).is_success
+    content = b"" if streamed and is_success else response.content
     reply = Reply(response.status_code, response.headers, content, response)
-    if succeeded:
+    if is_success:
         return Outcome(reply)
-    said, _ = wire.reason(reply.status, response.headers.get("Content-Type", ""), content)
-    return Outcome(reply, reason=said, retry_after=wire.retry_after(response.headers, now))
+    content_type = response.headers.get("Content-Type", "")
+    reason, _ = parse_reason(reply.status, content_type, content)
+    retry_after = http_headers.retry_after(response.headers, now)
+    return Outcome(reply, reason=reason, retry_after=retry_after)
 
 
-def _follow(session: requests.Session, letter: HttpRequest) -> requests.Response:
-    """Go where redirects lead. requests itself would take names and passwords from a ~/.netrc."""
-    address, headers = letter.url, letter.headers
-    follow = letter.options.get("allow_redirects", letter.method in {"GET", "HEAD"})
-    response = _send(session, letter, address, headers)
-    for _ in range(wire.MAX_REDIRECTS if follow else 0):
-        target = wire.redirected(response.status_code, response.headers, address)
+def _send_following_redirects(
+    session: requests.Session, request: HttpRequest
+) -> requests.Response:
+    """Send a request and follow redirects.
+
+    The redirects of requests are not used: they would take credentials from a ~/.netrc.
+    """
+    url, headers = request.url, request.headers
+    follow = request.options.get("allow_redirects", request.method in {"GET", "HEAD"})
+    response = _send_to(session, request, url, headers)
+    for _ in range(urls.MAX_REDIRECTS if follow else 0):
+        target = urls.redirect_target(response.status_code, response.headers, url)
         if target is None:
             break
         response.close()
-        headers = wire.headers_for(target, address, headers)
-        address = target
-        response = _send(session, letter, address, headers)
+        headers = http_headers.headers_after_redirect(target, url, headers)
+        url = target
+        response = _send_to(session, request, url, headers)
     return response
 
 
-def _send(
-    session: requests.Session, letter: HttpRequest, address: str, headers: Mapping[str, str]
+def _send_to(
+    session: requests.Session, request: HttpRequest, url: str, headers: Mapping[str, str]
 ) -> requests.Response:
     return session.request(
-        letter.method,
-        address,
-        data=letter.body,
+        request.method,
+        url,
+        data=request.body,
         headers=dict(headers),
-        auth=letter.auth,
-        stream=letter.stream,
-        timeout=letter.timeout,
-        **{**letter.options, "allow_redirects": False},
+        auth=request.auth,
+        stream=request.stream,
+        timeout=request.timeout,
+        **{**request.options, "allow_redirects": False},
     )
 
 
-def _failure(failed: Exception) -> Failure:
-    # Errors of requests that are a ValueError too: a URL or a header that cannot be.
-    if isinstance(failed, SSLError | ValueError):
-        return Failure.BROKEN
-    if isinstance(failed, requests.ConnectTimeout):
-        return Failure.NOT_SENT
-    if isinstance(failed, requests.Timeout | TimeoutError):
+def _classify(error: Exception) -> Failure:
+    tls_failure = failure_of_tls_error(error)
+    if tls_failure is not None:
+        return tls_failure
+    # Errors of requests that are also a ValueError: an invalid URL or header.
+    if isinstance(error, requests.exceptions.SSLError | ValueError):
+        return Failure.INVALID
+    if isinstance(error, requests.ConnectTimeout):
+        return Failure.NOT_CONNECTED
+    if isinstance(error, requests.Timeout | TimeoutError):
         return Failure.TIMED_OUT
-    return Failure.NOT_SENT if isinstance(_cause(failed), NewConnectionError) else Failure.LOST
+    if isinstance(_cause(error), NewConnectionError):
+        return Failure.NOT_CONNECTED
+    return Failure.INTERRUPTED
 
 
-def _words(failed: Exception) -> str:
-    return str(_cause(failed)) or type(failed).__name__
+def _describe(error: Exception) -> str:
+    return str(_cause(error)) or type(error).__name__
 
 
-def _cause(failed: Exception) -> object:
-    """What urllib3 said, below what requests made of it."""
-    inner = failed.args[0] if failed.args else failed
+def _cause(error: Exception) -> object:
+    """Return the error of urllib3 that requests wraps."""
+    inner = error.args[0] if error.args else error
     return inner.reason if isinstance(inner, MaxRetryError) else inner

@@ -1,4 +1,4 @@
-"""A file out of Synapse: found in the cache, or fetched; under its name when its MD5 is proven."""
+"""Download of files from Synapse through the local cache."""
 
 import os
 from collections.abc import Mapping
@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from synapse_workflows.client.core import cache_map
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseDownloadError, SynapseFileNotFoundError
 from synapse_workflows.client.transfer import download_request, executor, verified_download
-from synapse_workflows.client.transfer.download_request import Grant, Wish
-from synapse_workflows.client.transfer.partial_file import Partial
-from synapse_workflows.client.transfer.progress import human
+from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
+from synapse_workflows.client.transfer.partial_file import PartialFile
+from synapse_workflows.client.transfer.progress import format_size
 
 OVERWRITE_LOCAL: Final = "overwrite.local"
 KEEP_LOCAL: Final = "keep.local"
@@ -23,13 +24,13 @@ COLLISIONS: Final = (OVERWRITE_LOCAL, KEEP_LOCAL, KEEP_BOTH)
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """Where a file goes, and from where.
+class Destination:
+    """Target path of a download, and a cached copy of the file.
 
     Attributes:
-        target: Its path; None when the file that is there stays and nothing is downloaded.
-        cached: An unmodified copy; the target itself when all is done already.
-        overwrite: Take the place of what is there.
+        target: Target path; None if an existing file is kept and nothing is downloaded.
+        cached: An unmodified copy; equal to `target` if the file is already in place.
+        overwrite: Whether to replace an existing file.
     """
 
     target: Path | None
@@ -38,11 +39,11 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
-    """A file that is where it should be.
+class Downloaded:
+    """A file at its target path.
 
     Attributes:
-        path: Where.
+        path: Path of the file.
         md5: MD5 of its content in hex, if it was computed.
     """
 
@@ -59,148 +60,153 @@ def download_file(
     directory: str | os.PathLike[str] | None = None,
     if_collision: str | None = None,
 ) -> Path | None:
-    """Get a file: from the cache where it is, else from where Synapse keeps it.
+    """Download a file, or copy it from the cache.
 
     Args:
-        syn: Whose download it is.
-        file_handle: The handle: `id`, and where known `fileName`, `contentMd5`, `contentSize`.
-        associate_type: What kind of thing holds it: `FileEntity`, `SubmissionAttachment`, ...
-        associate_id: The id of that thing.
-        directory: Where to put it; where a copy is, else the cache, when None.
-        if_collision: `keep.both` (the default), `keep.local` or `overwrite.local`.
+        syn: Session of the download.
+        file_handle: The file handle: `id`, and if known `fileName`, `contentMd5`, `contentSize`.
+        associate_type: Type of the object that the file belongs to: `FileEntity`,
+            `SubmissionAttachment`, ...
+        associate_id: ID of that object.
+        directory: Target directory; by default the location of a cached copy, or the cache.
+        if_collision: `keep.both` (default), `keep.local` or `overwrite.local`.
 
     Returns:
-        Where the file is; None when `keep.local` kept another one. A file in the cache is held
-        for this process, so that it is not evicted.
+        Path of the file; None if `keep.local` kept an existing file. A file in the cache is pinned
+        by this process, so that it is not evicted.
 
     Raises:
-        ValueError: `directory` is a file, or `if_collision` is none of the three.
-        SynapseFileNotFoundError: There is no such file handle.
-        SynapseForbiddenError: The caller may not download it.
-        SynapseMd5MismatchError: What came is not what was promised; it was deleted.
-        SynapseDownloadError: It cannot be fetched, or the disk is full.
+        ValueError: `directory` is a file, or `if_collision` is invalid.
+        SynapseFileNotFoundError: The file handle does not exist.
+        SynapseForbiddenError: The user may not download the file.
+        SynapseMd5MismatchError: The MD5 is wrong. The downloaded bytes were deleted.
+        SynapseDownloadError: The file cannot be downloaded, or the disk is full.
 
     Source:
         POST /fileHandle/batch of the file service
     """
     if if_collision is not None and if_collision not in COLLISIONS:
         raise ValueError(
-            f'Invalid parameter: "{if_collision}" is not a valid value for "ifcollision": '
-            f"it is one of {', '.join(COLLISIONS)}"
+            f'Invalid parameter: "{if_collision}" is not a valid value for "ifcollision". '
+            f"Allowed values: {', '.join(COLLISIONS)}."
         )
-    place = Path(cache_map.key_of(Path(directory).expanduser())) if directory is not None else None
-    if place is not None and place.is_file():
+    folder = None
+    if directory is not None:
+        folder = Path(cache_map.path_key(Path(directory).expanduser()))
+    if folder is not None and folder.is_file():
         raise ValueError(
-            f"Parameter 'downloadLocation' should be a directory, not a file: {place}"
+            f"Parameter 'downloadLocation' should be a directory, not a file: {folder}"
         )
-    wish = Wish(file_handle, associate_type, associate_id, place, if_collision)
+    request = DownloadRequest(file_handle, associate_type, associate_id, folder, if_collision)
     while True:
-        spot = find_spot(syn, wish)
-        if spot.target is None or spot.target == spot.cached:
-            return spot.target
-        partial = Partial(spot.target, wish.handle_id)
-        with partial.locked() as free, partial:
-            if free:
-                return _keep(syn, wish, _obtain(syn, wish, spot, partial))
-        # Another process has just downloaded the same file to the same place: look again.
+        destination = resolve_destination(syn, request)
+        if destination.target is None or destination.target == destination.cached:
+            return destination.target
+        partial = PartialFile(destination.target, request.handle_id)
+        with partial.locked() as was_free, partial:
+            if was_free:
+                return _add_to_cache(syn, request, _obtain(syn, request, destination, partial))
+        # Another process has just downloaded the same file to the same path: check again.
 
 
-def find_spot(syn: Session, wish: Wish) -> Spot:
-    """Decide where a file goes, by what is there."""
-    cached = _cached(syn, wish)
-    own = Path(syn.cache.get_cache_dir(wish.handle_id))
-    place = wish.directory or (cached.parent if cached else own)
-    target = place / (cached.name if cached else _safe_name(wish))
-    if place == own:
-        if wish.if_collision not in {None, KEEP_BOTH}:  # what it would be anyway needs no word
+def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
+    """Determine the target path of a download from existing files and the collision setting."""
+    cached = _pin_cached_copy(syn, request)
+    cache_directory = Path(syn.cache.get_cache_dir(request.handle_id))
+    directory = request.directory or (cached.parent if cached else cache_directory)
+    target = directory / (cached.name if cached else _safe_name(request))
+    if directory == cache_directory:
+        if request.if_collision not in {None, KEEP_BOTH}:
             syn.logger.warning(
-                "ifcollision=%s is ignored: %s goes to the cache, where files are overwritten. "
-                "Give a downloadLocation to keep several.",
-                wish.if_collision,
+                "ifcollision=%s is ignored: %s is stored in the cache, where files are "
+                "overwritten. Pass a downloadLocation to keep several files.",
+                request.if_collision,
                 target.name,
             )
-        return Spot(target, cached, overwrite=True)
-    if not os.path.lexists(target) or wish.if_collision == OVERWRITE_LOCAL:
-        return Spot(target, cached, overwrite=wish.if_collision == OVERWRITE_LOCAL)
-    if wish.if_collision == KEEP_LOCAL:
-        return Spot(None)
-    return Spot(target, cached)
+        return Destination(target, cached, overwrite=True)
+    if not os.path.lexists(target) or request.if_collision == OVERWRITE_LOCAL:
+        return Destination(target, cached, overwrite=request.if_collision == OVERWRITE_LOCAL)
+    if request.if_collision == KEEP_LOCAL:
+        return Destination(None)
+    return Destination(target, cached)
 
 
-def _cached(syn: Session, wish: Wish) -> Path | None:
-    """Find a copy, and keep it from eviction."""
-    found = syn.cache.get(wish.handle_id, wish.directory)
+def _pin_cached_copy(syn: Session, request: DownloadRequest) -> Path | None:
+    """Find a copy in the cache and pin it."""
+    found = syn.cache.get(request.handle_id, request.directory)
     if found is None:
         return None
     try:
-        syn.cache.hold(found)
-    except FileNotFoundError:  # evicted in this moment
+        syn.cache.pin(found)
+    except FileNotFoundError:  # evicted in the meantime
         return None
     return Path(found)
 
 
-def _safe_name(wish: Wish) -> str:
-    """Take the handle's file name, but nothing that leads out of the directory."""
-    name = str(wish.handle.get("fileName") or "").replace("\0", "")
+def _safe_name(request: DownloadRequest) -> str:
+    """Return the file name of the handle, without parts that lead out of the directory."""
+    name = str(request.handle.get("fileName") or "").replace("\0", "")
     name = Path(name.replace(os.altsep or os.sep, os.sep)).name
-    return name if name not in {"", ".", ".."} else wish.handle_id
+    return name if name not in {"", ".", ".."} else request.handle_id
 
 
-def _keep(syn: Session, wish: Wish, got: Got) -> Path:
-    """Record a file, hold it, and bring the cache back below its limit."""
-    syn.cache.hold(got.path)
-    syn.cache.add(wish.handle_id, got.path, got.md5)
+def _add_to_cache(syn: Session, request: DownloadRequest, downloaded: Downloaded) -> Path:
+    """Pin the file, add it to the cache, and evict other files if the cache is too large."""
+    syn.cache.pin(downloaded.path)
+    syn.cache.add(request.handle_id, downloaded.path, downloaded.md5)
     _make_room(syn, 0)
-    return got.path
+    return downloaded.path
 
 
 def _make_room(syn: Session, size: int) -> None:
     excess = syn.cache.make_room(size)
     if excess:
         syn.logger.warning(
-            "The cache %s is %s above its limit: what is in use cannot be evicted.",
+            "The cache %s exceeds its limit by %s because files in use cannot be evicted.",
             syn.cache.cache_root_dir,
-            human(excess),
+            format_size(excess),
         )
 
 
-def _obtain(syn: Session, wish: Wish, spot: Spot, partial: Partial) -> Got:
-    """Get the bytes to their place: from a copy, from this machine, or from the network."""
-    if spot.cached is not None:
-        return _copy(spot.cached, spot, partial)
-    grant = download_request.ask(syn, wish)
-    scheme = urlsplit(grant.url).scheme
+def _obtain(
+    syn: Session, request: DownloadRequest, destination: Destination, partial: PartialFile
+) -> Downloaded:
+    """Copy the file from the cache, use a local file, or download it."""
+    if destination.cached is not None:
+        return _copy(destination.cached, destination, partial)
+    source = download_request.request_download_url(syn, request)
+    scheme = urlsplit(source.url).scheme
     if scheme == "file":
-        return _local(grant)
+        return _use_local_file(source)
     if scheme not in {"http", "https"}:
         raise SynapseDownloadError(
-            f"File handle {wish.handle_id} is at an address of type {scheme}:, which this client "
-            "cannot read"
+            f"Cannot download file handle {request.handle_id}: URLs with the scheme {scheme}: are "
+            "not supported."
         )
     if partial.path.is_relative_to(syn.cache.cache_root_dir):
-        _make_room(syn, grant.size or 0)
-    md5 = verified_download.receive(syn, wish, grant, partial)
-    return Got(partial.place(overwrite=spot.overwrite), md5)
+        _make_room(syn, source.size or 0)
+    md5 = verified_download.download_verified(syn, request, source, partial)
+    return Downloaded(partial.move_to_target(overwrite=destination.overwrite), md5)
 
 
-def _copy(cached: Path, spot: Spot, partial: Partial) -> Got:
-    partial.require_room(cached.stat().st_size)
+def _copy(cached: Path, destination: Destination, partial: PartialFile) -> Downloaded:
+    partial.require_space(cached.stat().st_size)
     partial.open(None)
     with cached.open("rb") as file:
         offset = 0
-        while data := file.read(executor.BLOCK):
+        while data := file.read(executor.BLOCK_SIZE):
             partial.write(data, offset)
             offset += len(data)
-    return Got(partial.place(overwrite=spot.overwrite), None)
+    return Downloaded(partial.move_to_target(overwrite=destination.overwrite), None)
 
 
-def _local(grant: Grant) -> Got:
-    """Take a file of this machine as it is, where it is."""
-    raw = urlsplit(grant.url).path
-    path = Path(raw) if Path(raw).exists() else Path(url2pathname(raw))
+def _use_local_file(source: DownloadUrl) -> Downloaded:
+    """Return the file of a `file:` URL in place."""
+    url_path = urlsplit(source.url).path
+    path = Path(url_path) if Path(url_path).exists() else Path(url2pathname(url_path))
     if not path.is_file():
-        raise SynapseFileNotFoundError(f"{grant.url} is not on this machine")
-    found = cache_map.file_md5(path)
-    if grant.md5 not in {None, found}:
-        raise verified_download.mismatch(path, grant, found)
-    return Got(path, found)
+        raise SynapseFileNotFoundError(f"{redact_url(source.url)} does not exist on this machine.")
+    md5 = cache_map.file_md5(path)
+    if source.md5 not in {None, md5}:
+        raise verified_download.md5_mismatch_error(path, source, md5)
+    return Downloaded(path, md5)

@@ -1,4 +1,4 @@
-"""Bytes from a URL into a file: ranges side by side, each one tried until it is whole."""
+"""Download of a file in parts, with parallel range requests and retries."""
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -7,208 +7,224 @@ import urllib3
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
+    RetryCategory,
     SynapseConnectionError,
     SynapseDownloadError,
     SynapseHTTPError,
 )
 from synapse_workflows.client.transfer import executor, part_plan, presigned_urls
-from synapse_workflows.client.transfer.executor import BLOCK, Halt, Patience
+from synapse_workflows.client.transfer.executor import (
+    BLOCK_SIZE,
+    REQUEST_ERRORS,
+    Backoff,
+    CancelToken,
+)
 from synapse_workflows.client.transfer.part_plan import Part
-from synapse_workflows.client.transfer.partial_file import Partial
-from synapse_workflows.client.transfer.presigned_urls import Address
+from synapse_workflows.client.transfer.partial_file import PartialFile
+from synapse_workflows.client.transfer.presigned_urls import RenewableUrl
 from synapse_workflows.client.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from synapse_workflows.client.core.flows import Reply
 
 
-class RangesIgnoredError(Exception):
-    """The server answers a range with the whole file."""
+class RangesNotSupportedError(Exception):
+    """The server responded to a range request with the whole file."""
 
 
-class Fetch:
-    """One download: its parts, and what they share.
+class PartDownloader:
+    """Downloads the parts of one file.
 
     Args:
-        syn: Whose it is.
-        address: Where the bytes are.
-        partial: Where they go.
-        progress: Who is told.
+        syn: Session of the download.
+        url: URL of the file.
+        partial: File to which the parts are written.
+        progress: Receives the number of bytes of each block.
     """
 
     def __init__(
-        self, syn: Session, address: Address, partial: Partial, progress: Progress
+        self, syn: Session, url: RenewableUrl, partial: PartialFile, progress: Progress
     ) -> None:
         self._syn = syn
-        self._address = address
+        self._url = url
         self._partial = partial
         self._progress = progress
-        self._halt = Halt()
+        self._cancel_token = CancelToken()
 
-    def parts(self, parts: tuple[Part, ...]) -> None:
-        """Fetch parts at once, as many as the client has threads.
+    def download_parts(self, parts: tuple[Part, ...]) -> None:
+        """Download parts in parallel, in the threads of the client.
 
         Raises:
-            SynapseDownloadError: A part could not be fetched, or the disk is full.
-            RangesIgnoredError: The server knows no ranges: fetch the whole instead.
+            SynapseDownloadError: A part could not be downloaded, or the disk is full.
+            RangesNotSupportedError: The server ignores ranges; download the whole file instead.
         """
         threads = self._syn.max_threads if self._syn.multi_threaded else 1
-        executor.of(self._syn).run(parts, self._ranged, self._halt, threads=threads)
+        executor.get_executor(self._syn).run(
+            parts, self._download_range, self._cancel_token, threads=threads
+        )
 
-    def whole(self, size: int | None) -> None:
-        """Fetch the file in one stream, going on where it is cut as long as the server can.
+    def download_whole(self, size: int | None) -> None:
+        """Download the file in one stream; resume it where possible after an interruption.
 
         Args:
-            size: Bytes of the file, if known.
+            size: Size of the file in bytes, if known.
 
         Raises:
-            SynapseDownloadError: It could not be fetched, or the disk is full.
+            SynapseDownloadError: The file could not be downloaded, or the disk is full.
         """
         end = size if size is not None else -1
-        self._until_whole(Part(1, 0, end), ranged=False)
+        self._download(Part(1, 0, end), is_range=False)
 
-    def _ranged(self, part: Part) -> None:
-        self._until_whole(part, ranged=True)
-        self._partial.finished(part.number)
+    def _download_range(self, part: Part) -> None:
+        self._download(part, is_range=True)
+        self._partial.mark_complete(part.number)
 
-    def _until_whole(self, part: Part, *, ranged: bool) -> None:
-        """Fetch one part, in as many tries as make headway."""
-        attempt = _Attempt(part, ranged=ranged)
-        patience = Patience(self._syn.retry, self._halt)
-        refusals = 0
-        while not attempt.whole:
-            self._halt.check()
-            lease = self._address.lease()
-            furthest = attempt.furthest
+    def _download(self, part: Part, *, is_range: bool) -> None:
+        """Download one part, retrying as long as progress is made."""
+        state = _PartState(part, is_range=is_range)
+        backoff = Backoff(self._syn.retry, self._cancel_token)
+        rejections = 0
+        while not state.is_complete:
+            self._cancel_token.raise_if_cancelled()
+            url = self._url.get()
+            furthest = state.furthest
             try:
-                self._read(attempt, lease.url)
-            except executor.PASSING as error:
-                if attempt.furthest > furthest:
-                    patience.headway()
-                    refusals = 0
-                patience.after(error)
-            except SynapseHTTPError as error:
-                if attempt.beyond(error.status):
+                self._send_request(state, url.url)
+            except REQUEST_ERRORS as error:
+                if error.retry_category is not RetryCategory.PERMANENT:
+                    if state.furthest > furthest:
+                        backoff.reset()
+                        rejections = 0
+                    backoff.wait_after(error)
+                    continue
+                if state.is_past_end(error):
                     return
-                refusals += 1
-                if (
-                    error.status not in presigned_urls.EXPIRED
-                    or refusals > presigned_urls.REFUSALS
+                rejections += 1
+                if not presigned_urls.is_rejection(error) or (
+                    rejections > presigned_urls.MAX_REJECTIONS
                 ):
                     raise
-                self._address.refused(lease)
+                self._url.renew(url)
 
-    def _read(self, attempt: "_Attempt", url: str) -> None:
-        """Read one answer, as far as it goes."""
+    def _send_request(self, state: "_PartState", url: str) -> None:
+        """Send one request and read its response to the end, or until it is interrupted."""
         reply = self._syn.call(
             "GET",
             url,
             auth=None,
-            headers=attempt.headers(),
+            headers=state.request_headers(),
             stream=True,
-            retry=executor.ONCE,
+            retry=executor.NO_RETRY,
         )
         response = reply.response
         if response is None:
-            raise SynapseDownloadError("a streamed answer without a stream")
+            raise SynapseDownloadError("The response to a streamed request has no stream.")
         try:
-            before = attempt.offset
-            attempt.check(reply)
-            self._progress.moved(attempt.offset - before)
-            with self._halt.cutting(getattr(response.raw, "shutdown", response.close)):
-                self._copy(attempt, response.raw)
+            offset = state.offset
+            state.check_response(reply)
+            self._progress.advance(state.offset - offset)
+            close = getattr(response.raw, "shutdown", response.close)
+            with self._cancel_token.on_cancel(close):
+                self._copy(state, response.raw)
         finally:
             response.close()
 
-    def _copy(self, attempt: "_Attempt", raw: urllib3.BaseHTTPResponse) -> None:
-        while not attempt.whole:
-            self._halt.check()
+    def _copy(self, state: "_PartState", raw: urllib3.BaseHTTPResponse) -> None:
+        while not state.is_complete:
+            self._cancel_token.raise_if_cancelled()
             try:
-                # As it is stored: a content encoding is part of what the MD5 was made of.
-                data = raw.read(attempt.wanted(), decode_content=False)
-            except (urllib3.exceptions.HTTPError, OSError) as failed:
-                self._halt.check()
-                raise SynapseConnectionError(f"The connection broke off: {failed}") from failed
+                # Not decoded: the MD5 is that of the stored bytes, with their content encoding.
+                data = raw.read(state.next_size(), decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                self._cancel_token.raise_if_cancelled()
+                raise SynapseConnectionError(f"The connection was interrupted: {error}") from error
             if not data:
-                attempt.ended()
+                state.end_of_response()
                 return
-            self._partial.write(data, attempt.offset)
-            attempt.advance(len(data))
-            self._progress.moved(len(data))
+            self._partial.write(data, state.offset)
+            state.advance(len(data))
+            self._progress.advance(len(data))
 
 
-class _Attempt:
-    """How far one part has come.
+class _PartState:
+    """Progress of one part.
 
     Args:
-        part: What to fetch; its end is -1 where the size of the file is not known.
-        ranged: Ask for a range even where it begins at the beginning.
+        part: The part; its end is -1 if the size of the file is not known.
+        is_range: Whether to send a range request also for a part that starts at 0.
     """
 
-    def __init__(self, part: Part, *, ranged: bool) -> None:
+    def __init__(self, part: Part, *, is_range: bool) -> None:
         self._part = part
-        self._ranged = ranged
-        self._open_ended = part.end < 0
-        self._complete = False
+        self._is_range = is_range
+        self._is_open_ended = part.end < 0
+        self._has_ended = False
         self._validator = ""
         self.offset = part.start
         self.furthest = part.start
 
     @property
-    def whole(self) -> bool:
-        return self._complete or self.offset == self._part.end
+    def is_complete(self) -> bool:
+        return self._has_ended or self.offset == self._part.end
 
-    def headers(self) -> dict[str, str]:
-        """Ask for what is missing; for no range where it is all, so that any server can serve."""
+    def request_headers(self) -> dict[str, str]:
+        """Return the headers of a request for the missing bytes.
+
+        A request for a whole file has no range, because not every server supports ranges.
+        """
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if self._ranged or self.offset:
+        if self._is_range or self.offset:
             headers["Range"] = part_plan.range_header(
-                self.offset, None if self._open_ended else self._part.end
+                self.offset, None if self._is_open_ended else self._part.end
             )
             if self._validator:
                 headers["If-Range"] = self._validator
         return headers
 
-    def check(self, reply: "Reply") -> None:
-        """Look whether the answer is what was asked for; a whole one begins at its beginning."""
+    def check_response(self, reply: "Reply") -> None:
+        """Check that the response has the requested range; a whole file restarts at 0."""
         if reply.status == HTTPStatus.PARTIAL_CONTENT:
             _check_range(reply.headers.get("Content-Range", ""), self.offset)
             return
-        if self._ranged:
-            raise RangesIgnoredError
+        if self._is_range:
+            raise RangesNotSupportedError
         self.offset = 0
         tag = reply.headers.get("ETag", "")
         self._validator = "" if tag.startswith("W/") else tag
         length = reply.headers.get("Content-Length", "")
-        if length.isdigit() and not self._open_ended and int(length) != self._part.end:
+        if length.isdigit() and not self._is_open_ended and int(length) != self._part.end:
             raise SynapseConnectionError(
-                f"The answer has {length} bytes where the file has {self._part.end}"
+                f"The response has {length} bytes, but the file has {self._part.end} bytes."
             )
 
-    def wanted(self) -> int:
-        return BLOCK if self._open_ended else min(BLOCK, self._part.end - self.offset)
+    def next_size(self) -> int:
+        """Return the maximum size of the next block in bytes."""
+        if self._is_open_ended:
+            return BLOCK_SIZE
+        return min(BLOCK_SIZE, self._part.end - self.offset)
 
     def advance(self, size: int) -> None:
         self.offset += size
         self.furthest = max(self.furthest, self.offset)
 
-    def ended(self) -> None:
-        """Take the end of an answer for the end of the file, if nobody knows better."""
-        if not self._open_ended:
+    def end_of_response(self) -> None:
+        """Treat the end of the response as the end of the file if its size is not known."""
+        if not self._is_open_ended:
             missing = self._part.end - self.offset
-            raise SynapseConnectionError(f"The answer ended {missing} bytes too early")
-        self._complete = True
+            raise SynapseConnectionError(f"The response ended {missing} bytes too early.")
+        self._has_ended = True
 
-    def beyond(self, status: int) -> bool:
-        """Take "there is no such range" for the end of a file of unknown size."""
-        self._complete = (
-            self._open_ended
-            and self.offset > 0
-            and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    def is_past_end(self, error: Exception) -> bool:
+        """Return whether an error means that a file of unknown size ends at the offset."""
+        if not isinstance(error, SynapseHTTPError):
+            return False
+        is_end = error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        self._has_ended = is_end and self._is_open_ended and self.offset > 0
+        return self._has_ended
+
+
+def _check_range(content_range: str, offset: int) -> None:
+    if content_range and not content_range.startswith(f"bytes {offset}-"):
+        raise SynapseConnectionError(
+            f"The response has the range {content_range!r}, but byte {offset} was requested."
         )
-        return self._complete
-
-
-def _check_range(said: str, offset: int) -> None:
-    if said and not said.startswith(f"bytes {offset}-"):
-        raise SynapseConnectionError(f"The answer is {said!r} where byte {offset} was asked for")

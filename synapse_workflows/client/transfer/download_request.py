@@ -1,4 +1,4 @@
-"""What Synapse says about a file that somebody wants: that it may be had, and from where."""
+"""Download URLs of file handles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,15 +17,15 @@ _CALL: Final = "POST /fileHandle/batch"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What somebody wants to download.
+class DownloadRequest:
+    """A requested download.
 
     Attributes:
-        handle: The file handle, as the service describes it.
-        associate_type: What kind of thing holds it, as `FileEntity`.
-        associate_id: The id of that thing.
-        directory: Where to put it; None for where it is, or else the cache.
-        if_collision: What to do about a file of the same name; None if that was not said.
+        handle: Properties of the file handle.
+        associate_type: Type of the object that the file belongs to, for example `FileEntity`.
+        associate_id: ID of that object.
+        directory: Target directory; None for the location of a cached copy, otherwise the cache.
+        if_collision: How to handle an existing file of the same name; None if not specified.
     """
 
     handle: Mapping[str, Any]
@@ -36,83 +36,85 @@ class Wish:
 
     @property
     def handle_id(self) -> str:
-        """Id of the file handle."""
+        """ID of the file handle."""
         return str(self.handle["id"])
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """Leave to download a file.
+class DownloadUrl:
+    """Location of a file to download.
 
     Attributes:
-        url: From where, for a short time.
-        md5: MD5 of its content in hex, if Synapse knows it.
-        size: Bytes, if Synapse knows.
-        external: It lies somewhere on the network, out of Synapse's hands.
+        url: Pre-signed URL, or the URL of an external file.
+        md5: MD5 of the content in hex, if Synapse knows it.
+        size: Size in bytes, if Synapse knows it.
+        is_external: Whether the file is stored outside of Synapse.
     """
 
     url: str = field(repr=False)
     md5: str | None
     size: int | None
-    external: bool
+    is_external: bool
 
 
-def ask(syn: Session, wish: Wish) -> Grant:
-    """Ask for leave to download a file.
+def request_download_url(syn: Session, request: DownloadRequest) -> DownloadUrl:
+    """Request the download URL of a file.
 
     Raises:
-        SynapseFileNotFoundError: There is no such file handle.
-        SynapseForbiddenError: The caller may not download it.
-        SynapseDownloadError: It is in a storage that this client cannot read.
+        SynapseFileNotFoundError: The file handle does not exist.
+        SynapseForbiddenError: The user may not download the file.
+        SynapseDownloadError: The file is in a storage that is not supported.
 
     Source:
         POST /fileHandle/batch of the file service
     """
-    request = {
+    body = {
         "includeFileHandles": True,
         "includePreSignedURLs": True,
         "requestedFiles": [
             {
-                "fileHandleId": wish.handle_id,
-                "associateObjectId": wish.associate_id,
-                "associateObjectType": wish.associate_type,
+                "fileHandleId": request.handle_id,
+                "associateObjectId": request.associate_id,
+                "associateObjectType": request.associate_type,
             }
         ],
     }
-    reply = syn.call("POST", "/fileHandle/batch", endpoint="file", json=request, repeatable=True)
-    answer = reply.json["requestedFiles"][0]
-    if answer.get("failureCode"):
-        raise _failure(answer["failureCode"], wish)
-    handle = {**wish.handle, **(answer.get("fileHandle") or {})}
+    reply = syn.call("POST", "/fileHandle/batch", endpoint="file", json=body, repeatable=True)
+    result = reply.json["requestedFiles"][0]
+    if result.get("failureCode"):
+        raise _error_of(result["failureCode"], request)
+    handle = {**request.handle, **(result.get("fileHandle") or {})}
     kind = str(handle.get("concreteType") or "")
-    url = answer.get("preSignedURL")
+    url = result.get("preSignedURL")
     if not url or kind == constants.EXTERNAL_OBJECT_STORE_FILE_HANDLE:
         raise SynapseDownloadError(
-            f"File handle {wish.handle_id} is of type {kind.rpartition('.')[2] or 'unknown'}: "
-            "its bytes are in a storage that this client cannot read."
+            f"File handle {request.handle_id} cannot be downloaded: its type is "
+            f"{kind.rpartition('.')[2] or 'unknown'}, a storage that is not supported."
         )
     size = handle.get("contentSize")
     md5 = handle.get("contentMd5")
-    return Grant(
+    return DownloadUrl(
         url=url,
         md5=str(md5).lower() if md5 else None,
         size=int(size) if size is not None else None,
-        external=kind == constants.EXTERNAL_FILE_HANDLE,
+        is_external=kind == constants.EXTERNAL_FILE_HANDLE,
     )
 
 
-def _failure(code: str, wish: Wish) -> Exception:
-    held = f"{wish.associate_type} {wish.associate_id}"
+def _error_of(code: str, request: DownloadRequest) -> Exception:
+    owner = f"{request.associate_type} {request.associate_id}"
     if code == "NOT_FOUND":
         return SynapseFileNotFoundError(
-            f"There is no file handle {wish.handle_id}, as {held} says there is"
+            f"File handle {request.handle_id} of {owner} does not exist."
         )
     if code == "UNAUTHORIZED":
         return SynapseForbiddenError(
             403,
-            f"You are not authorized to access fileHandleId {wish.handle_id} associated with the "
-            f"Synapse {held}",
+            f"You are not authorized to access fileHandleId {request.handle_id} associated with "
+            f"the Synapse {owner}",
             _CALL,
-            advice="Ask its owner for the permission to download.",
+            advice="Ask the owner for permission to download it.",
         )
-    return SynapseDownloadError(f"File handle {wish.handle_id} of {held}: {code}")
+    return SynapseDownloadError(
+        f"Cannot download file handle {request.handle_id} of {owner}: {code}"
+    )

@@ -1,14 +1,14 @@
-"""Who moves the bytes: one bounded pool of threads per client, one coordinator per transfer.
+"""Thread pool for transfers: one bounded pool per client, shared by all of its transfers.
 
-Limits, all in one place:
+Limits:
 
-    threads   `max_threads` of the client, shared by all of its transfers
-    memory    threads x 128 KiB: parts are streamed, so neither their size nor the file's counts
-    patience  a part that fails is tried again as the client's retry policy says; what counts are
-              failures in a row, without a byte of headway between them
-    stall     a connection that moves nothing for as long as the client's timeout says is cut, and
-              the part tried again. The socket is the watchdog: by default, 60 s for the next bytes
-              of an answer, 10 s for a block to be taken
+    threads  `max_threads` of the client
+    memory   threads x 128 KiB; parts are streamed, so the sizes of parts and files do not matter
+    retries  a part that fails is retried according to the retry policy of the client; only
+             consecutive failures without any transferred byte between them count
+    stalls   a connection that transfers nothing within the timeout of the client is closed and the
+             part is retried; by default 60 s for the next bytes of a response, 10 s for sending a
+             block
 """
 
 import os
@@ -20,169 +20,176 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Final, TypeVar
 
-from synapse_workflows.client.core.retry import Outcome, RetryPolicy
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
+    RetryCategory,
     SynapseConnectionError,
     SynapseHTTPError,
-    SynapseServerError,
     SynapseTimeoutError,
-    SynapseTooManyRequestsError,
 )
 from synapse_workflows.constants import KiB
 
 P = TypeVar("P")
 
-#: Bytes that a thread reads, and has in memory, at a time.
-BLOCK: Final = 128 * KiB
-#: Seconds that parts have to stop after Ctrl-C; what hangs in the network is left behind.
-GRACE: Final = 3.0
-#: The policy of a call that is made once: who makes it has patience of its own.
-ONCE: Final = RetryPolicy(attempts=1)
+#: Bytes that a thread reads and holds in memory at a time.
+BLOCK_SIZE: Final = 128 * KiB
+#: Seconds to wait for running parts after Ctrl-C; parts that hang in the network are abandoned.
+CANCEL_TIMEOUT: Final = 3.0
+#: Policy of a request that is sent once because its caller retries it.
+NO_RETRY: Final = RetryPolicy(attempts=1)
+#: Errors of a request; their `retry_category` decides whether the part is retried.
+REQUEST_ERRORS: Final = (SynapseConnectionError, SynapseTimeoutError, SynapseHTTPError)
 
-#: What another try may mend.
-PASSING: Final = (
-    SynapseConnectionError,
-    SynapseTimeoutError,
-    SynapseServerError,
-    SynapseTooManyRequestsError,
-)
+RequestError = SynapseConnectionError | SynapseTimeoutError | SynapseHTTPError
 
 
-class HaltedError(Exception):
-    """This part stops because its transfer has ended, for a reason that another part knows."""
+class TransferCancelledError(Exception):
+    """A part stops because its transfer was cancelled; the cause is raised by another part."""
 
 
-class Halt:
-    """The end of a transfer, as its parts see it: they stop at the next block, or at once."""
+class CancelToken:
+    """Cancellation of a transfer: its parts stop before the next block or wait."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._guard = threading.Lock()
-        self._cuts: set[Callable[[], None]] = set()
+        self._lock = threading.Lock()
+        self._callbacks: set[Callable[[], None]] = set()
 
-    def stop(self) -> None:
-        """End the transfer: wake who waits, cut what is being read."""
-        with self._guard:
+    def cancel(self) -> None:
+        """Cancel the transfer: end waits and close the connections that are being read."""
+        with self._lock:
             self._event.set()
-            cuts, self._cuts = self._cuts, set()
-        for cut in cuts:
-            with suppress(Exception):  # it may have ended by itself meanwhile
-                cut()
+            callbacks, self._callbacks = self._callbacks, set()
+        for callback in callbacks:
+            with suppress(Exception):  # the connection may have ended meanwhile
+                callback()
 
-    def check(self) -> None:
-        """Raise HaltedError once the transfer has ended."""
+    def raise_if_cancelled(self) -> None:
+        """Raise TransferCancelledError if the transfer was cancelled."""
         if self._event.is_set():
-            raise HaltedError
+            raise TransferCancelledError
 
     def wait(self, seconds: float) -> None:
-        """Wait, but no longer than the transfer lasts."""
+        """Wait; raise TransferCancelledError when the transfer is cancelled."""
         if self._event.wait(seconds):
-            raise HaltedError
+            raise TransferCancelledError
 
     @contextmanager
-    def cutting(self, cut: Callable[[], None]) -> Generator[None]:
-        """Have `cut` called, from another thread, if the transfer ends before the block does."""
-        with self._guard:
-            self.check()
-            self._cuts.add(cut)
+    def on_cancel(self, callback: Callable[[], None]) -> Generator[None]:
+        """Call `callback`, from another thread, if the transfer is cancelled within the block."""
+        with self._lock:
+            self.raise_if_cancelled()
+            self._callbacks.add(callback)
         try:
             yield
         finally:
-            with self._guard:
-                self._cuts.discard(cut)
+            with self._lock:
+                self._callbacks.discard(callback)
 
 
-class Patience:
-    """How many failures in a row one part is granted, and how long it waits after each.
+class Backoff:
+    """Delays between the attempts of one part.
 
     Args:
-        policy: The client's.
-        halt: The end of the transfer also ends a wait.
-        clock: Seconds.
+        policy: Retry settings of the client.
+        cancel_token: Cancellation of the transfer, which also ends a delay.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
-        self, policy: RetryPolicy, halt: Halt, clock: Callable[[], float] = time.monotonic
+        self,
+        policy: RetryPolicy,
+        cancel_token: CancelToken,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
-        self._halt = halt
+        self._cancel_token = cancel_token
         self._clock = clock
-        self.headway()
+        self.reset()
 
-    def headway(self) -> None:
-        """Begin to count anew: bytes moved."""
+    def reset(self) -> None:
+        """Restart counting failures, after bytes were transferred."""
         self._failures = 0
         self._since = self._clock()
 
-    def after(self, error: Exception) -> None:
-        """Wait before another try; raise `error` when there were enough."""
+    def wait_after(self, error: RequestError) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            SynapseError: `error`, if it is permanent or the retries are used up.
+        """
         self._failures += 1
-        asked = error.retry_after if isinstance(error, SynapseHTTPError) else None
-        pause = self._policy.pause(self._failures, Outcome(retry_after=asked))
-        late = self._clock() + pause - self._since > self._policy.total
-        late |= "certificate" in str(error)  # which no waiting will mend
-        if late or self._failures >= self._policy.attempts:
+        retry_after = error.retry_after if isinstance(error, SynapseHTTPError) else None
+        delay = self._policy.delay(self._failures, retry_after)
+        is_late = self._clock() + delay - self._since > self._policy.total
+        is_permanent = error.retry_category is RetryCategory.PERMANENT
+        if is_permanent or is_late or self._failures >= self._policy.attempts:
             raise error
-        self._halt.wait(pause)
+        self._cancel_token.wait(delay)
 
 
-class TransferManager:
-    """The threads of one client. They begin when first needed, and end with the client."""
+class TransferExecutor:
+    """Threads of one client. They start on first use and end with the client."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._made_for: tuple[int, int] | None = None
+        self._settings: tuple[int, int] | None = None
 
     def run(
-        self, parts: Iterable[P], work: Callable[[P], object], halt: Halt, *, threads: int
+        self,
+        parts: Iterable[P],
+        work: Callable[[P], object],
+        cancel_token: CancelToken,
+        *,
+        threads: int,
     ) -> None:
-        """Do `work` for every part, and return when all are done.
+        """Call `work` for every part in the threads, and return when all parts are done.
 
-        The first error ends the transfer and is raised here when the other parts have stopped.
-        At most `threads` parts are under way or waiting, so that transfers share the pool.
+        The first error cancels the transfer. It is raised here after the other parts have stopped.
+        At most `threads` parts are submitted at a time, so that transfers share the pool.
 
         Args:
-            parts: What to do, taken one by one.
-            work: Called in a thread; looks at `halt` between blocks.
-            halt: Stopped at the first error, and at Ctrl-C.
+            parts: The parts, taken one by one.
+            work: Called in a thread; has to check `cancel_token` between blocks.
+            cancel_token: Cancelled at the first error and at Ctrl-C.
             threads: Size of the pool.
         """
         remaining, running = iter(parts), set[Future[object]]()
         try:
             while True:
                 for part in islice(remaining, threads - len(running)):
-                    running.add(self._threads(threads).submit(work, part))
+                    running.add(self._get_pool(threads).submit(work, part))
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
         except BaseException as error:
-            halt.stop()
+            cancel_token.cancel()
             for future in running:
                 future.cancel()
-            wait(running, None if isinstance(error, Exception) else GRACE)
+            wait(running, None if isinstance(error, Exception) else CANCEL_TIMEOUT)
             raise
 
     def close(self) -> None:
-        """End the threads; what they are doing is not waited for."""
-        with self._guard:
+        """Shut down the threads without waiting for running parts."""
+        with self._lock:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _threads(self, count: int) -> ThreadPoolExecutor:
-        """Give the pool; another one after `max_threads` changed, and after a fork."""
-        with self._guard:
-            wanted = (count, os.getpid())
-            if self._pool is None or self._made_for != wanted:
+    def _get_pool(self, count: int) -> ThreadPoolExecutor:
+        """Return the pool; a new one after `max_threads` changed or after a fork."""
+        with self._lock:
+            settings = (count, os.getpid())
+            if self._pool is None or self._settings != settings:
                 self._pool = ThreadPoolExecutor(count, thread_name_prefix="synapse-transfer")
-                self._made_for = wanted
+                self._settings = settings
             return self._pool
 
 
-def of(syn: Session) -> TransferManager:
-    """Give the one manager of a client."""
-    return syn.own("transfers", TransferManager)
+def get_executor(syn: Session) -> TransferExecutor:
+    """Return the transfer executor of a client."""
+    return syn.get_or_create("transfers", TransferExecutor)

@@ -1,16 +1,16 @@
-"""Synapse's multipart upload: what is missing is sent, until the service has the whole file.
+"""Multipart upload to Synapse: sends missing parts until the service has the whole file.
 
-The service knows an upload by its request, so a second try, even days later and from another
-process, finds the parts that are there already, or the finished file.
+The service identifies an upload by its request. A later upload of the same file, also from another
+process, reuses the parts or the file handle that the service already has.
 """
 
 import time
 from threading import Lock
 from typing import Any, Final
 
-from synapse_workflows.client.core.retry import Outcome
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
+    RetryCategory,
     SynapseBadRequestError,
     SynapseConnectionError,
     SynapseHTTPError,
@@ -18,84 +18,89 @@ from synapse_workflows.client.errors import (
     SynapseUploadFailedException,
 )
 from synapse_workflows.client.transfer import executor, part_plan, presigned_urls
-from synapse_workflows.client.transfer.executor import Halt, Patience
+from synapse_workflows.client.transfer.executor import REQUEST_ERRORS, Backoff, CancelToken
 from synapse_workflows.client.transfer.part_plan import Part
-from synapse_workflows.client.transfer.presigned_urls import Lease, PartAddresses
+from synapse_workflows.client.transfer.presigned_urls import PartUrls, PresignedUrl
 from synapse_workflows.client.transfer.progress import Progress
-from synapse_workflows.client.transfer.upload_source import PartBody, Source
+from synapse_workflows.client.transfer.upload_source import PartBody, UploadSource
 
-#: How often an upload begins, each time with what the service has by then.
-ATTEMPTS: Final = 7
-#: How often a part is sent whose bytes arrive wrong.
-REJECTIONS: Final = 3
-#: How often the service is asked anew what it has, after it refused parts or their end.
-LOOKS: Final = 3
-#: What is said to one whose upload another one, with the same request, completed or restarted.
-OVERTAKEN: Final = (SynapseBadRequestError, SynapseNotFoundError)
+#: Maximum number of attempts; each one sends the parts that are still missing.
+MAX_ATTEMPTS: Final = 7
+#: Maximum number of times a part is sent whose MD5 is wrong on arrival.
+MAX_PART_ATTEMPTS: Final = 3
+#: Maximum number of status checks after the service rejected parts or the completion.
+MAX_STATUS_CHECKS: Final = 3
+#: Errors after another client completed or restarted an upload with the same request.
+CONCURRENT_UPLOAD_ERRORS: Final = (SynapseBadRequestError, SynapseNotFoundError)
 
 
 class AttemptFailedError(Exception):
-    """Another attempt, with what the service has by now, may do better."""
+    """An attempt failed. Another attempt that sends the missing parts may succeed."""
 
 
 class MultipartUpload:
-    """One file on its way up.
+    """Multipart upload of one file.
 
     Args:
-        syn: Whose upload it is.
+        syn: Session of the upload.
         source: The file.
-        request: What the service is asked to start; it also identifies the upload.
-        shown: Is told of each block.
+        request: Body of the start request, which also identifies the upload.
+        progress: Receives the number of bytes of each block.
     """
 
     def __init__(
-        self, syn: Session, source: Source, request: dict[str, Any], shown: Progress
+        self, syn: Session, source: UploadSource, request: dict[str, Any], progress: Progress
     ) -> None:
         self._syn = syn
         self._source = source
         self._request = request
-        self._tally = _Tally(shown)
-        self._restarted = False
-        self._looks = 0
+        self._progress = _UploadProgress(progress)
+        self._was_restarted = False
+        self._status_checks = 0
 
     def run(self) -> str:
-        """Upload, in as many attempts as are granted.
+        """Upload the file, with up to `MAX_ATTEMPTS` attempts.
 
         Returns:
-            The id of the file handle.
+            The ID of the file handle.
 
         Raises:
-            SynapseUploadFailedException: None of them went through, or the file changed.
-            SynapseHTTPError: The service refuses the upload, whatever it has of it.
+            SynapseUploadFailedException: All attempts failed, or the file changed.
+            SynapseHTTPError: The service rejected the upload.
         """
-        failed: Exception | None = None
-        for number in range(1, ATTEMPTS + 1):
+        last_error: Exception | None = None
+        for number in range(1, MAX_ATTEMPTS + 1):
             try:
                 return self._attempt()
-            except (AttemptFailedError, *executor.PASSING) as error:
-                failed = error
-            self._syn.logger.debug("%s: attempt %d: %s", self._source.path, number, failed)
-            if number < ATTEMPTS:
-                time.sleep(self._syn.retry.pause(number, Outcome()))
+            except AttemptFailedError as error:
+                last_error = error
+            except REQUEST_ERRORS as error:
+                if error.retry_category is RetryCategory.PERMANENT:
+                    raise
+                last_error = error
+            self._syn.logger.debug("%s: attempt %d: %s", self._source.path, number, last_error)
+            if number < MAX_ATTEMPTS:
+                time.sleep(self._syn.retry.delay(number))
         raise SynapseUploadFailedException(
-            f"{self._source.path} could not be uploaded in {ATTEMPTS} attempts: {failed}"
-        ) from failed
+            f"{self._source.path} could not be uploaded in {MAX_ATTEMPTS} attempts: {last_error}"
+        ) from last_error
 
     def _attempt(self, *, restart: bool = False) -> str:
         status = self._start(restart=restart)
         if status["state"] == "COMPLETED":
-            self._tally.set(self._source.size)
+            self._progress.set(self._source.size)
             return str(status["resultFileHandleId"])
         upload_id = str(status["uploadId"])
-        parts = part_plan.parts(self._source.size, self._request["partSizeBytes"])
-        todo = part_plan.outstanding(parts, status.get("partsState") or "")
-        self._tally.set(self._source.size - sum(part.size for part in todo))
-        sending = _Sending(self._syn, self._source, upload_id, todo, self._tally)
-        threads = self._syn.max_threads
+        parts = part_plan.split_into_parts(self._source.size, self._request["partSizeBytes"])
+        missing = part_plan.missing_parts(parts, status.get("partsState") or "")
+        self._progress.set(self._source.size - sum(part.size for part in missing))
+        uploader = _PartUploader(self._syn, self._source, upload_id, missing, self._progress)
         try:
-            executor.of(self._syn).run(todo, sending.send, sending.halt, threads=threads)
-        except OVERTAKEN as error:
-            return self._look_again(error)
+            executor.get_executor(self._syn).run(
+                missing, uploader.upload, uploader.cancel_token, threads=self._syn.max_threads
+            )
+        except CONCURRENT_UPLOAD_ERRORS as error:
+            return self._check_status_again(error)
         self._source.require_unchanged()
         return self._complete(upload_id)
 
@@ -118,102 +123,106 @@ class MultipartUpload:
         except SynapseBadRequestError as error:
             if "missing" in error.reason.lower():
                 raise AttemptFailedError(str(error)) from error
-            return self._over_again(upload_id, error)
+            return self._restart(upload_id, error)
         except SynapseNotFoundError as error:
-            return self._look_again(error)
+            return self._check_status_again(error)
         if status["state"] != "COMPLETED":
             raise AttemptFailedError(f"the service left the upload in state {status['state']}")
         return str(status["resultFileHandleId"])
 
-    def _look_again(self, error: SynapseHTTPError) -> str:
-        """Go on with what the service has by now: another one may have finished this upload."""
-        self._looks += 1
-        if self._looks > LOOKS:
+    def _check_status_again(self, error: SynapseHTTPError) -> str:
+        """Continue from the current status: another client may have completed this upload."""
+        self._status_checks += 1
+        if self._status_checks > MAX_STATUS_CHECKS:
             raise error
-        if self._looks > 1:
-            time.sleep(self._syn.retry.pause(self._looks - 1, Outcome()))
+        if self._status_checks > 1:
+            time.sleep(self._syn.retry.delay(self._status_checks - 1))
         return self._attempt()
 
-    def _over_again(self, upload_id: str, error: SynapseBadRequestError) -> str:
-        """Forget parts that do not make the file, as they were sent while it was another."""
+    def _restart(self, upload_id: str, error: SynapseBadRequestError) -> str:
+        """Discard all parts: they do not form the file, for example because it was changed."""
         status = self._start(restart=False)
         if status["state"] == "COMPLETED" or str(status["uploadId"]) != upload_id:
-            return self._look_again(error)
-        if self._restarted:
+            return self._check_status_again(error)
+        if self._was_restarted:
             raise SynapseUploadFailedException(
                 f"{self._source.path} could not be uploaded: {error}"
             ) from error
-        self._restarted = True
+        self._was_restarted = True
         return self._attempt(restart=True)
 
 
-class _Sending:
-    """The parts of one attempt, and what they share.
+class _PartUploader:
+    """Uploads the parts of one attempt.
 
     Args:
-        syn: Whose upload it is.
+        syn: Session of the upload.
         source: The file.
-        upload_id: The service's name of the upload.
-        todo: The parts that are missing.
-        tally: Is told of each block.
+        upload_id: ID of the upload in the service.
+        missing: The missing parts.
+        progress: Receives the number of bytes of each block.
     """
 
     def __init__(
-        self, syn: Session, source: Source, upload_id: str, todo: tuple[Part, ...], tally: "_Tally"
+        self,
+        syn: Session,
+        source: UploadSource,
+        upload_id: str,
+        missing: tuple[Part, ...],
+        progress: "_UploadProgress",
     ) -> None:
-        self.halt = Halt()
+        self.cancel_token = CancelToken()
         self._syn = syn
         self._source = source
         self._path = f"/file/multipart/{upload_id}"
         self._upload_id = upload_id
-        self._addresses = PartAddresses(self._ask, (part.number for part in todo))
-        self._tally = tally
+        self._urls = PartUrls(self._request_urls, (part.number for part in missing))
+        self._progress = progress
 
-    def send(self, part: Part) -> None:
-        """Send one part, until the service says that its bytes are right.
+    def upload(self, part: Part) -> None:
+        """Upload one part, until the service confirms its MD5.
 
         Raises:
-            AttemptFailedError: They never were, or the storage refuses them.
+            AttemptFailedError: The MD5 was wrong each time, or the storage rejects the part.
         """
-        said = ""
-        for _ in range(REJECTIONS):
-            self.halt.check()
+        reason = ""
+        for _ in range(MAX_PART_ATTEMPTS):
+            self.cancel_token.raise_if_cancelled()
             self._source.require_unchanged()
-            with PartBody(self._source, part, self.halt, self._tally.moved) as body:
+            with PartBody(self._source, part, self.cancel_token, self._progress.advance) as body:
                 self._put(part, body)
-                answer = self._add(part, body.md5)
-                if answer.get("addPartState") == "ADD_SUCCESS":
-                    self._addresses.done(part.number)
+                result = self._add(part, body.md5)
+                if result.get("addPartState") == "ADD_SUCCESS":
+                    self._urls.complete(part.number)
                     return
-                body.undo()
-            said = answer.get("errorMessage") or answer.get("addPartState") or "no reason given"
-        raise AttemptFailedError(f"part {part.number} arrived wrong {REJECTIONS} times: {said}")
+                body.rewind_progress()
+            reason = result.get("errorMessage") or result.get("addPartState") or "no reason given"
+        raise AttemptFailedError(
+            f"part {part.number} was rejected {MAX_PART_ATTEMPTS} times: {reason}"
+        )
 
     def _put(self, part: Part, body: PartBody) -> None:
-        patience = Patience(self._syn.retry, self.halt)
-        refusals = 0
+        backoff = Backoff(self._syn.retry, self.cancel_token)
+        rejections = 0
         while True:
-            lease = self._addresses.lease(part.number)
+            url = self._urls.get(part.number)
             try:
                 self._syn.call(
-                    "PUT",
-                    lease.url,
-                    headers=lease.headers,
-                    auth=body,
-                    retry=executor.ONCE,
+                    "PUT", url.url, headers=url.headers, auth=body, retry=executor.NO_RETRY
                 )
-            except executor.PASSING as error:
-                patience.after(error)
-                if isinstance(error, SynapseConnectionError):
-                    # A storage that refuses a URL may hang up before it has said so.
-                    self._addresses.refused(part.number, lease)
-            except SynapseHTTPError as error:
-                if error.status not in presigned_urls.EXPIRED:
+            except REQUEST_ERRORS as error:
+                if error.retry_category is not RetryCategory.PERMANENT:
+                    backoff.wait_after(error)
+                    if isinstance(error, SynapseConnectionError):
+                        # A storage may close the connection before it reports an expired URL.
+                        self._urls.invalidate(part.number, url)
+                    continue
+                if not presigned_urls.is_rejection(error):
                     raise
-                refusals += 1
-                if refusals > presigned_urls.REFUSALS:
+                rejections += 1
+                if rejections > presigned_urls.MAX_REJECTIONS:
                     raise AttemptFailedError(str(error)) from error
-                self._addresses.refused(part.number, lease)
+                self._urls.invalidate(part.number, url)
             else:
                 return
 
@@ -224,11 +233,11 @@ class _Sending:
             endpoint="file",
             params={"partMD5Hex": md5},
         )
-        answer: dict[str, Any] = reply.json
-        return answer
+        result: dict[str, Any] = reply.json
+        return result
 
-    def _ask(self, numbers: list[int]) -> dict[int, Lease]:
-        """Ask for the URLs of parts.
+    def _request_urls(self, numbers: list[int]) -> dict[int, PresignedUrl]:
+        """Request the URLs of parts.
 
         Source:
             POST /file/multipart/{uploadId}/presigned/url/batch of the file service
@@ -241,29 +250,29 @@ class _Sending:
             repeatable=True,
         )
         return {
-            each["partNumber"]: presigned_urls.lease(
+            each["partNumber"]: presigned_urls.parse_presigned_url(
                 each["uploadPresignedUrl"], each.get("signedHeaders")
             )
             for each in reply.json["partPresignedUrls"]
         }
 
 
-class _Tally:
-    """Progress that can be set right when an attempt begins.
+class _UploadProgress:
+    """Progress that can be corrected when an attempt starts.
 
     Args:
-        shown: What a person sees.
+        progress: Progress display.
     """
 
-    def __init__(self, shown: Progress) -> None:
-        self._shown = shown
-        self._guard = Lock()
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = Lock()
         self._count = 0
 
-    def moved(self, size: int) -> None:
-        with self._guard:
+    def advance(self, size: int) -> None:
+        with self._lock:
             self._count += size
-        self._shown.moved(size)
+        self._progress.advance(size)
 
     def set(self, count: int) -> None:
-        self.moved(count - self._count)
+        self.advance(count - self._count)

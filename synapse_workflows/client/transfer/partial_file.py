@@ -1,12 +1,12 @@
-"""A file on its way to its name: bytes, what is known of them, and whose they are.
+"""Partial file of a download that is running or was interrupted.
 
-Beside the target `<target>` lie, while a download goes on or after it was interrupted:
+A download writes these files beside its target `<target>`:
 
-    <target>.synapse_download_<handle id>         the bytes, each at its place
-    <target>.synapse_download_<handle id>.parts   which parts are whole: JSON, one line each
-    <target>.synapse_download_<handle id>.lock    held by the process that downloads
+    <target>.synapse_download_<handle id>         the bytes, at their final offsets
+    <target>.synapse_download_<handle id>.parts   expected content and complete parts, JSON lines
+    <target>.synapse_download_<handle id>.lock    locked by the process that downloads
 
-So a killed download goes on where it stopped, and two processes never write to one file.
+So a killed download can be resumed, and two processes never write to the same file.
 """
 
 import errno
@@ -26,22 +26,22 @@ from filelock import FileLock, Timeout
 from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.cache_eviction import PARTIAL_MARK
 from synapse_workflows.client.errors import SynapseDownloadError
-from synapse_workflows.client.transfer.progress import human
+from synapse_workflows.client.transfer.progress import format_size
 
-#: What a file system says when there is no room: none at all, none for this user or process.
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: Bytes of a name above which it is shortened, to leave room for what is appended.
-_LONG_NAME: Final = 200
+#: Errors of a full disk, an exhausted quota and a file size limit.
+_NO_SPACE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: Longer file names in bytes are replaced by their hash, so that suffixes can be appended.
+_MAX_NAME_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What the bytes are to be; parts of a file that was to be another are worthless.
+class ExpectedContent:
+    """Expected content of a download. Only parts of the same content can be resumed.
 
     Attributes:
-        size: Bytes.
-        md5: MD5 of all of them, in hex.
-        part_size: Bytes of each part but the last.
+        size: Size in bytes.
+        md5: MD5 in hex.
+        part_size: Size of each part except the last, in bytes.
     """
 
     size: int
@@ -49,215 +49,221 @@ class Content:
     part_size: int
 
 
-class Partial:
-    """The bytes of one download. Its parts may be written by several threads at once.
+class PartialFile:
+    """Partial file of one download. Several threads may write its parts at the same time.
 
     Args:
-        target: The name that the file gets in the end.
-        handle_id: The file handle.
+        target: Final path of the file.
+        handle_id: ID of the file handle.
     """
 
     def __init__(self, target: Path, handle_id: str) -> None:
         self.target = target
         name = target.name
-        if len(os.fsencode(name)) > _LONG_NAME:
+        if len(os.fsencode(name)) > _MAX_NAME_LENGTH:
             name = hashlib.md5(os.fsencode(name)).hexdigest()
         self.path = target.with_name(f"{name}{PARTIAL_MARK}{handle_id}")
-        self.resumed = False
-        self._parts = self.path.with_name(f"{self.path.name}.parts")
+        self.is_resumed = False
+        self._parts_path = self.path.with_name(f"{self.path.name}.parts")
         self._lock_path = self.path.with_name(f"{self.path.name}.lock")
-        self._guard = threading.Lock()
+        self._list_lock = threading.Lock()
         self._file: _Descriptor | None = None
-        self._content: Content | None = None
-        self._begun = self._worth_keeping = False
+        self._expected: ExpectedContent | None = None
+        self._is_opened = self._has_parts = False
 
     @contextmanager
     def locked(self) -> Generator[bool]:
-        """Keep other processes and threads away.
+        """Lock the partial file against other processes and threads.
 
         Yields:
-            Whether it was free at once; else somebody has just downloaded the same file.
+            Whether the lock was free. If not, another process may have downloaded the file.
         """
         self._lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._lock_path, poll_interval=0.1)
-        free = True
+        was_free = True
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            free = False
+            was_free = False
             lock.acquire()
         try:
-            yield free
+            yield was_free
         finally:
             with suppress(OSError):
                 self._lock_path.unlink()
             lock.release()
 
-    def open(self, content: Content | None) -> frozenset[int]:
-        """Begin, or go on where an earlier download of the same content stopped.
+    def open(self, expected: ExpectedContent | None) -> frozenset[int]:
+        """Open the file for writing, and resume an earlier download of the same content.
 
         Args:
-            content: What is to come; None if that is not known: then nothing is kept.
+            expected: Expected content; None if it is not known. Then the download cannot be
+                resumed later.
 
         Returns:
-            The numbers of the parts that are there already.
+            The numbers of the parts that are complete already.
         """
-        there = self._known(content) if content is not None else frozenset[int]()
+        complete = self._complete_parts(expected) if expected is not None else frozenset[int]()
         self.close()
-        self.resumed = self._worth_keeping = bool(there)
-        self._content, self._begun = content, True
-        self._file = _Descriptor(self.path, empty=not there)
-        if not there:
-            self._parts.unlink(missing_ok=True)
-        if not there and content is not None:
-            with self._room(0):
-                self._parts.write_text(json.dumps(asdict(content)) + "\n", encoding="ascii")
-        return there
+        self.is_resumed = self._has_parts = bool(complete)
+        self._expected, self._is_opened = expected, True
+        self._file = _Descriptor(self.path, empty=not complete)
+        if not complete:
+            self._parts_path.unlink(missing_ok=True)
+        if not complete and expected is not None:
+            with self._checking_space(0):
+                self._parts_path.write_text(json.dumps(asdict(expected)) + "\n", encoding="ascii")
+        return complete
 
-    def require_room(self, size: int) -> None:
-        """Check that the disk can take the file.
+    def require_space(self, size: int) -> None:
+        """Check that the disk has enough free space for the file.
 
         Args:
-            size: Bytes of the whole file.
+            size: Size of the whole file in bytes.
 
         Raises:
-            SynapseDownloadError: It cannot.
+            SynapseDownloadError: There is not enough free space.
         """
-        taken = 0
+        allocated = 0
         with suppress(FileNotFoundError):
-            taken = 512 * self.path.stat().st_blocks
-        if size - taken > self._free():
-            raise self._no_room(size - taken)
+            allocated = 512 * self.path.stat().st_blocks
+        if size - allocated > self._free_space():
+            raise self._no_space_error(size - allocated)
 
     def write(self, data: bytes, offset: int) -> None:
-        """Put bytes at their place.
+        """Write bytes at an offset.
 
         Raises:
             SynapseDownloadError: The disk is full.
         """
         file = self._file
         if file is None:
-            raise ValueError(f"{self.path} is not open")
+            raise ValueError(f"Cannot write to {self.path}: it is not open.")
         view = memoryview(data)
-        with self._room(len(view)):
+        with self._checking_space(len(view)):
             while view:
                 written = os.pwrite(file.number, view, offset)
                 view, offset = view[written:], offset + written
 
-    def finished(self, number: int) -> None:
-        """Note that a part is whole, so that it need not come again."""
-        if self._content is None:
+    def mark_complete(self, number: int) -> None:
+        """Record that a part is complete, so that a resumed download skips it."""
+        if self._expected is None:
             return
-        self._worth_keeping = True
-        with self._guard, suppress(OSError), self._parts.open("a", encoding="ascii") as file:
+        self._has_parts = True
+        with (
+            self._list_lock,
+            suppress(OSError),
+            self._parts_path.open("a", encoding="ascii") as file,
+        ):
             file.write(f"{number}\n")
 
     def md5(self) -> str:
-        """Compute the MD5 of what is there, in hex."""
+        """Compute the MD5 of the file in hex."""
         return cache_map.file_md5(self.path)
 
-    def place(self, *, overwrite: bool) -> Path:
-        """Give the file its name, in one step.
+    def move_to_target(self, *, overwrite: bool) -> Path:
+        """Move the complete file to its target atomically.
 
         Args:
-            overwrite: Take the place of what has the name; else evade it, as `name(1).txt`.
+            overwrite: Replace an existing file. Otherwise a free name such as `name(1).txt` is
+                used.
 
         Returns:
-            The name it got.
+            The final path.
         """
         self.close()
         if overwrite:
             self.path.replace(self.target)
             target = self.target
         else:
-            target = self._evade()
-        self._parts.unlink(missing_ok=True)
+            target = self._move_to_free_name()
+        self._parts_path.unlink(missing_ok=True)
         return target
 
     def discard(self) -> None:
-        """Delete the bytes, and what is known of them."""
+        """Delete the partial file and its list of parts."""
         self.close()
-        for path in (self.path, self._parts):
+        for path in (self.path, self._parts_path):
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Stop writing; a thread that is about to write a block still can."""
+        """Close the file; a thread that is writing a block can finish it."""
         self._file = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Keep what an interrupted download may go on with; leave nothing else behind."""
+        """Keep a partial file that can be resumed after an error; delete any other one."""
         self.close()
-        if kind is not None and self._begun and not (self._content and self._worth_keeping):
+        if kind is not None and self._is_opened and not (self._expected and self._has_parts):
             self.discard()
 
-    def _known(self, content: Content) -> frozenset[int]:
-        """Read which parts are whole, if they are of the same content."""
+    def _complete_parts(self, expected: ExpectedContent) -> frozenset[int]:
+        """Read the numbers of the complete parts; none if they belong to other content."""
         try:
-            head, *lines = self._parts.read_text(encoding="ascii").splitlines()
-            if json.loads(head) != asdict(content) or not self.path.exists():
+            head, *lines = self._parts_path.read_text(encoding="ascii").splitlines()
+            if json.loads(head) != asdict(expected) or not self.path.exists():
                 return frozenset()
             return frozenset(int(line) for line in lines)
         except (OSError, ValueError):
             return frozenset()
 
-    def _evade(self) -> Path:
-        """Take the first free name; a link cannot take the place of a file, as a rename can."""
-        for target in free_names(self.target):
+    def _move_to_free_name(self) -> Path:
+        """Move the file to the first free name, with a link, which never replaces a file."""
+        for target in iter_free_names(self.target):
             try:
                 target.hardlink_to(self.path)
             except FileExistsError:
                 continue
-            except OSError:  # a file system without links
+            except OSError:  # the file system does not support links
                 self.path.replace(target)
                 return target
             self.path.unlink()
             return target
-        raise AssertionError("names never end")
+        raise AssertionError("unreachable: the names are endless")
 
     @contextmanager
-    def _room(self, size: int) -> Generator[None]:
-        """Say in clear words that the disk is full, and keep nothing then."""
+    def _checking_space(self, size: int) -> Generator[None]:
+        """Raise SynapseDownloadError if the disk is full, and do not keep the partial file."""
         try:
             yield
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in _NO_SPACE_ERRORS:
                 raise
-            self._content = None
-            raise self._no_room(size) from error
+            self._expected = None
+            raise self._no_space_error(size) from error
 
-    def _free(self) -> int:
+    def _free_space(self) -> int:
         return shutil.disk_usage(self.path.parent).free
 
-    def _no_room(self, needed: int) -> SynapseDownloadError:
-        free = self._free()
+    def _no_space_error(self, needed: int) -> SynapseDownloadError:
+        free = self._free_space()
         return SynapseDownloadError(
-            f"No room on the disk for {self.target}: {human(needed)} ({needed} bytes) more are "
-            f"needed, {human(free)} ({free} bytes) are free in {self.path.parent}.\n"
-            "Free some, or choose another place (download location, cache directory)."
+            f"Not enough disk space for {self.target}: {format_size(needed)} ({needed} bytes) are "
+            f"needed, {format_size(free)} ({free} bytes) are free in {self.path.parent}.\n"
+            "Free space, or choose another download location or cache directory."
         )
 
 
 class _Descriptor:
-    """An open file, closed when the last who may write to it is gone.
+    """File descriptor that is closed when the last reference to it is deleted.
 
-    A thread that hangs in the network may come back after its transfer has ended; the number of
-    its file must not be another file's by then.
+    A thread that hangs in the network may write a block after its transfer has ended. Its
+    descriptor must not be reused for another file by then.
     """
 
     def __init__(self, path: Path, *, empty: bool) -> None:
-        how = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self.number = os.open(path, how | os.O_TRUNC if empty else how, 0o666)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self.number = os.open(path, flags | os.O_TRUNC if empty else flags, 0o666)
 
     def __del__(self) -> None:
         with suppress(AttributeError, OSError):
             os.close(self.number)
 
 
-def free_names(path: Path) -> Generator[Path]:
-    """Go through `path`, `name(1).txt`, `name(2).txt`, ... where nothing lies."""
+def iter_free_names(path: Path) -> Generator[Path]:
+    """Yield those of `path`, `name(1).txt`, `name(2).txt`, ... that do not exist."""
     number, candidate = 0, path
     while True:
         if not candidate.exists():

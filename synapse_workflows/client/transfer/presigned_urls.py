@@ -1,4 +1,4 @@
-"""URLs that expire: pre-signed for a short time, and asked for again for what is left to do."""
+"""Pre-signed URLs: expiry, renewal, and batches for the parts of an upload."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,105 +7,118 @@ from threading import Lock
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-#: Statuses by which a storage says that a URL is good no more.
-EXPIRED: Final = frozenset({400, 401, 403})
-#: How often in a row a fresh URL may be refused.
-REFUSALS: Final = 2
-#: How many URLs for parts are asked for at once.
-BATCH: Final = 250
-#: Seconds of life that a URL must have left to be used.
+from synapse_workflows.client.errors import SynapseHTTPError
+
+#: Statuses with which a storage rejects an expired URL. A new URL, not a retry, is needed.
+EXPIRED_STATUSES: Final = frozenset({400, 401, 403})
+#: Number of consecutive rejections of new URLs that are tolerated.
+MAX_REJECTIONS: Final = 2
+#: Number of URLs for parts that are requested at a time.
+BATCH_SIZE: Final = 250
+#: Seconds of validity that a URL must have left to be used.
 _MARGIN: Final = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Lease:
-    """A URL for some time.
+class PresignedUrl:
+    """A URL with limited validity.
 
     Attributes:
-        url: Pre-signed, or of a place that needs no signature.
-        headers: Signed along, and to be sent.
-        until: When it ends, on the monotonic clock (s).
+        url: Pre-signed URL, or a URL that needs no signature.
+        headers: Signed headers, which have to be sent.
+        expires_at: Time on the monotonic clock from which the URL is not used, in seconds.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
-    until: float = float("inf")
+    expires_at: float = float("inf")
 
     @property
-    def over(self) -> bool:
-        """Whether it has ended, or is about to."""
-        return time.monotonic() > self.until
+    def is_expired(self) -> bool:
+        """Whether the URL has expired or is about to expire."""
+        return time.monotonic() > self.expires_at
 
 
-def lease(url: str, headers: Mapping[str, str] | None = None) -> Lease:
-    """Read the length of a URL's life from itself; no clock of another machine is trusted."""
+def parse_presigned_url(url: str, headers: Mapping[str, str] | None = None) -> PresignedUrl:
+    """Read the validity of a URL from its query, relative to now.
+
+    The signing time in the URL is not used, because the clocks of two machines may differ.
+    """
     expires = parse_qs(urlsplit(url).query).get("X-Amz-Expires", [""])[0]
     if not expires.isdigit():
-        return Lease(url, headers or {})
-    life = float(expires)
-    return Lease(url, headers or {}, time.monotonic() + life - min(_MARGIN, life / 4))
+        return PresignedUrl(url, headers or {})
+    validity = float(expires)
+    expires_at = time.monotonic() + validity - min(_MARGIN, validity / 4)
+    return PresignedUrl(url, headers or {}, expires_at)
 
 
-class Address:
-    """Where the bytes of a download are: one URL for all of its parts.
+def is_rejection(error: Exception) -> bool:
+    """Return whether the storage rejected a URL, for example because it has expired."""
+    return isinstance(error, SynapseHTTPError) and error.status in EXPIRED_STATUSES
+
+
+class RenewableUrl:
+    """URL of a download, which all its parts share and which is renewed when it expires.
 
     Args:
-        ask: Asks for a fresh URL.
-        url: The first one.
+        request_url: Requests a new URL.
+        url: The first URL.
     """
 
-    def __init__(self, ask: Callable[[], str], url: str) -> None:
-        self._ask = ask
-        self._guard = Lock()
-        self._lease = lease(url)
+    def __init__(self, request_url: Callable[[], str], url: str) -> None:
+        self._request_url = request_url
+        self._lock = Lock()
+        self._current = parse_presigned_url(url)
 
-    def lease(self) -> Lease:
-        """Give a URL that is still good."""
-        with self._guard:
-            if self._lease.over:
-                self._lease = lease(self._ask())
-            return self._lease
+    def get(self) -> PresignedUrl:
+        """Return a URL that has not expired."""
+        with self._lock:
+            if self._current.is_expired:
+                self._current = parse_presigned_url(self._request_url())
+            return self._current
 
-    def refused(self, refused: Lease) -> None:
-        """Ask for another URL, unless that was done since `refused` was given."""
-        with self._guard:
-            if refused is self._lease:
-                self._lease = lease(self._ask())
+    def renew(self, rejected: PresignedUrl) -> None:
+        """Request a new URL, unless another thread has already replaced the rejected one."""
+        with self._lock:
+            if rejected is self._current:
+                self._current = parse_presigned_url(self._request_url())
 
 
-class PartAddresses:
-    """Where the parts of an upload go: a URL for each, asked for in batches.
+class PartUrls:
+    """URLs for the parts of an upload, requested in batches.
 
     Args:
-        ask: Asks for the URLs of parts by their numbers.
-        numbers: The parts to upload.
+        request_urls: Requests the URLs of parts, given their numbers.
+        numbers: Numbers of the parts to upload.
     """
 
     def __init__(
-        self, ask: Callable[[list[int]], Mapping[int, Lease]], numbers: Iterable[int]
+        self,
+        request_urls: Callable[[list[int]], Mapping[int, PresignedUrl]],
+        numbers: Iterable[int],
     ) -> None:
-        self._ask = ask
-        self._guard = Lock()
+        self._request_urls = request_urls
+        self._lock = Lock()
         self._outstanding = set(numbers)
-        self._leases: dict[int, Lease] = {}
+        self._urls: dict[int, PresignedUrl] = {}
 
-    def lease(self, number: int) -> Lease:
-        """Give a URL that is still good; with it come those of the parts after it."""
-        with self._guard:
-            found = self._leases.get(number)
-            if found is None or found.over:
+    def get(self, number: int) -> PresignedUrl:
+        """Return a URL that has not expired; requests those of the following parts with it."""
+        with self._lock:
+            url = self._urls.get(number)
+            if url is None or url.is_expired:
                 following = sorted(self._outstanding, key=lambda each: (each < number, each))
-                self._leases = {**self._leases, **self._ask(following[:BATCH])}
-            return self._leases[number]
+                self._urls = {**self._urls, **self._request_urls(following[:BATCH_SIZE])}
+            return self._urls[number]
 
-    def refused(self, number: int, refused: Lease) -> None:
-        """Forget all URLs: what has expired for one part has for those that came with it."""
-        with self._guard:
-            if self._leases.get(number) is refused:
-                self._leases = {}
+    def invalidate(self, number: int, rejected: PresignedUrl) -> None:
+        """Discard all URLs: those of the same batch have expired as well."""
+        with self._lock:
+            if self._urls.get(number) is rejected:
+                self._urls = {}
 
-    def done(self, number: int) -> None:
-        """Ask no more for this part."""
-        with self._guard:
+    def complete(self, number: int) -> None:
+        """Exclude a part that was uploaded from further batches."""
+        with self._lock:
             self._outstanding.discard(number)
-            self._leases.pop(number, None)
+            self._urls.pop(number, None)

@@ -1,4 +1,4 @@
-"""What a person sees of a transfer: a bar in a terminal, a few lines in a log, or nothing."""
+"""Progress display of transfers: a bar in a terminal, log lines elsewhere, or nothing."""
 
 import sys
 import threading
@@ -9,142 +9,142 @@ from typing import Final, Protocol, TextIO
 
 from synapse_workflows.client.core.session import Session
 
-#: A log line comes when this much time (s) has passed and this share of the file has moved...
-SECONDS: Final = 10.0
-SHARE: Final = 0.1
-#: ... or when the log was silent for so long (s).
-SILENCE: Final = 120.0
+#: A log line is written after this time in seconds if this share of the file was transferred...
+MIN_INTERVAL: Final = 10.0
+MIN_SHARE: Final = 0.1
+#: ... and in any case after this time in seconds.
+MAX_INTERVAL: Final = 120.0
 
 
 class Progress(Protocol):
-    """Is told of each block. Safe among threads."""
+    """Receiver of progress. Thread-safe."""
 
-    def moved(self, size: int) -> None:
-        """Count `size` bytes more; fewer when it is negative, as a part is begun anew."""
+    def advance(self, size: int) -> None:
+        """Add `size` transferred bytes; a negative number when a part is restarted."""
 
 
 @contextmanager
-def shown(
+def show_progress(
     syn: Session,
-    doing: str,
-    done: str,
+    label: str,
+    done_label: str,
     total: int | None,
     *,
     stream: TextIO | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress]:
-    """Show a transfer while the block runs.
+    """Show the progress of a transfer during the block.
 
     Args:
-        syn: Whose it is: says whether to be silent, and has the logger.
-        doing: What goes on, as "Uploading raw.csv".
-        done: What has happened at the end, as "Uploaded raw.csv".
-        total: Bytes to move; None when that is not known.
-        stream: Where a bar is drawn, if it is a terminal; standard error when not given.
-        clock: Seconds.
+        syn: Session whose `silent` setting and logger are used.
+        label: Text during the transfer, for example "Uploading raw.csv".
+        done_label: Text after the transfer, for example "Uploaded raw.csv".
+        total: Size in bytes; None if unknown.
+        stream: Stream for the bar, if it is a terminal; standard error by default.
+        clock: Returns the time in seconds.
     """
     stream = stream or sys.stderr
     if syn.silent:
-        yield Nothing()
+        yield NoProgress()
     elif stream is not None and stream.isatty():
-        with bar(doing, total, stream) as drawn:
+        with draw_bar(label, total, stream) as drawn:
             yield drawn
     else:
-        lines = LogLines(syn.logger.info, doing, done, total, clock)
+        lines = ProgressLog(syn.logger.info, label, done_label, total, clock)
         yield lines
         lines.end()
 
 
-class Nothing:
-    """The progress of a silent client."""
+class NoProgress:
+    """Progress of a silent client; displays nothing."""
 
-    def moved(self, size: int) -> None:
-        """Take no notice."""
+    def advance(self, size: int) -> None:
+        """Ignore the progress."""
 
 
-class Bar:
-    """A bar of tqdm, one thread at a time.
+class ProgressBar:
+    """Progress bar of tqdm, made thread-safe.
 
     Args:
-        update: Adds bytes to the bar.
+        update: Adds a number of bytes to the bar.
     """
 
     def __init__(self, update: Callable[[float], object]) -> None:
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._update = update
 
-    def moved(self, size: int) -> None:
-        """Draw what has moved."""
-        with self._guard:
+    def advance(self, size: int) -> None:
+        """Add transferred bytes to the bar."""
+        with self._lock:
             self._update(size)
 
 
 @contextmanager
-def bar(doing: str, total: int | None, stream: TextIO) -> Generator[Bar]:
-    """Draw a bar while the block runs."""
+def draw_bar(label: str, total: int | None, stream: TextIO) -> Generator[ProgressBar]:
+    """Draw a bar during the block."""
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=doing, unit="B", unit_scale=True, file=stream) as drawn:
-        yield Bar(drawn.update)
+    with tqdm(total=total, desc=label, unit="B", unit_scale=True, file=stream) as drawn:
+        yield ProgressBar(drawn.update)
 
 
-class LogLines:
-    """Lines in a log: sparse, and one at the end.
+class ProgressLog:
+    """Progress as log lines: a few during the transfer, and one at the end.
 
     Args:
         write: Writes one line.
-        doing: As for `shown`.
-        done: As for `shown`.
-        total: Bytes to move, if known.
-        clock: Seconds.
+        label: See `show_progress`.
+        done_label: See `show_progress`.
+        total: Size in bytes, if known.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
         self,
         write: Callable[[str], object],
-        doing: str,
-        done: str,
+        label: str,
+        done_label: str,
         total: int | None,
         clock: Callable[[], float],
     ) -> None:
-        self._write, self._doing, self._done, self._total = write, doing, done, total
+        self._write, self._label, self._done_label, self._total = write, label, done_label, total
         self._clock = clock
-        self._guard = threading.Lock()
-        self._count = self._told = 0
-        self._began = self._told_at = clock()
+        self._lock = threading.Lock()
+        self._count = self._logged = 0
+        self._started_at = self._logged_at = clock()
 
-    def moved(self, size: int) -> None:
-        """Count, and write a line if it is time."""
-        with self._guard:
+    def advance(self, size: int) -> None:
+        """Count transferred bytes, and write a line if one is due."""
+        with self._lock:
             self._count += size
-            line = self._line() if self._due() else None
+            line = self._line() if self._is_due() else None
         if line is not None:
             self._write(line)
 
     def end(self) -> None:
-        """Write the last line."""
-        seconds = self._clock() - self._began
-        self._write(f"{self._done}: {human(self._count)} in {seconds:.1f} s")
+        """Write the final line."""
+        seconds = self._clock() - self._started_at
+        self._write(f"{self._done_label}: {format_size(self._count)} in {seconds:.1f} s")
 
-    def _due(self) -> bool:
-        quiet = self._clock() - self._told_at
-        enough = self._count - self._told >= SHARE * (self._total or 0)
-        return quiet >= SECONDS and (enough or quiet >= SILENCE)
+    def _is_due(self) -> bool:
+        interval = self._clock() - self._logged_at
+        is_enough = self._count - self._logged >= MIN_SHARE * (self._total or 0)
+        return interval >= MIN_INTERVAL and (is_enough or interval >= MAX_INTERVAL)
 
     def _line(self) -> str:
         now = self._clock()
-        speed = human((self._count - self._told) / (now - self._told_at))
-        self._told, self._told_at = self._count, now
+        speed = format_size((self._count - self._logged) / (now - self._logged_at))
+        self._logged, self._logged_at = self._count, now
         if not self._total:
-            return f"{self._doing}: {human(self._count)}, {speed}/s"
+            return f"{self._label}: {format_size(self._count)}, {speed}/s"
         share = self._count / self._total
-        return f"{self._doing}: {share:.0%} of {human(self._total)}, {speed}/s"
+        return f"{self._label}: {share:.0%} of {format_size(self._total)}, {speed}/s"
 
 
-def human(size: float) -> str:
-    """Write a number of bytes for people: three digits or so, and a unit."""
+def format_size(size: float) -> str:
+    """Format a number of bytes with a unit and about three digits, for example ``1.25 MB``."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(size) < 999.5 or unit == "TB":  # noqa: PLR2004 - 999.9 would be written as 1000
+        if abs(size) < 999.5 or unit == "TB":  # noqa: PLR2004 - 999.9 would be formatted as 1000
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"

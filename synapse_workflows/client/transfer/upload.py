@@ -1,4 +1,4 @@
-"""A file into Synapse's storage."""
+"""Upload of a file to the storage of Synapse."""
 
 import mimetypes
 import os
@@ -11,18 +11,18 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseUploadAbortedException
 from synapse_workflows.client.transfer import part_plan, progress
 from synapse_workflows.client.transfer.multipart import MultipartUpload
-from synapse_workflows.client.transfer.upload_source import Source
+from synapse_workflows.client.transfer.upload_source import UploadSource
 
 _DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A file in Synapse's storage.
+    """Result of an upload.
 
     Attributes:
-        file_handle_id: Its file handle.
-        md5: MD5 of its content in hex.
+        file_handle_id: ID of the file handle.
+        md5: MD5 of the content in hex.
     """
 
     file_handle_id: str
@@ -37,32 +37,32 @@ def upload_file(
     content_type: str | None = None,
     part_size: int | None = None,
 ) -> Uploaded:
-    """Upload a file, or find that the service has it already.
+    """Upload a file unless the service already has it.
 
     Args:
-        syn: Whose upload it is.
-        path: The file.
-        storage_location_id: Where to; None for Synapse's own storage.
-        content_type: Guessed from the name when not given.
-        part_size: Bytes per part, within what Synapse accepts; 8 MiB when not given.
+        syn: Session of the upload.
+        path: Path of the file.
+        storage_location_id: Storage location; None for the default storage of Synapse.
+        content_type: MIME type; guessed from the name by default.
+        part_size: Part size in bytes, within the limits of Synapse; 8 MiB by default.
 
     Raises:
-        SynapseUploadFailedException: It could not be completed, or the file changed meanwhile.
-        SynapseUploadAbortedException: Ctrl-C; the next upload of the same file goes on from here.
+        SynapseUploadFailedException: The upload could not be completed, or the file changed.
+        SynapseUploadAbortedException: Ctrl-C. The next upload of the same file resumes this one.
         OSError: The file cannot be read.
-        ValueError: It is empty.
+        ValueError: The file is empty.
 
     Source:
-        POST /file/multipart of the file service, and what is below it
+        POST /file/multipart of the file service, and the requests below it
     """
-    source = Source.of(path)
+    source = UploadSource.of(path)
     md5 = cache_map.file_md5(source.path)
     source.require_unchanged()
-    guessed = content_type or mimetypes.guess_type(source.path.name)[0]
-    size = part_plan.part_size(source.size, part_size)
+    mime_type = content_type or mimetypes.guess_type(source.path.name)[0]
+    size = part_plan.choose_part_size(source.size, part_size)
     request = {
         "concreteType": constants.MULTIPART_UPLOAD_REQUEST,
-        "contentType": guessed or _DEFAULT_CONTENT_TYPE,
+        "contentType": mime_type or _DEFAULT_CONTENT_TYPE,
         "contentMD5Hex": md5,
         "fileName": source.path.name,
         "fileSizeBytes": source.size,
@@ -72,9 +72,11 @@ def upload_file(
     }
     name = source.path.name
     try:
-        with progress.shown(syn, f"Uploading {name}", f"Uploaded {name}", source.size) as shown:
+        with progress.show_progress(
+            syn, f"Uploading {name}", f"Uploaded {name}", source.size
+        ) as shown:
             return Uploaded(MultipartUpload(syn, source, request, shown).run(), md5)
     except KeyboardInterrupt as interrupt:
         raise SynapseUploadAbortedException(
-            f"The upload of {source.path} was interrupted. Uploading it again goes on from here."
+            f"The upload of {source.path} was interrupted. Upload it again to resume."
         ) from interrupt

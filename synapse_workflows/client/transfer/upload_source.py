@@ -1,4 +1,4 @@
-"""A file that is being uploaded: what it is, that it stays so, and its parts as request bodies."""
+"""Source file of an upload, and its parts as request bodies."""
 
 import hashlib
 import os
@@ -11,19 +11,19 @@ import requests
 from requests.auth import AuthBase
 
 from synapse_workflows.client.errors import SynapseUploadFailedException
-from synapse_workflows.client.transfer.executor import Halt
+from synapse_workflows.client.transfer.executor import CancelToken
 from synapse_workflows.client.transfer.part_plan import Part
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A file as it was when its upload began.
+class UploadSource:
+    """State of a file when its upload started.
 
     Attributes:
-        path: Where it is.
-        size: Bytes.
-        modified: When it was changed last, in nanoseconds since 1970.
-        inode: Which file it is, whatever its name.
+        path: Absolute path.
+        size: Size in bytes.
+        modified: Modification time in nanoseconds since 1970.
+        inode: Inode number.
     """
 
     path: Path
@@ -32,73 +32,82 @@ class Source:
     inode: int
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> "Source":
-        """Look at a file.
+    def of(cls, path: str | os.PathLike[str]) -> "UploadSource":
+        """Read the state of a file.
 
         Raises:
-            FileNotFoundError: There is none.
-            IsADirectoryError: It is a directory.
-            ValueError: It is empty.
+            FileNotFoundError: The file does not exist.
+            IsADirectoryError: The path is a directory.
+            ValueError: The file is empty.
         """
-        whole = Path(path).expanduser().absolute()
-        if whole.is_dir():
-            raise IsADirectoryError(f"{whole} is a directory; only files can be uploaded")
-        if not whole.exists():
-            raise FileNotFoundError(f"There is no file {whole} to upload")
-        facts = whole.stat()
-        if not facts.st_size:
-            raise ValueError(f"{whole} is empty; Synapse stores files of at least one byte")
-        return cls(whole, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        absolute = Path(path).expanduser().absolute()
+        if absolute.is_dir():
+            raise IsADirectoryError(
+                f"Cannot upload {absolute}: it is a directory. Only files can be uploaded."
+            )
+        if not absolute.exists():
+            raise FileNotFoundError(f"Cannot upload {absolute}: the file does not exist.")
+        stat = absolute.stat()
+        if not stat.st_size:
+            raise ValueError(
+                f"Cannot upload {absolute}: the file is empty. Synapse stores files of at least "
+                "one byte."
+            )
+        return cls(absolute, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
     def require_unchanged(self) -> None:
-        """Check that the file is still what it was.
+        """Check that the file was not changed.
 
         Raises:
-            SynapseUploadFailedException: It is not.
+            SynapseUploadFailedException: The file was changed or removed.
         """
         try:
-            facts = self.path.stat()
-            same = (self.size, self.modified, self.inode) == (
-                facts.st_size,
-                facts.st_mtime_ns,
-                facts.st_ino,
+            stat = self.path.stat()
+            is_unchanged = (self.size, self.modified, self.inode) == (
+                stat.st_size,
+                stat.st_mtime_ns,
+                stat.st_ino,
             )
         except OSError:
-            same = False
-        if not same:
+            is_unchanged = False
+        if not is_unchanged:
             raise SynapseUploadFailedException(
                 f"{self.path} was changed or removed while it was being uploaded. "
-                "Upload it again when nobody writes to it."
+                "Upload it again when no process writes to it."
             )
 
 
 class PartBody(AuthBase):
-    """One part as the body of a request: read block by block while it is sent.
+    """Request body that streams one part of a file, block by block.
 
-    It is handed to requests as the request's `auth`, which may change the request before each
-    try: so each begins at the beginning, and nobody's name goes to the storage.
+    It is passed to requests as `auth`, which may modify the request before each attempt. So every
+    attempt starts at the beginning of the part, and no credentials are sent to the storage.
 
     Args:
         source: The file.
-        part: Which bytes of it.
-        halt: The end of the transfer, which the next block notices.
-        moved: Is told of each block.
+        part: Its bytes to send.
+        cancel_token: Cancellation of the transfer, checked before each block.
+        on_progress: Called with the size of each block in bytes.
     """
 
     def __init__(
-        self, source: Source, part: Part, halt: Halt, moved: Callable[[int], None]
+        self,
+        source: UploadSource,
+        part: Part,
+        cancel_token: CancelToken,
+        on_progress: Callable[[int], None],
     ) -> None:
         self._source = source
         self._part = part
-        self._halt = halt
-        self._moved = moved
+        self._cancel_token = cancel_token
+        self._on_progress = on_progress
         self._file = source.path.open("rb", buffering=0)
         self._sent = 0
         self._digest = hashlib.md5()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Become the body of a request."""
-        self.undo()
+        """Make this object the body of a request."""
+        self.rewind_progress()
         self._file.seek(self._part.start)
         self._digest = hashlib.md5()
         request.headers.pop("Authorization", None)
@@ -109,37 +118,39 @@ class PartBody(AuthBase):
         return self._part.size
 
     def read(self, size: int = -1) -> bytes:
-        """Give the next bytes, at most `size`; all that are left when it is negative.
+        """Return the next bytes, at most `size`; all remaining bytes if `size` is negative.
 
         Raises:
-            SynapseUploadFailedException: The file cannot be read, or is shorter than it was.
-            HaltedError: The transfer has ended.
+            SynapseUploadFailedException: The file cannot be read, or was truncated.
+            TransferCancelledError: The transfer was cancelled.
         """
-        self._halt.check()
-        left = self._part.size - self._sent
-        wanted = left if size < 0 else min(size, left)
+        self._cancel_token.raise_if_cancelled()
+        remaining = self._part.size - self._sent
+        requested = remaining if size < 0 else min(size, remaining)
         try:
-            data = self._file.read(wanted)
+            data = self._file.read(requested)
         except OSError as error:
             raise SynapseUploadFailedException(
-                f"{self._source.path} cannot be read: {error}"
+                f"Cannot read {self._source.path}: {error}"
             ) from error
-        if wanted and not data:
+        if requested and not data:
             self._source.require_unchanged()
-            raise SynapseUploadFailedException(f"{self._source.path} ended too early")
+            raise SynapseUploadFailedException(
+                f"Cannot upload {self._source.path}: the file ended before its part."
+            )
         self._digest.update(data)
         self._sent += len(data)
-        self._moved(len(data))
+        self._on_progress(len(data))
         return data
 
     @property
     def md5(self) -> str:
-        """MD5 of the bytes that were sent, in hex."""
+        """MD5 of the sent bytes, in hex."""
         return self._digest.hexdigest()
 
-    def undo(self) -> None:
-        """Take back what was told of a try that failed."""
-        self._moved(-self._sent)
+    def rewind_progress(self) -> None:
+        """Subtract the bytes of a failed attempt from the progress."""
+        self._on_progress(-self._sent)
         self._sent = 0
 
     def __enter__(self) -> Self:

@@ -1,93 +1,99 @@
-"""A file from the network, whole and proven: its parts fetched, its MD5 compared."""
+"""Download of a whole file with resume and verification of its MD5."""
 
 from pathlib import Path
 
 from synapse_workflows import constants
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import (
-    SynapseConnectionError,
-    SynapseDownloadError,
-    SynapseHTTPError,
-    SynapseMd5MismatchError,
-    SynapseTimeoutError,
-)
+from synapse_workflows.client.errors import SynapseDownloadError, SynapseMd5MismatchError
 from synapse_workflows.client.transfer import download_request, part_plan, progress
-from synapse_workflows.client.transfer.download_parts import Fetch, RangesIgnoredError
-from synapse_workflows.client.transfer.download_request import Grant, Wish
-from synapse_workflows.client.transfer.partial_file import Content, Partial
-from synapse_workflows.client.transfer.presigned_urls import Address
+from synapse_workflows.client.transfer.download_parts import (
+    PartDownloader,
+    RangesNotSupportedError,
+)
+from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
+from synapse_workflows.client.transfer.executor import REQUEST_ERRORS
+from synapse_workflows.client.transfer.partial_file import ExpectedContent, PartialFile
+from synapse_workflows.client.transfer.presigned_urls import RenewableUrl
 from synapse_workflows.client.transfer.progress import Progress
 
 
-def receive(syn: Session, wish: Wish, grant: Grant, partial: Partial) -> str:
-    """Fetch a file, going on where an earlier download was interrupted, and prove it.
+def download_verified(
+    syn: Session, request: DownloadRequest, source: DownloadUrl, partial: PartialFile
+) -> str:
+    """Download a file, resume an interrupted download, and verify the MD5.
 
-    What an interrupted one left is only trusted if the MD5 says so in the end; if not, all of it
-    is fetched again, once.
+    If the MD5 of a resumed download is wrong, the whole file is downloaded again, once.
 
     Returns:
-        Its MD5 in hex.
+        The MD5 of the file in hex.
 
     Raises:
-        SynapseMd5MismatchError: What came is not what was promised; it was deleted.
-        SynapseDownloadError: It could not be fetched, or the disk is full.
+        SynapseMd5MismatchError: The MD5 is wrong. The downloaded bytes were deleted.
+        SynapseDownloadError: The file could not be downloaded, or the disk is full.
     """
-    if grant.size is not None:
-        partial.require_room(grant.size)
-    address = Address(lambda: download_request.ask(syn, wish).url, grant.url)
+    if source.size is not None:
+        partial.require_space(source.size)
+    url = RenewableUrl(lambda: download_request.request_download_url(syn, request).url, source.url)
     name = partial.target.name
-    with progress.shown(syn, f"Downloading {name}", f"Downloaded {name}", grant.size) as shown:
-        found = _fetch(syn, address, grant, partial, shown)
-        if partial.resumed and found != grant.md5:
-            syn.logger.warning("%s did not resume well: fetching all of it again", name)
+    with progress.show_progress(
+        syn, f"Downloading {name}", f"Downloaded {name}", source.size
+    ) as shown:
+        md5 = _download(syn, url, source, partial, shown)
+        if partial.is_resumed and md5 != source.md5:
+            syn.logger.warning(
+                "The resumed download of %s is corrupt. Downloading it again.", name
+            )
             partial.discard()
-            shown.moved(-(grant.size or 0))
-            found = _fetch(syn, address, grant, partial, shown)
-        if grant.md5 not in {None, found}:
+            shown.advance(-(source.size or 0))
+            md5 = _download(syn, url, source, partial, shown)
+        if source.md5 not in {None, md5}:
             partial.discard()
-            raise mismatch(partial.target, grant, found)
-    return found
+            raise md5_mismatch_error(partial.target, source, md5)
+    return md5
 
 
-def mismatch(path: Path, grant: Grant, found: str) -> SynapseMd5MismatchError:
-    """Say that bytes are not the ones that were promised."""
+def md5_mismatch_error(path: Path, source: DownloadUrl, md5: str) -> SynapseMd5MismatchError:
+    """Create the error for a downloaded file with a wrong MD5."""
     return SynapseMd5MismatchError(
-        f"The MD5 of {path} is {found}, and should be {grant.md5}: what was downloaded is not "
-        "what was stored.",
-        expected=grant.md5,
-        found=found,
+        f"The MD5 of {path} is {md5}, but {source.md5} was expected: the downloaded content "
+        "differs from the stored content.",
+        expected=source.md5,
+        found=md5,
         path=str(path),
     )
 
 
-def _fetch(syn: Session, address: Address, grant: Grant, partial: Partial, shown: Progress) -> str:
+def _download(
+    syn: Session, url: RenewableUrl, source: DownloadUrl, partial: PartialFile, shown: Progress
+) -> str:
     try:
-        if grant.external:
+        if source.is_external:
             partial.open(None)
-            Fetch(syn, address, partial, shown).whole(None)
-        elif grant.size is None or grant.size <= constants.DEFAULT_PART_SIZE:
+            PartDownloader(syn, url, partial, shown).download_whole(None)
+        elif source.size is None or source.size <= constants.DEFAULT_PART_SIZE:
             partial.open(None)
-            Fetch(syn, address, partial, shown).whole(grant.size)
+            PartDownloader(syn, url, partial, shown).download_whole(source.size)
         else:
-            _fetch_parts(syn, address, grant.size, grant.md5, partial, shown)
-    except (SynapseConnectionError, SynapseTimeoutError, SynapseHTTPError) as error:
+            _download_parts(syn, url, source.size, source.md5, partial, shown)
+    except REQUEST_ERRORS as error:
         raise SynapseDownloadError(f"Could not download {partial.target.name}: {error}") from error
     return partial.md5()
 
 
-def _fetch_parts(
+def _download_parts(
     syn: Session,
-    address: Address,
+    url: RenewableUrl,
     size: int,
     md5: str | None,
-    partial: Partial,
+    partial: PartialFile,
     shown: Progress,
 ) -> None:
-    part_size = part_plan.part_size(size)
-    there = partial.open(Content(size, md5, part_size) if md5 else None)
-    todo = tuple(part for part in part_plan.parts(size, part_size) if part.number not in there)
-    shown.moved(size - sum(part.size for part in todo))
+    part_size = part_plan.choose_part_size(size)
+    complete = partial.open(ExpectedContent(size, md5, part_size) if md5 else None)
+    parts = part_plan.split_into_parts(size, part_size)
+    missing = tuple(part for part in parts if part.number not in complete)
+    shown.advance(size - sum(part.size for part in missing))
     try:
-        Fetch(syn, address, partial, shown).parts(todo)
-    except RangesIgnoredError:
-        Fetch(syn, address, partial, shown).whole(size)
+        PartDownloader(syn, url, partial, shown).download_parts(missing)
+    except RangesNotSupportedError:
+        PartDownloader(syn, url, partial, shown).download_whole(size)

@@ -68,7 +68,7 @@ def lay(home, monkeypatch, memory_keyring):
         if "file" in places:
             (home / ".synapseConfig").write_text("[authentication]\nauthtoken = token-file\n")
         if "keyring" in places:
-            keyring_store.store("keyring", "token-keyring")
+            keyring_store.store_token("keyring", "token-keyring")
         if "aws" in places:
             monkeypatch.setenv("SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME", "/synapse/token")
             monkeypatch.setitem(sys.modules, "boto3", FakeBoto3())
@@ -154,8 +154,8 @@ def test_whom_the_file_names_is_not_replaced_by_who_was_here_last(lay, make, hom
 
 
 def test_the_keyring_is_asked_for_the_name_that_was_given(memory_keyring, make, asked):
-    keyring_store.store("alice", "token-alice")
-    keyring_store.store("bob", "token-bob")
+    keyring_store.store_token("alice", "token-alice")
+    keyring_store.store_token("bob", "token-bob")
     syn = make()
     syn.login("alice", silent=True)
     assert syn.username == "alice"
@@ -269,7 +269,7 @@ def test_a_name_that_belongs_to_the_token(make, asked, email):
 @pytest.mark.parametrize("place", ["argument", "variable", "file", "keyring"])
 def test_a_name_that_does_not_is_an_error_and_nobody_is_logged_in(place, lay, make, asked):
     arguments = lay(place)
-    keyring_store.store("mallory", "token-keyring")
+    keyring_store.store_token("mallory", "token-keyring")
     syn = make()
     with pytest.raises(SynapseAuthenticationError) as caught:
         syn.login("mallory", **arguments)

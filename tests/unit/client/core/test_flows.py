@@ -1,4 +1,4 @@
-"""Flows are driven by hand: no HTTP, no clock."""
+"""Flows executed step by step, without HTTP and clock."""
 
 import pytest
 
@@ -7,23 +7,23 @@ from synapse_workflows.client.core.flows import Call, Pause, Reply
 from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
 
 
-def drive(flow, *answers):
-    """Send the answers in turn; return what was yielded and the result."""
-    steps, answer = [], None
-    queue = list(answers)
+def execute(flow, *replies):
+    """Send the replies in order; return the yielded steps and the result."""
+    steps, reply = [], None
+    queue = list(replies)
     while True:
         try:
-            steps.append(flow.send(answer))
+            steps.append(flow.send(reply))
         except StopIteration as done:
             assert not queue
             return steps, done.value
-        answer = queue.pop(0)
+        reply = queue.pop(0)
 
 
-def test_offset_pages_go_on_by_what_came_until_an_empty_page():
-    call = flows.from_offset(Call("GET", "/teams", params={"fragment": "x"}), limit=2)
-    steps, items = drive(
-        flows.every(call),
+def test_offset_pages_continue_until_an_empty_page():
+    call = flows.with_offset(Call("GET", "/teams", params={"fragment": "x"}), limit=2)
+    steps, items = execute(
+        flows.collect_items(call),
         Reply.of({"results": [1, 2]}),
         Reply.of({"results": [3]}),
         Reply.of({"results": []}),
@@ -36,17 +36,17 @@ def test_offset_pages_go_on_by_what_came_until_an_empty_page():
     ]
 
 
-def test_offset_pages_also_read_children():
-    call = flows.from_offset(Call("GET", "/x"), offset=5)
-    _, page = drive(flows.offset_page(call), Reply.of({"children": ["a"]}))
+def test_offset_page_reads_items_from_children():
+    call = flows.with_offset(Call("GET", "/x"), offset=5)
+    _, page = execute(flows.fetch_offset_page(call), Reply.of({"children": ["a"]}))
     assert page.items == ["a"]
-    assert page.following.params["offset"] == 6
+    assert page.next_call.params["offset"] == 6
 
 
-def test_token_pages_of_a_post_carry_the_token_in_the_body():
+def test_token_page_of_a_post_sends_the_token_in_the_body():
     call = Call("POST", "/entity/children", body={"parentId": "syn1"})
-    steps, items = drive(
-        flows.every(call, flows.token_page),
+    steps, items = execute(
+        flows.collect_items(call, flows.fetch_token_page),
         Reply.of({"page": [1], "nextPageToken": "t"}),
         Reply.of({"page": [2]}),
     )
@@ -54,35 +54,35 @@ def test_token_pages_of_a_post_carry_the_token_in_the_body():
     assert steps[1].body == {"parentId": "syn1", "nextPageToken": "t"}
 
 
-def test_an_empty_page_with_a_token_is_not_the_last():
-    _, items = drive(
-        flows.every(Call("POST", "/entity/children"), flows.token_page),
+def test_empty_page_with_a_token_is_not_the_last():
+    _, items = execute(
+        flows.collect_items(Call("POST", "/entity/children"), flows.fetch_token_page),
         Reply.of({"page": [], "nextPageToken": "t"}),
         Reply.of({"page": [9]}),
     )
     assert items == [9]
 
 
-def test_token_pages_of_a_get_carry_the_token_in_the_query():
-    steps, _ = drive(
-        flows.every(Call("GET", "/x"), flows.token_page),
+def test_token_page_of_a_get_sends_the_token_in_the_query():
+    steps, _ = execute(
+        flows.collect_items(Call("GET", "/x"), flows.fetch_token_page),
         Reply.of({"list": [1], "nextPageToken": "t"}),
         Reply.of({"list": []}),
     )
     assert steps[1].params == {"nextPageToken": "t"}
 
 
-def test_a_call_must_be_answered():
-    flow = flows.ask(Call("GET", "/x"))
+def test_send_raises_type_error_without_a_reply():
+    flow = flows.send(Call("GET", "/x"))
     next(flow)
-    with pytest.raises(TypeError, match="answered by a Reply"):
+    with pytest.raises(TypeError, match="must be sent a Reply"):
         flow.send(None)
 
 
-def test_an_error_is_thrown_into_the_flow_where_it_waits():
+def test_error_is_raised_at_the_yield_of_the_flow():
     def existing():
         try:
-            reply = yield from flows.ask(Call("GET", "/entity/syn1"))
+            reply = yield from flows.send(Call("GET", "/entity/syn1"))
         except SynapseNotFoundError:
             return None
         return reply.json
@@ -94,11 +94,11 @@ def test_an_error_is_thrown_into_the_flow_where_it_waits():
     assert done.value.value is None
 
 
-def test_a_pause_waits_between_calls(syn, http):
+def test_session_runs_a_flow_with_a_pause(syn, http):
     def twice():
-        first = yield from flows.ask(Call("GET", "/version"))
+        first = yield from flows.send(Call("GET", "/version"))
         yield Pause(0.001)
-        second = yield from flows.ask(Call("GET", "/version"))
+        second = yield from flows.send(Call("GET", "/version"))
         return [first.json, second.json]
 
     http.get("https://repo.example.org/repo/v1/version", json=1)
@@ -106,9 +106,9 @@ def test_a_pause_waits_between_calls(syn, http):
     assert syn.run(twice()) == [1, 2]
 
 
-def test_items_of_later_pages_are_not_fetched_before_they_are_reached(syn, http):
+def test_iter_items_fetches_pages_lazily(syn, http):
     page = http.get("https://repo.example.org/repo/v1/teams", json={"results": [1, 2]})
-    items = syn.each(flows.from_offset(Call("GET", "/teams"), limit=2))
+    items = syn.iter_items(flows.with_offset(Call("GET", "/teams"), limit=2))
     assert [next(items), next(items)] == [1, 2]
     assert page.call_count == 1
     next(items)
@@ -125,14 +125,14 @@ def test_items_of_later_pages_are_not_fetched_before_they_are_reached(syn, http)
         (b"", "", ""),
     ],
 )
-def test_the_value_of_a_reply_follows_its_content_type(content, kind, value):
+def test_reply_value_depends_on_the_content_type(content, kind, value):
     assert Reply(200, {"Content-Type": kind}, content).value == value
 
 
-def test_json_that_is_none_is_an_error_that_names_the_likely_cause():
-    with pytest.raises(SynapseError, match="endpoint really a Synapse"):
+def test_reply_json_raises_for_other_content():
+    with pytest.raises(SynapseError, match="endpoint is a Synapse service"):
         _ = Reply(200, {"Content-Type": "text/html"}, b"<html>").json
 
 
-def test_an_empty_body_is_no_json_and_no_error():
+def test_reply_json_is_none_for_an_empty_body():
     assert Reply(200).json is None

@@ -11,8 +11,8 @@ import requests
 import responses
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from synapse_workflows.client.core import wire
 from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.redaction import REDACTED, redact, redact_url
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError
@@ -84,7 +84,7 @@ def test_tokens_nobody_told_us_of_are_known_by_their_form(claims, words):
     )
     token = f"{head}.{body}.c2lnbmF0dXJl"
     for text in (f"{words} {token} {words}", f"Authorization: Bearer {token}", f"'{token}'"):
-        assert body not in wire.redact(text)
+        assert body not in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_tokens_nobody_told_us_of_are_known_by_their_form(claims, words):
     ],
 )
 def test_presigned_queries_are_taken_out(text):
-    shown = wire.redact(text)
+    shown = redact(text)
     assert "0123abcd" not in shown
     assert "X-Amz-Expires" not in shown
-    assert wire.REDACTED in shown
+    assert REDACTED in shown
 
 
 def test_harmless_queries_stay_readable():
     text = f"GET {REPO}/entity/syn1?limit=20&offset=0 -> 200"
-    assert wire.redact(text) == text
+    assert redact(text) == text
 
 
 def test_names_and_passwords_of_a_proxy_are_taken_out():
-    assert "hunter2" not in wire.redact("cannot reach http://me:hunter2@proxy.example.org:3128")
+    assert "hunter2" not in redact("cannot reach http://me:hunter2@proxy.example.org:3128")
 
 
 def test_a_failing_presigned_url_is_not_told(make, http, caplog):
@@ -126,7 +126,7 @@ def test_a_failing_presigned_url_is_not_told(make, http, caplog):
 
 
 def test_a_url_that_cannot_be_is_not_told_either(make):
-    with pytest.raises(SynapseError, match="Check the address") as caught:
+    with pytest.raises(SynapseError, match="Check the URL") as caught:
         make().call("GET", SIGNED.replace("bucket", "*bucket"), auth=None, headers={})
     assert "0123abcd" not in str(caught.value)
 
@@ -144,3 +144,59 @@ def test_reprs_do_not_tell(make):
     syn = make("some-token-0001")
     shown = [repr(syn), repr(syn.credentials), repr(syn.restGET), repr(vars(syn))]
     assert not [text for text in shown if "some-token-0001" in text]
+
+
+url_text = st.text(st.characters(blacklist_characters="/?#@", blacklist_categories=["Cs"]))
+secret_text = st.text(string.ascii_letters + string.digits, min_size=8, max_size=20).map(
+    lambda text: f"q7Zx{text}"
+)
+HASH = "#sha256=" + "0123456789abcdef" * 4
+
+
+@given(
+    scheme=st.sampled_from(["https", "s3", "file", "git+https", "jdbc:postgresql"]),
+    user=url_text,
+    secret=secret_text,
+    host=st.text(string.ascii_lowercase, max_size=8),
+    path=st.lists(st.text(string.ascii_letters + "@:.%20-", max_size=8), max_size=3),
+    place=st.sampled_from(["user", "query", "fragment"]),
+    keeps_hash=st.booleans(),
+)
+def test_redact_url_removes_user_info_query_and_fragment(
+    scheme, user, secret, host, path, place, keeps_hash
+):
+    location = "/".join(["", *path])
+    user_info = f"{user}:{secret}@" if place == "user" else ""
+    query = f"?key={secret}" if place == "query" else ""
+    fragment = HASH if keeps_hash else ""
+    fragment = f"#{secret}" if place == "fragment" else fragment
+    shown = redact_url(f"{scheme}://{user_info}{host}{location}{query}{fragment}")
+    assert secret not in shown
+    assert shown == f"{scheme}://{host}{location}" + (HASH if fragment == HASH else "")
+    assert redact_url(shown) == shown
+
+
+@given(st.text())
+def test_redact_url_accepts_any_text(text):
+    shown = redact_url(text)
+    assert "?" not in shown
+    assert redact_url(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://conn@bucket/key", "s3://bucket/key"),
+        ("https://me:pa@ss@host/x?token=1#top", "https://host/x"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("file:///data/a@b.csv", "file:///data/a@b.csv"),
+        (f"file:///dags/flow.py{HASH}", f"file:///dags/flow.py{HASH}"),
+        (f"https://host/x?key=1{HASH}", f"https://host/x{HASH}"),
+        (f"https://host/x{HASH}0", "https://host/x"),
+        ("/data/file.csv", "/data/file.csv"),
+        ("http://[bad?x", "http://[bad"),
+        ("//me:secret@host/x", "//host/x"),
+    ],
+)
+def test_redact_url(url, shown):
+    assert redact_url(url) == shown

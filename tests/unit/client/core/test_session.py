@@ -148,11 +148,11 @@ def test_listeners_hear_events_in_order_until_they_leave(syn):
     heard = []
     leave = syn.subscribe(heard.append)
     syn.subscribe(lambda event: heard.append(type(event).__name__))
-    syn.announce(Read("syn1", 2))
+    syn.emit(Read("syn1", 2))
     leave()
     leave()
-    syn.announce(Wrote("syn2"))
-    syn.announce(Ran("step"))
+    syn.emit(Wrote("syn2"))
+    syn.emit(Ran("step"))
     assert heard == [Read("syn1", 2), "Read", "Wrote", "Ran"]
 
 
@@ -162,13 +162,13 @@ def test_what_a_listener_raises_reaches_the_caller(syn):
 
     syn.subscribe(refuse)
     with pytest.raises(RuntimeError, match="not written down"):
-        syn.announce(Read("syn1"))
+        syn.emit(Read("syn1"))
 
 
 def test_what_a_client_owns_is_made_once_and_closed_with_it():
     syn = Session()
-    owned = syn.own("file", io.StringIO)
-    assert syn.own("file", io.StringIO) is owned
+    owned = syn.get_or_create("file", io.StringIO)
+    assert syn.get_or_create("file", io.StringIO) is owned
     syn.close()
     assert owned.closed
 

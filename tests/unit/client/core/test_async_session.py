@@ -58,7 +58,7 @@ def run(flow, answers: Answers, credentials: Token | None = TOKEN, retry: RetryP
 
 
 def get(path: str = "/x", method: str = "GET"):
-    reply = yield from flows.ask(Call(method, path, body={"a": 1} if method == "POST" else None))
+    reply = yield from flows.send(Call(method, path, body={"a": 1} if method == "POST" else None))
     return reply.value
 
 
@@ -72,8 +72,8 @@ def test_a_flow_pages_as_with_requests():
         answer(json={"results": [3]}),
         answer(json={"results": []}),
     )
-    call = flows.from_offset(Call("GET", "/teams", params={"fragment": "a b"}))
-    assert run(flows.every(call), answers) == [1, 2, 3]
+    call = flows.with_offset(Call("GET", "/teams", params={"fragment": "a b"}))
+    assert run(flows.collect_items(call), answers) == [1, 2, 3]
     assert [str(request.url) for request in answers.requests] == [
         f"{REPO}/teams?fragment=a+b&limit=20&offset={offset}" for offset in (0, 2, 3)
     ]
@@ -151,7 +151,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again():
     failed = httpx2.ConnectError("certificate verify failed")
     failed.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
     answers = Answers(failed)
-    with pytest.raises(SynapseConnectionError, match="certificate is not trusted here"):
+    with pytest.raises(SynapseConnectionError, match="certificate of the server is not trusted"):
         run(get(), answers)
     assert len(answers.requests) == 1
 
@@ -164,7 +164,7 @@ def test_a_delete_that_had_happened_is_a_success():
 def test_errors_are_thrown_into_the_flow():
     def existing():
         try:
-            yield from flows.ask(Call("GET", "/entity/syn1"))
+            yield from flows.send(Call("GET", "/entity/syn1"))
         except SynapseNotFoundError as missing:
             return missing.reason
         return None
@@ -195,7 +195,7 @@ def test_the_token_is_not_told(caplog):
     with caplog.at_level(logging.DEBUG), pytest.raises(SynapseError) as caught:
         run(get(), Answers(*[answer(503, json=echo) for _ in range(3)]))
     assert TOKEN.secret not in str(caught.value) + caplog.text
-    assert "again in" in caplog.text
+    assert "retrying in" in caplog.text
 
 
 def test_it_speaks_as_the_session_it_was_made_of(syn):

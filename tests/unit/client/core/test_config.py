@@ -12,7 +12,7 @@ def path(tmp_path):
 
 
 def load(path) -> config.Config:
-    return config.of(config.read(path), path)
+    return config.parse_config(config.read_file(path), path)
 
 
 def test_a_missing_file_is_an_empty_one(path):
@@ -31,7 +31,7 @@ def test_everything(path):
     assert found.cache_location == "~/c"
     assert found.endpoints == {"repoendpoint": "https://r"}
     assert (found.max_threads, found.use_boto_sts, found.debug) == (12, True, True)
-    assert config.read(path).get("sftp://host", "username") == "x"
+    assert config.read_file(path).get("sftp://host", "username") == "x"
 
 
 def test_the_section_that_clients_of_today_write(path):

@@ -8,7 +8,7 @@ import responses
 from synapse_workflows.client.api import files
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseTransferError
-from synapse_workflows.client.transfer import destinations
+from synapse_workflows.client.transfer import upload_destination
 from synapse_workflows.constants import MODEL, S3_UPLOAD_DESTINATION
 
 FILE = "https://file.example.org/file/v1"
@@ -42,7 +42,7 @@ def said(syn):
 def test_storage_that_synapse_can_write_to(syn, http, said, kind):
     concrete = f"{MODEL}.file.{kind}"
     http.get(URL, json={"concreteType": concrete, "storageLocationId": 7, "banner": "be nice"})
-    found = destinations.of_container(syn, "syn1")
+    found = upload_destination.get_upload_destination(syn, "syn1")
     assert (found.concrete_type, found.storage_location_id) == (concrete, 7)
     assert said == [("INFO", "be nice")]
 
@@ -63,6 +63,6 @@ def test_storage_that_needs_another_protocol_is_an_error_that_names_it(syn, http
 )
 def test_unknown_storage_is_taken_for_synapses_own_with_a_warning(syn, http, said, body):
     http.get(URL, json=body)
-    found = destinations.of_container(syn, "syn1")
+    found = upload_destination.get_upload_destination(syn, "syn1")
     assert (found.concrete_type, found.storage_location_id) == (S3_UPLOAD_DESTINATION, None)
     assert [level for level, _ in said] == ["WARNING"]

@@ -11,24 +11,24 @@ SIZES = st.integers(min_value=1, max_value=5 * 1024 * 1024 * MiB)
 
 @given(size=SIZES, asked=st.none() | st.integers(min_value=1, max_value=64 * MiB))
 def test_part_size_is_within_what_synapse_accepts(size, asked):
-    chosen = part_plan.part_size(size, asked)
+    chosen = part_plan.choose_part_size(size, asked)
     assert chosen >= max(asked or 8 * MiB, 5 * MiB)
     assert -(-size // chosen) <= 10_000
 
 
 @given(size=st.integers(min_value=1, max_value=78_125 * MiB))
 def test_part_size_is_eight_mebibytes_unless_that_makes_too_many(size):
-    assert part_plan.part_size(size) == 8 * MiB
+    assert part_plan.choose_part_size(size) == 8 * MiB
 
 
 def test_part_size_grows_with_very_large_files():
-    assert part_plan.part_size(100_000_000_001, 1) == 10_000_001
-    assert part_plan.part_size(5 * 1024 * 1024 * MiB) == 549_755_814
+    assert part_plan.choose_part_size(100_000_000_001, 1) == 10_000_001
+    assert part_plan.choose_part_size(5 * 1024 * 1024 * MiB) == 549_755_814
 
 
 @given(size=st.integers(0, 3000), part_size=st.integers(1, 700))
 def test_parts_cover_the_file_exactly_and_in_order(size, part_size):
-    parts = part_plan.parts(size, part_size)
+    parts = part_plan.split_into_parts(size, part_size)
     covered = [offset for part in parts for offset in range(part.start, part.end)]
     assert covered == list(range(size))
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
@@ -37,9 +37,9 @@ def test_parts_cover_the_file_exactly_and_in_order(size, part_size):
 
 @given(data=st.data(), count=st.integers(1, 40))
 def test_outstanding_parts_are_those_without_a_one(data, count):
-    parts = part_plan.parts(count * 10, 10)
+    parts = part_plan.split_into_parts(count * 10, 10)
     state = data.draw(st.text("01", max_size=count))
-    left = {part.number for part in part_plan.outstanding(parts, state)}
+    left = {part.number for part in part_plan.missing_parts(parts, state)}
     assert left == {n for n in range(1, count + 1) if state.ljust(count, "0")[n - 1] == "0"}
 
 

@@ -4,7 +4,12 @@ import pytest
 
 from synapse_workflows.client.core.async_job_flow import Polling
 from synapse_workflows.client.core.flows import Call, Reply
-from synapse_workflows.client.core.table_state import Content, TableState, content_of, state_of
+from synapse_workflows.client.core.table_state import (
+    ContentFingerprint,
+    TableState,
+    fetch_fingerprint,
+    fetch_state,
+)
 
 VIEW = {"concreteType": "org.sagebionetworks.repo.model.table.EntityView", "versionNumber": 3}
 TABLE = VIEW | {"concreteType": "org.sagebionetworks.repo.model.table.TableEntity"}
@@ -40,7 +45,7 @@ class Synapse:
 
 
 def state(entity, **facts):
-    return Synapse(entity, **facts).run(state_of("syn1", Polling()))
+    return Synapse(entity, **facts).run(fetch_state("syn1", Polling()))
 
 
 @pytest.mark.parametrize(
@@ -67,25 +72,25 @@ def test_another_version_differs():
 
 def test_of_a_table_the_etag_is_enough():
     synapse = Synapse(TABLE, etag="a")
-    found = synapse.run(state_of("syn1", Polling()))
-    assert found == TableState(3, Content("a"))
+    found = synapse.run(fetch_state("syn1", Polling()))
+    assert found == TableState(3, ContentFingerprint("a"))
     assert synapse.asked == ["select * from syn1 limit 1"]
 
 
 def test_a_snapshot_is_asked_by_its_number():
     synapse = Synapse(VIEW)
-    synapse.run(content_of("syn1", 2, Polling(), is_view=True))
+    synapse.run(fetch_fingerprint("syn1", 2, Polling(), is_view=True))
     assert all("from syn1.2" in sql for sql in synapse.asked)
     assert len(synapse.asked) == 2
 
 
 def test_what_has_no_etag_is_never_known_to_be_equal():
     nothing = state(VIEW, etag=None).content
-    assert nothing == Content(None)
+    assert nothing == ContentFingerprint(None)
     assert not nothing.is_known_to_equal(nothing)
 
 
 def test_a_digest_that_only_one_side_knows_makes_no_difference():
     """As where a query returned the state: it says the etag, and no digest."""
-    assert not Content("a", "digest").is_known_to_differ(Content("a"))
-    assert Content("a", "digest").is_known_to_differ(Content("b"))
+    assert not ContentFingerprint("a", "digest").is_known_to_differ(ContentFingerprint("a"))
+    assert ContentFingerprint("a", "digest").is_known_to_differ(ContentFingerprint("b"))

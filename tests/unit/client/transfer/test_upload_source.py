@@ -1,4 +1,4 @@
-"""A file that is being uploaded, and its parts as request bodies."""
+"""Source files of uploads, and their parts as request bodies."""
 
 import hashlib
 import os
@@ -7,9 +7,9 @@ import pytest
 import requests
 
 from synapse_workflows.client.errors import SynapseUploadFailedException
-from synapse_workflows.client.transfer.executor import Halt, HaltedError
+from synapse_workflows.client.transfer.executor import CancelToken, TransferCancelledError
 from synapse_workflows.client.transfer.part_plan import Part
-from synapse_workflows.client.transfer.upload_source import PartBody, Source
+from synapse_workflows.client.transfer.upload_source import PartBody, UploadSource
 
 DATA = bytes(range(256)) * 10
 
@@ -22,18 +22,20 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def moved():
+def progress():
     return []
 
 
 @pytest.fixture
-def halt():
-    return Halt()
+def cancel_token():
+    return CancelToken()
 
 
 @pytest.fixture
-def body(path, moved, halt):
-    with PartBody(Source.of(path), Part(2, 100, 1100), halt, moved.append) as body:
+def body(path, progress, cancel_token):
+    with PartBody(
+        UploadSource.of(path), Part(2, 100, 1100), cancel_token, progress.append
+    ) as body:
         yield body
 
 
@@ -49,45 +51,45 @@ def read_all(request):
     return data
 
 
-def test_it_is_sent_with_its_length_and_nobodys_name(body):
+def test_part_body_is_sent_with_length_and_without_credentials(body):
     request = prepared(body, Authorization="Bearer secret")
     assert request.headers["Content-Length"] == "1000"
     assert "Transfer-Encoding" not in request.headers
     assert "Authorization" not in request.headers
 
 
-def test_it_gives_its_bytes_and_their_md5(body, moved):
+def test_part_body_streams_its_bytes_and_computes_their_md5(body, progress):
     assert read_all(prepared(body)) == DATA[100:1100]
     assert body.md5 == hashlib.md5(DATA[100:1100]).hexdigest()
-    assert sum(moved) == 1000
+    assert sum(progress) == 1000
 
 
-def test_each_try_begins_at_the_beginning(body, moved):
+def test_each_attempt_starts_at_the_beginning_of_the_part(body, progress):
     prepared(body).body.read(700)
     assert read_all(prepared(body)) == DATA[100:1100]
     assert body.md5 == hashlib.md5(DATA[100:1100]).hexdigest()
-    assert sum(moved) == 1000
+    assert sum(progress) == 1000
 
 
-def test_read_without_a_size_gives_what_is_left(body):
+def test_read_without_size_returns_the_remaining_bytes(body):
     prepared(body).body.read(10)
     assert body.read() == DATA[110:1100]
     assert body.read() == b""
 
 
-def test_a_try_that_failed_is_taken_back(body, moved):
+def test_rewind_progress_subtracts_a_failed_attempt(body, progress):
     body.read(400)
-    body.undo()
-    assert sum(moved) == 0
+    body.rewind_progress()
+    assert sum(progress) == 0
 
 
-def test_it_stops_when_the_transfer_has_ended(body, halt):
-    halt.stop()
-    with pytest.raises(HaltedError):
+def test_read_raises_after_cancellation(body, cancel_token):
+    cancel_token.cancel()
+    with pytest.raises(TransferCancelledError):
         body.read(10)
 
 
-def test_a_file_that_became_shorter_is_an_error(path, body):
+def test_read_of_a_truncated_file_raises(path, body):
     prepared(body)
     os.truncate(path, 500)
     body.read(1000)
@@ -104,17 +106,17 @@ def test_a_file_that_became_shorter_is_an_error(path, body):
         lambda path: path.with_name("new").rename(path),
     ],
 )
-def test_a_change_is_noticed(path, change):
+def test_require_unchanged_detects_changes(path, change):
     path.with_name("new").write_bytes(DATA)
     os.utime(path.with_name("new"), ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     os.utime(path, (1, 1))
-    source = Source.of(path)
+    source = UploadSource.of(path)
     source.require_unchanged()
     change(path)
     with pytest.raises(SynapseUploadFailedException, match=str(path)):
         source.require_unchanged()
 
 
-def test_the_home_directory_is_expanded(path, monkeypatch):
+def test_upload_source_expands_the_home_directory(path, monkeypatch):
     monkeypatch.setenv("HOME", str(path.parent))
-    assert Source.of("~/data.bin").size == len(DATA)
+    assert UploadSource.of("~/data.bin").size == len(DATA)

@@ -1,4 +1,4 @@
-"""Errors carry what is known, are what Python calls them too, and cross processes."""
+"""Error classes: attributes, built-in base classes, pickling and retry categories."""
 
 import inspect
 import pickle
@@ -7,7 +7,12 @@ import pytest
 import requests
 
 from synapse_workflows.client import errors
-from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseMd5MismatchError
+from synapse_workflows.client.errors import (
+    RetryCategory,
+    SynapseError,
+    SynapseHTTPError,
+    SynapseMd5MismatchError,
+)
 
 CLASSES = sorted(
     (
@@ -31,7 +36,7 @@ def make(cls: type[SynapseError]) -> SynapseError:
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_pickles_whole(cls):
+def test_error_can_be_pickled(cls):
     error = make(cls)
     error.add_note("a note")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
@@ -42,7 +47,7 @@ def test_pickles_whole(cls):
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_is_drawn_in_the_tree(cls):
+def test_error_is_listed_in_the_module_docstring(cls):
     assert cls.__name__ in errors.__doc__
 
 
@@ -64,20 +69,20 @@ def test_is_drawn_in_the_tree(cls):
         (302, "SynapseHTTPError", SynapseHTTPError),
     ],
 )
-def test_the_status_decides_the_class(syn, http, status, name, builtin):
-    http.get(f"{REPO}/entity/syn1", status=status, json={"reason": "said so", "errorCode": "E"})
+def test_status_determines_the_class(syn, http, status, name, builtin):
+    http.get(f"{REPO}/entity/syn1", status=status, json={"reason": "not today", "errorCode": "E"})
     with pytest.raises(builtin) as caught:
         syn.restGET("/entity/syn1", params={"a": 1}, retryPolicy={"retries": 0})
     error = caught.value
     assert type(error).__name__ == name
     assert isinstance(error, requests.HTTPError)
-    assert (error.status, error.reason, error.call) == (status, "said so", "GET /entity/syn1")
+    assert (error.status, error.reason, error.call) == (status, "not today", "GET /entity/syn1")
     assert error.error_code == "E"
     assert error.response.status_code == status
-    assert str(error).startswith(f"{status} GET /entity/syn1: said so")
+    assert str(error).startswith(f"{status} GET /entity/syn1: not today")
 
 
-def test_builtin_kinds():
+def test_builtin_base_classes():
     assert issubclass(errors.SynapseTimeoutError, TimeoutError)
     assert issubclass(errors.SynapseMd5MismatchError, OSError)
     assert issubclass(errors.SynapseFileNotFoundError, FileNotFoundError)
@@ -85,34 +90,34 @@ def test_builtin_kinds():
     assert issubclass(errors.SynapseNoCredentialsError, errors.SynapseAuthenticationError)
 
 
-def test_advice_is_a_line_of_its_own(syn, http):
+def test_advice_is_a_separate_line(syn, http):
     http.put(f"{REPO}/entity/syn1", status=412, json={"reason": "was updated"})
     with pytest.raises(errors.SynapseStaleError) as caught:
         syn.restPUT("/entity/syn1", "{}")
     assert str(caught.value).splitlines() == [
         "412 PUT /entity/syn1: was updated",
-        "Somebody changed it since it was read: get it again, apply the change, store again.",
+        "It was changed after it was read. Get it again, apply the change, and store it.",
     ]
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_without_login_the_way_out_is_to_log_in(make, http, status):
+def test_anonymous_401_and_403_raise_authentication_error(make, http, status):
     http.get(f"{REPO}/entity/syn1", status=status, json={"reason": "no READ"})
     with pytest.raises(errors.SynapseAuthenticationError) as caught:
         make().restGET("/entity/syn1")
-    said = str(caught.value).splitlines()
-    assert said[0] == "You are not logged in and do not have access to a requested resource."
-    assert said[1] == f"{status} GET /entity/syn1: no READ"
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "You are not logged in and do not have access to a requested resource."
+    assert lines[1] == f"{status} GET /entity/syn1: no READ"
     assert caught.value.__cause__.status == status
 
 
-def test_a_presigned_url_that_expired_is_no_matter_of_logging_in(make, http):
+def test_expired_presigned_url_is_not_an_authentication_error(make, http):
     http.get("https://s3.example.org/key", status=403, body="<Error><Code>Expired</Code></Error>")
     with pytest.raises(errors.SynapseForbiddenError, match="Expired"):
         make().call("GET", "https://s3.example.org/key?X-Amz-Signature=abc", auth=None)
 
 
-def test_debugging_shows_the_exchange_without_secrets(make, http):
+def test_debug_error_contains_request_and_response_without_secrets(make, http):
     syn = make("token-of-alice-1234", debug=True)
     http.post(f"{REPO}/x", status=400, json={"reason": "no"}, headers={"X-Trace": "t1"})
     with pytest.raises(errors.SynapseBadRequestError) as caught:
@@ -123,7 +128,82 @@ def test_debugging_shows_the_exchange_without_secrets(make, http):
     assert "token-of-alice" not in text
 
 
-def test_a_non_json_success_says_what_is_wrong(syn, http):
+def test_success_that_is_not_json_raises(syn, http):
     http.get(f"{REPO}/userProfile/1", body="<html>", content_type="text/html")
     with pytest.raises(SynapseError, match="not JSON"):
         syn.getUserProfile(1)
+
+
+SAFE, UNCERTAIN, PERMANENT = RetryCategory.SAFE, RetryCategory.UNCERTAIN, RetryCategory.PERMANENT
+
+
+@pytest.mark.parametrize(
+    ("status", "category"),
+    [
+        (400, PERMANENT),
+        (401, PERMANENT),
+        (403, PERMANENT),
+        (404, PERMANENT),
+        (408, UNCERTAIN),
+        (409, PERMANENT),
+        (410, PERMANENT),
+        (412, PERMANENT),
+        (418, PERMANENT),
+        (423, PERMANENT),
+        (429, SAFE),
+        (500, UNCERTAIN),
+        (501, PERMANENT),
+        (502, UNCERTAIN),
+        (503, SAFE),
+        (504, UNCERTAIN),
+        (505, PERMANENT),
+        (599, UNCERTAIN),
+    ],
+)
+def test_retry_category_of_http_errors_depends_on_the_status(status, category):
+    error = SynapseHTTPError.of(status, "please try again", "GET /x")
+    assert error.retry_category is category
+    assert pickle.loads(pickle.dumps(error)).retry_category is category  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("error", "category"),
+    [
+        (errors.SynapseError("x"), UNCERTAIN),
+        (errors.SynapseConfigError("x"), UNCERTAIN),
+        (errors.SynapseAuthenticationError("x"), PERMANENT),
+        (errors.SynapseNoCredentialsError("x"), PERMANENT),
+        (errors.SynapseConnectionError("x"), UNCERTAIN),
+        (errors.SynapseConnectionError("x", retry_category=SAFE), SAFE),
+        (errors.SynapseConnectionError("x", retry_category=PERMANENT), PERMANENT),
+        (errors.SynapseJobError("x"), UNCERTAIN),
+        (errors.SynapseTimeoutError("x"), UNCERTAIN),
+        (errors.SynapseDownloadError("x"), UNCERTAIN),
+        (errors.SynapseFileNotFoundError("x"), UNCERTAIN),
+        (errors.SynapseMalformedEntityError("x"), PERMANENT),
+        (errors.SynapseProvenanceError("x"), PERMANENT),
+        (errors.SynapseUnmetAccessRestrictions("x"), PERMANENT),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_retry_category_of_other_errors_depends_on_the_class(error, category):
+    assert error.retry_category is category
+    assert pickle.loads(pickle.dumps(error)).retry_category is category  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "category"),
+    [
+        (400, "invalid", PERMANENT),
+        (400, "Please slow down.", SAFE),
+        (400, "RequestTimeout: idle", UNCERTAIN),
+        (500, "try again", SAFE),
+        (404, "No entity named 'timeout'", PERMANENT),
+        (409, "try again", PERMANENT),
+        (503, "timeout", SAFE),
+    ],
+)
+def test_retry_category_of_responses_considers_the_phrases_of_synapseclient(
+    status, reason, category
+):
+    assert RetryCategory.of_response(status, reason) is category

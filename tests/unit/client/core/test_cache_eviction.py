@@ -15,7 +15,7 @@ from synapse_workflows.client.core.cache import Cache
 HOLDER = """
 import sys
 from synapse_workflows.client.core.cache import Cache
-Cache(sys.argv[1]).hold(sys.argv[2])
+Cache(sys.argv[1]).pin(sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -24,7 +24,7 @@ sys.stdin.read()
 @pytest.fixture
 def root(tmp_path):
     yield tmp_path / "cache"
-    Cache(tmp_path / "cache").release()
+    Cache(tmp_path / "cache").release_pins()
 
 
 def put(cache: Cache, handle: int, size: int = 100, age: float = 0) -> Path:
@@ -117,8 +117,8 @@ def test_what_an_interrupted_download_left_goes_as_well(root):
 def test_the_excess_is_told_when_too_much_is_in_use(root):
     cache = Cache(root, limit=150)
     old, new = put(cache, 1, age=100), put(cache, 2)
-    cache.hold(old)
-    cache.hold(new)
+    cache.pin(old)
+    cache.pin(new)
     assert cache.make_room(10) == 60
     assert there(old, new) == [True, True]
 
@@ -126,10 +126,10 @@ def test_the_excess_is_told_when_too_much_is_in_use(root):
 def test_a_held_file_stays_until_it_is_released(root):
     cache = Cache(root, limit=100)
     held, free = put(cache, 1, age=500), put(cache, 2)
-    cache.hold(held)
+    cache.pin(held)
     assert cache.make_room() == 0
     assert there(held, free) == [True, False]
-    cache.release()
+    cache.release_pins()
     assert cache.make_room(100) == 0
     assert there(held) == [False]
 
@@ -137,15 +137,15 @@ def test_a_held_file_stays_until_it_is_released(root):
 def test_another_client_of_the_same_process_respects_the_hold(root):
     mine, other = Cache(root), Cache(root, limit=0)
     file = put(mine, 1)
-    mine.hold(file)
+    mine.pin(file)
     assert other.make_room() == 100
-    mine.release()
+    mine.release_pins()
     assert other.make_room() == 0
 
 
 def test_a_file_stays_held_when_the_client_that_fetched_it_is_gone(root):
     file = put(Cache(root), 1)
-    Cache(root).hold(file)
+    Cache(root).pin(file)
     gc.collect()
     assert Cache(root, limit=0).make_room() == 100
     assert file.exists()
@@ -156,7 +156,7 @@ def test_holding_through_another_spelling_of_the_path_counts(root, tmp_path):
     file = put(cache, 1)
     link = tmp_path / "link"
     link.symlink_to(root)
-    Cache(link).hold(link / "1" / "1" / "1.bin")
+    Cache(link).pin(link / "1" / "1" / "1.bin")
     assert cache.make_room() == 100
     assert file.exists()
 
@@ -166,12 +166,12 @@ def test_holding_a_file_that_is_gone_is_an_error(root):
     file = put(cache, 1)
     file.unlink()
     with pytest.raises(FileNotFoundError):
-        cache.hold(file)
+        cache.pin(file)
 
 
 def test_a_file_outside_the_cache_needs_no_hold(root, tmp_path):
     cache = Cache(root)
-    cache.hold(tmp_path / "elsewhere")
+    cache.pin(tmp_path / "elsewhere")
     assert not root.exists()
 
 
@@ -211,7 +211,7 @@ def test_what_another_process_holds_stays_until_that_process_dies(root, holder):
 def test_purge_leaves_what_another_process_holds(root, holder):
     cache = Cache(root)
     held, mine = put(cache, 1), put(cache, 2)
-    cache.hold(mine)
+    cache.pin(mine)
     holder(held)
     assert cache.purge(before_date=time.time() + 60) == 1
     assert there(held, mine) == [True, False]
@@ -228,15 +228,15 @@ def test_a_process_that_ends_leaves_no_list_of_what_it_held(root, holder):
 def test_a_fork_has_holds_of_its_own(root):
     cache = Cache(root, limit=0)
     file, other = put(cache, 1), put(cache, 2)
-    cache.hold(file)
+    cache.pin(file)
     script = """
 import os, sys
 from synapse_workflows.client.core.cache import Cache
 cache = Cache(sys.argv[1])
-cache.hold(sys.argv[2])
+cache.pin(sys.argv[2])
 if os.fork() == 0:
-    cache.hold(sys.argv[3])
-    cache.release()
+    cache.pin(sys.argv[3])
+    cache.release_pins()
     os._exit(0)
 os.wait()
 limited = Cache(sys.argv[1], limit=0)

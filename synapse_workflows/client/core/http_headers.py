@@ -1,0 +1,47 @@
+"""HTTP headers of requests and responses."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from synapse_workflows import __version__
+from synapse_workflows.client.core.urls import origin
+
+JSON_TYPE: Final = "application/json; charset=UTF-8"
+USER_AGENT: Final = f"synapse-workflows/{__version__}"
+#: Headers that are never sent to another origin than the intended one.
+PRIVATE_HEADERS: Final = frozenset({"authorization", "cookie", "sessiontoken", "signature"})
+
+
+def request_headers(custom: Mapping[str, str] | None, *, is_synapse: bool) -> dict[str, str]:
+    """Return the headers of a request.
+
+    Args:
+        custom: Headers given by the caller, which replace the default ones.
+        is_synapse: Whether the request goes to Synapse, with JSON as default content type.
+    """
+    if custom is not None:
+        return dict(custom)
+    return {"content-type": JSON_TYPE, "Accept": JSON_TYPE} if is_synapse else {"Accept": "*/*"}
+
+
+def headers_after_redirect(target: str, source: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers to send after a redirect: to another origin, none that is private."""
+    if origin(target) == origin(source):
+        return dict(headers)
+    return {name: text for name, text in headers.items() if name.lower() not in PRIVATE_HEADERS}
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds to wait from a ``Retry-After`` header (a number or a date); or None."""
+    value = headers.get("Retry-After")
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (until - now).total_seconds()) if until.tzinfo else None

@@ -1,0 +1,56 @@
+"""Building, comparing and redirecting URLs."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode, urljoin, urlsplit
+
+MAX_REDIRECTS: Final = 5
+_REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+
+Origin = tuple[str, str, int | None]
+
+
+def build_url(base: str, path: str, params: Any = None) -> str:
+    """Join endpoint, path and query. A path that is an absolute URL replaces the endpoint.
+
+    Args:
+        base: Base URL of the endpoint.
+        path: Path to append, already encoded.
+        params: Mapping or pairs. None entries are left out, booleans become ``true``/``false``,
+            lists repeat their key. Text is taken as an encoded query.
+    """
+    whole = path if is_absolute(path) else base.rstrip("/") + path
+    query = params if isinstance(params, str) else urlencode(_pairs(params), doseq=True)
+    if not query:
+        return whole
+    return f"{whole}{'&' if '?' in whole else '?'}{query}"
+
+
+def is_absolute(path: str) -> bool:
+    """Return whether the text is a URL with scheme and host, and not a path."""
+    parts = urlsplit(path)
+    return bool(parts.scheme and parts.netloc)
+
+
+def origin(url: str) -> Origin:
+    """Return scheme, host and port of a URL; the port defaults to that of the scheme."""
+    parts = urlsplit(url)
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or default_port
+
+
+def redirect_target(status: int, headers: Mapping[str, str], url: str) -> str | None:
+    """Return the absolute URL that a response to `url` redirects to; None without a redirect."""
+    target = headers.get("Location")
+    if status not in _REDIRECT_STATUSES or not target:
+        return None
+    return urljoin(url, target)
+
+
+def _pairs(params: Any) -> list[tuple[str, Any]]:
+    items = params.items() if isinstance(params, Mapping) else params or ()
+    return [(key, _query_value(value)) for key, value in items if value is not None]
+
+
+def _query_value(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
