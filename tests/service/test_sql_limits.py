@@ -114,7 +114,7 @@ def test_too_much_text(memory, value, words):
 def test_patterns_are_short(memory):
     with pytest.raises(sqlite3.OperationalError):
         memory.raw(f"select s from syn1 where txt like '{'y_' * 600}'")
-    assert memory.complaints.last == "A pattern has at most 1000 characters."
+    assert memory.errors.last == "A pattern has at most 1000 characters."
     assert memory.found(f"txt like '{'%y_' * 300}%'") == [1]
 
 
@@ -125,7 +125,7 @@ def test_slow_functions_end_in_time(memory):
     begin = time.monotonic()
     with (
         pytest.raises(QueryTimeoutError),
-        sandbox(memory.connection, sqlite_functions.ALLOWED, 0.3) as safe,
+        sandbox(memory.connection, sqlite_functions.ALLOWED_FUNCTIONS, 0.3) as safe,
     ):
         safe.execute(f"{sql} LIMIT 1", statement.bound).fetchall()
     assert time.monotonic() - begin < 15
@@ -198,6 +198,6 @@ def test_any_letters_are_read_or_refused(memory, text, framed):
         statement = memory.compile(sql)
     except BadRequest:
         return
-    assert dialect.table_of(dialect.parse(sql))[0] == "syn1"
-    with sandbox(memory.connection, sqlite_functions.ALLOWED, 5) as safe:
-        safe.execute(*statement.limited()).fetchall()
+    assert dialect.get_table(dialect.parse(sql))[0] == "syn1"
+    with sandbox(memory.connection, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe:
+        safe.execute(*statement.with_limit()).fetchall()

@@ -7,7 +7,7 @@ from typing import Any
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
+from synapse_workflows.local.domain.tables.sql.compiler import QueryContext, Relation
 from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
 from synapse_workflows.local.storage.query_sandbox import sandbox
 
@@ -29,7 +29,7 @@ class Memory:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         names = "".join(f", {cell}" for cell in self.cells.values())
         self.connection.execute(f"create table live (row_id integer primary key, version{names})")
-        self.complaints = sqlite_functions.install(self.connection)
+        self.errors = sqlite_functions.install(self.connection)
 
     def fill(self, rows: Sequence[Sequence[str | None]]) -> None:
         """Replace the rows; cells are text as clients send it."""
@@ -47,22 +47,22 @@ class Memory:
     def compile(self, sql: str) -> Statement:
         """Rewrite a query."""
         tree = dialect.parse(sql)
-        name, alias = dialect.table_of(tree)
+        name, alias = dialect.get_table(tree)
         names = frozenset({name.upper(), *([alias.upper()] if alias else [])})
         relation = Relation("live", (), self.cells)
-        return compile_select(tree, Compiler(relation, self.columns, names, 7, NOW))
+        return compile_select(tree, QueryContext(relation, self.columns, names, 7, NOW))
 
     def raw(self, sql: str) -> list[tuple[Any, ...]]:
         """Answer a query with cells as they are stored, without row id and version."""
         statement = self.compile(sql)
         leading = 2 if statement.has_rows else 0
-        self.complaints.last = None
-        with sandbox(self.connection, sqlite_functions.ALLOWED, 60) as safe:
-            return [row[leading:] for row in safe.execute(*statement.limited()).fetchall()]
+        self.errors.last = None
+        with sandbox(self.connection, sqlite_functions.ALLOWED_FUNCTIONS, 60) as safe:
+            return [row[leading:] for row in safe.execute(*statement.with_limit()).fetchall()]
 
     def ask(self, sql: str) -> list[list[str | None]]:
         """Answer a query with cells as clients read them."""
-        writers = [cell_values.get_serializer(each.kind) for each in self.compile(sql).columns]
+        writers = [cell_values.get_serializer(each.type) for each in self.compile(sql).columns]
         return [
             [
                 None if cell is None else write(cell)
@@ -84,8 +84,8 @@ class Memory:
         try:
             answer = self.raw(f"select {value} from syn1")
         except sqlite3.OperationalError:
-            assert self.complaints.last is not None
-            return self.complaints.last
+            assert self.errors.last is not None
+            return self.errors.last
         raise AssertionError(answer)
 
     def close(self) -> None:

@@ -90,11 +90,11 @@ class FileCells:
         """
         relation = self._queryable.relation
         query = (
-            f"SELECT {relation.cells[column.id]} FROM {relation.text} "  # noqa: S608 - own names
+            f"SELECT {relation.cells[column.id]} FROM {relation.sql} "  # noqa: S608 - own names
             "WHERE row_id = ? AND version = ?"
         )
-        bound = (*relation.bound, row_id, version)
-        found = self._queryable.connection.execute(query, bound).fetchone()
+        params = (*relation.params, row_id, version)
+        found = self._queryable.connection.execute(query, params).fetchone()
         if found is None:
             raise NotFound(
                 f"Row {row_id} of {self._queryable.table_id} does not exist in version {version}."

@@ -40,7 +40,7 @@ def export_csv(run: Run) -> dict[str, Any]:
             handle_id = _create_result(execution, key)
         return {
             "concreteType": f"{_M}.DownloadFromTableResult",
-            "headers": [each.wire() for each in execution.statement.columns],
+            "headers": [each.as_select_column() for each in execution.statement.columns],
             "resultsFileHandleId": str(handle_id),
             "etag": execution.queryable.etag,
             "tableId": execution.queryable.table_id,

@@ -63,12 +63,12 @@ def _count_values(execution: QueryExecution, tree: exp.Select, column: Column) -
     by_count = exp.Ordered(this=count.copy(), desc=True, nulls_first=False)
     by_value = exp.Ordered(this=value.copy(), desc=False, nulls_first=True)
     counts.set("order", exp.Order(expressions=[by_count, by_value]))
-    text, bound = execution.compile(counts).limited(_MAX_VALUES)
+    sql, params = execution.compile(counts).with_limit(_MAX_VALUES)
     serialize = cell_values.get_serializer(ITEM_TYPES.get(column.type, column.type))
     selected = _get_selection(execution, column).get("facetValues") or []
     rows = [
         (query_filters.NULL_FACET_VALUE if value is None else serialize(value), number)
-        for value, number in execution.connection.execute(text, bound)
+        for value, number in execution.connection.execute(sql, params)
     ]
     return {
         "concreteType": f"{_M}.FacetColumnResultValues",
@@ -86,11 +86,11 @@ def _get_range(execution: QueryExecution, tree: exp.Select, column: Column) -> d
         exp.Anonymous(this=name, expressions=[_get_value_expression(column)])
         for name in ("MIN", "MAX")
     ]
-    text, bound = execution.compile(_select(tree, *ends)).limited()
+    sql, params = execution.compile(_select(tree, *ends)).with_limit()
     serialize = cell_values.get_serializer(column.type)
     low, high = (
         None if value is None else serialize(value)
-        for value in execution.connection.execute(text, bound).fetchone()
+        for value in execution.connection.execute(sql, params).fetchone()
     )
     selected = _get_selection(execution, column)
     return {

@@ -16,8 +16,8 @@ from synapse_workflows.local.domain.tables import cell_values, query_filters
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler
-from synapse_workflows.local.domain.tables.sql.errors import Complaints
+from synapse_workflows.local.domain.tables.sql.compiler import QueryContext
+from synapse_workflows.local.domain.tables.sql.errors import ErrorRecorder
 from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.query_sandbox import (
@@ -89,7 +89,7 @@ class QueryExecution:
         Raises:
             BadRequest: The query is not supported or names an unknown column.
         """
-        return compile_select(tree, _create_compiler(self.run, self.queryable, tree))
+        return compile_select(tree, _create_context(self.run, self.queryable, tree))
 
     def fetch_value(self, text: str, bound: tuple[Any, ...]) -> Any:
         """Return the first cell of the first row of a statement."""
@@ -99,7 +99,7 @@ class QueryExecution:
         """Yield the stored values of each row, after the row metadata (ID, version, etag)."""
         if self.statement is None:
             return
-        yield from self.connection.execute(*self.statement.limited(limit, offset))
+        yield from self.connection.execute(*self.statement.with_limit(limit, offset))
 
     @property
     def includes_etags(self) -> bool:
@@ -116,15 +116,15 @@ class QueryExecution:
     def get_serializers(self) -> list[Callable[[Any], str]]:
         """Return the function that serializes stored values, for each column of the result."""
         columns = () if self.statement is None else self.statement.columns
-        return [cell_values.get_serializer(each.kind) for each in columns]
+        return [cell_values.get_serializer(each.type) for each in columns]
 
 
-def _create_compiler(run: Run, queryable: Queryable, tree: exp.Select) -> Compiler:
-    name, alias = dialect.table_of(tree)
-    return Compiler(
+def _create_context(run: Run, queryable: Queryable, tree: exp.Select) -> QueryContext:
+    name, alias = dialect.get_table(tree)
+    return QueryContext(
         relation=queryable.relation,
         columns={each.name: each for each in queryable.schema},
-        names=frozenset({name.upper(), *([alias.upper()] if alias else [])}),
+        table_names=frozenset({name.upper(), *([alias.upper()] if alias else [])}),
         caller_id=run.caller.id,
         now=run.caller.now,
     )
@@ -140,16 +140,19 @@ def open_query(run: Run, body: Mapping[str, Any]) -> Iterator[QueryExecution]:
         NotFound: The table or version does not exist.
     """
     query = parse_query(body)
-    entity_id, number = entity_and_version(dialect.table_of(query.tree)[0])
+    entity_id, number = entity_and_version(dialect.get_table(query.tree)[0])
     seconds = run.service.settings.query_seconds
     with open_queryable(QueryTarget(run.service, run.caller, entity_id, number)) as queryable:
-        complaints = sqlite_functions.install(queryable.connection)
+        recorder = sqlite_functions.install(queryable.connection)
         tree = query_filters.apply_facets(query.tree_without_facets, body, queryable.schema)
         query = replace(query, tree=tree)
         with (
-            _translate_errors(seconds, complaints),
+            _translate_errors(seconds, recorder),
             sandbox(
-                queryable.connection, sqlite_functions.ALLOWED, seconds, run.progress.is_stopping
+                queryable.connection,
+                sqlite_functions.ALLOWED_FUNCTIONS,
+                seconds,
+                run.progress.is_stopping,
             ) as connection,
         ):
             execution = QueryExecution(run, query, queryable, None, connection)
@@ -159,7 +162,7 @@ def open_query(run: Run, body: Mapping[str, Any]) -> Iterator[QueryExecution]:
 
 
 @contextmanager
-def _translate_errors(seconds: float, complaints: Complaints) -> Iterator[None]:
+def _translate_errors(seconds: float, recorder: ErrorRecorder) -> Iterator[None]:
     """Convert errors of SQLite to errors of the service."""
     try:
         yield
@@ -170,8 +173,8 @@ def _translate_errors(seconds: float, complaints: Complaints) -> Iterator[None]:
     except sqlite3.Error as error:
         if "stack overflow" in str(error) or "maximum depth" in str(error):
             raise BadRequest("The SQL is nested too deeply.") from None
-        if complaints.last is not None:
-            raise BadRequest(complaints.last) from None
+        if recorder.last is not None:
+            raise BadRequest(recorder.last) from None
         if "too big" in str(error):
             raise BadRequest("A value computed by the query is too large.") from None
         log.warning("SQLite rejected a query: %s", error)

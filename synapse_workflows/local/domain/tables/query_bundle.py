@@ -51,7 +51,9 @@ def _get_metadata_parts(execution: QueryExecution, mask: int) -> dict[str, Any]:
     queryable, statement = execution.queryable, execution.statement
     parts: dict[str, Any] = {}
     if mask & COUNT:
-        parts["queryCount"] = 0 if statement is None else execution.fetch_value(*statement.count())
+        parts["queryCount"] = (
+            0 if statement is None else execution.fetch_value(*statement.count_rows())
+        )
     if mask & SELECT:
         parts["selectColumns"] = _get_headers(execution)
     if mask & PAGE and statement is not None:
@@ -76,12 +78,12 @@ def _sum_file_sizes(execution: QueryExecution) -> dict[str, Any]:
     """
     total, statement, queryable = 0, execution.statement, execution.queryable
     if queryable.size_column is not None and statement is not None and statement.has_rows:
-        rows, bound = statement.limited()
+        rows, params = statement.with_limit()
         query = (
             f"SELECT coalesce(sum({queryable.size_column}), 0) "  # noqa: S608 - own names
-            f"FROM {queryable.relation.text} WHERE row_id IN (SELECT row_id FROM ({rows}))"
+            f"FROM {queryable.relation.sql} WHERE row_id IN (SELECT row_id FROM ({rows}))"
         )
-        total = execution.fetch_value(query, (*queryable.relation.bound, *bound))
+        total = execution.fetch_value(query, (*queryable.relation.params, *params))
     return {"sumFileSizesBytes": total, "greaterThan": False}
 
 
@@ -94,7 +96,7 @@ def _get_combined_sql(execution: QueryExecution) -> str:
 
 def _get_headers(execution: QueryExecution) -> list[dict[str, Any]]:
     statement = execution.statement
-    return [] if statement is None else [each.wire() for each in statement.columns]
+    return [] if statement is None else [each.as_select_column() for each in statement.columns]
 
 
 def _get_page_size(execution: QueryExecution) -> int:

@@ -1,167 +1,125 @@
-"""Set functions: one value of many rows."""
+"""Handlers of aggregate functions."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES
 from synapse_workflows.local.domain.tables.sql import functions
-from synapse_workflows.local.domain.tables.sql.arithmetic import MORE_DECIMALS, digits_kept
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, handlers
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
-    EXTRACTED,
-    LARGE,
+    JSON_VALUE,
     Fragment,
-    collated,
-    comparable,
-    number,
-    of_kind,
-    scale_of,
-    shown,
+    as_number,
+    as_text,
+    call,
+    literal,
     sort_key,
-    text_of,
     typed,
+    with_collation,
+    with_type,
+    without_nan,
 )
 from synapse_workflows.local.errors import BadRequest
 
-if TYPE_CHECKING:
-    from synapse_workflows.local.domain.tables.sql.compiler import Compiler
-
-#: Name -> the function of SQLite that does it, ours or its own.
-AGGREGATES: Final[Mapping[str, str]] = {
-    "COUNT": "count",
-    "MAX": "max",
-    "MIN": "min",
-    "SUM": "sum",
-    "AVG": "avg",
-    "BIT_AND": "bit_and",
-    "BIT_OR": "bit_or",
-    "BIT_XOR": "bit_xor",
-    "STDDEV_POP": "stddev_pop",
-    "STDDEV_SAMP": "stddev_samp",
-    "VAR_POP": "var_pop",
-    "VAR_SAMP": "var_samp",
-    "JSON_ARRAYAGG": "json_arrayagg",
+#: Aggregate functions of numbers -> type of the result; None: DOUBLE for a DOUBLE.
+_NUMERIC: Final[Mapping[str, ColumnType | None]] = {
+    "SUM": None,
+    "AVG": ColumnType.DOUBLE,
+    "BIT_AND": ColumnType.INTEGER,
+    "BIT_OR": ColumnType.INTEGER,
+    "BIT_XOR": ColumnType.INTEGER,
+    "STDDEV_POP": ColumnType.DOUBLE,
+    "STDDEV_SAMP": ColumnType.DOUBLE,
+    "VAR_POP": ColumnType.DOUBLE,
+    "VAR_SAMP": ColumnType.DOUBLE,
 }
-#: What these give of no rows.
-_BITS: Final = {"BIT_AND": "'18446744073709551615'", "BIT_OR": "0", "BIT_XOR": "0"}
+#: Names of aggregate functions that are parsed as ordinary calls.
+AGGREGATES: Final = frozenset({*_NUMERIC, "COUNT", "MAX", "MIN", "JSON_ARRAYAGG"})
+_WITH_DISTINCT: Final = frozenset({"COUNT", "MAX", "MIN", "SUM", "AVG"})
 
 
-def is_aggregate(node: exp.Expr) -> bool:
-    """Tell whether a node is the call of a set function."""
+def is_aggregate(node: object) -> bool:
+    """Return whether a node is the call of an aggregate function."""
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper() in AGGREGATES
     return isinstance(node, GroupConcat)
 
 
-def _argument(compiler: "Compiler", node: exp.Anonymous) -> tuple[Fragment, bool]:
-    """Give what a set function is of, and whether of distinct values."""
+def _argument(compiler: Compiler, node: exp.Anonymous) -> tuple[Fragment, bool]:
+    """Return the argument of an aggregate function, and whether DISTINCT precedes it."""
+    name = str(node.this).upper()
     if len(node.expressions) != 1:
-        raise BadRequest(f"{str(node.this).upper()} takes one argument.")
+        raise BadRequest(f"{name} takes one argument.")
     inner, distinct = node.expressions[0], False
     if isinstance(inner, exp.Distinct):
-        if len(inner.expressions) != 1 or inner.args.get("on"):
-            raise BadRequest("DISTINCT takes one value here.")
+        if len(inner.expressions) != 1 or inner.args.get("on") or name not in _WITH_DISTINCT:
+            raise BadRequest(f"{name} does not take this DISTINCT.")
         inner, distinct = inner.expressions[0], True
     if any(is_aggregate(each) for each in inner.walk()):
-        raise BadRequest("Set functions cannot be nested.")
+        raise BadRequest("Aggregate functions cannot be nested.")
     return compiler.value(inner), distinct
 
 
-def call(compiler: "Compiler", node: exp.Anonymous) -> Fragment:
-    """Rewrite the call of a set function.
+def compile_aggregate(compiler: Compiler, node: exp.Anonymous) -> Fragment:
+    """Compile the call of an aggregate function.
 
     Raises:
-        BadRequest: its argument is of the wrong type.
+        BadRequest: Its argument has the wrong type.
     """
     name = str(node.this).upper()
-    items = node.expressions
-    if name == "COUNT" and len(items) == 1 and isinstance(items[0], exp.Star):
+    if (
+        name == "COUNT"
+        and len(node.expressions) == 1
+        and isinstance(node.expressions[0], exp.Star)
+    ):
         return Fragment("count(*)", (), ColumnType.INTEGER, width=20)
-    this, distinct = _argument(compiler, node)
-    word = "DISTINCT " if distinct else ""
+    value, distinct = _argument(compiler, node)
+    prefix = "DISTINCT " if distinct else ""
     if name == "COUNT":
-        item = this.named(sort_key(typed(this))) if distinct else this
-        return of_kind(ColumnType.INTEGER, f"count({word}{{}})", item)
+        key = value.with_sql(sort_key(with_type(value))) if distinct else value
+        return typed(ColumnType.INTEGER, f"count({prefix}{{}})", key)
     if name in {"MAX", "MIN"}:
-        return _extreme(name, this)
-    if distinct and name not in {"SUM", "AVG"}:
-        raise BadRequest(f"{name} does not take DISTINCT.")
+        return _extreme(name.lower(), with_type(value))
     if name == "JSON_ARRAYAGG":
-        return of_kind(ColumnType.JSON, "json_arrayagg({})", functions.as_json(this))
-    if distinct and scale_of(this):
-        this = shown(this)
-    return _computed(name, f"({word}{{}})", number(this))
+        template = "nullif(json_group_array({}), '[]')"
+        return typed(ColumnType.JSON, template, functions.as_json(value))
+    number = as_number(value)
+    is_double = with_type(number).type == ColumnType.DOUBLE
+    type_ = _NUMERIC[name] or (ColumnType.DOUBLE if is_double else ColumnType.INTEGER)
+    return typed(type_, f"{name.lower()}({prefix}{{}})", number)
 
 
-def _computed(name: str, of: str, this: Fragment) -> Fragment:
-    """Write a set function of numbers."""
-    if name in {"SUM", "AVG"}:
-        return _total(name, of, this)
-    if name in _BITS:
-        item = "exactly({}, 0)" if scale_of(this) else "{}"
-        return of_kind(LARGE, f"coalesce({AGGREGATES[name]}({item}), {_BITS[name]})", this)
-    return of_kind(ColumnType.DOUBLE, f"{AGGREGATES[name]}{of}", this)
+def _extreme(function: str, value: Fragment) -> Fragment:
+    """Compile MAX or MIN."""
+    if value.type in LIST_TYPES:
+        raise BadRequest(f"{function.upper()} does not take a list column.")
+    key = without_nan(value).with_sql(with_collation(without_nan(value)))
+    if value.type == JSON_VALUE:
+        return typed(JSON_VALUE, f"nullif(json_quote({function}({{}})), 'null')", key)
+    return call(str(value.type), function, [key])
 
 
-def _total(name: str, of: str, this: Fragment) -> Fragment:
-    """Write SUM or AVG: of what is exact, the total and the mean are exact, too."""
-    scale = scale_of(this)
-    if name == "SUM" and typed(this).kind != ColumnType.DOUBLE:
-        return of_kind(LARGE, f"whole_sum{of}", this)
-    if scale is None:
-        return of_kind(ColumnType.DOUBLE, f"{AGGREGATES[name]}{of}", this)
-    decimals = scale if name == "SUM" else scale + MORE_DECIMALS
-    text = f"{AGGREGATES[name]}{of.replace('{}', 'CAST({} AS REAL)')}"
-    if name == "SUM":
-        text = f"kept_total({text})"
-    if name == "AVG":
-        digits = digits_kept(scale, 0)
-        text = f"cut_off({text}, {digits})" if scale else f"cut_off(whole_avg{of}, {digits})"
-    return of_kind(ColumnType.DOUBLE, text, this, scale=decimals)
-
-
-def _extreme(name: str, this: Fragment) -> Fragment:
-    this = typed(this)
-    if this.kind in LIST_TYPES:
-        raise BadRequest(f"{name} does not take a list column.")
-    if this.kind == EXTRACTED:
-        return of_kind(EXTRACTED, f"json_{name.lower()}({{}})", this)
-    if not this.is_text:
-        text = f"{AGGREGATES[name]}({{}})"
-        return of_kind(str(this.kind), text, comparable(this), scale=this.scale)
-    return of_kind(str(this.kind), f"{AGGREGATES[name]}({{}})", this.named(collated(this)))
-
-
-def _key(value: Fragment) -> Fragment:
-    """Give what GROUP_CONCAT sorts by."""
-    value = typed(value)
-    return value.named(collated(value)) if value.kind == EXTRACTED else value
-
-
-def group_concat(compiler: "Compiler", node: Any) -> Fragment:
-    """Rewrite GROUP_CONCAT.
-
-    Raises:
-        BadRequest: the separator is no text.
-    """
+def _group_concat(compiler: Compiler, node: GroupConcat) -> Fragment:
     separator = node.args.get("separator")
     if separator is not None and not (isinstance(separator, exp.Literal) and separator.is_string):
-        raise BadRequest("SEPARATOR must be a text in quotes.")
-    this = text_of(compiler.value(node.this))
+        raise BadRequest("SEPARATOR takes text in single quotes.")
     order = node.args.get("order")
     items = [] if order is None else order.expressions
-    keys = [_key(compiler.value(each.this)) for each in items]
-    directions = "".join("d" if each.args.get("desc") else "a" for each in items)
-    how = Fragment(
-        "?, ?, ?",
-        (
-            "," if separator is None else str(separator.this),
-            1 if node.args.get("distinct") else 0,
-            directions,
-        ),
-    )
-    marks = ", ".join("{}" for _ in range(2 + len(keys)))
-    return of_kind(ColumnType.STRING, f"join_texts({marks})", this, how, *keys)
+    keys = [with_type(compiler.value(each.this)) for each in items]
+    arguments = [
+        as_text(compiler.value(node.this)),
+        literal("," if separator is None else str(separator.this)),
+        literal(1 if node.args.get("distinct") else 0),
+        literal("".join("d" if each.args.get("desc") else "a" for each in items)),
+        *(each.with_sql(with_collation(each)) for each in keys),
+    ]
+    return call(ColumnType.STRING, "ordered_group_concat", arguments)
+
+
+HANDLERS: Final[Handlers] = handlers(
+    _group_concat, [GroupConcat], ["this", "distinct", "order", "separator"]
+)

@@ -1,133 +1,80 @@
-"""Computing with numbers, and moving dates, as MySQL does.
+"""Handlers of arithmetic operators and of date arithmetic.
 
-Whole numbers stay whole and have 64 bits. Numbers written with a point are exact, as is what is
-divided or averaged: it is shown with four decimals more than what went in had, and kept with
-digits in groups of nine. Only DOUBLE columns, and texts taken for numbers, are computed with a
-floating point.
+Integers stay integers, except in a division with `/`. Division by zero gives null.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.local.domain.tables.sql import functions
+from synapse_workflows.local.domain.tables.sql import functions, sqlite_dates
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, handlers
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
-    MOMENT,
+    DATETIME,
     Fragment,
+    as_number,
     literal,
-    number,
-    of_kind,
-    scale_of,
     typed,
+    with_type,
 )
 from synapse_workflows.local.errors import BadRequest
 
-if TYPE_CHECKING:
-    from synapse_workflows.local.domain.tables.sql.compiler import Compiler
-
-#: Decimals that a quotient has more than what is divided.
-MORE_DECIMALS: Final = 4
-_MOST_DECIMALS: Final = 30
-#: Digits that MySQL keeps together.
-_GROUP: Final = 9
-_MICROSECONDS: Final = 6
-_SMALLEST: Final = 1 << 63
-
-OPERATIONS: Final[Mapping[type[exp.Expression], str]] = {
-    exp.Add: "added",
-    exp.Sub: "subtracted",
-    exp.Mul: "multiplied",
-    exp.Div: "quotient",
-    exp.IntDiv: "whole_quotient",
-    exp.Mod: "remainder",
+_TEMPLATES: Final[Mapping[type[exp.Expression], str]] = {
+    exp.Add: "checked_add({}, {})",
+    exp.Sub: "checked_subtract({}, {})",
+    exp.Mul: "checked_multiply({}, {})",
+    exp.Div: "(CAST({} AS REAL) / {})",
+    exp.IntDiv: "integer_quotient({}, {})",
+    exp.Mod: "remainder({}, {})",
 }
 
 
-def computed(compiler: "Compiler", node: exp.Expression) -> Fragment:
-    """Rewrite `+ - * / DIV %`.
+def _is_double(value: Fragment) -> bool:
+    return with_type(value).type == ColumnType.DOUBLE
 
-    Raises:
-        BadRequest: of something that is no number.
-    """
+
+def _binary(compiler: Compiler, node: exp.Expression) -> Fragment:
     if isinstance(node, exp.Add) and isinstance(node.this, exp.Interval):
         node = exp.Add(this=node.expression, expression=node.this)
     if isinstance(node.expression, exp.Interval):
-        return _moved(compiler, node)
-    left, right = (number(compiler.value(each)) for each in (node.this, node.expression))
-    name = OPERATIONS[type(node)]
-    if isinstance(node, exp.IntDiv):
-        return of_kind(ColumnType.INTEGER, f"{name}({{}}, {{}})", left, right)
-    scale = _scale(node, scale_of(left), scale_of(right))
-    whole = scale == 0 and _is_whole(left) and _is_whole(right)
-    kind = ColumnType.INTEGER if whole and not isinstance(node, exp.Div) else ColumnType.DOUBLE
-    how: object = int(scale is not None)
-    if isinstance(node, exp.Div):
-        how = "NULL" if scale is None else digits_kept(scale_of(left), scale_of(right))
-    return of_kind(kind, f"{name}({{}}, {{}}, {how})", left, right, scale=scale)
+        return _add_interval(compiler, node)
+    left, right = (as_number(compiler.value(each)) for each in (node.this, node.expression))
+    is_double = _is_double(left) or _is_double(right)
+    if isinstance(node, exp.Div | exp.IntDiv):
+        is_double = isinstance(node, exp.Div)
+    type_ = ColumnType.DOUBLE if is_double else ColumnType.INTEGER
+    return typed(type_, _TEMPLATES[type(node)], left, right)
 
 
-def digits_kept(left: int | None, right: int | None) -> int:
-    """Count the digits after the point that MySQL keeps of a quotient: whole groups of nine."""
-    one, two = (-(-(scale or 0) // _GROUP) * _GROUP for scale in (left, right))
-    more = max(0, MORE_DECIMALS - (one - (left or 0)) - (two - (right or 0)))
-    return -(-(one + two + more) // _GROUP) * _GROUP
-
-
-def _is_whole(value: Fragment) -> bool:
-    return typed(value).kind != ColumnType.DOUBLE
-
-
-def _scale(node: exp.Expression, left: int | None, right: int | None) -> int | None:
-    if left is None or right is None:
-        return None
-    if isinstance(node, exp.Mul):
-        return min(left + right, _MOST_DECIMALS)
-    if isinstance(node, exp.Div):
-        return min(left + MORE_DECIMALS, _MOST_DECIMALS)
-    return max(left, right)
-
-
-def negative(compiler: "Compiler", node: exp.Neg) -> Fragment:
-    """Rewrite a minus sign before a value.
-
-    Raises:
-        BadRequest: the value is no number.
-    """
+def _negative(compiler: Compiler, node: exp.Neg) -> Fragment:
     inner = node.this
-    if isinstance(inner, exp.Literal) and str(inner.this) == str(_SMALLEST) and inner.is_number:
-        return literal(-_SMALLEST)
-    this = number(compiler.value(inner))
-    if this.is_literal and this.literal != -_SMALLEST:
-        return literal(None if this.literal is None else -this.literal, this.scale)
-    kind = ColumnType.INTEGER if _is_whole(this) else ColumnType.DOUBLE
-    return of_kind(kind, "negated({})", this, scale=this.scale)
+    if isinstance(inner, exp.Literal) and not inner.is_string:
+        return compiler.value(exp.Literal(this=f"-{inner.this}", is_string=False))
+    value = as_number(compiler.value(inner))
+    type_ = ColumnType.DOUBLE if _is_double(value) else ColumnType.INTEGER
+    return typed(type_, "checked_subtract(0, {})", value)
 
 
-def _moved(compiler: "Compiler", node: exp.Expression) -> Fragment:
-    """Move a date by an interval."""
+def _add_interval(compiler: Compiler, node: exp.Expression) -> Fragment:
     if not isinstance(node, exp.Add | exp.Sub):
-        raise BadRequest("An INTERVAL can be added and subtracted.")
+        raise BadRequest("An INTERVAL can only be added to a date or subtracted from one.")
     interval = node.expression
     unit = str(interval.args.get("unit") or "").upper()
-    if unit not in functions.UNITS:
-        raise BadRequest(f"INTERVAL needs one of the units {', '.join(functions.UNITS)}.")
-    moment = functions.moment(compiler.value(node.this))
-    count = _count(compiler, interval.this)
-    how = Fragment("?, ?", (unit, -1 if isinstance(node, exp.Sub) else 1))
-    scale = max(moment.scale or 0, _decimals(count) if unit == "SECOND" else 0)
-    return of_kind(MOMENT, "moved({}, {}, {})", moment, count, how, scale=scale)
+    if unit not in sqlite_dates.UNITS:
+        raise BadRequest(f"INTERVAL takes one of the units {', '.join(sqlite_dates.UNITS)}.")
+    count = interval.this
+    if isinstance(count, exp.Literal) and count.is_string:  # sqlglot quotes a number here
+        count = exp.Literal.number(count.this)
+    date = functions.as_date(compiler.value(node.this))
+    sign = "-" if isinstance(node, exp.Sub) else ""
+    template = f"add_interval({{}}, {sign}{{}}, {{}})"
+    return typed(DATETIME, template, date, as_number(compiler.value(count)), literal(unit))
 
 
-def _count(compiler: "Compiler", node: exp.Expression) -> Fragment:
-    """Read how often an interval counts; sqlglot takes a number there for a text."""
-    if isinstance(node, exp.Literal) and node.is_string:
-        node = exp.Literal.number(node.this)
-    return number(compiler.value(node))
-
-
-def _decimals(count: Fragment) -> int:
-    """Count the decimals of a second's fraction that an interval may bring in."""
-    scale = scale_of(count)
-    return min(_MICROSECONDS if scale is None else scale, _MICROSECONDS)
+HANDLERS: Final[Handlers] = {
+    **handlers(_binary, _TEMPLATES),
+    **handlers(_binary, [exp.Div], ("this", "expression", "typed", "safe")),
+    **handlers(_negative, [exp.Neg], ["this"]),
+}

@@ -1,126 +1,169 @@
-"""Walks a query's tree: whatever is not known here is refused."""
+"""Dispatch from the nodes of a syntax tree to the handlers that compile them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlglot import exp
 
+from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.column_types import Column
-from synapse_workflows.local.domain.tables.sql import conditions, expressions
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.typed_sql import Fragment
 from synapse_workflows.local.errors import BadRequest
 
-_MOST_WORK: Final = 500_000
-#: What SQLite looks at again for each other one of its kind, when it prepares a statement.
-_COMPARISON, _LITERAL, _OTHER = 30, 20, 1
+_MAX_COST: Final = 500_000
+#: Costs are proportional to the time that SQLite needs to prepare a statement.
+_CONDITION_COST, _LITERAL_COST, _OTHER_COST = 30, 20, 1
 
 
 @dataclass(frozen=True)
 class Relation:
-    """What rows come from.
+    """Source of the rows of a query.
 
     Args:
-        text: SQLite's SQL of a table or a bracketed query; has row_id and version.
-        bound: values for its question marks.
-        cells: by column id, what the cells of a column are called there.
-        has_etags: whether there is a column `etag`, too.
+        sql: Name of a table or a subquery in parentheses, with columns row_id and version.
+        params: Values of its question marks.
+        cells: Column ID -> name of the column in the relation.
+        has_etags: Whether it has a column etag.
     """
 
-    text: str
-    bound: tuple[object, ...]
+    sql: str
+    params: tuple[object, ...]
     cells: Mapping[int, str]
     has_etags: bool = False
 
 
+@dataclass(frozen=True)
+class QueryContext:
+    """What a query refers to.
+
+    Args:
+        relation: Source of the rows.
+        columns: Columns of the table, by name.
+        table_names: Names by which the query may refer to the table, in upper case.
+        caller_id: Result of CURRENT_USER().
+        now: Result of NOW(), milliseconds since the epoch.
+    """
+
+    relation: Relation
+    columns: Mapping[str, Column]
+    table_names: frozenset[str]
+    caller_id: int
+    now: int
+
+
+@dataclass(frozen=True)
+class NodeHandler:
+    """Handler of one type of syntax node.
+
+    Args:
+        compile: Returns the fragment of a node.
+        arguments: Arguments of the node that `compile` reads. A node with others is rejected.
+    """
+
+    compile: Callable[["Compiler", Any], Fragment]
+    arguments: frozenset[str]
+
+
+Handlers = Mapping[type[exp.Expression], NodeHandler]
+
+
+def handlers(
+    compile_: Callable[["Compiler", Any], Fragment],
+    types: Iterable[type[exp.Expression]],
+    arguments: Iterable[str] = ("this", "expression"),
+) -> dict[type[exp.Expression], NodeHandler]:
+    """Return the same handler for several types of nodes."""
+    return dict.fromkeys(types, NodeHandler(compile_, frozenset(arguments)))
+
+
 @dataclass
-class Work:
-    """How much of a query was rewritten; what an alias stands for counts each time."""
+class Cost:
+    """Cost of a statement. An expression with an alias counts each time the alias is used."""
 
-    done: int = 0
+    total: int = 0
 
-    def add(self, weight: int) -> None:
-        """Count one value or condition more.
+    def add(self, amount: int) -> None:
+        """Add the cost of a node.
 
         Raises:
-            BadRequest: they are too many.
+            BadRequest: The statement is too expensive.
         """
-        self.done += weight
-        if self.done > _MOST_WORK:
+        self.total += amount
+        if self.total > _MAX_COST:
             raise BadRequest(
-                "The query is made of too many values and conditions: conditions count "
-                f"{_COMPARISON}, values {_LITERAL}, columns and items of IN {_OTHER}, and all of "
-                f"them may count {_MOST_WORK}. Ask x IN (1, 2, ...) for x = 1 OR x = 2 ..., or "
-                "ask in several queries."
+                "The query has too many values and conditions. A condition costs "
+                f"{_CONDITION_COST}, a literal {_LITERAL_COST}, a column or an item of IN "
+                f"{_OTHER_COST}; a query may cost {_MAX_COST}. Use x IN (1, 2, ...) instead of "
+                "x = 1 OR x = 2 ..., or split the query."
             )
 
 
 @dataclass
 class Compiler:
-    """One query on its way to SQLite.
+    """Compiler of the values and conditions of one query.
 
     Args:
-        relation: what its rows come from.
-        columns: of the table, by name.
-        names: by which the query may call the table.
-        caller_id: who asks.
-        now: milliseconds since the epoch.
-        aliases: what the select list names; empty where aliases mean nothing.
-        alias_first: whether an alias wins over a column of the same name.
-        unnested: list columns that are unnested, by column id, and their table's alias.
-        is_volatile: whether the answer depends on when or by whom it is asked.
-        work: what was done so far.
+        context: What the query refers to.
+        value_handlers: Handlers of nodes that have a value.
+        condition_handlers: Handlers of nodes that are true or false.
+        aliases: Alias -> selected expression; empty in clauses where aliases are not visible.
+        alias_first: Whether an alias hides a column of the same name.
+        unnested: ID of an unnested list column -> alias of the table of its items.
+        is_volatile: Whether the result depends on the time or on the caller.
+        cost: Cost of the nodes compiled so far.
     """
 
-    relation: Relation
-    columns: Mapping[str, Column]
-    names: frozenset[str]
-    caller_id: int
-    now: int
+    context: QueryContext
+    value_handlers: Handlers
+    condition_handlers: Handlers
     aliases: dict[str, exp.Expression] = field(default_factory=dict)
     alias_first: bool = False
     unnested: dict[int, str] = field(default_factory=dict)
     is_volatile: bool = False
-    work: Work = field(default_factory=Work)
+    cost: Cost = field(default_factory=Cost)
 
     def value(self, node: exp.Expression | None, *, is_listed: bool = False) -> Fragment:
-        """Rewrite what has a value.
+        """Compile a node that has a value.
 
         Args:
-            node: what has one.
-            is_listed: whether it is an item of IN.
+            node: The node.
+            is_listed: Whether it is an item of IN.
 
         Raises:
-            BadRequest: it has none, or is not supported.
+            BadRequest: The node is missing, has no value or is not supported.
         """
-        self.work.add(_LITERAL if isinstance(node, exp.Literal) and not is_listed else _OTHER)
+        is_literal = isinstance(node, exp.Literal) and not is_listed
+        self.cost.add(_LITERAL_COST if is_literal else _OTHER_COST)
         if node is None:
             raise BadRequest("The query lacks a value.")
-        build = expressions.VALUES.get(type(node))
-        if build is None:
+        handler = self.value_handlers.get(type(node))
+        if handler is None:
             raise BadRequest(f"Not supported here: {write(node)[:200]}")
-        _require_known(node, expressions.ARGUMENTS)
-        return build(self, node)
+        return self._compile(handler, node)
 
     def condition(self, node: exp.Expression) -> Fragment:
-        """Rewrite what is true or false; a fragment without a type.
+        """Compile a node that is true, false or null.
+
+        Returns:
+            A fragment without a type.
 
         Raises:
-            BadRequest: it is neither, or is not supported.
+            BadRequest: The node is not a condition or is not supported.
         """
-        self.work.add(_COMPARISON)
-        build = conditions.CONDITIONS.get(type(node))
-        if build is None:
-            return conditions.truth(self.value(node), node)
-        _require_known(node, conditions.ARGUMENTS)
-        return build(self, node)
+        self.cost.add(_CONDITION_COST)
+        handler = self.condition_handlers.get(type(node))
+        if handler is not None:
+            return self._compile(handler, node)
+        value = self.value(node)
+        is_boolean = value.type == ColumnType.BOOLEAN or isinstance(value.literal, bool)
+        if not is_boolean and not value.is_null:
+            raise BadRequest(f"Expected a condition instead of {write(node)[:200]}.")
+        return Fragment(value.sql, value.params)
 
-
-def _require_known(
-    node: exp.Expression, known: Mapping[type[exp.Expression], frozenset[str]]
-) -> None:
-    """Refuse a node that says more than we read."""
-    for name, value in node.args.items():
-        if value and name not in known[type(node)]:
+    def _compile(self, handler: NodeHandler, node: exp.Expression) -> Fragment:
+        """Compile a node after a check that its handler reads all of its arguments."""
+        if any(value and name not in handler.arguments for name, value in node.args.items()):
             raise BadRequest(f"Not supported: {write(node)[:200]}")
+        return handler.compile(self, node)

@@ -1,26 +1,26 @@
-"""What our functions in SQLite say when they cannot answer; SQLite itself forgets the words."""
+"""Errors of SQL functions that are implemented in Python."""
 
 from collections.abc import Callable
-from typing import Any, Final
-
-#: Characters that a text made by a query may have; cells of tables have fewer.
-MOST_LETTERS: Final = 4 << 20
+from typing import Any
 
 
 class EvaluationError(ValueError):
-    """A row has no answer; says why, in words for the caller."""
+    """A value cannot be computed. The message is returned to the caller of the query."""
 
 
-class Complaints:
-    """Keeps the words of what failed on one connection."""
+class ErrorRecorder:
+    """Record the message of the last failed function call of a connection.
+
+    SQLite replaces the message of an exception raised in a function by a generic one.
+    """
 
     def __init__(self) -> None:
         self.last: str | None = None
 
-    def heard(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Give a function that leaves its words here when it fails."""
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that records the message of an error before it is raised."""
 
-        def listened(*arguments: Any) -> Any:
+        def wrapped(*arguments: Any) -> Any:
             try:
                 return function(*arguments)
             except EvaluationError as error:
@@ -30,16 +30,16 @@ class Complaints:
                 self.last = "The JSON is nested too deeply."
                 raise
 
-        return listened
+        return wrapped
 
-    def heard_class(self, aggregate: type) -> type:
-        """Give a class of a set function that leaves its words here when it fails."""
-        heard = self.heard
+    def wrap_aggregate(self, aggregate: type) -> type:
+        """Return an aggregate class that records the message of an error before it is raised."""
+        wrap = self.wrap
 
-        class Listened(aggregate):  # type: ignore[misc]
+        class Wrapped(aggregate):  # type: ignore[misc]
             def __init__(self) -> None:
                 super().__init__()
-                self.step = heard(super().step)
-                self.finalize = heard(super().finalize)
+                self.step = wrap(super().step)
+                self.finalize = wrap(super().finalize)
 
-        return Listened
+        return Wrapped

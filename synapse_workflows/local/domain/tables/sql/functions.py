@@ -1,4 +1,4 @@
-"""Functions of one row: what they take, and which function of SQLite, ours or its own, does it."""
+"""Functions of one row: their arguments and the SQLite functions that implement them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,197 +7,202 @@ from typing import Final
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.dates import parse_date
-from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES
+from synapse_workflows.local.domain.tables.cell_values import NAN
+from synapse_workflows.local.domain.tables.column_types import (
+    INTEGER_TYPES,
+    LIST_TYPES,
+    TEXT_TYPES,
+)
+from synapse_workflows.local.domain.tables.sql.sqlite_dates import DATE_PARTS
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
-    EXTRACTED,
-    LARGE,
-    MOMENT,
+    DATETIME,
+    JSON_VALUE,
     Fragment,
-    coerce,
-    collated,
-    comparable,
+    as_number,
+    as_text,
+    call,
+    coerce_literal,
+    join,
     literal,
-    number,
-    of_kind,
-    same_kind,
-    scale_of,
-    shown,
-    text_of,
     typed,
+    unify_types,
+    with_collation,
+    with_type,
+    without_nan,
 )
 from synapse_workflows.local.errors import BadRequest
 
-UNITS: Final = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
-_DATE_PARTS: Final = (
-    "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAYOFMONTH", "DAYOFWEEK", "DAYOFYEAR", "WEEKDAY",
-    "HOUR", "MINUTE", "SECOND", "MICROSECOND",
-)  # fmt: skip
-_DATE_NAMES: Final = ("MONTHNAME", "DAYNAME")
-_MANY: Final = 100
-_MICROSECONDS: Final = 6
+_MAX_ARGUMENTS: Final = 100
+#: The paths that MySQL and SQLite read alike.
+_JSON_PATH: Final = re.compile(r'\$(?:\.[A-Za-z_]\w*|\."[^"\\]+"|\[[0-9]{1,9}\])*')
 
 Build = Callable[[Sequence[Fragment]], Fragment]
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function: how many arguments it takes, and how it is written for SQLite."""
+    """A function: the number of its arguments, and what compiles a call."""
 
     build: Build
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
 
-def moment(value: Fragment) -> Fragment:
-    """Take a value for a date.
+def as_date(value: Fragment) -> Fragment:
+    """Return a value as a date.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The value is not a date.
     """
     if isinstance(value.literal, str):
         try:
-            return literal(parse_date(value.literal), _decimals(value.literal))
+            return literal(parse_date(value.literal))
         except ValueError as error:
             raise BadRequest(f"Not a date: {error}") from None
-    if value.kind in {MOMENT, ColumnType.DATE} or (value.is_literal and value.literal is None):
+    if value.type in {DATETIME, ColumnType.DATE} or value.is_null:
         return value
-    raise BadRequest("A date is needed: NOW(), FROM_UNIXTIME(), a DATE column or a text.")
-
-
-def _decimals(text: str) -> int:
-    """Count the digits of a second's fraction in a date's text, up to milliseconds."""
-    match = re.search(r":\d+[.,](\d+)", text)
-    return 0 if match is None else min(len(match[1]), 3)
+    raise BadRequest(
+        "Expected a date: NOW(), FROM_UNIXTIME(...), a DATE column or a date in single quotes."
+    )
 
 
 def as_json(value: Fragment) -> Fragment:
-    """Give the JSON of a value, as text."""
-    value = typed(value)
-    if value.kind in LIST_TYPES or value.kind in {ColumnType.JSON, EXTRACTED}:
-        return of_kind(ColumnType.JSON, "json_plain({})", value)
-    if value.kind == ColumnType.DOUBLE:
-        return of_kind(ColumnType.JSON, "json_double({})", shown(value))
-    if value.kind in {ColumnType.INTEGER, ColumnType.DATE, ColumnType.BOOLEAN, LARGE}:
-        return of_kind(ColumnType.JSON, "coalesce({}, 'null')", text_of(value))
-    if value.kind == MOMENT:
-        value = replace(value, scale=_MICROSECONDS)
-    return of_kind(ColumnType.JSON, "json_text({})", text_of(value))
+    """Return a value as an argument of SQLite's JSON functions."""
+    value = with_type(value)
+    if value.type in LIST_TYPES or value.type in {ColumnType.JSON, JSON_VALUE}:
+        return typed(ColumnType.JSON, "json({})", value)
+    if value.type == ColumnType.BOOLEAN:
+        return typed(ColumnType.JSON, "json({})", as_text(value))
+    if value.type == ColumnType.DOUBLE:  # JSON has neither NaN nor infinity
+        return typed(ColumnType.JSON, "nullif(nullif({}, 9e999), -9e999)", without_nan(value))
+    return value if value.type in INTEGER_TYPES - {ColumnType.ENTITYID} else as_text(value)
 
 
-def _texts(kind: str, name: str, arguments: Sequence[Fragment]) -> Fragment:
-    marks = ", ".join("{}" for _ in arguments)
-    return of_kind(kind, f"{name}({marks})", *(text_of(each) for each in arguments))
+def _texts(arguments: Sequence[Fragment]) -> list[Fragment]:
+    return [as_text(each) for each in arguments]
 
 
-def _on_text(name: str, kind: ColumnType = ColumnType.STRING) -> Build:
-    return lambda arguments: _texts(kind, name, arguments)
+def _on_text(function: str, type_: ColumnType = ColumnType.STRING) -> Build:
+    return lambda arguments: call(type_, function, _texts(arguments))
+
+
+def _concat(arguments: Sequence[Fragment]) -> Fragment:
+    return typed(ColumnType.STRING, "({})", join(" || ", _texts(arguments)))
 
 
 def _round(arguments: Sequence[Fragment]) -> Fragment:
-    this = number(arguments[0])
-    digits = number(arguments[1]) if len(arguments) > 1 else literal(0)
-    scale = scale_of(this)
-    how = f"rounded({{}}, {{}}, {'NULL' if scale is None else scale})"
-    if typed(this).kind != ColumnType.DOUBLE:
-        return of_kind(ColumnType.INTEGER, how, this, digits)
-    if scale is not None and isinstance(digits.literal, int):
-        scale = max(0, min(scale, digits.literal))
-    return of_kind(ColumnType.DOUBLE, how, this, digits, scale=scale)
+    value = as_number(arguments[0])
+    places = as_number(arguments[1]) if len(arguments) > 1 else literal(0)
+    is_double = with_type(value).type == ColumnType.DOUBLE
+    type_ = ColumnType.DOUBLE if is_double else ColumnType.INTEGER
+    return call(type_, "rounded", [value, places])
 
 
 def _coalesce(arguments: Sequence[Fragment]) -> Fragment:
-    kind, scale, parts = same_kind(list(arguments))
-    if kind is None:
-        return literal(None)
-    marks = ", ".join("{}" for _ in parts)
-    return of_kind(kind, f"coalesce({marks}, NULL)", *parts, scale=scale)
+    type_, values = unify_types(arguments)
+    return literal(None) if type_ is None else call(type_, "coalesce", [*values, literal(None)])
 
 
 def _nullif(arguments: Sequence[Fragment]) -> Fragment:
-    first, second = map(typed, arguments)
-    if first.literal is None and arguments[0].is_literal:
+    first, second = with_type(arguments[0]), with_type(arguments[1])
+    if arguments[0].is_null:
         return literal(None)
-    second = coerce(arguments[1], str(first.kind)) if arguments[1].is_literal else second
-    if first.is_text != second.is_text and second.literal is not None:
+    if arguments[1].is_literal:
+        second = coerce_literal(arguments[1], str(first.type))
+    if first.is_text != second.is_text and not arguments[1].is_null:
         raise BadRequest("NULLIF takes two values of one type.")
-    if not first.is_text:
-        text = "nullif({}, {})"
-        return of_kind(str(first.kind), text, first, comparable(second), scale=first.scale)
-    left = first.named(collated(first))
-    return of_kind(str(first.kind), "nullif({}, {})", left, second)
+    left = first.with_sql(with_collation(first))
+    return call(str(first.type), "nullif", [left, without_nan(second)])
 
 
 def _unix_timestamp(arguments: Sequence[Fragment]) -> Fragment:
     if not arguments:
-        raise BadRequest("Use UNIX_TIMESTAMP(NOW()).")
-    this = moment(arguments[0])
-    if this.scale:
-        return of_kind(ColumnType.DOUBLE, "to_seconds({})", this, scale=this.scale)
-    return of_kind(ColumnType.INTEGER, "CAST(to_seconds({}) AS INTEGER)", this)
+        raise BadRequest("UNIX_TIMESTAMP takes one argument, for example NOW().")
+    return typed(ColumnType.INTEGER, "({} / 1000)", as_date(arguments[0]))
 
 
 def _from_unixtime(arguments: Sequence[Fragment]) -> Fragment:
-    this = number(arguments[0])
-    scale = scale_of(this)
-    digits = _MICROSECONDS if scale is None else min(scale, _MICROSECONDS)
-    return of_kind(MOMENT, "from_seconds({})", this, scale=digits)
+    seconds = as_number(arguments[0])
+    return typed(DATETIME, "CAST(round({} * 1000) AS INTEGER)", seconds)
 
 
 def _date_part(name: str) -> Build:
+    type_ = ColumnType.STRING if name.endswith("NAME") else ColumnType.INTEGER
+    return lambda arguments: typed(type_, f"date_part('{name}', {{}})", as_date(arguments[0]))
+
+
+def _double_test(name: str, template: str) -> Build:
     def build(arguments: Sequence[Fragment]) -> Fragment:
-        kind = ColumnType.STRING if name in _DATE_NAMES else ColumnType.INTEGER
-        return of_kind(kind, f"date_part('{name}', {{}})", moment(arguments[0]))
+        if arguments[0].type != ColumnType.DOUBLE:
+            raise BadRequest(f"{name} takes a DOUBLE column.")
+        return replace(typed(ColumnType.BOOLEAN, template, arguments[0]), width=5)
 
     return build
 
 
 def _json_array(arguments: Sequence[Fragment]) -> Fragment:
-    if not arguments:
-        return Fragment("'[]'", (), ColumnType.JSON)
-    marks = ", ".join("{}" for _ in arguments)
-    return of_kind(ColumnType.JSON, f"json_items({marks})", *map(as_json, arguments))
+    return call(ColumnType.JSON, "json_array", [as_json(each) for each in arguments])
 
 
 def _json_object(arguments: Sequence[Fragment]) -> Fragment:
     if len(arguments) % 2:
         raise BadRequest("JSON_OBJECT takes pairs of a key and a value.")
-    parts = [
-        text_of(each) if index % 2 == 0 else as_json(each) for index, each in enumerate(arguments)
-    ]
-    marks = ", ".join("{}" for _ in parts)
-    return of_kind(ColumnType.JSON, f"json_members({marks})", *parts)
+    pairs = zip(arguments[::2], arguments[1::2], strict=True)
+    parts = [part for key, value in pairs for part in (as_text(key), as_json(value))]
+    return call(ColumnType.JSON, "json_object", parts)
 
 
-def _on_json(name: str, kind: str) -> Build:
-    """Write a function whose arguments are JSON or plain text."""
+def _json_quote(arguments: Sequence[Fragment]) -> Fragment:
+    # The concatenation removes SQLite's mark that the text is JSON.
+    template = "(nullif(json_quote({}), 'null') || '')"
+    return typed(ColumnType.STRING, template, as_text(arguments[0]))
 
+
+def _document(value: Fragment, function: str) -> Fragment:
+    document = with_type(coerce_literal(value, ColumnType.STRING))
+    if document.type not in LIST_TYPES | TEXT_TYPES | {ColumnType.JSON, JSON_VALUE}:
+        raise BadRequest(f"{function} takes JSON.")
+    return document
+
+
+def _json_extract(arguments: Sequence[Fragment]) -> Fragment:
+    path = arguments[1]
+    if not isinstance(path.literal, str) or _JSON_PATH.fullmatch(path.literal) is None:
+        raise BadRequest(
+            f"The JSON path '{str(path.literal)[:100]}' is not supported: expected a text like "
+            "'$.key', '$.\"a key\"' or '$.list[0]'."
+        )
+    return typed(JSON_VALUE, "({} -> {})", _document(arguments[0], "JSON_EXTRACT"), path)
+
+
+def _on_json(function: str, type_: str) -> Build:
     def build(arguments: Sequence[Fragment]) -> Fragment:
-        first = typed(coerce(arguments[0], ColumnType.STRING))
-        if first.kind not in LIST_TYPES | TEXT_TYPES | {ColumnType.JSON, EXTRACTED}:
-            raise BadRequest(f"{name.upper()} needs JSON.")
-        return _texts(kind, name, [first, *arguments[1:]])
+        document = _document(arguments[0], function.upper())
+        return call(type_, function, [document, *_texts(arguments[1:])])
 
     return build
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    "CONCAT": Function(_on_text("joined_text"), 1, _MANY),
-    "REPLACE": Function(_on_text("replaced_text"), 3, 3),
+    "CONCAT": Function(_concat, 1, _MAX_ARGUMENTS),
+    "REPLACE": Function(_on_text("replace"), 3, 3),
     "UPPER": Function(_on_text("upper_text"), 1, 1),
     "LOWER": Function(_on_text("lower_text"), 1, 1),
-    "TRIM": Function(_on_text("trim_text"), 1, 1),
+    "TRIM": Function(_on_text("trim"), 1, 1),
     "CRC32": Function(_on_text("crc32", ColumnType.INTEGER), 1, 1),
     "ROUND": Function(_round, 1, 2),
-    "COALESCE": Function(_coalesce, 1, _MANY),
+    "COALESCE": Function(_coalesce, 1, _MAX_ARGUMENTS),
     "NULLIF": Function(_nullif, 2, 2),
+    "ISNAN": Function(_double_test("ISNAN", f"({{}} IS '{NAN}')"), 1, 1),
+    "ISINFINITY": Function(_double_test("ISINFINITY", "coalesce({} IN (9e999, -9e999), 0)"), 1, 1),
     "UNIX_TIMESTAMP": Function(_unix_timestamp, 0, 1),
     "FROM_UNIXTIME": Function(_from_unixtime, 1, 1),
-    **{name: Function(_date_part(name), 1, 1) for name in (*_DATE_PARTS, *_DATE_NAMES)},
-    "JSON_OBJECT": Function(_json_object, 0, _MANY),
-    "JSON_ARRAY": Function(_json_array, 0, _MANY),
-    "JSON_EXTRACT": Function(_on_json("json_found", EXTRACTED), 2, _MANY),
+    **{name: Function(_date_part(name), 1, 1) for name in DATE_PARTS},
+    "JSON_OBJECT": Function(_json_object, 0, _MAX_ARGUMENTS),
+    "JSON_ARRAY": Function(_json_array, 0, _MAX_ARGUMENTS),
+    "JSON_EXTRACT": Function(_json_extract, 2, 2),
     "JSON_OVERLAPS": Function(_on_json("json_overlaps", ColumnType.BOOLEAN), 2, 2),
-    "JSON_SEARCH": Function(_on_json("json_search", EXTRACTED), 3, 4),
-    "JSON_QUOTE": Function(_on_text("json_text_or_null"), 1, 1),
+    "JSON_SEARCH": Function(_on_json("json_search", ColumnType.JSON), 3, 4),
+    "JSON_QUOTE": Function(_json_quote, 1, 1),
     "JSON_UNQUOTE": Function(_on_text("json_unquote"), 1, 1),
 }

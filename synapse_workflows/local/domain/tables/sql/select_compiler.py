@@ -1,4 +1,4 @@
-"""A whole query: what it gives, from which rows, grouped and sorted how."""
+"""Compiler of a SELECT statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,65 +7,65 @@ from typing import Any, Final
 from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.local.domain.tables.sql import grouping
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler
+from synapse_workflows.local.domain.tables.sql import conditions, expressions, grouping
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, QueryContext
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
-    EXTRACTED,
-    LARGE,
+    JSON_VALUE,
     Fragment,
-    collated,
-    shown,
+    as_result,
+    join,
     sort_key,
-    typed,
+    with_collation,
+    with_type,
 )
 from synapse_workflows.local.errors import BadRequest
 
-_MOST: Final = 2**62
-_MOST_COLUMNS: Final = 1000
-#: Digits of a number that surely has 64 bits.
-_SHORT: Final = 18
+_MAX_ROWS: Final = 2**62
+_MAX_COLUMNS: Final = 1000
+#: Every number with this many digits has at most 64 bits.
+_SAFE_DIGITS: Final = 18
 
 
 @dataclass(frozen=True)
 class ResultColumn:
-    """A column of a result.
+    """Column of a result.
 
     Args:
-        name: of the column, its alias, or the text of the expression.
-        kind: type of its values.
-        column_id: of what is a column of the table and nothing more.
-        width: bytes that it adds to a row.
+        name: Name of the column, its alias, or the text of the expression.
+        type: Type of the values.
+        column_id: ID of a column of the table; None for an expression.
+        width: Bytes that the column adds to a row.
     """
 
     name: str
-    kind: ColumnType
+    type: ColumnType
     column_id: int | None
     width: int
 
-    def wire(self) -> dict[str, Any]:
-        """Write it as a SelectColumn."""
+    def as_select_column(self) -> dict[str, Any]:
+        """Return the body of a SelectColumn."""
         column_id = None if self.column_id is None else str(self.column_id)
-        return {"name": self.name, "columnType": self.kind, "id": column_id}
+        return {"name": self.name, "columnType": self.type, "id": column_id}
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A query for SQLite, without its limit.
+    """Statement for SQLite, without a limit.
 
     Args:
-        text: SQLite's SQL.
-        bound: values for its question marks.
-        columns: of the result.
-        has_rows: whether row id and version, and etag where there is one, come first.
-        has_etags: whether there is one.
-        limit: of the query itself.
-        offset: of the query itself.
-        is_volatile: whether the answer depends on when or by whom it is asked.
+        sql: SQL text for SQLite.
+        params: Values of its question marks.
+        columns: Columns of the result.
+        has_rows: Whether each row begins with its ID and version, and its etag if there is one.
+        has_etags: Whether rows have an etag.
+        limit: LIMIT of the query.
+        offset: OFFSET of the query.
+        is_volatile: Whether the result depends on the time or on the caller.
     """
 
-    text: str
-    bound: tuple[Any, ...]
+    sql: str
+    params: tuple[Any, ...]
     columns: tuple[ResultColumn, ...]
     has_rows: bool
     has_etags: bool
@@ -73,127 +73,131 @@ class Statement:
     offset: int
     is_volatile: bool
 
-    def limited(self, limit: int | None = None, offset: int = 0) -> tuple[str, tuple[Any, ...]]:
-        """Give the statement for a part of what the query gives."""
-        rest = max(0, self.limit - offset)
-        most = rest if limit is None else min(rest, limit)
-        skipped = min(self.offset + offset, _MOST)
-        return f"{self.text} LIMIT ? OFFSET ?", (*self.bound, most, skipped)
+    def with_limit(self, limit: int | None = None, offset: int = 0) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL and parameters that select a part of the result.
 
-    def count(self) -> tuple[str, tuple[Any, ...]]:
-        """Give the statement that counts what the query gives."""
-        text, bound = self.limited()
-        return f"SELECT count(*) FROM ({text})", bound  # noqa: S608 - ours
+        Args:
+            limit: Maximum number of rows; None for no limit besides that of the query.
+            offset: Rows of the result to skip.
+        """
+        available = max(0, self.limit - offset)
+        count = available if limit is None else min(available, limit)
+        skipped = min(self.offset + offset, _MAX_ROWS)
+        return f"{self.sql} LIMIT ? OFFSET ?", (*self.params, count, skipped)
+
+    def count_rows(self) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL and parameters that count the rows of the result."""
+        sql, params = self.with_limit()
+        return f"SELECT count(*) FROM ({sql})", params  # noqa: S608 - generated SQL
 
 
 @dataclass(frozen=True)
 class _Item:
     node: exp.Expression
-    fragment: Fragment
+    value: Fragment
     name: str
 
 
-def compile_select(query: exp.Select, compiler: Compiler) -> Statement:
-    """Rewrite a query for SQLite.
+def compile_select(query: exp.Select, context: QueryContext) -> Statement:
+    """Compile a query to a statement for SQLite.
 
     Args:
-        query: its tree.
-        compiler: for the table that it is from, fresh.
+        query: Syntax tree of the query.
+        context: The table and the caller.
 
     Raises:
-        BadRequest: it says what is not supported, or names unknown columns.
+        BadRequest: The query uses unsupported syntax or names unknown columns.
     """
     try:
-        return _compiled(query, compiler)
+        return _compile(query, context)
     except RecursionError:
         raise BadRequest("The SQL is nested too deeply.") from None
 
 
-def _compiled(query: exp.Select, compiler: Compiler) -> Statement:
-    items = _items(query, compiler)
+def _compile(query: exp.Select, context: QueryContext) -> Statement:
+    compiler = Compiler(context, expressions.HANDLERS, conditions.HANDLERS)
+    items = _select_items(query, compiler)
     where = _where(query, compiler)
     compiler.aliases = _aliases(query)
-    groups = grouping.groups(query, compiler)
-    distinct = _is_distinct(query)
+    keys = grouping.get_group_keys(query, compiler)
+    group_by = [compiler.value(each) for each in keys]
     having = query.args.get("having")
-    sets = any(grouping.has_aggregate(each.node) for each in items) or having is not None
-    is_aggregated = sets or bool(groups) or distinct
-    chosen_by = [each.node for each in items] if distinct else None
-    grouped = (sets or bool(groups)) and not grouping.tells_rows_apart(groups)
-    for each in items if grouped else ():
-        grouping.require_grouped(each.node, groups)
-    tail = _tail(query, compiler, groups, chosen_by, grouped=grouped)
-    system = () if is_aggregated else _system(compiler)
-    if not is_aggregated:
-        tail = _stable(tail)
-    apart = distinct and (sets or bool(groups))
-    chosen = [*system, *(_cell(each, distinct=apart) for each in items)]
-    parts = [
-        Fragment(f"SELECT {'DISTINCT ' if apart else ''}"),
-        _joined(", ", chosen),
-        Fragment(f" FROM {compiler.relation.text} AS t", compiler.relation.bound),
-        *_unnested(compiler),
-        *where,
-        *(_by_value(items) if distinct and not apart else ()),
-        *tail,
+    has_aggregate = any(grouping.has_aggregate(each.node) for each in items)
+    is_grouped = has_aggregate or having is not None or bool(keys)
+    is_distinct = _is_distinct(query)
+    for each in items if is_grouped else ():
+        grouping.check_grouped(each.node, keys)
+    if is_distinct and not is_grouped:  # a group of each distinct row: faster than DISTINCT
+        group_by = [each.value for each in items]
+    has_rows = not (is_grouped or is_distinct)
+    tail = [
+        *_group_by(group_by),
+        *_having(query, compiler, keys),
+        *_order_by(
+            query,
+            compiler,
+            keys if is_grouped else None,
+            [each.node for each in items] if is_distinct else None,
+            has_rows=has_rows,
+        ),
     ]
-    whole = _joined("", parts)
-    limit, offset = _bounds(query)
+    cells = [_cell(each.value, is_distinct=is_distinct and is_grouped) for each in items]
+    whole = join(
+        "",
+        [
+            Fragment("SELECT DISTINCT " if is_distinct and is_grouped else "SELECT "),
+            join(", ", [*(_system_cells(context) if has_rows else ()), *cells]),
+            Fragment(f" FROM {context.relation.sql} AS t", context.relation.params),
+            *_unnested(compiler),
+            *where,
+            *tail,
+        ],
+    )
     return Statement(
-        text=whole.text,
-        bound=whole.bound,
-        columns=tuple(_result(each) for each in items),
-        has_rows=not is_aggregated,
-        has_etags=compiler.relation.has_etags,
-        limit=limit,
-        offset=offset,
+        sql=whole.sql,
+        params=whole.params,
+        columns=tuple(_result_column(each) for each in items),
+        has_rows=has_rows,
+        has_etags=context.relation.has_etags,
+        limit=_bound(query.args.get("limit"), _MAX_ROWS),
+        offset=_bound(query.args.get("offset"), 0),
         is_volatile=compiler.is_volatile,
     )
 
 
-def _joined(between: str, parts: Sequence[Fragment]) -> Fragment:
-    text = between.join(part.text for part in parts)
-    return Fragment(text, tuple(value for part in parts for value in part.bound))
+def _cell(value: Fragment, *, is_distinct: bool) -> Fragment:
+    result = as_result(value)
+    if is_distinct and value.type != JSON_VALUE:
+        return result.with_sql(with_collation(result))
+    return result
 
 
-def _by_value(items: Sequence[_Item]) -> list[Fragment]:
-    """Write DISTINCT as groups of what is equal."""
-    keys = [typed(each.fragment) for each in items]
-    return [Fragment(" GROUP BY "), _joined(", ", [key.named(sort_key(key)) for key in keys])]
+def _result_column(item: _Item) -> ResultColumn:
+    result = as_result(item.value)
+    column_id = None if result.column is None else result.column.id
+    return ResultColumn(item.name, ColumnType(str(result.type)), column_id, result.width)
 
 
-def _cell(item: _Item, *, distinct: bool) -> Fragment:
-    found = shown(item.fragment)
-    exact = item.fragment.kind in {EXTRACTED, LARGE}
-    return found.named(collated(found)) if distinct and not exact else found
+def _system_cells(context: QueryContext) -> list[Fragment]:
+    names = ("row_id", "version", *(("etag",) if context.relation.has_etags else ()))
+    return [Fragment(f"t.{name}") for name in names]
 
 
-def _result(item: _Item) -> ResultColumn:
-    found = shown(item.fragment)
-    column_id = None if found.column is None else found.column.id
-    return ResultColumn(item.name, ColumnType(str(found.kind)), column_id, found.width)
-
-
-def _system(compiler: Compiler) -> tuple[Fragment, ...]:
-    names = ("row_id", "version", *(("etag",) if compiler.relation.has_etags else ()))
-    return tuple(Fragment(f"t.{name}") for name in names)
-
-
-def _items(query: exp.Select, compiler: Compiler) -> list[_Item]:
-    found: list[_Item] = []
+def _select_items(query: exp.Select, compiler: Compiler) -> list[_Item]:
+    items: list[_Item] = []
     for node in query.expressions:
         if _is_star(node, compiler):
-            for name in compiler.columns if len(found) <= _MOST_COLUMNS else ():
+            for name in compiler.context.columns if len(items) <= _MAX_COLUMNS else ():
                 column = exp.column(exp.to_identifier(name, quoted=True))
-                found.append(_Item(column, compiler.value(column), name))
+                items.append(_Item(column, compiler.value(column), name))
             continue
         inner = node.this if isinstance(node, exp.Alias) else node
-        found.append(_Item(inner, compiler.value(inner), _name(node, inner)))
-    if not found:
+        items.append(_Item(inner, compiler.value(inner), _column_name(node, inner)))
+    if not items:
         raise BadRequest("The query selects no columns.")
-    if len(found) > _MOST_COLUMNS:
-        raise BadRequest(f"A query selects at most {_MOST_COLUMNS} columns.")
-    return found
+    if len(items) > _MAX_COLUMNS:
+        raise BadRequest(f"A query selects at most {_MAX_COLUMNS} columns.")
+    return items
 
 
 def _is_star(node: exp.Expression, compiler: Compiler) -> bool:
@@ -201,17 +205,18 @@ def _is_star(node: exp.Expression, compiler: Compiler) -> bool:
     if not isinstance(star, exp.Star):
         return False
     table = node.args.get("table")
-    if any(star.args.values()) or (table is not None and table.name.upper() not in compiler.names):
+    is_other = table is not None and table.name.upper() not in compiler.context.table_names
+    if any(star.args.values()) or is_other:
         raise BadRequest(f"Not supported: {write(node)}")
     return True
 
 
-def _name(node: exp.Expression, inner: exp.Expression) -> str:
+def _column_name(node: exp.Expression, inner: exp.Expression) -> str:
     if isinstance(node, exp.Alias):
         return node.alias
     if isinstance(inner, exp.Column):
-        system = inner.name.upper()
-        return system if system in {"ROW_ID", "ROW_VERSION", "ROW_ETAG"} else inner.name
+        upper = inner.name.upper()
+        return upper if upper in expressions.SYSTEM_COLUMNS else inner.name
     return write(inner)
 
 
@@ -231,93 +236,91 @@ def _where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
     if where is None:
         return []
     if grouping.has_aggregate(where.this):
-        raise BadRequest("Invalid use of a set function in WHERE.")
+        raise BadRequest("Aggregate functions are not supported in WHERE.")
     return [Fragment(" WHERE "), compiler.condition(where.this)]
 
 
-def _tail(
+def _group_by(values: Sequence[Fragment]) -> list[Fragment]:
+    if not values:
+        return []
+    keys = [with_type(each) for each in values]
+    return [Fragment(" GROUP BY "), join(", ", [each.with_sql(sort_key(each)) for each in keys])]
+
+
+def _having(
+    query: exp.Select, compiler: Compiler, keys: Sequence[exp.Expression]
+) -> list[Fragment]:
+    having = query.args.get("having")
+    if having is None:
+        return []
+    condition = compiler.condition(having.this)
+    grouping.check_grouped(grouping.replace_aliases(having.this, compiler), keys)
+    return [Fragment(" HAVING "), condition]
+
+
+def _order_by(
     query: exp.Select,
     compiler: Compiler,
-    groups: Sequence[exp.Expression],
-    chosen: Sequence[exp.Expression] | None,
+    keys: Sequence[exp.Expression] | None,
+    selected: Sequence[exp.Expression] | None,
     *,
-    grouped: bool,
+    has_rows: bool,
 ) -> list[Fragment]:
-    """Write GROUP BY, HAVING and ORDER BY."""
-    parts = []
-    if groups:
-        keys = [typed(compiler.value(each)) for each in groups]
-        parts += [
-            Fragment(" GROUP BY "),
-            _joined(", ", [each.named(sort_key(each)) for each in keys]),
-        ]
-    having = query.args.get("having")
-    if having is not None:
-        parts += [Fragment(" HAVING "), compiler.condition(having.this)]
-        if grouped:
-            grouping.require_grouped(grouping.with_aliases(having.this, compiler), groups)
+    """Compile ORDER BY.
+
+    Args:
+        query: The query.
+        compiler: The compiler.
+        keys: Keys of the groups; None without groups.
+        selected: Selected values of a query with DISTINCT; None otherwise.
+        has_rows: Whether rows have an ID. Equal rows are then sorted by it, so that pages
+            neither repeat nor omit a row.
+    """
     order = query.args.get("order")
-    if order is not None:
-        grouping.require_few(order.expressions, "ORDER BY")
-        compiler.alias_first = True
-        nodes = [
-            (grouping.resolved(each.this, query, compiler), each) for each in order.expressions
-        ]
-        for node, _ in nodes:
-            if grouped:
-                grouping.require_grouped(node, groups)
-            if chosen is not None:
-                grouping.require_chosen(node, chosen)
-        parts += [
-            Fragment(" ORDER BY "),
-            _joined(", ", [_sorted_by(compiler, node, each) for node, each in nodes]),
-        ]
-    return parts
+    nodes = [] if order is None else order.expressions
+    grouping.check_key_count(nodes, "ORDER BY")
+    compiler.alias_first = True
+    terms = []
+    for ordered in nodes:
+        node = grouping.resolve_key(ordered.this, query, compiler)
+        if keys is not None:
+            grouping.check_grouped(node, keys)
+        if selected is not None:
+            grouping.check_selected(node, selected)
+        terms.append(_order_term(compiler.value(node), ordered))
+    terms += [Fragment("t.row_id")] if has_rows else []
+    return [Fragment(" ORDER BY "), join(", ", terms)] if terms else []
 
 
-def _sorted_by(compiler: Compiler, node: exp.Expression, ordered: exp.Expression) -> Fragment:
+def _order_term(value: Fragment, ordered: exp.Expression) -> Fragment:
     descends = bool(ordered.args.get("desc"))
     others = set(ordered.args) - {"this", "desc", "nulls_first"}
-    if any(ordered.args[each] for each in others) or (
-        bool(ordered.args.get("nulls_first")) == descends
-    ):
+    has_nulls_first = bool(ordered.args.get("nulls_first"))
+    if any(ordered.args[each] for each in others) or has_nulls_first == descends:
         raise BadRequest("ORDER BY takes columns with ASC or DESC.")
-    found = typed(compiler.value(node))
-    return found.named(f"{sort_key(found)}{' DESC' if descends else ''}")
-
-
-def _stable(tail: Sequence[Fragment]) -> list[Fragment]:
-    """Sort what is equal by row, so that pages neither repeat nor miss one."""
-    sorts = any(part.text == " ORDER BY " for part in tail)
-    return [*tail, Fragment(", t.row_id" if sorts else " ORDER BY t.row_id")]
+    value = with_type(value)
+    return value.with_sql(f"{sort_key(value)}{' DESC' if descends else ''}")
 
 
 def _unnested(compiler: Compiler) -> list[Fragment]:
+    cells = compiler.context.relation.cells
     return [
-        Fragment(
-            f" LEFT JOIN json_each(coalesce(t.{compiler.relation.cells[number]}, '[]'))"
-            f" AS {name} ON 1"
-        )
-        for number, name in compiler.unnested.items()
+        Fragment(f" LEFT JOIN json_each(coalesce(t.{cells[column_id]}, '[]')) AS {name} ON 1")
+        for column_id, name in compiler.unnested.items()
     ]
 
 
-def _bounds(query: exp.Select) -> tuple[int, int]:
-    limit, offset = query.args.get("limit"), query.args.get("offset")
-    return _bound(limit, _MOST), _bound(offset, 0)
-
-
 def _bound(node: exp.Expression | None, default: int) -> int:
+    """Return the number of LIMIT or OFFSET."""
     if node is None:
         return default
     number = node.args.get("expression")
-    known = {"this", "expression"}
     if (
         not isinstance(number, exp.Literal)
         or number.is_string
         or not str(number.this).isdecimal()
-        or any(value for part, value in node.args.items() if value and part not in known)
+        or any(value for part, value in node.args.items() if part not in {"this", "expression"})
     ):
-        raise BadRequest("LIMIT and OFFSET take whole numbers.")
+        raise BadRequest("LIMIT and OFFSET take integers.")
     digits = str(number.this).lstrip("0") or "0"
-    return int(digits) if len(digits) <= _SHORT else _MOST
+    return int(digits) if len(digits) <= _SAFE_DIGITS else _MAX_ROWS

@@ -8,7 +8,7 @@ from support.file_api import assert_error
 
 from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
+from synapse_workflows.local.domain.tables.sql.compiler import QueryContext, Relation
 from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.query_sandbox import (
@@ -202,7 +202,7 @@ def connection(tmp_path):
 )
 def test_sqlite_itself_refuses(connection, sql):
     with (
-        sandbox(connection, sqlite_functions.ALLOWED, 5) as safe,
+        sandbox(connection, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe,
         pytest.raises(sqlite3.DatabaseError),
     ):
         safe.execute(sql).fetchall()
@@ -217,12 +217,12 @@ def test_a_query_ends_when_it_is_told_to(connection):
 
 
 def ask_all(connection, sql, seconds, is_stopped):
-    with sandbox(connection, sqlite_functions.ALLOWED, seconds, is_stopped) as safe:
+    with sandbox(connection, sqlite_functions.ALLOWED_FUNCTIONS, seconds, is_stopped) as safe:
         safe.execute(sql).fetchall()
 
 
 def test_the_wall_lets_rows_through(connection):
-    with sandbox(connection, sqlite_functions.ALLOWED, 5) as safe:
+    with sandbox(connection, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe:
         assert safe.execute("select c1, count(*) from live").fetchall() == [("x", 1)]
         assert safe.execute("select value from live, json_each('[1, 2]')").fetchall() == [
             (1,),
@@ -248,7 +248,7 @@ WORDS = st.sampled_from(
 def compiled(sql):
     """The statement of a query on a table that is not there."""
     tree = dialect.parse(sql)
-    name, alias = dialect.table_of(tree)
+    name, alias = dialect.get_table(tree)
     kinds = {"s": "STRING", "i": "INTEGER", "d": "DOUBLE", "sl": "STRING_LIST", "j": "JSON"}
     columns = {
         key: parse_column(number, {"name": key, "columnType": kind})
@@ -256,8 +256,8 @@ def compiled(sql):
     }
     cells = {each.id: f"c{each.id}" for each in columns.values()}
     names = frozenset({name.upper(), *([alias.upper()] if alias else [])})
-    compiler = Compiler(Relation("live", (), cells), columns, names, 1, 0)
-    return compile_select(tree, compiler)
+    context = QueryContext(Relation("live", (), cells), columns, names, 1, 0)
+    return compile_select(tree, context)
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -273,9 +273,9 @@ def test_any_words_are_answered_or_refused(words, framed):
     memory = sqlite3.connect(":memory:")
     memory.execute("create table live (row_id integer primary key, version, c1, c2, c3, c4, c5)")
     sqlite_functions.install(memory)
-    with sandbox(memory, sqlite_functions.ALLOWED, 5) as safe:
-        safe.execute(*statement.limited()).fetchall()
-        safe.execute(*statement.count()).fetchall()
+    with sandbox(memory, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe:
+        safe.execute(*statement.with_limit()).fetchall()
+        safe.execute(*statement.count_rows()).fetchall()
     memory.close()
 
 

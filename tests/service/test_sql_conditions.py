@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Relation
+from synapse_workflows.local.domain.tables.sql.compiler import QueryContext, Relation
 from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
 
 KINDS = {"i": "INTEGER", "k": "INTEGER", "s": "STRING"}
@@ -199,9 +199,9 @@ def ask(connection, sql, rows):
         for number, (name, kind) in enumerate(KINDS.items(), 1)
     }
     cells = {each.id: f"c{each.id}" for each in columns.values()}
-    compiler = Compiler(Relation("live", (), cells), columns, frozenset({"SYN1"}), 1, 0)
-    statement = compile_select(dialect.parse(sql), compiler)
-    return connection.execute(*statement.limited()).fetchall()
+    context = QueryContext(Relation("live", (), cells), columns, frozenset({"SYN1"}), 1, 0)
+    statement = compile_select(dialect.parse(sql), context)
+    return connection.execute(*statement.with_limit()).fetchall()
 
 
 @settings(max_examples=300, deadline=None)
