@@ -1,172 +1,169 @@
-"""Conditions of any shape find the rows that logic with unknowns says they find."""
+"""Conditions, sorting and groups, compared with a model in Python (property-based)."""
 
-import sqlite3
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import eq, ge, gt, le, lt, ne
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from support.sql_harness import MemoryTable
 
-from synapse_workflows.local.domain.tables.column_types import parse_column
-from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
-from synapse_workflows.local.domain.tables.sql.compiler import QueryContext, Relation
-from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
+from synapse_workflows.local.domain.tables.sql import dialect
 
-KINDS = {"i": "INTEGER", "k": "INTEGER", "s": "STRING"}
-SIGNS = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+COLUMNS = {"i": "INTEGER", "k": "INTEGER", "s": "STRING"}
+OPERATORS = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 NUMBERS = st.integers(-3, 3)
 TEXTS = st.sampled_from(["a", "B", "b", "ab", "", "é"])
 
 
 @dataclass(frozen=True)
-class Test:
-    """A condition as SQL, and what it says of a row: True, False or None for unknown."""
+class Condition:
+    """A condition as SQL, and as a function of a row that returns True, False or None."""
 
-    __test__ = False
     sql: str
-    says: object
+    evaluate: object
 
 
 def fold(text):
     return {"B": "b", "é": "e"}.get(text, text)
 
 
-def compare(column, sign, value):
-    shown = f"'{value}'" if isinstance(value, str) else str(value)
+def compare(column, operator, value):
+    sql = f"'{value}'" if isinstance(value, str) else str(value)
 
-    def says(row):
+    def evaluate(row):
         if row[column] is None:
             return None
         left, right = row[column], value
         if isinstance(value, str):
             left, right = fold(left), fold(right)
-        return SIGNS[sign](left, right)
+        return OPERATORS[operator](left, right)
 
-    return Test(f"{column} {sign} {shown}", says)
+    return Condition(f"{column} {operator} {sql}", evaluate)
 
 
 def is_null(column, negated):
     word = "is not null" if negated else "is null"
-    return Test(f"{column} {word}", lambda row: (row[column] is None) != negated)
+    return Condition(f"{column} {word}", lambda row: (row[column] is None) != negated)
 
 
-def among(column, values, negated):
-    shown = ", ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in values)
+def in_list(column, values, negated):
+    sql = ", ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in values)
 
-    def says(row):
+    def evaluate(row):
         if row[column] is None:
             return None
         return (fold(row[column]) in {fold(each) for each in values}) != negated
 
-    return Test(f"{column} {'not ' if negated else ''}in ({shown})", says)
+    return Condition(f"{column} {'not ' if negated else ''}in ({sql})", evaluate)
 
 
 def between(column, low, high, negated):
-    def says(row):
-        parts = (compare(column, ">=", low).says(row), compare(column, "<=", high).says(row))
-        found = False if False in parts else None if None in parts else True
-        return None if found is None else found != negated
+    def evaluate(row):
+        parts = (
+            compare(column, ">=", low).evaluate(row),
+            compare(column, "<=", high).evaluate(row),
+        )
+        result = False if False in parts else None if None in parts else True
+        return None if result is None else result != negated
 
-    shown = " and ".join(
-        f"'{each}'" if isinstance(each, str) else str(each) for each in (low, high)
-    )
-    return Test(f"{column} {'not ' if negated else ''}between {shown}", says)
+    sql = " and ".join(f"'{each}'" if isinstance(each, str) else str(each) for each in (low, high))
+    return Condition(f"{column} {'not ' if negated else ''}between {sql}", evaluate)
 
 
-def between_columns(negated):
-    def says(row):
+def between_zero_and_column(negated):
+    def evaluate(row):
         i, k = row["i"], row["k"]
         parts = (None if i is None else i >= 0, None if None in {i, k} else i <= k)
-        found = False if False in parts else None if None in parts else True
-        return None if found is None else found != negated
+        result = False if False in parts else None if None in parts else True
+        return None if result is None else result != negated
 
-    return Test(f"i {'not ' if negated else ''}between 0 and k", says)
+    return Condition(f"i {'not ' if negated else ''}between 0 and k", evaluate)
 
 
-def among_or_null(column, values, negated):
-    shown = ", ".join(str(each) for each in values)
+def in_list_or_null(column, values, negated):
+    sql = ", ".join(str(each) for each in values)
 
-    def says(row):
+    def evaluate(row):
         if row[column] is None:
             return None
         return (not negated) if row[column] in values else None
 
-    return Test(f"{column} {'not ' if negated else ''}in ({shown}, null)", says)
+    return Condition(f"{column} {'not ' if negated else ''}in ({sql}, null)", evaluate)
 
 
 def in_case(inner, then):
-    """A condition of a condition: whether a CASE takes its branch."""
+    """Return a condition on the branch of a CASE."""
     other = 1 - then
     sql = f"case when {inner.sql} then 1 else 0 end = {then}"
-    return Test(sql, lambda row: (inner.says(row) is True) == (then > other))
+    return Condition(sql, lambda row: (inner.evaluate(row) is True) == (then > other))
 
 
-def starts(text, negated):
-    def says(row):
+def starts_with(text, negated):
+    def evaluate(row):
         if row["s"] is None:
             return None
         return fold(row["s"]).startswith(fold(text)) != negated
 
-    return Test(f"s {'not ' if negated else ''}like '{text}%'", says)
+    return Condition(f"s {'not ' if negated else ''}like '{text}%'", evaluate)
 
 
-def sums(left, right, sign):
-    def says(row):
+def sums(left, right, operator):
+    def evaluate(row):
         if row["i"] is None or row["k"] is None:
             return None
-        return SIGNS[sign](row["i"] + left, row["k"] * right)
+        return OPERATORS[operator](row["i"] + left, row["k"] * right)
 
-    return Test(f"i + {left} {sign} k * {right}", says)
-
-
-def both(one, other):
-    def says(row):
-        found = (one.says(row), other.says(row))
-        return False if False in found else None if None in found else True
-
-    return Test(f"({one.sql} and {other.sql})", says)
+    return Condition(f"i + {left} {operator} k * {right}", evaluate)
 
 
-def either(one, other):
-    def says(row):
-        found = (one.says(row), other.says(row))
-        return True if True in found else None if None in found else False
+def and_(one, other):
+    def evaluate(row):
+        result = (one.evaluate(row), other.evaluate(row))
+        return False if False in result else None if None in result else True
 
-    return Test(f"({one.sql} or {other.sql})", says)
-
-
-def opposite(one):
-    def says(row):
-        found = one.says(row)
-        return None if found is None else not found
-
-    return Test(f"not ({one.sql})", says)
+    return Condition(f"({one.sql} and {other.sql})", evaluate)
 
 
-SIGN = st.sampled_from(list(SIGNS))
+def or_(one, other):
+    def evaluate(row):
+        result = (one.evaluate(row), other.evaluate(row))
+        return True if True in result else None if None in result else False
+
+    return Condition(f"({one.sql} or {other.sql})", evaluate)
+
+
+def not_(one):
+    def evaluate(row):
+        result = one.evaluate(row)
+        return None if result is None else not result
+
+    return Condition(f"not ({one.sql})", evaluate)
+
+
+OPERATOR = st.sampled_from(list(OPERATORS))
 NUMBER_COLUMN = st.sampled_from(["i", "k"])
 SIMPLE = st.one_of(
-    st.builds(compare, NUMBER_COLUMN, SIGN, NUMBERS),
-    st.builds(compare, st.just("s"), SIGN, TEXTS),
-    st.builds(is_null, st.sampled_from(list(KINDS)), st.booleans()),
-    st.builds(among, NUMBER_COLUMN, st.lists(NUMBERS, min_size=1, max_size=3), st.booleans()),
-    st.builds(among, st.just("s"), st.lists(TEXTS, min_size=1, max_size=3), st.booleans()),
+    st.builds(compare, NUMBER_COLUMN, OPERATOR, NUMBERS),
+    st.builds(compare, st.just("s"), OPERATOR, TEXTS),
+    st.builds(is_null, st.sampled_from(list(COLUMNS)), st.booleans()),
+    st.builds(in_list, NUMBER_COLUMN, st.lists(NUMBERS, min_size=1, max_size=3), st.booleans()),
+    st.builds(in_list, st.just("s"), st.lists(TEXTS, min_size=1, max_size=3), st.booleans()),
     st.builds(between, NUMBER_COLUMN, NUMBERS, NUMBERS, st.booleans()),
     st.builds(between, st.just("s"), TEXTS, TEXTS, st.booleans()),
-    st.builds(between_columns, st.booleans()),
+    st.builds(between_zero_and_column, st.booleans()),
     st.builds(
-        among_or_null, NUMBER_COLUMN, st.lists(NUMBERS, min_size=1, max_size=2), st.booleans()
+        in_list_or_null, NUMBER_COLUMN, st.lists(NUMBERS, min_size=1, max_size=2), st.booleans()
     ),
-    st.builds(starts, TEXTS, st.booleans()),
-    st.builds(sums, NUMBERS.filter(lambda n: n >= 0), NUMBERS.filter(lambda n: n >= 0), SIGN),
+    st.builds(starts_with, TEXTS, st.booleans()),
+    st.builds(sums, NUMBERS.filter(lambda n: n >= 0), NUMBERS.filter(lambda n: n >= 0), OPERATOR),
 )
 CONDITIONS = st.recursive(
     SIMPLE,
     lambda inner: st.one_of(
-        st.builds(both, inner, inner),
-        st.builds(either, inner, inner),
-        st.builds(opposite, inner),
+        st.builds(and_, inner, inner),
+        st.builds(or_, inner, inner),
+        st.builds(not_, inner),
         st.builds(in_case, inner, st.sampled_from([0, 1])),
     ),
     max_leaves=8,
@@ -180,67 +177,55 @@ ROWS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def memory():
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("create table live (row_id integer primary key, version, c1, c2, c3)")
-    sqlite_functions.install(connection)
-    yield connection
-    connection.close()
+def table():
+    memory = MemoryTable(COLUMNS)
+    yield memory
+    memory.close()
 
 
-def ask(connection, sql, rows):
-    connection.execute("delete from live")
-    for number, row in enumerate(rows):
-        connection.execute(
-            "insert into live values (?, 1, ?, ?, ?)", (number, row["i"], row["k"], row["s"])
-        )
-    columns = {
-        name: parse_column(number, {"name": name, "columnType": kind})
-        for number, (name, kind) in enumerate(KINDS.items(), 1)
-    }
-    cells = {each.id: f"c{each.id}" for each in columns.values()}
-    context = QueryContext(Relation("live", (), cells), columns, frozenset({"SYN1"}), 1, 0)
-    statement = compile_select(dialect.parse(sql), context)
-    return connection.execute(*statement.with_limit()).fetchall()
+def fetch(table, sql, rows):
+    """Run a query on rows. The IDs of the rows start at 1."""
+    table.fill_stored([[row[name] for name in COLUMNS] for row in rows])
+    return table.fetch_stored(sql)
 
 
 @settings(max_examples=300, deadline=None)
 @given(condition=CONDITIONS, rows=ROWS)
-def test_a_condition_finds_what_logic_says(memory, condition, rows):
-    found = ask(memory, f"select row_id from syn1 where {condition.sql}", rows)
-    assert [row[-1] for row in found] == [
-        number for number, row in enumerate(rows) if condition.says(row) is True
+def test_condition_selects_the_rows_of_the_model(table, condition, rows):
+    selected = fetch(table, f"select row_id from syn1 where {condition.sql}", rows)
+    assert [row[0] for row in selected] == [
+        number for number, row in enumerate(rows, 1) if condition.evaluate(row) is True
     ]
 
 
 @settings(max_examples=150, deadline=None)
 @given(condition=CONDITIONS, rows=ROWS)
-def test_a_query_written_again_means_the_same(memory, condition, rows):
+def test_generated_sql_returns_the_same_rows(table, condition, rows):
     sql = f"select row_id, s from syn1 where {condition.sql} order by s desc, i limit 5"
     again = dialect.write(dialect.parse(sql))
-    assert ask(memory, again, rows) == ask(memory, sql, rows)
+    assert fetch(table, again, rows) == fetch(table, sql, rows)
 
 
 @settings(max_examples=150, deadline=None)
 @given(rows=ROWS, limit=st.integers(0, 9), offset=st.integers(0, 9), descends=st.booleans())
-def test_pages_are_parts_of_what_is_sorted(memory, rows, limit, offset, descends):
+def test_pages_are_parts_of_the_sorted_rows(table, rows, limit, offset, descends):
     order = f"order by s{' desc' if descends else ''}, i"
-    numbers = [row[-1] for row in ask(memory, f"select row_id from syn1 {order}", rows)]
-    keys = [(rows[number]["s"], rows[number]["i"]) for number in numbers]
+    numbers = [row[-1] for row in fetch(table, f"select row_id from syn1 {order}", rows)]
+    keys = [(rows[number - 1]["s"], rows[number - 1]["i"]) for number in numbers]
     texts = [(text is not None, fold(text or "")) for text, _ in keys]
     assert texts == sorted(texts, reverse=descends)
     for (one, low), (two, high) in pairwise(keys):
         if (one is None) == (two is None) and fold(one or "") == fold(two or ""):
             assert low is None or (high is not None and low <= high)
-    page = ask(memory, f"select row_id from syn1 {order} limit {limit} offset {offset}", rows)
+    page = fetch(table, f"select row_id from syn1 {order} limit {limit} offset {offset}", rows)
     assert [row[-1] for row in page] == numbers[offset : offset + limit]
-    apart = ask(memory, "select distinct s from syn1", rows)
-    assert len(apart) == len({None if row["s"] is None else fold(row["s"]) for row in rows})
+    distinct = fetch(table, "select distinct s from syn1", rows)
+    assert len(distinct) == len({None if row["s"] is None else fold(row["s"]) for row in rows})
 
 
 @settings(max_examples=150, deadline=None)
 @given(rows=ROWS)
-def test_groups_add_up(memory, rows):
+def test_groups_have_the_aggregates_of_the_model(table, rows):
     sql = "select s, count(*), count(i), sum(i), min(k), max(k) from syn1 group by s order by s"
     groups = {}
     for row in rows:
@@ -259,4 +244,4 @@ def test_groups_add_up(memory, rows):
                 max(others, default=None),
             )
         )
-    assert [row[1:] for row in ask(memory, sql, rows)] == expected
+    assert [row[1:] for row in fetch(table, sql, rows)] == expected

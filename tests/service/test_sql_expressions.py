@@ -1,10 +1,9 @@
-"""Numbers and dates in queries are computed as MySQL 8 computes them.
-
-Each fact here was held against a server of the MySQL family, or stands in MySQL's manual.
-"""
+"""Arithmetic, functions, dates and aggregate functions of queries."""
 
 import pytest
-from support.sql_harness import Memory
+from support.sql_harness import MemoryTable
+
+from synapse_workflows.local.errors import BadRequest
 
 COLUMNS = {
     "i": "INTEGER", "k": "INTEGER", "d": "DOUBLE", "f": "DOUBLE", "b": "BOOLEAN", "s": "STRING",
@@ -22,84 +21,70 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def table():
-    memory = Memory(COLUMNS)
+    memory = MemoryTable(COLUMNS)
     memory.fill(ROWS)
     yield memory
     memory.close()
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("expression", "expected"),
     [
-        # what is divided has four decimals more, and nine in between
-        ("1 / 3", "0.3333"),
-        ("2 / 3", "0.6667"),
-        ("i / 3", "2.3333"),
-        ("1 / 3 * 3", "1.0"),
-        ("1.00 / 3", "0.333333"),
+        # + - * keep integers, / gives a DOUBLE
+        ("i + k", "9"),
+        ("1 / 3", repr(1 / 3)),
+        ("8 / 2", "4.0"),
         ("i / 2 / 2", "1.75"),
-        ("case when 1 / 3 = 0.3333 then 'same' else 'not' end", "not"),
         ("d / 3", repr(2.5 / 3)),
-        ("concat(1 / 3)", "0.3333"),
-        ("json_array(1 / 3)", "[0.3333]"),
-        # numbers with a point are exact, those with an exponent are not
-        ("0.1 + 0.2", "0.3"),
         ("f + 0.2", repr(0.1 + 0.2)),
-        ("0.1e0 + 0.2e0", repr(0.1 + 0.2)),
-        ("1.1 * 1.1", "1.21"),
-        ("case when 0.1 + 0.2 = 0.3 then 'same' else 'not' end", "same"),
-        # DIV and % go towards zero
+        ("1.5 * 2", "3.0"),
+        # DIV and % truncate towards zero
         ("7 div 2", "3"),
         ("-7 div 2", "-3"),
         ("7 div -2", "-3"),
         ("7.5 div 2", "3"),
-        ("0.3e0 div 0.1e0", "3"),
         ("-7 % 3", "-1"),
         ("7 % -3", "1"),
         ("7.5 % 2", "1.5"),
-        ("0.3 % 0.1", "0.0"),
+        ("9223372036854775807 % 10", "7"),
+        # a division by zero gives null
         ("7 / 0", None),
         ("7 div 0", None),
-        ("7 div 1e-31", None),
         ("7 % 0", None),
         ("7.5 / 0.0", None),
-        ("d / 0", None),
-        # whole numbers have 64 bits
+        ("d div 0", None),
+        ("d % 0", None),
+        # integers have 64 bits
         ("9223372036854775806 + 1", str(LARGEST)),
         ("-9223372036854775808", str(SMALLEST)),
         ("-9223372036854775807 - 1", str(SMALLEST)),
-        # halves: away from zero when exact, to what is even when floating
+        ("9223372036854775807 div 1", str(LARGEST)),
+        # ROUND rounds halves away from zero
         ("round(2.5)", "3.0"),
         ("round(-2.5)", "-3.0"),
-        ("round(d)", "2.0"),
-        ("round(2.5e0)", "2.0"),
-        ("round(3.5e0)", "4.0"),
+        ("round(d)", "3.0"),
         ("round(1.005, 2)", "1.01"),
-        ("round(1.005e0, 2)", "1.0"),
+        ("round(1e300, 2)", "1e+300"),
         ("round(15, -1)", "20"),
         ("round(-15, -1)", "-20"),
         ("round(14, -1)", "10"),
         ("round(i, 2)", "7"),
         ("round(i, -5)", "0"),
-        ("round(2.345, 1)", "2.3"),
         ("round(null)", None),
         ("round(1.5, null)", None),
-        # a text is the number it begins with
+        # text counts as the number it starts with
         ("'12' + 1", "13.0"),
         ("'abc' + 1", "1.0"),
         ("s + 1", "13.0"),
-        ("s * 2", "24.0"),
         ("concat(s, 'x') - 2", "10.0"),
-        # booleans are 1 and 0
+        # booleans count as 1 and 0
         ("b + 1", "2"),
         ("true + true", "2"),
         ("-b", "-1"),
         ("coalesce(b, 5)", "1"),
-        # one type of several
+        # results of several types get a common type
         ("coalesce(i, 0.5)", "7.0"),
         ("coalesce(i, 'none')", "7"),
-        ("round(coalesce(5, d), -1)", "0.0"),
-        ("round(coalesce(5, 0.5), -1)", "10.0"),
         ("coalesce(i, d) % 2", "1.0"),
         ("coalesce(null, 'none', i)", "none"),
         ("case when i = 1 then i else 'many' end", "many"),
@@ -114,37 +99,44 @@ def table():
         ("nullif(i, null)", "7"),
         ("nullif(s, '12ABC')", None),
         ("nullif(null, 1)", None),
-        # nothing makes something
+        # null
         ("i + null", None),
         ("null / 2", None),
         ("-null", None),
+        # text
+        ("upper('é')", "É"),
+        ("lower('ÀB')", "àb"),
+        ("trim('  x\t ')", "x\t"),
+        ("replace('aAá', 'a', 'x')", "xAá"),
+        ("replace('abc', '', 'x')", "abc"),
+        ("replace('abc', null, 'x')", None),
+        ("crc32('é')", "235179326"),
+        ("crc32('')", "0"),
+        ("concat('a', null)", None),
+        ("concat('a', 1, true, 1.5, i, d)", "a1true1.572.5"),
     ],
 )
-def test_numbers(table, value, expected):
-    assert table.one(value) == expected
+def test_expression_returns(table, expression, expected):
+    assert table.evaluate(expression) == expected
+
+
+@pytest.mark.parametrize("expression", ["i + 1", "i - 1", "i * 2", "-i", "i div k", "sum(i * 1)"])
+def test_integer_overflow_is_an_error(table, expression):
+    table.fill(
+        [[str(value), "-1", *[None] * 6] for value in (LARGEST, SMALLEST, LARGEST, LARGEST)]
+    )
+    try:
+        assert "integer overflow" in table.get_error(expression).lower()
+    finally:
+        table.fill(ROWS)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ("i + 1", "BIGINT value is out of range"),
-        ("i - 1", "BIGINT value is out of range"),
-        ("i * 2", "BIGINT value is out of range"),
-        ("-i", "BIGINT value is out of range"),
-        ("i div k", "BIGINT value is out of range"),
-        ("sum(coalesce(9223372036854775807, 0.5))", "DECIMAL value has more than 15 digits"),
-        ("i + 0.5", "DECIMAL value has more than 15 digits"),
-        ("i / 3", "DECIMAL value has more than 15 digits"),
-        ("f * f", "DOUBLE value is out of range"),
-        ("sum(i) + sum(i) + sum(k)", ""),
-        ("bit_or(k) + 1", "BIGINT value is out of range"),
-    ],
+    "expression", ["9223372036854775808", "-9223372036854775809", "round(9223372036854775807, -1)"]
 )
-def test_numbers_that_are_too_large_have_no_answer(table, value, words):
-    if words:
-        assert words in table.failure(value)
-    else:
-        assert table.ask(f"select {value} from syn1")
+def test_number_of_more_than_64_bits_is_an_error(table, expression):
+    with pytest.raises(BadRequest, match="more than 64 bits"):
+        raise BadRequest(table.get_error(expression))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +149,6 @@ def test_numbers_that_are_too_large_have_no_answer(table, value, words):
         ("s < k", [3]),
         ("concat(i) = 7.0", [1]),
         ("i = 9223372036854775807", [3]),
-        ("i < 9223372036854775808", [1, 2, 3, 4]),
         ("i = 7.0", [1]),
         ("i in (7.0, -7)", [1, 2]),
         ("i not in (7, null)", []),
@@ -183,81 +174,66 @@ def test_numbers_that_are_too_large_have_no_answer(table, value, words):
         ("isNaN(d) or isInfinity(d)", [3, 4]),
     ],
 )
-def test_conditions(table, condition, rows):
-    assert table.found(condition) == rows
+def test_condition_selects(table, condition, rows):
+    assert table.find_rows(condition) == rows
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("expression", "expected"),
     [
-        ("sum(i)", "-1"),
-        ("sum(9223372036854775807)", "46116860184273879035"),
+        ("sum(k)", "4"),
         ("avg(k)", "1.0"),
-        ("avg(i)", "-0.25"),
-        ("avg(k / 3)", "0.33333333"),
         ("avg(distinct k)", "1.0"),
         ("sum(distinct b)", "1"),
-        ("sum(0.1)", "0.5"),
+        ("sum(0.5)", "2.5"),
         ("avg(s)", "-5.75"),
         ("sum(d)", "Infinity"),
         ("count(d)", "4"),
         ("max(d)", "Infinity"),
-        ("bit_and(k)", "0"),
-        ("bit_or(k)", "18446744073709551615"),
-        ("bit_xor(b)", "0"),
         ("max(k / 2)", "1.5"),
+        ("bit_and(k)", "0"),
+        ("bit_or(k)", "-1"),
+        ("bit_xor(b)", "0"),
     ],
 )
-def test_set_functions(table, value, expected):
-    assert table.ask(f"select {value} from syn1") == [[expected]]
+def test_aggregate_function_returns(table, expression, expected):
+    assert table.fetch(f"select {expression} from syn1") == [[expected]]
 
 
-def test_set_functions_of_no_rows(table):
-    sql = "select bit_and(i), bit_or(i), bit_xor(i), count(i), sum(i), avg(d) from syn1 where 1=2"
-    assert table.ask(sql) == [["18446744073709551615", "0", "0", "0", None, None]]
-
-
-def test_large_totals_are_sorted_as_numbers(table):
-    total = "sum(case when b then 9223372036854775807 else -9223372036854775807 end)"
-    sql = f"select b, {total} as t from syn1 group by b order by t"
-    assert table.ask(sql) == [
-        [None, str(-2 * LARGEST)],
-        ["false", str(-LARGEST)],
-        ["true", str(2 * LARGEST)],
-    ]
+def test_aggregate_functions_of_no_rows(table):
+    sql = "select bit_and(i), bit_or(i), bit_xor(i), count(i), sum(i), avg(d), max(s) from syn1"
+    assert table.fetch(f"{sql} where 1 = 2") == [["-1", "0", "0", "0", None, None, None]]
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
+    ("expression", "expected"),
     [
         ("from_unixtime(0)", "1970-01-01 00:00:00"),
-        ("from_unixtime(1.5)", "1970-01-01 00:00:01.5"),
-        ("from_unixtime(dt / 1000)", "2020-02-29 12:30:45.5000"),
-        ("from_unixtime(-1)", None),
-        ("from_unixtime(32536771200)", None),
-        ("from_unixtime(32536771199)", "3001-01-18 23:59:59"),
+        ("from_unixtime(1.5)", "1970-01-01 00:00:01.500"),
+        ("from_unixtime(dt / 1000)", "2020-02-29 12:30:45.500"),
+        ("from_unixtime(1e300)", None),
         ("unix_timestamp('2020-01-01')", "1577836800"),
-        ("unix_timestamp('2020-01-01 00:00:00.5')", "1577836800.5"),
-        ("unix_timestamp('1960-01-01')", "0"),
-        ("from_unixtime(0) + interval 1.5 day", "1970-01-03 00:00:00"),
-        ("from_unixtime(0) + interval 1.5 second", "1970-01-01 00:00:01.5"),
+        ("unix_timestamp(dt)", "1582979445"),
+        ("from_unixtime(0) + interval 1.5 second", "1970-01-01 00:00:01.500"),
         ("from_unixtime(0) + interval '2' hour", "1970-01-01 02:00:00"),
+        ("from_unixtime(0) + interval -2 day", "1969-12-30 00:00:00"),
         ("interval 1 day + from_unixtime(0)", "1970-01-02 00:00:00"),
         ("from_unixtime(0) - interval k month", "1969-11-01 00:00:00"),
-        ("dt + interval 1 year", "2021-02-28 12:30:45"),
-        ("dt - interval 1 quarter", "2019-11-29 12:30:45"),
+        ("dt + interval 1 year", "2021-02-28 12:30:45.500"),
+        ("dt - interval 1 quarter", "2019-11-29 12:30:45.500"),
         ("now() + interval 99999 year", None),
+        ("now() + interval 1e300 day", None),
         ("now() + interval null day", None),
         ("week('2020-01-05')", "1"),
         ("week('2020-01-04')", "0"),
         ("dayofweek('2020-01-05')", "1"),
         ("weekday('2020-01-05')", "6"),
         ("microsecond(dt)", "500000"),
-        ("json_array(from_unixtime(0))", '["1970-01-01 00:00:00.000000"]'),
+        ("json_array(from_unixtime(0))", '["1970-01-01 00:00:00"]'),
     ],
 )
-def test_dates(table, value, expected):
-    assert table.one(value) == expected
+def test_date_expression_returns(table, expression, expected):
+    assert table.evaluate(expression) == expected
 
 
 @pytest.mark.parametrize(
@@ -271,16 +247,13 @@ def test_dates(table, value, expected):
         ("year(dt) = 2020", [1]),
     ],
 )
-def test_conditions_on_dates(table, condition, rows):
-    assert table.found(condition) == rows
+def test_date_condition_selects(table, condition, rows):
+    assert table.find_rows(condition) == rows
 
 
-def test_system_columns_stand_in_all_clauses(table):
+def test_system_columns_are_supported_in_all_clauses(table):
     sql = (
         "select row_id, max(row_version) as v, count(row_id) from syn1 where row_id > 1 and"
         " row_version = 1 group by row_id having row_id < 4 and v = 1 order by row_id desc"
     )
-    assert table.ask(sql) == [["3", "1", "1"], ["2", "1", "1"]]
-    assert table.ask("select row_id, i, b from syn1 group by row_id order by 1 limit 1") == [
-        ["1", "7", "true"]
-    ]
+    assert table.fetch(sql) == [["3", "1", "1"], ["2", "1", "1"]]

@@ -1,4 +1,4 @@
-"""Queries that ask for too much are refused in time and with a sentence."""
+"""Limits of queries: size, depth, number of values and time."""
 
 import sqlite3
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.entity_api import Author
 from support.file_api import assert_error, start_service
-from support.sql_harness import Memory
+from support.sql_harness import MemoryTable
 from support.table_api import TableClient
 
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
@@ -16,11 +16,12 @@ from synapse_workflows.local.storage.query_sandbox import QueryTimeoutError, san
 
 COLUMNS = {"s": "STRING", "i": "INTEGER", "txt": "LARGETEXT", "il": "INTEGER_LIST", "j": "JSON"}
 LONG = "y" * 500_000
+TEXTS = ", ".join(["txt"] * 20)
 
 
 @pytest.fixture(scope="module")
 def memory():
-    made = Memory(COLUMNS)
+    made = MemoryTable(COLUMNS)
     made.fill(
         [
             ["x", "1", LONG, "[1, 2, 3]", "[" * 300 + "]" * 300],
@@ -36,7 +37,7 @@ def repeated(text, count, between=", "):
 
 
 @pytest.mark.parametrize(
-    ("sql", "words"),
+    ("sql", "message"),
     [
         (f"select s from syn1 where s = '{'x' * 600_000}'", "more than 524288 characters"),
         (f"select {repeated('i', 2000)} from syn1", "at most 1000 columns"),
@@ -44,14 +45,14 @@ def repeated(text, count, between=", "):
         (f"select s from syn1 order by {repeated('i', 300)}", "at most 200"),
         (f"select i from syn1 group by {repeated('i', 300)}", "at most 200"),
         (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "too many values"),
-        (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "may count 500000"),
+        (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "may cost 500000"),
         (f"select {repeated('i', 5000, ' + ')} from syn1", "deep"),
         (f"select {'-' * 5000}1 from syn1", "deep"),
         (f"select {'(' * 9000} from syn1", "deep"),
         (f"select {'case ' * 9000} from syn1", "deep"),
         (f"select s from syn1 where {'not ' * 9000}i = 1", "deep"),
         (f"select {'concat(' * 90}s{')' * 90} from syn1", "deep"),
-        (f"select s from syn1 limit {'9' * 5000}1.5", "whole numbers"),
+        (f"select s from syn1 limit {'9' * 5000}1.5", "take integers"),
         (f"select s from syn1 order by {'9' * 5000}", "Unknown column"),
         (f"select {'9' * 5000} from syn1", "too long"),
         ("select 1e400 from syn1", "too large"),
@@ -59,14 +60,14 @@ def repeated(text, count, between=", "):
     ],
     ids=lambda value: value[:30],
 )
-def test_too_much_sql(memory, sql, words):
+def test_too_large_query_is_rejected(memory, sql, message):
     begin = time.monotonic()
-    with pytest.raises(BadRequest, match=words):
+    with pytest.raises(BadRequest, match=message):
         memory.compile(sql)
     assert time.monotonic() - begin < 20
 
 
-def test_an_alias_costs_each_time_it_stands(memory):
+def test_alias_costs_each_time_it_is_used(memory):
     long = f"concat({repeated(repr('x' * 900), 99)})"
     sql = f"select {long} as a from syn1 having {repeated('a = 1', 5000, ' or ')}"
     with pytest.raises(BadRequest, match="too many values"):
@@ -84,61 +85,54 @@ def test_an_alias_costs_each_time_it_stands(memory):
     ],
     ids=lambda value: value[:12],
 )
-def test_what_is_nested_does_not_multiply(memory, sql):
-    assert len(memory.compile(f"select {sql} from syn1").text) < 20 * len(sql)
+def test_nested_expression_is_not_duplicated(memory, sql):
+    assert len(memory.compile(f"select {sql} from syn1").sql) < 20 * len(sql)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("expression", "message"),
     [
-        (f"concat({repeated('txt', 50)})", "CONCAT makes a text of more than"),
-        (f"replace(txt, 'y', '{'z' * 1000}')", "REPLACE makes a text of more than"),
-        (f"json_array({repeated('txt', 50)})", "The JSON has more than"),
-        (f"json_object('a', json_array({repeated('txt', 9)}), 'b', txt)", "has more than"),
+        (f"concat({repeated(f'concat({TEXTS})', 10)})", "too big"),
+        (f"replace(txt, 'y', '{'z' * 1000}')", "too big"),
+        (f"json_array({repeated(f'concat({TEXTS})', 10)})", "too big"),
         ("group_concat(concat(txt, txt, txt, txt, txt, txt, txt, txt, txt))", "more than"),
-        ("json_arrayagg(concat(txt, txt, txt, txt, txt, txt, txt, txt, s))", ""),
-        (f"json_extract(j, '${'**.a' * 5}')", "path is too long"),
-        (f"json_extract(j, '${'.a' * 500}')", "path is too long"),
         (f"json_search('[\"x\"]', 'all', '{'a_' * 600}')", "at most 1000 characters"),
         (f"json_overlaps(j, '{'[' * 5000}{']' * 5000}')", "Invalid JSON text"),
     ],
     ids=lambda value: value[:30],
 )
-def test_too_much_text(memory, value, words):
-    if words:
-        assert words in memory.failure(value)
-    else:
-        assert len(memory.raw(f"select {value} from syn1")[0][0]) < 5_000_000
+def test_too_large_value_is_an_error(memory, expression, message):
+    assert message in memory.get_error(expression)
 
 
-def test_patterns_are_short(memory):
+def test_length_of_patterns_is_limited(memory):
     with pytest.raises(sqlite3.OperationalError):
-        memory.raw(f"select s from syn1 where txt like '{'y_' * 600}'")
-    assert memory.errors.last == "A pattern has at most 1000 characters."
-    assert memory.found(f"txt like '{'%y_' * 300}%'") == [1]
+        memory.find_rows(f"txt like '{'y_' * 600}'")
+    assert "A pattern has at most 1000 characters." in str(memory.errors.last)
+    assert memory.find_rows(f"txt like '{'%y_' * 300}%'") == [1]
 
 
-def test_slow_functions_end_in_time(memory):
+def test_slow_function_is_stopped_in_time(memory):
     statement = memory.compile(f"select s from syn1 where txt like '%{'y_' * 30}b%'")
     rows = ", json_each('[1,2,3,4,5,6,7,8,9]')" * 5
-    sql = statement.text.replace(" AS t", f" AS t{rows}")
+    sql = statement.sql.replace(" AS t", f" AS t{rows}")
     begin = time.monotonic()
     with (
         pytest.raises(QueryTimeoutError),
         sandbox(memory.connection, sqlite_functions.ALLOWED_FUNCTIONS, 0.3) as safe,
     ):
-        safe.execute(f"{sql} LIMIT 1", statement.bound).fetchall()
+        safe.execute(f"{sql} LIMIT 1", statement.params).fetchall()
     assert time.monotonic() - begin < 15
 
 
-def test_long_lists_are_fine(memory):
+def test_long_list_of_in_is_supported(memory):
     ids = ", ".join(str(each) for each in range(10_000))
-    assert memory.found(f"i in ({ids})") == [1, 2]
+    assert memory.find_rows(f"i in ({ids})") == [1, 2]
     names = ", ".join(f"'n{each}'" for each in range(10_000))
-    assert memory.found(f"s in ({names}, 'X')") == [1]
+    assert memory.find_rows(f"s in ({names}, 'X')") == [1]
 
 
-def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
+def test_page_of_long_texts_ends_early_and_is_continued(tmp_path):
     with start_service(tmp_path) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         table = tables.create_table(("txt", "LARGETEXT"))["id"]
@@ -154,7 +148,7 @@ def test_pages_of_long_texts_end_early_and_go_on(tmp_path):
         assert [row["rowId"] for row in rows] == list(range(1, 13))
 
 
-def test_unnested_lists_of_many_columns_end_in_time(tmp_path, recording):
+def test_unnesting_of_many_lists_is_stopped_in_time(tmp_path, recording):
     with start_service(tmp_path, recording, query_seconds=0.5) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         names = [f"l{number}" for number in range(8)]
@@ -168,18 +162,18 @@ def test_unnested_lists_of_many_columns_end_in_time(tmp_path, recording):
         assert_error(tables.try_query(sql.replace("by 1", f"by {keys}")), 400, "longer than 0.5 s")
 
 
-def test_a_hundred_thousand_rows(memory):
-    many = Memory({"s": "STRING", "i": "INTEGER", "d": "DOUBLE"})
+def test_queries_of_100000_rows_are_fast(memory):
+    many = MemoryTable({"s": "STRING", "i": "INTEGER", "d": "DOUBLE"})
     many.fill([[f"Nämé {n % 5000}", str(n), str(n / 7)] for n in range(100_000)])
     begin = time.monotonic()
-    assert many.ask("select count(*) from syn1 where s like 'name 49%' and i % 2 = 0") == [
+    assert many.fetch("select count(*) from syn1 where s like 'name 49%' and i % 2 = 0") == [
         ["1100"]
     ]
-    assert many.ask("select s, avg(i) from syn1 group by s order by s limit 1") == [
+    assert many.fetch("select s, avg(i) from syn1 group by s order by s limit 1") == [
         ["Nämé 0", "47500.0"]
     ]
-    assert many.ask("select i from syn1 order by s desc, d desc limit 1") == [["95999"]]
-    assert len(many.raw("select distinct s from syn1")) == 5000
+    assert many.fetch("select i from syn1 order by s desc, d desc limit 1") == [["95999"]]
+    assert len(many.fetch_stored("select distinct s from syn1")) == 5000
     assert time.monotonic() - begin < 30
     many.close()
 
@@ -192,7 +186,7 @@ ANYTHING = st.text(
 
 @settings(max_examples=400, deadline=None)
 @given(ANYTHING, st.booleans())
-def test_any_letters_are_read_or_refused(memory, text, framed):
+def test_random_text_is_compiled_or_rejected(memory, text, framed):
     sql = f"select i, s from syn1 where {text}" if framed else text
     try:
         statement = memory.compile(sql)

@@ -1,21 +1,13 @@
-"""What is not in the subset is refused with a sentence; nothing else in SQLite can be reached."""
-
-import sqlite3
+"""Rejection of SQL that is not supported."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from support.file_api import assert_error
+from support.sql_harness import MemoryTable
 
-from synapse_workflows.local.domain.tables.column_types import parse_column
-from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
-from synapse_workflows.local.domain.tables.sql.compiler import QueryContext, Relation
-from synapse_workflows.local.domain.tables.sql.select_compiler import compile_select
+from synapse_workflows.local.domain.tables.sql import sqlite_functions
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.query_sandbox import (
-    QueryCancelledError,
-    QueryTimeoutError,
-    sandbox,
-)
+from synapse_workflows.local.storage.query_sandbox import sandbox
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +20,7 @@ def table(tables):
 
 
 @pytest.mark.parametrize(
-    ("sql", "words"),
+    ("sql", "message"),
     [
         ("select nope from T", "Unknown column nope"),
         ("select s from T where nope = 1", "Unknown column nope"),
@@ -100,7 +92,7 @@ def table(tables):
         ("select i from T group by s", "neither in GROUP BY"),
         ("select s from T group by s order by i", "neither in GROUP BY"),
         ("select * from T group by s", "neither in GROUP BY"),
-        ("select s from T where count(*) > 1", "set function in WHERE"),
+        ("select s from T where count(*) > 1", "not supported in WHERE"),
         ("select sum(max(i)) from T", "nested"),
         ("select max(sl) from T", "list"),
         ("select s from T where i = 'abc'", "'abc'"),
@@ -123,30 +115,32 @@ def table(tables):
         ("select interval 1 day from T", "INTERVAL"),
         ("select now() + interval 1 aeon from T", "INTERVAL"),
         ("select i + interval 1 day from T", "date"),
-        ("select json_extract(j, 'no path') from T", "Invalid JSON path expression"),
+        ("select json_extract(j, 'no path') from T", "'no path' is not supported"),
+        ("select json_extract(j, '$.a', '$.b') from T", "does not take 3 arguments"),
         ("select json_object('k') from T", "pairs"),
         ("select case when s then 1 end from T", "condition"),
         ("select s > 'x' from T", "Not supported"),
         ("select s from T where text_matches('x')", "search is not enabled"),
         ("select 99999999999999999999999999999999999999999999 from T", "too long"),
-        ("select sum(9223372036854775807) + sum(9223372036854775807) from T limit 1, 2, 3", ""),
+        ("select 9223372036854775807 + 1 from T", "Integer overflow: 9223372036854775808 has"),
+        ("select sum(i * 9223372036854775807) + 1 from T", "Integer overflow"),
         ("select " + "(" * 3000 + "i" + ")" * 3000 + " from T", "deep"),
         ("select s from T where " + "not " * 3000 + "i = 1", "deep"),
         ("select " + "upper(" * 200 + "s" + ")" * 200 + " from T", "deep"),
     ],
 )  # fmt: skip
-def test_what_is_not_supported_is_refused(tables, table, sql, words):
-    answer = tables.try_query(sql.replace(" T", f" {table}"))
-    assert_error(answer, 400, words)
+def test_unsupported_sql_is_rejected(tables, table, sql, message):
+    response = tables.try_query(sql.replace(" T", f" {table}"))
+    assert_error(response, 400, message)
 
 
-def test_quotes_are_explained_only_to_who_wrote_some(tables, table):
+def test_quotes_are_explained_only_after_use(tables, table):
     answer = tables.try_query(f"select s from {table}", sort=[{"column": "nope"}])
     assert_error(answer, 400, "Unknown column nope")
     assert "quotes" not in answer.text
 
 
-def test_long_lists_and_chains_are_fine(tables, table):
+def test_long_lists_and_chains_are_supported(tables, table):
     many = ", ".join(str(each) for each in range(5000))
     assert tables.query(f"select s from {table} where i in ({many})") == [["x"]]
     chain = " or ".join(f"i = {each}" for each in range(2000))
@@ -155,82 +149,10 @@ def test_long_lists_and_chains_are_fine(tables, table):
     assert tables.query(f"select s from {table} where {chain}") == [["x"]]
 
 
-def test_a_query_of_another_table_needs_rights_there(ann, ben, tables, table):
+def test_query_of_a_table_without_permission_is_forbidden(ann, ben, tables, table):
     theirs = ben.make("org.sagebionetworks.repo.model.table.TableEntity", ben.new_project()["id"])
     assert_error(tables.try_query(f"select * from {theirs['id']}"), 403)
 
-
-# The wall around SQLite, without the walls before it.
-
-
-@pytest.fixture
-def connection(tmp_path):
-    path = tmp_path / "t.db"
-    with sqlite3.connect(path) as writer:
-        writer.execute("create table live (row_id integer primary key, version, c1)")
-        writer.execute("create table outbox (id, effects)")
-        writer.execute("insert into live values (1, 1, 'x')")
-    writer.close()
-    opened = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    sqlite_functions.install(opened)
-    yield opened
-    opened.close()
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select * from outbox",
-        "select * from sqlite_master",
-        "select name from pragma_table_info('live')",
-        "pragma table_info(live)",
-        "pragma query_only = 0",
-        "attach database ':memory:' as other",
-        "select load_extension('x')",
-        "select randomblob(10)",
-        "select hex(c1) from live",
-        "insert into live values (2, 1, 'y')",
-        "update live set c1 = 'y'",
-        "delete from live",
-        "create table other (a)",
-        "create temp table other (a)",
-        "drop table live",
-        "vacuum",
-        "begin",
-        "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n",
-    ],
-)
-def test_sqlite_itself_refuses(connection, sql):
-    with (
-        sandbox(connection, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe,
-        pytest.raises(sqlite3.DatabaseError),
-    ):
-        safe.execute(sql).fetchall()
-
-
-def test_a_query_ends_when_it_is_told_to(connection):
-    endless = "select count(*) from live as a" + ", json_each('[1,2,3,4,5,6,7,8,9]')" * 12
-    with pytest.raises(QueryCancelledError):
-        ask_all(connection, endless, 60, lambda: True)
-    with pytest.raises(QueryTimeoutError):
-        ask_all(connection, endless, 0.05, lambda: False)
-
-
-def ask_all(connection, sql, seconds, is_stopped):
-    with sandbox(connection, sqlite_functions.ALLOWED_FUNCTIONS, seconds, is_stopped) as safe:
-        safe.execute(sql).fetchall()
-
-
-def test_the_wall_lets_rows_through(connection):
-    with sandbox(connection, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe:
-        assert safe.execute("select c1, count(*) from live").fetchall() == [("x", 1)]
-        assert safe.execute("select value from live, json_each('[1, 2]')").fetchall() == [
-            (1,),
-            (2,),
-        ]
-
-
-# Whatever is asked: an answer or a refusal, and no word of the caller in the statement.
 
 WORDS = st.sampled_from(
     [
@@ -245,38 +167,27 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-def compiled(sql):
-    """The statement of a query on a table that is not there."""
-    tree = dialect.parse(sql)
-    name, alias = dialect.get_table(tree)
-    kinds = {"s": "STRING", "i": "INTEGER", "d": "DOUBLE", "sl": "STRING_LIST", "j": "JSON"}
-    columns = {
-        key: parse_column(number, {"name": key, "columnType": kind})
-        for number, (key, kind) in enumerate(kinds.items(), 1)
-    }
-    cells = {each.id: f"c{each.id}" for each in columns.values()}
-    names = frozenset({name.upper(), *([alias.upper()] if alias else [])})
-    context = QueryContext(Relation("live", (), cells), columns, names, 1, 0)
-    return compile_select(tree, context)
+@pytest.fixture(scope="module")
+def memory():
+    types = {"s": "STRING", "i": "INTEGER", "d": "DOUBLE", "sl": "STRING_LIST", "j": "JSON"}
+    memory_table = MemoryTable(types)
+    yield memory_table
+    memory_table.close()
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WORDS, max_size=14), st.booleans())
-def test_any_words_are_answered_or_refused(words, framed):
+def test_random_tokens_are_compiled_or_rejected(memory, words, framed):
     sql = " ".join(words)
     if framed:
         sql = f"select s, i from syn1 where {sql}"
     try:
-        statement = compiled(sql)
+        statement = memory.compile(sql)
     except BadRequest:
         return
-    memory = sqlite3.connect(":memory:")
-    memory.execute("create table live (row_id integer primary key, version, c1, c2, c3, c4, c5)")
-    sqlite_functions.install(memory)
-    with sandbox(memory, sqlite_functions.ALLOWED_FUNCTIONS, 5) as safe:
-        safe.execute(*statement.with_limit()).fetchall()
-        safe.execute(*statement.count_rows()).fetchall()
-    memory.close()
+    with sandbox(memory.connection, sqlite_functions.ALLOWED_FUNCTIONS, 5) as connection:
+        connection.execute(*statement.with_limit()).fetchall()
+        connection.execute(*statement.count_rows()).fetchall()
 
 
 HOSTILE = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
@@ -286,7 +197,7 @@ HOSTILE = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(HOSTILE, HOSTILE)
-def test_no_text_of_the_caller_gets_into_the_statement(text, alias):
+def test_text_of_the_caller_becomes_a_parameter(memory, text, alias):
     quoted = text.replace("'", "''")
     named = alias.replace('"', '""') or "x"
     sql = (
@@ -297,7 +208,7 @@ def test_no_text_of_the_caller_gets_into_the_statement(text, alias):
         "select s as x, concat(s, 'y') from syn1 where s = 'y' "
         "or s like 'y' or sl has ('y') order by x"
     )
-    found = compiled(sql)
-    assert found.text == compiled(harmless).text
-    assert text in found.bound
-    assert found.columns[0].name == (alias or "x")
+    statement = memory.compile(sql)
+    assert statement.sql == memory.compile(harmless).sql
+    assert text in statement.params
+    assert statement.columns[0].name == (alias or "x")

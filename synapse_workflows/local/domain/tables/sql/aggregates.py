@@ -37,6 +37,8 @@ _NUMERIC: Final[Mapping[str, ColumnType | None]] = {
     "VAR_POP": ColumnType.DOUBLE,
     "VAR_SAMP": ColumnType.DOUBLE,
 }
+#: Results for no rows.
+_INITIAL_BITS: Final = {"BIT_AND": -1, "BIT_OR": 0, "BIT_XOR": 0}
 #: Names of aggregate functions that are parsed as ordinary calls.
 AGGREGATES: Final = frozenset({*_NUMERIC, "COUNT", "MAX", "MIN", "JSON_ARRAYAGG"})
 _WITH_DISTINCT: Final = frozenset({"COUNT", "MAX", "MIN", "SUM", "AVG"})
@@ -90,7 +92,10 @@ def compile_aggregate(compiler: Compiler, node: exp.Anonymous) -> Fragment:
     number = as_number(value)
     is_double = with_type(number).type == ColumnType.DOUBLE
     type_ = _NUMERIC[name] or (ColumnType.DOUBLE if is_double else ColumnType.INTEGER)
-    return typed(type_, f"{name.lower()}({prefix}{{}})", number)
+    template = f"{name.lower()}({prefix}{{}})"
+    if name in _INITIAL_BITS:
+        template = f"coalesce({template}, {_INITIAL_BITS[name]})"
+    return typed(type_, template, number)
 
 
 def _extreme(function: str, value: Fragment) -> Fragment:
