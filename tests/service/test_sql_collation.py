@@ -33,6 +33,8 @@ def test_texts_that_differ_in_case_and_accents_are_equal(table, texts):
         assert len(table.fetch_stored(f"select s from syn1 where s = '{text}'")) == len(texts)
         assert table.find_rows(f"s like '{text}'") == list(range(1, len(texts) + 1))
     assert table.find_rows(f"s not in ({listed})") == []
+    assert table.find_rows(f"'{texts[0]}' in (s, 'x')") == list(range(1, len(texts) + 1))
+    assert table.find_rows(f"'{texts[0]}' between s and s") == list(range(1, len(texts) + 1))
     assert len(table.fetch_stored("select distinct s from syn1")) == 1
     assert table.fetch("select count(distinct s) from syn1") == [["1"]]
     assert table.fetch_stored("select count(*) from syn1 group by s") == [(len(texts),)]

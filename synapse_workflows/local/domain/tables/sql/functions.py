@@ -9,7 +9,6 @@ from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.dates import parse_date
 from synapse_workflows.local.domain.tables.cell_values import NAN
 from synapse_workflows.local.domain.tables.column_types import (
-    INTEGER_TYPES,
     LIST_TYPES,
     TEXT_TYPES,
 )
@@ -75,7 +74,8 @@ def as_json(value: Fragment) -> Fragment:
         return typed(ColumnType.JSON, "json({})", as_text(value))
     if value.type == ColumnType.DOUBLE:  # JSON has neither NaN nor infinity
         return typed(ColumnType.JSON, "nullif(nullif({}, 9e999), -9e999)", without_nan(value))
-    return value if value.type in INTEGER_TYPES - {ColumnType.ENTITYID} else as_text(value)
+    is_shown_as_text = value.is_text or value.type in {ColumnType.ENTITYID, DATETIME}
+    return as_text(value) if is_shown_as_text else value
 
 
 def _texts(arguments: Sequence[Fragment]) -> list[Fragment]:

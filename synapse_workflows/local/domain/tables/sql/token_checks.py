@@ -26,6 +26,8 @@ _BEFORE_LIST: Final = frozenset(
         TokenType.ORDER_BY,
     }
 )  # fmt: skip
+#: Tokens of structures and parameters, which some versions of sqlglot fail to parse.
+_UNSUPPORTED: Final = frozenset({TokenType.L_BRACE, TokenType.R_BRACE, TokenType.COLON})
 
 
 def check(tokens: Sequence[Any]) -> None:
@@ -43,6 +45,9 @@ def check(tokens: Sequence[Any]) -> None:
         )
     if any(token.token_type is TokenType.SEMICOLON for token in query):
         raise BadRequest("Only one SELECT statement is supported.")
+    for token in query:
+        if token.token_type in _UNSUPPORTED:
+            raise _syntax_error(token)
     if query[-1].token_type in _BEFORE_EXPRESSION:
         raise _syntax_error(query[-1])
     for one, two in pairwise(query):
