@@ -45,18 +45,23 @@ def check(tokens: Sequence[Any]) -> None:
         )
     if any(token.token_type is TokenType.SEMICOLON for token in query):
         raise BadRequest("Only one SELECT statement is supported.")
+    if query[-1].token_type in _BEFORE_EXPRESSION:
+        raise _syntax_error(query[-1])
     for token in query:
         if token.token_type in _UNSUPPORTED:
             raise _syntax_error(token)
-    if query[-1].token_type in _BEFORE_EXPRESSION:
-        raise _syntax_error(query[-1])
     for one, two in pairwise(query):
-        if one.token_type in _BEFORE_EXPRESSION and two.token_type in _BOUNDARIES:
-            raise _syntax_error(one if two.token_type is not TokenType.COMMA else two)
-        if one.token_type in _BEFORE_LIST and two.token_type is TokenType.COMMA:
-            raise _syntax_error(two)
-        if one.token_type is TokenType.NUMBER and _is_adjacent_word(one, two):
-            raise _syntax_error(two)
+        _check_pair(one, two)
+
+
+def _check_pair(one: Any, two: Any) -> None:
+    """Check two adjacent tokens."""
+    if one.token_type in _BEFORE_EXPRESSION and two.token_type in _BOUNDARIES:
+        raise _syntax_error(one if two.token_type is not TokenType.COMMA else two)
+    if one.token_type in _BEFORE_LIST and two.token_type is TokenType.COMMA:
+        raise _syntax_error(two)
+    if one.token_type is TokenType.NUMBER and _is_adjacent_word(one, two):
+        raise _syntax_error(two)
 
 
 def _is_adjacent_word(number: Any, token: Any) -> bool:
