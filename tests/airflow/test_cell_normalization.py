@@ -4,7 +4,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from contract.test_tables_properties import EVERY_TYPE
+from contract.test_table_rows_round_trip import EVERY_TYPE
 from hypothesis import given, settings
 
 from synapse_workflows import Project, Schema, Table

@@ -1,4 +1,4 @@
-"""Annotations on the wire: read, replaced, of versions, and the deprecated names."""
+"""Tests of reading and replacing annotations, and of the deprecated methods."""
 
 import math
 from datetime import UTC, date, datetime
@@ -12,7 +12,7 @@ from synapse_workflows.client.errors import (
     SynapseStaleError,
 )
 
-OLD = "setAnnotations is deprecated"
+DEPRECATION = "setAnnotations is deprecated"
 VALUES = {
     "text": ["a", "ü"],
     "yes": [True, False],
@@ -22,7 +22,7 @@ VALUES = {
 }
 
 
-def test_every_type_comes_back_as_it_went(syn, folder):
+def test_set_annotations_round_trips_every_type(syn, folder):
     held = syn.get_annotations(folder)
     assert (held, held.id, held.etag) == ({}, folder.id, folder.etag)
     held.update(VALUES)
@@ -34,7 +34,7 @@ def test_every_type_comes_back_as_it_went(syn, folder):
     assert (fetched.annotations, fetched.etag) == (VALUES, stored.etag)
 
 
-def test_scalars_dates_and_empty_values_are_written_as_synapse_needs_them(syn, folder):
+def test_set_annotations_normalizes_scalars_dates_and_empty_values(syn, folder):
     held = syn.get_annotations(folder)
     held.update(one=1, day=date(2021, 1, 1), none=None, empty=[], nan=float("nan"))
     stored = syn.set_annotations(held)
@@ -43,21 +43,21 @@ def test_scalars_dates_and_empty_values_are_written_as_synapse_needs_them(syn, f
     assert math.isnan(stored["nan"][0])
 
 
-def test_keys_left_out_are_deleted(syn, folder):
+def test_set_annotations_deletes_missing_keys(syn, folder):
     syn.set_annotations(Annotations(folder.id, folder.etag, {"a": 1, "b": 2}))
     held = syn.get_annotations(folder)
     del held["a"]
     assert syn.set_annotations(held) == {"b": [2]}
 
 
-def test_an_old_etag_is_refused(syn, folder):
+def test_set_annotations_rejects_stale_etag(syn, folder):
     held = syn.get_annotations(folder)
     syn.set_annotations(Annotations(folder.id, held.etag, {"a": 1}))
     with pytest.raises(SynapseStaleError, match="412 PUT"):
         syn.set_annotations(held)
 
 
-def test_versions_have_their_own(syn, folder, make_file):
+def test_get_annotations_of_a_version(syn, folder, make_file):
     first = syn.store(File(str(make_file()), parent=folder, n=1))
     first.n = 2
     second = syn.store(first)
@@ -71,7 +71,7 @@ def test_versions_have_their_own(syn, folder, make_file):
         syn.get_annotations(second, version="9")
 
 
-def test_bad_values_are_refused_before_anything_is_asked(in_process_client, calls):
+def test_invalid_values_are_rejected_before_any_request(in_process_client, calls):
     for values in ({"k": {}}, {"k": 2**64}, {"two words": 1}):
         with pytest.raises(ValueError, match="Invalid"):
             in_process_client.set_annotations(Annotations("syn1", "etag", values))
@@ -82,28 +82,28 @@ def test_bad_values_are_refused_before_anything_is_asked(in_process_client, call
     assert calls() == []
 
 
-def test_only_who_may_reads_them(bob, folder):
+def test_get_annotations_requires_read_access(bob, folder):
     with pytest.raises(SynapseForbiddenError):
         bob.get_annotations(folder.id)
 
 
-def test_the_old_names_work_and_say_what_to_use(syn, folder):
+def test_deprecated_methods_work_and_name_their_replacement(syn, folder):
     with pytest.warns(DeprecationWarning, match="setAnnotations is deprecated: use set_ann"):
         assert syn.setAnnotations(folder, {"a": 1}, b="x") == {"a": [1], "b": ["x"]}
     with pytest.warns(DeprecationWarning, match="getAnnotations is deprecated: use get_ann"):
         assert syn.getAnnotations(folder.id) == {"a": [1], "b": ["x"]}
 
 
-def test_the_old_setter_takes_the_etag_from_where_it_finds_one(syn, folder):
+def test_set_annotations_deprecated_uses_etag_of_argument(syn, folder):
     mine = {"a": 1}
-    with pytest.warns(DeprecationWarning, match=OLD):
+    with pytest.warns(DeprecationWarning, match=DEPRECATION):
         held = syn.setAnnotations(folder.id, mine, b=2)
     assert mine == {"a": 1}
     held["c"] = 3
-    with pytest.warns(DeprecationWarning, match=OLD):
+    with pytest.warns(DeprecationWarning, match=DEPRECATION):
         again = syn.setAnnotations(folder.id, held)
     assert again == {"a": [1], "b": [2], "c": [3]}
-    with pytest.warns(DeprecationWarning, match=OLD):
+    with pytest.warns(DeprecationWarning, match=DEPRECATION):
         assert syn.setAnnotations(folder.id, {"d": 4, "etag": again.etag}) == {"d": [4]}
-    with pytest.warns(DeprecationWarning, match=OLD), pytest.raises(SynapseStaleError):
+    with pytest.warns(DeprecationWarning, match=DEPRECATION), pytest.raises(SynapseStaleError):
         syn.setAnnotations(folder, {"e": 5})

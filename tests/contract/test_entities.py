@@ -1,4 +1,4 @@
-"""Get, delete, move, print and show entities."""
+"""Tests of getting, deleting, moving, printing and opening entities."""
 
 import json
 import webbrowser
@@ -30,30 +30,32 @@ def stored(syn, folder, make_file):
     return syn.store(first)
 
 
-def test_an_id_an_entity_and_a_mapping_name_the_same(syn, stored):
+def test_get_accepts_id_entity_and_mapping(syn, stored):
     by_id = syn.get(stored.id, downloadFile=False)
     assert type(by_id) is File
     assert by_id.properties == stored.properties
     assert by_id.annotations == {"colour": ["red"]}
-    for named in (stored, {"id": stored.id}, int(stored.id[3:])):
-        assert syn.get(named, downloadFile=False).etag == by_id.etag
+    for reference in (stored, {"id": stored.id}, int(stored.id[3:])):
+        assert syn.get(reference, downloadFile=False).etag == by_id.etag
 
 
-def test_the_class_is_that_of_the_type(syn, project, folder, stored):
+def test_get_returns_class_of_entity_type(syn, project, folder, stored):
     link = syn.store(Link(stored, parent=project))
-    kinds = [type(syn.get(one.id, downloadFile=False)) for one in (project, folder, stored, link)]
-    assert kinds == [Project, Folder, File, Link]
-    assert all(issubclass(kind, Entity) for kind in kinds)
+    classes = [
+        type(syn.get(one.id, downloadFile=False)) for one in (project, folder, stored, link)
+    ]
+    assert classes == [Project, Folder, File, Link]
+    assert all(issubclass(one, Entity) for one in classes)
 
 
-def test_a_name_and_a_parent_find_an_entity(syn, project, folder):
+def test_get_finds_entity_by_name_and_parent(syn, project, folder):
     assert syn.get({"name": "data", "parentId": project.id}).id == folder.id
     assert syn.get({"name": project.name}).id == project.id
     with pytest.raises(SynapseFileNotFoundError, match=f"no entity named 'x' in {folder.id}"):
         syn.get({"name": "x", "parentId": folder.id})
 
 
-def test_versions_are_named_by_number_or_on_the_id(syn, stored):
+def test_get_returns_requested_version(syn, stored):
     for old in (
         syn.get(stored.id, version=1),
         syn.get(f"{stored.id}.1"),
@@ -65,36 +67,38 @@ def test_versions_are_named_by_number_or_on_the_id(syn, stored):
         syn.get(f"{stored.id}.9")
 
 
-def test_content_comes_into_the_cache_or_where_it_is_wanted(client_of, stored, tmp_path):
+def test_get_downloads_to_cache_or_directory(client_of, stored, tmp_path):
     other = client_of("alice", cache_root_dir=str(tmp_path / "elsewhere"))
     cached = other.get(stored.id)
     assert Path(cached.path).read_text().startswith("2nd")
     assert cached.path.startswith(str(tmp_path / "elsewhere"))
     assert (cached.files, cached.cacheDir) == (["data.txt"], str(Path(cached.path).parent))
-    placed = other.get(stored.id, downloadLocation=str(tmp_path / "wanted"))
-    assert placed.path == str(tmp_path / "wanted" / "data.txt")
-    assert placed.md5 == cached.md5 == stored.md5
+    in_directory = other.get(stored.id, downloadLocation=str(tmp_path / "chosen"))
+    assert in_directory.path == str(tmp_path / "chosen" / "data.txt")
+    assert in_directory.md5 == cached.md5 == stored.md5
 
 
-def test_without_download_there_is_no_path(syn, stored):
+def test_get_without_download_has_no_path(syn, stored):
     found = syn.get(stored.id, downloadFile=False)
     assert (found.path, found.cacheDir, found.files) == (None, None, [])
     assert (found.fileSize, found.contentType) == (40, "text/plain")
 
 
-def test_collisions_are_treated_as_asked(client_of, stored, tmp_path):
+def test_get_applies_collision_policy(client_of, stored, tmp_path):
     other = client_of("alice", cache_root_dir=str(tmp_path / "elsewhere"))
 
-    def get(way):
-        place = tmp_path / way
-        place.mkdir()
-        (place / "data.txt").write_text("mine")
-        path = other.get(stored.id, downloadLocation=str(place), ifcollision=way).path
-        return path and str(Path(path).relative_to(place)), (place / "data.txt").read_text()[:4]
+    def get_with_policy(policy):
+        directory = tmp_path / policy
+        directory.mkdir()
+        (directory / "data.txt").write_text("mine")
+        path = other.get(stored.id, downloadLocation=str(directory), ifcollision=policy).path
+        return path and str(Path(path).relative_to(directory)), (
+            directory / "data.txt"
+        ).read_text()[:4]
 
-    assert get("keep.local") == (None, "mine")
-    assert get("overwrite.local") == ("data.txt", "2nd ")
-    assert get("keep.both") == ("data(1).txt", "mine")
+    assert get_with_policy("keep.local") == (None, "mine")
+    assert get_with_policy("overwrite.local") == ("data.txt", "2nd ")
+    assert get_with_policy("keep.both") == ("data(1).txt", "mine")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,7 @@ def test_collisions_are_treated_as_asked(client_of, stored, tmp_path):
         ({"version": "v2"}, ValueError, "Invalid version number 'v2'"),
     ],
 )
-def test_bad_keywords_are_refused_before_anything_is_asked(
+def test_get_rejects_invalid_keywords_before_any_request(
     in_process_client, calls, keywords, error, message
 ):
     with pytest.raises(error, match=message):
@@ -113,14 +117,14 @@ def test_bad_keywords_are_refused_before_anything_is_asked(
     assert calls() == []
 
 
-def test_a_file_is_no_place_to_download_to(in_process_client, calls, make_file):
+def test_get_rejects_file_as_download_directory(in_process_client, calls, make_file):
     with pytest.raises(ValueError, match="downloadLocation should be a directory"):
         in_process_client.get("syn1", downloadLocation=str(make_file()))
     assert calls() == []
 
 
 @pytest.mark.parametrize(
-    ("wanted", "error", "message"),
+    ("argument", "error", "message"),
     [
         ("syn12abc", SynapseFileNotFoundError, "neither a local file path"),
         ("no/such/file", SynapseFileNotFoundError, "Pass an ID such as 'syn123'"),
@@ -129,22 +133,22 @@ def test_a_file_is_no_place_to_download_to(in_process_client, calls, make_file):
         (None, ValueError, "couldn't find id of None"),
     ],
 )
-def test_what_names_nothing_is_refused_before_anything_is_asked(
-    in_process_client, calls, wanted, error, message
+def test_get_rejects_invalid_argument_before_any_request(
+    in_process_client, calls, argument, error, message
 ):
     with pytest.raises(error, match=message):
-        in_process_client.get(wanted)
+        in_process_client.get(argument)
     assert calls() == []
 
 
-def test_a_missing_entity_and_a_forbidden_one_say_so(syn, bob, folder):
+def test_get_reports_missing_and_forbidden_entity(syn, bob, folder):
     with pytest.raises(SynapseNotFoundError, match=r"404 POST .*\n.*trash can"):
         syn.get("syn999999999")
     with pytest.raises(SynapseForbiddenError, match="You lack READ access"):
         bob.get(folder.id)
 
 
-def test_a_link_is_followed_when_asked(syn, project, stored):
+def test_get_follows_link_on_request(syn, project, stored):
     link = syn.store(Link(stored, parent=project))
     pinned = syn.store(Link(stored, 1, parent=syn.store(Folder("pins", parent=project))))
     assert syn.get(link.id).linksTo == {"targetId": stored.id}
@@ -153,7 +157,7 @@ def test_a_link_is_followed_when_asked(syn, project, stored):
     assert (followed.versionNumber, Path(followed.path).read_text()[:3]) == (1, "1st")
 
 
-def test_a_local_file_is_recognised_by_its_content(syn, stored, tmp_path):
+def test_get_finds_entity_by_content_of_local_file(syn, stored, tmp_path):
     copy = tmp_path / "copy of it.txt"
     copy.write_bytes(Path(stored.path).read_bytes())
     found = syn.get(str(copy), limitSearch=stored.parentId)
@@ -161,7 +165,7 @@ def test_a_local_file_is_recognised_by_its_content(syn, stored, tmp_path):
     assert syn.cache.contains(found.dataFileHandleId, copy)
 
 
-def test_the_first_of_several_with_that_content_is_taken_and_said(
+def test_get_uses_first_of_several_matching_files_and_warns(
     verbose_client, log_messages, folder, stored
 ):
     other = verbose_client.store(File(stored.path, parent=folder, name="the same"))
@@ -169,7 +173,7 @@ def test_the_first_of_several_with_that_content_is_taken_and_said(
     assert f"{stored.id}.2, {other.id}.1" in log_messages[-1]
 
 
-def test_a_local_file_that_is_not_in_synapse_is_named(syn, make_file, stored):
+def test_get_reports_local_file_that_is_not_in_synapse(syn, make_file, stored):
     with pytest.raises(SynapseFileNotFoundError, match=r"new\.txt not found in Synapse"):
         syn.get(str(make_file("new.txt")))
     elsewhere = syn.store(Project(f"elsewhere {uuid4()}"))
@@ -177,20 +181,20 @@ def test_a_local_file_that_is_not_in_synapse_is_named(syn, make_file, stored):
         syn.get(stored.path, limitSearch=elsewhere)
 
 
-def test_reading_without_the_right_to_download_leaves_the_content(syn, bob, stored):
+def test_get_without_download_access_returns_metadata_only(syn, bob, stored):
     syn.setPermissions(stored.id, bob.getUserProfile().ownerId, ["READ"], warn_if_inherits=False)
     found = bob.get(stored.id)
     assert (found.name, found.path, found.md5) == ("data.txt", None, None)
 
 
-def test_restricted_content_needs_agreement(syn, folder, make_file):
+def test_get_of_restricted_content_raises(syn, folder, make_file):
     locked = syn.store(File(str(make_file()), parent=folder), isRestricted=True)
     with pytest.raises(SynapseUnmetAccessRestrictions, match=f"requirements on {locked.id}"):
         syn.get(locked.id)
     assert syn.get(locked.id, downloadFile=False).name == "data.txt"
 
 
-def test_one_bundle_is_all_that_get_asks(in_process_client, calls, make_file):
+def test_get_sends_one_bundle_request(in_process_client, calls, make_file):
     parent = in_process_client.store(Project(f"calls {uuid4()}"))
     file = in_process_client.store(File(str(make_file()), parent=parent))
     calls()
@@ -206,7 +210,7 @@ def test_one_bundle_is_all_that_get_asks(in_process_client, calls, make_file):
     ]
 
 
-def test_get_announces_what_was_really_read(syn, project, stored, events):
+def test_get_emits_read_event_with_actual_version(syn, project, stored, events):
     syn.get(stored.id)
     syn.get(f"{stored.id}.1")
     link = syn.store(Link(stored, parent=project))
@@ -224,22 +228,22 @@ def test_get_announces_what_was_really_read(syn, project, stored, events):
     ]
 
 
-def test_what_failed_was_not_read(syn, events):
+def test_failed_get_emits_no_event(syn, events):
     with pytest.raises(SynapseNotFoundError):
         syn.get("syn999999999")
     assert events == []
 
 
-def test_moving_keeps_versions_and_annotations_and_reads_nothing(syn, project, stored, events):
-    place = syn.store(Folder("elsewhere", parent=project))
+def test_move_keeps_versions_and_annotations_and_emits_no_event(syn, project, stored, events):
+    target = syn.store(Folder("elsewhere", parent=project))
     events.clear()
-    moved = syn.move(stored.id, place)
-    assert (moved.parentId, moved.versionNumber, moved.colour) == (place.id, 2, ["red"])
-    assert [one["id"] for one in syn.getChildren(place)] == [stored.id]
+    moved = syn.move(stored.id, target)
+    assert (moved.parentId, moved.versionNumber, moved.colour) == (target.id, 2, ["red"])
+    assert [one["id"] for one in syn.getChildren(target)] == [stored.id]
     assert events == []
 
 
-def test_moving_asks_for_what_must_be_known_and_no_more(in_process_client, calls):
+def test_move_sends_three_requests(in_process_client, calls):
     parent = in_process_client.store(Project(f"calls {uuid4()}"))
     one, other = (
         in_process_client.store(Folder(name, parent=parent)) for name in ("one", "other")
@@ -253,20 +257,20 @@ def test_moving_asks_for_what_must_be_known_and_no_more(in_process_client, calls
     ]
 
 
-def test_moving_says_why_it_cannot(syn, bob, project, folder, stored):
-    place = syn.store(Folder("elsewhere", parent=project))
-    syn.store(File(stored.path, parent=place))
+def test_move_reports_reason_of_failure(syn, bob, project, folder, stored):
+    target = syn.store(Folder("elsewhere", parent=project))
+    syn.store(File(stored.path, parent=target))
     with pytest.raises(SynapseConflictError, match=r"data\.txt already exists"):
-        syn.move(stored, place)
+        syn.move(stored, target)
     with pytest.raises(SynapseBadRequestError):
         syn.move(folder, stored)
     with pytest.raises(SynapseForbiddenError):
-        bob.move(stored.id, place.id)
+        bob.move(stored.id, target.id)
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
         syn.move(stored, "elsewhere")
 
 
-def test_deleted_entities_lie_in_the_trash_can(syn, folder, stored):
+def test_delete_moves_entity_to_trash_can(syn, folder, stored):
     assert syn.delete(stored) is None
     with pytest.raises(SynapseNotFoundError, match=f"{stored.id} is in trash can"):
         syn.get(stored.id)
@@ -276,9 +280,9 @@ def test_deleted_entities_lie_in_the_trash_can(syn, folder, stored):
         syn.get(folder)
 
 
-@pytest.mark.parametrize("way", ["argument", "id", "entity"])
-def test_single_versions_are_deleted(syn, stored, way):
-    match way:
+@pytest.mark.parametrize("form", ["argument", "id", "entity"])
+def test_delete_removes_one_version(syn, stored, form):
+    match form:
         case "argument":
             syn.delete(stored.id, 2)
         case "id":
@@ -290,19 +294,19 @@ def test_single_versions_are_deleted(syn, stored, way):
         syn.delete(stored.id, version=1)
 
 
-def test_a_folder_has_no_version_to_delete(verbose_client, log_messages, folder):
+def test_delete_of_folder_version_deletes_folder_and_warns(verbose_client, log_messages, folder):
     verbose_client.delete(folder, version=1)
     assert f"{folder.id} has no versions" in log_messages[-1]
     with pytest.raises(SynapseNotFoundError):
         verbose_client.get(folder.id)
 
 
-def test_what_is_no_entity_cannot_be_deleted(in_process_client, calls):
-    for thing in (7, None, {"id": "syn1"}):
+def test_delete_rejects_other_objects(in_process_client, calls):
+    for value in (7, None, {"id": "syn1"}):
         with pytest.raises(
             SynapseError, match=r"Can't delete a <class .*specify a Synapse object"
         ):
-            in_process_client.delete(thing)
+            in_process_client.delete(value)
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
         in_process_client.delete("data.txt")
     with pytest.raises(ValueError, match="couldn't find id"):
@@ -310,15 +314,15 @@ def test_what_is_no_entity_cannot_be_deleted(in_process_client, calls):
     assert calls() == []
 
 
-def test_only_who_may_deletes(bob, stored):
+def test_delete_requires_delete_access(bob, stored):
     with pytest.raises(SynapseForbiddenError):
         bob.delete(stored.id)
 
 
 def test_print_entity_logs_sorted_json(verbose_client, log_messages, stored):
     verbose_client.printEntity(stored.id)
-    shown = json.loads(log_messages[-1])
-    assert (shown["id"], list(shown)) == (stored.id, sorted(shown))
+    logged = json.loads(log_messages[-1])
+    assert (logged["id"], list(logged)) == (stored.id, sorted(logged))
     verbose_client.printEntity({"b": "ü", "a": 1}, ensure_ascii=False)
     assert log_messages[-1] == '{\n  "a": 1,\n  "b": "ü"\n}'
     verbose_client.printEntity(stored)

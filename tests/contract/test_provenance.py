@@ -1,4 +1,4 @@
-"""Provenance: recorded, read by version, shared, changed and forgotten."""
+"""Tests of setting, reading, sharing, updating and deleting provenance."""
 
 import pytest
 
@@ -17,13 +17,13 @@ def file(syn, folder, make_file):
 
 
 @pytest.fixture
-def traced(syn, file):
-    """The file, made by an activity of alice's."""
+def file_with_activity(syn, file):
+    """The file, with an Activity created by alice."""
     syn.setProvenance(file, Activity("make", "d", executed="https://example.org/make.py"))
     return file
 
 
-def test_an_activity_comes_back_with_the_versions_filled_in(syn, folder, file):
+def test_set_provenance_fills_in_versions(syn, folder, file):
     activity = Activity("join", used=[file, folder.id, "https://example.org/d"])
     stored = syn.setProvenance(file.id, activity)
     assert type(stored) is Activity
@@ -34,8 +34,8 @@ def test_an_activity_comes_back_with_the_versions_filled_in(syn, folder, file):
     assert read["used"][2]["url"] == "https://example.org/d"
 
 
-def test_each_version_has_its_own(syn, traced):
-    second = syn.store(syn.get(traced.id))
+def test_each_version_has_its_own_activity(syn, file_with_activity):
+    second = syn.store(syn.get(file_with_activity.id))
     assert second.versionNumber == 2
     with pytest.raises(SynapseNotFoundError, match=r"version: '2' does not exist"):
         syn.getProvenance(second)
@@ -43,34 +43,34 @@ def test_each_version_has_its_own(syn, traced):
     assert syn.getProvenance(second)["name"] == "again"
     assert syn.getProvenance(second.id)["name"] == "again"
     assert [
-        syn.getProvenance(traced)["name"],
+        syn.getProvenance(file_with_activity)["name"],
         syn.getProvenance(second, version="1")["name"],
         syn.getProvenance(f"{second.id}.1")["name"],
     ] == ["make"] * 3
 
 
-def test_a_stored_activity_is_changed_and_linked(syn, folder, traced, make_file):
-    activity = syn.getProvenance(traced)
+def test_set_provenance_updates_stored_activity(syn, folder, file_with_activity, make_file):
+    activity = syn.getProvenance(file_with_activity)
     other = syn.store(File(str(make_file("b.txt")), parent=folder))
     activity["name"] = "make both"
     syn.setProvenance(other, activity)
-    assert syn.getProvenance(traced)["name"] == "make both"
-    assert syn.getProvenance(traced)["id"] == syn.getProvenance(other)["id"]
+    assert syn.getProvenance(file_with_activity)["name"] == "make both"
+    assert syn.getProvenance(file_with_activity)["id"] == syn.getProvenance(other)["id"]
 
 
-def test_one_activity_is_given_to_many(syn, folder, traced, make_file):
-    """Each store gives it a new etag; the old one does for saying the same again."""
-    shared = syn.getProvenance(traced)
+def test_one_activity_is_shared_by_several_entities(syn, folder, file_with_activity, make_file):
+    """Each store changes the etag; a stale etag is accepted for unchanged content."""
+    shared = syn.getProvenance(file_with_activity)
     for name in ("b.txt", "c.txt", "d.txt"):
         stored = syn.store(File(str(make_file(name)), parent=folder), activity=shared)
         assert syn.getProvenance(stored)["id"] == shared["id"]
     shared["name"] = "something else"
     with pytest.raises(SynapseStaleError):
-        syn.setProvenance(traced, shared)
+        syn.setProvenance(file_with_activity, shared)
 
 
-def test_updating_needs_a_stored_and_fresh_activity(syn, traced):
-    activity = syn.getProvenance(traced)
+def test_update_activity_requires_stored_activity_and_current_etag(syn, file_with_activity):
+    activity = syn.getProvenance(file_with_activity)
     stale = Activity(data=activity)
     activity.used("https://example.org/more")
     stored = syn.updateActivity(activity)
@@ -82,36 +82,39 @@ def test_updating_needs_a_stored_and_fresh_activity(syn, traced):
         syn.updateActivity(Activity("new"))
 
 
-def test_what_is_deleted_is_gone(syn, traced):
-    activity = syn.getProvenance(traced)
-    assert syn.deleteProvenance(traced) is None
-    for ask in (lambda: syn.getProvenance(traced), lambda: syn.deleteProvenance(traced)):
+def test_delete_provenance_deletes_activity(syn, file_with_activity):
+    activity = syn.getProvenance(file_with_activity)
+    assert syn.deleteProvenance(file_with_activity) is None
+    for call in (
+        lambda: syn.getProvenance(file_with_activity),
+        lambda: syn.deleteProvenance(file_with_activity),
+    ):
         with pytest.raises(SynapseNotFoundError, match="Activity for"):
-            ask()
+            call()
     with pytest.raises(SynapseNotFoundError):
         syn.restGET(f"/activity/{activity['id']}")
 
 
-def test_an_older_object_of_a_file_does_not_lose_the_older_activity(syn, traced):
-    """The link and the Activity that go are those of one version: the current one."""
-    second = syn.store(syn.get(traced.id), executed="https://example.org/again.py")
-    syn.deleteProvenance(traced)
-    assert syn.getProvenance(traced)["name"] == "make"
+def test_delete_provenance_affects_current_version_only(syn, file_with_activity):
+    """An entity object of an older version refers to the current version here."""
+    second = syn.store(syn.get(file_with_activity.id), executed="https://example.org/again.py")
+    syn.deleteProvenance(file_with_activity)
+    assert syn.getProvenance(file_with_activity)["name"] == "make"
     with pytest.raises(SynapseNotFoundError):
         syn.getProvenance(second)
 
 
-def test_only_who_may_writes_it(syn, bob, project, traced):
+def test_provenance_requires_update_access(syn, bob, project, file_with_activity):
     owner = bob.getUserProfile().ownerId
     syn.setPermissions(project, owner, ["READ", "DOWNLOAD"])
-    activity = bob.getProvenance(traced.id)
+    activity = bob.getProvenance(file_with_activity.id)
     with pytest.raises(SynapseForbiddenError):
         bob.updateActivity(activity)
     with pytest.raises(SynapseForbiddenError):
-        bob.setProvenance(traced.id, Activity("mine"))
+        bob.setProvenance(file_with_activity.id, Activity("mine"))
 
 
-def test_what_is_no_activity_is_refused_before_anything_is_asked(in_process_client, calls):
+def test_invalid_arguments_are_rejected_before_any_request(in_process_client, calls):
     with pytest.raises(SynapseProvenanceError, match="Provenance must be an Activity, not str"):
         in_process_client.setProvenance("syn1", "5")
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
@@ -121,12 +124,12 @@ def test_what_is_no_activity_is_refused_before_anything_is_asked(in_process_clie
     assert calls() == []
 
 
-def test_what_is_used_must_be_there(syn, file):
+def test_set_provenance_rejects_missing_used_entity(syn, file):
     with pytest.raises(SynapseNotFoundError):
         syn.setProvenance(file, Activity(used="syn999999999"))
 
 
-def test_the_calls_of_provenance(in_process_client, calls, make_file):
+def test_provenance_requests(in_process_client, calls, make_file):
     project = in_process_client.store(Project(f"calls {make_file().read_text().strip()}"))
     calls()
     activity = in_process_client.setProvenance(project, Activity("a"))

@@ -1,4 +1,4 @@
-"""Store: create or update, versions, what is uploaded, what is asked, what is refused."""
+"""Tests of storing entities: creation, update, versions, uploads, requests and errors."""
 
 import hashlib
 import os
@@ -31,8 +31,8 @@ def md5(path) -> str:
     return hashlib.md5(Path(path).read_bytes()).hexdigest()
 
 
-def later(path: Path) -> None:
-    """Let a file look written anew."""
+def touch(path: Path) -> None:
+    """Set a later modification time."""
     stat = path.stat()
     os.utime(path, (stat.st_atime, stat.st_mtime + 5))
 
@@ -47,7 +47,7 @@ def file(syn, folder, path):
     return syn.store(File(str(path), parent=folder, colour="blue"))
 
 
-def test_a_new_file_comes_back_as_it_is_stored(syn, folder, path):
+def test_store_returns_new_file_as_stored(syn, folder, path):
     stored = syn.store(File(str(path), parent=folder, colour="blue", description="d"))
     assert type(stored) is File
     assert (stored.name, stored.parentId, stored.description) == ("data.txt", folder.id, "d")
@@ -61,14 +61,14 @@ def test_a_new_file_comes_back_as_it_is_stored(syn, folder, path):
     assert syn.get(stored.id, downloadFile=False).properties == stored.properties
 
 
-def test_what_was_given_is_left_as_it_was(syn, folder, path):
+def test_store_does_not_modify_argument(syn, folder, path):
     given = File(str(path), parent=folder, colour="blue")
     before = pickle.dumps(given)
     syn.store(given)
     assert pickle.dumps(given) == before
 
 
-def test_projects_folders_and_links_are_found_again_by_name(syn, project, file):
+def test_store_updates_projects_folders_and_links_by_name(syn, project, file):
     again = syn.store(Project(project.name, description="d", colour="red"))
     assert (again.id, again.description, again.colour) == (project.id, "d", ["red"])
     kept = syn.store(Project(project.name, size=3))
@@ -78,7 +78,7 @@ def test_projects_folders_and_links_are_found_again_by_name(syn, project, file):
     assert syn.store(Link(file, 1, parent=project)).id == link.id
 
 
-def test_without_create_or_update_a_name_is_taken_once(syn, folder, project, path, file):
+def test_store_without_create_or_update_rejects_existing_name(syn, folder, project, path, file):
     for again in (Folder("data", parent=project), File(str(path), parent=folder)):
         with pytest.raises(SynapseConflictError, match="already exists with a parentId") as caught:
             syn.store(again, createOrUpdate=False)
@@ -86,7 +86,7 @@ def test_without_create_or_update_a_name_is_taken_once(syn, folder, project, pat
     assert syn.get(file.id, downloadFile=False).versionNumber == 1
 
 
-def test_a_changed_file_makes_one_new_version(syn, folder, make_file, file):
+def test_changed_file_creates_one_version(syn, folder, make_file, file):
     changed = make_file()
     by_name = syn.store(File(str(changed), parent=folder))
     assert (by_name.id, by_name.versionNumber, by_name.md5) == (file.id, 2, md5(changed))
@@ -96,22 +96,22 @@ def test_a_changed_file_makes_one_new_version(syn, folder, make_file, file):
     assert by_id.path == by_name.path
 
 
-def test_a_file_written_again_within_a_second_is_seen_to_be_changed(syn, file, path):
-    """The modification time alone would take it for unchanged."""
+def test_file_changed_within_a_second_is_uploaded(syn, file, path):
+    """The modification time is unchanged."""
     moment = path.stat()
     path.write_text("x" * moment.st_size)
     os.utime(path, ns=(moment.st_atime_ns, moment.st_mtime_ns))
     assert syn.store(file).md5 == md5(path) != file.md5
 
 
-def test_an_unchanged_file_is_not_uploaded_but_makes_a_version(syn, file):
+def test_unchanged_file_creates_version_without_upload(syn, file):
     again = syn.store(file)
     assert (again.versionNumber, again.versionLabel) == (2, "2")
     assert again.dataFileHandleId == file.dataFileHandleId
     assert again.annotations == {"colour": ["blue"]}
 
 
-def test_without_force_only_content_makes_a_version(syn, file, make_file):
+def test_without_force_version_only_content_creates_version(syn, file, make_file):
     file.description = "better"
     same = syn.store(file, forceVersion=False)
     assert (same.versionNumber, same.description) == (1, "better")
@@ -119,14 +119,14 @@ def test_without_force_only_content_makes_a_version(syn, file, make_file):
     assert syn.store(same, forceVersion=False).versionNumber == 2
 
 
-def test_content_that_synapse_has_is_recognised_without_a_cache(client_of, folder, file, tmp_path):
+def test_stored_content_is_not_uploaded_again_without_cache(client_of, folder, file, tmp_path):
     other = client_of("alice", cache_root_dir=str(tmp_path / "elsewhere"))
     again = other.store(File(file.path, parent=folder), forceVersion=False)
     assert again.dataFileHandleId == file.dataFileHandleId
     assert other.cache.contains(file.dataFileHandleId, file.path)
 
 
-def test_version_labels_are_given_and_are_unique(syn, folder, path, file):
+def test_version_labels_are_set_and_unique(syn, folder, path, file):
     labelled = syn.store(file, versionLabel="final")
     assert (labelled.versionNumber, labelled.versionLabel) == (2, "final")
     assert syn.store(labelled, forceVersion=False, versionLabel=7).versionLabel == "7"
@@ -136,19 +136,19 @@ def test_version_labels_are_given_and_are_unique(syn, folder, path, file):
     assert (fresh.versionNumber, fresh.versionLabel) == (1, "first")
 
 
-def test_a_comment_belongs_to_its_version(syn, folder, path):
+def test_version_comment_is_not_copied_to_next_version(syn, folder, path):
     noted = syn.store(File(str(path), parent=folder, versionComment="why"))
     assert noted.versionComment == "why"
     assert "versionComment" not in syn.store(File(str(path), parent=folder))
 
 
-def test_folders_have_no_versions(syn, folder):
+def test_folder_has_no_versions(syn, folder):
     folder.description = "d"
     again = syn.store(folder, versionLabel="x")
     assert (again.description, again.get("versionNumber")) == ("d", None)
 
 
-def test_annotations_of_a_file_are_replaced_as_a_whole(syn, folder, path, file):
+def test_annotations_of_file_are_replaced(syn, folder, path, file):
     del file.colour
     file.size = 3
     assert syn.store(file).annotations == {"size": [3]}
@@ -156,13 +156,13 @@ def test_annotations_of_a_file_are_replaced_as_a_whole(syn, folder, path, file):
 
 
 @pytest.mark.parametrize("value", [float("nan"), [True, False], [1.5, float("inf")]])
-def test_special_values_are_not_stored_twice(syn, folder, path, events, value):
+def test_unchanged_special_values_are_not_stored_again(syn, folder, path, events, value):
     syn.store(File(str(path), parent=folder, k=value))
     syn.store(File(str(path), parent=folder, k=value), forceVersion=False)
     assert [event.changed for event in events] == [True, False]
 
 
-def test_a_dictionary_is_stored_as_the_entity_it_describes(syn, project, path):
+def test_dictionary_is_stored_as_entity(syn, project, path):
     folder = syn.store(
         {"concreteType": FOLDER, "name": "plain", "parentId": project.id, "colour": "blue"}
     )
@@ -177,18 +177,18 @@ def test_a_dictionary_is_stored_as_the_entity_it_describes(syn, project, path):
     assert (external.name, external.externalURL) == ("x.csv", "https://example.org/x.csv")
 
 
-def test_an_id_is_enough_to_store_new_content(syn, file, make_file):
+def test_dictionary_with_id_and_path_updates_content(syn, file, make_file):
     stored = syn.store({"id": file.id, "path": str(make_file()), "annotations": {"a": 1}})
     assert (stored.id, stored.name, stored.versionNumber) == (file.id, "data.txt", 2)
     assert (stored.parentId, stored.a) == (file.parentId, [1])
 
 
-def test_types_without_a_class_stay_entities(syn, project):
+def test_generic_entity_is_stored_as_class_of_its_type(syn, project):
     made = syn.store(Entity.create({"concreteType": FOLDER, "name": "f", "parentId": project.id}))
     assert type(made) is Folder
 
 
-def test_a_file_elsewhere_is_only_pointed_to(syn, folder):
+def test_external_file_is_stored_as_url(syn, folder):
     url = f"https://example.org/{uuid4()}.csv"
     stored = syn.store(File(url, parent=folder, synapseStore=False, md5="0" * 32, fileSize=5))
     assert (stored.externalURL, stored.synapseStore) == (url, False)
@@ -199,7 +199,7 @@ def test_a_file_elsewhere_is_only_pointed_to(syn, folder):
     assert syn.store(again).externalURL == f"{url}?2"
 
 
-def test_a_local_file_can_be_pointed_to(syn, folder, make_file):
+def test_local_file_is_stored_as_file_url(syn, folder, make_file):
     path = make_file("my data.txt")
     stored = syn.store(File(str(path), parent=folder, synapseStore=False))
     assert (stored.externalURL, stored.md5) == (path.as_uri(), md5(path))
@@ -208,20 +208,20 @@ def test_a_local_file_can_be_pointed_to(syn, folder, make_file):
         syn.store(File(str(path), parent=folder, name="x", synapseStore=False, md5="0" * 32))
 
 
-def test_a_file_can_change_between_synapse_and_elsewhere(syn, file, path):
-    inside = file.dataFileHandleId
+def test_file_changes_between_uploaded_and_external(syn, file, path):
+    uploaded_handle = file.dataFileHandleId
     file.synapseStore = False
-    outside = syn.store(file)
-    assert (outside.externalURL, outside.synapseStore) == (path.as_uri(), False)
-    outside.synapseStore = True
-    back = syn.store(outside)
-    assert back.synapseStore is True
-    assert (back.externalURL, back.md5) == (None, md5(path))
-    assert back.dataFileHandleId != outside.dataFileHandleId
-    assert inside != outside.dataFileHandleId
+    external = syn.store(file)
+    assert (external.externalURL, external.synapseStore) == (path.as_uri(), False)
+    external.synapseStore = True
+    uploaded = syn.store(external)
+    assert uploaded.synapseStore is True
+    assert (uploaded.externalURL, uploaded.md5) == (None, md5(path))
+    assert uploaded.dataFileHandleId != external.dataFileHandleId
+    assert uploaded_handle != external.dataFileHandleId
 
 
-def test_a_handle_can_be_given_instead_of_a_path(syn, folder, file, make_file):
+def test_file_handle_id_instead_of_path(syn, folder, file, make_file):
     handle = syn.uploadFileHandle(str(make_file("h.txt")), parent=folder)
     stored = syn.store(
         File(name="by handle", parent=folder, dataFileHandleId=handle["id"], colour="red")
@@ -233,7 +233,7 @@ def test_a_handle_can_be_given_instead_of_a_path(syn, folder, file, make_file):
     assert Path(moved.path).name == "h.txt"
 
 
-def test_restricting_locks_an_entity_once(syn, folder, make_file):
+def test_is_restricted_locks_entity_once(syn, folder, make_file):
     locked = syn.store(File(str(make_file()), parent=folder), isRestricted=True)
     found = syn.restGET(f"/entity/{locked.id}/accessRequirement")["results"]
     assert len(found) == 1
@@ -243,7 +243,7 @@ def test_restricting_locks_an_entity_once(syn, folder, make_file):
     assert len(syn.restGET(f"/entity/{locked.id}/accessRequirement")["results"]) == 1
 
 
-def test_provenance_is_stored_with_the_version(syn, folder, file, make_file):
+def test_provenance_is_stored_with_version(syn, folder, file, make_file):
     made = syn.store(
         File(str(make_file("result.txt")), parent=folder),
         used=[file, "https://example.org/data"],
@@ -264,14 +264,14 @@ def test_provenance_is_stored_with_the_version(syn, folder, file, make_file):
     assert syn.store(again, forceVersion=False).description.startswith("the etag")
 
 
-def test_two_files_can_share_an_activity(syn, folder, file, make_file):
+def test_two_files_share_an_activity(syn, folder, file, make_file):
     shared = syn.setProvenance(file, Activity("make two"))
     other = syn.store(File(str(make_file("b.txt")), parent=folder), activity=shared)
     assert syn.getProvenance(other)["id"] == syn.getProvenance(file)["id"] == shared["id"]
 
 
-def test_what_was_stored_is_announced_before_it_is_fetched_again(syn, folder, path):
-    """A listener may set the provenance; the entity that comes back has the etag after that."""
+def test_wrote_event_is_emitted_before_reload(syn, folder, path):
+    """A listener can set the provenance; the returned entity has the resulting etag."""
     events = []
 
     def listen(event):
@@ -287,7 +287,7 @@ def test_what_was_stored_is_announced_before_it_is_fetched_again(syn, folder, pa
     assert syn.store(stored, forceVersion=False).etag != stored.etag
 
 
-def test_announcements_say_what_changed(syn, project, folder, path, events):
+def test_wrote_event_has_version_md5_and_changed(syn, project, folder, path, events):
     def last():
         event = events[-1]
         return event.version, event.md5, event.changed, event.activity_given
@@ -304,8 +304,8 @@ def test_announcements_say_what_changed(syn, project, folder, path, events):
     assert last() == (None, None, True, False)
 
 
-def test_a_retry_makes_no_second_version(syn, folder, path, events):
-    """What an earlier try stored is left alone, etag included; only the same counts as such."""
+def test_skip_unchanged_creates_no_second_version(syn, folder, path, events):
+    """An identical entity keeps its etag; a different one is updated."""
 
     def stored(**more):
         entity = File(str(path), parent=folder, colour="blue", **more)
@@ -321,11 +321,11 @@ def test_a_retry_makes_no_second_version(syn, folder, path, events):
     sized = syn.store(again)
     assert (sized.versionNumber, sized.size) == (1, [3])
     path.write_text(str(uuid4()))
-    later(path)
+    touch(path)
     assert syn.store(File(str(path), parent=folder, colour="blue", size=3)).versionNumber == 2
 
 
-def test_a_retry_leaves_folders_alone_too(syn, project, folder):
+def test_skip_unchanged_keeps_folders(syn, project, folder):
     syn.skip_unchanged = True
     assert syn.store(Folder("data", parent=project)).etag == folder.etag
     assert syn.store(folder).etag == folder.etag
@@ -333,7 +333,7 @@ def test_a_retry_leaves_folders_alone_too(syn, project, folder):
     assert syn.store(folder).etag != folder.etag
 
 
-def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file):
+def test_store_of_stale_entity_is_rejected(client_of, syn, file):
     other = client_of("alice")
     theirs = other.get(file.id, downloadFile=False)
     syn.store(file)
@@ -373,7 +373,7 @@ def test_an_entity_that_somebody_changed_is_not_overwritten(client_of, syn, file
         (Project("x"), {"used": "not an id"}, ValueError, "Invalid Synapse ID"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_asked(
+def test_invalid_arguments_are_rejected_before_any_request(
     in_process_client, calls, entity, arguments, error, message
 ):
     with pytest.raises(error, match=message):
@@ -381,8 +381,8 @@ def test_bad_input_is_refused_before_anything_is_asked(
     assert calls() == []
 
 
-def test_a_name_of_another_type_is_not_overwritten(syn, folder, project, make_file):
-    """Neither a folder by a file, nor a file by a folder, nor a folder by a link."""
+def test_entity_of_another_type_is_not_overwritten(syn, folder, project, make_file):
+    """A folder by a file, a file by a folder, and a folder by a link."""
     taken = syn.store(Folder("taken", parent=folder))
     path = make_file("taken")
     with pytest.raises(SynapseConflictError, match=f"{taken.id} is a folder, not a file: choose"):
@@ -396,19 +396,19 @@ def test_a_name_of_another_type_is_not_overwritten(syn, folder, project, make_fi
     assert syn.get(file.id, downloadFile=False).etag == file.etag
 
 
-def test_the_type_of_an_id_is_not_changed(syn, folder, path):
+def test_store_cannot_change_entity_type(syn, folder, path):
     wrong = File(str(path), parent=folder.parentId, id=folder.id)
     with pytest.raises(SynapseMalformedEntityError, match=f"{folder.id} is a folder, not a file"):
         syn.store(wrong)
 
 
-def test_a_parent_must_hold_others(syn, file, make_file):
+def test_parent_must_be_a_container(syn, file, make_file):
     for child in (Folder("x", parent=file.id), File(str(make_file("y.txt")), parent=file.id)):
         with pytest.raises(SynapseMalformedEntityError, match=f"{file.id} is a file and cannot"):
             syn.store(child)
 
 
-def test_a_parent_must_be_there(syn, make_file):
+def test_parent_must_exist(syn, make_file):
     for child in (
         Folder("x", parent="syn999999999"),
         File(str(make_file()), parent="syn999999999"),
@@ -417,7 +417,7 @@ def test_a_parent_must_be_there(syn, make_file):
             syn.store(child)
 
 
-def test_who_may_not_write_is_told(syn, bob, dave, project, folder, make_file):
+def test_store_requires_access(syn, bob, dave, project, folder, make_file):
     owner = bob.getUserProfile().ownerId
     with pytest.raises(SynapseForbiddenError):
         bob.store(Folder("x", parent=folder))
@@ -431,47 +431,47 @@ def test_who_may_not_write_is_told(syn, bob, dave, project, folder, make_file):
         dave.store(Folder("x", parent=mine))
 
 
-def test_a_link_lies_elsewhere_than_its_target(syn, folder, file):
+def test_link_with_parent_of_its_target_is_rejected(syn, folder, file):
     with pytest.raises(ValueError, match="Link to an entity under the same parent"):
         syn.store(Link(file, parent=folder))
 
 
-def test_an_impossible_name_is_refused_by_synapse(syn, folder):
+def test_invalid_name_is_rejected(syn, folder):
     with pytest.raises(SynapseBadRequestError, match="Invalid Name"):
         syn.store(Folder("a/b", parent=folder))
 
 
-class Forgetful(BaseAdapter):
-    """Lets one request through, and says that nobody was there."""
+class LostReplyAdapter(BaseAdapter):
+    """Adapter that sends one request, and replaces its reply by status 503."""
 
     def __init__(self, inner, method, path):
         super().__init__()
         self.inner, self.method, self.path = inner, method, path
-        self.forgot = 0
+        self.lost = 0
 
     def send(self, request, **options):
         reply = self.inner.send(request, **options)
-        if not self.forgot and (request.method, request.path_url) == (self.method, self.path):
-            self.forgot += 1
+        if not self.lost and (request.method, request.path_url) == (self.method, self.path):
+            self.lost += 1
             reply.status_code = 503
         return reply
 
     def close(self):
-        """Leave the other adapter to its owner."""
+        """Do nothing: the inner adapter is closed by its owner."""
 
 
 @pytest.fixture
-def forgetful(in_process_service, tmp_path):
-    """Make clients of alice to whom one answer never comes."""
+def client_with_lost_reply(in_process_service, tmp_path):
+    """Return a function that creates clients of alice which lose one reply."""
     url = in_process_service.endpoints["repoEndpoint"]
     inner = in_process_service.session.get_adapter(url)
     opened = []
 
     def make(method, path):
         session = requests.Session()
-        adapter = Forgetful(inner, method, path)
+        adapter = LostReplyAdapter(inner, method, path)
         session.mount("http://", adapter)
-        cache = str(tmp_path / "forgetful")
+        cache = str(tmp_path / "client_with_lost_reply")
         opened.append(
             in_process_service.client("alice", requests_session=session, cache_root_dir=cache)
         )
@@ -482,33 +482,35 @@ def forgetful(in_process_service, tmp_path):
         syn.close()
 
 
-def test_a_create_whose_answer_got_lost_makes_no_second_version(
-    in_process_client, forgetful, make_file
+def test_create_with_lost_reply_creates_one_version(
+    in_process_client, client_with_lost_reply, make_file
 ):
-    """It is asked again, told that the name is taken, and finds its own work."""
+    """The repeated request conflicts with the entity that the first one created."""
     project = in_process_client.store(Project(f"lost {uuid4()}"))
-    syn, adapter = forgetful("POST", "/repo/v1/entity")
+    syn, adapter = client_with_lost_reply("POST", "/repo/v1/entity")
     stored = syn.store(File(str(make_file()), parent=project, colour="blue"), versionLabel="one")
-    assert adapter.forgot == 1
+    assert adapter.lost == 1
     assert (stored.versionNumber, stored.versionLabel, stored.colour) == (1, "one", ["blue"])
     assert len(list(syn.getChildren(project))) == 1
 
 
-def test_a_retry_after_a_lost_answer_finds_what_is_stored(in_process_client, forgetful, make_file):
-    """The update went through, its answer did not: the retry makes no further version."""
+def test_retry_after_lost_update_reply_creates_no_version(
+    in_process_client, client_with_lost_reply, make_file
+):
+    """The update succeeded, but its reply was lost."""
     project = in_process_client.store(Project(f"lost {uuid4()}"))
     file = in_process_client.store(File(str(make_file()), parent=project))
     make_file()
-    syn, adapter = forgetful("PUT", f"/repo/v1/entity/{file.id}?newVersion=true")
+    syn, adapter = client_with_lost_reply("PUT", f"/repo/v1/entity/{file.id}?newVersion=true")
     with pytest.raises(SynapseStaleError):
         syn.store(File(file.path, parent=project))
-    assert adapter.forgot == 1
+    assert adapter.lost == 1
     syn.skip_unchanged = True
     again = syn.store(File(file.path, parent=project))
     assert (again.versionNumber, again.md5) == (2, md5(file.path))
 
 
-def test_the_calls_of_creating_and_updating_containers(in_process_client, calls):
+def test_requests_of_creating_and_updating_containers(in_process_client, calls):
     name = f"calls {uuid4()}"
     project = in_process_client.store(Project(name))
     assert calls() == ["POST /entity 201", f"POST /entity/{project.id}/bundle2 200"]
@@ -535,7 +537,7 @@ def test_the_calls_of_creating_and_updating_containers(in_process_client, calls)
     ]
 
 
-def test_the_calls_of_creating_and_updating_files(in_process_client, calls, make_file):
+def test_requests_of_creating_and_updating_files(in_process_client, calls, make_file):
     folder = in_process_client.store(Project(f"calls {uuid4()}"))
     calls()
     file = in_process_client.store(
@@ -565,7 +567,7 @@ def test_the_calls_of_creating_and_updating_files(in_process_client, calls, make
     assert changed[-2:] == [f"PUT /entity/{file.id} 200", f"POST /entity/{file.id}/bundle2 200"]
 
 
-def test_a_file_is_refused_before_it_is_uploaded(in_process_client, calls, make_file):
+def test_conflict_is_reported_before_upload(in_process_client, calls, make_file):
     project = in_process_client.store(Project(f"calls {uuid4()}"))
     taken = in_process_client.store(Folder("taken", parent=project))
     calls()

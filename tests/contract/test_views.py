@@ -1,4 +1,4 @@
-"""Views of entities: what columns they get, what they show, what is written through them."""
+"""Tests of entity views: columns, rows, updates of annotations and snapshots."""
 
 import time
 from uuid import uuid4
@@ -16,7 +16,7 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model.views import EntityViewSchema, EntityViewType
 from synapse_workflows.constants import ENTITY_VIEW
 
-BARE = {"addDefaultViewColumns": False, "addAnnotationColumns": False}
+NO_AUTOMATIC_COLUMNS = {"addDefaultViewColumns": False, "addAnnotationColumns": False}
 COLUMNS = [
     Column(name="name", columnType="STRING", maximumSize=256),
     Column(name="colour", columnType="STRING", maximumSize=20),
@@ -40,17 +40,17 @@ def files(syn, project, make_file):
 
 @pytest.fixture
 def view(syn, project, files):
-    """A view of the two."""
-    made = EntityViewSchema("v", COLUMNS, parent=project, scopes=project, **BARE)
+    """A view of the two files."""
+    made = EntityViewSchema("v", COLUMNS, parent=project, scopes=project, **NO_AUTOMATIC_COLUMNS)
     return syn.store(made)
 
 
-def rows_of(syn, view_id, **options):
+def get_rows(syn, view_id, **options):
     sql = f"select name, colour, legs, tags from {view_id} order by name"
     return [row[3:] for row in syn.tableQuery(sql, **options)]
 
 
-def test_a_new_view_gets_its_columns(syn, project, files):
+def test_store_adds_default_and_annotation_columns(syn, project, files):
     view = syn.store(EntityViewSchema("v", parent=project, scopes=[project]))
     assert (view.concreteType, view.scopeIds) == (ENTITY_VIEW, [project.id])
     columns = {one["name"]: one["columnType"] for one in syn.getTableColumns(view)}
@@ -62,7 +62,7 @@ def test_a_new_view_gets_its_columns(syn, project, files):
     assert frame == [[files[0].id, 6], [files[1].id, None]]
 
 
-def test_columns_are_added_once_and_only_those_asked_for(syn, project, files):
+def test_store_adds_requested_columns_once(syn, project, files):
     own = Column(name="colour", columnType="STRING", maximumSize=99)
     view = EntityViewSchema(
         "v",
@@ -80,8 +80,8 @@ def test_columns_are_added_once_and_only_those_asked_for(syn, project, files):
     assert [one["name"] for one in syn.getTableColumns(syn.store(fetched))] == ["tags"]
 
 
-def test_annotations_of_many_names_all_get_columns(syn, project, make_file):
-    """More than Synapse tells at a time."""
+def test_store_adds_columns_for_many_annotations(syn, project, make_file):
+    """There are more annotations than on one page."""
     names = [f"key_{n}" for n in range(120)]
     for some in (names[:70], names[50:]):
         syn.store(File(str(make_file(some[0])), parent=project, **dict.fromkeys(some, 1)))
@@ -90,8 +90,8 @@ def test_annotations_of_many_names_all_get_columns(syn, project, make_file):
     assert sorted(found) == sorted(names)
 
 
-def test_annotations_of_several_types_are_told(syn, project, files):
-    """Before anything is made; the one that is wanted can be chosen."""
+def test_annotation_with_several_types_is_rejected(syn, project, files):
+    """The view is not created; the type can be chosen with an explicit column."""
     files[1]["legs"] = "six"
     syn.store(files[1])
     view = EntityViewSchema("v", parent=project, scopes=project)
@@ -104,8 +104,10 @@ def test_annotations_of_several_types_are_told(syn, project, files):
     assert columns["legs"] == "STRING"
 
 
-def test_a_view_that_is_stored_again_keeps_its_columns(syn, project, files):
-    view = syn.store(EntityViewSchema("v", [COLUMNS[1]], parent=project, scopes=project, **BARE))
+def test_storing_view_again_keeps_its_columns(syn, project, files):
+    view = syn.store(
+        EntityViewSchema("v", [COLUMNS[1]], parent=project, scopes=project, **NO_AUTOMATIC_COLUMNS)
+    )
     view.description = "changed"
     view.add_scope(files[0].parentId)
     again = syn.store(view)
@@ -113,9 +115,11 @@ def test_a_view_that_is_stored_again_keeps_its_columns(syn, project, files):
     assert (again.description, again.scopeIds) == ("changed", [project.id, files[0].parentId])
 
 
-def test_a_view_of_the_same_name_is_updated(syn, project, files):
-    """It then has the columns that a new one would have."""
-    first = syn.store(EntityViewSchema("v", [COLUMNS[0]], parent=project, scopes=project, **BARE))
+def test_store_updates_view_with_same_name(syn, project, files):
+    """The view gets the columns of a new view."""
+    first = syn.store(
+        EntityViewSchema("v", [COLUMNS[0]], parent=project, scopes=project, **NO_AUTOMATIC_COLUMNS)
+    )
     types = [EntityViewType.FILE, EntityViewType.FOLDER]
     again = EntityViewSchema("v", parent=project, scopes=project, includeEntityTypes=types)
     second = syn.store(again)
@@ -128,7 +132,7 @@ def test_a_view_of_the_same_name_is_updated(syn, project, files):
         syn.store(EntityViewSchema("v", parent=project, scopes=project), createOrUpdate=False)
 
 
-def test_a_view_has_no_more_columns_than_a_table(syn, project, make_file):
+def test_view_with_too_many_columns_is_rejected(syn, project, make_file):
     names = [f"key_{n}" for n in range(160)]
     for some in (names[:80], names[80:]):
         syn.store(File(str(make_file(some[0])), parent=project, **dict.fromkeys(some, 1)))
@@ -137,15 +141,15 @@ def test_a_view_has_no_more_columns_than_a_table(syn, project, make_file):
         syn.store(view)
 
 
-def test_storing_a_view_asks_what_the_reference_asks(in_process_client, calls, make_file):
+def test_store_sends_expected_requests(in_process_client, calls, make_file):
     project = in_process_client.store(Project(f"calls {uuid4()}"))
     in_process_client.store(File(str(make_file()), parent=project, legs=6))
     calls()
     in_process_client.store(EntityViewSchema("v", parent=project, scopes=project, colour="red"))
-    asked = [call.split("?")[0].rpartition(" ")[0] if "?" not in call else call.split("?")[0]
+    requests = [call.split("?")[0].rpartition(" ")[0] if "?" not in call else call.split("?")[0]
              for call in calls()]  # fmt: skip
-    asked = [one for one in asked if "/get/" not in one]
-    assert asked[:4] == [
+    requests = [one for one in requests if "/get/" not in one]
+    assert requests[:4] == [
         "GET /column/tableview/defaults",
         "POST /column/view/scope/async/start",
         "POST /column/batch",
@@ -153,47 +157,47 @@ def test_storing_a_view_asks_what_the_reference_asks(in_process_client, calls, m
     ]
 
 
-def test_projects_are_shown_alone(syn, project):
+def test_view_of_projects_and_files_is_rejected(syn, project):
     both = [EntityViewType.PROJECT, EntityViewType.FILE]
     with pytest.raises(SynapseBadRequestError):
         syn.store(EntityViewSchema("v", parent=project, includeEntityTypes=both))
 
 
-def test_a_view_shows_what_is_there_now(syn, view, files):
-    assert rows_of(syn, view.id) == [["ant", "red", 6, None], ["bee", "yellow", None, ["a", "b"]]]
+def test_view_shows_current_entities(syn, view, files):
+    assert get_rows(syn, view.id) == [["ant", "red", 6, None], ["bee", "yellow", None, ["a", "b"]]]
     files[0]["legs"] = 5
     syn.store(files[0])
     syn.delete(files[1])
-    assert rows_of(syn, view.id) == [["ant", "red", 5, None]]
+    assert get_rows(syn, view.id) == [["ant", "red", 5, None]]
 
 
-def test_rows_carry_their_etags(syn, view, files):
+def test_rows_have_etags(syn, view, files):
     etags = [syn.get(one.id, downloadFile=False).etag for one in files]
     for kind in ("csv", "rowset"):
         result = syn.tableQuery(f"select * from {view.id} order by name", resultsAs=kind)
         assert [row.row_etag for row in result.iter_row_metadata()] == etags
 
 
-def test_annotations_are_written_by_a_csv(syn, view, files):
+def test_storing_csv_result_updates_annotations(syn, view, files):
     result = syn.tableQuery(f"select * from {view.id} order by name")
     frame = result.asDataFrame()
     frame["legs"] = [8, 9]
     frame["colour"] = [None, "blue"]
     syn.store(Table(view.id, frame))
-    assert rows_of(syn, view.id) == [["ant", None, 8, None], ["bee", "blue", 9, ["a", "b"]]]
+    assert get_rows(syn, view.id) == [["ant", None, 8, None], ["bee", "blue", 9, ["a", "b"]]]
     assert syn.get_annotations(files[1].id) == {
         "colour": ["blue"], "legs": [9], "tags": ["a", "b"],
     }  # fmt: skip
 
 
-def test_annotations_are_written_by_partial_rows(syn, view, files):
+def test_storing_partial_rows_updates_annotations(syn, view, files):
     result = syn.tableQuery(f"select * from {view.id}", resultsAs="rowset")
     number = int(files[0].id.removeprefix("syn"))
     syn.store(PartialRowset.from_mapping({number: {"legs": 7}}, result))
     assert syn.get_annotations(files[0].id) == {"colour": ["red"], "legs": [7]}
 
 
-def test_rows_that_were_not_updated_are_told(syn, view, files):
+def test_stale_rows_are_reported(syn, view, files):
     result = syn.tableQuery(f"select * from {view.id} order by name")
     frame = result.asDataFrame()
     frame["legs"] = [8, 9]
@@ -202,17 +206,17 @@ def test_rows_that_were_not_updated_are_told(syn, view, files):
     with pytest.raises(SynapseError, match="Not all of the entities were updated") as caught:
         syn.store(Table(view.id, frame))
     assert files[0].id in str(caught.value).partition("Failed updates")[2]
-    assert [row[2] for row in rows_of(syn, view.id)] == [6, 9]
+    assert [row[2] for row in get_rows(syn, view.id)] == [6, 9]
 
 
-def test_a_snapshot_of_a_view_stays_as_it_is(syn, view, files, events):
-    before = rows_of(syn, view.id)
+def test_snapshot_is_immutable(syn, view, files, events):
+    before = get_rows(syn, view.id)
     first = syn.create_snapshot_version(view, comment="before", label="one")
     syn.delete(files[0])
     second = syn.create_snapshot_version(view.id)
     assert (first, second) == (1, 2)
-    assert rows_of(syn, f"{view.id}.1") == before
-    assert rows_of(syn, f"{view.id}.2") == before[1:]
+    assert get_rows(syn, f"{view.id}.1") == before
+    assert get_rows(syn, f"{view.id}.2") == before[1:]
     frozen = syn.get(view.id, version=1)
     assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
     wrote = [event for event in events if isinstance(event, Wrote) and event.entity_id == view.id]
@@ -221,7 +225,7 @@ def test_a_snapshot_of_a_view_stays_as_it_is(syn, view, files, events):
         syn.create_snapshot_version(view, label="one")
 
 
-def test_a_snapshot_of_a_view_has_its_activity(syn, view, project):
+def test_snapshot_has_activity(syn, view, project):
     made_by = Activity(name="new", used=project.id)
     number = syn.create_snapshot_version(view, activity=made_by)
     found = syn.getProvenance(view.id, version=number)
@@ -233,10 +237,10 @@ def test_a_snapshot_of_a_view_has_its_activity(syn, view, project):
     assert syn.getProvenance(view.id, version=number)["name"] == "mapping"
 
 
-def test_a_snapshot_need_not_be_waited_for(syn, view):
+def test_snapshot_without_wait(syn, view):
     assert syn.create_snapshot_version(view, wait=False) is None
     deadline = time.monotonic() + 30
     while syn.get(view.id).versionNumber == 1:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert len(rows_of(syn, f"{view.id}.1")) == 2
+    assert len(get_rows(syn, f"{view.id}.1")) == 2

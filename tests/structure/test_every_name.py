@@ -1,4 +1,4 @@
-"""The compatibility surface: names, arguments and defaults as the reference has them."""
+"""Tests of the public methods: names, arguments and defaults are those of synapseclient."""
 
 import inspect
 
@@ -67,11 +67,11 @@ METHODS = {
 }  # fmt: skip
 
 
-def plain(function, *, drop: int = 1) -> str:
-    """A signature as the reference prints it: no types, tuples and maps as lists and dicts."""
+def format_signature(function, *, skip: int = 1) -> str:
+    """Return a signature without types and without the first `skip` parameters."""
     signature = inspect.signature(function)
     parameters = []
-    for parameter in list(signature.parameters.values())[drop:]:
+    for parameter in list(signature.parameters.values())[skip:]:
         default = parameter.default
         if isinstance(default, tuple | list):
             default = [str(item) for item in default]
@@ -82,36 +82,42 @@ def plain(function, *, drop: int = 1) -> str:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_has_the_arguments_of_the_reference(name):
-    assert plain(getattr(Synapse, name)) == METHODS[name]
+def test_method_has_arguments_of_synapseclient(name):
+    assert format_signature(getattr(Synapse, name)) == METHODS[name]
 
 
-def test_the_constructor_begins_as_the_reference_does():
-    """What is ours comes after, by keyword only."""
-    ours = plain(Synapse).partition(", *, ")
-    assert plain(Synapse, drop=0).startswith(
+def test_constructor_starts_with_arguments_of_synapseclient():
+    """Additional arguments follow as keyword-only arguments."""
+    positional = format_signature(Synapse).partition(", *, ")
+    assert format_signature(Synapse, skip=0).startswith(
         "repoEndpoint=None, authEndpoint=None, fileHandleEndpoint=None, portalEndpoint=None, "
         "debug=None, skip_checks=False, configPath="
     )
-    assert ", requests_session=None, cache_root_dir=None, silent=None" in ours[0]
+    assert ", requests_session=None, cache_root_dir=None, silent=None" in positional[0]
 
 
-def test_activity_and_entities_have_theirs():
-    assert plain(Activity, drop=0) == (
+def test_models_have_arguments_of_synapseclient():
+    assert format_signature(Activity, skip=0) == (
         "name=None, description=None, used=None, executed=None, data={}"
     )
-    assert plain(Activity.used) == (
+    assert format_signature(Activity.used) == (
         "target=None, targetVersion=None, wasExecuted=None, url=None, name=None"
     )
-    assert plain(Activity.executed) == "target=None, targetVersion=None, url=None, name=None"
-    assert plain(File, drop=0).startswith("path=None, parent=None, synapseStore=True")
-    assert plain(Folder, drop=0).startswith("name=None, parent=None")
-    assert plain(Project, drop=0).startswith("name=None")
-    assert plain(Link, drop=0).startswith("targetId=None, targetVersion=None, parent=None")
+    assert (
+        format_signature(Activity.executed)
+        == "target=None, targetVersion=None, url=None, name=None"
+    )
+    assert format_signature(File, skip=0).startswith("path=None, parent=None, synapseStore=True")
+    assert format_signature(Folder, skip=0).startswith("name=None, parent=None")
+    assert format_signature(Project, skip=0).startswith("name=None")
+    assert format_signature(Link, skip=0).startswith(
+        "targetId=None, targetVersion=None, parent=None"
+    )
 
 
-def test_every_method_says_what_it_does_and_where_it_stands_in_the_reference():
-    for name in METHODS:
-        method = getattr(Synapse, name)
-        assert method.__name__ == name
-        assert method.__doc__, name
+@pytest.mark.parametrize("name", METHODS)
+def test_method_documents_arguments_and_rest_calls(name):
+    method = getattr(Synapse, name)
+    assert method.__name__ == name
+    assert "Args:" in method.__doc__
+    assert "Source:" in method.__doc__

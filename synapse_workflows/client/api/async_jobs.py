@@ -46,8 +46,8 @@ def run(
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
     """
     job = Job(path, body, endpoint, repeatable)
-    with show_progress(syn, path) as tell:
-        return syn.run(async_job_flow.run(job, polling_settings(syn), tell))
+    with show_progress(syn, path) as report_progress:
+        return syn.run(async_job_flow.run(job, polling_settings(syn), report_progress))
 
 
 def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
@@ -85,8 +85,8 @@ def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsynchronousJobStatus.html
     """
     job = Job(path, None, endpoint)
-    with show_progress(syn, path) as tell:
-        return syn.run(async_job_flow.wait(job, token, polling_settings(syn), tell))
+    with show_progress(syn, path) as report_progress:
+        return syn.run(async_job_flow.wait(job, token, polling_settings(syn), report_progress))
 
 
 def polling_settings(syn: Session) -> Polling:

@@ -1,4 +1,4 @@
-"""CSV files that people have: in their own form, with and without names, to add and to change."""
+"""Tests of storing CSV files in several dialects, with and without headers."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -14,13 +14,13 @@ ROWS = [["ant", 6], ["bee", None]]
 
 @pytest.fixture
 def table(syn, project):
-    """A table of two rows."""
+    """A table with two rows."""
     return syn.store(Table(Schema(f"t {uuid4()}", COLUMNS, parent=project), ROWS))
 
 
 @pytest.fixture
-def file_of(tmp_path):
-    """Write a file."""
+def write_csv(tmp_path):
+    """Return a function that writes a CSV file."""
 
     def write(text):
         path = tmp_path / f"{uuid4()}.csv"
@@ -30,13 +30,13 @@ def file_of(tmp_path):
     return write
 
 
-def state_of(syn, table):
+def get_rows(syn, table):
     found = syn.tableQuery(f"select * from {table.tableId} order by ROW_ID")
     return [[row[0], *row[2:]] for row in found]
 
 
 @pytest.mark.parametrize(
-    ("text", "form"),
+    ("text", "dialect"),
     [
         ("a name,n\ncow,4\n,\n", {}),
         ("n,a name\n4,cow\n,\n", {}),
@@ -47,52 +47,61 @@ def state_of(syn, table):
         ("a name\tn\n'cow'\t'4'\n\t\n", {"separator": "\t", "quoteCharacter": "'"}),
         ("\ufeffa name,n\ncow,4\n,", {}),
     ],
-    ids=["names", "other order", "no names", "crlf", "skipped", "skipped unnamed", "tabs", "bom"],
+    ids=[
+        "header",
+        "reordered",
+        "no header",
+        "crlf",
+        "skipped",
+        "skipped without header",
+        "tabs",
+        "bom",
+    ],
 )
-def test_a_file_of_any_form_is_added(syn, table, file_of, text, form):
-    """Through the schema, and through the id of the table."""
-    for of in (table.schema, table.tableId):
-        syn.store(CsvFileTable(of, file_of(text), **form))
-    assert [row[1:] for row in state_of(syn, table)] == [*ROWS, *[["cow", 4], [None, None]] * 2]
+def test_store_appends_rows_of_any_dialect(syn, table, write_csv, text, dialect):
+    """The table is given by its schema, and by its ID."""
+    for target in (table.schema, table.tableId):
+        syn.store(CsvFileTable(target, write_csv(text), **dialect))
+    assert [row[1:] for row in get_rows(syn, table)] == [*ROWS, *[["cow", 4], [None, None]] * 2]
 
 
-def test_what_a_file_holds_is_read_as_it_is_stored(syn, table, file_of):
-    r"""With `\"` and `""` in it, with line ends, with a lone escape, which vanishes."""
+def test_file_is_parsed_as_synapse_parses_it(syn, table, write_csv):
+    """Including escaped and doubled quotes, line breaks and backslashes."""
     text = 'a name,n\n"say \\"hi\\"",1\n"a ""b""",2\n"two\nlines",3\n"C:\\\\dir",4\n"",5\n'
-    given = CsvFileTable(table.schema, file_of(text))
-    here = list(given)
+    given = CsvFileTable(table.schema, write_csv(text))
+    parsed = list(given)
     syn.store(given)
-    assert [row[1:] for row in state_of(syn, table)[2:]] == here
-    assert [row[0] for row in here] == ['say "hi"', 'a "b"', "two\nlines", "C:\\dir", ""]
+    assert [row[1:] for row in get_rows(syn, table)[2:]] == parsed
+    assert [row[0] for row in parsed] == ['say "hi"', 'a "b"', "two\nlines", "C:\\dir", ""]
 
 
 @pytest.mark.parametrize(
-    ("text", "form"),
+    ("text", "dialect"),
     [
         ("ROW_ID,ROW_VERSION,a name,n\n1,1,wasp,60\n,,new,0\n", {}),
         ("n,ROW_VERSION,a name,ROW_ID\n60,1,wasp,1\n0,,new,\n", {}),
         ("1,1,wasp,60\n,,new,0\n", {"header": False}),
     ],
-    ids=["names", "other order", "no names"],
+    ids=["header", "reordered", "no header"],
 )
-def test_a_file_with_row_ids_changes_rows(syn, table, file_of, text, form):
-    syn.store(CsvFileTable(table.tableId, file_of(text), **form))
-    assert state_of(syn, table) == [["1", "wasp", 60], ["2", "bee", None], ["3", "new", 0]]
+def test_file_with_row_ids_updates_rows(syn, table, write_csv, text, dialect):
+    syn.store(CsvFileTable(table.tableId, write_csv(text), **dialect))
+    assert get_rows(syn, table) == [["1", "wasp", 60], ["2", "bee", None], ["3", "new", 0]]
 
 
-def test_columns_that_a_file_leaves_out_stay_as_they_are(syn, table, file_of):
-    syn.store(CsvFileTable(table.schema, file_of("ROW_ID,ROW_VERSION,n\n1,1,\n2,1,2\n")))
-    assert state_of(syn, table) == [["1", "ant", None], ["2", "bee", 2]]
+def test_update_keeps_columns_missing_in_file(syn, table, write_csv):
+    syn.store(CsvFileTable(table.schema, write_csv("ROW_ID,ROW_VERSION,n\n1,1,\n2,1,2\n")))
+    assert get_rows(syn, table) == [["1", "ant", None], ["2", "bee", 2]]
 
 
-def test_a_result_is_changed_on_the_disk_and_stored_again_and_again(syn, table):
+def test_edited_result_file_can_be_stored_repeatedly(syn, table):
     result = syn.tableQuery(f"select * from {table.tableId} order by ROW_ID")
     path = Path(result.filepath)
     for old, new in (("ant", "wasp"), ("wasp", "queen")):
         path.write_text(path.read_text().replace(old, new))
         stored = syn.store(result)
         assert (stored, bool(stored.etag)) == (result, True)
-    assert state_of(syn, table) == [["1", "queen", 6], ["2", "bee", None]]
+    assert get_rows(syn, table) == [["1", "queen", 6], ["2", "bee", None]]
     other = syn.tableQuery(f"select * from {table.tableId} order by ROW_ID")
     syn.store(result)
     other.filepath = result.filepath
@@ -100,42 +109,42 @@ def test_a_result_is_changed_on_the_disk_and_stored_again_and_again(syn, table):
         syn.store(other)
 
 
-def test_rows_are_deleted_by_a_result_of_any_form(syn, table):
+def test_delete_accepts_result_of_any_dialect(syn, table):
     sql = f"select * from {table.tableId} where n = 6"
     syn.delete(syn.tableQuery(sql, header=False, separator=";", quoteCharacter="'"))
-    assert state_of(syn, table) == [["2", "bee", None]]
-    nameless = syn.tableQuery(f"select * from {table.tableId}", includeRowIdAndRowVersion=False)
+    assert get_rows(syn, table) == [["2", "bee", None]]
+    without_ids = syn.tableQuery(f"select * from {table.tableId}", includeRowIdAndRowVersion=False)
     with pytest.raises(ValueError, match="without row ids"):
-        syn.delete(nameless)
+        syn.delete(without_ids)
     syn.delete(syn.tableQuery(f"select n from {table.tableId}"))
-    assert state_of(syn, table) == []
+    assert get_rows(syn, table) == []
     syn.store(Table(table.tableId, [["next", 1]]))
-    assert state_of(syn, table) == [["3", "next", 1]]
+    assert get_rows(syn, table) == [["3", "next", 1]]
 
 
-def test_a_table_is_built_of_a_file(syn, project, file_of):
+def test_build_table_from_file(syn, project, write_csv):
     pytest.importorskip("pandas")
-    path = file_of("name,n,x,yes\nant,6,0.5,True\nbee,,1.5,False\n")
+    path = write_csv("name,n,x,yes\nant,6,0.5,True\nbee,,1.5,False\n")
     table = syn.store(build_table(f"b {uuid4()}", project, str(path)))
-    kinds = [one["columnType"] for one in syn.getTableColumns(table.tableId)]
-    assert kinds == ["STRING", "DOUBLE", "DOUBLE", "BOOLEAN"]
-    assert state_of(syn, table) == [["1", "ant", 6.0, 0.5, True], ["2", "bee", None, 1.5, False]]
+    types = [one["columnType"] for one in syn.getTableColumns(table.tableId)]
+    assert types == ["STRING", "DOUBLE", "DOUBLE", "BOOLEAN"]
+    assert get_rows(syn, table) == [["1", "ant", 6.0, 0.5, True], ["2", "bee", None, 1.5, False]]
 
 
-def test_an_empty_file_and_one_of_names_alone_add_nothing(in_process_client, calls, file_of):
+def test_file_without_rows_sends_no_request(in_process_client, calls, write_csv):
     project = in_process_client.store(Project(f"project {uuid4()}"))
     schema = in_process_client.store(Schema(f"t {uuid4()}", COLUMNS, parent=project))
     calls()
     for text in ("a name,n\n", "a name,n"):
-        in_process_client.store(CsvFileTable(schema, file_of(text)))
+        in_process_client.store(CsvFileTable(schema, write_csv(text)))
     assert calls() == []
     with pytest.raises((ValueError, SynapseBadRequestError)):
-        in_process_client.store(CsvFileTable(schema, file_of("name,n\n")))
+        in_process_client.store(CsvFileTable(schema, write_csv("name,n\n")))
 
 
-def test_progress_is_shown_while_files_move(verbose_client, log_messages, project, file_of):
-    """A line when a file of rows went up, and one when an answer came down."""
-    path = file_of("a name,n\ncow,4\n")
+def test_uploads_and_downloads_are_logged(verbose_client, log_messages, project, write_csv):
+    """One message for the upload of the rows, and one for the download of the result."""
+    path = write_csv("a name,n\ncow,4\n")
     table = verbose_client.store(
         CsvFileTable(Schema(f"t {uuid4()}", COLUMNS, parent=project), path)
     )

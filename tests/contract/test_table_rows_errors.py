@@ -1,4 +1,4 @@
-"""What goes wrong with tables is said with the way out, and changes nothing."""
+"""Tests of errors of table requests: helpful messages, and unchanged tables."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -35,26 +35,26 @@ ROWS = [["ant", 6], ["bee", None]]
 
 @pytest.fixture
 def table(syn, project):
-    """A table of two rows."""
+    """A table with two rows."""
     return syn.store(Table(Schema(f"t {uuid4()}", COLUMNS, parent=project), ROWS))
 
 
-def state_of(syn, table):
-    """All that is in a table: ids, versions, and values of its rows."""
+def get_rows(syn, table):
+    """Return the IDs, versions and values of all rows."""
     return [list(row) for row in syn.tableQuery(f"select * from {table.tableId} order by ROW_ID")]
 
 
 @pytest.fixture
 def unchanged(syn, table):
-    """The table is the same after the test as before."""
-    before = state_of(syn, table)
+    """Check that the test does not change the table."""
+    before = get_rows(syn, table)
     yield
-    assert state_of(syn, table) == before
+    assert get_rows(syn, table) == before
 
 
 @pytest.fixture
-def file_of(tmp_path):
-    """Write a CSV file."""
+def write_csv(tmp_path):
+    """Return a function that writes a CSV file."""
 
     def write(text):
         path = tmp_path / f"{uuid4()}.csv"
@@ -66,7 +66,7 @@ def file_of(tmp_path):
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name,how many,colour\nx,1,red\n", r"columns it has not: 'colour'.*store the schema"),
         ("name\nx\n", r"missing columns: 'how many'.*Name them as the table does"),
@@ -76,18 +76,18 @@ def file_of(tmp_path):
     ],
     ids=["extra", "missing", "right", "other order", "update of some"],
 )
-def test_a_file_must_have_the_columns_of_the_table(syn, table, file_of, text, said):
-    rows = CsvFileTable(table.schema, file_of(text))
-    if said is None:
+def test_csv_file_must_have_the_columns_of_the_table(syn, table, write_csv, text, message):
+    rows = CsvFileTable(table.schema, write_csv(text))
+    if message is None:
         rows.validate()
     else:
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             syn.store(rows)
 
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(
-    ("text", "options", "said"),
+    ("text", "options", "message"),
     [
         ("name,how many,colour\nx,1,red\n", {}, r"'colour'(.|\n)*getTableColumns lists"),
         ("x,1\ny,2,3\n", {"header": False}, "Row 1 has 3 fields, the first line 2"),
@@ -98,17 +98,17 @@ def test_a_file_must_have_the_columns_of_the_table(syn, table, file_of, text, sa
         ("ROW_ID,ROW_VERSION,name\n1,1,x\n99,1,y\n", {}, "99"),
         ("ROW_ID,name\n1,x\n", {}, "Row version number cannot be null"),
     ],
-    ids=["extra", "wide", "one wide", "long", "type", "quote", "no such row", "no version"],
+    ids=["extra", "wide", "one wide", "long", "type", "quote", "missing row", "no version"],
 )
-def test_a_file_that_cannot_be_stored_changes_nothing(syn, table, file_of, text, options, said):
-    """Of a table known by its id, so that Synapse has to tell."""
-    with pytest.raises((SynapseBadRequestError, ValueError), match=said):
-        syn.store(CsvFileTable(table.tableId, file_of(text), lineEnd="\n", **options))
+def test_rejected_csv_file_changes_nothing(syn, table, write_csv, text, options, message):
+    """The table is given by its ID, so that Synapse validates the file."""
+    with pytest.raises((SynapseBadRequestError, ValueError), match=message):
+        syn.store(CsvFileTable(table.tableId, write_csv(text), lineEnd="\n", **options))
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_cell_longer_than_its_column_is_told(syn, table):
-    """Before anything is sent where the columns are known, else by Synapse."""
+def test_too_long_cell_is_rejected(syn, table):
+    """Cells are validated locally if the columns are known, otherwise by Synapse."""
     with pytest.raises(
         ValueError, match=r"Row 2, column 'name'.*limited to 5: shorten it, or .*LARGE"
     ):
@@ -122,7 +122,7 @@ def test_a_cell_longer_than_its_column_is_told(syn, table):
         ]))  # fmt: skip
 
 
-def test_a_table_without_columns_is_told(syn, project):
+def test_table_without_columns_is_rejected(syn, project):
     schema = syn.store(Schema(f"t {uuid4()}", parent=project))
     rows = RowSet(headers=[COLUMNS[0]], rows=[["x"]], tableId=schema.id)
     with pytest.raises(ValueError, match="has no columns to store rows in: add columns"):
@@ -137,35 +137,35 @@ def test_a_table_without_columns_is_told(syn, project):
         assert "schema.addColumn(" in str(caught.value)
 
 
-def test_of_two_who_change_one_row_the_second_is_told(syn, client_of, table):
-    """All of its rows stay behind: also those that nobody else touched."""
+def test_concurrent_update_of_a_row_is_rejected(syn, client_of, table):
+    """The rejected request changes no row at all."""
     other = client_of("alice", cache_root_dir=f"{syn.cache.cache_root_dir}-other")
     sql = f"select * from {table.tableId} order by ROW_ID"
     mine, theirs = syn.tableQuery(sql).asRowSet(), other.tableQuery(sql).asRowSet()
     theirs.rows = [theirs.rows[1]]
     theirs.rows[0]["values"] = ["their", 1]
     other.store(theirs)
-    now = state_of(syn, table)
+    current = get_rows(syn, table)
     for row in mine.rows:
         row["values"] = ["mine", 2]
     for attempt in (syn.store, syn.delete):
         with pytest.raises(SynapseStaleError, match=r"Row id: 2 has been changed since") as caught:
             attempt(mine)
         assert "get it again" in str(caught.value)
-    assert state_of(syn, table) == now
+    assert get_rows(syn, table) == current
 
 
-def test_who_reads_again_may_change_the_row(syn, table):
+def test_update_after_reading_again_succeeds(syn, table):
     sql = f"select * from {table.tableId} order by ROW_ID"
     for number in (1, 2):
         rows = syn.tableQuery(sql).asRowSet()
         rows.rows[0]["values"] = ["mine", number]
         syn.store(rows)
-    assert [row[2:] for row in state_of(syn, table)] == [["mine", 2], ["bee", None]]
+    assert [row[2:] for row in get_rows(syn, table)] == [["mine", 2], ["bee", None]]
 
 
-def test_of_many_who_change_one_row_at_once_one_is_first(syn, client_of, table):
-    """Whoever comes later than the first is told; no change is lost in silence."""
+def test_one_of_several_concurrent_updates_succeeds(syn, client_of, table):
+    """The other updates are rejected; no change is lost silently."""
     sql = f"select * from {table.tableId} where ROW_ID = 1"
     clients = [
         client_of("alice", cache_root_dir=f"{syn.cache.cache_root_dir}-{n}") for n in range(4)
@@ -183,75 +183,75 @@ def test_of_many_who_change_one_row_at_once_one_is_first(syn, client_of, table):
     with ThreadPoolExecutor(4) as pool:
         winners = [number for number in pool.map(change, range(4)) if number is not None]
     assert len(winners) == 1
-    assert state_of(syn, table)[0][2:] == [f"by {winners[0]}", winners[0]]
+    assert get_rows(syn, table)[0][2:] == [f"by {winners[0]}", winners[0]]
 
 
-def test_a_row_that_was_changed_is_not_deleted(syn, table):
+def test_delete_of_changed_row_is_rejected(syn, table):
     old = syn.tableQuery(f"select * from {table.tableId}", resultsAs="rowset")
     syn.store(PartialRowset(table.schema, PartialRow({table.schema.columnIds[1]: 7}, 1)))
     with pytest.raises(SynapseStaleError, match="Row id: 1"):
         syn.delete(old)
-    assert [row[2:] for row in state_of(syn, table)] == [["ant", 7], ["bee", None]]
+    assert [row[2:] for row in get_rows(syn, table)] == [["ant", 7], ["bee", None]]
 
 
-def test_a_row_that_is_gone_cannot_be_changed(syn, table):
+def test_update_of_deleted_row_is_rejected(syn, table):
     rows = syn.tableQuery(f"select * from {table.tableId} order by ROW_ID").asRowSet()
     syn.delete(RowSet(schema=table.schema, rows=[Row([], 1, 1)]))
-    now = state_of(syn, table)
+    current = get_rows(syn, table)
     with pytest.raises((SynapseBadRequestError, SynapseConflictError), match=r"Row id: 1|\b1\b"):
         syn.store(rows)
-    assert state_of(syn, table) == now
+    assert get_rows(syn, table) == current
 
 
-def test_a_column_that_went_meanwhile_is_told(syn, table):
+def test_rows_with_removed_column_are_rejected(syn, table):
     read = syn.tableQuery(f"select * from {table.tableId}")
     pages = syn.tableQuery(f"select * from {table.tableId}", resultsAs="rowset").asRowSet()
     schema = syn.get(table.tableId)
     schema.removeColumn(schema.columnIds[1])
     schema.addColumn(syn.createColumn("how much", "INTEGER"))
     syn.store(schema)
-    now = state_of(syn, table)
+    current = get_rows(syn, table)
     with pytest.raises(SynapseBadRequestError, match=r"'how many, \d+'(.|\n)*getTableColumns"):
         syn.store(pages)
     with pytest.raises(SynapseBadRequestError, match=r"'how many'(.|\n)*getTableColumns"):
         syn.store(read)
     with pytest.raises(SynapseBadRequestError, match=r"how many(.|\n)*getTableColumns lists"):
         syn.tableQuery(f'select "how many" from {table.tableId}')
-    assert state_of(syn, table) == now
+    assert get_rows(syn, table) == current
 
 
-def test_rows_without_names_do_not_go_into_other_columns(syn, table, file_of):
-    """Somebody gave the columns another order since the schema was read."""
+def test_rows_without_header_are_rejected_after_column_reorder(syn, table, write_csv):
+    """The columns were reordered after the schema was read."""
     schema = syn.get(table.tableId)
     rows = Table(schema, [["cow", 4]])
     assert not rows.header
     changed = syn.get(table.tableId)
     changed.columnIds = changed.columnIds[::-1]
     changed = syn.store(changed)
-    now = state_of(syn, table)
-    given = CsvFileTable(table.schema, file_of("1,2\n"), header=False)
+    current = get_rows(syn, table)
+    given = CsvFileTable(table.schema, write_csv("1,2\n"), header=False)
     for stale in (rows, given):
         with pytest.raises(ValueError, match=r"were changed since its schema was read.*syn.get"):
             syn.store(stale)
-    assert state_of(syn, table) == now
+    assert get_rows(syn, table) == current
     syn.store(Table(syn.get(table.tableId), [[4, "cow"]]))
-    assert state_of(syn, table)[-1][2:] == [4, "cow"]
+    assert get_rows(syn, table)[-1][2:] == [4, "cow"]
 
 
-def test_rows_of_a_result_that_was_gone_through_are_not_forgotten(syn, table):
+def test_delete_of_partly_read_result_is_rejected(syn, table):
     sql = f"select * from {table.tableId}"
     result = syn.tableQuery(sql, resultsAs="rowset")
     next(result)
     with pytest.raises(SynapseError, match="Query again"):
         syn.delete(result)
-    assert len(state_of(syn, table)) == 2
+    assert len(get_rows(syn, table)) == 2
     syn.delete(syn.tableQuery(sql, resultsAs="rowset"))
-    assert state_of(syn, table) == []
+    assert get_rows(syn, table) == []
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_query_longer_than_a_request_is_told(syn, table):
-    """Synapse takes 2 MiB at once."""
+def test_too_long_query_is_rejected(syn, table):
+    """The maximum size of a request is 2 MiB."""
     sql = f"select * from {table.tableId} where name = '{'x' * 3_000_000}'"
     for kind in ("csv", "rowset"):
         with pytest.raises(SynapseHTTPError, match=r"413 .*\n.*send less at a time") as caught:
@@ -259,8 +259,8 @@ def test_a_query_longer_than_a_request_is_told(syn, table):
         assert len(str(caught.value)) < 1000
 
 
-def test_a_query_that_takes_longer_than_the_limit_is_told(tmp_path, recording):
-    """By a service that does not wait for its jobs, and a client that does not either."""
+def test_query_timeout_is_reported(tmp_path, recording):
+    """The service returns before the job is done, and the timeout of the client is 0."""
     with in_process(tmp_path, wrap=recording, job_wait_seconds=0) as service:
         syn = service.client("alice", cache_root_dir=str(tmp_path / "cache"))
         project = syn.store(Project("slow"))

@@ -1,4 +1,4 @@
-"""Data frames: what a query answered, stored again; and what people hold in frames."""
+"""Tests of query results as data frames, and of storing data frames."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,8 +12,8 @@ pd = pytest.importorskip("pandas")
 
 NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
 NOON_MS = 1577880000000
-#: Name, type, two values, the type in a frame, and what it holds then.
-KINDS = [
+#: Column name, column type, two values, dtype in a frame, first value in a frame if it differs.
+COLUMN_CASES = [
     ("n", "INTEGER", 2**62 + 1, -1, "Int64", None),
     ("x y", "DOUBLE", 0.1, -2.0, "float64", None),
     ("b", "BOOLEAN", True, False, "boolean", None),
@@ -34,19 +34,23 @@ KINDS = [
     ("ul", "USERID_LIST", [1], [1, 2], "object", None),
     ("j", "JSON", {"a": [1, None, "é"]}, [None, {"b": {}}], "object", None),
 ]  # fmt: skip
-COLUMNS = [Column(name=name, columnType=kind) for name, kind, *_ in KINDS]
-ROWS = [[one[2] for one in KINDS], [None] * len(KINDS), [one[3] for one in KINDS]]
+COLUMNS = [Column(name=name, columnType=kind) for name, kind, *_ in COLUMN_CASES]
+ROWS = [
+    [one[2] for one in COLUMN_CASES],
+    [None] * len(COLUMN_CASES),
+    [one[3] for one in COLUMN_CASES],
+]
 
 
 @pytest.fixture
 def table(syn, project):
-    """A table of all types."""
+    """A table with a column of each type."""
     return syn.store(Table(Schema(f"t {uuid4()}", COLUMNS, parent=project), ROWS))
 
 
 @pytest.fixture
 def small(syn, project):
-    """A table of names and numbers."""
+    """A table with names and numbers."""
     columns = [Column(name="a name", columnType="STRING"), Column(name="n", columnType="INTEGER")]
     rows = [["ant", 6], ["", None], [None, 8]]
     return syn.store(Table(Schema(f"s {uuid4()}", columns, parent=project), rows))
@@ -56,108 +60,107 @@ def query(syn, table, **options):
     return syn.tableQuery(f"select * from {table.tableId} order by ROW_ID", **options)
 
 
-def state_of(syn, table):
-    """Ids and values of all rows; versions left out."""
+def get_rows(syn, table):
+    """Return the IDs and values of all rows, without versions."""
     return [[row[0], *row[2:]] for row in query(syn, table)]
 
 
-def test_every_type_is_in_a_frame_what_it_is_in_the_table(syn, table):
+def test_frame_has_values_and_dtypes_of_every_column_type(syn, table):
     for kind in ("csv", "rowset"):
         frame = query(syn, table, resultsAs=kind).asDataFrame()
-        assert list(frame.columns) == [one[0] for one in KINDS]
+        assert list(frame.columns) == [one[0] for one in COLUMN_CASES]
         assert frame.index.tolist() == ["1_1", "2_1", "3_1"]
-        for name, _, first, _, held, shown in KINDS:
-            assert str(frame[name].dtype) == held, name
-            assert frame[name].tolist()[0] == (first if shown is None else shown), name
-            assert type(frame[name].tolist()[0]) is type(first if shown is None else shown), name
+        for name, _, first, _, dtype, converted in COLUMN_CASES:
+            assert str(frame[name].dtype) == dtype, name
+            assert frame[name].tolist()[0] == (first if converted is None else converted), name
+            assert type(frame[name].tolist()[0]) is type(
+                first if converted is None else converted
+            ), name
             missing = frame[name].tolist()[1]
-            assert missing is None if held == "object" else pd.isna(missing), name
+            assert missing is None if dtype == "object" else pd.isna(missing), name
 
 
 @pytest.mark.parametrize("kind", ["csv", "rowset"])
 @pytest.mark.parametrize("in_index", [True, False])
 @pytest.mark.parametrize("dates", [True, False])
-def test_what_was_read_is_stored_again_and_nothing_is_there_twice(
-    syn, table, kind, in_index, dates
-):
-    """Of a table known by its id, and of one whose columns are known."""
-    before = state_of(syn, table)
-    for of in (table.tableId, syn.get(table.tableId), table.schema):
+def test_storing_a_read_frame_again_changes_nothing(syn, table, kind, in_index, dates):
+    """The table is given by its ID, and by its schema."""
+    before = get_rows(syn, table)
+    for target in (table.tableId, syn.get(table.tableId), table.schema):
         frame = query(syn, table, resultsAs=kind).asDataFrame(
             rowIdAndVersionInIndex=in_index, convert_to_datetime=dates
         )
         assert (frame.columns[0] == "ROW_ID") is not in_index
-        syn.store(Table(of, frame))
-        assert state_of(syn, table) == before
+        syn.store(Table(target, frame))
+        assert get_rows(syn, table) == before
 
 
-def test_a_frame_makes_the_same_table_elsewhere(syn, project, table):
-    """In one of its columns, and in one whose columns were inferred."""
+def test_frame_can_be_stored_in_a_new_table(syn, project, table):
+    """Into a table with the same columns, and into one with inferred columns."""
     frame = query(syn, table).asDataFrame(convert_to_datetime=True)
     other = syn.store(Table(Schema(f"o {uuid4()}", COLUMNS, parent=project), frame))
     assert [row[2:] for row in query(syn, other)] == ROWS
     built = syn.store(build_table(f"b {uuid4()}", project, frame.reset_index(drop=True)))
-    back = [row[2:] for row in query(syn, built)]
-    assert [back[0][at] for at in (0, 1, 2, 3, 12, 13, 18)] == [
-        ROWS[0][at] for at in (0, 1, 2, 3, 12, 13, 18)
-    ]
-    assert back[1] == ROWS[1]
+    compared = (0, 1, 2, 3, 12, 13, 18)
+    read = [row[2:] for row in query(syn, built)]
+    assert [read[0][index] for index in compared] == [ROWS[0][index] for index in compared]
+    assert read[1] == ROWS[1]
 
 
-def test_changed_cells_and_new_rows_are_stored_together(syn, small):
+def test_changed_cells_and_new_rows_are_stored(syn, small):
     frame = query(syn, small).asDataFrame()
     frame.loc["2_1", "n"] = 7
     frame.loc["1_1", "a name"] = None
     frame.loc["new"] = ["cow", 4]
     syn.store(Table(small.tableId, frame))
-    assert state_of(syn, small) == [
+    assert get_rows(syn, small) == [
         ["1", None, 6], ["2", "", 7], ["3", None, 8], ["4", "cow", 4],
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("fetched", [True, False])
-def test_a_new_column_comes_with_its_cells(syn, small, fetched):
-    """Rows that were read before are changed; none of them is added a second time."""
+def test_new_column_is_stored_with_its_cells(syn, small, fetched):
+    """Existing rows are updated, not appended again."""
     frame = query(syn, small).asDataFrame()
     frame["is new"] = pd.array([True, None, False], dtype="boolean")
     schema = syn.get(small.tableId) if fetched else small.schema
     schema.addColumn(Column(name="is new", columnType="BOOLEAN"))
     stored = syn.store(Table(schema, frame))
     assert len(stored.schema.columnIds) == 3
-    assert state_of(syn, small) == [
+    assert get_rows(syn, small) == [
         ["1", "ant", 6, True], ["2", "", None, None], ["3", None, 8, False],
     ]  # fmt: skip
 
 
-def test_some_columns_and_rows_of_a_frame_can_be_stored(syn, small):
-    """What is left out stays as it is."""
+def test_part_of_a_frame_can_be_stored(syn, small):
+    """Other cells are not changed."""
     frame = query(syn, small).asDataFrame()
     some = frame.loc[frame["n"] == 8, ["n"]]
     some["n"] += 1
-    for of in (small.tableId, small.schema):
-        syn.store(Table(of, some))
+    for target in (small.tableId, small.schema):
+        syn.store(Table(target, some))
         some = query(syn, small).asDataFrame().iloc[2:, 1:]
-    assert state_of(syn, small) == [["1", "ant", 6], ["2", "", None], ["3", None, 9]]
+    assert get_rows(syn, small) == [["1", "ant", 6], ["2", "", None], ["3", None, 9]]
 
 
-def test_rows_are_added_anew_when_labels_do_not_count(syn, small):
+def test_rows_without_row_ids_are_appended(syn, small):
     frame = query(syn, small).asDataFrame()
     syn.store(Table(small.tableId, frame, includeRowIdAndRowVersion=False))
     syn.store(Table(small.tableId, frame.reset_index(drop=True)))
-    assert [row[1:] for row in state_of(syn, small)] == [["ant", 6], ["", None], [None, 8]] * 3
+    assert [row[1:] for row in get_rows(syn, small)] == [["ant", 6], ["", None], [None, 8]] * 3
 
 
-def test_a_frame_of_no_rows_changes_nothing(syn, small):
+def test_storing_an_empty_frame_changes_nothing(syn, small):
     frame = query(syn, small).asDataFrame()
     syn.store(Table(small.tableId, frame.iloc[:0]))
-    assert len(state_of(syn, small)) == 3
-    nothing = syn.tableQuery(f"select * from {small.tableId} where n = 100")
-    assert nothing.asDataFrame().shape == (0, 2)
-    assert str(nothing.asDataFrame()["n"].dtype) == "Int64"
+    assert len(get_rows(syn, small)) == 3
+    empty = syn.tableQuery(f"select * from {small.tableId} where n = 100")
+    assert empty.asDataFrame().shape == (0, 2)
+    assert str(empty.asDataFrame()["n"].dtype) == "Int64"
 
 
-def test_all_kinds_of_series_are_stored(syn, project):
-    """As pandas, numpy, databases and people hold them."""
+def test_every_series_dtype_is_stored(syn, project):
+    """Dtypes of pandas and numpy, and Python objects."""
     frame = pd.DataFrame({
         "int8": pd.Series([1, 2], dtype="int8"),
         "uint64": pd.Series([1, 2**62], dtype="uint64"),
@@ -187,7 +190,7 @@ def test_all_kinds_of_series_are_stored(syn, project):
     assert [one["name"] for one in syn.getTableColumns(table.tableId)][-1] == "5"
 
 
-def test_columns_are_inferred_as_the_reference_says(syn, project):
+def test_column_types_and_sizes_are_inferred(syn, project):
     frame = pd.DataFrame({
         "short": ["x" * 10, ""], "middle": ["x" * 400, ""], "long": ["x" * 800, ""],
         "huge": ["x" * 1001, ""],
@@ -199,18 +202,18 @@ def test_columns_are_inferred_as_the_reference_says(syn, project):
 
 
 @pytest.mark.parametrize("kind", ["csv", "rowset"])
-def test_a_frame_of_nothing_but_null_is_stored_again(syn, project, kind):
+def test_frame_of_nulls_round_trips(syn, project, kind):
     schema = Schema(f"n {uuid4()}", COLUMNS, parent=project)
-    table = syn.store(Table(schema, [[None] * len(KINDS)] * 2))
+    table = syn.store(Table(schema, [[None] * len(COLUMN_CASES)] * 2))
     frame = query(syn, table, resultsAs=kind).asDataFrame()
-    assert [str(frame[one[0]].dtype) for one in KINDS] == [one[4] for one in KINDS]
+    assert [str(frame[one[0]].dtype) for one in COLUMN_CASES] == [one[4] for one in COLUMN_CASES]
     assert frame.isna().all(axis=None)
     syn.store(Table(table.tableId, frame))
-    assert [row[2:] for row in query(syn, table)] == [[None] * len(KINDS)] * 2
+    assert [row[2:] for row in query(syn, table)] == [[None] * len(COLUMN_CASES)] * 2
 
 
-def test_pages_make_one_frame_with_all_their_row_ids(syn, project):
-    """Also where row ids are columns, which release 2.x forgot on later pages."""
+def test_frame_of_several_pages_has_all_row_ids(syn, project):
+    """Row IDs are in the index or in columns."""
     columns = [Column(name=f"c{n}", columnType="LARGETEXT") for n in range(20)]
     rows = ([f"{n}", *[None] * 19] for n in range(120))
     table = syn.store(Table(Schema(f"w {uuid4()}", columns, parent=project), rows))
@@ -221,7 +224,7 @@ def test_pages_make_one_frame_with_all_their_row_ids(syn, project):
     assert labelled.index.tolist()[-1] == "120_1"
 
 
-def test_aggregates_and_columns_of_one_name_are_frames_too(syn, small):
+def test_frame_of_aggregates_and_duplicate_column_names(syn, small):
     counted = syn.tableQuery(f"select count(*), max(n) as n, n from {small.tableId} group by n")
     frame = counted.asDataFrame()
     assert list(frame.columns)[1:] == ["n", "n"]
@@ -229,7 +232,7 @@ def test_aggregates_and_columns_of_one_name_are_frames_too(syn, small):
     assert sorted(frame.iloc[:, 2].dropna().tolist()) == [6, 8]
 
 
-def test_a_row_set_and_a_frame_of_one_result_agree(syn, table):
+def test_row_set_and_frame_of_a_result_have_the_same_values(syn, table):
     result = query(syn, table)
     rowset = result.asRowSet()
     assert isinstance(rowset, RowSet)

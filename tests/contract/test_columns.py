@@ -1,4 +1,4 @@
-"""Columns and schemas of tables: made once, found again, stored and changed."""
+"""Tests of creating and getting columns, and of storing schemas."""
 
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from synapse_workflows.constants import TABLE
 
 @pytest.fixture
 def name():
-    """The beginning of names that nobody used before."""
+    """A unique prefix of names."""
     return f"n{uuid4().hex[:10]}"
 
 
@@ -27,7 +27,7 @@ def columns(name):
     ]
 
 
-def test_equal_columns_are_one(syn, bob, name):
+def test_create_columns_returns_existing_equal_columns(syn, bob, name):
     first = syn.createColumns(columns(name))
     assert [column.name for column in first] == [f"{name} text", f"{name} number"]
     assert all(isinstance(column, Column) and column.id for column in first)
@@ -37,12 +37,12 @@ def test_equal_columns_are_one(syn, bob, name):
     assert syn.createColumn(f"{name} text", "STRING", 11).id != first[0].id
 
 
-def test_a_column_can_have_an_enumeration_and_a_default(syn, name):
+def test_column_with_enumeration_and_default(syn, name):
     made = syn.createColumn(name, "STRING", 5, defaultValue="a", enumValues=("b", "a"))
     assert (sorted(made.enumValues), made.defaultValue) == (["a", "b"], "a")
 
 
-def test_columns_are_found_again(syn, name):
+def test_get_columns_by_id_table_prefix_and_header(syn, name):
     text, number = syn.createColumns(columns(name))
     assert syn.getColumn(text.id) == syn.getColumn(text) == text
     found = list(syn.getColumns(name, limit=1))
@@ -61,7 +61,7 @@ def test_columns_are_found_again(syn, name):
         syn.getColumn("999999999")
 
 
-def test_a_wrong_column_is_told_before_any_call(in_process_client, calls):
+def test_invalid_column_is_rejected_before_any_request(in_process_client, calls):
     calls()
     for column in ({"columnType": "STRING"}, {"name": "a", "columnType": "TEXT"}):
         with pytest.raises(ValueError, match=r"must have a name|Invalid type"):
@@ -71,7 +71,7 @@ def test_a_wrong_column_is_told_before_any_call(in_process_client, calls):
         in_process_client.createColumn("ROW_ID", "STRING")
 
 
-def test_a_schema_is_stored_with_its_columns(syn, project, name, events):
+def test_store_schema_creates_its_columns(syn, project, name, events):
     schema = syn.store(Schema("t", columns(name), parent=project, colour="blue"))
     assert isinstance(schema, Schema)
     assert (schema.concreteType, schema.colour) == (TABLE, ["blue"])
@@ -86,7 +86,7 @@ def test_a_schema_is_stored_with_its_columns(syn, project, name, events):
     assert (wrote.entity_id, wrote.concrete_type, wrote.version) == (schema.id, TABLE, 1)
 
 
-def test_storing_a_schema_takes_few_calls(in_process_client, calls, name):
+def test_store_schema_sends_three_requests(in_process_client, calls, name):
     project = in_process_client.store(Project(name))
     calls()
     schema = in_process_client.store(Schema("t", columns(name), parent=project))
@@ -97,7 +97,7 @@ def test_storing_a_schema_takes_few_calls(in_process_client, calls, name):
     ]
 
 
-def test_columns_of_a_schema_can_change(syn, project, name):
+def test_store_schema_changes_columns(syn, project, name):
     text, number = columns(name)
     schema = syn.store(Schema("t", [text], parent=project))
     schema.addColumn(number)
@@ -108,7 +108,7 @@ def test_columns_of_a_schema_can_change(syn, project, name):
     assert [column.name for column in syn.getTableColumns(schema)] == [f"{name} number"]
 
 
-def test_a_schema_that_cannot_be_is_told_before_any_call(in_process_client, calls, name):
+def test_invalid_schema_is_rejected_before_any_request(in_process_client, calls, name):
     calls()
     many = [Column(name=f"{name}{n}", columnType="INTEGER") for n in range(153)]
     with pytest.raises(ValueError, match=r"153.*152"):
@@ -118,7 +118,7 @@ def test_a_schema_that_cannot_be_is_told_before_any_call(in_process_client, call
     assert calls() == []
 
 
-def test_a_schema_of_the_same_name_is_updated(syn, project, name):
+def test_store_schema_updates_schema_with_same_name(syn, project, name):
     text, number = columns(name)
     first = syn.store(Schema("t", [text], parent=project, colour="blue"))
     second = syn.store(Schema("t", [text, number], parent=project))
@@ -127,8 +127,8 @@ def test_a_schema_of_the_same_name_is_updated(syn, project, name):
     assert len(second.columnIds) == 2
 
 
-def test_the_version_of_a_table_can_have_a_label_and_a_comment(syn, project, name):
-    """Storing makes no version of a table: its present one is named."""
+def test_store_schema_sets_label_and_comment_of_current_version(syn, project, name):
+    """Storing a schema creates no new version of the table."""
     schema = syn.store(Schema("t", columns(name), parent=project), versionLabel="first")
     assert (schema.versionNumber, schema.versionLabel) == (1, "first")
     schema.versionComment = "as it was"
@@ -137,7 +137,7 @@ def test_the_version_of_a_table_can_have_a_label_and_a_comment(syn, project, nam
     assert schema.versionComment == "as it was"
 
 
-def test_a_schema_can_be_deleted(syn, project, name):
+def test_delete_schema(syn, project, name):
     schema = syn.store(Schema("t", columns(name), parent=project))
     syn.delete(schema)
     with pytest.raises(SynapseNotFoundError):

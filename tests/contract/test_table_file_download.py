@@ -1,4 +1,4 @@
-"""Files in the cells of tables and views, downloaded many at a time."""
+"""Tests of the bulk download of files in cells of tables and views."""
 
 from pathlib import Path
 
@@ -29,13 +29,13 @@ def files(syn, project, make_file):
 
 @pytest.fixture
 def handles(files):
-    """The ids of their file handles."""
+    """The file handle IDs of the files."""
     return [file.dataFileHandleId for file in files]
 
 
 @pytest.fixture
 def table(syn, project, handles):
-    """A table with the files in its cells, some twice."""
+    """A table with the files in its cells, some of them twice."""
     first, second, third = handles
     rows = [[first, None, "12x"], [second, first, ""], [None, None, None], [second, third, first]]
     return syn.store(Table(Schema("files", COLUMNS, parent=project), rows)).tableId
@@ -43,25 +43,25 @@ def table(syn, project, handles):
 
 @pytest.fixture
 def result(syn, table, handles):
-    """All of the table; none of its files is in the cache."""
+    """A query result with all rows; none of the files is cached."""
     found = syn.tableQuery(f"select * from {table} order by ROW_ID")
     for handle in handles:
         syn.cache.remove(handle, delete=False)
     return found
 
 
-def contents(paths):
+def read_files(paths):
     return [Path(path).read_bytes() for path in paths.values()]
 
 
-def test_files_in_cells_are_downloaded_each_once(syn, result, files, handles):
+def test_each_file_is_downloaded_once(syn, result, files, handles):
     assert list(syn.downloadTableColumns(result, "f")) == handles[:2]
     paths = syn.downloadTableColumns(result, ("f", "a second"))
     assert list(paths) == handles
-    assert contents(paths) == [Path(file.path).read_bytes() for file in files]
+    assert read_files(paths) == [Path(file.path).read_bytes() for file in files]
 
 
-def test_what_is_in_the_cache_is_not_asked_for(in_process_client, calls, make_file):
+def test_cached_files_are_not_requested(in_process_client, calls, make_file):
     project = in_process_client.store(Project(f"calls {make_file().read_text()}"[:50].strip()))
     file = in_process_client.store(File(str(make_file()), parent=project))
     schema = Schema("files", COLUMNS[:1], parent=project)
@@ -70,20 +70,20 @@ def test_what_is_in_the_cache_is_not_asked_for(in_process_client, calls, make_fi
     in_process_client.cache.remove(file.dataFileHandleId, delete=False)
     calls()
     first = in_process_client.downloadTableColumns(found, "f")
-    asked = [call.split()[1] for call in calls()]
-    assert asked[0] == "file:/file/bulk/async/start"
+    requests = [call.split()[1] for call in calls()]
+    assert requests[0] == "file:/file/bulk/async/start"
     assert in_process_client.downloadTableColumns(found, "f") == first
     assert calls() == []
 
 
-def test_files_go_where_they_should(syn, result, handles, tmp_path):
-    place = tmp_path / "place"
-    paths = syn.downloadTableColumns(result, ["a second", "f"], downloadLocation=str(place))
+def test_files_are_downloaded_to_directory(syn, result, handles, tmp_path):
+    directory = tmp_path / "downloads"
+    paths = syn.downloadTableColumns(result, ["a second", "f"], downloadLocation=str(directory))
     assert sorted(paths) == sorted(handles)
-    assert sorted(path.name for path in place.iterdir()) == ["0.txt", "1.txt", "2.txt"]
+    assert sorted(path.name for path in directory.iterdir()) == ["0.txt", "1.txt", "2.txt"]
 
 
-def test_the_form_of_the_result_does_not_matter(syn, table, handles):
+def test_download_accepts_every_csv_dialect(syn, table, handles):
     for options in (
         {"header": False},
         {"includeRowIdAndRowVersion": False},
@@ -93,8 +93,8 @@ def test_the_form_of_the_result_does_not_matter(syn, table, handles):
         assert set(syn.downloadTableColumns(found, ["f", "a second"])) == set(handles)
 
 
-def test_cells_that_are_no_file_handles_are_told(verbose_client, log_messages, table, handles):
-    """A number in a column of text may be one."""
+def test_invalid_file_handle_ids_are_logged(verbose_client, log_messages, table, handles):
+    """A number in a text column is used as a file handle ID."""
     found = verbose_client.tableQuery(f"select * from {table} order by ROW_ID")
     log_messages.clear()
     paths = verbose_client.downloadTableColumns(found, "text")
@@ -102,32 +102,34 @@ def test_cells_that_are_no_file_handles_are_told(verbose_client, log_messages, t
     assert "Ignored invalid file handle ID: 12x" in log_messages
 
 
-def test_who_may_not_download_gets_nothing_and_is_told(client_of, syn, project, table, handles):
-    """Handles that are in no cell of the table are not given out through it."""
-    text = Column(name="stolen", columnType="STRING")
+def test_files_of_other_users_are_not_downloaded(client_of, syn, project, table, handles):
+    """File handle IDs in text cells give no access to the files of another user."""
+    column = Column(name="text", columnType="STRING")
     bob = client_of("bob", silent=False)
-    own = bob.store(Project(f"of bob {table}"))
-    theft = bob.store(Table(Schema("theft", [text], parent=own), [[h] for h in handles])).tableId
-    found = bob.tableQuery(f"select * from {theft}")
+    own = bob.store(Project(f"project of bob {table}"))
+    copied = bob.store(
+        Table(Schema("copied", [column], parent=own), [[h] for h in handles])
+    ).tableId
+    found = bob.tableQuery(f"select * from {copied}")
     for handle in handles:
         bob.cache.remove(handle, delete=False)
-    assert bob.downloadTableColumns(found, "stolen") == {}
+    assert bob.downloadTableColumns(found, "text") == {}
     assert set(syn.downloadTableColumns(syn.tableQuery(f"select * from {table}"), "f"))
 
 
-def test_files_shown_by_a_view_are_downloaded(syn, bob, project, files, handles):
+def test_files_of_a_view_are_downloaded(syn, bob, project, files, handles):
     view = syn.store(EntityViewSchema("v", parent=project, scopes=project))
-    me = bob.getUserProfile()["ownerId"]
-    syn.setPermissions(project, me, ["READ", "DOWNLOAD"])
+    user_id = bob.getUserProfile()["ownerId"]
+    syn.setPermissions(project, user_id, ["READ", "DOWNLOAD"])
     found = bob.tableQuery(f"select dataFileHandleId from {view.id} order by name")
     for handle in handles:
         bob.cache.remove(handle, delete=False)
     paths = bob.downloadTableColumns(found, "dataFileHandleId")
     assert list(paths) == handles
-    assert contents(paths) == [Path(file.path).read_bytes() for file in files]
+    assert read_files(paths) == [Path(file.path).read_bytes() for file in files]
 
 
-def test_columns_and_kinds_of_results_are_checked(syn, table, result):
+def test_invalid_arguments_are_rejected(syn, table, result):
     with pytest.raises(ValueError, match="Columns not found: g, h"):
         syn.downloadTableColumns(result, ["f", "g", "h"])
     pages = syn.tableQuery(f"select * from {table}", resultsAs="rowset")
@@ -137,8 +139,8 @@ def test_columns_and_kinds_of_results_are_checked(syn, table, result):
         syn.downloadTableColumns(result, None)
 
 
-def test_files_that_do_not_go_into_one_archive_come_in_several(tmp_path, recording):
-    """Or alone, where one is too large for any."""
+def test_files_are_split_into_several_archives(tmp_path, recording):
+    """A file that is too large for an archive is downloaded separately."""
     with in_process(tmp_path / "s", wrap=recording, archive_bytes=50) as service:
         syn = service.client("alice", cache_root_dir=str(tmp_path / "cache"))
         project = syn.store(Project("archives"))
@@ -154,5 +156,5 @@ def test_files_that_do_not_go_into_one_archive_come_in_several(tmp_path, recordi
         for handle in handles:
             syn.cache.remove(handle, delete=False)
         paths = syn.downloadTableColumns(found, "f")
-        assert contents(paths) == [Path(file.path).read_bytes() for file in files]
+        assert read_files(paths) == [Path(file.path).read_bytes() for file in files]
         syn.close()

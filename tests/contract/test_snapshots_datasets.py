@@ -1,4 +1,4 @@
-"""Datasets: stored as other entities are, and frozen as views are."""
+"""Tests of storing datasets, and of their snapshots."""
 
 import pytest
 
@@ -10,12 +10,12 @@ from synapse_workflows.constants import DATASET
 NAME = Column(name="name", columnType="STRING", maximumSize=256)
 
 
-def as_object(_, project, file):
+def create_object(_, project, file):
     item = {"entityId": file.id, "versionNumber": 1}
     return Dataset("d", [NAME], parent=project, items=[item])
 
 
-def as_mapping(syn, project, file):
+def create_mapping(syn, project, file):
     return {
         "concreteType": DATASET,
         "name": "d",
@@ -25,11 +25,11 @@ def as_mapping(syn, project, file):
     }
 
 
-@pytest.mark.parametrize("made", [as_object, as_mapping])
-def test_a_dataset_is_frozen_as_views_are(syn, project, make_file, made):
-    """Deleting one version of it leaves the others."""
+@pytest.mark.parametrize("create", [create_object, create_mapping])
+def test_dataset_snapshot_keeps_items(syn, project, make_file, create):
+    """The snapshot keeps its items, and deleting it keeps the current version."""
     file = syn.store(File(str(make_file()), parent=project, name="ant"))
-    dataset = syn.store(made(syn, project, file))
+    dataset = syn.store(create(syn, project, file))
     assert isinstance(dataset, Dataset)
     assert syn.create_snapshot_version(dataset, label="one") == 1
     changed = syn.get(dataset.id)

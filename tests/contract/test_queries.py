@@ -1,4 +1,4 @@
-"""Queries: as a file and page by page, with every argument; snapshots and what was read."""
+"""Tests of queries as CSV files and pages, with every argument, and of their events."""
 
 import math
 from datetime import UTC, datetime
@@ -7,11 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from synapse_workflows import Activity, Column, Project, Schema, Table
-from synapse_workflows.client.core.events import Read, Wrote
+from synapse_workflows import Column, Project, Schema, Table
+from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
-    SynapseConflictError,
     SynapseForbiddenError,
     SynapseNotFoundError,
 )
@@ -51,20 +50,20 @@ OTHER = [
 
 @pytest.fixture
 def table(syn, project):
-    """A table of three rows and all types."""
+    """A table with three rows and columns of most types."""
     return syn.store(Table(Schema("t", COLUMNS, parent=project), [FULL, EMPTY, OTHER]))
 
 
 @pytest.fixture
 def numbers(syn, project):
-    """The id of a table of the numbers 0 to 9."""
+    """The ID of a table with the numbers 0 to 9."""
     column = Column(name="n", columnType="INTEGER")
     return syn.store(
         Table(Schema("n", [column], parent=project), [[n] for n in range(10)])
     ).tableId
 
 
-def test_values_come_back_as_they_went_in(syn, table):
+def test_values_round_trip(syn, table):
     sql = f"select * from {table.tableId} order by ROW_ID"
     found = syn.tableQuery(sql)
     assert [row[2:] for row in found] == [FULL, EMPTY, OTHER]
@@ -77,7 +76,7 @@ def test_values_come_back_as_they_went_in(syn, table):
     assert [row[2:] for row in syn.tableQuery(sql)] == [FULL, EMPTY, OTHER]
 
 
-def test_a_frame_comes_back_as_it_went_in(syn, table):
+def test_frame_round_trips(syn, table):
     pytest.importorskip("pandas")
     sql = f"select * from {table.tableId} order by ROW_ID"
     frame = syn.tableQuery(sql).asDataFrame()
@@ -94,17 +93,17 @@ def test_a_frame_comes_back_as_it_went_in(syn, table):
 @pytest.mark.parametrize("header", [True, False])
 @pytest.mark.parametrize("row_ids", [True, False])
 @pytest.mark.parametrize(
-    "form",
+    "dialect",
     [
         {},
         {"separator": "\t", "quoteCharacter": "'", "escapeCharacter": "^", "lineEnd": "\r\n"},
         {"separator": ";", "escapeCharacter": '"'},
     ],
-    ids=["usual", "unusual", "doubled"],
+    ids=["default", "custom", "doubled quotes"],
 )
-def test_a_file_has_the_form_that_was_asked_for(syn, table, header, row_ids, form):
+def test_csv_file_has_requested_dialect(syn, table, header, row_ids, dialect):
     sql = f"select * from {table.tableId} order by ROW_ID"
-    found = syn.tableQuery(sql, header=header, includeRowIdAndRowVersion=row_ids, **form)
+    found = syn.tableQuery(sql, header=header, includeRowIdAndRowVersion=row_ids, **dialect)
     metadata = 2 if row_ids else 0
     assert [row[metadata:] for row in found] == [FULL, EMPTY, OTHER]
     assert len(found) == 3
@@ -115,7 +114,7 @@ def test_a_file_has_the_form_that_was_asked_for(syn, table, header, row_ids, for
     assert ("ROW_ID" in raw) == (header and row_ids)
 
 
-def test_an_empty_result_is_empty(syn, table):
+def test_empty_result(syn, table):
     sql = f"select * from {table.tableId} where n = 5"
     for options in ({}, {"header": False}, {"includeRowIdAndRowVersion": False}):
         found = syn.tableQuery(sql, **options)
@@ -127,7 +126,7 @@ def test_an_empty_result_is_empty(syn, table):
     assert "n" in syn.tableQuery(sql, header=False).asDataFrame().columns
 
 
-def test_an_aggregate_has_no_row_ids(syn, numbers):
+def test_aggregate_result_has_no_row_ids(syn, numbers):
     counted = syn.tableQuery(f"select count(*), max(n) as most from {numbers}")
     assert list(counted) == [[10, 9]]
     assert counted.asInteger() == 10
@@ -137,7 +136,7 @@ def test_an_aggregate_has_no_row_ids(syn, numbers):
     assert [row["values"] for row in pages] == [[n] for n in range(10)]
 
 
-def test_pages_go_on_to_the_end(syn, project):
+def test_rowset_iterates_over_all_pages(syn, project):
     columns = [Column(name=f"large {n}", columnType="LARGETEXT") for n in range(20)]
     rows = ([f"{n}", *[None] * 19] for n in range(120))
     table = syn.store(Table(Schema("wide", columns, parent=project), rows))
@@ -150,7 +149,7 @@ def test_pages_go_on_to_the_end(syn, project):
     assert [row["values"] for row in some] == [["2"], ["3"], ["4"]]
 
 
-def test_a_query_says_what_it_knows(syn, numbers):
+def test_rowset_has_count_headers_and_etag(syn, numbers):
     pages = syn.tableQuery(f"select n from {numbers}", resultsAs="rowset")
     assert (pages.tableId, pages.count, len(pages)) == (numbers, 10, 10)
     assert pages.headers[0]["columnType"] == "INTEGER"
@@ -158,7 +157,7 @@ def test_a_query_says_what_it_knows(syn, numbers):
     assert pages.etag == syn.tableQuery(f"select n from {numbers}").etag
 
 
-def test_the_same_query_is_not_downloaded_twice(in_process_client, calls):
+def test_unchanged_result_is_read_from_cache(in_process_client, calls):
     project = in_process_client.store(Project(f"calls {uuid4()}"))
     column = Column(name="n", columnType="INTEGER")
     table = in_process_client.store(Table(Schema("n", [column], parent=project), [[1]])).tableId
@@ -166,25 +165,25 @@ def test_the_same_query_is_not_downloaded_twice(in_process_client, calls):
     first = in_process_client.tableQuery(sql)
     calls()
     assert in_process_client.tableQuery(sql).filepath == first.filepath
-    asked = calls()
-    assert asked[0] == f"POST /entity/{table}/table/download/csv/async/start 201"
-    assert not [call for call in asked if "fileHandle" in call]
+    requests = calls()
+    assert requests[0] == f"POST /entity/{table}/table/download/csv/async/start 201"
+    assert not [call for call in requests if "fileHandle" in call]
     in_process_client.store(Table(table, [[2]]))
     assert len(in_process_client.tableQuery(sql)) == 2
 
 
-def test_a_file_goes_where_it_should(syn, numbers, tmp_path):
-    place = tmp_path / "place"
-    found = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(place))
-    assert Path(found.filepath).parent == place
+def test_csv_file_is_downloaded_to_directory(syn, numbers, tmp_path):
+    directory = tmp_path / "downloads"
+    found = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(directory))
+    assert Path(found.filepath).parent == directory
     assert Path(found.filepath).name.startswith("SYNAPSE_TABLE_QUERY_")
     assert len(found) == 10
     Path(found.filepath).write_text("changed")
-    again = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(place))
+    again = syn.tableQuery(f"select n from {numbers}", downloadLocation=str(directory))
     assert len(again) == 10
 
 
-def test_bad_queries_are_told(syn, bob, numbers):
+def test_invalid_query_raises(syn, bob, numbers):
     for sql, error in [
         (f"select nothing from {numbers}", SynapseBadRequestError),
         (f"select * frm from {numbers}", SynapseBadRequestError),
@@ -197,12 +196,12 @@ def test_bad_queries_are_told(syn, bob, numbers):
         bob.tableQuery(f"select * from {numbers}")
 
 
-def test_a_table_without_columns_is_empty(syn, project):
+def test_query_of_table_without_columns_is_empty(syn, project):
     schema = syn.store(Schema("nothing", parent=project))
     assert list(syn.tableQuery(f"select * from {schema.id}", resultsAs="rowset")) == []
 
 
-def test_what_was_read_is_announced(syn, numbers, events):
+def test_query_emits_read_event_with_version(syn, numbers, events):
     syn.tableQuery(f"select * from {numbers}")
     syn.create_snapshot_version(numbers)
     syn.tableQuery(f"select * from {numbers}", resultsAs="rowset")
@@ -213,70 +212,3 @@ def test_what_was_read_is_announced(syn, numbers, events):
         Read(numbers, 2, "n", TABLE, how="tableQuery"),
         Read(numbers, 1, how="tableQuery"),
     ]
-
-
-def test_a_snapshot_stays_as_it_is(syn, numbers, events):
-    schema = syn.get(numbers)
-    first = syn.create_snapshot_version(schema, comment="before", label="one")
-    syn.store(Table(numbers, [[10]]))
-    syn.delete(syn.tableQuery(f"select * from {numbers} where n < 5"))
-    second = syn.create_snapshot_version(numbers)
-    assert (first, second) == (1, 2)
-    assert len(syn.tableQuery(f"select * from {numbers}.1")) == 10
-    assert len(syn.tableQuery(f"select * from {numbers}.2")) == 6
-    frozen = syn.get(numbers, version=1)
-    assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
-    assert syn.get(numbers).versionNumber == 3
-    wrote = [event for event in events if isinstance(event, Wrote)]
-    assert [one.version for one in wrote if one.name == "n"][-1] == 2
-    with pytest.raises(SynapseConflictError):
-        syn.create_snapshot_version(numbers, label="one")
-
-
-def test_a_version_cannot_be_frozen_again(syn, numbers):
-    syn.create_snapshot_version(numbers)
-    with pytest.raises(ValueError, match=f"pass '{numbers}' to snapshot the current state$"):
-        syn.create_snapshot_version(f"{numbers}.1")
-    assert syn.create_snapshot_version(syn.get(numbers, version=1)) == 2
-
-
-def test_a_snapshot_has_its_activity(syn, numbers, project):
-    new = syn.create_snapshot_version(numbers, activity=Activity(name="new", used=project.id))
-    made_by = syn.getProvenance(numbers, version=new)
-    assert (made_by["name"], made_by["used"][0]["reference"]["targetId"]) == ("new", project.id)
-    again = syn.create_snapshot_version(numbers, activity=made_by)
-    other = syn.create_snapshot_version(numbers, activity=made_by["id"])
-    plain = syn.create_snapshot_version(numbers, activity=dict(made_by))
-    for version in (again, other, plain):
-        assert syn.getProvenance(numbers, version=version)["id"] == made_by["id"]
-    unsaved = {"name": "a mapping", "used": []}
-    last = syn.create_snapshot_version(numbers, activity=unsaved)
-    assert syn.getProvenance(numbers, version=last)["name"] == "a mapping"
-
-
-def test_a_table_is_frozen_also_by_who_does_not_wait(syn, numbers):
-    assert syn.create_snapshot_version(numbers, label="at once", wait=False) is None
-    assert syn.get(numbers, version=1).versionLabel == "at once"
-
-
-def test_an_activity_that_is_not_there_makes_no_snapshot(syn, numbers):
-    with pytest.raises(SynapseNotFoundError):
-        syn.create_snapshot_version(numbers, activity="999999999")
-    assert syn.get(numbers).versionNumber == 1
-
-
-def test_a_snapshot_can_be_deleted(syn, numbers):
-    first = syn.create_snapshot_version(numbers)
-    syn.delete(syn.get(numbers), version=first)
-    with pytest.raises(SynapseNotFoundError):
-        syn.tableQuery(f"select * from {numbers}.{first}")
-    second = syn.create_snapshot_version(numbers)
-    syn.delete(f"{numbers}.{second}")
-    with pytest.raises(SynapseNotFoundError):
-        syn.get(numbers, version=second)
-    assert len(syn.tableQuery(f"select * from {numbers}")) == 10
-
-
-def test_only_tables_can_be_frozen(syn, project):
-    with pytest.raises(ValueError, match="only accepts Synapse ids of Tables"):
-        syn.create_snapshot_version(project)

@@ -1,4 +1,4 @@
-"""Rows of tables: stored, changed and deleted, all of one call or none."""
+"""Tests of storing, updating and deleting rows of tables."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,7 +40,7 @@ ROWS = [["ant", 6], ["bee", None], ["", 8]]
 
 @pytest.fixture
 def schema(syn, project):
-    """A table without rows."""
+    """A stored schema without rows."""
     return syn.store(Schema(f"t {uuid4()}", COLUMNS, parent=project))
 
 
@@ -50,20 +50,20 @@ def table(syn, schema):
     return syn.store(Table(schema, ROWS))
 
 
-def rows_of(syn, table_id):
+def get_values(syn, table_id):
     found = syn.tableQuery(f'select name, "how many" from {table_id} order by ROW_ID')
     return [row[2:] for row in found]
 
 
-def everything(syn, table_id, **options):
+def query_all(syn, table_id, **options):
     return syn.tableQuery(f"select * from {table_id} order by ROW_ID", **options)
 
 
-def test_a_table_is_stored_with_its_schema(syn, project, events):
+def test_store_creates_schema_and_rows(syn, project, events):
     table = syn.store(Table(Schema("t", COLUMNS, parent=project), ROWS))
     assert table.schema.id == table.tableId
     assert table.etag
-    assert rows_of(syn, table.tableId) == ROWS
+    assert get_values(syn, table.tableId) == ROWS
     wrote = [event for event in events if isinstance(event, Wrote)]
     assert [(one.entity_id, one.version, one.concrete_type) for one in wrote] == [
         (table.tableId, 1, TABLE),
@@ -72,21 +72,21 @@ def test_a_table_is_stored_with_its_schema(syn, project, events):
     assert wrote[-1].parent_id == project.id
 
 
-def test_storing_rows_asks_what_the_reference_asks(in_process_client, calls):
+def test_store_sends_expected_requests(in_process_client, calls):
     project = in_process_client.store(Project(f"calls {uuid4()}"))
     schema = in_process_client.store(Schema("t", COLUMNS, parent=project))
     table = Table(schema, ROWS)
     calls()
     in_process_client.store(table)
-    asked = [call.partition(" ")[2].partition("?")[0].partition(" ")[0] for call in calls()]
+    paths = [call.partition(" ")[2].partition("?")[0].partition(" ")[0] for call in calls()]
     start = f"/entity/{schema.id}/table/transaction/async/start"
-    assert asked[0] == "file:/file/multipart"
-    assert asked[asked.index(start) - 1].endswith("/complete")
-    assert all("/table/transaction/async/get/" in one for one in asked[asked.index(start) + 1 :])
-    assert len(asked) >= 6
+    assert paths[0] == "file:/file/multipart"
+    assert paths[paths.index(start) - 1].endswith("/complete")
+    assert all("/table/transaction/async/get/" in one for one in paths[paths.index(start) + 1 :])
+    assert len(paths) >= 6
 
 
-def test_rows_are_added_by_every_kind_of_table(syn, schema, tmp_path):
+def test_store_appends_rows_of_every_table_type(syn, schema, tmp_path):
     syn.store(Table(schema, (row for row in ROWS[:1])))
     syn.store(Table(schema.id, [["cat", 4]]))
     syn.store(Table(schema.id, [{"how many": 2}]))
@@ -96,75 +96,75 @@ def test_rows_are_added_by_every_kind_of_table(syn, schema, tmp_path):
     path.write_text("how many;name\n5;'f;\\'g'\n")
     syn.store(CsvFileTable(schema, path, separator=";", quoteCharacter="'", lineEnd="\n"))
     syn.store(Table(schema, RowSet(schema=schema, rows=[Row(["h", 7])])))
-    assert rows_of(syn, schema.id) == [
+    assert get_values(syn, schema.id) == [
         ["ant", 6], ["cat", 4], [None, 2], ["dog", None], ["e", 1], ["f;'g", 5], ["h", 7],
     ]  # fmt: skip
 
 
-def test_null_alone_in_a_row_is_stored(syn, project):
+def test_row_of_nulls_is_stored(syn, project):
     column = Column(name="only", columnType="STRING", maximumSize=5)
     table = syn.store(Table(Schema("t", [column], parent=project), [["a"], [None], [""]]))
-    assert [row[2:] for row in everything(syn, table.tableId)] == [["a"], [None], [""]]
+    assert [row[2:] for row in query_all(syn, table.tableId)] == [["a"], [None], [""]]
     syn.store(Table(table.tableId, [[None]]))
-    assert len(everything(syn, table.tableId)) == 4
+    assert len(query_all(syn, table.tableId)) == 4
 
 
-def test_a_row_set_is_appended_and_says_where(syn, schema):
+def test_store_row_set_returns_row_ids(syn, schema):
     reference = syn.store(RowSet(schema=schema, rows=[Row(["ant", 6]), Row([None, None])]))
     assert [row["rowId"] for row in reference.rows] == [1, 2]
     stored = syn.store(RowSetTable(schema, RowSet(schema=schema, rows=[["bee", 1]])))
     assert next(stored.iter_row_metadata()).row_id == 3
-    assert rows_of(syn, schema.id) == [["ant", 6], [None, None], ["bee", 1]]
+    assert get_values(syn, schema.id) == [["ant", 6], [None, None], ["bee", 1]]
 
 
-def test_a_row_set_is_stored_with_its_schema(syn, project):
+def test_store_row_set_with_new_schema(syn, project):
     table = Table(Schema("t", COLUMNS, parent=project), RowSet(COLUMNS, rows=[["ant", 6]]))
     stored = syn.store(table)
-    assert rows_of(syn, stored.tableId) == [["ant", 6]]
+    assert get_values(syn, stored.tableId) == [["ant", 6]]
     assert list(stored) == [["ant", 6]]
 
 
-def test_rows_that_were_read_can_be_changed(syn, table):
-    rowset = everything(syn, table.tableId, resultsAs="rowset").asRowSet()
+def test_store_updates_read_rows(syn, table):
+    rowset = query_all(syn, table.tableId, resultsAs="rowset").asRowSet()
     rowset.rows[0]["values"] = ["wasp", 60]
     rowset.rows = rowset.rows[:1]
     syn.store(rowset)
-    result = everything(syn, table.tableId)
+    result = query_all(syn, table.tableId)
     path = Path(result.filepath)
     path.write_text(path.read_text().replace("bee", "queen"))
     syn.store(result)
-    assert rows_of(syn, table.tableId) == [["wasp", 60], ["queen", None], ["", 8]]
+    assert get_values(syn, table.tableId) == [["wasp", 60], ["queen", None], ["", 8]]
 
 
-def test_parts_of_rows_can_be_changed(syn, table):
-    result = everything(syn, table.tableId, resultsAs="rowset")
+def test_store_updates_partial_rows(syn, table):
+    result = query_all(syn, table.tableId, resultsAs="rowset")
     syn.store(PartialRowset.from_mapping({1: {"how many": 66}, 2: {"name": None}}, result))
-    assert rows_of(syn, table.tableId) == [["ant", 66], [None, None], ["", 8]]
+    assert get_values(syn, table.tableId) == [["ant", 66], [None, None], ["", 8]]
     ids = {column.name: column.id for column in syn.getColumns(table.schema)}
     syn.store(PartialRowset(table.schema, PartialRow({"name": "x"}, 3, nameToColumnId=ids)))
-    assert rows_of(syn, table.tableId)[2] == ["x", 8]
+    assert get_values(syn, table.tableId)[2] == ["x", 8]
 
 
-def test_new_columns_are_stored_before_their_rows(syn, table):
+def test_store_creates_new_columns_before_rows(syn, table):
     table.schema.addColumn(Column(name="new", columnType="BOOLEAN"))
     again = syn.store(Table(table.schema, [["cow", 4, True]]))
     assert [column.name for column in again.schema.columns()] == ["name", "how many", "new"]
-    assert [row[2:] for row in everything(syn, table.tableId)] == [
+    assert [row[2:] for row in query_all(syn, table.tableId)] == [
         *([*row, None] for row in ROWS),
         ["cow", 4, True],
     ]
 
 
-def test_rows_can_be_deleted(syn, table):
+def test_delete_rows(syn, table):
     chosen = f"select * from {table.tableId} where name = "
     syn.delete(syn.tableQuery(f"{chosen}'bee'"))
     syn.delete(syn.tableQuery(f"{chosen}'ant'", resultsAs="rowset"))
-    assert rows_of(syn, table.tableId) == [["", 8]]
+    assert get_values(syn, table.tableId) == [["", 8]]
     syn.delete(RowSet(schema=table.schema, rows=[Row([], 3, 1)]))
-    assert rows_of(syn, table.tableId) == []
+    assert get_values(syn, table.tableId) == []
 
 
-def test_nothing_is_asked_when_there_is_nothing_to_do(in_process_client, calls):
+def test_empty_rows_send_no_request(in_process_client, calls):
     project = in_process_client.store(Project(f"calls {uuid4()}"))
     schema = in_process_client.store(Schema("t", COLUMNS, parent=project))
     calls()
@@ -173,21 +173,21 @@ def test_nothing_is_asked_when_there_is_nothing_to_do(in_process_client, calls):
     assert calls() == []
 
 
-def test_only_rows_of_the_table_can_be_deleted(syn, table):
+def test_delete_rejects_rows_without_ids(syn, table):
     counted = syn.tableQuery(f"select count(*) from {table.tableId}")
     with pytest.raises(ValueError, match="do not say which rows"):
         syn.delete(counted)
     with pytest.raises(SynapseError, match="partial rows"):
         syn.delete(PartialRowset(table.tableId, []))
-    assert len(rows_of(syn, table.tableId)) == 3
+    assert len(get_values(syn, table.tableId)) == 3
 
 
-def test_a_page_by_page_result_cannot_be_stored(syn, table):
+def test_store_rejects_rowset_result(syn, table):
     with pytest.raises(SynapseError, match="cannot be stored"):
-        syn.store(everything(syn, table.tableId, resultsAs="rowset"))
+        syn.store(query_all(syn, table.tableId, resultsAs="rowset"))
 
 
-def test_what_does_not_fit_is_told_before_any_call(in_process_client, calls, tmp_path):
+def test_invalid_rows_are_rejected_before_any_request(in_process_client, calls, tmp_path):
     calls()
     schema = Schema("t", COLUMNS, parent="syn1")
     path = tmp_path / "given.csv"
@@ -207,22 +207,22 @@ def test_what_does_not_fit_is_told_before_any_call(in_process_client, calls, tmp
     assert calls() == []
 
 
-def test_what_synapse_refuses_changes_nothing(syn, table, tmp_path):
+def test_rejected_rows_change_nothing(syn, table, tmp_path):
     path = tmp_path / "given.csv"
-    for text, said in [
+    for text, message in [
         ("name,number\nx,1\n", "number"),
         ("name,how many\nx,1\ny,many\n", "INTEGER"),
         (f"name,how many\nx,1\n{'y' * 21},1\n", "20"),
     ]:
         path.write_text(text)
-        with pytest.raises(SynapseBadRequestError, match=said):
+        with pytest.raises(SynapseBadRequestError, match=message):
             syn.store(Table(table.tableId, path))
-    assert rows_of(syn, table.tableId) == ROWS
+    assert get_values(syn, table.tableId) == ROWS
 
 
-def test_a_row_changed_since_it_was_read_is_not_overwritten(syn, table):
-    mine = everything(syn, table.tableId).asRowSet()
-    theirs = everything(syn, table.tableId).asRowSet()
+def test_store_of_stale_row_is_rejected(syn, table):
+    mine = query_all(syn, table.tableId).asRowSet()
+    theirs = query_all(syn, table.tableId).asRowSet()
     theirs.rows[1]["values"] = ["theirs", 1]
     syn.store(theirs)
     mine.rows[0]["values"] = ["mine", 1]
@@ -230,12 +230,12 @@ def test_a_row_changed_since_it_was_read_is_not_overwritten(syn, table):
         syn.store(mine)
     with pytest.raises(SynapseStaleError):
         syn.delete(mine)
-    assert rows_of(syn, table.tableId) == [["ant", 6], ["theirs", 1], ["", 8]]
+    assert get_values(syn, table.tableId) == [["ant", 6], ["theirs", 1], ["", 8]]
 
 
-def test_a_schema_changed_meanwhile_is_told(syn, table):
-    """By another client, between read and write: nothing is stored under a wrong column."""
-    read = everything(syn, table.tableId)
+def test_rows_of_changed_schema_are_rejected(syn, table):
+    """Nothing is stored in a wrong column after a concurrent change of the schema."""
+    read = query_all(syn, table.tableId)
     schema = syn.get(table.tableId)
     changed = syn.createColumn("how much", "INTEGER")
     schema.removeColumn(schema.columnIds[1])
@@ -244,30 +244,28 @@ def test_a_schema_changed_meanwhile_is_told(syn, table):
     for rows in (Table(table.schema, ROWS), read):
         with pytest.raises(SynapseBadRequestError, match="how many"):
             syn.store(rows)
-    assert [row[2:] for row in everything(syn, table.tableId)] == [
-        [name, None] for name, _ in ROWS
-    ]
+    assert [row[2:] for row in query_all(syn, table.tableId)] == [[name, None] for name, _ in ROWS]
 
 
-def test_two_writers_add_their_rows_side_by_side(syn, client_of, schema):
+def test_concurrent_appends_are_all_stored(syn, client_of, schema):
     tables = [Table(schema.id, ([f"writer {w}", n] for n in range(20))) for w in range(4)]
     clients = [
         client_of("alice", cache_root_dir=f"{syn.cache.cache_root_dir}{w}") for w in range(4)
     ]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda client, table: client.store(table), clients, tables))
-    found = rows_of(syn, schema.id)
+    found = get_values(syn, schema.id)
     assert len(found) == 80
     for w in range(4):
         assert [n for name, n in found if name == f"writer {w}"] == list(range(20))
 
 
-def test_others_may_not_change_it(bob, table):
+def test_store_requires_update_access(bob, table):
     with pytest.raises(SynapseForbiddenError):
         bob.store(Table(table.tableId, [["x", 1]]))
 
 
-def test_rows_may_say_what_made_them(syn, schema, events):
+def test_store_sets_provenance_of_table(syn, schema, events):
     syn.store(Table(schema, ROWS), used=schema, executed="https://example.org/code.py")
     made_by = syn.getProvenance(schema.id)
     assert [one["wasExecuted"] for one in made_by["used"]] == [False, True]
@@ -276,24 +274,24 @@ def test_rows_may_say_what_made_them(syn, schema, events):
     assert syn.getProvenance(schema.id)["name"] == "second"
     with pytest.raises(SynapseProvenanceError):
         syn.store(Table(schema, ROWS), used=schema, activity=made_by)
-    assert len(rows_of(syn, schema.id)) == 4
+    assert len(get_values(syn, schema.id)) == 4
 
 
-def test_a_frame_is_stored_read_and_changed(syn, project):
+def test_frame_is_stored_read_and_updated(syn, project):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"name": ["ant", None], "n": pd.array([6, None], dtype="Int64")})
     table = syn.store(build_table("t", project, frame))
-    found = everything(syn, table.tableId).asDataFrame()
+    found = query_all(syn, table.tableId).asDataFrame()
     assert found.index.tolist() == ["1_1", "2_1"]
     assert (found["n"].tolist(), str(found["n"].dtype)) == ([6, pd.NA], "Int64")
     found.loc["2_1", "n"] = 7
     found.loc["new"] = ["cow", 4]
     syn.store(Table(table.tableId, found))
-    assert [row[2:] for row in everything(syn, table.tableId)] == [
+    assert [row[2:] for row in query_all(syn, table.tableId)] == [
         ["ant", 6],
         [None, 7],
         ["cow", 4],
     ]
-    pages = everything(syn, table.tableId, resultsAs="rowset")
+    pages = query_all(syn, table.tableId, resultsAs="rowset")
     assert pages.asDataFrame()["n"].tolist() == [6, 7, 4]
-    assert RowMetadata(3, 2, None) in list(everything(syn, table.tableId).iter_row_metadata())
+    assert RowMetadata(3, 2, None) in list(query_all(syn, table.tableId).iter_row_metadata())

@@ -1,4 +1,4 @@
-"""Listing: children page by page, names and contents looked up."""
+"""Tests of listing children, and of looking up entities by name and MD5."""
 
 from itertools import islice
 from uuid import uuid4
@@ -10,7 +10,7 @@ from synapse_workflows.client.errors import SynapseBadRequestError, SynapseForbi
 
 
 @pytest.fixture
-def full(syn, folder):
+def full_folder(syn, folder):
     """A folder with more children than fit on a page."""
     for number in range(57):
         syn.store(Folder(f"child {number:02}", parent=folder))
@@ -21,15 +21,15 @@ def names(children):
     return [child["name"] for child in children]
 
 
-def test_children_come_page_by_page_in_order(syn, full):
-    listed = list(syn.getChildren(full))
+def test_get_children_returns_all_pages_in_order(syn, full_folder):
+    listed = list(syn.getChildren(full_folder))
     assert names(listed) == [f"child {number:02}" for number in range(57)]
     assert {child["type"].rpartition(".")[2] for child in listed} == {"Folder"}
-    backwards = syn.getChildren(full.id, sortBy="CREATED_ON", sortDirection="DESC")
+    backwards = syn.getChildren(full_folder.id, sortBy="CREATED_ON", sortDirection="DESC")
     assert names(backwards) == names(reversed(listed))
 
 
-def test_pages_are_asked_for_when_they_are_reached(in_process_client, calls):
+def test_get_children_fetches_pages_lazily(in_process_client, calls):
     project = in_process_client.store(Project(f"calls {uuid4()}"))
     for number in range(51):
         in_process_client.store(Folder(str(number), parent=project))
@@ -42,7 +42,7 @@ def test_pages_are_asked_for_when_they_are_reached(in_process_client, calls):
     assert calls() == ["POST /entity/children 200"]
 
 
-def test_kinds_can_be_chosen(syn, project, folder, make_file):
+def test_get_children_filters_by_type(syn, project, folder, make_file):
     file = syn.store(File(str(make_file()), parent=project))
     link = syn.store(Link(file, parent=folder))
     assert names(syn.getChildren(project)) == ["data", "data.txt"]
@@ -52,20 +52,20 @@ def test_kinds_can_be_chosen(syn, project, folder, make_file):
         next(syn.getChildren(project, includeTypes=[]))
 
 
-def test_without_a_parent_projects_are_listed(syn, bob, project):
+def test_get_children_without_parent_lists_projects(syn, bob, project):
     mine = list(syn.getChildren(None, includeTypes=["project"]))
     assert project.id in [one["id"] for one in mine]
     assert project.id not in [one["id"] for one in bob.getChildren(None, includeTypes=["project"])]
 
 
-def test_only_who_may_lists(bob, syn, folder):
+def test_get_children_requires_read_access_and_valid_id(bob, syn, folder):
     with pytest.raises(SynapseForbiddenError):
         list(bob.getChildren(folder.id))
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
         next(syn.getChildren("data"))
 
 
-def test_a_name_is_looked_up_in_its_place(syn, bob, project, folder):
+def test_find_entity_id_by_name_and_parent(syn, bob, project, folder):
     assert syn.findEntityId("data", project) == folder.id
     assert syn.findEntityId("data", project.id) == folder.id
     assert syn.findEntityId(project.name) == project.id
@@ -75,7 +75,7 @@ def test_a_name_is_looked_up_in_its_place(syn, bob, project, folder):
         bob.findEntityId(project.name)
 
 
-def test_contents_are_looked_up_in_all_versions(syn, bob, folder, make_file):
+def test_md5_query_finds_all_versions(syn, bob, folder, make_file):
     old = syn.store(File(str(make_file()), parent=folder))
     make_file()
     new = syn.store(syn.store(File(old.path, parent=folder)))
