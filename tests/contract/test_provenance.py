@@ -119,7 +119,7 @@ def test_invalid_arguments_are_rejected_before_any_request(in_process_client, ca
         in_process_client.setProvenance("syn1", "5")
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
         in_process_client.setProvenance("data", Activity())
-    with pytest.raises(ValueError, match="not a version number"):
+    with pytest.raises(ValueError, match="Invalid version number 'last'"):
         in_process_client.getProvenance("syn1", version="last")
     assert calls() == []
 

@@ -338,7 +338,7 @@ def test_store_of_stale_entity_is_rejected(client_of, syn, file):
     theirs = other.get(file.id, downloadFile=False)
     syn.store(file)
     theirs.description = "late"
-    with pytest.raises(SynapseStaleError, match=r"412 PUT .*(?s:.)*get it again"):
+    with pytest.raises(SynapseStaleError, match=r"412 PUT .*(?s:.)*Get it again"):
         other.store(theirs)
     assert "description" not in syn.get(file.id, downloadFile=False)
 

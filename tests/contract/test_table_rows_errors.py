@@ -90,8 +90,8 @@ def test_csv_file_must_have_the_columns_of_the_table(syn, table, write_csv, text
     ("text", "options", "message"),
     [
         ("name,how many,colour\nx,1,red\n", {}, r"'colour'(.|\n)*getTableColumns lists"),
-        ("x,1\ny,2,3\n", {"header": False}, "Row 1 has 3 fields, the first line 2"),
-        ("name,how many\nx,1\ny,2,3\n", {}, "Row 1 has 3 fields, the first line 2"),
+        ("x,1\ny,2,3\n", {"header": False}, "Row 1 has 3 fields, but the first line has 2"),
+        ("name,how many\nx,1\ny,2,3\n", {}, "Row 1 has 3 fields, but the first line has 2"),
         ("name,how many\nx,1\nabcdef,2\n", {}, "maximum length of 5(.|\n)*larger maximumSize"),
         ("name,how many\nx,1\ny,2.5\n", {}, "not a valid INTEGER"),
         ('name,how many\nx,1\n"y,2\n', {}, "ends within a quoted field"),
@@ -151,7 +151,7 @@ def test_concurrent_update_of_a_row_is_rejected(syn, client_of, table):
     for attempt in (syn.store, syn.delete):
         with pytest.raises(SynapseStaleError, match=r"Row id: 2 has been changed since") as caught:
             attempt(mine)
-        assert "get it again" in str(caught.value)
+        assert "Get it again" in str(caught.value)
     assert get_rows(syn, table) == current
 
 
@@ -254,7 +254,7 @@ def test_too_long_query_is_rejected(syn, table):
     """The maximum size of a request is 2 MiB."""
     sql = f"select * from {table.tableId} where name = '{'x' * 3_000_000}'"
     for kind in ("csv", "rowset"):
-        with pytest.raises(SynapseHTTPError, match=r"413 .*\n.*send less at a time") as caught:
+        with pytest.raises(SynapseHTTPError, match=r"413 .*\n.*Send less data per request") as caught:
             syn.tableQuery(sql, resultsAs=kind)
         assert len(str(caught.value)) < 1000
 
