@@ -76,7 +76,7 @@ def test_duplicate_column_names_fail_without_retry(query, table, tmp_path, colum
     target = tmp_path / "new" / "result.parquet"
     result, _ = query(sql=f"select {columns} from {table}", output_path=str(target))
     assert result.state == "failed"
-    assert "several ['whole']" in str(result.error)
+    assert "Duplicate column names ['whole']" in str(result.error)
     assert list(target.parent.iterdir()) == []
 
 

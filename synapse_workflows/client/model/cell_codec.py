@@ -46,23 +46,23 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
         column: A mapping with ``columnType``, and ``maximumSize`` and ``maximumListLength`` for
             the types that have them.
     """
-    kind = get_column_type(column)
-    if kind is None:
+    column_type = get_column_type(column)
+    if column_type is None:
         return lambda value: (
             None if cell_values.is_missing(value) else cell_values.to_untyped_text(value)
         )
-    if kind in ITEM_TYPES:
-        return _create_list_writer(kind, column)
-    write = _WRITERS[kind]
-    limit = _get_size_limit(kind, column)
-    is_text, is_nullable = kind in TEXT_TYPES, kind is not ColumnType.DOUBLE
+    if column_type in ITEM_TYPES:
+        return _create_list_writer(column_type, column)
+    write = _WRITERS[column_type]
+    limit = _get_size_limit(column_type, column)
+    is_text, is_nullable = column_type in TEXT_TYPES, column_type is not ColumnType.DOUBLE
 
     def checked(value: Any) -> str | None:
         if value is None or (is_nullable and cell_values.is_missing(value)):
             return None
         text: str | None = value if is_text and type(value) is str else write(value)
         if limit is not None and text is not None and len(text) > limit:
-            raise ValueError(_format_size_error(kind, len(text), limit))
+            raise ValueError(_format_size_error(column_type, len(text), limit))
         return text
 
     return checked
@@ -70,10 +70,10 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
 
 def create_reader(column: Mapping[str, Any]) -> CellReader:
     """Create a function that decodes the cells of a column; text stays text if untyped."""
-    kind = get_column_type(column)
-    if kind is None or kind in TEXT_TYPES:
+    column_type = get_column_type(column)
+    if column_type is None or column_type in TEXT_TYPES:
         return _identity
-    read = _READERS.get(kind, str)
+    read = _READERS.get(column_type, str)
     # Empty text is a value of text columns only; in other columns older services use it for null.
     return lambda text: read(text) if text else None
 
@@ -82,11 +82,11 @@ def _identity(text: str | None) -> str | None:
     return text
 
 
-def _get_size_limit(kind: ColumnType, column: Mapping[str, Any]) -> int | None:
+def _get_size_limit(column_type: ColumnType, column: Mapping[str, Any]) -> int | None:
     """Return the maximum number of characters of a cell or list item; None if unknown."""
-    if kind in {ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST}:
+    if column_type in {ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST}:
         return _get_limit_setting(column, "maximumSize", DEFAULT_CELL_SIZE)
-    return MAX_CELL_SIZES.get(kind)
+    return MAX_CELL_SIZES.get(column_type)
 
 
 def _get_limit_setting(column: Mapping[str, Any], key: str, default: int) -> int | None:
@@ -96,21 +96,21 @@ def _get_limit_setting(column: Mapping[str, Any], key: str, default: int) -> int
     return default if column.get("concreteType") == COLUMN_MODEL else None
 
 
-def _format_size_error(kind: ColumnType, length: int, limit: int) -> str:
+def _format_size_error(column_type: ColumnType, length: int, limit: int) -> str:
     """Describe a cell that is longer than its column allows, and the remedies."""
     remedies = {
         ColumnType.STRING: "increase maximumSize (at most 1000), or use the type LARGETEXT",
         ColumnType.LINK: "increase maximumSize (at most 1000)",
         ColumnType.MEDIUMTEXT: "use the type LARGETEXT",
     }
-    remedy = f", or {remedies[kind]}" if kind in remedies else ""
+    remedy = f", or {remedies[column_type]}" if column_type in remedies else ""
     return f"has {length} characters, but the column is limited to {limit}: shorten it{remedy}"
 
 
-def _create_list_writer(kind: ColumnType, column: Mapping[str, Any]) -> CellWriter:
-    convert = _ITEM_CONVERTERS[ITEM_TYPES[kind]]
+def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> CellWriter:
+    convert = _ITEM_CONVERTERS[ITEM_TYPES[column_type]]
     max_items = _get_limit_setting(column, "maximumListLength", DEFAULT_LIST_LENGTH)
-    max_size = _get_size_limit(kind, column)
+    max_size = _get_size_limit(column_type, column)
 
     def write(value: Any) -> str | None:
         if cell_values.is_missing(value):

@@ -29,10 +29,10 @@ _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-I
 
 def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, or `NA` or `NaT` of pandas."""
-    kind = type(value)
-    if kind in _NEVER_MISSING:
+    python_type = type(value)
+    if python_type in _NEVER_MISSING:
         return False
-    if value is None or kind.__name__ == "NAType":
+    if value is None or python_type.__name__ == "NAType":
         return True
     return isinstance(value, float | datetime) and value != value  # noqa: PLR0124 - NaN, NaT
 

@@ -1,4 +1,4 @@
-"""Which cell of a line belongs to which column, when rows are written and when they are read."""
+"""Mapping between the cells of CSV lines and the columns of a table."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ METADATA_COLUMNS: Final = tuple(
 
 
 class _TableRows(Protocol):
-    """Rows that are of a table."""
+    """Rows that belong to a table."""
 
     @property
     def schema(self) -> SchemaBase | None: ...
@@ -25,16 +25,16 @@ class _TableRows(Protocol):
 
 @dataclass(frozen=True)
 class RowSerializer:
-    """How rows are written as lines of text.
+    """Serializer of rows as CSV lines.
 
     Args:
-        names: Of the columns; None when they are not known, and the order has to do.
-        columns: Headers, as far as they are known.
-        writers: Of the cells, one for each column.
+        names: Names of the columns; None if they are unknown and cells are matched by position.
+        headers: Headers of the columns; None if they are unknown.
+        writers: Writers of the cells, one for each column.
     """
 
     names: list[str] | None
-    columns: list[SelectColumn] | None
+    headers: list[SelectColumn] | None
     writers: Sequence[cell_codec.CellWriter]
 
     @classmethod
@@ -47,184 +47,196 @@ class RowSerializer:
         row_ids: bool = False,
         first: Sequence[Any] = (),
     ) -> Self:
-        """Decide on it, by what is known of the table, of the rows, or said of them.
+        """Create a serializer from the columns of the table and of the rows.
 
         Args:
-            table: What the rows are of.
-            names: Of the columns of the rows, where they say.
-            headers: Of the rows, where the caller says.
-            row_ids: Whether lists of values begin with the row's id and version.
-            first: The first row.
+            table: The table that the rows belong to.
+            names: Names of the columns, if the rows have them.
+            headers: Headers of the rows, if specified by the caller.
+            row_ids: Whether lists of values start with the ID and version of the row.
+            first: A list with the first row, or an empty list.
 
         Raises:
-            ValueError: The columns do not fit the table.
+            ValueError: The columns do not match the table.
         """
-        known = table.known_columns()
-        said = (
-            [to_select_column(one) for one in headers]
-            if headers is not None
-            else to_select_columns(known)
-        )
-        if names is None and said is not None:
-            names = [str(one["name"]) for one in said]
+        table_columns = table.known_columns()
+        known = to_select_columns(table_columns if headers is None else headers)
+        if names is None and known is not None:
+            names = [str(column["name"]) for column in known]
             names = [ROW_ID, ROW_VERSION, *names] if row_ids else names
         if names is None:
-            return cls(
-                None,
-                None,
-                [cell_codec.create_writer({})] * _infer_width(table, first, row_ids=row_ids),
-            )
-        by_name: dict[str, Mapping[str, Any]] = {str(one["name"]): one for one in said or ()}
-        by_name |= {str(one["name"]): one for one in known or ()}
-        if known is not None:
-            validate_column_names(names, known)
+            width = _infer_width(table, first, row_ids=row_ids)
+            return cls(None, None, [cell_codec.create_writer({})] * width)
+        if table_columns is not None:
+            validate_column_names(names, table_columns)
         validate_unique_names(names)
+        described = [*(known or ()), *(table_columns or ())]
+        by_name: dict[str, Mapping[str, Any]] = {str(one["name"]): one for one in described}
         columns = [by_name.get(name, {"name": name}) for name in names]
         writers = [
-            cell_codec.create_writer({} if one["name"] in ROW_METADATA else one) for one in columns
+            cell_codec.create_writer({} if column["name"] in ROW_METADATA else column)
+            for column in columns
         ]
-        return cls(list(names), [to_select_column(one) for one in columns], writers)
+        return cls(list(names), [to_select_column(column) for column in columns], writers)
 
     def serialize(self, rows: Iterable[Any]) -> Iterator[list[str | None]]:
-        """Write rows, one at a time.
+        """Serialize rows one at a time.
 
         Raises:
-            ValueError: One does not fit; the message names row and column.
+            ValueError: A row does not match the columns; the message contains row and column.
         """
-        shown = self.names or [f"number {at}" for at, _ in enumerate(self.writers, 1)]
+        labels = self.names or [f"number {position}" for position in range(1, self._width + 1)]
         for number, row in enumerate(rows, 1):
-            values = self._ordered(number, row)
-            validate_width(number, len(values), len(self.writers))
-            yield serialize_cells(number, values, self.writers, shown)
+            values = self._to_values(number, row)
+            validate_width(number, len(values), self._width)
+            yield serialize_cells(number, values, self.writers, labels)
 
-    def _ordered(self, number: int, row: Any) -> Sequence[Any]:
+    @property
+    def _width(self) -> int:
+        return len(self.writers)
+
+    def _to_values(self, number: int, row: Any) -> Sequence[Any]:
+        """Return the values of a row in the order of the columns."""
         if isinstance(row, Row):
             values: Sequence[Any] = row["values"]
             return values
         if not isinstance(row, Mapping):
             if isinstance(row, str | bytes) or not isinstance(row, Iterable):
-                raise ValueError(  # noqa: TRY004 - what is wrong is the value in the table
-                    f"Row {number} is no list of values: {row!r:.60}"
+                raise ValueError(  # noqa: TRY004 - the content of the table is invalid
+                    f"Row {number} is not a list or mapping of values: {row!r:.60}"
                 )
             return row if isinstance(row, Sequence) else list(row)
-        strange = [name for name in row if name not in (self.names or ())]
-        if strange:
+        unexpected = [name for name in row if name not in (self.names or ())]
+        if unexpected:
             raise ValueError(
-                f"Row {number} has values for columns that others have not: {strange}"
+                f"Row {number} has values for columns that are not in the first row: {unexpected}"
             )
         return [row.get(name) for name in self.names or ()]
 
 
-def validate_column_names(names: Sequence[str], known: Sequence[Column]) -> None:
-    """Check names of columns against those of a table. Updates may leave columns out.
+def validate_column_names(names: Sequence[str], table_columns: Sequence[Column]) -> None:
+    """Validate column names against a table. Rows with row IDs may omit columns.
 
     Raises:
-        ValueError: Some are missing or not known; the message names them.
+        ValueError: Columns are missing, unknown or repeated.
     """
     validate_unique_names(names)
-    there = [str(column["name"]) for column in known]
-    extra = [name for name in names if name not in there and name not in ROW_METADATA]
-    missing = [] if ROW_ID in names else [name for name in there if name not in names]
-    said = [
-        f"{what}: {', '.join(map(repr, found))}"
-        for what, found in (("missing columns", missing), ("columns it has not", extra))
+    expected = [str(column["name"]) for column in table_columns]
+    unknown = [name for name in names if name not in expected and name not in ROW_METADATA]
+    missing = [] if ROW_ID in names else [name for name in expected if name not in names]
+    problems = [
+        f"{problem}: {', '.join(map(repr, found))}"
+        for problem, found in (("missing columns", missing), ("unknown columns", unknown))
         if found
     ]
-    if said:
+    if problems:
         raise ValueError(
-            f"The rows do not fit the table: {'; '.join(said)}. Name them as the table does "
-            f"({', '.join(map(repr, there)):.200}), or change its columns and store the schema."
+            f"The columns of the rows do not match the table: {'; '.join(problems)}. Use the "
+            f"column names of the table ({', '.join(map(repr, expected)):.200}), or change its "
+            "columns and store the schema."
         )
 
 
 def validate_unique_names(names: Sequence[str]) -> None:
-    """Check that no name comes twice.
+    """Validate that no name is repeated.
 
     Raises:
-        ValueError: One does.
+        ValueError: A name is repeated.
     """
-    twice = sorted({name for name in names if list(names).count(name) > 1})
-    if twice:
-        raise ValueError(f"Columns that come more than once: {', '.join(map(repr, twice))}")
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise ValueError(f"Duplicate column names: {', '.join(map(repr, repeated))}")
 
 
 def is_row_mapping(row: Any) -> bool:
-    """Tell whether a row has its values by name of column."""
+    """Return whether a row is a mapping of column names to values."""
     return isinstance(row, Mapping) and not isinstance(row, Row)
 
 
 def to_select_column(column: Mapping[str, Any]) -> SelectColumn:
-    """Make a header of anything that describes a column."""
+    """Convert a mapping that describes a column to a header."""
     return column if isinstance(column, SelectColumn) else SelectColumn.from_column(column)
 
 
 def to_select_columns(columns: Iterable[Mapping[str, Any]] | None) -> list[SelectColumn] | None:
-    """Make headers of columns, if they are known."""
-    return None if columns is None else [to_select_column(one) for one in columns]
+    """Convert columns to headers; None stays None."""
+    return None if columns is None else [to_select_column(column) for column in columns]
 
 
 def match_by_name(
     names: Sequence[str | None], known: Sequence[SelectColumn]
 ) -> list[SelectColumn]:
-    """Find the columns that a line names.
+    """Match the column names of a header line to known columns.
 
-    Where names do not tell, but as many columns are known as are named, they come in the same
-    order: a query may answer two of one name, or write that of an expression in its own way.
+    If the names do not match the known columns but their numbers are equal, columns are matched
+    by position: the result of a query can have two columns of the same name, or spell the name
+    of an expression differently.
     """
-    metadata = {str(one["name"]): one for one in METADATA_COLUMNS}
-    others = [one for one in known if one.get("name") not in metadata]
-    by_name = {str(one.get("name")): one for one in others}
-    wanted = [str(name) for name in names]
-    data_names = [name for name in wanted if name not in metadata]
-    told = len(set(data_names)) == len(data_names) and by_name.keys() >= set(data_names)
-    if not told and len(data_names) == len(others):
-        ordered = iter(others)
-        return [metadata[name] if name in metadata else next(ordered) for name in wanted]
+    metadata = {str(column["name"]): column for column in METADATA_COLUMNS}
+    data_columns = [column for column in known if column.get("name") not in metadata]
+    by_name = {str(column.get("name")): column for column in data_columns}
+    header = [str(name) for name in names]
+    data_names = [name for name in header if name not in metadata]
+    is_unique = len(set(data_names)) == len(data_names)
+    is_known = by_name.keys() >= set(data_names)
+    if not (is_unique and is_known) and len(data_names) == len(data_columns):
+        ordered = iter(data_columns)
+        return [metadata[name] if name in metadata else next(ordered) for name in header]
     by_name |= metadata
-    return [by_name.get(name, SelectColumn(name=name)) for name in wanted]
+    return [by_name.get(name, SelectColumn(name=name)) for name in header]
 
 
 def match_by_position(width: int, known: Sequence[SelectColumn]) -> list[SelectColumn]:
-    """Find the columns of lines that do not name them: ids and versions may come before.
+    """Match the cells of lines without a header to known columns.
+
+    Row ID, row version and etag may precede the known columns.
+
+    Args:
+        width: Number of cells in a line.
+        known: Known columns; if empty, columns without name and type are returned.
 
     Raises:
-        ValueError: There are more or fewer cells than columns.
+        ValueError: The number of cells does not match the number of columns.
     """
-    data = [one for one in known if one.get("name") not in ROW_METADATA]
-    before = width - len(data)
+    data_columns = drop_metadata_columns(known)
+    metadata_count = width - len(data_columns)
     if not known:
         return [SelectColumn() for _ in range(width)]
-    if before not in {0, 2, 3}:
-        raise ValueError(f"The lines have {width} cells for {len(data)} columns")
-    return [*METADATA_COLUMNS[:before], *data]
+    if metadata_count not in {0, 2, 3}:
+        raise ValueError(f"The lines have {width} cells for {len(data_columns)} columns.")
+    return [*METADATA_COLUMNS[:metadata_count], *data_columns]
 
 
 def drop_metadata_columns(columns: Sequence[SelectColumn]) -> list[SelectColumn]:
-    """Leave out the columns that say which row it is."""
+    """Return the columns without row ID, row version and etag."""
     return [column for column in columns if column.get("name") not in ROW_METADATA]
 
 
 def split_row(
     columns: Sequence[Mapping[str, Any]], row: Sequence[Any]
 ) -> tuple[RowMetadata | None, list[Any]]:
-    """Take apart which row it is, and what is in it."""
-    said: dict[str, Any] = {}
-    rest = []
+    """Split the cells of a line into row metadata and values.
+
+    Returns:
+        The metadata, or None if the line has no row ID; and the values of the other columns.
+    """
+    metadata: dict[str, Any] = {}
+    values = []
     for column, value in zip(columns, row, strict=True):
         name = column.get("name")
         if name in ROW_METADATA:
-            said[name] = value
+            metadata[name] = value
         else:
-            rest.append(value)
-    if not said.get(ROW_ID):
-        return None, rest
-    version = said.get(ROW_VERSION)
+            values.append(value)
+    if not metadata.get(ROW_ID):
+        return None, values
+    version = metadata.get(ROW_VERSION)
     number = int(version) if version else None
-    return RowMetadata(int(said[ROW_ID]), number, said.get(ROW_ETAG)), rest
+    return RowMetadata(int(metadata[ROW_ID]), number, metadata.get(ROW_ETAG)), values
 
 
 def _infer_width(table: _TableRows, first: Sequence[Any], *, row_ids: bool) -> int:
-    """Count the columns of which nothing else is known."""
+    """Return the number of cells of a row if the names of the columns are unknown."""
     headers = table.schema.headers() if table.schema is not None else []
     if headers:
         return len(headers) + (2 if row_ids else 0)

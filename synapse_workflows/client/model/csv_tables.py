@@ -1,4 +1,4 @@
-"""Tables whose rows are a CSV file: read from the disk row by row, never held in memory."""
+"""Tables whose rows are in a CSV file and are read one at a time."""
 
 import os
 import tempfile
@@ -16,29 +16,29 @@ from synapse_workflows.client.model.rows import Row, RowMetadata, RowSet, requir
 from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
-#: Reads milliseconds, where pandas makes the moments.
+#: Column used to read dates as milliseconds, which pandas converts.
 _MILLIS_COLUMN = SelectColumn(columnType=ColumnType.INTEGER)
 
 
 class CsvFileTable(AbstractTable):
-    """A table whose rows are a CSV file: to be stored, or what a query answered.
+    r"""A table whose rows are in a CSV file: rows to store, or the result of a query.
 
     Args:
-        schema: The table: a `Schema`, or an id.
-        filepath: The file, in UTF-8.
-        etag: The state of the table in which the rows were read.
-        quoteCharacter: See `CsvForm`, as the next three.
-        escapeCharacter: Before a quote inside a cell.
-        lineEnd: Of every line.
-        separator: Between cells.
-        header: Whether the first line names the columns.
-        linesToSkip: Lines before that.
-        includeRowIdAndRowVersion: Whether rows begin with ROW_ID and ROW_VERSION, where no
-            header says so.
-        headers: The columns, where the file does not name them, and their types.
+        schema: The table: a `Schema`, or an ID.
+        filepath: Path of the file, in UTF-8.
+        etag: Etag of the table when the rows were read.
+        quoteCharacter: Quote around cells.
+        escapeCharacter: Escape character inside quoted cells.
+        lineEnd: Line ending: ``\n``, ``\r\n`` or ``\r``.
+        separator: Separator of cells.
+        header: Whether the first line contains the names of the columns.
+        linesToSkip: Number of lines to skip before the header.
+        includeRowIdAndRowVersion: Whether rows start with ROW_ID and ROW_VERSION, for a file
+            without header.
+        headers: Names and types of the columns, for a file without header.
 
     Raises:
-        ValueError: No table, or a form of CSV that Synapse does not take.
+        ValueError: `schema` is missing, or Synapse does not support the CSV dialect.
     """
 
     def __init__(
@@ -55,10 +55,8 @@ class CsvFileTable(AbstractTable):
         includeRowIdAndRowVersion: bool | None = None,
         headers: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
-        given = (
-            None if headers is None else [column_mapping.to_select_column(one) for one in headers]
-        )
-        super().__init__(schema, given, etag)
+        select_columns = column_mapping.to_select_columns(headers)
+        super().__init__(schema, select_columns, etag)
         self.filepath = os.fspath(filepath)
         self.dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
         self.quoteCharacter, self.escapeCharacter = quoteCharacter, escapeCharacter
@@ -66,9 +64,9 @@ class CsvFileTable(AbstractTable):
         self.header = header
         self.linesToSkip = linesToSkip
         self.includeRowIdAndRowVersion = includeRowIdAndRowVersion
-        self._is_own = False
-        if given is not None:
-            self.setColumnHeaders(given)
+        self._is_generated = False
+        if select_columns is not None:
+            self.setColumnHeaders(select_columns)
 
     @classmethod
     def from_list_of_rows(
@@ -78,32 +76,34 @@ class CsvFileTable(AbstractTable):
         filepath: str | os.PathLike[str] | None = None,
         headers: Iterable[Mapping[str, Any]] | None = None,
         includeRowIdAndRowVersion: bool | None = None,
-        **form: Any,
+        **options: Any,
     ) -> Self:
-        """Write rows to a CSV file, one by one, checking each against what is known of the table.
+        """Validate rows and write them to a CSV file.
 
         Args:
-            schema: The table, or its id.
-            values: Rows: lists of values in the order of the columns, or mappings by name of
-                column. A generator is gone through once, and its rows are not kept.
-            filepath: Where to write; a temporary file that goes with this object when None.
-            headers: The columns of the rows, where they are not all of the table's in order.
-            includeRowIdAndRowVersion: Whether the first two values of a row are its id and
+            schema: The table, or its ID.
+            values: Rows: lists of values in the order of the columns, or mappings of column
+                names to values. A generator is consumed one row at a time.
+            filepath: Path of the file to write; None for a temporary file, which is deleted
+                together with this object.
+            headers: Columns of the rows, if they differ from the columns of the table.
+            includeRowIdAndRowVersion: Whether the first two values of a row are its ID and
                 version.
-            **form: As for the class: ``etag``, ``separator``, ...
+            **options: Further arguments of the class: ``etag``, ``separator``, ...
 
         Raises:
-            ValueError: A row does not fit; the message names row, column and what is wrong.
+            ValueError: A row does not match the columns; the message contains row, column and
+                reason.
         """
-        made = cls._empty(schema, filepath, form)
+        table = cls._create_empty(schema, filepath, options)
         rows = iter(values)
         first = list(islice(rows, 1))
         names = list(first[0]) if first and column_mapping.is_row_mapping(first[0]) else None
         serializer = RowSerializer.create(
-            made, names, headers, row_ids=bool(includeRowIdAndRowVersion), first=first
+            table, names, headers, row_ids=bool(includeRowIdAndRowVersion), first=first
         )
-        made.write_rows(serializer, chain(first, rows))
-        return made
+        table.write_rows(serializer, chain(first, rows))
+        return table
 
     @classmethod
     def from_data_frame(
@@ -112,70 +112,73 @@ class CsvFileTable(AbstractTable):
         df: Any,
         filepath: str | os.PathLike[str] | None = None,
         includeRowIdAndRowVersion: bool | None = None,
-        **form: Any,
+        **options: Any,
     ) -> Self:
-        """Write a DataFrame to a CSV file; a schema without columns gets those of the frame.
+        """Write a DataFrame to a CSV file.
+
+        The columns of the DataFrame are added to a schema without columns.
 
         Args:
-            schema: The table, or its id.
-            df: The frame. Labels such as ``1_2``, as `asDataFrame` makes them, say which rows
-                of the table to update.
-            filepath: Where to write; a temporary file that goes with this object when None.
-            includeRowIdAndRowVersion: False to add all rows as new ones, whatever their labels.
-            **form: As for the class: ``etag``, ``separator``, ...
+            schema: The table, or its ID.
+            df: The DataFrame. Index labels such as ``1_2``, as created by `asDataFrame`, identify
+                the rows of the table to update.
+            filepath: Path of the file to write; None for a temporary file, which is deleted
+                together with this object.
+            includeRowIdAndRowVersion: False to add all rows as new rows, regardless of labels.
+            **options: Further arguments of the class: ``etag``, ``separator``, ...
 
         Raises:
-            ValueError: Columns or cells do not fit the table.
-            SynapseError: The labels contradict columns ROW_ID and ROW_VERSION of the frame.
+            ValueError: Columns or cells do not match the table.
+            SynapseError: The labels differ from the columns ROW_ID and ROW_VERSION.
         """
         from synapse_workflows.client.model import dataframes
 
-        made = cls._empty(schema, filepath, form)
+        table = cls._create_empty(schema, filepath, options)
         names, rows = dataframes.split_dataframe(
             df, row_ids=includeRowIdAndRowVersion is not False
         )
-        if made.schema is not None and not made.schema.has_columns():
-            made.schema.addColumns(dataframes.as_table_columns(df))
-        made.write_rows(RowSerializer.create(made, names, None), rows)
-        return made
+        if table.schema is not None and not table.schema.has_columns():
+            table.schema.addColumns(dataframes.as_table_columns(df))
+        table.write_rows(RowSerializer.create(table, names, None), rows)
+        return table
 
     def write_rows(self, serializer: RowSerializer, rows: Iterable[Any]) -> None:
-        """Fill the file with rows, one at a time.
+        """Replace the content of the file with rows.
 
         Raises:
-            ValueError: A row does not fit; the message names row and column.
+            ValueError: A row does not match the columns; the message contains row and column.
         """
         with Path(self.filepath).open("w", encoding="utf-8", newline="") as file:
             if serializer.names is not None:
                 file.write(self.dialect.format_row(serializer.names))
             csv_io.write_rows(file, self.dialect, serializer.serialize(rows), serializer.names)
-        self._is_own = True
+        self._is_generated = True
         self.header = serializer.names is not None
         self.includeRowIdAndRowVersion = (
             serializer.names is not None and ROW_ID in serializer.names
         )
-        self.headers = serializer.columns
+        self.headers = serializer.headers
 
     @property
     def has_row_etags(self) -> bool:
-        """Whether the rows carry etags of their own."""
+        """Whether each row has an etag, as in views."""
         return any(column.get("name") == ROW_ETAG for column in self.columns())
 
     def setColumnHeaders(self, headers: Iterable[Mapping[str, Any]]) -> None:
-        """Say what the columns are; those of ids and versions are put before them if need be."""
-        listed = [column_mapping.to_select_column(one) for one in headers]
-        if self.includeRowIdAndRowVersion and ROW_ID not in [one.get("name") for one in listed]:
-            listed = [*(column_mapping.METADATA_COLUMNS[:2]), *listed]
-        self.headers = listed
+        """Set the columns; ROW_ID and ROW_VERSION are prepended if the rows include them."""
+        columns = [column_mapping.to_select_column(one) for one in headers]
+        if self.includeRowIdAndRowVersion and ROW_ID not in [one.get("name") for one in columns]:
+            columns = [*(column_mapping.METADATA_COLUMNS[:2]), *columns]
+        self.headers = columns
 
     def columns(self) -> list[SelectColumn]:
-        """List the columns of the file in their order, those of row ids and versions included.
+        """Return the columns of the file in order, including row ID and row version.
 
         Raises:
-            ValueError: The file has no columns that are known.
-            OSError: It cannot be read.
+            ValueError: The number of cells does not match the known columns.
+            OSError: The file cannot be read.
         """
-        first = self._first()
+        first = self._read_first_row()
         known = self.headers or column_mapping.to_select_columns(self.known_columns()) or []
         if first is None:
             return known
@@ -184,76 +187,76 @@ class CsvFileTable(AbstractTable):
         return column_mapping.match_by_position(len(first), known)
 
     def validate(self) -> None:
-        """Check a file that was given: its text, and its columns against what the table has.
+        """Validate the encoding of the file, and its columns against the table.
 
         Raises:
-            ValueError: It is not UTF-8, or columns are missing or not known; the message says
-                where and which.
-            FileNotFoundError: There is no file.
+            ValueError: The file is not UTF-8, or columns are missing or unknown.
+            FileNotFoundError: The file does not exist.
         """
-        if not self._is_own:
+        if not self._is_generated:
             csv_io.validate_utf8(self.filepath)
         known = self.known_columns()
         if known is not None and self.header:
             column_mapping.validate_column_names(
-                [str(name) for name in self._first() or ()], known
+                [str(name) for name in self._read_first_row() or ()], known
             )
         elif known is not None:
             self.columns()
 
     def to_uploadable(self) -> "CsvFileTable":
-        """Give the table as a file in which no row is an empty line: Synapse passes over those.
+        """Return a table that can be uploaded without losing rows.
 
-        That is another file where rows of one column were written here, and one of them is
-        null. Files that were given are sent as they are.
+        Synapse ignores empty lines, and a null in a table with one column is an empty line. If
+        a file written by this class has such lines, they are written to another file that has
+        empty ROW_ID and ROW_VERSION cells. Files of the caller are returned unchanged.
         """
-        if not self._is_own or len(self.columns()) != 1 or not self._has_empty_lines():
+        if not self._is_generated or len(self.columns()) != 1 or not self._has_empty_lines():
             return self
-        made = CsvFileTable._empty(
-            self.schema or self.tableId, None, {"etag": self.etag, "header": self.header}
-        )
+        options = {"etag": self.etag, "header": self.header}
+        padded = CsvFileTable._create_empty(self.schema or self.tableId, None, options)
         with (
             csv_io.open_csv(self.filepath, self.linesToSkip) as file,
-            Path(made.filepath).open("w", encoding="utf-8", newline="") as to,
+            Path(padded.filepath).open("w", encoding="utf-8", newline="") as target,
         ):
             if self.header:
-                to.write(made.dialect.format_row([ROW_ID, ROW_VERSION, self.columns()[0]["name"]]))
-            to.writelines(
-                made.dialect.format_row([None, None, *line]) for line in self._lines(file)
+                names = [ROW_ID, ROW_VERSION, self.columns()[0]["name"]]
+                target.write(padded.dialect.format_row(names))
+            target.writelines(
+                padded.dialect.format_row([None, None, *row]) for row in self._parse_rows(file)
             )
-        return made
+        return padded
 
     def _has_empty_lines(self) -> bool:
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
-            return any(line == [None] for line in self._lines(file))
+            return any(row == [None] for row in self._parse_rows(file))
 
     def is_empty(self) -> bool:
-        """Tell whether there is no row."""
+        """Return whether there are no rows."""
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
-            return next(self._lines(file), None) is None
+            return next(self._parse_rows(file), None) is None
 
     def __iter__(self) -> Iterator[list[Any]]:
-        """Go through the rows, each a list of values: first the row's id and version, if any."""
-        return self._values(self.columns())
+        """Iterate over the rows as lists of values, including row ID and version if present."""
+        return self._iter_values(self.columns())
 
     def __len__(self) -> int:
-        """Count the rows, by going through the file."""
+        """Count the rows by reading the file."""
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
-            return sum(1 for _ in self._lines(file))
+            return sum(1 for _ in self._parse_rows(file))
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """See `AbstractTable`."""
+        """Implement `AbstractTable`."""
         columns = self.columns()
-        for row in self._values(columns):
+        for row in self._iter_values(columns):
             yield require_row_metadata(column_mapping.split_row(columns, row)[0])
 
     def asRowSet(self) -> RowSet:
         """Read all rows into memory."""
         columns = self.columns()
         rows = []
-        for values in self._values(columns):
-            found, rest = column_mapping.split_row(columns, values)
-            rows.append(Row(rest, *(found or ())))
+        for cells in self._iter_values(columns):
+            metadata, values = column_mapping.split_row(columns, cells)
+            rows.append(Row(values, *(metadata or ())))
         return RowSet(
             column_mapping.drop_metadata_columns(columns),
             rows=rows,
@@ -264,7 +267,7 @@ class CsvFileTable(AbstractTable):
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """See `AbstractTable`."""
+        """Implement `AbstractTable`."""
         from synapse_workflows.client.model import dataframes
 
         columns = self.columns()
@@ -272,7 +275,8 @@ class CsvFileTable(AbstractTable):
             _MILLIS_COLUMN if get_column_type(one) is ColumnType.DATE else one for one in columns
         ]
         rows = (
-            column_mapping.split_row(columns, values) for values in self._values(columns, counted)
+            column_mapping.split_row(columns, values)
+            for values in self._iter_values(columns, counted)
         )
         return dataframes.create_dataframe(
             column_mapping.drop_metadata_columns(columns),
@@ -282,56 +286,56 @@ class CsvFileTable(AbstractTable):
         )
 
     def asInteger(self) -> int:
-        """Read the first cell as an integer, as of ``select count(*)``.
+        """Return the first cell as an integer, for example of ``select count(*)``.
 
         Raises:
-            ValueError: There is no row, or no integer in it.
+            ValueError: There are no rows, or the cell is not an integer.
         """
         row = next(iter(self), None)
         if row is None:
-            raise ValueError("There is no row to read an integer from")
+            raise ValueError("Cannot read an integer: the table has no rows.")
         return int(row[0])
 
-    def _values(
+    def _iter_values(
         self, columns: Sequence[Mapping[str, Any]], types: Sequence[Mapping[str, Any]] = ()
     ) -> Iterator[list[Any]]:
-        """Read the rows; `types` are used for reading instead of those of the columns."""
+        """Read the rows; `types` override the types of the columns."""
         readers = [
             cell_codec.create_reader({} if column.get("name") in ROW_METADATA else kind)
             for column, kind in zip(columns, types or columns, strict=True)
         ]
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
-            for number, line in enumerate(self._lines(file), 1):
-                missing = len(readers) - len(line)
+            for number, row in enumerate(self._parse_rows(file), 1):
+                missing = len(readers) - len(row)
                 if missing < 0:
                     raise ValueError(
-                        f"Row {number} of {self.filepath} has {len(line)} cells for "
-                        f"{len(readers)} columns"
+                        f"Row {number} of {self.filepath} has {len(row)} cells for "
+                        f"{len(readers)} columns."
                     )
-                whole = [*line, *([None] * missing)] if missing else line
-                yield [read(cell) for read, cell in zip(readers, whole, strict=True)]
+                padded = [*row, *([None] * missing)] if missing else row
+                yield [read(cell) for read, cell in zip(readers, padded, strict=True)]
 
-    def _first(self) -> CsvRow | None:
-        """Read the first line; None where there is none."""
+    def _read_first_row(self) -> CsvRow | None:
+        """Return the cells of the first row; None if the file is empty."""
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             return next(self.dialect.parse_rows(file), None)
 
-    def _lines(self, file: TextIO) -> Iterator[CsvRow]:
-        lines = self.dialect.parse_rows(file)
-        first = next(lines, None) if self.header else None
-        # What separates no cells is a null where there is one column, else an empty line.
-        alone = not self.header or first is None or len(first) == 1
-        return (line for line in lines if alone or len(line) > 1 or line[0] is not None)
+    def _parse_rows(self, file: TextIO) -> Iterator[CsvRow]:
+        rows = self.dialect.parse_rows(file)
+        first = next(rows, None) if self.header else None
+        # An empty line is a null if there is one column; otherwise it is ignored.
+        has_one_column = not self.header or first is None or len(first) == 1
+        return (row for row in rows if has_one_column or len(row) > 1 or row[0] is not None)
 
     @classmethod
-    def _empty(
-        cls, schema: Any, filepath: str | os.PathLike[str] | None, form: Mapping[str, Any]
+    def _create_empty(
+        cls, schema: Any, filepath: str | os.PathLike[str] | None, options: Mapping[str, Any]
     ) -> Self:
-        """Make a table for a file that is to be written."""
+        """Create a table whose file is written later; None for a temporary file."""
         if filepath is not None:
-            return cls(schema, filepath, **form)
-        made = cls(schema, "", **form)
-        handle, made.filepath = tempfile.mkstemp(prefix="synapse_table_", suffix=".csv")
+            return cls(schema, filepath, **options)
+        table = cls(schema, "", **options)
+        handle, table.filepath = tempfile.mkstemp(prefix="synapse_table_", suffix=".csv")
         os.close(handle)
-        weakref.finalize(made, Path(made.filepath).unlink, missing_ok=True)
-        return made
+        weakref.finalize(table, Path(table.filepath).unlink, missing_ok=True)
+        return table

@@ -1,4 +1,4 @@
-"""Tables and the DataFrames of pandas, which is imported when the first one is asked for."""
+"""Conversion between tables and pandas DataFrames. pandas is imported on first use."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,16 +13,16 @@ from synapse_workflows.client.model.columns import Column, get_column_type
 from synapse_workflows.client.model.rows import RowMetadata
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 
-#: Classes of pandas, which need not be there.
+#: Classes of pandas, which is an optional dependency.
 DataFrame = Any
 Series = Any
 
-#: Rows that are held as Python values at a time.
+#: Rows converted at a time.
 CHUNK_ROWS: Final = 20_000
 _INTEGER_TYPES: Final = frozenset({ColumnType.INTEGER, ColumnType.DATE})
 _MIN_STRING_SIZE, _MAX_STRING_SIZE = 30, 1000
 _ETAG: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-#: How `frame` labels the rows of a table: id, version, and etag of the row of a view.
+#: Index label of a row: row ID, row version and, for views, etag.
 _ROW_LABEL: Final = re.compile(rf"(\d+)_(\d+)(?:_({_ETAG}))?")
 
 _LabelledRows = Iterable[tuple[RowMetadata | None, Sequence[Any]]]
@@ -32,7 +32,7 @@ def import_pandas() -> Any:
     """Import pandas.
 
     Raises:
-        ImportError: It is not installed.
+        ImportError: pandas is not installed.
     """
     try:
         return import_module("pandas")
@@ -46,22 +46,22 @@ def import_pandas() -> Any:
 def create_dataframe(
     headers: Sequence[Mapping[str, Any]], rows: _LabelledRows, *, in_index: bool, dates: bool
 ) -> DataFrame:
-    """Make a DataFrame of rows, holding no more than a piece of them besides.
+    """Create a DataFrame from rows, converting `CHUNK_ROWS` rows at a time.
 
     Args:
         headers: The columns.
-        rows: Which row each one is, and its values.
-        in_index: Label the rows by id, version and etag; else those are columns.
-        dates: Make DATE columns of moments; else of milliseconds since 1970.
+        rows: Pairs of row metadata and values.
+        in_index: True to put row ID, version and etag into the index; False for columns.
+        dates: True to convert DATE columns to datetimes; False for milliseconds since 1970.
     """
     pd = import_pandas()
-    source, made = iter(rows), []
-    while piece := list(islice(source, CHUNK_ROWS)):
-        made.append(_create_chunk(headers, piece, in_index=in_index, dates=dates))
-    if not made:
+    remaining, chunks = iter(rows), []
+    while chunk := list(islice(remaining, CHUNK_ROWS)):
+        chunks.append(_create_chunk(headers, chunk, in_index=in_index, dates=dates))
+    if not chunks:
         return _create_chunk(headers, [], in_index=in_index, dates=dates)
-    numbered = any(piece.index.dtype.kind == "i" for piece in made)
-    return made[0] if len(made) == 1 else pd.concat(made, ignore_index=numbered)
+    is_numbered = any(chunk.index.dtype.kind == "i" for chunk in chunks)
+    return chunks[0] if len(chunks) == 1 else pd.concat(chunks, ignore_index=is_numbered)
 
 
 def _create_chunk(
@@ -72,26 +72,26 @@ def _create_chunk(
     dates: bool,
 ) -> DataFrame:
     pd = import_pandas()
-    known = [row for row, _ in rows if row is not None]
-    are_rows = bool(known) and len(known) == len(rows)
+    metadata = [row for row, _ in rows if row is not None]
+    have_metadata = bool(metadata) and len(metadata) == len(rows)
     index = None
-    if are_rows and in_index:
-        index = pd.Index([_format_label(row) for row in known])
-    listed = list(zip(*(values for _, values in rows), strict=True)) or [()] * len(headers)
+    if have_metadata and in_index:
+        index = pd.Index([_format_label(row) for row in metadata])
+    cells = list(zip(*(values for _, values in rows), strict=True)) or [()] * len(headers)
     columns = [
         _create_series(column, values, dates)
-        for column, values in zip(headers, listed, strict=True)
+        for column, values in zip(headers, cells, strict=True)
     ]
     names = [column.get("name") for column in headers]
-    if are_rows and not in_index:
-        columns = [*_metadata_series(known), *columns]
+    if have_metadata and not in_index:
+        columns = [*_create_metadata_series(metadata), *columns]
         names = [*[ROW_ID, ROW_VERSION, ROW_ETAG][: len(columns) - len(names)], *names]
-    # By position, as a query can answer two columns of one name.
-    made = pd.DataFrame(dict(enumerate(columns)))
-    made.columns = pd.Index(names)
+    # By position: the result of a query can have two columns of the same name.
+    chunk = pd.DataFrame(dict(enumerate(columns)))
+    chunk.columns = pd.Index(names)
     if index is not None:
-        made.index = index
-    return made
+        chunk.index = index
+    return chunk
 
 
 def _format_label(row: RowMetadata) -> str:
@@ -99,28 +99,28 @@ def _format_label(row: RowMetadata) -> str:
     return "_".join(str(part) for part in parts if part is not None)
 
 
-def _metadata_series(rows: Sequence[RowMetadata]) -> list[Series]:
+def _create_metadata_series(rows: Sequence[RowMetadata]) -> list[Series]:
     pd = import_pandas()
     columns = [[row.row_id for row in rows], [row.row_version for row in rows]]
-    made = [pd.Series(column, dtype="Int64") for column in columns]
+    numbers = [pd.Series(column, dtype="Int64") for column in columns]
     etags = [row.row_etag for row in rows]
-    return [*made, pd.Series(etags, dtype=object)] if any(etags) else made
+    return [*numbers, pd.Series(etags, dtype=object)] if any(etags) else numbers
 
 
 def _create_series(column: Mapping[str, Any], values: Sequence[Any], dates: bool) -> Series:
     pd = import_pandas()
-    kind = get_column_type(column)
-    if kind is ColumnType.DATE:
+    column_type = get_column_type(column)
+    if column_type is ColumnType.DATE:
         values = [
             cell_values.to_epoch_millis(one) if isinstance(one, date) else one for one in values
         ]
-    if kind is ColumnType.DATE and dates:
+    if column_type is ColumnType.DATE and dates:
         return _create_datetime_series(values)
-    if kind in _INTEGER_TYPES:
+    if column_type in _INTEGER_TYPES:
         return pd.Series(list(values), dtype="Int64")
-    if kind is ColumnType.DOUBLE:
+    if column_type is ColumnType.DOUBLE:
         return pd.Series(list(values), dtype="float64")
-    if kind is ColumnType.BOOLEAN:
+    if column_type is ColumnType.BOOLEAN:
         return pd.Series(list(values), dtype="boolean")
     return pd.Series(list(values), dtype=object)
 
@@ -135,24 +135,24 @@ def _create_datetime_series(values: Sequence[int | None]) -> Series:
 
 
 def split_dataframe(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iterator[list[Any]]]:
-    """Take a DataFrame apart into names of columns and rows of Python values.
+    """Split a DataFrame into column names and rows of Python values.
 
     Args:
-        frame: The frame.
-        row_ids: Whether labels that name rows of the table become columns ROW_ID, ROW_VERSION
-            and, for views, ROW_ETAG; rows without such a label are new.
+        frame: The DataFrame.
+        row_ids: Whether to convert index labels such as ``1_2`` to columns ROW_ID, ROW_VERSION
+            and, for views, ROW_ETAG. Rows without such a label are new rows.
 
     Returns:
-        The names, and the rows; what is missing in them is None.
+        The column names, and the rows; missing values are None.
 
     Raises:
-        SynapseError: The frame has such columns, and they say something else.
+        SynapseError: The DataFrame has such columns with other values than the labels.
     """
     names = [str(name) for name in frame.columns]
-    found = [_ROW_LABEL.fullmatch(str(label)) for label in frame.index] if row_ids else []
-    if not any(found):
+    matches = [_ROW_LABEL.fullmatch(str(label)) for label in frame.index] if row_ids else []
+    if not any(matches):
         return names, _iter_rows(frame)
-    parts = [match.groups() if match else (None, None, None) for match in found]
+    parts = [match.groups() if match else (None, None, None) for match in matches]
     columns = dict(zip((ROW_ID, ROW_VERSION, ROW_ETAG), zip(*parts, strict=True), strict=True))
     if not any(columns[ROW_ETAG]):
         del columns[ROW_ETAG]
@@ -162,22 +162,22 @@ def split_dataframe(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iter
     return [*columns, *names], rows if columns else _iter_rows(frame)
 
 
-def _validate_labels(name: str, series: Series, said: Sequence[Any]) -> None:
-    held = [
+def _validate_labels(name: str, series: Series, labels: Sequence[Any]) -> None:
+    values = [
         None if one is None else str(one).removesuffix(".0") for one in _to_python_values(series)
     ]
-    if held != list(said):
+    if values != list(labels):
         raise SynapseError(
-            f"A column named {name!r} does not match what the labels of the rows say. "
-            "Leave it out, or reset the labels: it says which row of the table to update."
+            f"Column {name!r} does not match the index labels, which identify the rows to update. "
+            "Remove the column, or reset the index."
         )
 
 
 def _iter_rows(frame: DataFrame) -> Iterator[list[Any]]:
-    """Go through the rows of a DataFrame as lists of Python values; what is missing is None."""
+    """Iterate over the rows of a DataFrame as lists of Python values; missing values are None."""
     for start in range(0, len(frame), CHUNK_ROWS):
-        piece = frame.iloc[start : start + CHUNK_ROWS]
-        columns = [_to_python_values(piece.iloc[:, at]) for at in range(piece.shape[1])]
+        chunk = frame.iloc[start : start + CHUNK_ROWS]
+        columns = [_to_python_values(chunk.iloc[:, index]) for index in range(chunk.shape[1])]
         yield from map(list, zip(*columns, strict=True)) if columns else iter(())
 
 
@@ -185,17 +185,21 @@ def _to_python_values(series: Series) -> list[Any]:
     missing = series.isna()
     if not missing.any():
         return list(series.tolist())
-    return [None if gone else one for one, gone in zip(series.tolist(), missing, strict=True)]
+    return [
+        None if is_missing else value
+        for value, is_missing in zip(series.tolist(), missing, strict=True)
+    ]
 
 
 def as_table_columns(values: Any) -> list[Column]:
-    """Infer the columns of a table from a DataFrame, or from a CSV file.
+    """Infer the columns of a table from a DataFrame or a CSV file.
 
-    Booleans, integers, floats, dates and datetimes, lists of these or of text, and dictionaries
-    (JSON) are recognised; the rest is text, STRING up to 1000 characters, LARGETEXT beyond.
+    Recognized are booleans, integers, floats, dates, datetimes, lists of these or of strings,
+    and dictionaries (JSON). Other columns become STRING, or LARGETEXT if a value is longer than
+    1000 characters.
 
     Args:
-        values: A DataFrame, a mapping of columns by name, or the path of a CSV file.
+        values: A DataFrame, a mapping of column names to values, or the path of a CSV file.
 
     Raises:
         ImportError: pandas is not installed.
@@ -206,25 +210,25 @@ def as_table_columns(values: Any) -> list[Column]:
     else:
         frame = _from_columns(values) if isinstance(values, Mapping) else pd.read_csv(values)
     names = [str(name) for name in frame.columns]
-    listed = [_infer_column(name, frame.iloc[:, at]) for at, name in enumerate(names)]
-    return [one for one in listed if one["name"] not in {ROW_ID, ROW_VERSION, ROW_ETAG}]
+    columns = [_infer_column(name, frame.iloc[:, index]) for index, name in enumerate(names)]
+    return [one for one in columns if one["name"] not in {ROW_ID, ROW_VERSION, ROW_ETAG}]
 
 
 def _from_columns(values: Mapping[str, Iterable[Any]]) -> DataFrame:
-    """Hold columns of Python values as they are, so that null makes no floats of integers."""
+    """Create a DataFrame of Python objects, in which nulls do not turn integers into floats."""
     pd = import_pandas()
     return pd.DataFrame({name: pd.Series(list(one), dtype=object) for name, one in values.items()})
 
 
 def _infer_column(name: str, series: Series) -> Column:
-    kinds = {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "u": "INTEGER", "M": "DATE"}
-    found = kinds.get(series.dtype.kind) if hasattr(series.dtype, "kind") else None
-    if found is not None:
-        return Column(name=name, columnType=found)
+    types = {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "u": "INTEGER", "M": "DATE"}
+    column_type = types.get(series.dtype.kind) if hasattr(series.dtype, "column_type") else None
+    if column_type is not None:
+        return Column(name=name, columnType=column_type)
     values = [_to_list(one) for one in _to_python_values(series) if one is not None]
-    kind = _infer_type(values)
-    if kind is not None:
-        return _create_sized_column(name, kind, values)
+    column_type = _infer_type(values)
+    if column_type is not None:
+        return _create_sized_column(name, column_type, values)
     longest = max((len(cell_codec.create_writer({})(one) or "") for one in values), default=0)
     if longest > _MAX_STRING_SIZE:
         return Column(name=name, columnType="LARGETEXT")
@@ -232,7 +236,7 @@ def _infer_column(name: str, series: Series) -> Column:
 
 
 def _to_list(value: Any) -> Any:
-    """Make a list of an array of numpy, as frames out of Parquet hold them."""
+    """Convert a NumPy array, as in DataFrames read from Parquet files, to a list."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -241,7 +245,7 @@ def _suggest_size(longest: int) -> int:
 
 
 def _infer_type(values: Sequence[Any]) -> ColumnType | None:
-    """Find the one type that a column of Python objects is of; None for text, and for a mix."""
+    """Return the common type of Python objects; None for strings and mixed types."""
     if values and all(isinstance(one, list | tuple) for one in values):
         return _infer_list_type([one for items in values for one in items])
     if values and all(isinstance(one, Mapping | list | tuple) for one in values):
@@ -250,12 +254,12 @@ def _infer_type(values: Sequence[Any]) -> ColumnType | None:
 
 
 def _infer_list_type(items: Sequence[Any]) -> ColumnType:
-    """Find the type of lists by their items; what mixes, or misses some, is JSON."""
+    """Return the type of lists with these items; JSON for mixed or missing items."""
     if all(isinstance(one, str) for one in items):
         return ColumnType.STRING_LIST
-    by_item = {item: kind for kind, item in cell_codec.ITEM_TYPES.items()}
-    found = _infer_scalar_type(items)
-    return ColumnType.JSON if found is None else by_item.get(found, ColumnType.JSON)
+    by_item = {item: column_type for column_type, item in cell_codec.ITEM_TYPES.items()}
+    item_type = _infer_scalar_type(items)
+    return ColumnType.JSON if item_type is None else by_item.get(item_type, ColumnType.JSON)
 
 
 def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
@@ -265,17 +269,17 @@ def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
         (ColumnType.DOUBLE, (int, float)),
         (ColumnType.DATE, (date, datetime)),
     )
-    for kind, classes in tests:
+    for column_type, classes in tests:
         if values and all(isinstance(one, classes) for one in values):
-            return kind
+            return column_type
     return None
 
 
-def _create_sized_column(name: str, kind: ColumnType, values: Sequence[Any]) -> Column:
-    column = Column(name=name, columnType=str(kind))
-    if kind in cell_codec.ITEM_TYPES:
+def _create_sized_column(name: str, column_type: ColumnType, values: Sequence[Any]) -> Column:
+    column = Column(name=name, columnType=str(column_type))
+    if column_type in cell_codec.ITEM_TYPES:
         column["maximumListLength"] = max(2, *(len(one) for one in values))
-    if kind is ColumnType.STRING_LIST:
+    if column_type is ColumnType.STRING_LIST:
         longest = max((len(str(one)) for items in values for one in items), default=0)
         column["maximumSize"] = _suggest_size(longest)
     return column

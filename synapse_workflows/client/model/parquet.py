@@ -1,4 +1,4 @@
-"""CSV files of tables as Parquet files, in which every column keeps its type."""
+"""Conversion of CSV query results to Parquet files with typed columns."""
 
 import io
 import json
@@ -13,15 +13,15 @@ from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, ColumnType, MiB
 
-#: Characters of CSV that are read at once, or one row where that is longer.
+#: Characters of CSV converted at a time; a longer row is converted alone.
 _BLOCK_CHARACTERS: Final = MiB
-#: Key of what a column is in Synapse, in the metadata of its field.
+#: Key of the Synapse column type in the metadata of a Parquet field.
 COLUMN_TYPE: Final = b"synapse.columnType"
 _INSTALL_HINT: Final = (
-    "Parquet files are written with pyarrow, which is not installed here: "
+    "Writing Parquet files requires pyarrow, which is not installed: "
     "pip install 'synapse-workflows[parquet]'"
 )
-#: Type of a column -> name of the type in Parquet; all others are text.
+#: Column type -> name of the pyarrow type; other columns are strings.
 _ARROW_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
     {
         ColumnType.INTEGER: "int64",
@@ -32,18 +32,18 @@ _ARROW_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
 
 
 class ParquetConversionError(ValueError):
-    """Rows cannot be written as Parquet; says why."""
+    """Rows that cannot be converted to Parquet."""
 
 
-#: Hears how many bytes of CSV were read since it was told last.
+#: Called with the number of CSV bytes read since the last call.
 ProgressCallback = Callable[[int], object]
 
 
 def require_pyarrow() -> None:
-    """Check that Parquet files can be written.
+    """Check that pyarrow is installed.
 
     Raises:
-        ImportError: pyarrow is not installed; the message says how to get it.
+        ImportError: pyarrow is not installed.
     """
     try:
         import pyarrow as pa  # noqa: F401
@@ -52,36 +52,36 @@ def require_pyarrow() -> None:
 
 
 def get_writer_version() -> str:
-    """Name what writes the files: another release of it may write other bytes for the same."""
+    """Return name and version of pyarrow; the bytes of a Parquet file depend on the version."""
     import pyarrow as pa
 
     return f"pyarrow {pa.__version__}"
 
 
 def count_rows(path: Path) -> int:
-    """Tell how many rows a Parquet file has."""
+    """Return the number of rows of a Parquet file."""
     from pyarrow import parquet
 
     return int(parquet.read_metadata(path).num_rows)
 
 
-def write_table(table: CsvFileTable, target: Path, told: ProgressCallback) -> int:
-    """Write the rows of a CSV file into a Parquet file, some megabytes at a time.
+def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -> int:
+    """Convert the rows of a CSV file to a Parquet file, a few megabytes at a time.
 
-    The same rows give the same bytes, as long as pyarrow is the same.
+    The same rows and the same version of pyarrow produce the same bytes.
 
     Args:
-        table: What a query answered, with a header.
-        target: The file to write.
-        told: Hears of progress.
+        table: The result of a query, with a header.
+        target: Path of the file to write.
+        progress: Callback for progress.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
         ImportError: pyarrow is not installed.
-        UnwritableError: A cell is no value of its column's type, or columns have the same name;
-            the message says which.
+        UnwritableError: A cell does not match the type of its column, or several
+            columns have the same name.
     """
     require_pyarrow()
     import pyarrow as pa
@@ -91,65 +91,65 @@ def write_table(table: CsvFileTable, target: Path, told: ProgressCallback) -> in
     _validate_unique_names(columns)
     schema = pa.schema([_create_field(column) for column in columns])
     rows = 0
-    with parquet.ParquetWriter(target, schema) as to:
-        for block in _iter_blocks(table, told):
+    with parquet.ParquetWriter(target, schema) as parquet_writer:
+        for block in _iter_blocks(table, progress):
             try:
-                read = _parse_block(block, table, columns)
+                parsed = _parse_block(block, table, columns)
             except pa.ArrowInvalid as invalid:
                 raise ParquetConversionError(
-                    f"{table.filepath} cannot be written as Parquet, after row {rows}: {invalid}"
+                    f"Cannot convert {table.filepath} to Parquet, after row {rows}: {invalid}"
                 ) from invalid
             arrays = [
                 _convert_array(array, column, field.type)
-                for array, column, field in zip(read.columns, columns, schema, strict=True)
+                for array, column, field in zip(parsed.columns, columns, schema, strict=True)
             ]
-            to.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            rows += read.num_rows
+            parquet_writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            rows += parsed.num_rows
     return rows
 
 
 def _validate_unique_names(columns: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse columns of the same name: Parquet holds them, but hardly anybody can read them."""
-    names = Counter(str(column.get("name")) for column in columns)
-    same = [name for name, times in names.items() if times > 1]
-    if same:
+    """Reject columns of the same name, which few readers of Parquet support."""
+    counts = Counter(str(column.get("name")) for column in columns)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
         raise ParquetConversionError(
-            f"Columns of a Parquet file need different names, and there are several {same}. "
-            "Name each in the query: n * 2 AS twice. Where * has it already, list the columns "
-            "instead of *, or take another name."
+            f"Duplicate column names {repeated}: the columns of a Parquet file must have unique "
+            "names. Use aliases in the query, for example 'n * 2 AS doubled'; if the name is also "
+            "a column of *, list the columns instead of *."
         )
 
 
-def _iter_blocks(table: CsvFileTable, told: ProgressCallback) -> Iterator[bytes]:
-    """Read some rows at a time, none of them in pieces; the header is left out."""
+def _iter_blocks(table: CsvFileTable, progress: ProgressCallback) -> Iterator[bytes]:
+    """Iterate over blocks of whole rows, without the header."""
     with Path(table.filepath).open(encoding="utf-8-sig", newline="") as file:
         records = table.dialect.iter_records(file)
         if table.header:
-            told(len(next(records, "").encode()) + 1)
+            progress(len(next(records, "").encode()) + 1)
         for block in _join_records(records):
             content = block.encode()
-            told(len(content))
+            progress(len(content))
             yield content
 
 
 def _join_records(records: Iterable[str]) -> Iterator[str]:
-    held: list[str] = []
+    pending: list[str] = []
     size = 0
     for record in records:
-        held.append(record)
+        pending.append(record)
         size += len(record) + 1
         if size >= _BLOCK_CHARACTERS:
-            yield "\n".join([*held, ""])
-            held, size = [], 0
-    if held:
-        yield "\n".join([*held, ""])
+            yield "\n".join([*pending, ""])
+            pending, size = [], 0
+    if pending:
+        yield "\n".join([*pending, ""])
 
 
 def _parse_block(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[str, Any]]) -> Any:
-    """Read rows: null is what is not quoted, as Synapse writes it."""
+    """Parse rows; an empty unquoted cell is null, as in CSV files of Synapse."""
     from pyarrow import csv
 
-    names = [str(place) for place in range(len(columns))]  # whatever those of the columns are
+    names = [str(index) for index in range(len(columns))]  # column names need not be valid here
     return csv.read_csv(
         io.BytesIO(block),
         csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
@@ -159,7 +159,7 @@ def _parse_block(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[st
             double_quote=True,
             escape_char=table.escapeCharacter,
             newlines_in_values=True,
-            # where there is one column, that is how a null looks
+            # in a table with one column, an empty line is a null
             ignore_empty_lines=len(columns) > 1,
         ),
         csv.ConvertOptions(
@@ -183,51 +183,50 @@ def _get_column_type(column: Mapping[str, Any]) -> ColumnType | None:
 def _create_field(column: Mapping[str, Any]) -> Any:
     import pyarrow as pa
 
-    kind = _get_column_type(column)
-    said = None if kind is None else {COLUMN_TYPE: str(kind).encode()}
-    return pa.field(str(column.get("name")), _get_arrow_type(kind), metadata=said)
+    column_type = _get_column_type(column)
+    metadata = None if column_type is None else {COLUMN_TYPE: str(column_type).encode()}
+    return pa.field(str(column.get("name")), _get_arrow_type(column_type), metadata=metadata)
 
 
-def _get_arrow_type(kind: ColumnType | None) -> Any:
-    """Find the type of a column in Parquet."""
+def _get_arrow_type(column_type: ColumnType | None) -> Any:
+    """Return the pyarrow type of a column type."""
     import pyarrow as pa
 
-    if kind is None:
+    if column_type is None:
         return pa.string()
-    if kind in ITEM_TYPES:
-        return pa.list_(_get_arrow_type(ITEM_TYPES[kind]))
-    if kind is ColumnType.DATE:
+    if column_type in ITEM_TYPES:
+        return pa.list_(_get_arrow_type(ITEM_TYPES[column_type]))
+    if column_type is ColumnType.DATE:
         return pa.timestamp("ms", "UTC")
-    return getattr(pa, _ARROW_TYPES.get(kind, "string"))()
+    return getattr(pa, _ARROW_TYPES.get(column_type, "string"))()
 
 
 def _get_parse_type(column: Mapping[str, Any]) -> Any:
-    """Find the type as which the cells of a column are read off the CSV file."""
+    """Return the pyarrow type used to parse the cells of a column."""
     import pyarrow as pa
 
-    kind = _get_column_type(column)
-    if kind is ColumnType.DATE:
+    column_type = _get_column_type(column)
+    if column_type is ColumnType.DATE:
         return pa.int64()
-    return pa.string() if kind in ITEM_TYPES else _get_arrow_type(kind)
+    return pa.string() if column_type in ITEM_TYPES else _get_arrow_type(column_type)
 
 
-def _convert_array(array: Any, column: Mapping[str, Any], wanted: Any) -> Any:
-    """Give cells as they were read the type that they are to have."""
+def _convert_array(array: Any, column: Mapping[str, Any], target_type: Any) -> Any:
+    """Convert parsed cells to the type of the Parquet column."""
     import pyarrow as pa
 
-    kind = _get_column_type(column)
-    if kind is ColumnType.DATE:
-        return array.cast(wanted)
-    if kind not in ITEM_TYPES:
+    column_type = _get_column_type(column)
+    if column_type is ColumnType.DATE:
+        return array.cast(target_type)
+    if column_type not in ITEM_TYPES:
         return array
-    item = str if wanted.value_type == pa.string() else _identity
+    convert = str if target_type.value_type == pa.string() else _identity
     lists = (None if text is None else json.loads(text) for text in array.to_pylist())
-    made = [None if one is None else [_item(value, item) for value in one] for one in lists]
-    return pa.array(made, wanted)
-
-
-def _item(value: Any, make: Callable[[Any], Any]) -> Any:
-    return None if value is None else make(value)
+    converted = [
+        None if items is None else [None if item is None else convert(item) for item in items]
+        for items in lists
+    ]
+    return pa.array(converted, target_type)
 
 
 def _identity(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a query answers page by page: rows that are fetched when they are reached."""
+"""Query results that are fetched page by page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,24 +13,24 @@ from synapse_workflows.client.model.rows import (
 )
 from synapse_workflows.client.model.tables import AbstractTable
 
-#: Asks for the page that a token names, and returns a QueryResult.
+#: Fetches the QueryResult of a page token.
 FetchPage = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class TableQueryResult(AbstractTable):
-    """The rows that a query answered, one page at a time, to be gone through once.
+    """Iterator over the rows of a query result, which fetches one page at a time.
 
     ``headers``, ``etag``, ``tableId``, ``count`` (rows of all pages), ``columnModels``,
-    ``maxRowsPerPage``, ``lastUpdatedOn`` and ``sumFileSizes`` are what Synapse said of it;
-    ``rowset`` is the current page. It cannot be stored.
+    ``maxRowsPerPage``, ``lastUpdatedOn`` and ``sumFileSizes`` are the values returned by Synapse;
+    ``rowset`` is the current page. The rows can be read once. The result cannot be stored.
 
     Args:
-        table_id: The table that was asked.
+        table_id: ID of the queried table.
         bundle: A QueryResultBundle.
-        fetch_page: Asks for the next page.
-        query: The SQL.
-        limit: Rows at most, as it was asked for.
-        offset: Rows to leave out first, likewise.
+        fetch_page: Function that fetches the next page.
+        query: The SQL query.
+        limit: Requested maximum number of rows.
+        offset: Requested number of rows to skip.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class TableQueryResult(AbstractTable):
     ) -> None:
         self.query, self.limit, self.offset = query, limit, offset
         self._fetch_page = fetch_page
-        self._position = self._taken = 0
+        self._position = self._rows_read = 0
         self._etags: dict[int, str] = {}
-        self._take(bundle.get("queryResult") or {})
+        self._set_page(bundle.get("queryResult") or {})
         super().__init__(table_id, self.rowset["headers"], self.rowset.get("etag"))
         self.columnModels = [Column(**one) for one in bundle.get("columnModels") or ()]
         self.count: int | None = bundle.get("queryCount")
@@ -56,18 +56,18 @@ class TableQueryResult(AbstractTable):
 
     @property
     def has_row_etags(self) -> bool:
-        """Whether the rows carry etags of their own."""
+        """Whether each row has an etag, as in views."""
         return bool(self._etags)
 
     @property
     def is_partly_read(self) -> bool:
-        """Whether rows were taken out already, so that only the others are left."""
-        return self._taken > 0
+        """Whether rows were read already; iteration returns the remaining rows only."""
+        return self._rows_read > 0
 
     def row_etags(self) -> dict[int, str]:
-        """See `AbstractTable`; of all rows, those too that were taken out already."""
+        """Return the etags of all rows, including rows that were read already."""
         if self._etags:
-            for _ in self:  # to the last page
+            for _ in self:  # read all pages
                 pass
         return dict(self._etags)
 
@@ -75,37 +75,37 @@ class TableQueryResult(AbstractTable):
         return self
 
     def __next__(self) -> Row:
-        """Give the next row, from the next page when this one is done."""
+        """Return the next row, fetching the next page if necessary."""
         while self._position >= len(self.rowset["rows"]):
             if self.nextPageToken is None:
                 raise StopIteration
-            self._take(self._fetch_page(self.nextPageToken))
+            self._set_page(self._fetch_page(self.nextPageToken))
         row: Row = self.rowset["rows"][self._position]
         self._position += 1
-        self._taken += 1
+        self._rows_read += 1
         return row
 
     def next(self) -> Row:
-        """Give the next row."""
+        """Return the next row."""
         return next(self)
 
     def __len__(self) -> int:
-        """Count the rows of the current page."""
+        """Return the number of rows of the current page."""
         return len(self.rowset["rows"])
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """See `AbstractTable`; this goes through the rows."""
+        """Implement `AbstractTable`; this reads the remaining rows."""
         return (require_row_metadata(get_row_metadata(row)) for row in self)
 
     def asRowSet(self) -> RowSet:
-        """Read the rows that are left into memory."""
+        """Read the remaining rows into memory."""
         rows = list(self)
         return RowSet(self.headers, rows=rows, tableId=self.tableId, etag=self.etag)
 
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """See `AbstractTable`; this goes through the rows."""
+        """Implement `AbstractTable`; this reads the remaining rows."""
         from synapse_workflows.client.model import dataframes
 
         rows = ((get_row_metadata(row), row["values"]) for row in self)
@@ -113,7 +113,7 @@ class TableQueryResult(AbstractTable):
             self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
 
-    def _take(self, page: Mapping[str, Any]) -> None:
+    def _set_page(self, page: Mapping[str, Any]) -> None:
         self.rowset = RowSet.from_json(page.get("queryResults") or {})
         self.nextPageToken = page.get("nextPageToken")
         self._position = 0

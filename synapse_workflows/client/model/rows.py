@@ -1,4 +1,4 @@
-"""Rows of tables: whole ones, parts of them, and sets of both as Synapse takes and gives them."""
+"""Rows, partial rows and row sets of tables, as in the REST API."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,7 +14,7 @@ PARTIAL_ROW_SET: Final = f"{MODEL}.table.PartialRowSet"
 
 
 class RowMetadata(NamedTuple):
-    """Which row of a table it is, in which state, and the etag of the row of a view."""
+    """ID and version of a row and, for views, its etag."""
 
     row_id: int
     row_version: int | None
@@ -22,14 +22,14 @@ class RowMetadata(NamedTuple):
 
 
 class Row(DictObject):
-    """One row of a table.
+    """A row of a table.
 
     Args:
-        values: One for each column of the header; None is null.
-        rowId: Which row it is; None for a new one.
-        versionNumber: In which state it was read.
-        etag: Likewise, of the row of a view.
-        **kwargs: Whatever else Synapse says of it.
+        values: One value for each column of the header; None is null.
+        rowId: ID of the row; None for a new row.
+        versionNumber: Version of the row when it was read.
+        etag: Etag of the row when it was read, for views.
+        **kwargs: Further fields returned by Synapse.
     """
 
     def __init__(
@@ -41,21 +41,21 @@ class Row(DictObject):
         **kwargs: Any,
     ) -> None:
         super().__init__({"values": values, **kwargs})
-        known = {"rowId": rowId, "versionNumber": versionNumber, "etag": etag}
-        self.update({key: value for key, value in known.items() if value is not None})
+        metadata = {"rowId": rowId, "versionNumber": versionNumber, "etag": etag}
+        self.update({key: value for key, value in metadata.items() if value is not None})
 
 
 class PartialRow(DictObject):
-    """Some cells of one row; the others stay as they are.
+    """Changes to some cells of one row; the other cells are not changed.
 
     Args:
-        values: By id of column, or by name where `nameToColumnId` knows it.
-        rowId: Which row it is; None for a new one.
-        etag: In which state it was read, of the row of a view.
-        nameToColumnId: Ids of columns by their names.
+        values: Values by column ID, or by column name if `nameToColumnId` is given.
+        rowId: ID of the row; None for a new row.
+        etag: Etag of the row when it was read, for views.
+        nameToColumnId: Column IDs by column name.
 
     Raises:
-        ValueError: A name that is not known, or a value that no table holds.
+        ValueError: A column name is unknown, or a value is not supported.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class PartialRow(DictObject):
     ) -> None:
         ids = None if nameToColumnId is None else dict(nameToColumnId)
         write = cell_codec.create_writer({})
-        listed = [
+        cells = [
             {"key": _get_column_id(name, ids), "value": write(value)}
             for name, value in values.items()
         ]
-        super().__init__({"values": listed})
+        super().__init__({"values": cells})
         if rowId is not None:
             self["rowId"] = int(rowId)
         if etag is not None:
@@ -79,16 +79,17 @@ class PartialRow(DictObject):
 
 
 class RowSet(DictObject):
-    """Rows with their header.
+    """A list of rows with a header.
 
     Args:
-        columns: What the header is made of: `Column` or `SelectColumn`.
-        schema: The table: a `Schema` that was stored, whose columns are the header where
-            nothing else says.
-        **kwargs: ``headers`` (of `SelectColumn`), ``rows`` (of `Row`), ``tableId``, ``etag``.
+        columns: Columns of the header: `Column` or `SelectColumn` objects.
+        schema: A stored `Schema`; its columns are used if neither `columns` nor ``headers`` is
+            given.
+        **kwargs: ``headers`` (`SelectColumn` objects), ``rows`` (`Row` objects), ``tableId``,
+            ``etag``.
 
     Raises:
-        ValueError: Nothing says what the header is.
+        ValueError: The header is missing.
     """
 
     def __init__(
@@ -105,86 +106,88 @@ class RowSet(DictObject):
             self["tableId"] = id_of(schema)
 
     def copy(self) -> "RowSet":
-        """Copy the items, one level deep."""
+        """Return a shallow copy."""
         return type(self)(**self)
 
     @classmethod
     def from_json(cls, json: Mapping[str, Any]) -> "RowSet":
-        """Read what Synapse answered; the cells become values by the types of the header."""
+        """Create a row set from the JSON of the REST API; cells are decoded by column type."""
         headers = [SelectColumn(**one) for one in json.get("headers") or ()]
         readers = [cell_codec.create_reader(one) for one in headers]
         rows = [_parse_row(row, readers) for row in json.get("rows") or ()]
-        facts = {key: value for key, value in json.items() if key not in {"headers", "rows"}}
-        return cls(headers, rows=rows, **facts)
+        fields = {key: value for key, value in json.items() if key not in {"headers", "rows"}}
+        return cls(headers, rows=rows, **fields)
 
     def to_json(self) -> dict[str, Any]:
-        """Write it as Synapse takes it, every cell as text.
+        """Convert to the JSON of the REST API, in which every cell is text.
 
         Raises:
-            ValueError: A row does not fit the header; the message names row and column.
+            ValueError: A row does not match the header; the message contains row and column.
         """
         writers = [cell_codec.create_writer(column) for column in self["headers"]]
         names = [column.get("name") or f"#{column.get('id')}" for column in self["headers"]]
         rows = []
         for number, row in enumerate(self["rows"], 1):
-            known = dict(row) if isinstance(row, Mapping) else {"values": row}
-            values = known.get("values") or []
-            if values:  # a row without any is to be deleted
+            fields = dict(row) if isinstance(row, Mapping) else {"values": row}
+            values = fields.get("values") or []
+            if values:  # a row without values is deleted
                 validate_width(number, len(values), len(writers))
                 values = serialize_cells(number, values, writers, names)
-            rows.append({**known, "values": values})
-        said = {key: value for key, value in self.items() if value is not None}
-        return {**said, "headers": [dict(one) for one in self["headers"]], "rows": rows}
+            rows.append({**fields, "values": values})
+        fields = {key: value for key, value in self.items() if value is not None}
+        return {**fields, "headers": [dict(one) for one in self["headers"]], "rows": rows}
 
 
 class PartialRowset(DictObject):
-    """Parts of rows of one table.
+    """Partial rows of one table.
 
     Args:
-        schema: The table, or its id.
-        rows: `PartialRow`, one or many.
+        schema: The table, or its ID.
+        rows: One `PartialRow`, or an iterable of them.
     """
 
     def __init__(self, schema: Any, rows: Any) -> None:
-        listed = [rows] if isinstance(rows, Mapping) else list(rows)
-        super().__init__(concreteType=PARTIAL_ROW_SET, tableId=id_of(schema), rows=listed)
+        partial_rows = [rows] if isinstance(rows, Mapping) else list(rows)
+        super().__init__(concreteType=PARTIAL_ROW_SET, tableId=id_of(schema), rows=partial_rows)
 
     @classmethod
     def from_mapping(
         cls, mapping: Mapping[Any, Mapping[str, Any]], originalQueryResult: Any
     ) -> "PartialRowset":
-        """Make parts of rows that a query answered.
+        """Create partial rows for rows of a query result.
 
         Args:
-            mapping: New values by name of column, by the id of their row.
-            originalQueryResult: What `tableQuery` returned: says the ids of the columns, and the
-                etags of the rows of a view.
+            mapping: Row ID -> column name -> new value.
+            originalQueryResult: The result of `tableQuery`, which has the column IDs and, for
+                views, the etags of the rows.
 
         Raises:
-            ValueError: A column or a row is not in the result, or a value does not fit.
+            ValueError: A column or a row is not in the result, or a value does not match its
+                column.
         """
         columns = {one["name"]: one for one in originalQueryResult.headers if one.get("id")}
         etags = originalQueryResult.row_etags()
         rows = []
         for row_id, values in mapping.items():
             if etags and int(row_id) not in etags:
-                raise ValueError(f"Row {row_id} is not in the result of the query")
-            written = {}
+                raise ValueError(f"Row {row_id} is not in the query result.")
+            cells = {}
             for name, value in values.items():
                 if name not in columns:
                     raise ValueError(
-                        f"{name!r} is no column of the result: {', '.join(map(str, columns))}"
+                        f"Unknown column {name!r}: the query result has the columns "
+                        f"{', '.join(map(str, columns))}."
                     )
                 (text,) = serialize_cells(
                     row_id, [value], [cell_codec.create_writer(columns[name])], [name]
                 )
-                written[columns[name]["id"]] = text
-            rows.append(PartialRow(written, row_id, etags.get(int(row_id))))
+                cells[columns[name]["id"]] = text
+            rows.append(PartialRow(cells, row_id, etags.get(int(row_id))))
         return cls(originalQueryResult.tableId, rows)
 
 
 def get_row_metadata(row: Mapping[str, Any]) -> RowMetadata | None:
-    """Tell which row it is; None when it is not one of the table."""
+    """Return the metadata of a row; None if it has no row ID."""
     if row.get("rowId") is None:
         return None
     version = row.get("versionNumber")
@@ -193,30 +196,35 @@ def get_row_metadata(row: Mapping[str, Any]) -> RowMetadata | None:
     )
 
 
-def require_row_metadata(found: RowMetadata | None) -> RowMetadata:
-    """Check that a row is one of the table.
+def require_row_metadata(metadata: RowMetadata | None) -> RowMetadata:
+    """Return row metadata that is not None.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The row has no row ID.
     """
-    if found is None:
+    if metadata is None:
         raise ValueError(
-            "These rows do not say which rows of the table they are: they are new, or the result "
-            "of a query with aggregates, or of one without row ids and versions."
+            "The rows have no row IDs: they are new rows, or the result of a query with "
+            "aggregates or without row IDs and versions."
         )
-    return found
+    return metadata
 
 
-def validate_width(row: object, found: int, wanted: int) -> None:
-    """Check that a row has a value for each column.
+def validate_width(row: object, found: int, expected: int) -> None:
+    """Validate that a row has a value for each column.
+
+    Args:
+        row: Label of the row in the error message: its number, starting at 1.
+        found: Number of values.
+        expected: Number of columns.
 
     Raises:
-        ValueError: It has more or fewer.
+        ValueError: The row has more or fewer values than columns.
     """
-    if found != wanted:
+    if found != expected:
         raise ValueError(
-            f"Row {row} has {found} values for {wanted} columns. Give a value for each, None "
-            "where there is none; or rows as mappings by name of column."
+            f"Row {row} has {found} values for {expected} columns. Pass a value for each column "
+            "(None for null), or pass rows as mappings of column names to values."
         )
 
 
@@ -226,44 +234,44 @@ def serialize_cells(
     writers: Sequence[cell_codec.CellWriter],
     names: Sequence[str],
 ) -> list[str | None]:
-    """Write the cells of a row as text.
+    """Encode the cells of a row as text.
 
     Args:
-        row: What to call it in an error: its number, counted from 1.
-        values: One for each writer.
-        writers: Of `cells.writer`.
-        names: Of the columns.
+        row: Label of the row in error messages: its number, starting at 1, or its ID.
+        values: One value for each writer.
+        writers: Writers created by `cell_codec.create_writer`.
+        names: Names of the columns.
 
     Raises:
-        ValueError: A cell does not fit its column; the message names both.
+        ValueError: A value does not match its column; the message contains row and column.
     """
-    written: list[str | None] = []
+    cells: list[str | None] = []
     try:
         for value, write in zip(values, writers, strict=True):
-            written.append(write(value))
+            cells.append(write(value))
     except ValueError as error:
-        at = len(written)
-        value = _truncate(list(values)[at])
-        raise ValueError(f"Row {row}, column {names[at]!r}: {value} {error}") from None
-    return written
+        index = len(cells)
+        value = _truncate(list(values)[index])
+        raise ValueError(f"Row {row}, column {names[index]!r}: {value} {error}") from None
+    return cells
 
 
 def _truncate(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - as much as reads well
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - limits the message
 
 
 def _parse_row(row: Mapping[str, Any], readers: Sequence[Callable[[str | None], Any]]) -> Row:
-    facts = {key: value for key, value in row.items() if key != "values"}
-    texts = row.get("values") or ()
-    return Row([read(text) for text, read in zip(texts, readers, strict=True)], **facts)
+    fields = {key: value for key, value in row.items() if key != "values"}
+    cells = row.get("values") or ()
+    return Row([read(cell) for cell, read in zip(cells, readers, strict=True)], **fields)
 
 
 def _get_column_id(name: Any, ids: Mapping[str, str] | None) -> str:
     if ids is None:
         return id_of(name)
     if name not in ids:
-        raise ValueError(f"{name!r} is not among the columns: {', '.join(ids)}")
+        raise ValueError(f"Unknown column {name!r}: expected one of {', '.join(ids)}.")
     return str(ids[name])
 
 
@@ -278,5 +286,5 @@ def _create_headers(
     if schema is not None and hasattr(schema, "headers") and schema.headers():
         return list(schema.headers())
     raise ValueError(
-        "Column headers must be defined: give columns, headers, or a Schema that has columns"
+        "Column headers must be defined: pass columns, headers, or a Schema with columns."
     )

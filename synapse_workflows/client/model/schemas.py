@@ -1,4 +1,4 @@
-"""Entities with columns: what a table is, apart from its rows."""
+"""Schemas of tables and datasets: entities with columns."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -15,14 +15,16 @@ _VERSION_KEYS = (
 
 
 class SchemaBase(Entity):
-    """What tables and views share: an ordered list of columns.
+    """Base class of tables, datasets and views: an entity with an ordered list of columns.
 
-    ``columnIds`` lists the columns that are in Synapse, ``columns_to_store`` holds those that
-    will be when the entity is stored, and come after them.
+    ``columnIds`` contains the IDs of stored columns. ``columns_to_store`` contains new columns,
+    which follow the stored ones and are created when the entity is stored.
     """
 
-    #: What to do about too many columns.
-    _fewer: ClassVar[str] = "Take some away, or put their values into a list or JSON column."
+    #: Remedy in the error message about too many columns.
+    _column_limit_hint: ClassVar[str] = (
+        "Remove columns, or move their values into a list or JSON column."
+    )
 
     columns_to_store: list[Column] | None
     known_columns: dict[str, Column] | None
@@ -54,55 +56,59 @@ class SchemaBase(Entity):
         self.addColumns(columns or ())
 
     def addColumn(self, column: Any) -> None:
-        """Add a column at the end.
+        """Append a column.
 
         Args:
-            column: A `Column`, or the id of one that is in Synapse.
+            column: A `Column`, or the ID of a stored column.
         """
         if isinstance(column, Mapping) and not column.get("id"):
-            made = column if isinstance(column, Column) else Column(**column)
-            self.columns_to_store = [*(self.columns_to_store or ()), made]
+            new_column = column if isinstance(column, Column) else Column(**column)
+            self.columns_to_store = [*(self.columns_to_store or ()), new_column]
             return
         self.properties["columnIds"] = [*self.properties["columnIds"], id_of(column)]
         self.add_known_columns([column])
 
     def addColumns(self, columns: Iterable[Any]) -> None:
-        """Add columns at the end, in this order; see `addColumn`."""
+        """Append columns in this order; see `addColumn`."""
         for column in [columns] if isinstance(columns, str | Mapping) else columns:
             self.addColumn(column)
 
     def removeColumn(self, column: Any) -> None:
-        """Take a column away; when the entity is stored, its data are lost.
+        """Remove a column; its data are deleted when the entity is stored.
 
         Args:
-            column: A `Column`, or the id of one.
+            column: A `Column`, or the ID of a column.
 
         Raises:
-            ValueError: It is not there.
+            ValueError: The table has no such column.
         """
-        unsaved = isinstance(column, Mapping) and not column.get("id")
-        held = list((self.columns_to_store or ()) if unsaved else self.properties["columnIds"])
-        wanted = column if unsaved else id_of(column)
-        if wanted not in held:
-            raise ValueError(f"There is no column {wanted!r:.120} to remove")
-        held.remove(wanted)
-        if unsaved:
-            self.columns_to_store = held
+        is_new = isinstance(column, Mapping) and not column.get("id")
+        columns = list((self.columns_to_store or ()) if is_new else self.properties["columnIds"])
+        removed = column if is_new else id_of(column)
+        if removed not in columns:
+            raise ValueError(
+                f"Cannot remove column {removed!r:.120}: no column of the table matches."
+            )
+        columns.remove(removed)
+        if is_new:
+            self.columns_to_store = columns
         else:
-            self.properties["columnIds"] = held
+            self.properties["columnIds"] = columns
 
     def has_columns(self) -> bool:
-        """Tell whether there is any column."""
+        """Return whether there are any columns."""
         return bool(self.properties.get("columnIds") or self.columns_to_store)
 
     def add_known_columns(self, columns: Iterable[Any]) -> None:
-        """Note what columns of Synapse are, so that rows can be checked against them."""
-        listed = [Column(**c) for c in columns if isinstance(c, Mapping) and c.get("name")]
-        known = {str(column["id"]): column for column in listed}
-        self.known_columns = {**(self.known_columns or {}), **known}
+        """Add stored columns to `known_columns`, which rows are validated against."""
+        described = [
+            Column(**one) for one in columns if isinstance(one, Mapping) and one.get("name")
+        ]
+        by_id = {str(column["id"]): column for column in described}
+        self.known_columns = {**(self.known_columns or {}), **by_id}
 
     def columns(self) -> list[Column] | None:
-        """List all columns in their order; None when it is not known here what some are."""
+        """Return all columns in order; None if some are known by ID only."""
         known = self.known_columns or {}
         ids = self.properties.get("columnIds") or []
         if any(one not in known for one in ids):
@@ -110,41 +116,41 @@ class SchemaBase(Entity):
         return [*(known[one] for one in ids), *(self.columns_to_store or ())]
 
     def headers(self) -> list[SelectColumn]:
-        """Make the header of rows of this table, with as much as is known here."""
+        """Return the header of the rows of this table, with the known fields of each column."""
         known = self.known_columns or {}
         ids = self.properties.get("columnIds") or []
         stored = [SelectColumn.from_column(known.get(one, {"id": one})) for one in ids]
         return [*stored, *(SelectColumn.from_column(one) for one in self.columns_to_store or ())]
 
     def validate_column_count(self) -> None:
-        """Check the number of columns.
+        """Validate the number of columns.
 
         Raises:
-            ValueError: There are more than a table can have.
+            ValueError: There are more columns than a table can have.
         """
         count = len(self.properties["columnIds"]) + len(self.columns_to_store or ())
         if count > MAX_COLUMNS:
             raise ValueError(
                 f"Too many columns: {count}. A table can have at most {MAX_COLUMNS} columns. "
-                f"{self._fewer}"
+                f"{self._column_limit_hint}"
             )
 
     def deleteURI(self, versionNumber: int | None = None) -> str:
-        """Say where to delete it, or one of its snapshots."""
-        at = "" if versionNumber is None else f"/version/{versionNumber}"
-        return f"/entity/{self.id}{at}"
+        """Return the URI that deletes the table, or one of its versions."""
+        version = "" if versionNumber is None else f"/version/{versionNumber}"
+        return f"/entity/{self.id}{version}"
 
 
 class Schema(SchemaBase):
-    """A table: its name, its place and its columns.
+    """A table: its name, parent and columns.
 
     Args:
-        name: Unique in its parent.
-        columns: `Column` objects, new ones or such as are in Synapse, or ids of columns.
-        parent: A project or folder, or its id.
-        properties: See `Entity`, as the rest.
+        name: Name, unique within the parent.
+        columns: New or stored `Column` objects, or IDs of stored columns.
+        parent: A project or folder, or its ID.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
+        local_state: Local state, see `Entity`.
         **kwargs: Further keys.
     """
 
@@ -152,10 +158,10 @@ class Schema(SchemaBase):
 
 
 class Dataset(SchemaBase):
-    """A dataset: versions of files, each of them chosen, shown in columns as a view shows them.
+    """A dataset: an explicit list of file versions, with columns like a view.
 
-    Its ``items`` are mappings with ``entityId`` and ``versionNumber``. It has the columns that it
-    is given: none are added by themselves. The arguments are those of `Schema`.
+    ``items`` contains mappings with ``entityId`` and ``versionNumber``. No default columns are
+    added. The arguments are those of `Schema`.
     """
 
     _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(  # noqa: SLF001 - our own class

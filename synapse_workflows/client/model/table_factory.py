@@ -1,4 +1,4 @@
-"""Tables made of whatever holds rows."""
+"""Factory functions that create tables from rows, DataFrames and files."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,17 @@ from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 
 
 def Table(schema: Any, values: Any, **kwargs: Any) -> AbstractTable:
-    """Make a table of rows, to be stored.
+    """Create a table with rows to store.
 
     Args:
-        schema: The table: a `Schema`, stored or not, or the id of one.
-        values: A list or generator of rows (lists of values, or mappings by name of column), a
-            DataFrame of pandas, a mapping of columns by name, the path of a CSV file, or a
-            `RowSet`.
-        **kwargs: As for `CsvFileTable`: ``headers``, ``etag``, ``separator``, ...
+        schema: The table: a new or stored `Schema`, or the ID of a table.
+        values: A list or generator of rows (lists of values, or mappings of column names to
+            values), a pandas DataFrame, a mapping of column names to lists of values, the path of
+            a CSV file, or a `RowSet`.
+        **kwargs: Further arguments of `CsvFileTable`: ``headers``, ``etag``, ``separator``, ...
 
     Raises:
-        ValueError: Rows do not fit the table, or `values` holds none.
+        ValueError: Rows do not match the table, or `values` is of an unsupported type.
     """
     if isinstance(values, RowSet):
         return RowSetTable(schema, values, **kwargs)
@@ -33,16 +33,20 @@ def Table(schema: Any, values: Any, **kwargs: Any) -> AbstractTable:
         return _from_columns(schema, values, **kwargs)
     if isinstance(values, Iterable) and not isinstance(values, bytes):
         return CsvFileTable.from_list_of_rows(schema, values, **kwargs)
-    raise ValueError(f"Don't know how to make a table of values of type {type(values).__name__}.")
+    raise ValueError(
+        f"Cannot create a table from values of type {type(values).__name__}: pass rows, a "
+        "DataFrame, a mapping of columns, the path of a CSV file, or a RowSet."
+    )
 
 
 def build_table(name: str, parent: Any, values: Any) -> AbstractTable:
-    """Make a new table of rows, whose columns are inferred from them.
+    """Create a new table whose columns are inferred from its rows.
 
     Args:
-        name: Unique in its parent.
-        parent: A project or folder, or its id.
-        values: A DataFrame of pandas, a mapping of columns by name, or the path of a CSV file.
+        name: Name of the table, unique within the parent.
+        parent: A project or folder, or its ID.
+        values: A pandas DataFrame, a mapping of column names to lists of values, or the path of
+            a CSV file.
 
     Raises:
         ImportError: pandas is not installed.
@@ -63,11 +67,14 @@ def _from_columns(schema: Any, values: Mapping[str, Any], **kwargs: Any) -> Abst
         rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     except ValueError:
         sizes = {name: len(column) for name, column in zip(names, columns, strict=True)}
-        raise ValueError(f"The columns have different numbers of values: {sizes}") from None
+        raise ValueError(f"The columns have different numbers of values: {sizes}.") from None
     return CsvFileTable.from_list_of_rows(schema, rows, **kwargs)
 
 
 def _is_dataframe(values: Any) -> bool:
-    """Tell a DataFrame of pandas without importing pandas."""
-    kind = type(values)
-    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
+    """Return whether a value is a pandas DataFrame, without importing pandas."""
+    python_type = type(values)
+    return (
+        python_type.__name__ == "DataFrame"
+        and python_type.__module__.partition(".")[0] == "pandas"
+    )

@@ -1,4 +1,4 @@
-"""Tables of rows: what all of them offer, and those whose rows are in memory."""
+"""Tables of rows: the abstract base class, and tables with rows in memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -18,15 +18,15 @@ from synapse_workflows.client.model.schemas import SchemaBase
 
 
 class AbstractTable(ABC):
-    """Rows of a table, wherever they are.
+    """Base class of rows with the table they belong to.
 
     Args:
-        schema: The table: a `Schema`, or the id of one that is in Synapse.
-        headers: The columns of the rows.
-        etag: The state of the table in which the rows were read.
+        schema: The table: a `Schema`, or the ID of a stored table.
+        headers: Columns of the rows.
+        etag: Etag of the table when the rows were read.
 
     Raises:
-        ValueError: `schema` is neither.
+        ValueError: `schema` is neither a `Schema` nor an ID.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class AbstractTable(ABC):
         self.etag = etag
 
     def bind_schema(self, schema: SchemaBase) -> None:
-        """Be the rows of a table; of this one, after it was stored."""
+        """Set the table that the rows belong to."""
         self.schema = schema
         self.tableId = schema.get("id")
 
     def known_columns(self) -> list[Column] | None:
-        """List the columns of the table in their order; None when they are not known here."""
+        """Return the columns of the table in order; None if they are unknown."""
         if self.schema is None or not self.schema.has_columns():
             return None
         return self.schema.columns()
@@ -57,22 +57,22 @@ class AbstractTable(ABC):
     @property
     @abstractmethod
     def has_row_etags(self) -> bool:
-        """Whether the rows carry etags of their own, as those of views do."""
+        """Whether each row has an etag, as in views."""
 
     @abstractmethod
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """Go through the rows, telling which each one is.
+        """Iterate over the metadata of the rows.
 
         Raises:
-            ValueError: The rows are not rows of the table: aggregates, or new ones.
+            ValueError: The rows have no row IDs: they are new rows or aggregates.
         """
 
     def row_etags(self) -> dict[int, str]:
-        """Find the etags of the rows of a view, by row id; nothing for other tables."""
+        """Return the etags of the rows of a view by row ID; an empty dictionary for tables."""
         if not self.has_row_etags:
             return {}
-        found = self.iter_row_metadata()
-        return {row.row_id: row.row_etag for row in found if row.row_etag is not None}
+        metadata = self.iter_row_metadata()
+        return {row.row_id: row.row_etag for row in metadata if row.row_etag is not None}
 
     @abstractmethod
     def asRowSet(self) -> RowSet:
@@ -82,16 +82,16 @@ class AbstractTable(ABC):
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """Read all rows into a DataFrame of pandas.
+        """Read all rows into a pandas DataFrame.
 
-        Integers and booleans are of pandas' nullable types, so that null does not make floats of
-        them. List and JSON columns hold lists and dictionaries.
+        Integers and booleans have nullable types, so that nulls do not turn them into floats.
+        Cells of list and JSON columns are lists and dictionaries.
 
         Args:
-            rowIdAndVersionInIndex: Label each row ``rowid_version``, or ``rowid_version_etag``;
-                else ROW_ID, ROW_VERSION and ROW_ETAG are columns. Rows that are not rows of the
-                table are numbered.
-            convert_to_datetime: Make DATE columns of moments in UTC; else they hold
+            rowIdAndVersionInIndex: True to label rows ``rowid_version``, or
+                ``rowid_version_etag`` for views; False for columns ROW_ID, ROW_VERSION and
+                ROW_ETAG. Rows without row IDs are numbered.
+            convert_to_datetime: True to convert DATE columns to datetimes in UTC; False for
                 milliseconds since 1970.
 
         Raises:
@@ -100,18 +100,18 @@ class AbstractTable(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Any]:
-        """Go through the rows."""
+        """Iterate over the rows."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Count the rows."""
+        """Return the number of rows."""
 
 
 class RowSetTable(AbstractTable):
     """A table whose rows are a `RowSet`.
 
     Args:
-        schema: The table, or its id.
+        schema: The table, or its ID.
         rowset: The rows.
     """
 
@@ -121,17 +121,17 @@ class RowSetTable(AbstractTable):
 
     @property
     def has_row_etags(self) -> bool:
-        """Whether the rows carry etags of their own."""
+        """Whether each row has an etag, as in views."""
         return any(row.get("etag") for row in self.rowset["rows"])
 
     def asRowSet(self) -> RowSet:
-        """Give the rows."""
+        """Return the rows."""
         return self.rowset if isinstance(self.rowset, RowSet) else RowSet(**self.rowset)
 
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """See `AbstractTable`."""
+        """Implement `AbstractTable`."""
         from synapse_workflows.client.model import dataframes
 
         rows = (
@@ -142,7 +142,7 @@ class RowSetTable(AbstractTable):
         )
 
     def __iter__(self) -> Iterator[list[Any]]:
-        """Go through the rows, each a list of values."""
+        """Iterate over the rows as lists of values."""
         readers = [cell_codec.create_reader(column) for column in self.headers or ()]
         for row in self._rows():
             yield [
@@ -154,7 +154,7 @@ class RowSetTable(AbstractTable):
         return len(self.rowset["rows"])
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """See `AbstractTable`."""
+        """Implement `AbstractTable`."""
         return (require_row_metadata(get_row_metadata(row)) for row in self._rows())
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Views: tables whose rows are entities or submissions, wherever in their scope these lie."""
+"""Views: tables whose rows are the entities or submissions in a scope."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -12,7 +12,7 @@ from synapse_workflows.client.model.schemas import SchemaBase
 
 
 class EntityViewType(Enum):
-    """Types of entities that a view can show; they add up, but `PROJECT` stays alone."""
+    """Entity types that a view can contain; bits of a mask. `PROJECT` cannot be combined."""
 
     FILE = 0x01
     PROJECT = 0x02
@@ -22,7 +22,7 @@ class EntityViewType(Enum):
     DOCKER = 0x20
 
 
-#: What the deprecated `type` of a view means.
+#: Value of the deprecated argument `type` -> entity types.
 _LEGACY_VIEW_TYPES: Final = MappingProxyType(
     {
         "file": (EntityViewType.FILE,),
@@ -33,38 +33,38 @@ _LEGACY_VIEW_TYPES: Final = MappingProxyType(
 
 
 def get_view_type_mask(types: Iterable[EntityViewType]) -> int:
-    """Add up the types of entities that a view is to show.
+    """Combine entity types into the mask of a view.
 
     Raises:
-        ValueError: One is no `EntityViewType`, or there is none.
+        ValueError: A value is not an `EntityViewType`, or there are no values.
     """
     mask = 0
     for one in types:
         if not isinstance(one, EntityViewType):
             raise ValueError(  # noqa: TRY004 - as the reference does
-                f"Please provide EntityViewType members: {one!r:.100} is none of "
+                f"Invalid entity type {one!r:.100}: expected EntityViewType members: "
                 f"{', '.join(map(str, EntityViewType))}."
             )
         mask |= one.value
     if not mask:
-        raise ValueError("A view shows at least one EntityViewType.")
+        raise ValueError("A view must contain at least one EntityViewType.")
     return mask
 
 
 class ViewBase(SchemaBase):
-    """What all views share: a scope, and columns that a new one gets by itself.
+    """Base class of views: a table with a scope.
 
-    When a new one is stored for the first time, it gets the columns that all its objects have,
-    and those of the annotations in its scope. One that was fetched keeps the columns it has.
+    When a new view is stored for the first time, the default columns and columns for the
+    annotations in its scope are added. A fetched view keeps its columns.
     """
 
-    _fewer: ClassVar[str] = (
-        "Name annotations that need none in ignoredAnnotationColumnNames, or take away others."
+    _column_limit_hint: ClassVar[str] = (
+        "List annotations that need no column in ignoredAnnotationColumnNames, or remove columns."
     )
 
-    addDefaultViewColumns: bool  # noqa: N815 - a name of the reference
-    addAnnotationColumns: bool  # noqa: N815 - a name of the reference
-    ignoredAnnotationColumnNames: set[str]  # noqa: N815 - a name of the reference
+    addDefaultViewColumns: bool  # noqa: N815 - name of the compatibility surface
+    addAnnotationColumns: bool  # noqa: N815 - name of the compatibility surface
+    ignoredAnnotationColumnNames: set[str]  # noqa: N815 - name of the compatibility surface
 
     _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(  # noqa: SLF001 - our own class
         f"{constants.MODEL}.table.View",
@@ -100,50 +100,51 @@ class ViewBase(SchemaBase):
             self.add_scope(scopes)
 
     def add_scope(self, entities: Any) -> None:
-        """Look in more places.
+        """Add containers or evaluations to the scope.
 
         Args:
-            entities: What the view is to look in, or its id; or a list of these.
+            entities: An object to add to the scope, or its ID; or a list of these.
 
         Raises:
-            ValueError: No id, or one of something that the view cannot look in.
+            ValueError: An object has no ID, or its ID is not valid in the scope of this view.
         """
-        single = isinstance(entities, str | Mapping) or not isinstance(entities, Iterable)
-        listed = [self.parse_scope_id(one) for one in ([entities] if single else entities)]
-        self.properties["scopeIds"] = [*self.properties["scopeIds"], *listed]
+        is_single = isinstance(entities, str | Mapping) or not isinstance(entities, Iterable)
+        ids = [self.parse_scope_id(one) for one in ([entities] if is_single else entities)]
+        self.properties["scopeIds"] = [*self.properties["scopeIds"], *ids]
 
     def parse_scope_id(self, scope: Any) -> str:
-        """Read the id of one place to look in."""
+        """Return the ID of an object in the scope."""
         return id_of(scope)
 
     def to_column_request(self) -> dict[str, Any]:
-        """Say what the view shows, as Synapse wants to be asked for columns."""
+        """Return the fields that identify the type of view in requests for its columns."""
         raise NotImplementedError
 
 
 class EntityViewSchema(ViewBase):
-    """A view of entities: its name, its place, its columns, and what it shows.
+    """A view of entities: its name, parent, columns, scope and entity types.
 
-    When a new one is stored for the first time, it gets the columns that all entities have, and
-    those of the annotations in its scope. One that was fetched keeps the columns that it has.
+    When a new view is stored for the first time, the default columns and columns for the
+    annotations in its scope are added. A fetched view keeps its columns.
 
     Args:
-        name: Unique in its parent.
-        columns: `Column` objects, new ones or such as are in Synapse, or ids of columns.
-        parent: A project or folder, or its id.
-        scopes: Projects and folders to look in, or their ids; for `PROJECT`, those to show.
-        type: Deprecated: ``file``, ``project`` or ``file_and_table``; give `includeEntityTypes`.
-        includeEntityTypes: `EntityViewType` members to show; files, where nothing is said.
-        addDefaultViewColumns: Add the columns that all entities have.
-        addAnnotationColumns: Add columns for the annotations in scope.
-        ignoredAnnotationColumnNames: Annotations that get no column.
-        properties: See `Entity`, as the rest.
+        name: Name, unique within the parent.
+        columns: New or stored `Column` objects, or IDs of stored columns.
+        parent: A project or folder, or its ID.
+        scopes: Projects and folders in the scope, or their IDs; for `PROJECT`, the projects
+            themselves.
+        type: Deprecated: ``file``, ``project`` or ``file_and_table``; use `includeEntityTypes`.
+        includeEntityTypes: `EntityViewType` members; the default is `FILE`.
+        addDefaultViewColumns: Whether to add the default columns of entity views.
+        addAnnotationColumns: Whether to add columns for the annotations in scope.
+        ignoredAnnotationColumnNames: Annotations without a column.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
+        local_state: Local state, see `Entity`.
         **kwargs: Further keys.
 
     Raises:
-        ValueError: What is to be shown is no `EntityViewType`, or `type` is none of the three.
+        ValueError: An entity type is not an `EntityViewType`, or `type` is invalid.
     """
 
     _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(  # noqa: SLF001 - our own class
@@ -181,75 +182,78 @@ class EntityViewSchema(ViewBase):
         )
         self._set_view_type(type, includeEntityTypes)
 
-    def _set_view_type(self, old: str | None, types: Iterable[EntityViewType] | None) -> None:
-        """Say what the view shows, unless its properties say so."""
+    def _set_view_type(
+        self, legacy_type: str | None, types: Iterable[EntityViewType] | None
+    ) -> None:
+        """Set the entity types; without arguments, keep those in the properties."""
         if types is not None:
             self.set_entity_types(types)
-        elif old is not None:
-            if old not in _LEGACY_VIEW_TYPES:
+        elif legacy_type is not None:
+            if legacy_type not in _LEGACY_VIEW_TYPES:
                 raise ValueError(
-                    f"The provided value {old!r:.100} is not a valid type: there are "
-                    f"{', '.join(_LEGACY_VIEW_TYPES)}. Better give includeEntityTypes."
+                    f"Invalid type {legacy_type!r:.100}: expected one of "
+                    f"{', '.join(_LEGACY_VIEW_TYPES)}. Use includeEntityTypes instead."
                 )
-            self.set_entity_types(_LEGACY_VIEW_TYPES[old])
+            self.set_entity_types(_LEGACY_VIEW_TYPES[legacy_type])
         elif self.properties.get("viewTypeMask") is None:
             self.set_entity_types([EntityViewType.FILE])
 
     def set_entity_types(self, includeEntityTypes: Iterable[EntityViewType]) -> None:
-        """Show these types of entities, and no others.
+        """Replace the entity types of the view.
 
         Args:
             includeEntityTypes: `EntityViewType` members.
 
         Raises:
-            ValueError: One is none.
+            ValueError: A value is not an `EntityViewType`, or there are no values.
         """
         self.properties["viewTypeMask"] = get_view_type_mask(includeEntityTypes)
 
     def to_column_request(self) -> dict[str, Any]:
-        """See `ViewSchema`."""
+        """Implement `ViewBase`."""
         return {"viewEntityType": "entityview", "viewTypeMask": self.properties["viewTypeMask"]}
 
 
 class SubmissionViewSchema(ViewBase):
-    """A view of submissions: its name, its place, its columns, and the evaluations it shows.
+    """A view of submissions: its name, parent, columns and evaluations.
 
-    When a new one is stored for the first time, it gets the columns that all submissions have,
-    and those of the annotations of their statuses. One that was fetched keeps what it has.
+    When a new view is stored for the first time, the default columns and columns for the
+    annotations of the submission statuses are added. A fetched view keeps its columns.
 
     Args:
-        name: Unique in its parent.
-        columns: `Column` objects, new ones or such as are in Synapse, or ids of columns.
-        parent: A project or folder, or its id.
-        scopes: Evaluations whose submissions to show, or their ids.
-        addDefaultViewColumns: Add the columns that all submissions have.
-        addAnnotationColumns: Add columns for the annotations of the submissions in scope.
-        ignoredAnnotationColumnNames: Annotations that get no column.
-        properties: See `Entity`, as the rest.
+        name: Name, unique within the parent.
+        columns: New or stored `Column` objects, or IDs of stored columns.
+        parent: A project or folder, or its ID.
+        scopes: Evaluations in the scope, or their IDs.
+        addDefaultViewColumns: Whether to add the default columns of submission views.
+        addAnnotationColumns: Whether to add columns for the annotations of the submissions.
+        ignoredAnnotationColumnNames: Annotations without a column.
+        properties: Properties, as returned by Synapse.
         annotations: Values by key.
-        local_state: What is only known here.
+        local_state: Local state, see `Entity`.
         **kwargs: Further keys.
 
     Raises:
-        ValueError: A scope is the id of something else.
+        ValueError: A scope is not the ID of an evaluation.
     """
 
     _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(constants.SUBMISSION_VIEW)  # noqa: SLF001
 
     def parse_scope_id(self, scope: Any) -> str:
-        """Read the id of an evaluation.
+        """Return the ID of an evaluation in the scope.
 
         Raises:
-            ValueError: It is the id of something else.
+            ValueError: It is not the ID of an evaluation.
         """
-        found = id_of(scope)
-        if not (found.isascii() and found.isdecimal()):
+        evaluation_id = id_of(scope)
+        if not (evaluation_id.isascii() and evaluation_id.isdecimal()):
             raise ValueError(
-                f"{found!r:.60} is not the id of an evaluation, which is a number. A submission "
-                "view looks in evaluations: give scopes=['9600001'], or the evaluation itself."
+                f"Invalid evaluation ID {evaluation_id!r:.60}: expected a number. The scope of a "
+                "submission view consists of evaluations: pass scopes=['9600001'], or the "
+                "evaluation itself."
             )
-        return found
+        return evaluation_id
 
     def to_column_request(self) -> dict[str, Any]:
-        """See `ViewSchema`."""
+        """Implement `ViewBase`."""
         return {"viewEntityType": "submissionview"}

@@ -12,7 +12,7 @@ from synapse_workflows.client.model.table_factory import Table
 LATIN = "name\nant\nbüffel\n".encode("latin-1")
 #: The header, and rows enough for the decoder not to see the last one at first.
 LONG = b"name\n" + b"ant\n" * 10_000 + "büffel\n".encode("latin-1")
-NOT_UTF8 = r"given\.csv is not UTF-8: line {} has the byte 0xfc\. Save it as UTF-8"
+NOT_UTF8 = r"given\.csv is not UTF-8: line {} contains the byte 0xfc\. Save the file as UTF-8"
 
 
 def given(tmp_path, content, **settings):
@@ -62,7 +62,7 @@ COLUMNS = [Column(name="n", columnType="INTEGER"), Column(name="name", columnTyp
     ids=["schema", "id"],
 )
 def test_a_lone_surrogate_is_named_with_its_row_and_column(of, column):
-    said = rf"Row 2, column {column}: 'b\\udcfcffel' holds half of a character"
+    said = rf"Row 2, column {column}: 'b\\udcfcffel' contains a lone surrogate"
     with pytest.raises(ValueError, match=said) as caught:
         Table(of, [[1, "ant"], [2, "b\udcfcffel"]])
     assert str(caught.value).isascii()

@@ -174,7 +174,9 @@ def test_columns_of_the_same_name_are_refused(tmp_path):
     path.write_text('"n","b","n"\n1,2,3\n')
     headers = [{"name": name, "columnType": "INTEGER"} for name in ("n", "b", "n")]
     table = CsvFileTable("syn1", path, lineEnd="\n", headers=headers)
-    with pytest.raises(parquet.ParquetConversionError, match=r"there are several \['n'\].* AS "):
+    with pytest.raises(
+        parquet.ParquetConversionError, match=r"Duplicate column names \['n'\].* AS "
+    ):
         parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)
     assert not (tmp_path / "rows.parquet").exists()
 

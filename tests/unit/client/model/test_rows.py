@@ -87,7 +87,7 @@ def test_parts_of_rows_are_named_by_column():
     }
     named = PartialRow({"n": True}, "3", "e", {"n": "7"})
     assert named == {"rowId": 3, "etag": "e", "values": [{"key": "7", "value": "true"}]}
-    with pytest.raises(ValueError, match="'m' is not among the columns: n"):
+    with pytest.raises(ValueError, match="Unknown column 'm': expected one of n"):
         PartialRow({"m": 1}, 3, nameToColumnId={"n": "7"})
     assert PartialRow({"7": 1}) == {"values": [{"key": "7", "value": "1"}]}
     one = PartialRow({"7": 1}, 3)
@@ -141,7 +141,7 @@ def test_a_result_says_which_rows_they_are():
     assert made.has_row_etags
     assert list(made.iter_row_metadata()) == [RowMetadata(1, 2, ETAG), RowMetadata(2, 2, ETAG)]
     aggregate, _ = result({"queryResult": page({"values": ["1", None]})})
-    with pytest.raises(ValueError, match="do not say which rows"):
+    with pytest.raises(ValueError, match="have no row IDs"):
         list(aggregate.iter_row_metadata())
 
 
@@ -176,8 +176,8 @@ def test_parts_of_rows_are_made_from_a_result_that_was_gone_through():
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ({1: {"m": 1}}, "'m' is no column"),
-        ({9: {"n": 1}}, "Row 9 is not in the result"),
+        ({1: {"m": 1}}, "Unknown column 'm'"),
+        ({9: {"n": 1}}, "Row 9 is not in the query result"),
         ({1: {"n": "x"}}, "Row 1, column 'n': 'x' is not an integer"),
     ],
 )
@@ -194,5 +194,5 @@ def test_a_table_of_a_row_set_gives_values():
     assert (len(table), table.etag, table.tableId) == (2, "e", "syn5")
     assert [one.row_id for one in table.iter_row_metadata()] == [4, 5]
     assert table.asRowSet().rows == rows
-    with pytest.raises(ValueError, match="do not say which rows"):
+    with pytest.raises(ValueError, match="have no row IDs"):
         list(RowSetTable("syn5", RowSet(headers=HEADERS, rows=[[1, 2]])).iter_row_metadata())

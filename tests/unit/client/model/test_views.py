@@ -54,7 +54,7 @@ def test_types_add_up_to_a_mask():
     for wrong in ([1], ["file"], []):
         with pytest.raises(ValueError, match="EntityViewType"):
             entity_view(includeEntityTypes=wrong)
-    with pytest.raises(ValueError, match="is not a valid type"):
+    with pytest.raises(ValueError, match="Invalid type"):
         entity_view(type="folder")
 
 
@@ -78,7 +78,7 @@ def test_a_submission_view_looks_in_evaluations():
     assert view.scopeIds == ["9600001", "9600002", "9600003", "9600004"]
     assert "viewTypeMask" not in view
     for wrong in ("syn5", Project("p", id="syn5"), ["1", "dog"]):
-        with pytest.raises(ValueError, match="not the id of an evaluation"):
+        with pytest.raises(ValueError, match="Invalid evaluation ID"):
             submission_view(scopes=wrong)
     with pytest.raises(ValueError, match="couldn't find id"):
         submission_view(scopes={"name": "never stored"})
