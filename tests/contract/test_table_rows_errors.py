@@ -254,7 +254,9 @@ def test_too_long_query_is_rejected(syn, table):
     """The maximum size of a request is 2 MiB."""
     sql = f"select * from {table.tableId} where name = '{'x' * 3_000_000}'"
     for kind in ("csv", "rowset"):
-        with pytest.raises(SynapseHTTPError, match=r"413 .*\n.*Send less data per request") as caught:
+        with pytest.raises(
+            SynapseHTTPError, match=r"413 .*\n.*Send less data per request"
+        ) as caught:
             syn.tableQuery(sql, resultsAs=kind)
         assert len(str(caught.value)) < 1000
 
