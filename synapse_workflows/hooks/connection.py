@@ -75,14 +75,14 @@ class ClientSettings:
         limit = extra.get("cache_limit") or conf.get("synapse", "cache_limit", fallback="20 GB")
         directory = extra.get("cache_dir") or conf.get("synapse", "cache_dir", fallback="")
         return cls(
-            endpoints=resolve_endpoints(repository_endpoint(connection), extra),
+            endpoints=resolve_endpoints(get_repository_endpoint(connection), extra),
             token=(connection.password or "").strip() or None,
             cache_dir=directory or None,
             cache_limit=parse_size(limit),
         )
 
 
-def repository_endpoint(connection: Any) -> str:
+def get_repository_endpoint(connection: Any) -> str:
     """Return the repository endpoint of a connection. The host may lack scheme and path."""
     host = (connection.host or "").strip().rstrip("/")
     if not host:
