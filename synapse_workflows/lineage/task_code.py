@@ -65,7 +65,7 @@ def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
     subdir = (getattr(bundle, "subdir", None) or "").strip("/")
     page = _create_page_url(bundle, commit, subdir)
     label = f"{name} at {commit[:_SHORT_HASH]}"
-    if page is not None and not urlsplit(page).query:  # a query is not recorded
+    if page is not None:
         return UrlRef(redact_url(f"{page}/{quote(name)}"), label)
     repository = _create_repository_url(getattr(bundle, "repo_url", None))
     if repository is None:
@@ -86,7 +86,10 @@ def _get_commit(bundle: Any) -> str | None:
 
 
 def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
-    """Return the web page of the bundle's directory, from the URL template of the bundle."""
+    """Return the web page of the bundle's directory, from the URL template of the bundle.
+
+    A URL with a query is not used: queries are never recorded, and without it the URL is wrong.
+    """
     template = bundle.view_url_template()
     if not template:
         return None
@@ -96,10 +99,13 @@ def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
         page: str = template.format(version=commit, subdir=subdir).rstrip("/")
     except (KeyError, IndexError, ValueError):
         return None
-    host = urlsplit(page).hostname or ""
+    parts = urlsplit(page)
+    if not parts.scheme or parts.query:
+        return None
+    host = parts.hostname or ""
     if host == "github.com" or host.endswith(".github.com"):
         page = page.replace(f"/tree/{commit}", f"/blob/{commit}", 1)
-    return page if urlsplit(page).scheme else None
+    return page
 
 
 def _create_repository_url(url: str | None) -> str | None:

@@ -18,7 +18,7 @@ _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
 #: User info of a URL, up to the last @ of the authority; also in `jdbc:db://user:password@host/`.
 _URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//[^/]*@")
-#: Fragment that identifies the content of a file; see `lineage.code`.
+#: Fragment that identifies the content of a file; see `lineage.task_code`.
 _CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}")
 
 
