@@ -33,7 +33,7 @@ def test_entity_id_from_uri_returns_id_or_none():
     assert entity_id_from_uri("syn://syn12.3") == "syn12.3"
     assert entity_id_from_uri("syn://syn12/a.txt") is None
     assert entity_id_from_uri("s3://syn12") is None
-    with pytest.raises(ValueError, match="not a valid Synapse id"):
+    with pytest.raises(ValueError, match="Invalid Synapse ID 'nonsense'"):
         synapse_asset("nonsense")
 
 
