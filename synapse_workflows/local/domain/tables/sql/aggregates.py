@@ -8,18 +8,18 @@ from sqlglot import exp
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES
 from synapse_workflows.local.domain.tables.sql import functions
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, handlers
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, create_handlers
 from synapse_workflows.local.domain.tables.sql.dialect import GroupConcat
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     JSON_VALUE,
     Fragment,
+    apply_collation,
     as_number,
     as_text,
-    call,
+    build_call,
+    build_value,
+    get_sort_key,
     literal,
-    sort_key,
-    typed,
-    with_collation,
     with_type,
     without_nan,
 )
@@ -51,7 +51,7 @@ def is_aggregate(node: object) -> bool:
     return isinstance(node, GroupConcat)
 
 
-def _argument(compiler: Compiler, node: exp.Anonymous) -> tuple[Fragment, bool]:
+def _compile_argument(compiler: Compiler, node: exp.Anonymous) -> tuple[Fragment, bool]:
     """Return the argument of an aggregate function, and whether DISTINCT precedes it."""
     name = str(node.this).upper()
     if len(node.expressions) != 1:
@@ -79,36 +79,36 @@ def compile_aggregate(compiler: Compiler, node: exp.Anonymous) -> Fragment:
         and isinstance(node.expressions[0], exp.Star)
     ):
         return Fragment("count(*)", (), ColumnType.INTEGER, width=20)
-    value, distinct = _argument(compiler, node)
+    value, distinct = _compile_argument(compiler, node)
     prefix = "DISTINCT " if distinct else ""
     if name == "COUNT":
-        key = value.with_sql(sort_key(with_type(value))) if distinct else value
-        return typed(ColumnType.INTEGER, f"count({prefix}{{}})", key)
+        key = value.with_sql(get_sort_key(with_type(value))) if distinct else value
+        return build_value(ColumnType.INTEGER, f"count({prefix}{{}})", key)
     if name in {"MAX", "MIN"}:
-        return _extreme(name.lower(), with_type(value))
+        return _compile_extreme(name.lower(), with_type(value))
     if name == "JSON_ARRAYAGG":
         template = "nullif(json_group_array({}), '[]')"
-        return typed(ColumnType.JSON, template, functions.as_json(value))
+        return build_value(ColumnType.JSON, template, functions.as_json(value))
     number = as_number(value)
     is_double = with_type(number).type == ColumnType.DOUBLE
     type_ = _NUMERIC[name] or (ColumnType.DOUBLE if is_double else ColumnType.INTEGER)
     template = f"{name.lower()}({prefix}{{}})"
     if name in _INITIAL_BITS:
         template = f"coalesce({template}, {_INITIAL_BITS[name]})"
-    return typed(type_, template, number)
+    return build_value(type_, template, number)
 
 
-def _extreme(function: str, value: Fragment) -> Fragment:
+def _compile_extreme(function: str, value: Fragment) -> Fragment:
     """Compile MAX or MIN."""
     if value.type in LIST_TYPES:
         raise BadRequest(f"{function.upper()} does not take a list column.")
-    key = without_nan(value).with_sql(with_collation(without_nan(value)))
+    key = without_nan(value).with_sql(apply_collation(without_nan(value)))
     if value.type == JSON_VALUE:
-        return typed(JSON_VALUE, f"nullif(json_quote({function}({{}})), 'null')", key)
-    return call(str(value.type), function, [key])
+        return build_value(JSON_VALUE, f"nullif(json_quote({function}({{}})), 'null')", key)
+    return build_call(str(value.type), function, [key])
 
 
-def _group_concat(compiler: Compiler, node: GroupConcat) -> Fragment:
+def _compile_group_concat(compiler: Compiler, node: GroupConcat) -> Fragment:
     separator = node.args.get("separator")
     if separator is not None and not (isinstance(separator, exp.Literal) and separator.is_string):
         raise BadRequest("SEPARATOR takes text in single quotes.")
@@ -120,11 +120,11 @@ def _group_concat(compiler: Compiler, node: GroupConcat) -> Fragment:
         literal("," if separator is None else str(separator.this)),
         literal(1 if node.args.get("distinct") else 0),
         literal("".join("d" if each.args.get("desc") else "a" for each in items)),
-        *(each.with_sql(with_collation(each)) for each in keys),
+        *(each.with_sql(apply_collation(each)) for each in keys),
     ]
-    return call(ColumnType.STRING, "ordered_group_concat", arguments)
+    return build_call(ColumnType.STRING, "ordered_group_concat", arguments)
 
 
-HANDLERS: Final[Handlers] = handlers(
-    _group_concat, [GroupConcat], ["this", "distinct", "order", "separator"]
+HANDLERS: Final[Handlers] = create_handlers(
+    _compile_group_concat, [GroupConcat], ["this", "distinct", "order", "separator"]
 )

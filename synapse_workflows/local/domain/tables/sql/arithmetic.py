@@ -10,13 +10,13 @@ from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.sql import functions, sqlite_dates
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, handlers
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, create_handlers
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     DATETIME,
     Fragment,
     as_number,
+    build_value,
     literal,
-    typed,
     with_type,
 )
 from synapse_workflows.local.errors import BadRequest
@@ -35,29 +35,29 @@ def _is_double(value: Fragment) -> bool:
     return with_type(value).type == ColumnType.DOUBLE
 
 
-def _binary(compiler: Compiler, node: exp.Expression) -> Fragment:
+def _compile_binary(compiler: Compiler, node: exp.Expression) -> Fragment:
     if isinstance(node, exp.Add) and isinstance(node.this, exp.Interval):
         node = exp.Add(this=node.expression, expression=node.this)
     if isinstance(node.expression, exp.Interval):
-        return _add_interval(compiler, node)
+        return _compile_date_arithmetic(compiler, node)
     left, right = (as_number(compiler.value(each)) for each in (node.this, node.expression))
     is_double = _is_double(left) or _is_double(right)
     if isinstance(node, exp.Div | exp.IntDiv):
         is_double = isinstance(node, exp.Div)
     type_ = ColumnType.DOUBLE if is_double else ColumnType.INTEGER
-    return typed(type_, _TEMPLATES[type(node)], left, right)
+    return build_value(type_, _TEMPLATES[type(node)], left, right)
 
 
-def _negative(compiler: Compiler, node: exp.Neg) -> Fragment:
+def _compile_negative(compiler: Compiler, node: exp.Neg) -> Fragment:
     inner = node.this
     if isinstance(inner, exp.Literal) and not inner.is_string:
         return compiler.value(exp.Literal(this=f"-{inner.this}", is_string=False))
     value = as_number(compiler.value(inner))
     type_ = ColumnType.DOUBLE if _is_double(value) else ColumnType.INTEGER
-    return typed(type_, "checked_subtract(0, {})", value)
+    return build_value(type_, "checked_subtract(0, {})", value)
 
 
-def _add_interval(compiler: Compiler, node: exp.Expression) -> Fragment:
+def _compile_date_arithmetic(compiler: Compiler, node: exp.Expression) -> Fragment:
     if not isinstance(node, exp.Add | exp.Sub):
         raise BadRequest("An INTERVAL can only be added to a date or subtracted from one.")
     interval = node.expression
@@ -70,11 +70,11 @@ def _add_interval(compiler: Compiler, node: exp.Expression) -> Fragment:
     date = functions.as_date(compiler.value(node.this))
     sign = "-" if isinstance(node, exp.Sub) else ""
     template = f"add_interval({{}}, {sign}{{}}, {{}})"
-    return typed(DATETIME, template, date, as_number(compiler.value(count)), literal(unit))
+    return build_value(DATETIME, template, date, as_number(compiler.value(count)), literal(unit))
 
 
 HANDLERS: Final[Handlers] = {
-    **handlers(_binary, _TEMPLATES),
-    **handlers(_binary, [exp.Div], ("this", "expression", "typed", "safe")),
-    **handlers(_negative, [exp.Neg], ["this"]),
+    **create_handlers(_compile_binary, _TEMPLATES),
+    **create_handlers(_compile_binary, [exp.Div], ("this", "expression", "typed", "safe")),
+    **create_handlers(_compile_negative, [exp.Neg], ["this"]),
 }

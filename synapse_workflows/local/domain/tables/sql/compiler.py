@@ -69,7 +69,7 @@ class NodeHandler:
 Handlers = Mapping[type[exp.Expression], NodeHandler]
 
 
-def handlers(
+def create_handlers(
     compile_: Callable[["Compiler", Any], Fragment],
     types: Iterable[type[exp.Expression]],
     arguments: Iterable[str] = ("this", "expression"),

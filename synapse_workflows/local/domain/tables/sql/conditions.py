@@ -8,23 +8,23 @@ from sqlglot import exp
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables.cell_values import NAN
-from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES
+from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, LIST_TYPES, TEXT_TYPES
 from synapse_workflows.local.domain.tables.sql.collation import fold
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, handlers
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, create_handlers
 from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike, write
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     DATETIME,
     JSON_VALUE,
     Fragment,
+    apply_collation,
+    as_json_operand,
     as_number,
     as_text,
     coerce_literal,
     combine,
     join,
-    json_operand,
-    list_item_type,
     literal,
-    with_collation,
+    require_list_column,
 )
 from synapse_workflows.local.errors import BadRequest
 
@@ -36,7 +36,7 @@ _NOT_TEXT: Final = frozenset({ColumnType.ENTITYID, ColumnType.BOOLEAN})
 _JSON: Final = LIST_TYPES | {ColumnType.JSON}
 
 
-def _comparable(left: Fragment, right: Fragment) -> tuple[Fragment, Fragment]:
+def _make_comparable(left: Fragment, right: Fragment) -> tuple[Fragment, Fragment]:
     """Convert two values for a comparison as text, numbers, dates or JSON values.
 
     Returns:
@@ -47,32 +47,32 @@ def _comparable(left: Fragment, right: Fragment) -> tuple[Fragment, Fragment]:
     """
     types = {left.type, right.type}
     if JSON_VALUE in types or (_JSON & types and None not in types):
-        return json_operand(left), json_operand(right)
+        return as_json_operand(left), as_json_operand(right)
     if DATETIME in types:
-        return _date_operand(left, right), _date_operand(right, left)
+        return _as_date_operand(left, right), _as_date_operand(right, left)
     if left.is_literal and not right.is_literal:
-        right, left = _comparable(right, left)
-        return left.with_sql(with_collation(left)), right
+        right, left = _make_comparable(right, left)
+        return left.with_sql(apply_collation(left)), right
     if not left.is_literal and not _is_computed_text(left, right):
         right = coerce_literal(right, str(left.type))
     if left.is_text and (right.is_text or right.is_null):
-        return left.with_sql(with_collation(left)), right
+        return left.with_sql(apply_collation(left)), right
     if _NOT_TEXT & types and (left.is_text or right.is_text):
-        raise _incomparable(left, right)
+        raise _incomparable_error(left, right)
     if left.type == ColumnType.DOUBLE and right.literal == NAN:
         return left, right
     return as_number(left), as_number(right)
 
 
-def _date_operand(value: Fragment, other: Fragment) -> Fragment:
+def _as_date_operand(value: Fragment, other: Fragment) -> Fragment:
     if value.type in {DATETIME, ColumnType.DATE}:
         return value
     if value.is_null or (value.is_literal and isinstance(value.literal, str)):
         return coerce_literal(value, DATETIME)
-    raise _incomparable(value, other)
+    raise _incomparable_error(value, other)
 
 
-def _incomparable(left: Fragment, right: Fragment) -> BadRequest:
+def _incomparable_error(left: Fragment, right: Fragment) -> BadRequest:
     return BadRequest(
         f"A {left.type or 'literal'} cannot be compared with a {right.type or 'literal'}."
     )
@@ -84,12 +84,12 @@ def _is_computed_text(left: Fragment, right: Fragment) -> bool:
     return left.type in TEXT_TYPES and left.column is None and is_number
 
 
-def _compare(compiler: Compiler, node: exp.Expression) -> Fragment:
-    operands = _comparable(compiler.value(node.this), compiler.value(node.expression))
+def _compile_comparison(compiler: Compiler, node: exp.Expression) -> Fragment:
+    operands = _make_comparable(compiler.value(node.this), compiler.value(node.expression))
     return combine(f"({{}} {_OPERATORS[type(node)]} {{}})", *operands)
 
 
-def _balanced(operator: str, parts: Sequence[Fragment]) -> Fragment:
+def _combine_balanced(operator: str, parts: Sequence[Fragment]) -> Fragment:
     """Combine conditions to a tree of logarithmic depth. SQLite limits the depth."""
     while len(parts) > 1:
         parts = [
@@ -99,7 +99,7 @@ def _balanced(operator: str, parts: Sequence[Fragment]) -> Fragment:
     return parts[0]
 
 
-def _and_or(compiler: Compiler, node: exp.Expression) -> Fragment:
+def _compile_and_or(compiler: Compiler, node: exp.Expression) -> Fragment:
     operands: list[exp.Expression] = []
     stack = [node]
     while stack:
@@ -109,14 +109,14 @@ def _and_or(compiler: Compiler, node: exp.Expression) -> Fragment:
         else:
             operands.append(each)
     operator = "AND" if isinstance(node, exp.And) else "OR"
-    return _balanced(operator, [compiler.condition(each) for each in operands])
+    return _combine_balanced(operator, [compiler.condition(each) for each in operands])
 
 
-def _not(compiler: Compiler, node: exp.Expression) -> Fragment:
+def _compile_not(compiler: Compiler, node: exp.Expression) -> Fragment:
     return combine("(NOT {})", compiler.condition(node.this))
 
 
-def _paren(compiler: Compiler, node: exp.Expression) -> Fragment:
+def _compile_paren(compiler: Compiler, node: exp.Expression) -> Fragment:
     return combine("({})", compiler.condition(node.this))
 
 
@@ -139,14 +139,15 @@ def compile_case_operands(
         BadRequest: The comparisons need different types.
     """
     value = compiler.value(subject)
-    pairs = [_comparable(value, compiler.value(each)) for each in options]
+    pairs = [_make_comparable(value, compiler.value(each)) for each in options]
     _require_equal([left for left, _ in pairs], "CASE")
     return pairs[0][0], [right for _, right in pairs]
 
 
-def _in(compiler: Compiler, node: exp.In) -> Fragment:
+def _compile_in(compiler: Compiler, node: exp.In) -> Fragment:
     value = compiler.value(node.this)
-    pairs = [_comparable(value, compiler.value(each, is_listed=True)) for each in node.expressions]
+    items = [compiler.value(each, is_listed=True) for each in node.expressions]
+    pairs = [_make_comparable(value, each) for each in items]
     if not pairs:
         raise BadRequest("IN takes a list of values.")
     # NaN is stored as text: a list with it is compared with the stored values.
@@ -156,17 +157,17 @@ def _in(compiler: Compiler, node: exp.In) -> Fragment:
     return combine("({} IN ({}))", lefts[0], join(", ", [right for _, right in pairs]))
 
 
-def _between(compiler: Compiler, node: exp.Between) -> Fragment:
+def _compile_between(compiler: Compiler, node: exp.Between) -> Fragment:
     value = compiler.value(node.this)
-    low = _comparable(value, compiler.value(node.args["low"]))
-    high = _comparable(value, compiler.value(node.args["high"]))
+    low = _make_comparable(value, compiler.value(node.args["low"]))
+    high = _make_comparable(value, compiler.value(node.args["high"]))
     if value.is_literal:
         return combine("({} >= {} AND {} <= {})", *low, *high)
     _require_equal([low[0], high[0]], "BETWEEN")
     return combine("({} BETWEEN {} AND {})", *low, high[1])
 
 
-def _is(compiler: Compiler, node: exp.Is) -> Fragment:
+def _compile_is(compiler: Compiler, node: exp.Is) -> Fragment:
     other = node.expression
     if isinstance(other, exp.Null):
         return combine("({} IS NULL)", compiler.value(node.this))
@@ -176,42 +177,42 @@ def _is(compiler: Compiler, node: exp.Is) -> Fragment:
     raise BadRequest(f"Not supported: {write(node)[:200]}")
 
 
-def _quoted_text(node: Any, syntax: str) -> str:
+def _parse_quoted_text(node: Any, syntax: str) -> str:
     if isinstance(node, exp.Literal) and node.is_string:
         return str(node.this)
     raise BadRequest(f"{syntax} takes text in single quotes.")
 
 
-def _escape_character(node: Any) -> str:
-    character = _quoted_text(node, "ESCAPE")
+def _parse_escape(node: Any) -> str:
+    character = _parse_quoted_text(node, "ESCAPE")
     if len(character) != 1:
         raise BadRequest(f"ESCAPE takes one character, not '{character[:100]}'.")
     return character
 
 
-def _like(compiler: Compiler, node: exp.Expression, escape: str = "\\") -> Fragment:
+def _compile_like(compiler: Compiler, node: exp.Expression, escape: str = "\\") -> Fragment:
     text, pattern = (as_text(compiler.value(each)) for each in (node.this, node.expression))
     negation = "NOT " if node.args.get("negate") else ""
     return combine(f"({negation}like_text({{}}, {{}}, {{}}))", text, pattern, literal(escape))
 
 
-def _escaped_like(compiler: Compiler, node: exp.Escape) -> Fragment:
+def _compile_escaped_like(compiler: Compiler, node: exp.Escape) -> Fragment:
     if not isinstance(node.this, exp.Like):
         raise BadRequest("ESCAPE is only supported after LIKE.")
-    return _like(compiler, node.this, _escape_character(node.expression))
+    return _compile_like(compiler, node.this, _parse_escape(node.expression))
 
 
-def _has(compiler: Compiler, node: Has) -> Fragment:
+def _compile_has(compiler: Compiler, node: Has) -> Fragment:
     column = compiler.value(node.this)
-    type_ = list_item_type(column, "HAS")
+    type_ = ITEM_TYPES[require_list_column(column, "HAS").type]
     items = [coerce_literal(compiler.value(each), type_) for each in node.expressions]
     if not all(each.is_literal for each in items):
         raise BadRequest("HAS takes a list of literals.")
-    stored = json.dumps([_stored_item(each.literal, type_) for each in items])
+    stored = json.dumps([_as_stored_item(each.literal, type_) for each in items])
     return combine("has_item({}, {})", column, literal(stored))
 
 
-def _stored_item(value: Any, type_: ColumnType) -> Any:
+def _as_stored_item(value: Any, type_: ColumnType) -> Any:
     """Return an item as it is stored in a list, with folded text."""
     if type_ is ColumnType.ENTITYID:
         return f"syn{value}"
@@ -220,26 +221,26 @@ def _stored_item(value: Any, type_: ColumnType) -> Any:
     return fold(value) if isinstance(value, str) else value
 
 
-def _has_like(compiler: Compiler, node: HasLike) -> Fragment:
+def _compile_has_like(compiler: Compiler, node: HasLike) -> Fragment:
     column = compiler.value(node.this)
-    list_item_type(column, "HAS_LIKE")
-    patterns = [_quoted_text(each, "HAS_LIKE") for each in node.expressions]
+    require_list_column(column, "HAS_LIKE")
+    patterns = [_parse_quoted_text(each, "HAS_LIKE") for each in node.expressions]
     escape = node.args.get("escape")
-    character = "\\" if escape is None else _escape_character(escape)
+    character = "\\" if escape is None else _parse_escape(escape)
     arguments = literal(json.dumps(patterns)), literal(character)
     return combine("has_like({}, {}, {})", column, *arguments)
 
 
 HANDLERS: Final[Handlers] = {
-    **handlers(_compare, _OPERATORS),
-    **handlers(_and_or, [exp.And, exp.Or]),
-    **handlers(_not, [exp.Not]),
-    **handlers(_paren, [exp.Paren]),
-    **handlers(_in, [exp.In], ["this", "expressions"]),
-    **handlers(_between, [exp.Between], ["this", "low", "high"]),
-    **handlers(_is, [exp.Is]),
-    **handlers(_like, [exp.Like], ["this", "expression", "negate"]),
-    **handlers(_escaped_like, [exp.Escape]),
-    **handlers(_has, [Has], ["this", "expressions"]),
-    **handlers(_has_like, [HasLike], ["this", "expressions", "escape"]),
+    **create_handlers(_compile_comparison, _OPERATORS),
+    **create_handlers(_compile_and_or, [exp.And, exp.Or]),
+    **create_handlers(_compile_not, [exp.Not]),
+    **create_handlers(_compile_paren, [exp.Paren]),
+    **create_handlers(_compile_in, [exp.In], ["this", "expressions"]),
+    **create_handlers(_compile_between, [exp.Between], ["this", "low", "high"]),
+    **create_handlers(_compile_is, [exp.Is]),
+    **create_handlers(_compile_like, [exp.Like], ["this", "expression", "negate"]),
+    **create_handlers(_compile_escaped_like, [exp.Escape]),
+    **create_handlers(_compile_has, [Has], ["this", "expressions"]),
+    **create_handlers(_compile_has_like, [HasLike], ["this", "expressions", "escape"]),
 }

@@ -157,7 +157,7 @@ def parse(sql: str) -> exp.Select:
     try:
         dialect = SynapseSql()
         query_tokens = dialect.tokenize(sql)
-        token_checks.check(query_tokens)
+        token_checks.check_tokens(query_tokens)
         parsed = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(query_tokens, sql)
     except SqlglotError as error:
         raise BadRequest(_error_message(error)) from None

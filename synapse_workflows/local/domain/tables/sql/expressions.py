@@ -8,15 +8,16 @@ from typing import Final
 from sqlglot import exp
 
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
+from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES
 from synapse_workflows.local.domain.tables.sql import aggregates, arithmetic, conditions, functions
-from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, handlers
+from synapse_workflows.local.domain.tables.sql.compiler import Compiler, Handlers, create_handlers
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     DATETIME,
     Fragment,
-    list_item_type,
+    build_value,
     literal,
-    typed,
+    require_list_column,
     unify_types,
 )
 from synapse_workflows.local.errors import BadRequest
@@ -32,7 +33,7 @@ _MAX_DIGITS: Final = 40
 _LIMIT: Final = 1 << 63
 
 
-def _column(compiler: Compiler, node: exp.Column) -> Fragment:
+def _compile_column(compiler: Compiler, node: exp.Column) -> Fragment:
     name, context = node.name, compiler.context
     is_qualified = bool(node.table)
     if not isinstance(node.this, exp.Identifier) or (
@@ -40,7 +41,7 @@ def _column(compiler: Compiler, node: exp.Column) -> Fragment:
     ):
         raise BadRequest(f"Unknown column {write(node)}")
     if compiler.alias_first and name in compiler.aliases and not is_qualified:
-        return _aliased(compiler, name)
+        return _compile_alias(compiler, name)
     column = context.columns.get(name)
     if column is not None:
         cell = context.relation.cells[column.id]
@@ -49,24 +50,24 @@ def _column(compiler: Compiler, node: exp.Column) -> Fragment:
     if system is not None and (name.upper() != ROW_ETAG or context.relation.has_etags):
         return system
     if name in compiler.aliases and not is_qualified:
-        return _aliased(compiler, name)
-    raise BadRequest(f"Unknown column {name}{_quoting_hint(node)}")
+        return _compile_alias(compiler, name)
+    raise BadRequest(f"Unknown column {name}{_get_quoting_hint(node)}")
 
 
-def _quoting_hint(node: exp.Column) -> str:
+def _get_quoting_hint(node: exp.Column) -> str:
     """Return an explanation of quotes if the caller wrote the name in quotes."""
     is_quoted = node.this.args.get("quoted") and "start" in node.this.meta
     return ": double quotes stand around names, single quotes around text" if is_quoted else ""
 
 
-def _aliased(compiler: Compiler, name: str) -> Fragment:
+def _compile_alias(compiler: Compiler, name: str) -> Fragment:
     inner = replace(compiler, aliases={})
     value = inner.value(compiler.aliases[name])
     compiler.is_volatile |= inner.is_volatile
     return value
 
 
-def _literal(_compiler: Compiler, node: exp.Literal) -> Fragment:
+def _compile_literal(_compiler: Compiler, node: exp.Literal) -> Fragment:
     text = str(node.this)
     if node.is_string:
         return literal(text)
@@ -83,24 +84,24 @@ def _literal(_compiler: Compiler, node: exp.Literal) -> Fragment:
     return literal(float(text))
 
 
-def _boolean(_compiler: Compiler, node: exp.Boolean) -> Fragment:
+def _compile_boolean(_compiler: Compiler, node: exp.Boolean) -> Fragment:
     return literal(bool(node.this))
 
 
-def _null(_compiler: Compiler, _node: exp.Null) -> Fragment:
+def _compile_null(_compiler: Compiler, _node: exp.Null) -> Fragment:
     return literal(None)
 
 
-def _paren(compiler: Compiler, node: exp.Paren) -> Fragment:
+def _compile_paren(compiler: Compiler, node: exp.Paren) -> Fragment:
     inner = compiler.value(node.this)
     return inner if inner.is_literal else replace(inner, sql=f"({inner.sql})", column=None)
 
 
-def _interval(_compiler: Compiler, _node: exp.Interval) -> Fragment:
+def _reject_interval(_compiler: Compiler, _node: exp.Interval) -> Fragment:
     raise BadRequest("An INTERVAL can only be added to a date or subtracted from one.")
 
 
-def _case(compiler: Compiler, node: exp.Case) -> Fragment:
+def _compile_case(compiler: Compiler, node: exp.Case) -> Fragment:
     branches, default = node.args["ifs"], node.args.get("default")
     results = [compiler.value(each.args["true"]) for each in branches]
     results.append(literal(None) if default is None else compiler.value(default))
@@ -114,13 +115,13 @@ def _case(compiler: Compiler, node: exp.Case) -> Fragment:
         subject, tests = conditions.compile_case_operands(compiler, node.this, options)
     parts = [part for branch in zip(tests, results, strict=False) for part in branch]
     template = f"CASE {{}} {'WHEN {} THEN {} ' * len(tests)}ELSE {{}} END"
-    return typed(type_, template, subject, *parts, results[-1])
+    return build_value(type_, template, subject, *parts, results[-1])
 
 
-def _call(compiler: Compiler, node: exp.Anonymous) -> Fragment:
+def _compile_call(compiler: Compiler, node: exp.Anonymous) -> Fragment:
     name, arguments = str(node.this).upper(), node.expressions
     if name == "UNNEST":
-        return _unnest(compiler, node)
+        return _compile_unnest(compiler, node)
     if name in aggregates.AGGREGATES:
         return aggregates.compile_aggregate(compiler, node)
     if name in {"CURRENT_USER", "NOW"}:
@@ -138,29 +139,28 @@ def _call(compiler: Compiler, node: exp.Anonymous) -> Fragment:
     return function.build([compiler.value(each) for each in arguments])
 
 
-def _unnest(compiler: Compiler, node: exp.Anonymous) -> Fragment:
+def _compile_unnest(compiler: Compiler, node: exp.Anonymous) -> Fragment:
     if len(node.expressions) != 1:
         raise BadRequest("UNNEST takes one list column.")
     value = compiler.value(node.expressions[0])
-    type_, column = list_item_type(value, "UNNEST"), value.column
-    if column is None:
-        raise BadRequest("UNNEST takes one list column.")
+    column = require_list_column(value, "UNNEST")
     table = compiler.unnested.setdefault(column.id, f"u{len(compiler.unnested)}")
     sql = f"{table}.value"
+    type_ = ITEM_TYPES[column.type]
     if type_ is ColumnType.ENTITYID:
         sql = f"CAST(substr({sql}, 4) AS INTEGER)"
     return Fragment(sql, (), type_, width=value.width // (column.maximum_length or 1))
 
 
 HANDLERS: Final[Handlers] = {
-    **handlers(_column, [exp.Column], ["this", "table"]),
-    **handlers(_literal, [exp.Literal], ["this", "is_string"]),
-    **handlers(_boolean, [exp.Boolean], ["this"]),
-    **handlers(_null, [exp.Null], []),
-    **handlers(_paren, [exp.Paren], ["this"]),
-    **handlers(_interval, [exp.Interval], ["this", "unit"]),
-    **handlers(_case, [exp.Case], ["this", "ifs", "default"]),
-    **handlers(_call, [exp.Anonymous], ["this", "expressions"]),
+    **create_handlers(_compile_column, [exp.Column], ["this", "table"]),
+    **create_handlers(_compile_literal, [exp.Literal], ["this", "is_string"]),
+    **create_handlers(_compile_boolean, [exp.Boolean], ["this"]),
+    **create_handlers(_compile_null, [exp.Null], []),
+    **create_handlers(_compile_paren, [exp.Paren], ["this"]),
+    **create_handlers(_reject_interval, [exp.Interval], ["this", "unit"]),
+    **create_handlers(_compile_case, [exp.Case], ["this", "ifs", "default"]),
+    **create_handlers(_compile_call, [exp.Anonymous], ["this", "expressions"]),
     **arithmetic.HANDLERS,
     **aggregates.HANDLERS,
 }

@@ -17,15 +17,15 @@ from synapse_workflows.local.domain.tables.sql.typed_sql import (
     DATETIME,
     JSON_VALUE,
     Fragment,
+    apply_collation,
     as_number,
     as_text,
-    call,
+    build_call,
+    build_value,
     coerce_literal,
     join,
     literal,
-    typed,
     unify_types,
-    with_collation,
     with_type,
     without_nan,
 )
@@ -69,41 +69,45 @@ def as_json(value: Fragment) -> Fragment:
     """Return a value as an argument of SQLite's JSON functions."""
     value = with_type(value)
     if value.type in LIST_TYPES or value.type in {ColumnType.JSON, JSON_VALUE}:
-        return typed(ColumnType.JSON, "json({})", value)
+        return build_value(ColumnType.JSON, "json({})", value)
     if value.type == ColumnType.BOOLEAN:
-        return typed(ColumnType.JSON, "json({})", as_text(value))
+        return build_value(ColumnType.JSON, "json({})", as_text(value))
     if value.type == ColumnType.DOUBLE:  # JSON has neither NaN nor infinity
-        return typed(ColumnType.JSON, "nullif(nullif({}, 9e999), -9e999)", without_nan(value))
+        return build_value(
+            ColumnType.JSON, "nullif(nullif({}, 9e999), -9e999)", without_nan(value)
+        )
     is_shown_as_text = value.is_text or value.type in {ColumnType.ENTITYID, DATETIME}
     return as_text(value) if is_shown_as_text else value
 
 
-def _texts(arguments: Sequence[Fragment]) -> list[Fragment]:
+def _as_texts(arguments: Sequence[Fragment]) -> list[Fragment]:
     return [as_text(each) for each in arguments]
 
 
-def _on_text(function: str, type_: ColumnType = ColumnType.STRING) -> Build:
-    return lambda arguments: call(type_, function, _texts(arguments))
+def _create_text_function(function: str, type_: ColumnType = ColumnType.STRING) -> Build:
+    return lambda arguments: build_call(type_, function, _as_texts(arguments))
 
 
-def _concat(arguments: Sequence[Fragment]) -> Fragment:
-    return typed(ColumnType.STRING, "({})", join(" || ", _texts(arguments)))
+def _build_concat(arguments: Sequence[Fragment]) -> Fragment:
+    return build_value(ColumnType.STRING, "({})", join(" || ", _as_texts(arguments)))
 
 
-def _round(arguments: Sequence[Fragment]) -> Fragment:
+def _build_round(arguments: Sequence[Fragment]) -> Fragment:
     value = as_number(arguments[0])
     places = as_number(arguments[1]) if len(arguments) > 1 else literal(0)
     is_double = with_type(value).type == ColumnType.DOUBLE
     type_ = ColumnType.DOUBLE if is_double else ColumnType.INTEGER
-    return call(type_, "rounded", [value, places])
+    return build_call(type_, "rounded", [value, places])
 
 
-def _coalesce(arguments: Sequence[Fragment]) -> Fragment:
+def _build_coalesce(arguments: Sequence[Fragment]) -> Fragment:
     type_, values = unify_types(arguments)
-    return literal(None) if type_ is None else call(type_, "coalesce", [*values, literal(None)])
+    if type_ is None:
+        return literal(None)
+    return build_call(type_, "coalesce", [*values, literal(None)])
 
 
-def _nullif(arguments: Sequence[Fragment]) -> Fragment:
+def _build_nullif(arguments: Sequence[Fragment]) -> Fragment:
     first, second = with_type(arguments[0]), with_type(arguments[1])
     if arguments[0].is_null:
         return literal(None)
@@ -111,98 +115,100 @@ def _nullif(arguments: Sequence[Fragment]) -> Fragment:
         second = coerce_literal(arguments[1], str(first.type))
     if first.is_text != second.is_text and not arguments[1].is_null:
         raise BadRequest("NULLIF takes two values of one type.")
-    left = first.with_sql(with_collation(first))
-    return call(str(first.type), "nullif", [left, without_nan(second)])
+    left = first.with_sql(apply_collation(first))
+    return build_call(str(first.type), "nullif", [left, without_nan(second)])
 
 
-def _unix_timestamp(arguments: Sequence[Fragment]) -> Fragment:
-    if not arguments:
-        raise BadRequest("UNIX_TIMESTAMP takes one argument, for example NOW().")
-    return typed(ColumnType.INTEGER, "({} / 1000)", as_date(arguments[0]))
+def _build_unix_timestamp(arguments: Sequence[Fragment]) -> Fragment:
+    return build_value(ColumnType.INTEGER, "({} / 1000)", as_date(arguments[0]))
 
 
-def _from_unixtime(arguments: Sequence[Fragment]) -> Fragment:
+def _build_from_unixtime(arguments: Sequence[Fragment]) -> Fragment:
     seconds = as_number(arguments[0])
-    return typed(DATETIME, "CAST(round({} * 1000) AS INTEGER)", seconds)
+    return build_value(DATETIME, "CAST(round({} * 1000) AS INTEGER)", seconds)
 
 
-def _date_part(name: str) -> Build:
+def _create_date_part(name: str) -> Build:
     type_ = ColumnType.STRING if name.endswith("NAME") else ColumnType.INTEGER
-    return lambda arguments: typed(type_, f"date_part('{name}', {{}})", as_date(arguments[0]))
+    return lambda arguments: build_value(
+        type_, f"date_part('{name}', {{}})", as_date(arguments[0])
+    )
 
 
-def _double_test(name: str, template: str) -> Build:
+def _create_double_test(name: str, template: str) -> Build:
     def build(arguments: Sequence[Fragment]) -> Fragment:
         if arguments[0].type != ColumnType.DOUBLE:
             raise BadRequest(f"{name} takes a DOUBLE column.")
-        return replace(typed(ColumnType.BOOLEAN, template, arguments[0]), width=5)
+        return replace(build_value(ColumnType.BOOLEAN, template, arguments[0]), width=5)
 
     return build
 
 
-def _json_array(arguments: Sequence[Fragment]) -> Fragment:
-    return call(ColumnType.JSON, "json_array", [as_json(each) for each in arguments])
+def _build_json_array(arguments: Sequence[Fragment]) -> Fragment:
+    return build_call(ColumnType.JSON, "json_array", [as_json(each) for each in arguments])
 
 
-def _json_object(arguments: Sequence[Fragment]) -> Fragment:
+def _build_json_object(arguments: Sequence[Fragment]) -> Fragment:
     if len(arguments) % 2:
         raise BadRequest("JSON_OBJECT takes pairs of a key and a value.")
     pairs = zip(arguments[::2], arguments[1::2], strict=True)
     parts = [part for key, value in pairs for part in (as_text(key), as_json(value))]
-    return call(ColumnType.JSON, "json_object", parts)
+    return build_call(ColumnType.JSON, "json_object", parts)
 
 
-def _json_quote(arguments: Sequence[Fragment]) -> Fragment:
+def _build_json_quote(arguments: Sequence[Fragment]) -> Fragment:
     # The concatenation removes SQLite's mark that the text is JSON.
     template = "(nullif(json_quote({}), 'null') || '')"
-    return typed(ColumnType.STRING, template, as_text(arguments[0]))
+    return build_value(ColumnType.STRING, template, as_text(arguments[0]))
 
 
-def _document(value: Fragment, function: str) -> Fragment:
+def _as_document(value: Fragment, function: str) -> Fragment:
     document = with_type(coerce_literal(value, ColumnType.STRING))
     if document.type not in LIST_TYPES | TEXT_TYPES | {ColumnType.JSON, JSON_VALUE}:
         raise BadRequest(f"{function} takes JSON.")
     return document
 
 
-def _json_extract(arguments: Sequence[Fragment]) -> Fragment:
+def _build_json_extract(arguments: Sequence[Fragment]) -> Fragment:
     path = arguments[1]
     if not isinstance(path.literal, str) or _JSON_PATH.fullmatch(path.literal) is None:
         raise BadRequest(
             f"The JSON path '{str(path.literal)[:100]}' is not supported: expected a text like "
             "'$.key', '$.\"a key\"' or '$.list[0]'."
         )
-    return typed(JSON_VALUE, "({} -> {})", _document(arguments[0], "JSON_EXTRACT"), path)
+    return build_value(JSON_VALUE, "({} -> {})", _as_document(arguments[0], "JSON_EXTRACT"), path)
 
 
-def _on_json(function: str, type_: str) -> Build:
+def _create_json_function(function: str, type_: str) -> Build:
     def build(arguments: Sequence[Fragment]) -> Fragment:
-        document = _document(arguments[0], function.upper())
-        return call(type_, function, [document, *_texts(arguments[1:])])
+        document = _as_document(arguments[0], function.upper())
+        return build_call(type_, function, [document, *_as_texts(arguments[1:])])
 
     return build
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    "CONCAT": Function(_concat, 1, _MAX_ARGUMENTS),
-    "REPLACE": Function(_on_text("replace"), 3, 3),
-    "UPPER": Function(_on_text("upper_text"), 1, 1),
-    "LOWER": Function(_on_text("lower_text"), 1, 1),
-    "TRIM": Function(_on_text("trim"), 1, 1),
-    "CRC32": Function(_on_text("crc32", ColumnType.INTEGER), 1, 1),
-    "ROUND": Function(_round, 1, 2),
-    "COALESCE": Function(_coalesce, 1, _MAX_ARGUMENTS),
-    "NULLIF": Function(_nullif, 2, 2),
-    "ISNAN": Function(_double_test("ISNAN", f"({{}} IS '{NAN}')"), 1, 1),
-    "ISINFINITY": Function(_double_test("ISINFINITY", "coalesce({} IN (9e999, -9e999), 0)"), 1, 1),
-    "UNIX_TIMESTAMP": Function(_unix_timestamp, 0, 1),
-    "FROM_UNIXTIME": Function(_from_unixtime, 1, 1),
-    **{name: Function(_date_part(name), 1, 1) for name in DATE_PARTS},
-    "JSON_OBJECT": Function(_json_object, 0, _MAX_ARGUMENTS),
-    "JSON_ARRAY": Function(_json_array, 0, _MAX_ARGUMENTS),
-    "JSON_EXTRACT": Function(_json_extract, 2, 2),
-    "JSON_OVERLAPS": Function(_on_json("json_overlaps", ColumnType.BOOLEAN), 2, 2),
-    "JSON_SEARCH": Function(_on_json("json_search", ColumnType.JSON), 3, 4),
-    "JSON_QUOTE": Function(_json_quote, 1, 1),
-    "JSON_UNQUOTE": Function(_on_text("json_unquote"), 1, 1),
+    "CONCAT": Function(_build_concat, 1, _MAX_ARGUMENTS),
+    "REPLACE": Function(_create_text_function("replace"), 3, 3),
+    "UPPER": Function(_create_text_function("upper_text"), 1, 1),
+    "LOWER": Function(_create_text_function("lower_text"), 1, 1),
+    "TRIM": Function(_create_text_function("trim"), 1, 1),
+    "CRC32": Function(_create_text_function("crc32", ColumnType.INTEGER), 1, 1),
+    "ROUND": Function(_build_round, 1, 2),
+    "COALESCE": Function(_build_coalesce, 1, _MAX_ARGUMENTS),
+    "NULLIF": Function(_build_nullif, 2, 2),
+    "ISNAN": Function(_create_double_test("ISNAN", f"({{}} IS '{NAN}')"), 1, 1),
+    "ISINFINITY": Function(
+        _create_double_test("ISINFINITY", "coalesce({} IN (9e999, -9e999), 0)"), 1, 1
+    ),
+    "UNIX_TIMESTAMP": Function(_build_unix_timestamp, 1, 1),
+    "FROM_UNIXTIME": Function(_build_from_unixtime, 1, 1),
+    **{name: Function(_create_date_part(name), 1, 1) for name in DATE_PARTS},
+    "JSON_OBJECT": Function(_build_json_object, 0, _MAX_ARGUMENTS),
+    "JSON_ARRAY": Function(_build_json_array, 0, _MAX_ARGUMENTS),
+    "JSON_EXTRACT": Function(_build_json_extract, 2, 2),
+    "JSON_OVERLAPS": Function(_create_json_function("json_overlaps", ColumnType.BOOLEAN), 2, 2),
+    "JSON_SEARCH": Function(_create_json_function("json_search", ColumnType.JSON), 3, 4),
+    "JSON_QUOTE": Function(_build_json_quote, 1, 1),
+    "JSON_UNQUOTE": Function(_create_text_function("json_unquote"), 1, 1),
 }

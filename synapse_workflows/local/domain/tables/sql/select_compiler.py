@@ -13,10 +13,10 @@ from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     JSON_VALUE,
     Fragment,
+    apply_collation,
     as_result,
+    get_sort_key,
     join,
-    sort_key,
-    with_collation,
     with_type,
 )
 from synapse_workflows.local.errors import BadRequest
@@ -116,9 +116,9 @@ def compile_select(query: exp.Select, context: QueryContext) -> Statement:
 
 def _compile(query: exp.Select, context: QueryContext) -> Statement:
     compiler = Compiler(context, expressions.HANDLERS, conditions.HANDLERS)
-    items = _select_items(query, compiler)
-    where = _where(query, compiler)
-    compiler.aliases = _aliases(query)
+    items = _compile_items(query, compiler)
+    where = _compile_where(query, compiler)
+    compiler.aliases = _get_aliases(query)
     keys = grouping.get_group_keys(query, compiler)
     group_by = [compiler.value(each) for each in keys]
     having = query.args.get("having")
@@ -131,9 +131,9 @@ def _compile(query: exp.Select, context: QueryContext) -> Statement:
         group_by = [each.value for each in items]
     has_rows = not (is_grouped or is_distinct)
     tail = [
-        *_group_by(group_by),
-        *_having(query, compiler, keys),
-        *_order_by(
+        *_compile_group_by(group_by),
+        *_compile_having(query, compiler, keys),
+        *_compile_order_by(
             query,
             compiler,
             keys if is_grouped else None,
@@ -141,14 +141,14 @@ def _compile(query: exp.Select, context: QueryContext) -> Statement:
             has_rows=has_rows,
         ),
     ]
-    cells = [_cell(each.value, is_distinct=is_distinct and is_grouped) for each in items]
+    cells = [_compile_cell(each.value, is_distinct=is_distinct and is_grouped) for each in items]
     whole = join(
         "",
         [
             Fragment("SELECT DISTINCT " if is_distinct and is_grouped else "SELECT "),
-            join(", ", [*(_system_cells(context) if has_rows else ()), *cells]),
+            join(", ", [*(_list_system_cells(context) if has_rows else ()), *cells]),
             Fragment(f" FROM {context.relation.sql} AS t", context.relation.params),
-            *_unnested(compiler),
+            *_join_unnested_lists(compiler),
             *where,
             *tail,
         ],
@@ -156,34 +156,34 @@ def _compile(query: exp.Select, context: QueryContext) -> Statement:
     return Statement(
         sql=whole.sql,
         params=whole.params,
-        columns=tuple(_result_column(each) for each in items),
+        columns=tuple(_build_result_column(each) for each in items),
         has_rows=has_rows,
         has_etags=context.relation.has_etags,
-        limit=_bound(query.args.get("limit"), _MAX_ROWS),
-        offset=_bound(query.args.get("offset"), 0),
+        limit=_parse_bound(query.args.get("limit"), _MAX_ROWS),
+        offset=_parse_bound(query.args.get("offset"), 0),
         is_volatile=compiler.is_volatile,
     )
 
 
-def _cell(value: Fragment, *, is_distinct: bool) -> Fragment:
+def _compile_cell(value: Fragment, *, is_distinct: bool) -> Fragment:
     result = as_result(value)
     if is_distinct and value.type != JSON_VALUE:
-        return result.with_sql(with_collation(result))
+        return result.with_sql(apply_collation(result))
     return result
 
 
-def _result_column(item: _Item) -> ResultColumn:
+def _build_result_column(item: _Item) -> ResultColumn:
     result = as_result(item.value)
     column_id = None if result.column is None else result.column.id
     return ResultColumn(item.name, ColumnType(str(result.type)), column_id, result.width)
 
 
-def _system_cells(context: QueryContext) -> list[Fragment]:
+def _list_system_cells(context: QueryContext) -> list[Fragment]:
     names = ("row_id", "version", *(("etag",) if context.relation.has_etags else ()))
     return [Fragment(f"t.{name}") for name in names]
 
 
-def _select_items(query: exp.Select, compiler: Compiler) -> list[_Item]:
+def _compile_items(query: exp.Select, compiler: Compiler) -> list[_Item]:
     items: list[_Item] = []
     for node in query.expressions:
         if _is_star(node, compiler):
@@ -192,7 +192,7 @@ def _select_items(query: exp.Select, compiler: Compiler) -> list[_Item]:
                 items.append(_Item(column, compiler.value(column), name))
             continue
         inner = node.this if isinstance(node, exp.Alias) else node
-        items.append(_Item(inner, compiler.value(inner), _column_name(node, inner)))
+        items.append(_Item(inner, compiler.value(inner), _get_column_name(node, inner)))
     if not items:
         raise BadRequest("The query selects no columns.")
     if len(items) > _MAX_COLUMNS:
@@ -211,7 +211,7 @@ def _is_star(node: exp.Expression, compiler: Compiler) -> bool:
     return True
 
 
-def _column_name(node: exp.Expression, inner: exp.Expression) -> str:
+def _get_column_name(node: exp.Expression, inner: exp.Expression) -> str:
     if isinstance(node, exp.Alias):
         return node.alias
     if isinstance(inner, exp.Column):
@@ -220,7 +220,7 @@ def _column_name(node: exp.Expression, inner: exp.Expression) -> str:
     return write(inner)
 
 
-def _aliases(query: exp.Select) -> dict[str, exp.Expression]:
+def _get_aliases(query: exp.Select) -> dict[str, exp.Expression]:
     return {each.alias: each.this for each in query.expressions if isinstance(each, exp.Alias)}
 
 
@@ -231,7 +231,7 @@ def _is_distinct(query: exp.Select) -> bool:
     return distinct is not None
 
 
-def _where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
+def _compile_where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
     where = query.args.get("where")
     if where is None:
         return []
@@ -240,14 +240,17 @@ def _where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
     return [Fragment(" WHERE "), compiler.condition(where.this)]
 
 
-def _group_by(values: Sequence[Fragment]) -> list[Fragment]:
+def _compile_group_by(values: Sequence[Fragment]) -> list[Fragment]:
     if not values:
         return []
     keys = [with_type(each) for each in values]
-    return [Fragment(" GROUP BY "), join(", ", [each.with_sql(sort_key(each)) for each in keys])]
+    return [
+        Fragment(" GROUP BY "),
+        join(", ", [each.with_sql(get_sort_key(each)) for each in keys]),
+    ]
 
 
-def _having(
+def _compile_having(
     query: exp.Select, compiler: Compiler, keys: Sequence[exp.Expression]
 ) -> list[Fragment]:
     having = query.args.get("having")
@@ -258,7 +261,7 @@ def _having(
     return [Fragment(" HAVING "), condition]
 
 
-def _order_by(
+def _compile_order_by(
     query: exp.Select,
     compiler: Compiler,
     keys: Sequence[exp.Expression] | None,
@@ -287,22 +290,22 @@ def _order_by(
             grouping.check_grouped(node, keys)
         if selected is not None:
             grouping.check_selected(node, selected)
-        terms.append(_order_term(compiler.value(node), ordered))
+        terms.append(_compile_order_term(compiler.value(node), ordered))
     terms += [Fragment("t.row_id")] if has_rows else []
     return [Fragment(" ORDER BY "), join(", ", terms)] if terms else []
 
 
-def _order_term(value: Fragment, ordered: exp.Expression) -> Fragment:
+def _compile_order_term(value: Fragment, ordered: exp.Expression) -> Fragment:
     descends = bool(ordered.args.get("desc"))
     others = set(ordered.args) - {"this", "desc", "nulls_first"}
     has_nulls_first = bool(ordered.args.get("nulls_first"))
     if any(ordered.args[each] for each in others) or has_nulls_first == descends:
         raise BadRequest("ORDER BY takes columns with ASC or DESC.")
     value = with_type(value)
-    return value.with_sql(f"{sort_key(value)}{' DESC' if descends else ''}")
+    return value.with_sql(f"{get_sort_key(value)}{' DESC' if descends else ''}")
 
 
-def _unnested(compiler: Compiler) -> list[Fragment]:
+def _join_unnested_lists(compiler: Compiler) -> list[Fragment]:
     cells = compiler.context.relation.cells
     return [
         Fragment(f" LEFT JOIN json_each(coalesce(t.{cells[column_id]}, '[]')) AS {name} ON 1")
@@ -310,7 +313,7 @@ def _unnested(compiler: Compiler) -> list[Fragment]:
     ]
 
 
-def _bound(node: exp.Expression | None, default: int) -> int:
+def _parse_bound(node: exp.Expression | None, default: int) -> int:
     """Return the number of LIMIT or OFFSET."""
     if node is None:
         return default

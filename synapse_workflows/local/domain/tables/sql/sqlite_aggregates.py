@@ -13,7 +13,7 @@ MAX_GROUP_SIZE: Final = 4 << 20
 _LIMIT: Final = 1 << 63
 
 
-def _variance(*, of_sample: bool, root: bool) -> type:
+def _create_variance(*, of_sample: bool, root: bool) -> type:
     class Variance:
         """Variance in one pass (Welford's algorithm)."""
 
@@ -37,7 +37,7 @@ def _variance(*, of_sample: bool, root: bool) -> type:
     return Variance
 
 
-def _bitwise(combine: Callable[[int, int], int], initial: int) -> type:
+def _create_bitwise(combine: Callable[[int, int], int], initial: int) -> type:
     class Bitwise:
         """Combination of the bits of 64-bit integers. Other numbers are rounded."""
 
@@ -89,11 +89,11 @@ class _GroupConcat:
                 first.setdefault(fold(row[0]), row)
             rows = list(first.values())
         for index, direction in reversed(list(enumerate(self.directions, 1))):
-            rows.sort(key=lambda row, at=index: _sort_key(row[at]), reverse=direction == "d")  # type: ignore[misc]
+            rows.sort(key=lambda row, at=index: _get_sort_key(row[at]), reverse=direction == "d")  # type: ignore[misc]
         return self.separator.join(row[0] for row in rows)
 
 
-def _sort_key(value: Any) -> tuple[int, Any]:
+def _get_sort_key(value: Any) -> tuple[int, Any]:
     if value is None:
         return 0, 0
     return (2, fold(value)) if isinstance(value, str) else (1, value)
@@ -101,12 +101,12 @@ def _sort_key(value: Any) -> tuple[int, Any]:
 
 #: Name -> number of arguments (-1: any) and class.
 AGGREGATES: Final[dict[str, tuple[int, type]]] = {
-    "stddev_pop": (1, _variance(of_sample=False, root=True)),
-    "stddev_samp": (1, _variance(of_sample=True, root=True)),
-    "var_pop": (1, _variance(of_sample=False, root=False)),
-    "var_samp": (1, _variance(of_sample=True, root=False)),
-    "bit_and": (1, _bitwise(operator.and_, -1)),
-    "bit_or": (1, _bitwise(operator.or_, 0)),
-    "bit_xor": (1, _bitwise(operator.xor, 0)),
+    "stddev_pop": (1, _create_variance(of_sample=False, root=True)),
+    "stddev_samp": (1, _create_variance(of_sample=True, root=True)),
+    "var_pop": (1, _create_variance(of_sample=False, root=False)),
+    "var_samp": (1, _create_variance(of_sample=True, root=False)),
+    "bit_and": (1, _create_bitwise(operator.and_, -1)),
+    "bit_or": (1, _create_bitwise(operator.or_, 0)),
+    "bit_xor": (1, _create_bitwise(operator.xor, 0)),
     "ordered_group_concat": (-1, _GroupConcat),
 }

@@ -25,7 +25,7 @@ def _to_datetime(moment: Any) -> datetime | None:
         return None
 
 
-def _datetime_text(moment: Any) -> str | None:
+def _format_datetime(moment: Any) -> str | None:
     """Return `yyyy-MM-dd HH:mm:ss`, with `.SSS` if there is a fraction of a second."""
     date = _to_datetime(moment)
     if date is None:
@@ -76,14 +76,14 @@ DATE_PARTS: Final[dict[str, Callable[[datetime], Any]]] = {
 }
 
 
-def _date_part(name: str, moment: Any) -> Any:
+def _get_date_part(name: str, moment: Any) -> Any:
     date = _to_datetime(moment)
     return None if date is None else DATE_PARTS[name](date)
 
 
 #: Name -> number of arguments and function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
-    "datetime_text": (1, _datetime_text),
+    "datetime_text": (1, _format_datetime),
     "add_interval": (3, _add_interval),
-    "date_part": (2, _date_part),
+    "date_part": (2, _get_date_part),
 }

@@ -18,16 +18,16 @@ from synapse_workflows.local.domain.tables.sql.collation import COLLATION, colla
 from synapse_workflows.local.domain.tables.sql.errors import ErrorRecorder
 
 
-def _of_text(function: Callable[[str], Any]) -> Callable[[Any], Any]:
+def _apply_to_text(function: Callable[[str], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else function(str(value))
 
 
-def _text(value: Any) -> str | None:
+def _to_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
 @lru_cache(maxsize=64)
-def _item_set(items: str) -> frozenset[Any]:
+def _load_items(items: str) -> frozenset[Any]:
     return frozenset(json.loads(items))
 
 
@@ -35,7 +35,7 @@ def _has_item(cell: Any, items: str) -> bool | None:
     if cell is None:
         return None
     folded = (fold(item) if isinstance(item, str) else item for item in json.loads(cell))
-    return not _item_set(items).isdisjoint(folded)
+    return not _load_items(items).isdisjoint(folded)
 
 
 def _has_like(cell: Any, patterns: str, escape: str) -> bool | None:
@@ -46,11 +46,14 @@ def _has_like(cell: Any, patterns: str, escape: str) -> bool | None:
 
 
 _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
-    "like_text": (3, lambda text, pattern, escape: like(_text(text), _text(pattern), escape)),
-    "text_key": (1, _of_text(fold)),
-    "upper_text": (1, _of_text(str.upper)),
-    "lower_text": (1, _of_text(str.lower)),
-    "crc32": (1, _of_text(lambda text: zlib.crc32(text.encode()))),
+    "like_text": (
+        3,
+        lambda text, pattern, escape: like(_to_text(text), _to_text(pattern), escape),
+    ),
+    "text_key": (1, _apply_to_text(fold)),
+    "upper_text": (1, _apply_to_text(str.upper)),
+    "lower_text": (1, _apply_to_text(str.lower)),
+    "crc32": (1, _apply_to_text(lambda text: zlib.crc32(text.encode()))),
     "double_text": (
         1,
         lambda value: None if value is None else cell_values.serialize_double(value),

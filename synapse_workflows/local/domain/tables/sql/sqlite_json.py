@@ -20,7 +20,7 @@ def _load(text: Any) -> Any:
         raise EvaluationError("Invalid JSON text.") from None
 
 
-def _overlaps(left: Any, right: Any) -> bool | None:
+def _have_overlap(left: Any, right: Any) -> bool | None:
     """Return whether two arrays have an item, or two objects a member in common.
 
     A value that is not an array counts as an array with one item.
@@ -37,17 +37,17 @@ def _overlaps(left: Any, right: Any) -> bool | None:
     return not first.isdisjoint(second)
 
 
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _iter_texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield every text of a JSON value with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for key, member in value.items():
             name = key if re.fullmatch(r"[A-Za-z_]\w*", key) else json.dumps(key)
-            yield from _texts(member, f"{path}.{name}")
+            yield from _iter_texts(member, f"{path}.{name}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, f"{path}[{index}]")
+            yield from _iter_texts(item, f"{path}[{index}]")
 
 
 def _search(text: Any, mode: Any, pattern: Any, escape: Any = "\\") -> str | None:
@@ -61,7 +61,7 @@ def _search(text: Any, mode: Any, pattern: Any, escape: Any = "\\") -> str | Non
         raise EvaluationError("The escape of JSON_SEARCH must be one character.")
     paths = [
         path
-        for path, item in _texts(_load(text), "$")
+        for path, item in _iter_texts(_load(text), "$")
         if like(item, str(pattern), character, case_sensitive=True)
     ]
     if not paths:
@@ -80,7 +80,7 @@ def _unquote(text: Any) -> str | None:
 
 #: Name -> number of arguments (-1: any) and function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
-    "json_overlaps": (2, _overlaps),
+    "json_overlaps": (2, _have_overlap),
     "json_search": (-1, _search),
     "json_unquote": (1, _unquote),
 }

@@ -19,34 +19,34 @@ _MAX_PLACES: Final = 330
 _ROUNDING: Final = Context(prec=700, rounding=ROUND_HALF_UP)
 
 
-def _checked(value: Any) -> Any:
+def _check_range(value: Any) -> Any:
     """Return a number, after a check that an integer has at most 64 bits."""
     if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
         raise EvaluationError(f"Integer overflow: {value} has more than 64 bits.")
     return value
 
 
-def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _create_arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def function(left: Any, right: Any) -> Any:
-        return None if left is None or right is None else _checked(compute(left, right))
+        return None if left is None or right is None else _check_range(compute(left, right))
 
     return function
 
 
-def _integer_quotient(left: Any, right: Any) -> int | None:
+def _divide_integers(left: Any, right: Any) -> int | None:
     """Divide and truncate towards zero. Division by zero gives null."""
     if left is None or right is None or right == 0:
         return None
     if isinstance(left, int) and isinstance(right, int):
         size = abs(left) // abs(right)
-        return int(_checked(size if (left < 0) == (right < 0) else -size))
+        return int(_check_range(size if (left < 0) == (right < 0) else -size))
     quotient = left / right
     if not math.isfinite(quotient):
         raise EvaluationError(f"Integer overflow: {left} DIV {right} has more than 64 bits.")
-    return int(_checked(int(quotient)))
+    return int(_check_range(int(quotient)))
 
 
-def _remainder(left: Any, right: Any) -> Any:
+def _compute_remainder(left: Any, right: Any) -> Any:
     """Return the remainder of a division, with the sign of the dividend."""
     if left is None or right is None or right == 0:
         return None
@@ -55,7 +55,7 @@ def _remainder(left: Any, right: Any) -> Any:
     return None if math.isinf(left) else math.fmod(left, right)
 
 
-def _rounded(value: Any, places: Any) -> Any:
+def _round(value: Any, places: Any) -> Any:
     """Round to a number of decimal places, halves away from zero."""
     if value is None or places is None:
         return None
@@ -65,15 +65,15 @@ def _rounded(value: Any, places: Any) -> Any:
     if isinstance(value, int) and exponent <= 0:
         return value
     rounded = Decimal(repr(value)).quantize(Decimal(f"1e{exponent}"), context=_ROUNDING)
-    return _checked(int(rounded)) if isinstance(value, int) else float(rounded)
+    return _check_range(int(rounded)) if isinstance(value, int) else float(rounded)
 
 
 #: Name -> number of arguments and function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
-    "checked_add": (2, _arithmetic(operator.add)),
-    "checked_subtract": (2, _arithmetic(operator.sub)),
-    "checked_multiply": (2, _arithmetic(operator.mul)),
-    "integer_quotient": (2, _integer_quotient),
-    "remainder": (2, _remainder),
-    "rounded": (2, _rounded),
+    "checked_add": (2, _create_arithmetic(operator.add)),
+    "checked_subtract": (2, _create_arithmetic(operator.sub)),
+    "checked_multiply": (2, _create_arithmetic(operator.mul)),
+    "integer_quotient": (2, _divide_integers),
+    "remainder": (2, _compute_remainder),
+    "rounded": (2, _round),
 }

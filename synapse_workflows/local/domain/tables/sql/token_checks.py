@@ -30,7 +30,7 @@ _BEFORE_LIST: Final = frozenset(
 _UNSUPPORTED: Final = frozenset({TokenType.L_BRACE, TokenType.R_BRACE, TokenType.COLON})
 
 
-def check(tokens: Sequence[Any]) -> None:
+def check_tokens(tokens: Sequence[Any]) -> None:
     """Check that tokens are one SELECT statement without missing items.
 
     Raises:

@@ -12,7 +12,6 @@ from typing import Any, Final
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_types import (
-    ITEM_TYPES,
     LIST_TYPES,
     TEXT_TYPES,
     Column,
@@ -90,7 +89,7 @@ def combine(template: str, *parts: Fragment) -> Fragment:
     return Fragment(sql, tuple(value for part in parts for value in part.params))
 
 
-def typed(type_: str, template: str, *parts: Fragment) -> Fragment:
+def build_value(type_: str, template: str, *parts: Fragment) -> Fragment:
     """Return a value of a type, made of other fragments as in `combine`."""
     return replace(combine(template, *parts), type=type_, width=_width(type_))
 
@@ -100,9 +99,9 @@ def join(separator: str, parts: Sequence[Fragment]) -> Fragment:
     return combine(separator.join("{}" for _ in parts), *parts)
 
 
-def call(type_: str, function: str, arguments: Sequence[Fragment]) -> Fragment:
+def build_call(type_: str, function: str, arguments: Sequence[Fragment]) -> Fragment:
     """Return the call of an SQLite function."""
-    return typed(type_, f"{function}({{}})", join(", ", arguments))
+    return build_value(type_, f"{function}({{}})", join(", ", arguments))
 
 
 def _width(type_: str) -> int:
@@ -130,9 +129,9 @@ def as_number(value: Fragment) -> Fragment:
     if value.is_literal and not isinstance(value.literal, str):
         return value
     if value.is_literal or value.type in TEXT_TYPES:
-        return typed(ColumnType.DOUBLE, "CAST({} AS REAL)", value)
+        return build_value(ColumnType.DOUBLE, "CAST({} AS REAL)", value)
     if value.type == JSON_VALUE:
-        return typed(ColumnType.DOUBLE, "CAST(json_extract({}, '$') AS REAL)", value)
+        return build_value(ColumnType.DOUBLE, "CAST(json_extract({}, '$') AS REAL)", value)
     if value.is_text or value.type == DATETIME:
         raise BadRequest(f"Expected a number instead of {_describe(value)}.")
     return without_nan(value)
@@ -168,7 +167,7 @@ def as_text(value: Fragment) -> Fragment:
         return value
     if not value.is_literal:
         template = _TEXT_FORMS.get(str(value.type), "CAST({} AS TEXT)")
-        return typed(ColumnType.STRING, template, value)
+        return build_value(ColumnType.STRING, template, value)
     found = value.literal
     if isinstance(found, bool):
         found = cell_values.serialize_boolean(found)
@@ -184,23 +183,23 @@ def as_result(value: Fragment) -> Fragment:
     return as_text(value) if value.type in {DATETIME, JSON_VALUE} else with_type(value)
 
 
-def with_collation(value: Fragment) -> str:
+def apply_collation(value: Fragment) -> str:
     """Return the SQL of a value that is compared by the rules of its type."""
     if value.type == JSON_VALUE:
         return _json_key(value)
     return f"{value.sql} COLLATE {COLLATION}" if value.is_text else value.sql
 
 
-def sort_key(value: Fragment) -> str:
+def get_sort_key(value: Fragment) -> str:
     """Return the SQL to sort and group by. For text it is faster than the collation."""
-    return f"text_key({value.sql}){_BINARY}" if value.is_text else with_collation(value)
+    return f"text_key({value.sql}){_BINARY}" if value.is_text else apply_collation(value)
 
 
 def _json_key(value: Fragment) -> str:
     return f"json_extract({value.sql}, '$'){_BINARY}"
 
 
-def json_operand(value: Fragment) -> Fragment:
+def as_json_operand(value: Fragment) -> Fragment:
     """Return a value to compare with the value of JSON text. Case matters in JSON."""
     if value.type == JSON_VALUE or value.type in LIST_TYPES or value.type == ColumnType.JSON:
         return replace(value, sql=_json_key(value), type=JSON_VALUE)
@@ -254,15 +253,15 @@ def _parse_number(text: str) -> float:
     return int(value) if is_whole and abs(value) < _LIMIT else float(value)
 
 
-def list_item_type(value: Fragment, function: str) -> ColumnType:
-    """Return the type of the items of a list column.
+def require_list_column(value: Fragment, function: str) -> Column:
+    """Return the column of a value that is a list column.
 
     Raises:
         BadRequest: The value is not a list column.
     """
     if value.column is None or value.column.type not in LIST_TYPES:
         raise BadRequest(f"{function} takes a list column, not {_describe(with_type(value))}.")
-    return ITEM_TYPES[value.column.type]
+    return value.column
 
 
 _PLAIN_NUMBERS: Final = frozenset({ColumnType.INTEGER, ColumnType.BOOLEAN, ColumnType.DOUBLE})
@@ -309,7 +308,7 @@ def _common_type(types: Collection[str | None]) -> str:
 def _as_double(value: Fragment) -> Fragment:
     if value.is_literal or value.type == ColumnType.DOUBLE:
         return value
-    return typed(ColumnType.DOUBLE, "CAST({} AS REAL)", value)
+    return build_value(ColumnType.DOUBLE, "CAST({} AS REAL)", value)
 
 
 def _is_valid(value: Fragment, type_: str) -> bool:
