@@ -207,7 +207,7 @@ def test_a_body_that_is_too_short_is_fetched_again(syn, stored_small, proxy, sma
 
 def test_a_body_that_is_always_too_short_is_a_clear_error(syn, stored_small, proxy, here):
     proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000), times=ALWAYS)
-    with pytest.raises(SynapseDownloadError, match="299000 bytes where the file has 300000"):
+    with pytest.raises(SynapseDownloadError, match="has 299000 bytes, but the file has 300000"):
         syn.get(stored_small.id, downloadLocation=str(here))
     assert names_in(here) == []
 
@@ -246,7 +246,7 @@ def test_parts_that_never_arrive_right_are_a_clear_error_and_no_entity(
     syn, direct, empty, proxy, new_small
 ):
     proxy.fail("PUT", UPLOADS, fault_proxy.corrupt_upload, times=ALWAYS)
-    with pytest.raises(SynapseUploadFailedException, match="part 1 arrived wrong 3 times"):
+    with pytest.raises(SynapseUploadFailedException, match="part 1 was rejected 3 times"):
         syn.store(File(str(new_small), parent=empty))
     assert list(direct.getChildren(empty)) == []
 

@@ -120,6 +120,8 @@ def test_a_disk_that_is_full_while_downloading(
         timeout=60,
         check=True,
     )
-    assert done.stdout.startswith(f"SynapseDownloadError No room on the disk for {here}/data.bin")
+    assert done.stdout.startswith(
+        f"SynapseDownloadError Not enough disk space for {here}/data.bin"
+    )
     assert "are free in" in done.stdout
     assert list(here.iterdir()) == []

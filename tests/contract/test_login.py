@@ -78,7 +78,7 @@ def test_a_token_that_was_tampered_with(service, nobody):
     with pytest.raises(SynapseUnauthorizedError, match="GET /userProfile") as caught:
         nobody.login(authToken=forged)
     assert forged not in str(caught.value)
-    assert "Make a new personal access token" in str(caught.value)
+    assert "Create a new personal access token" in str(caught.value)
 
 
 def test_a_token_signed_by_a_stranger(nobody):

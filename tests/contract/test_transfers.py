@@ -156,7 +156,7 @@ def test_the_same_file_again_sends_no_bytes(proxied, proxy, big):
 @pytest.mark.parametrize(
     ("name", "error", "said"),
     [
-        ("missing.txt", FileNotFoundError, "no file"),
+        ("missing.txt", FileNotFoundError, "the file does not exist"),
         ("directory", IsADirectoryError, "is a directory"),
         ("empty.txt", ValueError, "is empty"),
     ],
@@ -217,7 +217,7 @@ def test_ctrl_c_ends_an_upload_and_says_that_it_can_go_on(process, proxy, behind
     proxy.over.set()
     said, _ = interrupted.communicate(timeout=30)
     assert said.startswith("SynapseUploadAbortedException")
-    assert "goes on from here" in said
+    assert "Upload it again to resume" in said
 
 
 @pytest.fixture

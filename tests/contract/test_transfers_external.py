@@ -142,7 +142,7 @@ def test_a_local_file_that_changed_is_an_error_and_stays(syn, link, tmp_path):
 
 
 def test_a_local_file_of_another_machine_is_an_error(syn, link, tmp_path):
-    with pytest.raises(SynapseFileNotFoundError, match="not on this machine"):
+    with pytest.raises(SynapseFileNotFoundError, match="does not exist on this machine"):
         fetch(syn, link(tmp_path / "nowhere.csv"))
 
 
@@ -186,5 +186,5 @@ def test_a_file_elsewhere_that_is_gone_is_an_error(syn, link, elsewhere, tmp_pat
 
 
 def test_an_address_of_another_type_is_an_error(syn, link):
-    with pytest.raises(SynapseDownloadError, match="type sftp:"):
+    with pytest.raises(SynapseDownloadError, match="scheme sftp:"):
         fetch(syn, link("sftp://example.org/data.csv"))

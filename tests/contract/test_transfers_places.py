@@ -152,7 +152,7 @@ def test_a_name_as_long_as_names_can_be(syn, file, content, tmp_path):
 
 
 def test_a_handle_that_does_not_exist(syn, file):
-    with pytest.raises(SynapseFileNotFoundError, match="no file handle 99999999"):
+    with pytest.raises(SynapseFileNotFoundError, match="File handle 99999999 of"):
         fetch(syn, file, file_handle={"id": "99999999"})
 
 

@@ -1,4 +1,4 @@
-"""Asynchronous jobs of Synapse as flows: start one, ask until it is done, take its result."""
+"""Flows of asynchronous jobs: start a job, poll its status, return its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from synapse_workflows.client.errors import SynapseError, SynapseJobError, Synap
 
 _PROCESSING: Final = "PROCESSING"
 _FAILED: Final = "FAILED"
-#: A TableStatus.
+#: State of a TableStatus.
 _INDEX_FAILED: Final = "PROCESSING_FAILED"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What Synapse is to do.
+    """An asynchronous job.
 
     Args:
-        path: Where such jobs are started and asked for, ``/entity/syn1/table/query/async``.
-        body: The request.
+        path: Path of the job type, for example ``/entity/syn1/table/query/async``.
+        body: The request body.
         endpoint: ``repo`` or ``file``.
-        repeatable: Whether a second job of the same request does no harm: it only reads.
+        repeatable: Whether starting the job twice is harmless, because it only reads.
     """
 
     path: str
@@ -34,13 +34,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Polling:
-    """How patiently a job is waited for. All in seconds, but for `back_off`.
+    """Polling settings. All times in seconds.
 
     Args:
-        sleep: Before asking the second time.
-        back_off: Factor by which each wait grows.
-        max_sleep: Longest wait.
-        timeout: Waiting time without any progress after which to give up.
+        sleep: Delay between the first and the second status request.
+        back_off: Factor by which each delay grows.
+        max_sleep: Maximum delay.
+        timeout: Maximum time without progress.
     """
 
     sleep: float = 2.0
@@ -51,12 +51,12 @@ class Polling:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far Synapse says that a job has come.
+    """Progress of a job as reported by Synapse.
 
     Args:
-        message: In its words.
-        current: Steps done.
-        total: Steps to do.
+        message: Progress message.
+        current: Number of completed steps.
+        total: Number of all steps.
     """
 
     message: str = ""
@@ -64,8 +64,8 @@ class JobProgress:
     total: int | None = None
 
     @classmethod
-    def of(cls, status: dict[str, Any]) -> "JobProgress":
-        """Read it out of an AsynchronousJobStatus."""
+    def from_status(cls, status: dict[str, Any]) -> "JobProgress":
+        """Read the progress from an AsynchronousJobStatus."""
         return cls(
             status.get("progressMessage") or "",
             status.get("progressCurrent"),
@@ -81,22 +81,22 @@ ProgressCallback = Callable[[JobProgress], object]
 
 
 def ignore_progress(_: JobProgress) -> None:
-    """Take no notice of progress."""
+    """Do nothing."""
 
 
 def run(
-    job: Job, polling: Polling = Polling(), told: ProgressCallback = ignore_progress
+    job: Job, polling: Polling = Polling(), on_progress: ProgressCallback = ignore_progress
 ) -> Flow[Any]:
-    """Start a job and wait for its result; see `start` and `wait`."""
+    """Start a job and return its result; see `start` and `wait`."""
     token = yield from start(job)
-    return (yield from wait(job, token, polling, told))
+    return (yield from wait(job, token, polling, on_progress))
 
 
 def start(job: Job) -> Flow[str]:
-    """Start a job and return its token, by which any process can wait for it.
+    """Start a job and return its token, with which any process can wait for the result.
 
     Raises:
-        SynapseHTTPError: Synapse refuses the request.
+        SynapseHTTPError: Synapse rejected the request.
     """
     call = Call(
         "POST",
@@ -113,50 +113,50 @@ def wait(
     job: Job,
     token: str,
     polling: Polling = Polling(),
-    told: ProgressCallback = ignore_progress,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Flow[Any]:
-    """Ask for a job until it is done, and return its result, parsed from JSON.
+    """Poll a job until it is done, and return its result, parsed from JSON.
 
-    The time without progress is that of our own pauses; whatever changes in what Synapse says of
-    the job lets it begin anew.
+    The time without progress is the sum of the delays since the reported progress last changed.
 
     Args:
-        job: What was started.
-        token: What `start` returned.
-        polling: How patiently.
-        told: Hears how far the job is, after each time it was asked for.
+        job: The started job.
+        token: The token returned by `start`.
+        polling: Polling settings.
+        on_progress: Called with the progress after each status request.
 
     Raises:
         SynapseJobError: The job failed.
-        SynapseHTTPError: It failed with a status of its own, or cannot be asked for.
-        SynapseTimeoutError: No progress for too long. The job itself goes on.
+        SynapseHTTPError: The job failed with an HTTP status, or the status request failed.
+        SynapseTimeoutError: No progress within the timeout. The job itself continues.
     """
-    seen: JobProgress | None = None
-    idle, pause = 0.0, min(polling.sleep, polling.max_sleep)
+    last_progress: JobProgress | None = None
+    idle, delay = 0.0, min(polling.sleep, polling.max_sleep)
     while True:
         reply = yield from flows.send(Call("GET", f"{job.path}/get/{token}", job.endpoint))
         state = _state(reply)
         if state != _PROCESSING:
             return _result(reply.json, state, token)
-        progress = JobProgress.of(reply.json or {})
-        told(progress)
-        if progress != seen:
-            seen, idle = progress, 0.0
+        progress = JobProgress.from_status(reply.json or {})
+        on_progress(progress)
+        if progress != last_progress:
+            last_progress, idle = progress, 0.0
         if idle >= polling.timeout:
             raise SynapseTimeoutError(
                 f"Timeout waiting for query results: {progress}. Job {token} made no progress "
-                f"for {idle:.0f} s, but may still be done (see table_query_timeout)."
+                f"for {idle:.0f} s. It may still complete. Increase table_query_timeout to wait "
+                "longer."
             )
-        step = min(pause, polling.timeout - idle)
+        step = min(delay, polling.timeout - idle)
         yield Pause(step)
         idle += step
-        pause = min(pause * polling.back_off, polling.max_sleep)
+        delay = min(delay * polling.back_off, polling.max_sleep)
 
 
 def _state(reply: Reply) -> str | None:
-    """Read how a job stands; None where the answer is its result.
+    """Return the state of a job; None if the reply is its result.
 
-    While Synapse builds the index of a table, it can answer with the status of that instead.
+    While Synapse builds the index of a table, the reply can be the status of the index instead.
     """
     body = reply.json if isinstance(reply.json, dict) else {}
     state = body.get("jobState")
@@ -166,15 +166,15 @@ def _state(reply: Reply) -> str | None:
 
 
 def _result(body: Any, state: str | None, token: str) -> Any:
-    """Take the result out of the last answer, which may be a status that holds it."""
+    """Return the result from the last reply, which may be a status that contains it."""
     if state is None:
         return body
     if state == _FAILED:
         raise SynapseJobError(
-            body.get("errorMessage") or "The job failed, and Synapse does not say why.",
+            body.get("errorMessage") or "The job failed; Synapse reported no reason.",
             job=token,
             details=body.get("errorDetails"),
         )
     if "responseBody" not in body:
-        raise SynapseError(f"Job {token} is {state}, and there is no result.")
+        raise SynapseError(f"Job {token} has the state {state}, but no result.")
     return body["responseBody"]

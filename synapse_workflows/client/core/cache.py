@@ -1,8 +1,8 @@
-"""The local cache: files by the id of their file handle, shared with other Synapse clients.
+"""Local file cache, shared with other Synapse clients.
 
-Layout: `<root>/<handle id mod 1000>/<handle id>/` holds the files and their map, see `cache_map`.
-Besides what the official clients do, the cache can have a limit of bytes: then the least
-recently used copy goes first, but never one that a living process holds.
+Layout: `<root>/<handle ID mod 1000>/<handle ID>/` contains the files of a file handle and their
+map, see `cache_map`. Unlike the official clients, this cache can have a size limit. The least
+recently used copy is evicted first, but never a file that a running process has pinned.
 """
 
 import os
@@ -14,24 +14,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from synapse_workflows.client.core import cache_eviction, cache_map
+from synapse_workflows.client.core import cache_eviction, cache_lock, cache_map
 from synapse_workflows.client.core.cache_map import CacheMap, path_key
 from synapse_workflows.client.core.cache_pins import PinnedFiles
 
 FileHandleId = str | int | Mapping[str, Any]
 
 _EVICTION_LOCK = "eviction"
-#: Seconds for which it is believed how full the cache is.
-_GLANCE_SECONDS = 5.0
+#: Seconds for which the measured size of the cache is used.
+_HEADROOM_SECONDS = 5.0
 
 
 class Cache:
-    """A cache of files on this machine. Safe among threads and processes.
+    """A file cache on this machine. Safe for threads and processes.
 
     Args:
-        cache_root_dir: Where it lies; `~` and environment variables are expanded. Made when
-            something is added.
-        limit: Bytes that the files in it may take; None for no limit.
+        cache_root_dir: Root directory; `~` and environment variables are expanded. It is created
+            when a file is added.
+        limit: Maximum size of the files in bytes; None for no limit.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Cache:
         self.limit = limit
         self._root = Path(self.cache_root_dir)
         self._headroom = _Headroom()
-        self._pins = PinnedFiles(self._root / cache_map.PRIVATE_NAME / "holds")
+        self._pins = PinnedFiles(self._root / cache_lock.PRIVATE_NAME / "pins")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Cache, (self.cache_root_dir, self.limit)
@@ -51,23 +51,23 @@ class Cache:
         return f"Cache({self.cache_root_dir!r}, limit={self.limit!r})"
 
     def get_cache_dir(self, file_handle_id: FileHandleId) -> str:
-        """Name the directory of a file handle, given its id, the handle, or a File entity."""
+        """Return the directory of a file handle, given its ID, the handle, or a File entity."""
         number = _id_of(file_handle_id)
         return str(self._root / str(int(number) % cache_map.FANOUT) / number)
 
     def contains(self, file_handle_id: FileHandleId, path: str | Path) -> bool:
-        """Tell whether exactly this path is a copy, by its modification time."""
+        """Return whether this path is a recorded copy with the recorded modification time."""
         entry = self._read(file_handle_id).get(path_key(path))
-        return entry is not None and entry.current(path)
+        return entry is not None and entry.has_same_time(path)
 
     def get(self, file_handle_id: FileHandleId, path: str | Path | None = None) -> str | None:
         """Find an unmodified copy of a file.
 
         Args:
-            file_handle_id: The handle.
-            path: A directory: a copy directly in it is preferred to one elsewhere, and entries
-                there that are true no more are dropped. A file that is a known copy: that one or
-                none. None, or another file: any copy, the newest first.
+            file_handle_id: The file handle.
+            path: A directory: a copy directly in it is preferred, and outdated entries of this
+                directory are removed. The path of a known copy: only this copy is returned. None
+                or another path: the newest copy is returned.
 
         Returns:
             The path of the copy, or None.
@@ -76,40 +76,40 @@ class Cache:
         if not entries:
             return None
         key = path_key(path) if path is not None else None
-        inside = _directly_in(key, entries)
-        stale: CacheMap = {}
+        inside = _copies_in(key, entries)
+        outdated: CacheMap = {}
         for candidate in _candidates(key, entries, inside):
-            if entries[candidate].unmodified(candidate):
+            if entries[candidate].is_unmodified(candidate):
                 self._touch(candidate)
                 break
             if candidate in inside:
-                stale[candidate] = entries[candidate]
+                outdated[candidate] = entries[candidate]
         else:
             candidate = None
-        self._drop(file_handle_id, stale)
+        self._remove_entries(file_handle_id, outdated)
         return candidate
 
     def add(
         self, file_handle_id: FileHandleId, path: str | Path, md5: str | None = None
     ) -> dict[str, Any]:
-        """Record a file as a copy; it stays where it is.
+        """Record a file as a copy. The file is not moved.
 
         Args:
-            file_handle_id: The handle.
-            path: The file.
-            md5: MD5 of its content in hex; computed when not given.
+            file_handle_id: The file handle.
+            path: Path of the file.
+            md5: MD5 of its content in hex; computed by default.
 
         Returns:
-            The handle's map, as it is written.
+            The map of the file handle as JSON.
 
         Raises:
-            ValueError: There is no such file.
+            ValueError: The file does not exist.
         """
         if not path or not Path(path).exists():
             raise ValueError(f'Can\'t find file "{path}"')
         directory = Path(self.get_cache_dir(file_handle_id))
         entry = cache_map.create_entry(path, md5 or cache_map.file_md5(path))
-        with cache_map.locked(self._root, directory):
+        with cache_lock.map_lock(self._root, directory):
             entries = cache_map.read(directory) | {path_key(path): entry}
             cache_map.write(directory, entries)
         self._touch(path)
@@ -121,29 +121,29 @@ class Cache:
         path: str | Path | None = None,
         delete: bool | None = None,
     ) -> list[str]:
-        """Forget copies.
+        """Remove copies from the map.
 
         Args:
-            file_handle_id: The handle; of a File entity, its `path` counts.
-            path: Which copy; all of them when None.
-            delete: Delete the files too.
+            file_handle_id: The file handle, or a File entity whose `path` is removed.
+            path: The copy to remove; all copies by default.
+            delete: Whether to delete the files as well.
 
         Returns:
-            The paths that were forgotten.
+            The removed paths.
         """
         if path is None and isinstance(file_handle_id, Mapping):
             path = file_handle_id.get("path")
         directory = Path(self.get_cache_dir(file_handle_id))
         if not directory.exists():
             return []
-        with cache_map.locked(self._root, directory):
+        with cache_lock.map_lock(self._root, directory):
             entries = cache_map.read(directory)
-            wanted = entries if path is None else {path_key(path)}
-            removed = [key for key in entries if key in wanted]
+            selected = entries if path is None else {path_key(path)}
+            removed = [key for key in entries if key in selected]
             for key in removed if delete else ():
                 Path(key).unlink(missing_ok=True)
-            kept = {key: entry for key, entry in entries.items() if key not in removed}
-            cache_map.write(directory, kept)
+            remaining = {key: entry for key, entry in entries.items() if key not in removed}
+            cache_map.write(directory, remaining)
         return removed
 
     def purge(
@@ -154,16 +154,16 @@ class Cache:
     ) -> int:
         """Delete the copies in the cache whose maps were last written in a period.
 
-        Files outside the cache stay, and so does what another living process holds.
+        Files outside the cache and files pinned by another running process are kept.
 
         Args:
-            before_date: Only maps older than this: a datetime (local when naive) or seconds
-                since 1970.
+            before_date: Only maps older than this: a datetime (local if naive) or seconds since
+                1970.
             after_date: Only maps newer than this.
-            dry_run: Print the directories, and delete nothing.
+            dry_run: Print the directories without deleting them.
 
         Returns:
-            How many handles were chosen.
+            The number of selected file handles.
 
         Raises:
             ValueError: No date is given, or `after_date` is later than `before_date`.
@@ -175,101 +175,104 @@ class Cache:
             raise ValueError("Before date should be larger than after date")
         if not self._root.is_dir():
             return 0
-        with cache_map.shared_lock(self._root, _EVICTION_LOCK):
-            held = self._pins.of_others()
-            chosen = [
+        with cache_lock.named_lock(self._root, _EVICTION_LOCK):
+            pinned = self._pins.of_other_processes()
+            selected = [
                 directory
                 for directory in cache_eviction.iter_handle_directories(self._root)
-                if _written(directory, after, before)
-                and not cache_eviction.is_in_use(directory, held)
+                if _was_written(directory, after, before)
+                and not cache_eviction.is_in_use(directory, pinned)
             ]
-            for directory in chosen:
+            for directory in selected:
                 if dry_run:
-                    print(directory)  # noqa: T201 - what a dry run is for
+                    print(directory)  # noqa: T201 - the purpose of a dry run
                 else:
                     self._delete(directory)
-        return len(chosen)
+        return len(selected)
 
     def pin(self, path: str | Path) -> None:
-        """Keep a file from eviction, until this process ends or calls `release`.
+        """Protect a file from eviction until this process ends or calls `release_pins`.
 
-        A file outside the cache is never evicted, and needs no holding.
+        A file outside the cache is never evicted and is not pinned.
 
         Raises:
-            FileNotFoundError: It is gone already.
+            FileNotFoundError: The file does not exist any more.
         """
         if not Path(path).resolve().is_relative_to(self._root.resolve()):
             return
-        with cache_map.shared_lock(self._root, _EVICTION_LOCK):
+        with cache_lock.named_lock(self._root, _EVICTION_LOCK):
             Path(path).stat()
             self._pins.add(path)
 
     def release_pins(self) -> None:
-        """Give free all files that this process holds, as at the end of a task."""
+        """Release all files pinned by this process in this cache."""
         self._pins.release()
 
     def make_room(self, size: int = 0) -> int:
-        """Evict what was used longest ago, until `size` more bytes are within the limit.
+        """Evict the least recently used files until `size` more bytes are within the limit.
 
         Returns:
-            Bytes by which the limit is exceeded all the same, because too much is in use or
-            `size` alone is more; 0 when all is well or there is no limit.
+            Bytes by which the limit is still exceeded, because too many files are in use or `size`
+            exceeds the limit; 0 otherwise or without a limit.
         """
         if self.limit is None or not self._root.is_dir():
             return 0
         if self._headroom.take(size):
             return 0
-        with cache_map.shared_lock(self._root, _EVICTION_LOCK):
-            found = list(cache_eviction.iter_cached_files(self._root))
-            excess = sum(each.size for each in found) + size - self.limit
+        with cache_lock.named_lock(self._root, _EVICTION_LOCK):
+            files = list(cache_eviction.iter_cached_files(self._root))
+            excess = sum(each.size for each in files) + size - self.limit
             self._headroom = _Headroom(-excess, self.limit)
             if excess <= 0:
                 return 0
-            freed = cache_eviction.evict(self._root, excess, found, self._pins.everyones())
+            pinned = self._pins.of_all_processes()
+            freed = cache_eviction.evict(self._root, excess, files, pinned)
         return max(0, excess - freed)
 
     def _read(self, file_handle_id: FileHandleId) -> CacheMap:
         directory = Path(self.get_cache_dir(file_handle_id))
         if not directory.exists():
             return {}
-        with cache_map.locked_to_read(self._root, directory):
+        with cache_lock.map_read_lock(self._root, directory):
             return cache_map.read(directory)
 
-    def _drop(self, file_handle_id: FileHandleId, stale: CacheMap) -> None:
-        if not stale:
+    def _remove_entries(self, file_handle_id: FileHandleId, outdated: CacheMap) -> None:
+        if not outdated:
             return
         directory = Path(self.get_cache_dir(file_handle_id))
-        with suppress(PermissionError), cache_map.locked(self._root, directory):
-            now = cache_map.read(directory)
-            cache_map.write(directory, {k: e for k, e in now.items() if stale.get(k) != e})
+        with suppress(PermissionError), cache_lock.map_lock(self._root, directory):
+            current = cache_map.read(directory)
+            remaining = {key: each for key, each in current.items() if outdated.get(key) != each}
+            cache_map.write(directory, remaining)
 
     def _delete(self, directory: Path) -> None:
-        with cache_map.locked(self._root, directory):
+        with cache_lock.map_lock(self._root, directory):
             shutil.rmtree(directory)
 
     def _touch(self, path: str | Path) -> None:
-        """Note the use of a copy, for eviction: its access time; the other one stays."""
+        """Set the access time of a copy to now, for eviction; keep its modification time."""
         if self._root in Path(path).parents:
             with suppress(OSError):
                 os.utime(path, ns=(time.time_ns(), Path(path).stat().st_mtime_ns))
 
 
 class _Headroom:
-    """What was left of the limit when the cache was last looked through: that takes time.
+    """Free bytes within the limit, as measured by the last scan of the cache, which is slow.
 
     Args:
-        size: Bytes that were left.
-        limit: Of the cache, in bytes. A tenth of it is for what other processes add meanwhile.
+        size: Free bytes.
+        limit: Limit of the cache in bytes. A tenth of it is reserved for files that other
+            processes add before the next scan.
     """
 
     def __init__(self, size: int = 0, limit: int = 0) -> None:
-        self._left = size - limit // 10
-        self._until = time.monotonic() + _GLANCE_SECONDS
+        self._free = size - limit // 10
+        self._expires_at = time.monotonic() + _HEADROOM_SECONDS
 
     def take(self, size: int) -> bool:
-        """Count `size` bytes more; tell whether they surely fit, so that no look is needed."""
-        self._left -= size
-        return self._left > 0 and time.monotonic() < self._until
+        """Use `size` bytes; return whether they certainly fit, so that no scan is needed."""
+        self._free -= size
+        return self._free > 0 and time.monotonic() < self._expires_at
 
 
 def _id_of(file_handle_id: FileHandleId) -> str:
@@ -279,31 +282,31 @@ def _id_of(file_handle_id: FileHandleId) -> str:
     return str(file_handle_id)
 
 
-def _seconds(moment: datetime | float | None, otherwise: float) -> float:
-    if moment is None:
-        return otherwise
-    if isinstance(moment, datetime):
-        return moment.timestamp()
-    return float(moment)
+def _seconds(time: datetime | float | None, default: float) -> float:
+    if time is None:
+        return default
+    if isinstance(time, datetime):
+        return time.timestamp()
+    return float(time)
 
 
-def _written(directory: Path, after: float, before: float) -> bool:
-    """Tell whether a map was written in a period; a directory without one is in every period."""
+def _was_written(directory: Path, after: float, before: float) -> bool:
+    """Return whether a map was written in a period; true for a directory without a map."""
     try:
         return after < (directory / cache_map.MAP_NAME).stat().st_mtime < before
     except FileNotFoundError:
         return True
 
 
-def _directly_in(directory: str | None, entries: CacheMap) -> list[str]:
-    """Choose the copies that lie in a directory, if it is one."""
+def _copies_in(directory: str | None, entries: CacheMap) -> list[str]:
+    """Return the copies directly in a directory; none if it is not a directory."""
     if directory is None or not Path(directory).is_dir():
         return []
     return [path for path in entries if path.rpartition("/")[0] == directory]
 
 
 def _candidates(key: str | None, entries: CacheMap, preferred: list[str]) -> list[str]:
-    """Put the copies in the order in which to look at them."""
+    """Return the copies in the order in which to check them."""
     if key is not None and key in entries:
         return [key]
     newest = sorted(entries, key=lambda path: entries[path].modified_time, reverse=True)

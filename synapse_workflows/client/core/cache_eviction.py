@@ -1,8 +1,7 @@
-"""How a cache stays within its limit: the least recently used copy goes first.
+"""Eviction of the least recently used files of a cache.
 
-Only files that lie in the cache's own directories count and go: copies that are recorded there
-and unmodified, and what interrupted downloads left. A file that a person changed or put there
-is not ours to delete.
+Only files in the directories of the cache count and are deleted: recorded, unmodified copies, and
+the files of interrupted downloads. Files that a user changed or added are never deleted.
 """
 
 import os
@@ -14,9 +13,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from synapse_workflows.client.core import cache_map
+from synapse_workflows.client.core import cache_lock, cache_map
 
-#: What stands between the target's name and the handle's id in a file being downloaded.
+#: Text between the target name and the ID of the file handle in the name of a partial file.
 PARTIAL_MARK = ".synapse_download_"
 _NUMBER = re.compile(r"\d+")
 
@@ -26,72 +25,80 @@ class CachedFile:
     """A file in the cache.
 
     Attributes:
-        path: Where it is.
-        size: Bytes.
-        used: When it was last used, in nanoseconds since 1970.
+        path: Path of the file.
+        size: Size in bytes.
+        used_at: Time of the last use, in nanoseconds since 1970.
     """
 
     path: Path
     size: int
-    used: int
+    used_at: int
 
     @property
-    def partial(self) -> bool:
-        """Whether it belongs to a download that has not ended."""
+    def is_partial(self) -> bool:
+        """Whether it belongs to a download that is running or was interrupted."""
         return PARTIAL_MARK in self.path.name
 
 
 def iter_handle_directories(root: Path) -> Iterator[Path]:
-    """Find the directories of all handles in a cache."""
-    return (Path(path) for path in _handles(root))
+    """Yield the directories of all file handles in a cache."""
+    return (Path(path) for path in _handle_directories(root))
 
 
 def iter_cached_files(root: Path) -> Iterator[CachedFile]:
-    """Find all files in a cache, but for maps, locks, and lists of parts."""
-    for directory in _handles(root):
-        for found in _listed(directory):
-            if found.name.startswith(cache_map.MAP_NAME) or _beside_partial(found.name):
+    """Yield all files in a cache except maps, locks and lists of parts."""
+    for directory in _handle_directories(root):
+        for entry in _scan(directory):
+            if entry.name.startswith(cache_map.MAP_NAME) or _is_partial_metadata(entry.name):
                 continue
             with suppress(OSError):
-                facts = found.stat(follow_symlinks=False)
-                yield CachedFile(Path(found.path), facts.st_size, facts.st_atime_ns)
+                stat = entry.stat(follow_symlinks=False)
+                yield CachedFile(Path(entry.path), stat.st_size, stat.st_atime_ns)
 
 
-def evict(root: Path, excess: int, found: Collection[CachedFile], held: frozenset[str]) -> int:
-    """Delete the least recently used files, until `excess` bytes are free again.
+def evict(root: Path, excess: int, files: Collection[CachedFile], pinned: frozenset[str]) -> int:
+    """Delete the least recently used files until `excess` bytes are freed.
 
     Args:
-        root: The cache.
+        root: Root of the cache.
         excess: Bytes to free.
-        found: The files of the cache.
-        held: Real paths of files that must stay.
+        files: All files of the cache.
+        pinned: Real paths of files that must be kept.
 
     Returns:
-        The bytes freed; less than `excess` where too much is in use.
+        The freed bytes; less than `excess` if too many files are in use.
     """
     freed = 0
-    for resident in sorted(found, key=lambda each: each.used):
+    for file in sorted(files, key=lambda each: each.used_at):
         if freed >= excess:
             break
-        if str(resident.path.resolve()) in held:
+        if str(file.path.resolve()) in pinned:
             continue
-        if (_drop_partial if resident.partial else _drop_copy)(root, resident.path):
-            freed += resident.size
+        if (_delete_partial if file.is_partial else _delete_copy)(root, file.path):
+            freed += file.size
     return freed
 
 
-def _drop_copy(root: Path, path: Path) -> bool:
-    """Delete a recorded, unmodified copy and its entry; tell whether it was one."""
+def is_in_use(directory: Path, pinned: frozenset[str]) -> bool:
+    """Return whether a file of a directory is pinned or being downloaded."""
+    real = directory.resolve()
+    if any(Path(path).is_relative_to(real) for path in pinned):
+        return True
+    return any(_is_locked(path) for path in directory.glob(f"*{PARTIAL_MARK}*.lock"))
+
+
+def _delete_copy(root: Path, path: Path) -> bool:
+    """Delete a recorded, unmodified copy and its entry; return whether it was deleted."""
     directory = path.parent
-    with cache_map.locked(root, directory):
+    with cache_lock.map_lock(root, directory):
         entries = cache_map.read(directory)
         keys = [key for key in entries if Path(key).resolve() == path.resolve()]
-        if not any(entries[key].current(path) for key in keys):
+        if not any(entries[key].has_same_time(path) for key in keys):
             return False
         path.unlink(missing_ok=True)
-        left = {key: entry for key, entry in entries.items() if key not in keys}
-        if left:
-            cache_map.write(directory, left)
+        remaining = {key: entry for key, entry in entries.items() if key not in keys}
+        if remaining:
+            cache_map.write(directory, remaining)
         else:
             (directory / cache_map.MAP_NAME).unlink(missing_ok=True)
     with suppress(OSError):
@@ -99,35 +106,27 @@ def _drop_copy(root: Path, path: Path) -> bool:
     return True
 
 
-def _drop_partial(_root: Path, path: Path) -> bool:
-    """Delete what an interrupted download left, unless the download is going on."""
+def _delete_partial(_root: Path, path: Path) -> bool:
+    """Delete a partial file and its metadata unless the download is running."""
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return False
     with suppress(OSError):
-        for leftover in (path, Path(f"{path}.parts"), Path(lock.lock_file)):
-            leftover.unlink(missing_ok=True)
+        for file in (path, Path(f"{path}.parts"), Path(lock.lock_file)):
+            file.unlink(missing_ok=True)
     lock.release()
     with suppress(OSError):
         path.parent.rmdir()
     return True
 
 
-def _beside_partial(name: str) -> bool:
+def _is_partial_metadata(name: str) -> bool:
     return PARTIAL_MARK in name and name.endswith((".lock", ".parts"))
 
 
-def is_in_use(directory: Path, held: frozenset[str]) -> bool:
-    """Tell whether a file of a directory is held, or being downloaded."""
-    real = directory.resolve()
-    if any(Path(path).is_relative_to(real) for path in held):
-        return True
-    return any(_taken(path) for path in directory.glob(f"*{PARTIAL_MARK}*.lock"))
-
-
-def _taken(path: Path) -> bool:
+def _is_locked(path: Path) -> bool:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -137,23 +136,23 @@ def _taken(path: Path) -> bool:
     return False
 
 
-def _handles(root: Path) -> Iterator[str]:
-    for shard in _numbered(root):
-        yield from _numbered(shard)
+def _handle_directories(root: Path) -> Iterator[str]:
+    for directory in _numbered_directories(root):
+        yield from _numbered_directories(directory)
 
 
-def _numbered(directory: str | Path) -> list[str]:
+def _numbered_directories(directory: str | Path) -> list[str]:
     return [
-        found.path
-        for found in _listed(directory)
-        if _NUMBER.fullmatch(found.name) and found.is_dir(follow_symlinks=False)
+        entry.path
+        for entry in _scan(directory)
+        if _NUMBER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
     ]
 
 
-def _listed(directory: str | Path) -> list[os.DirEntry[str]]:
-    """List a directory with what the file system tells along: a cache can hold many files."""
+def _scan(directory: str | Path) -> list[os.DirEntry[str]]:
+    """Scan a directory with `os.scandir`, which is fast for many files."""
     try:
-        with os.scandir(directory) as found:
-            return list(found)
+        with os.scandir(directory) as entries:
+            return list(entries)
     except OSError:
         return []

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PATH: Final = "~/.synapseConfig"
-#: Sections that may hold the login; the second is the one the official client writes today.
+#: Sections that may contain the login; the official client writes the second one.
 LOGIN_SECTIONS: Final = ("authentication", "default")
 _EMPTY: "Mapping[str, str]" = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a configuration file says of a client.
+    """Settings of a client from a configuration file.
 
     Args:
-        path: The file, whether it is there or not.
+        path: Path of the file, which may not exist.
         endpoints: Base URLs by lower-case option name (``repoendpoint``).
-        cache_location: Directory of the cache.
-        max_threads: Threads for transfers, as written.
+        cache_location: Root directory of the cache.
+        max_threads: Number of threads for transfers.
         use_boto_sts: Whether transfers use temporary AWS credentials.
-        debug: Whether there is a section ``[debug]``.
-        login: ``username``, ``authtoken``, and the retired ``password`` and ``apikey``.
+        debug: Whether the file has a section ``[debug]``.
+        login: ``username``, ``authtoken``, and the unsupported ``password`` and ``apikey``.
     """
 
     path: str
@@ -42,47 +42,48 @@ class Config:
 
 
 def expand_path(path: str | Path) -> str:
-    """Write a path out in full: ``~`` and environment variables."""
+    """Expand ``~`` and environment variables in a path."""
     return os.path.expandvars(Path(path).expanduser())
 
 
 def read_file(path: str | Path) -> RawConfigParser:
-    """Read an INI file without interpolation; a missing file is an empty one.
+    """Read an INI file without interpolation; a missing file counts as empty.
 
     Raises:
-        SynapseConfigError: It cannot be read or parsed. The message quotes no line of it, for a
-            line may hold a token.
+        SynapseConfigError: The file cannot be read or parsed. The message does not quote lines,
+            because they may contain a token.
     """
     parser = RawConfigParser()
-    where = expand_path(path)
+    full_path = expand_path(path)
     try:
-        parser.read_string(Path(where).read_text(encoding="utf-8-sig"), source=where)
+        parser.read_string(Path(full_path).read_text(encoding="utf-8-sig"), source=full_path)
     except FileNotFoundError:
         pass
-    except (OSError, UnicodeError) as failed:
+    except (OSError, UnicodeError) as error:
         raise SynapseConfigError(
-            f"Error parsing Synapse config file: {where}\nIt cannot be read ({_why(failed)})."
+            f"Error parsing Synapse config file: {full_path}\n"
+            f"It cannot be read ({_reason(error)})."
         ) from None
-    except Error as failed:
+    except Error as error:
         raise SynapseConfigError(
-            f"Error parsing Synapse config file: {where}\n{_what_is_wrong(failed)}"
+            f"Error parsing Synapse config file: {full_path}\n{_describe(error)}"
         ) from None
     return parser
 
 
 def parse_config(parser: RawConfigParser, path: str | Path = DEFAULT_PATH) -> Config:
-    """Take out of a parsed file what a client needs.
+    """Read the settings of a client from a parsed file.
 
     Raises:
-        SynapseConfigError: A setting that makes no sense.
+        SynapseConfigError: A setting is invalid.
     """
-    where = expand_path(path)
+    full_path = expand_path(path)
     return Config(
-        path=where,
+        path=full_path,
         endpoints=_section(parser, "endpoints"),
         cache_location=_section(parser, "cache").get("location") or None,
-        max_threads=_whole_number(_section(parser, "transfer").get("max_threads"), where),
-        use_boto_sts=_truth(_section(parser, "transfer").get("use_boto_sts"), where),
+        max_threads=_parse_int(_section(parser, "transfer").get("max_threads"), full_path),
+        use_boto_sts=_parse_bool(_section(parser, "transfer").get("use_boto_sts"), full_path),
         debug=parser.has_section("debug"),
         login=next((s for name in LOGIN_SECTIONS if (s := _section(parser, name))), _EMPTY),
     )
@@ -92,36 +93,36 @@ def _section(parser: RawConfigParser, name: str) -> "Mapping[str, str]":
     return dict(parser.items(name)) if parser.has_section(name) else _EMPTY
 
 
-def _whole_number(text: str | None, where: str) -> int | None:
+def _parse_int(text: str | None, path: str) -> int | None:
     try:
         return int(text) if text else None
     except ValueError:
         raise SynapseConfigError(
             f"Invalid transfer.max_threads config setting {text}\n"
-            f"Give a whole number from 1 to 128 in section [transfer] of {where}."
+            f"Set a whole number from 1 to 128 in section [transfer] of {path}."
         ) from None
 
 
-def _truth(text: str | None, where: str) -> bool:
+def _parse_bool(text: str | None, path: str) -> bool:
     value = (text or "false").strip().lower()
     if value not in {"true", "false"}:
         raise SynapseConfigError(
             f"Invalid transfer.use_boto_sts config setting {text}\n"
-            f"Give true or false in section [transfer] of {where}."
+            f"Set true or false in section [transfer] of {path}."
         )
     return value == "true"
 
 
-def _why(failed: Exception) -> str:
-    return getattr(failed, "strerror", None) or type(failed).__name__
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _what_is_wrong(failed: Error) -> str:
-    if isinstance(failed, DuplicateOptionError):
-        return f"Line {failed.lineno}: {failed.option} stands twice in [{failed.section}]."
-    if isinstance(failed, DuplicateSectionError):
-        return f"Line {failed.lineno}: there are two sections [{failed.section}]."
-    numbers = [number for number, _ in getattr(failed, "errors", [])]
-    numbers = numbers or [getattr(failed, "lineno", None)]
+def _describe(error: Error) -> str:
+    if isinstance(error, DuplicateOptionError):
+        return f"Line {error.lineno}: duplicate option {error.option} in [{error.section}]."
+    if isinstance(error, DuplicateSectionError):
+        return f"Line {error.lineno}: duplicate section [{error.section}]."
+    numbers = [number for number, _ in getattr(error, "errors", [])]
+    numbers = numbers or [getattr(error, "lineno", None)]
     lines = ", ".join(str(number) for number in numbers if number)
-    return f"Line {lines or '?'} is neither [section] nor key = value."
+    return f"Line {lines or '?'} is neither a [section] nor a key = value pair."

@@ -1,4 +1,4 @@
-"""Who is asking: personal access tokens, and the places where one may lie."""
+"""Personal access tokens, and the sources that are searched for one."""
 
 import base64
 import json
@@ -15,13 +15,13 @@ from synapse_workflows.client.errors import (
     SynapseNoCredentialsError,
 )
 
-TOKEN_VARIABLE: Final = "SYNAPSE_AUTH_TOKEN"  # noqa: S105 - a name, not a token
+TOKEN_VARIABLE: Final = "SYNAPSE_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 PARAMETER_VARIABLE: Final = "SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME"
 LOGIN_HELP: Final = (
-    "Make a personal access token with the scopes view, download and modify "
-    "(https://www.synapse.org/#!PersonalAccessTokens:), and give it as login(authToken=...), in "
-    f"the variable {TOKEN_VARIABLE}, or as authtoken in section [authentication] of the "
-    "configuration file."
+    "Create a personal access token with the scopes view, download and modify "
+    "(https://www.synapse.org/#!PersonalAccessTokens:), and pass it to login(authToken=...), set "
+    f"the environment variable {TOKEN_VARIABLE}, or set authtoken in section [authentication] of "
+    "the configuration file."
 )
 
 
@@ -30,12 +30,12 @@ class Token:
     """A personal access token of Synapse.
 
     Args:
-        secret: The token itself; in no repr, log or error.
-        username: Whose it is, once Synapse said so.
-        origin: Where it was found, in words.
+        secret: The token itself, which is never in a repr, log or error.
+        username: User name of its owner, once Synapse has confirmed it.
+        origin: Description of the source where it was found.
 
     Raises:
-        SynapseAuthenticationError: It cannot be a token, or it is one that may read nothing.
+        SynapseAuthenticationError: The token is malformed, or lacks the scope ``view``.
     """
 
     secret: str = field(repr=False)
@@ -46,15 +46,15 @@ class Token:
         clean = self.secret.strip()
         if not clean or not clean.isascii() or not clean.isprintable() or " " in clean:
             raise SynapseAuthenticationError(
-                f"The token of {self.origin} is empty or holds characters that no token has: "
-                "copy it again, whole."
+                f"Invalid token from {self.origin}: it is empty or contains characters that are "
+                "not allowed in a token. Copy the complete token again."
             )
         object.__setattr__(self, "secret", clean)
         scopes = _scopes(clean)
         if scopes is not None and "view" not in scopes:
             raise SynapseAuthenticationError(
                 "A view scoped token is required\n"
-                f"The token of {self.origin} lacks that scope. {LOGIN_HELP}"
+                f"The token from {self.origin} lacks this scope. {LOGIN_HELP}"
             )
 
     @property
@@ -65,16 +65,16 @@ class Token:
 
 @dataclass(frozen=True)
 class LoginRequest:
-    """What a caller of login said, and what lies around.
+    """Arguments of a login, and the settings that are searched for a token.
 
     Args:
-        email: User name or e-mail that the token must belong to.
-        password: Retired.
-        api_key: Retired.
-        session_token: Retired, unless it is a token.
+        email: User name or e-mail address of the owner of the token.
+        password: Not supported any more.
+        api_key: Not supported any more.
+        session_token: Not supported any more, unless it is a personal access token.
         token: The argument ``authToken``.
-        forced: Do not look into the keyring.
-        config: The configuration file.
+        forced: Whether to skip the keyring.
+        config: Settings of the configuration file.
         environ: Environment variables.
     """
 
@@ -88,87 +88,90 @@ class LoginRequest:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-#: A place where a token may lie: the token, or what is missing there.
+#: Searches one source: returns a token, or a description of what is missing.
 CredentialSource = Callable[[LoginRequest], Token | str]
 
 
-def find_token(asked: LoginRequest) -> Token:
-    """Look for a token in all places, in order; the first that holds one wins.
+def find_token(request: LoginRequest) -> Token:
+    """Return the token of the first source that has one.
 
     Raises:
-        SynapseNoCredentialsError: There is none; the message names each place.
-        SynapseAuthenticationError: A place holds credentials that Synapse takes no more.
+        SynapseNoCredentialsError: No source has a token; the message lists all sources.
+        SynapseAuthenticationError: A source has credentials that Synapse does not support any
+            more.
     """
     missing = []
-    for place in SOURCES:
-        found = place(asked)
-        if isinstance(found, Token):
-            return found
-        missing.append(found)
-    looked = "\n".join(f"  {number}. {text}" for number, text in enumerate(missing, 1))
-    raise SynapseNoCredentialsError(f"No credentials provided. Looked in:\n{looked}\n{LOGIN_HELP}")
+    for source in SOURCES:
+        result = source(request)
+        if isinstance(result, Token):
+            return result
+        missing.append(result)
+    searched = "\n".join(f"  {number}. {text}" for number, text in enumerate(missing, 1))
+    raise SynapseNoCredentialsError(
+        f"No credentials provided. Looked in:\n{searched}\n{LOGIN_HELP}"
+    )
 
 
 def is_jwt(text: str) -> bool:
-    """Whether it has the form of a token, which older kinds of credentials have not."""
+    """Return whether a text has the form of a personal access token (a JSON web token)."""
     return _claims(text) is not None
 
 
-def _arguments(asked: LoginRequest) -> Token | str:
-    if asked.session_token:
-        if not is_jwt(asked.session_token):
+def _arguments(request: LoginRequest) -> Token | str:
+    if request.session_token:
+        if not is_jwt(request.session_token):
             raise retired_credentials_error("a session token", "the argument sessionToken")
-        return Token(asked.session_token, origin="the argument sessionToken")
-    if asked.password:
+        return Token(request.session_token, origin="the argument sessionToken")
+    if request.password:
         raise retired_credentials_error("a password", "the argument password")
-    if asked.token:
-        return Token(asked.token)
-    if asked.api_key:
+    if request.token:
+        return Token(request.token)
+    if request.api_key:
         raise retired_credentials_error("an API key", "the argument apiKey")
     return "arguments: no authToken"
 
 
-def _environment(asked: LoginRequest) -> Token | str:
-    found = asked.environ.get(TOKEN_VARIABLE)
-    if not found:
+def _environment(request: LoginRequest) -> Token | str:
+    secret = request.environ.get(TOKEN_VARIABLE)
+    if not secret:
         return f"environment: {TOKEN_VARIABLE} is not set"
-    return Token(found, origin=f"the variable {TOKEN_VARIABLE}")
+    return Token(secret, origin=f"the variable {TOKEN_VARIABLE}")
 
 
-def _config_file(asked: LoginRequest) -> Token | str:
-    login, where = asked.config.login, asked.config.path
+def _config_file(request: LoginRequest) -> Token | str:
+    login, path = request.config.login, request.config.path
     username = login.get("username")
-    if asked.email and username and asked.email != username:
-        return f"{where}: its login is for {username}, not for {asked.email}"
-    # A token beats what is retired: the official client ignores a password left beside it.
+    if request.email and username and request.email != username:
+        return f"{path}: the login is for {username}, not for {request.email}"
+    # A token has precedence, because the official client ignores a password beside it.
     if login.get("authtoken"):
-        return Token(login["authtoken"], origin=where)
+        return Token(login["authtoken"], origin=path)
     if login.get("password") or login.get("apikey"):
         raise retired_credentials_error(
-            "a password" if login.get("password") else "an API key", where
+            "a password" if login.get("password") else "an API key", path
         )
-    if not Path(where).exists():
-        return f"{where}: there is no such file"
-    return f"{where}: no authtoken in section [authentication]"
+    if not Path(path).exists():
+        return f"{path}: the file does not exist"
+    return f"{path}: no authtoken in section [authentication]"
 
 
-def _keyring(asked: LoginRequest) -> Token | str:
-    if asked.forced:
-        return "keyring: not looked into (forced)"
-    # A user whom the caller or the file names is never replaced by who was here last.
+def _keyring(request: LoginRequest) -> Token | str:
+    if request.forced:
+        return "keyring: skipped (forced)"
+    # The last user is only a fallback if neither the caller nor the file names a user.
     username = (
-        asked.email or asked.config.login.get("username") or keyring_store.most_recent_user()
+        request.email or request.config.login.get("username") or keyring_store.most_recent_user()
     )
     if not username:
-        return f"keyring: nobody is remembered in {keyring_store.SESSION_FILE}"
-    found = keyring_store.load_token(username)
-    if not found:
-        return f"keyring: no token of {username}"
-    return Token(found, origin=f"the keyring ({username})")
+        return f"keyring: no user is recorded in {keyring_store.SESSION_FILE}"
+    secret = keyring_store.load_token(username)
+    if not secret:
+        return f"keyring: no token for {username}"
+    return Token(secret, origin=f"the keyring ({username})")
 
 
-def _parameter_store(asked: LoginRequest) -> Token | str:
-    name = asked.environ.get(PARAMETER_VARIABLE)
+def _parameter_store(request: LoginRequest) -> Token | str:
+    name = request.environ.get(PARAMETER_VARIABLE)
     if not name:
         return f"AWS parameter store: {PARAMETER_VARIABLE} is not set"
     try:
@@ -183,13 +186,12 @@ def _parameter_store(asked: LoginRequest) -> Token | str:
             "pip install 'synapse-workflows[s3]'"
         ) from None
     try:
-        answer = boto3.client("ssm").get_parameter(Name=name, WithDecryption=True)
-    except (BotoCoreError, ClientError) as failed:
+        response = boto3.client("ssm").get_parameter(Name=name, WithDecryption=True)
+    except (BotoCoreError, ClientError) as error:
         raise SynapseConfigError(
-            f"The token could not be read from the AWS parameter {name} "
-            f"({PARAMETER_VARIABLE}): {failed}"
+            f"Cannot read the token from the AWS parameter {name} ({PARAMETER_VARIABLE}): {error}"
         ) from None
-    return Token(answer["Parameter"]["Value"], origin=f"the AWS parameter {name}")
+    return Token(response["Parameter"]["Value"], origin=f"the AWS parameter {name}")
 
 
 SOURCES: Final[tuple[CredentialSource, ...]] = (
@@ -202,14 +204,14 @@ SOURCES: Final[tuple[CredentialSource, ...]] = (
 
 
 def retired_credentials_error(what: str, where: str) -> SynapseAuthenticationError:
-    """Make the error for credentials of a kind that Synapse takes no more."""
+    """Create the error for credentials of a type that Synapse does not support any more."""
     return SynapseAuthenticationError(
-        f"Synapse no longer lets clients log in with {what} (found in {where}). {LOGIN_HELP}"
+        f"Synapse does not support the login with {what} any more (found in {where}). {LOGIN_HELP}"
     )
 
 
 def _scopes(token: str) -> list[Any] | None:
-    """Scopes of a token; None when it does not say."""
+    """Return the scopes of a token; None if it does not contain them."""
     claims = _claims(token)
     access = claims.get("access") if claims else None
     scopes = access.get("scope") if isinstance(access, dict) else None
@@ -217,13 +219,13 @@ def _scopes(token: str) -> list[Any] | None:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """Claims of a JSON web token, unchecked; None when it is none."""
+    """Return the unverified claims of a JSON web token; None if the text is not one."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature
         return None
-    middle = parts[1]
+    payload = parts[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except ValueError:
         return None
     return claims if isinstance(claims, dict) else None

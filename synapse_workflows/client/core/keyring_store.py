@@ -1,7 +1,7 @@
-"""Tokens kept between sessions: in the keyring of this machine, by user name.
+"""Tokens in the keyring of this machine, by user name.
 
-Who was here last stands in ~/.synapseSession. Both are shared with older Synapse clients. A
-machine without a keyring (most servers) simply holds nothing.
+The last user is recorded in ~/.synapseSession. Both are shared with older Synapse clients. On a
+machine without a keyring (most servers) no token is stored.
 """
 
 import json
@@ -14,19 +14,19 @@ _MOST_RECENT = "<mostRecent>"
 
 
 def load_token(username: str) -> str | None:
-    """Read the token of a user; None when there is none, or no keyring."""
+    """Return the token of a user; None if there is no token or no keyring."""
     import keyring
     from keyring.errors import KeyringError
 
     try:
-        found: str | None = keyring.get_password(SERVICE, username)
+        secret: str | None = keyring.get_password(SERVICE, username)
     except KeyringError:
         return None
-    return found
+    return secret
 
 
 def store_token(username: str, secret: str) -> bool:
-    """Keep the token of a user in place of an older one; False when there is no keyring."""
+    """Store the token of a user; return False if there is no keyring."""
     import keyring
     from keyring.errors import KeyringError
 
@@ -42,7 +42,7 @@ def store_token(username: str, secret: str) -> bool:
 
 
 def delete_token(username: str) -> None:
-    """Delete the token of a user, if it is there."""
+    """Delete the token of a user, if any."""
     import keyring
     from keyring.errors import KeyringError
 
@@ -53,10 +53,10 @@ def delete_token(username: str) -> None:
 
 
 def most_recent_user() -> str | None:
-    """Name the user who was remembered last; None when nobody was."""
+    """Return the user name that was stored last; None if there is none."""
     try:
         session = json.loads(Path(SESSION_FILE).expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    found = session.get(_MOST_RECENT) if isinstance(session, dict) else None
-    return found if isinstance(found, str) else None
+    username = session.get(_MOST_RECENT) if isinstance(session, dict) else None
+    return username if isinstance(username, str) else None

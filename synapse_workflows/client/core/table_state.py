@@ -1,4 +1,4 @@
-"""Looks at a table as flows: how many rows a query finds, and whether anything has changed."""
+"""Flows that read the state of a table: row counts of queries, and changes of the content."""
 
 import hashlib
 import json
@@ -12,61 +12,61 @@ from synapse_workflows.client.core.async_job_flow import Job, Polling
 from synapse_workflows.client.core.flows import Call, Flow
 from synapse_workflows.constants import DATASET, ENTITY_VIEW, MODEL, SUBMISSION_VIEW
 
-#: What has no rows of its own: they are those of what it shows.
+#: Entity types whose rows are derived from other objects.
 VIEWS: Final = frozenset({ENTITY_VIEW, SUBMISSION_VIEW, DATASET})
 _QUERY: Final = f"{MODEL}.table.QueryBundleRequest"
 _ROWS: Final = 0x1
 _COUNT: Final = 0x2
 _COLUMNS: Final = 0x4
-#: Says which rows a view shows, each in which state, whatever their order and number.
+#: SQL expression for the state of one row of a view.
 _ROW_STATES: Final = "crc32(concat(ROW_ID, '.', ROW_VERSION, '.', ROW_ETAG))"
-#: Quoted text is no SQL: a column may be called "max(n)".
+#: Quoted names and literals, which may contain SQL keywords, for example a column "max(n)".
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
-_SET_FUNCTION: Final = re.compile(
+_AGGREGATE_FUNCTION: Final = re.compile(
     r"\b(?:count|sum|avg|min|max|group_concat|json_arrayagg|json_objectagg|bit_(?:and|or|xor)"
     r"|std|stddev(?:_pop|_samp)?|var(?:_pop|_samp)|variance|any_value)\s*\(",
     re.IGNORECASE,
 )
-_MAY_LACK_ROWS: Final = re.compile(r"\b(?:group\s+by|having)\b", re.IGNORECASE)
+_MAY_RETURN_NO_ROWS: Final = re.compile(r"\b(?:group\s+by|having)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ContentFingerprint:
-    """What tells one content of a table or view from another.
+    """Fingerprint of the content of a table or view.
 
     Args:
-        etag: Of its rows and columns; None for a table that never had any.
-        digest: Of the columns of a view and of the states of its rows; None for a table, whose
-            etag is enough. That of a view may stay the same while its rows change.
+        etag: Etag of rows and columns; None for a table that never had rows.
+        digest: Hash of the columns and row states of a view, because the etag of a view may stay
+            the same although its rows change. None for a table.
     """
 
     etag: str | None
     digest: str | None = None
 
     def is_known_to_equal(self, other: "ContentFingerprint") -> bool:
-        """Tell whether both are the same for sure."""
+        """Return whether both contents are certainly equal."""
         return self == other and self.etag is not None
 
     def is_known_to_differ(self, other: "ContentFingerprint") -> bool:
-        """Tell whether they differ in what both of them know."""
+        """Return whether the contents differ in the values that both fingerprints have."""
         digests = {self.digest, other.digest} - {None}
         return self.etag != other.etag or len(digests) > 1
 
 
 @dataclass(frozen=True)
 class TableState:
-    """What tells one state of a table or view from another.
+    """State of a table or view.
 
     Args:
-        version: The number under which it changes; another one after each snapshot.
-        content: What is in it.
+        version: Number of the current version, which increases with each snapshot.
+        content: Fingerprint of the content.
     """
 
     version: int
     content: ContentFingerprint
 
     def differs(self, other: "TableState") -> bool:
-        """Tell whether something has changed between the two."""
+        """Return whether version or content differ between two states."""
         return self.version != other.version or self.content.is_known_to_differ(other.content)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,31 +82,31 @@ class TableState:
 
 
 def always_returns_a_row(sql: str) -> bool:
-    """Tell whether a query has one row as its answer, even of an empty table."""
-    words = _QUOTED.sub("''", sql)
-    return bool(_SET_FUNCTION.search(words)) and not _MAY_LACK_ROWS.search(words)
+    """Return whether a query returns one row even for an empty table, like `count(*)`."""
+    unquoted = _QUOTED.sub("''", sql)
+    return bool(_AGGREGATE_FUNCTION.search(unquoted)) and not _MAY_RETURN_NO_ROWS.search(unquoted)
 
 
 def count_rows(table: str, sql: str, polling: Polling) -> Flow[int]:
-    """Count the rows that a query finds, without fetching them.
+    """Return the number of rows that match a query, without fetching them.
 
     Args:
-        table: The id of the table that `sql` asks, without a version.
+        table: ID of the table in `sql`, without a version.
         sql: The query.
-        polling: How patiently to wait for the answer.
+        polling: Polling settings of the query job.
 
     Raises:
-        SynapseHTTPError: The query cannot be answered.
+        SynapseHTTPError: The query failed.
     """
-    bundle = yield from _ask(table, sql, _COUNT, polling)
+    bundle = yield from _query(table, sql, _COUNT, polling)
     return int(bundle.get("queryCount") or 0)
 
 
 def fetch_state(table: str, polling: Polling) -> Flow[TableState]:
-    """Look at the state of a table or view.
+    """Fetch the state of a table or view.
 
     Raises:
-        SynapseHTTPError: There is no such table, or it may not be read.
+        SynapseHTTPError: The table does not exist, or the user may not read it.
     """
     reply = yield from flows.send(Call("GET", f"/entity/{table}"))
     is_view = reply.json["concreteType"] in VIEWS
@@ -117,26 +117,26 @@ def fetch_state(table: str, polling: Polling) -> Flow[TableState]:
 def fetch_fingerprint(
     table: str, version: int | None, polling: Polling, *, is_view: bool
 ) -> Flow[ContentFingerprint]:
-    """Look at what tells the content of a table or view, or of a snapshot, from another.
+    """Fetch the fingerprint of the content of a table, view or snapshot.
 
     Args:
-        table: As ``syn123``.
-        version: Of a snapshot; None for what is there now.
-        polling: How patiently to wait for an answer.
-        is_view: Whether its rows are those of something else.
+        table: ID, for example ``syn123``.
+        version: Version of a snapshot; None for the current content.
+        polling: Polling settings of the query jobs.
+        is_view: Whether the type is one of `VIEWS`.
 
     Raises:
-        SynapseHTTPError: It cannot be read.
+        SynapseHTTPError: The table does not exist, or the user may not read it.
     """
-    named = table if version is None else f"{table}.{version}"
-    sql = f"select * from {named} limit 1"  # noqa: S608 - an id
-    bundle = yield from _ask(table, sql, _ROWS | _COLUMNS, polling)
+    source = table if version is None else f"{table}.{version}"
+    sql = f"select * from {source} limit 1"  # noqa: S608 - an id
+    bundle = yield from _query(table, sql, _ROWS | _COLUMNS, polling)
     etag = _rows(bundle).get("etag")
     if not is_view or etag is None:
         return ContentFingerprint(etag)
     columns = [[one.get("name"), one.get("columnType")] for one in bundle.get("selectColumns", ())]
-    states = f"select count(*), bit_xor({_ROW_STATES}), sum({_ROW_STATES}) from {named}"  # noqa: S608
-    bundle = yield from _ask(table, states, _ROWS, polling)
+    states_sql = f"select count(*), bit_xor({_ROW_STATES}), sum({_ROW_STATES}) from {source}"  # noqa: S608
+    bundle = yield from _query(table, states_sql, _ROWS, polling)
     values = [row["values"] for row in _rows(bundle).get("rows", ())]
     text = json.dumps([columns, values])
     return ContentFingerprint(etag, hashlib.sha256(text.encode()).hexdigest()[:32])
@@ -146,7 +146,7 @@ def _rows(bundle: Any) -> Any:
     return (bundle.get("queryResult") or {}).get("queryResults") or {}
 
 
-def _ask(table: str, sql: str, parts: int, polling: Polling) -> Flow[Any]:
+def _query(table: str, sql: str, parts: int, polling: Polling) -> Flow[Any]:
     body = {
         "concreteType": _QUERY,
         "entityId": table,

@@ -135,7 +135,7 @@ def test_a_failed_job_says_what_synapse_said():
     with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:
         drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
     assert (caught.value.job, caught.value.details) == ("7", "at line 1")
-    with pytest.raises(SynapseJobError, match="does not say why"):
+    with pytest.raises(SynapseJobError, match="reported no reason"):
         drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
 
 

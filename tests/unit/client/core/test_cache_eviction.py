@@ -220,9 +220,9 @@ def test_purge_leaves_what_another_process_holds(root, holder):
 def test_a_process_that_ends_leaves_no_list_of_what_it_held(root, holder):
     cache = Cache(root)
     process = holder(put(cache, 1))
-    assert list((root / ".synapse_workflows" / "holds").iterdir())
+    assert list((root / ".synapse_workflows" / "pins").iterdir())
     process.communicate()
-    assert not list((root / ".synapse_workflows" / "holds").iterdir())
+    assert not list((root / ".synapse_workflows" / "pins").iterdir())
 
 
 def test_a_fork_has_holds_of_its_own(root):

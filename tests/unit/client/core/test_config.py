@@ -51,8 +51,8 @@ def test_a_byte_order_mark_is_no_error(path):
     [
         ("authtoken = hush1234\n", "Line 1 is neither"),
         ("[authentication]\nhush1234\nhush1234 too\n", "Line 2, 3 is neither"),
-        ("[a]\nx=hush1234\nx=hush1234\n", r"Line 3: x stands twice in \[a\]"),
-        ("[a]\n[a]\nx=hush1234\n", r"Line 2: there are two sections \[a\]"),
+        ("[a]\nx=hush1234\nx=hush1234\n", r"Line 3: duplicate option x in \[a\]"),
+        ("[a]\n[a]\nx=hush1234\n", r"Line 2: duplicate section \[a\]"),
     ],
 )
 def test_what_cannot_be_parsed_is_told_by_line_and_never_quoted(path, text, said):

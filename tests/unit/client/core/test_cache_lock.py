@@ -1,4 +1,4 @@
-"""One cache, many processes: ours, and those of the official client."""
+"""Locks of the cache among threads, processes and other clients."""
 
 import json
 import os
@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from synapse_workflows.client.core import cache_map
+from synapse_workflows.client.core import cache_lock
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.errors import SynapseFileCacheError
 
 ADDER = """
 import sys
+from synapse_workflows.client.core import cache_lock
 from synapse_workflows.client.core.cache import Cache
 cache = Cache(sys.argv[1])
 for path in sys.argv[2:]:
@@ -89,14 +90,14 @@ def test_a_lock_older_than_ten_seconds_is_taken_over(foreign_lock):
 
 def test_a_lock_that_was_taken_over_is_not_removed_by_its_first_owner(tmp_path):
     directory = tmp_path / "1" / "1"
-    with cache_map.locked(tmp_path, directory):
+    with cache_lock.map_lock(tmp_path, directory):
         os.utime(directory / ".cacheMap.lock", (5, 5))
     assert (directory / ".cacheMap.lock").is_dir()
 
 
 def test_a_lock_that_is_never_given_free_is_an_error_that_names_it(foreign_lock, monkeypatch):
     cache, lock = foreign_lock
-    monkeypatch.setattr(cache_map, "PATIENCE_SECONDS", 0.1)
-    with pytest.raises(SynapseFileCacheError, match="Another process holds") as caught:
+    monkeypatch.setattr(cache_lock, "TIMEOUT_SECONDS", 0.1)
+    with pytest.raises(SynapseFileCacheError, match="another process has held") as caught:
         cache.get(1)
     assert str(lock) in str(caught.value)

@@ -1,0 +1,117 @@
+"""File locks of the local cache.
+
+The directory `.cacheMap.lock` in the directory of a file handle is shared with the official
+Synapse clients. Among processes of this package an operating system lock is acquired first: it is
+released when its process dies, and it is fair.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from synapse_workflows.client.errors import SynapseFileCacheError
+
+LOCK_NAME: Final = ".cacheMap.lock"
+#: Directory in the root of a cache for locks and lists of pinned files. Other clients ignore it,
+#: because they read only directories whose name is a number.
+PRIVATE_NAME: Final = ".synapse_workflows"
+#: Age in seconds from which all clients consider a lock directory abandoned.
+STALE_SECONDS: Final = 10.0
+#: Maximum time in seconds to wait for a lock.
+TIMEOUT_SECONDS: Final = 70.0
+#: Seconds between two checks of a lock directory.
+POLL_SECONDS: Final = 0.05
+
+#: Errors of a file system or directory that is not writable.
+_READ_ONLY_ERRORS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextmanager
+def map_lock(root: Path, directory: Path) -> Generator[None]:
+    """Lock the map of `directory` against all other processes and threads.
+
+    Raises:
+        SynapseFileCacheError: Another process held the lock for more than 70 seconds.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with named_lock(root, f"maps-{directory.parent.name}"), _lock_directory(directory):
+        yield
+
+
+@contextmanager
+def map_read_lock(root: Path, directory: Path) -> Generator[None]:
+    """Lock the map like `map_lock`, but without a lock if the cache is not writable."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(map_lock(root, directory))
+        except OSError as error:
+            if error.errno not in _READ_ONLY_ERRORS:
+                raise
+        yield
+
+
+@contextmanager
+def named_lock(root: Path, name: str) -> Generator[None]:
+    """Acquire a lock of the whole cache.
+
+    Raises:
+        SynapseFileCacheError: Another process held the lock for more than 70 seconds.
+    """
+    directory = root / PRIVATE_NAME
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / f"{name}.lock", timeout=TIMEOUT_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _timeout_error(directory / f"{name}.lock") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _lock_directory(directory: Path) -> Generator[None]:
+    path = directory / LOCK_NAME
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not _try_acquire(path):
+        if time.monotonic() > deadline:
+            raise _timeout_error(path)
+        time.sleep(POLL_SECONDS)
+    acquired_at = path.stat().st_mtime_ns
+    try:
+        yield
+    finally:
+        # A process that took over a stale lock has updated its time and now owns it.
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime_ns == acquired_at:
+                path.rmdir()
+
+
+def _try_acquire(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                os.utime(path)
+                return True
+        return False
+    except FileNotFoundError:  # the directory of the file handle was purged in the meantime
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return False
+    return True
+
+
+def _timeout_error(path: Path) -> SynapseFileCacheError:
+    return SynapseFileCacheError(
+        f"Cannot lock the cache: another process has held {path} for more than "
+        f"{TIMEOUT_SECONDS:.0f} seconds. Try again later, or remove it if no process uses this "
+        "cache."
+    )
