@@ -1,7 +1,7 @@
-"""Facts of the Synapse API that client and service both speak: names, numbers, limits.
+"""Constants of the Synapse API, shared by client and service: names, numbers, limits.
 
-Source: https://rest-docs.synapse.org (schemas of org.sagebionetworks.repo.model) and the
-backend's configuration.
+Source: https://rest-docs.synapse.org (schemas of org.sagebionetworks.repo.model), and the
+configuration of the Synapse backend.
 """
 
 from enum import StrEnum
@@ -20,7 +20,7 @@ ENTITY_VIEW: Final = f"{MODEL}.table.EntityView"
 SUBMISSION_VIEW: Final = f"{MODEL}.table.SubmissionView"
 DATASET: Final = f"{MODEL}.table.Dataset"
 
-#: concreteType of an entity -> its EntityType word, as in bundles and children requests.
+#: concreteType of an entity -> its EntityType, as used in bundles and children requests.
 ENTITY_TYPES: Final = MappingProxyType(
     {
         PROJECT: "project",
@@ -37,7 +37,7 @@ ENTITY_TYPES: Final = MappingProxyType(
         f"{MODEL}.table.VirtualTable": "virtualtable",
     }
 )
-#: What can hold other entities.
+#: Entity types that can contain other entities.
 CONTAINERS: Final = frozenset({PROJECT, FOLDER})
 
 USED_ENTITY: Final = f"{MODEL}.provenance.UsedEntity"
@@ -54,7 +54,7 @@ OAUTH_ERROR_RESPONSE: Final = f"{MODEL}.OAuthErrorResponse"
 
 
 class AccessType(StrEnum):
-    """What an entry of an access control list can grant (ACCESS_TYPE)."""
+    """Permissions in access control lists (ACCESS_TYPE)."""
 
     READ = "READ"
     DOWNLOAD = "DOWNLOAD"
@@ -84,7 +84,7 @@ class AnnotationType(StrEnum):
 
 
 class SubmissionStatusEnum(StrEnum):
-    """How a submission can stand."""
+    """Statuses of submissions (SubmissionStatusEnum)."""
 
     OPEN = "OPEN"
     CLOSED = "CLOSED"
@@ -122,23 +122,23 @@ class ColumnType(StrEnum):
     USERID_LIST = "USERID_LIST"
 
 
-#: Columns of one table.
+#: Maximum number of columns of a table.
 MAX_COLUMNS: Final = 152
-#: Characters of a cell, by type of its column; STRING and LINK columns say so themselves.
+#: Maximum characters of a cell by column type; STRING and LINK columns define their own limit.
 MAX_CELL_SIZES: Final = MappingProxyType(
     {ColumnType.MEDIUMTEXT: 2000, ColumnType.LARGETEXT: 524_288, ColumnType.JSON: 524_288}
 )
-#: Characters of a cell of a STRING, LINK or STRING_LIST column that does not say.
+#: Maximum characters of STRING, LINK and STRING_LIST cells if the column has no maximumSize.
 DEFAULT_CELL_SIZE: Final = 50
-#: Items of a cell of a list column that does not say.
+#: Maximum items of a list cell if the column has no maximumListLength.
 DEFAULT_LIST_LENGTH: Final = 100
-#: Columns that say which row of a table a line is.
+#: Columns of CSV files that identify the rows of a table.
 ROW_ID: Final = "ROW_ID"
 ROW_VERSION: Final = "ROW_VERSION"
 ROW_ETAG: Final = "ROW_ETAG"
 ROW_METADATA: Final = (ROW_ID, ROW_VERSION, ROW_ETAG)
 
-#: Scopes of a personal access token; `authorize` is never granted to one.
+#: Scopes of personal access tokens; `authorize` is never granted.
 TOKEN_SCOPES: Final = (
     "openid", "email", "profile", "view", "download", "modify", "offline_access",
 )  # fmt: skip
@@ -154,16 +154,14 @@ PUBLIC: Final = 273949
 ANONYMOUS: Final = 273950
 DEFAULT_STORAGE_LOCATION: Final = 1
 
-#: The etag that reads of a numbered version carry; it can never be used to write.
+#: Etag of entities that are read by version number; it cannot be used for updates.
 ZERO_ETAG: Final = "00000000-0000-0000-0000-000000000000"
 
 KiB: Final = 1024
 MiB: Final = 1024 * KiB
 GiB: Final = 1024 * MiB
-#: Multipart uploads: bytes of a part, and how many parts at most.
-DEFAULT_PART_SIZE: Final = 8 * MiB
+#: Multipart uploads: minimum size of a part in bytes, maximum number of parts.
 MIN_PART_SIZE: Final = 5 * MiB
-MAX_PART_SIZE: Final = 5 * GiB
 MAX_PARTS: Final = 10_000
 
 PRODUCTION_ENDPOINTS: Final = MappingProxyType(

@@ -1,1 +1,1 @@
-"""Lineage as values: what a task read, wrote and ran, and the Activity it becomes."""
+"""Lineage records of tasks, and their conversion to Synapse Activities."""

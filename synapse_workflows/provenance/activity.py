@@ -1,4 +1,4 @@
-"""From a record to an Activity, and from what somebody declared to a record."""
+"""Conversion between lineage records and Activities."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,14 +14,14 @@ _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 def build_activity(
     record: Record, name: str, description: str, *, site: str | None = None
 ) -> dict[str, Any]:
-    """Write a record as the body of an Activity.
+    """Build the body of an Activity from a record.
 
     Args:
-        record: what was used and run.
-        name: of the Activity.
-        description: of the Activity.
-        site: the repository endpoint that the Activity is written to. An entity of another
-            Synapse becomes a URL there, for its id would name something else.
+        record: record with the sources and the code.
+        name: name of the Activity.
+        description: description of the Activity.
+        site: repository endpoint of the Synapse that stores the Activity. Entities of another
+            Synapse are represented by URLs.
 
     Returns:
         A dictionary with `name`, `description` and `used`; every item of `used` has
@@ -33,27 +33,27 @@ def build_activity(
 
 
 def parse_declared(used: Any = None, executed: Any = None) -> Record:
-    """Read what somebody typed as used and executed.
+    """Parse declared sources, as passed to the arguments `used` and `executed`.
 
     Args:
-        used: an id, a versioned id, a URL, an entity, a reference of our operators, a dictionary
-            of an Activity's `used`, or a list of those.
-        executed: likewise.
+        used: an ID, a versioned ID, a URL, an entity, a reference returned by an operator, an
+            item of `used` of an Activity, or a list of these.
+        executed: executed sources in the same forms.
 
     Raises:
-        SynapseMalformedEntityError: Something that cannot be told what it is.
-        ValueError: Text that is neither a URL nor a Synapse id.
+        SynapseError: A source is of an unsupported type, or is a malformed entity or reference.
+        ValueError: A string is neither a URL nor a Synapse ID.
     """
-    plain = Activity(used=_to_activity_input(used), executed=_to_activity_input(executed))
-    return parse_activity(plain, Origin.DECLARED)
+    activity = Activity(used=_to_activity_input(used), executed=_to_activity_input(executed))
+    return parse_activity(activity, Origin.DECLARED)
 
 
 def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
-    """Read the `used` list of an Activity.
+    """Parse the `used` list of an Activity.
 
     Args:
         activity: an Activity or its JSON.
-        origin: how its references came to be known.
+        origin: origin of its references.
     """
     used: list[Ref] = []
     ran: list[Ref] = []
@@ -62,16 +62,16 @@ def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
     return Record.from_refs(origin, used=used, ran=ran)
 
 
-def have_same_sources(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two Activities name the same sources, in whatever order.
+def have_same_sources(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Return whether two Activities have the same sources.
 
-    Names of URLs are labels and do not count.
+    The order of the sources and the display names of URLs are ignored.
     """
-    return _source_keys(one) == _source_keys(other)
+    return _source_keys(first) == _source_keys(second)
 
 
 def iter_unpinned(record: Record, site: str) -> Iterator[EntityRef]:
-    """List what counts of a record, lives in the Synapse at `site`, and has no version."""
+    """Iterate over the entities of the Synapse at `site` that are sources without a version."""
     refs = (*record.inputs(), *record.executed())
     for ref in refs:
         if isinstance(ref, EntityRef) and ref.version is None and ref.site in (None, site):
@@ -79,22 +79,22 @@ def iter_unpinned(record: Record, site: str) -> Iterator[EntityRef]:
 
 
 def move_uncommon_urls(activity: Mapping[str, Any]) -> dict[str, Any]:
-    """Name URLs of uncommon schemes in the description, and not among the sources.
+    """Move URLs with uncommon schemes from the sources to the description.
 
-    For a service that refuses an Activity because of an address as `s3://bucket/key`.
+    For services that reject an Activity with a URL such as `s3://bucket/key`.
 
     Args:
-        activity: as `activity_of` writes it.
+        activity: result of `build_activity`.
     """
     uncommon = [
         item
         for item in activity["used"]
         if "url" in item and urlsplit(item["url"]).scheme not in _COMMON_SCHEMES
     ]
-    said = [f"{_get_role(item)}: {item['url']}" for item in uncommon]
+    lines = [f"{_get_role(item)}: {item['url']}" for item in uncommon]
     return {
         **activity,
-        "description": "\n".join([activity["description"], *said]),
+        "description": "\n".join([activity["description"], *lines]),
         "used": [item for item in activity["used"] if item not in uncommon],
     }
 
@@ -104,7 +104,7 @@ def _get_role(item: Mapping[str, Any]) -> str:
 
 
 def _to_activity_input(target: Any) -> Any:
-    """Turn the references that our operators return into versioned ids."""
+    """Convert references returned by operators to versioned IDs."""
     if isinstance(target, Sequence) and not isinstance(target, str):
         return [_to_activity_input(item) for item in target]
     if isinstance(target, Mapping) and {"id", "version", "synapse_conn_id"} <= target.keys():

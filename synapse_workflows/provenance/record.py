@@ -1,8 +1,8 @@
-"""What one try of one task read, wrote and ran: a value that is merged, carried and read.
+"""Lineage record of one try of a task: what it read, ran and wrote.
 
-A record never forgets while it is merged; the rules of what counts (what was really read wins,
-own outputs are no inputs) are applied where it is read, in `Record.inputs`. That is what makes
-merging associative and idempotent, whatever the order in which tasks finished.
+Merging keeps all references. Precedence rules (for example: references that were read take
+precedence over inlets, outputs are not inputs) are applied in `Record.inputs` only. Merging is
+therefore associative and idempotent, independent of the order in which tasks finish.
 """
 
 from collections import defaultdict
@@ -17,29 +17,29 @@ T = TypeVar("T")
 
 
 class Origin(StrEnum):
-    """How a reference came to be known."""
+    """How a reference became known."""
 
-    READ = "read"  # the task itself fetched it
-    WROTE = "wrote"  # a task upstream stored it
-    DECLARED = "declared"  # somebody typed it: used=, executed=
-    INLET = "inlet"  # the task declares it as an inlet
-    EVENT = "event"  # an asset event named it when it woke the run
-    CODE = "code"  # the code of a task
+    READ = "read"  # read by the task
+    WROTE = "wrote"  # stored by an upstream task
+    DECLARED = "declared"  # declared by the DAG author: used=, executed=
+    INLET = "inlet"  # inlet of the task
+    EVENT = "event"  # asset event that triggered the run
+    CODE = "code"  # code of a task
 
 
-#: Said about a task rather than observed: gives way to what was observed.
+#: Origins that are overridden by references of other origins to the same object.
 _OVERRIDABLE_ORIGINS = frozenset({Origin.INLET, Origin.EVENT})
 
 
 @dataclass(frozen=True, slots=True)
 class EntityRef:
-    """An entity at a version.
+    """Reference to an entity version.
 
     Args:
-        id: as `syn123`.
-        version: None where nobody knows it.
-        site: the repository endpoint of the Synapse it lives in; None means the same one as
-            whoever reads this record.
+        id: ID such as `syn123`.
+        version: version number; None if unknown.
+        site: repository endpoint of the Synapse that stores the entity; None for the Synapse in
+            which the record is used.
     """
 
     id: str
@@ -48,14 +48,15 @@ class EntityRef:
 
     @classmethod
     def parse(cls, text: str, site: str | None = None) -> Self:
-        """Read `syn123` or `syn123.4`."""
-        found = split_version(text)
-        return cls(found.id, found.version, site)
+        """Parse `syn123` or `syn123.4`."""
+        parsed = split_version(text)
+        return cls(parsed.id, parsed.version, site)
 
     def covers(self, other: "EntityRef") -> bool:
-        """Tell whether the other says nothing that this one does not say."""
-        known = other.version in (self.version, None) and other.site in (self.site, None)
-        return known and self.id == other.id
+        """Return whether this reference contains all information of another one."""
+        includes_version = other.version in (self.version, None)
+        includes_site = other.site in (self.site, None)
+        return self.id == other.id and includes_version and includes_site
 
     def __str__(self) -> str:
         return self.id if self.version is None else f"{self.id}.{self.version}"
@@ -63,18 +64,18 @@ class EntityRef:
 
 @dataclass(frozen=True, slots=True)
 class UrlRef:
-    """Something outside Synapse.
+    """Reference to an object outside Synapse.
 
     Args:
-        url: without credentials.
-        name: what a person calls it; None means the URL.
+        url: URL without credentials.
+        name: display name; None to display the URL.
     """
 
     url: str
     name: str | None = None
 
     def covers(self, other: "UrlRef") -> bool:
-        """Tell whether both are the same place, and this one has a name if the other has."""
+        """Return whether this reference contains all information of another one."""
         return self.url == other.url and (self.name is not None or other.name is None)
 
     def __str__(self) -> str:
@@ -86,23 +87,23 @@ Ref = EntityRef | UrlRef
 
 @dataclass(frozen=True, slots=True)
 class RecordEntry:
-    """A reference, and how it came to be known."""
+    """A reference and its origin."""
 
     ref: Ref
     origin: Origin
 
     def to_json(self) -> dict[str, Any]:
-        """Write as a small object; what is unknown is left out."""
+        """Convert to JSON; unknown fields are omitted."""
         if isinstance(self.ref, UrlRef):
-            known: dict[str, Any] = {"url": self.ref.url, "name": self.ref.name}
+            fields: dict[str, Any] = {"url": self.ref.url, "name": self.ref.name}
         else:
-            known = {"id": self.ref.id, "version": self.ref.version, "site": self.ref.site}
-        known["origin"] = str(self.origin)
-        return {name: value for name, value in known.items() if value is not None}
+            fields = _entity_to_json(self.ref)
+        fields["origin"] = str(self.origin)
+        return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Create an entry from the result of `to_json`."""
         ref: Ref
         if "url" in data:
             ref = UrlRef(data["url"], data.get("name"))
@@ -113,15 +114,15 @@ class RecordEntry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one try of one task read, wrote and ran.
+    """Inputs, code and outputs of one try of a task.
 
-    `a | b` merges. Each part keeps the order in which things were first seen, without doubles.
+    `a | b` merges two records. Items keep the order of their first occurrence and are unique.
 
     Args:
         used: inputs.
-        ran: code.
-        wrote: entities stored, each with the version that came of it.
-        gaps: what could not be pinned, in words.
+        ran: executed code.
+        wrote: stored entities, with the versions that were created.
+        gaps: descriptions of references without a version, or that could not be determined.
     """
 
     used: tuple[RecordEntry, ...] = ()
@@ -138,7 +139,7 @@ class Record:
         ran: Iterable[Ref] = (),
         gaps: Iterable[str] = (),
     ) -> Self:
-        """Make a record of references that all came to be known in one way."""
+        """Create a record of references of the same origin."""
         return cls(
             used=_unique(RecordEntry(ref, origin) for ref in used),
             ran=_unique(RecordEntry(ref, origin) for ref in ran),
@@ -147,18 +148,18 @@ class Record:
 
     @classmethod
     def from_stored(cls, *refs: EntityRef) -> Self:
-        """Make the record of entities that were stored."""
+        """Create a record of stored entities."""
         return cls(wrote=_unique(refs))
 
     @classmethod
     def merge(cls, records: Iterable["Record"]) -> Self:
-        """Merge many at once."""
-        many = list(records)
+        """Merge any number of records."""
+        merged = list(records)
         return cls(
-            used=_unique(source for record in many for source in record.used),
-            ran=_unique(source for record in many for source in record.ran),
-            wrote=_unique(ref for record in many for ref in record.wrote),
-            gaps=_unique(gap for record in many for gap in record.gaps),
+            used=_unique(entry for record in merged for entry in record.used),
+            ran=_unique(entry for record in merged for entry in record.ran),
+            wrote=_unique(ref for record in merged for ref in record.wrote),
+            gaps=_unique(gap for record in merged for gap in record.gaps),
         )
 
     def __or__(self, other: "Record") -> "Record":
@@ -168,66 +169,67 @@ class Record:
         return bool(self.used or self.ran or self.wrote or self.gaps)
 
     def inputs(self) -> tuple[Ref, ...]:
-        """Tell what counts as used, in the order in which it was seen.
+        """Return the references that count as used, in the order of their first occurrence.
 
-        What was observed wins over what was said of the same entity; a reference without a
-        version gives way to one with; what the record itself wrote is never an input.
+        Inlets and asset events are omitted if the same object has a reference of another origin.
+        References without a version are omitted if there is one with a version. Entity versions
+        that the record itself wrote are omitted.
         """
         observed = {
-            _get_key(source.ref)
-            for source in self.used
-            if source.origin not in _OVERRIDABLE_ORIGINS
+            _get_key(entry.ref) for entry in self.used if entry.origin not in _OVERRIDABLE_ORIGINS
         }
         own = defaultdict(list)
         for ref in self.wrote:
             own[ref.id].append(ref)
         return _keep_most_exact(
-            source.ref
-            for source in self.used
-            if not (source.origin in _OVERRIDABLE_ORIGINS and _get_key(source.ref) in observed)
-            and not any(_covers(ref, source.ref) for ref in own[_get_key(source.ref)])
+            entry.ref
+            for entry in self.used
+            if not (entry.origin in _OVERRIDABLE_ORIGINS and _get_key(entry.ref) in observed)
+            and not any(_covers(ref, entry.ref) for ref in own[_get_key(entry.ref)])
         )
 
     def executed(self) -> tuple[Ref, ...]:
-        """Tell what counts as executed, each once."""
-        return _keep_most_exact(source.ref for source in self.ran)
+        """Return the references that count as executed, without duplicates."""
+        return _keep_most_exact(entry.ref for entry in self.ran)
 
     def contribution(self) -> "Record":
-        """Give what a task downstream takes over.
+        """Return the record that downstream tasks inherit.
 
-        A task that stored something hands on what it stored, for that has an Activity of its
-        own; one that stored nothing hands on what it used and ran.
+        If the task stored entities, downstream tasks inherit those, because they have their own
+        Activity. Otherwise they inherit the inputs and the code of the task.
         """
         if self.wrote:
             return Record.from_refs(Origin.WROTE, used=self.wrote)
         return self
 
     def with_origins(self, *origins: Origin) -> "Record":
-        """Keep the sources that came to be known in these ways, and what was written."""
+        """Return a copy with only the inputs and code of these origins; outputs are kept."""
         return replace(
             self,
-            used=tuple(source for source in self.used if source.origin in origins),
-            ran=tuple(source for source in self.ran if source.origin in origins),
+            used=tuple(entry for entry in self.used if entry.origin in origins),
+            ran=tuple(entry for entry in self.ran if entry.origin in origins),
         )
 
     def replace_ref(self, old: Ref, new: Ref | None) -> "Record":
-        """Put one reference in the place of another among the sources; None takes it out."""
+        """Return a copy in which a reference is replaced, or removed if `new` is None."""
 
-        def sources(before: tuple[RecordEntry, ...]) -> tuple[RecordEntry, ...]:
-            kept = (replace(s, ref=new) if s.ref == old and new else s for s in before)
-            return _unique(source for source in kept if source.ref != old)
+        def replace_in(entries: tuple[RecordEntry, ...]) -> tuple[RecordEntry, ...]:
+            replaced = (
+                replace(entry, ref=new) if entry.ref == old and new else entry for entry in entries
+            )
+            return _unique(entry for entry in replaced if entry.ref != old)
 
-        return replace(self, used=sources(self.used), ran=sources(self.ran))
+        return replace(self, used=replace_in(self.used), ran=replace_in(self.ran))
 
-    def with_gap(self, words: str) -> "Record":
-        """Say what could not be pinned."""
-        return replace(self, gaps=_unique((*self.gaps, words)))
+    def with_gap(self, description: str) -> "Record":
+        """Return a copy with another gap."""
+        return replace(self, gaps=_unique((*self.gaps, description)))
 
     def to_json(self) -> dict[str, Any]:
-        """Write as JSON, for an XCom; empty parts are left out."""
+        """Convert to JSON, for example for an XCom; empty parts are omitted."""
         parts: dict[str, list[Any]] = {
-            "used": [source.to_json() for source in self.used],
-            "ran": [source.to_json() for source in self.ran],
+            "used": [entry.to_json() for entry in self.used],
+            "ran": [entry.to_json() for entry in self.ran],
             "wrote": [_entity_to_json(ref) for ref in self.wrote],
             "gaps": list(self.gaps),
         }
@@ -235,7 +237,7 @@ class Record:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; parts of later versions are passed over."""
+        """Create a record from the result of `to_json`; unknown parts are ignored."""
         return cls(
             used=tuple(RecordEntry.from_json(item) for item in data.get("used", ())),
             ran=tuple(RecordEntry.from_json(item) for item in data.get("ran", ())),
@@ -262,7 +264,7 @@ def _covers(one: Ref, other: Ref) -> bool:
 
 
 def _keep_most_exact(refs: Iterable[Ref]) -> tuple[Ref, ...]:
-    """Leave out each reference that another one says better, or as well and earlier."""
+    """Return the references that are not covered by another reference."""
     groups: defaultdict[str, list[Ref]] = defaultdict(list)
     for ref in refs:
         group = groups[_get_key(ref)]
@@ -272,5 +274,5 @@ def _keep_most_exact(refs: Iterable[Ref]) -> tuple[Ref, ...]:
 
 
 def _entity_to_json(ref: EntityRef) -> dict[str, Any]:
-    known = {"id": ref.id, "version": ref.version, "site": ref.site}
-    return {name: value for name, value in known.items() if value is not None}
+    fields = {"id": ref.id, "version": ref.version, "site": ref.site}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Provenance as a tree that a person understands, from a result back to where it came from.
+"""Text tree of the provenance of an entity, from a result to its sources.
 
 summary.csv (syn12.1)
 └─ flow.store
@@ -11,14 +11,14 @@ summary.csv (syn12.1)
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-#: How many activities deep a drawing goes, if nothing else is asked for.
+#: Default number of levels of activities.
 DEFAULT_DEPTH = 8
-#: What the service answers where there is nothing to see, or nothing for this caller.
+#: HTTP status codes for objects that do not exist or are not readable.
 _UNAVAILABLE = frozenset({403, 404, 410})
 
 
 class ProvenanceClient(Protocol):
-    """What a drawing asks: a client, ours or the official one."""
+    """Client that reads entities and Activities: `Synapse`, or that of synapseclient."""
 
     def get(self, entity: Any, *, version: Any = ..., downloadFile: bool = ...) -> Any:  # noqa: N803
         """Get an entity."""
@@ -30,46 +30,44 @@ class ProvenanceClient(Protocol):
 def render_tree(
     syn: ProvenanceClient, entity: str, version: int | None = None, *, depth: int = DEFAULT_DEPTH
 ) -> str:
-    """Draw where an entity came from.
+    """Render the provenance of an entity as text.
 
     Args:
-        syn: a client that may read it.
-        entity: its id, as `syn123` or `syn123.4`.
-        version: None means the one in the id, else the current one.
-        depth: how many activities deep to follow the inputs, at least 1.
+        syn: client with permission to read the entity.
+        entity: ID such as `syn123` or `syn123.4`.
+        version: version; None for the version in the ID, or the current version.
+        depth: number of levels of activities, at least 1.
 
     Returns:
-        Lines of text, without a newline at the end.
+        Lines of text, without a trailing newline.
 
     Raises:
         SynapseHTTPError: The entity itself cannot be read.
     """
     entity_id, _, number = entity.partition(".")
-    wanted = version if version is not None else int(number) if number else None
-    found = syn.get(entity_id, downloadFile=False, **_version_argument(wanted))
-    pen = _TreeRenderer(syn, depth)
-    exact = wanted if wanted is not None else found.get("versionNumber")
-    lines = [_format_entity(found.get("name"), entity_id, exact)]
-    return "\n".join(lines + list(pen.activity(entity_id, exact, depth)))
+    requested = version if version is not None else int(number) if number else None
+    found = syn.get(entity_id, downloadFile=False, **_version_argument(requested))
+    exact = requested if requested is not None else found.get("versionNumber")
+    root = _format_entity(found.get("name"), entity_id, exact)
+    return "\n".join([root, *_TreeRenderer(syn).render_activity(entity_id, exact, depth)])
 
 
 class _TreeRenderer:
-    """Draws one tree, and remembers what it has drawn."""
+    """Renderer of one tree; repeated entity versions are rendered once."""
 
-    def __init__(self, syn: ProvenanceClient, depth: int) -> None:
+    def __init__(self, syn: ProvenanceClient) -> None:
         self.syn = syn
-        self.depth = depth
-        self.drawn: set[tuple[str, int | None]] = set()
+        self.rendered: set[tuple[str, int | None]] = set()
 
-    def activity(self, entity_id: str, version: int | None, depth: int) -> Iterator[str]:
-        """Draw the activity that made an entity, below the entity's own line."""
-        if (entity_id, version) in self.drawn:
-            yield "└─ (drawn above)"
+    def render_activity(self, entity_id: str, version: int | None, depth: int) -> Iterator[str]:
+        """Render the activity of an entity version."""
+        if (entity_id, version) in self.rendered:
+            yield "└─ (shown above)"
             return
         found = _get_or_none(self.syn.getProvenance, entity_id, **_version_argument(version))
         if found is None:
             return
-        self.drawn.add((entity_id, version))
+        self.rendered.add((entity_id, version))
         if depth < 1:
             yield "└─ ..."
             return
@@ -78,20 +76,20 @@ class _TreeRenderer:
         margin = "   │" if sources else "    "
         for line in (found.get("description") or "").splitlines():
             yield f"{margin}  {line}".rstrip()
-        for place, item in enumerate(sources, start=1):
-            yield from self.source(item, depth, last=place == len(sources))
+        for number, item in enumerate(sources, start=1):
+            yield from self._render_source(item, depth, last=number == len(sources))
 
-    def source(self, item: Mapping[str, Any], depth: int, *, last: bool) -> Iterator[str]:
-        """Draw one thing that an activity used or ran, and where it came from in turn."""
+    def _render_source(self, item: Mapping[str, Any], depth: int, *, last: bool) -> Iterator[str]:
+        """Render one source of an activity, and its own provenance."""
         role = "executed" if item.get("wasExecuted") else "used"
-        label, below = self.described(item, depth)
+        label, children = self._describe_source(item, depth)
         yield f"   {'└─' if last else '├─'} {role:<8}  {label}"
         margin = " " if last else "│"
-        for line in below:
+        for line in children:
             yield f"   {margin}            {line}"
 
-    def described(self, item: Mapping[str, Any], depth: int) -> tuple[str, Iterable[str]]:
-        """Name a source, and give the lines that go below it."""
+    def _describe_source(self, item: Mapping[str, Any], depth: int) -> tuple[str, Iterable[str]]:
+        """Return the label of a source, and the lines of its own provenance."""
         if "url" in item:
             return _format_url(item["url"], item.get("name")), ()
         reference = item["reference"]
@@ -100,9 +98,9 @@ class _TreeRenderer:
             self.syn.get, entity_id, downloadFile=False, **_version_argument(version)
         )
         if found is None:
-            return f"{_format_entity(None, entity_id, version)} (not there, or not for you)", ()
+            return f"{_format_entity(None, entity_id, version)} (not found or not readable)", ()
         label = _format_entity(found.get("name"), entity_id, version)
-        return label, self.activity(entity_id, version, depth - 1)
+        return label, self.render_activity(entity_id, version, depth - 1)
 
 
 def _format_entity(name: str | None, entity_id: str, version: int | None) -> str:
@@ -113,7 +111,7 @@ def _format_entity(name: str | None, entity_id: str, version: int | None) -> str
 def _format_url(url: str, name: str | None) -> str:
     if name in (None, "", url):
         return url
-    # a file named by its content leads nowhere: its name says the hash already
+    # the URL of a file without a location; the name contains the hash of its content
     return str(name) if url.startswith("file:") else f"{name} <{url}>"
 
 
@@ -121,10 +119,10 @@ def _version_argument(version: int | None) -> dict[str, int]:
     return {} if version is None else {"version": version}
 
 
-def _get_or_none(ask: Any, *args: Any, **options: Any) -> Any:
-    """Ask; None where the service says that there is nothing, or nothing for this caller."""
+def _get_or_none(method: Any, *args: Any, **options: Any) -> Any:
+    """Call a method of the client; return None if the object is not found or not readable."""
     try:
-        return ask(*args, **options)
+        return method(*args, **options)
     except Exception as error:
         status = getattr(error, "status", None) or getattr(
             getattr(error, "response", None), "status_code", None

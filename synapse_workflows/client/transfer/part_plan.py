@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from synapse_workflows import constants
+
+#: Size of a part in bytes if the caller requests none.
+DEFAULT_PART_SIZE: Final = 8 * constants.MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def choose_part_size(file_size: int, requested: int | None = None) -> int:
         requested: Requested part size in bytes; 8 MiB by default.
     """
     minimum = -(-file_size // constants.MAX_PARTS)
-    return max(requested or constants.DEFAULT_PART_SIZE, constants.MIN_PART_SIZE, minimum)
+    return max(requested or DEFAULT_PART_SIZE, constants.MIN_PART_SIZE, minimum)
 
 
 def split_into_parts(file_size: int, size: int) -> tuple[Part, ...]:

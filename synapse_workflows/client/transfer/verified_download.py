@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from synapse_workflows import constants
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseDownloadError, SynapseMd5MismatchError
 from synapse_workflows.client.transfer import download_request, part_plan, progress
@@ -70,7 +69,7 @@ def _download(
         if source.is_external:
             partial.open(None)
             PartDownloader(syn, url, partial, shown).download_whole(None)
-        elif source.size is None or source.size <= constants.DEFAULT_PART_SIZE:
+        elif source.size is None or source.size <= part_plan.DEFAULT_PART_SIZE:
             partial.open(None)
             PartDownloader(syn, url, partial, shown).download_whole(source.size)
         else:

@@ -81,7 +81,7 @@ def test_cycles_and_repeats_are_drawn_once():
     shelf.put("syn1", 1, "a", made("one", used=["syn2.1", "syn2.1"]))
     shelf.put("syn2", 1, "b", made("two", used=["syn1.1"]))
     drawn = render_tree(shelf, "syn1")
-    assert drawn.count("(drawn above)") >= 1
+    assert drawn.count("(shown above)") >= 1
     assert drawn.count("└─ two") == 1
 
 
@@ -97,7 +97,7 @@ def test_depth_is_bounded():
 
 def test_what_the_caller_may_not_see_is_named_and_said(shelf):
     shelf.locked.add("syn1")
-    assert "syn1.3 (not there, or not for you)" in render_tree(shelf, "syn9")
+    assert "syn1.3 (not found or not readable)" in render_tree(shelf, "syn9")
 
 
 def test_an_entity_that_is_not_there_is_an_error(shelf):
