@@ -23,21 +23,21 @@ VALUES = {
 
 
 def test_set_annotations_round_trips_every_type(syn, folder):
-    held = syn.get_annotations(folder)
-    assert (held, held.id, held.etag) == ({}, folder.id, folder.etag)
-    held.update(VALUES)
-    stored = syn.set_annotations(held)
+    current = syn.get_annotations(folder)
+    assert (current, current.id, current.etag) == ({}, folder.id, folder.etag)
+    current.update(VALUES)
+    stored = syn.set_annotations(current)
     assert stored == VALUES
-    assert stored.etag != held.etag
+    assert stored.etag != current.etag
     assert syn.get_annotations(folder.id) == VALUES
     fetched = syn.get(folder.id)
     assert (fetched.annotations, fetched.etag) == (VALUES, stored.etag)
 
 
 def test_set_annotations_normalizes_scalars_dates_and_empty_values(syn, folder):
-    held = syn.get_annotations(folder)
-    held.update(one=1, day=date(2021, 1, 1), none=None, empty=[], nan=float("nan"))
-    stored = syn.set_annotations(held)
+    current = syn.get_annotations(folder)
+    current.update(one=1, day=date(2021, 1, 1), none=None, empty=[], nan=float("nan"))
+    stored = syn.set_annotations(current)
     assert stored.keys() == {"one", "day", "nan"}
     assert stored["day"] == [datetime(2021, 1, 1, tzinfo=UTC)]
     assert math.isnan(stored["nan"][0])
@@ -45,16 +45,16 @@ def test_set_annotations_normalizes_scalars_dates_and_empty_values(syn, folder):
 
 def test_set_annotations_deletes_missing_keys(syn, folder):
     syn.set_annotations(Annotations(folder.id, folder.etag, {"a": 1, "b": 2}))
-    held = syn.get_annotations(folder)
-    del held["a"]
-    assert syn.set_annotations(held) == {"b": [2]}
+    current = syn.get_annotations(folder)
+    del current["a"]
+    assert syn.set_annotations(current) == {"b": [2]}
 
 
 def test_set_annotations_rejects_stale_etag(syn, folder):
-    held = syn.get_annotations(folder)
-    syn.set_annotations(Annotations(folder.id, held.etag, {"a": 1}))
+    current = syn.get_annotations(folder)
+    syn.set_annotations(Annotations(folder.id, current.etag, {"a": 1}))
     with pytest.raises(SynapseStaleError, match="412 PUT"):
-        syn.set_annotations(held)
+        syn.set_annotations(current)
 
 
 def test_get_annotations_of_a_version(syn, folder, make_file):
@@ -95,13 +95,13 @@ def test_deprecated_methods_work_and_name_their_replacement(syn, folder):
 
 
 def test_set_annotations_deprecated_uses_etag_of_argument(syn, folder):
-    mine = {"a": 1}
+    values = {"a": 1}
     with pytest.warns(DeprecationWarning, match=DEPRECATION):
-        held = syn.setAnnotations(folder.id, mine, b=2)
-    assert mine == {"a": 1}
-    held["c"] = 3
+        current = syn.setAnnotations(folder.id, values, b=2)
+    assert values == {"a": 1}
+    current["c"] = 3
     with pytest.warns(DeprecationWarning, match=DEPRECATION):
-        again = syn.setAnnotations(folder.id, held)
+        again = syn.setAnnotations(folder.id, current)
     assert again == {"a": [1], "b": [2], "c": [3]}
     with pytest.warns(DeprecationWarning, match=DEPRECATION):
         assert syn.setAnnotations(folder.id, {"d": 4, "etag": again.etag}) == {"d": [4]}

@@ -53,8 +53,8 @@ def test_get_children_filters_by_type(syn, project, folder, make_file):
 
 
 def test_get_children_without_parent_lists_projects(syn, bob, project):
-    mine = list(syn.getChildren(None, includeTypes=["project"]))
-    assert project.id in [one["id"] for one in mine]
+    projects = list(syn.getChildren(None, includeTypes=["project"]))
+    assert project.id in [one["id"] for one in projects]
     assert project.id not in [one["id"] for one in bob.getChildren(None, includeTypes=["project"])]
 
 

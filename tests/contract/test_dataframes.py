@@ -34,7 +34,7 @@ COLUMN_CASES = [
     ("ul", "USERID_LIST", [1], [1, 2], "object", None),
     ("j", "JSON", {"a": [1, None, "é"]}, [None, {"b": {}}], "object", None),
 ]  # fmt: skip
-COLUMNS = [Column(name=name, columnType=kind) for name, kind, *_ in COLUMN_CASES]
+COLUMNS = [Column(name=name, columnType=column_type) for name, column_type, *_ in COLUMN_CASES]
 ROWS = [
     [one[2] for one in COLUMN_CASES],
     [None] * len(COLUMN_CASES),
@@ -66,8 +66,8 @@ def get_rows(syn, table):
 
 
 def test_frame_has_values_and_dtypes_of_every_column_type(syn, table):
-    for kind in ("csv", "rowset"):
-        frame = query(syn, table, resultsAs=kind).asDataFrame()
+    for results_as in ("csv", "rowset"):
+        frame = query(syn, table, resultsAs=results_as).asDataFrame()
         assert list(frame.columns) == [one[0] for one in COLUMN_CASES]
         assert frame.index.tolist() == ["1_1", "2_1", "3_1"]
         for name, _, first, _, dtype, converted in COLUMN_CASES:
@@ -80,14 +80,14 @@ def test_frame_has_values_and_dtypes_of_every_column_type(syn, table):
             assert missing is None if dtype == "object" else pd.isna(missing), name
 
 
-@pytest.mark.parametrize("kind", ["csv", "rowset"])
+@pytest.mark.parametrize("results_as", ["csv", "rowset"])
 @pytest.mark.parametrize("in_index", [True, False])
 @pytest.mark.parametrize("dates", [True, False])
-def test_storing_a_read_frame_again_changes_nothing(syn, table, kind, in_index, dates):
+def test_storing_a_read_frame_again_changes_nothing(syn, table, results_as, in_index, dates):
     """The table is given by its ID, and by its schema."""
     before = get_rows(syn, table)
     for target in (table.tableId, syn.get(table.tableId), table.schema):
-        frame = query(syn, table, resultsAs=kind).asDataFrame(
+        frame = query(syn, table, resultsAs=results_as).asDataFrame(
             rowIdAndVersionInIndex=in_index, convert_to_datetime=dates
         )
         assert (frame.columns[0] == "ROW_ID") is not in_index
@@ -201,11 +201,11 @@ def test_column_types_and_sizes_are_inferred(syn, project):
     assert [len(cell) for cell in next(iter(query(syn, table)))[2:]] == [10, 400, 800, 1001]
 
 
-@pytest.mark.parametrize("kind", ["csv", "rowset"])
-def test_frame_of_nulls_round_trips(syn, project, kind):
+@pytest.mark.parametrize("results_as", ["csv", "rowset"])
+def test_frame_of_nulls_round_trips(syn, project, results_as):
     schema = Schema(f"n {uuid4()}", COLUMNS, parent=project)
     table = syn.store(Table(schema, [[None] * len(COLUMN_CASES)] * 2))
-    frame = query(syn, table, resultsAs=kind).asDataFrame()
+    frame = query(syn, table, resultsAs=results_as).asDataFrame()
     assert [str(frame[one[0]].dtype) for one in COLUMN_CASES] == [one[4] for one in COLUMN_CASES]
     assert frame.isna().all(axis=None)
     syn.store(Table(table.tableId, frame))

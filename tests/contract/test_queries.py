@@ -189,9 +189,9 @@ def test_invalid_query_raises(syn, bob, numbers):
         (f"select * frm from {numbers}", SynapseBadRequestError),
         ("select * from syn999999999", SynapseNotFoundError),
     ]:
-        for kind in ("csv", "rowset"):
+        for results_as in ("csv", "rowset"):
             with pytest.raises(error):
-                syn.tableQuery(sql, resultsAs=kind)
+                syn.tableQuery(sql, resultsAs=results_as)
     with pytest.raises(SynapseForbiddenError):
         bob.tableQuery(f"select * from {numbers}")
 

@@ -25,8 +25,8 @@ def test_snapshot_is_immutable(syn, numbers, events):
     assert (first, second) == (1, 2)
     assert len(syn.tableQuery(f"select * from {numbers}.1")) == 10
     assert len(syn.tableQuery(f"select * from {numbers}.2")) == 6
-    frozen = syn.get(numbers, version=1)
-    assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
+    snapshot = syn.get(numbers, version=1)
+    assert (snapshot.versionLabel, snapshot.versionComment) == ("one", "before")
     assert syn.get(numbers).versionNumber == 3
     wrote = [event for event in events if isinstance(event, Wrote)]
     assert [one.version for one in wrote if one.name == "n"][-1] == 2

@@ -335,11 +335,11 @@ def test_skip_unchanged_keeps_folders(syn, project, folder):
 
 def test_store_of_stale_entity_is_rejected(client_of, syn, file):
     other = client_of("alice")
-    theirs = other.get(file.id, downloadFile=False)
+    stale = other.get(file.id, downloadFile=False)
     syn.store(file)
-    theirs.description = "late"
+    stale.description = "late"
     with pytest.raises(SynapseStaleError, match=r"412 PUT .*(?s:.)*Get it again"):
-        other.store(theirs)
+        other.store(stale)
     assert "description" not in syn.get(file.id, downloadFile=False)
 
 
@@ -426,9 +426,9 @@ def test_store_requires_access(syn, bob, dave, project, folder, make_file):
     syn.setPermissions(project, owner, ["READ"])
     with pytest.raises(SynapseForbiddenError, match="You lack UPDATE access"):
         bob.store(Project(project.name))
-    mine = dave.store(Project(f"dave {uuid4()}"))
+    own = dave.store(Project(f"dave {uuid4()}"))
     with pytest.raises(SynapseForbiddenError, match="Only certified users"):
-        dave.store(Folder("x", parent=mine))
+        dave.store(Folder("x", parent=own))
 
 
 def test_link_with_parent_of_its_target_is_rejected(syn, folder, file):

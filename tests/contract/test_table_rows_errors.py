@@ -68,8 +68,8 @@ def write_csv(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,how many,colour\nx,1,red\n", r"unknown columns: 'colour'.*store the schema"),
-        ("name\nx\n", r"missing columns: 'how many'.*Use the column names of the table"),
+        ("name,how many,colour\nx,1,red\n", r"columns it has not: 'colour'.*store the schema"),
+        ("name\nx\n", r"missing columns: 'how many'.*Name them as the table does"),
         ("name,how many\nx,1\n", None),
         ("how many,name\n1,x\n", None),
         ("ROW_ID,ROW_VERSION,name\n1,1,ant\n", None),
@@ -253,11 +253,11 @@ def test_delete_of_partly_read_result_is_rejected(syn, table):
 def test_too_long_query_is_rejected(syn, table):
     """The maximum size of a request is 2 MiB."""
     sql = f"select * from {table.tableId} where name = '{'x' * 3_000_000}'"
-    for kind in ("csv", "rowset"):
+    for results_as in ("csv", "rowset"):
         with pytest.raises(
             SynapseHTTPError, match=r"413 .*\n.*Send less data per request"
         ) as caught:
-            syn.tableQuery(sql, resultsAs=kind)
+            syn.tableQuery(sql, resultsAs=results_as)
         assert len(str(caught.value)) < 1000
 
 

@@ -173,8 +173,8 @@ def test_view_shows_current_entities(syn, view, files):
 
 def test_rows_have_etags(syn, view, files):
     etags = [syn.get(one.id, downloadFile=False).etag for one in files]
-    for kind in ("csv", "rowset"):
-        result = syn.tableQuery(f"select * from {view.id} order by name", resultsAs=kind)
+    for results_as in ("csv", "rowset"):
+        result = syn.tableQuery(f"select * from {view.id} order by name", resultsAs=results_as)
         assert [row.row_etag for row in result.iter_row_metadata()] == etags
 
 
@@ -217,8 +217,8 @@ def test_snapshot_is_immutable(syn, view, files, events):
     assert (first, second) == (1, 2)
     assert get_rows(syn, f"{view.id}.1") == before
     assert get_rows(syn, f"{view.id}.2") == before[1:]
-    frozen = syn.get(view.id, version=1)
-    assert (frozen.versionLabel, frozen.versionComment) == ("one", "before")
+    snapshot = syn.get(view.id, version=1)
+    assert (snapshot.versionLabel, snapshot.versionComment) == ("one", "before")
     wrote = [event for event in events if isinstance(event, Wrote) and event.entity_id == view.id]
     assert [one.version for one in wrote] == [1, 2]
     with pytest.raises(SynapseConflictError):

@@ -151,8 +151,8 @@ def test_view_shows_current_submissions(syn, view, submissions):
 
 def test_row_ids_versions_and_etags_are_those_of_statuses(syn, view, submissions):
     states = [get_status(syn, one) for one in submissions]
-    for kind in ("csv", "rowset"):
-        result = syn.tableQuery(f"select * from {view.id} order by name", resultsAs=kind)
+    for results_as in ("csv", "rowset"):
+        result = syn.tableQuery(f"select * from {view.id} order by name", resultsAs=results_as)
         assert [tuple(row) for row in result.iter_row_metadata()] == [
             (int(one["id"]), one["statusVersion"], one["etag"]) for one in states
         ]

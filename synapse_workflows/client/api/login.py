@@ -59,7 +59,7 @@ def login(
         _deprecate("sessionToken", "authToken")
     logout(syn)
     settings = config.parse_config(endpoints.getConfigFile(syn, syn.configPath), syn.configPath)
-    asked = LoginRequest(
+    request = LoginRequest(
         email=email,
         password=password,
         api_key=apiKey,
@@ -69,7 +69,7 @@ def login(
         config=settings,
         environ=os.environ,
     )
-    token = _verify_token(syn, credentials.find_token(asked), email)
+    token = _verify_token(syn, credentials.find_token(request), email)
     syn.credentials = token
     if rememberMe and not keyring_store.store_token(str(token.username), token.secret):
         syn.logger.warning("Could not store the token: this machine has no keyring.")

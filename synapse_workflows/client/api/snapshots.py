@@ -55,10 +55,10 @@ def create_snapshot_version(
         )
     entity = bundles.get_bundle(syn, target.id)["entity"]
     if entity["concreteType"] not in _SNAPSHOT_TYPES:
-        kind = constants.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
+        entity_type = constants.ENTITY_TYPES.get(entity["concreteType"], entity["concreteType"])
         raise ValueError(
             "This function only accepts Synapse ids of Tables or Views; "
-            f"{entity['id']} is a {kind}."
+            f"{entity['id']} is a {entity_type}."
         )
     options = snapshot_options(comment, label, _store_activity(syn, activity))
     if entity["concreteType"] not in VIEWS:

@@ -211,7 +211,7 @@ def _unpack(files: _TableFiles, zip_handle: str, items: Iterable[Mapping[str, An
 
 def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: str) -> None:
     name = PurePosixPath(entry.replace("\\", "/")).name
-    # Reject names that refer to the directory itself; path components were removed above.
+    # A name without path components cannot leave the directory, but can refer to it.
     name = name if name not in {"", ".", ".."} else handle
     directory = files.directory or Path(files.syn.cache.get_cache_dir(handle))
     directory.mkdir(parents=True, exist_ok=True)

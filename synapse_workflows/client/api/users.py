@@ -106,20 +106,20 @@ def _principal_text(id: Any) -> str:
     return text
 
 
-def _get_value(thing: Any, name: str) -> Any:
-    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+def _get_value(source: Any, name: str) -> Any:
+    return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
 
 
 def _find_user_id(syn: Session, name: str) -> str:
     """Return the ID of the user whose name matches the prefix uniquely, or else exactly."""
     call = flows.with_offset(Call("GET", "/userGroupHeaders", params={"prefix": name}))
     # Teams match too, but have no profile.
-    hits = [hit for hit in syn.run(flows.collect_items(call)) if hit.get("isIndividual", True)]
-    if len(hits) > 1:
-        hits = [hit for hit in hits if hit["userName"].casefold() == name.casefold()]
-    if not hits:
+    matches = [one for one in syn.run(flows.collect_items(call)) if one.get("isIndividual", True)]
+    if len(matches) > 1:
+        matches = [one for one in matches if one["userName"].casefold() == name.casefold()]
+    if not matches:
         raise ValueError(f'Can\'t find user "{name}": no user has this name.')
-    return quote(str(hits[0]["ownerId"]))
+    return quote(str(matches[0]["ownerId"]))
 
 
 def _parse_session_token(text: str) -> Token:
