@@ -1,4 +1,4 @@
-"""A record as an Activity, and back."""
+"""Tests of the conversion between records and Activities."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRe
 HERE, THERE = "https://here.org/repo/v1", "https://there.org/repo/v1"
 
 
-def test_used_and_executed_carry_versions_and_concrete_types():
+def test_activity_contains_versions_and_concrete_types():
     record = Record.from_refs(Origin.READ, used=[EntityRef("syn1", 3)]) | Record.from_refs(
         Origin.CODE, ran=[UrlRef("https://host/flow.py", "flow.py")]
     )
@@ -40,7 +40,7 @@ def test_used_and_executed_carry_versions_and_concrete_types():
     }
 
 
-def test_an_entity_of_another_synapse_becomes_a_url():
+def test_entity_of_another_synapse_becomes_url():
     record = Record.from_refs(
         Origin.READ, used=[EntityRef("syn1", 3, THERE), EntityRef("syn2", 1, HERE)]
     )
@@ -50,7 +50,7 @@ def test_an_entity_of_another_synapse_becomes_a_url():
     assert own["reference"] == {"targetId": "syn2", "targetVersionNumber": 1}
 
 
-def test_what_has_no_version_can_be_listed():
+def test_iter_unpinned_returns_entities_without_version():
     record = Record.from_refs(
         Origin.INLET,
         used=[EntityRef("syn1"), EntityRef("syn2", 1), EntityRef("syn3", None, THERE)],
@@ -71,18 +71,18 @@ def test_what_has_no_version_can_be_listed():
         ({"id": "syn1", "version": 2, "synapse_conn_id": "x", "path": "p"}, EntityRef("syn1", 2)),
     ],
 )
-def test_declarations_of_all_forms_are_read(used, expected):
+def test_parse_declared_accepts_all_forms(used, expected):
     assert parse_declared(used=used).inputs() == (expected,)
     assert parse_declared(executed=used).executed() == (expected,)
 
 
-@pytest.mark.parametrize("nonsense", ["not an id", 3.5, object()])
-def test_a_declaration_that_names_nothing_is_refused(nonsense):
+@pytest.mark.parametrize("invalid", ["not an id", 3.5, object()])
+def test_parse_declared_rejects_invalid_sources(invalid):
     with pytest.raises((SynapseError, ValueError)):
-        parse_declared(used=nonsense)
+        parse_declared(used=invalid)
 
 
-def test_sources_are_compared_as_sets_without_labels():
+def test_have_same_sources_ignores_order_and_labels():
     one = build_activity(
         parse_declared(used=["syn1.2", "syn3.4"], executed="https://h/c"), "a", "b"
     )
@@ -101,6 +101,6 @@ def test_sources_are_compared_as_sets_without_labels():
     )
 
 
-def test_an_activity_comes_back_as_the_record_it_was():
+def test_parse_activity_returns_original_record():
     record = parse_declared(used=["syn1.2"], executed=["syn5.1"])
     assert parse_activity(build_activity(record, "n", "d"), Origin.DECLARED) == record

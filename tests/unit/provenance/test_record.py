@@ -1,4 +1,4 @@
-"""The algebra of records, and what counts in one."""
+"""Tests of merging records and of the precedence of references."""
 
 import json
 
@@ -38,14 +38,14 @@ def test_merging_is_associative(a, b, c):
 
 
 @given(records)
-def test_merging_with_itself_or_with_nothing_changes_nothing(a):
+def test_merging_is_idempotent_and_has_identity(a):
     assert a | a == a
     assert a | Record() == a
     assert Record() | a == a
 
 
 @given(records, records)
-def test_the_order_of_merging_decides_the_order_only(a, b):
+def test_merge_order_affects_order_only(a, b):
     one, other = a | b, b | a
     assert set(one.used) == set(other.used)
     assert set(one.wrote) == set(other.wrote)
@@ -53,12 +53,12 @@ def test_the_order_of_merging_decides_the_order_only(a, b):
 
 
 @given(records)
-def test_a_record_survives_json(a):
+def test_json_round_trip_returns_equal_record(a):
     assert Record.from_json(json.loads(json.dumps(a.to_json()))) == a
 
 
 @given(records)
-def test_inputs_are_never_own_outputs_and_never_twice(a):
+def test_inputs_are_unique_and_exclude_outputs(a):
     inputs = a.inputs()
     assert len(inputs) == len(set(inputs))
     for ref in inputs:
@@ -67,7 +67,7 @@ def test_inputs_are_never_own_outputs_and_never_twice(a):
 
 
 @given(records)
-def test_every_entity_that_was_read_and_not_written_is_an_input(a):
+def test_inputs_include_all_entities_read_but_not_written(a):
     written = {ref.id for ref in a.wrote}
     read = {
         source.ref.id
@@ -78,12 +78,12 @@ def test_every_entity_that_was_read_and_not_written_is_an_input(a):
     assert read - written <= counted
 
 
-def test_an_empty_record_says_nothing():
+def test_empty_record_is_false_and_has_empty_json():
     assert not Record()
     assert Record().to_json() == {}
 
 
-def test_what_was_read_wins_over_an_inlet_of_another_version():
+def test_read_overrides_inlet_of_other_version():
     record = Record.from_refs(Origin.INLET, used=[SYN1_2]) | Record.from_refs(
         Origin.READ, used=[SYN1_1]
     )
@@ -91,43 +91,43 @@ def test_what_was_read_wins_over_an_inlet_of_another_version():
 
 
 @pytest.mark.parametrize("origin", [Origin.INLET, Origin.EVENT])
-def test_what_was_read_wins_over_what_was_said_without_a_version(origin):
+def test_read_overrides_reference_without_version(origin):
     record = Record.from_refs(origin, used=[SYN1]) | Record.from_refs(Origin.READ, used=[SYN1_1])
     assert record.inputs() == (SYN1_1,)
 
 
-def test_two_versions_that_were_both_read_are_both_kept():
+def test_two_read_versions_are_both_kept():
     record = Record.from_refs(Origin.READ, used=[SYN1_1, SYN1_2])
     assert record.inputs() == (SYN1_1, SYN1_2)
 
 
-def test_an_event_with_a_version_wins_over_an_inlet_without_one():
+def test_event_with_version_overrides_inlet_without_version():
     record = Record.from_refs(Origin.INLET, used=[SYN1]) | Record.from_refs(
         Origin.EVENT, used=[SYN1_2]
     )
     assert record.inputs() == (SYN1_2,)
 
 
-def test_what_was_declared_is_added_to_what_was_read():
+def test_declared_version_is_added_to_read_version():
     record = Record.from_refs(Origin.READ, used=[SYN1_1]) | Record.from_refs(
         Origin.DECLARED, used=[SYN1_2]
     )
     assert record.inputs() == (SYN1_1, SYN1_2)
 
 
-def test_a_declaration_without_a_version_is_met_by_the_read():
+def test_read_overrides_declaration_without_version():
     record = Record.from_refs(Origin.DECLARED, used=[SYN1]) | Record.from_refs(
         Origin.READ, used=[SYN1_2]
     )
     assert record.inputs() == (SYN1_2,)
 
 
-def test_an_earlier_version_of_the_output_is_an_input():
+def test_earlier_version_of_output_is_input():
     record = Record.from_refs(Origin.READ, used=[SYN1_1]) | Record.from_stored(SYN1_2)
     assert record.inputs() == (SYN1_1,)
 
 
-def test_a_task_hands_on_what_it_stored_else_what_it_used():
+def test_contribution_is_outputs_or_else_inputs():
     read = Record.from_refs(Origin.READ, used=[SYN1_1])
     assert read.contribution() == read
     stored = read | Record.from_stored(EntityRef("syn9", 1))
@@ -135,22 +135,22 @@ def test_a_task_hands_on_what_it_stored_else_what_it_used():
     assert not stored.contribution().wrote
 
 
-def test_one_entity_in_two_places_is_two_things():
+def test_equal_ids_on_different_sites_are_different_references():
     here, there = (EntityRef("syn1", 1, site) for site in ("https://a", "https://b"))
     assert Record.from_refs(Origin.READ, used=[here, there]).inputs() == (here, there)
 
 
-def test_a_url_is_counted_once_under_its_first_name():
+def test_url_is_input_once_with_first_name():
     named, unnamed, renamed = (UrlRef("s3://b/k", name) for name in ("k", None, "other"))
     assert Record.from_refs(Origin.READ, used=[unnamed, named, renamed]).inputs() == (named,)
 
 
-def test_many_inputs_are_no_burden():
+def test_inputs_of_ten_thousand_references():
     many = Record.from_refs(Origin.READ, used=[EntityRef(f"syn{n}", 1) for n in range(10_000)])
     assert len(many.inputs()) == 10_000
 
 
-def test_reads_versioned_ids():
+def test_entity_ref_parses_versioned_id():
     assert EntityRef.parse("syn12.3") == EntityRef("syn12", 3)
     assert EntityRef.parse("syn12") == EntityRef("syn12")
     assert str(EntityRef("syn12", 3)) == "syn12.3"

@@ -1,4 +1,4 @@
-"""Activity: every way to say what was used and what was executed."""
+"""Tests of Activity: all forms of used and executed sources."""
 
 import json
 import pickle
@@ -48,7 +48,7 @@ STORED = File("a.txt", parent="syn1", id="syn2", versionNumber=4)
         ({"reference": {"target": "syn2", "targetVersion": 4}}, entity("syn2", 4)),
     ],
 )
-def test_every_form_of_a_target(target, expected):
+def test_used_accepts_all_forms_of_target(target, expected):
     activity = Activity()
     activity.used(target)
     assert activity["used"] == [expected]
@@ -56,7 +56,7 @@ def test_every_form_of_a_target(target, expected):
     assert activity["used"] == [expected, expected]
 
 
-def test_executed_is_used_with_a_mark():
+def test_executed_sets_was_executed():
     activity = Activity(executed=["syn2.1", "https://x.org/a.py", STORED])
     assert [entry["wasExecuted"] for entry in activity["used"]] == [True, True, True]
     activity = Activity()
@@ -64,7 +64,7 @@ def test_executed_is_used_with_a_mark():
     assert activity["used"] == [url("https://x.org/a.py", "a.py", True)]
 
 
-def test_what_the_caller_says_of_execution_wins_over_the_dictionary():
+def test_was_executed_argument_overrides_dictionary():
     told = {"url": "https://x.org", "name": "x", "wasExecuted": True}
     activity = Activity()
     activity.used(told, wasExecuted=False)
@@ -72,7 +72,7 @@ def test_what_the_caller_says_of_execution_wins_over_the_dictionary():
     assert told["wasExecuted"] is True
 
 
-def test_versions_may_be_given_beside_the_target():
+def test_used_accepts_target_version():
     activity = Activity()
     activity.used("syn2", targetVersion=3)
     activity.used("syn2.3", targetVersion="3")
@@ -82,7 +82,7 @@ def test_versions_may_be_given_beside_the_target():
         activity.used("syn2.3", targetVersion=4)
 
 
-def test_urls_may_be_given_by_name():
+def test_used_accepts_url_and_name():
     activity = Activity()
     activity.used(url="https://x.org/d", name="data")
     activity.used("https://x.org/e", name="else")
@@ -107,7 +107,7 @@ def test_urls_may_be_given_by_name():
         {"target": Project("not stored")},
     ],
 )
-def test_arguments_that_exclude_each_other_are_refused(arguments):
+def test_used_rejects_mutually_exclusive_arguments(arguments):
     activity = Activity()
     with pytest.raises(SynapseMalformedEntityError):
         activity.used(**arguments)
@@ -115,18 +115,18 @@ def test_arguments_that_exclude_each_other_are_refused(arguments):
 
 
 @pytest.mark.parametrize("text", ["data.csv", "syn12abc", "not an id"])
-def test_text_is_a_url_or_an_id(text):
+def test_used_rejects_text_that_is_neither_url_nor_id(text):
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
         Activity(used=text)
 
 
 @pytest.mark.parametrize("target", [7, {"id": "syn1"}, {"foo": "bar"}, object()])
-def test_other_things_cannot_be_used(target):
+def test_used_rejects_unsupported_types(target):
     with pytest.raises(SynapseError, match=r"Unexpected parameters in call to Activity\.used"):
         Activity(used=[target])
 
 
-def test_an_activity_begins_with_the_one_that_was_read():
+def test_activity_copies_data():
     read = {"id": "5", "etag": "e", "name": "old", "used": [entity("syn1", 1)]}
     activity = Activity(name="new", description="d", used="syn2", data=read)
     assert activity == {
@@ -140,14 +140,14 @@ def test_an_activity_begins_with_the_one_that_was_read():
     assert Activity() == {"used": []}
 
 
-def test_text_lists_what_was_executed_and_used():
+def test_str_lists_executed_and_used_sources():
     activity = Activity("align", used=["syn1.2", "https://x.org/d"])
     activity.executed(url="https://x.org/a.py", name="a.py")
     assert str(activity) == "align\nExecuted:\n  a.py\nUsed:\n  syn1.2\n  https://x.org/d"
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.one_of(st.none(), st.integers(1, 99)))))
-def test_activities_are_json_and_pickle(used):
+def test_activity_is_json_serializable_and_picklable(used):
     ids = [f"syn{number}" + (f".{version}" if version else "") for number, version in used]
     activity = Activity("a", used=ids)
     assert json.loads(json.dumps(activity)) == activity

@@ -1,4 +1,4 @@
-"""Annotations: from Python to Synapse's form and back, and what Synapse cannot hold."""
+"""Tests of the conversion of annotations to and from JSON, and of their limits."""
 
 import math
 import uuid
@@ -37,8 +37,8 @@ def body(wire, **ids):
 
 
 @given(st.dictionaries(KEYS, LISTS, max_size=6))
-def test_what_is_stored_comes_back(values):
-    """Lists of one class survive the way to Synapse and back, to the millisecond."""
+def test_round_trip_returns_equal_values(values):
+    """Datetimes are compared to the millisecond."""
     wire = to_synapse_annotations(values)
     back = from_synapse_annotations(body(wire))
     assert dict(back) == values
@@ -79,11 +79,11 @@ def test_what_is_stored_comes_back(values):
         (IntEnum("Level", ["LOW"]).LOW, "LONG", ["1"]),
     ],
 )  # fmt: skip
-def test_the_first_value_of_a_list_decides_on_its_type(value, kind, texts):
+def test_first_value_determines_annotation_type(value, kind, texts):
     assert to_synapse_annotations({"k": value}) == {"k": {"type": kind, "value": texts}}
 
 
-def test_keys_without_a_value_are_left_out():
+def test_keys_without_values_are_omitted():
     assert to_synapse_annotations(
         {"a": None, "b": [], "c": (), "d": iter([]), "e": [None], "f": 0}
     ) == {"f": {"type": "LONG", "value": ["0"]}}
@@ -105,26 +105,26 @@ def test_keys_without_a_value_are_left_out():
         (1j, "1j (complex)"),
     ],
 )
-def test_what_synapse_cannot_hold_is_named_with_its_key(value, shown):
+def test_unsupported_value_raises_error_with_key_and_value(value, shown):
     with pytest.raises(ValueError, match="of annotation 'dose'") as caught:
         to_synapse_annotations({"fine": 1, "dose": value})
     assert shown in str(caught.value)
     assert "64 bits" in str(caught.value)
 
 
-def test_an_error_does_not_repeat_a_huge_value():
+def test_error_truncates_long_values():
     with pytest.raises(ValueError, match="Invalid value") as caught:
         to_synapse_annotations({"k": {"x": "y" * 10_000}})
     assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("key", ["two words", "", "naïve", "a/b", "_accessRequirementIds", 3])
-def test_keys_are_made_of_few_characters(key):
+def test_invalid_key_raises_error(key):
     with pytest.raises(ValueError, match="Invalid annotation name"):
         to_synapse_annotations({key: 1})
 
 
-def test_an_entity_holds_a_hundred_keys_and_a_hundred_values_each():
+def test_more_than_hundred_keys_or_values_raise_error():
     assert len(to_synapse_annotations({f"k{i}": range(100) for i in range(100)})) == 100
     with pytest.raises(ValueError, match="Too many annotations: 101"):
         to_synapse_annotations({f"k{i}": i for i in range(101)})
@@ -132,13 +132,13 @@ def test_an_entity_holds_a_hundred_keys_and_a_hundred_values_each():
         to_synapse_annotations({"k": range(101)})
 
 
-def test_the_texts_of_a_key_have_five_hundred_characters_together():
+def test_more_than_five_hundred_characters_raise_error():
     assert to_synapse_annotations({"k": ["x" * 250, "y" * 250]})
     with pytest.raises(ValueError, match="'k' has 501 characters"):
         to_synapse_annotations({"k": ["x" * 250, "y" * 251]})
 
 
-def test_reading_understands_every_spelling_of_synapse():
+def test_all_spellings_of_synapse_are_parsed():
     wire = {
         "b": {"type": "BOOLEAN", "value": ["TRUE", "False"]},
         "d": {"type": "DOUBLE", "value": ["NaN", "inf", "-Infinity", "1e3"]},
@@ -162,12 +162,12 @@ def test_reading_understands_every_spelling_of_synapse():
         ({"type": "TIMESTAMP_MS", "value": ["9" * 18]}, "not of type TIMESTAMP_MS"),
     ],
 )
-def test_what_cannot_be_read_is_named(entry, message):
+def test_invalid_entry_raises_error(entry, message):
     with pytest.raises(ValueError, match=message):
         from_synapse_annotations(body({"k": entry}))
 
 
-def test_the_same_values_are_the_same_however_they_are_spelled():
+def test_equal_values_in_different_spelling_are_equal():
     there = {
         "n": {"type": "DOUBLE", "value": ["nan", "1.0"]},
         "b": {"type": "BOOLEAN", "value": ["TRUE"]},
@@ -180,7 +180,7 @@ def test_the_same_values_are_the_same_however_they_are_spelled():
     )
 
 
-def test_annotations_know_whose_they_are():
+def test_annotations_require_id_and_etag():
     held = Annotations("syn1", "e", {"a": [1]}, b=[2])
     assert (held, held.id, held.etag) == ({"a": [1], "b": [2]}, "syn1", "e")
     with pytest.raises(ValueError, match="id must not be None"):

@@ -1,4 +1,4 @@
-"""Cells come back as they went in, and what a column cannot hold is refused."""
+"""Tests of encoding, decoding and validation of cells."""
 
 import json
 import math
@@ -50,12 +50,12 @@ def written(kind, value, **facts):
     return cell_codec.create_writer(column(kind, **facts))(value)
 
 
-def test_every_type_has_values_here():
+def test_strategies_cover_all_column_types():
     assert set(VALUES) == set(cell_codec.ColumnType)
 
 
 @given(st.data(), st.sampled_from(sorted(VALUES)))
-def test_a_value_comes_back_as_it_went_in(data, kind):
+def test_round_trip_returns_equal_value(data, kind):
     value = data.draw(VALUES[kind])
     text = cell_codec.create_writer(column(kind))(value)
     assert isinstance(text, str)
@@ -65,7 +65,7 @@ def test_a_value_comes_back_as_it_went_in(data, kind):
 
 
 @pytest.mark.parametrize("kind", sorted(VALUES))
-def test_null_is_null_in_every_type(kind):
+def test_null_is_null_in_every_column_type(kind):
     assert written(kind, None) is None
     assert cell_codec.create_reader(column(kind))(None) is None
     if kind != "DOUBLE":
@@ -73,7 +73,7 @@ def test_null_is_null_in_every_type(kind):
 
 
 @pytest.mark.parametrize("kind", sorted(VALUES))
-def test_empty_text_is_text_only_in_columns_of_text(kind):
+def test_empty_text_is_null_except_in_text_columns(kind):
     assert cell_codec.create_reader(column(kind))("") == (
         "" if kind in cell_codec.TEXT_TYPES else None
     )
@@ -114,12 +114,12 @@ def test_empty_text_is_text_only_in_columns_of_text(kind):
         ("JSON", [], "[]"),
     ],
 )
-def test_what_means_the_same_is_taken(kind, value, text):
+def test_equivalent_values_are_accepted(kind, value, text):
     assert written(kind, value) == text
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "said"),
+    ("kind", "value", "message"),
     [
         ("INTEGER", "x", "not an integer"),
         ("INTEGER", 1.5, "not an integer"),
@@ -144,12 +144,12 @@ def test_what_means_the_same_is_taken(kind, value, text):
         ("INTEGER_LIST", ["x"], "not an integer"),
     ],
 )
-def test_what_a_column_cannot_hold_is_refused(kind, value, said):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_value_raises_error(kind, value, message):
+    with pytest.raises(ValueError, match=message):
         written(kind, value)
 
 
-def test_a_cell_longer_than_its_column_is_refused_with_both_lengths():
+def test_too_long_cell_raises_error_with_both_lengths():
     assert written("STRING", "x" * 50) == "x" * 50
     for kind, value, facts in [
         ("STRING", "x" * 51, {}),
@@ -163,7 +163,7 @@ def test_a_cell_longer_than_its_column_is_refused_with_both_lengths():
             written(kind, value, **facts)
 
 
-def test_what_a_header_does_not_say_is_left_to_synapse():
+def test_limits_missing_in_header_are_not_validated():
     for kind, value in (("STRING", "x" * 99), ("STRING_LIST", ["x" * 99] * 101)):
         write = cell_codec.create_writer(SelectColumn(name="x", columnType=kind))
         assert "x" * 99 in write(value)
@@ -188,15 +188,15 @@ def test_what_a_header_does_not_say_is_left_to_synapse():
         ({"a": None}, '{"a":null}'),
     ],
 )
-def test_where_the_type_is_not_known_the_value_decides(value, text):
+def test_unknown_column_type_encodes_by_python_type(value, text):
     assert cell_codec.create_writer({})(value) == text
 
 
-def test_a_moment_that_python_cannot_hold_stays_a_number():
+def test_date_outside_datetime_range_is_decoded_as_integer():
     assert cell_codec.create_reader(column("DATE"))(str(10**17)) == 10**17
 
 
-def test_what_pandas_writes_for_nothing_is_null():
+def test_missing_values_of_pandas_are_null():
     pandas = pytest.importorskip("pandas")
     for nothing in (pandas.NA, pandas.NaT, float("nan")):
         assert cell_codec.create_writer({})(nothing) is None
@@ -204,7 +204,7 @@ def test_what_pandas_writes_for_nothing_is_null():
         assert written("DATE", nothing) is None
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_numpy_numbers_are_encoded():
     numpy = pytest.importorskip("numpy")
     assert written("INTEGER", numpy.int32(4)) == "4"
     assert written("DOUBLE", numpy.float32(0.5)) == "0.5"

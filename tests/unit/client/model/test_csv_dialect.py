@@ -1,4 +1,4 @@
-"""CSV keeps null and empty text apart, and whatever a cell holds."""
+"""Tests of formatting and parsing CSV, including null and empty text."""
 
 import io
 
@@ -26,17 +26,17 @@ def read(text: str, form: CsvDialect = FORM):
 
 
 @given(LINES, FORMS)
-def test_what_is_written_is_read(lines, form):
+def test_round_trip_returns_equal_rows(lines, form):
     assert read("".join(form.format_row(line) for line in lines), form) == lines
 
 
 @given(LINES)
-def test_counting_agrees_with_reading(lines):
+def test_count_rows_equals_number_of_parsed_rows(lines):
     text = "".join(FORM.format_row(line) for line in lines)
     assert FORM.count_rows(io.StringIO(text, newline="")) == len(lines)
 
 
-def test_it_is_written_as_synapse_writes_it():
+def test_format_row_matches_format_of_synapse():
     assert FORM.format_row(["1", None, "", 'say "hi"', "a\\b", "x,y"]) == (
         '"1",,"","say ""hi""","a\\\\b","x,y"\n'
     )
@@ -58,16 +58,16 @@ def test_it_is_written_as_synapse_writes_it():
         ('"' + "x" * 500_000 + '"', ["x" * 500_000]),
     ],
 )
-def test_it_is_read_as_synapse_reads_it(text, cells):
+def test_parse_rows_matches_parser_of_synapse(text, cells):
     assert read(text) == ([] if cells is None else [cells])
 
 
-def test_a_cell_of_many_lines_is_one_cell():
+def test_multiline_cell_is_parsed_as_one_cell():
     cell = "line\n" * 10_000
     assert read(FORM.format_row([cell, "x"])) == [[cell, "x"]]
 
 
-def test_text_that_ends_within_a_cell_is_told_with_its_line():
+def test_unterminated_cell_raises_error_with_line():
     with pytest.raises(ValueError, match="starts in line 2"):
         read('"a"\n"b\nc\n')
 
@@ -84,12 +84,12 @@ def test_text_that_ends_within_a_cell_is_told_with_its_line():
         {"line_end": ";"},
     ],
 )
-def test_what_synapse_does_not_take_is_refused(form):
+def test_unsupported_dialect_raises_error(form):
     with pytest.raises(ValueError, match=r"must be one|Invalid separator|Invalid lineEnd"):
         CsvDialect(**form)
 
 
-def test_it_describes_itself_as_synapse_wants_it():
+def test_to_descriptor_returns_csv_table_descriptor():
     assert CsvDialect(";", "'", "^", "\r\n").to_descriptor(header=False) == {
         "separator": ";",
         "quoteCharacter": "'",

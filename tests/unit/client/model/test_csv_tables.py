@@ -1,4 +1,4 @@
-"""Tables in CSV files: written from rows, checked, and read back row by row."""
+"""Tests of CsvFileTable: writing, validation and reading of rows."""
 
 import gc
 import math
@@ -28,7 +28,7 @@ ROWS = [
     [-(2**63), 'q"\\\n', NOON, None],
 ]
 ETAG = "0f3c1bd2-6f6c-4b7e-9d0b-5a0f6dd0c0f1"
-#: A row of values of each type: see test_cell_codec for what a cell can be.
+#: Columns and values of a few types; test_cell_codec covers all types.
 VALUES = st.tuples(
     st.none() | st.integers(-(2**63), 2**63 - 1),
     st.none() | st.text(st.characters(codec="utf-8"), max_size=10),
@@ -53,21 +53,21 @@ def file_of(tmp_path, text, **settings):
 
 
 @given(st.lists(VALUES.map(list), max_size=5))
-def test_any_rows_come_back_as_they_went_in(rows):
+def test_round_trip_returns_equal_rows(rows):
     table = Table(schema(), rows)
     assert list(table) == rows
     assert len(table) == len(rows)
     assert [row["values"] for row in table.asRowSet().rows] == rows
 
 
-def test_the_header_names_the_columns_of_the_schema():
+def test_header_contains_column_names_of_schema():
     table = Table(schema(), ROWS)
     assert text_of(table).splitlines()[0] == '"an int","täxt ""q"", x","when","list"'
     assert table.header
     assert list(table) == ROWS
 
 
-def test_without_known_columns_there_is_no_header():
+def test_file_has_no_header_if_columns_are_unknown():
     for of in ("syn5", Schema("t", ["1", "2"], parent="syn1")):
         table = Table(of, [[1, "a"], [None, ""]])
         assert not table.header
@@ -75,14 +75,14 @@ def test_without_known_columns_there_is_no_header():
         assert list(table) == [["1", "a"], [None, ""]]
 
 
-def test_headers_may_be_given_for_an_id():
+def test_headers_argument_defines_columns_of_table_id():
     headers = [SelectColumn(name="n", columnType="INTEGER"), Column(**COLUMNS[1])]
     table = Table("syn5", [[1, "a"]], headers=headers)
     assert table.header
     assert list(table) == [[1, "a"]]
 
 
-def test_rows_may_be_named_by_column():
+def test_rows_can_be_mappings():
     names = [column["name"] for column in COLUMNS]
     table = Table(schema(), [dict(zip(names, row, strict=True)) for row in ROWS])
     assert list(table) == ROWS
@@ -92,13 +92,13 @@ def test_rows_may_be_named_by_column():
         Table("syn5", [{"a": 1}, {"c": 1}])
 
 
-def test_columns_may_be_given_by_name():
+def test_values_can_be_mapping_of_columns():
     assert list(Table("syn5", {"a": [1, None], "b": ["x", "y"]})) == [["1", "x"], [None, "y"]]
     with pytest.raises(ValueError, match=r"different numbers.*'a': 1"):
         Table("syn5", {"a": [1], "b": []})
 
 
-def test_a_generator_is_gone_through_once_and_not_kept():
+def test_generator_is_consumed_one_row_at_a_time():
     alive, most = 0, 0
 
     class Counted(list):
@@ -118,7 +118,7 @@ def test_a_generator_is_gone_through_once_and_not_kept():
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([[1, "a", NOON]], "Row 1 has 3 values for 4 columns"),
         ([*ROWS, [1, "a", NOON, None, 5]], "Row 4 has 5 values for 4 columns"),
@@ -130,19 +130,19 @@ def test_a_generator_is_gone_through_once_and_not_kept():
         ([{**dict.fromkeys(c["name"] for c in COLUMNS), "more": 1}], "unknown columns: 'more'"),
     ],
 )
-def test_rows_that_do_not_fit_are_told_before_anything_is_sent(rows, said):
-    with pytest.raises(ValueError, match=said):
+def test_rows_that_do_not_match_raise_error(rows, message):
+    with pytest.raises(ValueError, match=message):
         Table(schema(), rows)
 
 
-def test_rows_of_unknown_columns_are_at_least_alike():
+def test_rows_of_unknown_columns_must_have_equal_width():
     with pytest.raises(ValueError, match="Row 2 has 1 values for 2 columns"):
         Table("syn5", [[1, 2], [1]])
     with pytest.raises(ValueError, match="Row 1 has 3 values for 2 columns"):
         Table(Schema("t", ["1", "2"], parent="syn1"), [[1, 2, 3]])
 
 
-def test_row_ids_may_come_with_the_rows():
+def test_rows_can_include_row_ids():
     table = Table(schema(COLUMNS[0]), [["7", 2, 5]], includeRowIdAndRowVersion=True)
     assert text_of(table) == '"ROW_ID","ROW_VERSION","an int"\n"7","2","5"\n'
     assert list(table) == [["7", "2", 5]]
@@ -150,7 +150,7 @@ def test_row_ids_may_come_with_the_rows():
     assert table.asRowSet().rows == [Row([5], 7, 2)]
 
 
-def test_the_temporary_file_goes_with_the_table(tmp_path):
+def test_temporary_file_is_deleted_with_table(tmp_path):
     table = Table("syn5", [[1]])
     path = Path(table.filepath)
     assert path.exists()
@@ -164,7 +164,7 @@ def test_the_temporary_file_goes_with_the_table(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "message"),
     [
         ("an int,when,list", "missing columns: 'täxt"),
         ('an int,"täxt ""q"", x",when,list,more', "unknown columns: 'more'"),
@@ -173,17 +173,17 @@ def test_the_temporary_file_goes_with_the_table(tmp_path):
         ("ROW_ID,ROW_VERSION,wehn", "unknown columns: 'wehn'"),
     ],
 )
-def test_a_file_whose_header_does_not_fit_is_told(tmp_path, header, said):
+def test_header_that_does_not_match_raises_error(tmp_path, header, message):
     table = CsvFileTable(schema(), **file_of(tmp_path, f"{header}\n1\n"))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         table.validate()
 
 
-def test_an_update_may_leave_columns_out(tmp_path):
+def test_update_can_omit_columns(tmp_path):
     CsvFileTable(schema(), **file_of(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).validate()
 
 
-def test_a_file_without_a_header_must_have_as_many_cells(tmp_path):
+def test_number_of_cells_is_validated_without_header(tmp_path):
     CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4\n", header=False)).validate()
     CsvFileTable(schema(), **file_of(tmp_path, "1,1,1,2,3,4\n", header=False)).validate()
     with pytest.raises(ValueError, match="5 cells for 4 columns"):
@@ -216,27 +216,27 @@ HEADERS = [
         ("N,S\n3\n", {}, [[3, None]]),
     ],
 )
-def test_what_a_query_answered_is_read_by_type(tmp_path, text, settings, rows):
+def test_query_result_is_decoded_by_column_type(tmp_path, text, settings, rows):
     table = CsvFileTable("syn5", **file_of(tmp_path, text, **{"headers": HEADERS, **settings}))
     assert list(table) == rows
     assert len(table) == len(rows)
     assert table.is_empty() == (not rows)
 
 
-def test_a_line_with_too_many_cells_is_told(tmp_path):
+def test_line_with_too_many_cells_raises_error(tmp_path):
     table = CsvFileTable("syn5", **file_of(tmp_path, "n,s\n1,x\n1,x,y\n", headers=HEADERS))
     with pytest.raises(ValueError, match=r"Row 2 of .* has 3 cells for 2 columns"):
         list(table)
 
 
-def test_a_null_alone_in_a_line_is_a_row():
+def test_empty_line_is_null_in_table_with_one_column():
     table = Table(schema(COLUMNS[1]), [["a"], [None], [""]])
     assert list(table) == [["a"], [None], [""]]
     assert len(table) == 3
 
 
-def test_no_empty_line_is_sent():
-    """Synapse passes over empty lines, which are nulls in a table of one column."""
+def test_to_uploadable_contains_no_empty_lines():
+    """Synapse ignores empty lines, which are nulls in a table with one column."""
     table = Table(schema(COLUMNS[0]), [[1], [None]])
     assert text_of(table.to_uploadable()) == '"ROW_ID","ROW_VERSION","an int"\n,,"1"\n,,\n'
     nameless = Table("syn5", [[1], [None]])
@@ -245,25 +245,25 @@ def test_no_empty_line_is_sent():
     assert wide.to_uploadable() is wide
 
 
-def test_a_given_file_is_sent_as_it_is(tmp_path):
+def test_to_uploadable_returns_caller_file_unchanged(tmp_path):
     table = CsvFileTable("syn5", **file_of(tmp_path, "n\n1\n\n"))
     assert table.to_uploadable() is table
 
 
-def test_two_columns_of_one_name_are_read_apart(tmp_path):
+def test_duplicate_column_names_are_read_separately(tmp_path):
     headers = [HEADERS[0], SelectColumn(name="n", columnType="STRING")]
     table = CsvFileTable("syn5", **file_of(tmp_path, "n,n\n1,1\n", headers=headers))
     assert list(table) == [[1, "1"]]
 
 
-def test_row_metadata_needs_rows_of_the_table(tmp_path):
+def test_iter_row_metadata_requires_row_ids(tmp_path):
     table = CsvFileTable("syn5", **file_of(tmp_path, "n,s\n1,x\n", headers=HEADERS))
     assert not table.has_row_etags
     with pytest.raises(ValueError, match="have no row IDs"):
         list(table.iter_row_metadata())
 
 
-def test_a_count_is_an_integer(tmp_path):
+def test_as_integer_returns_first_cell(tmp_path):
     counted = [SelectColumn(name="COUNT(*)", columnType="INTEGER")]
     table = CsvFileTable("syn5", **file_of(tmp_path, "COUNT(*)\n12\n", headers=counted))
     assert table.asInteger() == 12
@@ -271,7 +271,7 @@ def test_a_count_is_an_integer(tmp_path):
         CsvFileTable("syn5", **file_of(tmp_path, "n,s\n", headers=HEADERS)).asInteger()
 
 
-def test_any_kind_of_rows_makes_a_table(tmp_path):
+def test_table_accepts_all_kinds_of_rows(tmp_path):
     rowset = RowSet(headers=HEADERS, rows=[[1, "a"]])
     assert isinstance(Table("syn5", rowset), RowSetTable)
     assert isinstance(Table("syn5", str(tmp_path / "x.csv")), CsvFileTable)
@@ -283,7 +283,7 @@ def test_any_kind_of_rows_makes_a_table(tmp_path):
         Table(None, [[1]])
 
 
-def test_nan_is_a_number_in_a_column_of_numbers():
+def test_nan_is_value_in_double_column():
     table = Table(schema(Column(name="x", columnType="DOUBLE")), [[math.nan], [None], [math.inf]])
     assert text_of(table) == '"x"\n"NaN"\n\n"Infinity"\n'
     read = [value for (value,) in table]

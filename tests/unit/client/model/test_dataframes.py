@@ -1,4 +1,4 @@
-"""Tables as DataFrames of pandas, and back."""
+"""Tests of the conversion between tables and DataFrames."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def text_of(table):
     return Path(table.filepath).read_text(encoding="utf-8")
 
 
-def test_types_survive_null():
+def test_nulls_do_not_change_column_types():
     frame = Table(schema(), ROWS).asDataFrame()
     assert list(frame.columns) == [column["name"] for column in COLUMNS]
     assert [str(kind) for kind in frame.dtypes] == [
@@ -61,14 +61,14 @@ def test_types_survive_null():
     assert plain(frame) == milliseconds
 
 
-def test_dates_become_moments_when_asked_for():
+def test_convert_to_datetime_returns_datetimes():
     frame = Table(schema(), ROWS).asDataFrame(convert_to_datetime=True)
     assert str(frame["d"].dtype).endswith("UTC]")
     assert frame["d"].tolist()[0] == NOON
     assert pd.isna(frame["d"].tolist()[1])
 
 
-def test_a_date_that_no_datetime_holds_stays_a_number():
+def test_date_outside_datetime_range_stays_integer():
     column = Column(name="d", columnType="DATE")
     table = Table(Schema("t", [column], parent="syn1"), [[10**17], [NOON], [None]])
     assert plain(table.asDataFrame(convert_to_datetime=True)) == [[10**17], [NOON], [None]]
@@ -76,7 +76,7 @@ def test_a_date_that_no_datetime_holds_stays_a_number():
 
 
 @pytest.mark.parametrize("dates", [False, True])
-def test_a_frame_becomes_the_same_table_again(dates):
+def test_round_trip_returns_equal_table(dates):
     table = Table(schema(), ROWS)
     again = Table(schema(), table.asDataFrame(convert_to_datetime=dates))
     assert text_of(again) == text_of(table)
@@ -86,7 +86,7 @@ def test_a_frame_becomes_the_same_table_again(dates):
     assert text_of(unknown) == expected
 
 
-def test_more_rows_than_a_piece_are_put_together():
+def test_multiple_chunks_are_concatenated():
     count = dataframes.CHUNK_ROWS + 5  # odd
     column = Schema("t", [Column(name="n", columnType="INTEGER")], parent="syn1")
     frame = Table(
@@ -106,7 +106,7 @@ def labelled(tmp_path, etag=""):
     return CsvFileTable("syn5", path, headers=[Column(name="n", columnType="INTEGER")])
 
 
-def test_rows_of_the_table_are_labelled(tmp_path):
+def test_rows_with_row_ids_are_labelled(tmp_path):
     table = labelled(tmp_path)
     assert table.asDataFrame().index.tolist() == ["4_2", "5_3"]
     columns = table.asDataFrame(rowIdAndVersionInIndex=False)
@@ -118,7 +118,7 @@ def test_rows_of_the_table_are_labelled(tmp_path):
     assert list(columns.columns) == ["ROW_ID", "ROW_VERSION", "ROW_ETAG", "n"]
 
 
-def test_labels_become_row_ids_again(tmp_path):
+def test_labels_are_converted_to_row_ids(tmp_path):
     frame = labelled(tmp_path).asDataFrame()
     assert text_of(Table("syn5", frame)) == ('"ROW_ID","ROW_VERSION","n"\n"4","2","7"\n"5","3",\n')
     frame.loc["new"] = [9]
@@ -130,7 +130,7 @@ def test_labels_become_row_ids_again(tmp_path):
     )
 
 
-def test_row_ids_in_columns_must_agree_with_the_labels(tmp_path):
+def test_row_id_columns_must_match_labels(tmp_path):
     frame = labelled(tmp_path).asDataFrame()
     frame.insert(0, "ROW_ID", ["4", "5"])
     assert '"4"' in text_of(Table("syn5", frame))
@@ -139,7 +139,7 @@ def test_row_ids_in_columns_must_agree_with_the_labels(tmp_path):
         Table("syn5", frame)
 
 
-def test_an_empty_table_keeps_its_columns(tmp_path):
+def test_empty_table_keeps_columns(tmp_path):
     empty = Table(schema(), []).asDataFrame()
     assert list(empty.columns) == [column["name"] for column in COLUMNS]
     assert str(empty["n"].dtype) == "Int64"
@@ -149,7 +149,7 @@ def test_an_empty_table_keeps_its_columns(tmp_path):
     assert list(nothing.asDataFrame().columns) == ["n"]
 
 
-def test_the_pages_of_a_result_make_one_frame():
+def test_pages_of_query_result_are_concatenated():
     def page(number, **more):
         row = {"rowId": number, "versionNumber": 1, "values": [str(number), str(NOON_MS)]}
         headers = [{"name": "n", "columnType": "INTEGER"}, {"name": "d", "columnType": "DATE"}]
@@ -167,12 +167,12 @@ def test_the_pages_of_a_result_make_one_frame():
     assert columns["d"].tolist() == [NOON, NOON]
 
 
-def test_a_row_set_makes_a_frame():
+def test_row_set_table_is_converted():
     rowset = RowSet(headers=COLUMNS[:1], rows=[["5"], [None]])
     assert RowSetTable("syn5", rowset).asDataFrame()["n"].tolist() == [5, pd.NA]
 
 
-def test_a_schema_without_columns_gets_those_of_the_frame():
+def test_schema_without_columns_gets_columns_of_dataframe():
     frame = pd.DataFrame({
         "i": pd.Series([1, None], dtype="Int64"),
         "f": [1.0, None],
@@ -218,7 +218,7 @@ def test_a_schema_without_columns_gets_those_of_the_frame():
     assert len(list(table)) == 2
 
 
-def test_a_table_is_built_of_columns_or_a_file(tmp_path):
+def test_build_table_accepts_columns_and_file(tmp_path):
     built = build_table("t", "syn1", {"n": [1, None], "s": ["a", "b"]})
     assert [column["columnType"] for column in built.schema.columns()] == ["INTEGER", "STRING"]
     assert list(built) == [[1, "a"], [None, "b"]]
@@ -229,14 +229,14 @@ def test_a_table_is_built_of_columns_or_a_file(tmp_path):
     assert list(from_file) == [[1, "a"]]
 
 
-def test_columns_that_do_not_fit_are_told():
+def test_columns_that_do_not_match_raise_error():
     with pytest.raises(ValueError, match="unknown columns: 'z'"):
         Table(schema(), pd.DataFrame({column["name"]: [] for column in COLUMNS} | {"z": []}))
     with pytest.raises(ValueError, match="Row 1, column 'n': 'x' is not an integer"):
         Table(Schema("t", COLUMNS[:1], parent="syn1"), pd.DataFrame({"n": ["x"]}))
 
 
-def test_pandas_is_imported_only_when_asked_for():
+def test_pandas_is_imported_lazily():
     code = (
         "import sys; from synapse_workflows.client.model.table_factory import Table; "
         "list(Table('syn1', [[1]])); list(Table('syn1', {'a': [1]})); "

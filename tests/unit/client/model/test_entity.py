@@ -1,4 +1,4 @@
-"""Entities: one mapping over properties, annotations and what is only known here."""
+"""Tests of entities: properties, annotations and local state in one mapping."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ from synapse_workflows.client.model.entity import (
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, FILE, FOLDER, LINK, MODEL, PROJECT
 
 
-def test_every_key_finds_its_namespace():
+def test_keys_are_assigned_to_namespaces():
     file = File("dir/a.txt", parent="syn1", description="d", colour="blue", contentType="text/x")
     file.species = ["mouse"]
     file["versionLabel"] = "first"
@@ -33,7 +33,7 @@ def test_every_key_finds_its_namespace():
     assert (file.path, file.cacheDir, file.files) == ("dir/a.txt", "dir", ["a.txt"])
 
 
-def test_items_and_attributes_are_the_same():
+def test_items_are_attributes():
     folder = Folder("data", parent="syn1", colour="blue")
     assert folder.name == folder["name"] == folder.get("name") == "data"
     assert folder.colour == folder["colour"]
@@ -47,7 +47,7 @@ def test_items_and_attributes_are_the_same():
 
 
 @pytest.mark.parametrize("make", [lambda: Project("p"), lambda: File("x", parent="syn1")])
-def test_missing_keys_are_missing_both_ways(make):
+def test_missing_key_raises_key_error_and_attribute_error(make):
     entity = make()
     with pytest.raises(KeyError):
         entity["nothing"]
@@ -59,13 +59,13 @@ def test_missing_keys_are_missing_both_ways(make):
         del entity.nothing
 
 
-def test_local_state_is_not_iterated_and_not_stored():
+def test_iteration_excludes_local_state():
     file = File("a.txt", parent="syn1")
     assert "path" in file
     assert not {"path", "md5", "synapseStore"} & set(file)
 
 
-def test_annotations_can_be_replaced_as_a_whole():
+def test_annotations_can_be_replaced():
     project = Project("p", annotations={"a": 1})
     project.annotations = {"b": 2}
     project.annotations.c = 3
@@ -73,8 +73,8 @@ def test_annotations_can_be_replaced_as_a_whole():
     assert project.b == 2
 
 
-def test_what_the_service_knows_stays_a_property():
-    """Keys of types or times that have no class here round-trip."""
+def test_properties_returned_by_synapse_stay_properties():
+    """Unknown keys of newer types round-trip."""
     view = Entity.create({"concreteType": f"{MODEL}.table.MaterializedView", "columnIds": ["1"]})
     view.columnIds = ["1", "2"]
     view.colour = "blue"
@@ -94,14 +94,14 @@ def test_what_the_service_knows_stays_a_property():
         ({}, Entity),
     ],
 )
-def test_the_concrete_type_decides_on_the_class(properties, kind):
+def test_concrete_type_determines_class(properties, kind):
     entity = Entity.create(properties, {"a": [1]}, {})
     assert type(entity) is kind
     assert entity.properties.items() >= properties.items()
     assert entity.annotations == {"a": [1]}
 
 
-def test_an_entity_given_to_create_is_copied_without_its_id():
+def test_create_copies_entity_without_id():
     folder = Folder("data", parent="syn1", id="syn2", colour="blue")
     twin = Entity.create(folder)
     assert type(twin) is Folder
@@ -113,12 +113,12 @@ def test_an_entity_given_to_create_is_copied_without_its_id():
 
 
 @pytest.mark.parametrize("make", [Folder, File, lambda: Link("syn2")])
-def test_what_needs_a_parent_says_so(make):
+def test_missing_parent_raises_error(make):
     with pytest.raises(SynapseMalformedEntityError, match="must have a parentId"):
         make()
 
 
-def test_a_parent_may_be_an_entity_an_id_or_a_property():
+def test_parent_can_be_entity_id_or_property():
     stored = Project("p", id="syn1")
     assert Folder("f", parent=stored).parentId == "syn1"
     assert Folder("f", parent="syn1").parentId == "syn1"
@@ -126,14 +126,14 @@ def test_a_parent_may_be_an_entity_an_id_or_a_property():
     assert Folder("f", parentId="syn1").parentId == "syn1"
 
 
-def test_a_parent_must_be_stored_and_hold_others():
+def test_parent_must_be_stored_container():
     with pytest.raises(SynapseMalformedEntityError, match="Has it been stored in Synapse"):
         Folder("f", parent=Project("new"))
     with pytest.raises(SynapseMalformedEntityError, match=r"file \(syn3\) cannot contain"):
         Folder("f", parent=File("a", parent="syn1", id="syn3"))
 
 
-def test_a_link_points_to_an_entity_or_one_version_of_it():
+def test_link_target_can_have_version():
     assert Link("syn2", parent="syn1").linksTo == {"targetId": "syn2"}
     pinned = {"targetId": "syn2", "targetVersionNumber": 3}
     assert Link("syn2", 3, "syn1").linksTo == pinned
@@ -143,7 +143,7 @@ def test_a_link_points_to_an_entity_or_one_version_of_it():
         Link(parent="syn1")
 
 
-def test_uris_say_where_an_entity_lives():
+def test_uris_of_entity():
     file = File("a", parent="syn1", id="syn2")
     assert (file.postURI(), file.putURI()) == ("/entity", "/entity/syn2")
     assert file.deleteURI() == "/entity/syn2"
@@ -160,13 +160,13 @@ def test_uris_say_where_an_entity_lives():
         ("reads/", "reads"),
     ],
 )
-def test_a_file_is_called_as_its_path_unless_named(path, name):
+def test_file_name_defaults_to_name_of_path(path, name):
     assert File(path, parent="syn1").name == name
     assert File(path, parent="syn1", name="other").name == "other"
     assert File(path, properties={"parentId": "syn1", "name": "kept"}).name == "kept"
 
 
-def test_aliases_live_in_the_file_handle():
+def test_file_handle_keys_are_items_of_file():
     handle = {"id": "7", "contentMd5": "abc", "contentSize": 3, "contentType": "text/csv"}
     file = File(parent="syn1", local_state={"_file_handle": handle})
     assert (file.md5, file.fileSize, file.contentType) == ("abc", 3, "text/csv")
@@ -176,7 +176,7 @@ def test_aliases_live_in_the_file_handle():
     assert "contentType" not in file.annotations
 
 
-def test_without_synapse_store_the_path_becomes_a_url(tmp_path):
+def test_path_becomes_url_without_synapse_store(tmp_path):
     here = tmp_path / "my data.csv"
     file = File(str(here), parent="syn1", synapseStore=False)
     assert file.externalURL == here.as_uri()
@@ -184,7 +184,7 @@ def test_without_synapse_store_the_path_becomes_a_url(tmp_path):
     assert (file.externalURL, file.md5, file.name) == ("https://example.org/a.csv", "abc", "a.csv")
 
 
-def test_a_new_path_of_an_external_file_is_another_content(tmp_path):
+def test_new_path_of_external_file_resets_md5_and_size(tmp_path):
     file = File(
         "https://example.org/a.csv", parent="syn1", synapseStore=False, fileSize=3, md5="m"
     )
@@ -193,7 +193,7 @@ def test_a_new_path_of_an_external_file_is_another_content(tmp_path):
     assert (file.md5, file.fileSize) == (None, None)
 
 
-def test_an_external_handle_turns_storing_off_but_sftp_does_not():
+def test_external_file_handle_disables_synapse_store_except_for_sftp():
     def store(url):
         handle = {"concreteType": EXTERNAL_FILE_HANDLE, "externalURL": url}
         return File(parent="syn1", local_state={"_file_handle": handle}).synapseStore
@@ -202,7 +202,7 @@ def test_an_external_handle_turns_storing_off_but_sftp_does_not():
     assert store("sftp://example.org/a.csv") is True
 
 
-def test_placing_a_file_says_where_it_lies_and_changes_nothing_else():
+def test_set_local_path_changes_local_state_only():
     file = File("https://example.org/a.csv", parent="syn1", synapseStore=False)
     set_local_path(file, "/cache/1/a.csv")
     assert (file.path, file.cacheDir, file.files) == ("/cache/1/a.csv", "/cache/1", ["a.csv"])
@@ -215,14 +215,14 @@ def test_placing_a_file_says_where_it_lies_and_changes_nothing_else():
     "entity",
     [Project("p", id="syn1", colour="blue"), File("a.txt", parent="syn1", md5="abc", n=[1])],
 )
-def test_entities_pickle_and_copy(entity):
+def test_entities_can_be_pickled_and_copied(entity):
     for twin in (pickle.loads(pickle.dumps(entity)), copy.deepcopy(entity)):  # noqa: S301
         assert type(twin) is type(entity)
         assert twin == entity
         assert twin.local_state() == entity.local_state()
 
 
-def test_text_shows_what_an_entity_is():
+def test_str_contains_properties_and_annotations():
     folder = Folder("data", parent="syn1", id="syn2", colour="blue")
     assert str(folder).startswith("Folder: data (syn2)\n")
     assert "colour='blue'" in str(folder)

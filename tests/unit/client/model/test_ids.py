@@ -1,4 +1,4 @@
-"""Ids: what carries one, what is one, and the version that rides on it."""
+"""Tests of parsing Synapse IDs and version numbers."""
 
 from types import SimpleNamespace
 
@@ -19,21 +19,21 @@ NUMBERS = st.integers(min_value=1, max_value=10**12)
 
 
 @given(NUMBERS, NUMBERS)
-def test_a_version_comes_off_as_it_was_put_on(number, version):
+def test_split_version_returns_id_and_version(number, version):
     assert split_version(f"syn{number}.{version}") == (f"syn{number}", version)
     assert parse_entity_id(f" SYN{number}.{version} ") == (f"syn{number}", version)
     assert parse_entity_id(number) == parse_entity_id(str(number)) == (f"syn{number}", None)
 
 
 @given(st.text())
-def test_only_what_looks_like_an_id_is_taken_for_one(text):
+def test_is_synapse_id_rejects_other_text(text):
     shaped = text.strip().lower().removeprefix("syn").replace(".", "", 1)
     if not (shaped.isascii() and shaped.isdecimal()):
         assert not is_synapse_id(text)
 
 
 @pytest.mark.parametrize("text", ["syn12abc", "syn", "12", "syn1.", "syn1.2.3", "xsyn1", "", 7])
-def test_an_id_is_one_from_its_first_to_its_last_character(text):
+def test_is_synapse_id_matches_whole_text(text):
     assert not is_synapse_id(text)
 
 
@@ -51,24 +51,23 @@ def test_an_id_is_one_from_its_first_to_its_last_character(text):
         (Folder("x", parent="syn1", id="syn8"), "syn8"),
     ],
 )
-def test_ids_are_found_where_objects_keep_them(thing, expected):
+def test_id_of_reads_id_fields(thing, expected):
     assert id_of(thing) == expected
 
 
 @pytest.mark.parametrize("thing", [None, {}, [], object(), True, Project("new"), {"id": None}])
-def test_what_has_no_id_is_told_so(thing):
+def test_id_of_raises_error_without_id(thing):
     with pytest.raises(ValueError, match="couldn't find id of"):
         id_of(thing)
 
 
-def test_an_annotation_is_never_an_entitys_id():
-    """A column of owners or tables is data, not identity."""
+def test_id_of_ignores_annotations():
     with pytest.raises(ValueError, match="couldn't find id"):
         id_of(File("a.txt", parent="syn1", ownerId="3", tableId="syn9"))
 
 
 @pytest.mark.parametrize("text", ["data.csv", "syn12abc", "-3", "syn-3", "٣"])
-def test_a_bad_id_says_what_a_good_one_is(text):
+def test_invalid_id_raises_error_with_expected_format(text):
     with pytest.raises(
         ValueError, match=r"Invalid Synapse ID .*: expected 'syn' followed by digits"
     ):
@@ -76,11 +75,11 @@ def test_a_bad_id_says_what_a_good_one_is(text):
 
 
 @given(NUMBERS)
-def test_versions_are_positive_numbers(number):
+def test_parse_version_number_accepts_positive_integers(number):
     assert parse_version_number(number) == parse_version_number(f" {number} ") == number
 
 
 @pytest.mark.parametrize("value", [0, -1, "v2", "1.0", True, ""])
-def test_labels_are_no_versions(value):
+def test_parse_version_number_rejects_other_values(value):
     with pytest.raises(ValueError, match="Invalid version number"):
         parse_version_number(value)

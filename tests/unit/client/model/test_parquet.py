@@ -1,4 +1,4 @@
-"""Tables as Parquet files: every type as it was, whatever is in the cells."""
+"""Tests of the conversion of CSV tables to Parquet."""
 
 import json
 import math
@@ -23,7 +23,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4
 MOMENTS = st.integers(-(10**12), 10**13).map(lambda ms: EPOCH + timedelta(milliseconds=ms))
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 IDS = st.integers(1, 2**40)
-#: Type of a column -> values of it, and what they are in Parquet.
+#: Column type -> strategy of values and their values in Parquet.
 VALUES = {
     ColumnType.STRING: TEXT,
     ColumnType.LARGETEXT: TEXT,
@@ -49,7 +49,7 @@ def columns(*kinds):
 
 
 def csv_of(folder, kinds, rows):
-    """Write rows as Synapse does."""
+    """Write rows in the CSV format of Synapse."""
     listed = columns(*kinds)
     table = CsvFileTable.from_list_of_rows(
         Schema("a table", listed, parent="syn1", id="syn2"),
@@ -74,7 +74,7 @@ def same(one, other):
 
 
 @given(data=st.data(), kinds=st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5))
-def test_any_rows_come_back_as_they_were(tmp_path_factory, data, kinds):
+def test_round_trip_returns_equal_rows(tmp_path_factory, data, kinds):
     row = st.tuples(*(st.none() | VALUES[ColumnType(kind)] for kind in kinds)).map(list)
     rows = data.draw(st.lists(row, max_size=6))
     folder = tmp_path_factory.mktemp("parquet")
@@ -112,7 +112,7 @@ def test_any_rows_come_back_as_they_were(tmp_path_factory, data, kinds):
         ("ANOTHER", pa.string()),
     ],
 )
-def test_a_column_has_the_type_of_its_cells_even_where_all_are_null(tmp_path, kind, wanted):
+def test_column_type_is_kept_if_all_cells_are_null(tmp_path, kind, wanted):
     path = tmp_path / "rows.csv"
     path.write_text('"id","a"\n"1",\n')
     headers = [{"name": "id", "columnType": "INTEGER"}, {"name": "a", "columnType": kind}]
@@ -131,7 +131,7 @@ def test_empty_text_is_not_null_and_json_is_text(tmp_path):
     assert second == {"s": None, "j": None}
 
 
-def test_row_ids_are_integers_and_etags_text(tmp_path):
+def test_row_ids_are_integers_and_etags_are_text(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('"ROW_ID","ROW_VERSION","ROW_ETAG","n"\n"1","2","a-b","3"\n')
     headers = [{"name": "n", "columnType": "INTEGER"}]
@@ -139,20 +139,20 @@ def test_row_ids_are_integers_and_etags_text(tmp_path):
     assert found.to_pylist() == [{"ROW_ID": 1, "ROW_VERSION": 2, "ROW_ETAG": "a-b", "n": 3}]
 
 
-def test_the_file_says_what_its_columns_are_in_synapse(tmp_path):
+def test_field_metadata_contains_column_type(tmp_path):
     found = written(tmp_path, csv_of(tmp_path, ["ENTITYID"], [["syn1"]]))
     assert found.schema.field(0).metadata[parquet.COLUMN_TYPE] == b"ENTITYID"
 
 
-def test_the_same_rows_give_the_same_bytes(tmp_path):
+def test_equal_rows_produce_equal_bytes(tmp_path):
     table = csv_of(tmp_path, ["INTEGER", "STRING"], [[n, f"row {n}"] for n in range(1000)])
     for name in ("one", "two"):
         parquet.write_table(table, tmp_path / name, lambda _: None)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_row_longer_than_what_is_read_at_once_is_written(tmp_path):
-    """Ten cells of the greatest length, of characters that are doubled: ten megabytes."""
+def test_row_longer_than_block_is_converted(tmp_path):
+    """Ten cells of maximum length with characters that are doubled: ten megabytes."""
     kinds = ["LARGETEXT"] * 10
     row = ['"' * 524_288] * 10
     found = written(tmp_path, csv_of(tmp_path, kinds, [["short"] * 10, row, ["short"] * 10]))
@@ -161,7 +161,7 @@ def test_a_row_longer_than_what_is_read_at_once_is_written(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "cell"), [("INTEGER", "1.5"), ("BOOLEAN", "2"), ("DATE", "x")])
-def test_a_cell_of_another_type_is_named(tmp_path, kind, cell):
+def test_cell_of_other_type_raises_error(tmp_path, kind, cell):
     path = tmp_path / "rows.csv"
     path.write_text(f'"a"\n"{cell}"\n')
     table = CsvFileTable("syn1", path, lineEnd="\n", headers=[{"name": "a", "columnType": kind}])
@@ -169,7 +169,7 @@ def test_a_cell_of_another_type_is_named(tmp_path, kind, cell):
         parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)
 
 
-def test_columns_of_the_same_name_are_refused(tmp_path):
+def test_duplicate_column_names_raise_error(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('"n","b","n"\n1,2,3\n')
     headers = [{"name": name, "columnType": "INTEGER"} for name in ("n", "b", "n")]
@@ -181,7 +181,7 @@ def test_columns_of_the_same_name_are_refused(tmp_path):
     assert not (tmp_path / "rows.parquet").exists()
 
 
-def test_progress_is_told_of_all_bytes(tmp_path):
+def test_progress_counts_all_bytes(tmp_path):
     table = csv_of(tmp_path, ["LARGETEXT"], [["x" * 1000]] * 10_000)
     told = []
     parquet.write_table(table, tmp_path / "rows.parquet", told.append)
@@ -189,8 +189,8 @@ def test_progress_is_told_of_all_bytes(tmp_path):
     assert sum(told) == Path(table.filepath).stat().st_size
 
 
-def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """Arrow's own memory; four times the rows take no more of it."""
+def test_memory_does_not_grow_with_number_of_rows(tmp_path):
+    """Peak of the Arrow memory pool is equal for four times as many rows."""
     peaks = []
     for rows in (20_000, 80_000):
         table = csv_of(
@@ -209,7 +209,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     assert Path(table.filepath).stat().st_size > 5_000_000
 
 
-def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+def test_missing_pyarrow_raises_error_with_install_command(tmp_path, monkeypatch):
     table = csv_of(tmp_path, ["INTEGER"], [[1]])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"pip install 'synapse-workflows\[parquet\]'"):

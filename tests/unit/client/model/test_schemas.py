@@ -1,4 +1,4 @@
-"""Schemas hold columns: those in Synapse by id, the others until they are stored."""
+"""Tests of schemas: stored columns and columns to store."""
 
 import pickle
 
@@ -14,14 +14,14 @@ NEW = Column(name="new", columnType="STRING", maximumSize=10)
 STORED = Column(name="stored", columnType="INTEGER", id="7")
 
 
-def test_a_column_is_a_column_model():
+def test_column_has_concrete_type():
     assert NEW.concreteType == "org.sagebionetworks.repo.model.table.ColumnModel"
     assert (NEW.name, NEW.maximumSize, NEW.postURI()) == ("new", 10, "/column")
     assert Column.getURI("7") == "/column/7"
     assert type(NEW.copy()) is Column
 
 
-def test_a_select_column_holds_what_is_known():
+def test_select_column_omits_unknown_fields():
     assert SelectColumn.from_column(STORED) == {
         "id": "7",
         "columnType": "INTEGER",
@@ -39,13 +39,13 @@ def test_a_select_column_holds_what_is_known():
         {"name": "a", "columnType": "STRNG"},
     ],
 )
-def test_new_columns_need_a_name_and_a_type(column):
+def test_new_columns_require_name_and_type(column):
     validate_columns([NEW])
     with pytest.raises(ValueError, match=r"must have a name|Invalid type"):
         validate_columns([column])
 
 
-def test_columns_are_kept_until_they_are_stored():
+def test_new_columns_are_in_columns_to_store():
     schema = Schema("t", [NEW, STORED, "8", 9], parent="syn1")
     assert schema.columnIds == ["7", "8", "9"]
     assert schema.columns_to_store == [NEW]
@@ -54,12 +54,12 @@ def test_columns_are_kept_until_they_are_stored():
     assert not Schema("t", parent="syn1").has_columns()
 
 
-def test_one_column_needs_no_list():
+def test_columns_can_be_single_column():
     assert Schema("t", NEW, parent="syn1").columns_to_store == [NEW]
     assert Schema("t", "71", parent="syn1").columnIds == ["71"]
 
 
-def test_two_schemas_share_nothing():
+def test_schemas_do_not_share_state():
     one, two = Schema("a", parent="syn1"), Schema("b", parent="syn1")
     one.addColumn(NEW)
     one.addColumn("7")
@@ -77,7 +77,7 @@ def test_columns_can_be_removed():
             schema.removeColumn(gone)
 
 
-def test_all_columns_are_known_or_none_is_told():
+def test_columns_returns_none_if_any_column_is_unknown():
     schema = Schema("t", [STORED, NEW], parent="syn1")
     assert [column["name"] for column in schema.columns()] == ["stored", "new"]
     schema.addColumn("8")
@@ -89,7 +89,7 @@ def test_all_columns_are_known_or_none_is_told():
     ]
 
 
-def test_a_table_cannot_have_more_columns_than_synapse_takes():
+def test_too_many_columns_raise_error():
     schema = Schema("t", [str(number) for number in range(151)], parent="syn1")
     schema.addColumn(NEW)
     schema.validate_column_count()
@@ -98,7 +98,7 @@ def test_a_table_cannot_have_more_columns_than_synapse_takes():
         schema.validate_column_count()
 
 
-def test_a_schema_is_an_entity():
+def test_schema_is_entity():
     schema = Entity.create(
         {"concreteType": TABLE, "id": "syn5", "parentId": "syn1", "columnIds": ["7"]},
         {"colour": ["blue"]},
@@ -114,7 +114,7 @@ def test_a_schema_is_an_entity():
         Schema("t")
 
 
-def test_a_schema_made_again_keeps_what_it_knew():
+def test_copied_schema_keeps_known_columns():
     schema = Schema("t", [STORED, NEW], parent="syn1")
     again = Entity.create({**schema.properties, "id": "syn5"}, {}, schema.local_state())
     assert again.columns() == schema.columns()

@@ -1,4 +1,4 @@
-"""Views of entities and of submissions: what they look in, what they show, what they are."""
+"""Tests of entity views and submission views: scope, entity types and columns."""
 
 import inspect
 import pickle
@@ -29,7 +29,7 @@ def signature(kind):
     }
 
 
-def test_their_arguments_are_those_of_the_reference():
+def test_arguments_match_compatibility_surface():
     shared = {
         "name": None, "columns": None, "parent": None, "scopes": None,
         "addDefaultViewColumns": True, "addAnnotationColumns": True,
@@ -42,7 +42,7 @@ def test_their_arguments_are_those_of_the_reference():
     assert {name: found[name] for name in shared} == shared
 
 
-def test_types_add_up_to_a_mask():
+def test_entity_types_are_combined_into_mask():
     assert entity_view().viewTypeMask == 1
     types = [EntityViewType.FILE, EntityViewType.FOLDER, EntityViewType.DOCKER]
     assert entity_view(includeEntityTypes=types).viewTypeMask == 41
@@ -58,13 +58,13 @@ def test_types_add_up_to_a_mask():
         entity_view(type="folder")
 
 
-def test_the_mask_that_synapse_says_stays():
-    """Also with bits that have no name here, such as those of datasets."""
+def test_mask_returned_by_synapse_is_kept():
+    """Including bits without an EntityViewType, such as datasets."""
     known = {"concreteType": ENTITY_VIEW, "id": "syn5", "parentId": "syn1", "viewTypeMask": 0x81}
     assert Entity.create(known).viewTypeMask == 0x81
 
 
-def test_a_scope_grows():
+def test_add_scope_appends_ids():
     view = entity_view(scopes=["syn2"])
     view.add_scope("syn3")
     view.add_scope(["syn4", Project("p", id="syn5")])
@@ -72,7 +72,7 @@ def test_a_scope_grows():
     assert view.scopeIds == ["syn2", "syn3", "syn4", "syn5", "syn6"]
 
 
-def test_a_submission_view_looks_in_evaluations():
+def test_scope_of_submission_view_must_be_evaluations():
     view = submission_view(scopes=[9600001, "9600002", {"id": "9600003", "name": "e"}])
     view.add_scope({"id": 9600004})
     assert view.scopeIds == ["9600001", "9600002", "9600003", "9600004"]
@@ -84,7 +84,7 @@ def test_a_submission_view_looks_in_evaluations():
         submission_view(scopes={"name": "never stored"})
 
 
-def test_they_ask_for_their_columns_as_synapse_wants_it():
+def test_column_request_identifies_view_type():
     mask = entity_view(includeEntityTypes=[EntityViewType.PROJECT]).to_column_request()
     assert mask == {"viewEntityType": "entityview", "viewTypeMask": 2}
     assert submission_view().to_column_request() == {"viewEntityType": "submissionview"}
@@ -94,7 +94,7 @@ def test_they_ask_for_their_columns_as_synapse_wants_it():
     ("kind", "concrete_type", "scope"),
     [(EntityViewSchema, ENTITY_VIEW, "syn2"), (SubmissionViewSchema, SUBMISSION_VIEW, "96")],
 )
-def test_they_are_entities(kind, concrete_type, scope):
+def test_views_are_entities(kind, concrete_type, scope):
     made = kind("v", [Column(name="a", columnType="STRING"), "7"], parent="syn1", scopes=scope,
                 colour="blue")  # fmt: skip
     assert (made.concreteType, made.scopeIds, made.columnIds) == (concrete_type, [scope], ["7"])
@@ -108,7 +108,7 @@ def test_they_are_entities(kind, concrete_type, scope):
 
 
 @pytest.mark.parametrize("kind", VIEWS)
-def test_only_new_ones_get_columns_by_themselves(kind):
+def test_columns_are_added_to_new_views_only(kind):
     def wishes(view):
         return view.addDefaultViewColumns, view.addAnnotationColumns
 
@@ -120,7 +120,7 @@ def test_only_new_ones_get_columns_by_themselves(kind):
     assert wishes(found) == (False, False)
 
 
-def test_two_views_share_nothing():
+def test_views_do_not_share_state():
     for kind in VIEWS:
         one, two = kind("a", parent="syn1"), kind("b", parent="syn1")
         one.add_scope("5")

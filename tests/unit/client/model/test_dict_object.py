@@ -1,4 +1,4 @@
-"""Records that are dictionaries with attributes."""
+"""Tests of dictionaries whose items are attributes."""
 
 import json
 import pickle
@@ -19,14 +19,14 @@ def test_items_are_attributes():
             look()
 
 
-def test_text_is_sorted_json():
+def test_str_is_sorted_json():
     header = UserGroupHeader({"userName": "ålice", "isIndividual": True})
     assert str(header) == '{\n  "isIndividual": true,\n  "userName": "\\u00e5lice"\n}'
     assert json.loads(header.json(ensure_ascii=False)) == header
     assert repr(header) == "UserGroupHeader({'userName': 'ålice', 'isIndividual': True})"
 
 
-def test_copies_keep_their_class():
+def test_copies_keep_class():
     profile = UserProfile(ownerId="7")
     for twin in (profile.copy(), pickle.loads(pickle.dumps(profile))):  # noqa: S301
         assert type(twin) is UserProfile
