@@ -1,17 +1,19 @@
-# Every command of the project. `make demo` and `make test` are the two to begin with.
+# Commands of the project. Start with `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOWEST := .venv-lowest
+PIP_OPTIONS := --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
 DATA ?= .synapse
 PORT ?= 8610
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-peer demo test quick check format bench serve airflow build clean
+.PHONY: help install install-dev install-peer demo test test-lowest quick check format bench serve airflow build clean
 
-help:  ## Say what can be made
+help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */make \1|/' | column -t -s '|'
 
 $(BIN)/python:
@@ -19,8 +21,8 @@ $(BIN)/python:
 	$(PIP) install --upgrade 'pip>=25.1'
 
 $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
-	@echo 'Installing synapse-workflows and Airflow into $(VENV) (a minute or two, once)'
-	$(PIP) install --constraint constraints.txt --editable .
+	@echo 'Installing synapse-workflows and Airflow into $(VENV) (takes a minute or two, once)'
+	$(PIP) install --constraint constraints.txt --editable '.[all]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
@@ -29,45 +31,56 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 $(PEER)/installed: tests/peer/constraints.txt
 	$(PYTHON) -m venv $(PEER)
-	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
-	$(PEER)/bin/python -m pip --disable-pip-version-check --quiet install --constraint $< "synapseclient[pandas]"
+	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --upgrade 'pip>=25.1'
+	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --constraint $< "synapseclient[pandas]"
 	@touch $@
 
-install: $(VENV)/installed  ## Create .venv with the package and all it needs
-install-dev: $(VENV)/installed-dev  ## The same, with the tools for tests and checks
-install-peer: $(PEER)/installed  ## The official Synapse client, in an environment of its own
+$(LOWEST)/installed: pyproject.toml .ci/lowest_versions.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip $(PIP_OPTIONS) install --upgrade 'pip>=25.1'
+	$(PYTHON) .ci/lowest_versions.py > $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip $(PIP_OPTIONS) install --only-binary :all: --requirement $(LOWEST)/requirements.txt --group unit
+	$(LOWEST)/bin/python -m pip $(PIP_OPTIONS) install --no-deps --editable .
+	@touch $@
 
-demo: $(VENV)/installed  ## Run the examples under real Airflow against a local Synapse, and show the provenance
+install: $(VENV)/installed  ## Install the package with all extras into .venv
+install-dev: $(VENV)/installed-dev  ## Install the tools for tests and checks as well
+install-peer: $(PEER)/installed  ## Install the official Synapse client into .venv-peer
+
+demo: $(VENV)/installed  ## Run the example DAGs under Airflow against a local Synapse
 	@$(BIN)/synapse-workflows demo
 
-serve: $(VENV)/installed  ## Leave a local Synapse running (PORT, DATA)
+serve: $(VENV)/installed  ## Run a local Synapse until Ctrl-C (PORT, DATA)
 	@$(BIN)/synapse-workflows serve --port $(PORT) --data $(DATA) --seed demo
 
-airflow: $(VENV)/installed  ## Run `airflow standalone` beside a local Synapse, with the examples loaded
+airflow: $(VENV)/installed  ## Run `airflow standalone` with the example DAGs and a local Synapse
 	@$(BIN)/synapse-workflows airflow
 
-test: $(VENV)/installed-dev $(PEER)/installed  ## The whole test suite
+test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-quick: $(VENV)/installed-dev  ## The tests that need neither Airflow nor the official client
+test-lowest: $(LOWEST)/installed  ## Run the unit tests with the lowest declared dependency versions
+	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/structure/test_imports.py
+
+quick: $(VENV)/installed-dev  ## Run the tests that need neither Airflow nor the official client
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/unit tests/service tests/structure
 
-check: $(VENV)/installed-dev  ## Linters, types, import contracts
+check: $(VENV)/installed-dev  ## Run linters, type checker and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/installed-dev  ## Put the code into shape
+format: $(VENV)/installed-dev  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/installed-dev $(PEER)/installed  ## Measure: ratios side by side, in one run
+bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python tests/bench/transfers.py
 	$(BIN)/python tests/bench/tables.py
 
 build: $(VENV)/installed-dev  ## Build the wheel
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
-clean:  ## Remove what the commands above have made
-	rm -rf $(VENV) $(PEER) .demo .airflow .synapse build dist
+clean:  ## Remove all files that these commands create
+	rm -rf $(VENV) $(PEER) $(LOWEST) .demo .airflow .synapse build dist

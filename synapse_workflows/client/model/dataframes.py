@@ -127,11 +127,16 @@ def _create_series(column: Mapping[str, Any], values: Sequence[Any], dates: bool
 
 def _create_datetime_series(values: Sequence[int | None]) -> Series:
     pd = import_pandas()
+    present = [one for one in values if one is not None]
+    extremes = (min(present), max(present)) if present else ()
     try:
-        return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
+        # Some versions of pandas return timestamps that no datetime can represent.
+        if all(isinstance(cell_values.from_epoch_millis(one), datetime) for one in extremes):
+            return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
     except pd.errors.OutOfBoundsDatetime:
-        listed = [None if one is None else cell_values.from_epoch_millis(one) for one in values]
-        return pd.Series(listed, dtype=object)
+        pass
+    listed = [None if one is None else cell_values.from_epoch_millis(one) for one in values]
+    return pd.Series(listed, dtype=object)
 
 
 def split_dataframe(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iterator[list[Any]]]:
