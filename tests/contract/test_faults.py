@@ -1,7 +1,4 @@
-"""What goes wrong while bytes move: the right bytes or a clear error, nothing by halves.
-
-All over real sockets, through a proxy that misbehaves.
-"""
+"""Transfers over real sockets through a faulty proxy: the right bytes or a clear error."""
 
 import os
 import time
@@ -27,13 +24,13 @@ URLS = "/presigned/url/batch"
 
 @pytest.fixture
 def syn(proxied):
-    """A client behind the proxy."""
+    """Client that connects through the proxy."""
     return proxied()
 
 
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
-    """A file of three parts."""
+    """File of three parts."""
     path = tmp_path_factory.mktemp("big") / "big.bin"
     path.write_bytes(os.urandom(17 * MiB + 3))
     return path
@@ -48,7 +45,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture
 def new_big(tmp_path):
-    """A file of three parts that the service has never seen."""
+    """File of three parts that the service does not have."""
     path = tmp_path / "new_big.bin"
     path.write_bytes(os.urandom(17 * MiB + 3))
     return path
@@ -63,7 +60,7 @@ def new_small(tmp_path):
 
 @pytest.fixture(scope="module")
 def direct(socket_service, tmp_path_factory):
-    """A client with a way past the proxy."""
+    """Client that connects without the proxy."""
     with socket_service.client(cache_root_dir=str(tmp_path_factory.mktemp("cache"))) as syn:
         yield syn
 
@@ -85,13 +82,13 @@ def stored_small(direct, project, small):
 
 @pytest.fixture
 def empty(direct):
-    """A project to store in."""
+    """An empty project."""
     return direct.store(Project(name=f"uploads {time.time_ns()}"))
 
 
 @pytest.fixture
 def here(tmp_path):
-    """A directory to download to."""
+    """Target directory of downloads."""
     return tmp_path / "here"
 
 
@@ -100,7 +97,7 @@ def names_in(directory: Path) -> list[str]:
 
 
 def assert_uploads(syn, direct, project, path):
-    """Store a file through the proxy; past the proxy it is there, once, byte for byte."""
+    """Store a file through the proxy, and check without the proxy that it is stored once."""
     file = syn.store(File(str(path), parent=project))
     direct.cache.remove(file.dataFileHandleId)
     assert Path(direct.get(file.id).path).read_bytes() == path.read_bytes()
@@ -109,7 +106,7 @@ def assert_uploads(syn, direct, project, path):
 
 
 def assert_downloads(syn, file, here, original):
-    """Download a file through the proxy: it is whole, and alone in its directory."""
+    """Download a file through the proxy, and check that it is complete and the only file."""
     found = syn.get(file.id, downloadLocation=str(here))
     assert Path(found.path).read_bytes() == original.read_bytes()
     assert names_in(here) == [original.name]
@@ -126,49 +123,45 @@ def assert_downloads(syn, file, here, original):
         ("PUT", "/complete"),
     ],
 )
-def test_a_burst_of_refusals_delays_an_upload(
+def test_upload_is_retried_after_429_and_503(
     syn, direct, empty, proxy, new_small, method, path, status
 ):
-    proxy.fail(method, path, fault_proxy.answer(status), times=3)
+    proxy.fail(method, path, fault_proxy.respond(status), times=3)
     assert_uploads(syn, direct, empty, new_small)
 
 
 @pytest.mark.parametrize("status", [503, 429])
 @pytest.mark.parametrize(("method", "path"), [("POST", BATCH), ("GET", DOWNLOADS)])
-def test_a_burst_of_refusals_delays_a_download(
+def test_download_is_retried_after_429_and_503(
     syn, stored, proxy, big, here, method, path, status
 ):
-    proxy.fail(method, path, fault_proxy.answer(status), times=3)
+    proxy.fail(method, path, fault_proxy.respond(status), times=3)
     assert_downloads(syn, stored, here, big)
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", BATCH), ("GET", DOWNLOADS)])
-def test_retry_after_is_waited_for(proxied, stored_small, proxy, small, here, method, path):
+def test_retry_after_is_respected(proxied, stored_small, proxy, small, here, method, path):
     syn = proxied(retry=RetryPolicy(attempts=4, total=10.0, wait=0.01))
-    proxy.fail(method, path, fault_proxy.answer(429, Retry_After="1"))
-    began = time.monotonic()
+    proxy.fail(method, path, fault_proxy.respond(429, Retry_After="1"))
+    started = time.monotonic()
     assert_downloads(syn, stored_small, here, small)
-    assert time.monotonic() - began > 0.95
+    assert time.monotonic() - started > 0.95
 
 
-def test_a_storage_that_stays_away_is_a_clear_error_and_leaves_nothing(
-    syn, stored_small, proxy, here
-):
-    proxy.fail("GET", DOWNLOADS, fault_proxy.answer(503, "slow down"), times=4)
+def test_unavailable_storage_raises_and_leaves_no_file(syn, stored_small, proxy, here):
+    proxy.fail("GET", DOWNLOADS, fault_proxy.respond(503, "slow down"), times=4)
     with pytest.raises(SynapseDownloadError, match=r"small\.bin: 503 .*slow down"):
         syn.get(stored_small.id, downloadLocation=str(here))
     assert names_in(here) == []
 
 
-def test_a_service_that_stays_away_is_a_clear_error(syn, proxy, empty, new_small):
-    proxy.fail("POST", "/file/multipart", fault_proxy.answer(503, "maintenance"), times=ALWAYS)
+def test_unavailable_service_raises(syn, proxy, empty, new_small):
+    proxy.fail("POST", "/file/multipart", fault_proxy.respond(503, "maintenance"), times=ALWAYS)
     with pytest.raises(SynapseError, match="maintenance"):
         syn.store(File(str(new_small), parent=empty))
 
 
-def test_a_connection_cut_in_the_middle_of_a_part_sends_that_part_again(
-    syn, direct, empty, proxy, new_big
-):
+def test_interrupted_part_is_uploaded_again(syn, direct, empty, proxy, new_big):
     proxy.fail("PUT", UPLOADS, fault_proxy.cut_upload(after=300_000), times=2, skip=1)
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("PUT", UPLOADS) == 5
@@ -176,73 +169,71 @@ def test_a_connection_cut_in_the_middle_of_a_part_sends_that_part_again(
 
 
 @pytest.mark.parametrize("after", [0, 100_000, 5 * MiB])
-def test_a_connection_cut_in_the_middle_of_a_download_goes_on_from_there(
-    syn, stored, proxy, big, here, after
-):
+def test_interrupted_download_is_resumed(syn, stored, proxy, big, here, after):
     proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(after), times=2)
     assert_downloads(syn, stored, here, big)
 
 
-def test_a_small_download_that_is_cut_goes_on_from_there(syn, stored_small, proxy, small, here):
+def test_interrupted_small_download_is_resumed(syn, stored_small, proxy, small, here):
     proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(200_000), times=2)
     assert_downloads(syn, stored_small, here, small)
 
 
-def test_cuts_that_leave_headway_are_never_too_many(syn, stored, proxy, big, here):
+def test_interruptions_with_progress_are_not_limited(syn, stored, proxy, big, here):
     syn.max_threads = 1
     proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(MiB), times=12)
-    assert syn.retry.attempts < 7  # cuts of the first part alone
+    assert syn.retry.attempts < 7  # fewer than the interruptions of the first part
     assert_downloads(syn, stored, here, big)
 
 
-def test_a_part_that_is_too_short_is_completed(syn, stored, proxy, big, here):
+def test_truncated_part_is_completed(syn, stored, proxy, big, here):
     proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000), times=2)
     assert_downloads(syn, stored, here, big)
 
 
-def test_a_body_that_is_too_short_is_fetched_again(syn, stored_small, proxy, small, here):
+def test_truncated_body_is_downloaded_again(syn, stored_small, proxy, small, here):
     proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000))
     assert_downloads(syn, stored_small, here, small)
 
 
-def test_a_body_that_is_always_too_short_is_a_clear_error(syn, stored_small, proxy, here):
+def test_permanently_truncated_body_raises(syn, stored_small, proxy, here):
     proxy.fail("GET", DOWNLOADS, fault_proxy.truncate(by=1000), times=ALWAYS)
     with pytest.raises(SynapseDownloadError, match="has 299000 bytes, but the file has 300000"):
         syn.get(stored_small.id, downloadLocation=str(here))
     assert names_in(here) == []
 
 
-def test_a_server_without_ranges_serves_all_the_same(syn, stored, proxy, big, here):
+def test_download_from_a_server_without_ranges(syn, stored, proxy, big, here):
     proxy.fail("GET", DOWNLOADS, fault_proxy.ignore_ranges, times=ALWAYS)
     assert_downloads(syn, stored, here, big)
 
 
 @pytest.mark.parametrize("after", [0, 4 * MiB])
-def test_a_stalled_download_is_cut_and_goes_on(proxied, stored, proxy, big, here, after):
+def test_stalled_download_is_resumed(proxied, stored, proxy, big, here, after):
     syn = proxied(timeout=(5.0, 0.5))
     proxy.fail("GET", DOWNLOADS, fault_proxy.stall_download(after), skip=1)
     assert_downloads(syn, stored, here, big)
 
 
-def test_a_stalled_upload_is_cut_and_sent_again(proxied, direct, empty, proxy, new_big):
+def test_stalled_upload_is_retried(proxied, direct, empty, proxy, new_big):
     syn = proxied(timeout=(0.5, 0.5))
     proxy.fail("PUT", UPLOADS, fault_proxy.stall_upload(after=300_000))
     assert_uploads(syn, direct, empty, new_big)
 
 
-def test_a_part_whose_answer_does_not_come_is_sent_again(proxied, direct, empty, proxy, new_big):
+def test_part_without_response_is_uploaded_again(proxied, direct, empty, proxy, new_big):
     syn = proxied(timeout=(5.0, 0.5))
-    proxy.fail("PUT", UPLOADS, fault_proxy.never_answer, skip=1)
+    proxy.fail("PUT", UPLOADS, fault_proxy.never_respond, skip=1)
     assert_uploads(syn, direct, empty, new_big)
 
 
-def test_a_part_that_arrives_with_another_md5_is_sent_again(syn, direct, empty, proxy, new_big):
+def test_corrupt_part_is_uploaded_again(syn, direct, empty, proxy, new_big):
     proxy.fail("PUT", UPLOADS, fault_proxy.corrupt_upload, times=2)
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("PUT", UPLOADS) == 5
 
 
-def test_parts_that_never_arrive_right_are_a_clear_error_and_no_entity(
+def test_permanently_corrupt_parts_raise_and_create_no_entity(
     syn, direct, empty, proxy, new_small
 ):
     proxy.fail("PUT", UPLOADS, fault_proxy.corrupt_upload, times=ALWAYS)
@@ -252,9 +243,7 @@ def test_parts_that_never_arrive_right_are_a_clear_error_and_no_entity(
 
 
 @pytest.mark.parametrize("which", ["stored", "stored_small"])
-def test_bytes_that_come_back_wrong_are_an_error_and_leave_nothing(
-    request, syn, proxy, here, which
-):
+def test_corrupt_download_raises_and_leaves_no_file(request, syn, proxy, here, which):
     file = request.getfixturevalue(which)
     proxy.fail("GET", DOWNLOADS, fault_proxy.corrupt_download)
     with pytest.raises(SynapseMd5MismatchError) as caught:
@@ -265,28 +254,26 @@ def test_bytes_that_come_back_wrong_are_an_error_and_leave_nothing(
     assert syn.cache.get(file.dataFileHandleId) is None
 
 
-def test_a_refused_upload_url_is_asked_for_again(syn, direct, empty, proxy, new_big):
-    proxy.fail("PUT", UPLOADS, fault_proxy.answer(403, "Request has expired"))
+def test_rejected_upload_url_is_renewed(syn, direct, empty, proxy, new_big):
+    proxy.fail("PUT", UPLOADS, fault_proxy.respond(403, "Request has expired"))
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("POST", URLS) == 2
 
 
-def test_a_url_that_is_refused_before_the_bytes_came_is_asked_for_again(
-    syn, direct, empty, proxy, new_big
-):
-    proxy.fail("PUT", UPLOADS, fault_proxy.refuse_early, times=2)
+def test_upload_url_rejected_before_the_body_is_renewed(syn, direct, empty, proxy, new_big):
+    proxy.fail("PUT", UPLOADS, fault_proxy.reject_early, times=2)
     assert_uploads(syn, direct, empty, new_big)
     assert proxy.count("POST", URLS) > 1
 
 
-def test_a_refused_download_url_is_asked_for_again(syn, stored, proxy, big, here):
-    proxy.fail("GET", DOWNLOADS, fault_proxy.answer(403, "Request has expired"))
+def test_rejected_download_url_is_renewed(syn, stored, proxy, big, here):
+    proxy.fail("GET", DOWNLOADS, fault_proxy.respond(403, "Request has expired"))
     assert_downloads(syn, stored, here, big)
     assert proxy.count("POST", BATCH) == 2
 
 
-def test_a_url_that_is_refused_however_fresh_is_a_clear_error(syn, stored_small, proxy, here):
-    proxy.fail("GET", DOWNLOADS, fault_proxy.answer(403, "no"), times=3)
+def test_permanently_rejected_url_raises(syn, stored_small, proxy, here):
+    proxy.fail("GET", DOWNLOADS, fault_proxy.respond(403, "no"), times=3)
     with pytest.raises(SynapseDownloadError, match="403") as caught:
         syn.get(stored_small.id, downloadLocation=str(here))
     assert "X-Amz" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Pre-signed URLs that the service itself takes for expired while bytes move."""
+"""Pre-signed URLs that expire during a transfer."""
 
 import os
 import time
@@ -16,15 +16,15 @@ MiB = 1024 * 1024
 
 
 class Clock:
-    """A clock that can be set forward."""
+    """Clock that can be set forward."""
 
-    ahead = timedelta()
+    offset = timedelta()
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return datetime.now(UTC) + self.offset
 
     def jump(self) -> None:
-        self.ahead += timedelta(hours=1)
+        self.offset += timedelta(hours=1)
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def clock():
 
 
 @pytest.fixture
-def life():
-    """Seconds that a download URL lives: as on the real service, unless a test says less."""
+def validity():
+    """Validity of download URLs in seconds; 30 on the real service."""
     return 30
 
 
 @pytest.fixture
-def service(tmp_path, clock, life):
-    with over_socket(tmp_path / "service", clock=clock, download_url_seconds=life) as service:
+def service(tmp_path, clock, validity):
+    with over_socket(tmp_path / "service", clock=clock, download_url_seconds=validity) as service:
         yield service
 
 
@@ -66,8 +66,8 @@ def big(tmp_path):
     return path
 
 
-def test_upload_urls_that_expired_are_asked_for_again(syn, proxy, clock, big):
-    proxy.fail("PUT", UPLOADS, fault_proxy.first(clock.jump), skip=1)
+def test_expired_upload_urls_are_renewed(syn, proxy, clock, big):
+    proxy.fail("PUT", UPLOADS, fault_proxy.call_first(clock.jump), skip=1)
     file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
     assert proxy.count("POST", "/presigned/url/batch") == 2
     assert proxy.count("PUT", UPLOADS) == 4
@@ -75,19 +75,19 @@ def test_upload_urls_that_expired_are_asked_for_again(syn, proxy, clock, big):
     assert Path(syn.get(file.id).path).read_bytes() == big.read_bytes()
 
 
-def test_a_download_url_that_expired_is_asked_for_again(syn, proxy, clock, big):
+def test_expired_download_url_is_renewed(syn, proxy, clock, big):
     file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
     syn.cache.remove(file.dataFileHandleId)
-    proxy.fail("GET", DOWNLOADS, fault_proxy.first(clock.jump), skip=1)
+    proxy.fail("GET", DOWNLOADS, fault_proxy.call_first(clock.jump), skip=1)
     assert Path(syn.get(file.id).path).read_bytes() == big.read_bytes()
     assert proxy.count("POST", "/fileHandle/batch") == 2
     assert proxy.count("GET", DOWNLOADS) == 4
 
 
-@pytest.mark.parametrize("life", [1])
-def test_a_download_url_about_to_expire_is_not_used(syn, proxy, big):
+@pytest.mark.parametrize("validity", [1])
+def test_download_url_about_to_expire_is_renewed(syn, proxy, big):
     file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
     syn.cache.remove(file.dataFileHandleId)
-    proxy.fail("GET", DOWNLOADS, fault_proxy.first(lambda: time.sleep(0.8)))
+    proxy.fail("GET", DOWNLOADS, fault_proxy.call_first(lambda: time.sleep(0.8)))
     assert Path(syn.get(file.id).path).read_bytes() == big.read_bytes()
     assert proxy.count("POST", "/fileHandle/batch") >= 2

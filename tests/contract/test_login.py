@@ -21,24 +21,24 @@ from synapse_workflows.client.errors import (
 
 
 @pytest.fixture
-def nobody(client_of) -> Synapse:
+def anonymous(client_of) -> Synapse:
     return client_of(None)
 
 
-def test_a_token_says_who_is_asking(service, nobody):
-    nobody.login(authToken=service.token("alice"))
-    assert nobody.username == "alice"
-    profile = nobody.getUserProfile()
+def test_token_identifies_the_user(service, anonymous):
+    anonymous.login(authToken=service.token("alice"))
+    assert anonymous.username == "alice"
+    profile = anonymous.getUserProfile()
     assert (profile.ownerId, profile.userName) == (service.owner_id("alice"), "alice")
 
 
-def test_the_variable(service, nobody, monkeypatch):
+def test_login_with_the_environment_variable(service, anonymous, monkeypatch):
     monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", service.token("bob"))
-    nobody.login()
-    assert nobody.username == "bob"
+    anonymous.login()
+    assert anonymous.username == "bob"
 
 
-def test_the_configuration_file(service, tmp_path):
+def test_login_with_the_configuration_file(service, tmp_path):
     path = tmp_path / "synapse.ini"
     path.write_text(service.synapse_config("carol"))
     with Synapse(configPath=str(path), requests_session=service.session, silent=True) as syn:
@@ -47,100 +47,100 @@ def test_the_configuration_file(service, tmp_path):
         assert syn.username == "carol"
 
 
-def test_the_argument_comes_first(service, nobody, monkeypatch):
+def test_argument_has_precedence(service, anonymous, monkeypatch):
     monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", service.token("bob"))
-    nobody.login(authToken=service.token("alice"))
-    assert nobody.username == "alice"
+    anonymous.login(authToken=service.token("alice"))
+    assert anonymous.username == "alice"
 
 
-def test_no_credentials(nobody):
+def test_login_without_credentials_raises(anonymous):
     with pytest.raises(SynapseNoCredentialsError, match="Looked in"):
-        nobody.login()
-    assert nobody.credentials is None
+        anonymous.login()
+    assert anonymous.credentials is None
 
 
-def test_a_name_or_mail_that_belongs_to_the_token(service, nobody):
-    nobody.login("ALICE", authToken=service.token("alice"))
-    mail = nobody.getUserProfile()["emails"][0]
-    nobody.login(mail, authToken=service.token("alice"))
-    assert nobody.username == "alice"
+def test_login_with_name_or_email_of_the_token_owner(service, anonymous):
+    anonymous.login("ALICE", authToken=service.token("alice"))
+    mail = anonymous.getUserProfile()["emails"][0]
+    anonymous.login(mail, authToken=service.token("alice"))
+    assert anonymous.username == "alice"
 
 
-def test_a_token_of_somebody_else(service, nobody):
+def test_login_with_a_token_of_another_user_raises(service, anonymous):
     with pytest.raises(SynapseAuthenticationError, match="belongs to alice, not to bob"):
-        nobody.login("bob", authToken=service.token("alice"))
-    assert nobody.credentials is None
+        anonymous.login("bob", authToken=service.token("alice"))
+    assert anonymous.credentials is None
 
 
-def test_a_token_that_was_tampered_with(service, nobody):
+def test_modified_token_is_rejected(service, anonymous):
     head, body, signature = service.token("alice").split(".")
     forged = f"{head}.{body}.{signature[::-1]}"
     with pytest.raises(SynapseUnauthorizedError, match="GET /userProfile") as caught:
-        nobody.login(authToken=forged)
+        anonymous.login(authToken=forged)
     assert forged not in str(caught.value)
     assert "Create a new personal access token" in str(caught.value)
 
 
-def test_a_token_signed_by_a_stranger(nobody):
+def test_token_with_a_foreign_signature_is_rejected(anonymous):
     claims = {"sub": "1", "access": {"scope": ["view"]}, "token_type": "PERSONAL_ACCESS_TOKEN"}
     with pytest.raises(SynapseUnauthorizedError):
-        nobody.login(authToken=jwt.encode(claims, "a secret of nobody, long enough to sign"))
+        anonymous.login(authToken=jwt.encode(claims, "a secret of anonymous, long enough to sign"))
 
 
-def test_a_token_without_the_scope_to_write(service, syn, nobody):
+def test_token_without_modify_scope_cannot_write(service, syn, anonymous):
     token = syn.restPOST(
         "/personalAccessToken",
         '{"name": "reader of test_login", "scope": ["view"]}',
         endpoint=syn.authEndpoint,
     )["token"]
-    nobody.login(authToken=token)
+    anonymous.login(authToken=token)
     with pytest.raises(SynapseForbiddenError, match="scope") as caught:
-        nobody.restPOST("/entity", '{"concreteType": "org.sagebionetworks.repo.model.Project"}')
+        anonymous.restPOST("/entity", '{"concreteType": "org.sagebionetworks.repo.model.Project"}')
     assert "download and modify" in str(caught.value)
 
 
-def test_nobody_is_told_to_log_in(nobody, syn):
+def test_anonymous_request_raises_authentication_error(anonymous, syn):
     body = {"concreteType": "org.sagebionetworks.repo.model.Project", "name": f"P {id(syn)}"}
     project = syn.call("POST", "/entity", json=body).json
     with pytest.raises(SynapseAuthenticationError, match="You are not logged in"):
-        nobody.restGET(f"/entity/{project['id']}")
+        anonymous.restGET(f"/entity/{project['id']}")
     syn.restDELETE(f"/entity/{project['id']}")
 
 
-def test_logging_out(syn):
+def test_logout_removes_the_credentials(syn):
     syn.logout()
     assert syn.username is None
     assert syn.getUserProfile()["userName"] == "anonymous"
 
 
-def test_two_clients_in_one_process(service, client_of):
+def test_clients_in_one_process_have_separate_identities(service, client_of):
     alice, bob = client_of("alice"), client_of("bob")
     names = [syn.getUserProfile()["userName"] for syn in (alice, bob, alice, bob)]
     assert names == ["alice", "bob", "alice", "bob"]
 
 
-def test_profiles_of_others(service, syn):
+def test_profiles_of_other_users(service, syn):
     for who in (service.owner_id("bob"), int(service.owner_id("bob")), "bob", "BOB"):
         profile = syn.getUserProfile(who)
         assert (profile.userName, profile.ownerId) == ("bob", service.owner_id("bob"))
         assert "emails" not in profile
     with pytest.raises(ValueError, match="Can't find user"):
-        syn.getUserProfile("nobody of that name")
+        syn.getUserProfile("no such name")
     with pytest.raises(SynapseNotFoundError):
         syn.getUserProfile(999999999)
 
 
-def test_who_is_certified(syn):
+def test_is_certified(syn):
     assert syn.is_certified("alice") is True
     assert syn.is_certified("dave") is False
 
 
-def test_endpoints_are_asked_whether_they_moved(service, syn):
+def test_set_endpoints_checks_the_endpoints(service, syn):
     syn.setEndpoints(**service.endpoints)
     assert syn.repoEndpoint == service.endpoints["repoEndpoint"]
 
 
-def test_errors_of_the_service_are_told(syn):
+def test_errors_of_the_service_are_raised(syn):
     with pytest.raises(SynapseNotFoundError, match="404 GET /entity/syn999999999: ") as caught:
         syn.restGET("/entity/syn999999999")
     assert caught.value.response.json()["concreteType"].endswith(".ErrorResponse")
@@ -150,7 +150,7 @@ def test_errors_of_the_service_are_told(syn):
         syn.restGET("/no/such/route")
 
 
-def test_the_same_flow_in_an_event_loop(socket_service, socket_client):
+def test_async_session_runs_the_same_flow(socket_service, socket_client):
     call = flows.with_offset(Call("GET", "/userGroupHeaders", params={"prefix": "ali"}), limit=1)
 
     async def go():

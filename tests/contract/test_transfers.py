@@ -1,4 +1,4 @@
-"""Files up and down: whole, once, and on from where they stopped."""
+"""Uploads and downloads: completeness, deduplication and resume."""
 
 import hashlib
 import os
@@ -18,20 +18,20 @@ from synapse_workflows.client.transfer import upload
 
 MiB = 1024 * 1024
 
-#: A process with a client; its arguments are the endpoints, a cache, a token, and what to do.
+#: Script of a client process. Arguments: endpoints, cache, token, action, entity or file, target.
 CLIENT = """
 import sys
 from synapse_workflows import Synapse, File
-*endpoints, cache, token, what, which, where = sys.argv[1:]
+*endpoints, cache, token, action, name, target = sys.argv[1:]
 syn = Synapse(*endpoints, skip_checks=True, silent=True, configPath="none", cache_root_dir=cache)
 syn.login(authToken=token, silent=True)
 syn.max_threads = 1
 print("ready", flush=True)
-if what == "get":
-    print(syn.get(which, downloadLocation=where or None).path)
+if action == "get":
+    print(syn.get(name, downloadLocation=target or None).path)
 else:
     try:
-        syn.uploadFileHandle(which, where)
+        syn.uploadFileHandle(name, target)
     except Exception as error:
         print(type(error).__name__, error, flush=True)
 """
@@ -52,25 +52,25 @@ def names_in(directory: Path) -> list[str]:
 
 @pytest.fixture
 def big(tmp_path):
-    """A file of three parts."""
+    """File of three parts."""
     return make(tmp_path / "big.bin", 17 * MiB + 3)
 
 
 @pytest.fixture
-def behind(socket_client):
-    """A project behind the socket, whatever else the test runs in."""
+def socket_project(socket_client):
+    """A project in the service with a socket."""
     return socket_client.store(Project(f"transfers {os.urandom(4).hex()}"))
 
 
 @pytest.fixture
 def process(socket_service, proxy, tmp_path):
-    """Start processes of clients behind the proxy."""
+    """Function that starts client processes that connect through the proxy."""
     running = []
 
-    def start(what: str, which: str, where: str = "", cache: str = "own") -> subprocess.Popen:
+    def start(action: str, name: str, target: str = "", cache: str = "own") -> subprocess.Popen:
         endpoints = proxy.endpoints(socket_service.endpoints)
         token = socket_service.token("alice")
-        arguments = [*endpoints.values(), str(tmp_path / cache), token, what, which, where]
+        arguments = [*endpoints.values(), str(tmp_path / cache), token, action, name, target]
         running.append(
             subprocess.Popen(
                 [sys.executable, "-c", CLIENT, *arguments], stdout=subprocess.PIPE, text=True
@@ -86,7 +86,7 @@ def process(socket_service, proxy, tmp_path):
 
 @pytest.fixture
 def reached():
-    """An event, and the action that sets it and then never answers."""
+    """An event, and an action that sets it and never responds."""
     event = threading.Event()
 
     def hang(exchange):
@@ -96,7 +96,7 @@ def reached():
     return event, hang
 
 
-def test_a_file_of_thirty_megabytes_goes_up_and_down(client_of, folder, tmp_path):
+def test_upload_and_download_of_thirty_megabytes(client_of, folder, tmp_path):
     here, there = (
         client_of("alice"),
         client_of("alice", cache_root_dir=str(tmp_path / "elsewhere")),
@@ -111,7 +111,7 @@ def test_a_file_of_thirty_megabytes_goes_up_and_down(client_of, folder, tmp_path
 
 
 @pytest.mark.parametrize("size", [1, 8 * MiB, 8 * MiB + 1])
-def test_sizes_about_one_part(client_of, folder, tmp_path, size):
+def test_file_sizes_around_one_part(client_of, folder, tmp_path, size):
     here, there = (
         client_of("alice"),
         client_of("alice", cache_root_dir=str(tmp_path / "elsewhere")),
@@ -121,7 +121,7 @@ def test_sizes_about_one_part(client_of, folder, tmp_path, size):
     assert Path(there.get(stored.id).path).read_bytes() == original.read_bytes()
 
 
-def test_upload_file_handle_gives_the_handle_and_knows_the_file(syn, folder, tmp_path):
+def test_upload_file_handle_returns_the_handle_and_adds_it_to_the_cache(syn, folder, tmp_path):
     path = make(tmp_path / "table.csv", 100)
     handle = syn.uploadFileHandle(str(path), folder)
     assert handle["concreteType"].endswith("S3FileHandle")
@@ -130,7 +130,7 @@ def test_upload_file_handle_gives_the_handle_and_knows_the_file(syn, folder, tmp
     assert syn.cache.contains(handle["id"], path)
 
 
-def test_a_content_type_is_taken_as_given_or_falls_back(syn, folder, tmp_path):
+def test_content_type_is_given_or_default(syn, folder, tmp_path):
     path = make(tmp_path / "unknown.qqq", 100)
     assert syn.uploadFileHandle(path, folder)["contentType"] == "application/octet-stream"
     other = make(tmp_path / "other.qqq", 100)
@@ -139,13 +139,13 @@ def test_a_content_type_is_taken_as_given_or_falls_back(syn, folder, tmp_path):
     )
 
 
-def test_parts_of_another_size_are_possible(syn, folder, big):
+def test_part_size_can_be_set(syn, folder, big):
     uploaded = upload.upload_file(syn, big, part_size=6 * MiB)
     handle = syn.restGET(f"/fileHandle/{uploaded.file_handle_id}", syn.fileHandleEndpoint)
     assert handle["contentMd5"] == md5(big)
 
 
-def test_the_same_file_again_sends_no_bytes(proxied, proxy, big):
+def test_second_upload_of_a_file_sends_no_parts(proxied, proxy, big):
     syn = proxied()
     first = upload.upload_file(syn, big)
     assert proxy.count("PUT", UPLOADS) == 3
@@ -154,51 +154,51 @@ def test_the_same_file_again_sends_no_bytes(proxied, proxy, big):
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "said"),
+    ("name", "error", "message"),
     [
         ("missing.txt", FileNotFoundError, "the file does not exist"),
         ("directory", IsADirectoryError, "is a directory"),
         ("empty.txt", ValueError, "is empty"),
     ],
 )
-def test_what_cannot_be_uploaded_is_named(syn, folder, tmp_path, name, error, said):
+def test_upload_of_an_invalid_path_raises(syn, folder, tmp_path, name, error, message):
     (tmp_path / "directory").mkdir()
     (tmp_path / "empty.txt").touch()
-    with pytest.raises(error, match=said) as caught:
+    with pytest.raises(error, match=message) as caught:
         syn.uploadFileHandle(str(tmp_path / name), folder)
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_no_path_is_an_error(syn, folder):
+def test_upload_without_path_raises(syn, folder):
     with pytest.raises(ValueError, match="path can not be None"):
         syn.uploadFileHandle(None, folder)
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"x"), Path.unlink, os.utime])
-def test_a_file_that_changes_while_it_is_uploaded_is_an_error(proxied, proxy, big, change):
+def test_file_changed_during_the_upload_raises(proxied, proxy, big, change):
     syn = proxied()
     syn.max_threads = 1
-    proxy.fail("PUT", UPLOADS, fault_proxy.first(lambda: change(big)), skip=1)
+    proxy.fail("PUT", UPLOADS, fault_proxy.call_first(lambda: change(big)), skip=1)
     with pytest.raises(SynapseUploadFailedException, match="changed or removed while"):
         upload.upload_file(syn, big)
     assert proxy.count("PUT", "/complete") == 0
 
 
-def test_parts_of_a_file_that_was_another_meanwhile_are_forgotten(proxied, proxy, big):
-    """Parts of other content are there under the MD5 of this one: all of them are sent again."""
+def test_upload_restarts_if_the_parts_do_not_form_the_file(proxied, proxy, big):
+    """All parts are sent again if the service has parts of other content."""
     syn = proxied()
-    proxy.fail("PUT", "/complete", fault_proxy.answer(400, "The MD5 is another one"))
+    proxy.fail("PUT", "/complete", fault_proxy.respond(400, "The MD5 is another one"))
     uploaded = upload.upload_file(syn, big)
     assert uploaded.md5 == md5(big)
     assert proxy.count("PUT", UPLOADS) == 6
 
 
-def test_a_killed_upload_goes_on_with_the_parts_that_are_missing(
-    process, proxied, proxy, behind, big, reached
+def test_killed_upload_is_resumed_with_the_missing_parts(
+    process, proxied, proxy, socket_project, big, reached
 ):
     event, hang = reached
     proxy.fail("PUT", UPLOADS, hang, skip=2)
-    killed = process("put", str(big), behind.id)
+    killed = process("put", str(big), socket_project.id)
     assert event.wait(30)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -207,39 +207,39 @@ def test_a_killed_upload_goes_on_with_the_parts_that_are_missing(
     assert proxy.count("PUT", "/add/") == 3
 
 
-def test_ctrl_c_ends_an_upload_and_says_that_it_can_go_on(process, proxy, behind, big, reached):
+def test_ctrl_c_aborts_an_upload_that_can_be_resumed(process, proxy, socket_project, big, reached):
     event, hang = reached
     proxy.fail("PUT", UPLOADS, lambda exchange: (exchange.body(), hang(exchange)), skip=1)
-    interrupted = process("put", str(big), behind.id)
+    interrupted = process("put", str(big), socket_project.id)
     assert interrupted.stdout.readline() == "ready\n"
     assert event.wait(30)
     interrupted.send_signal(signal.SIGINT)
-    proxy.over.set()
-    said, _ = interrupted.communicate(timeout=30)
-    assert said.startswith("SynapseUploadAbortedException")
-    assert "Upload it again to resume" in said
+    proxy.stopped.set()
+    output, _ = interrupted.communicate(timeout=30)
+    assert output.startswith("SynapseUploadAbortedException")
+    assert "Upload it again to resume" in output
 
 
 @pytest.fixture
-def half_way(process, proxy, socket_client, behind, big, reached, tmp_path):
-    """A download that was killed when two of its three parts were there."""
-    file = socket_client.store(File(str(big), parent=behind))
+def killed_download(process, proxy, socket_client, socket_project, big, reached, tmp_path):
+    """A download that was killed after two of its three parts."""
+    file = socket_client.store(File(str(big), parent=socket_project))
     event, hang = reached
     proxy.fail("GET", DOWNLOADS, hang, skip=2)
     killed = process("get", file.id, str(tmp_path / "here"))
     assert event.wait(30)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    left = names_in(tmp_path / "here")
+    names = names_in(tmp_path / "here")
     part = f"big.bin.synapse_download_{file.dataFileHandleId}"
-    assert left == [part, f"{part}.lock", f"{part}.parts"]
+    assert names == [part, f"{part}.lock", f"{part}.parts"]
     return file, tmp_path / "here" / part
 
 
-def test_a_killed_download_goes_on_with_the_parts_that_are_missing(
-    half_way, proxied, proxy, big, tmp_path
+def test_killed_download_is_resumed_with_the_missing_parts(
+    killed_download, proxied, proxy, big, tmp_path
 ):
-    file, partial = half_way
+    file, partial = killed_download
     found = proxied(cache_root_dir=str(tmp_path / "other")).get(
         file.id, downloadLocation=str(partial.parent)
     )
@@ -248,8 +248,8 @@ def test_a_killed_download_goes_on_with_the_parts_that_are_missing(
     assert proxy.count("GET", DOWNLOADS) == 4
 
 
-def test_what_a_killed_download_left_is_not_trusted(half_way, proxied, proxy, big, tmp_path):
-    file, partial = half_way
+def test_damaged_partial_file_is_downloaded_again(killed_download, proxied, proxy, big, tmp_path):
+    file, partial = killed_download
     with partial.open("r+b") as damaged:
         damaged.seek(1000)
         damaged.write(b"damage")
@@ -261,14 +261,12 @@ def test_what_a_killed_download_left_is_not_trusted(half_way, proxied, proxy, bi
     assert proxy.count("GET", DOWNLOADS) == 3 + 1 + 3
 
 
-def test_two_processes_fill_one_cache_with_one_download(
-    process, proxy, socket_client, behind, big
-):
-    file = socket_client.store(File(str(big), parent=behind))
-    slow = fault_proxy.first(lambda: threading.Event().wait(0.2))
+def test_two_processes_share_one_download(process, proxy, socket_client, socket_project, big):
+    file = socket_client.store(File(str(big), parent=socket_project))
+    slow = fault_proxy.call_first(lambda: threading.Event().wait(0.2))
     proxy.fail("GET", DOWNLOADS, slow, times=3)
     both = [process("get", file.id, cache="shared") for _ in range(2)]
-    told = [each.communicate(timeout=60)[0].split() for each in both]
-    assert told[0] == told[1]
-    assert md5(told[0][1]) == md5(big)
+    outputs = [each.communicate(timeout=60)[0].split() for each in both]
+    assert outputs[0] == outputs[1]
+    assert md5(outputs[0][1]) == md5(big)
     assert proxy.count("GET", DOWNLOADS) == 3

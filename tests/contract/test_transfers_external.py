@@ -1,4 +1,4 @@
-"""Files that Synapse only knows of: on this machine, or somewhere on the network."""
+"""External files: on this machine or on another server."""
 
 import gzip
 import hashlib
@@ -22,18 +22,18 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data).hexdigest()
 
 
-class Elsewhere(BaseHTTPRequestHandler):
-    """A server that has nothing to do with Synapse."""
+class ExternalServer(BaseHTTPRequestHandler):
+    """HTTP server of external files."""
 
     def do_GET(self):
-        self.server.seen.append((self.path, dict(self.headers.items())))
+        self.server.requests.append((self.path, dict(self.headers.items())))
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/data.csv")
             self.end_headers()
         elif self.path == "/gone":
             self.send_error(404, "gone")
-        elif self.path == "/endless.csv":  # HTTP/1.0: the end of the connection is the end
+        elif self.path == "/endless.csv":  # HTTP/1.0: the body ends with the connection
             self.send_response(200)
             self.end_headers()
             self.wfile.write(TEXT)
@@ -51,9 +51,9 @@ class Elsewhere(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def elsewhere():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    server.seen = []
+def external_server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ExternalServer)
+    server.requests = []
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -65,10 +65,10 @@ def elsewhere():
 
 @pytest.fixture
 def link(syn, folder):
-    """Make a file entity of a link; gives the entity's id and the handle."""
+    """Function that creates a file entity of a link and returns its ID and its handle."""
 
-    def make(place, **facts):
-        handle = syn.uploadFileHandle(str(place), folder, synapseStore=False, **facts)
+    def make(location, **properties):
+        handle = syn.uploadFileHandle(str(location), folder, synapseStore=False, **properties)
         body = {"concreteType": FILE, "parentId": folder.id, "dataFileHandleId": handle["id"]}
         body |= {"name": f"link {handle['id']}"}
         return syn.call("POST", "/entity", json=body).json["id"], handle
@@ -83,7 +83,7 @@ def fetch(syn, linked, **more):
     )
 
 
-def test_a_url_is_kept_as_it_is(syn, folder):
+def test_external_url_is_stored_unchanged(syn, folder):
     url = "https://example.org/some/data.csv?x=1"
     handle = syn.uploadFileHandle(url, folder, synapseStore=False, md5=md5(TEXT), file_size=5)
     assert handle["concreteType"].endswith("ExternalFileHandle")
@@ -93,7 +93,7 @@ def test_a_url_is_kept_as_it_is(syn, folder):
 
 
 @pytest.mark.parametrize("spell", [str, lambda path: path.as_uri(), lambda path: f"file://{path}"])
-def test_a_local_file_is_described_and_known(syn, folder, tmp_path, spell):
+def test_local_file_is_described_and_added_to_the_cache(syn, folder, tmp_path, spell):
     path = tmp_path / "local file.csv"
     path.write_bytes(TEXT)
     handle = syn.uploadFileHandle(spell(path), folder, synapseStore=False)
@@ -101,13 +101,13 @@ def test_a_local_file_is_described_and_known(syn, folder, tmp_path, spell):
     assert syn.cache.contains(handle["id"], path)
 
 
-def test_a_bare_path_becomes_a_file_url(syn, folder, tmp_path, monkeypatch):
+def test_path_becomes_a_file_url(syn, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     handle = syn.uploadFileHandle("not/here.csv", folder, synapseStore=False)
     assert handle["externalURL"] == f"file://{tmp_path}/not/here.csv"
 
 
-def test_a_wrong_md5_of_a_local_file_is_an_error(syn, folder, tmp_path):
+def test_wrong_md5_of_a_local_file_raises(syn, folder, tmp_path):
     path = tmp_path / "local.csv"
     path.write_bytes(TEXT)
     with pytest.raises(SynapseMd5MismatchError) as caught:
@@ -115,12 +115,12 @@ def test_a_wrong_md5_of_a_local_file_is_an_error(syn, folder, tmp_path):
     assert caught.value.found == md5(TEXT)
 
 
-def test_what_is_no_url_is_an_error(syn, folder):
+def test_invalid_external_url_raises(syn, folder):
     with pytest.raises(ValueError, match="not a valid URL"):
         syn.uploadFileHandle("https://", folder, synapseStore=False)
 
 
-def test_a_local_file_is_used_where_it_is(syn, link, tmp_path):
+def test_local_file_is_used_in_place(syn, link, tmp_path):
     path = tmp_path / "local file 100%.csv"
     path.write_bytes(TEXT)
     linked = link(path)
@@ -130,7 +130,7 @@ def test_a_local_file_is_used_where_it_is(syn, link, tmp_path):
     assert list((tmp_path / "other").iterdir()) == []
 
 
-def test_a_local_file_that_changed_is_an_error_and_stays(syn, link, tmp_path):
+def test_changed_local_file_raises_and_is_kept(syn, link, tmp_path):
     path = tmp_path / "local.csv"
     path.write_bytes(TEXT)
     linked = link(path)
@@ -141,50 +141,50 @@ def test_a_local_file_that_changed_is_an_error_and_stays(syn, link, tmp_path):
     assert path.read_bytes() == b"other"
 
 
-def test_a_local_file_of_another_machine_is_an_error(syn, link, tmp_path):
+def test_local_file_of_another_machine_raises(syn, link, tmp_path):
     with pytest.raises(SynapseFileNotFoundError, match="does not exist on this machine"):
         fetch(syn, link(tmp_path / "nowhere.csv"))
 
 
 @pytest.mark.parametrize("path", ["/data.csv", "/moved", "/endless.csv"])
-def test_a_file_elsewhere_is_fetched_without_telling_who_asks(syn, link, elsewhere, path):
-    found = fetch(syn, link(elsewhere.url + path))
+def test_external_file_is_downloaded_without_credentials(syn, link, external_server, path):
+    found = fetch(syn, link(external_server.url + path))
     assert found.read_bytes() == TEXT
-    for _, headers in elsewhere.seen:
+    for _, headers in external_server.requests:
         assert not {"authorization", "cookie"} & {name.lower() for name in headers}
         assert headers["Accept-Encoding"] == "identity"
 
 
-def test_credentials_for_a_host_in_netrc_are_not_sent(syn, link, elsewhere, tmp_path, monkeypatch):
+def test_netrc_credentials_are_not_sent(syn, link, external_server, tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    fetch(syn, link(f"{elsewhere.url}/data.csv"))
-    assert "Authorization" not in elsewhere.seen[-1][1]
+    fetch(syn, link(f"{external_server.url}/data.csv"))
+    assert "Authorization" not in external_server.requests[-1][1]
 
 
-def test_bytes_elsewhere_are_taken_as_they_are_stored(syn, link, elsewhere):
-    found = fetch(syn, link(f"{elsewhere.url}/data.csv.gz"))
+def test_external_file_keeps_its_content_encoding(syn, link, external_server):
+    found = fetch(syn, link(f"{external_server.url}/data.csv.gz"))
     assert gzip.decompress(found.read_bytes()) == TEXT
 
 
-def test_an_md5_of_a_file_elsewhere_is_checked(syn, link, elsewhere, tmp_path):
-    assert fetch(syn, link(f"{elsewhere.url}/data.csv", md5=md5(TEXT))).read_bytes() == TEXT
+def test_md5_of_an_external_file_is_verified(syn, link, external_server, tmp_path):
+    assert fetch(syn, link(f"{external_server.url}/data.csv", md5=md5(TEXT))).read_bytes() == TEXT
     with pytest.raises(SynapseMd5MismatchError):
         fetch(
             syn,
-            link(f"{elsewhere.url}/other.csv", md5="0" * 32),
+            link(f"{external_server.url}/other.csv", md5="0" * 32),
             directory=tmp_path / "here",
         )
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_a_file_elsewhere_that_is_gone_is_an_error(syn, link, elsewhere, tmp_path):
+def test_missing_external_file_raises(syn, link, external_server, tmp_path):
     with pytest.raises(SynapseDownloadError, match="404"):
-        fetch(syn, link(f"{elsewhere.url}/gone"), directory=tmp_path / "here")
+        fetch(syn, link(f"{external_server.url}/gone"), directory=tmp_path / "here")
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_an_address_of_another_type_is_an_error(syn, link):
+def test_unsupported_url_scheme_raises(syn, link):
     with pytest.raises(SynapseDownloadError, match="scheme sftp:"):
         fetch(syn, link("sftp://example.org/data.csv"))

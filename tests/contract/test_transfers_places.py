@@ -1,4 +1,4 @@
-"""Where a download ends up: directories, collisions, the cache and its limit."""
+"""Target paths of downloads: directories, collisions, and the cache with its limit."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from synapse_workflows.client.transfer import download
 
 @pytest.fixture
 def file(syn, folder, make_file):
-    """A file in Synapse that no cache knows."""
+    """A stored file that is not in the cache."""
     stored = syn.store(File(str(make_file("data.txt", f"stored {os.urandom(8).hex()}")), folder))
     syn.cache.remove(stored.dataFileHandleId)
     return stored
@@ -26,7 +26,7 @@ def content(file):
 
 @pytest.fixture
 def here(tmp_path):
-    """A directory with a file of the same name."""
+    """Directory with a file of the same name."""
     directory = tmp_path / "here"
     directory.mkdir()
     (directory / "data.txt").write_text("mine")
@@ -38,37 +38,37 @@ def texts_in(directory: Path) -> dict[str, str]:
 
 
 def fetch(syn, file, **more) -> Path | None:
-    wish = {"associate_type": "FileEntity", "associate_id": file.id} | more
+    arguments = {"associate_type": "FileEntity", "associate_id": file.id} | more
     return download.download_file(
         syn,
         file_handle=more.pop("file_handle", file._file_handle),
-        **{key: value for key, value in wish.items() if key != "file_handle"},
+        **{key: value for key, value in arguments.items() if key != "file_handle"},
     )
 
 
-def test_without_a_directory_it_goes_to_the_cache(syn, file, content):
+def test_default_directory_is_the_cache(syn, file, content):
     path = fetch(syn, file)
     assert path == Path(syn.cache.get_cache_dir(file.dataFileHandleId), "data.txt")
     assert path.read_text() == content
     assert syn.cache.get(file.dataFileHandleId) == str(path)
 
 
-def test_what_is_in_the_cache_is_not_fetched_again(syn, file, monkeypatch):
+def test_cached_file_is_not_downloaded_again(syn, file, monkeypatch):
     first = fetch(syn, file)
-    syn.fileHandleEndpoint = "http://127.0.0.1:1/nobody"
+    syn.fileHandleEndpoint = "http://127.0.0.1:1/unreachable"
     assert fetch(syn, file) == first
 
 
-def test_a_cached_copy_is_copied_not_fetched(syn, file, content, tmp_path):
+def test_cached_file_is_copied_to_another_directory(syn, file, content, tmp_path):
     fetch(syn, file)
-    syn.fileHandleEndpoint = "http://127.0.0.1:1/nobody"
+    syn.fileHandleEndpoint = "http://127.0.0.1:1/unreachable"
     copy = fetch(syn, file, directory=tmp_path / "new" / "place")
     assert copy == tmp_path / "new" / "place" / "data.txt"
     assert texts_in(copy.parent) == {"data.txt": content}
     assert syn.cache.contains(file.dataFileHandleId, copy)
 
 
-def test_a_changed_copy_is_fetched_again_over_itself_in_the_cache(syn, file, content):
+def test_changed_file_in_the_cache_is_downloaded_again(syn, file, content):
     path = fetch(syn, file)
     path.write_text("changed")
     os.utime(path, (1, 1))
@@ -76,44 +76,44 @@ def test_a_changed_copy_is_fetched_again_over_itself_in_the_cache(syn, file, con
     assert path.read_text() == content
 
 
-def test_both_are_kept(syn, file, content, here):
+def test_default_collision_setting_keeps_both_files(syn, file, content, here):
     assert fetch(syn, file, directory=here) == here / "data(1).txt"
     assert texts_in(here) == {"data.txt": "mine", "data(1).txt": content}
 
 
-def test_keeping_both_uses_the_copy_that_is_there(syn, file, content, here):
+def test_keep_both_uses_an_existing_copy(syn, file, content, here):
     fetch(syn, file, directory=here)
     assert fetch(syn, file, directory=here, if_collision="keep.both") == here / "data(1).txt"
     assert len(texts_in(here)) == 2
 
 
-def test_the_local_one_is_kept(syn, file, here):
+def test_keep_local_keeps_the_existing_file(syn, file, here):
     assert fetch(syn, file, directory=here, if_collision="keep.local") is None
     assert texts_in(here) == {"data.txt": "mine"}
 
 
-def test_the_local_one_is_overwritten(syn, file, content, here):
+def test_overwrite_local_replaces_the_existing_file(syn, file, content, here):
     assert fetch(syn, file, directory=here, if_collision="overwrite.local") == here / "data.txt"
     assert texts_in(here) == {"data.txt": content}
 
 
 @pytest.mark.parametrize("choice", ["keep.both", "keep.local", "overwrite.local"])
-def test_without_a_collision_the_choice_does_not_matter(syn, file, content, tmp_path, choice):
+def test_collision_setting_without_collision(syn, file, content, tmp_path, choice):
     path = fetch(syn, file, directory=tmp_path / "empty", if_collision=choice)
     assert texts_in(path.parent) == {"data.txt": content}
 
 
-def test_another_choice_is_an_error(syn, file):
+def test_invalid_collision_setting_raises(syn, file):
     with pytest.raises(ValueError, match=r"keep\.everything"):
         fetch(syn, file, if_collision="keep.everything")
 
 
-def test_a_file_is_no_directory(syn, file, here):
+def test_download_location_that_is_a_file_raises(syn, file, here):
     with pytest.raises(ValueError, match="should be a directory"):
         fetch(syn, file, directory=here / "data.txt")
 
 
-def test_two_files_of_one_name_at_once_are_both_kept(syn, folder, tmp_path):
+def test_concurrent_downloads_of_the_same_name_are_all_kept(syn, folder, tmp_path):
     stored = []
     for number in range(6):
         path = tmp_path / str(number) / "same.txt"
@@ -136,14 +136,14 @@ def test_two_files_of_one_name_at_once_are_both_kept(syn, folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../evil.txt", "/evil.txt", "..", "", None, "a/b\0c"])
-def test_a_file_name_leads_nowhere_else(syn, file, content, tmp_path, name):
+def test_file_name_cannot_leave_the_directory(syn, file, content, tmp_path, name):
     handle = {**file._file_handle, "fileName": name}
     path = fetch(syn, file, file_handle=handle, directory=tmp_path / "inside")
     assert path.parent == tmp_path / "inside"
     assert texts_in(tmp_path / "inside") == {path.name: content}
 
 
-def test_a_name_as_long_as_names_can_be(syn, file, content, tmp_path):
+def test_file_name_of_maximum_length(syn, file, content, tmp_path):
     name = "x" * 251 + ".txt"
     handle = {**file._file_handle, "fileName": name}
     path = fetch(syn, file, file_handle=handle, directory=tmp_path / "inside")
@@ -151,18 +151,18 @@ def test_a_name_as_long_as_names_can_be(syn, file, content, tmp_path):
     assert path.name == name
 
 
-def test_a_handle_that_does_not_exist(syn, file):
+def test_missing_file_handle_raises(syn, file):
     with pytest.raises(SynapseFileNotFoundError, match="File handle 99999999 of"):
         fetch(syn, file, file_handle={"id": "99999999"})
 
 
-def test_a_handle_that_one_may_not_have(bob, file):
+def test_file_handle_without_permission_raises(bob, file):
     with pytest.raises(SynapseForbiddenError, match="not authorized to access fileHandleId") as no:
         fetch(bob, file)
     assert no.value.status == 403
 
 
-def test_downloads_stay_within_the_limit_of_the_cache(client_of, syn, folder, tmp_path):
+def test_downloads_respect_the_cache_limit(client_of, syn, folder, tmp_path):
     stored = []
     for number in range(4):
         path = tmp_path / f"{number}.bin"
@@ -172,11 +172,11 @@ def test_downloads_stay_within_the_limit_of_the_cache(client_of, syn, folder, tm
     paths = []
     for file in stored:
         paths.append(fetch(small, file))
-        small.cache.release_pins()  # the end of a task
+        small.cache.release_pins()
     assert [path.exists() for path in paths] == [False, False, True, True]
 
 
-def test_what_a_task_fetched_stays_until_it_ends(client_of, syn, folder, tmp_path):
+def test_downloaded_files_are_pinned_until_they_are_released(client_of, syn, folder, tmp_path):
     stored = []
     for number in range(3):
         path = tmp_path / f"{number}.bin"
@@ -190,8 +190,8 @@ def test_what_a_task_fetched_stays_until_it_ends(client_of, syn, folder, tmp_pat
     assert [path.exists() for path in paths] == [False, False, True]
 
 
-def test_room_is_made_before_a_download(client_of, syn, folder, tmp_path):
-    """Never both: the old copy is gone before the new one comes."""
+def test_files_are_evicted_before_a_download(client_of, syn, folder, tmp_path):
+    """The old file is deleted before the new one is downloaded."""
     stored = []
     for number in range(2):
         path = tmp_path / f"{number}.bin"

@@ -1,7 +1,7 @@
-"""A reverse proxy that misbehaves on demand, over real sockets.
+"""Reverse proxy that injects faults on request, over real sockets.
 
-It stands between a client and a local Synapse, and rewrites the pre-signed URLs in answers so
-that the bytes come through it as well. `fail` says what goes wrong, where, and how often.
+It runs between a client and a local Synapse, and rewrites the pre-signed URLs in responses, so
+that transfers use the proxy as well. `FaultyProxy.fail` sets the fault, its requests and their number.
 """
 
 import http.client
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from synapse_workflows.testing import SynapseService
 
-#: Where parts of uploads go, and where downloads come from.
+#: Path patterns of the transfers of parts.
 UPLOADS = r"/storage/upload/"
 DOWNLOADS = r"/storage/download/"
 
@@ -26,8 +26,8 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive",
 
 
 @dataclass
-class Answer:
-    """What the service said."""
+class Response:
+    """Response of the service."""
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Exchange:
-    """One request on its way through the proxy."""
+    """One request that passes through the proxy."""
 
     def __init__(self, handler: "Handler") -> None:
         self._handler = handler
@@ -46,15 +46,15 @@ class Exchange:
         self._length = int(self.headers.get("Content-Length", 0))
 
     def body(self) -> bytes:
-        """Read what the client sends, to its end."""
+        """Read the whole body of the request."""
         return self._handler.rfile.read(self._length)
 
     def read_some(self, size: int) -> None:
-        """Read only the beginning of what the client sends."""
+        """Read only the first `size` bytes of the body."""
         self._handler.rfile.read(size)
 
-    def ask(self, body: bytes | None = None) -> Answer:
-        """Hand the request on to the service."""
+    def forward(self, body: bytes | None = None) -> Response:
+        """Forward the request to the service and return its response."""
         body = self.body() if body is None else body
         upstream = urlsplit(self._proxy.upstream)
         connection = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=30)
@@ -66,78 +66,83 @@ class Exchange:
         finally:
             connection.close()
         if "json" in response.headers.get("Content-Type", ""):
-            ours, theirs = self._proxy.base_url.encode(), self._proxy.upstream.encode()
-            content = content.replace(theirs, ours)
-        return Answer(response.status, response.getheaders(), content)
+            upstream_url = self._proxy.upstream.encode()
+            content = content.replace(upstream_url, self._proxy.base_url.encode())
+        return Response(response.status, response.getheaders(), content)
 
-    def reply(self, answer: Answer, *, send: int | None = None, length: int | None = None) -> None:
-        """Answer the client.
+    def respond(self, response: Response, *, send: int | None = None) -> None:
+        """Send a response to the client.
 
         Args:
-            answer: What to say.
-            send: Bytes of the body after which the connection is left as it is; all when None.
-            length: Content-Length that is claimed; the true one when None.
+            response: The response.
+            send: Number of bytes of the body to send; the whole body by default.
         """
         handler = self._handler
-        handler.send_response_only(answer.status)
-        for name, value in answer.headers:
+        handler.send_response_only(response.status)
+        for name, value in response.headers:
             if name.lower() not in HOP_BY_HOP:
                 handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(answer.body) if length is None else length))
+        handler.send_header("Content-Length", str(len(response.body)))
         handler.end_headers()
-        handler.wfile.write(answer.body[:send])
+        handler.wfile.write(response.body[:send])
         handler.wfile.flush()
 
-    def hang_up(self) -> None:
-        """End the connection, whatever is under way on it."""
+    def disconnect(self) -> None:
+        """Close the connection immediately."""
         self._handler.close_connection = True
         with suppress(OSError):
             self._handler.connection.shutdown(socket.SHUT_RDWR)
 
     def hang(self) -> None:
-        """Do nothing until the test is over, or the client goes away."""
+        """Do nothing until the proxy is stopped, at most 30 seconds."""
         self._handler.close_connection = True
-        self._proxy.over.wait(30)
+        self._proxy.stopped.wait(30)
 
 
 Action = Callable[[Exchange], None]
 
 
-def pass_on(exchange: Exchange) -> None:
-    """Do what a proxy should."""
-    exchange.reply(exchange.ask())
+def forward(exchange: Exchange) -> None:
+    """Forward the request and send the response of the service."""
+    exchange.respond(exchange.forward())
 
 
-def answer(status: int, text: str = "injected", **headers: str) -> Action:
-    """Answer without asking the service; header names with underscores for dashes."""
+def respond(status: int, text: str = "injected", **headers: str) -> Action:
+    """Respond without forwarding the request.
+
+    Args:
+        status: HTTP status.
+        text: Body of the response.
+        headers: Response headers, with underscores instead of dashes in their names.
+    """
 
     def act(exchange: Exchange) -> None:
         exchange.body()
-        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        exchange.reply(Answer(status, [("Content-Type", "text/plain"), *named], text.encode()))
+        pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        exchange.respond(Response(status, [("Content-Type", "text/plain"), *pairs], text.encode()))
 
     return act
 
 
-def refuse_early(exchange: Exchange) -> None:
-    """Say that a URL has expired before the body has come, and hang up."""
+def reject_early(exchange: Exchange) -> None:
+    """Respond that a URL has expired before the whole body is read, and disconnect."""
     exchange.read_some(1000)
-    exchange.reply(Answer(403, [("Content-Type", "text/plain")], b"Request has expired"))
-    exchange.hang_up()
+    exchange.respond(Response(403, [("Content-Type", "text/plain")], b"Request has expired"))
+    exchange.disconnect()
 
 
 def cut_upload(after: int) -> Action:
-    """End the connection in the middle of what the client sends."""
+    """Disconnect after reading a part of the request body."""
 
     def act(exchange: Exchange) -> None:
         exchange.read_some(after)
-        exchange.hang_up()
+        exchange.disconnect()
 
     return act
 
 
 def stall_upload(after: int) -> Action:
-    """Read no further, in the middle of what the client sends."""
+    """Stop reading after a part of the request body."""
 
     def act(exchange: Exchange) -> None:
         exchange.read_some(after)
@@ -147,70 +152,70 @@ def stall_upload(after: int) -> Action:
 
 
 def cut_download(after: int) -> Action:
-    """End the connection in the middle of the answer."""
+    """Disconnect after sending a part of the response body."""
 
     def act(exchange: Exchange) -> None:
-        exchange.reply(exchange.ask(), send=after)
-        exchange.hang_up()
+        exchange.respond(exchange.forward(), send=after)
+        exchange.disconnect()
 
     return act
 
 
 def stall_download(after: int) -> Action:
-    """Send no further, in the middle of the answer."""
+    """Stop sending after a part of the response body."""
 
     def act(exchange: Exchange) -> None:
-        exchange.reply(exchange.ask(), send=after)
+        exchange.respond(exchange.forward(), send=after)
         exchange.hang()
 
     return act
 
 
 def truncate(by: int) -> Action:
-    """Send less than the service gave, and say that this is all."""
+    """Remove the end of the response body, and set the Content-Length accordingly."""
 
     def act(exchange: Exchange) -> None:
-        whole = exchange.ask()
-        exchange.reply(Answer(whole.status, whole.headers, whole.body[:-by]))
+        response = exchange.forward()
+        exchange.respond(Response(response.status, response.headers, response.body[:-by]))
 
     return act
 
 
 def corrupt_download(exchange: Exchange) -> None:
-    """Change one byte of the answer."""
-    whole = exchange.ask()
-    exchange.reply(Answer(whole.status, whole.headers, _flip(whole.body)))
+    """Change one byte of the response body."""
+    response = exchange.forward()
+    exchange.respond(Response(response.status, response.headers, _flip(response.body)))
 
 
 def corrupt_upload(exchange: Exchange) -> None:
-    """Change one byte of what the client sends."""
-    exchange.reply(exchange.ask(_flip(exchange.body())))
+    """Change one byte of the request body."""
+    exchange.respond(exchange.forward(_flip(exchange.body())))
 
 
 def ignore_ranges(exchange: Exchange) -> None:
-    """Answer as a server that knows no ranges."""
+    """Respond like a server without support for ranges."""
     exchange.headers.pop("Range", None)
-    exchange.reply(exchange.ask())
+    exchange.respond(exchange.forward())
 
 
-def never_answer(exchange: Exchange) -> None:
-    """Take what the client sends, and say nothing."""
+def never_respond(exchange: Exchange) -> None:
+    """Read the request, but send no response."""
     exchange.body()
     exchange.hang()
 
 
-def lose_answer(exchange: Exchange) -> None:
-    """Have it done, and end the connection instead of saying so."""
-    exchange.ask()
-    exchange.hang_up()
+def lose_response(exchange: Exchange) -> None:
+    """Forward the request, and disconnect instead of sending the response."""
+    exchange.forward()
+    exchange.disconnect()
 
 
-def first(do: Callable[[], Any]) -> Action:
-    """Do something in the test first, then what a proxy should."""
+def call_first(function: Callable[[], Any]) -> Action:
+    """Call a function of the test before the request is forwarded."""
 
     def act(exchange: Exchange) -> None:
-        do()
-        pass_on(exchange)
+        function()
+        forward(exchange)
 
     return act
 
@@ -221,14 +226,14 @@ def _flip(data: bytes) -> bytes:
 
 @dataclass
 class Rule:
-    """What goes wrong.
+    """A fault to inject.
 
     Attributes:
-        method: Of the requests it is about.
-        path: Pattern that is found in their path and query.
-        action: What happens instead.
-        times: How often; ALWAYS for every time.
-        skip: How many requests are left alone first.
+        method: Method of the affected requests.
+        path: Pattern to search in path and query of the affected requests.
+        action: Action to perform instead of forwarding.
+        times: Number of affected requests; ALWAYS for all requests.
+        skip: Number of matching requests to forward first.
     """
 
     method: str
@@ -239,7 +244,7 @@ class Rule:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """Handler of one connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -249,54 +254,57 @@ class Handler(BaseHTTPRequestHandler):
         action = self.server.proxy.choose(exchange)
         try:
             action(exchange)
-        except OSError:  # the client has gone away
+        except OSError:  # the client has disconnected
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_DELETE = serve  # noqa: N815 - names of http.server
 
     def log_message(self, *_: Any) -> None:
-        """Write nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
-    """Threads for all connections."""
+    """HTTP server with a thread per connection."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of connections that broke."""
+        """Ignore interrupted connections."""
 
 
 class FaultyProxy:
-    """The proxy.
+    """Reverse proxy that injects faults.
 
     Args:
-        upstream: Base URL of the service behind it.
+        upstream: Base URL of the service.
     """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
-        self.over = threading.Event()
+        self.stopped = threading.Event()
         self.requests: list[tuple[str, str]] = []
         self._rules: list[Rule] = []
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.proxy = self
         self.base_url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def endpoints(self, behind: Mapping[str, str]) -> dict[str, str]:
-        """Turn the endpoints of the service into ours."""
-        return {key: url.replace(self.upstream, self.base_url) for key, url in behind.items()}
+    def endpoints(self, upstream_endpoints: Mapping[str, str]) -> dict[str, str]:
+        """Return the endpoints of the service with the base URL of the proxy."""
+        return {
+            key: url.replace(self.upstream, self.base_url)
+            for key, url in upstream_endpoints.items()
+        }
 
     def fail(self, method: str, path: str, action: Action, *, times: int = 1, skip: int = 0):
-        """Let requests go wrong."""
-        with self._guard:
+        """Inject a fault into requests; see `Rule`."""
+        with self._lock:
             self._rules.append(Rule(method, path, action, times, skip))
 
     def choose(self, exchange: Exchange) -> Action:
-        """Choose what happens to a request."""
-        with self._guard:
+        """Return the action for a request."""
+        with self._lock:
             self.requests.append((exchange.method, exchange.path.partition("?")[0]))
             for rule in self._rules:
                 if rule.method != exchange.method or not re.search(rule.path, exchange.path):
@@ -306,25 +314,25 @@ class FaultyProxy:
                 elif rule.times:
                     rule.times -= 1
                     return rule.action
-        return pass_on
+        return forward
 
     def count(self, method: str, path: str) -> int:
-        """Count the requests that came."""
+        """Return the number of received requests that match."""
         return sum(m == method and bool(re.search(path, p)) for m, p in self.requests)
 
     @property
     def exhausted(self) -> bool:
-        """Whether all that should go wrong did."""
+        """Whether all faults with a limited number were injected."""
         return not any(rule.times > 0 for rule in self._rules)
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start the server."""
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more."""
-        self.over.set()
+        """Stop the server."""
+        self.stopped.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -332,7 +340,7 @@ class FaultyProxy:
 
 @contextmanager
 def faulty_proxy(service: SynapseService) -> Iterator[FaultyProxy]:
-    """Run a proxy in front of a service that has a socket."""
+    """Run a proxy in front of a service with a socket."""
     proxy = FaultyProxy(service.endpoints["repoEndpoint"].removesuffix("/repo/v1"))
     proxy.start()
     try:

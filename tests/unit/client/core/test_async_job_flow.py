@@ -52,7 +52,7 @@ def pauses(steps):
     return [step.seconds for step in steps if isinstance(step, Pause)]
 
 
-def test_a_job_that_is_done_at_once_is_not_waited_for():
+def test_completed_job_causes_no_delay():
     steps, result = drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 201))
     assert result == {"rows": 3}
     assert [str(step) for step in steps] == [
@@ -62,31 +62,31 @@ def test_a_job_that_is_done_at_once_is_not_waited_for():
     assert steps[0].body == JOB.body
 
 
-def test_a_result_may_come_with_any_success():
+def test_result_is_accepted_with_any_success_status():
     _, result = drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 200))
     assert result == {"rows": 3}
 
 
-def test_jobs_of_the_file_service_are_asked_for_there():
+def test_job_uses_its_endpoint():
     steps, _ = drive(
         async_job_flow.run(Job("/file/bulk/async", {}, "file"), POLLING), TOKEN, Reply.of({}, 201)
     )
     assert [step.endpoint for step in steps] == ["file", "file"]
 
 
-def test_only_a_job_that_reads_is_started_a_second_time():
+def test_start_is_repeatable_only_for_reading_jobs():
     for repeatable, expected in ((True, True), (False, None)):
         job = Job("/x", {}, repeatable=repeatable)
         assert next(async_job_flow.start(job)).repeatable is expected
 
 
-def test_the_wait_grows_to_its_cap():
+def test_delay_grows_up_to_the_maximum():
     answers = [TOKEN, *(processing(str(n)) for n in range(5)), Reply.of({}, 201)]
     steps, _ = drive(async_job_flow.run(JOB, POLLING), *answers)
     assert pauses(steps) == [2, 4, 8, 10, 10]
 
 
-def test_defaults_are_those_of_the_reference():
+def test_default_polling_settings():
     answers = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
     steps, _ = drive(async_job_flow.run(JOB), *answers)
     assert pauses(steps)[:3] == pytest.approx([2, 2.2, 2.42])
@@ -94,7 +94,7 @@ def test_defaults_are_those_of_the_reference():
     assert Polling().timeout == 600
 
 
-def test_progress_is_told_after_each_time_it_was_asked_for():
+def test_progress_callback_is_called_after_each_status():
     heard = []
     drive(
         async_job_flow.run(JOB, POLLING, heard.append),
@@ -108,7 +108,7 @@ def test_progress_is_told_after_each_time_it_was_asked_for():
     assert str(JobProgress()) == "no progress reported yet"
 
 
-def test_no_progress_for_too_long_ends_the_wait():
+def test_wait_raises_timeout_without_progress():
     flow, steps = async_job_flow.wait(JOB, "7", Polling(2, 1, 20, timeout=5)), []
     with pytest.raises(SynapseTimeoutError, match=r"Timeout waiting for query results.*working"):
         drive_stuck(flow, steps)
@@ -123,14 +123,14 @@ def test_no_progress_for_too_long_ends_the_wait():
     ],
     ids=["message", "count"],
 )
-def test_any_progress_lets_the_timeout_begin_anew(change):
+def test_progress_restarts_the_timeout(change):
     answers = [TOKEN, *(change(n) for n in range(20)), Reply.of({"ok": True}, 201)]
     steps, result = drive(async_job_flow.run(JOB, Polling(4, 1, 4, timeout=5)), *answers)
     assert result == {"ok": True}
     assert sum(pauses(steps)) == 80
 
 
-def test_a_failed_job_says_what_synapse_said():
+def test_failed_job_raises_with_message_and_details():
     failed = {"jobState": "FAILED", "errorMessage": "No such column", "errorDetails": "at line 1"}
     with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:
         drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
@@ -139,7 +139,7 @@ def test_a_failed_job_says_what_synapse_said():
         drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
 
 
-def test_the_index_of_a_table_is_waited_for_too():
+def test_status_of_a_table_index_is_polled():
     """Its status says `state`, where a job says `jobState`."""
     building = {"state": "PROCESSING", "progressMessage": "building", "progressCurrent": 1}
     heard = []
@@ -154,14 +154,14 @@ def test_the_index_of_a_table_is_waited_for_too():
         drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(broken, 202))
 
 
-def test_a_status_may_hold_the_result():
+def test_result_in_a_status_is_returned():
     complete = {"jobState": "COMPLETE", "responseBody": {"rows": 3}}
     assert drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
     with pytest.raises(SynapseError, match="no result"):
         drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "COMPLETE"}))
 
 
-def test_errors_of_http_come_out_as_they_are():
+def test_http_errors_are_raised():
     flow = async_job_flow.run(JOB, POLLING)
     list(islice(flow, 1))
     refused = SynapseBadRequestError(400, "no such table", "POST /x")
@@ -170,7 +170,7 @@ def test_errors_of_http_come_out_as_they_are():
     assert caught.value is refused
 
 
-def test_an_event_loop_drives_the_same_job():
+def test_async_session_runs_a_job():
     answers = [
         (201, {"token": "7"}),
         (202, {"jobState": "PROCESSING"}),
@@ -190,7 +190,7 @@ def test_an_event_loop_drives_the_same_job():
     assert asyncio.run(go()) == {"rows": 3}
 
 
-def test_a_session_drives_the_same_job(syn, http):
+def test_session_runs_a_job(syn, http):
     base = "https://repo.example.org/repo/v1/entity/syn1/table/query/async"
     http.post(f"{base}/start", json={"token": "7"}, status=201)
     http.get(f"{base}/get/7", json={"jobState": "PROCESSING"}, status=202)

@@ -66,7 +66,7 @@ def answer(status: int = 200, **settings) -> httpx2.Response:
     return httpx2.Response(status, **settings)
 
 
-def test_a_flow_pages_as_with_requests():
+def test_async_session_runs_a_paged_flow():
     answers = Answers(
         answer(json={"results": [1, 2]}),
         answer(json={"results": [3]}),
@@ -81,7 +81,7 @@ def test_a_flow_pages_as_with_requests():
     assert answers.headers("Accept") == ["application/json; charset=UTF-8"] * 3
 
 
-def test_a_pause_lets_others_work():
+def test_pause_does_not_block_the_event_loop():
     def waiting():
         yield Pause(0.01)
         return "done"
@@ -115,7 +115,7 @@ def test_a_pause_lets_others_work():
     ],
     ids=repr,
 )
-def test_a_read_is_repeated(fault):
+def test_get_is_retried(fault):
     assert run(get(), Answers(fault, answer(json=5))) == 5
 
 
@@ -128,26 +128,26 @@ def test_a_read_is_repeated(fault):
     ],
     ids=repr,
 )
-def test_a_write_that_may_have_happened_is_not(fault, error):
+def test_post_is_not_retried_after_an_uncertain_failure(fault, error):
     answers = Answers(fault)
     with pytest.raises(error, match="POST /x"):
         run(get(method="POST"), answers)
     assert len(answers.requests) == 1
 
 
-def test_a_write_that_was_refused_is():
+def test_post_is_retried_after_a_503():
     answers = Answers(answer(503), httpx2.ConnectTimeout("no"), answer(201, json={"id": "syn1"}))
     assert run(get(method="POST"), answers) == {"id": "syn1"}
     assert [request.content for request in answers.requests] == [b'{"a": 1}'] * 3
 
 
-def test_patience_ends():
+def test_retries_end_after_the_maximum_number_of_attempts():
     answers = Answers(*[answer(503, json={"reason": "down"}) for _ in range(3)])
     with pytest.raises(SynapseServerError, match="503 GET /x: down"):
         run(get(), answers)
 
 
-def test_a_certificate_that_is_not_trusted_is_not_tried_again():
+def test_untrusted_certificate_is_not_retried():
     failed = httpx2.ConnectError("certificate verify failed")
     failed.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
     answers = Answers(failed)
@@ -156,12 +156,12 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again():
     assert len(answers.requests) == 1
 
 
-def test_a_delete_that_had_happened_is_a_success():
+def test_delete_succeeds_if_a_retry_finds_nothing():
     answers = Answers(httpx2.ReadError("cut"), answer(404, json={"reason": "gone"}))
     assert run(get(method="DELETE"), answers) == ""
 
 
-def test_errors_are_thrown_into_the_flow():
+def test_errors_are_raised_in_the_flow():
     def existing():
         try:
             yield from flows.send(Call("GET", "/entity/syn1"))
@@ -172,12 +172,12 @@ def test_errors_are_thrown_into_the_flow():
     assert run(existing(), Answers(answer(404, json={"reason": "none"}))) == "none"
 
 
-def test_nobody_is_told_to_log_in():
+def test_anonymous_request_raises_authentication_error():
     with pytest.raises(SynapseAuthenticationError, match="You are not logged in"):
         run(get(), Answers(answer(403, json={"reason": "no"})), credentials=None)
 
 
-def test_the_identity_stays_with_synapse():
+def test_credentials_are_not_sent_to_other_hosts():
     answers = Answers(
         answer(302, headers={"Location": "https://elsewhere.example.net/"}),
         answer(302, headers={"Location": f"{REPO}/y"}),
@@ -190,7 +190,7 @@ def test_the_identity_stays_with_synapse():
     assert other.headers("Authorization") == [None]
 
 
-def test_the_token_is_not_told(caplog):
+def test_token_is_not_logged(caplog):
     echo = {"reason": f"bad token {TOKEN.secret}"}
     with caplog.at_level(logging.DEBUG), pytest.raises(SynapseError) as caught:
         run(get(), Answers(*[answer(503, json=echo) for _ in range(3)]))
@@ -198,7 +198,7 @@ def test_the_token_is_not_told(caplog):
     assert "retrying in" in caplog.text
 
 
-def test_it_speaks_as_the_session_it_was_made_of(syn):
+def test_async_session_copies_the_settings_of_a_session(syn):
     answers = Answers(answer(json=1))
 
     async def go():
@@ -212,7 +212,7 @@ def test_it_speaks_as_the_session_it_was_made_of(syn):
     assert answers.headers("Authorization") == ["Bearer secret-token-of-alice"]
 
 
-def test_an_application_in_this_process():
+def test_async_session_with_asgi_transport():
     async def app(scope, receive, send):
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -225,7 +225,7 @@ def test_an_application_in_this_process():
     assert asyncio.run(go()) == "/repo/v1/entity/syn1"
 
 
-def test_over_a_socket(misbehaving):
+def test_async_session_over_a_socket(misbehaving):
     body = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n42"
     repo, received = misbehaving(
         lambda connection: connection.close(), lambda connection: connection.sendall(body)
@@ -249,14 +249,14 @@ def library_logger():
     logger.setLevel(before)
 
 
-def test_requests_are_not_in_the_log(caplog, library_logger):
+def test_requests_are_not_logged_by_default(caplog, library_logger):
     with caplog.at_level(logging.INFO):
         assert run(get(), Answers(answer(json=[]))) == []
     assert library_logger.getEffectiveLevel() == logging.WARNING
     assert caplog.messages == []
 
 
-def test_who_wants_requests_in_the_log_has_them(caplog, library_logger):
+def test_requests_are_logged_if_the_level_is_set(caplog, library_logger):
     with caplog.at_level(logging.INFO, logger="httpx2"):
         run(get(), Answers(answer(json=[])))
     assert any("HTTP Request: GET" in message for message in caplog.messages)

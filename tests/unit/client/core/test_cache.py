@@ -35,12 +35,12 @@ def later(path: Path, seconds: float) -> None:
     os.utime(path, (facts.st_atime, facts.st_mtime + seconds))
 
 
-def test_the_directory_of_a_handle_is_its_id_below_its_id_modulo_1000(cache, tmp_path):
+def test_cache_directory_layout(cache, tmp_path):
     assert cache.get_cache_dir(HANDLE) == str(tmp_path / "cache" / "123" / HANDLE)
     assert cache.get_cache_dir(7) == str(tmp_path / "cache" / "7" / "7")
 
 
-def test_a_handle_may_be_given_as_handle_or_entity(cache):
+def test_get_cache_dir_accepts_handle_and_entity(cache):
     handle = {"id": HANDLE, "concreteType": "org.sagebionetworks.repo.model.file.S3FileHandle"}
     entity = {"id": "syn1", "dataFileHandleId": HANDLE}
     assert (
@@ -48,13 +48,13 @@ def test_a_handle_may_be_given_as_handle_or_entity(cache):
     )
 
 
-def test_home_and_variables_in_the_root_are_expanded(monkeypatch, tmp_path):
+def test_root_expands_home_and_variables(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("WHERE", "deep")
     assert Cache("~/$WHERE/c").cache_root_dir == str(tmp_path / "deep" / "c")
 
 
-def test_nothing_is_written_by_making_a_cache_or_asking_it(cache):
+def test_reading_an_empty_cache_creates_no_files(cache):
     assert cache.get(HANDLE) is None
     assert not cache.contains(HANDLE, "x")
     assert cache.remove(HANDLE) == []
@@ -63,7 +63,7 @@ def test_nothing_is_written_by_making_a_cache_or_asking_it(cache):
     assert not Path(cache.cache_root_dir).exists()
 
 
-def test_the_map_is_written_as_release_4_14_writes_it(cache, tmp_path):
+def test_map_format_equals_release_4_14(cache, tmp_path):
     file = make(tmp_path / "a file.txt")
     os.utime(file, (0, 1_700_000_000.75))
     written = cache.add(HANDLE, file)
@@ -78,14 +78,14 @@ def test_the_map_is_written_as_release_4_14_writes_it(cache, tmp_path):
     }
 
 
-def test_no_lock_is_left_in_the_directory_of_a_handle(cache, tmp_path):
+def test_lock_directory_is_removed(cache, tmp_path):
     file = make(Path(cache.get_cache_dir(HANDLE)) / "f.txt")
     cache.add(HANDLE, file)
     cache.get(HANDLE)
     assert sorted(p.name for p in file.parent.iterdir()) == [".cacheMap", "f.txt"]
 
 
-def test_an_added_file_is_found_until_it_changes(cache, tmp_path):
+def test_added_file_is_found_until_it_changes(cache, tmp_path):
     file = make(tmp_path / "f.txt")
     cache.add(HANDLE, file)
     assert cache.get(HANDLE) == str(file)
@@ -97,7 +97,7 @@ def test_an_added_file_is_found_until_it_changes(cache, tmp_path):
     assert not cache.contains(HANDLE, file)
 
 
-def test_a_change_within_the_same_second_is_noticed_by_the_md5(cache, tmp_path):
+def test_change_within_a_second_is_detected_by_md5(cache, tmp_path):
     file = make(tmp_path / "f.txt")
     cache.add(HANDLE, file)
     times = file.stat()
@@ -106,12 +106,12 @@ def test_a_change_within_the_same_second_is_noticed_by_the_md5(cache, tmp_path):
     assert cache.get(HANDLE) is None
 
 
-def test_another_file_of_the_same_handle_is_not_contained(cache, tmp_path):
+def test_contains_is_false_for_another_path(cache, tmp_path):
     cache.add(HANDLE, make(tmp_path / "f.txt"))
     assert not cache.contains(HANDLE, make(tmp_path / "g.txt"))
 
 
-def test_both_forms_of_a_value_are_read(cache, tmp_path):
+def test_entries_of_old_and_new_clients_are_read(cache, tmp_path):
     file = make(tmp_path / "f.txt")
     os.utime(file, (0, 1_700_000_000.4))
     stamp = "2023-11-14T22:13:20.000Z"
@@ -121,7 +121,7 @@ def test_both_forms_of_a_value_are_read(cache, tmp_path):
         assert cache.contains(HANDLE, file)
 
 
-def test_a_time_with_milliseconds_is_compared_to_the_millisecond(cache, tmp_path):
+def test_time_with_milliseconds_is_compared_exactly(cache, tmp_path):
     file = make(tmp_path / "f.txt")
     os.utime(file, (0, 1_700_000_000.25))
     make(map_of(cache), json.dumps({str(file): "2023-11-14T22:13:20.250Z"}))
@@ -131,7 +131,7 @@ def test_a_time_with_milliseconds_is_compared_to_the_millisecond(cache, tmp_path
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"a": 5}', '{"a": {"content_md5": "x"}}'])
-def test_a_map_that_makes_no_sense_counts_as_empty(cache, tmp_path, text):
+def test_invalid_map_counts_as_empty(cache, tmp_path, text):
     make(map_of(cache), text)
     assert cache.get(HANDLE) is None
     file = make(tmp_path / "f.txt")
@@ -139,7 +139,7 @@ def test_a_map_that_makes_no_sense_counts_as_empty(cache, tmp_path, text):
     assert cache.get(HANDLE) == str(file)
 
 
-def test_a_copy_in_the_asked_directory_is_preferred(cache, tmp_path):
+def test_get_prefers_a_copy_in_the_requested_directory(cache, tmp_path):
     old, new = make(tmp_path / "a" / "f.txt"), make(tmp_path / "b" / "f.txt")
     later(old, -100)
     cache.add(HANDLE, old)
@@ -148,7 +148,7 @@ def test_a_copy_in_the_asked_directory_is_preferred(cache, tmp_path):
     assert cache.get(HANDLE) == str(new)
 
 
-def test_without_a_copy_in_the_asked_directory_the_newest_elsewhere_is_found(cache, tmp_path):
+def test_get_returns_the_newest_copy_elsewhere(cache, tmp_path):
     old, new = make(tmp_path / "a" / "f.txt"), make(tmp_path / "b" / "f.txt")
     later(old, -100)
     cache.add(HANDLE, old)
@@ -160,7 +160,7 @@ def test_without_a_copy_in_the_asked_directory_the_newest_elsewhere_is_found(cac
     assert cache.get(HANDLE) == str(old)
 
 
-def test_entries_of_the_asked_directory_that_are_true_no_more_are_dropped(cache, tmp_path):
+def test_get_removes_outdated_entries_of_the_directory(cache, tmp_path):
     gone, kept = make(tmp_path / "a" / "gone"), make(tmp_path / "b" / "kept")
     cache.add(HANDLE, gone)
     cache.add(HANDLE, kept)
@@ -169,12 +169,12 @@ def test_entries_of_the_asked_directory_that_are_true_no_more_are_dropped(cache,
     assert list(json.loads(map_of(cache).read_text())) == [str(kept)]
 
 
-def test_adding_what_is_not_there_is_an_error(cache, tmp_path):
+def test_add_raises_for_a_missing_file(cache, tmp_path):
     with pytest.raises(ValueError, match="Can't find file"):
         cache.add(HANDLE, tmp_path / "nothing")
 
 
-def test_remove_forgets_one_copy_or_all_and_deletes_only_when_asked(cache, tmp_path):
+def test_remove_with_and_without_deletion(cache, tmp_path):
     one, two = make(tmp_path / "1"), make(tmp_path / "2")
     cache.add(HANDLE, one)
     cache.add(HANDLE, two)
@@ -187,7 +187,7 @@ def test_remove_forgets_one_copy_or_all_and_deletes_only_when_asked(cache, tmp_p
     assert cache.get(HANDLE) is None
 
 
-def test_remove_of_an_entity_means_its_path(cache, tmp_path):
+def test_remove_of_an_entity_uses_its_path(cache, tmp_path):
     one, two = make(tmp_path / "1"), make(tmp_path / "2")
     cache.add(HANDLE, one)
     cache.add(HANDLE, two)
@@ -215,7 +215,7 @@ def test_purge_deletes_by_the_time_of_the_map(cache, capsys):
     assert [file.exists() for file in (old, middle, new)] == [False, True, False]
 
 
-def test_purge_leaves_files_outside_the_cache(cache, tmp_path):
+def test_purge_keeps_files_outside_the_cache(cache, tmp_path):
     file = make(tmp_path / "mine.txt")
     cache.add(HANDLE, file)
     assert cache.purge(before_date=time.time() + 60) == 1
@@ -223,14 +223,14 @@ def test_purge_leaves_files_outside_the_cache(cache, tmp_path):
     assert cache.get(HANDLE) is None
 
 
-def test_purge_wants_a_period_that_makes_sense(cache):
+def test_purge_raises_for_an_invalid_period(cache):
     with pytest.raises(ValueError, match="Either before date or after date"):
         cache.purge()
     with pytest.raises(ValueError, match="larger than after date"):
         cache.purge(before_date=1.0, after_date=2.0)
 
 
-def test_a_cache_that_cannot_be_written_to_still_answers(cache, tmp_path):
+def test_read_only_cache_can_be_read(cache, tmp_path):
     if os.geteuid() == 0:
         pytest.skip("the superuser can write everywhere")
     file = make(tmp_path / "f.txt")
@@ -240,6 +240,6 @@ def test_a_cache_that_cannot_be_written_to_still_answers(cache, tmp_path):
     assert cache.get(HANDLE) == str(file)
 
 
-def test_a_cache_pickles(cache, tmp_path):
+def test_cache_can_be_pickled(cache, tmp_path):
     copy = pickle.loads(pickle.dumps(Cache(tmp_path, limit=5)))  # noqa: S301 - our own
     assert (copy.cache_root_dir, copy.limit) == (str(tmp_path), 5)

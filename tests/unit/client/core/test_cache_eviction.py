@@ -42,14 +42,14 @@ def there(*files: Path) -> list[bool]:
     return [file.exists() for file in files]
 
 
-def test_without_a_limit_everything_stays(root):
+def test_cache_without_limit_evicts_nothing(root):
     cache = Cache(root)
     file = put(cache, 1, size=1000)
     assert cache.make_room(10**15) == 0
     assert file.exists()
 
 
-def test_the_least_recently_used_goes_first_and_no_more_than_needed(root):
+def test_least_recently_used_files_are_evicted_first(root):
     cache = Cache(root, limit=300)
     old, middle, new = put(cache, 1, age=300), put(cache, 2, age=200), put(cache, 3, age=100)
     assert cache.make_room() == 0
@@ -58,7 +58,7 @@ def test_the_least_recently_used_goes_first_and_no_more_than_needed(root):
     assert there(old, middle, new) == [False, True, True]
 
 
-def test_what_was_evicted_leaves_no_directory_and_no_entry(root):
+def test_eviction_removes_directory_and_entry(root):
     cache = Cache(root, limit=100)
     file = put(cache, 1)
     cache.make_room(100)
@@ -66,7 +66,7 @@ def test_what_was_evicted_leaves_no_directory_and_no_entry(root):
     assert cache.get(1) is None
 
 
-def test_getting_a_copy_is_using_it(root):
+def test_get_counts_as_use(root):
     cache = Cache(root, limit=200)
     first, second = put(cache, 1, age=300), put(cache, 2, age=200)
     assert cache.get(1) == str(first)
@@ -74,7 +74,7 @@ def test_getting_a_copy_is_using_it(root):
     assert there(first, second) == [True, False]
 
 
-def test_getting_a_copy_leaves_its_modification_time(root):
+def test_get_keeps_the_modification_time(root):
     cache = Cache(root)
     file = put(cache, 1)
     os.utime(file, ns=(5, 1_700_000_000_123_456_789))
@@ -83,7 +83,7 @@ def test_getting_a_copy_leaves_its_modification_time(root):
     assert file.stat().st_mtime_ns == 1_700_000_000_123_456_789
 
 
-def test_a_changed_file_and_a_file_of_somebody_else_are_never_evicted(root):
+def test_changed_and_foreign_files_are_not_evicted(root):
     cache = Cache(root, limit=0)
     changed, plain = put(cache, 1), put(cache, 2)
     os.utime(changed, (1, 1))
@@ -93,7 +93,7 @@ def test_a_changed_file_and_a_file_of_somebody_else_are_never_evicted(root):
     assert there(changed, plain, foreign) == [True, False, True]
 
 
-def test_a_copy_outside_the_cache_stays_known_when_the_one_inside_goes(root, tmp_path):
+def test_eviction_keeps_entries_of_copies_outside_the_cache(root, tmp_path):
     cache = Cache(root, limit=0)
     inside, outside = put(cache, 1), tmp_path / "outside.bin"
     outside.write_bytes(inside.read_bytes())
@@ -103,7 +103,7 @@ def test_a_copy_outside_the_cache_stays_known_when_the_one_inside_goes(root, tmp
     assert cache.get(1) == str(outside)
 
 
-def test_what_an_interrupted_download_left_goes_as_well(root):
+def test_partial_files_are_evicted(root):
     cache = Cache(root, limit=50)
     target = Path(cache.get_cache_dir(9)) / "big.bin"
     target.parent.mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_what_an_interrupted_download_left_goes_as_well(root):
     assert not target.parent.exists()
 
 
-def test_the_excess_is_told_when_too_much_is_in_use(root):
+def test_make_room_returns_the_excess_if_files_are_in_use(root):
     cache = Cache(root, limit=150)
     old, new = put(cache, 1, age=100), put(cache, 2)
     cache.pin(old)
@@ -123,7 +123,7 @@ def test_the_excess_is_told_when_too_much_is_in_use(root):
     assert there(old, new) == [True, True]
 
 
-def test_a_held_file_stays_until_it_is_released(root):
+def test_pinned_file_is_kept_until_it_is_released(root):
     cache = Cache(root, limit=100)
     held, free = put(cache, 1, age=500), put(cache, 2)
     cache.pin(held)
@@ -134,7 +134,7 @@ def test_a_held_file_stays_until_it_is_released(root):
     assert there(held) == [False]
 
 
-def test_another_client_of_the_same_process_respects_the_hold(root):
+def test_pins_are_shared_by_clients_of_a_process(root):
     mine, other = Cache(root), Cache(root, limit=0)
     file = put(mine, 1)
     mine.pin(file)
@@ -143,7 +143,7 @@ def test_another_client_of_the_same_process_respects_the_hold(root):
     assert other.make_room() == 0
 
 
-def test_a_file_stays_held_when_the_client_that_fetched_it_is_gone(root):
+def test_pin_outlives_its_client(root):
     file = put(Cache(root), 1)
     Cache(root).pin(file)
     gc.collect()
@@ -151,7 +151,7 @@ def test_a_file_stays_held_when_the_client_that_fetched_it_is_gone(root):
     assert file.exists()
 
 
-def test_holding_through_another_spelling_of_the_path_counts(root, tmp_path):
+def test_pin_resolves_symbolic_links(root, tmp_path):
     cache = Cache(root, limit=0)
     file = put(cache, 1)
     link = tmp_path / "link"
@@ -161,7 +161,7 @@ def test_holding_through_another_spelling_of_the_path_counts(root, tmp_path):
     assert file.exists()
 
 
-def test_holding_a_file_that_is_gone_is_an_error(root):
+def test_pin_raises_for_a_missing_file(root):
     cache = Cache(root)
     file = put(cache, 1)
     file.unlink()
@@ -169,7 +169,7 @@ def test_holding_a_file_that_is_gone_is_an_error(root):
         cache.pin(file)
 
 
-def test_a_file_outside_the_cache_needs_no_hold(root, tmp_path):
+def test_pin_ignores_files_outside_the_cache(root, tmp_path):
     cache = Cache(root)
     cache.pin(tmp_path / "elsewhere")
     assert not root.exists()
@@ -196,7 +196,7 @@ def holder(root):
         process.communicate()
 
 
-def test_what_another_process_holds_stays_until_that_process_dies(root, holder):
+def test_pins_of_another_process_end_with_the_process(root, holder):
     cache = Cache(root, limit=0)
     file = put(cache, 1)
     process = holder(file)
@@ -208,7 +208,7 @@ def test_what_another_process_holds_stays_until_that_process_dies(root, holder):
     assert not file.exists()
 
 
-def test_purge_leaves_what_another_process_holds(root, holder):
+def test_purge_keeps_files_pinned_by_another_process(root, holder):
     cache = Cache(root)
     held, mine = put(cache, 1), put(cache, 2)
     cache.pin(mine)
@@ -217,7 +217,7 @@ def test_purge_leaves_what_another_process_holds(root, holder):
     assert there(held, mine) == [True, False]
 
 
-def test_a_process_that_ends_leaves_no_list_of_what_it_held(root, holder):
+def test_list_of_pins_is_deleted_at_exit(root, holder):
     cache = Cache(root)
     process = holder(put(cache, 1))
     assert list((root / ".synapse_workflows" / "pins").iterdir())
@@ -225,7 +225,7 @@ def test_a_process_that_ends_leaves_no_list_of_what_it_held(root, holder):
     assert not list((root / ".synapse_workflows" / "pins").iterdir())
 
 
-def test_a_fork_has_holds_of_its_own(root):
+def test_forked_process_has_its_own_pins(root):
     cache = Cache(root, limit=0)
     file, other = put(cache, 1), put(cache, 2)
     cache.pin(file)

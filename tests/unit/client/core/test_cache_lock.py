@@ -35,7 +35,7 @@ def entries(cache: Cache) -> set[str]:
     return set(json.loads((Path(cache.get_cache_dir(1)) / ".cacheMap").read_text()))
 
 
-def test_processes_that_add_at_once_lose_nothing(tmp_path):
+def test_concurrent_processes_add_all_entries(tmp_path):
     cache = Cache(tmp_path / "cache")
     paths = [str(path) for path in files(tmp_path, 60)]
     adders = [
@@ -46,7 +46,7 @@ def test_processes_that_add_at_once_lose_nothing(tmp_path):
     assert entries(cache) == set(paths)
 
 
-def test_threads_that_add_at_once_lose_nothing(tmp_path):
+def test_concurrent_threads_add_all_entries(tmp_path):
     cache = Cache(tmp_path / "cache")
     paths = files(tmp_path, 24)
     threads = [threading.Thread(target=cache.add, args=(1, path)) for path in paths]
@@ -67,7 +67,7 @@ def foreign_lock(tmp_path):
     return cache, lock
 
 
-def test_the_lock_of_another_client_is_waited_for(foreign_lock, tmp_path):
+def test_lock_of_another_client_is_respected(foreign_lock, tmp_path):
     cache, lock = foreign_lock
     added = threading.Thread(target=cache.add, args=(1, files(tmp_path, 2)[1]))
     added.start()
@@ -80,7 +80,7 @@ def test_the_lock_of_another_client_is_waited_for(foreign_lock, tmp_path):
     assert not lock.exists()
 
 
-def test_a_lock_older_than_ten_seconds_is_taken_over(foreign_lock):
+def test_lock_older_than_ten_seconds_is_taken_over(foreign_lock):
     cache, lock = foreign_lock
     old = time.time() - 11
     os.utime(lock, (old, old))
@@ -88,14 +88,14 @@ def test_a_lock_older_than_ten_seconds_is_taken_over(foreign_lock):
     assert not lock.exists()
 
 
-def test_a_lock_that_was_taken_over_is_not_removed_by_its_first_owner(tmp_path):
+def test_lock_that_was_taken_over_is_not_removed_by_its_first_owner(tmp_path):
     directory = tmp_path / "1" / "1"
     with cache_lock.map_lock(tmp_path, directory):
         os.utime(directory / ".cacheMap.lock", (5, 5))
     assert (directory / ".cacheMap.lock").is_dir()
 
 
-def test_a_lock_that_is_never_given_free_is_an_error_that_names_it(foreign_lock, monkeypatch):
+def test_lock_timeout_raises_with_the_path(foreign_lock, monkeypatch):
     cache, lock = foreign_lock
     monkeypatch.setattr(cache_lock, "TIMEOUT_SECONDS", 0.1)
     with pytest.raises(SynapseFileCacheError, match="another process has held") as caught:

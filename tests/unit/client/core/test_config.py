@@ -15,11 +15,11 @@ def load(path) -> config.Config:
     return config.parse_config(config.read_file(path), path)
 
 
-def test_a_missing_file_is_an_empty_one(path):
+def test_missing_file_counts_as_empty(path):
     assert load(path) == config.Config(path=str(path))
 
 
-def test_everything(path):
+def test_all_settings_are_read(path):
     path.write_text(
         "# mine\n[authentication]\nUserName = alice\nauthtoken = a%b$c;d\n"
         "[cache]\nlocation = ~/c\n"
@@ -34,14 +34,14 @@ def test_everything(path):
     assert config.read_file(path).get("sftp://host", "username") == "x"
 
 
-def test_the_section_that_clients_of_today_write(path):
+def test_login_section_of_current_clients_is_read(path):
     path.write_text("[default]\nusername = bob\nauthtoken = t\n")
     assert load(path).login["username"] == "bob"
     path.write_text("[default]\nusername = bob\n[authentication]\nusername = alice\n")
     assert load(path).login["username"] == "alice"
 
 
-def test_a_byte_order_mark_is_no_error(path):
+def test_byte_order_mark_is_accepted(path):
     path.write_bytes(b"\xef\xbb\xbf[debug]\n")
     assert load(path).debug
 
@@ -55,7 +55,7 @@ def test_a_byte_order_mark_is_no_error(path):
         ("[a]\n[a]\nx=hush1234\n", r"Line 2: duplicate section \[a\]"),
     ],
 )
-def test_what_cannot_be_parsed_is_told_by_line_and_never_quoted(path, text, said):
+def test_parse_errors_name_the_line_without_quoting_it(path, text, said):
     path.write_text(text)
     with pytest.raises(SynapseConfigError, match=said) as caught:
         load(path)
@@ -65,7 +65,7 @@ def test_what_cannot_be_parsed_is_told_by_line_and_never_quoted(path, text, said
     assert caught.value.__suppress_context__
 
 
-def test_what_cannot_be_read_is_told(path):
+def test_unreadable_file_raises(path):
     path.mkdir()
     with pytest.raises(SynapseConfigError, match="cannot be read"):
         load(path)
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_told(path):
 
 
 @pytest.mark.parametrize(("key", "value"), [("max_threads", "many"), ("use_boto_sts", "perhaps")])
-def test_settings_that_make_no_sense(path, key, value):
+def test_invalid_settings_raise(path, key, value):
     path.write_text(f"[transfer]\n{key} = {value}\n")
     with pytest.raises(
         SynapseConfigError, match=f"Invalid transfer.{key} config setting {value}"

@@ -78,7 +78,7 @@ def lay(home, monkeypatch, memory_keyring):
 
 
 @pytest.mark.parametrize("first", range(len(PLACES)))
-def test_the_first_place_that_holds_a_token_wins(first, lay, make, asked):
+def test_first_source_with_a_token_is_used(first, lay, make, asked):
     arguments = lay(*PLACES[first:])
     syn = make()
     syn.login(**arguments, silent=True)
@@ -87,7 +87,7 @@ def test_the_first_place_that_holds_a_token_wins(first, lay, make, asked):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_each_place_alone(place, lay, make, asked):
+def test_each_source_is_used(place, lay, make, asked):
     arguments = lay(place)
     syn = make()
     syn.login(**arguments)
@@ -95,7 +95,7 @@ def test_each_place_alone(place, lay, make, asked):
     assert asked == [f"token-{place}"] * 2
 
 
-def test_a_place_without_a_token_is_passed(lay, home, monkeypatch, make, asked):
+def test_source_without_token_is_skipped(lay, home, monkeypatch, make, asked):
     lay("keyring")
     monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", "")
     (home / ".synapseConfig").write_text("[authentication]\nauthtoken =\n")
@@ -104,14 +104,14 @@ def test_a_place_without_a_token_is_passed(lay, home, monkeypatch, make, asked):
     assert syn.username == "keyring"
 
 
-def test_forced_looks_into_everything_but_the_keyring(lay, make, asked):
+def test_forced_skips_the_keyring(lay, make, asked):
     lay("keyring", "aws")
     syn = make()
     syn.login(forced=True)
     assert syn.username == "aws"
 
 
-def test_nothing_anywhere_names_every_place_in_order(lay, make, home):
+def test_error_without_token_lists_all_sources(lay, make, home):
     lay()
     with pytest.raises(SynapseNoCredentialsError) as caught:
         make().login()
@@ -127,7 +127,7 @@ def test_nothing_anywhere_names_every_place_in_order(lay, make, home):
     assert "personal access token" in lines[6]
 
 
-def test_what_was_missing_is_said(lay, make, home):
+def test_error_without_token_describes_what_is_missing(lay, make, home):
     lay()
     (home / ".synapseConfig").write_text("[authentication]\nusername = bob\n")
     with pytest.raises(SynapseNoCredentialsError) as caught:
@@ -137,7 +137,7 @@ def test_what_was_missing_is_said(lay, make, home):
     assert "4. keyring: no token for bob" in said
 
 
-def test_the_file_of_somebody_else_is_passed_over_and_said(lay, make, home):
+def test_config_file_of_another_user_is_skipped(lay, make, home):
     lay()
     (home / ".synapseConfig").write_text(
         "[authentication]\nusername = bob\nauthtoken = token-bob\n"
@@ -146,14 +146,14 @@ def test_the_file_of_somebody_else_is_passed_over_and_said(lay, make, home):
         make().login("alice")
 
 
-def test_whom_the_file_names_is_not_replaced_by_who_was_here_last(lay, make, home):
+def test_user_of_the_file_has_precedence_over_the_last_user(lay, make, home):
     lay("keyring")
     (home / ".synapseConfig").write_text("[authentication]\nusername = bob\n")
     with pytest.raises(SynapseNoCredentialsError, match="keyring: no token for bob"):
         make().login()
 
 
-def test_the_keyring_is_asked_for_the_name_that_was_given(memory_keyring, make, asked):
+def test_keyring_is_searched_for_the_given_user(memory_keyring, make, asked):
     keyring_store.store_token("alice", "token-alice")
     keyring_store.store_token("bob", "token-bob")
     syn = make()
@@ -161,7 +161,7 @@ def test_the_keyring_is_asked_for_the_name_that_was_given(memory_keyring, make, 
     assert syn.username == "alice"
 
 
-def test_a_machine_without_keyring_has_nothing_there(lay, make, home):
+def test_machine_without_keyring_has_no_token(lay, make, home):
     lay()
     keyring.set_keyring(fail.Keyring())
     (home / ".synapseSession").write_text('{"<mostRecent>": "alice"}')
@@ -170,14 +170,14 @@ def test_a_machine_without_keyring_has_nothing_there(lay, make, home):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"<mostRecent>": 3}', "\x00"])
-def test_a_session_file_that_makes_no_sense_is_nothing(content, lay, make, home):
+def test_invalid_session_file_is_ignored(content, lay, make, home):
     lay()
     (home / ".synapseSession").write_text(content)
     with pytest.raises(SynapseNoCredentialsError, match="no user is recorded"):
         make().login()
 
 
-def test_a_token_that_is_refused_is_not_replaced_by_another(lay, make, asked):
+def test_rejected_token_is_not_replaced_by_another_source(lay, make, asked):
     lay("file", "keyring")
     with pytest.raises(SynapseUnauthorizedError, match="Invalid access token") as caught:
         make().login(authToken="token-revoked")
@@ -186,21 +186,21 @@ def test_a_token_that_is_refused_is_not_replaced_by_another(lay, make, asked):
     assert asked == ["token-revoked"]
 
 
-def test_a_failed_login_leaves_nobody_logged_in(make, asked):
+def test_failed_login_removes_the_credentials(make, asked):
     syn = make("token-alice-before")
     with pytest.raises(SynapseUnauthorizedError):
         syn.login(authToken="token-revoked")
     assert syn.credentials is None
 
 
-def test_aws_without_boto3(lay, make, monkeypatch):
+def test_parameter_store_without_boto3_raises(lay, make, monkeypatch):
     lay("aws")
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(SynapseConfigError, match=r"synapse-workflows\[s3\]"):
         make().login()
 
 
-def test_a_parameter_that_cannot_be_read(lay, make, monkeypatch):
+def test_unreadable_parameter_raises(lay, make, monkeypatch):
     from botocore.exceptions import NoRegionError
 
     class Broken(FakeBoto3):
@@ -223,7 +223,7 @@ def test_a_parameter_that_cannot_be_read(lay, make, monkeypatch):
     ],
 )
 @pytest.mark.filterwarnings("ignore:sessionToken is deprecated:DeprecationWarning")
-def test_retired_arguments_point_to_personal_access_tokens(make, http, arguments, what):
+def test_unsupported_arguments_raise(make, http, arguments, what):
     with pytest.raises(SynapseAuthenticationError, match=f"with {what}") as caught:
         make().login(**arguments)
     assert "personal access token" in str(caught.value)
@@ -231,7 +231,7 @@ def test_retired_arguments_point_to_personal_access_tokens(make, http, arguments
 
 
 @pytest.mark.parametrize(("key", "what"), [("password", "a password"), ("apikey", "an API key")])
-def test_retired_credentials_in_the_file_are_told(make, home, lay, key, what):
+def test_unsupported_credentials_in_the_file_raise(make, home, lay, key, what):
     lay("keyring")
     (home / ".synapseConfig").write_text(f"[authentication]\nusername = bob\n{key} = hush1234\n")
     with pytest.raises(SynapseAuthenticationError, match=f"with {what}") as caught:
@@ -240,7 +240,7 @@ def test_retired_credentials_in_the_file_are_told(make, home, lay, key, what):
     assert "hush1234" not in str(caught.value)
 
 
-def test_a_token_beats_what_is_retired(make, home, asked):
+def test_token_has_precedence_over_unsupported_credentials(make, home, asked):
     (home / ".synapseConfig").write_text(
         "[authentication]\nusername = bob\npassword = p\napikey = k\nauthtoken = token-bob\n"
     )
@@ -251,7 +251,7 @@ def test_a_token_beats_what_is_retired(make, home, asked):
     assert syn.username == "carol"
 
 
-def test_a_token_may_come_as_session_token(make, asked):
+def test_session_token_argument_accepts_a_token(make, asked):
     token = jwt(access={"scope": ["view"]})
     syn = make()
     with pytest.warns(DeprecationWarning, match="authToken"):
@@ -260,14 +260,14 @@ def test_a_token_may_come_as_session_token(make, asked):
 
 
 @pytest.mark.parametrize("email", ["alice", "ALICE", "alice@example.org"])
-def test_a_name_that_belongs_to_the_token(make, asked, email):
+def test_login_accepts_names_of_the_token_owner(make, asked, email):
     syn = make()
     syn.login(email, authToken="token-alice")
     assert syn.username == "alice"
 
 
 @pytest.mark.parametrize("place", ["argument", "variable", "file", "keyring"])
-def test_a_name_that_does_not_is_an_error_and_nobody_is_logged_in(place, lay, make, asked):
+def test_login_with_the_token_of_another_user_raises(place, lay, make, asked):
     arguments = lay(place)
     keyring_store.store_token("mallory", "token-keyring")
     syn = make()
@@ -282,7 +282,7 @@ def test_a_name_that_does_not_is_an_error_and_nobody_is_logged_in(place, lay, ma
 
 
 @pytest.mark.parametrize("scopes", [[], ["modify", "download"]])
-def test_a_token_that_may_not_view_is_refused_before_any_call(make, http, scopes):
+def test_token_without_view_scope_is_rejected_before_any_request(make, http, scopes):
     with pytest.raises(SynapseAuthenticationError, match="A view scoped token is required"):
         make().login(authToken=jwt(access={"scope": scopes}))
     assert len(http.calls) == 0
@@ -301,22 +301,22 @@ def test_a_token_that_may_not_view_is_refused_before_any_call(make, http, scopes
         f"a.{base64.urlsafe_b64encode(bytes([255])).decode()}.c",
     ],
 )
-def test_tokens_that_say_nothing_against_it_are_let_through(token):
+def test_tokens_without_scopes_are_accepted(token):
     assert Token(token).secret == token
 
 
 @pytest.mark.parametrize("token", ["", "   ", "two words", "line\nline", "t\u00f6ken", "a\x00b"])
-def test_what_cannot_be_a_token_is_refused_without_quoting_it(token):
+def test_malformed_token_is_rejected_without_quoting_it(token):
     with pytest.raises(SynapseAuthenticationError, match="not allowed in a token") as caught:
         Token(token)
     assert not token.strip() or token not in str(caught.value)
 
 
-def test_blanks_around_a_token_are_no_part_of_it():
+def test_token_is_stripped():
     assert Token("  token-alice\n").authorization == "Bearer token-alice"
 
 
-def test_remembering_and_being_forgotten(memory_keyring, make, asked, home):
+def test_remember_me_and_forget_me(memory_keyring, make, asked, home):
     memory_keyring.set_password(keyring_store.SERVICE, "alice", "token-old-alice")
     syn = make()
     syn.login(authToken="token-alice", rememberMe=True)
@@ -334,15 +334,13 @@ def test_remembering_and_being_forgotten(memory_keyring, make, asked, home):
     assert session.exists()
 
 
-def test_without_remember_me_nothing_is_kept(memory_keyring, make, asked, home):
+def test_login_without_remember_me_stores_nothing(memory_keyring, make, asked, home):
     make().login(authToken="token-alice")
     assert memory_keyring.held == {}
     assert not (home / ".synapseSession").exists()
 
 
-def test_remembering_without_keyring_warns_and_stays_logged_in(
-    memory_keyring, make, asked, caplog
-):
+def test_remember_me_without_keyring_logs_a_warning(memory_keyring, make, asked, caplog):
     keyring.set_keyring(fail.Keyring())
     syn = make()
     syn.login(authToken="token-alice", rememberMe=True)
@@ -350,13 +348,13 @@ def test_remembering_without_keyring_warns_and_stays_logged_in(
     assert "Could not store the token" in caplog.text
 
 
-def test_logging_out_of_nobody_is_no_error(syn):
+def test_logout_without_login(syn):
     syn.logout()
     syn.logout(forgetMe=True)
     assert syn.username is None
 
 
-def test_welcome(make, asked, caplog):
+def test_login_logs_a_welcome_message(make, asked, caplog):
     make().login(authToken="token-alice")
     assert [record.getMessage() for record in caplog.records] == ["Welcome, alice!"]
     caplog.clear()
@@ -365,7 +363,7 @@ def test_welcome(make, asked, caplog):
     assert caplog.records == []
 
 
-def test_login_of_the_module_is_a_client_that_is_logged_in(home, asked, http):
+def test_module_login_returns_a_logged_in_client(home, asked, http):
     from synapse_workflows import login
 
     (home / ".synapseConfig").write_text(

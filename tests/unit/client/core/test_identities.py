@@ -17,7 +17,7 @@ def sent(http) -> list[str | None]:
     return [call.request.headers.get("Authorization") for call in http.calls]
 
 
-def test_the_token_goes_to_all_endpoints(syn, http):
+def test_token_is_sent_to_all_endpoints(syn, http):
     syn.authEndpoint = "https://auth.example.org/auth/v1"
     http.get(f"{REPO}/x", json=1)
     http.get("https://auth.example.org/auth/v1/x", json=1)
@@ -27,7 +27,7 @@ def test_the_token_goes_to_all_endpoints(syn, http):
     assert sent(http) == ["Bearer secret-token-of-alice"] * 3
 
 
-def test_a_url_of_another_host_is_asked_as_nobody(syn, http):
+def test_token_is_not_sent_to_another_host(syn, http):
     http.get(ELSEWHERE, body="fine")
     assert syn.restGET(ELSEWHERE) == "fine"
     assert sent(http) == [None]
@@ -36,32 +36,32 @@ def test_a_url_of_another_host_is_asked_as_nobody(syn, http):
 @pytest.mark.parametrize(
     "url", ["http://repo.example.org/repo/v1/x", "https://repo.example.org:8443/repo/v1/x"]
 )
-def test_another_scheme_or_port_is_another_host(syn, http, url):
+def test_token_is_not_sent_to_another_scheme_or_port(syn, http, url):
     http.get(url, json=1)
     syn.restGET(url)
     assert sent(http) == [None]
 
 
-def test_an_endpoint_named_in_the_call_is_trusted(syn, http):
+def test_token_is_sent_to_an_endpoint_given_in_the_call(syn, http):
     http.get("https://staging.example.org/repo/v1/x", json=1)
     syn.restGET("/x", endpoint="https://staging.example.org/repo/v1")
     assert sent(http) == ["Bearer secret-token-of-alice"]
 
 
-def test_nobody_can_be_asked_for(syn, http):
+def test_auth_none_sends_no_token(syn, http):
     http.get(f"{REPO}/x", json=1)
     syn.restGET("/x", auth=None)
     assert sent(http) == [None]
 
 
-def test_a_token_of_a_call_is_used_for_that_call_alone(syn, http):
+def test_auth_token_is_used_for_one_call(syn, http):
     http.get(f"{REPO}/x", json=1)
     syn.call("GET", "/x", auth=Token("another-token-here"))
     syn.call("GET", "/x")
     assert sent(http) == ["Bearer another-token-here", "Bearer secret-token-of-alice"]
 
 
-def test_the_token_is_added_to_headers_of_the_caller(syn, http):
+def test_token_is_added_to_custom_headers(syn, http):
     http.get(f"{REPO}/x", json=1)
     syn.restGET("/x", headers={"Accept": "text/csv"})
     headers = http.calls[0].request.headers
@@ -70,7 +70,7 @@ def test_the_token_is_added_to_headers_of_the_caller(syn, http):
     assert "content-type" not in headers
 
 
-def test_headers_as_usual(syn, http):
+def test_default_headers(syn, http):
     http.post(f"{REPO}/x", json=1)
     syn.restPOST("/x", "{}")
     headers = http.calls[0].request.headers
@@ -80,7 +80,7 @@ def test_headers_as_usual(syn, http):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_another_host_carries_no_identity(syn, http, status):
+def test_redirect_to_another_host_sends_no_token(syn, http, status):
     http.get(f"{REPO}/file", status=status, headers={"Location": ELSEWHERE})
     http.get(ELSEWHERE, body="bytes")
     headers = {"sessionToken": "t", "Cookie": "c=1", "Range": "bytes=0-4"}
@@ -90,14 +90,14 @@ def test_a_redirect_to_another_host_carries_no_identity(syn, http, status):
     assert not {"Authorization", "sessionToken", "Cookie"} & set(asked)
 
 
-def test_a_redirect_within_synapse_keeps_it(syn, http):
+def test_redirect_within_synapse_sends_the_token(syn, http):
     http.get(f"{REPO}/a", status=302, headers={"Location": "/repo/v1/b"})
     http.get(f"{REPO}/b", json=2)
     assert syn.restGET("/a") == 2
     assert sent(http) == ["Bearer secret-token-of-alice"] * 2
 
 
-def test_a_redirect_back_from_another_host_does_not_tell_that_host(syn, http):
+def test_redirect_back_from_another_host_sends_the_token_only_to_synapse(syn, http):
     http.get(f"{REPO}/a", status=302, headers={"Location": ELSEWHERE})
     http.get(ELSEWHERE, status=302, headers={"Location": f"{REPO}/b"})
     http.get(f"{REPO}/b", json=2)
@@ -105,27 +105,27 @@ def test_a_redirect_back_from_another_host_does_not_tell_that_host(syn, http):
     assert sent(http)[1] is None
 
 
-def test_an_explicit_token_stays_with_its_host(syn, http):
+def test_auth_token_is_not_sent_to_another_host(syn, http):
     http.get(ELSEWHERE, status=302, headers={"Location": "https://third.example.net/"})
     http.get("https://third.example.net/", body="x")
     syn.call("GET", ELSEWHERE, auth=Token("another-token-here"))
     assert sent(http) == ["Bearer another-token-here", None]
 
 
-def test_a_write_is_not_redirected(syn, http):
+def test_post_is_not_redirected(syn, http):
     http.post(f"{REPO}/x", status=307, headers={"Location": ELSEWHERE})
     with pytest.raises(SynapseHTTPError, match="307 POST /x"):
         syn.restPOST("/x", "{}")
 
 
-def test_redirects_in_a_circle_end(syn, http):
+def test_redirect_loop_ends(syn, http):
     around = http.get(f"{REPO}/x", status=302, headers={"Location": f"{REPO}/x"})
     with pytest.raises(SynapseHTTPError, match="302 GET /x"):
         syn.restGET("/x")
     assert around.call_count < 10
 
 
-def test_a_netrc_never_speaks_for_us(make, http, home):
+def test_netrc_is_not_used(make, http, home):
     netrc = home / ".netrc"
     netrc.write_text("default login mallory password pw\n")
     netrc.chmod(0o600)
@@ -136,7 +136,7 @@ def test_a_netrc_never_speaks_for_us(make, http, home):
     assert sent(http) == [None, None, "Bearer token-of-alice-000", None]
 
 
-def test_a_header_on_the_given_requests_session_never_speaks_for_us(make, http):
+def test_authorization_of_the_requests_session_is_not_used(make, http):
     session = requests.Session()
     session.headers["Authorization"] = "Bearer of-somebody-else"
     http.get(f"{REPO}/x", json=1)
@@ -145,7 +145,7 @@ def test_a_header_on_the_given_requests_session_never_speaks_for_us(make, http):
     assert sent(http) == [None, "Bearer token-of-alice-000"]
 
 
-def test_two_clients_in_one_process_never_mix(make, http):
+def test_concurrent_clients_use_their_own_token(make, http):
     def answer(request):
         who = request.headers["Authorization"].rpartition("-")[2]
         return (
@@ -166,7 +166,7 @@ def test_two_clients_in_one_process_never_mix(make, http):
     assert clients["bob"].getUserProfile()["userName"] == "bob"
 
 
-def test_bound_methods_cross_processes_with_their_identity(make, http):
+def test_pickled_methods_keep_the_credentials(make, http):
     syn = make("token-of-alice-000", silent=True, cache_limit=5)
     syn.subscribe(print)
     rest = pickle.loads(pickle.dumps(syn.restGET))  # noqa: S301

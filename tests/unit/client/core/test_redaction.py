@@ -42,9 +42,7 @@ class Lines(logging.Handler):
 
 @given(token=tokens, before=surroundings, after=surroundings, status=statuses, html=st.booleans())
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_server_that_echoes_the_token_does_not_make_us_tell_it(
-    tmp_path, token, before, after, status, html
-):
+def test_token_echoed_by_the_server_is_redacted(tmp_path, token, before, after, status, html):
     said = before + token + after
     lines = Lines()
     above = logging.getLogger("synapse_workflows.client")
@@ -77,7 +75,7 @@ def test_a_server_that_echoes_the_token_does_not_make_us_tell_it(
 
 
 @given(claims=st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), words=surroundings)
-def test_tokens_nobody_told_us_of_are_known_by_their_form(claims, words):
+def test_redact_recognizes_unknown_tokens(claims, words):
     parts = [{"alg": "RS256", "typ": "JWT"}, {"sub": "1", **claims}]
     head, body = (
         base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts
@@ -97,23 +95,23 @@ def test_tokens_nobody_told_us_of_are_known_by_their_form(claims, words):
         "https://s3/key?AWSAccessKeyId=0123abcd&Signature=0123abcd",
     ],
 )
-def test_presigned_queries_are_taken_out(text):
+def test_redact_removes_presigned_queries(text):
     shown = redact(text)
     assert "0123abcd" not in shown
     assert "X-Amz-Expires" not in shown
     assert REDACTED in shown
 
 
-def test_harmless_queries_stay_readable():
+def test_redact_keeps_other_queries():
     text = f"GET {REPO}/entity/syn1?limit=20&offset=0 -> 200"
     assert redact(text) == text
 
 
-def test_names_and_passwords_of_a_proxy_are_taken_out():
+def test_redact_removes_user_info():
     assert "hunter2" not in redact("cannot reach http://me:hunter2@proxy.example.org:3128")
 
 
-def test_a_failing_presigned_url_is_not_told(make, http, caplog):
+def test_error_of_a_presigned_url_contains_no_query(make, http, caplog):
     failed = requests.ConnectionError(f"HTTPSConnectionPool: Max retries exceeded: {SIGNED}")
     http.put("https://bucket.s3.amazonaws.com/key%2Fa.csv", body=failed)
     with caplog.at_level(logging.DEBUG), pytest.raises(SynapseError) as caught:
@@ -125,13 +123,13 @@ def test_a_failing_presigned_url_is_not_told(make, http, caplog):
     assert "bucket.s3.amazonaws.com" in caplog.text
 
 
-def test_a_url_that_cannot_be_is_not_told_either(make):
+def test_error_of_an_invalid_url_contains_no_query(make):
     with pytest.raises(SynapseError, match="Check the URL") as caught:
         make().call("GET", SIGNED.replace("bucket", "*bucket"), auth=None, headers={})
     assert "0123abcd" not in str(caught.value)
 
 
-def test_urllib3_does_not_log_it_either(make, misbehaving, caplog):
+def test_urllib3_log_contains_no_presigned_query(make, misbehaving, caplog):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     address, _ = misbehaving(lambda connection: connection.sendall(answer))
     with caplog.at_level(logging.DEBUG):
@@ -140,7 +138,7 @@ def test_urllib3_does_not_log_it_either(make, misbehaving, caplog):
     assert "0123abcd" not in caplog.text
 
 
-def test_reprs_do_not_tell(make):
+def test_repr_contains_no_token(make):
     syn = make("some-token-0001")
     shown = [repr(syn), repr(syn.credentials), repr(syn.restGET), repr(vars(syn))]
     assert not [text for text in shown if "some-token-0001" in text]

@@ -60,22 +60,22 @@ def answered(status: int, reason: str = "") -> Outcome:
         (Outcome(failure=Failure.INVALID), False, False),
     ],
 )
-def test_category_decides(outcome, read, write):
+def test_is_retryable_by_category_and_method(outcome, read, write):
     assert is_retryable(GET, outcome) is read
     assert is_retryable(POST, outcome) is write
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-def test_methods_that_may_be_repeated(method):
+def test_is_retryable_for_repeatable_methods(method):
     assert is_retryable(Call(method, "/x"), answered(502))
 
 
-def test_the_caller_knows_better_than_the_method():
+def test_repeatable_argument_overrides_the_method():
     assert is_retryable(Call("POST", "/x", repeatable=True), answered(502))
     assert not is_retryable(Call("PUT", "/x", repeatable=False), answered(502))
 
 
-def test_waits_grow_by_the_factor_up_to_the_longest_and_scatter():
+def test_delay_grows_exponentially_up_to_the_maximum_with_jitter():
     policy = RetryPolicy(wait=1, back_off=2, max_wait=30, jitter=0.5)
     for attempt, middle in [(1, 1), (2, 2), (3, 4), (6, 30), (1000, 30)]:
         waits = [policy.delay(attempt) for _ in range(50)]
@@ -83,50 +83,50 @@ def test_waits_grow_by_the_factor_up_to_the_longest_and_scatter():
         assert len(set(waits)) > 1
 
 
-def test_a_server_may_ask_for_more_than_the_longest_wait():
+def test_delay_is_at_least_retry_after():
     assert RetryPolicy(max_wait=2).delay(1, retry_after=45.0) == 45.0
 
 
-def test_keys_of_synapseclient_change_the_policy():
+def test_with_overrides_accepts_the_keys_of_synapseclient():
     changed = RetryPolicy().with_overrides(
         {"retries": 3, "wait": 0.5, "back_off": 3, "max_wait": 9}
     )
     assert changed == RetryPolicy(attempts=4, wait=0.5, back_off=3, max_wait=9)
 
 
-def test_an_unknown_key_is_named():
+def test_with_overrides_raises_for_an_unknown_key():
     with pytest.raises(ValueError, match="with the keys patience"):
         RetryPolicy().with_overrides({"patience": 3})
 
 
-def test_503_then_success(syn, http):
+def test_get_succeeds_after_a_503(syn, http):
     http.get(f"{REPO}/entity/syn1", status=503, json={"reason": "maintenance"})
     http.get(f"{REPO}/entity/syn1", json={"id": "syn1"})
     assert syn.restGET("/entity/syn1") == {"id": "syn1"}
 
 
-def test_a_write_is_repeated_after_a_503_with_the_same_body(syn, http):
+def test_post_is_retried_after_a_503_with_the_same_body(syn, http):
     http.post(f"{REPO}/entity", status=503)
     http.post(f"{REPO}/entity", json={"id": "syn1"}, status=201)
     assert syn.restPOST("/entity", '{"name": "x"}') == {"id": "syn1"}
     assert {call.request.body for call in http.calls} == {'{"name": "x"}'}
 
 
-def test_a_write_that_may_have_happened_is_not_repeated(syn, http):
+def test_post_is_not_retried_after_a_lost_response(syn, http):
     lost = http.post(f"{REPO}/entity", body=requests.ConnectionError("reset by peer"))
     with pytest.raises(SynapseConnectionError, match="the connection was interrupted"):
         syn.restPOST("/entity", "{}")
     assert lost.call_count == 1
 
 
-def test_a_write_answered_with_500_is_not_repeated(syn, http):
+def test_post_is_not_retried_after_a_500(syn, http):
     failed = http.post(f"{REPO}/entity", status=500, json={"reason": "oops"})
     with pytest.raises(SynapseServerError, match="oops"):
         syn.restPOST("/entity", "{}")
     assert failed.call_count == 1
 
 
-def test_a_write_is_repeated_where_no_connection_came_about(make):
+def test_post_is_retried_without_connection(make):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     syn = make(repo=f"http://127.0.0.1:{port}/repo/v1")
@@ -139,7 +139,7 @@ def test_a_write_is_repeated_where_no_connection_came_about(make):
     assert isinstance(caught.value, requests.ConnectionError)
 
 
-def test_a_wait_longer_than_all_patience_ends_it_at_once(make, http):
+def test_call_fails_immediately_if_retry_after_exceeds_the_total_time(make, http):
     syn = make(retry=RetryPolicy(wait=0.001, total=0.5))
     asked = http.get(f"{REPO}/x", status=429, headers={"Retry-After": "1"}, json={"reason": "x"})
     with pytest.raises(SynapseTooManyRequestsError, match="429 GET /x: x") as caught:
@@ -148,34 +148,34 @@ def test_a_wait_longer_than_all_patience_ends_it_at_once(make, http):
     assert asked.call_count == 1
 
 
-def test_the_last_answer_is_the_error_when_patience_ends(syn, http):
+def test_last_response_is_raised_after_all_attempts(syn, http):
     asked = http.get(f"{REPO}/x", status=503, json={"reason": "Synapse is down"})
     with pytest.raises(SynapseServerError, match="503 GET /x: Synapse is down"):
         syn.restGET("/x")
     assert asked.call_count == 4
 
 
-def test_retry_policy_of_one_call(syn, http):
+def test_retry_policy_argument_applies_to_one_call(syn, http):
     asked = http.get(f"{REPO}/x", status=503)
     with pytest.raises(SynapseServerError):
         syn.restGET("/x", retryPolicy={"retries": 1})
     assert asked.call_count == 2
 
 
-def test_a_delete_that_had_happened_already_is_a_success(syn, http):
+def test_delete_succeeds_if_a_retry_finds_nothing(syn, http):
     http.delete(f"{REPO}/entity/syn1", body=requests.ConnectionError("cut"))
     http.delete(f"{REPO}/entity/syn1", status=404, json={"reason": "in the trash can"})
     assert syn.restDELETE("/entity/syn1") is None
 
 
-def test_a_conflict_that_may_be_with_itself_says_so(syn, http):
+def test_conflict_after_a_lost_response_mentions_the_earlier_attempt(syn, http):
     http.put(f"{REPO}/entity/syn1", body=requests.ConnectionError("cut"))
     http.put(f"{REPO}/entity/syn1", status=412, json={"reason": "was updated"})
     with pytest.raises(SynapseStaleError, match=r"was updated \(an earlier attempt of this call"):
         syn.restPUT("/entity/syn1", "{}")
 
 
-def test_a_delete_of_what_was_never_there_is_an_error(syn, http):
+def test_delete_of_a_missing_object_raises(syn, http):
     http.delete(f"{REPO}/entity/syn1", status=503)
     http.delete(f"{REPO}/entity/syn1", status=404, json={"reason": "no such entity"})
     with pytest.raises(SynapseNotFoundError, match="no such entity"):
@@ -189,21 +189,21 @@ def test_a_delete_of_what_was_never_there_is_an_error(syn, http):
         requests.exceptions.InvalidHeader("bad header"),
     ],
 )
-def test_what_another_try_cannot_mend_is_told_at_once(syn, http, failed):
+def test_invalid_requests_are_not_retried(syn, http, failed):
     asked = http.get(f"{REPO}/x", body=failed)
     with pytest.raises(SynapseConnectionError, match=f"GET /x: {failed}"):
         syn.restGET("/x")
     assert asked.call_count == 1
 
 
-def test_a_conflict_is_told_and_not_asked_again(syn, http):
+def test_conflict_is_not_retried(syn, http):
     asked = http.post(f"{REPO}/entity", status=409, json={"reason": "exists"})
     with pytest.raises(SynapseConflictError, match="exists"):
         syn.restPOST("/entity", "{}")
     assert asked.call_count == 1
 
 
-def test_long_waits_are_told_with_their_reason(syn, caplog):
+def test_long_delays_are_logged_as_warnings(syn, caplog):
     from synapse_workflows.client.core.retry import RetryState
 
     class State:
@@ -244,7 +244,7 @@ def say_nothing(connection):
 
 
 @pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, hang_up, reset, say_nothing])
-def test_a_read_survives(fault, make, misbehaving):
+def test_get_is_retried_after_connection_faults(fault, make, misbehaving):
     repo, received = misbehaving(fault, fault, OK)
     syn = make(repo=repo, timeout=0.1)
     assert syn.restGET("/x") == {}
@@ -252,7 +252,7 @@ def test_a_read_survives(fault, make, misbehaving):
 
 
 @pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, hang_up, reset])
-def test_a_write_that_was_read_is_sent_once(fault, make, misbehaving):
+def test_post_is_sent_once_after_connection_faults(fault, make, misbehaving):
     repo, received = misbehaving(fault, OK)
     syn = make(repo=repo)
     with pytest.raises(SynapseConnectionError, match="the connection was interrupted"):
@@ -260,7 +260,7 @@ def test_a_write_that_was_read_is_sent_once(fault, make, misbehaving):
     assert len(received) == 1
 
 
-def test_a_write_without_an_answer_in_time_is_sent_once(make, misbehaving):
+def test_post_is_sent_once_after_a_timeout(make, misbehaving):
     repo, received = misbehaving(say_nothing, OK)
     syn = make(repo=repo, timeout=0.1)
     with pytest.raises(SynapseTimeoutError, match="POST /entity: no response within the timeout"):
@@ -268,7 +268,7 @@ def test_a_write_without_an_answer_in_time_is_sent_once(make, misbehaving):
     assert len(received) == 1
 
 
-def test_every_request_has_a_timeout(syn, http):
+def test_requests_have_a_timeout(syn, http):
     http.get(f"{REPO}/x", json=1)
     http.get(f"{REPO}/x", json=1)
     syn.restGET("/x")

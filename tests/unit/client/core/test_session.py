@@ -26,7 +26,7 @@ def endpoints(syn: Synapse) -> dict[str, str]:
     return {name: getattr(syn, name) for name in PRODUCTION_ENDPOINTS}
 
 
-def test_without_anything_it_is_production():
+def test_default_endpoints_are_production():
     with Synapse(skip_checks=True) as syn:
         assert endpoints(syn) == dict(PRODUCTION_ENDPOINTS)
         assert syn.credentials is None
@@ -36,7 +36,7 @@ def test_without_anything_it_is_production():
         assert syn.max_threads == min(os.cpu_count() + 4, 128)
 
 
-def test_arguments_beat_the_file_beats_production(config):
+def test_endpoint_precedence_is_argument_file_production(config):
     config("[endpoints]\nrepoEndpoint=https://file/repo\nAUTHENDPOINT=https://file/auth\n")
     with Synapse("https://argument/repo", skip_checks=True) as syn:
         assert syn.repoEndpoint == "https://argument/repo"
@@ -44,14 +44,14 @@ def test_arguments_beat_the_file_beats_production(config):
         assert syn.portalEndpoint == PRODUCTION_ENDPOINTS["portalEndpoint"]
 
 
-def test_staging_endpoints_are_made_for_two_stars(syn):
+def test_set_endpoints_accepts_the_staging_endpoints(syn):
     before = syn.credentials
     assert syn.setEndpoints(**STAGING_ENDPOINTS, skip_checks=True) is None
     assert endpoints(syn) == dict(STAGING_ENDPOINTS)
     assert syn.credentials is before
 
 
-def test_each_endpoint_is_asked_whether_it_moved(syn, http):
+def test_set_endpoints_follows_permanent_redirects(syn, http):
     http.get(REPO, status=404)
     http.get("https://a.example.org", status=301, headers={"Location": "https://b.example.org/v1"})
     http.get("https://c.example.org", status=302, headers={"Location": "https://d.example.org"})
@@ -70,13 +70,13 @@ def test_each_endpoint_is_asked_whether_it_moved(syn, http):
         assert "content-type" not in call.request.headers
 
 
-def test_an_endpoint_that_moved_into_the_open_is_refused(syn, http):
+def test_set_endpoints_rejects_a_redirect_to_http(syn, http):
     http.get(REPO, status=301, headers={"Location": "http://repo.example.org/"})
     with pytest.raises(SynapseConfigError, match="not encrypted"):
         syn.setEndpoints(REPO, REPO, REPO, REPO)
 
 
-def test_an_endpoint_nobody_answers_at_is_told(syn, http):
+def test_set_endpoints_raises_without_connection(syn, http):
     http.get(REPO, body=requests.ConnectionError("no route to host"))
     with pytest.raises(SynapseConnectionError, match="no route to host"):
         syn.setEndpoints(REPO, REPO, REPO, REPO)
@@ -86,44 +86,44 @@ def test_an_endpoint_nobody_answers_at_is_told(syn, http):
 @pytest.mark.parametrize(
     "address", ["repo-prod.sagebase.org", "ftp://x/y", "https://", "https://x:y/"]
 )
-def test_an_endpoint_must_be_a_url(syn, address):
+def test_invalid_endpoint_raises(syn, address):
     with pytest.raises(SynapseConfigError, match=r"authEndpoint .* is not a URL"):
         syn.setEndpoints(authEndpoint=address, skip_checks=True)
 
 
 @pytest.mark.parametrize("debug", [1, "yes", []])
-def test_debug_is_a_bool(debug):
+def test_debug_must_be_a_bool(debug):
     with pytest.raises(ValueError, match="debug must be set to a bool"):
         Synapse(debug=debug, skip_checks=True)
 
 
 @pytest.mark.parametrize(("argument", "expected"), [(None, True), (False, False), (True, True)])
-def test_debug_of_the_file_yields_to_the_argument(config, argument, expected):
+def test_debug_argument_overrides_the_file(config, argument, expected):
     config("[debug]\n")
     with Synapse(debug=argument, skip_checks=True) as syn:
         assert syn.debug is expected
 
 
-def test_the_cache_of_the_file_wins_over_the_argument(config, tmp_path):
+def test_cache_location_of_the_file_overrides_the_argument(config, tmp_path):
     config(f"[cache]\nlocation = {tmp_path}/of-the-file\n")
     with Synapse(cache_root_dir=str(tmp_path / "argument"), skip_checks=True) as syn:
         assert syn.cache.cache_root_dir == f"{tmp_path}/of-the-file"
 
 
-def test_the_cache_is_where_the_argument_says(tmp_path):
+def test_cache_root_argument(tmp_path):
     with Synapse(cache_root_dir=str(tmp_path / "x"), cache_limit=9, skip_checks=True) as syn:
         assert syn.cache.cache_root_dir == str(tmp_path / "x")
         assert syn.cache.limit == 9
 
 
-def test_the_cache_is_at_home_otherwise(home):
+def test_default_cache_root_is_in_the_home_directory(home):
     with Synapse(skip_checks=True) as syn:
         assert syn.cache.cache_root_dir == str(home / ".synapseCache")
     assert not (home / ".synapseCache").exists()
 
 
 @pytest.mark.parametrize(("asked", "threads"), [(-3, 1), (0, 1), (7, 7), (128, 128), (999, 128)])
-def test_threads_are_1_to_128(config, asked, threads):
+def test_max_threads_is_clamped(config, asked, threads):
     config("[transfer]\nmax_threads = 5\nuse_boto_sts = True\n")
     with Synapse(skip_checks=True) as syn:
         assert syn.max_threads == 5
@@ -132,7 +132,7 @@ def test_threads_are_1_to_128(config, asked, threads):
         assert syn.max_threads == threads
 
 
-def test_the_config_file_is_read_once_for_a_client(config, syn, home):
+def test_config_file_is_read_once_per_client(config, syn, home):
     config("[a]\nx = 1\n")
     path = str(home / ".synapseConfig")
     fresh = syn.getConfigFile(str(home / "other"))
@@ -144,7 +144,7 @@ def test_the_config_file_is_read_once_for_a_client(config, syn, home):
         assert first.get("a", "x") == "1"
 
 
-def test_listeners_hear_events_in_order_until_they_leave(syn):
+def test_emit_calls_listeners_in_order_until_they_unsubscribe(syn):
     heard = []
     leave = syn.subscribe(heard.append)
     syn.subscribe(lambda event: heard.append(type(event).__name__))
@@ -156,7 +156,7 @@ def test_listeners_hear_events_in_order_until_they_leave(syn):
     assert heard == [Read("syn1", 2), "Read", "Wrote", "Ran"]
 
 
-def test_what_a_listener_raises_reaches_the_caller(syn):
+def test_emit_raises_errors_of_listeners(syn):
     def refuse(event):
         raise RuntimeError("not written down")
 
@@ -165,7 +165,7 @@ def test_what_a_listener_raises_reaches_the_caller(syn):
         syn.emit(Read("syn1"))
 
 
-def test_what_a_client_owns_is_made_once_and_closed_with_it():
+def test_get_or_create_creates_once_and_close_closes():
     syn = Session()
     owned = syn.get_or_create("file", io.StringIO)
     assert syn.get_or_create("file", io.StringIO) is owned
@@ -173,7 +173,7 @@ def test_what_a_client_owns_is_made_once_and_closed_with_it():
     assert owned.closed
 
 
-def test_a_given_requests_session_is_used_and_left_open(make, http):
+def test_given_requests_session_is_used_and_not_closed(make, http):
     closed = []
 
     class Given(requests.Session):
@@ -190,7 +190,7 @@ def test_a_given_requests_session_is_used_and_left_open(make, http):
     assert closed == []
 
 
-def test_a_session_can_be_given_for_one_call(syn, http):
+def test_requests_session_argument_of_a_call(syn, http):
     http.get(f"{REPO}/x", json=1)
     once = requests.Session()
     once.headers["X-Once"] = "yes"
@@ -199,7 +199,7 @@ def test_a_session_can_be_given_for_one_call(syn, http):
     assert [call.request.headers.get("X-Once") for call in http.calls] == ["yes", None]
 
 
-def test_other_arguments_go_to_requests(syn, http):
+def test_other_arguments_are_passed_to_requests(syn, http):
     http.get(f"{REPO}/x", json=1)
     syn.restGET("/x", params={"a": 1}, verify="/ca.pem", proxies={"http": "x"}, stream=True)
     kwargs = http.calls[0].request.req_kwargs
@@ -216,7 +216,7 @@ def test_other_arguments_go_to_requests(syn, http):
         ("application/json", "", ""),
     ],
 )
-def test_verbs_return_what_the_content_type_says(syn, http, kind, body, result):
+def test_rest_methods_return_json_or_text_by_content_type(syn, http, kind, body, result):
     for add in (http.get, http.post, http.put, http.delete):
         add(f"{REPO}/x", body=body, content_type=kind)
     assert syn.restGET("/x") == result
@@ -225,7 +225,7 @@ def test_verbs_return_what_the_content_type_says(syn, http, kind, body, result):
     assert syn.restDELETE("/x") is None
 
 
-def test_a_streamed_answer_is_left_to_the_caller(syn, http):
+def test_streamed_response_is_left_open(syn, http):
     http.get(f"{REPO}/file", body=b"abcdef", content_type="text/csv")
     reply = syn.call("GET", "/file", stream=True)
     assert reply.content == b""
@@ -233,7 +233,7 @@ def test_a_streamed_answer_is_left_to_the_caller(syn, http):
         assert b"".join(response.iter_content(2)) == b"abcdef"
 
 
-def test_a_silent_and_a_debugging_client_do_not_change_a_third(make, caplog):
+def test_log_settings_are_separate_for_each_client(make, caplog):
     silent, chatty, plain = make(silent=True), make(debug=True), make()
     for name, syn in [("silent", silent), ("chatty", chatty), ("plain", plain)]:
         syn.logger.debug("%s debug", name)
@@ -248,13 +248,13 @@ def test_a_silent_and_a_debugging_client_do_not_change_a_third(make, caplog):
     ]
 
 
-def test_levels_of_logging_are_respected(make, caplog):
+def test_log_levels_are_respected(make, caplog):
     with caplog.at_level(logging.WARNING, logger="synapse_workflows"):
         make().logger.info("not now")
     assert caplog.records == []
 
 
-def test_words_are_printed_where_nobody_set_up_logging(make, capsys):
+def test_messages_are_printed_without_logging_setup(make, capsys):
     root = logging.getLogger()
     handlers = root.handlers[:]
     root.handlers.clear()

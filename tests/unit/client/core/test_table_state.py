@@ -57,40 +57,40 @@ def state(entity, **facts):
         {"names": ("m",)},
     ],
 )
-def test_a_view_differs_by_what_it_shows_even_where_its_etag_does_not(other):
+def test_view_state_differs_if_its_rows_differ(other):
     assert state(VIEW).differs(state(VIEW, **other))
 
 
-def test_the_same_view_does_not_differ():
+def test_state_of_an_unchanged_view_does_not_differ():
     assert not state(VIEW).differs(state(VIEW))
     assert state(VIEW).content.is_known_to_equal(state(VIEW).content)
 
 
-def test_another_version_differs():
+def test_state_differs_with_the_version():
     assert state(VIEW).differs(state(VIEW | {"versionNumber": 4}))
 
 
-def test_of_a_table_the_etag_is_enough():
+def test_table_state_requires_one_query():
     synapse = Synapse(TABLE, etag="a")
     found = synapse.run(fetch_state("syn1", Polling()))
     assert found == TableState(3, ContentFingerprint("a"))
     assert synapse.asked == ["select * from syn1 limit 1"]
 
 
-def test_a_snapshot_is_asked_by_its_number():
+def test_fingerprint_of_a_snapshot_queries_its_version():
     synapse = Synapse(VIEW)
     synapse.run(fetch_fingerprint("syn1", 2, Polling(), is_view=True))
     assert all("from syn1.2" in sql for sql in synapse.asked)
     assert len(synapse.asked) == 2
 
 
-def test_what_has_no_etag_is_never_known_to_be_equal():
+def test_fingerprints_without_etag_are_not_known_to_be_equal():
     nothing = state(VIEW, etag=None).content
     assert nothing == ContentFingerprint(None)
     assert not nothing.is_known_to_equal(nothing)
 
 
-def test_a_digest_that_only_one_side_knows_makes_no_difference():
+def test_digest_is_compared_only_if_both_have_one():
     """As where a query returned the state: it says the etag, and no digest."""
     assert not ContentFingerprint("a", "digest").is_known_to_differ(ContentFingerprint("a"))
     assert ContentFingerprint("a", "digest").is_known_to_differ(ContentFingerprint("b"))

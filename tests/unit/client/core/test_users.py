@@ -43,68 +43,68 @@ class Member:
         {"member": {"ownerId": 5}},
     ],
 )
-def test_by_number_or_object(syn, http, who):
+def test_profile_by_number_or_object(syn, http, who):
     profile(http, "5")
     found = syn.getUserProfile(who)
     assert isinstance(found, UserProfile)
     assert found.userName == "alice"
 
 
-def test_the_caller(syn, http):
+def test_profile_of_the_caller(syn, http):
     http.get(f"{REPO}/userProfile/", json={"ownerId": "1", "userName": "me"})
     assert syn.getUserProfile()["userName"] == "me"
 
 
-def test_by_name_a_single_hit_is_taken(syn, http):
+def test_profile_by_name_with_one_match(syn, http):
     headers(http, "ali", hit("5", "alice"))
     profile(http, "5")
     assert syn.getUserProfile("ali")["ownerId"] == "5"
 
 
-def test_a_team_is_no_user(syn, http):
+def test_team_is_not_a_user(syn, http):
     headers(http, "ali", hit("4", "alignment team", person=False))
     with pytest.raises(ValueError, match='Can\'t find user "ali"'):
         syn.getUserProfile("ali")
 
 
-def test_a_team_beside_the_only_user_does_not_hide_that_one(syn, http):
+def test_teams_are_ignored_in_matches(syn, http):
     headers(http, "ali", hit("4", "alignment team", person=False), hit("5", "alice"))
     profile(http, "5")
     assert syn.getUserProfile("ali")["ownerId"] == "5"
 
 
-def test_among_several_the_exact_name_whatever_its_case(syn, http):
+def test_exact_name_is_selected_among_several_matches(syn, http):
     headers(http, "Alice", hit("6", "alice2"), hit("5", "alice"))
     profile(http, "5")
     assert syn.getUserProfile("Alice")["ownerId"] == "5"
 
 
-def test_several_and_none_exact(syn, http):
+def test_several_matches_without_exact_name_raise(syn, http):
     headers(http, "ali", hit("6", "alice2"), hit("5", "alice"))
     with pytest.raises(ValueError, match='Can\'t find user "ali"'):
         syn.getUserProfile("ali")
 
 
-def test_nobody(syn, http):
+def test_unknown_name_raises(syn, http):
     headers(http, "x%26y")
     with pytest.raises(ValueError, match="Can't find user"):
         syn.getUserProfile("x&y")
 
 
 @pytest.mark.parametrize("who", ["", "  ", {}, {"member": {}}])
-def test_what_names_no_user(syn, http, who):
+def test_invalid_user_raises(syn, http, who):
     with pytest.raises(ValueError, match="is not a user"):
         syn.getUserProfile(who)
     assert len(http.calls) == 0
 
 
-def test_an_unknown_number(syn, http):
+def test_unknown_number_raises(syn, http):
     http.get(f"{REPO}/userProfile/9", status=404, json={"reason": "UserProfile 9 not found"})
     with pytest.raises(SynapseNotFoundError):
         syn.getUserProfile(9)
 
 
-def test_asked_once_by_each_client_until_refreshed_or_logged_out(make, http):
+def test_profiles_are_cached_until_refresh_or_logout(make, http):
     asked = profile(http, "5")
     one, other = make("token-of-alice-000"), make("token-of-bob-0000")
     one.getUserProfile(5)
@@ -119,13 +119,13 @@ def test_asked_once_by_each_client_until_refreshed_or_logged_out(make, http):
     assert asked.call_count == 4
 
 
-def test_changing_a_profile_does_not_change_what_is_remembered(syn, http):
+def test_cached_profile_is_not_changed_by_the_caller(syn, http):
     profile(http, "5")
     syn.getUserProfile(5)["userName"] = "mallory"
     assert syn.getUserProfile(5)["userName"] == "alice"
 
 
-def test_a_session_token_is_used_when_it_is_a_token(syn, http):
+def test_session_token_is_used_for_the_profile(syn, http):
     asked = profile(http, "5")
     body = base64.urlsafe_b64encode(b'{"access": {"scope": ["view"]}}').decode().rstrip("=")
     token = f"eyJh.{body}.sig"
@@ -151,23 +151,23 @@ def test_a_session_token_is_used_when_it_is_a_token(syn, http):
         ({}, False),
     ],
 )
-def test_certified(syn, http, record, certified):
+def test_is_certified(syn, http, record, certified):
     profile(http, "5")
     http.get(f"{REPO}/user/5/certifiedUserPassingRecord", json=record)
     assert syn.is_certified("5") is certified
 
 
-def test_who_never_took_the_quiz_is_not_certified(syn, http):
+def test_user_without_quiz_is_not_certified(syn, http):
     profile(http, "5")
     http.get(f"{REPO}/user/5/certifiedUserPassingRecord", status=404, json={"reason": "none"})
     assert syn.is_certified(5) is False
 
 
-def test_certified_needs_a_known_user(syn, http):
+def test_is_certified_raises_for_an_unknown_user(syn, http):
     http.get(f"{REPO}/userProfile/9", status=404, json={"reason": "no"})
     with pytest.raises(SynapseNotFoundError):
         syn.is_certified(9)
 
 
-def test_a_reply_of_a_value_reads_back_as_that_value():
+def test_reply_of_a_value_returns_the_value():
     assert Reply.of({"a": [1]}, 201).value == {"a": [1]}

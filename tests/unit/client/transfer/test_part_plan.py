@@ -10,24 +10,24 @@ SIZES = st.integers(min_value=1, max_value=5 * 1024 * 1024 * MiB)
 
 
 @given(size=SIZES, asked=st.none() | st.integers(min_value=1, max_value=64 * MiB))
-def test_part_size_is_within_what_synapse_accepts(size, asked):
+def test_part_size_is_within_the_limits(size, asked):
     chosen = part_plan.choose_part_size(size, asked)
     assert chosen >= max(asked or 8 * MiB, 5 * MiB)
     assert -(-size // chosen) <= 10_000
 
 
 @given(size=st.integers(min_value=1, max_value=78_125 * MiB))
-def test_part_size_is_eight_mebibytes_unless_that_makes_too_many(size):
+def test_default_part_size_is_eight_mebibytes(size):
     assert part_plan.choose_part_size(size) == 8 * MiB
 
 
-def test_part_size_grows_with_very_large_files():
+def test_part_size_grows_for_large_files():
     assert part_plan.choose_part_size(100_000_000_001, 1) == 10_000_001
     assert part_plan.choose_part_size(5 * 1024 * 1024 * MiB) == 549_755_814
 
 
 @given(size=st.integers(0, 3000), part_size=st.integers(1, 700))
-def test_parts_cover_the_file_exactly_and_in_order(size, part_size):
+def test_split_into_parts_covers_the_file(size, part_size):
     parts = part_plan.split_into_parts(size, part_size)
     covered = [offset for part in parts for offset in range(part.start, part.end)]
     assert covered == list(range(size))
@@ -36,14 +36,14 @@ def test_parts_cover_the_file_exactly_and_in_order(size, part_size):
 
 
 @given(data=st.data(), count=st.integers(1, 40))
-def test_outstanding_parts_are_those_without_a_one(data, count):
+def test_missing_parts_have_no_one_in_the_state(data, count):
     parts = part_plan.split_into_parts(count * 10, 10)
     state = data.draw(st.text("01", max_size=count))
     left = {part.number for part in part_plan.missing_parts(parts, state)}
     assert left == {n for n in range(1, count + 1) if state.ljust(count, "0")[n - 1] == "0"}
 
 
-def test_a_range_names_its_last_byte():
+def test_range_header_contains_the_last_byte():
     assert part_plan.range_header(0, 10) == "bytes=0-9"
     assert part_plan.range_header(7, None) == "bytes=7-"
     assert Part(2, 10, 15).size == 5

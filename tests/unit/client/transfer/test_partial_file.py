@@ -40,7 +40,7 @@ def interrupted(target, *numbers):
     partial.close()
 
 
-def test_bytes_come_to_their_place_in_any_order(target):
+def test_parts_can_be_written_in_any_order(target):
     partial, there = begin(target)
     partial.write(b"second", 5)
     partial.write(b"first", 0)
@@ -50,13 +50,13 @@ def test_bytes_come_to_their_place_in_any_order(target):
     assert names_in(target.parent) == ["data.csv"]
 
 
-def test_on_its_way_it_has_another_name(target):
+def test_partial_file_has_another_name(target):
     partial, _ = begin(target)
     assert not target.exists()
     assert partial.path.name == "data.csv.synapse_download_7"
 
 
-def test_what_is_there_of_the_same_content_is_kept(target):
+def test_download_of_the_same_content_is_resumed(target):
     interrupted(target, 2)
     partial, there = begin(target)
     assert there == {2}
@@ -73,7 +73,7 @@ def test_what_is_there_of_the_same_content_is_kept(target):
         ExpectedContent(size=20, md5="0" * 32, part_size=5),
     ],
 )
-def test_what_is_there_of_another_content_is_not(target, other):
+def test_download_of_other_content_is_not_resumed(target, other):
     interrupted(target, 1)
     partial, there = begin(target, other)
     assert there == frozenset()
@@ -82,13 +82,13 @@ def test_what_is_there_of_another_content_is_not(target, other):
 
 
 @pytest.mark.parametrize("text", ["", "garbage\n", '{"size": 20}\n1\n', "\xff"])
-def test_a_list_of_parts_that_makes_no_sense_counts_for_nothing(target, text):
+def test_invalid_list_of_parts_is_ignored(target, text):
     interrupted(target, 1)
     PartialFile(target, "7")._parts_path.write_text(text, encoding="latin-1")
     assert begin(target)[1] == frozenset()
 
 
-def test_an_interrupted_file_without_its_list_is_begun_anew(target):
+def test_partial_file_without_list_is_not_resumed(target):
     target.with_name("data.csv.synapse_download_7").write_bytes(b"half")
     partial, there = begin(target)
     assert there == frozenset()
@@ -105,7 +105,7 @@ def broken_off(target, content, *, finished=False):
         raise KeyError
 
 
-def test_an_error_leaves_what_can_be_gone_on_with(target):
+def test_error_keeps_a_resumable_partial_file(target):
     with pytest.raises(KeyError):
         broken_off(target, CONTENT, finished=True)
     assert names_in(target.parent) == [
@@ -115,20 +115,20 @@ def test_an_error_leaves_what_can_be_gone_on_with(target):
 
 
 @pytest.mark.parametrize(("content", "finished"), [(None, True), (CONTENT, False)])
-def test_an_error_leaves_nothing_that_is_of_no_use(target, content, finished):
+def test_error_deletes_a_partial_file_that_cannot_be_resumed(target, content, finished):
     with pytest.raises(KeyError):
         broken_off(target, content, finished=finished)
     assert names_in(target.parent) == []
 
 
-def test_what_somebody_else_left_is_not_deleted_by_one_who_did_not_begin(target):
+def test_error_before_open_keeps_an_existing_partial_file(target):
     interrupted(target, 1)
     with pytest.raises(KeyError), PartialFile(target, "7"):
         raise KeyError
     assert len(names_in(target.parent)) == 2
 
 
-def test_a_name_that_is_taken_is_evaded(target):
+def test_move_to_target_uses_a_free_name(target):
     target.write_text("mine")
     target.with_name("data(1).csv").write_text("mine too")
     partial, _ = begin(target)
@@ -137,7 +137,7 @@ def test_a_name_that_is_taken_is_evaded(target):
     assert target.read_text() == "mine"
 
 
-def test_a_name_that_is_taken_is_taken_over_when_asked(target):
+def test_move_to_target_overwrites_if_requested(target):
     target.write_text("theirs")
     partial, _ = begin(target)
     partial.write(b"mine", 0)
@@ -145,12 +145,12 @@ def test_a_name_that_is_taken_is_taken_over_when_asked(target):
     assert target.read_text() == "mine"
 
 
-def test_iter_free_names_keep_the_suffix(tmp_path):
+def test_iter_free_names_keeps_the_suffix(tmp_path):
     names = iter_free_names(tmp_path / "a.tar.gz")
     assert [next(names).name for _ in range(3)] == ["a.tar.gz", "a.tar(1).gz", "a.tar(2).gz"]
 
 
-def test_of_two_at_once_the_second_waits_and_is_told(target):
+def test_second_download_waits_for_the_lock(target):
     first, second = PartialFile(target, "7"), PartialFile(target, "7")
     seen = []
 
@@ -168,7 +168,7 @@ def test_of_two_at_once_the_second_waits_and_is_told(target):
     assert names_in(target.parent) == []
 
 
-def test_a_disk_that_is_too_small_is_named_with_what_is_needed(target):
+def test_require_space_raises_with_the_needed_size(target):
     with pytest.raises(SynapseDownloadError) as caught:
         PartialFile(target, "7").require_space(10**16)
     said = str(caught.value)
@@ -177,7 +177,7 @@ def test_a_disk_that_is_too_small_is_named_with_what_is_needed(target):
     assert "are free in" in said
 
 
-def test_what_is_there_already_needs_no_room(target):
+def test_require_space_subtracts_existing_bytes(target):
     partial, _ = begin(target)
     partial.write(os.urandom(100_000), 0)
     free = os.statvfs(target.parent).f_bavail * os.statvfs(target.parent).f_frsize
@@ -196,7 +196,7 @@ def filled_up(target):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_a_clear_error_and_leaves_nothing(target):
+def test_full_disk_raises_and_deletes_the_partial_file(target):
     with pytest.raises(SynapseDownloadError, match="Not enough disk space") as caught:
         filled_up(target)
     assert caught.value.__cause__.errno == errno.ENOSPC

@@ -39,7 +39,7 @@ def said(syn):
 
 
 @pytest.mark.parametrize("kind", ["S3UploadDestination", "ExternalS3UploadDestination"])
-def test_storage_that_synapse_can_write_to(syn, http, said, kind):
+def test_supported_storage_is_returned(syn, http, said, kind):
     concrete = f"{MODEL}.file.{kind}"
     http.get(URL, json={"concreteType": concrete, "storageLocationId": 7, "banner": "be nice"})
     found = upload_destination.get_upload_destination(syn, "syn1")
@@ -50,7 +50,7 @@ def test_storage_that_synapse_can_write_to(syn, http, said, kind):
 @pytest.mark.parametrize(
     "kind", ["ExternalUploadDestination", "ExternalObjectStoreUploadDestination"]
 )
-def test_storage_that_needs_another_protocol_is_an_error_that_names_it(syn, http, tmp_path, kind):
+def test_unsupported_storage_raises(syn, http, tmp_path, kind):
     http.get(URL, json={"concreteType": f"{MODEL}.file.{kind}", "storageLocationId": 7})
     path = tmp_path / "data.txt"
     path.write_text("data")
@@ -61,7 +61,7 @@ def test_storage_that_needs_another_protocol_is_an_error_that_names_it(syn, http
 @pytest.mark.parametrize(
     "body", [{"concreteType": f"{MODEL}.file.New", "storageLocationId": 7}, {}]
 )
-def test_unknown_storage_is_taken_for_synapses_own_with_a_warning(syn, http, said, body):
+def test_unknown_storage_falls_back_with_a_warning(syn, http, said, body):
     http.get(URL, json=body)
     found = upload_destination.get_upload_destination(syn, "syn1")
     assert (found.concrete_type, found.storage_location_id) == (S3_UPLOAD_DESTINATION, None)

@@ -1,4 +1,4 @@
-"""Equal uploads of one user at once: one file, and everybody gets it."""
+"""Concurrent uploads of the same file by one user."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -20,18 +20,18 @@ COMPLETED = "Multi-part upload 1 is already completed."
 
 @pytest.fixture
 def path(tmp_path):
-    """A file of two parts that the service has never seen."""
-    made = tmp_path / "same.bin"
-    made.write_bytes(os.urandom(9 * MiB))
-    return made
+    """File of two parts that the service does not have."""
+    file = tmp_path / "same.bin"
+    file.write_bytes(os.urandom(9 * MiB))
+    return file
 
 
 @pytest.fixture
 def project_id(socket_client):
-    return socket_client.store(Project(f"at once {uuid4()}")).id
+    return socket_client.store(Project(f"concurrent {uuid4()}")).id
 
 
-def test_all_who_upload_the_same_at_once_get_one_file(socket_service, project_id, tmp_path):
+def test_concurrent_uploads_of_a_file_return_one_handle(socket_service, project_id, tmp_path):
     files = [tmp_path / f"{number}.txt" for number in range(6)]
     for file in files:
         file.write_bytes(os.urandom(1000))
@@ -53,7 +53,7 @@ def test_all_who_upload_the_same_at_once_get_one_file(socket_service, project_id
 
 
 @pytest.mark.parametrize(
-    ("method", "where", "status"),
+    ("method", "path_pattern", "status"),
     [
         ("POST", URLS, 400),
         ("PUT", UPLOADS, 404),
@@ -63,34 +63,34 @@ def test_all_who_upload_the_same_at_once_get_one_file(socket_service, project_id
         ("PUT", "/complete", 404),
     ],
 )
-def test_who_comes_late_takes_the_file_of_the_other(
-    proxied, socket_client, project_id, proxy, path, method, where, status
+def test_upload_completed_by_another_client_is_used(
+    proxied, socket_client, project_id, proxy, path, method, path_pattern, status
 ):
-    """As Synapse refuses it, whatever our service says."""
+    """The responses are those of Synapse."""
     others = []
 
-    def overtake(exchange):
+    def complete_first(exchange):
         others.append(socket_client.uploadFileHandle(str(path), project_id)["id"])
-        fault_proxy.answer(status, COMPLETED)(exchange)
+        fault_proxy.respond(status, COMPLETED)(exchange)
 
-    proxy.fail(method, where, overtake)
+    proxy.fail(method, path_pattern, complete_first)
     mine = proxied().uploadFileHandle(str(path), project_id)["id"]
     assert [mine] == others
-    assert proxy.count("POST", START) in {2, 3}  # and a look before a restart
+    assert proxy.count("POST", START) in {2, 3}  # and a status check before a restart
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_who_is_refused_though_nobody_finished_goes_on(
+def test_rejected_upload_that_is_not_completed_continues(
     proxied, socket_client, project_id, proxy, path, status
 ):
-    proxy.fail("PUT", "/add/1", fault_proxy.answer(status, COMPLETED), times=2)
+    proxy.fail("PUT", "/add/1", fault_proxy.respond(status, COMPLETED), times=2)
     mine = proxied().uploadFileHandle(str(path), project_id)["id"]
     assert socket_client.uploadFileHandle(str(path), project_id)["id"] == mine
 
 
-def test_what_is_refused_again_and_again_is_a_clear_error(proxied, project_id, proxy, path):
+def test_permanently_rejected_part_raises(proxied, project_id, proxy, path):
     syn = proxied()
-    proxy.fail("PUT", "/add/", fault_proxy.answer(400, "no such thing"), times=ALWAYS)
+    proxy.fail("PUT", "/add/", fault_proxy.respond(400, "no such thing"), times=ALWAYS)
     with pytest.raises(SynapseBadRequestError, match="no such thing"):
         syn.uploadFileHandle(str(path), project_id)
     assert proxy.count("POST", START) == 4

@@ -1,4 +1,4 @@
-"""Answers that get lost, writers that race, disks that are full: nothing twice, nothing lost."""
+"""Lost responses, concurrent writers and full disks: no duplicates and no lost data."""
 
 import os
 import subprocess
@@ -34,12 +34,12 @@ except Exception as error:
 
 @pytest.fixture
 def project(socket_client):
-    return socket_client.store(Project(name=f"once {time.time_ns()}"))
+    return socket_client.store(Project(name=f"exactly once {time.time_ns()}"))
 
 
 @pytest.fixture
 def make(project, tmp_path):
-    """Describe the same new entity again and again."""
+    """Functions that create equal new entities."""
     path = tmp_path / "data.csv"
     path.write_text("a,b\n1,2\n")
     return {
@@ -49,45 +49,43 @@ def make(project, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_a_create_whose_answer_is_lost_makes_no_second_entity(
+def test_lost_response_to_a_create_causes_no_second_entity(
     proxied, socket_client, project, proxy, make, kind
 ):
     syn = proxied()
-    proxy.fail("POST", CREATE, fault_proxy.lose_answer)
+    proxy.fail("POST", CREATE, fault_proxy.lose_response)
     with pytest.raises(SynapseConnectionError, match="POST /entity"):
         syn.store(make[kind]())
-    made = list(socket_client.getChildren(project))
-    again = syn.store(make[kind]())
-    assert [child["id"] for child in made] == [again.id]
-    assert [child["id"] for child in socket_client.getChildren(project)] == [again.id]
+    children = list(socket_client.getChildren(project))
+    stored = syn.store(make[kind]())
+    assert [child["id"] for child in children] == [stored.id]
+    assert [child["id"] for child in socket_client.getChildren(project)] == [stored.id]
 
 
-def test_a_create_that_was_refused_is_made_once_it_is_taken(
-    proxied, socket_client, project, proxy, make
-):
-    proxy.fail("POST", CREATE, fault_proxy.answer(503), times=2)
+def test_create_is_retried_after_a_503(proxied, socket_client, project, proxy, make):
+    proxy.fail("POST", CREATE, fault_proxy.respond(503), times=2)
     proxied().store(make["folder"]())
     assert [each["name"] for each in socket_client.getChildren(project)] == ["box"]
 
 
-def test_a_create_that_may_have_happened_is_not_repeated(proxied, proxy, make):
-    proxy.fail("POST", CREATE, fault_proxy.answer(500))
+def test_create_is_not_retried_after_a_500(proxied, proxy, make):
+    proxy.fail("POST", CREATE, fault_proxy.respond(500))
     with pytest.raises(SynapseServerError, match="500"):
         proxied().store(make["folder"]())
     assert proxy.count("POST", CREATE) == 1
 
 
-def test_an_update_whose_answer_is_lost_is_not_made_twice(proxied, project, proxy, make):
+def test_update_after_a_lost_response_is_applied_once(proxied, project, proxy, make):
     syn = proxied()
     file = syn.store(make["file"]())
     file.versionComment = "second"
-    proxy.fail("PUT", f"/entity/{file.id}", fault_proxy.lose_answer)
+    proxy.fail("PUT", f"/entity/{file.id}", fault_proxy.lose_response)
     with pytest.raises(SynapseStaleError):
         syn.store(file)
     assert syn.get(file.id, downloadFile=False).versionNumber == 2
 
 
-def test_of_two_writers_with_one_etag_the_second_is_told(proxied, tmp_path, project):
+def test_second_writer_with_the_same_etag_gets_an_error(proxied, tmp_path, project):
     first, second = proxied(), proxied(cache_root_dir=str(tmp_path / "other"))
     mine, theirs = first.get(project.id), second.get(project.id)
     mine.name, theirs.name = f"{project.name} mine", f"{project.name} theirs"
@@ -98,10 +96,10 @@ def test_of_two_writers_with_one_etag_the_second_is_told(proxied, tmp_path, proj
 
 
 @pytest.mark.parametrize(("size", "limit"), [(17 * MiB, 10 * MiB), (300_000, 200_000)])
-def test_a_disk_that_is_full_while_downloading(
+def test_full_disk_during_a_download_raises(
     socket_service, socket_client, project, tmp_path, size, limit
 ):
-    """A process may write no file above a limit: to it, the disk is full there."""
+    """A limit of the file size has the same effect as a full disk."""
     source, here = tmp_path / "data.bin", tmp_path / "here"
     source.write_bytes(os.urandom(size))
     file = socket_client.store(File(str(source), parent=project))
