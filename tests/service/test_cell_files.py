@@ -1,4 +1,4 @@
-"""Files in cells: who may have them, and many of them in one archive."""
+"""Files in cells: download permission and bulk download."""
 
 import io
 import zipfile
@@ -16,21 +16,21 @@ def table(tables):
     return tables.create_table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
 
 
-def asked(handle, of, kind="TableEntity"):
-    return {"fileHandleId": handle, "associateObjectId": of, "associateObjectType": kind}
+def association(handle, table_id, kind="TableEntity"):
+    return {"fileHandleId": handle, "associateObjectId": table_id, "associateObjectType": kind}
 
 
-def bulk(tables, *files, person=None, **more):
+def bulk(tables, *files, user=None, **more):
     body = {
         "concreteType": f"{M.removesuffix('table')}file.BulkFileDownloadRequest",
         "requestedFiles": files,
         **more,
     }
-    return (type(tables)(person) if person else tables).run(f"{FILES}/file/bulk", body)
+    return (type(tables)(user) if user else tables).run(f"{FILES}/file/bulk", body)
 
 
-def entries(person, answer):
-    data = person.read(answer["resultZipFileHandleId"]).content
+def read_archive(user, answer):
+    data = user.read(answer["resultZipFileHandleId"]).content
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}
@@ -40,9 +40,9 @@ def test_file_in_a_cell_is_downloadable_with_read_and_download(ann, ben, tables,
     handle, other = ann.upload(b"cell"), ann.upload(b"other")
     tables.append(table, [handle, "x"])
 
-    def code(person, handle_id):
-        found = ok(person.batch((handle_id, table, "TableEntity")))["requestedFiles"][0]
-        return found.get("failureCode")
+    def code(user, handle_id):
+        result = ok(user.batch((handle_id, table, "TableEntity")))["requestedFiles"][0]
+        return result.get("failureCode")
 
     assert code(ann, handle) is None
     assert code(ben, handle) == "UNAUTHORIZED"
@@ -64,49 +64,49 @@ def test_bulk_download_returns_one_archive(ann, ben, tables, table):
     ann.share(table, {ben.id: ["READ", "DOWNLOAD"]})
     one, two = (ann.upload(each, fileName="data.txt") for each in (b"one", b"two" * 100_000))
     tables.append(table, [one, "x"], [two, "y"])
-    answer = ok(bulk(tables, asked(one, table), asked(two, table), person=ben))
+    answer = ok(bulk(tables, association(one, table), association(two, table), user=ben))
     assert answer["userId"] == str(ben.id)
     names = [f"{int(each) % 1000}/{each}/data.txt" for each in (one, two)]
     assert [each["zipEntryName"] for each in answer["fileSummary"]] == names
     assert {each["status"] for each in answer["fileSummary"]} == {"SUCCESS"}
-    assert entries(ben, answer) == dict(zip(names, (b"one", b"two" * 100_000), strict=True))
+    assert read_archive(ben, answer) == dict(zip(names, (b"one", b"two" * 100_000), strict=True))
     zipped = answer["resultZipFileHandleId"]
     assert ok(ben.batch((zipped, table, "TableEntity")))["requestedFiles"][0]["preSignedURL"]
 
 
 def test_bulk_download_reports_a_failure_code_per_file(ann, ben, tables, table):
-    mine, theirs, elsewhere = ann.upload(b"mine"), ben.upload(b"theirs"), ann.handle("external")
+    mine, other, elsewhere = ann.upload(b"mine"), ben.upload(b"other"), ann.handle("external")
     answer = ok(
         bulk(
             tables,
-            asked(mine, table),
-            asked(mine, table),
-            asked(theirs, table),
-            asked("99999999", table),
-            asked(elsewhere, table),
+            association(mine, table),
+            association(mine, table),
+            association(other, table),
+            association("99999999", table),
+            association(elsewhere, table),
         )
     )
     codes = [each.get("failureCode") for each in answer["fileSummary"]]
     assert codes == [None, "DUPLICATE", "UNAUTHORIZED", "NOT_FOUND", "UNKNOWN_ERROR"]
-    assert len(entries(ann, answer)) == 1
-    nothing = ok(bulk(tables, asked(theirs, table)))
-    assert "resultZipFileHandleId" not in nothing
-    assert nothing["fileSummary"][0]["status"] == "FAILURE"
+    assert len(read_archive(ann, answer)) == 1
+    failed = ok(bulk(tables, association(other, table)))
+    assert "resultZipFileHandleId" not in failed
+    assert failed["fileSummary"][0]["status"] == "FAILURE"
 
 
 def test_names_in_a_flat_archive_are_unique(ann, tables, table):
     handles = [ann.upload(each, fileName="a.txt") for each in (b"1", b"2", b"3")]
-    files = [asked(each, table) for each in handles]
+    files = [association(each, table) for each in handles]
     answer = ok(bulk(tables, *files, zipFileFormat="Flat", zipFileName="all.zip"))
-    assert set(entries(ann, answer)) == {"a.txt", "a(1).txt", "a(2).txt"}
+    assert set(read_archive(ann, answer)) == {"a.txt", "a(1).txt", "a(2).txt"}
     handle = ok(ann.get(f"{FILES}/fileHandle/{answer['resultZipFileHandleId']}"))
     assert handle["fileName"] == "all.zip"
 
 
 def test_archive_names_contain_no_directories_of_the_file_name(ann, tables, table):
     handle = ann.upload(b"x", fileName="..\\..\\evil.txt")
-    answer = ok(bulk(tables, asked(handle, table)))
-    assert list(entries(ann, answer)) == [f"{int(handle) % 1000}/{handle}/evil.txt"]
+    answer = ok(bulk(tables, association(handle, table)))
+    assert list(read_archive(ann, answer)) == [f"{int(handle) % 1000}/{handle}/evil.txt"]
 
 
 def test_bulk_download_without_files_is_rejected(tables):
@@ -118,6 +118,6 @@ def test_files_beyond_the_archive_size_are_excluded(tmp_path, recording):
         tables = TableClient(Author(rest_service, "alice"))
         table = tables.create_table(("f", "FILEHANDLEID"))["id"]
         handles = [tables.author.upload(each) for each in (b"123", b"4567", b"89")]
-        answer = ok(bulk(tables, *(asked(each, table) for each in handles)))
+        answer = ok(bulk(tables, *(association(each, table) for each in handles)))
     codes = [each.get("failureCode") for each in answer["fileSummary"]]
     assert codes == [None, "EXCEEDS_SIZE_LIMIT", None]

@@ -1,4 +1,4 @@
-"""Values of every type: what goes in comes out, in one form, through rows and through CSV."""
+"""Cell values of every type: parsing, normalization, and round trips through rows and CSV."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_types import parse_column
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
-LONG = st.integers(-(2**63), 2**63 - 1)
+INT64 = st.integers(-(2**63), 2**63 - 1)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -20,13 +20,13 @@ JSON = st.recursive(
 ID = st.integers(1, 10**15)
 
 
-def listed(items):
+def json_lists(items):
     return st.lists(items, min_size=1, max_size=4).map(
         lambda each: json.dumps(each, ensure_ascii=False)
     )
 
 
-def doubles(number):
+def serialize_double(number):
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
@@ -34,26 +34,26 @@ def doubles(number):
     return repr(number)
 
 
-#: Type -> texts in the form in which the service gives them back.
+#: Type -> strategy for normalized texts.
 CELLS = {
     "STRING": TEXT,
     "LINK": TEXT,
     "MEDIUMTEXT": TEXT,
     "LARGETEXT": TEXT,
-    "INTEGER": LONG.map(str),
-    "DOUBLE": st.floats().map(doubles),
+    "INTEGER": INT64.map(str),
+    "DOUBLE": st.floats().map(serialize_double),
     "BOOLEAN": st.sampled_from(["true", "false"]),
-    "DATE": LONG.map(str),
+    "DATE": INT64.map(str),
     "ENTITYID": ID.map(lambda number: f"syn{number}"),
     "USERID": ID.map(str),
     "SUBMISSIONID": ID.map(str),
     "EVALUATIONID": ID.map(str),
-    "STRING_LIST": listed(TEXT),
-    "INTEGER_LIST": listed(LONG),
-    "BOOLEAN_LIST": listed(st.booleans()),
-    "DATE_LIST": listed(LONG),
-    "ENTITYID_LIST": listed(ID.map(lambda number: f"syn{number}")),
-    "USERID_LIST": listed(ID),
+    "STRING_LIST": json_lists(TEXT),
+    "INTEGER_LIST": json_lists(INT64),
+    "BOOLEAN_LIST": json_lists(st.booleans()),
+    "DATE_LIST": json_lists(INT64),
+    "ENTITYID_LIST": json_lists(ID.map(lambda number: f"syn{number}")),
+    "USERID_LIST": json_lists(ID),
     "JSON": JSON.filter(lambda value: isinstance(value, dict | list)).map(
         lambda value: json.dumps(value, ensure_ascii=False)
     ),
@@ -62,8 +62,8 @@ NAMES = [f'odd "{kind}", \\ ü' if index % 3 else kind for index, kind in enumer
 
 
 @pytest.fixture(scope="module")
-def pair(tables):
-    """Two tables with a column of every type and names that need care."""
+def table_pair(tables):
+    """Two tables with a column of every type; the names contain special characters."""
     columns = [tables.create_column(*each) for each in zip(NAMES, CELLS, strict=True)]
     return [tables.create_table(*columns)["id"] for _ in range(2)]
 
@@ -76,8 +76,8 @@ def pair(tables):
 @given(
     st.lists(st.tuples(*(st.none() | cells for cells in CELLS.values())), min_size=1, max_size=4)
 )
-def test_values_of_every_type_survive_query_and_csv(tables, pair, rows):
-    first, second = pair
+def test_values_of_every_type_survive_query_and_csv(tables, table_pair, rows):
+    first, second = table_pair
     before = tables.query(f"select count(*) from {first}")[0][0]
     tables.append(first, *(list(row) for row in rows))
     expected = [list(row) for row in rows]
@@ -86,20 +86,22 @@ def test_values_of_every_type_survive_query_and_csv(tables, pair, rows):
     csv = tables.download(sql, includeRowIdAndRowVersion=False)
     tables.transact(second, tables.csv(second, csv))
     assert tables.query(f"select * from {second} limit 10 offset {before}") == expected
-    sought = " and ".join(
-        f"{quoted(name)} is null" if cell is None else f"{quoted(name)} = {literal(cell)}"
+    condition = " and ".join(
+        f"{quote_identifier(name)} is null"
+        if cell is None
+        else f"{quote_identifier(name)} = {quote_literal(cell)}"
         for (name, kind), cell in zip(zip(NAMES, CELLS, strict=True), expected[0], strict=True)
         if not kind.endswith(("LIST", "JSON"))
     )
-    found = tables.query(f"select count(*) from {first} where {sought}")
-    assert int(found[0][0]) >= 1
+    count = tables.query(f"select count(*) from {first} where {condition}")
+    assert int(count[0][0]) >= 1
 
 
-def quoted(name):
+def quote_identifier(name):
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text):
+def quote_literal(text):
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -226,13 +228,13 @@ def test_json_numbers_and_booleans_are_accepted(tables):
 
 def test_file_handles_must_be_owned_or_in_the_table(ann, ben, tables):
     table = tables.create_table(("f", "FILEHANDLEID"), ("a", "STRING"))["id"]
-    mine, theirs = ann.handle(), ben.handle()
+    mine, other = ann.handle(), ben.handle()
     tables.append(table, [mine, "x"])
-    assert_error(tables.try_transact(table, tables.rows(table, [theirs, "x"])), 403, theirs)
-    assert_error(tables.try_transact(table, tables.csv(table, f"f\n{theirs}\n")), 403, theirs)
+    assert_error(tables.try_transact(table, tables.rows(table, [other, "x"])), 403, other)
+    assert_error(tables.try_transact(table, tables.csv(table, f"f\n{other}\n")), 403, other)
     assert_error(tables.try_transact(table, tables.rows(table, ["99999999", "x"])), 404)
     ann.share(table, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
-    both = type(tables)(ben)
-    both.append(table, [theirs, "y"], [mine, "z"])
-    assert tables.query(f"select f from {table}") == [[mine], [theirs], [mine]]
-    tables.append(table, [theirs, "again"])
+    bens_tables = type(tables)(ben)
+    bens_tables.append(table, [other, "y"], [mine, "z"])
+    assert tables.query(f"select f from {table}") == [[mine], [other], [mine]]
+    tables.append(table, [other, "again"])

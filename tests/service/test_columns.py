@@ -1,11 +1,11 @@
-"""Column models: content decides the id, and what is refused."""
+"""Column models: validation, normalization and listing."""
 
 import pytest
 from support.entity_api import REPO, unique_name
 from support.file_api import assert_error, ok
 
 
-def make(ann, name, kind="STRING", **more):
+def create(ann, name, kind="STRING", **more):
     return ann.post(f"{REPO}/column", {"name": name, "columnType": kind, **more})
 
 
@@ -18,10 +18,10 @@ def test_equal_columns_share_one_id(tables):
 
 
 def test_column_has_only_the_properties_of_its_type(ann):
-    made = ok(make(ann, unique_name(), "INTEGER", maximumSize=7, maximumListLength=3))
-    assert set(made) == {"id", "name", "columnType"}
-    assert ok(make(ann, unique_name()))["maximumSize"] == 50
-    listed = ok(make(ann, unique_name(), "STRING_LIST"))
+    created = ok(create(ann, unique_name(), "INTEGER", maximumSize=7, maximumListLength=3))
+    assert set(created) == {"id", "name", "columnType"}
+    assert ok(create(ann, unique_name()))["maximumSize"] == 50
+    listed = ok(create(ann, unique_name(), "STRING_LIST"))
     assert (listed["maximumSize"], listed["maximumListLength"]) == (50, 100)
 
 
@@ -61,7 +61,7 @@ def test_invalid_column_is_rejected(ann, more):
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "kept"),
+    ("kind", "default", "expected"),
     [
         ("INTEGER", "+7", "7"),
         ("INTEGER", "", None),
@@ -73,18 +73,20 @@ def test_invalid_column_is_rejected(ann, more):
         ("INTEGER_LIST", "[]", None),
     ],
 )
-def test_default_value_is_normalized(ann, kind, given, kept):
-    assert ok(make(ann, unique_name(), kind, defaultValue=given)).get("defaultValue") == kept
+def test_default_value_is_normalized(ann, kind, default, expected):
+    assert (
+        ok(create(ann, unique_name(), kind, defaultValue=default)).get("defaultValue") == expected
+    )
 
 
 def test_enum_values_are_sorted(ann):
-    assert ok(make(ann, unique_name(), enumValues=["b", "a", "b"]))["enumValues"] == ["a", "b"]
+    assert ok(create(ann, unique_name(), enumValues=["b", "a", "b"]))["enumValues"] == ["a", "b"]
 
 
 def test_facets_and_sub_columns_are_kept(ann):
-    assert ok(make(ann, unique_name(), "DATE", facetType="range"))["facetType"] == "range"
+    assert ok(create(ann, unique_name(), "DATE", facetType="range"))["facetType"] == "range"
     sub = {"name": "a", "columnType": "STRING", "jsonPath": "$.a", "facetType": "enumeration"}
-    assert ok(make(ann, unique_name(), "JSON", jsonSubColumns=[sub]))["jsonSubColumns"] == [sub]
+    assert ok(create(ann, unique_name(), "JSON", jsonSubColumns=[sub]))["jsonSubColumns"] == [sub]
 
 
 def test_batch_returns_columns_in_request_order(ann):
@@ -93,9 +95,9 @@ def test_batch_returns_columns_in_request_order(ann):
         "concreteType": "org.sagebionetworks.repo.model.ListWrapper",
         "list": [{"name": name, "columnType": "DOUBLE"} for name in names],
     }
-    made = ok(ann.post(f"{REPO}/column/batch", body))["list"]
-    assert [each["name"] for each in made] == names
-    assert [ok(ann.get(f"{REPO}/column/{each['id']}")) for each in made] == made
+    created = ok(ann.post(f"{REPO}/column/batch", body))["list"]
+    assert [each["name"] for each in created] == names
+    assert [ok(ann.get(f"{REPO}/column/{each['id']}")) for each in created] == created
 
 
 def test_batch_with_an_invalid_column_creates_none(ann):
@@ -108,7 +110,7 @@ def test_batch_with_an_invalid_column_creates_none(ann):
 def test_columns_are_listed_by_prefix_in_pages(ann):
     prefix = unique_name("Prefix")
     for each in range(5):
-        ok(make(ann, f"{prefix}.{each}"))
+        ok(create(ann, f"{prefix}.{each}"))
     path = f"{REPO}/column?prefix={prefix.lower()}"
     first = ok(ann.get(f"{path}&limit=3"))
     rest = ok(ann.get(f"{path}&limit=3&offset=3"))

@@ -33,8 +33,8 @@ def test_download_options_are_applied(tables, table):
     assert tables.download(f"select n, count(*) from {table} group by n order by n desc") == (
         '"n","COUNT(*)"\n"2","1"\n"1","1"\n'
     )
-    described = {"separator": "\t", "quoteCharacter": "'", "lineEnd": "\r\n"}
-    assert tables.download(f"select a from {table} limit 1", csvTableDescriptor=described) == (
+    descriptor = {"separator": "\t", "quoteCharacter": "'", "lineEnd": "\r\n"}
+    assert tables.download(f"select a from {table} limit 1", csvTableDescriptor=descriptor) == (
         "'ROW_ID'\t'ROW_VERSION'\t'a'\r\n'1'\t'1'\t'x'\r\n"
     )
     assert tables.download(sql, limit=1, offset=1, includeRowIdAndRowVersion=False) == (
@@ -54,8 +54,8 @@ def test_result_file_is_downloadable_only_by_its_owner(ann, ben, tables, table):
     handle = ok(tables.try_download(f"select * from {table}"))["resultsFileHandleId"]
     got = ok(ann.batch((handle, table, "TableEntity")))["requestedFiles"][0]
     assert got["preSignedURL"]
-    theirs = ok(ben.batch((handle, table, "TableEntity")))["requestedFiles"][0]
-    assert theirs["failureCode"] == "UNAUTHORIZED"
+    other = ok(ben.batch((handle, table, "TableEntity")))["requestedFiles"][0]
+    assert other["failureCode"] == "UNAUTHORIZED"
 
 
 def test_repeated_query_returns_the_same_file_until_rows_change(ann, ben, tables, table):
@@ -71,8 +71,8 @@ def test_repeated_query_returns_the_same_file_until_rows_change(ann, ben, tables
     tables.append(table, ["y", "2"])
     second = handle()
     assert second != first
-    ok_delete = ann.delete(f"/file/v1/fileHandle/{second}")
-    assert ok_delete.status_code == 200
+    response = ann.delete(f"/file/v1/fileHandle/{second}")
+    assert response.status_code == 200
     assert handle() not in {first, second}
 
 

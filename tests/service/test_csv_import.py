@@ -36,7 +36,7 @@ def test_csv_rows_with_id_and_version_are_updated(tables, table):
     data = "ROW_ID,ROW_VERSION,n,a\n1,1,10\n3,1,30,zz\n,,40,new\n"
     tables.transact(table, tables.csv(table, data))
     assert tables.list_rows(table) == [
-        (1, 2, ["x", "10"]),  # the line is short: the cell is left alone
+        (1, 2, ["x", "10"]),  # a missing field leaves the cell unchanged
         (2, 1, ["y", "2"]),
         (3, 2, ["zz", "30"]),
         (4, 2, ["new", "40"]),
@@ -60,21 +60,21 @@ def test_row_ids_are_ignored_in_an_empty_table(tables, table):
 def test_csv_update_of_a_changed_row_is_a_conflict(tables, table):
     tables.append(table, ["x", "1"])
     old = tables.row_set(f"select * from {table}")["etag"]
-    tables.append(table, (1, 1, ["theirs", "1"]))
+    tables.append(table, (1, 1, ["other", "1"]))
     data = "ROW_ID,ROW_VERSION,a\n1,1,mine\n"
     assert_error(
         tables.try_transact(table, tables.csv(table, data)), 412, "Row id: 1 has been changed"
     )
     assert_error(tables.try_transact(table, tables.csv(table, data, updateEtag=old)), 412)
-    seen = tables.row_set(f"select * from {table}")["etag"]
-    tables.transact(table, tables.csv(table, data, updateEtag=seen))
+    current = tables.row_set(f"select * from {table}")["etag"]
+    tables.transact(table, tables.csv(table, data, updateEtag=current))
     assert_error(
         tables.try_transact(table, tables.csv(table, "ROW_ID,a\n1,x\n")), 400, "cannot be null"
     )
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "message"),
     [
         ("a,nope\nx,1\n", "nope"),
         ("a,a\nx,y\n", "two columns named"),
@@ -88,10 +88,10 @@ def test_csv_update_of_a_changed_row_is_a_conflict(tables, table):
         ('a\n"x\\', "ends within a quoted field"),
     ],
 )
-def test_invalid_csv_is_rejected_and_changes_nothing(tables, table, data, words):
+def test_invalid_csv_is_rejected_and_changes_nothing(tables, table, data, message):
     tables.append(table, ["x", "1"])
     good = tables.rows(table, ["y", "2"])
-    assert_error(tables.try_transact(table, good, tables.csv(table, data)), 400, words)
+    assert_error(tables.try_transact(table, good, tables.csv(table, data)), 400, message)
     assert tables.list_rows(table) == [(1, 1, ["x", "1"])]
 
 
@@ -112,14 +112,14 @@ def test_fields_without_a_header_follow_the_column_order(tables, table):
 
 
 def test_csv_descriptor_is_applied(tables, table):
-    described = {
+    options = {
         "csvTableDescriptor": {
             "separator": "\t", "quoteCharacter": "'", "escapeCharacter": "/", "lineEnd": "\r\n",
         },
         "linesToSkip": 2,
     }  # fmt: skip
     data = "# no\n# no\r\na\tn\r\n'x/'y/ /tab\t'\t1\r\n''\t2\r\n"
-    tables.transact(table, tables.csv(table, data, **described))
+    tables.transact(table, tables.csv(table, data, **options))
     assert values(tables, table) == [["x'y tab\t", "1"], ["", "2"]]
     for wrong in ({"separator": ";;"}, {"quoteCharacter": ""}, {"separator": '"'}):
         body = tables.csv(table, "a\nx\n", csvTableDescriptor=wrong)

@@ -1,4 +1,4 @@
-"""Previews of CSV files: their first rows, and columns that would hold them."""
+"""Previews of CSV files: sample rows and suggested columns."""
 
 import pytest
 from support.entity_api import REPO
@@ -16,10 +16,10 @@ def try_preview(tables, data, **more):
     return tables.run(f"{REPO}/table/upload/csv/preview", body)
 
 
-def columns_of(found):
+def list_suggestions(preview):
     return [
         (each["name"], each["columnType"], each.get("maximumSize"))
-        for each in found["suggestedColumns"]
+        for each in preview["suggestedColumns"]
     ]
 
 
@@ -27,8 +27,8 @@ def test_suggested_columns_have_the_narrowest_type(tables):
     names = "yes,n,x,day,who,word,mixed,none,long,longest"
     first = f"true,1,1.5,2020-01-02,syn12,ant,1,,{'m' * 1500},{'l' * 3000}"
     second = "False,-2,3,2021-03-04 05:06:07,syn13,a beetle,b,,,"
-    found = ok(try_preview(tables, f"{names}\n{first}\n{second}\n"))
-    assert columns_of(found) == [
+    preview = ok(try_preview(tables, f"{names}\n{first}\n{second}\n"))
+    assert list_suggestions(preview) == [
         ("yes", "BOOLEAN", None),
         ("n", "INTEGER", None),
         ("x", "DOUBLE", None),
@@ -40,37 +40,39 @@ def test_suggested_columns_have_the_narrowest_type(tables):
         ("long", "MEDIUMTEXT", None),
         ("longest", "LARGETEXT", None),
     ]
-    assert found["rowsScanned"] == 2
-    assert found["sampleRows"][1]["values"] == [*second.split(",")[:7], None, None, None]
+    assert preview["rowsScanned"] == 2
+    assert preview["sampleRows"][1]["values"] == [*second.split(",")[:7], None, None, None]
 
 
 def test_suggested_columns_hold_the_file(tables):
     data = "a,b\n1,x\n,yy\n"
-    found = ok(try_preview(tables, data))
-    table = tables.create_table(*found["suggestedColumns"])["id"]
+    preview = ok(try_preview(tables, data))
+    table = tables.create_table(*preview["suggestedColumns"])["id"]
     tables.transact(table, tables.csv(table, data))
     assert tables.query(f"select * from {table}") == [["1", "x"], [None, "yy"]]
 
 
 def test_preview_applies_the_csv_descriptor(tables):
-    form = {"separator": ";", "isFirstLineHeader": False}
-    found = ok(try_preview(tables, "skip me\n1;a\n2;b\n", csvTableDescriptor=form, linesToSkip=1))
-    assert columns_of(found) == [("col1", "INTEGER", None), ("col2", "STRING", 1)]
-    assert [row["values"] for row in found["sampleRows"]] == [["1", "a"], ["2", "b"]]
+    descriptor = {"separator": ";", "isFirstLineHeader": False}
+    preview = ok(
+        try_preview(tables, "skip me\n1;a\n2;b\n", csvTableDescriptor=descriptor, linesToSkip=1)
+    )
+    assert list_suggestions(preview) == [("col1", "INTEGER", None), ("col2", "STRING", 1)]
+    assert [row["values"] for row in preview["sampleRows"]] == [["1", "a"], ["2", "b"]]
 
 
 def test_row_metadata_is_not_suggested_as_columns(tables):
-    found = ok(try_preview(tables, "ROW_ID,ROW_VERSION,a\n5,2,x\n"))
-    assert columns_of(found) == [("a", "STRING", 1)]
-    assert found["sampleRows"] == [{"rowId": 5, "versionNumber": 2, "values": ["x"]}]
+    preview = ok(try_preview(tables, "ROW_ID,ROW_VERSION,a\n5,2,x\n"))
+    assert list_suggestions(preview) == [("a", "STRING", 1)]
+    assert preview["sampleRows"] == [{"rowId": 5, "versionNumber": 2, "values": ["x"]}]
 
 
 def test_first_thousand_rows_are_scanned_without_full_scan(tables):
     data = "n\n" + "1\n" * 1000 + "text\n"
     part = ok(try_preview(tables, data))
-    assert (columns_of(part), part["rowsScanned"]) == ([("n", "INTEGER", None)], 1000)
+    assert (list_suggestions(part), part["rowsScanned"]) == ([("n", "INTEGER", None)], 1000)
     whole = ok(try_preview(tables, data, doFullFileScan=True))
-    assert (columns_of(whole), whole["rowsScanned"]) == ([("n", "STRING", 4)], 1001)
+    assert (list_suggestions(whole), whole["rowsScanned"]) == ([("n", "STRING", 4)], 1001)
     assert len(whole["sampleRows"]) == 5
 
 

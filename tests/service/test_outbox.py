@@ -1,4 +1,4 @@
-"""A service that is killed while it changes a table: all of it is there afterwards, or nothing."""
+"""Outbox: after a crash, each change of a table is complete or rolled back."""
 
 import signal
 from contextlib import contextmanager
@@ -47,12 +47,12 @@ def test_transaction_is_rolled_back_after_sigkill(tmp_path):
         assert tables.append(table, ["next", "4"]) == [(2, 3)]
 
 
-class BreaksBeforeCommit:
-    """A database that is gone at the moment of the commit, as in a crash."""
+class FailingDatabase:
+    """Database that fails right before its commit, as in a crash."""
 
     def __init__(self, database):
         self.database = database
-        self.armed = True
+        self.is_failing = True
 
     def reading(self):
         return self.database.reading()
@@ -61,13 +61,13 @@ class BreaksBeforeCommit:
     def transaction(self):
         with self.database.transaction() as session:
             yield session
-            if self.armed:
+            if self.is_failing:
                 raise KeyboardInterrupt
 
 
 @pytest.fixture
 def crashed(tmp_path):
-    """A service that ended between the commit of the table's file and that of its database."""
+    """A service that stopped between the commits of the table's file and of its database."""
     with start_service(tmp_path) as rest_service:
         service = rest_service.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
         alice = Author(rest_service, "alice")
@@ -88,10 +88,14 @@ def crashed(tmp_path):
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
             job_id = async_jobs.begin(session, caller, transactions.TRANSACTION, body, table)
-        broken = replace(service, database=BreaksBeforeCommit(service.database))
+        failing_service = replace(service, database=FailingDatabase(service.database))
         with pytest.raises(KeyboardInterrupt):
             async_jobs._perform(
-                broken, caller, job_id, transactions.TRANSACTION, service.jobs.progress(job_id)
+                failing_service,
+                caller,
+                job_id,
+                transactions.TRANSACTION,
+                service.jobs.progress(job_id),
             )
         assert alice.entity(table)["versionNumber"] == 1
     return tmp_path, table, job_id, handle
@@ -99,7 +103,7 @@ def crashed(tmp_path):
 
 def test_outbox_is_applied_at_the_next_start(crashed, recording):
     data_dir, table, job_id, handle = crashed
-    for _ in range(2):  # once more changes nothing
+    for _ in range(2):  # the second start changes nothing
         with start_service(data_dir, recording) as rest_service:
             alice = Author(rest_service, "alice")
             tables = TableClient(alice)
@@ -108,8 +112,8 @@ def test_outbox_is_applied_at_the_next_start(crashed, recording):
             assert done["snapshotVersionNumber"] == 1
             assert tables.list_rows(table) == [(1, 1, ["x", handle, "5"])]
             assert tables.list_rows(f"{table}.1") == [(1, 1, ["x", handle, "5"])]
-            frozen = ok(alice.get(f"{REPO}/entity/{table}/version/1"))
-            assert (frozen["versionLabel"], frozen["versionComment"]) == ("kept", "c")
+            snapshotted = ok(alice.get(f"{REPO}/entity/{table}/version/1"))
+            assert (snapshotted["versionLabel"], snapshotted["versionComment"]) == ("kept", "c")
             assert alice.entity(table)["versionNumber"] == 2
             assert len(alice.entity(table)["columnIds"]) == 3
             assert alice.delete(f"/file/v1/fileHandle/{handle}").status_code == 409
@@ -117,8 +121,8 @@ def test_outbox_is_applied_at_the_next_start(crashed, recording):
 
 def test_outbox_entry_is_parsed_back():
     snapshot = Snapshot(3, "l", None, 4)
-    effects = outbox.OutboxEntry(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
-    assert outbox.parse(outbox.serialize(effects)) == effects
+    entry = outbox.OutboxEntry(1, 2, 3, 4, {"r": 1}, 5, (6, 7), (8,), snapshot)
+    assert outbox.parse(outbox.serialize(entry)) == entry
 
 
 def test_files_of_deleted_tables_are_removed_at_the_next_start(tmp_path):
@@ -149,7 +153,7 @@ def test_running_job_fails_when_the_service_stops(tmp_path):
         assert TableClient(alice).list_rows(table) == []
 
 
-def lines_of(rows, mark):
+def create_updates(rows, mark):
     head = "ROW_ID,ROW_VERSION,a,n\n"
     return head + "".join(f"{each},1,{mark},{each}\n" for each in range(1, rows + 1))
 
@@ -167,31 +171,31 @@ def test_each_job_is_completed_or_rolled_back_after_sigkill(tmp_path, polls):
         entities = [
             alice.make(f"{M}.TableEntity", tables.project, columnIds=columns) for _ in "1234"
         ]
-        converted, uploaded, replaced, frozen = (each["id"] for each in entities)
+        converted, uploaded, replaced, snapshotted = (each["id"] for each in entities)
         first = tables.csv(converted, "a,n\n" + "".join(f"{each},0\n" for each in range(rows)))
-        for each in (converted, uploaded, replaced, frozen):
+        for each in (converted, uploaded, replaced, snapshotted):
             tables.transact(each, first)
         convert = {
             "concreteType": f"{M}.TableSchemaChangeRequest",
             "changes": [{"oldColumnId": columns[0], "newColumnId": number}],
         }
-        gone = tables.csv(
+        deletes = tables.csv(
             replaced, "ROW_ID,ROW_VERSION\n" + "".join(f"{n},1\n" for n in range(1, rows + 1))
         )
         new = tables.csv(replaced, "a,n\n" + "new,1\n" * rows)
         transaction, upload = "table/transaction", "table/upload/csv"
-        sql = {"sql": f"select * from {frozen}"}
-        asked = [
+        sql = {"sql": f"select * from {snapshotted}"}
+        requests = [
             (converted, transaction, {"changes": [convert], "createSnapshot": True}),
-            (uploaded, upload, tables.csv(uploaded, lines_of(rows, "up"))),
-            (replaced, transaction, {"changes": [gone, new]}),
-            (frozen, transaction, {"createSnapshot": True}),
-            (frozen, "table/download/csv", sql),
-            (frozen, "table/query", {"query": sql}),
+            (uploaded, upload, tables.csv(uploaded, create_updates(rows, "up"))),
+            (replaced, transaction, {"changes": [deletes, new]}),
+            (snapshotted, transaction, {"createSnapshot": True}),
+            (snapshotted, "table/download/csv", sql),
+            (snapshotted, "table/query", {"query": sql}),
         ]
         tokens = [
             ok(alice.post(f"{REPO}/entity/{table}/{path}/async/start", body))["token"]
-            for table, path, body in asked
+            for table, path, body in requests
         ]
         for _ in range(polls):
             alice.get(f"{REPO}/asynchronous/job/{tokens[0]}")
@@ -201,25 +205,25 @@ def test_each_job_is_completed_or_rolled_back_after_sigkill(tmp_path, polls):
         alice = Author(rest_service, "alice")
         tables = TableClient(alice)
         done = []
-        for (table, path, _), token in zip(asked, tokens, strict=True):
+        for (table, path, _), token in zip(requests, tokens, strict=True):
             answer = alice.get(f"{REPO}/entity/{table}/{path}/async/get/{token}")
             assert answer.status_code in {201, 409}, answer.text
             assert answer.ok or "Nothing of it was applied" in answer.json()["reason"]
             done.append(answer.ok)
-        shown = [
+        groups = [
             tables.query(f"select a, count(*) from {table} group by a order by a limit 2")
             for table in (converted, uploaded, replaced)
         ]
-        assert shown[0] == [["0", "1"], ["1", "1"]]
+        assert groups[0] == [["0", "1"], ["1", "1"]]
         assert tables.list_columns(converted)[0]["columnType"] == (
             "INTEGER" if done[0] else "STRING"
         )
         assert alice.entity(converted)["columnIds"][0] == (number if done[0] else columns[0])
         assert alice.entity(converted)["versionNumber"] == (2 if done[0] else 1)
-        assert shown[1] == ([["up", str(rows)]] if done[1] else shown[0])
-        assert shown[2] == ([["new", str(rows)]] if done[2] else shown[0])
-        assert alice.entity(frozen)["versionNumber"] == (2 if done[3] else 1)
-        for table in (converted, uploaded, replaced, frozen):
+        assert groups[1] == ([["up", str(rows)]] if done[1] else groups[0])
+        assert groups[2] == ([["new", str(rows)]] if done[2] else groups[0])
+        assert alice.entity(snapshotted)["versionNumber"] == (2 if done[3] else 1)
+        for table in (converted, uploaded, replaced, snapshotted):
             count = tables.query(f"select count(*) from {table}")
             assert count == [[str(rows)]]
             assert len(tables.append(table, [None, "5"])) == 1

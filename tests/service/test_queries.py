@@ -1,4 +1,4 @@
-"""Query bundles: their parts, pages, filters, facets, and who may ask."""
+"""Queries: result bundles, pages, filters, facets, permissions and the time limit."""
 
 import pytest
 from support.entity_api import REPO, Author
@@ -8,19 +8,19 @@ from support.table_api import M, TableClient
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.create_table(
+    table_id = tables.create_table(
         {"name": "name", "columnType": "STRING", "facetType": "enumeration"},
         {"name": "age", "columnType": "INTEGER", "facetType": "range"},
         ("tags", "STRING_LIST"),
     )["id"]
     tables.append(
-        made,
+        table_id,
         ["ann", "30", '["x","y"]'],
         ["bob", "20", None],
         ["cy", None, '["y"]'],
         ["ann", "40", '["z"]'],
     )
-    return made
+    return table_id
 
 
 def test_bundle_contains_all_default_parts(tables, table, rules):
@@ -50,8 +50,8 @@ def test_bundle_contains_all_default_parts(tables, table, rules):
     ],
 )  # fmt: skip
 def test_part_mask_selects_parts(tables, table, bit, part):
-    found = tables.bundle(f"select * from {table}", mask=bit)
-    assert set(found) == {"concreteType", part}
+    bundle = tables.bundle(f"select * from {table}", mask=bit)
+    assert set(bundle) == {"concreteType", part}
 
 
 def test_rows_have_ids_except_aggregates(tables, table):
@@ -78,24 +78,24 @@ def test_limits_of_request_and_sql_are_combined(tables, table):
 
 @pytest.fixture(scope="module")
 def wide(tables):
-    """A table of 52 rows a page, and 130 rows."""
-    made = tables.create_table(
+    """A table with 130 rows, 52 on each page."""
+    table_id = tables.create_table(
         *({"name": f"c{each}", "columnType": "STRING", "maximumSize": 1000} for each in range(10)),
         ("n", "INTEGER"),
     )["id"]
     header = "n\n"
-    tables.transact(made, tables.csv(made, header + "".join(f"{i}\n" for i in range(130))))
-    return made
+    tables.transact(table_id, tables.csv(table_id, header + "".join(f"{i}\n" for i in range(130))))
+    return table_id
 
 
-def pages(tables, table, sql, **more):
-    """All pages of a query, each as its values."""
+def read_pages(tables, table, sql, **more):
+    """Return the values of each page of a query."""
     result = tables.bundle(sql, mask=1, **more)["queryResult"]
-    found = []
+    values = []
     while True:
-        found.append([row["values"] for row in result["queryResults"]["rows"]])
+        values.append([row["values"] for row in result["queryResults"]["rows"]])
         if "nextPageToken" not in result:
-            return found
+            return values
         token = result["nextPageToken"]
         assert (token["concreteType"], token["entityId"]) == (f"{M}.QueryNextPageToken", table)
         path = f"{REPO}/entity/{table}/table/query/nextPage"
@@ -104,12 +104,14 @@ def pages(tables, table, sql, **more):
 
 def test_full_page_has_a_next_page_token(tables, wide):
     assert tables.bundle(f"select * from {wide}")["maxRowsPerPage"] == 2097152 // 40020
-    found = pages(tables, wide, f"select * from {wide}")
-    assert [len(each) for each in found] == [52, 52, 26]
-    assert [row[-1] for page in found for row in page] == [str(each) for each in range(130)]
-    limited = pages(tables, wide, f"select * from {wide} order by n desc", limit=104, offset=1)
+    pages = read_pages(tables, wide, f"select * from {wide}")
+    assert [len(each) for each in pages] == [52, 52, 26]
+    assert [row[-1] for page in pages for row in page] == [str(each) for each in range(130)]
+    limited = read_pages(
+        tables, wide, f"select * from {wide} order by n desc", limit=104, offset=1
+    )
     assert [row[-1] for page in limited for row in page] == [str(128 - i) for i in range(104)]
-    in_sql = pages(tables, wide, f"select * from {wide} limit 60")
+    in_sql = read_pages(tables, wide, f"select * from {wide} limit 60")
     assert sum(len(each) for each in in_sql) == 60
 
 
@@ -120,7 +122,7 @@ def test_invalid_page_token_is_rejected(tables, wide):
     assert_error(tables.run(f"{REPO}/entity/{wide}/table/query/nextPage", body), 400)
 
 
-def single(operator, column, *values):
+def value_filter(operator, column, *values):
     return {
         "concreteType": f"{M}.ColumnSingleValueQueryFilter",
         "columnName": column, "operator": operator, "values": values,
@@ -133,10 +135,12 @@ def test_additional_filters_are_applied(tables, table):
     def names(*filters, **more):
         return [row[0] for row in tables.query(sql, additionalFilters=filters, **more)]
 
-    assert names(single("EQUAL", "name", "ANN", "cy")) == ["ann", "cy", "ann"]
-    assert names(single("IN", "name", "bob", "cy")) == ["bob", "cy"]
-    assert names(single("LIKE", "name", "%n%")) == ["ann", "ann"]
-    assert names(single("EQUAL", "name", "ann"), single("EQUAL", "age", "40")) == ["ann"]
+    assert names(value_filter("EQUAL", "name", "ANN", "cy")) == ["ann", "cy", "ann"]
+    assert names(value_filter("IN", "name", "bob", "cy")) == ["bob", "cy"]
+    assert names(value_filter("LIKE", "name", "%n%")) == ["ann", "ann"]
+    assert names(value_filter("EQUAL", "name", "ann"), value_filter("EQUAL", "age", "40")) == [
+        "ann"
+    ]
     has = {
         "concreteType": f"{M}.ColumnMultiValueFunctionQueryFilter",
         "columnName": "tags", "function": "HAS", "values": ["y"],
@@ -144,9 +148,9 @@ def test_additional_filters_are_applied(tables, table):
     assert names(has) == ["ann", "cy"]
     assert names({**has, "function": "HAS_LIKE", "values": ["z%"]}) == ["ann"]
     assert_error(
-        tables.try_query(sql, additionalFilters=[single("EQUAL", "nope", "x")]), 400, "nope"
+        tables.try_query(sql, additionalFilters=[value_filter("EQUAL", "nope", "x")]), 400, "nope"
     )
-    assert_error(tables.try_query(sql, additionalFilters=[single("EQUAL", "name")]), 400)
+    assert_error(tables.try_query(sql, additionalFilters=[value_filter("EQUAL", "name")]), 400)
 
 
 def test_sort_items_of_the_request_replace_order_by(tables, table):
@@ -160,9 +164,11 @@ def test_sort_items_of_the_request_replace_order_by(tables, table):
 def test_combined_sql_includes_filters(tables, table):
     sql = f"select * from {table} where age > 1"
     assert tables.bundle(sql)["combinedSql"] == sql
-    told = tables.bundle(sql, additionalFilters=[single("EQUAL", "name", "it's")])["combinedSql"]
-    assert told == f"SELECT * FROM {table} WHERE (age > 1) AND (\"name\" = 'it''s')"
-    assert tables.query(told) == []
+    combined = tables.bundle(sql, additionalFilters=[value_filter("EQUAL", "name", "it's")])[
+        "combinedSql"
+    ]
+    assert combined == f"SELECT * FROM {table} WHERE (age > 1) AND (\"name\" = 'it''s')"
+    assert tables.query(combined) == []
 
 
 def test_facets_count_rows_selected_by_other_facets(tables, table):
@@ -191,8 +197,8 @@ def test_facets_count_rows_selected_by_other_facets(tables, table):
     assert_error(
         tables.try_query(sql, selectedFacets=[{**chosen, "columnName": "tags"}]), 400, "tags"
     )
-    unset = {**ranged, "min": "org.sagebionetworks.UNDEFINED_NULL_NOTSET", "max": None}
-    assert tables.bundle(sql, selectedFacets=[unset])["queryCount"] == 1
+    null_range = {**ranged, "min": "org.sagebionetworks.UNDEFINED_NULL_NOTSET", "max": None}
+    assert tables.bundle(sql, selectedFacets=[null_range])["queryCount"] == 1
 
 
 def test_facets_of_lists_count_items(tables):
@@ -211,18 +217,18 @@ def test_query_requires_read_and_download(ann, ben, anonymous, tables):
     path = f"{REPO}/entity/{table}/table/query/async"
     body = {"query": {"sql": f"select * from {table}"}}
 
-    def asked(person):
-        token = ok(person.post(f"{path}/start", body))["token"]
-        return person.get(f"{path}/get/{token}")
+    def run_query(user):
+        token = ok(user.post(f"{path}/start", body))["token"]
+        return user.get(f"{path}/get/{token}")
 
-    assert_error(asked(ben), 403, "READ")
+    assert_error(run_query(ben), 403, "READ")
     ann.share(project, {ben.id: ["READ"]})
-    assert_error(asked(ben), 403, "DOWNLOAD")
-    assert_error(asked(anonymous), 403)
+    assert_error(run_query(ben), 403, "DOWNLOAD")
+    assert_error(run_query(anonymous), 403)
     ann.share(project, {ben.id: ["READ", "DOWNLOAD"]})
-    assert asked(ben).status_code == 201
+    assert run_query(ben).status_code == 201
     ann.delete(f"{REPO}/entity/{table}")
-    assert_error(asked(ben), 404, "trash")
+    assert_error(run_query(ben), 404, "trash")
 
 
 def test_query_of_another_entity_is_rejected(tables):

@@ -1,4 +1,4 @@
-"""Rows in requests: put in, changed, deleted; conflicts; all or nothing."""
+"""Row sets: inserts, updates and deletes of rows, and conflicts."""
 
 import pytest
 from support.entity_api import REPO
@@ -30,11 +30,11 @@ def test_row_ids_and_versions_start_at_one(tables, table):
 
 def test_append_returns_row_references(tables, table):
     answer = tables.transact(table, tables.rows(table, ["x", "1"]))
-    found = answer["results"][0]["rowReferenceSet"]
+    references = answer["results"][0]["rowReferenceSet"]
     assert answer["results"][0]["concreteType"] == f"{M}.RowReferenceSetResults"
-    assert found["tableId"] == table
-    assert [each["name"] for each in found["headers"]] == ["a", "n"]
-    assert found["etag"] == tables.row_set(f"select * from {table}")["etag"]
+    assert references["tableId"] == table
+    assert [each["name"] for each in references["headers"]] == ["a", "n"]
+    assert references["etag"] == tables.row_set(f"select * from {table}")["etag"]
 
 
 def test_update_replaces_all_cells_of_a_row(tables, table):
@@ -82,7 +82,7 @@ def test_partial_row_updates_only_its_cells(tables, table):
         (2, 2, [None, "2"]),
         (3, 2, ["z", None]),
     ]
-    # without a version it never conflicts
+    # partial rows have no version and never conflict
     tables.transact(table, tables.partial(table, (1, {"n": "10"})))
     assert_error(
         tables.try_transact(table, tables.partial(table, (77, {"n": "1"}))), 400, "does not exist"
@@ -92,16 +92,16 @@ def test_partial_row_updates_only_its_cells(tables, table):
 
 def test_update_of_a_changed_row_is_a_conflict(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
-    tables.append(table, (1, 1, ["theirs", "1"]))
+    tables.append(table, (1, 1, ["other", "1"]))
     answer = tables.try_transact(table, tables.rows(table, (1, 1, ["mine", "1"])))
     assert assert_error(answer, 412)["reason"] == f"Row id: 1 {CHANGED}"
-    assert tables.query(f"select a from {table} where row_id = 1") == [["theirs"]]
+    assert tables.query(f"select a from {table} where row_id = 1") == [["other"]]
 
 
 def test_latest_row_version_decides_on_conflicts(tables, table):
     tables.append(table, ["x", "1"], ["y", "2"])
-    tables.append(table, (1, 1, ["theirs", "1"]))
-    # row 1 was changed in version 2; whoever names version 2 has seen that
+    tables.append(table, (1, 1, ["other", "1"]))
+    # row 1 was changed in version 2; a request that names version 2 has read that change
     tables.append(table, (1, 2, ["mine", "1"]), (2, 1, ["mine", "2"]))
     tables.append(table, (2, 3, ["again", "2"]))
     assert_error(
@@ -112,11 +112,11 @@ def test_latest_row_version_decides_on_conflicts(tables, table):
 def test_etag_decides_on_conflicts(tables, table):
     tables.append(table, ["x", "1"])
     old = tables.row_set(f"select * from {table}")["etag"]
-    tables.append(table, (1, 1, ["theirs", "1"]))
-    seen = tables.row_set(f"select * from {table}")["etag"]
+    tables.append(table, (1, 1, ["other", "1"]))
+    current = tables.row_set(f"select * from {table}")["etag"]
     stale = tables.rows(table, (1, 1, ["mine", "1"]), etag=old)
     assert_error(tables.try_transact(table, stale), 412, CHANGED)
-    tables.transact(table, tables.rows(table, (1, 1, ["mine", "1"]), etag=seen))
+    tables.transact(table, tables.rows(table, (1, 1, ["mine", "1"]), etag=current))
     unknown = tables.rows(table, (1, 3, ["mine", "1"]), etag="nonsense")
     assert_error(tables.try_transact(table, unknown), 400, "etag")
 
@@ -136,7 +136,7 @@ def test_deleted_row_cannot_be_updated(tables, table):
 
 
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "message"),
     [
         ((1, None, ["x", "1"]), "Row version number cannot be null"),
         (["x"], "one value for each of the 2 headers"),
@@ -148,9 +148,9 @@ def test_deleted_row_cannot_be_updated(tables, table):
         (["x", "1.0"], "Value at [0,1] was not a valid INTEGER."),
     ],
 )
-def test_invalid_row_is_rejected(tables, table, row, words):
+def test_invalid_row_is_rejected(tables, table, row, message):
     tables.append(table, ["x", "1"])
-    assert_error(tables.try_transact(table, tables.rows(table, row)), 400, words)
+    assert_error(tables.try_transact(table, tables.rows(table, row)), 400, message)
     assert len(tables.list_rows(table)) == 1
 
 

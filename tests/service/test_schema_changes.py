@@ -1,4 +1,4 @@
-"""Columns that come, go and become others, and what happens to the cells."""
+"""Schema changes: added, removed and replaced columns, and conversion of cells."""
 
 import pytest
 from support.entity_api import REPO
@@ -18,9 +18,9 @@ def change(*pairs, order=None):
 
 @pytest.fixture
 def table(tables):
-    made = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
-    tables.append(made, ["1", "10"], ["2", None], ["3", "30"])
-    return made
+    table_id = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
+    tables.append(table_id, ["1", "10"], ["2", None], ["3", "30"])
+    return table_id
 
 
 def ids(tables, table):
@@ -38,7 +38,7 @@ def test_replaced_columns_lose_their_cells(ann, tables, table):
     assert values(tables, table) == [["true", "10"], ["true", None], ["true", "30"]]
     tables.append(table, ["false", "40"])
     ann.change(table, columnIds=[n, a])
-    # what was removed is lost, even if the column comes back
+    # cells of a removed column are lost even if the column is added again
     assert values(tables, table) == [["10", None], [None, None], ["30", None], ["40", None]]
 
 
@@ -82,7 +82,7 @@ def test_transaction_adds_removes_and_orders_columns(ann, tables, table):
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "new", "then"),
+    ("kind", "cells", "new", "expected"),
     [
         ("STRING", ["1", None, "-3"], ("INTEGER", {}), ["1", None, "-3"]),
         ("STRING", ["x", "", None], ("LARGETEXT", {}), ["x", "", None]),
@@ -107,15 +107,15 @@ def test_transaction_adds_removes_and_orders_columns(ann, tables, table):
         ("DATE", ["5", None, None], ("INTEGER", {"defaultValue": "9"}), ["5", "9", "9"]),
     ],
 )
-def test_cells_are_converted_to_the_new_column(tables, kind, given, new, then):
+def test_cells_are_converted_to_the_new_column(tables, kind, cells, new, expected):
     table = tables.create_table(("old", kind), ("keep", "STRING"))["id"]
-    tables.append(table, *([each, "k"] for each in given))
+    tables.append(table, *([each, "k"] for each in cells))
     old = ids(tables, table)["old"]
     column = tables.create_column("new", new[0], **new[1])["id"]
     tables.transact(table, change((old, column)))
-    assert values(tables, table) == [[each, "k"] for each in then]
-    tables.append(table, [then[0], "later"])
-    assert values(tables, table)[-1] == [then[0], "later"]
+    assert values(tables, table) == [[each, "k"] for each in expected]
+    tables.append(table, [expected[0], "later"])
+    assert values(tables, table)[-1] == [expected[0], "later"]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,6 @@ def test_rows_with_removed_columns_are_rejected(ann, tables, table):
 
 
 def test_slots_of_removed_columns_are_reused(ann, tables):
-    """Slots of columns that nothing shows any more are used again."""
     columns = [tables.create_column(f"s{each}", "INTEGER")["id"] for each in range(40)]
     table = tables.create_table(("k", "STRING"))["id"]
     tables.append(table, ["x"])
@@ -231,7 +230,7 @@ def test_table_bundle_shows_changed_columns(ann, tables, table):
 
 def test_conversion_to_file_handles_checks_their_owner(ann, ben, tables):
     table = tables.create_table(("n", "INTEGER"))["id"]
-    mine, theirs = ann.handle(), ben.handle()
+    mine, other = ann.handle(), ben.handle()
     tables.append(table, [mine])
     old = tables.list_columns(table)[0]["id"]
     new = tables.create_column("f", "FILEHANDLEID")["id"]
@@ -239,7 +238,7 @@ def test_conversion_to_file_handles_checks_their_owner(ann, ben, tables):
         "concreteType": f"{M}.TableSchemaChangeRequest",
         "changes": [{"oldColumnId": old, "newColumnId": new}],
     }
-    tables.append(table, [theirs])
+    tables.append(table, [other])
     assert_error(tables.try_transact(table, change), 403)
     tables.append(table, (2, 2, ["123"]))
     assert_error(tables.try_transact(table, change), 404)

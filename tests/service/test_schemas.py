@@ -1,4 +1,4 @@
-"""Tables as entities: their columns, bundles and versions."""
+"""Schemas of tables: columns, limits and table bundles."""
 
 from support.entity_api import REPO, Author, unique_name
 from support.file_api import assert_error, ok, start_service
@@ -10,9 +10,9 @@ from synapse_workflows.local.settings import Throttle
 
 def test_created_table_has_its_columns(ann, tables):
     table = tables.create_table(("a", "STRING"), ("b", "INTEGER"))
-    found = tables.list_columns(table["id"])
-    assert [each["name"] for each in found] == ["a", "b"]
-    assert [each["id"] for each in found] == table["columnIds"]
+    columns = tables.list_columns(table["id"])
+    assert [each["name"] for each in columns] == ["a", "b"]
+    assert [each["id"] for each in columns] == table["columnIds"]
     assert table["versionNumber"] == 1
     assert table["isLatestVersion"] is True
     assert [each["id"] for each in tables.list_columns(f"{table['id']}.1")] == table["columnIds"]
@@ -70,14 +70,14 @@ def test_table_requires_a_container_and_is_listed_in_it(ann, tables):
     page = ok(ann.post(f"{REPO}/entity/children", body))["page"]
     assert table["id"] in [each["id"] for each in page]
     assert_error(ann.try_make(TABLE), 400)
-    ok_delete = ann.delete(f"{REPO}/entity/{table['id']}")
-    assert ok_delete.status_code == 204
+    response = ann.delete(f"{REPO}/entity/{table['id']}")
+    assert response.status_code == 204
     assert_error(ann.get(f"{REPO}/entity/{table['id']}/column"), 404)
 
 
 def test_columns_of_a_private_table_require_read(ben, tables):
-    alone = type(tables)(tables.author)  # in a project that no other test shares
-    table = alone.create_table(("a", "STRING"))["id"]
+    private = type(tables)(tables.author)  # has a project of its own
+    table = private.create_table(("a", "STRING"))["id"]
     assert_error(ben.get(f"{REPO}/entity/{table}/column"), 403)
 
 

@@ -1,4 +1,4 @@
-"""Several writers on one table, and readers beside them."""
+"""Concurrent updates and queries of one table."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +14,16 @@ def table(tables):
     return tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
 
 
-def csv_of(count):
+def create_csv(count):
     return "a,n\n" + "".join(f"text {each},{each}\n" for each in range(count))
 
 
-def begun(ann, table, body):
-    """Start a transaction and wait until it is in the middle of its work."""
+def upload(tables, table, count):
+    return {"changes": [tables.csv(table, create_csv(count))]}
+
+
+def start_transaction(ann, table, body):
+    """Start a transaction and wait until it has snapshot progress."""
     path = f"{REPO}/entity/{table}/table/transaction/async"
     token = ok(ann.post(f"{path}/start", body))["token"]
     deadline = time.monotonic() + 30
@@ -29,7 +33,7 @@ def begun(ann, table, body):
     return path, token
 
 
-def result(ann, path, token):
+def wait_for_result(ann, path, token):
     while (answer := ann.get(f"{path}/get/{token}")).status_code == 202:
         pass
     return answer
@@ -58,10 +62,10 @@ def test_one_of_concurrent_updates_of_a_row_succeeds(tables, table):
 
 def test_readers_see_the_previous_state_during_a_write(ann, tables, table):
     tables.append(table, ["first", "1"])
-    path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
+    path, token = start_transaction(ann, table, upload(tables, table, 60_000))
     assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
-    assert ann.change(table, description="meanwhile")["description"] == "meanwhile"
-    assert result(ann, path, token).status_code == 201
+    assert ann.change(table, description="changed")["description"] == "changed"
+    assert wait_for_result(ann, path, token).status_code == 201
     assert tables.query(f"select count(*) from {table}") == [["60001"]]
 
 
@@ -71,27 +75,27 @@ def test_concurrent_schema_change_is_a_conflict(ann, tables, table):
         "concreteType": f"{M}.TableSchemaChangeRequest",
         "changes": [{"newColumnId": tables.create_column("new", "DATE")["id"]}],
     }
-    body = {"changes": [change, tables.csv(table, csv_of(60_000))]}
-    path, token = begun(ann, table, body)
+    body = {"changes": [change, tables.csv(table, create_csv(60_000))]}
+    path, token = start_transaction(ann, table, body)
     ann.change(table, columnIds=list(reversed(columns)))
-    assert_error(result(ann, path, token), 409, "were changed by another request")
+    assert_error(wait_for_result(ann, path, token), 409, "were changed by another request")
     assert [each["id"] for each in tables.list_columns(table)] == list(reversed(columns))
     assert tables.list_rows(table) == []
 
 
 def test_upload_completes_before_a_concurrent_schema_change(ann, tables, table):
     _, n = [each["id"] for each in tables.list_columns(table)]
-    path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
+    path, token = start_transaction(ann, table, upload(tables, table, 60_000))
     ann.change(table, columnIds=[n])
-    assert result(ann, path, token).status_code == 201
+    assert wait_for_result(ann, path, token).status_code == 201
     assert tables.query(f"select * from {table} limit 2") == [["0"], ["1"]]
     assert tables.append(table, ["7"]) == [(60001, 3)]
 
 
 def test_upload_to_a_table_deleted_concurrently_fails(ann, tables, table):
-    path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
+    path, token = start_transaction(ann, table, upload(tables, table, 60_000))
     assert ann.delete(f"{REPO}/entity/{table}").status_code == 204
-    assert_error(result(ann, path, token), 404, "trash")
+    assert_error(wait_for_result(ann, path, token), 404, "trash")
     ann.put(f"{REPO}/trashcan/restore/{table}")
     assert tables.list_rows(table) == []
 
@@ -99,12 +103,12 @@ def test_upload_to_a_table_deleted_concurrently_fails(ann, tables, table):
 def test_upload_fails_if_permission_is_revoked(ann, ben, tables):
     project = ann.new_project()["id"]
     ann.share(project, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
-    theirs = type(tables)(ben)
+    bens_tables = type(tables)(ben)
     columns = [tables.create_column(*each)["id"] for each in (("a", "STRING"), ("n", "INTEGER"))]
     table = ann.make(f"{M}.TableEntity", project, columnIds=columns)["id"]
-    path, token = begun(ben, table, {"changes": [theirs.csv(table, csv_of(60_000))]})
+    path, token = start_transaction(ben, table, upload(bens_tables, table, 60_000))
     ann.share(project, {ben.id: ["READ"]})
-    assert_error(result(ben, path, token), 403)
+    assert_error(wait_for_result(ben, path, token), 403)
     assert tables.list_rows(table) == []
 
 
@@ -116,23 +120,23 @@ def test_waiting_writers_do_not_block_other_tables(tmp_path, recording):
             tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"] for _ in range(2)
         )
         tables.append(busy, ["first", "1"])
-        path, token = begun(ann, busy, {"changes": [tables.csv(busy, csv_of(300_000))]})
+        path, token = start_transaction(ann, busy, upload(tables, busy, 300_000))
         change = {"changes": [tables.rows(busy, (1, 1, ["x", "5"]))]}
         waiting = [ok(ann.post(f"{path}/start", change))["token"] for _ in range(6)]
         assert tables.append(other, ["x", "1"]) == [(1, 1)]
         assert tables.list_rows(busy) == [(1, 1, ["first", "1"])]
         assert ok(ann.get(f"{path}/get/{token}"))["jobState"] == "PROCESSING"
-        assert result(ann, path, token).status_code == 201
-        codes = [result(ann, path, each).status_code for each in waiting]
+        assert wait_for_result(ann, path, token).status_code == 201
+        codes = [wait_for_result(ann, path, each).status_code for each in waiting]
         assert codes == [201, 412, 412, 412, 412, 412]
 
 
 def test_snapshot_has_the_columns_of_its_rows(ann, tables, table):
     a, n = (each["id"] for each in tables.list_columns(table))
-    body = {"changes": [tables.csv(table, csv_of(60_000))], "createSnapshot": True}
-    path, token = begun(ann, table, body)
+    body = {"changes": [tables.csv(table, create_csv(60_000))], "createSnapshot": True}
+    path, token = start_transaction(ann, table, body)
     ann.change(table, columnIds=[n])
-    assert ok(result(ann, path, token))["snapshotVersionNumber"] == 1
+    assert ok(wait_for_result(ann, path, token))["snapshotVersionNumber"] == 1
     assert ok(ann.get(f"{REPO}/entity/{table}/version/1"))["columnIds"] == [a, n]
     assert tables.query(f"select * from {table}.1 limit 1") == [["text 0", "0"]]
     assert ann.entity(table)["columnIds"] == [n]
@@ -141,10 +145,10 @@ def test_snapshot_has_the_columns_of_its_rows(ann, tables, table):
 
 def test_snapshot_waits_for_a_running_upload(ann, tables, table):
     tables.append(table, ["first", "1"])
-    path, token = begun(ann, table, {"changes": [tables.csv(table, csv_of(60_000))]})
-    made = ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
-    assert made == {"snapshotVersionNumber": 1}
-    assert result(ann, path, token).status_code == 201
+    path, token = start_transaction(ann, table, upload(tables, table, 60_000))
+    snapshot = ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
+    assert snapshot == {"snapshotVersionNumber": 1}
+    assert wait_for_result(ann, path, token).status_code == 201
     assert tables.query(f"select count(*) from {table}.1") == [["60001"]]
 
 
@@ -163,48 +167,48 @@ def test_long_read_does_not_block_writers(ann, tables, table, rules):
 
 
 def test_readers_of_a_replacement_see_old_or_new_rows(ann, tables, table):
-    """Delete and insert in one transaction, again and again, as a replacement does."""
+    """A replacement deletes and inserts rows in one transaction."""
     rows = tables.append(table, *[["0", str(each)] for each in range(50)])
-    is_over = False
+    is_finished = False
 
     def read():
-        seen = []
-        while not is_over:
-            seen.append(tables.query(f"select a, count(*), sum(n) from {table} group by a"))
-        return seen
+        results = []
+        while not is_finished:
+            results.append(tables.query(f"select a, count(*), sum(n) from {table} group by a"))
+        return results
 
     with ThreadPoolExecutor(2) as pool:
         readers = [pool.submit(read) for _ in range(2)]
         for turn in range(1, 9):
-            gone = tables.rows(table, *[(*row, []) for row in rows])
+            deletes = tables.rows(table, *[(*row, []) for row in rows])
             new = tables.csv(table, "a,n\n" + "".join(f"{turn},{n}\n" for n in range(50)))
-            tables.transact(table, gone, new)
+            tables.transact(table, deletes, new)
             rows = [(row_id, version) for row_id, version, _ in tables.list_rows(table)]
-        is_over = True
-    seen = [answer for reader in readers for answer in reader.result()]
-    assert len(seen) > 2
-    assert {len(answer) for answer in seen} == {1}
-    assert {(count, total) for [[_, count, total]] in seen} == {("50", "1225")}
+        is_finished = True
+    results = [answer for reader in readers for answer in reader.result()]
+    assert len(results) > 2
+    assert {len(answer) for answer in results} == {1}
+    assert {(count, total) for [[_, count, total]] in results} == {("50", "1225")}
     turns = [int(answer[0][0]) for answer in readers[0].result()]
     assert turns == sorted(turns)
 
 
 def test_snapshot_can_be_queried_immediately(ann, tables, table):
-    """The numbers are told by one request and looked up by another beside it."""
+    """The version number is read by one request and queried by another."""
     tables.append(table, ["x", "1"])
-    is_over = False
+    is_finished = False
 
     def read():
-        found = []
-        while not is_over:
+        codes = []
+        while not is_finished:
             number = ann.entity(table)["versionNumber"]
             answer = tables.try_query(f"select count(*) from {table}.{max(1, number - 1)}")
-            found.append(answer.status_code)
-        return found
+            codes.append(answer.status_code)
+        return codes
 
     with ThreadPoolExecutor(2) as pool:
         readers = [pool.submit(read) for _ in range(2)]
         for _ in range(15):
             ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
-        is_over = True
+        is_finished = True
     assert {code for reader in readers for code in reader.result()} == {201}

@@ -1,4 +1,4 @@
-"""Any sequence of changes of a table leaves what a small model of the rules says."""
+"""Stateful test: after any sequence of changes, a table agrees with a reference model."""
 
 import itertools
 import tempfile
@@ -16,12 +16,12 @@ from hypothesis.stateful import (
 from support.entity_api import REPO, Author
 from support.file_api import RestService, ok, start_service
 from support.table_api import M, TableClient
-from support.table_model import ModelColumn, ModelTable, RefusedError, comparable
-from support.table_strategies import Drafter, require_schema
+from support.table_model import ModelColumn, ModelTable, RejectedError, normalize
+from support.table_strategies import ChangeGenerator, require_valid_schema
 
 from synapse_workflows.constants import TABLE
 
-#: (name, type, more): all columns that tables may have; some share a name.
+#: (name, type, properties) of all columns that tables may have; some share a name.
 COLUMNS = [
     ("text", "STRING", {"maximumSize": 20}),
     ("text", "STRING", {"maximumSize": 900}),
@@ -57,8 +57,8 @@ COMMENTS = st.none() | st.just("so far")
 _numbers = itertools.count()
 
 
-class Shared:
-    """One service for all machines, which can be started anew."""
+class SharedService:
+    """One service for all state machines. It can be restarted."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -68,9 +68,8 @@ class Shared:
         alice = Author(self.rest_service, "alice")
         self.project = alice.new_project()["id"]
         self.handles = [alice.handle(), alice.handle()]
-        made = [
-            TableClient(alice).create_column(name, kind, **more) for name, kind, more in COLUMNS
-        ]
+        tables = TableClient(alice)
+        bodies = [tables.create_column(name, kind, **more) for name, kind, more in COLUMNS]
         self.columns = [
             ModelColumn(
                 id=column["id"],
@@ -78,10 +77,10 @@ class Shared:
                 kind=column["columnType"],
                 default=column.get("defaultValue"),
                 size=column.get("maximumSize"),
-                words=tuple(column.get("enumValues", ())),
+                enum_values=tuple(column.get("enumValues", ())),
                 length=column.get("maximumListLength", 1),
             )
-            for column in made
+            for column in bodies
         ]
 
     def start(self) -> None:
@@ -90,9 +89,9 @@ class Shared:
 
 
 class TableMachine(RuleBasedStateMachine):
-    """A table on the service and the model of it."""
+    """A table of the service and the reference model of it."""
 
-    shared: Shared
+    shared: SharedService
 
     @property
     def alice(self) -> Author:
@@ -104,129 +103,128 @@ class TableMachine(RuleBasedStateMachine):
 
     @initialize(data=st.data())
     def create(self, data):
-        wanted = data.draw(
+        columns = data.draw(
             st.lists(
                 st.sampled_from(self.shared.columns[:-2]),
                 max_size=5,
                 unique_by=(lambda each: each.id, lambda each: each.name),
             )
         )
-        self.model = ModelTable(wanted)
+        self.model = ModelTable(columns)
         self.etags = {}
-        self.looked = 0
-        body = {"name": f"table {next(_numbers)}", "columnIds": [each.id for each in wanted]}
+        self.check_count = 0
+        body = {"name": f"table {next(_numbers)}", "columnIds": [each.id for each in columns]}
         self.table = self.alice.make(TABLE, self.shared.project, **body)["id"]
 
     def teardown(self):
         for number in getattr(self, "model", ModelTable([])).labels:
-            self.agree(number)
+            self.check_version(number)
 
-    # What the model forbids, the service refuses for the same reason; what it allows is done.
+    # The service must reject what the model rejects, for the same reason, and accept the rest.
 
-    def expect(self, answer, trial, expected):
-        """Compare an answer with what the model says: None, or an error."""
-        if expected is None:
-            assert answer.ok, answer.text
-            self.model = trial
-            return answer.json()
-        assert answer.status_code == expected.status, (answer.text, expected)
-        assert expected.words in answer.json()["reason"]
+    def check_response(self, response, changed, error):
+        """Compare a response with the error of the model; replace the model on success."""
+        if error is None:
+            assert response.ok, response.text
+            self.model = changed
+            return response.json()
+        assert response.status_code == error.status, (response.text, error)
+        assert error.message in response.json()["reason"]
         return None
 
     @rule(data=st.data(), label=LABELS)
     def transact(self, data, label):
-        drafter = Drafter(
+        generator = ChangeGenerator(
             data,
             self.shared.columns,
             self.shared.handles,
             self.alice.upload,
         )
-        trial, expected, changes, told = self.model.trial(), None, [], []
+        changed, error, bodies, expected = self.model.copy(), None, [], []
         for _ in range(data.draw(st.sampled_from([1, 1, 1, 2, 3]))):
-            draft = drafter.change(trial, self.etags)
-            changes.append(draft.body)
-            note(str(draft.body))
+            change = generator.change(changed, self.etags)
+            bodies.append(change.body)
+            note(str(change.body))
             try:
-                if draft.is_bad:
-                    trial.refuse(400)
-                told.append((draft.apply(trial), trial.last_version))
-            except RefusedError as refused:
-                expected = refused
+                if change.is_invalid:
+                    changed.reject(400)
+                expected.append((change.apply(changed), changed.last_version))
+            except RejectedError as rejected:
+                error = rejected
                 break
-        more = {}
-        if drafter.chance(6):
+        more, number = {}, None
+        if generator.chance(6):
             more = {"createSnapshot": True, "snapshotOptions": {"snapshotLabel": label}}
             try:
-                if expected is None:
-                    more["number"] = trial.snapshot(label)
-            except RefusedError as refused:
-                expected = refused
-        number = more.pop("number", None)
-        answer = self.expect(
-            self.tables.try_transact(self.table, *changes, **more), trial, expected
-        )
-        if answer is not None:
-            assert answer.get("snapshotVersionNumber") == number
-            for (meant, version), result in zip(told, answer["results"], strict=True):
-                self.learn(meant, version, result)
+                if error is None:
+                    number = changed.snapshot(label)
+            except RejectedError as rejected:
+                error = rejected
+        response = self.tables.try_transact(self.table, *bodies, **more)
+        body = self.check_response(response, changed, error)
+        if body is not None:
+            assert body.get("snapshotVersionNumber") == number
+            for (result, version), actual in zip(expected, body["results"], strict=True):
+                self.check_result(result, version, actual)
 
-    def learn(self, meant, version, result):
-        """Check the result of a change, and remember its etag."""
+    def check_result(self, expected, version, result):
+        """Check the result of a change and record its etag."""
         if result["concreteType"] == f"{M}.UploadToTableResult":
-            assert result["rowsProcessed"] == meant
+            assert result["rowsProcessed"] == expected
             self.etags[version] = result["etag"]
         elif result["concreteType"] == f"{M}.RowReferenceSetResults":
-            found = result["rowReferenceSet"]
-            rows = [(row["rowId"], row["versionNumber"]) for row in found["rows"]]
-            assert rows == [(row_id, version) for row_id in meant]
-            self.etags[version] = found["etag"]
+            references = result["rowReferenceSet"]
+            rows = [(row["rowId"], row["versionNumber"]) for row in references["rows"]]
+            assert rows == [(row_id, version) for row_id in expected]
+            self.etags[version] = references["etag"]
 
     @rule(data=st.data(), is_stale=st.sampled_from([False] * 9 + [True]))
     def put_columns(self, data, is_stale):
-        known = self.shared.columns
-        wanted = data.draw(st.lists(st.sampled_from(known), max_size=6, unique_by=lambda c: c.id))
-        trial, expected = self.model.trial(), None
-        body = {**self.alice.entity(self.table), "columnIds": [each.id for each in wanted]}
+        columns = data.draw(
+            st.lists(st.sampled_from(self.shared.columns), max_size=6, unique_by=lambda c: c.id)
+        )
+        changed, error = self.model.copy(), None
+        body = {**self.alice.entity(self.table), "columnIds": [each.id for each in columns]}
         if is_stale:
             body["etag"] = "0f0f0f0f-0000-0000-0000-000000000000"
         try:
             if is_stale:
-                trial.refuse(412)
-            require_schema(wanted)
-            trial.set_columns(wanted)
-        except RefusedError as refused:
-            expected = refused
-        saved = self.expect(self.alice.save(body), trial, expected)
+                changed.reject(412)
+            require_valid_schema(columns)
+            changed.set_columns(columns)
+        except RejectedError as rejected:
+            error = rejected
+        saved = self.check_response(self.alice.save(body), changed, error)
         assert saved is None or saved["etag"] != body["etag"]
 
     @rule(label=LABELS, comment=COMMENTS)
     def snapshot(self, label, comment):
-        trial, expected, number = self.model.trial(), None, None
-        before = self.alice.entity(self.table)["etag"]
+        changed, error, number = self.model.copy(), None, None
+        etag = self.alice.entity(self.table)["etag"]
         try:
-            number = trial.snapshot(label, comment)
-        except RefusedError as refused:
-            expected = refused
+            number = changed.snapshot(label, comment)
+        except RejectedError as rejected:
+            error = rejected
         body = {"snapshotLabel": label, "snapshotComment": comment}
-        answer = self.alice.post(f"{REPO}/entity/{self.table}/table/snapshot", body)
-        found = self.expect(answer, trial, expected)
-        assert found is None or found == {"snapshotVersionNumber": number}
-        assert (self.alice.entity(self.table)["etag"] == before) == (found is None)
+        response = self.alice.post(f"{REPO}/entity/{self.table}/table/snapshot", body)
+        result = self.check_response(response, changed, error)
+        assert result is None or result == {"snapshotVersionNumber": number}
+        assert (self.alice.entity(self.table)["etag"] == etag) == (result is None)
 
     @rule(data=st.data())
     def delete_version(self, data):
         number = data.draw(st.integers(1, self.model.highest + 1))
-        trial, expected = self.model.trial(), None
+        changed, error = self.model.copy(), None
         try:
-            trial.delete_version(number)
-        except RefusedError as refused:
-            expected = refused
-        answer = self.alice.delete(f"{REPO}/entity/{self.table}/version/{number}")
-        if expected is None:
-            assert answer.status_code == 204
-            self.model = trial
+            changed.delete_version(number)
+        except RejectedError as rejected:
+            error = rejected
+        response = self.alice.delete(f"{REPO}/entity/{self.table}/version/{number}")
+        if error is None:
+            assert response.status_code == 204
+            self.model = changed
         else:
-            assert answer.status_code == expected.status
+            assert response.status_code == error.status
 
     @rule()
     def trash_and_restore(self):
@@ -235,85 +233,89 @@ class TableMachine(RuleBasedStateMachine):
         assert self.alice.put(f"{REPO}/trashcan/restore/{self.table}").ok
 
     @rule()
-    def start_anew(self):
+    def restart_service(self):
         self.shared.start()
 
-    # After every step: the rows as they are, the versions, and one of the snapshots in turn.
+    # After every step: the current rows, the version history, and one of the versions in turn.
 
     @invariant()
-    def rows_agree(self):
+    def check_rows(self):
         if hasattr(self, "model"):
-            self.agree(None)
-            self.looked += 1
+            self.check_version(None)
+            self.check_count += 1
             numbers = sorted(self.model.labels)
-            self.agree(numbers[self.looked % len(numbers)])
+            self.check_version(numbers[self.check_count % len(numbers)])
 
     @invariant()
-    def versions_agree(self):
+    def check_history(self):
         if not hasattr(self, "model"):
             return
         model = self.model
-        found = ok(self.alice.get(f"{REPO}/entity/{self.table}/version?limit=50"))["results"]
-        told = [
-            (one["versionNumber"], one["versionLabel"], one.get("versionComment")) for one in found
+        history = ok(self.alice.get(f"{REPO}/entity/{self.table}/version?limit=50"))["results"]
+        versions = [
+            (each["versionNumber"], each["versionLabel"], each.get("versionComment"))
+            for each in history
         ]
-        assert told == [
+        assert versions == [
             (number, model.labels[number], model.comments[number])
             for number in sorted(model.labels, reverse=True)
         ]
-        latest = [one["versionNumber"] for one in found if one["isLatestVersion"]]
+        latest = [each["versionNumber"] for each in history if each["isLatestVersion"]]
         assert latest == [model.current]
 
-    def agree(self, number):
-        """Compare one version of the table, as rows and, where it has a number, as CSV."""
-        shown = self.model.shown(number)
-        named = self.table if number is None else f"{self.table}.{number}"
+    def check_version(self, number):
+        """Compare a version of the table: its rows and, for a numbered version, its CSV."""
+        version = self.model.get_version(number)
+        table_id = self.table if number is None else f"{self.table}.{number}"
         path = self.table if number is None else f"{self.table}/version/{number}"
-        ids = [each.id for each in shown.columns]
+        ids = [each.id for each in version.columns]
         assert self.alice.entity(path)["columnIds"] == ids
-        assert [each["id"] for each in self.tables.list_columns(named)] == ids
+        assert [each["id"] for each in self.tables.list_columns(table_id)] == ids
         expected = [
             (
                 row_id,
                 row.version,
-                [comparable(each.kind, row.cells[each.id]) for each in shown.columns],
+                [normalize(each.kind, row.cells[each.id]) for each in version.columns],
             )
-            for row_id, row in sorted(shown.rows.items())
+            for row_id, row in sorted(version.rows.items())
         ]
-        assert self.rows_of(named, shown) == (expected if ids else [])
+        assert self.read_pages(table_id, version) == (expected if ids else [])
         if ids and number is not None:
-            csv = self.tables.download(f"select * from {named} order by ROW_ID")
-            assert read_back(csv, shown) == expected
+            csv = self.tables.download(f"select * from {table_id} order by ROW_ID")
+            assert parse_csv(csv, version) == expected
 
-    def rows_of(self, named, shown):
-        """All rows, page by page."""
-        body = self.tables.bundle(f"select * from {named} order by ROW_ID", mask=0b1011)
-        width = sum(each.width for each in shown.columns)
+    def read_pages(self, table_id, version):
+        """Return the rows of all pages."""
+        body = self.tables.bundle(f"select * from {table_id} order by ROW_ID", mask=0b1011)
+        width = sum(each.width for each in version.columns)
         if width:
             assert body["maxRowsPerPage"] == max(1, 2097152 // width)
-            assert body["queryCount"] == len(shown.rows)
+            assert body["queryCount"] == len(version.rows)
         result, rows = body["queryResult"], []
         while True:
             page = result["queryResults"]
-            assert [each["id"] for each in page["headers"]] == [each.id for each in shown.columns]
+            assert [each["id"] for each in page["headers"]] == [
+                each.id for each in version.columns
+            ]
             rows += page["rows"]
             if "nextPageToken" not in result:
                 break
             path = f"{REPO}/entity/{self.table}/table/query/nextPage"
             result = ok(self.tables.run(path, result["nextPageToken"]))
         return [
-            (row["rowId"], row["versionNumber"], comparables(shown, row["values"])) for row in rows
+            (row["rowId"], row["versionNumber"], normalize_cells(version, row["values"]))
+            for row in rows
         ]
 
 
-def comparables(shown, cells):
+def normalize_cells(version, cells):
     return [
-        comparable(column.kind, cell) for column, cell in zip(shown.columns, cells, strict=True)
+        normalize(column.kind, cell) for column, cell in zip(version.columns, cells, strict=True)
     ]
 
 
-def read_back(csv, shown):
-    """Read a CSV as it is written: fields are quoted, doubled inside; null is nothing."""
+def parse_csv(csv, version):
+    """Parse a CSV file in the written form: quoted fields, doubled quotes, null as nothing."""
     rows, row, cell, at = [], [], None, 0
     while at < len(csv):
         if csv[at] == '"' and cell is None:
@@ -330,14 +332,14 @@ def read_back(csv, shown):
             rows.append(row)
             row = []
         at += 1
-    names = ["ROW_ID", "ROW_VERSION", *(column.name for column in shown.columns)]
+    names = ["ROW_ID", "ROW_VERSION", *(column.name for column in version.columns)]
     assert rows[0] == names
-    return [(int(row[0]), int(row[1]), comparables(shown, row[2:])) for row in rows[1:]]
+    return [(int(row[0]), int(row[1]), normalize_cells(version, row[2:])) for row in rows[1:]]
 
 
 def test_service_agrees_with_the_model():
     with tempfile.TemporaryDirectory() as data_dir:
-        TableMachine.shared = Shared(Path(data_dir))
+        TableMachine.shared = SharedService(Path(data_dir))
         with TableMachine.shared.stack:
             run_state_machine_as_test(
                 TableMachine,

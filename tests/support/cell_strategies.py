@@ -1,4 +1,4 @@
-"""Random cells of every type: the text that goes in, and the one that comes out."""
+"""Hypothesis strategies for cells of every type: pairs of the text sent and the text read."""
 
 import json
 import math
@@ -23,16 +23,16 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sample
         "é",
     ]
 )
-LONG = st.integers(-(2**63), 2**63 - 1) | st.integers(-9, 9)
+INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-9, 9)
 ID = st.integers(1, 10**15)
-JSON = st.dictionaries(TEXT, st.none() | st.booleans() | LONG | TEXT, max_size=2)
+JSON = st.dictionaries(TEXT, st.none() | st.booleans() | INT64 | TEXT, max_size=2)
 
 FIRST_DAY, LAST_DAY = (
     datetime.fromtimestamp(day * 86400, UTC).replace(tzinfo=None) for day in (0, 47000)
 )
 
-#: What is no value of a column of the type.
-BAD = {
+#: Type -> an invalid value.
+INVALID = {
     "STRING": "x" * 1001,
     "INTEGER": "1.5",
     "DOUBLE": "1,5",
@@ -50,7 +50,7 @@ BAD = {
 }
 
 
-def double(number: float) -> str:
+def serialize_double(number: float) -> str:
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):
@@ -58,45 +58,45 @@ def double(number: float) -> str:
     return repr(number)
 
 
-def same(text: Any) -> tuple[str, str]:
+def unchanged(text: Any) -> tuple[str, str]:
     return text, text
 
 
-def listed(items: Any, each: Any = lambda item: item) -> Any:
+def lists(items: Any, normalize: Any = lambda item: item) -> Any:
     return st.lists(items, min_size=1, max_size=3).map(
-        lambda some: (json.dumps(some), json.dumps([each(item) for item in some]))
+        lambda values: (json.dumps(values), json.dumps([normalize(item) for item in values]))
     )
 
 
-def day(moment: datetime) -> tuple[str, str]:
-    return moment.strftime("%Y-%m-%d %H:%M:%S"), str(int(moment.timestamp()) * 1000)
+def date_texts(date: datetime) -> tuple[str, str]:
+    return date.strftime("%Y-%m-%d %H:%M:%S"), str(int(date.timestamp()) * 1000)
 
 
-#: Type -> (text that goes in, text that comes out).
+#: Type -> strategy for (text that is sent, text that is read).
 CELLS: dict[str, Any] = {
-    "STRING": TEXT.map(same),
-    "LARGETEXT": TEXT.map(same),
-    "MEDIUMTEXT": TEXT.map(same),
-    "LINK": TEXT.map(same),
-    "INTEGER": LONG.flatmap(
+    "STRING": TEXT.map(unchanged),
+    "LARGETEXT": TEXT.map(unchanged),
+    "MEDIUMTEXT": TEXT.map(unchanged),
+    "LINK": TEXT.map(unchanged),
+    "INTEGER": INT64.flatmap(
         lambda n: st.sampled_from([(str(n), str(n)), (f" {n} ", str(n)), (f"{n:+d}", str(n))])
     ),
-    "DOUBLE": st.floats().map(double).map(same)
+    "DOUBLE": st.floats().map(serialize_double).map(unchanged)
     | st.sampled_from([("1e3", "1000.0"), ("5", "5.0")]),
     "BOOLEAN": st.sampled_from([("true", "true"), ("FALSE", "false")]),
-    "DATE": LONG.map(str).map(same)
-    | st.datetimes(FIRST_DAY, LAST_DAY, timezones=st.just(UTC)).map(day),
+    "DATE": INT64.map(str).map(unchanged)
+    | st.datetimes(FIRST_DAY, LAST_DAY, timezones=st.just(UTC)).map(date_texts),
     "ENTITYID": ID.flatmap(
         lambda n: st.sampled_from([(f"syn{n}", f"syn{n}"), (str(n), f"syn{n}")])
     ),
-    "USERID": ID.map(str).map(same),
-    "SUBMISSIONID": ID.map(str).map(same),
-    "EVALUATIONID": ID.map(str).map(same),
-    "STRING_LIST": listed(TEXT),
-    "INTEGER_LIST": listed(LONG),
-    "BOOLEAN_LIST": listed(st.booleans()),
-    "DATE_LIST": listed(LONG),
-    "USERID_LIST": listed(ID),
-    "ENTITYID_LIST": listed(ID.map(str), "syn{}".format),
-    "JSON": JSON.map(json.dumps).map(same),
+    "USERID": ID.map(str).map(unchanged),
+    "SUBMISSIONID": ID.map(str).map(unchanged),
+    "EVALUATIONID": ID.map(str).map(unchanged),
+    "STRING_LIST": lists(TEXT),
+    "INTEGER_LIST": lists(INT64),
+    "BOOLEAN_LIST": lists(st.booleans()),
+    "DATE_LIST": lists(INT64),
+    "USERID_LIST": lists(ID),
+    "ENTITYID_LIST": lists(ID.map(str), "syn{}".format),
+    "JSON": JSON.map(json.dumps).map(unchanged),
 }  # fmt: skip

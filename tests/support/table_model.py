@@ -1,6 +1,6 @@
-"""A table as the rules say it behaves (semantics 4.3, 9.1 to 9.3), beside which the service runs.
+"""Reference model of a table (semantics 4.3, 9.1 to 9.3), independent of the service.
 
-It knows nothing of HTTP and nothing of the service. Cells are texts as a query gives them back.
+Cells are texts as returned by a query.
 """
 
 import json
@@ -12,25 +12,25 @@ from typing import Any
 Cells = dict[str, str | None]
 
 
-class RefusedError(Exception):
-    """A change that the rules forbid."""
+class RejectedError(Exception):
+    """The rules forbid a change. `message` is part of the expected error message."""
 
-    def __init__(self, status: int, words: str = "") -> None:
-        super().__init__(status, words)
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(status, message)
         self.status = status
-        self.words = words
+        self.message = message
 
 
 @dataclass(frozen=True)
 class ModelColumn:
-    """A column: `size` bounds text, `length` lists; null becomes `default`."""
+    """A column with the maximum `size` of text, the maximum `length` of lists, and a default."""
 
     id: str
     name: str
     kind: str
     default: str | None = None
     size: int | None = None
-    words: tuple[str, ...] = ()
+    enum_values: tuple[str, ...] = ()
     length: int = 1
 
     @property
@@ -48,20 +48,22 @@ class ModelColumn:
         return each * self.length
 
 
-def comparable(kind: str, cell: str | None) -> Any:
-    """What two equal cells have in common: JSON may be written in several ways."""
+def normalize(kind: str, cell: str | None) -> Any:
+    """Return the same value for equal cells: JSON has several texts."""
     if cell is not None and (kind.endswith("_LIST") or kind == "JSON"):
         return json.dumps(json.loads(cell), sort_keys=True)
     return cell
 
 
-def converted(cell: str | None, old: ModelColumn, new: ModelColumn) -> str | None:
-    """What a cell of one column is in another."""
+def convert(cell: str | None, old: ModelColumn, new: ModelColumn) -> str | None:
+    """Return a cell of one column as a cell of another."""
     if cell is None:
         return new.default
     if new.kind in {"STRING", "LARGETEXT"}:
-        if len(cell) > (new.size or len(cell)) or (new.words and cell not in new.words):
-            raise RefusedError(400, "was not a valid STRING")
+        if len(cell) > (new.size or len(cell)) or (
+            new.enum_values and cell not in new.enum_values
+        ):
+            raise RejectedError(400, "was not a valid STRING")
         return cell
     if not cell:
         return new.default
@@ -72,7 +74,7 @@ def converted(cell: str | None, old: ModelColumn, new: ModelColumn) -> str | Non
         return repr(float(cell))
     if new.kind == "BOOLEAN" and cell.strip().lower() in {"true", "false"}:
         return cell.strip().lower()
-    raise RefusedError(400, f"was not a valid {new.kind}")
+    raise RejectedError(400, f"was not a valid {new.kind}")
 
 
 @dataclass
@@ -82,94 +84,105 @@ class ModelRow:
 
 
 @dataclass
-class Frozen:
+class TableVersion:
     columns: list[ModelColumn]
     rows: dict[int, ModelRow]
 
 
 @dataclass
 class ModelTable:
-    """A table with its versions; `apply` methods change it or raise, `trial` gives a copy."""
+    """A table with its versions. `apply` methods change it or raise RejectedError."""
 
     columns: list[ModelColumn]
     rows: dict[int, ModelRow] = field(default_factory=dict)
-    gone: dict[int, int] = field(default_factory=dict)
+    deleted: dict[int, int] = field(default_factory=dict)
     last_version: int = 0
-    next_row: int = 1
-    frozen: dict[int, Frozen] = field(default_factory=dict)
+    next_row_id: int = 1
+    snapshots: dict[int, TableVersion] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=lambda: {1: "1"})
     comments: dict[int, str | None] = field(default_factory=lambda: {1: None})
     current: int = 1
     highest: int = 1
 
-    def trial(self) -> "ModelTable":
+    def copy(self) -> "ModelTable":
         return deepcopy(self)
 
-    def _need_columns(self) -> None:
+    def _require_columns(self) -> None:
         if not self.columns:
-            raise RefusedError(400, "is empty.")
+            raise RejectedError(400, "is empty.")
 
-    def refuse(self, status: int) -> None:
-        raise RefusedError(status)
+    def reject(self, status: int) -> None:
+        raise RejectedError(status)
 
-    def named(self, column_id: str) -> ModelColumn:
+    def get_column(self, column_id: str) -> ModelColumn:
         return next(each for each in self.columns if each.id == column_id)
 
     # Rows.
 
-    def begin(self) -> int:
-        self._need_columns()
+    def begin_change(self) -> int:
+        self._require_columns()
         self.last_version += 1
         return self.last_version
 
     def insert(self, cells: Cells) -> int:
         full = {each.id: each.default for each in self.columns} | {
-            key: self.named(key).default if cell is None else cell for key, cell in cells.items()
+            key: self.get_column(key).default if cell is None else cell
+            for key, cell in cells.items()
         }
-        row_id, self.next_row = self.next_row, self.next_row + 1
+        row_id, self.next_row_id = self.next_row_id, self.next_row_id + 1
         self.rows[row_id] = ModelRow(self.last_version, full)
         return row_id
 
     def update(self, row_id: int, cells: Cells) -> None:
         row = self.rows[row_id]
         for key, cell in cells.items():
-            row.cells[key] = self.named(key).default if cell is None else cell
+            row.cells[key] = self.get_column(key).default if cell is None else cell
         row.version = self.last_version
 
     def delete(self, row_id: int) -> None:
         self.rows.pop(row_id, None)
-        self.gone[row_id] = self.last_version
+        self.deleted[row_id] = self.last_version
 
-    def require_unchanged(self, read: list[tuple[int, int | None]], seen: int | None) -> None:
-        """Check what the author of changes read: (row, version of it) and the state seen."""
-        unknown = any(each not in self.rows and each not in self.gone for each, _ in read)
+    def require_unchanged(
+        self, read: list[tuple[int, int | None]], etag_version: int | None
+    ) -> None:
+        """Check for conflicts: (row ID, version that was read), and the version of the etag."""
+        unknown = any(each not in self.rows and each not in self.deleted for each, _ in read)
         if any(version is None for _, version in read):
-            raise RefusedError(400, "" if unknown else "Row version number cannot be null")
+            raise RejectedError(400, "" if unknown else "Row version number cannot be null")
         if unknown:
-            raise RefusedError(400, "does not exist")
-        latest = max([-1 if seen is None else seen, *(version or 0 for _, version in read)])
+            raise RejectedError(400, "does not exist")
+        latest = max(
+            [-1 if etag_version is None else etag_version, *(version or 0 for _, version in read)]
+        )
         for row_id, _ in read:
-            touched = self.rows[row_id].version if row_id in self.rows else self.gone[row_id]
-            if touched > latest:
-                raise RefusedError(412, "has been changed since last read.  Please get the latest")
-        if any(row_id in self.gone for row_id, _ in read):
-            raise RefusedError(400, "does not exist")
+            last_change = (
+                self.rows[row_id].version if row_id in self.rows else self.deleted[row_id]
+            )
+            if last_change > latest:
+                raise RejectedError(
+                    412, "has been changed since last read.  Please get the latest"
+                )
+        if any(row_id in self.deleted for row_id, _ in read):
+            raise RejectedError(400, "does not exist")
 
     def apply_rows(
-        self, rows: list[tuple[int | None, int | None, Cells | None]], seen: int | None = None
+        self,
+        rows: list[tuple[int | None, int | None, Cells | None]],
+        etag_version: int | None = None,
     ) -> list[int]:
-        """Insert (no id), update and delete (no cells) as one change; give the ids."""
-        self._need_columns()
+        """Insert (no ID), update and delete (no cells) rows as one change; return their IDs."""
+        self._require_columns()
         read = [(row_id, version) for row_id, version, _ in rows if row_id is not None]
-        self.require_unchanged(read, seen)
-        self.begin()
+        self.require_unchanged(read, etag_version)
+        self.begin_change()
         ids = []
         for row_id, _, cells in rows:
             if row_id is None:
                 ids.append(self.insert(cells or {}))
                 continue
             if row_id not in self.rows and cells is not None:
-                raise RefusedError(400, "does not exist")
+                raise RejectedError(400, "does not exist")
             if cells is None:
                 self.delete(row_id)
             else:
@@ -178,11 +191,11 @@ class ModelTable:
         return ids
 
     def apply_partial(self, rows: list[tuple[int | None, Cells]]) -> list[int]:
-        self._need_columns()
-        self.begin()
+        self._require_columns()
+        self.begin_change()
         for row_id, _ in rows:
             if row_id is not None and row_id not in self.rows:
-                raise RefusedError(400, "does not exist")
+                raise RejectedError(400, "does not exist")
         ids = []
         for row_id, cells in rows:
             if row_id is None:
@@ -194,29 +207,29 @@ class ModelTable:
 
     # Columns.
 
-    def set_columns(self, wanted: list[ModelColumn]) -> None:
-        """PUT of the entity: columns that go lose their cells, columns that come have none."""
-        if [each.id for each in wanted] != [each.id for each in self.columns]:
-            self.change_columns(wanted, {each.id: each.id for each in self.columns})
+    def set_columns(self, columns: list[ModelColumn]) -> None:
+        """Set the columns of the entity. Removed columns lose their cells, new ones are empty."""
+        if [each.id for each in columns] != [each.id for each in self.columns]:
+            self.change_columns(columns, {each.id: each.id for each in self.columns})
 
-    def change_columns(self, wanted: list[ModelColumn], origin: dict[str, str]) -> None:
-        """Take other columns; `origin` tells which old one gives a new one its cells."""
+    def change_columns(self, columns: list[ModelColumn], origin: dict[str, str]) -> None:
+        """Change the columns; `origin` maps a new column ID to the old one that is converted."""
         before = {each.id: each for each in self.columns}
-        made: dict[int, Cells] = {}
+        converted: dict[int, Cells] = {}
         for row_id, row in self.rows.items():
             cells: Cells = {}
-            for each in wanted:
+            for each in columns:
                 old = before.get(origin.get(each.id, ""))
                 if old is None:
                     cells[each.id] = each.default
                 elif old.id == each.id:
                     cells[each.id] = row.cells[old.id]
                 else:
-                    cells[each.id] = converted(row.cells[old.id], old, each)
-            made[row_id] = cells
-        for row_id, cells in made.items():
+                    cells[each.id] = convert(row.cells[old.id], old, each)
+            converted[row_id] = cells
+        for row_id, cells in converted.items():
             self.rows[row_id].cells = cells
-        self.columns = list(wanted)
+        self.columns = list(columns)
         self.last_version += 1
 
     # Versions.
@@ -227,23 +240,23 @@ class ModelTable:
         if label == "in progress" or label in {
             text for other, text in self.labels.items() if other != number
         }:
-            raise RefusedError(409)
+            raise RejectedError(409)
         self.labels[number], self.comments[number] = label, comment
-        self.frozen[number] = deepcopy(Frozen(self.columns, self.rows))
+        self.snapshots[number] = deepcopy(TableVersion(self.columns, self.rows))
         self.current = self.highest = self.highest + 1
         self.labels[self.current], self.comments[self.current] = "in progress", None
         return number
 
     def delete_version(self, number: int) -> None:
         if number not in self.labels:
-            raise RefusedError(404)
+            raise RejectedError(404)
         if len(self.labels) == 1:
-            raise RefusedError(400)
+            raise RejectedError(400)
         del self.labels[number], self.comments[number]
-        self.frozen.pop(number, None)
+        self.snapshots.pop(number, None)
         self.current = max(self.labels)
-        self.frozen.pop(self.current, None)
+        self.snapshots.pop(self.current, None)
 
-    def shown(self, number: int | None) -> Frozen:
-        """What a query of a version gives."""
-        return self.frozen.get(number or 0) or Frozen(self.columns, self.rows)
+    def get_version(self, number: int | None) -> TableVersion:
+        """Return the state that a query of a version reads."""
+        return self.snapshots.get(number or 0) or TableVersion(self.columns, self.rows)

@@ -1,47 +1,51 @@
-"""Random cells, rows, CSV files and changes of columns, as requests and as what they mean."""
+"""Generators of table changes: the request bodies and their effect on the reference model."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
-from support.cell_strategies import BAD, CELLS, same
+from support.cell_strategies import CELLS, INVALID, unchanged
 from support.table_api import M
-from support.table_model import Cells, ModelColumn, ModelTable, RefusedError
+from support.table_model import Cells, ModelColumn, ModelTable, RejectedError
+
+#: Types for which empty text is a value.
+TEXT_TYPES = {"STRING", "LINK", "MEDIUMTEXT", "LARGETEXT"}
 
 
 @dataclass
-class Draft:
-    """A change as it is sent, as (request body, what it does to the model)."""
+class GeneratedChange:
+    """A change of a table.
+
+    Args:
+        body: The request body.
+        apply: Applies the change to a model.
+        is_invalid: Whether a cell is invalid, so that the service must reject the change.
+    """
 
     body: dict[str, Any]
     apply: Any
-    #: Whether a cell is no value, or not the caller's to use: then it is refused for that.
-    is_bad: bool = False
+    is_invalid: bool = False
 
 
-#: Types whose empty text is a value.
-TEXTS = {"STRING", "LINK", "MEDIUMTEXT", "LARGETEXT"}
-
-
-class BadText(str):
-    """A text that is no value of its column."""
+class InvalidText(str):
+    """A text that is not a valid value for its column."""
 
     __slots__ = ()
 
 
-def has_bad(rows: Any) -> bool:
-    return any(isinstance(cell, BadText) for row in rows for cell in row)
+def has_invalid(rows: Any) -> bool:
+    return any(isinstance(cell, InvalidText) for row in rows for cell in row)
 
 
-class Drafter:
-    """Draws changes of one table for one transaction.
+class ChangeGenerator:
+    """Generates changes of one table.
 
     Args:
-        data: what hypothesis draws from.
-        columns: all columns that a table may have.
-        handles: file handles that may stand in cells.
-        upload: gives the id of a new file handle for the bytes of a CSV file.
+        data: Data object of hypothesis.
+        columns: All columns that a table may have.
+        handles: IDs of file handles that cells may hold.
+        upload: Uploads the bytes of a CSV file and returns its file handle ID.
     """
 
     def __init__(self, data: Any, columns: list[ModelColumn], handles: Any, upload: Any) -> None:
@@ -54,15 +58,15 @@ class Drafter:
         return self.draw(st.integers(1, one_in)) == one_in
 
     def cell(self, column: ModelColumn) -> tuple[str | None, str | None]:
-        """A cell as it goes in, and as it comes out."""
+        """Return a cell as it is sent and as it is read."""
         if self.chance(6):
             return None, None
-        if self.chance(60) and column.kind in BAD:
-            return BadText(BAD[column.kind]), None
-        if column.words:
-            return self.draw(st.sampled_from(column.words).map(same))
+        if self.chance(60) and column.kind in INVALID:
+            return InvalidText(INVALID[column.kind]), None
+        if column.enum_values:
+            return self.draw(st.sampled_from(column.enum_values).map(unchanged))
         if column.kind == "FILEHANDLEID":
-            return self.draw(st.sampled_from(self.handles).map(same))
+            return self.draw(st.sampled_from(self.handles).map(unchanged))
         return self.draw(CELLS[column.kind])
 
     def some_columns(self, table: ModelTable) -> list[ModelColumn]:
@@ -75,89 +79,101 @@ class Drafter:
         )
 
     def row_id(self, table: ModelTable) -> int:
-        there = sorted(table.rows) or [1]
+        existing = sorted(table.rows) or [1]
         if self.chance(12):
-            return self.draw(st.sampled_from([*sorted(table.gone), table.next_row, 0]))
-        return self.draw(st.sampled_from(there))
+            return self.draw(st.sampled_from([*sorted(table.deleted), table.next_row_id, 0]))
+        return self.draw(st.sampled_from(existing))
 
     def version(self, table: ModelTable, row_id: int) -> int | None:
-        right = table.rows[row_id].version if row_id in table.rows else table.last_version
+        valid = table.rows[row_id].version if row_id in table.rows else table.last_version
         if self.chance(12):
-            return self.draw(st.sampled_from([None, right - 1, right + 1, 0]))
-        return right
+            return self.draw(st.sampled_from([None, valid - 1, valid + 1, 0]))
+        return valid
 
     def cells(self, columns: list[ModelColumn]) -> tuple[list[str | None], Cells]:
+        """Return cells as they are sent, and as they are read by column ID."""
         drawn = [self.cell(each) for each in columns]
-        after = {each.id: then for each, (_, then) in zip(columns, drawn, strict=True)}
-        return [given for given, _ in drawn], after
+        read = {each.id: text for each, (_, text) in zip(columns, drawn, strict=True)}
+        return [text for text, _ in drawn], read
+
+    def etag(self, etags: dict[int, str]) -> int | None:
+        """Return the version of an earlier etag, or None for a request without etag."""
+        if etags and self.chance(5):
+            return self.draw(st.sampled_from(sorted(etags)))
+        return None
 
     # Changes.
 
-    def rows(self, table: ModelTable, etags: dict[int, str]) -> Draft:
-        used = self.some_columns(table)
-        sent, meant = [], []
+    def rows(self, table: ModelTable, etags: dict[int, str]) -> GeneratedChange:
+        columns = self.some_columns(table)
+        sent, changes = [], []
         for _ in range(self.draw(st.integers(1, 4))):
-            kind = self.draw(st.sampled_from(["insert", "insert", "update", "delete"]))
-            given, after = self.cells(used)
-            if kind == "insert":
-                sent.append({"values": given})
-                meant.append((None, None, after))
+            action = self.draw(st.sampled_from(["insert", "insert", "update", "delete"]))
+            texts, cells = self.cells(columns)
+            if action == "insert":
+                sent.append({"values": texts})
+                changes.append((None, None, cells))
                 continue
             row_id = self.row_id(table)
             version = self.version(table, row_id)
-            row = {"rowId": row_id, "values": given if kind == "update" else []}
+            row = {"rowId": row_id, "values": texts if action == "update" else []}
             sent.append(row if version is None else {**row, "versionNumber": version})
-            meant.append((row_id, version, after if kind == "update" else None))
-        to_append = {
+            changes.append((row_id, version, cells if action == "update" else None))
+        row_set = {
             "concreteType": f"{M}.RowSet",
-            "headers": [{"id": each.id, "name": each.name} for each in used],
+            "headers": [{"id": each.id, "name": each.name} for each in columns],
             "rows": sent,
         }
-        seen = None
-        if etags and self.chance(5):
-            seen = self.draw(st.sampled_from(sorted(etags)))
-            to_append["etag"] = etags[seen]
-        body = {"concreteType": f"{M}.AppendableRowSetRequest", "toAppend": to_append}
-        is_bad = has_bad(row["values"] for row in sent)
-        return Draft(body, lambda trial: trial.apply_rows(meant, seen), is_bad)
+        etag_version = self.etag(etags)
+        if etag_version is not None:
+            row_set["etag"] = etags[etag_version]
+        body = {"concreteType": f"{M}.AppendableRowSetRequest", "toAppend": row_set}
+        is_invalid = has_invalid(row["values"] for row in sent)
+        return GeneratedChange(
+            body, lambda model: model.apply_rows(changes, etag_version), is_invalid
+        )
 
-    def partial(self, table: ModelTable, _etags: dict[int, str]) -> Draft:
-        sent, meant = [], []
+    def partial(self, table: ModelTable, _etags: dict[int, str]) -> GeneratedChange:
+        sent, changes = [], []
         for _ in range(self.draw(st.integers(1, 3))):
-            used = self.some_columns(table)
-            given, after = self.cells(used)
+            columns = self.some_columns(table)
+            texts, cells = self.cells(columns)
             row_id = None if self.chance(4) else self.row_id(table)
             pairs = [
-                {"key": each.id, "value": text} for each, text in zip(used, given, strict=True)
+                {"key": each.id, "value": text} for each, text in zip(columns, texts, strict=True)
             ]
             sent.append({"rowId": row_id, "values": pairs})
-            meant.append((row_id, after))
-        to_append = {"concreteType": f"{M}.PartialRowSet", "rows": sent}
-        body = {"concreteType": f"{M}.AppendableRowSetRequest", "toAppend": to_append}
-        is_bad = has_bad([pair["value"] for pair in row["values"]] for row in sent)
-        return Draft(body, lambda trial: trial.apply_partial(meant), is_bad)
+            changes.append((row_id, cells))
+        row_set = {"concreteType": f"{M}.PartialRowSet", "rows": sent}
+        body = {"concreteType": f"{M}.AppendableRowSetRequest", "toAppend": row_set}
+        is_invalid = has_invalid([pair["value"] for pair in row["values"]] for row in sent)
+        return GeneratedChange(body, lambda model: model.apply_partial(changes), is_invalid)
 
-    def schema(self, table: ModelTable, _etags: dict[int, str]) -> Draft:
+    def schema(self, table: ModelTable, _etags: dict[int, str]) -> GeneratedChange:
         by_id = {each.id: each for each in self.columns}
         ids = [each.id for each in table.columns]
         origin = {each: each for each in ids}
         changes = []
         for _ in range(self.draw(st.integers(1, 3))):
             old = self.draw(st.sampled_from([None, *ids]))
-            free = [each for each in self.columns if each.id not in ids and fits(by_id, old, each)]
+            free = [
+                each
+                for each in self.columns
+                if each.id not in ids and is_convertible(by_id, old, each)
+            ]
             new = None if not free else self.draw(st.sampled_from([None, *free]))
             if old is None and new is None:
                 continue
             changes.append({"oldColumnId": old, "newColumnId": None if new is None else new.id})
-            come_from = None if old is None else origin.pop(old)
+            source = None if old is None else origin.pop(old)
             if old is None:
                 ids.append(new.id)
             elif new is None:
                 ids.remove(old)
             else:
                 ids[ids.index(old)] = new.id
-                if come_from is not None:
-                    origin[new.id] = come_from
+                if source is not None:
+                    origin[new.id] = source
             if new is not None:
                 origin.setdefault(new.id, "")
         body: dict[str, Any] = {
@@ -167,101 +183,103 @@ class Drafter:
         if self.chance(2):
             ids = self.draw(st.permutations(ids))
             body["orderedColumnIds"] = ids
-        wanted = [by_id[each] for each in ids]
+        columns = [by_id[each] for each in ids]
 
-        def apply(trial: ModelTable) -> None:
-            require_schema(wanted)
-            trial.change_columns(wanted, origin)
+        def apply(model: ModelTable) -> None:
+            require_valid_schema(columns)
+            model.change_columns(columns, origin)
 
-        return Draft(body, apply)
+        return GeneratedChange(body, apply)
 
-    def change(self, table: ModelTable, etags: dict[int, str]) -> Draft:
-        kinds = [self.rows, self.rows, self.partial, self.csv, self.csv, self.schema]
-        return self.draw(st.sampled_from(kinds))(table, etags)
+    def change(self, table: ModelTable, etags: dict[int, str]) -> GeneratedChange:
+        generators = [self.rows, self.rows, self.partial, self.csv, self.csv, self.schema]
+        return self.draw(st.sampled_from(generators))(table, etags)
 
     # CSV.
 
-    def csv(self, table: ModelTable, etags: dict[int, str]) -> Draft:
-        used = self.some_columns(table)
-        kind = self.draw(st.sampled_from(["append", "append", "update", "delete"]))
-        named = kind == "append" or self.chance(3) or not used
-        has_header = len(used) < 2 or self.chance(3) or used != table.columns
-        form = CsvDraft(self, has_header=has_header or kind == "delete")
-        if kind == "delete":
-            used = []
-        with_ids = kind != "append"
-        head = [*(["ROW_ID", "ROW_VERSION"] if with_ids else []), *(each.name for each in used)]
-        lines, meant = [], []
-        for _ in range(self.draw(st.integers(0 if form.has_header and named else 1, 5))):
-            given, after = self.cells(used)
+    def csv(self, table: ModelTable, etags: dict[int, str]) -> GeneratedChange:
+        columns = self.some_columns(table)
+        action = self.draw(st.sampled_from(["append", "append", "update", "delete"]))
+        may_be_empty = action == "append" or self.chance(3) or not columns
+        has_header = len(columns) < 2 or self.chance(3) or columns != table.columns
+        file = CsvGenerator(self, has_header=has_header or action == "delete")
+        if action == "delete":
+            columns = []
+        has_ids = action != "append"
+        metadata = ["ROW_ID", "ROW_VERSION"] if has_ids else []
+        header = [*metadata, *(each.name for each in columns)]
+        lines, changes = [], []
+        for _ in range(self.draw(st.integers(0 if file.has_header and may_be_empty else 1, 5))):
+            texts, cells = self.cells(columns)
             row_id: int | None = None
             version = None
-            if with_ids and not (used and self.chance(6)):
+            if has_ids and not (columns and self.chance(6)):
                 row_id = self.row_id(table)
                 version = self.version(table, row_id)
-            if len(used) > 1 and has_header and self.chance(5):
-                size = self.draw(st.integers(0 if with_ids else 1, len(used) - 1))
-                given = given[:size]
-                after = {each.id: after[each.id] for each in used[:size]}
-            front = [None if n is None else str(n) for n in (row_id, version)] if with_ids else []
-            lines.append((front, given, used))
-            meant.append((row_id, version, after if used else None))
-        text = form.write(head, lines)
+            if len(columns) > 1 and has_header and self.chance(5):
+                size = self.draw(st.integers(0 if has_ids else 1, len(columns) - 1))
+                texts = texts[:size]
+                cells = {each.id: cells[each.id] for each in columns[:size]}
+            ids = [None if n is None else str(n) for n in (row_id, version)] if has_ids else []
+            lines.append((ids, texts, columns))
+            changes.append((row_id, version, cells if columns else None))
         body: dict[str, Any] = {
             "concreteType": f"{M}.UploadToTableRequest",
-            "uploadFileHandleId": self.upload(text.encode("utf-8")),
-            **form.more,
+            "uploadFileHandleId": self.upload(file.write(header, lines).encode("utf-8")),
+            **file.properties,
         }
-        seen = None
-        if etags and self.chance(5):
-            seen = self.draw(st.sampled_from(sorted(etags)))
-            body["updateEtag"] = etags[seen]
-        is_bad = has_bad(given for _, given, _ in lines)
-        return Draft(body, lambda trial: csv_rows(trial, meant, used, seen), is_bad)
+        etag_version = self.etag(etags)
+        if etag_version is not None:
+            body["updateEtag"] = etags[etag_version]
+        return GeneratedChange(
+            body,
+            lambda model: apply_csv(model, changes, columns, etag_version),
+            has_invalid(texts for _, texts, _ in lines),
+        )
 
 
-def csv_rows(
-    trial: ModelTable, meant: list[Any], used: list[ModelColumn], seen: int | None
+def apply_csv(
+    model: ModelTable, changes: list[Any], columns: list[ModelColumn], etag_version: int | None
 ) -> int:
-    """Into an empty table the row ids are ignored."""
-    if not trial.rows and used:
-        meant = [(None, None, after) for _, _, after in meant]
-    trial.apply_rows(meant, seen)
-    return len(meant)
+    """Apply the rows of a CSV file to a model. Row IDs are ignored if the table is empty."""
+    if not model.rows and columns:
+        changes = [(None, None, cells) for _, _, cells in changes]
+    model.apply_rows(changes, etag_version)
+    return len(changes)
 
 
-def fits(by_id: dict[str, ModelColumn], old: str | None, new: ModelColumn) -> bool:
-    """Tell whether the model knows what becomes of the cells."""
+def is_convertible(by_id: dict[str, ModelColumn], old: str | None, new: ModelColumn) -> bool:
+    """Return whether the model can convert the cells of a column."""
     if old is None:
         return True
-    was = by_id[old]
-    if was.kind.endswith("_LIST") or was.kind == "JSON":
+    kind = by_id[old].kind
+    if kind.endswith("_LIST") or kind == "JSON":
         return False
-    texts = new.kind in {"STRING", "LARGETEXT", "INTEGER", "BOOLEAN"}
-    return texts or (was.kind, new.kind) == ("INTEGER", "DOUBLE")
+    is_text = new.kind in {"STRING", "LARGETEXT", "INTEGER", "BOOLEAN"}
+    return is_text or (kind, new.kind) == ("INTEGER", "DOUBLE")
 
 
-def require_schema(wanted: list[ModelColumn]) -> None:
-    names = [each.name for each in wanted]
+def require_valid_schema(columns: list[ModelColumn]) -> None:
+    names = [each.name for each in columns]
     if len(set(names)) < len(names):
-        raise RefusedError(400, "Duplicate column name")
-    if sum(each.width for each in wanted) > 64000:
-        raise RefusedError(400, "Too much data per column")
+        raise RejectedError(400, "Duplicate column name")
+    if sum(each.width for each in columns) > 64000:
+        raise RejectedError(400, "Too much data per column")
 
 
-class CsvDraft:
-    """A CSV file with characters of its own, lines to skip and quotes where it likes."""
+class CsvGenerator:
+    """Writes CSV files with generated characters, skipped lines and optional quotes."""
 
-    def __init__(self, drafter: Drafter, *, has_header: bool) -> None:
-        self.drafter = drafter
+    def __init__(self, generator: ChangeGenerator, *, has_header: bool) -> None:
+        self.generator = generator
         self.has_header = has_header
-        draw = drafter.draw
+        draw = generator.draw
         self.separator, self.quote, self.escape = draw(
             st.sampled_from([(",", '"', "\\"), ("\t", "'", "\\"), (";", '"', "^")])
         )
         self.end = draw(st.sampled_from(["\n", "\r\n"]))
         self.skipped = draw(st.sampled_from([0, 0, 2]))
-        self.more: dict[str, Any] = {
+        self.properties: dict[str, Any] = {
             "csvTableDescriptor": {
                 "separator": self.separator,
                 "quoteCharacter": self.quote,
@@ -271,33 +289,33 @@ class CsvDraft:
             },
         }
         if self.skipped:
-            self.more["linesToSkip"] = self.skipped
+            self.properties["linesToSkip"] = self.skipped
 
     def field(self, text: str | None, *, is_text: bool = True) -> str:
         if text is None:
             return ""
-        plain = not any(
+        needs_no_quotes = not any(
             each in text
             for each in (self.separator, self.quote, self.escape, "\r", "\n", "\ufeff")
         )
-        if plain and text and self.drafter.chance(2):
+        if needs_no_quotes and text and self.generator.chance(2):
             return text
-        if not text and not is_text and self.drafter.chance(2):
+        if not text and not is_text and self.generator.chance(2):
             return ""
-        doubled = self.quote if self.drafter.chance(2) else self.escape
+        prefix = self.quote if self.generator.chance(2) else self.escape
         text = text.replace(self.escape, self.escape * 2)
-        return f"{self.quote}{text.replace(self.quote, doubled + self.quote)}{self.quote}"
+        return f"{self.quote}{text.replace(self.quote, prefix + self.quote)}{self.quote}"
 
-    def write(self, head: list[str], lines: list[Any]) -> str:
-        found = ["\ufeff"] if self.drafter.chance(6) else []
-        found += [f'junk, "{self.end}'] * self.skipped
+    def write(self, header: list[str], lines: list[Any]) -> str:
+        parts = ["\ufeff"] if self.generator.chance(6) else []
+        parts += [f'junk, "{self.end}'] * self.skipped
         if self.has_header:
-            found.append(self.separator.join(self.field(name) for name in head) + self.end)
-        for front, given, used in lines:
-            fields = [self.field(text) for text in front]
+            parts.append(self.separator.join(self.field(name) for name in header) + self.end)
+        for ids, texts, columns in lines:
+            fields = [self.field(text) for text in ids]
             fields += [
-                self.field(text, is_text=each.kind in TEXTS)
-                for text, each in zip(given, used, strict=False)
+                self.field(text, is_text=each.kind in TEXT_TYPES)
+                for text, each in zip(texts, columns, strict=False)
             ]
-            found.append(self.separator.join(fields) + self.end)
-        return "".join(found)
+            parts.append(self.separator.join(fields) + self.end)
+        return "".join(parts)
