@@ -68,8 +68,8 @@ def write_csv(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name,how many,colour\nx,1,red\n", r"columns it has not: 'colour'.*store the schema"),
-        ("name\nx\n", r"missing columns: 'how many'.*Name them as the table does"),
+        ("name,how many,colour\nx,1,red\n", r"unknown columns: 'colour'.*store the schema"),
+        ("name\nx\n", r"missing columns: 'how many'.*Use the column names of the table"),
         ("name,how many\nx,1\n", None),
         ("how many,name\n1,x\n", None),
         ("ROW_ID,ROW_VERSION,name\n1,1,ant\n", None),
