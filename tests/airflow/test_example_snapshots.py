@@ -110,7 +110,7 @@ def test_publishing_run_without_an_event_fails_without_retry(api, example):
     run = Run(api, example[1], "by_hand")
     result = run.task("snapshot")
     assert result.state == "failed"
-    assert "No snapshot first_event this run" in str(result.error)
+    assert "No snapshot woke this run" in str(result.error)
 
 
 def test_publishing_run_reads_the_snapshot_of_its_event(
