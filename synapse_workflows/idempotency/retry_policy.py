@@ -6,25 +6,20 @@ from typing import TYPE_CHECKING, Final
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from synapse_workflows.client.errors import (
-    SynapseHTTPError,
-    SynapseMalformedEntityError,
-    SynapseNoCredentialsError,
-    SynapseProvenanceError,
+    RetryCategory,
+    SynapseConflictError,
+    SynapseConnectionError,
+    SynapseError,
+    SynapseLockedError,
     SynapseTooManyRequestsError,
-    SynapseUnmetAccessRestrictions,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Permanent errors: a retry cannot succeed.
-FINAL_STATUSES: Final = frozenset({400, 401, 403, 404, 410})
-_FINAL_ERRORS: Final = (
-    SynapseMalformedEntityError,
-    SynapseNoCredentialsError,
-    SynapseProvenanceError,
-    SynapseUnmetAccessRestrictions,
-)
+#: Errors that are permanent for one request, but not for a task: the next try reads the current
+#: state, and the network may have changed.
+_RETRIED_ERRORS: Final = (SynapseConflictError, SynapseConnectionError, SynapseLockedError)
 #: Delay after a 429 without a Retry-After header.
 _RATE_LIMIT_DELAY: Final = timedelta(seconds=60)
 
@@ -47,8 +42,8 @@ class SynapseRetryPolicy(RetryPolicy):
             seconds = exception.retry_after
             delay = timedelta(seconds=seconds) if seconds else _RATE_LIMIT_DELAY
             return RetryDecision.retry(delay, "Synapse limits the request rate (429)")
-        if isinstance(exception, SynapseHTTPError) and exception.status in FINAL_STATUSES:
-            return RetryDecision.fail(f"Permanent error of Synapse: {exception.status}")
-        if isinstance(exception, _FINAL_ERRORS):
+        if not isinstance(exception, SynapseError) or isinstance(exception, _RETRIED_ERRORS):
+            return RetryDecision.default()
+        if exception.retry_category is RetryCategory.PERMANENT:
             return RetryDecision.fail(f"Permanent error: {type(exception).__name__}")
         return RetryDecision.default()

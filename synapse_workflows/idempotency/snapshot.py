@@ -8,7 +8,7 @@ snapshot is created, and its Activity identifies the task that created it.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final, TypedDict
+from typing import Any, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -17,21 +17,17 @@ from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.table_state import VIEWS, fetch_fingerprint
 from synapse_workflows.client.errors import (
+    RetryCategory,
     SynapseConflictError,
     SynapseHTTPError,
     SynapseJobError,
     SynapseNotFoundError,
-    SynapseServerError,
-    SynapseTooManyRequestsError,
 )
 from synapse_workflows.constants import ENTITY_TYPES, TABLE
 from synapse_workflows.idempotency.snapshot_state import SnapshotPlan, SnapshotState
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
-
-#: Errors that do not show whether the request took effect.
-_UNCERTAIN: Final = (SynapseServerError, SynapseTooManyRequestsError)
 
 
 class SynapseSnapshot(TypedDict):
@@ -250,11 +246,15 @@ class SnapshotMaker:
         """Delete the plan if its request failed for good; else keep it, without its job."""
         try:
             yield
-        except (SynapseConflictError, *_UNCERTAIN):
-            self._state.save(replace(plan, job=None))
-            raise
-        except (SynapseHTTPError, SynapseJobError):
+        except SynapseJobError:
             self._state.clear()
+            raise
+        except SynapseHTTPError as error:
+            is_permanent = error.retry_category is RetryCategory.PERMANENT
+            if is_permanent and not isinstance(error, SynapseConflictError):
+                self._state.clear()
+            else:
+                self._state.save(replace(plan, job=None))
             raise
 
     def _resolve_conflict(self, plan: SnapshotPlan, conflict: SynapseConflictError) -> int:

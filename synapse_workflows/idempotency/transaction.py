@@ -15,16 +15,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
 from synapse_workflows.client.api import table_transactions
-from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
+from synapse_workflows.client.errors import (
+    RetryCategory,
+    SynapseError,
+    SynapseHTTPError,
+    SynapseJobError,
+    SynapseUnauthorizedError,
+)
 from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.idempotency.row_upload import RowUpload
 from synapse_workflows.idempotency.task_state import SavedState, TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
 
 _KEY: Final = "synapse_rows"
-#: Statuses that do not show whether the job failed.
-_PASSING: Final = frozenset({401, 408, 429})
-_SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True)
@@ -208,5 +211,9 @@ class TableTransaction:
 
 
 def _is_final(error: SynapseHTTPError) -> bool:
-    """Return whether a response shows that a job failed or was not started."""
-    return error.status < _SERVER_ERROR and error.status not in _PASSING
+    """Return whether a response shows that a job failed or was not started.
+
+    A 401 shows nothing about the job: the token was rejected, not the request.
+    """
+    is_permanent = error.retry_category is RetryCategory.PERMANENT
+    return is_permanent and not isinstance(error, SynapseUnauthorizedError)

@@ -19,15 +19,15 @@ from synapse_workflows.client.core.table_state import (
     count_rows,
     fetch_state,
 )
-from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.triggers.tables import (
-    PASSING,
     SynapseTableChangeTrigger,
     SynapseTableRowsTrigger,
+    is_temporary,
 )
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ class _TableSensor(BaseSensorOperator):
         """Poll once; temporary errors of Synapse count as no result."""
         try:
             return self.poll(context)
-        except PASSING as error:
+        except SynapseError as error:
+            if not is_temporary(error):
+                raise
             self.log.warning("Polling again in %s s after: %s", self.poke_interval, error)
             return PokeReturnValue(is_done=False)
 

@@ -12,25 +12,28 @@ from synapse_workflows.client.core.async_job_flow import Polling
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.table_state import TableState, count_rows, fetch_state
 from synapse_workflows.client.errors import (
+    RetryCategory,
     SynapseConflictError,
     SynapseConnectionError,
     SynapseError,
-    SynapseServerError,
+    SynapseHTTPError,
     SynapseTimeoutError,
-    SynapseTooManyRequestsError,
 )
 from synapse_workflows.hooks.synapse import SynapseHook
 
-#: Temporary errors: the next poll may succeed. A conflict means that the job of a query was
-#: interrupted.
-PASSING: Final = (
-    SynapseConflictError,
-    SynapseConnectionError,
-    SynapseServerError,
-    SynapseTimeoutError,
-    SynapseTooManyRequestsError,
-)
 _POLLING: Final = Polling()
+
+
+def is_temporary(error: SynapseError) -> bool:
+    """Return whether the next poll may succeed.
+
+    After a connection error the network may recover. A conflict means that the job of a query was
+    interrupted; the next poll starts another job.
+    """
+    if isinstance(error, SynapseConflictError | SynapseConnectionError):
+        return True
+    is_response = isinstance(error, SynapseHTTPError | SynapseTimeoutError)
+    return is_response and error.retry_category is not RetryCategory.PERMANENT
 
 
 class _TableTrigger(BaseTrigger):
@@ -76,11 +79,11 @@ class _TableTrigger(BaseTrigger):
     async def _poll_safely(self, session: AsyncSession) -> dict[str, Any] | None:
         try:
             return await self.poll(session)
-        except PASSING as error:
+        except SynapseError as error:
+            if not is_temporary(error):
+                return {"error": f"{type(error).__name__}: {error}"}
             self.log.warning("Polling again in %s s after: %s", self.poll_interval, error)
             return None
-        except SynapseError as error:
-            return {"error": f"{type(error).__name__}: {error}"}
 
     @abstractmethod
     def extra_arguments(self) -> dict[str, Any]:

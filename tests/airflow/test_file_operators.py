@@ -145,6 +145,8 @@ def test_local_file_named_like_the_id_is_ignored(get, tmp_path, monkeypatch):
         (403, None, RetryAction.FAIL, None),
         (404, None, RetryAction.FAIL, None),
         (409, None, RetryAction.DEFAULT, None),
+        (412, None, RetryAction.DEFAULT, None),
+        (423, None, RetryAction.DEFAULT, None),
         (429, 7, RetryAction.RETRY, 7),
         (429, None, RetryAction.RETRY, 60),
         (503, None, RetryAction.DEFAULT, None),
