@@ -8,10 +8,7 @@ from typing import Final
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.dates import parse_date
 from synapse_workflows.local.domain.tables.cell_values import NAN
-from synapse_workflows.local.domain.tables.column_types import (
-    LIST_TYPES,
-    TEXT_TYPES,
-)
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES
 from synapse_workflows.local.domain.tables.sql.sqlite_dates import DATE_PARTS
 from synapse_workflows.local.domain.tables.sql.typed_sql import (
     DATETIME,
@@ -73,9 +70,8 @@ def as_json(value: Fragment) -> Fragment:
     if value.type == ColumnType.BOOLEAN:
         return build_value(ColumnType.JSON, "json({})", as_text(value))
     if value.type == ColumnType.DOUBLE:  # JSON has neither NaN nor infinity
-        return build_value(
-            ColumnType.JSON, "nullif(nullif({}, 9e999), -9e999)", without_nan(value)
-        )
+        finite = "nullif(nullif({}, 9e999), -9e999)"
+        return build_value(ColumnType.JSON, finite, without_nan(value))
     is_shown_as_text = value.is_text or value.type in {ColumnType.ENTITYID, DATETIME}
     return as_text(value) if is_shown_as_text else value
 
@@ -130,9 +126,8 @@ def _build_from_unixtime(arguments: Sequence[Fragment]) -> Fragment:
 
 def _create_date_part(name: str) -> Build:
     type_ = ColumnType.STRING if name.endswith("NAME") else ColumnType.INTEGER
-    return lambda arguments: build_value(
-        type_, f"date_part('{name}', {{}})", as_date(arguments[0])
-    )
+    template = f"date_part('{name}', {{}})"
+    return lambda arguments: build_value(type_, template, as_date(arguments[0]))
 
 
 def _create_double_test(name: str, template: str) -> Build:

@@ -15,6 +15,7 @@ from synapse_workflows.local.domain.tables.sql.typed_sql import (
     Fragment,
     apply_collation,
     as_result,
+    combine,
     get_sort_key,
     join,
     with_type,
@@ -98,6 +99,28 @@ class _Item:
     name: str
 
 
+@dataclass(frozen=True)
+class _Groups:
+    """How a query combines rows.
+
+    Args:
+        items: Selected items.
+        keys: Keys of GROUP BY.
+        is_grouped: Whether rows are combined to groups. Without keys, all rows are one group.
+        is_distinct: Whether equal results are combined.
+    """
+
+    items: Sequence[_Item]
+    keys: Sequence[exp.Expression]
+    is_grouped: bool
+    is_distinct: bool
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether each row of the result is one row of the table."""
+        return not (self.is_grouped or self.is_distinct)
+
+
 def compile_select(query: exp.Select, context: QueryContext) -> Statement:
     """Compile a query to a statement for SQLite.
 
@@ -119,50 +142,41 @@ def _compile(query: exp.Select, context: QueryContext) -> Statement:
     items = _compile_items(query, compiler)
     where = _compile_where(query, compiler)
     compiler.aliases = _get_aliases(query)
-    keys = grouping.get_group_keys(query, compiler)
-    group_by = [compiler.value(each) for each in keys]
-    having = query.args.get("having")
-    has_aggregate = any(grouping.has_aggregate(each.node) for each in items)
-    is_grouped = has_aggregate or having is not None or bool(keys)
-    is_distinct = _is_distinct(query)
-    for each in items if is_grouped else ():
-        grouping.check_grouped(each.node, keys)
-    if is_distinct and not is_grouped:  # a group of each distinct row: faster than DISTINCT
-        group_by = [each.value for each in items]
-    has_rows = not (is_grouped or is_distinct)
+    groups = _get_groups(query, compiler, items)
     tail = [
-        *_compile_group_by(group_by),
-        *_compile_having(query, compiler, keys),
-        *_compile_order_by(
-            query,
-            compiler,
-            keys if is_grouped else None,
-            [each.node for each in items] if is_distinct else None,
-            has_rows=has_rows,
-        ),
+        *_compile_group_by(compiler, groups),
+        *_compile_having(query, compiler, groups),
+        *_compile_order_by(query, compiler, groups),
     ]
-    cells = [_compile_cell(each.value, is_distinct=is_distinct and is_grouped) for each in items]
-    whole = join(
-        "",
-        [
-            Fragment("SELECT DISTINCT " if is_distinct and is_grouped else "SELECT "),
-            join(", ", [*(_list_system_cells(context) if has_rows else ()), *cells]),
-            Fragment(f" FROM {context.relation.sql} AS t", context.relation.params),
-            *_join_unnested_lists(compiler),
-            *where,
-            *tail,
-        ],
-    )
+    source = Fragment(f" FROM {context.relation.sql} AS t", context.relation.params)
+    parts = [_compile_head(context, groups), source, *_join_unnested_lists(compiler)]
+    whole = join("", [*parts, *where, *tail])
     return Statement(
         sql=whole.sql,
         params=whole.params,
         columns=tuple(_build_result_column(each) for each in items),
-        has_rows=has_rows,
+        has_rows=groups.has_rows,
         has_etags=context.relation.has_etags,
         limit=_parse_bound(query.args.get("limit"), _MAX_ROWS),
         offset=_parse_bound(query.args.get("offset"), 0),
         is_volatile=compiler.is_volatile,
     )
+
+
+def _get_groups(query: exp.Select, compiler: Compiler, items: Sequence[_Item]) -> _Groups:
+    keys = grouping.get_group_keys(query, compiler)
+    has_aggregate = any(grouping.has_aggregate(each.node) for each in items)
+    is_grouped = has_aggregate or bool(keys) or query.args.get("having") is not None
+    return _Groups(items, keys, is_grouped, _is_distinct(query))
+
+
+def _compile_head(context: QueryContext, groups: _Groups) -> Fragment:
+    """Compile SELECT with the selected values."""
+    is_distinct = groups.is_distinct and groups.is_grouped
+    cells = [_compile_cell(each.value, is_distinct=is_distinct) for each in groups.items]
+    system_cells = _list_system_cells(context) if groups.has_rows else []
+    keyword = Fragment("SELECT DISTINCT " if is_distinct else "SELECT ")
+    return combine("{}{}", keyword, join(", ", [*system_cells, *cells]))
 
 
 def _compile_cell(value: Fragment, *, is_distinct: bool) -> Fragment:
@@ -240,45 +254,27 @@ def _compile_where(query: exp.Select, compiler: Compiler) -> list[Fragment]:
     return [Fragment(" WHERE "), compiler.condition(where.this)]
 
 
-def _compile_group_by(values: Sequence[Fragment]) -> list[Fragment]:
-    if not values:
-        return []
+def _compile_group_by(compiler: Compiler, groups: _Groups) -> list[Fragment]:
+    values = [compiler.value(each) for each in groups.keys]
+    for item in groups.items if groups.is_grouped else ():
+        grouping.check_grouped(item.node, groups.keys)
+    if groups.is_distinct and not groups.is_grouped:  # faster than SELECT DISTINCT
+        values = [each.value for each in groups.items]
     keys = [with_type(each) for each in values]
-    return [
-        Fragment(" GROUP BY "),
-        join(", ", [each.with_sql(get_sort_key(each)) for each in keys]),
-    ]
+    clause = join(", ", [each.with_sql(get_sort_key(each)) for each in keys])
+    return [Fragment(" GROUP BY "), clause] if keys else []
 
 
-def _compile_having(
-    query: exp.Select, compiler: Compiler, keys: Sequence[exp.Expression]
-) -> list[Fragment]:
+def _compile_having(query: exp.Select, compiler: Compiler, groups: _Groups) -> list[Fragment]:
     having = query.args.get("having")
     if having is None:
         return []
     condition = compiler.condition(having.this)
-    grouping.check_grouped(grouping.replace_aliases(having.this, compiler), keys)
+    grouping.check_grouped(grouping.replace_aliases(having.this, compiler), groups.keys)
     return [Fragment(" HAVING "), condition]
 
 
-def _compile_order_by(
-    query: exp.Select,
-    compiler: Compiler,
-    keys: Sequence[exp.Expression] | None,
-    selected: Sequence[exp.Expression] | None,
-    *,
-    has_rows: bool,
-) -> list[Fragment]:
-    """Compile ORDER BY.
-
-    Args:
-        query: The query.
-        compiler: The compiler.
-        keys: Keys of the groups; None without groups.
-        selected: Selected values of a query with DISTINCT; None otherwise.
-        has_rows: Whether rows have an ID. Equal rows are then sorted by it, so that pages
-            neither repeat nor omit a row.
-    """
+def _compile_order_by(query: exp.Select, compiler: Compiler, groups: _Groups) -> list[Fragment]:
     order = query.args.get("order")
     nodes = [] if order is None else order.expressions
     grouping.check_key_count(nodes, "ORDER BY")
@@ -286,12 +282,13 @@ def _compile_order_by(
     terms = []
     for ordered in nodes:
         node = grouping.resolve_key(ordered.this, query, compiler)
-        if keys is not None:
-            grouping.check_grouped(node, keys)
-        if selected is not None:
-            grouping.check_selected(node, selected)
+        if groups.is_grouped:
+            grouping.check_grouped(node, groups.keys)
+        if groups.is_distinct:
+            grouping.check_selected(node, [each.node for each in groups.items])
         terms.append(_compile_order_term(compiler.value(node), ordered))
-    terms += [Fragment("t.row_id")] if has_rows else []
+    if groups.has_rows:  # rows have one order, so that pages neither repeat nor omit a row
+        terms.append(Fragment("t.row_id"))
     return [Fragment(" ORDER BY "), join(", ", terms)] if terms else []
 
 

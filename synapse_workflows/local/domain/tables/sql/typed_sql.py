@@ -11,11 +11,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 from synapse_workflows.local.domain.tables import cell_values
-from synapse_workflows.local.domain.tables.column_types import (
-    LIST_TYPES,
-    TEXT_TYPES,
-    Column,
-)
+from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES, Column
 from synapse_workflows.local.domain.tables.sql.collation import COLLATION
 from synapse_workflows.local.errors import BadRequest
 
