@@ -22,10 +22,10 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def memory():
-    made = MemoryTable(dict.fromkeys(NAMES, "STRING"))
-    made.fill([[f"value of {name}" for name in NAMES], [None for _ in NAMES]])
-    yield made
-    made.close()
+    memory_table = MemoryTable(dict.fromkeys(NAMES, "STRING"))
+    memory_table.fill([[f"value of {name}" for name in NAMES], [None for _ in NAMES]])
+    yield memory_table
+    memory_table.close()
 
 
 def quoted(name):
@@ -97,9 +97,9 @@ def test_generated_sql_keeps_the_values_of_filters(memory, values, operator):
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.create_table(("s", "STRING"), ('a "b"', "INTEGER"), ("live", "STRING"))["id"]
-    tables.append(made, ["x", "1", "y"], ["z", "2", None])
-    return made
+    table_id = tables.create_table(("s", "STRING"), ('a "b"', "INTEGER"), ("live", "STRING"))["id"]
+    tables.append(table_id, ["x", "1", "y"], ["z", "2", None])
+    return table_id
 
 
 @pytest.mark.parametrize(

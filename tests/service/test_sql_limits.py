@@ -21,18 +21,18 @@ TEXTS = ", ".join(["txt"] * 20)
 
 @pytest.fixture(scope="module")
 def memory():
-    made = MemoryTable(COLUMNS)
-    made.fill(
+    memory_table = MemoryTable(COLUMNS)
+    memory_table.fill(
         [
             ["x", "1", LONG, "[1, 2, 3]", "[" * 300 + "]" * 300],
             ["y", "2", None, "[4]", '{"a": 1}'],
         ]
     )
-    yield made
-    made.close()
+    yield memory_table
+    memory_table.close()
 
 
-def repeated(text, count, between=", "):
+def repeat(text, count, between=", "):
     return between.join([text] * count)
 
 
@@ -40,13 +40,13 @@ def repeated(text, count, between=", "):
     ("sql", "message"),
     [
         (f"select s from syn1 where s = '{'x' * 600_000}'", "more than 524288 characters"),
-        (f"select {repeated('i', 2000)} from syn1", "at most 1000 columns"),
-        (f"select {repeated('*', 1000)} from syn1", "at most 1000 columns"),
-        (f"select s from syn1 order by {repeated('i', 300)}", "at most 200"),
-        (f"select i from syn1 group by {repeated('i', 300)}", "at most 200"),
-        (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "too many values"),
-        (f"select s from syn1 where {repeated('i = 1', 11_000, ' or ')}", "may cost 500000"),
-        (f"select {repeated('i', 5000, ' + ')} from syn1", "deep"),
+        (f"select {repeat('i', 2000)} from syn1", "at most 1000 columns"),
+        (f"select {repeat('*', 1000)} from syn1", "at most 1000 columns"),
+        (f"select s from syn1 order by {repeat('i', 300)}", "at most 200"),
+        (f"select i from syn1 group by {repeat('i', 300)}", "at most 200"),
+        (f"select s from syn1 where {repeat('i = 1', 11_000, ' or ')}", "too many values"),
+        (f"select s from syn1 where {repeat('i = 1', 11_000, ' or ')}", "may cost 500000"),
+        (f"select {repeat('i', 5000, ' + ')} from syn1", "deep"),
         (f"select {'-' * 5000}1 from syn1", "deep"),
         (f"select {'(' * 9000} from syn1", "deep"),
         (f"select {'case ' * 9000} from syn1", "deep"),
@@ -56,7 +56,7 @@ def repeated(text, count, between=", "):
         (f"select s from syn1 order by {'9' * 5000}", "Unknown column"),
         (f"select {'9' * 5000} from syn1", "too long"),
         ("select 1e400 from syn1", "too large"),
-        (f"select concat({repeated('s', 200)}) from syn1", "does not take 200 arguments"),
+        (f"select concat({repeat('s', 200)}) from syn1", "does not take 200 arguments"),
     ],
     ids=lambda value: value[:30],
 )
@@ -68,8 +68,8 @@ def test_too_large_query_is_rejected(memory, sql, message):
 
 
 def test_alias_costs_each_time_it_is_used(memory):
-    long = f"concat({repeated(repr('x' * 900), 99)})"
-    sql = f"select {long} as a from syn1 having {repeated('a = 1', 5000, ' or ')}"
+    long = f"concat({repeat(repr('x' * 900), 99)})"
+    sql = f"select {long} as a from syn1 having {repeat('a = 1', 5000, ' or ')}"
     with pytest.raises(BadRequest, match="too many values"):
         memory.compile(sql)
 
@@ -92,9 +92,9 @@ def test_nested_expression_is_not_duplicated(memory, sql):
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        (f"concat({repeated(f'concat({TEXTS})', 10)})", "too big"),
+        (f"concat({repeat(f'concat({TEXTS})', 10)})", "too big"),
         (f"replace(txt, 'y', '{'z' * 1000}')", "too big"),
-        (f"json_array({repeated(f'concat({TEXTS})', 10)})", "too big"),
+        (f"json_array({repeat(f'concat({TEXTS})', 10)})", "too big"),
         ("group_concat(concat(txt, txt, txt, txt, txt, txt, txt, txt, txt))", "more than"),
         (f"json_search('[\"x\"]', 'all', '{'a_' * 600}')", "at most 1000 characters"),
         (f"json_overlaps(j, '{'[' * 5000}{']' * 5000}')", "Invalid JSON text"),

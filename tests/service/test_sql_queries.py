@@ -25,9 +25,9 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.create_table(*COLUMNS)["id"]
-    tables.append(made, *ROWS)
-    return made
+    table_id = tables.create_table(*COLUMNS)["id"]
+    tables.append(table_id, *ROWS)
+    return table_id
 
 
 @pytest.fixture

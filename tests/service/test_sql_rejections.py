@@ -12,11 +12,11 @@ from synapse_workflows.local.storage.query_sandbox import sandbox
 
 @pytest.fixture(scope="module")
 def table(tables):
-    made = tables.create_table(
+    table_id = tables.create_table(
         ("s", "STRING"), ("i", "INTEGER"), ("d", "DOUBLE"), ("sl", "STRING_LIST"), ("j", "JSON")
     )["id"]
-    tables.append(made, ["x", "1", "1.5", '["a"]', "{}"])
-    return made
+    tables.append(table_id, ["x", "1", "1.5", '["a"]', "{}"])
+    return table_id
 
 
 @pytest.mark.parametrize(
