@@ -114,7 +114,7 @@ def test_delete_accepts_result_of_any_dialect(syn, table):
     syn.delete(syn.tableQuery(sql, header=False, separator=";", quoteCharacter="'"))
     assert get_rows(syn, table) == [["2", "bee", None]]
     without_ids = syn.tableQuery(f"select * from {table.tableId}", includeRowIdAndRowVersion=False)
-    with pytest.raises(ValueError, match="without row ids"):
+    with pytest.raises(ValueError, match="have no row IDs"):
         syn.delete(without_ids)
     syn.delete(syn.tableQuery(f"select n from {table.tableId}"))
     assert get_rows(syn, table) == []
