@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from synapse_workflows.local.domain import bootstrap
 from synapse_workflows.local.domain.async_jobs import Pool
-from synapse_workflows.local.domain.rate_limit import Meter
+from synapse_workflows.local.domain.rate_limit import RateLimiter
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.domain.tables import outbox
@@ -70,8 +70,8 @@ def open_service(settings: Settings) -> Service:
     signer = Signer(load_secret(settings.data_dir))
     now = int(settings.clock().timestamp() * 1000)
     with database.transaction() as session:
-        bootstrap.found(session, now)
-        users = bootstrap.settle(session, signer, settings.users, now)
+        bootstrap.create_builtins(session, now)
+        users = bootstrap.create_users(session, signer, settings.users, now)
     service = Service(
         settings=settings,
         database=database,
@@ -80,7 +80,7 @@ def open_service(settings: Settings) -> Service:
         views=ViewFiles(settings.data_dir / "views"),
         jobs=Pool(settings.job_workers),
         signer=signer,
-        meter=Meter(settings.throttle),
+        rate_limiter=RateLimiter(settings.throttle),
         users=users,
     )
     outbox.recover(service)

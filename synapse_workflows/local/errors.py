@@ -45,7 +45,7 @@ class ServiceError(Exception):
         self.error_code = error_code
         self.headers = dict(headers or {})
 
-    def body(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Give the JSON body, of schema ErrorResponse."""
         body = {"concreteType": ERROR_RESPONSE, "reason": self.reason}
         return body if self.error_code is None else {**body, "errorCode": self.error_code}
@@ -89,7 +89,7 @@ class InsufficientScope(Forbidden):
         needed = ", ".join(scopes)
         super().__init__(f"Request lacks scope(s) required by this service: {needed}")
 
-    def body(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Give the JSON body, of schema OAuthErrorResponse."""
         return {
             "concreteType": OAUTH_ERROR_RESPONSE,
@@ -105,7 +105,7 @@ class NotFound(ServiceError):
     status = 404
 
 
-class InTrash(NotFound):
+class EntityInTrash(NotFound):
     """The entity lies in the trash can."""
 
     def __init__(self, entity: str) -> None:
@@ -130,7 +130,7 @@ class Gone(ServiceError):
     status = 410
 
 
-class Stale(ServiceError):
+class StaleEtag(ServiceError):
     """The object changed since the caller read it."""
 
     status = 412
@@ -142,7 +142,7 @@ class Stale(ServiceError):
         )
 
 
-class TooLarge(ServiceError):
+class ContentTooLarge(ServiceError):
     """The request body is beyond what the route takes."""
 
     status = 413
@@ -166,7 +166,7 @@ class TooManyRequests(ServiceError):
     status = 429
 
 
-class Unavailable(ServiceError):
+class ServiceUnavailable(ServiceError):
     """The service is read-only or down."""
 
     status = 503

@@ -132,7 +132,7 @@ def serve(
         settings = replace(settings, base_url=(base_url or url_of(bound)).rstrip("/"))
         app = create_app(settings)
         service: Service = app.state.service
-        file_handles.sweep(service)
+        file_handles.delete_orphaned_files(service)
         told = describe(service, seed.plant(app, seed_name) if seed_name else None)
 
         def ready() -> None:
@@ -195,7 +195,7 @@ class LocalService:
             self.base_url = url_of(self._bound)
             self.app = create_app(replace(self._settings, base_url=self.base_url))
             self.service: Service = self.app.state.service
-            file_handles.sweep(self.service)
+            file_handles.delete_orphaned_files(self.service)
             self._start()
         except BaseException:
             self._held.__exit__(None, None, None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.local.domain.bootstrap import alias_of
+from synapse_workflows.local.domain.bootstrap import normalize_name
 from synapse_workflows.local.service_file import write_private
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 
@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[UserSeed, ...]:
     for what in ("user_name", "token", "owner_id"):
         values = [getattr(user, what) for user in users if getattr(user, what) is not None]
         if what == "user_name":
-            values = [alias_of(value) for value in values]
+            values = [normalize_name(value) for value in values]
         if len(set(values)) < len(values):
             raise UserFileError(f"{path}: two users have the same {what}")
     return _administrator_first(users)

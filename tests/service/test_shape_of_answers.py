@@ -8,7 +8,7 @@ from support.file_api import assert_error
 
 from synapse_workflows.constants import ERROR_RESPONSE, MiB
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.domain.request_fields import without_nulls
+from synapse_workflows.local.domain.request_fields import drop_nulls
 from synapse_workflows.local.routers.dependencies import RequestCall
 from synapse_workflows.local.settings import Settings, UserSeed
 
@@ -69,7 +69,7 @@ def test_a_body_above_two_megabytes_is_413(ann):
 
 def test_nulls_are_left_out_of_objects_and_stay_in_arrays():
     body = {"a": None, "b": [None, {"c": None}], "d": {"e": None, "f": 0, "g": ""}}
-    assert without_nulls(body) == {"b": [None, {}], "d": {"f": 0, "g": ""}}
+    assert drop_nulls(body) == {"b": [None, {}], "d": {"f": 0, "g": ""}}
 
 
 def test_text_of_all_languages_comes_back(ann):

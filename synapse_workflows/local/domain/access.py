@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import PROJECT, AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
-from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
+from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import (
     CertificationRequired,
+    EntityInTrash,
     Forbidden,
-    InTrash,
     NotFound,
     ServiceError,
 )
@@ -34,7 +34,7 @@ ALL_RIGHTS = (
 )
 
 #: The one right that the anonymous caller may hold.
-_OPEN_TO_ANONYMOUS = frozenset({AccessType.READ})
+_ANONYMOUS_RIGHTS = frozenset({AccessType.READ})
 
 
 def is_trashed(entity: Entity) -> bool:
@@ -42,7 +42,7 @@ def is_trashed(entity: Entity) -> bool:
     return entity.benefactor_id == TRASH and entity.id != TRASH
 
 
-def find(session: Session, entity_id: int) -> Entity:
+def get_entity(session: Session, entity_id: int) -> Entity:
     """Give the entity, trashed or not.
 
     Raises:
@@ -50,24 +50,24 @@ def find(session: Session, entity_id: int) -> Entity:
     """
     entity = session.get(Entity, entity_id)
     if entity is None:
-        raise NotFound(f"Resource: '{entity_text(entity_id)}' does not exist")
+        raise NotFound(f"Resource: '{format_entity_id(entity_id)}' does not exist")
     return entity
 
 
-def living(session: Session, entity_id: int) -> Entity:
+def get_not_trashed(session: Session, entity_id: int) -> Entity:
     """Give the entity when it is not in the trash can.
 
     Raises:
         NotFound: there is none.
         InTrash: it was deleted.
     """
-    entity = find(session, entity_id)
+    entity = get_entity(session, entity_id)
     if is_trashed(entity):
-        raise InTrash(entity_text(entity_id))
+        raise EntityInTrash(format_entity_id(entity_id))
     return entity
 
 
-def lineage(session: Session, entity: Entity) -> Iterator[Entity]:
+def iter_ancestors(session: Session, entity: Entity) -> Iterator[Entity]:
     """Walk from the entity up to the root folder, both included."""
     here: Entity | None = entity
     while here is not None:
@@ -75,24 +75,26 @@ def lineage(session: Session, entity: Entity) -> Iterator[Entity]:
         here = None if here.parent_id is None else session.get(Entity, here.parent_id)
 
 
-def requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
+def list_requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
     """List the access requirements on the entity and on its ancestors, oldest first."""
-    ids = [each.id for each in lineage(session, entity)]
+    ids = [each.id for each in iter_ancestors(session, entity)]
     found = select(AccessRequirement).where(AccessRequirement.entity_id.in_(ids))
     return list(session.scalars(found.order_by(AccessRequirement.id)))
 
 
-def entity_acl(entity_id: int) -> Owner:
+def get_acl_owner(entity_id: int) -> Owner:
     """Name the ACL of an entity's own."""
     return Owner(ENTITY_ACL, entity_id)
 
 
-def acl_grants(session: Session, caller: Caller, benefactor_id: int, access: AccessType) -> bool:
+def _is_granted(session: Session, caller: Caller, benefactor_id: int, access: AccessType) -> bool:
     """Tell whether an entry of the benefactor's ACL gives the right to one of the groups."""
-    return access_lists.grants(session, caller, entity_acl(benefactor_id), access)
+    return access_lists.is_granted(session, caller, get_acl_owner(benefactor_id), access)
 
 
-def _uncertified(caller: Caller, access: AccessType, entity: Entity, new_type: str | None) -> bool:
+def _lacks_certification(
+    caller: Caller, access: AccessType, entity: Entity, new_type: str | None
+) -> bool:
     """Tell whether the missing certification stands in the way."""
     if caller.is_certified:
         return False
@@ -103,7 +105,7 @@ def _uncertified(caller: Caller, access: AccessType, entity: Entity, new_type: s
     return access is AccessType.CHANGE_SETTINGS
 
 
-def _barrier(
+def _get_denial_before_acl(
     session: Session,
     caller: Caller,
     entity: Entity,
@@ -111,19 +113,19 @@ def _barrier(
     new_type: str | None,
 ) -> ServiceError | None:
     """Find what stands in the way whatever the ACL says."""
-    if access is AccessType.DOWNLOAD and requirements(session, entity):
+    if access is AccessType.DOWNLOAD and list_requirements(session, entity):
         return Forbidden(
             "There are unmet access requirements that must be met to read content in the "
             "requested container."
         )
-    if caller.is_anonymous and access not in _OPEN_TO_ANONYMOUS:
+    if caller.is_anonymous and access not in _ANONYMOUS_RIGHTS:
         return Forbidden("Anonymous users have only READ access permission.")
-    if _uncertified(caller, access, entity, new_type):
+    if _lacks_certification(caller, access, entity, new_type):
         return CertificationRequired()
     return None
 
 
-def refusal(
+def get_denial(
     session: Session,
     caller: Caller,
     entity: Entity,
@@ -146,14 +148,14 @@ def refusal(
     if access is AccessType.DELETE and caller.is_admin:
         return None
     if is_trashed(entity):
-        return InTrash(entity_text(entity.id))
+        return EntityInTrash(format_entity_id(entity.id))
     if caller.is_admin:
         return None
-    barrier = _barrier(session, caller, entity, access, new_type)
+    barrier = _get_denial_before_acl(session, caller, entity, access, new_type)
     if barrier is not None:
         return barrier
     owns_settings = access is AccessType.CHANGE_SETTINGS and entity.created_by == caller.id
-    if owns_settings or acl_grants(session, caller, entity.benefactor_id, access):
+    if owns_settings or _is_granted(session, caller, entity.benefactor_id, access):
         return None
     return Forbidden(f"You lack {access} access to the requested entity.")
 
@@ -172,14 +174,14 @@ def require(
         NotFound: there is no such entity, or it is in the trash can.
         Forbidden: the caller lacks the right.
     """
-    entity = find(session, entity_id)
-    refused = refusal(session, caller, entity, access, new_type=new_type)
+    entity = get_entity(session, entity_id)
+    refused = get_denial(session, caller, entity, access, new_type=new_type)
     if refused is not None:
         raise refused
     return entity
 
 
-def allowed(
+def is_allowed(
     session: Session,
     caller: Caller,
     entity_id: int,
@@ -191,13 +193,13 @@ def allowed(
     entity = session.get(Entity, entity_id)
     if entity is None or is_trashed(entity):
         return False
-    return refusal(session, caller, entity, access, new_type=new_type) is None
+    return get_denial(session, caller, entity, access, new_type=new_type) is None
 
 
-def may_delete_acl(session: Session, caller: Caller, entity: Entity) -> bool:
+def can_delete_acl(session: Session, caller: Caller, entity: Entity) -> bool:
     """Tell whether the caller may make the entity inherit again."""
     if is_trashed(entity) or entity.parent_id in {None, ROOT}:
         return False
     if caller.is_admin or caller.is_anonymous:
         return caller.is_admin
-    return acl_grants(session, caller, entity.benefactor_id, AccessType.CHANGE_PERMISSIONS)
+    return _is_granted(session, caller, entity.benefactor_id, AccessType.CHANGE_PERMISSIONS)

@@ -31,12 +31,12 @@ class Owner:
     id: int
 
 
-def find(session: Session, owner: Owner) -> Acl | None:
+def find_acl(session: Session, owner: Owner) -> Acl | None:
     """Give the list that the owner has; None for none."""
     return session.get(Acl, (owner.kind, owner.id))
 
 
-def granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
+def select_owners_granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
     """Make the query of all owners of a kind whose list gives the right to the caller."""
     return select(AclEntry.owner_id).where(
         AclEntry.owner_type == kind,
@@ -45,13 +45,13 @@ def granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
     )
 
 
-def grants(session: Session, caller: Caller, owner: Owner, right: AccessType) -> bool:
+def is_granted(session: Session, caller: Caller, owner: Owner, right: AccessType) -> bool:
     """Tell whether an entry of the owner's list gives the right to the caller."""
-    given = granting(caller, owner.kind, right).where(AclEntry.owner_id == owner.id)
+    given = select_owners_granting(caller, owner.kind, right).where(AclEntry.owner_id == owner.id)
     return bool(session.scalar(select(exists(given))))
 
 
-def wire(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
+def serialize(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
     """Write an AccessControlList.
 
     Args:
@@ -76,23 +76,25 @@ def wire(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
     }
 
 
-def read(session: Session, body: Mapping[str, Any]) -> dict[int, frozenset[AccessType]]:
+def parse(session: Session, body: Mapping[str, Any]) -> dict[int, frozenset[AccessType]]:
     """Read who is to hold what from an AccessControlList.
 
     Raises:
         BadRequest: an entry names nobody, somebody unknown, no right, or an unknown one.
     """
     found: dict[int, frozenset[AccessType]] = {}
-    for entry in request_fields.items(body, "resourceAccess") or []:
+    for entry in request_fields.get_list(body, "resourceAccess") or []:
         if not isinstance(entry, dict):
             raise BadRequest("ACL's resourceAccess must hold objects.")
-        principal = request_fields.integer(entry, "principalId")
+        principal = request_fields.get_integer(entry, "principalId")
         if principal is None:
             raise BadRequest("Group ID is null in the ACL")
-        words = request_fields.items(entry, "accessType")
+        words = request_fields.get_list(entry, "accessType")
         if not words:
             raise BadRequest(f"No access types were given for principal {principal} in the ACL.")
-        rights = frozenset(request_fields.word(AccessType, each, "accessType") for each in words)
+        rights = frozenset(
+            request_fields.parse_enum(AccessType, each, "accessType") for each in words
+        )
         found[principal] = found.get(principal, frozenset()) | rights
     known = set(session.scalars(select(Principal.id).where(Principal.id.in_(found))))
     if unknown := sorted(set(found) - known):
@@ -100,7 +102,7 @@ def read(session: Session, body: Mapping[str, Any]) -> dict[int, frozenset[Acces
     return found
 
 
-def require_modest(wanted: Grants) -> None:
+def check_public_grants(wanted: Grants) -> None:
     """Check that the public is given no more than READ, and nobody anonymous is named.
 
     Raises:
@@ -115,7 +117,7 @@ def require_modest(wanted: Grants) -> None:
         raise BadRequest("Only READ permissions can be assigned to the public group")
 
 
-def require_kept(caller: Caller, made_by: int, wanted: Grants) -> None:
+def check_caller_keeps_access(caller: Caller, made_by: int, wanted: Grants) -> None:
     """Check that the caller can still change the list afterwards.
 
     Args:
@@ -138,25 +140,25 @@ def create(session: Session, owner: Owner, wanted: Grants, now: int) -> Acl:
     """Give an owner that has none a list."""
     acl = Acl(owner_type=owner.kind, owner_id=owner.id, etag=str(uuid.uuid4()), created_on=now)
     session.add(acl)
-    _write(session, acl, wanted)
+    _add_entries(session, acl, wanted)
     return acl
 
 
 def replace(session: Session, acl: Acl, wanted: Grants) -> None:
     """Replace all that a list says."""
-    _clear(session, acl)
+    _delete_entries(session, acl)
     acl.etag = str(uuid.uuid4())
-    _write(session, acl, wanted)
+    _add_entries(session, acl, wanted)
 
 
-def drop(session: Session, acl: Acl) -> None:
+def delete(session: Session, acl: Acl) -> None:
     """Remove a list with its entries."""
-    _clear(session, acl)
+    _delete_entries(session, acl)
     session.delete(acl)
     session.flush()
 
 
-def _clear(session: Session, acl: Acl) -> None:
+def _delete_entries(session: Session, acl: Acl) -> None:
     session.execute(
         sql_delete(AclEntry).where(
             AclEntry.owner_type == acl.owner_type, AclEntry.owner_id == acl.owner_id
@@ -164,7 +166,7 @@ def _clear(session: Session, acl: Acl) -> None:
     )
 
 
-def _write(session: Session, acl: Acl, wanted: Grants) -> None:
+def _add_entries(session: Session, acl: Acl, wanted: Grants) -> None:
     session.add_all(
         AclEntry(
             owner_type=acl.owner_type,

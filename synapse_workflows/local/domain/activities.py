@@ -10,16 +10,16 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import USED_ENTITY, USED_URL, AccessType
 from synapse_workflows.local.domain import access, entities, request_fields
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.entity_types import reference
-from synapse_workflows.local.domain.ids import decimal, entity_id as read_id, entity_text, next_id
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.entity_types import parse_reference
+from synapse_workflows.local.domain.ids import format_entity_id, next_id, parse_entity_id, parse_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.visibility import readable_by
+from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
 from synapse_workflows.local.storage.models import Activity, Entity, EntityVersion
 
 
-def wire(activity: Activity) -> dict[str, Any]:
+def serialize(activity: Activity) -> dict[str, Any]:
     """Write an Activity."""
     return {
         "id": str(activity.id),
@@ -34,33 +34,33 @@ def wire(activity: Activity) -> dict[str, Any]:
     }
 
 
-def _used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _parse_used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Read what was used, in the order given, exact duplicates once."""
     used: list[dict[str, Any]] = []
-    for each in request_fields.items(body, "used") or []:
+    for each in request_fields.get_list(body, "used") or []:
         if not isinstance(each, dict):
             raise BadRequest("used must be an array of objects.")
-        one = _used_one(session, each)
+        one = _parse_used_item(session, each)
         if one not in used:
             used.append(one)
     return used
 
 
-def _used_one(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
-    kind = request_fields.required(body, "concreteType")
-    executed = request_fields.flag(body, "wasExecuted")
+def _parse_used_item(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+    kind = request_fields.get_required_text(body, "concreteType")
+    executed = request_fields.get_boolean(body, "wasExecuted")
     if kind == USED_ENTITY:
-        target = _target(session, request_fields.mapping(body, "reference") or {})
+        target = _parse_target(session, request_fields.get_object(body, "reference") or {})
         return {"concreteType": kind, "wasExecuted": executed, "reference": target}
     if kind == USED_URL:
-        url = request_fields.required(body, "url")
-        _require_url(url)
-        name = request_fields.text(body, "name")
+        url = request_fields.get_required_text(body, "url")
+        _check_url(url)
+        name = request_fields.get_text(body, "name")
         return {"concreteType": kind, "wasExecuted": executed, "url": url, "name": name}
     raise BadRequest(f"Unknown concreteType: '{kind}'. Used is a {USED_ENTITY} or a {USED_URL}.")
 
 
-def _require_url(url: str) -> None:
+def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -69,11 +69,11 @@ def _require_url(url: str) -> None:
         raise BadRequest(f"The UsedURL is malformed: {url}")
 
 
-def _target(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_target(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     """Read a target, with the current version where the caller names none."""
-    target = reference(body)
+    target = parse_reference(body)
     if target["targetVersionNumber"] is None:
-        entity = access.find(session, read_id(target["targetId"]))
+        entity = access.get_entity(session, parse_entity_id(target["targetId"]))
         target["targetVersionNumber"] = entity.current_version
     return target
 
@@ -90,17 +90,17 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         raise Forbidden("Anonymous users cannot create activities.")
     activity = Activity(
         id=next_id(session, "activity"),
-        etag=entities.new_etag(),
-        name=request_fields.text(body, "name"),
-        description=request_fields.text(body, "description"),
+        etag=entities.generate_etag(),
+        name=request_fields.get_text(body, "name"),
+        description=request_fields.get_text(body, "description"),
         created_on=caller.now,
         created_by=caller.id,
         modified_on=caller.now,
         modified_by=caller.id,
-        used=_used(session, body),
+        used=_parse_used(session, body),
     )
     session.add(activity)
-    return wire(activity)
+    return serialize(activity)
 
 
 def _find(session: Session, activity_id: int) -> Activity:
@@ -110,11 +110,11 @@ def _find(session: Session, activity_id: int) -> Activity:
     return activity
 
 
-def _generated_by(activity_id: int, caller: Caller) -> tuple[ColumnElement[bool], ...]:
+def _is_generated_by(activity_id: int, caller: Caller) -> tuple[ColumnElement[bool], ...]:
     return (
         EntityVersion.entity_id == Entity.id,
         EntityVersion.activity_id == activity_id,
-        readable_by(caller),
+        is_readable_by(caller),
     )
 
 
@@ -128,13 +128,13 @@ def require_access(session: Session, caller: Caller, activity_id: int) -> Activi
     activity = _find(session, activity_id)
     if caller.is_admin or activity.created_by == caller.id:
         return activity
-    seen = select(EntityVersion.number).where(*_generated_by(activity_id, caller)).limit(1)
+    seen = select(EntityVersion.number).where(*_is_generated_by(activity_id, caller)).limit(1)
     if session.scalar(seen) is None:
         raise Forbidden(f"{caller.id} lacks read access to the requested object.")
     return activity
 
 
-def _require_change(caller: Caller, activity: Activity) -> None:
+def _check_can_change(caller: Caller, activity: Activity) -> None:
     if caller.is_anonymous or not (caller.is_admin or activity.created_by == caller.id):
         raise Forbidden(f"{caller.id} lacks change access to the requested object.")
 
@@ -148,16 +148,16 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         NotFound: there is no such activity, or no such entity used without a version.
         Stale: the etag is not the current one.
     """
-    activity = _find(session, decimal(request_fields.required(body, "id"), "id"))
-    _require_change(caller, activity)
-    entities.require_etag(str(activity.id), activity.etag, body)
-    activity.name = request_fields.text(body, "name")
-    activity.description = request_fields.text(body, "description")
-    activity.used = _used(session, body)
-    activity.etag = entities.new_etag()
+    activity = _find(session, parse_id(request_fields.get_required_text(body, "id"), "id"))
+    _check_can_change(caller, activity)
+    entities.check_etag(str(activity.id), activity.etag, body)
+    activity.name = request_fields.get_text(body, "name")
+    activity.description = request_fields.get_text(body, "description")
+    activity.used = _parse_used(session, body)
+    activity.etag = entities.generate_etag()
     activity.modified_on = caller.now
     activity.modified_by = caller.id
-    return wire(activity)
+    return serialize(activity)
 
 
 def delete(session: Session, caller: Caller, activity_id: int) -> None:
@@ -169,7 +169,7 @@ def delete(session: Session, caller: Caller, activity_id: int) -> None:
     activity = session.get(Activity, activity_id)
     if activity is None:
         return
-    _require_change(caller, activity)
+    _check_can_change(caller, activity)
     session.execute(
         clear_links(EntityVersion)
         .where(EntityVersion.activity_id == activity_id)
@@ -178,8 +178,8 @@ def delete(session: Session, caller: Caller, activity_id: int) -> None:
     session.delete(activity)
 
 
-def generated(
-    session: Session, caller: Caller, activity_id: int, asked: Window
+def list_generated(
+    session: Session, caller: Caller, activity_id: int, asked: Page
 ) -> list[dict[str, Any]]:
     """List the versions that an activity generated and the caller may READ, as References.
 
@@ -190,18 +190,18 @@ def generated(
     require_access(session, caller, activity_id)
     found = session.execute(
         select(EntityVersion.entity_id, EntityVersion.number)
-        .where(*_generated_by(activity_id, caller))
+        .where(*_is_generated_by(activity_id, caller))
         .order_by(EntityVersion.entity_id, EntityVersion.number)
         .limit(asked.limit)
         .offset(asked.offset)
     )
     return [
-        {"targetId": entity_text(entity_id), "targetVersionNumber": number}
+        {"targetId": format_entity_id(entity_id), "targetVersionNumber": number}
         for entity_id, number in found
     ]
 
 
-def of_entity(
+def get_for_entity(
     session: Session, caller: Caller, entity_id: int, number: int | None
 ) -> dict[str, Any]:
     """Give the activity that generated a version, the current one for None.
@@ -211,12 +211,13 @@ def of_entity(
         NotFound: no such entity or version, or it has no activity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    version = entities.version_of(session, entity, number)
+    version = entities.get_version(session, entity, number)
     if version.activity_id is None:
         raise NotFound(
-            f"Activity for: '{entity_text(entity_id)}', version: '{version.number}' does not exist"
+            f"Activity for: '{format_entity_id(entity_id)}', version: '{version.number}' "
+            "does not exist"
         )
-    return wire(_find(session, version.activity_id))
+    return serialize(_find(session, version.activity_id))
 
 
 def link(session: Session, caller: Caller, entity_id: int, activity_id: int) -> dict[str, Any]:
@@ -228,10 +229,10 @@ def link(session: Session, caller: Caller, entity_id: int, activity_id: int) -> 
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     activity = require_access(session, caller, activity_id)
-    version = entities.version_of(session, entity, None)
+    version = entities.get_version(session, entity, None)
     version.activity_id = activity.id
-    entities.changed(entity, version, caller)
-    return wire(activity)
+    entities.mark_changed(entity, version, caller)
+    return serialize(activity)
 
 
 def unlink(session: Session, caller: Caller, entity_id: int) -> None:
@@ -242,6 +243,6 @@ def unlink(session: Session, caller: Caller, entity_id: int) -> None:
         NotFound: no such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
-    version = entities.version_of(session, entity, None)
+    version = entities.get_version(session, entity, None)
     version.activity_id = None
-    entities.changed(entity, version, caller)
+    entities.mark_changed(entity, version, caller)

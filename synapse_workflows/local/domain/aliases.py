@@ -7,15 +7,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import PROJECT
-from synapse_workflows.local.domain.entity_types import Draft
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.entity_types import EntityRequest
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 _ALIAS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-]*")
 
 
-def owner_of(session: Session, alias: str) -> int | None:
+def find_project(session: Session, alias: str) -> int | None:
     """Give the project with the alias, if there is one."""
     return session.scalar(
         select(Entity.id)
@@ -27,19 +27,19 @@ def owner_of(session: Session, alias: str) -> int | None:
     )
 
 
-def find(session: Session, alias: str) -> int:
+def get_project(session: Session, alias: str) -> int:
     """Give the project with the alias.
 
     Raises:
         NotFound: there is none.
     """
-    found = owner_of(session, alias)
+    found = find_project(session, alias)
     if found is None:
         raise NotFound(f"Did not find an entity with the alias: {alias}")
     return found
 
 
-def require_free(session: Session, draft: Draft, entity_id: int) -> None:
+def check_alias(session: Session, draft: EntityRequest, entity_id: int) -> None:
     """Check the alias that a draft asks for.
 
     Raises:
@@ -54,7 +54,7 @@ def require_free(session: Session, draft: Draft, entity_id: int) -> None:
             f"Invalid alias: '{alias}'. It starts with a letter and may hold letters, digits, "
             "underscores and hyphens."
         )
-    if owner_of(session, alias) not in {None, entity_id}:
+    if find_project(session, alias) not in {None, entity_id}:
         raise Conflict(
-            f"The alias {alias} of {entity_text(entity_id)} is taken by another project."
+            f"The alias {alias} of {format_entity_id(entity_id)} is taken by another project."
         )

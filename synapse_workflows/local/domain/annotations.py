@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ZERO_ETAG, AccessType, AnnotationType
 from synapse_workflows.local.domain import access, entities, request_fields
-from synapse_workflows.local.domain.entity_types import KINDS
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Entity, EntityVersion
@@ -26,11 +26,11 @@ _NOT_FINITE: Final = frozenset(
     {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"}
 )
 _RESERVED: Final = frozenset({"_accessRequirementIds"})
-_LONGEST: Final = 2**63
+_LONG_LIMIT: Final = 2**63
 
 
 def _is_long(value: str) -> bool:
-    return _WHOLE.fullmatch(value) is not None and -_LONGEST <= int(value) < _LONGEST
+    return _WHOLE.fullmatch(value) is not None and -_LONG_LIMIT <= int(value) < _LONG_LIMIT
 
 
 def _is_double(value: str) -> bool:
@@ -41,12 +41,12 @@ def _is_boolean(value: str) -> bool:
     return value.lower() in {"true", "false"}
 
 
-def _is_text(_value: str) -> bool:
+def _is_any_text(_value: str) -> bool:
     return True
 
 
-_FITS: Final[Mapping[AnnotationType, Callable[[str], bool]]] = {
-    AnnotationType.STRING: _is_text,
+_VALIDATORS: Final[Mapping[AnnotationType, Callable[[str], bool]]] = {
+    AnnotationType.STRING: _is_any_text,
     AnnotationType.LONG: _is_long,
     AnnotationType.DOUBLE: _is_double,
     AnnotationType.BOOLEAN: _is_boolean,
@@ -54,7 +54,7 @@ _FITS: Final[Mapping[AnnotationType, Callable[[str], bool]]] = {
 }
 
 
-def validated(body: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
+def parse(body: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
     """Read the annotations of a request.
 
     Args:
@@ -67,13 +67,13 @@ def validated(body: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
     Raises:
         BadRequest: a key, a type, a value or a number of them is not what Synapse can hold.
     """
-    given = request_fields.mapping(body, "annotations") or {}
+    given = request_fields.get_object(body, "annotations") or {}
     if len(given) > MAX_KEYS:
         raise BadRequest(f"Exceeded maximum number of annotation keys: {MAX_KEYS}")
-    return {key: _validated_one(key, value, taken) for key, value in given.items()}
+    return {key: _parse_annotation(key, value, taken) for key, value in given.items()}
 
 
-def _validated_one(key: str, value: object, taken: frozenset[str]) -> dict[str, Any]:
+def _parse_annotation(key: str, value: object, taken: frozenset[str]) -> dict[str, Any]:
     if _KEY.fullmatch(key) is None:
         raise BadRequest(
             f"Invalid annotation key: '{key}'. Keys may only contain: letters, numbers, "
@@ -83,12 +83,12 @@ def _validated_one(key: str, value: object, taken: frozenset[str]) -> dict[str, 
         raise BadRequest(f"'{key}' is a reserved name and cannot be an annotation key.")
     if not isinstance(value, dict):
         raise BadRequest(f"The annotation '{key}' must have a type and a value.")
-    kind = request_fields.word(
+    kind = request_fields.parse_enum(
         AnnotationType, value.get("type"), f"type of the annotation '{key}'"
     )
-    values = _values(key, value)
+    values = _parse_values(key, value)
     for each in values:
-        if not _FITS[kind](each):
+        if not _VALIDATORS[kind](each):
             raise BadRequest(
                 f"Value associated with key={key} is not valid for type={kind}: {each}"
             )
@@ -100,35 +100,37 @@ def _validated_one(key: str, value: object, taken: frozenset[str]) -> dict[str, 
     return {"type": kind.value, "value": values}
 
 
-def _values(key: str, value: Mapping[str, Any]) -> list[str]:
-    values = request_fields.items(value, "value")
+def _parse_values(key: str, value: Mapping[str, Any]) -> list[str]:
+    values = request_fields.get_list(value, "value")
     if not values:
         raise BadRequest(f"The annotation '{key}' has no values; leave the key out instead.")
     if len(values) > MAX_VALUES:
         raise BadRequest(
             f"The annotation '{key}' has {len(values)} values; {MAX_VALUES} is the limit."
         )
-    return [_value(key, each) for each in values]
+    return [_parse_value(key, each) for each in values]
 
 
-def _value(key: str, value: object) -> str:
+def _parse_value(key: str, value: object) -> str:
     if value is None:
         raise BadRequest(f"null is not allowed. To remove the annotation '{key}', leave it out.")
     if isinstance(value, bool):
         return str(value).lower()
-    return request_fields.as_text(value, f"Every value of the annotation '{key}'")
+    return request_fields.parse_text(value, f"Every value of the annotation '{key}'")
 
 
-def wire(entity: Entity, version: EntityVersion, *, zero_etag: bool = False) -> dict[str, Any]:
+def serialize(
+    entity: Entity, version: EntityVersion, *, zero_etag: bool = False
+) -> dict[str, Any]:
     """Write the Annotations of a version."""
     return {
-        "id": entity_text(entity.id),
+        "id": format_entity_id(entity.id),
         "etag": ZERO_ETAG if zero_etag else entity.etag,
         "annotations": version.annotations,
     }
 
 
-def read(
+def get(
     session: Session, caller: Caller, entity_id: int, number: int | None = None
 ) -> dict[str, Any]:
     """Give the annotations of a version, of the current one with its etag for None.
@@ -138,8 +140,8 @@ def read(
         NotFound: no such entity or version.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    version = entities.version_of(session, entity, number)
-    return wire(entity, version, zero_etag=number is not None)
+    version = entities.get_version(session, entity, number)
+    return serialize(entity, version, zero_etag=number is not None)
 
 
 def replace(
@@ -157,8 +159,8 @@ def replace(
         Stale: the etag is not the entity's.
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
-    entities.require_etag(entity_text(entity_id), entity.etag, body)
-    version = entities.version_of(session, entity, None)
-    version.annotations = validated(body, KINDS[entity.concrete_type].fields)
-    entities.changed(entity, version, caller)
-    return wire(entity, version)
+    entities.check_etag(format_entity_id(entity_id), entity.etag, body)
+    version = entities.get_version(session, entity, None)
+    version.annotations = parse(body, CONCRETE_TYPES[entity.concrete_type].fields)
+    entities.mark_changed(entity, version, caller)
+    return serialize(entity, version)

@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.ids import decimal, next_id
+from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.job_queues import Queues
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError
@@ -296,7 +296,7 @@ def find(
         Forbidden: somebody else started it.
         NotFound: there is no such job.
     """
-    job = session.get(Job, decimal(token, "token"))
+    job = session.get(Job, parse_id(token, "token"))
     if job is None:
         raise NotFound(f"The job: {token} does not exist")
     if job.started_by != caller.id:

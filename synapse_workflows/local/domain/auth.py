@@ -14,7 +14,7 @@ from synapse_workflows.constants import (
     PUBLIC,
     TOKEN_SCOPES,
 )
-from synapse_workflows.local.domain.principal import Caller, anonymous
+from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.errors import InsufficientScope, Unauthorized
 from synapse_workflows.local.storage.models import AccessToken, Membership
 
@@ -26,12 +26,12 @@ HOUR_MS = 60 * 60 * 1000
 IDLE_LIMIT_MS = 180 * 24 * HOUR_MS
 
 
-def digest(token: str) -> str:
+def hash_token(token: str) -> str:
     """Give what the service keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def claims_of(record: AccessToken) -> dict[str, Any]:
+def build_claims(record: AccessToken) -> dict[str, Any]:
     """Give the claims of the JWT of a token record; seconds since the epoch."""
     issued = record.created_on // 1000
     return {
@@ -51,7 +51,7 @@ def is_expired(record: AccessToken, now: int) -> bool:
     return now - record.last_used > IDLE_LIMIT_MS
 
 
-def caller_of(session: Session, record: AccessToken, now: int) -> Caller:
+def _build_caller(session: Session, record: AccessToken, now: int) -> Caller:
     """Make the caller that a token speaks for."""
     groups = frozenset(
         session.scalars(select(Membership.group_id).where(Membership.member_id == record.user_id))
@@ -65,11 +65,11 @@ def caller_of(session: Session, record: AccessToken, now: int) -> Caller:
         is_anonymous=False,
         now=now,
         token_id=record.id,
-        token_is_stale=now - record.last_used > HOUR_MS,
+        is_last_use_outdated=now - record.last_used > HOUR_MS,
     )
 
 
-def touch(session: Session, caller: Caller) -> None:
+def update_last_use(session: Session, caller: Caller) -> None:
     """Note that the caller's token was used."""
     record = session.get(AccessToken, caller.token_id)
     if record is not None:
@@ -88,14 +88,14 @@ def authenticate(session: Session, token: str | None, now: int) -> Caller:
         Unauthorized: the token is unknown, revoked or expired.
     """
     if token is None:
-        return anonymous(now)
-    record = session.scalar(select(AccessToken).where(AccessToken.digest == digest(token)))
+        return create_anonymous(now)
+    record = session.scalar(select(AccessToken).where(AccessToken.digest == hash_token(token)))
     if record is None or is_expired(record, now):
         raise Unauthorized
-    return caller_of(session, record, now)
+    return _build_caller(session, record, now)
 
 
-def require_scopes(caller: Caller, scopes: Iterable[str]) -> None:
+def check_scopes(caller: Caller, scopes: Iterable[str]) -> None:
     """Check that the caller's token holds all the scopes.
 
     The anonymous caller gets through, to be judged by the ACLs, but never where `authorize`

@@ -48,15 +48,15 @@ _GROUPS = {
 }
 
 #: Principals that belong to the service; no search by name finds them.
-BUILT_IN = frozenset({*_GROUPS, ANONYMOUS})
+BUILTIN_PRINCIPALS = frozenset({*_GROUPS, ANONYMOUS})
 
 
-def alias_of(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Reduce a name to what must be unique: no case, no punctuation."""
     return re.sub(r"[\W_]", "", name).lower()
 
 
-def _folder(entity_id: int, name: str, parent_id: int | None, now: int) -> list[object]:
+def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) -> list[object]:
     return [
         Entity(
             id=entity_id,
@@ -83,14 +83,14 @@ def _folder(entity_id: int, name: str, parent_id: int | None, now: int) -> list[
     ]
 
 
-def found(session: Session, now: int) -> None:
+def create_builtins(session: Session, now: int) -> None:
     """Lay the ground on the first start; later starts find it laid."""
     if session.get(Entity, ROOT) is not None:
         return
     session.add(StackStatus(id=0, status="READ_WRITE", message=None))
-    session.add_all(_folder(ROOT, "root", None, now))
+    session.add_all(_build_folder(ROOT, "root", None, now))
     session.flush()
-    session.add_all(_folder(TRASH, "trash", ROOT, now))
+    session.add_all(_build_folder(TRASH, "trash", ROOT, now))
     for principal, right in (
         (PUBLIC, AccessType.READ),
         (AUTHENTICATED_USERS, AccessType.CREATE),
@@ -104,19 +104,19 @@ def found(session: Session, now: int) -> None:
             )
         )
     for number, name in _GROUPS.items():
-        session.add(_principal(number, name, now, individual=False))
-    session.add(_principal(ANONYMOUS, "anonymous", now, individual=True))
+        session.add(_build_principal(number, name, now, individual=False))
+    session.add(_build_principal(ANONYMOUS, "anonymous", now, individual=True))
     session.flush()
-    session.add(_profile(ANONYMOUS, UserSeed(user_name="anonymous"), ""))
+    session.add(_build_profile(ANONYMOUS, UserSeed(user_name="anonymous"), ""))
 
 
-def _principal(number: int, name: str, now: int, *, individual: bool) -> Principal:
+def _build_principal(number: int, name: str, now: int, *, individual: bool) -> Principal:
     return Principal(
-        id=number, name=name, alias=alias_of(name), is_individual=individual, created_on=now
+        id=number, name=name, alias=normalize_name(name), is_individual=individual, created_on=now
     )
 
 
-def _profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
+def _build_profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
     properties = {"firstName": seed.first_name, "lastName": seed.last_name}
     return Profile(
         owner_id=owner_id,
@@ -126,7 +126,7 @@ def _profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
     )
 
 
-def _free_id(session: Session, seed: UserSeed) -> int:
+def _choose_id(session: Session, seed: UserSeed) -> int:
     """Choose a principal id: the one asked for, or the next that nobody has."""
     if seed.owner_id is not None:
         if session.get(Principal, seed.owner_id) is not None:
@@ -139,11 +139,11 @@ def _free_id(session: Session, seed: UserSeed) -> int:
 
 
 def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
-    number = _free_id(session, seed)
-    user = _principal(number, seed.user_name, now, individual=True)
+    number = _choose_id(session, seed)
+    user = _build_principal(number, seed.user_name, now, individual=True)
     session.add(user)
     session.flush()
-    session.add(_profile(number, seed, seed.email or f"{seed.user_name}@synapse.local"))
+    session.add(_build_profile(number, seed, seed.email or f"{seed.user_name}@synapse.local"))
     if seed.certified:
         session.add(Membership(group_id=CERTIFIED_USERS, member_id=number))
         session.add(Certification(user_id=number, response_id=number, passed_on=now))
@@ -152,7 +152,7 @@ def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
     return user
 
 
-def _token(session: Session, signer: Signer, user: Principal, seed: UserSeed, now: int) -> str:
+def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed, now: int) -> str:
     """Give the user's token: their own choice, or the one that the first start made."""
     known = session.scalar(
         select(AccessToken).where(AccessToken.user_id == user.id, AccessToken.seeded)
@@ -170,8 +170,8 @@ def _token(session: Session, signer: Signer, user: Principal, seed: UserSeed, no
             seeded=True,
         )
         session.add(known)
-    token = seed.token or signer.token(auth.claims_of(known))
-    known.digest = auth.digest(token)
+    token = seed.token or signer.sign_token(auth.build_claims(known))
+    known.digest = auth.hash_token(token)
     others = select(AccessToken.user_id).where(
         AccessToken.digest == known.digest, AccessToken.id != known.id
     )
@@ -182,7 +182,7 @@ def _token(session: Session, signer: Signer, user: Principal, seed: UserSeed, no
     return token
 
 
-def settle(
+def create_users(
     session: Session, signer: Signer, seeds: Iterable[UserSeed], now: int
 ) -> tuple[KnownUser, ...]:
     """Make the users that are missing, and give them all with their tokens.
@@ -194,16 +194,16 @@ def settle(
     known = []
     for seed in seeds:
         user = session.scalar(
-            select(Principal).where(Principal.alias == alias_of(seed.user_name))
+            select(Principal).where(Principal.alias == normalize_name(seed.user_name))
         ) or _add_user(session, seed, now)
-        if user.id in BUILT_IN or not user.is_individual:
+        if user.id in BUILTIN_PRINCIPALS or not user.is_individual:
             raise Conflict(f"The name {seed.user_name} belongs to a group.")
         session.flush()
         known.append(
             KnownUser(
                 user_name=user.name,
                 owner_id=user.id,
-                token=_token(session, signer, user, seed, now),
+                token=_set_token(session, signer, user, seed, now),
                 certified=session.get(Certification, user.id) is not None,
             )
         )

@@ -27,7 +27,7 @@ _FORMATS: Final = ("CommandLineCache", "Flat")
 
 
 @dataclass(frozen=True)
-class _File:
+class _ArchiveFile:
     """A file that was asked for: what lies in storage, or why there is nothing."""
 
     asked: Association
@@ -37,7 +37,7 @@ class _File:
     failure: tuple[str, str] | None = None
 
 
-class _Sink(io.RawIOBase):
+class _DraftWriter(io.RawIOBase):
     """A draft as a file that can only be written."""
 
     def __init__(self, draft: Draft) -> None:
@@ -53,7 +53,7 @@ class _Sink(io.RawIOBase):
         return len(data)
 
 
-def download(run: Run) -> dict[str, Any]:
+def create_archive(run: Run) -> dict[str, Any]:
     """Put files into an archive of the caller's.
 
     Returns:
@@ -64,24 +64,27 @@ def download(run: Run) -> dict[str, Any]:
     """
     body = run.request
     wanted = [
-        file_associations.read(each) for each in request_fields.items(body, "requestedFiles") or []
+        file_associations.parse(each)
+        for each in request_fields.get_list(body, "requestedFiles") or []
     ]
     if not wanted:
         raise BadRequest("BulkFileDownloadRequest.requestedFiles must have at least one file.")
-    layout = request_fields.one_of(
+    layout = request_fields.parse_choice(
         _FORMATS, body.get("zipFileFormat") or _FORMATS[0], "zipFileFormat"
     )
-    found = _found(run, wanted)
+    found = _find_files(run, wanted)
     if all(each.failure for each in found):
-        return _response(run, [_summary(each, None) for each in found], None)
-    name = request_fields.text(body, "zipFileName") or f"Job-{run.job_id}.zip"
+        return _build_response(run, [_build_summary(each, None) for each in found], None)
+    name = request_fields.get_text(body, "zipFileName") or f"Job-{run.job_id}.zip"
     with run.service.blobs.draft() as draft:
-        summaries = _pack(run, draft, found, flat=layout == "Flat")
-        handle_id = generated_files.keep(run.service, run.caller, draft, name, "application/zip")
-    return _response(run, summaries, handle_id)
+        summaries = _write_archive(run, draft, found, flat=layout == "Flat")
+        handle_id = generated_files.store(run.service, run.caller, draft, name, "application/zip")
+    return _build_response(run, summaries, handle_id)
 
 
-def _response(run: Run, summaries: list[dict[str, Any]], handle_id: int | None) -> dict[str, Any]:
+def _build_response(
+    run: Run, summaries: list[dict[str, Any]], handle_id: int | None
+) -> dict[str, Any]:
     return {
         "concreteType": f"{_M}.BulkFileDownloadResponse",
         "resultZipFileHandleId": None if handle_id is None else str(handle_id),
@@ -90,55 +93,57 @@ def _response(run: Run, summaries: list[dict[str, Any]], handle_id: int | None) 
     }
 
 
-def _found(run: Run, wanted: list[Association]) -> list[_File]:
+def _find_files(run: Run, wanted: list[Association]) -> list[_ArchiveFile]:
     """Look for the files, and stop at what an archive can hold."""
-    found: list[_File] = []
+    found: list[_ArchiveFile] = []
     seen: set[int] = set()
     size, most = 0, run.service.settings.archive_bytes
     with run.service.database.reading() as session:
         for asked in wanted:
-            one = _File(asked, failure=("DUPLICATE", "The file was asked for before."))
+            one = _ArchiveFile(asked, failure=("DUPLICATE", "The file was asked for before."))
             if asked.handle_id not in seen:
-                one = _look(session, run.caller, asked)
+                one = _find_file(session, run.caller, asked)
             seen.add(asked.handle_id)
             if one.failure is None and size + one.size > most:
                 told = f"The files together have more than {most} bytes."
-                one = _File(asked, failure=("EXCEEDS_SIZE_LIMIT", told))
+                one = _ArchiveFile(asked, failure=("EXCEEDS_SIZE_LIMIT", told))
             size += one.size
             found.append(one)
     return found
 
 
-def _look(session: Session, caller: Caller, asked: Association) -> _File:
-    handle, failure = file_associations.attempt(session, caller, asked)
+def _find_file(session: Session, caller: Caller, asked: Association) -> _ArchiveFile:
+    handle, failure = file_associations.find_handle(session, caller, asked)
     if handle is None:
         told = f"FileHandle {asked.handle_id}: {failure}"
-        return _File(asked, failure=(failure or "UNKNOWN_ERROR", told))
+        return _ArchiveFile(asked, failure=(failure or "UNKNOWN_ERROR", told))
     if handle.blob_id is None:
         told = f"FileHandle {handle.id} does not lie in Synapse."
-        return _File(asked, failure=("UNKNOWN_ERROR", told))
-    pieces = tuple(file_handles.pieces(session, handle))
-    return _File(asked, handle.file_name, pieces, handle.content_size or 0)
+        return _ArchiveFile(asked, failure=("UNKNOWN_ERROR", told))
+    pieces = tuple(file_handles.list_pieces(session, handle))
+    return _ArchiveFile(asked, handle.file_name, pieces, handle.content_size or 0)
 
 
-def _pack(run: Run, draft: Draft, found: list[_File], *, flat: bool) -> list[dict[str, Any]]:
+def _write_archive(
+    run: Run, draft: Draft, found: list[_ArchiveFile], *, flat: bool
+) -> list[dict[str, Any]]:
     summaries = []
     names: set[str] = set()
-    with zipfile.ZipFile(_Sink(draft), "w") as archive:
+    with zipfile.ZipFile(_DraftWriter(draft), "w") as archive:
         for number, each in enumerate(found, 1):
             run.progress.report(number, len(found), f"Packed {number} of {len(found)} files")
             entry = None
             if each.failure is None:
-                entry = _entry(each, names, flat=flat)
+                entry = _choose_entry_name(each, names, flat=flat)
                 names.add(entry)
                 with archive.open(zipfile.ZipInfo(entry), "w", force_zip64=True) as file:
                     for chunk in run.service.blobs.read(each.pieces):
                         file.write(chunk)
-            summaries.append(_summary(each, entry))
+            summaries.append(_build_summary(each, entry))
     return summaries
 
 
-def _entry(file: _File, names: set[str], *, flat: bool) -> str:
+def _choose_entry_name(file: _ArchiveFile, names: set[str], *, flat: bool) -> str:
     """Name the entry of a file; it never leads out of where the archive is opened."""
     number = file.asked.handle_id
     name = file.name.replace("\\", "/").rpartition("/")[2].strip(". ") or "file"
@@ -152,7 +157,7 @@ def _entry(file: _File, names: set[str], *, flat: bool) -> str:
     return unique
 
 
-def _summary(file: _File, entry: str | None) -> dict[str, Any]:
+def _build_summary(file: _ArchiveFile, entry: str | None) -> dict[str, Any]:
     code, told = file.failure or (None, None)
     return {
         "fileHandleId": str(file.asked.handle_id),
@@ -165,4 +170,4 @@ def _summary(file: _File, entry: str | None) -> dict[str, Any]:
     }
 
 
-BULK: Final = async_jobs.Kind(f"{_M}.BulkFileDownloadRequest", download)
+BULK_DOWNLOAD: Final = async_jobs.Kind(f"{_M}.BulkFileDownloadRequest", create_archive)

@@ -22,7 +22,7 @@ from synapse_workflows.local.domain import (
     request_fields,
     restrictions,
 )
-from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest
@@ -30,7 +30,7 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
 @dataclass(frozen=True)
-class _Subject:
+class _BundleContext:
     """What a bundle is made of: a version of an entity, for a caller who may READ it."""
 
     session: Session
@@ -40,95 +40,95 @@ class _Subject:
     zero_etag: bool
 
 
-def _entity(of: _Subject) -> dict[str, Any]:
+def _get_entity(of: _BundleContext) -> dict[str, Any]:
     return {
-        "entity": entities.wire(of.entity, of.version, zero_etag=of.zero_etag),
+        "entity": entities.serialize(of.entity, of.version, zero_etag=of.zero_etag),
         "entityType": ENTITY_TYPES[of.entity.concrete_type],
     }
 
 
-def _annotations(of: _Subject) -> dict[str, Any]:
-    return {"annotations": annotations.wire(of.entity, of.version, zero_etag=of.zero_etag)}
+def _get_annotations(of: _BundleContext) -> dict[str, Any]:
+    return {"annotations": annotations.serialize(of.entity, of.version, zero_etag=of.zero_etag)}
 
 
-def _permissions(of: _Subject) -> dict[str, Any]:
-    return {"permissions": permissions.of_caller(of.session, of.caller, of.entity)}
+def _get_permissions(of: _BundleContext) -> dict[str, Any]:
+    return {"permissions": permissions.get_permissions(of.session, of.caller, of.entity)}
 
 
-def _path(of: _Subject) -> dict[str, Any]:
-    return {"path": children.path(of.session, of.caller, of.entity)}
+def _get_path(of: _BundleContext) -> dict[str, Any]:
+    return {"path": children.get_path(of.session, of.caller, of.entity)}
 
 
-def _has_children(of: _Subject) -> dict[str, Any]:
+def _has_children(of: _BundleContext) -> dict[str, Any]:
     found = select(exists().where(Entity.parent_id == of.entity.id))
     return {"hasChildren": bool(of.session.scalar(found))}
 
 
-def _acl(of: _Subject) -> dict[str, Any]:
-    return {"accessControlList": entity_acl.own(of.session, of.entity.id)}
+def _get_acl(of: _BundleContext) -> dict[str, Any]:
+    return {"accessControlList": entity_acl.get_own(of.session, of.entity.id)}
 
 
-def _benefactor_acl(of: _Subject) -> dict[str, Any]:
-    return {"benefactorAcl": entity_acl.own(of.session, of.entity.benefactor_id)}
+def _get_benefactor_acl(of: _BundleContext) -> dict[str, Any]:
+    return {"benefactorAcl": entity_acl.get_own(of.session, of.entity.benefactor_id)}
 
 
-def _file_handles(of: _Subject) -> dict[str, Any]:
+def _get_file_handles(of: _BundleContext) -> dict[str, Any]:
     if of.version.file_handle_id is None:
         return {"fileHandles": []}
-    if not access.allowed(of.session, of.caller, of.entity.id, AccessType.DOWNLOAD):
+    if not access.is_allowed(of.session, of.caller, of.entity.id, AccessType.DOWNLOAD):
         return {"fileHandles": []}
-    handle = file_handles.load(of.session, of.version.file_handle_id)
-    return {"fileHandles": entity_files.with_preview(of.session, handle)}
+    handle = file_handles.get_handle(of.session, of.version.file_handle_id)
+    return {"fileHandles": entity_files.serialize_with_preview(of.session, handle)}
 
 
-def _file_name(of: _Subject) -> dict[str, Any]:
+def _get_file_name(of: _BundleContext) -> dict[str, Any]:
     if of.version.file_handle_id is None:
         return {}
     override = of.version.properties.get("fileNameOverride")
-    named = override or file_handles.load(of.session, of.version.file_handle_id).file_name
+    named = override or file_handles.get_handle(of.session, of.version.file_handle_id).file_name
     return {"fileName": named}
 
 
-def _restrictions(of: _Subject) -> dict[str, Any]:
-    told = restrictions.information(of.session, of.caller, of.entity)
+def _get_restrictions(of: _BundleContext) -> dict[str, Any]:
+    told = restrictions.get_information(of.session, of.caller, of.entity)
     return {"restrictionInformation": told}
 
 
-def _threads(_of: _Subject) -> dict[str, Any]:
+def _get_thread_count(_of: _BundleContext) -> dict[str, Any]:
     return {"threadCount": 0}
 
 
-def _table(of: _Subject) -> dict[str, Any]:
+def _get_table(of: _BundleContext) -> dict[str, Any]:
     return schemas.get_table_bundle(of.session, of.entity, of.version)
 
 
-def _activity(of: _Subject) -> dict[str, Any]:
+def _get_activity(of: _BundleContext) -> dict[str, Any]:
     if of.version.activity_id is None:
         return {}
     number = of.version.number
-    return {"activity": activities.of_entity(of.session, of.caller, of.entity.id, number)}
+    return {"activity": activities.get_for_entity(of.session, of.caller, of.entity.id, number)}
 
 
 #: Flag of an EntityBundleRequest -> what it adds. Flags of later rooms (wikis, DOIs)
 #: add nothing, as for an entity that has none.
-_PARTS: Final[Mapping[str, Callable[[_Subject], dict[str, Any]]]] = {
-    "includeEntity": _entity,
-    "includeAnnotations": _annotations,
-    "includePermissions": _permissions,
-    "includeEntityPath": _path,
+_PARTS: Final[Mapping[str, Callable[[_BundleContext], dict[str, Any]]]] = {
+    "includeEntity": _get_entity,
+    "includeAnnotations": _get_annotations,
+    "includePermissions": _get_permissions,
+    "includeEntityPath": _get_path,
     "includeHasChildren": _has_children,
-    "includeAccessControlList": _acl,
-    "includeBenefactorACL": _benefactor_acl,
-    "includeFileHandles": _file_handles,
-    "includeFileName": _file_name,
-    "includeTableBundle": _table,
-    "includeRestrictionInformation": _restrictions,
-    "includeThreadCount": _threads,
-    "includeActivity": _activity,
+    "includeAccessControlList": _get_acl,
+    "includeBenefactorACL": _get_benefactor_acl,
+    "includeFileHandles": _get_file_handles,
+    "includeFileName": _get_file_name,
+    "includeTableBundle": _get_table,
+    "includeRestrictionInformation": _get_restrictions,
+    "includeThreadCount": _get_thread_count,
+    "includeActivity": _get_activity,
 }
 
 
-def read(
+def get(
     session: Session,
     caller: Caller,
     entity_id: int,
@@ -149,10 +149,10 @@ def read(
         Forbidden: the caller may not READ the entity.
         NotFound: no such entity or version.
     """
-    wanted = [part for name, part in _PARTS.items() if request_fields.flag(body, name)]
+    wanted = [part for name, part in _PARTS.items() if request_fields.get_boolean(body, name)]
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    version = entities.version_of(session, entity, number)
-    subject = _Subject(session, caller, entity, version, number is not None)
+    version = entities.get_version(session, entity, number)
+    subject = _BundleContext(session, caller, entity, version, number is not None)
     found: dict[str, Any] = {}
     for part in wanted:
         found |= part(subject)
@@ -170,11 +170,11 @@ def create(
         Forbidden: a right is missing.
         NotFound: no such parent, file handle or activity.
     """
-    given = request_fields.mapping(body, "entity")
+    given = request_fields.get_object(body, "entity")
     if given is None:
         raise BadRequest("Invalid request: no entity to create.")
     made = entity_writes.create(session, caller, given, activity_id)
-    return _write_rest(session, caller, read_id(made["id"]), body)
+    return _write_parts(session, caller, parse_entity_id(made["id"]), body)
 
 
 def update(
@@ -195,26 +195,26 @@ def update(
         NotFound: no such entity, parent, file handle or activity.
         Stale: the etag is not the current one.
     """
-    given = request_fields.mapping(body, "entity")
+    given = request_fields.get_object(body, "entity")
     if given is not None:
         entity_writes.update(session, caller, entity_id, given, activity_id=activity_id)
-    return _write_rest(session, caller, entity_id, body)
+    return _write_parts(session, caller, entity_id, body)
 
 
-def _write_rest(
+def _write_parts(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
     noted, shared = (
-        request_fields.mapping(body, "annotations"),
-        request_fields.mapping(body, "accessControlList"),
+        request_fields.get_object(body, "annotations"),
+        request_fields.get_object(body, "accessControlList"),
     )
     if noted is not None:
         if body.get("entity") is not None:
-            noted = {**noted, "etag": access.find(session, entity_id).etag}
+            noted = {**noted, "etag": access.get_entity(session, entity_id).etag}
         annotations.replace(session, caller, entity_id, noted)
     if shared is not None:
-        entity_acl.put(session, caller, entity_id, shared)
-    return read(
+        entity_acl.create_or_replace(session, caller, entity_id, shared)
+    return get(
         session,
         caller,
         entity_id,

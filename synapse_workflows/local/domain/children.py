@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, PROJECT, AccessType
 from synapse_workflows.local.domain import access, entities, request_fields
-from synapse_workflows.local.domain.entity_types import reference
-from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_id as read_id, entity_text
-from synapse_workflows.local.domain.paging import from_token, next_token
+from synapse_workflows.local.domain.entity_types import parse_reference
+from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id, parse_entity_id
+from synapse_workflows.local.domain.paging import build_next_token, parse_token
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.visibility import readable_by
+from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
@@ -34,49 +34,53 @@ class SortBy(StrEnum):
     MODIFIED_ON = "MODIFIED_ON"
 
 
-class Direction(StrEnum):
+class SortDirection(StrEnum):
     """Which way children are sorted."""
 
     ASC = "ASC"
     DESC = "DESC"
 
 
-def _with_version() -> Select[Entity, EntityVersion]:
+def _select_current() -> Select[Entity, EntityVersion]:
     return select(Entity, EntityVersion).join(
         EntityVersion,
         (EntityVersion.entity_id == Entity.id) & (EntityVersion.number == Entity.current_version),
     )
 
 
-def _headers(session: Session, query: Select[Entity, EntityVersion]) -> list[dict[str, Any]]:
-    return [entities.header(entity, version) for entity, version in session.execute(query)]
+def _serialize_headers(
+    session: Session, query: Select[Entity, EntityVersion]
+) -> list[dict[str, Any]]:
+    return [
+        entities.serialize_header(entity, version) for entity, version in session.execute(query)
+    ]
 
 
-def _classes(body: Mapping[str, Any]) -> list[str]:
-    words = request_fields.items(body, "includeTypes")
+def _parse_types(body: Mapping[str, Any]) -> list[str]:
+    words = request_fields.get_list(body, "includeTypes")
     if not words:
         raise BadRequest("EntityChildrenRequest.includeTypes must include at least one type")
     known = (*ENTITY_TYPES.values(), *_NEWER_TYPES)
-    wanted = {request_fields.one_of(known, each, "includeTypes") for each in words}
+    wanted = {request_fields.parse_choice(known, each, "includeTypes") for each in words}
     return [name for name, word in ENTITY_TYPES.items() if word in wanted]
 
 
-def _order(body: Mapping[str, Any]) -> tuple[ColumnElement[Any], ...]:
-    by = request_fields.word(SortBy, body.get("sortBy") or SortBy.NAME, "sortBy")
-    way = request_fields.word(
-        Direction, body.get("sortDirection") or Direction.ASC, "sortDirection"
+def _parse_order(body: Mapping[str, Any]) -> tuple[ColumnElement[Any], ...]:
+    by = request_fields.parse_enum(SortBy, body.get("sortBy") or SortBy.NAME, "sortBy")
+    way = request_fields.parse_enum(
+        SortDirection, body.get("sortDirection") or SortDirection.ASC, "sortDirection"
     )
     columns: dict[SortBy, ColumnElement[Any]] = {
         SortBy.NAME: func.lower(Entity.name),
         SortBy.CREATED_ON: Entity.created_on.expression,
         SortBy.MODIFIED_ON: EntityVersion.modified_on.expression,
     }
-    if way is Direction.ASC:
+    if way is SortDirection.ASC:
         return columns[by].asc(), Entity.id.asc()
     return columns[by].desc(), Entity.id.desc()
 
 
-def children(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+def list_children(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
     """List one page of the children of a container, or of the projects (EntityChildrenRequest).
 
     Children with an ACL of their own that does not let the caller READ are left out.
@@ -86,10 +90,10 @@ def children(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[
         Forbidden: the caller may not READ the container.
         NotFound: there is no such container.
     """
-    parent = request_fields.text(body, "parentId")
-    parent_id = ROOT if parent is None else read_id(parent)
-    classes = _classes(body)
-    asked = from_token(request_fields.text(body, "nextPageToken"))
+    parent = request_fields.get_text(body, "parentId")
+    parent_id = ROOT if parent is None else parse_entity_id(parent)
+    classes = _parse_types(body)
+    asked = parse_token(request_fields.get_text(body, "nextPageToken"))
     access.require(session, caller, parent_id, AccessType.READ)
     if parent is None:
         classes = [PROJECT]
@@ -97,29 +101,29 @@ def children(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[
         Entity.parent_id == parent_id,
         Entity.id != TRASH,
         Entity.concrete_type.in_(classes),
-        readable_by(caller),
+        is_readable_by(caller),
     )
-    query = _with_version().where(*where).order_by(*_order(body))
-    found = _headers(session, query.limit(asked.limit + 1).offset(asked.offset))
+    query = _select_current().where(*where).order_by(*_parse_order(body))
+    found = _serialize_headers(session, query.limit(asked.limit + 1).offset(asked.offset))
     page: dict[str, Any] = {
         "page": found[: asked.limit],
-        "nextPageToken": next_token(asked, len(found)),
+        "nextPageToken": build_next_token(asked, len(found)),
     }
-    if request_fields.flag(body, "includeTotalChildCount"):
+    if request_fields.get_boolean(body, "includeTotalChildCount"):
         count = select(func.count()).select_from(Entity).where(*where)
         page["totalChildCount"] = session.scalar(count)
-    if request_fields.flag(body, "includeSumFileSizes"):
-        page["sumFileSizesBytes"] = _sum_of_sizes(session, where)
+    if request_fields.get_boolean(body, "includeSumFileSizes"):
+        page["sumFileSizesBytes"] = _sum_sizes(session, where)
     return page
 
 
-def _sum_of_sizes(session: Session, where: tuple[ColumnElement[bool], ...]) -> int:
-    sizes = _with_version().join(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
+def _sum_sizes(session: Session, where: tuple[ColumnElement[bool], ...]) -> int:
+    sizes = _select_current().join(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
     summed = sizes.where(*where).with_only_columns(func.sum(FileHandle.content_size))
     return session.scalar(summed) or 0
 
 
-def child(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+def find_child(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
     """Find a child, or a project, by its name (EntityLookupRequest).
 
     Returns:
@@ -130,19 +134,21 @@ def child(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str
         Forbidden: the caller may not READ what was found.
         NotFound: the container has no child of that name.
     """
-    name = request_fields.required(body, "entityName")
-    parent = request_fields.text(body, "parentId")
-    parent_id = ROOT if parent is None else read_id(parent)
+    name = request_fields.get_required_text(body, "entityName")
+    parent = request_fields.get_text(body, "parentId")
+    parent_id = ROOT if parent is None else parse_entity_id(parent)
     found = session.scalar(
         select(Entity.id).where(Entity.parent_id == parent_id, Entity.name == name)
     )
     if found is None or found == TRASH:
-        raise NotFound(f"Child not found for parentId: {entity_text(parent_id)}, name: {name}")
+        raise NotFound(
+            f"Child not found for parentId: {format_entity_id(parent_id)}, name: {name}"
+        )
     access.require(session, caller, found, AccessType.READ)
-    return {"id": entity_text(found)}
+    return {"id": format_entity_id(found)}
 
 
-def by_md5(session: Session, caller: Caller, md5: str) -> list[dict[str, Any]]:
+def list_by_md5(session: Session, caller: Caller, md5: str) -> list[dict[str, Any]]:
     """List all versions, old ones too, whose data has the MD5 and that the caller may READ.
 
     Returns:
@@ -152,36 +158,38 @@ def by_md5(session: Session, caller: Caller, md5: str) -> list[dict[str, Any]]:
         select(Entity, EntityVersion)
         .join(EntityVersion, EntityVersion.entity_id == Entity.id)
         .join(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
-        .where(FileHandle.content_md5 == md5.strip().lower(), readable_by(caller))
+        .where(FileHandle.content_md5 == md5.strip().lower(), is_readable_by(caller))
         .order_by(Entity.id, EntityVersion.number)
         .limit(MAX_MD5)
     )
-    return _headers(session, query)
+    return _serialize_headers(session, query)
 
 
-def headers(session: Session, caller: Caller, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_headers(
+    session: Session, caller: Caller, body: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Give the headers of a ReferenceList; what is unknown or unreadable is left out.
 
     Raises:
         BadRequest: a reference is malformed.
     """
     found = []
-    for each in request_fields.items(body, "references") or []:
+    for each in request_fields.get_list(body, "references") or []:
         if not isinstance(each, dict):
             raise BadRequest("references must be an array of objects.")
-        target = reference(each)
-        number = read_id(target["targetId"])
-        if not access.allowed(session, caller, number, AccessType.READ):
+        target = parse_reference(each)
+        number = parse_entity_id(target["targetId"])
+        if not access.is_allowed(session, caller, number, AccessType.READ):
             continue
-        entity = access.find(session, number)
+        entity = access.get_entity(session, number)
         version = target["targetVersionNumber"] or entity.current_version
         known = session.get(EntityVersion, (number, version))
         if known is not None:
-            found.append(entities.header(entity, known))
+            found.append(entities.serialize_header(entity, known))
     return found
 
 
-def header(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
+def get_header(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
     """Give the EntityHeader of an entity.
 
     Raises:
@@ -189,10 +197,10 @@ def header(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
         NotFound: there is none.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    return entities.current_header(session, entity)
+    return entities.get_current_header(session, entity)
 
 
-def benefactor(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
+def get_benefactor(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
     """Give the EntityHeader of the entity whose ACL applies.
 
     Raises:
@@ -200,18 +208,18 @@ def benefactor(session: Session, caller: Caller, entity_id: int) -> dict[str, An
         NotFound: there is no such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    return entities.current_header(session, access.find(session, entity.benefactor_id))
+    return entities.get_current_header(session, access.get_entity(session, entity.benefactor_id))
 
 
-def path(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
+def get_path(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
     """Give the path from the root to the entity (EntityPath).
 
     Names of ancestors that the caller may not READ are masked; their ids stay.
     """
     found = []
-    for each in access.lineage(session, entity):
-        shown = entities.current_header(session, each)
-        if access.refusal(session, caller, each, AccessType.READ) is not None:
+    for each in access.iter_ancestors(session, entity):
+        shown = entities.get_current_header(session, each)
+        if access.get_denial(session, caller, each, AccessType.READ) is not None:
             shown["name"] = MASKED
         found.append(shown)
     return {"path": found[::-1]}

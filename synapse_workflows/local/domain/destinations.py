@@ -6,14 +6,14 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, S3_UPLOAD_DESTINATION
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import NotFound
 
 #: The bucket that file handles of the service's own storage name.
 BUCKET = "local.synapse.storage"
 
 
-def location_id(value: object) -> int:
+def parse_location_id(value: object) -> int:
     """Read the id of a storage location; None means the default.
 
     Raises:
@@ -22,13 +22,13 @@ def location_id(value: object) -> int:
     """
     if value is None:
         return DEFAULT_STORAGE_LOCATION
-    number = decimal(value, "storageLocationId")
+    number = parse_id(value, "storageLocationId")
     if number != DEFAULT_STORAGE_LOCATION:
         raise NotFound(f"Storage location with id {number} not found")
     return number
 
 
-def destination(session: Session, parent_id: int, location: object = None) -> dict[str, Any]:
+def get_destination(session: Session, parent_id: int, location: object = None) -> dict[str, Any]:
     """Tell where files below a container go, as an UploadDestination.
 
     Args:
@@ -39,20 +39,20 @@ def destination(session: Session, parent_id: int, location: object = None) -> di
     Raises:
         NotFound: there is no such container, it is in the trash, or no such location.
     """
-    access.living(session, parent_id)
+    access.get_not_trashed(session, parent_id)
     return {
         "concreteType": S3_UPLOAD_DESTINATION,
-        "storageLocationId": location_id(location),
+        "storageLocationId": parse_location_id(location),
         "uploadType": "S3",
         "stsEnabled": False,
     }
 
 
-def locations(session: Session, parent_id: int) -> list[dict[str, Any]]:
+def list_locations(session: Session, parent_id: int) -> list[dict[str, Any]]:
     """List the storage locations that a container offers, as UploadDestinationLocations.
 
     Raises:
         NotFound: there is no such container, or it is in the trash.
     """
-    access.living(session, parent_id)
+    access.get_not_trashed(session, parent_id)
     return [{"storageLocationId": DEFAULT_STORAGE_LOCATION, "uploadType": "S3"}]

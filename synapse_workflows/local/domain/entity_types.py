@@ -19,7 +19,7 @@ from synapse_workflows.constants import (
     TABLE,
 )
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.ids import ROOT, decimal, entity_id, entity_text
+from synapse_workflows.local.domain.ids import ROOT, format_entity_id, parse_entity_id, parse_id
 from synapse_workflows.local.domain.views import dataset_items, definitions
 from synapse_workflows.local.errors import BadRequest
 
@@ -39,7 +39,7 @@ VERSION_FIELDS: Final = frozenset(
 _TABLE_FIELDS: Final = ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchEnabled"}
 
 
-def valid_name(name: str) -> str:
+def parse_name(name: str) -> str:
     """Trim a name and check it.
 
     Raises:
@@ -54,45 +54,45 @@ def valid_name(name: str) -> str:
     return trimmed
 
 
-def reference(body: Mapping[str, Any]) -> dict[str, Any]:
+def parse_reference(body: Mapping[str, Any]) -> dict[str, Any]:
     """Read a Reference: an entity id and perhaps a version, in canonical form.
 
     Raises:
         BadRequest: there is no targetId, or one of the fields is ill-typed.
     """
-    target = entity_text(entity_id(request_fields.required(body, "targetId")))
-    version = request_fields.integer(body, "targetVersionNumber")
+    target = format_entity_id(parse_entity_id(request_fields.get_required_text(body, "targetId")))
+    version = request_fields.get_integer(body, "targetVersionNumber")
     return {"targetId": target, "targetVersionNumber": version}
 
 
-def _project(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {"alias": request_fields.text(body, "alias")}
+def _parse_project(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"alias": request_fields.get_text(body, "alias")}
 
 
-def _nothing(_body: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_no_properties(_body: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _file(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {"fileNameOverride": request_fields.text(body, "fileNameOverride")}
+def _parse_file(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"fileNameOverride": request_fields.get_text(body, "fileNameOverride")}
 
 
-def _link(body: Mapping[str, Any]) -> dict[str, Any]:
-    target = request_fields.mapping(body, "linksTo")
+def _parse_link(body: Mapping[str, Any]) -> dict[str, Any]:
+    target = request_fields.get_object(body, "linksTo")
     return {
-        "linksTo": None if target is None else reference(target),
-        "linksToClassName": request_fields.text(body, "linksToClassName"),
+        "linksTo": None if target is None else parse_reference(target),
+        "linksToClassName": request_fields.get_text(body, "linksToClassName"),
     }
 
 
-def _as_it_is(
+def _keep_properties(
     _session: Session, properties: dict[str, Any], _before: Mapping[str, Any]
 ) -> dict[str, Any]:
     return properties
 
 
 @dataclass(frozen=True)
-class Kind:
+class EntityType:
     """One class of entities.
 
     Args:
@@ -113,18 +113,20 @@ class Kind:
     fields: frozenset[str] = field(repr=False)
     has_snapshots: bool = False
     complete: Callable[[Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]] = field(
-        default=_as_it_is, repr=False
+        default=_keep_properties, repr=False
     )
 
 
-def _table(
+def _build_table_type(
     concrete_type: str,
     properties: Callable[[Mapping[str, Any]], dict[str, Any]],
     *own_fields: str,
-    complete: Callable[[Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]] = _as_it_is,
-) -> Kind:
+    complete: Callable[
+        [Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]
+    ] = _keep_properties,
+) -> EntityType:
     """Make a class of tables or views."""
-    return Kind(
+    return EntityType(
         concrete_type,
         CONTAINERS,
         versionable=True,
@@ -135,21 +137,23 @@ def _table(
     )
 
 
-KINDS: Final[Mapping[str, Kind]] = {
+CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
     kind.concrete_type: kind
     for kind in (
-        Kind(PROJECT, frozenset(), False, _project, ENTITY_FIELDS | {"alias"}),
-        Kind(FOLDER, CONTAINERS, False, _nothing, ENTITY_FIELDS),
-        Kind(
+        EntityType(PROJECT, frozenset(), False, _parse_project, ENTITY_FIELDS | {"alias"}),
+        EntityType(FOLDER, CONTAINERS, False, _parse_no_properties, ENTITY_FIELDS),
+        EntityType(
             FILE,
             CONTAINERS,
             True,
-            _file,
+            _parse_file,
             ENTITY_FIELDS | VERSION_FIELDS | {"dataFileHandleId", "fileNameOverride"},
         ),
-        Kind(LINK, CONTAINERS, False, _link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}),
-        _table(TABLE, definitions.table),
-        _table(
+        EntityType(
+            LINK, CONTAINERS, False, _parse_link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}
+        ),
+        _build_table_type(TABLE, definitions.table),
+        _build_table_type(
             ENTITY_VIEW,
             definitions.entity_view,
             "viewTypeMask",
@@ -157,8 +161,8 @@ KINDS: Final[Mapping[str, Kind]] = {
             "scopeIds",
             complete=definitions.complete_entity_view,
         ),
-        _table(SUBMISSION_VIEW, definitions.submission_view, "scopeIds"),
-        _table(
+        _build_table_type(SUBMISSION_VIEW, definitions.submission_view, "scopeIds"),
+        _build_table_type(
             DATASET,
             definitions.dataset,
             "items",
@@ -171,16 +175,16 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def kind_of(body: Mapping[str, Any]) -> Kind:
+def _parse_type(body: Mapping[str, Any]) -> EntityType:
     """Tell which class a body is of.
 
     Raises:
         BadRequest: it names none, or one that this service does not know.
     """
-    name = request_fields.required(body, "concreteType")
-    kind = KINDS.get(name)
+    name = request_fields.get_required_text(body, "concreteType")
+    kind = CONCRETE_TYPES.get(name)
     if kind is None:
-        known = ", ".join(KINDS)
+        known = ", ".join(CONCRETE_TYPES)
         raise BadRequest(
             f"Unknown concreteType: '{name}'. This service knows the entities {known}."
         )
@@ -188,7 +192,7 @@ def kind_of(body: Mapping[str, Any]) -> Kind:
 
 
 @dataclass(frozen=True)
-class Draft:
+class EntityRequest:
     """What a request says an entity should be; None where it says nothing.
 
     Args:
@@ -202,7 +206,7 @@ class Draft:
         properties: what only this class has, without nulls.
     """
 
-    kind: Kind
+    kind: EntityType
     name: str | None
     description: str | None
     parent_id: int | None
@@ -212,37 +216,41 @@ class Draft:
     properties: Mapping[str, Any]
 
 
-def draft(body: Mapping[str, Any]) -> Draft:
+def parse_entity(body: Mapping[str, Any]) -> EntityRequest:
     """Read an entity from a request body.
 
     Raises:
         BadRequest: a field is missing, ill-typed or breaks a rule.
     """
-    kind = kind_of(body)
-    name = request_fields.text(body, "name")
-    parent = request_fields.text(body, "parentId")
+    kind = _parse_type(body)
+    name = request_fields.get_text(body, "name")
+    parent = request_fields.get_text(body, "parentId")
     handle = (
-        request_fields.required(body, "dataFileHandleId") if kind.concrete_type == FILE else None
+        request_fields.get_required_text(body, "dataFileHandleId")
+        if kind.concrete_type == FILE
+        else None
     )
-    return Draft(
+    return EntityRequest(
         kind=kind,
-        name=None if name is None else valid_name(name),
-        description=request_fields.text(body, "description", limit=MAX_DESCRIPTION),
-        parent_id=_parent(kind, parent),
-        label=request_fields.text(body, "versionLabel") if kind.versionable else None,
-        comment=request_fields.text(body, "versionComment") if kind.versionable else None,
-        file_handle_id=None if handle is None else decimal(handle, "dataFileHandleId"),
+        name=None if name is None else parse_name(name),
+        description=request_fields.get_text(body, "description", limit=MAX_DESCRIPTION),
+        parent_id=_parse_parent_id(kind, parent),
+        label=request_fields.get_text(body, "versionLabel") if kind.versionable else None,
+        comment=request_fields.get_text(body, "versionComment") if kind.versionable else None,
+        file_handle_id=None if handle is None else parse_id(handle, "dataFileHandleId"),
         properties={k: v for k, v in kind.properties(body).items() if v is not None},
     )
 
 
-def _parent(kind: Kind, parent: str | None) -> int | None:
+def _parse_parent_id(kind: EntityType, parent: str | None) -> int | None:
     if parent is None:
         return ROOT if kind.concrete_type == PROJECT else None
-    return entity_id(parent)
+    return parse_entity_id(parent)
 
 
-def completed(session: Session, draft: Draft, before: Mapping[str, Any]) -> Draft:
+def complete_properties(
+    session: Session, draft: EntityRequest, before: Mapping[str, Any]
+) -> EntityRequest:
     """Complete the properties of a draft.
 
     Args:

@@ -47,7 +47,7 @@ class Association:
     object_id: str
 
 
-def read(body: object) -> Association:
+def parse(body: object) -> Association:
     """Read a FileHandleAssociation.
 
     Raises:
@@ -56,13 +56,15 @@ def read(body: object) -> Association:
     if not isinstance(body, dict):
         raise BadRequest("A FileHandleAssociation must be an object.")
     return Association(
-        ids.decimal(body.get("fileHandleId"), "fileHandleId"),
-        request_fields.word(AssociateType, body.get("associateObjectType"), "associateObjectType"),
-        request_fields.required(body, "associateObjectId"),
+        ids.parse_id(body.get("fileHandleId"), "fileHandleId"),
+        request_fields.parse_enum(
+            AssociateType, body.get("associateObjectType"), "associateObjectType"
+        ),
+        request_fields.get_required_text(body, "associateObjectId"),
     )
 
 
-def permits(session: Session, caller: Caller, handle: FileHandle, asked: Association) -> bool:
+def can_download(session: Session, caller: Caller, handle: FileHandle, asked: Association) -> bool:
     """Tell whether the caller may have the bytes.
 
     The maker of the handle always may. Otherwise the handle must belong to the object: to any
@@ -72,7 +74,7 @@ def permits(session: Session, caller: Caller, handle: FileHandle, asked: Associa
     Raises:
         BadRequest: the id of the object is malformed.
     """
-    if file_handles.owns(caller, handle):
+    if file_handles.is_owner(caller, handle):
         return True
     rule = _RULES.get(asked.object_type)
     if rule is None:
@@ -93,12 +95,14 @@ class _Rule:
     gives: Callable[[Session, Caller, int, int], bool]
 
 
-def _file_gives(session: Session, caller: Caller, entity_id: int, handle_id: int) -> bool:
-    may = access.allowed(session, caller, entity_id, AccessType.DOWNLOAD)
-    return may and entities.uses_handle(session, entity_id, handle_id)
+def _can_download_from_file(
+    session: Session, caller: Caller, entity_id: int, handle_id: int
+) -> bool:
+    may = access.is_allowed(session, caller, entity_id, AccessType.DOWNLOAD)
+    return may and entities.has_file_handle(session, entity_id, handle_id)
 
 
-def _submission_gives(
+def _can_download_from_submission(
     session: Session, caller: Caller, submission_id: int, handle_id: int
 ) -> bool:
     may = submissions.opens_files(session, caller, submission_id)
@@ -106,25 +110,25 @@ def _submission_gives(
 
 
 _RULES: Final[Mapping[AssociateType, _Rule]] = {
-    AssociateType.FILE_ENTITY: _Rule(ids.entity_id, _file_gives),
+    AssociateType.FILE_ENTITY: _Rule(ids.parse_entity_id, _can_download_from_file),
     AssociateType.TABLE_ENTITY: _Rule(
-        lambda text: ids.entity_and_version(text)[0], cell_files.can_download
+        lambda text: ids.parse_entity_version(text)[0], cell_files.can_download
     ),
     AssociateType.SUBMISSION_ATTACHMENT: _Rule(
-        lambda text: ids.decimal(text, "associateObjectId"), _submission_gives
+        lambda text: ids.parse_id(text, "associateObjectId"), _can_download_from_submission
     ),
 }
 
 
-def require(session: Session, caller: Caller, asked: Association) -> FileHandle:
+def require_handle(session: Session, caller: Caller, asked: Association) -> FileHandle:
     """Give the handle when the caller may have its bytes.
 
     Raises:
         NotFound: there is no such handle.
         Forbidden: the caller may not, or the handle does not belong to the object.
     """
-    handle = file_handles.load(session, asked.handle_id)
-    if not permits(session, caller, handle, asked):
+    handle = file_handles.get_handle(session, asked.handle_id)
+    if not can_download(session, caller, handle, asked):
         raise Forbidden(
             f"You lack DOWNLOAD access to the FileHandle {asked.handle_id} of the "
             f"{asked.object_type} {asked.object_id}."
@@ -132,19 +136,19 @@ def require(session: Session, caller: Caller, asked: Association) -> FileHandle:
     return handle
 
 
-def attempt(
+def find_handle(
     session: Session, caller: Caller, asked: Association
 ) -> tuple[FileHandle | None, str | None]:
     """Give the handle when the caller may have its bytes, else a FileResultFailureCode."""
     try:
-        return require(session, caller, asked), None
+        return require_handle(session, caller, asked), None
     except BadRequest:
         raise
     except ServiceError as refused:
         return None, "UNAUTHORIZED" if isinstance(refused, Forbidden) else "NOT_FOUND"
 
 
-def batch(
+def get_batch(
     service: Service, session: Session, caller: Caller, body: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Answer a BatchFileRequest: handles and signed URLs, or per file the reason why not.
@@ -152,53 +156,57 @@ def batch(
     Raises:
         BadRequest: no file, more than 100, or nothing to include.
     """
-    with_handles = request_fields.flag(body, "includeFileHandles")
-    with_urls = request_fields.flag(body, "includePreSignedURLs")
-    if not (with_handles or with_urls or request_fields.flag(body, "includePreviewPreSignedURLs")):
+    with_handles = request_fields.get_boolean(body, "includeFileHandles")
+    with_urls = request_fields.get_boolean(body, "includePreSignedURLs")
+    if not (
+        with_handles
+        or with_urls
+        or request_fields.get_boolean(body, "includePreviewPreSignedURLs")
+    ):
         raise BadRequest(
             "At least one of includeFileHandles, includePreSignedURLs and "
             "includePreviewPreSignedURLs must be true."
         )
     results = []
-    for asked in [read(each) for each in _bounded(body, "requestedFiles")]:
-        handle, failure = attempt(session, caller, asked)
+    for asked in [parse(each) for each in _parse_batch(body, "requestedFiles")]:
+        handle, failure = find_handle(session, caller, asked)
         result: dict[str, Any] = {"fileHandleId": str(asked.handle_id), "failureCode": failure}
         if handle is not None and with_handles:
-            result["fileHandle"] = file_handles.wire(handle)
+            result["fileHandle"] = file_handles.serialize(handle)
         if handle is not None and with_urls:
-            result["preSignedURL"] = file_handles.url(service, handle)
+            result["preSignedURL"] = file_handles.get_url(service, handle)
         results.append(result)
     return {"requestedFiles": results}
 
 
-def copy(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+def copy_batch(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a BatchFileHandleCopyRequest: new handles, or per file the reason why not.
 
     Raises:
         BadRequest: no request, or more than 100.
         Forbidden: the caller is anonymous.
     """
-    file_handles.require_user(caller)
+    file_handles.check_logged_in(caller)
     results = []
-    for request in _bounded(body, "copyRequests"):
+    for request in _parse_batch(body, "copyRequests"):
         if not isinstance(request, dict):
             raise BadRequest("copyRequests must hold objects.")
-        asked = read(request.get("originalFile"))
-        original, failure = attempt(session, caller, asked)
+        asked = parse(request.get("originalFile"))
+        original, failure = find_handle(session, caller, asked)
         result: dict[str, Any] = {
             "originalFileHandleId": str(asked.handle_id),
             "failureCode": failure,
         }
         if original is not None:
-            result["newFileHandle"] = file_handles.wire(
+            result["newFileHandle"] = file_handles.serialize(
                 file_handles.copy(session, caller, original, request)
             )
         results.append(result)
     return {"copyResults": results}
 
 
-def _bounded(body: Mapping[str, Any], key: str) -> list[Any]:
-    found = request_fields.items(body, key) or []
+def _parse_batch(body: Mapping[str, Any], key: str) -> list[Any]:
+    found = request_fields.get_list(body, key) or []
     if not 1 <= len(found) <= MAX_BATCH:
         raise BadRequest(f"{key} must hold 1 to {MAX_BATCH} files; it holds {len(found)}.")
     return found

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, S3_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls, request_fields
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.destinations import BUCKET, location_id
-from synapse_workflows.local.domain.entities import handle_in_use, new_etag
+from synapse_workflows.local.domain.destinations import BUCKET, parse_location_id
+from synapse_workflows.local.domain.entities import generate_etag, is_file_handle_used
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
@@ -26,7 +26,7 @@ NOT_SET: Final = "NOT_SET"
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
-def load(session: Session, handle_id: int) -> FileHandle:
+def get_handle(session: Session, handle_id: int) -> FileHandle:
     """Give a file handle.
 
     Raises:
@@ -38,20 +38,20 @@ def load(session: Session, handle_id: int) -> FileHandle:
     return handle
 
 
-def owns(caller: Caller, handle: FileHandle) -> bool:
+def is_owner(caller: Caller, handle: FileHandle) -> bool:
     """Tell whether the caller made the handle; an administrator counts as its maker."""
     return caller.is_admin or handle.created_by == caller.id
 
 
-def require_owner(session: Session, caller: Caller, handle_id: int) -> FileHandle:
+def get_own_handle(session: Session, caller: Caller, handle_id: int) -> FileHandle:
     """Give a file handle to the one who made it, to read or to use.
 
     Raises:
         NotFound: there is none.
         Forbidden: somebody else made it.
     """
-    handle = load(session, handle_id)
-    if not owns(caller, handle):
+    handle = get_handle(session, handle_id)
+    if not is_owner(caller, handle):
         raise Forbidden(
             "Only the creator of a FileHandle can access it directly by its ID: "
             f"user {caller.id} does not have permission to use FileHandle {handle_id}."
@@ -59,7 +59,7 @@ def require_owner(session: Session, caller: Caller, handle_id: int) -> FileHandl
     return handle
 
 
-def wire(handle: FileHandle) -> dict[str, Any]:
+def serialize(handle: FileHandle) -> dict[str, Any]:
     """Write a file handle."""
     body = {
         "id": str(handle.id),
@@ -82,14 +82,14 @@ def wire(handle: FileHandle) -> dict[str, Any]:
     return body
 
 
-def url(service: Service, handle: FileHandle) -> str:
+def get_url(service: Service, handle: FileHandle) -> str:
     """Give the URL of the bytes: signed and short-lived, or the external one."""
     if handle.blob_id is None:
         return str(handle.location["externalURL"])
-    return presigned_urls.download_url(service, handle.id)
+    return presigned_urls.create_download_url(service, handle.id)
 
 
-def pieces(session: Session, handle: FileHandle) -> list[Piece]:
+def list_pieces(session: Session, handle: FileHandle) -> list[Piece]:
     """List the files that hold the bytes of a handle, in reading order."""
     found = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
     return [Piece(each.name, each.size) for each in session.scalars(found)]
@@ -107,7 +107,7 @@ def create_stored(
         content_type=content_type,
         content_md5=blob.md5,
         content_size=blob.size,
-        storage_location_id=location_id(None),
+        storage_location_id=parse_location_id(None),
         location={"bucketName": BUCKET, "key": f"{caller.id}/{uuid.uuid4()}/{file_name}"},
         blob_id=blob.id,
     )
@@ -121,22 +121,22 @@ def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -
         Forbidden: the caller is anonymous.
         NotFound: there is no such storage location.
     """
-    require_user(caller)
-    kind = request_fields.text(body, "concreteType")
+    check_logged_in(caller)
+    kind = request_fields.get_text(body, "concreteType")
     if kind != EXTERNAL_FILE_HANDLE:
         raise BadRequest(f"concreteType must be {EXTERNAL_FILE_HANDLE}, not {kind}.")
-    md5 = request_fields.text(body, "contentMd5")
+    md5 = request_fields.get_text(body, "contentMd5")
     place = body.get("storageLocationId")
     return _add(
         session,
         caller,
         concrete_type=kind,
-        file_name=request_fields.text(body, "fileName") or NOT_SET,
-        content_type=request_fields.text(body, "contentType") or NOT_SET,
-        content_md5=None if md5 is None else md5_hex(md5, "contentMd5"),
-        content_size=request_fields.integer(body, "contentSize"),
-        storage_location_id=None if place is None else location_id(place),
-        location={"externalURL": _external_url(body)},
+        file_name=request_fields.get_text(body, "fileName") or NOT_SET,
+        content_type=request_fields.get_text(body, "contentType") or NOT_SET,
+        content_md5=None if md5 is None else parse_md5(md5, "contentMd5"),
+        content_size=request_fields.get_integer(body, "contentSize"),
+        storage_location_id=None if place is None else parse_location_id(place),
+        location={"externalURL": _parse_external_url(body)},
     )
 
 
@@ -155,8 +155,8 @@ def copy(
         session,
         caller,
         concrete_type=original.concrete_type,
-        file_name=request_fields.text(changes, "newFileName") or original.file_name,
-        content_type=request_fields.text(changes, "newContentType") or original.content_type,
+        file_name=request_fields.get_text(changes, "newFileName") or original.file_name,
+        content_type=request_fields.get_text(changes, "newContentType") or original.content_type,
         content_md5=original.content_md5,
         content_size=original.content_size,
         storage_location_id=original.storage_location_id,
@@ -168,7 +168,7 @@ def copy(
 def _add(session: Session, caller: Caller, **columns: Any) -> FileHandle:
     handle = FileHandle(
         id=next_id(session, "file_handle"),
-        etag=new_etag(),
+        etag=generate_etag(),
         created_by=caller.id,
         created_on=caller.now,
         **columns,
@@ -191,10 +191,10 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
     handle = session.get(FileHandle, handle_id)
     if handle is None:
         return []
-    require_owner(session, caller, handle_id)
-    if handle_in_use(session, handle_id):
+    get_own_handle(session, caller, handle_id)
+    if is_file_handle_used(session, handle_id):
         raise Conflict(f"FileHandle {handle_id} cannot be deleted: it is in use.")
-    unused = pieces(session, handle)
+    unused = list_pieces(session, handle)
     session.delete(handle)
     session.flush()
     shared = exists().where(FileHandle.blob_id == handle.blob_id)
@@ -205,7 +205,7 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
     return [piece.name for piece in unused]
 
 
-def sweep(service: Service) -> int:
+def delete_orphaned_files(service: Service) -> int:
     """Remove the bytes that a crash left behind; before the service begins to answer.
 
     Returns:
@@ -216,7 +216,7 @@ def sweep(service: Service) -> int:
     return service.blobs.sweep(wanted)
 
 
-def require_user(caller: Caller) -> None:
+def check_logged_in(caller: Caller) -> None:
     """Check that the caller is logged in.
 
     Raises:
@@ -226,7 +226,7 @@ def require_user(caller: Caller) -> None:
         raise Forbidden("Anonymous users cannot create or use file handles. Please log in.")
 
 
-def md5_hex(value: str, what: str) -> str:
+def parse_md5(value: str, what: str) -> str:
     """Read an MD5 in hexadecimal.
 
     Raises:
@@ -237,8 +237,8 @@ def md5_hex(value: str, what: str) -> str:
     return value.lower()
 
 
-def _external_url(body: Mapping[str, Any]) -> str:
-    given = request_fields.required(body, "externalURL")
+def _parse_external_url(body: Mapping[str, Any]) -> str:
+    given = request_fields.get_required_text(body, "externalURL")
     try:
         parts = urlsplit(given)
     except ValueError:

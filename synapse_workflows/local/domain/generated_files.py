@@ -12,7 +12,7 @@ from synapse_workflows.local.storage.blobs import Draft
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Segment
 
 
-def keep(
+def store(
     service: Service,
     caller: Caller,
     draft: Draft,

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.entity_types import Kind
-from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
+from synapse_workflows.local.domain.entity_types import EntityType
+from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.models import Acl, Entity
@@ -18,7 +18,7 @@ MAX_CHILDREN: Final = 10_000
 
 
 def require_parent(
-    session: Session, caller: Caller, kind: Kind, parent_id: int | None, *, height: int = 1
+    session: Session, caller: Caller, kind: EntityType, parent_id: int | None, *, height: int = 1
 ) -> Entity:
     """Give the container when the caller may put something into it.
 
@@ -34,22 +34,22 @@ def require_parent(
         Forbidden: the container is in the trash can, or the caller lacks CREATE.
         NotFound: there is no such container.
     """
-    parent = access.find(session, ROOT if parent_id is None else parent_id)
+    parent = access.get_entity(session, ROOT if parent_id is None else parent_id)
     if parent.id == TRASH or access.is_trashed(parent):
-        raise Forbidden(f"The parent {entity_text(parent.id)} is in trash can.")
-    _require_fitting(kind, parent)
+        raise Forbidden(f"The parent {format_entity_id(parent.id)} is in trash can.")
+    _check_parent_type(kind, parent)
     access.require(session, caller, parent.id, AccessType.CREATE, new_type=kind.concrete_type)
-    depth = sum(1 for _ in access.lineage(session, parent)) + height
+    depth = sum(1 for _ in access.iter_ancestors(session, parent)) + height
     if depth > MAX_DEPTH:
         raise BadRequest(f"The entity would lie {depth} levels deep; {MAX_DEPTH} is the limit.")
     if parent.id != ROOT and _count_children(session, parent.id) >= MAX_CHILDREN:
         raise BadRequest(
-            f"Limit of {MAX_CHILDREN} children exceeded for parent: {entity_text(parent.id)}"
+            f"Limit of {MAX_CHILDREN} children exceeded for parent: {format_entity_id(parent.id)}"
         )
     return parent
 
 
-def _require_fitting(kind: Kind, parent: Entity) -> None:
+def _check_parent_type(kind: EntityType, parent: Entity) -> None:
     fits = parent.concrete_type in kind.parents and parent.id != ROOT
     if not (fits or (not kind.parents and parent.id == ROOT)):
         where = "the root" if parent.id == ROOT else f"a {parent.concrete_type}"
@@ -61,7 +61,7 @@ def _count_children(session: Session, parent_id: int) -> int:
     return session.scalar(count) or 0
 
 
-def require_free_name(session: Session, parent_id: int, name: str) -> None:
+def check_name_available(session: Session, parent_id: int, name: str) -> None:
     """Check that no child of the parent has the name.
 
     Raises:
@@ -71,11 +71,11 @@ def require_free_name(session: Session, parent_id: int, name: str) -> None:
     if session.scalar(select(taken)):
         raise Conflict(
             f"An entity with the name: {name} already exists "
-            f"with a parentId: {entity_text(parent_id)}"
+            f"with a parentId: {format_entity_id(parent_id)}"
         )
 
 
-def subtree(session: Session, entity_id: int) -> list[tuple[int, int]]:
+def list_subtree(session: Session, entity_id: int) -> list[tuple[int, int]]:
     """List the entity and all below it, top down.
 
     Returns:
@@ -100,7 +100,7 @@ def set_benefactor(
         everything: also what has an ACL of its own.
     """
     session.flush()
-    ids = [each for each, _ in subtree(session, entity.id)]
+    ids = [each for each, _ in list_subtree(session, entity.id)]
     for start in range(0, len(ids), 500):  # SQLite bounds the number of parameters
         change = update(Entity).where(Entity.id.in_(ids[start : start + 500]))
         if not everything:
@@ -118,7 +118,7 @@ def has_own_acl(session: Session, entity_id: int) -> bool:
 
 
 def move(
-    session: Session, caller: Caller, entity: Entity, kind: Kind, place: tuple[int, str]
+    session: Session, caller: Caller, entity: Entity, kind: EntityType, place: tuple[int, str]
 ) -> None:
     """Put an entity into another container, under a name.
 
@@ -136,16 +136,16 @@ def move(
         NotFound: there is no such container.
     """
     parent_id, name = place
-    below = subtree(session, entity.id)
+    below = list_subtree(session, entity.id)
     if parent_id in {each for each, _ in below}:
         raise BadRequest(
-            f"{entity_text(entity.id)} cannot be moved into {entity_text(parent_id)}: "
+            f"{format_entity_id(entity.id)} cannot be moved into {format_entity_id(parent_id)}: "
             "it would lie in itself."
         )
     access.require(session, caller, entity.id, AccessType.CHANGE_PERMISSIONS)
     height = max(level for _, level in below)
     parent = require_parent(session, caller, kind, parent_id, height=height)
-    require_free_name(session, parent.id, name)
+    check_name_available(session, parent.id, name)
     entity.parent_id = parent.id
     entity.name = name
     if not has_own_acl(session, entity.id):

@@ -15,7 +15,7 @@ ROOT = int(ROOT_ENTITY.removeprefix("syn"))
 TRASH = int(TRASH_ENTITY.removeprefix("syn"))
 
 #: The last id that is taken before the first one is given out, by kind; others start at 0.
-FLOORS = {
+_LAST_RESERVED_IDS = {
     "entity": 10_000_000,
     "principal": 3_300_000,
     "file_handle": 60_000_000,
@@ -28,13 +28,13 @@ def next_id(session: Session, kind: str) -> int:
     """Give out the next id of a kind, never one twice. Needs a writing session."""
     counter = session.get(Counter, kind)
     if counter is None:
-        counter = Counter(kind=kind, last=FLOORS.get(kind, 0))
+        counter = Counter(kind=kind, last=_LAST_RESERVED_IDS.get(kind, 0))
         session.add(counter)
     counter.last += 1
     return counter.last
 
 
-def entity_id(text: object) -> int:
+def parse_entity_id(text: object) -> int:
     """Read an entity id: `syn123`, `SYN123`, `123`, with blanks around it or as a number.
 
     Raises:
@@ -46,7 +46,7 @@ def entity_id(text: object) -> int:
     return int(match[1])
 
 
-def entity_and_version(text: object) -> tuple[int, int | None]:
+def parse_entity_version(text: object) -> tuple[int, int | None]:
     """Read the id of an entity, or of one of its versions: `syn123.4`.
 
     Raises:
@@ -54,18 +54,18 @@ def entity_and_version(text: object) -> tuple[int, int | None]:
     """
     head, dot, tail = str(text).strip().partition(".")
     if not dot:
-        return entity_id(text), None
+        return parse_entity_id(text), None
     if not tail.isdecimal() or len(tail) > 9 or int(tail) < 1:  # noqa: PLR2004  (32 bits)
         raise BadRequest(f"{text} is not a valid Synapse ID.")
-    return entity_id(head), int(tail)
+    return parse_entity_id(head), int(tail)
 
 
-def entity_text(number: int) -> str:
+def format_entity_id(number: int) -> str:
     """Write an entity id as clients compare it."""
     return f"syn{number}"
 
 
-def decimal(text: object, what: str) -> int:
+def parse_id(text: object, what: str) -> int:
     """Read a decimal id, given as text or as a number.
 
     Args:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MULTIPART_UPLOAD_REQUEST, MiB
 from synapse_workflows.local.domain import file_handles, presigned_urls, request_fields
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.destinations import location_id
+from synapse_workflows.local.domain.destinations import parse_location_id
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
@@ -35,7 +35,7 @@ COMPLETED: Final = "COMPLETED"
 
 
 @dataclass(frozen=True)
-class Request:
+class UploadRequest:
     """A MultipartUploadRequest that keeps the rules. Sizes are bytes."""
 
     file_name: str
@@ -56,24 +56,26 @@ class Request:
         return hashlib.md5(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def read(body: Mapping[str, Any]) -> Request:
+def parse_request(body: Mapping[str, Any]) -> UploadRequest:
     """Read a MultipartUploadRequest.
 
     Raises:
         BadRequest: a field is missing or out of range.
         NotFound: there is no such storage location.
     """
-    kind = request_fields.text(body, "concreteType")
+    kind = request_fields.get_text(body, "concreteType")
     if kind not in {None, MULTIPART_UPLOAD_REQUEST}:
         raise BadRequest(f"{kind} is not supported here: use {MULTIPART_UPLOAD_REQUEST}.")
-    request = Request(
-        file_name=request_fields.required(body, "fileName"),
-        file_size=_size(body, "fileSizeBytes", 1, MAX_FILE),
-        part_size=_size(body, "partSizeBytes", MIN_PART, MAX_PART),
-        md5=file_handles.md5_hex(request_fields.required(body, "contentMD5Hex"), "contentMD5Hex"),
-        content_type=request_fields.text(body, "contentType") or "application/octet-stream",
-        storage_location_id=location_id(body.get("storageLocationId")),
-        generate_preview=request_fields.flag(body, "generatePreview", default=True),
+    request = UploadRequest(
+        file_name=request_fields.get_required_text(body, "fileName"),
+        file_size=_parse_size(body, "fileSizeBytes", 1, MAX_FILE),
+        part_size=_parse_size(body, "partSizeBytes", MIN_PART, MAX_PART),
+        md5=file_handles.parse_md5(
+            request_fields.get_required_text(body, "contentMD5Hex"), "contentMD5Hex"
+        ),
+        content_type=request_fields.get_text(body, "contentType") or "application/octet-stream",
+        storage_location_id=parse_location_id(body.get("storageLocationId")),
+        generate_preview=request_fields.get_boolean(body, "generatePreview", default=True),
     )
     if request.part_count > MAX_PARTS:
         raise BadRequest(
@@ -83,8 +85,8 @@ def read(body: Mapping[str, Any]) -> Request:
     return request
 
 
-def _size(body: Mapping[str, Any], key: str, least: int, most: int) -> int:
-    value = request_fields.integer(body, key)
+def _parse_size(body: Mapping[str, Any], key: str, least: int, most: int) -> int:
+    value = request_fields.get_integer(body, key)
     if value is None or not least <= value <= most:
         raise BadRequest(f"{key} must be between {least} and {most} bytes; it is {value}.")
     return value
@@ -102,16 +104,16 @@ def start(
         BadRequest: the request breaks a rule.
         Forbidden: the caller is anonymous.
     """
-    file_handles.require_user(caller)
-    request = read(body)
+    file_handles.check_logged_in(caller)
+    request = parse_request(body)
     known = session.scalar(
         select(Upload).where(
             Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()
         )
     )
     if known is not None and not force_restart:
-        return status(session, known), []
-    superfluous = [] if known is None else _forget(session, known)
+        return serialize_status(session, known), []
+    superfluous = [] if known is None else _delete(session, known)
     upload = Upload(
         id=next_id(session, "upload"),
         started_by=caller.id,
@@ -124,17 +126,17 @@ def start(
     )
     session.add(upload)
     session.flush()
-    return status(session, upload), superfluous
+    return serialize_status(session, upload), superfluous
 
 
-def _forget(session: Session, upload: Upload) -> list[str]:
+def _delete(session: Session, upload: Upload) -> list[str]:
     names = list(session.scalars(select(Part.name).where(Part.upload_id == upload.id)))
     session.delete(upload)
     session.flush()
     return names
 
 
-def status(session: Session, upload: Upload) -> dict[str, Any]:
+def serialize_status(session: Session, upload: Upload) -> dict[str, Any]:
     """Write a MultipartUploadStatus."""
     states = ["1" if upload.state == COMPLETED else "0"] * upload.part_count
     added = select(Part.number).where(Part.upload_id == upload.id, Part.added)
@@ -151,7 +153,7 @@ def status(session: Session, upload: Upload) -> dict[str, Any]:
     }
 
 
-def find(session: Session, caller: Caller, upload_id: int) -> Upload:
+def get_upload(session: Session, caller: Caller, upload_id: int) -> Upload:
     """Give an upload to the one who started it.
 
     Raises:
@@ -166,7 +168,7 @@ def find(session: Session, caller: Caller, upload_id: int) -> Upload:
     return upload
 
 
-def part_number(upload: Upload, value: int | None) -> int:
+def check_part_number(upload: Upload, value: int | None) -> int:
     """Check the number of a part.
 
     Raises:
@@ -179,7 +181,7 @@ def part_number(upload: Upload, value: int | None) -> int:
     return value
 
 
-def sign(
+def create_urls(
     service: Service, session: Session, caller: Caller, upload_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Answer a BatchPresignedUploadUrlRequest, also for an upload that is completed.
@@ -189,15 +191,17 @@ def sign(
         NotFound: there is no such upload.
         Forbidden: somebody else started it.
     """
-    upload = find(session, caller, upload_id)
-    numbers = request_fields.items(body, "partNumbers")
+    upload = get_upload(session, caller, upload_id)
+    numbers = request_fields.get_list(body, "partNumbers")
     if not numbers:
         raise BadRequest("partNumbers must hold at least one part number.")
-    content_type = request_fields.text(body, "contentType")
+    content_type = request_fields.get_text(body, "contentType")
     headers = {} if content_type is None else {"Content-Type": content_type}
     urls = []
     for each in numbers:
-        number = part_number(upload, request_fields.integer({"partNumbers": each}, "partNumbers"))
-        signed = presigned_urls.upload_url(service, upload_id, number, content_type)
+        number = check_part_number(
+            upload, request_fields.get_integer({"partNumbers": each}, "partNumbers")
+        )
+        signed = presigned_urls.create_upload_url(service, upload_id, number, content_type)
         urls.append({"partNumber": number, "uploadPresignedUrl": signed, "signedHeaders": headers})
     return {"partPresignedUrls": urls}

@@ -7,20 +7,20 @@ from typing import Any
 
 from synapse_workflows.local.errors import BadRequest
 
-TOKEN_PAGE = 50
-_MOST = 2**31 - 1
+TOKEN_PAGE_SIZE = 50
+_MAX_INTEGER = 2**31 - 1
 _TOKEN = re.compile(r"([0-9]{1,9})a([0-9]{1,15})")
 
 
 @dataclass(frozen=True)
-class Window:
+class Page:
     """Which part of a list is asked for."""
 
     limit: int
     offset: int
 
 
-def window(limit: int, offset: int, *, least: int = 0, most: int = _MOST) -> Window:
+def parse_page(limit: int, offset: int, *, least: int = 0, most: int = _MAX_INTEGER) -> Page:
     """Check a limit and an offset.
 
     Raises:
@@ -28,26 +28,26 @@ def window(limit: int, offset: int, *, least: int = 0, most: int = _MOST) -> Win
     """
     if not least <= limit <= most:
         raise BadRequest(f"limit must be between {least} and {most}")
-    if not 0 <= offset <= _MOST:
+    if not 0 <= offset <= _MAX_INTEGER:
         raise BadRequest("offset must be 0 or more")
-    return Window(limit, offset)
+    return Page(limit, offset)
 
 
-def from_token(token: str | None) -> Window:
+def parse_token(token: str | None) -> Page:
     """Read a page token; None is the first page.
 
     Raises:
         BadRequest: the token is not one of ours.
     """
     if token is None:
-        return Window(TOKEN_PAGE, 0)
+        return Page(TOKEN_PAGE_SIZE, 0)
     match = _TOKEN.fullmatch(token)
     if match is None:
         raise BadRequest(f"The provided token is not valid: {token}")
-    return window(int(match[1]), int(match[2]), least=1, most=TOKEN_PAGE)
+    return parse_page(int(match[1]), int(match[2]), least=1, most=TOKEN_PAGE_SIZE)
 
 
-def next_token(asked: Window, found: int) -> str | None:
+def build_next_token(asked: Page, found: int) -> str | None:
     """Give the token of the page that follows.
 
     Args:
@@ -57,13 +57,13 @@ def next_token(asked: Window, found: int) -> str | None:
     return f"{asked.limit}a{asked.offset + asked.limit}" if found > asked.limit else None
 
 
-def estimated(results: Sequence[Any], asked: Window, *, key: str = "results") -> dict[str, Any]:
+def build_results(results: Sequence[Any], asked: Page, *, key: str = "results") -> dict[str, Any]:
     """Make a PaginatedResults whose total is an estimate: a full page promises one more."""
     size = len(results)
     total = asked.offset + size + (1 if size and size == asked.limit else 0)
     return {"totalNumberOfResults": total, key: list(results)}
 
 
-def complete(results: Sequence[Any], *, key: str = "results") -> dict[str, Any]:
+def build_complete_results(results: Sequence[Any], *, key: str = "results") -> dict[str, Any]:
     """Make a PaginatedResults that holds everything."""
     return {"totalNumberOfResults": len(results), key: list(results)}

@@ -22,7 +22,7 @@ _DATE: Final = "%Y%m%dT%H%M%SZ"
 _SIGNATURE: Final = "X-Amz-Signature"
 
 
-class UrlRefusedError(Exception):
+class PresignedUrlError(Exception):
     """A pre-signed URL that is not, or no longer, good.
 
     Args:
@@ -43,7 +43,7 @@ class UrlRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Presented:
+class SignedRequest:
     """A request on a URL that should be pre-signed.
 
     Args:
@@ -59,13 +59,15 @@ class Presented:
     content_type: str | None = None
 
 
-def download_url(service: Service, handle_id: int) -> str:
+def create_download_url(service: Service, handle_id: int) -> str:
     """Sign a URL that gives the bytes of a file handle."""
     path = f"{STORAGE}/download/{handle_id}"
-    return _sign(service, "GET", path, service.settings.download_url_seconds)
+    return _create_url(service, "GET", path, service.settings.download_url_seconds)
 
 
-def upload_url(service: Service, upload_id: int, number: int, content_type: str | None) -> str:
+def create_upload_url(
+    service: Service, upload_id: int, number: int, content_type: str | None
+) -> str:
     """Sign a URL that takes the bytes of one part.
 
     Args:
@@ -75,10 +77,10 @@ def upload_url(service: Service, upload_id: int, number: int, content_type: str 
         content_type: when given, the PUT must carry exactly this Content-Type.
     """
     path = f"{STORAGE}/upload/{upload_id}/{number}"
-    return _sign(service, "PUT", path, service.settings.upload_url_seconds, content_type)
+    return _create_url(service, "PUT", path, service.settings.upload_url_seconds, content_type)
 
 
-def _sign(
+def _create_url(
     service: Service, method: str, path: str, seconds: int, content_type: str | None = None
 ) -> str:
     now = datetime.fromtimestamp(service.now() // 1000, tz=UTC)
@@ -88,18 +90,18 @@ def _sign(
         ("X-Amz-Expires", str(seconds)),
         ("X-Amz-SignedHeaders", "host" if content_type is None else "content-type;host"),
     ]
-    text = _canonical(method, path, query, content_type)
-    query.append((_SIGNATURE, service.signer.signature(_PURPOSE, text)))
+    text = _build_string_to_sign(method, path, query, content_type)
+    query.append((_SIGNATURE, service.signer.sign(_PURPOSE, text)))
     return f"{service.settings.base_url}{path}?{urlencode(query)}"
 
 
-def _canonical(
+def _build_string_to_sign(
     method: str, path: str, query: list[tuple[str, str]], content_type: str | None
 ) -> str:
     return "\n".join([method, path, urlencode(sorted(query)), content_type or ""])
 
 
-def verify(service: Service, presented: Presented) -> None:
+def verify(service: Service, presented: SignedRequest) -> None:
     """Check that the service signed exactly this, and not too long ago.
 
     Raises:
@@ -109,7 +111,7 @@ def verify(service: Service, presented: Presented) -> None:
     fields = dict(query)
     signed = [(name, value) for name, value in query if name != _SIGNATURE]
     binds_type = "content-type" in fields.get("X-Amz-SignedHeaders", "").split(";")
-    text = _canonical(
+    text = _build_string_to_sign(
         presented.method,
         presented.path,
         signed,
@@ -117,13 +119,13 @@ def verify(service: Service, presented: Presented) -> None:
     )
     signature = fields.get(_SIGNATURE)
     if signature is None:
-        raise UrlRefusedError("AccessDenied", "The URL is not signed.")
-    if not service.signer.holds(_PURPOSE, text, signature):
-        raise UrlRefusedError(
+        raise PresignedUrlError("AccessDenied", "The URL is not signed.")
+    if not service.signer.verify(_PURPOSE, text, signature):
+        raise PresignedUrlError(
             "SignatureDoesNotMatch",
             "The signature does not belong to this request. Check verb, URL and signed headers.",
         )
     signed_on = datetime.strptime(fields["X-Amz-Date"], _DATE).replace(tzinfo=UTC)
     life = timedelta(seconds=int(fields["X-Amz-Expires"]))
     if service.now() >= int((signed_on + life).timestamp() * 1000):
-        raise UrlRefusedError("AccessDenied", "Request has expired")
+        raise PresignedUrlError("AccessDenied", "Request has expired")

@@ -18,7 +18,7 @@ class Caller:
         is_anonymous: sent no credentials.
         now: when the request was taken up, milliseconds since the epoch.
         token_id: the personal access token that was used.
-        token_is_stale: its last use is not noted down to the hour.
+        is_last_use_outdated: its last use is not noted down to the hour.
     """
 
     id: int
@@ -29,10 +29,10 @@ class Caller:
     is_anonymous: bool
     now: int
     token_id: int | None = None
-    token_is_stale: bool = False
+    is_last_use_outdated: bool = False
 
 
-def anonymous(now: int) -> Caller:
+def create_anonymous(now: int) -> Caller:
     """Make the caller who sent no credentials."""
     return Caller(
         id=ANONYMOUS,

@@ -10,7 +10,7 @@ from synapse_workflows.local.errors import TooManyRequests
 from synapse_workflows.local.settings import Throttle
 
 
-class Meter:
+class RateLimiter:
     """Counts the requests of each user; anonymous callers are not counted.
 
     Args:
@@ -25,7 +25,7 @@ class Meter:
         self._columns: defaultdict[int, deque[int]] = defaultdict(deque)
 
     @contextmanager
-    def admitted(self, caller: Caller) -> Iterator[None]:
+    def limit(self, caller: Caller) -> Iterator[None]:
         """Count one request while the block lasts.
 
         Raises:
@@ -42,7 +42,7 @@ class Meter:
             with self._guard:
                 self._under_way[caller.id] -= 1
 
-    def list_columns(self, caller: Caller) -> None:
+    def count_columns_request(self, caller: Caller) -> None:
         """Count one request for the columns of a table, which has a bound of its own.
 
         Raises:

@@ -20,10 +20,10 @@ _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 Body = Mapping[str, Any]
-Word = TypeVar("Word", bound=StrEnum)
+EnumT = TypeVar("EnumT", bound=StrEnum)
 
 
-def as_text(value: object, what: str) -> str:
+def parse_text(value: object, what: str) -> str:
     """Take text, or a number as text.
 
     Raises:
@@ -34,7 +34,7 @@ def as_text(value: object, what: str) -> str:
     raise BadRequest(f"{what} must be text.")
 
 
-def text(body: Body, key: str, *, limit: int | None = None) -> str | None:
+def get_text(body: Body, key: str, *, limit: int | None = None) -> str | None:
     """Read optional text of at most `limit` characters.
 
     Raises:
@@ -42,25 +42,25 @@ def text(body: Body, key: str, *, limit: int | None = None) -> str | None:
     """
     if body.get(key) is None:
         return None
-    value = as_text(body[key], key)
+    value = parse_text(body[key], key)
     if limit is not None and len(value) > limit:
         raise BadRequest(f"{key} must be {limit} characters or less; it has {len(value)}.")
     return value
 
 
-def required(body: Body, key: str) -> str:
+def get_required_text(body: Body, key: str) -> str:
     """Read text that must be there and not empty.
 
     Raises:
         BadRequest: it is missing, empty, or something else.
     """
-    value = text(body, key)
+    value = get_text(body, key)
     if not value:
         raise BadRequest(f"{key} is required.")
     return value
 
 
-def integer(body: Body, key: str) -> int | None:
+def get_integer(body: Body, key: str) -> int | None:
     """Read an optional whole number of 64 bits, given as a number or as text.
 
     Raises:
@@ -76,7 +76,7 @@ def integer(body: Body, key: str) -> int | None:
     return value
 
 
-def number(body: Body, key: str) -> float | None:
+def get_number(body: Body, key: str) -> float | None:
     """Read an optional number, given as a number or as text; it may be NaN or infinite.
 
     Raises:
@@ -86,12 +86,12 @@ def number(body: Body, key: str) -> float | None:
     if value is None:
         return None
     try:
-        return float(as_text(value, key).replace("_", "?"))  # Python's float takes 1_000
+        return float(parse_text(value, key).replace("_", "?"))  # Python's float takes 1_000
     except ValueError:
         raise BadRequest(f"{key} must be a number.") from None
 
 
-def date(body: Body, key: str) -> int | None:
+def get_date(body: Body, key: str) -> int | None:
     """Read an optional date-time in ISO form, with any offset.
 
     Returns:
@@ -100,7 +100,7 @@ def date(body: Body, key: str) -> int | None:
     Raises:
         BadRequest: it is something else.
     """
-    value = text(body, key)
+    value = get_text(body, key)
     if value is None:
         return None
     try:
@@ -114,7 +114,7 @@ def date(body: Body, key: str) -> int | None:
     raise BadRequest(f"{key}: '{value}' is not a date such as 2021-07-05T12:34:56.789Z.")
 
 
-def flag(body: Body, key: str, *, default: bool = False) -> bool:
+def get_boolean(body: Body, key: str, *, default: bool = False) -> bool:
     """Read an optional boolean.
 
     Raises:
@@ -128,7 +128,7 @@ def flag(body: Body, key: str, *, default: bool = False) -> bool:
     return value
 
 
-def items(body: Body, key: str) -> list[Any] | None:
+def get_list(body: Body, key: str) -> list[Any] | None:
     """Read an optional array.
 
     Raises:
@@ -140,19 +140,19 @@ def items(body: Body, key: str) -> list[Any] | None:
     return value
 
 
-def objects(body: Body, key: str) -> list[dict[str, Any]]:
+def get_objects(body: Body, key: str) -> list[dict[str, Any]]:
     """Return an array of objects; empty if the property is missing.
 
     Raises:
         BadRequest: The value is not an array of objects.
     """
-    values = items(body, key) or []
+    values = get_list(body, key) or []
     if not all(isinstance(each, dict) for each in values):
         raise BadRequest(f"{key} must be an array of objects.")
     return values
 
 
-def mapping(body: Body, key: str) -> dict[str, Any] | None:
+def get_object(body: Body, key: str) -> dict[str, Any] | None:
     """Read an optional object.
 
     Raises:
@@ -164,7 +164,7 @@ def mapping(body: Body, key: str) -> dict[str, Any] | None:
     return value
 
 
-def one_of(words: Collection[str], value: object, what: str) -> str:
+def parse_choice(words: Collection[str], value: object, what: str) -> str:
     """Read one of several words.
 
     Raises:
@@ -175,19 +175,19 @@ def one_of(words: Collection[str], value: object, what: str) -> str:
     raise BadRequest(f"{what}: '{value}' is none of {', '.join(words)}.")
 
 
-def word(kind: type[Word], value: object, what: str) -> Word:
+def parse_enum(kind: type[EnumT], value: object, what: str) -> EnumT:
     """Read a word of an enumeration.
 
     Raises:
         BadRequest: it is none of its words.
     """
-    return kind(one_of([each.value for each in kind], value, what))
+    return kind(parse_choice([each.value for each in kind], value, what))
 
 
-def without_nulls(value: Any) -> Any:
+def drop_nulls(value: Any) -> Any:
     """Leave out null properties at every depth; nulls in arrays stay."""
     if isinstance(value, dict):
-        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+        return {key: drop_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):
-        return [without_nulls(each) for each in value]
+        return [drop_nulls(each) for each in value]
     return value

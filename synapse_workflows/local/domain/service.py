@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.async_jobs import Pool
-    from synapse_workflows.local.domain.rate_limit import Meter
+    from synapse_workflows.local.domain.rate_limit import RateLimiter
     from synapse_workflows.local.domain.signing import Signer
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.blobs import Blobs
@@ -45,7 +45,7 @@ class Service:
         views: copies of the rows of its views.
         jobs: what runs its asynchronous jobs.
         signer: signs tokens and URLs.
-        meter: counts the requests of users.
+        rate_limiter: rate limits per user.
         users: the users of the settings, in their order, with tokens.
     """
 
@@ -56,7 +56,7 @@ class Service:
     views: ViewFiles
     jobs: Pool
     signer: Signer
-    meter: Meter
+    rate_limiter: RateLimiter
     users: tuple[KnownUser, ...]
 
     def now(self) -> int:

@@ -21,11 +21,11 @@ class Signer:
     def _key(self, purpose: str) -> bytes:
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).digest()
 
-    def token(self, claims: dict[str, Any]) -> str:
+    def sign_token(self, claims: dict[str, Any]) -> str:
         """Make a JWT; equal claims make equal tokens."""
         return jwt.encode(claims, self._key("token"), algorithm="HS256", sort_headers=True)
 
-    def signature(self, purpose: str, text: str) -> str:
+    def sign(self, purpose: str, text: str) -> str:
         """Sign a text for a purpose.
 
         Returns:
@@ -33,8 +33,8 @@ class Signer:
         """
         return hmac.new(self._key(purpose), text.encode(), hashlib.sha256).hexdigest()
 
-    def holds(self, purpose: str, text: str, signature: str) -> bool:
+    def verify(self, purpose: str, text: str, signature: str) -> bool:
         """Tell whether the signature is ours, in constant time."""
         return hmac.compare_digest(
-            self.signature(purpose, text).encode(), signature.encode("utf-8", "replace")
+            self.sign(purpose, text).encode(), signature.encode("utf-8", "replace")
         )

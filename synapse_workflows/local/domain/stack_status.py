@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import Forbidden, NotFound, Unavailable
+from synapse_workflows.local.errors import Forbidden, NotFound, ServiceUnavailable
 from synapse_workflows.local.storage.models import StackStatus
 
 
@@ -20,31 +20,31 @@ class Status(StrEnum):
     DOWN = "DOWN"
 
 
-def _row(session: Session) -> StackStatus:
+def _get_row(session: Session) -> StackStatus:
     row = session.get(StackStatus, 0)
     if row is None:
         raise NotFound("The service has no status.")
     return row
 
 
-def require_up(session: Session) -> None:
+def check_available(session: Session) -> None:
     """Check that the service takes requests.
 
     Raises:
         Unavailable: it was switched off.
     """
-    row = _row(session)
+    row = _get_row(session)
     if row.status != Status.READ_WRITE:
-        raise Unavailable(row.message or "Synapse is down for maintenance.")
+        raise ServiceUnavailable(row.message or "Synapse is down for maintenance.")
 
 
-def read(session: Session) -> dict[str, Any]:
+def get(session: Session) -> dict[str, Any]:
     """Tell whether the service takes requests (StackStatus)."""
-    row = _row(session)
+    row = _get_row(session)
     return {"status": row.status, "currentMessage": row.message}
 
 
-def set_status(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
     """Switch the service on or off (StackStatus).
 
     Raises:
@@ -53,7 +53,7 @@ def set_status(session: Session, caller: Caller, body: Mapping[str, Any]) -> dic
     """
     if not caller.is_admin:
         raise Forbidden("Only an administrator may change the status of the stack.")
-    row = _row(session)
-    row.status = request_fields.word(Status, body.get("status"), "status").value
-    row.message = request_fields.text(body, "currentMessage")
-    return read(session)
+    row = _get_row(session)
+    row.status = request_fields.parse_enum(Status, body.get("status"), "status").value
+    row.message = request_fields.get_text(body, "currentMessage")
+    return get(session)

@@ -7,17 +7,17 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, PROJECT, AccessType
 from synapse_workflows.local.domain import access, access_lists, entities, entity_writes, hierarchy
-from synapse_workflows.local.domain.access import entity_acl
+from synapse_workflows.local.domain.access import get_acl_owner
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.entity_types import KINDS
-from synapse_workflows.local.domain.ids import TRASH, entity_text
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
+from synapse_workflows.local.domain.ids import TRASH, format_entity_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import Forbidden, NotFound
 from synapse_workflows.local.storage.models import Entity, Trashed
 
 
-def put(session: Session, caller: Caller, entity_id: int, *, for_good: bool = False) -> None:
+def delete(session: Session, caller: Caller, entity_id: int, *, for_good: bool = False) -> None:
     """Delete an entity with all below it; what lies in the trash can already stays there.
 
     Args:
@@ -30,13 +30,13 @@ def put(session: Session, caller: Caller, entity_id: int, *, for_good: bool = Fa
         Forbidden: the caller lacks DELETE, or the service stands on the entity.
         NotFound: there is no such entity.
     """
-    entity = access.find(session, entity_id)
+    entity = access.get_entity(session, entity_id)
     if access.is_trashed(entity):
         return
-    entity_writes.require_mortal(entity)
+    entity_writes.check_not_builtin(entity)
     access.require(session, caller, entity_id, AccessType.DELETE)
     if for_good:
-        _remove(session, entity)
+        _delete_permanently(session, entity)
         return
     session.add(
         Trashed(
@@ -47,35 +47,35 @@ def put(session: Session, caller: Caller, entity_id: int, *, for_good: bool = Fa
             deleted_on=caller.now,
         )
     )
-    _drop_acls(session, entity)
-    entity.name = entity_text(entity_id)
+    _delete_acls(session, entity)
+    entity.name = format_entity_id(entity_id)
     entity.parent_id = TRASH
-    entity.etag = entities.new_etag()
+    entity.etag = entities.generate_etag()
     hierarchy.set_benefactor(session, entity, TRASH, everything=True)
 
 
-def _drop_acls(session: Session, top: Entity) -> None:
-    for number, _ in hierarchy.subtree(session, top.id):
-        owned = access_lists.find(session, entity_acl(number))
+def _delete_acls(session: Session, top: Entity) -> None:
+    for number, _ in hierarchy.list_subtree(session, top.id):
+        owned = access_lists.find_acl(session, get_acl_owner(number))
         if owned is not None:
-            access_lists.drop(session, owned)
+            access_lists.delete(session, owned)
 
 
-def _remove(session: Session, top: Entity) -> None:
+def _delete_permanently(session: Session, top: Entity) -> None:
     """Remove an entity and all below it from the tables, bottom up."""
-    _drop_acls(session, top)
+    _delete_acls(session, top)
     session.flush()
-    for number, _ in reversed(hierarchy.subtree(session, top.id)):
+    for number, _ in reversed(hierarchy.list_subtree(session, top.id)):
         session.execute(sql_delete(Entity).where(Entity.id == number))
     session.expire_all()
 
 
-def _trashed(session: Session, caller: Caller, entity_id: int) -> Trashed:
+def _get_trashed(session: Session, caller: Caller, entity_id: int) -> Trashed:
     found = session.get(Trashed, entity_id)
     if found is None:
-        raise NotFound(f"The entity {entity_text(entity_id)} is not in the trash can.")
+        raise NotFound(f"The entity {format_entity_id(entity_id)} is not in the trash can.")
     if not (caller.is_admin or found.deleted_by == caller.id):
-        raise Forbidden(f"{entity_text(entity_id)} was deleted by somebody else.")
+        raise Forbidden(f"{format_entity_id(entity_id)} was deleted by somebody else.")
     return found
 
 
@@ -95,20 +95,20 @@ def restore(
         Forbidden: the caller may not, or the container is itself in the trash can.
         NotFound: it is not in the trash can, or there is no such container.
     """
-    found = _trashed(session, caller, entity_id)
-    entity = access.find(session, entity_id)
-    kind = KINDS[entity.concrete_type]
-    height = max(level for _, level in hierarchy.subtree(session, entity_id))
+    found = _get_trashed(session, caller, entity_id)
+    entity = access.get_entity(session, entity_id)
+    kind = CONCRETE_TYPES[entity.concrete_type]
+    height = max(level for _, level in hierarchy.list_subtree(session, entity_id))
     target = found.original_parent_id if parent_id is None else parent_id
     parent = hierarchy.require_parent(session, caller, kind, target, height=height)
-    hierarchy.require_free_name(session, parent.id, found.original_name)
+    hierarchy.check_name_available(session, parent.id, found.original_name)
     entity.name, entity.parent_id = found.original_name, parent.id
-    entity.etag = entities.new_etag()
+    entity.etag = entities.generate_etag()
     session.delete(found)
     benefactor = parent.benefactor_id
     if entity.concrete_type == PROJECT:
         benefactor = entity.id
-        entity_writes.grant_all(session, caller, entity.id)
+        entity_writes.create_project_acl(session, caller, entity.id)
     hierarchy.set_benefactor(session, entity, benefactor, everything=True)
 
 
@@ -119,11 +119,11 @@ def purge(session: Session, caller: Caller, entity_id: int) -> None:
         Forbidden: somebody else deleted it.
         NotFound: it is not in the trash can.
     """
-    _trashed(session, caller, entity_id)
-    _remove(session, access.find(session, entity_id))
+    _get_trashed(session, caller, entity_id)
+    _delete_permanently(session, access.get_entity(session, entity_id))
 
 
-def listing(session: Session, caller: Caller, asked: Window) -> list[dict[str, Any]]:
+def list_trashed(session: Session, caller: Caller, asked: Page) -> list[dict[str, Any]]:
     """List what the caller deleted, as TrashedEntity, newest first."""
     found = session.execute(
         select(Trashed, Entity.concrete_type)
@@ -135,12 +135,12 @@ def listing(session: Session, caller: Caller, asked: Window) -> list[dict[str, A
     )
     return [
         {
-            "entityId": entity_text(each.entity_id),
+            "entityId": format_entity_id(each.entity_id),
             "entityName": each.original_name,
             "entityType": ENTITY_TYPES[concrete_type],
             "deletedByPrincipalId": str(each.deleted_by),
             "deletedOn": to_iso(each.deleted_on),
-            "originalParentId": entity_text(each.original_parent_id),
+            "originalParentId": format_entity_id(each.original_parent_id),
         }
         for each, concrete_type in found
     ]

@@ -26,23 +26,23 @@ from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upl
 _PART_MD5S: Final = "part_md5s"
 
 
-def expected_part(session: Session, upload_id: int) -> int:
+def get_part_size(session: Session, upload_id: int) -> int:
     """Tell how many bytes a part may bring.
 
     Raises:
         NotFound: the upload was forgotten, or never was.
     """
-    return int(_of(session, upload_id).request["part_size"])
+    return int(_get_upload(session, upload_id).request["part_size"])
 
 
-def _of(session: Session, upload_id: int) -> Upload:
+def _get_upload(session: Session, upload_id: int) -> Upload:
     upload = session.get(Upload, upload_id)
     if upload is None:
         raise NotFound(f"Multi-part upload {upload_id} takes no parts.")
     return upload
 
 
-def arrived(session: Session, upload_id: int, number: int, draft: Draft) -> list[str]:
+def record_part(session: Session, upload_id: int, number: int, draft: Draft) -> list[str]:
     """Note a part whose bytes are safe. The last to arrive counts.
 
     A part that was added already stays added when the same bytes come again. What comes for a
@@ -54,7 +54,7 @@ def arrived(session: Session, upload_id: int, number: int, draft: Draft) -> list
     Raises:
         NotFound: the upload was forgotten, or never was.
     """
-    if _of(session, upload_id).state == multipart.COMPLETED:
+    if _get_upload(session, upload_id).state == multipart.COMPLETED:
         return [draft.name]
     part = session.get(Part, (upload_id, number))
     if part is None:
@@ -69,7 +69,9 @@ def arrived(session: Session, upload_id: int, number: int, draft: Draft) -> list
     return superfluous
 
 
-def add(session: Session, caller: Caller, upload_id: int, number: int, md5: str) -> dict[str, Any]:
+def add_part(
+    session: Session, caller: Caller, upload_id: int, number: int, md5: str
+) -> dict[str, Any]:
     """Confirm a part: its MD5 must be that of the bytes that arrived.
 
     Returns:
@@ -80,8 +82,8 @@ def add(session: Session, caller: Caller, upload_id: int, number: int, md5: str)
         NotFound: there is no such upload.
         Forbidden: somebody else started it.
     """
-    upload = multipart.find(session, caller, upload_id)
-    found = _md5(session, upload, multipart.part_number(upload, number))
+    upload = multipart.get_upload(session, caller, upload_id)
+    found = _find_md5(session, upload, multipart.check_part_number(upload, number))
     failure = None
     if found is None:
         failure = f"Part {number} has not arrived. Please upload it."
@@ -101,7 +103,7 @@ def add(session: Session, caller: Caller, upload_id: int, number: int, md5: str)
     }
 
 
-def _md5(session: Session, upload: Upload, number: int) -> str | None:
+def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
     """Tell the MD5 of a part, of a completed upload too; None when it has not arrived."""
     if upload.state == multipart.COMPLETED:
         known: list[str] = upload.request.get(_PART_MD5S, [])
@@ -129,7 +131,7 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
         NotFound: there is no such upload.
         Forbidden: somebody else started it.
     """
-    upload = multipart.find(session, caller, upload_id)
+    upload = multipart.get_upload(session, caller, upload_id)
     if upload.state == multipart.COMPLETED:
         return None
     ready = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
@@ -145,7 +147,7 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
     return Assembly(pieces, upload.request["md5"])
 
 
-def prove(blobs: Blobs, assembly: Assembly) -> None:
+def verify_md5(blobs: Blobs, assembly: Assembly) -> None:
     """Read all parts, and compare their MD5 with the announced one. No transaction is open.
 
     Raises:
@@ -179,9 +181,9 @@ def complete(
         Forbidden: somebody else started it.
     """
     found = assemble(session, caller, upload_id)
-    upload = multipart.find(session, caller, upload_id)
+    upload = multipart.get_upload(session, caller, upload_id)
     if found is None:
-        return multipart.status(session, upload)
+        return multipart.serialize_status(session, upload)
     if found != proven:
         raise BadRequest("A part was replaced while the upload was completed. Try again.")
     md5s = select(Part.md5).where(Part.upload_id == upload_id).order_by(Part.number)
@@ -201,4 +203,4 @@ def complete(
     )
     upload.state, upload.result_id, upload.updated_on = multipart.COMPLETED, handle.id, caller.now
     session.flush()
-    return multipart.status(session, upload)
+    return multipart.serialize_status(session, upload)

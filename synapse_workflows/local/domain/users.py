@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ACCESS_AND_COMPLIANCE, CERTIFIED_USERS
 from synapse_workflows.local.domain import entities, request_fields
-from synapse_workflows.local.domain.bootstrap import BUILT_IN, alias_of
+from synapse_workflows.local.domain.bootstrap import BUILTIN_PRINCIPALS, normalize_name
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.ids import decimal
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.ids import parse_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
 from synapse_workflows.local.storage.models import (
@@ -48,14 +48,14 @@ class TypeFilter(StrEnum):
     TEAMS_ONLY = "TEAMS_ONLY"
 
 
-def _find(session: Session, user_id: int) -> tuple[Principal, Profile]:
+def _get(session: Session, user_id: int) -> tuple[Principal, Profile]:
     principal, profile = session.get(Principal, user_id), session.get(Profile, user_id)
     if principal is None or profile is None:
         raise NotFound(f"UserProfile cannot be found for: {user_id}")
     return principal, profile
 
 
-def _wire(principal: Principal, profile: Profile) -> dict[str, Any]:
+def _serialize(principal: Principal, profile: Profile) -> dict[str, Any]:
     return {
         **profile.properties,
         "ownerId": str(principal.id),
@@ -69,19 +69,21 @@ def _wire(principal: Principal, profile: Profile) -> dict[str, Any]:
     }
 
 
-def profile_of(session: Session, caller: Caller, user_id: int) -> dict[str, Any]:
+def get_profile(session: Session, caller: Caller, user_id: int) -> dict[str, Any]:
     """Give a UserProfile; the private fields only to the user, administrators and the ACT.
 
     Raises:
         NotFound: there is no such user.
     """
-    body = _wire(*_find(session, user_id))
+    body = _serialize(*_get(session, user_id))
     if user_id == caller.id or caller.is_admin or ACCESS_AND_COMPLIANCE in caller.groups:
         return body
     return {key: value for key, value in body.items() if key not in _PRIVATE}
 
 
-def profiles(session: Session, caller: Caller, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_profiles(
+    session: Session, caller: Caller, body: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Give the profiles of an IdList, without private fields.
 
     Raises:
@@ -89,8 +91,8 @@ def profiles(session: Session, caller: Caller, body: Mapping[str, Any]) -> list[
         NotFound: one of the users does not exist.
     """
     found = []
-    for each in request_fields.items(body, "list") or []:
-        shown = profile_of(session, caller, decimal(each, "list"))
+    for each in request_fields.get_list(body, "list") or []:
+        shown = get_profile(session, caller, parse_id(each, "list"))
         found.append({key: value for key, value in shown.items() if key not in _PRIVATE})
     return found
 
@@ -105,26 +107,26 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
         NotFound: there is no such user.
         Stale: the etag is not the current one.
     """
-    owner_id = decimal(request_fields.required(body, "ownerId"), "ownerId")
+    owner_id = parse_id(request_fields.get_required_text(body, "ownerId"), "ownerId")
     if caller.is_anonymous or not (caller.is_admin or owner_id == caller.id):
         raise Forbidden("Only owner is allowed to update profile.")
-    principal, profile = _find(session, owner_id)
-    entities.require_etag(str(owner_id), profile.etag, body)
-    name = request_fields.text(body, "userName") or principal.name
-    _require_free_name(session, name, owner_id)
-    principal.name, principal.alias = name, alias_of(name)
+    principal, profile = _get(session, owner_id)
+    entities.check_etag(str(owner_id), profile.etag, body)
+    name = request_fields.get_text(body, "userName") or principal.name
+    _check_name_available(session, name, owner_id)
+    principal.name, principal.alias = name, normalize_name(name)
     properties: dict[str, Any] = {
-        key: request_fields.text(body, key) for key in (*_TEXTS, *_PRIVATE_TEXTS)
+        key: request_fields.get_text(body, key) for key in (*_TEXTS, *_PRIVATE_TEXTS)
     }
-    properties |= {key: request_fields.mapping(body, key) for key in _PRIVATE_OBJECTS}
-    properties |= {key: request_fields.items(body, key) for key in _PRIVATE_LISTS}
+    properties |= {key: request_fields.get_object(body, key) for key in _PRIVATE_OBJECTS}
+    properties |= {key: request_fields.get_list(body, key) for key in _PRIVATE_LISTS}
     profile.properties = {key: value for key, value in properties.items() if value is not None}
-    profile.etag = entities.new_etag()
-    return _wire(principal, profile)
+    profile.etag = entities.generate_etag()
+    return _serialize(principal, profile)
 
 
-def _require_free_name(session: Session, name: str, owner_id: int) -> None:
-    alias = alias_of(name)
+def _check_name_available(session: Session, name: str, owner_id: int) -> None:
+    alias = normalize_name(name)
     if not alias:
         raise BadRequest(f"'{name}' cannot be a user name: it needs letters or digits.")
     taken = session.scalar(select(Principal.id).where(Principal.alias == alias))
@@ -132,7 +134,7 @@ def _require_free_name(session: Session, name: str, owner_id: int) -> None:
         raise Conflict(f"The user name {name} is already taken.")
 
 
-def _headers(session: Session, principals: Iterable[Principal]) -> list[dict[str, Any]]:
+def _serialize_headers(session: Session, principals: Iterable[Principal]) -> list[dict[str, Any]]:
     found = []
     for each in principals:
         profile = session.get(Profile, each.id)
@@ -149,8 +151,8 @@ def _headers(session: Session, principals: Iterable[Principal]) -> list[dict[str
     return found
 
 
-def by_prefix(
-    session: Session, prefix: str, kinds: TypeFilter, asked: Window
+def list_by_prefix(
+    session: Session, prefix: str, kinds: TypeFilter, asked: Page
 ) -> list[dict[str, Any]]:
     """List the principals of whom a name begins with the prefix, as UserGroupHeaders.
 
@@ -162,7 +164,7 @@ def by_prefix(
     query = (
         select(Principal)
         .outerjoin(Profile, Profile.owner_id == Principal.id)
-        .where(Principal.id.not_in(BUILT_IN))
+        .where(Principal.id.not_in(BUILTIN_PRINCIPALS))
         .where(
             or_(
                 *(
@@ -175,40 +177,40 @@ def by_prefix(
     if kinds is not TypeFilter.ALL:
         query = query.where(Principal.is_individual == (kinds is TypeFilter.USERS_ONLY))
     query = query.order_by(Principal.alias).limit(asked.limit).offset(asked.offset)
-    return _headers(session, session.scalars(query))
+    return _serialize_headers(session, session.scalars(query))
 
 
-def by_ids(session: Session, text: str) -> list[dict[str, Any]]:
+def list_by_ids(session: Session, text: str) -> list[dict[str, Any]]:
     """Give the UserGroupHeaders of a comma-separated list of ids; unknown ones are left out.
 
     Raises:
         BadRequest: one of them is no id.
     """
-    wanted = [decimal(each, "ids") for each in text.split(",") if each.strip()]
+    wanted = [parse_id(each, "ids") for each in text.split(",") if each.strip()]
     found = (session.get(Principal, each) for each in wanted)
-    return _headers(session, (each for each in found if each is not None))
+    return _serialize_headers(session, (each for each in found if each is not None))
 
 
-def by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give the UserGroupHeaders of an AliasList: whole user and team names.
 
     Raises:
         BadRequest: there are no aliases, more than 100, or one is no text.
     """
-    given = request_fields.items(body, "list") or []
+    given = request_fields.get_list(body, "list") or []
     if not 1 <= len(given) <= MAX_ALIASES:
         raise BadRequest(f"The list must hold between 1 and {MAX_ALIASES} aliases.")
-    wanted = {alias_of(request_fields.as_text(each, "An alias")) for each in given}
+    wanted = {normalize_name(request_fields.parse_text(each, "An alias")) for each in given}
     query = select(Principal).where(Principal.alias.in_(wanted)).order_by(Principal.id)
-    return _headers(session, session.scalars(query))
+    return _serialize_headers(session, session.scalars(query))
 
 
-def teams_of(session: Session, user_id: int, asked: Window) -> list[dict[str, Any]]:
+def list_teams(session: Session, user_id: int, asked: Page) -> list[dict[str, Any]]:
     """List the teams that a user belongs to; the built-in groups are none."""
     query = (
         select(Principal)
         .join(Membership, Membership.group_id == Principal.id)
-        .where(Membership.member_id == user_id, Principal.id.not_in(BUILT_IN))
+        .where(Membership.member_id == user_id, Principal.id.not_in(BUILTIN_PRINCIPALS))
         .order_by(Principal.id)
         .limit(asked.limit)
         .offset(asked.offset)
@@ -219,7 +221,7 @@ def teams_of(session: Session, user_id: int, asked: Window) -> list[dict[str, An
     ]
 
 
-def passing_record(session: Session, user_id: int) -> dict[str, Any]:
+def get_passing_record(session: Session, user_id: int) -> dict[str, Any]:
     """Give the result of the certification quiz (PassingRecord).
 
     Raises:
@@ -242,11 +244,11 @@ def passing_record(session: Session, user_id: int) -> dict[str, Any]:
     }
 
 
-def _has(session: Session, group: int, user_id: int) -> bool:
+def _is_member(session: Session, group: int, user_id: int) -> bool:
     return session.get(Membership, (group, user_id)) is not None
 
 
-def bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dict[str, Any]:
+def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dict[str, Any]:
     """Give the parts of a UserBundle.
 
     Args:
@@ -259,12 +261,12 @@ def bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dict[st
     Raises:
         NotFound: there is no such user.
     """
-    _find(session, user_id)
+    _get(session, user_id)
     parts: dict[int, tuple[str, Any]] = {
-        1: ("userProfile", profile_of(session, caller, user_id)),
-        8: ("isCertified", _has(session, CERTIFIED_USERS, user_id)),
+        1: ("userProfile", get_profile(session, caller, user_id)),
+        8: ("isCertified", _is_member(session, CERTIFIED_USERS, user_id)),
         16: ("isVerified", False),
-        32: ("isACTMember", _has(session, ACCESS_AND_COMPLIANCE, user_id)),
+        32: ("isACTMember", _is_member(session, ACCESS_AND_COMPLIANCE, user_id)),
         64: ("isARReviewer", False),
     }
     asked = dict(value for bit, value in parts.items() if mask & bit)

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities, file_handles, request_fields
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.entity_types import Draft
-from synapse_workflows.local.domain.ids import decimal, entity_text
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.entity_types import EntityRequest
+from synapse_workflows.local.domain.ids import format_entity_id, parse_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
@@ -20,14 +20,16 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion, Princi
 MAX_VERSIONS: Final = 15_000
 
 
-def same_content(session: Session, old_handle: int, new_handle: int) -> bool:
+def has_same_content(session: Session, old_handle: int, new_handle: int) -> bool:
     """Tell whether two file handles are known to hold the same bytes."""
-    old = file_handles.load(session, old_handle).content_md5
-    new = file_handles.load(session, new_handle).content_md5
+    old = file_handles.get_handle(session, old_handle).content_md5
+    new = file_handles.get_handle(session, new_handle).content_md5
     return old is not None and old == new
 
 
-def for_update(session: Session, entity: Entity, draft: Draft, *, asked: bool) -> EntityVersion:
+def prepare_update(
+    session: Session, entity: Entity, draft: EntityRequest, *, asked: bool
+) -> EntityVersion:
     """Give the version that an update writes to, with its label, comment and file handle.
 
     A new version is made when the caller asks for one, and when a file's content changes; then
@@ -43,26 +45,29 @@ def for_update(session: Session, entity: Entity, draft: Draft, *, asked: bool) -
         BadRequest: there are too many versions.
         Conflict: another version has the label.
     """
-    current = entities.version_of(session, entity, None)
+    current = entities.get_version(session, entity, None)
     if not draft.kind.versionable:
         return current
     old, new = current.file_handle_id, draft.file_handle_id
     content_changed = (
-        old is not None and new is not None and old != new and not same_content(session, old, new)
+        old is not None
+        and new is not None
+        and old != new
+        and not has_same_content(session, old, new)
     )
     if asked and not draft.kind.has_snapshots:
-        current = begin(session, entity, current, draft.label, draft.comment)
+        current = create_version(session, entity, current, draft.label, draft.comment)
     elif content_changed:
-        current = begin(session, entity, current, None, None)
+        current = create_version(session, entity, current, None, None)
     else:
         label = draft.label or str(current.number)
-        require_free_label(session, entity, label, current.number)
+        check_label_available(session, entity, label, current.number)
         current.label, current.comment = label, draft.comment
     current.file_handle_id = new
     return current
 
 
-def begin(
+def create_version(
     session: Session,
     entity: Entity,
     previous: EntityVersion,
@@ -72,10 +77,10 @@ def begin(
     """Begin a version: annotations go over from the previous one, the activity does not."""
     held = select(func.count()).select_from(EntityVersion)
     if (session.scalar(held.where(EntityVersion.entity_id == entity.id)) or 0) >= MAX_VERSIONS:
-        raise BadRequest(f"{entity_text(entity.id)} has {MAX_VERSIONS} versions, the limit.")
+        raise BadRequest(f"{format_entity_id(entity.id)} has {MAX_VERSIONS} versions, the limit.")
     number = entity.highest_version + 1
     label = label or str(number)
-    require_free_label(session, entity, label, number)
+    check_label_available(session, entity, label, number)
     version = EntityVersion(
         entity_id=entity.id,
         number=number,
@@ -94,7 +99,7 @@ def begin(
     return version
 
 
-def require_free_label(session: Session, entity: Entity, label: str, number: int) -> None:
+def check_label_available(session: Session, entity: Entity, label: str, number: int) -> None:
     """Check that no version but `number` has the label.
 
     Raises:
@@ -108,7 +113,7 @@ def require_free_label(session: Session, entity: Entity, label: str, number: int
     if session.scalar(select(taken)):
         raise Conflict(
             f"A version with the label: {label} already exists "
-            f"for the entity: {entity_text(entity.id)}"
+            f"for the entity: {format_entity_id(entity.id)}"
         )
 
 
@@ -122,7 +127,7 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
     """
     entity = access.require(session, caller, entity_id, AccessType.DELETE)
     if access.is_trashed(entity):  # an administrator gets this far
-        access.living(session, entity_id)
+        access.get_not_trashed(session, entity_id)
     version = entities.numbered(session, entity, number)
     numbers = set(
         session.scalars(select(EntityVersion.number).where(EntityVersion.entity_id == entity.id))
@@ -134,11 +139,11 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
     if current != entity.current_version:
         entity.current_version = current
         schemas.sync_current_version(session, entity)
-    entity.etag = entities.new_etag()
+    entity.etag = entities.generate_etag()
 
 
-def history(
-    session: Session, caller: Caller, entity_id: int, asked: Window
+def list_versions(
+    session: Session, caller: Caller, entity_id: int, asked: Page
 ) -> list[dict[str, Any]]:
     """List versions as VersionInfo, newest first.
 
@@ -156,15 +161,15 @@ def history(
         .limit(asked.limit)
         .offset(asked.offset)
     )
-    return [_info(entity, version, handle, name) for version, handle, name in found]
+    return [_serialize_info(entity, version, handle, name) for version, handle, name in found]
 
 
-def _info(
+def _serialize_info(
     entity: Entity, version: EntityVersion, handle: FileHandle | None, modified_by: str | None
 ) -> dict[str, Any]:
     size = None if handle is None else handle.content_size
     return {
-        "id": entity_text(entity.id),
+        "id": format_entity_id(entity.id),
         "versionNumber": version.number,
         "versionLabel": version.label,
         "versionComment": version.comment,
@@ -177,7 +182,7 @@ def _info(
     }
 
 
-def swap_handle(
+def replace_file_handle(
     session: Session, caller: Caller, entity_id: int, number: int, body: request_fields.Body
 ) -> None:
     """Let a version hold another file handle of the same content (FileHandleUpdateRequest).
@@ -188,20 +193,20 @@ def swap_handle(
         NotFound: no such entity, version or handle.
         ServiceError: 412, the version does not hold the old handle.
     """
-    old = decimal(request_fields.required(body, "oldFileHandleId"), "oldFileHandleId")
-    new = decimal(request_fields.required(body, "newFileHandleId"), "newFileHandleId")
+    old = parse_id(request_fields.get_required_text(body, "oldFileHandleId"), "oldFileHandleId")
+    new = parse_id(request_fields.get_required_text(body, "newFileHandleId"), "newFileHandleId")
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     version = entities.numbered(session, entity, number)
     if version.file_handle_id != old:
         raise ServiceError(
             f"The id of the provided old file handle (id: {old}) does not match the id of the "
-            f"file handle of {entity_text(entity_id)}, version {number}",
+            f"file handle of {format_entity_id(entity_id)}, version {number}",
             status=412,
         )
-    file_handles.require_owner(session, caller, new)
-    if not same_content(session, old, new):
+    file_handles.get_own_handle(session, caller, new)
+    if not has_same_content(session, old, new):
         raise BadRequest(
             f"The MD5 of the file handles {old} and {new} must be known and the same."
         )
     version.file_handle_id = new
-    entity.etag = entities.new_etag()
+    entity.etag = entities.generate_etag()

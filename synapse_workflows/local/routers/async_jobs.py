@@ -72,7 +72,7 @@ def start_bulk_download(call: Call) -> Response:
 
     Source: POST /file/v1/file/bulk/async/start
     """
-    return start(call, bulk_download.BULK, ("download",))
+    return start(call, bulk_download.BULK_DOWNLOAD, ("download",))
 
 
 @router.get("/file/v1/file/bulk/async/get/{token}")
@@ -81,7 +81,7 @@ def get_bulk_download(call: Call, token: str) -> Response:
 
     Source: GET /file/v1/file/bulk/async/get/{token}
     """
-    return result(call, bulk_download.BULK, token, ("download",))
+    return result(call, bulk_download.BULK_DOWNLOAD, token, ("download",))
 
 
 @router.post("/repo/v1/table/upload/csv/preview/async/start")

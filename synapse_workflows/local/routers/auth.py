@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import tokens
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.responses import Answer, empty
@@ -30,7 +30,7 @@ def list_tokens(call: Call, nextPageToken: str | None = None) -> Response:  # no
     Source: GET /personalAccessToken
     """
     with call.reading("view") as work:
-        return Answer(tokens.listing(work.session, work.caller, nextPageToken))
+        return Answer(tokens.list_tokens(work.session, work.caller, nextPageToken))
 
 
 @router.get("/personalAccessToken/{token_id}")
@@ -40,7 +40,7 @@ def get_token(call: Call, token_id: str) -> Response:
     Source: GET /personalAccessToken/{id}
     """
     with call.reading("view") as work:
-        return Answer(tokens.read(work.session, work.caller, decimal(token_id, "id")))
+        return Answer(tokens.get(work.session, work.caller, parse_id(token_id, "id")))
 
 
 @router.delete("/personalAccessToken/{token_id}")
@@ -50,7 +50,7 @@ def revoke_token(call: Call, token_id: str) -> Response:
     Source: DELETE /personalAccessToken/{id}
     """
     with call.writing("modify", "authorize") as work:
-        tokens.revoke(work.session, work.caller, decimal(token_id, "id"))
+        tokens.revoke(work.session, work.caller, parse_id(token_id, "id"))
     return empty()
 
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import bundles
-from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.entities import GeneratedBy, activity_of, number_of
 from synapse_workflows.local.routers.responses import Answer, created
@@ -30,7 +30,7 @@ def get_bundle(call: Call, entity_id: str) -> Response:
     """
     with call.reading("view") as work:
         body = call.json_object()
-        return Answer(bundles.read(work.session, work.caller, read_id(entity_id), body))
+        return Answer(bundles.get(work.session, work.caller, parse_entity_id(entity_id), body))
 
 
 @router.put("/entity/{entity_id}/bundle2")
@@ -41,7 +41,7 @@ def update_bundle(call: Call, entity_id: str, generated_by: GeneratedBy = None) 
     """
     with call.writing("view", "modify") as work:
         body, activity = call.json_object(), activity_of(generated_by)
-        entity = read_id(entity_id)
+        entity = parse_entity_id(entity_id)
         return Answer(bundles.update(work.session, work.caller, entity, body, activity))
 
 
@@ -52,6 +52,6 @@ def get_version_bundle(call: Call, entity_id: str, number: str) -> Response:
     Source: POST /entity/{id}/version/{n}/bundle2
     """
     with call.reading("view") as work:
-        body, entity = call.json_object(), read_id(entity_id)
+        body, entity = call.json_object(), parse_entity_id(entity_id)
         version = number_of(number)
-        return Answer(bundles.read(work.session, work.caller, entity, body, version))
+        return Answer(bundles.get(work.session, work.caller, entity, body, version))

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, aliases, children, paging
-from synapse_workflows.local.domain.ids import entity_id as read_id, entity_text
+from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_id
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.responses import Answer
 
@@ -18,7 +18,7 @@ def list_children(call: Call) -> Response:
     Source: POST /entity/children
     """
     with call.reading("view") as work:
-        return Answer(children.children(work.session, work.caller, call.json_object()))
+        return Answer(children.list_children(work.session, work.caller, call.json_object()))
 
 
 @router.post("/entity/child")
@@ -28,7 +28,7 @@ def find_child(call: Call) -> Response:
     Source: POST /entity/child
     """
     with call.reading("view") as work:
-        return Answer(children.child(work.session, work.caller, call.json_object()))
+        return Answer(children.find_child(work.session, work.caller, call.json_object()))
 
 
 @router.post("/entity/header")
@@ -38,8 +38,8 @@ def get_headers(call: Call) -> Response:
     Source: POST /entity/header
     """
     with call.reading("view") as work:
-        found = children.headers(work.session, work.caller, call.json_object())
-    return Answer(paging.complete(found))
+        found = children.list_headers(work.session, work.caller, call.json_object())
+    return Answer(paging.build_complete_results(found))
 
 
 @router.get("/entity/md5/{md5}")
@@ -49,7 +49,9 @@ def find_by_md5(call: Call, md5: str) -> Response:
     Source: GET /entity/md5/{md5}
     """
     with call.reading("view") as work:
-        return Answer(paging.complete(children.by_md5(work.session, work.caller, md5)))
+        return Answer(
+            paging.build_complete_results(children.list_by_md5(work.session, work.caller, md5))
+        )
 
 
 @router.get("/entity/alias/{alias}")
@@ -59,7 +61,7 @@ def find_by_alias(call: Call, alias: str) -> Response:
     Source: GET /entity/alias/{alias}
     """
     with call.reading("view") as work:
-        return Answer({"id": entity_text(aliases.find(work.session, alias))})
+        return Answer({"id": format_entity_id(aliases.get_project(work.session, alias))})
 
 
 @router.get("/entity/{entity_id}/type")
@@ -69,7 +71,7 @@ def get_type(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/type
     """
     with call.reading("view") as work:
-        return Answer(children.header(work.session, work.caller, read_id(entity_id)))
+        return Answer(children.get_header(work.session, work.caller, parse_entity_id(entity_id)))
 
 
 @router.get("/entity/{entity_id}/path")
@@ -79,5 +81,7 @@ def get_path(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/path
     """
     with call.reading("view") as work:
-        entity = access.require(work.session, work.caller, read_id(entity_id), AccessType.READ)
-        return Answer(children.path(work.session, work.caller, entity))
+        entity = access.require(
+            work.session, work.caller, parse_entity_id(entity_id), AccessType.READ
+        )
+        return Answer(children.get_path(work.session, work.caller, entity))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from synapse_workflows.local.domain import paging, request_fields
-from synapse_workflows.local.domain.ids import decimal, entity_and_version
+from synapse_workflows.local.domain.ids import parse_entity_version, parse_id
 from synapse_workflows.local.domain.tables import columns, schemas
 from synapse_workflows.local.domain.views import column_suggestions, registry, type_masks
 from synapse_workflows.local.routers.async_jobs import result, start
@@ -34,7 +34,7 @@ def create_columns(call: Call) -> Response:
     Source: POST /column/batch
     """
     with call.writing("view", "modify") as work:
-        bodies = request_fields.items(call.json_object(), "list") or []
+        bodies = request_fields.get_list(call.json_object(), "list") or []
         made = columns.create(work.session, work.caller, bodies)
         return created({"concreteType": columns.CONCRETE_TYPE, "list": made})
 
@@ -47,7 +47,7 @@ def list_columns(
 
     Source: GET /column
     """
-    asked = paging.window(limit, offset, least=1, most=_MOST)
+    asked = paging.parse_page(limit, offset, least=1, most=_MOST)
     with call.reading("view") as work:
         return Answer(columns.list_columns(work.session, prefix, asked))
 
@@ -71,7 +71,9 @@ def list_default_columns_of_type(call: Call, view_type: str) -> Response:
 
     Source: GET /column/tableview/defaults/{viewtype}
     """
-    mask = type_masks.OLD_TYPES[request_fields.one_of(type_masks.OLD_TYPES, view_type, "viewtype")]
+    mask = type_masks.OLD_TYPES[
+        request_fields.parse_choice(type_masks.OLD_TYPES, view_type, "viewtype")
+    ]
     return _defaults(call, None, mask)
 
 
@@ -106,7 +108,7 @@ def get_column(call: Call, column_id: str) -> Response:
     Source: GET /column/{columnId}
     """
     with call.reading("view") as work:
-        return Answer(columns.get(work.session, decimal(column_id, "columnId")))
+        return Answer(columns.get(work.session, parse_id(column_id, "columnId")))
 
 
 @router.get("/entity/{entity_id}/column")
@@ -116,7 +118,7 @@ def list_columns_of_table(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/column
     """
     with call.reading("view") as work:
-        work.service.meter.list_columns(work.caller)
-        number, version = entity_and_version(entity_id)
+        work.service.rate_limiter.count_columns_request(work.caller)
+        number, version = parse_entity_version(entity_id)
         found = schemas.list_columns(work.session, work.caller, number, version)
-        return Answer(paging.complete(found))
+        return Answer(paging.build_complete_results(found))

@@ -29,8 +29,8 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import (
     BadRequest,
+    ContentTooLarge,
     NotAcceptable,
-    TooLarge,
     UnsupportedMediaType,
 )
 
@@ -66,16 +66,16 @@ class RequestCall:
     is_throttled: bool = True
 
     def _work(self, session: Session) -> Work:
-        stack_status.require_up(session)
+        stack_status.check_available(session)
         caller = auth.authenticate(session, self.token, self.service.now())
         return Work(self.service, session, caller)
 
     @contextmanager
     def _admitted(self, caller: Caller, scopes: tuple[str, ...]) -> Iterator[None]:
         """Count the request, then look at the scopes: in this order."""
-        meter = self.service.meter.admitted(caller) if self.is_throttled else nullcontext()
-        with meter:
-            auth.require_scopes(caller, scopes)
+        limit = self.service.rate_limiter.limit(caller) if self.is_throttled else nullcontext()
+        with limit:
+            auth.check_scopes(caller, scopes)
             yield
 
     @contextmanager
@@ -95,9 +95,9 @@ class RequestCall:
             work = self._work(session)
             with self._admitted(work.caller, scopes):
                 yield work
-        if work.caller.token_id is not None and work.caller.token_is_stale:
+        if work.caller.token_id is not None and work.caller.is_last_use_outdated:
             with self.service.database.transaction() as session:
-                auth.touch(session, work.caller)
+                auth.update_last_use(session, work.caller)
 
     @contextmanager
     def writing(self, *scopes: str) -> Iterator[Work]:
@@ -114,8 +114,8 @@ class RequestCall:
         """
         with self.service.database.transaction() as session:
             work = self._work(session)
-            if work.caller.token_is_stale:
-                auth.touch(session, work.caller)
+            if work.caller.is_last_use_outdated:
+                auth.update_last_use(session, work.caller)
             with self._admitted(work.caller, scopes):
                 yield work
 
@@ -179,7 +179,7 @@ async def read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY:
-            raise TooLarge(f"Request size exceeded maximum: {MAX_BODY} bytes.")
+            raise ContentTooLarge(f"Request size exceeded maximum: {MAX_BODY} bytes.")
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if body and media.lower() != "application/json":
         raise UnsupportedMediaType(f"Content type '{media}' not supported")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from synapse_workflows.local.domain import entities, entity_writes, paging, trash, versions
-from synapse_workflows.local.domain.ids import decimal, entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.responses import Answer, created, done, empty
@@ -21,7 +21,7 @@ def activity_of(text: str | None) -> int | None:
     Raises:
         BadRequest: it is no id.
     """
-    return None if not text else decimal(text, "generatedBy")
+    return None if not text else parse_id(text, "generatedBy")
 
 
 def number_of(text: str) -> int:
@@ -53,7 +53,7 @@ def get_entity(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}
     """
     with call.reading("view") as work:
-        return Answer(entities.read(work.session, work.caller, read_id(entity_id)))
+        return Answer(entities.get(work.session, work.caller, parse_entity_id(entity_id)))
 
 
 @router.put("/entity/{entity_id}")
@@ -71,7 +71,7 @@ def update_entity(
         changed = entity_writes.update(
             work.session,
             work.caller,
-            read_id(entity_id),
+            parse_entity_id(entity_id),
             call.json_object(),
             new_version=new_version,
             activity_id=activity_of(generated_by),
@@ -90,7 +90,9 @@ def delete_entity(
     Source: DELETE /entity/{id}
     """
     with call.writing("modify") as work:
-        trash.put(work.session, work.caller, read_id(entity_id), for_good=skip_trash_can)
+        trash.delete(
+            work.session, work.caller, parse_entity_id(entity_id), for_good=skip_trash_can
+        )
     return done()
 
 
@@ -100,10 +102,12 @@ def list_versions(call: Call, entity_id: str, limit: int = 10, offset: int = 0) 
 
     Source: GET /entity/{id}/version
     """
-    asked = paging.window(limit, offset)
+    asked = paging.parse_page(limit, offset)
     with call.reading("view") as work:
-        found = versions.history(work.session, work.caller, read_id(entity_id), asked)
-    return Answer(paging.estimated(found, asked))
+        found = versions.list_versions(
+            work.session, work.caller, parse_entity_id(entity_id), asked
+        )
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/entity/{entity_id}/version/{number}")
@@ -114,7 +118,7 @@ def get_version(call: Call, entity_id: str, number: str) -> Response:
     """
     with call.reading("view") as work:
         version = number_of(number)
-        return Answer(entities.read(work.session, work.caller, read_id(entity_id), version))
+        return Answer(entities.get(work.session, work.caller, parse_entity_id(entity_id), version))
 
 
 @router.delete("/entity/{entity_id}/version/{number}")
@@ -124,7 +128,7 @@ def delete_version(call: Call, entity_id: str, number: str) -> Response:
     Source: DELETE /entity/{id}/version/{n}
     """
     with call.writing("modify") as work:
-        versions.delete(work.session, work.caller, read_id(entity_id), number_of(number))
+        versions.delete(work.session, work.caller, parse_entity_id(entity_id), number_of(number))
     return done()
 
 
@@ -136,6 +140,6 @@ def swap_file_handle(call: Call, entity_id: str, number: str) -> Response:
     """
     with call.writing("view", "modify") as work:
         body = call.json_object()
-        entity, version = read_id(entity_id), number_of(number)
-        versions.swap_handle(work.session, work.caller, entity, version, body)
+        entity, version = parse_entity_id(entity_id), number_of(number)
+        versions.replace_file_handle(work.session, work.caller, entity, version, body)
     return empty()

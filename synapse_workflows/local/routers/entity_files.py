@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import entity_files, file_handles
-from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import Call, RedirectCall, RequestCall
 from synapse_workflows.local.routers.entities import number_of
 from synapse_workflows.local.routers.files import lead_to
@@ -19,7 +19,9 @@ def get_handles(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/filehandles
     """
     with call.reading("view") as work:
-        return Answer(entity_files.handles(work.session, work.caller, read_id(entity_id), None))
+        return Answer(
+            entity_files.list_handles(work.session, work.caller, parse_entity_id(entity_id), None)
+        )
 
 
 @router.get("/entity/{entity_id}/version/{number}/filehandles")
@@ -29,8 +31,8 @@ def get_version_handles(call: Call, entity_id: str, number: str) -> Response:
     Source: GET /entity/{id}/version/{n}/filehandles
     """
     with call.reading("view") as work:
-        entity, version = read_id(entity_id), number_of(number)
-        return Answer(entity_files.handles(work.session, work.caller, entity, version))
+        entity, version = parse_entity_id(entity_id), number_of(number)
+        return Answer(entity_files.list_handles(work.session, work.caller, entity, version))
 
 
 def _to_bytes(
@@ -38,9 +40,9 @@ def _to_bytes(
 ) -> Response:
     """Lead to the bytes of a version by a pre-signed URL."""
     with call.reading("download") as work:
-        entity = read_id(entity_id)
-        handle = entity_files.handle_of(work.session, work.caller, entity, number)
-        url = file_handles.url(work.service, handle)
+        entity = parse_entity_id(entity_id)
+        handle = entity_files.get_handle(work.session, work.caller, entity, number)
+        url = file_handles.get_url(work.service, handle)
     return lead_to(url, redirect=redirect)
 
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, evaluations
-from synapse_workflows.local.domain.ids import decimal, entity_id as read_id
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import Call, RequestCall
 from synapse_workflows.local.routers.responses import Answer, created, done
@@ -23,7 +23,7 @@ async def evaluation_id_of(evaluation_id: str) -> int:
     Raises:
         BadRequest: it is none.
     """
-    return decimal(evaluation_id, "evaluationId")
+    return parse_id(evaluation_id, "evaluationId")
 
 
 EvaluationId = Annotated[int, Depends(evaluation_id_of)]
@@ -39,7 +39,7 @@ class Filter:
         active_only: leave out those that have no round now.
     """
 
-    window: Window
+    window: Page
     only: frozenset[int] | None
     active_only: bool
 
@@ -57,7 +57,7 @@ class Filter:
                 only=self.only,
                 active_only=self.active_only,
             )
-        return Answer(paging.estimated(found, self.window))
+        return Answer(paging.build_results(found, self.window))
 
 
 async def filter_of(
@@ -72,8 +72,8 @@ async def filter_of(
         BadRequest: an id is none, or the limit or the offset is out of bounds.
     """
     texts = ",".join(evaluation_ids or []).split(",")
-    only = frozenset(decimal(each, "evaluationIds") for each in texts if each.strip())
-    return Filter(paging.window(limit, offset), only or None, active_only)
+    only = frozenset(parse_id(each, "evaluationIds") for each in texts if each.strip())
+    return Filter(paging.parse_page(limit, offset), only or None, active_only)
 
 
 Filtered = Annotated[Filter, Depends(filter_of)]
@@ -98,7 +98,7 @@ def list_evaluations(
 
     Source: GET /evaluation
     """
-    return filtered.answer(call, request_fields.word(AccessType, access_type, "accessType"))
+    return filtered.answer(call, request_fields.parse_enum(AccessType, access_type, "accessType"))
 
 
 @router.get("/evaluation/available")
@@ -118,8 +118,8 @@ def list_of_project(
 
     Source: GET /entity/{id}/evaluation
     """
-    right = request_fields.word(AccessType, access_type, "accessType")
-    return filtered.answer(call, right, read_id(entity_id))
+    right = request_fields.parse_enum(AccessType, access_type, "accessType")
+    return filtered.answer(call, right, parse_entity_id(entity_id))
 
 
 @router.get("/evaluation/name/{name}")

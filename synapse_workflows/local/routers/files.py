@@ -26,7 +26,7 @@ def upload_destination(call: Call, entity_id: str) -> Answer:
     Source: GET /file/v1/entity/{id}/uploadDestination
     """
     with call.reading("view") as work:
-        return Answer(destinations.destination(work.session, ids.entity_id(entity_id)))
+        return Answer(destinations.get_destination(work.session, ids.parse_entity_id(entity_id)))
 
 
 @router.get("/entity/{entity_id}/uploadDestination/{location_id}")
@@ -36,8 +36,8 @@ def upload_destination_of(call: Call, entity_id: str, location_id: str) -> Answe
     Source: GET /file/v1/entity/{id}/uploadDestination/{storageLocationId}
     """
     with call.reading("view") as work:
-        container = ids.entity_id(entity_id)
-        return Answer(destinations.destination(work.session, container, location_id))
+        container = ids.parse_entity_id(entity_id)
+        return Answer(destinations.get_destination(work.session, container, location_id))
 
 
 @router.get("/entity/{entity_id}/uploadDestinationLocations")
@@ -47,7 +47,9 @@ def upload_destination_locations(call: Call, entity_id: str) -> Answer:
     Source: GET /file/v1/entity/{id}/uploadDestinationLocations
     """
     with call.reading("view") as work:
-        return Answer({"list": destinations.locations(work.session, ids.entity_id(entity_id))})
+        return Answer(
+            {"list": destinations.list_locations(work.session, ids.parse_entity_id(entity_id))}
+        )
 
 
 @router.get("/entity/{entity_id}/uploadDestinations")
@@ -57,7 +59,9 @@ def upload_destinations(call: Call, entity_id: str) -> Answer:
     Source: GET /file/v1/entity/{id}/uploadDestinations
     """
     with call.reading("view") as work:
-        return Answer({"list": [destinations.destination(work.session, ids.entity_id(entity_id))]})
+        return Answer(
+            {"list": [destinations.get_destination(work.session, ids.parse_entity_id(entity_id))]}
+        )
 
 
 @router.post("/file/multipart")
@@ -84,7 +88,9 @@ def sign_parts(call: Call, upload_id: int) -> Answer:
     """
     with call.reading("view", "modify") as work:
         body = call.json_object()
-        return created(multipart.sign(work.service, work.session, work.caller, upload_id, body))
+        return created(
+            multipart.create_urls(work.service, work.session, work.caller, upload_id, body)
+        )
 
 
 @router.put("/file/multipart/{upload_id}/add/{number}")
@@ -96,7 +102,7 @@ def add_part(
     Source: PUT /file/v1/file/multipart/{uploadId}/add/{partNumber}
     """
     with call.writing("view", "modify") as work:
-        return created(upload_parts.add(work.session, work.caller, upload_id, number, md5))
+        return created(upload_parts.add_part(work.session, work.caller, upload_id, number, md5))
 
 
 @router.put("/file/multipart/{upload_id}/complete")
@@ -108,7 +114,7 @@ def complete_upload(call: Call, upload_id: int) -> Answer:
     with call.reading("view", "modify") as work:
         assembly = upload_parts.assemble(work.session, work.caller, upload_id)
     if assembly is not None:
-        upload_parts.prove(call.service.blobs, assembly)
+        upload_parts.verify_md5(call.service.blobs, assembly)
     with call.writing("view", "modify") as work:
         return created(upload_parts.complete(work.session, work.caller, upload_id, assembly))
 
@@ -121,7 +127,7 @@ def create_external(call: Call) -> Answer:
     """
     with call.writing("view", "modify") as work:
         made = file_handles.create_external(work.session, work.caller, call.json_object())
-        return Answer(file_handles.wire(made))
+        return Answer(file_handles.serialize(made))
 
 
 @router.post("/fileHandle/batch")
@@ -132,7 +138,7 @@ def batch(call: Call) -> Answer:
     """
     with call.reading("view", "download") as work:
         body = call.json_object()
-        return created(file_associations.batch(work.service, work.session, work.caller, body))
+        return created(file_associations.get_batch(work.service, work.session, work.caller, body))
 
 
 @router.post("/filehandles/copy")
@@ -142,7 +148,7 @@ def copy(call: Call) -> Answer:
     Source: POST /file/v1/filehandles/copy
     """
     with call.writing("view", "modify") as work:
-        return Answer(file_associations.copy(work.session, work.caller, call.json_object()))
+        return Answer(file_associations.copy_batch(work.session, work.caller, call.json_object()))
 
 
 @router.get("/fileHandle/{handle_id}")
@@ -152,8 +158,8 @@ def get_handle(call: Call, handle_id: int) -> Answer:
     Source: GET /file/v1/fileHandle/{handleId}
     """
     with call.reading("view") as work:
-        found = file_handles.require_owner(work.session, work.caller, handle_id)
-        return Answer(file_handles.wire(found))
+        found = file_handles.get_own_handle(work.session, work.caller, handle_id)
+        return Answer(file_handles.serialize(found))
 
 
 @router.delete("/fileHandle/{handle_id}")
@@ -175,8 +181,8 @@ def handle_url(call: RedirectCall, handle_id: int, *, redirect: bool = True) -> 
     Source: GET /file/v1/fileHandle/{handleId}/url
     """
     with call.reading("download") as work:
-        found = file_handles.require_owner(work.session, work.caller, handle_id)
-        return lead_to(file_handles.url(work.service, found), redirect=redirect)
+        found = file_handles.get_own_handle(work.session, work.caller, handle_id)
+        return lead_to(file_handles.get_url(work.service, found), redirect=redirect)
 
 
 @router.get("/file/{handle_id}")
@@ -192,7 +198,7 @@ def file_url(
 
     Source: GET /file/v1/file/{handleId}
     """
-    asked = file_associations.read(
+    asked = file_associations.parse(
         {
             "fileHandleId": handle_id,
             "associateObjectType": object_type,
@@ -200,8 +206,8 @@ def file_url(
         }
     )
     with call.reading("download") as work:
-        found = file_associations.require(work.session, work.caller, asked)
-        return lead_to(file_handles.url(work.service, found), redirect=redirect)
+        found = file_associations.require_handle(work.session, work.caller, asked)
+        return lead_to(file_handles.get_url(work.service, found), redirect=redirect)
 
 
 def lead_to(url: str, *, redirect: bool) -> Response:

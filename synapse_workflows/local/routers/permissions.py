@@ -13,7 +13,7 @@ from synapse_workflows.local.domain import (
     request_fields,
     restrictions,
 )
-from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.responses import Answer, created, done
 
@@ -29,7 +29,7 @@ def get_acl(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/acl
     """
     with call.reading("view") as work:
-        return Answer(entity_acl.read(work.session, work.caller, read_id(entity_id)))
+        return Answer(entity_acl.get(work.session, work.caller, parse_entity_id(entity_id)))
 
 
 @router.post("/entity/{entity_id}/acl")
@@ -39,7 +39,7 @@ def create_acl(call: Call, entity_id: str) -> Response:
     Source: POST /entity/{id}/acl
     """
     with call.writing("view", "modify") as work:
-        body, entity = call.json_object(), read_id(entity_id)
+        body, entity = call.json_object(), parse_entity_id(entity_id)
         return created(entity_acl.create(work.session, work.caller, entity, body))
 
 
@@ -50,7 +50,7 @@ def put_acl(call: Call, entity_id: str) -> Response:
     Source: PUT /entity/{id}/acl
     """
     with call.writing("view", "modify") as work:
-        body, entity = call.json_object(), read_id(entity_id)
+        body, entity = call.json_object(), parse_entity_id(entity_id)
         return Answer(entity_acl.update(work.session, work.caller, entity, body))
 
 
@@ -61,7 +61,7 @@ def delete_acl(call: Call, entity_id: str) -> Response:
     Source: DELETE /entity/{id}/acl
     """
     with call.writing("modify") as work:
-        entity_acl.delete(work.session, work.caller, read_id(entity_id))
+        entity_acl.delete(work.session, work.caller, parse_entity_id(entity_id))
     return done()
 
 
@@ -72,7 +72,9 @@ def get_benefactor(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/benefactor
     """
     with call.reading("view") as work:
-        return Answer(children.benefactor(work.session, work.caller, read_id(entity_id)))
+        return Answer(
+            children.get_benefactor(work.session, work.caller, parse_entity_id(entity_id))
+        )
 
 
 @router.get("/entity/{entity_id}/permissions")
@@ -82,7 +84,7 @@ def get_permissions(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/permissions
     """
     with call.reading("view") as work:
-        return Answer(permissions.read(work.session, work.caller, read_id(entity_id)))
+        return Answer(permissions.get(work.session, work.caller, parse_entity_id(entity_id)))
 
 
 @router.get("/entity/{entity_id}/access")
@@ -93,9 +95,9 @@ def get_access(
 
     Source: GET /entity/{id}/access
     """
-    right = request_fields.word(AccessType, access_type, "accessType")
+    right = request_fields.parse_enum(AccessType, access_type, "accessType")
     with call.reading("view") as work:
-        held = permissions.holds(work.session, work.caller, read_id(entity_id), right)
+        held = permissions.has_access(work.session, work.caller, parse_entity_id(entity_id), right)
     return Answer({"result": held})
 
 
@@ -107,10 +109,12 @@ def list_requirements(
 
     Source: GET /entity/{id}/accessRequirement
     """
-    asked = paging.window(limit, offset, least=1, most=_MOST_REQUIREMENTS)
+    asked = paging.parse_page(limit, offset, least=1, most=_MOST_REQUIREMENTS)
     with call.reading("view") as work:
-        found = restrictions.listing(work.session, work.caller, read_id(entity_id), asked)
-    return Answer(paging.estimated(found, asked))
+        found = restrictions.list_requirements(
+            work.session, work.caller, parse_entity_id(entity_id), asked
+        )
+    return Answer(paging.build_results(found, asked))
 
 
 @router.post("/entity/{entity_id}/lockAccessRequirement")
@@ -120,4 +124,6 @@ def lock(call: Call, entity_id: str) -> Response:
     Source: POST /entity/{id}/lockAccessRequirement
     """
     with call.writing("view", "modify") as work:
-        return created(restrictions.lock(work.session, work.caller, read_id(entity_id)))
+        return created(
+            restrictions.create_lock(work.session, work.caller, parse_entity_id(entity_id))
+        )

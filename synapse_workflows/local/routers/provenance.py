@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import activities, paging
-from synapse_workflows.local.domain.ids import decimal, entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.entities import GeneratedBy, activity_of, number_of
@@ -29,9 +29,9 @@ def get_activity(call: Call, activity_id: str) -> Response:
     Source: GET /activity/{id}
     """
     with call.reading("view") as work:
-        number = decimal(activity_id, "id")
+        number = parse_id(activity_id, "id")
         found = activities.require_access(work.session, work.caller, number)
-        return Answer(activities.wire(found))
+        return Answer(activities.serialize(found))
 
 
 @router.put("/activity/{activity_id}")
@@ -51,7 +51,7 @@ def delete_activity(call: Call, activity_id: str) -> Response:
     Source: DELETE /activity/{id}
     """
     with call.writing("modify") as work:
-        activities.delete(work.session, work.caller, decimal(activity_id, "id"))
+        activities.delete(work.session, work.caller, parse_id(activity_id, "id"))
     return done()
 
 
@@ -61,11 +61,11 @@ def list_generated(call: Call, activity_id: str, limit: int = 10, offset: int = 
 
     Source: GET /activity/{id}/generated
     """
-    asked = paging.window(limit, offset)
+    asked = paging.parse_page(limit, offset)
     with call.reading("view") as work:
-        number = decimal(activity_id, "id")
-        found = activities.generated(work.session, work.caller, number, asked)
-    return Answer(paging.estimated(found, asked))
+        number = parse_id(activity_id, "id")
+        found = activities.list_generated(work.session, work.caller, number, asked)
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/entity/{entity_id}/generatedBy")
@@ -75,7 +75,9 @@ def get_generated_by(call: Call, entity_id: str) -> Response:
     Source: GET /entity/{id}/generatedBy
     """
     with call.reading("view") as work:
-        return Answer(activities.of_entity(work.session, work.caller, read_id(entity_id), None))
+        return Answer(
+            activities.get_for_entity(work.session, work.caller, parse_entity_id(entity_id), None)
+        )
 
 
 @router.get("/entity/{entity_id}/version/{number}/generatedBy")
@@ -85,8 +87,8 @@ def get_version_generated_by(call: Call, entity_id: str, number: str) -> Respons
     Source: GET /entity/{id}/version/{n}/generatedBy
     """
     with call.reading("view") as work:
-        entity, version = read_id(entity_id), number_of(number)
-        return Answer(activities.of_entity(work.session, work.caller, entity, version))
+        entity, version = parse_entity_id(entity_id), number_of(number)
+        return Answer(activities.get_for_entity(work.session, work.caller, entity, version))
 
 
 @router.put("/entity/{entity_id}/generatedBy")
@@ -99,7 +101,9 @@ def put_generated_by(call: Call, entity_id: str, generated_by: GeneratedBy = Non
     if activity is None:
         raise BadRequest("Required request parameter 'generatedBy' is not present")
     with call.writing("view", "modify") as work:
-        return Answer(activities.link(work.session, work.caller, read_id(entity_id), activity))
+        return Answer(
+            activities.link(work.session, work.caller, parse_entity_id(entity_id), activity)
+        )
 
 
 @router.delete("/entity/{entity_id}/generatedBy")
@@ -109,5 +113,5 @@ def delete_generated_by(call: Call, entity_id: str) -> Response:
     Source: DELETE /entity/{id}/generatedBy
     """
     with call.writing("modify") as work:
-        activities.unlink(work.session, work.caller, read_id(entity_id))
+        activities.unlink(work.session, work.caller, parse_entity_id(entity_id))
     return done()

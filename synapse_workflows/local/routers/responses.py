@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse, Response
 
-from synapse_workflows.local.domain.request_fields import without_nulls
+from synapse_workflows.local.domain.request_fields import drop_nulls
 from synapse_workflows.local.errors import ServiceError
 
 
@@ -14,9 +14,7 @@ class Answer(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """Write the body."""
-        return json.dumps(
-            without_nulls(content), ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        return json.dumps(drop_nulls(content), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def created(body: Any) -> Answer:
@@ -36,4 +34,4 @@ def empty() -> Response:
 
 def refused(error: ServiceError) -> Answer:
     """Answer with an error."""
-    return Answer(error.body(), status_code=error.status, headers=error.headers)
+    return Answer(error.serialize(), status_code=error.status, headers=error.headers)

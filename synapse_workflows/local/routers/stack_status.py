@@ -35,7 +35,7 @@ def get_status(call: Call) -> Response:
     Source: GET /status
     """
     with call.service.database.reading() as session:
-        return Answer(stack_status.read(session))
+        return Answer(stack_status.get(session))
 
 
 @router.put("/admin/synapse/status")
@@ -46,7 +46,7 @@ def put_status(call: Call) -> Response:
     """
     with call.service.database.transaction() as session:
         caller = auth.authenticate(session, call.token, call.service.now())
-        return Answer(stack_status.set_status(session, caller, call.json_object()))
+        return Answer(stack_status.update(session, caller, call.json_object()))
 
 
 @router.head("/healthcheck")

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from synapse_workflows.constants import MiB
 from synapse_workflows.local.domain import file_handles, presigned_urls, upload_parts
-from synapse_workflows.local.domain.presigned_urls import Presented, UrlRefusedError
+from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, SignedRequest
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.routers.dependencies import service_of
@@ -39,7 +39,7 @@ class S3Route(APIRoute):
             try:
                 presigned_urls.verify(service_of(request), _presented(request))
                 return await handle(request)
-            except UrlRefusedError as refused:
+            except PresignedUrlError as refused:
                 answer = _refusal(refused.code, refused.reason, refused.status, refused.headers)
             except NotFound as missing:
                 answer = _refusal("NoSuchKey", missing.reason, missing.status)
@@ -63,8 +63,8 @@ async def _drain(request: Request) -> None:
 router = APIRouter(prefix=presigned_urls.STORAGE, route_class=S3Route)
 
 
-def _presented(request: Request) -> Presented:
-    return Presented(
+def _presented(request: Request) -> SignedRequest:
+    return SignedRequest(
         method=request.method,
         path=request.url.path,
         query=request.url.query,
@@ -90,8 +90,8 @@ def download(request: Request, handle_id: int) -> Response:
     """
     service = service_of(request)
     with service.database.reading() as session:
-        handle = file_handles.load(session, handle_id)
-        pieces = file_handles.pieces(session, handle)
+        handle = file_handles.get_handle(session, handle_id)
+        pieces = file_handles.list_pieces(session, handle)
     size = handle.content_size or 0
     headers = _headers(handle)
     asked = byte_range(request.headers.get("range"), size)
@@ -125,7 +125,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     if first >= size or (not begin and int(end) == 0):
         headers = {"Content-Range": f"bytes */{size}"}
         reason = "The requested range is not satisfiable"
-        raise UrlRefusedError("InvalidRange", reason, 416, headers)
+        raise PresignedUrlError("InvalidRange", reason, 416, headers)
     return first, min(last, size - 1)
 
 
@@ -159,31 +159,31 @@ async def upload(request: Request, upload_id: int, number: int) -> Response:
 
 def _limit(service: Service, upload_id: int) -> int:
     with service.database.reading() as session:
-        return upload_parts.expected_part(session, upload_id)
+        return upload_parts.get_part_size(session, upload_id)
 
 
 async def _receive(request: Request, draft: Draft, limit: int) -> None:
     announced = request.headers.get("content-length")
     if announced is not None and int(announced) > limit:
-        raise UrlRefusedError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
+        raise PresignedUrlError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
     buffer = bytearray()
     async for chunk in request.stream():
         buffer += chunk
         if draft.size + len(buffer) > limit:
-            raise UrlRefusedError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
+            raise PresignedUrlError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
         if len(buffer) >= _BUFFER:
             await to_thread.run_sync(draft.write, bytes(buffer))
             buffer.clear()
     await to_thread.run_sync(draft.write, bytes(buffer))
     if announced is not None and int(announced) != draft.size:
-        raise UrlRefusedError("IncompleteBody", "The part has another length than said.", 400)
+        raise PresignedUrlError("IncompleteBody", "The part has another length than said.", 400)
 
 
 def _keep(service: Service, upload_id: int, number: int, draft: Draft) -> None:
     draft.keep()
     try:
         with service.database.transaction() as session:
-            superfluous = upload_parts.arrived(session, upload_id, number, draft)
+            superfluous = upload_parts.record_part(session, upload_id, number, draft)
     except BaseException:
         service.blobs.remove([draft.name])
         raise

@@ -11,8 +11,8 @@ from synapse_workflows.local.domain.evaluations import (
     submission_status,
     submissions,
 )
-from synapse_workflows.local.domain.ids import decimal
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.ids import parse_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.routers.dependencies import Call, RedirectCall
 from synapse_workflows.local.routers.evaluations import EvaluationId
 from synapse_workflows.local.routers.files import lead_to
@@ -29,16 +29,16 @@ async def submission_id_of(submission_id: str) -> int:
     Raises:
         BadRequest: it is none.
     """
-    return decimal(submission_id, "submissionId")
+    return parse_id(submission_id, "submissionId")
 
 
-async def window_of(limit: int = 10, offset: int = 0) -> Window:
+async def window_of(limit: int = 10, offset: int = 0) -> Page:
     """Read which part of a list is asked for, at most 100 of it."""
-    return paging.window(limit, offset, most=_MOST)
+    return paging.parse_page(limit, offset, most=_MOST)
 
 
 SubmissionId = Annotated[int, Depends(submission_id_of)]
-Asked = Annotated[Window, Depends(window_of)]
+Asked = Annotated[Page, Depends(window_of)]
 
 
 @router.post("/evaluation/submission")
@@ -119,9 +119,9 @@ def get_file(
     Source: GET /evaluation/submission/{subId}/file/{fileHandleId}
     """
     with call.reading("download") as work:
-        handle = decimal(handle_id, "fileHandleId")
+        handle = parse_id(handle_id, "fileHandleId")
         found = submissions.file_of(work.session, work.caller, submission_id, handle)
-        url = file_handles.url(work.service, found)
+        url = file_handles.get_url(work.service, found)
     return lead_to(url, redirect=redirect)
 
 
@@ -150,7 +150,7 @@ def list_submissions(
         found = submission_lists.all_submissions(
             work.session, work.caller, evaluation_id, asked, status
         )
-    return Answer(paging.estimated(found, asked))
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission")
@@ -161,7 +161,7 @@ def list_own_submissions(call: Call, evaluation_id: EvaluationId, asked: Asked) 
     """
     with call.reading("view") as work:
         found = submission_lists.own_submissions(work.session, work.caller, evaluation_id, asked)
-    return Answer(paging.estimated(found, asked))
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/bundle/all")
@@ -176,7 +176,7 @@ def list_bundles(
         found = submission_lists.all_bundles(
             work.session, work.caller, evaluation_id, asked, status
         )
-    return Answer(paging.estimated(found, asked))
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/bundle")
@@ -187,7 +187,7 @@ def list_own_bundles(call: Call, evaluation_id: EvaluationId, asked: Asked) -> R
     """
     with call.reading("view") as work:
         found = submission_lists.own_bundles(work.session, work.caller, evaluation_id, asked)
-    return Answer(paging.estimated(found, asked))
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/status/all")
@@ -202,7 +202,7 @@ def list_statuses(
         found = submission_lists.all_statuses(
             work.session, work.caller, evaluation_id, asked, status
         )
-    return Answer(paging.estimated(found, asked))
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/count")

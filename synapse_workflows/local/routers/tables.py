@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import async_jobs, file_associations, file_handles
 from synapse_workflows.local.domain.file_associations import AssociateType, Association
-from synapse_workflows.local.domain.ids import entity_and_version, entity_text
+from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_version
 from synapse_workflows.local.domain.tables import (
     cell_files,
     csv_export,
@@ -28,8 +28,8 @@ _READS = ("view", "download")
 
 def named(text: str) -> str:
     """Read the id of an entity or of one of its versions from a path, in canonical form."""
-    number, version = entity_and_version(text)
-    return entity_text(number) + ("" if version is None else f".{version}")
+    number, version = parse_entity_version(text)
+    return format_entity_id(number) + ("" if version is None else f".{version}")
 
 
 @router.post("/{entity_id}/table/transaction/async/start")
@@ -149,12 +149,12 @@ def get_cell_file(
     Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/file
     """
     with call.reading("download") as work:
-        asked = QueryTarget(work.service, work.caller, *entity_and_version(entity_id))
+        asked = QueryTarget(work.service, work.caller, *parse_entity_version(entity_id))
         handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
-        found = file_associations.require(
+        found = file_associations.require_handle(
             work.session, work.caller, _in_cell(entity_id, handle_id)
         )
-        return lead_to(file_handles.url(work.service, found), redirect=redirect)
+        return lead_to(file_handles.get_url(work.service, found), redirect=redirect)
 
 
 @router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/filepreview")
@@ -166,9 +166,9 @@ def get_cell_preview(
     Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/filepreview
     """
     with call.reading("download") as work:
-        asked = QueryTarget(work.service, work.caller, *entity_and_version(entity_id))
+        asked = QueryTarget(work.service, work.caller, *parse_entity_version(entity_id))
         handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
-        file_associations.require(work.session, work.caller, _in_cell(entity_id, handle_id))
+        file_associations.require_handle(work.session, work.caller, _in_cell(entity_id, handle_id))
     raise NotFound(f"The file handle {handle_id} has no preview.")
 
 
@@ -180,7 +180,7 @@ def list_cell_files(call: Call, entity_id: str) -> Response:
     """
     with call.reading("view") as work:
         body = call.json_object()
-        asked = QueryTarget(work.service, work.caller, *entity_and_version(entity_id))
+        asked = QueryTarget(work.service, work.caller, *parse_entity_version(entity_id))
         rows = [
             {"list": [_wire(work, entity_id, each) for each in row]}
             for row in cell_files.list_handle_ids(asked, body)
@@ -190,7 +190,9 @@ def list_cell_files(call: Call, entity_id: str) -> Response:
 
 def _wire(work: Work, entity_id: str, handle_id: int) -> dict[str, Any]:
     asked = _in_cell(entity_id, handle_id)
-    return file_handles.wire(file_associations.require(work.session, work.caller, asked))
+    return file_handles.serialize(
+        file_associations.require_handle(work.session, work.caller, asked)
+    )
 
 
 def _in_cell(entity_id: str, handle_id: int) -> Association:

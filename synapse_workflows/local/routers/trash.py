@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import paging, trash
-from synapse_workflows.local.domain.ids import entity_id as read_id
+from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.responses import Answer, empty
 
@@ -16,10 +16,10 @@ def view(call: Call, limit: int = 10, offset: int = 0) -> Response:
 
     Source: GET /trashcan/view
     """
-    asked = paging.window(limit, offset)
+    asked = paging.parse_page(limit, offset)
     with call.reading("view") as work:
-        found = trash.listing(work.session, work.caller, asked)
-    return Answer(paging.estimated(found, asked))
+        found = trash.list_trashed(work.session, work.caller, asked)
+    return Answer(paging.build_results(found, asked))
 
 
 @router.put("/trash/{entity_id}")
@@ -29,7 +29,7 @@ def put(call: Call, entity_id: str) -> Response:
     Source: PUT /trashcan/trash/{id}
     """
     with call.writing("modify") as work:
-        trash.put(work.session, work.caller, read_id(entity_id))
+        trash.delete(work.session, work.caller, parse_entity_id(entity_id))
     return empty()
 
 
@@ -41,8 +41,8 @@ def restore(call: Call, entity_id: str, parent_id: str | None = None) -> Respons
     Source: PUT /trashcan/restore/{id}[/{parentId}]
     """
     with call.writing("modify") as work:
-        parent = None if parent_id is None else read_id(parent_id)
-        trash.restore(work.session, work.caller, read_id(entity_id), parent)
+        parent = None if parent_id is None else parse_entity_id(parent_id)
+        trash.restore(work.session, work.caller, parse_entity_id(entity_id), parent)
     return empty()
 
 
@@ -53,5 +53,5 @@ def purge(call: Call, entity_id: str) -> Response:
     Source: PUT /trashcan/purge/{id}
     """
     with call.writing("modify") as work:
-        trash.purge(work.session, work.caller, read_id(entity_id))
+        trash.purge(work.session, work.caller, parse_entity_id(entity_id))
     return empty()

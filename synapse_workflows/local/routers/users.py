@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import paging, request_fields, users
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.routers.dependencies import Call
 from synapse_workflows.local.routers.responses import Answer
 
@@ -18,7 +18,7 @@ def get_own_profile(call: Call) -> Response:
     Source: GET /userProfile
     """
     with call.reading("view") as work:
-        return Answer(users.profile_of(work.session, work.caller, work.caller.id))
+        return Answer(users.get_profile(work.session, work.caller, work.caller.id))
 
 
 @router.get("/userProfile/{user_id}")
@@ -28,7 +28,7 @@ def get_profile(call: Call, user_id: str) -> Response:
     Source: GET /userProfile/{id}
     """
     with call.reading("view") as work:
-        return Answer(users.profile_of(work.session, work.caller, decimal(user_id, "id")))
+        return Answer(users.get_profile(work.session, work.caller, parse_id(user_id, "id")))
 
 
 @router.post("/userProfile")
@@ -38,7 +38,7 @@ def get_profiles(call: Call) -> Response:
     Source: POST /userProfile
     """
     with call.reading("view") as work:
-        return Answer({"list": users.profiles(work.session, work.caller, call.json_object())})
+        return Answer({"list": users.list_profiles(work.session, work.caller, call.json_object())})
 
 
 @router.put("/userProfile")
@@ -58,7 +58,7 @@ def get_own_bundle(call: Call, mask: int) -> Response:
     Source: GET /user/bundle
     """
     with call.reading("view") as work:
-        return Answer(users.bundle(work.session, work.caller, work.caller.id, mask))
+        return Answer(users.get_bundle(work.session, work.caller, work.caller.id, mask))
 
 
 @router.get("/user/{user_id}/bundle")
@@ -68,7 +68,7 @@ def get_bundle(call: Call, user_id: str, mask: int) -> Response:
     Source: GET /user/{id}/bundle
     """
     with call.reading("view") as work:
-        return Answer(users.bundle(work.session, work.caller, decimal(user_id, "id"), mask))
+        return Answer(users.get_bundle(work.session, work.caller, parse_id(user_id, "id"), mask))
 
 
 @router.get("/user/{user_id}/certifiedUserPassingRecord")
@@ -78,7 +78,7 @@ def get_passing_record(call: Call, user_id: str) -> Response:
     Source: GET /user/{id}/certifiedUserPassingRecord
     """
     with call.reading("view") as work:
-        return Answer(users.passing_record(work.session, decimal(user_id, "id")))
+        return Answer(users.get_passing_record(work.session, parse_id(user_id, "id")))
 
 
 @router.get("/user/{user_id}/team")
@@ -87,10 +87,10 @@ def list_teams(call: Call, user_id: str, limit: int = 10, offset: int = 0) -> Re
 
     Source: GET /user/{id}/team
     """
-    asked = paging.window(limit, offset)
+    asked = paging.parse_page(limit, offset)
     with call.reading("view") as work:
-        found = users.teams_of(work.session, decimal(user_id, "id"), asked)
-    return Answer(paging.estimated(found, asked))
+        found = users.list_teams(work.session, parse_id(user_id, "id"), asked)
+    return Answer(paging.build_results(found, asked))
 
 
 @router.get("/userGroupHeaders")
@@ -105,11 +105,11 @@ def find_principals(
 
     Source: GET /userGroupHeaders
     """
-    asked = paging.window(limit, offset)
-    kinds = request_fields.word(users.TypeFilter, typeFilter, "typeFilter")
+    asked = paging.parse_page(limit, offset)
+    kinds = request_fields.parse_enum(users.TypeFilter, typeFilter, "typeFilter")
     with call.reading("view") as work:
-        found = users.by_prefix(work.session, prefix, kinds, asked)
-    return Answer({"prefixFilter": prefix, **paging.estimated(found, asked, key="children")})
+        found = users.list_by_prefix(work.session, prefix, kinds, asked)
+    return Answer({"prefixFilter": prefix, **paging.build_results(found, asked, key="children")})
 
 
 @router.get("/userGroupHeaders/batch")
@@ -119,8 +119,8 @@ def get_principals(call: Call, ids: str) -> Response:
     Source: GET /userGroupHeaders/batch
     """
     with call.reading("view") as work:
-        found = users.by_ids(work.session, ids)
-    return Answer(paging.complete(found, key="children"))
+        found = users.list_by_ids(work.session, ids)
+    return Answer(paging.build_complete_results(found, key="children"))
 
 
 @router.post("/userGroupHeaders/aliases")
@@ -130,4 +130,4 @@ def get_principals_by_alias(call: Call) -> Response:
     Source: POST /userGroupHeaders/aliases
     """
     with call.reading("view") as work:
-        return Answer({"list": users.by_aliases(work.session, call.json_object())})
+        return Answer({"list": users.list_by_aliases(work.session, call.json_object())})

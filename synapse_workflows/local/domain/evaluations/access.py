@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
-from synapse_workflows.local.domain.principal import Caller, anonymous
+from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.errors import Forbidden, NotFound
 from synapse_workflows.local.storage.evaluation_models import Evaluation
 
@@ -57,7 +57,7 @@ def refusal(
         return None
     if caller.is_anonymous and right is not AccessType.READ:
         return Forbidden("Anonymous users have only READ access permission.")
-    if access_lists.grants(session, caller, evaluation_acl(evaluation.id), right):
+    if access_lists.is_granted(session, caller, evaluation_acl(evaluation.id), right):
         return None
     return Forbidden(f"You lack {right} access to the requested evaluation.")
 
@@ -88,7 +88,7 @@ def evaluations_open_to(caller: Caller, right: AccessType) -> Select[int]:
         return select(Evaluation.id)
     if caller.is_anonymous and right is not AccessType.READ:
         return select(Evaluation.id).where(false())
-    return access_lists.granting(caller, EVALUATION_ACL, right)
+    return access_lists.select_owners_granting(caller, EVALUATION_ACL, right)
 
 
 def permissions(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def permissions(session: Session, caller: Caller, evaluation_id: int) -> dict[st
 
     return {
         "canView": may(AccessType.READ),
-        "canPublicRead": may(AccessType.READ, anonymous(caller.now)),
+        "canPublicRead": may(AccessType.READ, create_anonymous(caller.now)),
         "canEdit": may(AccessType.UPDATE),
         "canDelete": may(AccessType.DELETE),
         "canChangePermissions": may(AccessType.CHANGE_PERMISSIONS),

@@ -23,11 +23,11 @@ def grant_all(session: Session, caller: Caller, evaluation_id: int) -> None:
 
 def drop(session: Session, evaluation_id: int) -> None:
     """Remove the ACL of an evaluation that goes."""
-    access_lists.drop(session, _load(session, evaluation_id))
+    access_lists.delete(session, _load(session, evaluation_id))
 
 
 def _load(session: Session, evaluation_id: int) -> Acl:
-    acl = access_lists.find(session, evaluation_acl(evaluation_id))
+    acl = access_lists.find_acl(session, evaluation_acl(evaluation_id))
     if acl is None:
         raise NotFound(f"The ACL of the evaluation {evaluation_id} does not exist.")
     return acl
@@ -41,7 +41,7 @@ def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]
         NotFound: no such evaluation.
     """
     access.require(session, caller, evaluation_id, AccessType.READ)
-    return access_lists.wire(session, _load(session, evaluation_id), str(evaluation_id))
+    return access_lists.serialize(session, _load(session, evaluation_id), str(evaluation_id))
 
 
 def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,22 +53,22 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         NotFound: no such evaluation.
         Stale: the etag is not the ACL's.
     """
-    evaluation_id = ids.decimal(request_fields.required(body, "id"), "id")
+    evaluation_id = ids.parse_id(request_fields.get_required_text(body, "id"), "id")
     right = AccessType.CHANGE_PERMISSIONS
     evaluation = access.require(session, caller, evaluation_id, right)
-    wanted = access_lists.read(session, body)
+    wanted = access_lists.parse(session, body)
     _require_valid(caller, evaluation, wanted)
     acl = _load(session, evaluation_id)
-    entities.require_etag(str(evaluation_id), acl.etag, body)
+    entities.check_etag(str(evaluation_id), acl.etag, body)
     access_lists.replace(session, acl, wanted)
-    return access_lists.wire(session, acl, str(evaluation_id))
+    return access_lists.serialize(session, acl, str(evaluation_id))
 
 
 def _require_valid(caller: Caller, evaluation: Evaluation, wanted: access_lists.Grants) -> None:
     """Check the rules for ACLs of evaluations."""
-    access_lists.require_modest(wanted)
+    access_lists.check_public_grants(wanted)
     if set(wanted.get(AUTHENTICATED_USERS, ())) - {AccessType.READ}:
         raise BadRequest(
             "Only READ permissions can be assigned to the group of all authenticated users"
         )
-    access_lists.require_kept(caller, evaluation.owner_id, wanted)
+    access_lists.check_caller_keeps_access(caller, evaluation.owner_id, wanted)

@@ -9,16 +9,16 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import PROJECT, AccessType
 from synapse_workflows.local.domain import access as entity_access, entities, ids, request_fields
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.entity_types import valid_name
+from synapse_workflows.local.domain.entity_types import parse_name
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, submission_rounds
-from synapse_workflows.local.domain.ids import entity_text, next_id
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.ids import format_entity_id, next_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
 from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 
-def wire(evaluation: Evaluation) -> dict[str, Any]:
+def serialize(evaluation: Evaluation) -> dict[str, Any]:
     """Write an Evaluation."""
     return {
         "id": str(evaluation.id),
@@ -27,7 +27,7 @@ def wire(evaluation: Evaluation) -> dict[str, Any]:
         "description": evaluation.description,
         "ownerId": str(evaluation.owner_id),
         "createdOn": to_iso(evaluation.created_on),
-        "contentSource": entity_text(evaluation.content_source),
+        "contentSource": format_entity_id(evaluation.content_source),
         **evaluation.properties,
     }
 
@@ -35,10 +35,10 @@ def wire(evaluation: Evaluation) -> dict[str, Any]:
 def _properties(body: Mapping[str, Any]) -> dict[str, Any]:
     """Read the fields that have no column of their own."""
     found = {
-        "submissionInstructionsMessage": request_fields.text(
+        "submissionInstructionsMessage": request_fields.get_text(
             body, "submissionInstructionsMessage"
         ),
-        "submissionReceiptMessage": request_fields.text(body, "submissionReceiptMessage"),
+        "submissionReceiptMessage": request_fields.get_text(body, "submissionReceiptMessage"),
         "quota": submission_rounds.read(body),
     }
     return {key: value for key, value in found.items() if value is not None}
@@ -58,26 +58,28 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         Forbidden: the caller lacks CREATE on the content source.
         NotFound: no such content source.
     """
-    name = valid_name(request_fields.required(body, "name"))
-    source = ids.entity_id(request_fields.required(body, "contentSource"))
+    name = parse_name(request_fields.get_required_text(body, "name"))
+    source = ids.parse_entity_id(request_fields.get_required_text(body, "contentSource"))
     properties = _properties(body)
     project = entity_access.require(session, caller, source, AccessType.CREATE)
     if project.concrete_type != PROJECT:
-        raise BadRequest(f"Evaluation ContentSource: {entity_text(source)} must be a project.")
+        raise BadRequest(
+            f"Evaluation ContentSource: {format_entity_id(source)} must be a project."
+        )
     _require_free_name(session, name)
     evaluation = Evaluation(
         id=next_id(session, "evaluation"),
         name=name,
-        description=request_fields.text(body, "description"),
+        description=request_fields.get_text(body, "description"),
         content_source=source,
         owner_id=caller.id,
         created_on=caller.now,
-        etag=entities.new_etag(),
+        etag=entities.generate_etag(),
         properties=properties,
     )
     session.add(evaluation)
     evaluation_acl.grant_all(session, caller, evaluation.id)
-    return wire(evaluation)
+    return serialize(evaluation)
 
 
 def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]
         Forbidden: the caller may not READ it.
         NotFound: no such evaluation.
     """
-    return wire(access.require(session, caller, evaluation_id, AccessType.READ))
+    return serialize(access.require(session, caller, evaluation_id, AccessType.READ))
 
 
 def by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
     found = session.scalar(select(Evaluation).where(Evaluation.name == name.strip()))
     if found is None or access.refusal(session, caller, found, AccessType.READ):
         raise NotFound(f"Evaluation with name '{name}' does not exist")
-    return wire(found)
+    return serialize(found)
 
 
 def update(
@@ -115,19 +117,19 @@ def update(
         Stale: the etag is not the current one.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.UPDATE)
-    name = valid_name(request_fields.required(body, "name"))
-    source = request_fields.text(body, "contentSource")
-    if source is not None and ids.entity_id(source) != evaluation.content_source:
+    name = parse_name(request_fields.get_required_text(body, "name"))
+    source = request_fields.get_text(body, "contentSource")
+    if source is not None and ids.parse_entity_id(source) != evaluation.content_source:
         raise BadRequest("The contentSource of an Evaluation cannot be changed.")
     properties = _properties(body)
-    entities.require_etag(str(evaluation_id), evaluation.etag, body)
+    entities.check_etag(str(evaluation_id), evaluation.etag, body)
     if name != evaluation.name:
         _require_free_name(session, name)
     evaluation.name = name
-    evaluation.description = request_fields.text(body, "description")
+    evaluation.description = request_fields.get_text(body, "description")
     evaluation.properties = properties
-    evaluation.etag = entities.new_etag()
-    return wire(evaluation)
+    evaluation.etag = entities.generate_etag()
+    return serialize(evaluation)
 
 
 def delete(session: Session, caller: Caller, evaluation_id: int) -> None:
@@ -146,7 +148,7 @@ def listing(
     session: Session,
     caller: Caller,
     right: AccessType,
-    asked: Window,
+    asked: Page,
     *,
     content_source: int | None = None,
     only: frozenset[int] | None = None,
@@ -171,9 +173,10 @@ def listing(
     found = found.order_by(Evaluation.id)
     if not active_only:
         return [
-            wire(each) for each in session.scalars(found.limit(asked.limit).offset(asked.offset))
+            serialize(each)
+            for each in session.scalars(found.limit(asked.limit).offset(asked.offset))
         ]
     active = [
         each for each in session.scalars(found) if submission_rounds.is_active(each, caller.now)
     ]
-    return [wire(each) for each in active[asked.offset : asked.offset + asked.limit]]
+    return [serialize(each) for each in active[asked.offset : asked.offset + asked.limit]]

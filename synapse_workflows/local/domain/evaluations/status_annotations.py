@@ -8,9 +8,9 @@ from synapse_workflows.local.errors import BadRequest
 
 #: List of annotations -> how a value of its type is read.
 _LISTS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Any]]] = {
-    "stringAnnos": request_fields.text,
-    "longAnnos": request_fields.integer,
-    "doubleAnnos": request_fields.number,
+    "stringAnnos": request_fields.get_text,
+    "longAnnos": request_fields.get_integer,
+    "doubleAnnos": request_fields.get_number,
 }
 
 
@@ -20,13 +20,13 @@ def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         BadRequest: a list, a key, a value or a flag is ill-typed, or a key occurs twice.
     """
-    given = request_fields.mapping(body, "annotations")
+    given = request_fields.get_object(body, "annotations")
     if given is None:
         return None
     seen: set[str] = set()
     found: dict[str, Any] = {}
     for name, value_of in _LISTS.items():
-        entries = request_fields.items(given, name)
+        entries = request_fields.get_list(given, name)
         if entries is not None:
             found[name] = [_entry(each, value_of, seen) for each in entries]
     return found
@@ -37,15 +37,15 @@ def _entry(
 ) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise BadRequest("An annotation must have a key and a value.")
-    key = request_fields.required(given, "key")
+    key = request_fields.get_required_text(given, "key")
     if key in seen:
         raise BadRequest(f"Duplicate annotations found for key: {key}")
     seen.add(key)
-    private = request_fields.flag(given, "isPrivate", default=True)
+    private = request_fields.get_boolean(given, "isPrivate", default=True)
     return {"key": key, "value": value_of(given, "value"), "isPrivate": private}
 
 
-def wire(
+def serialize(
     kept: Mapping[str, Any] | None, object_id: int, scope_id: int, *, with_private: bool
 ) -> dict[str, Any] | None:
     """Write legacy annotations.

@@ -16,7 +16,7 @@ from synapse_workflows.local.domain.evaluations import (
     submission_status,
     submissions,
 )
-from synapse_workflows.local.domain.ids import entity_text, next_id
+from synapse_workflows.local.domain.ids import format_entity_id, next_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.evaluation_models import (
@@ -63,31 +63,35 @@ def _draft(caller: Caller, body: Mapping[str, Any], eligibility_hash: str | None
             that of an individual nor that of a team.
         NotFound: the team is unknown.
     """
-    if request_fields.text(body, "evaluationRoundId"):
+    if request_fields.get_text(body, "evaluationRoundId"):
         raise BadRequest("evaluationRoundId is set by the service; please leave it out.")
-    number = request_fields.integer(body, "versionNumber")
+    number = request_fields.get_integer(body, "versionNumber")
     if number is None:
         raise BadRequest("versionNumber is required.")
     contributors = _contributors(caller, body)
     _require_individual(
-        caller, contributors, request_fields.text(body, "teamId"), eligibility_hash
+        caller, contributors, request_fields.get_text(body, "teamId"), eligibility_hash
     )
     return _Draft(
-        evaluation_id=ids.decimal(request_fields.required(body, "evaluationId"), "evaluationId"),
-        entity_id=ids.entity_id(request_fields.required(body, "entityId")),
+        evaluation_id=ids.parse_id(
+            request_fields.get_required_text(body, "evaluationId"), "evaluationId"
+        ),
+        entity_id=ids.parse_entity_id(request_fields.get_required_text(body, "entityId")),
         version_number=number,
-        name=request_fields.text(body, "name", limit=MAX_NAME),
-        alias=request_fields.text(body, "submitterAlias", limit=MAX_ALIAS),
+        name=request_fields.get_text(body, "name", limit=MAX_NAME),
+        alias=request_fields.get_text(body, "submitterAlias", limit=MAX_ALIAS),
         contributors=contributors,
     )
 
 
 def _contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, ...]:
     found = []
-    for each in request_fields.items(body, "contributors") or []:
+    for each in request_fields.get_list(body, "contributors") or []:
         if not isinstance(each, dict):
             raise BadRequest("contributors must hold objects.")
-        found.append(ids.decimal(request_fields.required(each, "principalId"), "principalId"))
+        found.append(
+            ids.parse_id(request_fields.get_required_text(each, "principalId"), "principalId")
+        )
     return tuple(dict.fromkeys([*found, caller.id]))
 
 
@@ -101,7 +105,7 @@ def _require_individual(
         NotFound: it is a team's.
     """
     if team and eligibility_hash:
-        raise NotFound(f"Team with id {ids.decimal(team, 'teamId')} does not exist")
+        raise NotFound(f"Team with id {ids.parse_id(team, 'teamId')} does not exist")
     if team or eligibility_hash or contributors != (caller.id,):
         raise BadRequest("Submission is neither a valid Team or Individual Submission.")
 
@@ -137,12 +141,12 @@ def create(
     if entity.etag != etag:
         raise BadRequest(
             "The supplied eTag is out of date. Please fetch Entity "
-            f"{entity_text(entity.id)} again."
+            f"{format_entity_id(entity.id)} again."
         )
-    bundle = bundles.read(session, caller, entity.id, _FROZEN, draft.version_number)
+    bundle = bundles.get(session, caller, entity.id, _FROZEN, draft.version_number)
     submission = _add(session, caller, evaluation, entity, draft, bundle)
     submission_status.found(session, submission)
-    return submissions.wire(submission)
+    return submissions.serialize(submission)
 
 
 def _add(
@@ -165,7 +169,7 @@ def _add(
         created_on=caller.now,
         contributors=[{"principalId": str(each), "createdOn": now} for each in draft.contributors],
         round_id=submission_rounds.admit(session, caller, evaluation),
-        entity_bundle=json.dumps(request_fields.without_nulls(bundle), ensure_ascii=False),
+        entity_bundle=json.dumps(request_fields.drop_nulls(bundle), ensure_ascii=False),
     )
     session.add(submission)
     session.flush()

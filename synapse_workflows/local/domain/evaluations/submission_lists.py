@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.evaluations import access, submission_status, submissions
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
@@ -33,12 +33,12 @@ def _matching(evaluation: Evaluation, status: str | None) -> Lines:
     )
     if not status:
         return found
-    word = request_fields.word(SubmissionStatusEnum, status, "status")
+    word = request_fields.parse_enum(SubmissionStatusEnum, status, "status")
     return found.where(SubmissionStatus.status == word.value)
 
 
 def _page(
-    session: Session, found: Lines, asked: Window
+    session: Session, found: Lines, asked: Page
 ) -> Iterator[tuple[Submission, SubmissionStatus]]:
     page = found.order_by(Submission.id).limit(asked.limit).offset(asked.offset)
     for row in session.execute(page):
@@ -55,7 +55,7 @@ def _of_caller(caller: Caller, evaluation: Evaluation) -> Lines:
 
 
 def all_submissions(
-    session: Session, caller: Caller, evaluation_id: int, asked: Window, status: str | None
+    session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
 ) -> list[dict[str, Any]]:
     """List submissions, oldest first.
 
@@ -65,11 +65,11 @@ def all_submissions(
         NotFound: no such evaluation.
     """
     found = _of_all(session, caller, evaluation_id, status)
-    return [submissions.wire(each) for each, _ in _page(session, found, asked)]
+    return [submissions.serialize(each) for each, _ in _page(session, found, asked)]
 
 
 def own_submissions(
-    session: Session, caller: Caller, evaluation_id: int, asked: Window
+    session: Session, caller: Caller, evaluation_id: int, asked: Page
 ) -> list[dict[str, Any]]:
     """List what the caller submitted, oldest first; no right is needed.
 
@@ -77,20 +77,22 @@ def own_submissions(
         NotFound: no such evaluation.
     """
     found = _of_caller(caller, access.find(session, evaluation_id))
-    return [submissions.wire(each) for each, _ in _page(session, found, asked)]
+    return [submissions.serialize(each) for each, _ in _page(session, found, asked)]
 
 
 def _bundle(
     submission: Submission, status: SubmissionStatus, *, with_private: bool
 ) -> dict[str, Any]:
     return {
-        "submission": submissions.wire(submission),
-        "submissionStatus": submission_status.wire(submission, status, with_private=with_private),
+        "submission": submissions.serialize(submission),
+        "submissionStatus": submission_status.serialize(
+            submission, status, with_private=with_private
+        ),
     }
 
 
 def all_bundles(
-    session: Session, caller: Caller, evaluation_id: int, asked: Window, status: str | None
+    session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
 ) -> list[dict[str, Any]]:
     """List submissions with their statuses (SubmissionBundle), oldest first.
 
@@ -104,7 +106,7 @@ def all_bundles(
 
 
 def own_bundles(
-    session: Session, caller: Caller, evaluation_id: int, asked: Window
+    session: Session, caller: Caller, evaluation_id: int, asked: Page
 ) -> list[dict[str, Any]]:
     """List what the caller submitted with its statuses, without their private parts if need be.
 
@@ -118,7 +120,7 @@ def own_bundles(
 
 
 def all_statuses(
-    session: Session, caller: Caller, evaluation_id: int, asked: Window, status: str | None
+    session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
 ) -> list[dict[str, Any]]:
     """List statuses of submissions, oldest submission first.
 
@@ -129,7 +131,8 @@ def all_statuses(
     """
     found = _of_all(session, caller, evaluation_id, status)
     return [
-        submission_status.wire(*each, with_private=True) for each in _page(session, found, asked)
+        submission_status.serialize(*each, with_private=True)
+        for each in _page(session, found, asked)
     ]
 
 

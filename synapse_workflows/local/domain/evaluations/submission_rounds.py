@@ -44,10 +44,10 @@ def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         BadRequest: a part is ill-typed, or not above zero.
     """
-    given = request_fields.mapping(body, "quota")
+    given = request_fields.get_object(body, "quota")
     if given is None:
         return None
-    start = request_fields.date(given, "firstRoundStart")
+    start = request_fields.get_date(given, "firstRoundStart")
     quota = {
         "firstRoundStart": None if start is None else to_iso(start),
         "roundDurationMillis": _positive(given, "roundDurationMillis"),
@@ -58,7 +58,7 @@ def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _positive(body: Mapping[str, Any], key: str) -> int | None:
-    value = request_fields.integer(body, key)
+    value = request_fields.get_integer(body, key)
     if value is not None and value < 1:
         raise BadRequest(f"quota: {key} must be 1 or more; it is {value}.")
     return value
@@ -72,7 +72,7 @@ def current(evaluation: Evaluation, now: int) -> Round | None:
     """Give the round that is on; None outside of all."""
     quota = _quota(evaluation)
     start, duration = (
-        request_fields.date(quota, "firstRoundStart"),
+        request_fields.get_date(quota, "firstRoundStart"),
         quota.get("roundDurationMillis"),
     )
     if start is None:

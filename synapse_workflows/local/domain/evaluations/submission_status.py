@@ -9,7 +9,7 @@ from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import annotations, entities, ids, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access, status_annotations, submissions
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.evaluation_models import (
@@ -27,7 +27,7 @@ def found(session: Session, submission: Submission) -> None:
     session.add(
         SubmissionStatus(
             submission_id=submission.id,
-            etag=entities.new_etag(),
+            etag=entities.generate_etag(),
             modified_on=submission.created_on,
             status=SubmissionStatusEnum.RECEIVED.value,
             submission_annotations={},
@@ -39,7 +39,7 @@ def found(session: Session, submission: Submission) -> None:
     session.flush()
 
 
-def wire(
+def serialize(
     submission: Submission, status: SubmissionStatus, *, with_private: bool
 ) -> dict[str, Any]:
     """Write a SubmissionStatus.
@@ -61,11 +61,11 @@ def wire(
         "status": status.status,
         "score": status.score,
         "report": status.report,
-        "annotations": status_annotations.wire(
+        "annotations": status_annotations.serialize(
             status.annotations, submission.id, submission.evaluation_id, with_private=with_private
         ),
         "submissionAnnotations": shown if with_private else None,
-        "entityId": entity_text(submission.entity_id),
+        "entityId": format_entity_id(submission.entity_id),
         "versionNumber": submission.version_number,
         "statusVersion": status.status_version,
         "canCancel": status.can_cancel,
@@ -95,7 +95,7 @@ def read(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]
     right = AccessType.READ
     evaluation = access.require(session, caller, submission.evaluation_id, right)
     private = sees_private(session, caller, evaluation)
-    return wire(submission, load(session, submission_id), with_private=private)
+    return serialize(submission, load(session, submission_id), with_private=private)
 
 
 def update(
@@ -113,7 +113,7 @@ def update(
     require_scorer(session, caller, submission.evaluation_id)
     status = load(session, submission_id)
     _apply(caller, status, body)
-    return wire(submission, status, with_private=True)
+    return serialize(submission, status, with_private=True)
 
 
 def require_scorer(session: Session, caller: Caller, evaluation_id: int) -> Evaluation:
@@ -128,20 +128,22 @@ def require_scorer(session: Session, caller: Caller, evaluation_id: int) -> Eval
 
 
 def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) -> None:
-    word = request_fields.word(SubmissionStatusEnum, body.get("status"), "status")
-    score = request_fields.number(body, "score")
+    word = request_fields.parse_enum(SubmissionStatusEnum, body.get("status"), "status")
+    score = request_fields.get_number(body, "score")
     if score is not None and not 0 <= score <= 1:
         raise BadRequest(f"Score must be between 0 and 1; it is {score}.")
     legacy = status_annotations.read(body)
-    given = request_fields.mapping(body, "submissionAnnotations") or {}
-    noted = annotations.validated(given, frozenset())
-    can_cancel = request_fields.flag(body, "canCancel", default=status.can_cancel)
-    requested = request_fields.flag(body, "cancelRequested", default=status.cancel_requested)
-    entities.require_etag(str(status.submission_id), status.etag, body)
+    given = request_fields.get_object(body, "submissionAnnotations") or {}
+    noted = annotations.parse(given, frozenset())
+    can_cancel = request_fields.get_boolean(body, "canCancel", default=status.can_cancel)
+    requested = request_fields.get_boolean(
+        body, "cancelRequested", default=status.cancel_requested
+    )
+    entities.check_etag(str(status.submission_id), status.etag, body)
     status.status, status.score, status.report = (
         word.value,
         score,
-        request_fields.text(body, "report"),
+        request_fields.get_text(body, "report"),
     )
     status.annotations, status.submission_annotations = legacy, noted
     status.can_cancel, status.cancel_requested = can_cancel, requested
@@ -150,7 +152,7 @@ def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) ->
 
 def changed(status: SubmissionStatus, caller: Caller) -> None:
     """Mark a status as changed: a new etag and version, and when."""
-    status.etag = entities.new_etag()
+    status.etag = entities.generate_etag()
     status.status_version += 1
     status.modified_on = caller.now
 
@@ -193,32 +195,32 @@ def update_batch(
         Stale: an etag is not the current one.
     """
     evaluation = require_scorer(session, caller, evaluation_id)
-    given = request_fields.items(body, "statuses") or []
+    given = request_fields.get_list(body, "statuses") or []
     if not 1 <= len(given) <= MAX_BATCH:
         raise BadRequest(f"statuses must hold 1 to {MAX_BATCH} statuses; it holds {len(given)}.")
     is_first, is_last = _required_flag(body, "isFirstBatch"), _required_flag(body, "isLastBatch")
     token = evaluation.batch_token
-    if not is_first and (token is None or request_fields.text(body, "batchToken") != token):
+    if not is_first and (token is None or request_fields.get_text(body, "batchToken") != token):
         told = "Your batch token is out of date. You must restart the upload from the first batch."
         raise ServiceError(told, status=412)
     for each in given:
         if not isinstance(each, dict):
             raise BadRequest("statuses must hold objects.")
         _apply(caller, _of_evaluation(session, evaluation, each), each)
-    evaluation.batch_token = None if is_last else entities.new_etag()
+    evaluation.batch_token = None if is_last else entities.generate_etag()
     return {"nextUploadToken": evaluation.batch_token}
 
 
 def _required_flag(body: Mapping[str, Any], key: str) -> bool:
     if body.get(key) is None:
         raise BadRequest(f"{key} is required.")
-    return request_fields.flag(body, key)
+    return request_fields.get_boolean(body, key)
 
 
 def _of_evaluation(
     session: Session, evaluation: Evaluation, body: Mapping[str, Any]
 ) -> SubmissionStatus:
-    number = ids.decimal(request_fields.required(body, "id"), "id")
+    number = ids.parse_id(request_fields.get_required_text(body, "id"), "id")
     if submissions.find(session, number).evaluation_id != evaluation.id:
         raise BadRequest(f"The submission {number} is not of the evaluation {evaluation.id}.")
     return load(session, number)

@@ -9,7 +9,7 @@ from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.storage.evaluation_models import (
@@ -19,7 +19,7 @@ from synapse_workflows.local.storage.evaluation_models import (
 from synapse_workflows.local.storage.file_models import FileHandle
 
 
-def wire(submission: Submission) -> dict[str, Any]:
+def serialize(submission: Submission) -> dict[str, Any]:
     """Write a Submission."""
     return {
         "id": str(submission.id),
@@ -27,7 +27,7 @@ def wire(submission: Submission) -> dict[str, Any]:
         "submitterAlias": submission.submitter_alias,
         "evaluationId": str(submission.evaluation_id),
         "evaluationRoundId": None if submission.round_id is None else str(submission.round_id),
-        "entityId": entity_text(submission.entity_id),
+        "entityId": format_entity_id(submission.entity_id),
         "entityBundleJSON": submission.entity_bundle,
         "versionNumber": submission.version_number,
         "dockerRepositoryName": submission.docker_repository_name,
@@ -71,7 +71,7 @@ def read(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]
         NotFound: no such submission.
     """
     right = AccessType.READ_PRIVATE_SUBMISSION
-    return wire(require(session, caller, submission_id, right))
+    return serialize(require(session, caller, submission_id, right))
 
 
 def delete(session: Session, caller: Caller, submission_id: int) -> None:
@@ -114,4 +114,4 @@ def file_of(session: Session, caller: Caller, submission_id: int, handle_id: int
         raise NotFound(
             f"Submission {submission_id} does not contain the requested FileHandle {handle_id}"
         )
-    return file_handles.load(session, handle_id)
+    return file_handles.get_handle(session, handle_id)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType, ColumnType
 from synapse_workflows.local.domain import access, entities, request_fields
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
@@ -30,12 +30,12 @@ def can_download(session: Session, caller: Caller, table_id: int, handle_id: int
     gives access to the files of its entities to callers with DOWNLOAD on the entity.
     """
     table = session.get(Entity, table_id)
-    if table is None or not access.allowed(session, caller, table_id, AccessType.READ):
+    if table is None or not access.is_allowed(session, caller, table_id, AccessType.READ):
         return False
     if table.concrete_type in VIEWS:
         return _can_download_from_view(session, caller, table, handle_id)
-    is_allowed = access.allowed(session, caller, table_id, AccessType.DOWNLOAD)
-    return is_allowed and entities.has_in_cells(session, table_id, handle_id)
+    is_allowed = access.is_allowed(session, caller, table_id, AccessType.DOWNLOAD)
+    return is_allowed and entities.has_cell_file_handle(session, table_id, handle_id)
 
 
 def _can_download_from_view(
@@ -44,7 +44,8 @@ def _can_download_from_view(
     scope = _get_scope(session, view)
     owners = select(EntityVersion.entity_id).where(EntityVersion.file_handle_id == handle_id)
     return any(
-        access.allowed(session, caller, owner, AccessType.DOWNLOAD) and scope.shows(session, owner)
+        access.is_allowed(session, caller, owner, AccessType.DOWNLOAD)
+        and scope.shows(session, owner)
         for owner in session.scalars(owners.distinct()).all()
     )
 
@@ -55,7 +56,7 @@ def _get_scope(session: Session, view: Entity) -> Scope:
     key = view.id, view.etag
     if key not in cache:
         kind = VIEWS[view.concrete_type]
-        cache[key] = kind.scope(entities.version_of(session, view, None).properties)
+        cache[key] = kind.scope(entities.get_version(session, view, None).properties)
     return cache[key]
 
 
@@ -139,9 +140,12 @@ def list_handle_ids(target: QueryTarget, body: Mapping[str, Any]) -> list[list[i
         Forbidden: The caller may not read the rows.
         NotFound: The table, a column or a row does not exist.
     """
-    headers = [decimal(each.get("id"), "headers.id") for each in _get_objects(body, "headers")]
+    headers = [parse_id(each.get("id"), "headers.id") for each in _get_objects(body, "headers")]
     rows = [
-        (decimal(each.get("rowId"), "rowId"), decimal(each.get("versionNumber"), "versionNumber"))
+        (
+            parse_id(each.get("rowId"), "rowId"),
+            parse_id(each.get("versionNumber"), "versionNumber"),
+        )
         for each in _get_objects(body, "rows")
     ]
     with open_cells(target) as cells:
@@ -157,7 +161,7 @@ def list_handle_ids(target: QueryTarget, body: Mapping[str, Any]) -> list[list[i
 
 
 def _get_objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    objects = request_fields.objects(body, key)
+    objects = request_fields.get_objects(body, key)
     if not objects:
         raise BadRequest(f"{key} must not be empty.")
     return objects

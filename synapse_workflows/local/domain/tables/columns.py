@@ -15,8 +15,8 @@ from synapse_workflows.constants import (
     ColumnType,
 )
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.ids import decimal, next_id
-from synapse_workflows.local.domain.paging import Window
+from synapse_workflows.local.domain.ids import next_id, parse_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values, column_types
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
@@ -37,7 +37,7 @@ _LIST_LENGTH_BOUNDS: Final = (2, 100)
 
 
 def _parse_name(body: request_fields.Body) -> str:
-    name = (request_fields.text(body, "name") or "").strip()
+    name = (request_fields.get_text(body, "name") or "").strip()
     if not name:
         raise BadRequest("Column name cannot be null or empty.")
     if len(name) > MAX_NAME_LENGTH:
@@ -50,7 +50,7 @@ def _parse_name(body: request_fields.Body) -> str:
 def _parse_bounded(
     body: request_fields.Body, key: str, bounds: tuple[int, int], default: int
 ) -> int:
-    value = request_fields.integer(body, key)
+    value = request_fields.get_integer(body, key)
     value = default if value is None else value
     if not bounds[0] <= value <= bounds[1]:
         raise BadRequest(f"ColumnModel.{key} must be between {bounds[0]} and {bounds[1]}.")
@@ -73,34 +73,34 @@ def _parse_facet(body: request_fields.Body, kind: ColumnType) -> str | None:
     value = body.get("facetType")
     if value is None:
         return None
-    facet = request_fields.one_of(column_types.FACET_TYPES, value, "facetType")
+    facet = request_fields.parse_choice(column_types.FACET_TYPES, value, "facetType")
     if kind not in column_types.FACET_TYPES[facet]:
         raise BadRequest(f"A {kind} column cannot have a facetType of {facet}.")
     return facet
 
 
 def _parse_enum_values(body: request_fields.Body) -> list[str]:
-    values = request_fields.items(body, "enumValues") or []
+    values = request_fields.get_list(body, "enumValues") or []
     if len(values) > MAX_ENUM_VALUES:
         raise BadRequest(
             f"A column may have at most {MAX_ENUM_VALUES} enumValues; this one has {len(values)}."
         )
-    return sorted({request_fields.as_text(each, "enumValues") for each in values})
+    return sorted({request_fields.parse_text(each, "enumValues") for each in values})
 
 
 def _parse_sub_columns(body: request_fields.Body, kind: ColumnType) -> list[dict[str, Any]] | None:
-    sub_columns = request_fields.objects(body, "jsonSubColumns")
+    sub_columns = request_fields.get_objects(body, "jsonSubColumns")
     if sub_columns and kind is not ColumnType.JSON:
         raise BadRequest("jsonSubColumns are only allowed on columns of type JSON.")
     return [_parse_sub_column(each) for each in sub_columns] or None
 
 
 def _parse_sub_column(body: request_fields.Body) -> dict[str, Any]:
-    kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
+    kind = request_fields.parse_enum(ColumnType, body.get("columnType"), "columnType")
     found = {
         "name": _parse_name(body),
         "columnType": kind,
-        "jsonPath": request_fields.required(body, "jsonPath"),
+        "jsonPath": request_fields.get_required_text(body, "jsonPath"),
         "facetType": _parse_facet(body, kind),
     }
     return {key: value for key, value in found.items() if value is not None}
@@ -140,13 +140,13 @@ def parse(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("A ColumnModel must be an object.")
     name = _parse_name(body)
-    kind = request_fields.word(ColumnType, body.get("columnType"), "columnType")
+    kind = request_fields.parse_enum(ColumnType, body.get("columnType"), "columnType")
     found: dict[str, Any] = {
         "name": name,
         "columnType": kind.value,
         "maximumSize": _parse_size(body, kind),
         "maximumListLength": _parse_list_length(body, kind),
-        "defaultValue": request_fields.text(body, "defaultValue"),
+        "defaultValue": request_fields.get_text(body, "defaultValue"),
         "enumValues": _parse_enum_values(body) or None,
         "facetType": _parse_facet(body, kind),
         "jsonSubColumns": _parse_sub_columns(body, kind),
@@ -223,7 +223,7 @@ def _find(session: Session, column_id: int) -> ColumnModel:
     return model
 
 
-def list_columns(session: Session, prefix: str | None, window: Window) -> dict[str, Any]:
+def list_columns(session: Session, prefix: str | None, window: Page) -> dict[str, Any]:
     """List the columns whose names start with a prefix, ignoring case, ordered by name."""
     start = func.lower(ColumnModel.name).startswith((prefix or "").lower(), autoescape=True)
     filters = [start] if prefix else []
@@ -255,4 +255,4 @@ def parse_ids(body: Mapping[str, Any], key: str) -> list[int]:
     Raises:
         BadRequest: The value is not an array of IDs.
     """
-    return [decimal(each, key) for each in request_fields.items(body, key) or []]
+    return [parse_id(each, key) for each in request_fields.get_list(body, key) or []]

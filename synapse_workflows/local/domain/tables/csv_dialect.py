@@ -47,8 +47,8 @@ def parse_dialect(body: Mapping[str, Any] | None) -> CsvDialect:
         separator=_parse_character(body, "separator", default.separator),
         quote=_parse_character(body, "quoteCharacter", default.quote),
         escape=_parse_character(body, "escapeCharacter", default.escape),
-        line_end=request_fields.text(body, "lineEnd") or default.line_end,
-        has_header=request_fields.flag(body, "isFirstLineHeader", default=True),
+        line_end=request_fields.get_text(body, "lineEnd") or default.line_end,
+        has_header=request_fields.get_boolean(body, "isFirstLineHeader", default=True),
     )
     if dialect.separator in {dialect.quote, dialect.escape}:
         raise BadRequest("The separator, quote and escape characters must be different.")
@@ -56,7 +56,7 @@ def parse_dialect(body: Mapping[str, Any] | None) -> CsvDialect:
 
 
 def _parse_character(body: Mapping[str, Any], key: str, default: str) -> str:
-    value = request_fields.text(body, key)
+    value = request_fields.get_text(body, key)
     if value is None:
         return default
     if len(value) != 1 or value in "\r\n":

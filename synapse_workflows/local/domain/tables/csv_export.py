@@ -66,7 +66,7 @@ def _find_result(run: Run, key: str) -> int | None:
 def _create_result(execution: QueryExecution, key: str) -> int:
     """Write the file and return the ID of its file handle."""
     run, request = execution.run, execution.run.request
-    name = request_fields.text(request, "fileName") or f"{execution.queryable.table_id}.csv"
+    name = request_fields.get_text(request, "fileName") or f"{execution.queryable.table_id}.csv"
     with run.service.blobs.draft() as draft:
         _write(execution, draft)
 
@@ -74,18 +74,18 @@ def _create_result(execution: QueryExecution, key: str) -> int:
             session.execute(delete(TableResult).where(TableResult.key == key))
             session.add(TableResult(key=key, handle_id=handle.id))
 
-        return generated_files.keep(
+        return generated_files.store(
             run.service, run.caller, draft, name, "text/csv", record_result
         )
 
 
 def _write(execution: QueryExecution, draft: Draft) -> None:
     request = execution.run.request
-    dialect = csv_dialect.parse_dialect(request_fields.mapping(request, "csvTableDescriptor"))
+    dialect = csv_dialect.parse_dialect(request_fields.get_object(request, "csvTableDescriptor"))
     write_record = csv_dialect.get_record_writer(dialect)
     metadata = _get_metadata_names(execution)
     columns = execution.statement.columns if execution.statement else ()
-    if request_fields.flag(request, "writeHeader", default=True):
+    if request_fields.get_boolean(request, "writeHeader", default=True):
         draft.write(write_record([*metadata, *(each.name for each in columns)]).encode())
     skipped = slice(len(metadata), execution.metadata_width)
     serializers = [str] * len(metadata) + execution.get_serializers()
@@ -109,7 +109,7 @@ def _write(execution: QueryExecution, draft: Draft) -> None:
 def _get_metadata_names(execution: QueryExecution) -> list[str]:
     """Return the names of the metadata columns of the file."""
     request = execution.run.request
-    if not execution.metadata_width or not request_fields.flag(
+    if not execution.metadata_width or not request_fields.get_boolean(
         request, "includeRowIdAndRowVersion", default=True
     ):
         return []

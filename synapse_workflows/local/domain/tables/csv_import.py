@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 from synapse_workflows.constants import MODEL, ROW_ID, ROW_METADATA, ROW_VERSION, GiB
 from synapse_workflows.local.domain import file_handles, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import cell_values, csv_dialect
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.columns import parse_ids
@@ -97,14 +97,14 @@ def open_csv(run: Run, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
         Forbidden: The file handle belongs to another user.
         NotFound: The file handle does not exist.
     """
-    dialect = csv_dialect.parse_dialect(request_fields.mapping(request, "csvTableDescriptor"))
-    skip = max(request_fields.integer(request, "linesToSkip") or 0, 0)
-    handle_id = decimal(
-        request_fields.required(request, "uploadFileHandleId"), "uploadFileHandleId"
+    dialect = csv_dialect.parse_dialect(request_fields.get_object(request, "csvTableDescriptor"))
+    skip = max(request_fields.get_integer(request, "linesToSkip") or 0, 0)
+    handle_id = parse_id(
+        request_fields.get_required_text(request, "uploadFileHandleId"), "uploadFileHandleId"
     )
     with run.service.database.reading() as session:
-        handle = file_handles.require_owner(session, run.caller, handle_id)
-        pieces = file_handles.pieces(session, handle)
+        handle = file_handles.get_own_handle(session, run.caller, handle_id)
+        pieces = file_handles.list_pieces(session, handle)
     size = handle.content_size or 0
     if handle.blob_id is None or size > MAX_SIZE:
         raise BadRequest(
@@ -151,7 +151,7 @@ def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any
     run = update.run
     with open_csv(run, request) as csv:
         changes = RowChangeSet(update)
-        changes.set_read_etag(request_fields.text(request, "updateEtag"))
+        changes.set_read_etag(request_fields.get_text(request, "updateEtag"))
         has_header = csv.dialect.has_header
         fields, rows = _map_fields(update, request, csv.records(), has_header=has_header)
         loader = _RowLoader(changes, fields)

@@ -15,7 +15,7 @@ from synapse_workflows.constants import (
 )
 from synapse_workflows.local.domain import async_jobs, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import cell_values, csv_import
 from synapse_workflows.local.domain.tables.column_types import parse_column
 from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
@@ -96,7 +96,7 @@ def preview_csv(run: Run) -> dict[str, Any]:
     with csv_import.open_csv(run, run.request) as csv:
         names, records = _read_header(csv)
         guesses = {name: _TypeGuess() for name in names if name not in ROW_METADATA}
-        is_full_scan = request_fields.flag(run.request, "doFullFileScan")
+        is_full_scan = request_fields.get_boolean(run.request, "doFullFileScan")
         samples: list[dict[str, Any]] = []
         count = 0
         for record in records if is_full_scan else islice(records, _SCANNED_ROWS):
@@ -149,7 +149,7 @@ def _create_sample(
     sample: dict[str, Any] = {"values": [cells.get(name) for name in names]}
     for key, name in (("rowId", ROW_ID), ("versionNumber", ROW_VERSION)):
         if cells.get(name):
-            sample[key] = decimal(cells[name], name)
+            sample[key] = parse_id(cells[name], name)
     return sample
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.domain import access, async_jobs, entities
-from synapse_workflows.local.domain.ids import entity_and_version
+from synapse_workflows.local.domain.ids import parse_entity_version
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.storage.job_models import Job
@@ -84,8 +84,8 @@ def apply(session: Session, entry: OutboxEntry) -> None:
     Raises:
         Conflict: The label of the snapshot is not unique.
     """
-    entity = access.find(session, entry.entity_id)
-    version = entities.version_of(session, entity, None)
+    entity = access.get_entity(session, entry.entity_id)
+    version = entities.get_version(session, entity, None)
     if entry.schema_number is not None:
         _change_schema(session, entry, version)
     if entry.handles:
@@ -94,9 +94,9 @@ def apply(session: Session, entry: OutboxEntry) -> None:
     if entry.snapshot is not None:
         create_snapshot(session, entity, version, entry.snapshot)
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
-        version = entities.version_of(session, entity, None)
+        version = entities.get_version(session, entity, None)
     if entry.snapshot is not None or entry.schema_number is not None:
-        entity.etag = entities.new_etag()
+        entity.etag = entities.generate_etag()
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
     async_jobs.complete(session, entry.job_id, entry.response, entry.made_on)
     session.flush()
@@ -107,7 +107,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
         SchemaChange(
             entity_id=entry.entity_id,
             number=entry.schema_number,
-            etag=entities.new_etag(),
+            etag=entities.generate_etag(),
             column_ids=list(entry.column_ids),
             made_on=entry.made_on,
             made_by=entry.made_by,
@@ -144,7 +144,7 @@ def apply_committed(service: Service, job: Job) -> dict[str, Any] | None:
     """
     if job.entity is None:
         return None
-    with service.tables.open_reader(entity_and_version(job.entity)[0]) as reader:
+    with service.tables.open_reader(parse_entity_version(job.entity)[0]) as reader:
         text = None if reader is None else reader.get_outbox(job.id)
     if text is None:
         return None

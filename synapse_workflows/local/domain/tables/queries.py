@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.async_jobs import CutOff, Run
-from synapse_workflows.local.domain.ids import entity_and_version
+from synapse_workflows.local.domain.ids import parse_entity_version
 from synapse_workflows.local.domain.tables import cell_values, query_filters
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
@@ -56,10 +56,10 @@ def parse_query(body: Mapping[str, Any]) -> Query:
     Raises:
         BadRequest: The SQL is missing or not supported, or a filter is invalid.
     """
-    text = request_fields.required(body, "sql")
+    text = request_fields.get_required_text(body, "sql")
     tree = query_filters.apply_filters(dialect.parse(text), body)
-    limit = request_fields.integer(body, "limit")
-    offset = request_fields.integer(body, "offset") or 0
+    limit = request_fields.get_integer(body, "limit")
+    offset = request_fields.get_integer(body, "offset") or 0
     if offset < 0 or (limit is not None and limit < 0):
         raise BadRequest("limit and offset must not be negative.")
     return Query(tree, tree, text, limit, offset, body)
@@ -104,7 +104,7 @@ class QueryExecution:
     @property
     def includes_etags(self) -> bool:
         """Whether the request includes row etags. Only rows of views have etags."""
-        return request_fields.flag(self.query.body, "includeEntityEtag")
+        return request_fields.get_boolean(self.query.body, "includeEntityEtag")
 
     @property
     def metadata_width(self) -> int:
@@ -140,7 +140,7 @@ def open_query(run: Run, body: Mapping[str, Any]) -> Iterator[QueryExecution]:
         NotFound: The table or version does not exist.
     """
     query = parse_query(body)
-    entity_id, number = entity_and_version(dialect.get_table(query.tree)[0])
+    entity_id, number = parse_entity_version(dialect.get_table(query.tree)[0])
     seconds = run.service.settings.query_seconds
     with open_queryable(QueryTarget(run.service, run.caller, entity_id, number)) as queryable:
         recorder = sqlite_functions.install(queryable.connection)

@@ -31,10 +31,10 @@ def run_query(run: Run) -> dict[str, Any]:
     Raises:
         ServiceError: As for `queries.open_query`.
     """
-    body = request_fields.mapping(run.request, "query")
+    body = request_fields.get_object(run.request, "query")
     if body is None:
         raise BadRequest("QueryBundleRequest.query is required.")
-    mask = request_fields.integer(run.request, "partMask")
+    mask = request_fields.get_integer(run.request, "partMask")
     mask = _DEFAULT_PARTS if mask is None else mask
     with open_query(run, body) as execution:
         parts = _get_metadata_parts(execution, mask)
@@ -169,7 +169,7 @@ def get_next_page(run: Run) -> dict[str, Any]:
         BadRequest: The token is invalid.
         ServiceError: As for `queries.open_query`.
     """
-    token = request_fields.required(run.request, "token")
+    token = request_fields.get_required_text(run.request, "token")
     try:
         body = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (ValueError, RecursionError):

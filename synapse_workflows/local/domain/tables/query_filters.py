@@ -26,7 +26,9 @@ def _create_literals(texts: Sequence[str]) -> list[exp.Expression]:
 
 
 def _parse_texts(body: Mapping[str, Any], key: str) -> list[str]:
-    return [request_fields.as_text(each, key) for each in request_fields.items(body, key) or []]
+    return [
+        request_fields.parse_text(each, key) for each in request_fields.get_list(body, key) or []
+    ]
 
 
 def _or(conditions: Sequence[exp.Expression]) -> exp.Expression:
@@ -51,7 +53,7 @@ def _add_conditions(tree: exp.Select, conditions: Sequence[exp.Expression]) -> e
 
 def _parse_values(body: Mapping[str, Any]) -> tuple[exp.Column, list[exp.Expression]]:
     """Return the column and the values of a filter."""
-    column = _create_column(request_fields.required(body, "columnName"))
+    column = _create_column(request_fields.get_required_text(body, "columnName"))
     literals = _create_literals(_parse_texts(body, "values"))
     if not literals:
         raise BadRequest("A filter needs at least one value.")
@@ -60,7 +62,9 @@ def _parse_values(body: Mapping[str, Any]) -> tuple[exp.Column, list[exp.Express
 
 def _create_single_value_filter(body: Mapping[str, Any]) -> exp.Expression:
     column, literals = _parse_values(body)
-    operator = request_fields.one_of(("LIKE", "EQUAL", "IN"), body.get("operator"), "operator")
+    operator = request_fields.parse_choice(
+        ("LIKE", "EQUAL", "IN"), body.get("operator"), "operator"
+    )
     if operator == "IN":
         return exp.In(this=column, expressions=literals)
     kind = exp.Like if operator == "LIKE" else exp.EQ
@@ -69,7 +73,7 @@ def _create_single_value_filter(body: Mapping[str, Any]) -> exp.Expression:
 
 def _create_list_filter(body: Mapping[str, Any]) -> exp.Expression:
     column, literals = _parse_values(body)
-    function = request_fields.one_of(("HAS", "HAS_LIKE"), body.get("function"), "function")
+    function = request_fields.parse_choice(("HAS", "HAS_LIKE"), body.get("function"), "function")
     kind = Has if function == "HAS" else HasLike
     return kind(this=column, expressions=literals)
 
@@ -87,11 +91,11 @@ def apply_filters(tree: exp.Select, body: Mapping[str, Any]) -> exp.Select:
         BadRequest: A filter or sort item is invalid.
     """
     conditions = []
-    for each in request_fields.objects(body, "additionalFilters"):
-        kind = request_fields.one_of(_FILTERS, each.get("concreteType"), "concreteType")
+    for each in request_fields.get_objects(body, "additionalFilters"):
+        kind = request_fields.parse_choice(_FILTERS, each.get("concreteType"), "concreteType")
         conditions.append(_FILTERS[kind](each))
     filtered = _add_conditions(tree, conditions)
-    items = request_fields.objects(body, "sort")
+    items = request_fields.get_objects(body, "sort")
     if not items:
         return filtered
     filtered = filtered.copy()
@@ -100,9 +104,11 @@ def apply_filters(tree: exp.Select, body: Mapping[str, Any]) -> exp.Select:
 
 
 def _create_sort_item(body: Mapping[str, Any]) -> exp.Expression:
-    direction = request_fields.one_of(("ASC", "DESC"), body.get("direction") or "ASC", "direction")
+    direction = request_fields.parse_choice(
+        ("ASC", "DESC"), body.get("direction") or "ASC", "direction"
+    )
     is_descending = direction == "DESC"
-    column = _create_column(request_fields.required(body, "column"))
+    column = _create_column(request_fields.get_required_text(body, "column"))
     return exp.Ordered(this=column, desc=is_descending, nulls_first=not is_descending)
 
 
@@ -114,7 +120,7 @@ def build_facet_condition(
     Raises:
         BadRequest: The column has no facet of this type, or the request selects nothing.
     """
-    name = request_fields.required(body, "columnName")
+    name = request_fields.get_required_text(body, "columnName")
     column = columns.get(name)
     is_range = str(body.get("concreteType")) == f"{_M}.FacetColumnRangeRequest"
     facet = "range" if is_range else "enumeration"
@@ -126,7 +132,7 @@ def build_facet_condition(
 
 
 def _create_range_condition(name: str, body: Mapping[str, Any]) -> exp.Expression:
-    low, high = request_fields.text(body, "min"), request_fields.text(body, "max")
+    low, high = request_fields.get_text(body, "min"), request_fields.get_text(body, "max")
     column = _create_column(name)
     if NULL_FACET_VALUE in {low, high}:
         return exp.Is(this=column, expression=exp.Null())
@@ -178,7 +184,7 @@ def apply_facets(
         tree,
         [
             build_facet_condition(each, columns)
-            for each in request_fields.objects(body, "selectedFacets")
+            for each in request_fields.get_objects(body, "selectedFacets")
             if each.get("columnName") != without
         ],
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from synapse_workflows.constants import TABLE, AccessType
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.table_queryable import open_table
 from synapse_workflows.local.domain.views.registry import VIEWS
@@ -32,6 +32,6 @@ def open_queryable(target: QueryTarget) -> Iterator[Queryable]:
         entity = access.require(session, target.caller, target.entity_id, AccessType.READ)
         opener = OPENERS.get(entity.concrete_type)
         if opener is None:
-            raise BadRequest(f"{entity_text(entity.id)} is not a table or view.")
+            raise BadRequest(f"{format_entity_id(entity.id)} is not a table or view.")
     with opener(target) as queryable:
         yield queryable

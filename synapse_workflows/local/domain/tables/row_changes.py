@@ -23,7 +23,7 @@ class RowChangeSet:
 
     def __init__(self, update: TableUpdate) -> None:
         self._update = update
-        self.etag = entities.new_etag()
+        self.etag = entities.generate_etag()
         now, caller = update.run.service.now(), update.run.caller
         self.version = update.writer.create_change_set(self.etag, now, caller.id)
         self.rows = RowWriter(update.writer, self.version)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.ids import decimal, entity_text
+from synapse_workflows.local.domain.ids import format_entity_id, parse_id
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.row_changes import RowChangeSet
@@ -30,11 +30,11 @@ def append_rows(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, An
         ServiceError: 412, a row was changed after it was read.
     """
     update.require_columns()
-    row_set = request_fields.mapping(request, "toAppend")
+    row_set = request_fields.get_object(request, "toAppend")
     if row_set is None:
         raise BadRequest("AppendableRowSetRequest.toAppend is required.")
     changes = RowChangeSet(update)
-    kind = request_fields.one_of(
+    kind = request_fields.parse_choice(
         (ROW_SET, PARTIAL_ROW_SET), row_set.get("concreteType"), "concreteType"
     )
     apply = _apply_row_set if kind == ROW_SET else _apply_partial_row_set
@@ -43,7 +43,7 @@ def append_rows(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, An
     return {
         "concreteType": RESULT,
         "rowReferenceSet": {
-            "tableId": entity_text(update.entity_id),
+            "tableId": format_entity_id(update.entity_id),
             "etag": changes.etag,
             "headers": [serialize_select_column(each) for each in columns],
             "rows": [{"rowId": each, "versionNumber": changes.version} for each in row_ids],
@@ -98,15 +98,16 @@ def _parse_headers(update: TableUpdate, row_set: Mapping[str, Any]) -> list[Stor
     by_id = update.columns_by_id()
     by_name = {each.column.name: each for each in update.columns}
     columns = []
-    for header in request_fields.objects(row_set, "headers"):
+    for header in request_fields.get_objects(row_set, "headers"):
         if header.get("id") is None:
-            column = by_name.get(request_fields.required(header, "name"))
+            column = by_name.get(request_fields.get_required_text(header, "name"))
         else:
-            column = by_id.get(decimal(header["id"], "headers.id"))
+            column = by_id.get(parse_id(header["id"], "headers.id"))
         if column is None:
             name = ", ".join(str(header[key]) for key in ("name", "id") if header.get(key))
             raise BadRequest(
-                f"The header '{name}' does not match a column of {entity_text(update.entity_id)}."
+                f"The header '{name}' does not match a column of "
+                f"{format_entity_id(update.entity_id)}."
             )
         columns.append(column)
     if not columns or len({each.slot for each in columns}) < len(columns):
@@ -118,11 +119,11 @@ def _apply_row_set(
     update: TableUpdate, changes: RowChangeSet, row_set: Mapping[str, Any]
 ) -> tuple[list[StoredColumn], list[int]]:
     columns = _parse_headers(update, row_set)
-    changes.set_read_etag(request_fields.text(row_set, "etag"))
+    changes.set_read_etag(request_fields.get_text(row_set, "etag"))
     parser = RowParser(columns)
     rows = [
         _parse_row(parser, columns, number, row)
-        for number, row in enumerate(request_fields.objects(row_set, "rows"))
+        for number, row in enumerate(request_fields.get_objects(row_set, "rows"))
     ]
     if not rows:
         raise BadRequest("RowSet.rows must contain at least one row.")
@@ -149,9 +150,9 @@ _Row = tuple[int | None, int | None, list[cell_values.StoredValue] | None]
 def _parse_row(
     parser: RowParser, columns: Sequence[StoredColumn], number: int, row: Mapping[str, Any]
 ) -> _Row:
-    row_id = request_fields.integer(row, "rowId")
-    version = request_fields.integer(row, "versionNumber")
-    cells = request_fields.items(row, "values")
+    row_id = request_fields.get_integer(row, "rowId")
+    version = request_fields.get_integer(row, "versionNumber")
+    cells = request_fields.get_list(row, "values")
     if row_id is not None and version is None:
         raise BadRequest("Row version number cannot be null")
     if row_id is not None and not cells:
@@ -176,7 +177,7 @@ def _apply_partial_row_set(
     parser = RowParser(update.columns)
     rows = [
         _parse_partial_row(parser, update, number, row)
-        for number, row in enumerate(request_fields.objects(row_set, "rows"))
+        for number, row in enumerate(request_fields.get_objects(row_set, "rows"))
     ]
     if not rows:
         raise BadRequest("PartialRowSet.rows must contain at least one row.")
@@ -198,13 +199,15 @@ def _parse_partial_row(
 ) -> tuple[int | None, tuple[StoredColumn, ...], list[cell_values.StoredValue]]:
     by_id = update.columns_by_id()
     cells: dict[int, str | None] = {}
-    for pair in request_fields.objects(row, "values"):
-        column_id = decimal(pair.get("key"), "values.key")
+    for pair in request_fields.get_objects(row, "values"):
+        column_id = parse_id(pair.get("key"), "values.key")
         if column_id not in by_id:
-            raise BadRequest(f"{entity_text(update.entity_id)} has no column with ID {column_id}.")
+            raise BadRequest(
+                f"{format_entity_id(update.entity_id)} has no column with ID {column_id}."
+            )
         cells[column_id] = to_cell_text(pair.get("value"))
     columns = tuple(by_id[each] for each in cells)
     if not columns:
         raise BadRequest(f"PartialRow.values must not be empty; row {number} has no values.")
-    row_id = request_fields.integer(row, "rowId")
+    row_id = request_fields.get_integer(row, "rowId")
     return row_id, columns, parser.parse(columns, list(cells.values()), number)

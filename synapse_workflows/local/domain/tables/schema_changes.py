@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MODEL, ColumnType
 from synapse_workflows.local.domain import entities, request_fields
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import cell_values, schemas
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES, Column
@@ -51,7 +51,7 @@ def parse_changes(
     """
     new_ids, removed = list(old_ids), set[int]()
     replaced: dict[int, int] = {}
-    for change in request_fields.objects(request, "changes"):
+    for change in request_fields.get_objects(request, "changes"):
         old, new = (_parse_id(change, key) for key in ("oldColumnId", "newColumnId"))
         if old is not None and old not in new_ids:
             raise BadRequest(f"oldColumnId: the table has no column with ID {old}.")
@@ -80,14 +80,14 @@ def _order(request: Mapping[str, Any], new_ids: list[int]) -> list[int]:
 
 
 def _parse_id(change: Mapping[str, Any], key: str) -> int | None:
-    return None if change.get(key) is None else decimal(change[key], key)
+    return None if change.get(key) is None else parse_id(change[key], key)
 
 
 def _apply(
     update: TableUpdate, schema: schemas.Schema, replaced: Mapping[int, int], removed: set[int]
 ) -> None:
     writer, run = update.writer, update.run
-    version = writer.create_change_set(entities.new_etag(), run.service.now(), run.caller.id)
+    version = writer.create_change_set(entities.generate_etag(), run.service.now(), run.caller.id)
     before = update.columns_by_id()
     by_id = {each.id: each for each in schema}
     kept = {number: each.slot for number, each in before.items() if number not in removed}

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MAX_COLUMNS, TABLE, AccessType, MiB
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.entity_types import KINDS
+from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.column_types import Column
@@ -91,7 +91,7 @@ def record_change(
     change = SchemaChange(
         entity_id=entity_id,
         number=0 if previous is None else previous.number + 1,
-        etag=entities.new_etag(),
+        etag=entities.generate_etag(),
         column_ids=column_ids,
         made_on=caller.now,
         made_by=caller.id,
@@ -108,7 +108,7 @@ def sync_current_version(session: Session, entity: Entity) -> None:
     """
     latest = get_latest_change(session, entity.id)
     if entity.concrete_type == TABLE and latest is not None:
-        version = entities.version_of(session, entity, None)
+        version = entities.get_version(session, entity, None)
         column_ids = [str(each) for each in latest.column_ids]
         version.properties = {**version.properties, "columnIds": column_ids}
 
@@ -135,7 +135,7 @@ def get_version_schema(session: Session, version: EntityVersion) -> Schema:
 
 def has_columns(entity: Entity) -> bool:
     """Return whether an entity has columns: it is a table or a view of any type."""
-    return "columnIds" in KINDS[entity.concrete_type].fields
+    return "columnIds" in CONCRETE_TYPES[entity.concrete_type].fields
 
 
 def get_table_bundle(session: Session, entity: Entity, version: EntityVersion) -> dict[str, Any]:
@@ -161,5 +161,5 @@ def list_columns(
     entity = access.require(session, caller, entity_id, AccessType.READ)
     if not has_columns(entity):
         raise NotFound(f"syn{entity_id} is not a table or view")
-    version = entities.version_of(session, entity, number)
+    version = entities.get_version(session, entity, number)
     return [dict(each.body) for each in get_version_schema(session, version)]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import activities, request_fields, versions
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import Conflict
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -44,14 +44,14 @@ def parse_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
         NotFound: The activity does not exist.
     """
     value = request.get("snapshotActivityId")
-    activity_id = None if value is None else decimal(value, "snapshotActivityId")
+    activity_id = None if value is None else parse_id(value, "snapshotActivityId")
     if activity_id is not None:
         with run.service.database.reading() as session:
             activities.require_access(session, run.caller, activity_id)
     return Snapshot(
         number=0,
-        label=request_fields.text(request, "snapshotLabel"),
-        comment=request_fields.text(request, "snapshotComment"),
+        label=request_fields.get_text(request, "snapshotLabel"),
+        comment=request_fields.get_text(request, "snapshotComment"),
         activity_id=activity_id,
     )
 
@@ -65,14 +65,14 @@ def create_snapshot(
         Conflict: The label is not unique or reserved.
     """
     label = snapshot.label or str(snapshot.number)
-    versions.require_free_label(session, entity, label, snapshot.number)
+    versions.check_label_available(session, entity, label, snapshot.number)
     if label == IN_PROGRESS:
         raise Conflict(f"The label of a snapshot cannot be '{label}'.")
     version.label, version.comment = label, snapshot.comment
     if snapshot.activity_id is not None:
         version.activity_id = snapshot.activity_id
     session.flush()
-    versions.begin(session, entity, version, IN_PROGRESS, None)
+    versions.create_version(session, entity, version, IN_PROGRESS, None)
     if snapshot.column_ids is not None:
         column_ids = [str(each) for each in snapshot.column_ids]
         version.properties = {**version.properties, "columnIds": column_ids}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.tables import cell_values, columns, schemas
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.schemas import Schema
@@ -116,7 +116,7 @@ def _open_snapshot(state: _TableState, reader: TableReader, number: int) -> Quer
     """Return the rows and columns of a snapshot."""
     version = reader.get_snapshot_version(number)
     if version is None:
-        raise NotFound(f"{entity_text(state.target.entity_id)}.{number} has no snapshot.")
+        raise NotFound(f"{format_entity_id(state.target.entity_id)}.{number} has no snapshot.")
     layout = reader.get_layout(version)
     schema = state.load_columns([column_id for column_id, _ in layout])
     cells = {column_id: f"c{slot}" for column_id, slot in layout}
@@ -138,7 +138,7 @@ def _create_queryable(
     last_change: Any,
 ) -> Queryable:
     return Queryable(
-        table_id=entity_text(state.target.entity_id),
+        table_id=format_entity_id(state.target.entity_id),
         number=state.target.number,
         schema=schema,
         relation=relation,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import TABLE, AccessType
 from synapse_workflows.local.domain import access, file_handles
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import entity_and_version, entity_text
+from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_version
 from synapse_workflows.local.domain.tables import columns, outbox, schemas
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
 from synapse_workflows.local.domain.tables.column_types import Column
@@ -22,7 +22,7 @@ from synapse_workflows.local.errors import (
     Conflict,
     Forbidden,
     NotFound,
-    Unavailable,
+    ServiceUnavailable,
 )
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import EntityVersion
@@ -66,7 +66,7 @@ class TableUpdate:
             BadRequest: The table has no columns.
         """
         if not self.columns:
-            raise BadRequest(f"Schema for {entity_text(self.entity_id)} is empty.")
+            raise BadRequest(f"Schema for {format_entity_id(self.entity_id)} is empty.")
 
     def add_file_handles(self, handle_ids: set[int]) -> None:
         """Record file handles that are added to cells.
@@ -95,7 +95,7 @@ class TableUpdate:
                 continue
             if handle_id not in handles:
                 raise NotFound(f"FileHandle with ID: {handle_id} does not exist")
-            if not file_handles.owns(caller, handles[handle_id]):
+            if not file_handles.is_owner(caller, handles[handle_id]):
                 raise Forbidden(
                     f"User {caller.id} is not the creator of FileHandle {handle_id} "
                     "and cannot put it into a table."
@@ -134,7 +134,7 @@ class TableUpdate:
         latest = schemas.get_latest_change(session, self.entity_id)
         if is_new and latest is not None and latest.number >= self.schema_number:
             raise Conflict(
-                f"The columns of {entity_text(entity.id)} were changed by another request. "
+                f"The columns of {format_entity_id(entity.id)} were changed by another request. "
                 "Please try again."
             )
         column_ids = tuple(each.column.id for each in self.columns)
@@ -170,7 +170,7 @@ def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
         NotFound: The table does not exist.
         Unavailable: Another update did not end in time.
     """
-    entity_id, number = entity_and_version(run.entity)
+    entity_id, number = parse_entity_version(run.entity)
     if number is not None:
         raise BadRequest(f"{run.entity}: versions of a table cannot be changed.")
     with run.service.database.reading() as session:
@@ -180,19 +180,19 @@ def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
             yield _create_update(run, entity_id, writer)
     except SlotLimitError:
         raise BadRequest(
-            f"The versions of {entity_text(entity_id)} have too many different columns. "
+            f"The versions of {format_entity_id(entity_id)} have too many different columns. "
             "Delete versions that are no longer needed."
         ) from None
     except TableLockedError:
-        raise Unavailable(
-            f"{entity_text(entity_id)} is being changed by another request. Please try again."
+        raise ServiceUnavailable(
+            f"{format_entity_id(entity_id)} is being changed by another request. Please try again."
         ) from None
 
 
 def _require_updatable_table(session: Session, run: Run, entity_id: int) -> None:
     entity = access.require(session, run.caller, entity_id, AccessType.UPDATE)
     if entity.concrete_type != TABLE:
-        raise BadRequest(f"{entity_text(entity_id)} is not a table.")
+        raise BadRequest(f"{format_entity_id(entity_id)} is not a table.")
 
 
 def _create_update(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:

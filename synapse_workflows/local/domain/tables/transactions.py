@@ -52,9 +52,9 @@ def run_transaction(run: Run) -> dict[str, Any]:
         NotFound: The table, a column, a file handle or the activity does not exist.
         ServiceError: 412, a row was changed after it was read.
     """
-    changes = request_fields.items(run.request, "changes") or []
-    has_snapshot = request_fields.flag(run.request, "createSnapshot")
-    options = request_fields.mapping(run.request, "snapshotOptions")
+    changes = request_fields.get_list(run.request, "changes") or []
+    has_snapshot = request_fields.get_boolean(run.request, "createSnapshot")
+    options = request_fields.get_object(run.request, "snapshotOptions")
     if options is not None and run.request.get("createSnapshot") is None:
         raise BadRequest("createSnapshot must be set when snapshotOptions are given.")
     if not changes and not has_snapshot:
@@ -78,8 +78,8 @@ def run_transaction(run: Run) -> dict[str, Any]:
 def _apply_change(update: TableUpdate, request: Any) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise BadRequest("changes must be an array of objects.")
-    kind = request_fields.one_of(
-        CHANGES, request_fields.required(request, "concreteType"), "concreteType"
+    kind = request_fields.parse_choice(
+        CHANGES, request_fields.get_required_text(request, "concreteType"), "concreteType"
     )
     return CHANGES[kind](update, request)
 

@@ -15,7 +15,7 @@ from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, LIST_
 from synapse_workflows.local.domain.views.registry import VIEWS
 from synapse_workflows.local.domain.views.row_updates import Edit
 from synapse_workflows.local.domain.views.view_types import Target, Targets, ViewKind
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError, Stale
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError, StaleEtag
 from synapse_workflows.local.storage.models import Entity
 
 RESULT: Final = f"{MODEL}.table.EntityUpdateResults"
@@ -30,7 +30,7 @@ _AT_A_TIME: Final = 500
 _CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
     (NotFound, "NOT_FOUND"),
     (Forbidden, "UNAUTHORIZED"),
-    (Stale, "CONCURRENT_UPDATE"),
+    (StaleEtag, "CONCURRENT_UPDATE"),
     (BadRequest, "ILLEGAL_ARGUMENT"),
 )
 
@@ -42,7 +42,7 @@ def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit])
         EntityUpdateResults, in the order of the rows.
     """
     kind = VIEWS[view.concrete_type]
-    scope = kind.scope(entities.version_of(session, view, None).properties)
+    scope = kind.scope(entities.get_version(session, view, None).properties)
     targets = scope.targets(session, caller)
     results: list[dict[str, Any]] = []
     rest = iter(edits)
@@ -67,7 +67,7 @@ def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
     """Write the annotations of one thing; nothing is written when it is refused."""
     if edit.etag is None:
         raise BadRequest(f"The row of {target.name} must carry its etag.")
-    entities.require_etag(target.name, target.etag, {"etag": edit.etag})
+    entities.check_etag(target.name, target.etag, {"etag": edit.etag})
     wanted = dict(target.annotations)
     for column, cell in edit.cells.values():
         if kind.field_of(column) is not None:
@@ -78,7 +78,7 @@ def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
         elif made != target.annotations.get(column.name):
             wanted[column.name] = made
     if wanted != target.annotations:
-        target.write(annotations.validated({"annotations": wanted}, target.taken))
+        target.write(annotations.parse({"annotations": wanted}, target.taken))
 
 
 def annotation(column: Column, cell: str | None) -> dict[str, Any] | None:

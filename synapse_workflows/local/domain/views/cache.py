@@ -42,8 +42,8 @@ def _made(service: Service, view_id: int) -> tuple[int, Copy]:
     """Copy a view in one consistent state; the first look at the database fixes it."""
     with service.database.reading() as session:
         shown = revision(session)
-        view = access.living(session, view_id)
-        version = entities.version_of(session, view, None)
+        view = access.get_not_trashed(session, view_id)
+        version = entities.get_version(session, view, None)
         schema = schemas.get_version_schema(session, version)
         kind = VIEWS[view.concrete_type]
         lines = _lines(session, kind, kind.scope(version.properties), schema)

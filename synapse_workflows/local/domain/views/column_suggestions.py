@@ -53,7 +53,7 @@ class _Seen:
 
 
 def _asked(body: Mapping[str, Any]) -> tuple[ViewKind, Scope]:
-    given = request_fields.mapping(body, "viewScope")
+    given = request_fields.get_object(body, "viewScope")
     if given is None:
         raise BadRequest("ViewColumnModelRequest.viewScope is required.")
     kind = by_word(given.get("viewEntityType"))
@@ -79,7 +79,7 @@ def suggest(run: Run) -> dict[str, Any]:
         BadRequest: there is no scope, or it is too large.
     """
     kind, scope = _asked(run.request)
-    asked = paging.from_token(request_fields.text(run.request, "nextPageToken"))
+    asked = paging.parse_token(request_fields.get_text(run.request, "nextPageToken"))
     with run.service.database.reading() as session:
         scope.require_size(session)
         found = list(_columns(session, run.caller, kind, scope))
@@ -87,7 +87,7 @@ def suggest(run: Run) -> dict[str, Any]:
     return {
         "concreteType": f"{_M}.ViewColumnModelResponse",
         "results": rest[: asked.limit],
-        "nextPageToken": paging.next_token(asked, len(rest)),
+        "nextPageToken": paging.build_next_token(asked, len(rest)),
     }
 
 

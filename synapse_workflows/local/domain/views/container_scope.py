@@ -75,7 +75,7 @@ def read_ids(values: list[Any]) -> tuple[int, ...]:
     Raises:
         BadRequest: one is no entity id.
     """
-    return tuple(dict.fromkeys(ids.entity_id(each) for each in values))
+    return tuple(dict.fromkeys(ids.parse_entity_id(each) for each in values))
 
 
 def of(properties: Mapping[str, Any]) -> Containers:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import FILE
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.ids import TRASH, entity_id, entity_text
+from synapse_workflows.local.domain.ids import TRASH, format_entity_id, parse_entity_id
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
@@ -29,7 +29,7 @@ class Reference:
 
     def wire(self) -> dict[str, Any]:
         """Write it."""
-        return {"entityId": entity_text(self.entity_id), "versionNumber": self.number}
+        return {"entityId": format_entity_id(self.entity_id), "versionNumber": self.number}
 
 
 def read(given: list[Any]) -> list[Reference]:
@@ -46,7 +46,7 @@ def read(given: list[Any]) -> list[Reference]:
         if each.entity_id in seen:
             raise BadRequest(
                 "Each dataset item must have a unique entity ID. "
-                f"Duplicate: {entity_text(each.entity_id)}"
+                f"Duplicate: {format_entity_id(each.entity_id)}"
             )
         seen.add(each.entity_id)
     return items
@@ -55,16 +55,18 @@ def read(given: list[Any]) -> list[Reference]:
 def _reference(body: object) -> Reference:
     if not isinstance(body, dict):
         raise BadRequest("Each dataset item must be an object.")
-    number = request_fields.integer(body, "versionNumber")
+    number = request_fields.get_integer(body, "versionNumber")
     if number is None:
         raise BadRequest("Each dataset item must have a versionNumber.")
-    return Reference(entity_id(request_fields.required(body, "entityId")), number)
+    return Reference(parse_entity_id(request_fields.get_required_text(body, "entityId")), number)
 
 
 def of(properties: Mapping[str, Any]) -> tuple[Reference, ...]:
     """Give the items of a version of a dataset."""
     items = properties.get("items") or ()
-    return tuple(Reference(entity_id(each["entityId"]), each["versionNumber"]) for each in items)
+    return tuple(
+        Reference(parse_entity_id(each["entityId"]), each["versionNumber"]) for each in items
+    )
 
 
 def named(items: Iterable[Reference]) -> Subquery:
@@ -126,7 +128,7 @@ def _looked_up(session: Session, items: Iterable[Reference]) -> Iterable[Row[Any
 
 
 def _require_file(item: Reference, found: Row[Any] | None) -> None:
-    text = entity_text(item.entity_id)
+    text = format_entity_id(item.entity_id)
     if found is None:
         raise NotFound(f"Resource: '{text}' does not exist")
     if found.concrete_type != FILE:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import DATASET
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import dataset_items, entity_rows, type_masks
 from synapse_workflows.local.domain.views.dataset_items import Reference
@@ -75,7 +75,7 @@ class ListedTargets(EntityTargets):
             Forbidden: the caller may not UPDATE it.
             NotFound: it is not listed, or there is none.
         """
-        number, text = self._numbers.get(row_id), entity_text(row_id)
+        number, text = self._numbers.get(row_id), format_entity_id(row_id)
         if number is None:
             raise NotFound(f"{text} is not in the dataset.")
         entity, version = super().found(row_id)
@@ -111,5 +111,5 @@ KIND: Final = ViewKind(
     asked_scope=_asked_scope,
     visible_to=entity_rows.visible_to,
     open_to=entity_rows.open_to,
-    row_text=entity_text,
+    row_text=format_entity_id,
 )

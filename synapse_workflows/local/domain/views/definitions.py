@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.ids import decimal, entity_text
+from synapse_workflows.local.domain.ids import format_entity_id, parse_id
 from synapse_workflows.local.domain.views import (
     container_scope,
     dataset_items,
@@ -24,10 +24,10 @@ def table(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: a field is ill-typed, or full text search is asked for.
     """
-    if request_fields.flag(body, "isSearchEnabled"):
+    if request_fields.get_boolean(body, "isSearchEnabled"):
         raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
-    columns = request_fields.items(body, "columnIds") or []
-    return {"columnIds": [str(decimal(each, "columnIds")) for each in columns]}
+    columns = request_fields.get_list(body, "columnIds") or []
+    return {"columnIds": [str(parse_id(each, "columnIds")) for each in columns]}
 
 
 def entity_view(body: Mapping[str, Any]) -> Properties:
@@ -36,12 +36,12 @@ def entity_view(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: a field is ill-typed, or the mask means nothing.
     """
-    scope = container_scope.read_ids(request_fields.items(body, "scopeIds") or [])
+    scope = container_scope.read_ids(request_fields.get_list(body, "scopeIds") or [])
     return {
         **table(body),
         "viewTypeMask": type_masks.read(body, "type"),
-        "type": request_fields.text(body, "type"),
-        "scopeIds": [entity_text(each) for each in scope],
+        "type": request_fields.get_text(body, "type"),
+        "scopeIds": [format_entity_id(each) for each in scope],
     }
 
 
@@ -51,7 +51,7 @@ def submission_view(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: a field is ill-typed, or the scope too large.
     """
-    scope = evaluation_ids(request_fields.items(body, "scopeIds") or [])
+    scope = evaluation_ids(request_fields.get_list(body, "scopeIds") or [])
     view_types.require_modest(len(scope))
     return {**table(body), "scopeIds": [str(each) for each in scope]}
 
@@ -62,7 +62,7 @@ def evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
     Raises:
         BadRequest: one is no id.
     """
-    return tuple(dict.fromkeys(decimal(each, "scopeIds") for each in values))
+    return tuple(dict.fromkeys(parse_id(each, "scopeIds") for each in values))
 
 
 def dataset(body: Mapping[str, Any]) -> Properties:
@@ -71,7 +71,7 @@ def dataset(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: an item is no reference to a version, occurs twice, or there are too many.
     """
-    items = dataset_items.read(request_fields.items(body, "items") or [])
+    items = dataset_items.read(request_fields.get_list(body, "items") or [])
     return {**table(body), "items": [each.wire() for each in items]}
 
 

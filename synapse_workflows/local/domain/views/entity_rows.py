@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, AccessType, ColumnType
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.entity_types import KINDS
-from synapse_workflows.local.domain.ids import ROOT, TRASH, entity_text
+from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
+from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import type_masks
 from synapse_workflows.local.domain.views.container_scope import listed
 from synapse_workflows.local.domain.views.view_types import Field, Item, Target
-from synapse_workflows.local.domain.visibility import readable_by
+from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -145,7 +145,7 @@ class _Places:
         if parent_id is None or parent_id == ROOT:
             return name, entity_id
         if parent_id not in self._known:
-            parent = access.find(self._session, parent_id)
+            parent = access.get_entity(self._session, parent_id)
             self._known[parent_id] = self.of(parent.id, parent.parent_id, parent.name)
         path, project_id = self._known[parent_id]
         return f"{path}/{name}", project_id
@@ -153,12 +153,12 @@ class _Places:
 
 def visible_to(caller: Caller) -> ColumnElement[bool]:
     """Make the condition that a caller may see an item."""
-    return readable_by(caller)
+    return is_readable_by(caller)
 
 
 def open_to(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
     """Tell which of some entities a caller may READ."""
-    readable = select(Entity.id).where(Entity.id.in_(listed(guards)), readable_by(caller))
+    readable = select(Entity.id).where(Entity.id.in_(listed(guards)), is_readable_by(caller))
     return set(session.scalars(readable))
 
 
@@ -202,10 +202,10 @@ class EntityTargets:
 
         def write(wanted: dict[str, Any]) -> None:
             version.annotations = wanted
-            entities.changed(entity, version, caller)
+            entities.mark_changed(entity, version, caller)
 
-        taken = KINDS[entity.concrete_type].fields
-        return Target(entity_text(row_id), entity.etag, version.annotations, taken, write)
+        taken = CONCRETE_TYPES[entity.concrete_type].fields
+        return Target(format_entity_id(row_id), entity.etag, version.annotations, taken, write)
 
     def found(self, row_id: int) -> tuple[Entity, EntityVersion]:
         """Give an entity that the caller may UPDATE, and its current version.
@@ -214,10 +214,10 @@ class EntityTargets:
             Forbidden: the caller may not.
             NotFound: there is no such entity.
         """
-        entity = access.find(self._session, row_id)
+        entity = access.get_entity(self._session, row_id)
         # Who may UPDATE one thing may UPDATE all of its class behind the same ACL.
         alike = entity.benefactor_id, entity.concrete_type
         if alike not in self._open:
             access.require(self._session, self._caller, row_id, AccessType.UPDATE)
             self._open.add(alike)
-        return entity, entities.version_of(self._session, entity, None)
+        return entity, entities.get_version(self._session, entity, None)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_VIEW, PROJECT
 from synapse_workflows.local.domain import access, request_fields
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import container_scope, entity_rows, type_masks
 from synapse_workflows.local.domain.views.container_scope import Containers
@@ -40,7 +40,7 @@ class EntityScope(Containers):
             return False
         if entity.concrete_type == PROJECT:
             return entity_id in self._named
-        above = islice(access.lineage(session, entity), 1, None)
+        above = islice(access.iter_ancestors(session, entity), 1, None)
         return any(each.id in self._named for each in above)
 
     def targets(self, session: Session, caller: Caller) -> EntityTargets:
@@ -56,7 +56,9 @@ def _scope(properties: Mapping[str, Any]) -> EntityScope:
 def _asked_scope(body: Mapping[str, Any]) -> EntityScope:
     mask = type_masks.read(body, "viewType")
     type_masks.require_uniform(mask)
-    return EntityScope(container_scope.read_ids(request_fields.items(body, "scope") or []), mask)
+    return EntityScope(
+        container_scope.read_ids(request_fields.get_list(body, "scope") or []), mask
+    )
 
 
 def _defaults(mask: int | None) -> Sequence[Field[EntityItem]]:
@@ -74,5 +76,5 @@ KIND: Final = ViewKind(
     asked_scope=_asked_scope,
     visible_to=entity_rows.visible_to,
     open_to=entity_rows.open_to,
-    row_text=entity_text,
+    row_text=format_entity_id,
 )

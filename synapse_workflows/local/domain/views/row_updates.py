@@ -7,7 +7,7 @@ from typing import Any, Final
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import decimal
+from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import csv_import
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.columns import parse_ids
@@ -57,10 +57,10 @@ def of_rows(request: Mapping[str, Any], schema: Schema) -> list[Edit]:
     Raises:
         BadRequest: a row is no row of the view, or would be added or deleted.
     """
-    given = request_fields.mapping(request, "toAppend")
+    given = request_fields.get_object(request, "toAppend")
     if given is None:
         raise BadRequest("AppendableRowSetRequest.toAppend is required.")
-    kind = request_fields.one_of(
+    kind = request_fields.parse_choice(
         (ROW_SET, PARTIAL_ROW_SET), given.get("concreteType"), "concreteType"
     )
     rows = _objects(given, "rows")
@@ -73,7 +73,7 @@ def of_rows(request: Mapping[str, Any], schema: Schema) -> list[Edit]:
 
 
 def _objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = request_fields.items(body, key) or []
+    found = request_fields.get_list(body, key) or []
     if not all(isinstance(each, dict) for each in found):
         raise BadRequest(f"{key} must be an array of objects.")
     return found
@@ -88,8 +88,8 @@ def _by_id(schema: Schema, column_id: int) -> Column:
 
 def _header(header: Mapping[str, Any], schema: Schema) -> Column:
     if header.get("id") is not None:
-        return _by_id(schema, decimal(header["id"], "headers.id"))
-    name = request_fields.required(header, "name")
+        return _by_id(schema, parse_id(header["id"], "headers.id"))
+    name = request_fields.get_required_text(header, "name")
     for column in schema:
         if column.name == name:
             return column
@@ -97,19 +97,23 @@ def _header(header: Mapping[str, Any], schema: Schema) -> Column:
 
 
 def _whole(row: Mapping[str, Any], headers: Sequence[Column]) -> Edit:
-    cells = [to_cell_text(cell) for cell in request_fields.items(row, "values") or []]
+    cells = [to_cell_text(cell) for cell in request_fields.get_list(row, "values") or []]
     if cells and len(cells) != len(headers):
         raise BadRequest(f"Row.values must have one value for each of {len(headers)} headers.")
     pairs = list(zip(headers, cells, strict=False))
-    return _edit(request_fields.integer(row, "rowId"), request_fields.text(row, "etag"), pairs)
+    return _edit(
+        request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), pairs
+    )
 
 
 def _partial(row: Mapping[str, Any], schema: Schema) -> Edit:
     pairs = [
-        (_by_id(schema, decimal(pair.get("key"), "values.key")), to_cell_text(pair.get("value")))
+        (_by_id(schema, parse_id(pair.get("key"), "values.key")), to_cell_text(pair.get("value")))
         for pair in _objects(row, "values")
     ]
-    return _edit(request_fields.integer(row, "rowId"), request_fields.text(row, "etag"), pairs)
+    return _edit(
+        request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), pairs
+    )
 
 
 def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edit]:
@@ -156,5 +160,5 @@ def _line(names: Sequence[str], schema: Schema, row: CsvRecord) -> Edit:
     given = dict(zip(names, row, strict=False))
     row_id = given.get(ROW_ID)
     cells = [(each, given[each.name]) for each in schema if each.name in given]
-    number = None if row_id is None else decimal(row_id, ROW_ID)
+    number = None if row_id is None else parse_id(row_id, ROW_ID)
     return _edit(number, given.get(ROW_ETAG), cells)

@@ -51,12 +51,12 @@ def freeze(run: Run, view_id: int, asked: Snapshot) -> dict[str, Any]:
 
 def _definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]]:
     """Tell what decides on the rows of a view, apart from what it shows."""
-    version = _current(session, access.find(session, view_id))
+    version = _current(session, access.get_entity(session, view_id))
     return version.number, version.properties
 
 
 def _current(session: Session, view: Entity) -> EntityVersion:
-    return entities.version_of(session, view, None)
+    return entities.get_version(session, view, None)
 
 
 def _settle(
@@ -84,7 +84,7 @@ def _settle(
         session.flush()
         create_snapshot(session, view, version, replace(asked, number=number))
         version.modified_on, version.modified_by = now, run.caller.id
-        entities.changed(view, _current(session, view), run.caller)
+        entities.mark_changed(view, _current(session, view), run.caller)
         response = {
             "concreteType": _RESPONSE,
             "results": [],

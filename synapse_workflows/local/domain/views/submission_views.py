@@ -183,7 +183,7 @@ def _scope(properties: Mapping[str, Any]) -> Evaluations:
 
 
 def _asked_scope(body: Mapping[str, Any]) -> Evaluations:
-    return Evaluations(definitions.evaluation_ids(request_fields.items(body, "scope") or []))
+    return Evaluations(definitions.evaluation_ids(request_fields.get_list(body, "scope") or []))
 
 
 def _defaults(_mask: int | None) -> Sequence[Field[SubmissionItem]]:

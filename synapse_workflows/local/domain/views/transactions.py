@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, async_jobs, entities, request_fields
 from synapse_workflows.local.domain.async_jobs import Run
-from synapse_workflows.local.domain.ids import entity_and_version
+from synapse_workflows.local.domain.ids import parse_entity_version
 from synapse_workflows.local.domain.tables import schema_changes, schemas
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.snapshots import Snapshot
@@ -31,7 +31,7 @@ def concerns(run: Run) -> bool:
         NotFound: there is no such entity.
     """
     with run.service.database.reading() as session:
-        number = entity_and_version(run.entity)[0]
+        number = parse_entity_version(run.entity)[0]
         entity = access.require(session, run.caller, number, AccessType.UPDATE)
         return entity.concrete_type in VIEWS
 
@@ -44,7 +44,7 @@ def transact(run: Run, changes: Sequence[Any], snapshot: Snapshot | None) -> dic
             breaks a rule.
         Conflict: the columns were changed meanwhile, or the snapshot's label is taken.
     """
-    view_id, number = entity_and_version(run.entity)
+    view_id, number = parse_entity_version(run.entity)
     if number is not None:
         raise BadRequest(f"{run.entity}: versions of a view cannot be changed.")
     if changes and snapshot is not None:
@@ -70,9 +70,9 @@ class _Preparation:
         self._run = run
         self._view_id = view_id
         with run.service.database.reading() as session:
-            view = access.find(session, view_id)
+            view = access.get_entity(session, view_id)
             self._schema = schemas.get_version_schema(
-                session, entities.version_of(session, view, None)
+                session, entities.get_version(session, view, None)
             )
 
     def change(self, request: Any) -> Apply:
@@ -88,8 +88,8 @@ class _Preparation:
             f"{_M}.UploadToTableRequest": self._csv,
             f"{_M}.TableSchemaChangeRequest": self._columns,
         }
-        kind = request_fields.one_of(
-            kinds, request_fields.required(request, "concreteType"), "concreteType"
+        kind = request_fields.parse_choice(
+            kinds, request_fields.get_required_text(request, "concreteType"), "concreteType"
         )
         return kinds[kind](request)
 
@@ -103,7 +103,7 @@ class _Preparation:
 
     def _updating(self, read: Callable[[], Iterable[Edit]]) -> Apply:
         def apply(session: Session) -> dict[str, Any]:
-            view = access.find(session, self._view_id)
+            view = access.get_entity(session, self._view_id)
             return annotation_updates.apply(session, self._run.caller, view, read())
 
         return apply
@@ -127,14 +127,14 @@ class _ColumnChange:
     schema: Schema
 
     def apply(self, session: Session) -> dict[str, Any]:
-        view = access.find(session, self.view_id)
-        version = entities.version_of(session, view, None)
+        view = access.get_entity(session, self.view_id)
+        version = entities.get_version(session, view, None)
         if [int(each) for each in version.properties["columnIds"]] != self.old:
             raise Conflict(f"The columns of {self.run.entity} were changed meanwhile.")
         wanted = [str(each.id) for each in self.schema]
         version.properties = {**version.properties, "columnIds": wanted}
         schemas.update_columns(session, self.run.caller, view, version.properties)
-        entities.changed(view, version, self.run.caller)
+        entities.mark_changed(view, version, self.run.caller)
         session.flush()
         models = [dict(each.body) for each in self.schema]
         return {"concreteType": schema_changes.RESULT, "schema": models}

@@ -48,12 +48,12 @@ def read(body: Mapping[str, Any], old_key: str) -> int:
     Raises:
         BadRequest: there is neither, or one that means nothing.
     """
-    given = request_fields.integer(body, "viewTypeMask")
+    given = request_fields.get_integer(body, "viewTypeMask")
     if given is not None:
         return valid(given)
     if body.get(old_key) is None:
         raise BadRequest("viewTypeMask is required.")
-    return OLD_TYPES[request_fields.one_of(OLD_TYPES, body[old_key], old_key)]
+    return OLD_TYPES[request_fields.parse_choice(OLD_TYPES, body[old_key], old_key)]
 
 
 def require_uniform(mask: int) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities
-from synapse_workflows.local.domain.ids import entity_text
+from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
@@ -35,7 +35,7 @@ def open_view(asked: QueryTarget) -> Iterator[Queryable]:
     service = asked.service
     with service.database.reading() as session:
         view = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
-        version = entities.version_of(session, view, asked.number)
+        version = entities.get_version(session, view, asked.number)
         is_live = version.number == view.current_version
         frozen = session.get(FrozenView, (view.id, version.number))
     if is_live:
@@ -44,7 +44,7 @@ def open_view(asked: QueryTarget) -> Iterator[Queryable]:
                 asked, view.concrete_type, copy, connection, version.modified_on
             )
     elif frozen is None or not service.views.has(frozen.file):
-        raise NotFound(f"{entity_text(view.id)}.{version.number} has no snapshot.")
+        raise NotFound(f"{format_entity_id(view.id)}.{version.number} has no snapshot.")
     else:
         copy = Copy(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
         with service.views.reading(copy.file) as connection:
@@ -66,7 +66,7 @@ def _create_queryable(
     shown_on = connection.execute(last, bound).fetchone()[0] or 0
     cells = {number: f"c{number}" for number in copy.column_ids}
     return Queryable(
-        table_id=entity_text(asked.entity_id),
+        table_id=format_entity_id(asked.entity_id),
         number=asked.number,
         schema=schema,
         relation=Relation(text, bound, cells, has_etags=True),
