@@ -32,10 +32,10 @@ class Gallery:
     def store(self, parent, handle):
         return self.ann.make(FILE, parent, dataFileHandleId=handle)["id"]
 
-    def cell(self, view, row=None, version=1, column=None, kind="file"):
+    def cell(self, view, row=None, version=1, column=None):
         row = row or self.file.removeprefix("syn")
         column = column or self.column
-        path = f"table/column/{column}/row/{row}/version/{version}/{kind}"
+        path = f"table/column/{column}/row/{row}/version/{version}/file"
         return f"{REPO}/entity/{view}/{path}"
 
 
@@ -149,32 +149,9 @@ def test_a_cell_of_a_table_leads_to_its_file(gallery, ben):
         gallery.cell(table, row, version, 999_999_999),
         gallery.cell(table, empty, version, column),
         gallery.cell("syn999999999", row, version, column),
-        gallery.cell(table, row, version, column, "filepreview"),
     ):
         assert_error(ann.get(wrong), 404)
     assert_error(ann.get(gallery.cell(gallery.project, row, version, column)), 400)
-
-
-def test_file_handles_of_cells_are_listed(gallery, ben):
-    ann, tables = gallery.ann, gallery.tables
-    made = tables.create_table(("f", "FILEHANDLEID"), ("a",))
-    table, (column, _) = made["id"], made["columnIds"]
-    rows = [
-        {"rowId": row, "versionNumber": version}
-        for row, version in tables.append(table, [gallery.handle, "x"], [None, "y"])
-    ]
-    headers = [{"id": column, "name": "f", "columnType": "FILEHANDLEID"}]
-    asked = {"tableId": table, "headers": headers, "rows": rows}
-    path = f"{REPO}/entity/{table}/table/filehandles"
-    found = ok(ann.post(path, asked))
-    assert (found["tableId"], found["headers"]) == (table, headers)
-    assert [[each["id"] for each in row["list"]] for row in found["rows"]] == [
-        [gallery.handle], [],
-    ]  # fmt: skip
-    assert_error(ben.post(path, asked), 403)
-    assert_error(ann.post(path, {**asked, "rows": [{"rowId": 99, "versionNumber": 1}]}), 404)
-    assert_error(ann.post(path, {**asked, "rows": []}), 400)
-    assert_error(ann.post(path, {**asked, "headers": [{"id": made["columnIds"][1]}]}), 400)
 
 
 def test_sizes_of_files_are_summed_up_over_all_rows_that_a_query_gives(gallery, ben):

@@ -1,7 +1,5 @@
 """Routes of the rows of tables (repo/v1)."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import async_jobs, file_associations, file_handles
@@ -14,11 +12,10 @@ from synapse_workflows.local.domain.tables import (
     transactions,
 )
 from synapse_workflows.local.domain.tables.queryable import QueryTarget
-from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.routers.async_jobs import result, start
-from synapse_workflows.local.routers.dependencies import Call, RedirectCall, Work
+from synapse_workflows.local.routers.dependencies import Call, RedirectCall
 from synapse_workflows.local.routers.files import lead_to
-from synapse_workflows.local.routers.responses import Answer, created
+from synapse_workflows.local.routers.responses import created
 
 router = APIRouter(prefix="/repo/v1/entity")
 
@@ -155,44 +152,6 @@ def get_cell_file(
             work.session, work.caller, _in_cell(entity_id, handle_id)
         )
         return lead_to(file_handles.get_url(work.service, found), redirect=redirect)
-
-
-@router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/filepreview")
-def get_cell_preview(
-    call: RedirectCall, entity_id: str, column_id: int, row_id: int, version: int
-) -> Response:
-    """Refuse: this service makes no previews of files.
-
-    Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/filepreview
-    """
-    with call.reading("download") as work:
-        asked = QueryTarget(work.service, work.caller, *parse_entity_version(entity_id))
-        handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
-        file_associations.require_handle(work.session, work.caller, _in_cell(entity_id, handle_id))
-    raise NotFound(f"The file handle {handle_id} has no preview.")
-
-
-@router.post("/{entity_id}/table/filehandles")
-def list_cell_files(call: Call, entity_id: str) -> Response:
-    """Give the file handles in cells (TableFileHandleResults).
-
-    Source: POST /entity/{id}/table/filehandles
-    """
-    with call.reading("view") as work:
-        body = call.json_object()
-        asked = QueryTarget(work.service, work.caller, *parse_entity_version(entity_id))
-        rows = [
-            {"list": [_wire(work, entity_id, each) for each in row]}
-            for row in cell_files.list_handle_ids(asked, body)
-        ]
-    return Answer({"tableId": named(entity_id), "headers": body["headers"], "rows": rows})
-
-
-def _wire(work: Work, entity_id: str, handle_id: int) -> dict[str, Any]:
-    asked = _in_cell(entity_id, handle_id)
-    return file_handles.serialize(
-        file_associations.require_handle(work.session, work.caller, asked)
-    )
 
 
 def _in_cell(entity_id: str, handle_id: int) -> Association:

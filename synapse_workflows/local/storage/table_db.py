@@ -49,35 +49,35 @@ class TableReader:
 
     def get_last_change(self, until: int | None = None) -> ChangeSet | None:
         """Return the last change set, or the last one up to version `until`."""
-        found = self._fetch_one(
+        row = self._fetch_one(
             "SELECT version, etag, made_on, made_by FROM change_set"
             " WHERE version <= ? ORDER BY version DESC LIMIT 1",
             _NO_LIMIT if until is None else until,
         )
-        return None if found is None else ChangeSet(*found)
+        return None if row is None else ChangeSet(*row)
 
     def get_layout(self, version: int | None = None) -> Layout:
         """Return the columns and their slots, now or as of a change set."""
-        found = self._fetch_one(
+        row = self._fetch_one(
             "SELECT slots FROM layout WHERE version <= ? ORDER BY version DESC LIMIT 1",
             _NO_LIMIT if version is None else version,
         )
-        return () if found is None else tuple((each[0], each[1]) for each in json.loads(found[0]))
+        return () if row is None else tuple((each[0], each[1]) for each in json.loads(row[0]))
 
     def get_etag_version(self, etag: str) -> int | None:
         """Return the version of the change set with an etag; None if there is none."""
-        found = self._fetch_one("SELECT version FROM change_set WHERE etag = ?", etag)
-        return None if found is None else int(found[0])
+        row = self._fetch_one("SELECT version FROM change_set WHERE etag = ?", etag)
+        return None if row is None else int(row[0])
 
     def get_snapshot_version(self, number: int) -> int | None:
         """Return the version of the last change set that a snapshot shows."""
-        found = self._fetch_one("SELECT version FROM snapshot WHERE number = ?", number)
-        return None if found is None else int(found[0])
+        row = self._fetch_one("SELECT version FROM snapshot WHERE number = ?", number)
+        return None if row is None else int(row[0])
 
     def get_outbox(self, number: int) -> str | None:
         """Return the outbox entry with a number; None if it was not committed."""
-        found = self._fetch_one("SELECT effects FROM outbox WHERE id = ?", number)
-        return None if found is None else str(found[0])
+        row = self._fetch_one("SELECT effects FROM outbox WHERE id = ?", number)
+        return None if row is None else str(row[0])
 
 
 class TableWriter(TableReader):

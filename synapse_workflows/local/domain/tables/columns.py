@@ -192,14 +192,14 @@ def get_or_create(session: Session, bodies: Iterable[dict[str, Any]]) -> list[di
 def _get_or_create_one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     content = json.dumps(body, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(content.encode()).hexdigest()
-    found = session.scalar(select(ColumnModel).where(ColumnModel.digest == digest))
-    if found is None:
-        found = ColumnModel(
+    model = session.scalar(select(ColumnModel).where(ColumnModel.digest == digest))
+    if model is None:
+        model = ColumnModel(
             id=next_id(session, "column"), digest=digest, name=body["name"], body=body
         )
-        session.add(found)
+        session.add(model)
         session.flush()
-    return serialize(found)
+    return serialize(model)
 
 
 def serialize(model: ColumnModel) -> dict[str, Any]:
@@ -228,14 +228,14 @@ def list_columns(session: Session, prefix: str | None, window: Page) -> dict[str
     start = func.lower(ColumnModel.name).startswith((prefix or "").lower(), autoescape=True)
     filters = [start] if prefix else []
     total = session.scalar(select(func.count()).select_from(ColumnModel).where(*filters))
-    found = session.scalars(
+    models = session.scalars(
         select(ColumnModel)
         .where(*filters)
         .order_by(ColumnModel.name, ColumnModel.id)
         .limit(window.limit)
         .offset(window.offset)
     )
-    return {"totalNumberOfResults": total or 0, "results": [serialize(each) for each in found]}
+    return {"totalNumberOfResults": total or 0, "results": [serialize(each) for each in models]}
 
 
 def load(session: Session, column_ids: Iterable[int]) -> tuple[Column, ...]:
