@@ -45,7 +45,7 @@ def createColumn(
         POST /column
         https://rest-docs.synapse.org/rest/POST/column.html
     """
-    properties = {
+    properties: dict[str, Any] = {
         "name": name,
         "columnType": columnType,
         "maximumSize": maximumSize,

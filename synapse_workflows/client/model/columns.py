@@ -1,12 +1,34 @@
 """Table columns: column models and the columns of a result set."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.constants import MODEL, ColumnType
 
 COLUMN_MODEL: Final = f"{MODEL}.table.ColumnModel"
+#: Names of the members of `ColumnType`.
+ColumnTypeName = Literal[
+    "STRING", "LINK", "MEDIUMTEXT", "LARGETEXT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE",
+    "ENTITYID", "FILEHANDLEID", "USERID", "SUBMISSIONID", "EVALUATIONID", "JSON",
+    "STRING_LIST", "INTEGER_LIST", "BOOLEAN_LIST", "DATE_LIST", "ENTITYID_LIST",
+    "USERID_LIST",
+]  # fmt: skip
+
+
+class ColumnFields(TypedDict, total=False):
+    """Fields of a `Column`; see the REST type ColumnModel."""
+
+    id: str
+    name: str
+    columnType: ColumnTypeName | ColumnType
+    maximumSize: int
+    maximumListLength: int
+    defaultValue: str
+    enumValues: list[str]
+    facetType: Literal["enumeration", "range"]
+    jsonSubColumns: list[dict[str, Any]]
+    concreteType: str
 
 
 class Column(DictObject):
@@ -21,7 +43,7 @@ class Column(DictObject):
             the ``id`` of a stored column.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[ColumnFields]) -> None:
         super().__init__(kwargs)
         self.setdefault("concreteType", COLUMN_MODEL)
 

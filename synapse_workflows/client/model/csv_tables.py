@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self, TextIO, TypedDict, Unpack
 
 from synapse_workflows.client.model import cell_codec, column_mapping, csv_io
 from synapse_workflows.client.model.column_mapping import RowSerializer
@@ -18,6 +18,18 @@ from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERS
 
 #: Column used to read dates as milliseconds, which pandas converts.
 _MILLIS_COLUMN = SelectColumn(columnType=ColumnType.INTEGER)
+
+
+class CsvOptions(TypedDict, total=False):
+    """Optional arguments of `CsvFileTable` that its factory methods accept."""
+
+    etag: str | None
+    quoteCharacter: str
+    escapeCharacter: str
+    lineEnd: str
+    separator: str
+    header: bool
+    linesToSkip: int
 
 
 class CsvFileTable(AbstractTable):
@@ -76,7 +88,7 @@ class CsvFileTable(AbstractTable):
         filepath: str | os.PathLike[str] | None = None,
         headers: Iterable[Mapping[str, Any]] | None = None,
         includeRowIdAndRowVersion: bool | None = None,
-        **options: Any,
+        **options: Unpack[CsvOptions],
     ) -> Self:
         """Validate rows and write them to a CSV file.
 
@@ -112,7 +124,7 @@ class CsvFileTable(AbstractTable):
         df: Any,
         filepath: str | os.PathLike[str] | None = None,
         includeRowIdAndRowVersion: bool | None = None,
-        **options: Any,
+        **options: Unpack[CsvOptions],
     ) -> Self:
         """Write a DataFrame to a CSV file.
 
@@ -212,7 +224,7 @@ class CsvFileTable(AbstractTable):
         """
         if not self._is_generated or len(self.columns()) != 1 or not self._has_empty_lines():
             return self
-        options = {"etag": self.etag, "header": self.header}
+        options: CsvOptions = {"etag": self.etag, "header": self.header}
         padded = CsvFileTable._create_empty(self.schema or self.tableId, None, options)
         with (
             csv_io.open_csv(self.filepath, self.linesToSkip) as file,
@@ -329,7 +341,7 @@ class CsvFileTable(AbstractTable):
 
     @classmethod
     def _create_empty(
-        cls, schema: Any, filepath: str | os.PathLike[str] | None, options: Mapping[str, Any]
+        cls, schema: Any, filepath: str | os.PathLike[str] | None, options: CsvOptions
     ) -> Self:
         """Create a table whose file is written later; None for a temporary file."""
         if filepath is not None:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from importlib import import_module
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model import cell_codec, cell_values
-from synapse_workflows.client.model.columns import Column, get_column_type
+from synapse_workflows.client.model.columns import Column, ColumnTypeName, get_column_type
 from synapse_workflows.client.model.rows import RowMetadata
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 
@@ -22,6 +23,10 @@ CHUNK_ROWS: Final = 20_000
 _INTEGER_TYPES: Final = frozenset({ColumnType.INTEGER, ColumnType.DATE})
 _MIN_STRING_SIZE, _MAX_STRING_SIZE = 30, 1000
 _ETAG: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+#: Kind of a NumPy dtype -> column type.
+_DTYPE_TYPES: Final[Mapping[str, ColumnTypeName]] = MappingProxyType(
+    {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "u": "INTEGER", "M": "DATE"}
+)
 #: Index label of a row: row ID, row version and, for views, etag.
 _ROW_LABEL: Final = re.compile(rf"(\d+)_(\d+)(?:_({_ETAG}))?")
 
@@ -226,10 +231,9 @@ def _from_columns(values: Mapping[str, Iterable[Any]]) -> DataFrame:
 
 
 def _infer_column(name: str, series: Series) -> Column:
-    types = {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "u": "INTEGER", "M": "DATE"}
-    column_type = types.get(series.dtype.kind) if hasattr(series.dtype, "column_type") else None
-    if column_type is not None:
-        return Column(name=name, columnType=column_type)
+    dtype_type = _DTYPE_TYPES.get(getattr(series.dtype, "kind", ""))
+    if dtype_type is not None:
+        return Column(name=name, columnType=dtype_type)
     values = [_to_list(one) for one in _to_python_values(series) if one is not None]
     column_type = _infer_type(values)
     if column_type is not None:
@@ -281,7 +285,8 @@ def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
 
 
 def _create_sized_column(name: str, column_type: ColumnType, values: Sequence[Any]) -> Column:
-    column = Column(name=name, columnType=str(column_type))
+    column = Column(name=name)
+    column["columnType"] = str(column_type)
     if column_type in cell_codec.ITEM_TYPES:
         column["maximumListLength"] = max(2, *(len(one) for one in values))
     if column_type is ColumnType.STRING_LIST:

@@ -80,7 +80,7 @@ def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -
 
     Raises:
         ImportError: pyarrow is not installed.
-        UnwritableError: A cell does not match the type of its column, or several
+        ParquetConversionError: A cell does not match the type of its column, or several
             columns have the same name.
     """
     require_pyarrow()

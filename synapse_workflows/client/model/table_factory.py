@@ -2,14 +2,26 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack, overload
 
-from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.csv_tables import CsvFileTable, CsvOptions
 from synapse_workflows.client.model.rows import RowSet
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 
 
+class TableOptions(CsvOptions, total=False):
+    """Optional arguments of `Table`; see `CsvFileTable`."""
+
+    filepath: str | os.PathLike[str] | None
+    headers: Iterable[Mapping[str, Any]] | None
+    includeRowIdAndRowVersion: bool | None  # noqa: N815 - name of the compatibility surface
+
+
+@overload
+def Table(schema: Any, values: RowSet) -> RowSetTable: ...
+@overload
+def Table(schema: Any, values: Any, **kwargs: Unpack[TableOptions]) -> CsvFileTable: ...
 def Table(schema: Any, values: Any, **kwargs: Any) -> AbstractTable:
     """Create a table with rows to store.
 
@@ -54,7 +66,8 @@ def build_table(name: str, parent: Any, values: Any) -> AbstractTable:
     from synapse_workflows.client.model import dataframes
 
     columns = dataframes.as_table_columns(values)
-    return Table(Schema(name=name, columns=columns, parent=parent), values)
+    table: AbstractTable = Table(Schema(name=name, columns=columns, parent=parent), values)
+    return table
 
 
 def _from_columns(schema: Any, values: Mapping[str, Any], **kwargs: Any) -> AbstractTable:

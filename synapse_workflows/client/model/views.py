@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from synapse_workflows import constants
 from synapse_workflows.client.model.entity_base import EntityType
@@ -22,6 +22,8 @@ class EntityViewType(Enum):
     DOCKER = 0x20
 
 
+#: Values of the deprecated argument `type` of entity views.
+LegacyViewType = Literal["file", "project", "file_and_table"]
 #: Value of the deprecated argument `type` -> entity types.
 _LEGACY_VIEW_TYPES: Final = MappingProxyType(
     {
@@ -157,7 +159,7 @@ class EntityViewSchema(ViewBase):
         columns: Iterable[Any] | None = None,
         parent: Any = None,
         scopes: Any = None,
-        type: str | None = None,
+        type: LegacyViewType | None = None,
         includeEntityTypes: Iterable[EntityViewType] | None = None,
         addDefaultViewColumns: bool = True,
         addAnnotationColumns: bool = True,

@@ -65,11 +65,11 @@ def test_executed_sets_was_executed():
 
 
 def test_was_executed_argument_overrides_dictionary():
-    told = {"url": "https://x.org", "name": "x", "wasExecuted": True}
+    source = {"url": "https://x.org", "name": "x", "wasExecuted": True}
     activity = Activity()
-    activity.used(told, wasExecuted=False)
+    activity.used(source, wasExecuted=False)
     assert activity["used"] == [url("https://x.org", "x", False)]
-    assert told["wasExecuted"] is True
+    assert source["wasExecuted"] is True
 
 
 def test_used_accepts_target_version():

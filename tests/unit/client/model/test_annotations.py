@@ -40,12 +40,12 @@ def body(wire, **ids):
 def test_round_trip_returns_equal_values(values):
     """Datetimes are compared to the millisecond."""
     wire = to_synapse_annotations(values)
-    back = from_synapse_annotations(body(wire))
-    assert dict(back) == values
-    assert {key: list(map(type, held)) for key, held in back.items()} == {
-        key: list(map(type, held)) for key, held in values.items()
+    parsed = from_synapse_annotations(body(wire))
+    assert dict(parsed) == values
+    assert {key: list(map(type, value)) for key, value in parsed.items()} == {
+        key: list(map(type, value)) for key, value in values.items()
     }
-    assert have_same_values(wire, to_synapse_annotations(back))
+    assert have_same_values(wire, to_synapse_annotations(parsed))
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ def test_all_spellings_of_synapse_are_parsed():
         "t": {"type": "TIMESTAMP_MS", "value": ["-1"]},
         "e": {"type": "STRING", "value": []},
     }
-    held = from_synapse_annotations(body(wire))
-    assert held["b"] == [True, False]
-    assert math.isnan(held["d"][0])
-    assert held["d"][1:] == [math.inf, -math.inf, 1000.0]
-    assert held["t"] == [datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)]
-    assert held["e"] == []
-    assert (held.id, held.etag) == ("syn1", "e")
+    annotations = from_synapse_annotations(body(wire))
+    assert annotations["b"] == [True, False]
+    assert math.isnan(annotations["d"][0])
+    assert annotations["d"][1:] == [math.inf, -math.inf, 1000.0]
+    assert annotations["t"] == [datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)]
+    assert annotations["e"] == []
+    assert (annotations.id, annotations.etag) == ("syn1", "e")
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_equal_values_in_different_spelling_are_equal():
 
 
 def test_annotations_require_id_and_etag():
-    held = Annotations("syn1", "e", {"a": [1]}, b=[2])
-    assert (held, held.id, held.etag) == ({"a": [1], "b": [2]}, "syn1", "e")
+    annotations = Annotations("syn1", "e", {"a": [1]}, b=[2])
+    assert (annotations, annotations.id, annotations.etag) == ({"a": [1], "b": [2]}, "syn1", "e")
     with pytest.raises(ValueError, match="id must not be None"):
         Annotations(None, "e")
     with pytest.raises(ValueError, match="etag must not be None"):

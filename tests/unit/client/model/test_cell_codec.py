@@ -42,12 +42,12 @@ VALUES = {
 }
 
 
-def column(kind, **facts):
-    return Column(name="x", columnType=kind, **facts)
+def column(column_type, **facts):
+    return Column(name="x", columnType=column_type, **facts)
 
 
-def written(kind, value, **facts):
-    return cell_codec.create_writer(column(kind, **facts))(value)
+def encode(column_type, value, **facts):
+    return cell_codec.create_writer(column(column_type, **facts))(value)
 
 
 def test_strategies_cover_all_column_types():
@@ -55,32 +55,32 @@ def test_strategies_cover_all_column_types():
 
 
 @given(st.data(), st.sampled_from(sorted(VALUES)))
-def test_round_trip_returns_equal_value(data, kind):
-    value = data.draw(VALUES[kind])
-    text = cell_codec.create_writer(column(kind))(value)
+def test_round_trip_returns_equal_value(data, column_type):
+    value = data.draw(VALUES[column_type])
+    text = cell_codec.create_writer(column(column_type))(value)
     assert isinstance(text, str)
-    back = cell_codec.create_reader(column(kind))(text)
+    back = cell_codec.create_reader(column(column_type))(text)
     assert back == value or (isinstance(value, float) and math.isnan(value) and math.isnan(back))
     assert type(back) is type(value)
 
 
-@pytest.mark.parametrize("kind", sorted(VALUES))
-def test_null_is_null_in_every_column_type(kind):
-    assert written(kind, None) is None
-    assert cell_codec.create_reader(column(kind))(None) is None
-    if kind != "DOUBLE":
-        assert written(kind, math.nan) is None
+@pytest.mark.parametrize("column_type", sorted(VALUES))
+def test_null_is_null_in_every_column_type(column_type):
+    assert encode(column_type, None) is None
+    assert cell_codec.create_reader(column(column_type))(None) is None
+    if column_type != "DOUBLE":
+        assert encode(column_type, math.nan) is None
 
 
-@pytest.mark.parametrize("kind", sorted(VALUES))
-def test_empty_text_is_null_except_in_text_columns(kind):
-    assert cell_codec.create_reader(column(kind))("") == (
-        "" if kind in cell_codec.TEXT_TYPES else None
+@pytest.mark.parametrize("column_type", sorted(VALUES))
+def test_empty_text_is_null_except_in_text_columns(column_type):
+    assert cell_codec.create_reader(column(column_type))("") == (
+        "" if column_type in cell_codec.TEXT_TYPES else None
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "text"),
+    ("column_type", "value", "text"),
     [
         ("INTEGER", 3.0, "3"),
         ("INTEGER", "-7", "-7"),
@@ -114,12 +114,12 @@ def test_empty_text_is_null_except_in_text_columns(kind):
         ("JSON", [], "[]"),
     ],
 )
-def test_equivalent_values_are_accepted(kind, value, text):
-    assert written(kind, value) == text
+def test_equivalent_values_are_accepted(column_type, value, text):
+    assert encode(column_type, value) == text
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "message"),
+    ("column_type", "value", "message"),
     [
         ("INTEGER", "x", "not an integer"),
         ("INTEGER", 1.5, "not an integer"),
@@ -144,14 +144,14 @@ def test_equivalent_values_are_accepted(kind, value, text):
         ("INTEGER_LIST", ["x"], "not an integer"),
     ],
 )
-def test_invalid_value_raises_error(kind, value, message):
+def test_invalid_value_raises_error(column_type, value, message):
     with pytest.raises(ValueError, match=message):
-        written(kind, value)
+        encode(column_type, value)
 
 
 def test_too_long_cell_raises_error_with_both_lengths():
-    assert written("STRING", "x" * 50) == "x" * 50
-    for kind, value, facts in [
+    assert encode("STRING", "x" * 50) == "x" * 50
+    for column_type, value, facts in [
         ("STRING", "x" * 51, {}),
         ("LINK", "x" * 8, {"maximumSize": 7}),
         ("MEDIUMTEXT", "x" * 2001, {}),
@@ -160,12 +160,12 @@ def test_too_long_cell_raises_error_with_both_lengths():
         ("INTEGER_LIST", [1, 2, 3], {"maximumListLength": 2}),
     ]:
         with pytest.raises(ValueError, match=r"has .*\d+ .*limited to \d+: shorten it"):
-            written(kind, value, **facts)
+            encode(column_type, value, **facts)
 
 
 def test_limits_missing_in_header_are_not_validated():
-    for kind, value in (("STRING", "x" * 99), ("STRING_LIST", ["x" * 99] * 101)):
-        write = cell_codec.create_writer(SelectColumn(name="x", columnType=kind))
+    for column_type, value in (("STRING", "x" * 99), ("STRING_LIST", ["x" * 99] * 101)):
+        write = cell_codec.create_writer(SelectColumn(name="x", columnType=column_type))
         assert "x" * 99 in write(value)
     with pytest.raises(ValueError, match="limited to 524288"):
         cell_codec.create_writer(SelectColumn(name="x", columnType="LARGETEXT"))("x" * 524_289)
@@ -198,16 +198,16 @@ def test_date_outside_datetime_range_is_decoded_as_integer():
 
 def test_missing_values_of_pandas_are_null():
     pandas = pytest.importorskip("pandas")
-    for nothing in (pandas.NA, pandas.NaT, float("nan")):
-        assert cell_codec.create_writer({})(nothing) is None
-        assert written("STRING", nothing) is None
-        assert written("DATE", nothing) is None
+    for missing in (pandas.NA, pandas.NaT, float("nan")):
+        assert cell_codec.create_writer({})(missing) is None
+        assert encode("STRING", missing) is None
+        assert encode("DATE", missing) is None
 
 
 def test_numpy_numbers_are_encoded():
     numpy = pytest.importorskip("numpy")
-    assert written("INTEGER", numpy.int32(4)) == "4"
-    assert written("DOUBLE", numpy.float32(0.5)) == "0.5"
-    assert written("BOOLEAN", numpy.bool_(True)) == "true"
-    assert written("INTEGER_LIST", numpy.array([1, 2])) == "[1,2]"
+    assert encode("INTEGER", numpy.int32(4)) == "4"
+    assert encode("DOUBLE", numpy.float32(0.5)) == "0.5"
+    assert encode("BOOLEAN", numpy.bool_(True)) == "true"
+    assert encode("INTEGER_LIST", numpy.array([1, 2])) == "[1,2]"
     assert json.loads(cell_codec.create_writer({})(numpy.array([1.5]))) == [1.5]

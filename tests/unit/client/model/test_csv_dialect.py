@@ -7,12 +7,12 @@ from hypothesis import given, strategies as st
 
 from synapse_workflows.client.model.csv_dialect import LINE_ENDINGS, CsvDialect
 
-FORM = CsvDialect()
+DIALECT = CsvDialect()
 CELLS = st.none() | st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
     ["", '"', '""', "\\", '\\"', '"\\', ",", "\n", "\r", "\r\n", '","', "a\\", "null", " "]
 )  # fmt: skip
 LINES = st.lists(st.lists(CELLS, min_size=1, max_size=5), max_size=5)
-FORMS = st.builds(
+DIALECTS = st.builds(
     CsvDialect,
     separator=st.sampled_from(",;\t|"),
     quote=st.sampled_from("\"'"),
@@ -21,23 +21,23 @@ FORMS = st.builds(
 )
 
 
-def read(text: str, form: CsvDialect = FORM):
-    return list(form.parse_rows(io.StringIO(text, newline="")))
+def parse(text: str, dialect: CsvDialect = DIALECT):
+    return list(dialect.parse_rows(io.StringIO(text, newline="")))
 
 
-@given(LINES, FORMS)
-def test_round_trip_returns_equal_rows(lines, form):
-    assert read("".join(form.format_row(line) for line in lines), form) == lines
+@given(LINES, DIALECTS)
+def test_round_trip_returns_equal_rows(lines, dialect):
+    assert parse("".join(dialect.format_row(line) for line in lines), dialect) == lines
 
 
 @given(LINES)
 def test_count_rows_equals_number_of_parsed_rows(lines):
-    text = "".join(FORM.format_row(line) for line in lines)
-    assert FORM.count_rows(io.StringIO(text, newline="")) == len(lines)
+    text = "".join(DIALECT.format_row(line) for line in lines)
+    assert DIALECT.count_rows(io.StringIO(text, newline="")) == len(lines)
 
 
 def test_format_row_matches_format_of_synapse():
-    assert FORM.format_row(["1", None, "", 'say "hi"', "a\\b", "x,y"]) == (
+    assert DIALECT.format_row(["1", None, "", 'say "hi"', "a\\b", "x,y"]) == (
         '"1",,"","say ""hi""","a\\\\b","x,y"\n'
     )
 
@@ -59,21 +59,21 @@ def test_format_row_matches_format_of_synapse():
     ],
 )
 def test_parse_rows_matches_parser_of_synapse(text, cells):
-    assert read(text) == ([] if cells is None else [cells])
+    assert parse(text) == ([] if cells is None else [cells])
 
 
 def test_multiline_cell_is_parsed_as_one_cell():
     cell = "line\n" * 10_000
-    assert read(FORM.format_row([cell, "x"])) == [[cell, "x"]]
+    assert parse(DIALECT.format_row([cell, "x"])) == [[cell, "x"]]
 
 
 def test_unterminated_cell_raises_error_with_line():
     with pytest.raises(ValueError, match="starts in line 2"):
-        read('"a"\n"b\nc\n')
+        parse('"a"\n"b\nc\n')
 
 
 @pytest.mark.parametrize(
-    "form",
+    "dialect",
     [
         {"separator": ""},
         {"separator": "::"},
@@ -84,9 +84,9 @@ def test_unterminated_cell_raises_error_with_line():
         {"line_end": ";"},
     ],
 )
-def test_unsupported_dialect_raises_error(form):
+def test_unsupported_dialect_raises_error(dialect):
     with pytest.raises(ValueError, match=r"must be one|Invalid separator|Invalid lineEnd"):
-        CsvDialect(**form)
+        CsvDialect(**dialect)
 
 
 def test_to_descriptor_returns_csv_table_descriptor():

@@ -42,11 +42,11 @@ def schema(*columns):
     return Schema("t", columns or COLUMNS, parent="syn1")
 
 
-def text_of(table):
+def read_text(table):
     return Path(table.filepath).read_text(encoding="utf-8")
 
 
-def file_of(tmp_path, text, **settings):
+def write_file(tmp_path, text, **settings):
     path = tmp_path / "given.csv"
     path.write_bytes(text.encode())
     return {"filepath": path, **settings}
@@ -62,7 +62,7 @@ def test_round_trip_returns_equal_rows(rows):
 
 def test_header_contains_column_names_of_schema():
     table = Table(schema(), ROWS)
-    assert text_of(table).splitlines()[0] == '"an int","täxt ""q"", x","when","list"'
+    assert read_text(table).splitlines()[0] == '"an int","täxt ""q"", x","when","list"'
     assert table.header
     assert list(table) == ROWS
 
@@ -71,7 +71,7 @@ def test_file_has_no_header_if_columns_are_unknown():
     for of in ("syn5", Schema("t", ["1", "2"], parent="syn1")):
         table = Table(of, [[1, "a"], [None, ""]])
         assert not table.header
-        assert text_of(table) == '"1","a"\n,""\n'
+        assert read_text(table) == '"1","a"\n,""\n'
         assert list(table) == [["1", "a"], [None, ""]]
 
 
@@ -87,7 +87,7 @@ def test_rows_can_be_mappings():
     table = Table(schema(), [dict(zip(names, row, strict=True)) for row in ROWS])
     assert list(table) == ROWS
     partly = Table("syn5", [{"b": 1, "a": 2}, {"a": 3}])
-    assert text_of(partly) == '"b","a"\n"1","2"\n,"3"\n'
+    assert read_text(partly) == '"b","a"\n"1","2"\n,"3"\n'
     with pytest.raises(ValueError, match=r"Row 2 .*\['c'\]"):
         Table("syn5", [{"a": 1}, {"c": 1}])
 
@@ -144,7 +144,7 @@ def test_rows_of_unknown_columns_must_have_equal_width():
 
 def test_rows_can_include_row_ids():
     table = Table(schema(COLUMNS[0]), [["7", 2, 5]], includeRowIdAndRowVersion=True)
-    assert text_of(table) == '"ROW_ID","ROW_VERSION","an int"\n"7","2","5"\n'
+    assert read_text(table) == '"ROW_ID","ROW_VERSION","an int"\n"7","2","5"\n'
     assert list(table) == [["7", "2", 5]]
     assert list(table.iter_row_metadata()) == [RowMetadata(7, 2, None)]
     assert table.asRowSet().rows == [Row([5], 7, 2)]
@@ -174,21 +174,21 @@ def test_temporary_file_is_deleted_with_table(tmp_path):
     ],
 )
 def test_header_that_does_not_match_raises_error(tmp_path, header, message):
-    table = CsvFileTable(schema(), **file_of(tmp_path, f"{header}\n1\n"))
+    table = CsvFileTable(schema(), **write_file(tmp_path, f"{header}\n1\n"))
     with pytest.raises(ValueError, match=message):
         table.validate()
 
 
 def test_update_can_omit_columns(tmp_path):
-    CsvFileTable(schema(), **file_of(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).validate()
+    CsvFileTable(schema(), **write_file(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).validate()
 
 
 def test_number_of_cells_is_validated_without_header(tmp_path):
-    CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4\n", header=False)).validate()
-    CsvFileTable(schema(), **file_of(tmp_path, "1,1,1,2,3,4\n", header=False)).validate()
+    CsvFileTable(schema(), **write_file(tmp_path, "1,2,3,4\n", header=False)).validate()
+    CsvFileTable(schema(), **write_file(tmp_path, "1,1,1,2,3,4\n", header=False)).validate()
     with pytest.raises(ValueError, match="5 cells for 4 columns"):
-        CsvFileTable(schema(), **file_of(tmp_path, "1,2,3,4,5\n", header=False)).validate()
-    CsvFileTable("syn5", **file_of(tmp_path, "1,2\n", header=False)).validate()
+        CsvFileTable(schema(), **write_file(tmp_path, "1,2,3,4,5\n", header=False)).validate()
+    CsvFileTable("syn5", **write_file(tmp_path, "1,2\n", header=False)).validate()
 
 
 HEADERS = [
@@ -217,14 +217,14 @@ HEADERS = [
     ],
 )
 def test_query_result_is_decoded_by_column_type(tmp_path, text, settings, rows):
-    table = CsvFileTable("syn5", **file_of(tmp_path, text, **{"headers": HEADERS, **settings}))
+    table = CsvFileTable("syn5", **write_file(tmp_path, text, **{"headers": HEADERS, **settings}))
     assert list(table) == rows
     assert len(table) == len(rows)
     assert table.is_empty() == (not rows)
 
 
 def test_line_with_too_many_cells_raises_error(tmp_path):
-    table = CsvFileTable("syn5", **file_of(tmp_path, "n,s\n1,x\n1,x,y\n", headers=HEADERS))
+    table = CsvFileTable("syn5", **write_file(tmp_path, "n,s\n1,x\n1,x,y\n", headers=HEADERS))
     with pytest.raises(ValueError, match=r"Row 2 of .* has 3 cells for 2 columns"):
         list(table)
 
@@ -238,26 +238,26 @@ def test_empty_line_is_null_in_table_with_one_column():
 def test_to_uploadable_contains_no_empty_lines():
     """Synapse ignores empty lines, which are nulls in a table with one column."""
     table = Table(schema(COLUMNS[0]), [[1], [None]])
-    assert text_of(table.to_uploadable()) == '"ROW_ID","ROW_VERSION","an int"\n,,"1"\n,,\n'
+    assert read_text(table.to_uploadable()) == '"ROW_ID","ROW_VERSION","an int"\n,,"1"\n,,\n'
     nameless = Table("syn5", [[1], [None]])
-    assert text_of(nameless.to_uploadable()) == ',,"1"\n,,\n'
+    assert read_text(nameless.to_uploadable()) == ',,"1"\n,,\n'
     wide = Table("syn5", [[1, None]])
     assert wide.to_uploadable() is wide
 
 
 def test_to_uploadable_returns_caller_file_unchanged(tmp_path):
-    table = CsvFileTable("syn5", **file_of(tmp_path, "n\n1\n\n"))
+    table = CsvFileTable("syn5", **write_file(tmp_path, "n\n1\n\n"))
     assert table.to_uploadable() is table
 
 
 def test_duplicate_column_names_are_read_separately(tmp_path):
     headers = [HEADERS[0], SelectColumn(name="n", columnType="STRING")]
-    table = CsvFileTable("syn5", **file_of(tmp_path, "n,n\n1,1\n", headers=headers))
+    table = CsvFileTable("syn5", **write_file(tmp_path, "n,n\n1,1\n", headers=headers))
     assert list(table) == [[1, "1"]]
 
 
 def test_iter_row_metadata_requires_row_ids(tmp_path):
-    table = CsvFileTable("syn5", **file_of(tmp_path, "n,s\n1,x\n", headers=HEADERS))
+    table = CsvFileTable("syn5", **write_file(tmp_path, "n,s\n1,x\n", headers=HEADERS))
     assert not table.has_row_etags
     with pytest.raises(ValueError, match="have no row IDs"):
         list(table.iter_row_metadata())
@@ -265,10 +265,10 @@ def test_iter_row_metadata_requires_row_ids(tmp_path):
 
 def test_as_integer_returns_first_cell(tmp_path):
     counted = [SelectColumn(name="COUNT(*)", columnType="INTEGER")]
-    table = CsvFileTable("syn5", **file_of(tmp_path, "COUNT(*)\n12\n", headers=counted))
+    table = CsvFileTable("syn5", **write_file(tmp_path, "COUNT(*)\n12\n", headers=counted))
     assert table.asInteger() == 12
     with pytest.raises(ValueError, match="no row"):
-        CsvFileTable("syn5", **file_of(tmp_path, "n,s\n", headers=HEADERS)).asInteger()
+        CsvFileTable("syn5", **write_file(tmp_path, "n,s\n", headers=HEADERS)).asInteger()
 
 
 def test_table_accepts_all_kinds_of_rows(tmp_path):
@@ -276,16 +276,16 @@ def test_table_accepts_all_kinds_of_rows(tmp_path):
     assert isinstance(Table("syn5", rowset), RowSetTable)
     assert isinstance(Table("syn5", str(tmp_path / "x.csv")), CsvFileTable)
     assert isinstance(Table("syn5", tmp_path / "x.csv"), CsvFileTable)
-    for nothing in (5, None, b"x"):
+    for values in (5, None, b"x"):
         with pytest.raises(ValueError, match="Cannot create a table"):
-            Table("syn5", nothing)
+            Table("syn5", values)
     with pytest.raises(ValueError, match="Must provide a schema"):
         Table(None, [[1]])
 
 
 def test_nan_is_value_in_double_column():
     table = Table(schema(Column(name="x", columnType="DOUBLE")), [[math.nan], [None], [math.inf]])
-    assert text_of(table) == '"x"\n"NaN"\n\n"Infinity"\n'
+    assert read_text(table) == '"x"\n"NaN"\n\n"Infinity"\n'
     read = [value for (value,) in table]
     assert math.isnan(read[0])
     assert read[1:] == [None, math.inf]

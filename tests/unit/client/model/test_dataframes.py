@@ -1,5 +1,6 @@
 """Tests of the conversion between tables and DataFrames."""
 
+import math
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -43,11 +44,11 @@ def schema():
     return Schema("t", COLUMNS, parent="syn1")
 
 
-def plain(frame):
+def to_lists(frame):
     return frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
 
 
-def text_of(table):
+def read_text(table):
     return Path(table.filepath).read_text(encoding="utf-8")
 
 
@@ -58,7 +59,7 @@ def test_nulls_do_not_change_column_types():
         "Int64", "boolean", "float64", "object", "Int64", "object", "object",
     ]  # fmt: skip
     milliseconds = [[*row[:4], row[4] and NOON_MS, *row[5:]] for row in ROWS]
-    assert plain(frame) == milliseconds
+    assert to_lists(frame) == milliseconds
 
 
 def test_convert_to_datetime_returns_datetimes():
@@ -71,19 +72,19 @@ def test_convert_to_datetime_returns_datetimes():
 def test_date_outside_datetime_range_stays_integer():
     column = Column(name="d", columnType="DATE")
     table = Table(Schema("t", [column], parent="syn1"), [[10**17], [NOON], [None]])
-    assert plain(table.asDataFrame(convert_to_datetime=True)) == [[10**17], [NOON], [None]]
-    assert plain(table.asDataFrame()) == [[10**17], [NOON_MS], [None]]
+    assert to_lists(table.asDataFrame(convert_to_datetime=True)) == [[10**17], [NOON], [None]]
+    assert to_lists(table.asDataFrame()) == [[10**17], [NOON_MS], [None]]
 
 
 @pytest.mark.parametrize("dates", [False, True])
 def test_round_trip_returns_equal_table(dates):
     table = Table(schema(), ROWS)
     again = Table(schema(), table.asDataFrame(convert_to_datetime=dates))
-    assert text_of(again) == text_of(table)
+    assert read_text(again) == read_text(table)
     unknown = Table("syn5", table.asDataFrame(convert_to_datetime=dates))
     assert unknown.header
-    expected = text_of(table).replace('"-2.0"', '"-2"')
-    assert text_of(unknown) == expected
+    expected = read_text(table).replace('"-2.0"', '"-2"')
+    assert read_text(unknown) == expected
 
 
 def test_multiple_chunks_are_concatenated():
@@ -98,7 +99,7 @@ def test_multiple_chunks_are_concatenated():
     assert frame["n"].tolist()[-2:] == [count - 2, pd.NA]
 
 
-def labelled(tmp_path, etag=""):
+def create_labelled(tmp_path, etag=""):
     names = "ROW_ID,ROW_VERSION" + (",ROW_ETAG" if etag else "")
     path = tmp_path / "result.csv"
     extra = f",{etag}" if etag else ""
@@ -107,33 +108,35 @@ def labelled(tmp_path, etag=""):
 
 
 def test_rows_with_row_ids_are_labelled(tmp_path):
-    table = labelled(tmp_path)
+    table = create_labelled(tmp_path)
     assert table.asDataFrame().index.tolist() == ["4_2", "5_3"]
     columns = table.asDataFrame(rowIdAndVersionInIndex=False)
     assert list(columns.columns) == ["ROW_ID", "ROW_VERSION", "n"]
     assert columns["ROW_ID"].tolist() == [4, 5]
-    etags = labelled(tmp_path, ETAG)
+    etags = create_labelled(tmp_path, ETAG)
     assert etags.asDataFrame().index.tolist() == [f"4_2_{ETAG}", f"5_3_{ETAG}"]
     columns = etags.asDataFrame(rowIdAndVersionInIndex=False)
     assert list(columns.columns) == ["ROW_ID", "ROW_VERSION", "ROW_ETAG", "n"]
 
 
 def test_labels_are_converted_to_row_ids(tmp_path):
-    frame = labelled(tmp_path).asDataFrame()
-    assert text_of(Table("syn5", frame)) == ('"ROW_ID","ROW_VERSION","n"\n"4","2","7"\n"5","3",\n')
+    frame = create_labelled(tmp_path).asDataFrame()
+    assert read_text(Table("syn5", frame)) == (
+        '"ROW_ID","ROW_VERSION","n"\n"4","2","7"\n"5","3",\n'
+    )
     frame.loc["new"] = [9]
-    assert text_of(Table("syn5", frame)).endswith('"5","3",\n,,"9"\n')
-    assert text_of(Table("syn5", frame, includeRowIdAndRowVersion=False)) == '"n"\n"7"\n\n"9"\n'
-    etags = labelled(tmp_path, ETAG).asDataFrame()
-    assert text_of(Table("syn5", etags)).startswith(
+    assert read_text(Table("syn5", frame)).endswith('"5","3",\n,,"9"\n')
+    assert read_text(Table("syn5", frame, includeRowIdAndRowVersion=False)) == '"n"\n"7"\n\n"9"\n'
+    etags = create_labelled(tmp_path, ETAG).asDataFrame()
+    assert read_text(Table("syn5", etags)).startswith(
         '"ROW_ID","ROW_VERSION","ROW_ETAG","n"\n"4","2"'
     )
 
 
 def test_row_id_columns_must_match_labels(tmp_path):
-    frame = labelled(tmp_path).asDataFrame()
+    frame = create_labelled(tmp_path).asDataFrame()
     frame.insert(0, "ROW_ID", ["4", "5"])
-    assert '"4"' in text_of(Table("syn5", frame))
+    assert '"4"' in read_text(Table("syn5", frame))
     frame["ROW_ID"] = ["4", "6"]
     with pytest.raises(SynapseError, match="ROW_ID"):
         Table("syn5", frame)
@@ -145,8 +148,8 @@ def test_empty_table_keeps_columns(tmp_path):
     assert str(empty["n"].dtype) == "Int64"
     path = tmp_path / "none.csv"
     path.touch()
-    nothing = CsvFileTable("syn5", path, header=False, headers=COLUMNS[:1])
-    assert list(nothing.asDataFrame().columns) == ["n"]
+    empty = CsvFileTable("syn5", path, header=False, headers=COLUMNS[:1])
+    assert list(empty.asDataFrame().columns) == ["n"]
 
 
 def test_pages_of_query_result_are_concatenated():
@@ -191,11 +194,15 @@ def test_schema_without_columns_gets_columns_of_dataframe():
         "j": [{"a": 1}, None],
         "o": [True, None],
         "none": [None, None],
+        "nan": [math.nan, math.nan],
     })  # fmt: skip
-    made = Schema("t", parent="syn1")
-    table = Table(made, frame)
+    schema_without_columns = Schema("t", parent="syn1")
+    table = Table(schema_without_columns, frame)
     facts = ("columnType", "maximumSize", "maximumListLength")
-    found = {c["name"]: tuple(c[fact] for fact in facts if fact in c) for c in made.columns()}
+    found = {
+        c["name"]: tuple(c[fact] for fact in facts if fact in c)
+        for c in schema_without_columns.columns()
+    }
     assert found == {
         "i": ("INTEGER",),
         "f": ("DOUBLE",),
@@ -214,6 +221,7 @@ def test_schema_without_columns_gets_columns_of_dataframe():
         "j": ("JSON",),
         "o": ("BOOLEAN",),
         "none": ("STRING", 30),
+        "nan": ("DOUBLE",),
     }
     assert len(list(table)) == 2
 

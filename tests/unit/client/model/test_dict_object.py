@@ -28,6 +28,6 @@ def test_str_is_sorted_json():
 
 def test_copies_keep_class():
     profile = UserProfile(ownerId="7")
-    for twin in (profile.copy(), pickle.loads(pickle.dumps(profile))):  # noqa: S301
-        assert type(twin) is UserProfile
-        assert twin == profile
+    for copied in (profile.copy(), pickle.loads(pickle.dumps(profile))):  # noqa: S301
+        assert type(copied) is UserProfile
+        assert copied == profile

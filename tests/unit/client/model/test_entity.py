@@ -103,11 +103,11 @@ def test_concrete_type_determines_class(properties, kind):
 
 def test_create_copies_entity_without_id():
     folder = Folder("data", parent="syn1", id="syn2", colour="blue")
-    twin = Entity.create(folder)
-    assert type(twin) is Folder
-    assert "id" not in twin
-    assert (twin.name, twin.colour) == ("data", "blue")
-    twin.colour = "red"
+    copied = Entity.create(folder)
+    assert type(copied) is Folder
+    assert "id" not in copied
+    assert (copied.name, copied.colour) == ("data", "blue")
+    copied.colour = "red"
     assert folder.colour == "blue"
     assert folder.id == "syn2"
 
@@ -216,10 +216,10 @@ def test_set_local_path_changes_local_state_only():
     [Project("p", id="syn1", colour="blue"), File("a.txt", parent="syn1", md5="abc", n=[1])],
 )
 def test_entities_can_be_pickled_and_copied(entity):
-    for twin in (pickle.loads(pickle.dumps(entity)), copy.deepcopy(entity)):  # noqa: S301
-        assert type(twin) is type(entity)
-        assert twin == entity
-        assert twin.local_state() == entity.local_state()
+    for copied in (pickle.loads(pickle.dumps(entity)), copy.deepcopy(entity)):  # noqa: S301
+        assert type(copied) is type(entity)
+        assert copied == entity
+        assert copied.local_state() == entity.local_state()
 
 
 def test_str_contains_properties_and_annotations():

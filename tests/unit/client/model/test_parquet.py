@@ -41,54 +41,58 @@ VALUES = {
 }
 
 
-def columns(*kinds):
+def columns(*column_types):
     return [
-        Column(name=f"a {kind}, \n{at}", columnType=kind, id=str(at))
-        for at, kind in enumerate(kinds)
+        Column(name=f"a {column_type}, \n{at}", columnType=column_type, id=str(at))
+        for at, column_type in enumerate(column_types)
     ]
 
 
-def csv_of(folder, kinds, rows):
+def create_csv_table(folder, column_types, rows):
     """Write rows in the CSV format of Synapse."""
-    listed = columns(*kinds)
+    table_columns = columns(*column_types)
     table = CsvFileTable.from_list_of_rows(
-        Schema("a table", listed, parent="syn1", id="syn2"),
+        Schema("a table", table_columns, parent="syn1", id="syn2"),
         rows,
         filepath=Path(folder, "rows.csv"),
         lineEnd="\n",
     )
-    return CsvFileTable("syn2", table.filepath, lineEnd="\n", headers=listed)
+    return CsvFileTable("syn2", table.filepath, lineEnd="\n", headers=table_columns)
 
 
-def written(folder, table):
+def convert(folder, table):
     path = Path(folder, "rows.parquet")
     rows = parquet.write_table(table, path, lambda _: None)
     assert rows == parquet.count_rows(path) == len(table)
     return pq.ParquetFile(path).read()
 
 
-def same(one, other):
+def are_equal(one, other):
     if isinstance(one, float) and math.isnan(one):
         return isinstance(other, float) and math.isnan(other)
     return type(one) is type(other) and one == other
 
 
-@given(data=st.data(), kinds=st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5))
-def test_round_trip_returns_equal_rows(tmp_path_factory, data, kinds):
-    row = st.tuples(*(st.none() | VALUES[ColumnType(kind)] for kind in kinds)).map(list)
+@given(
+    data=st.data(), column_types=st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5)
+)
+def test_round_trip_returns_equal_rows(tmp_path_factory, data, column_types):
+    row = st.tuples(
+        *(st.none() | VALUES[ColumnType(column_type)] for column_type in column_types)
+    ).map(list)
     rows = data.draw(st.lists(row, max_size=6))
     folder = tmp_path_factory.mktemp("parquet")
-    found = written(folder, csv_of(folder, kinds, rows))
-    assert found.column_names == [one["name"] for one in columns(*kinds)]
-    for at, kind in enumerate(kinds):
-        wanted = [given_row[at] for given_row in rows]
-        if kind == ColumnType.USERID_LIST:
-            wanted = [one and [str(item) for item in one] for one in wanted]
-        assert all(map(same, wanted, found.column(at).to_pylist())), kind
+    found = convert(folder, create_csv_table(folder, column_types, rows))
+    assert found.column_names == [one["name"] for one in columns(*column_types)]
+    for at, column_type in enumerate(column_types):
+        expected = [given_row[at] for given_row in rows]
+        if column_type == ColumnType.USERID_LIST:
+            expected = [one and [str(item) for item in one] for one in expected]
+        assert all(map(are_equal, expected, found.column(at).to_pylist())), column_type
 
 
 @pytest.mark.parametrize(
-    ("kind", "wanted"),
+    ("column_type", "expected"),
     [
         ("INTEGER", pa.int64()),
         ("DOUBLE", pa.float64()),
@@ -112,12 +116,12 @@ def test_round_trip_returns_equal_rows(tmp_path_factory, data, kinds):
         ("ANOTHER", pa.string()),
     ],
 )
-def test_column_type_is_kept_if_all_cells_are_null(tmp_path, kind, wanted):
+def test_column_type_is_kept_if_all_cells_are_null(tmp_path, column_type, expected):
     path = tmp_path / "rows.csv"
     path.write_text('"id","a"\n"1",\n')
-    headers = [{"name": "id", "columnType": "INTEGER"}, {"name": "a", "columnType": kind}]
-    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
-    assert found.schema.field("a").type == wanted
+    headers = [{"name": "id", "columnType": "INTEGER"}, {"name": "a", "columnType": column_type}]
+    found = convert(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    assert found.schema.field("a").type == expected
     assert found.to_pylist() == [{"id": 1, "a": None}]
 
 
@@ -125,7 +129,7 @@ def test_empty_text_is_not_null_and_json_is_text(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('"s","j"\n"","{""a"": [1, null]}"\n,\n')
     headers = [{"name": "s", "columnType": "STRING"}, {"name": "j", "columnType": "JSON"}]
-    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    found = convert(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
     first, second = found.to_pylist()
     assert (first["s"], json.loads(first["j"])) == ("", {"a": [1, None]})
     assert second == {"s": None, "j": None}
@@ -135,17 +139,19 @@ def test_row_ids_are_integers_and_etags_are_text(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('"ROW_ID","ROW_VERSION","ROW_ETAG","n"\n"1","2","a-b","3"\n')
     headers = [{"name": "n", "columnType": "INTEGER"}]
-    found = written(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
+    found = convert(tmp_path, CsvFileTable("syn1", path, lineEnd="\n", headers=headers))
     assert found.to_pylist() == [{"ROW_ID": 1, "ROW_VERSION": 2, "ROW_ETAG": "a-b", "n": 3}]
 
 
 def test_field_metadata_contains_column_type(tmp_path):
-    found = written(tmp_path, csv_of(tmp_path, ["ENTITYID"], [["syn1"]]))
+    found = convert(tmp_path, create_csv_table(tmp_path, ["ENTITYID"], [["syn1"]]))
     assert found.schema.field(0).metadata[parquet.COLUMN_TYPE] == b"ENTITYID"
 
 
 def test_equal_rows_produce_equal_bytes(tmp_path):
-    table = csv_of(tmp_path, ["INTEGER", "STRING"], [[n, f"row {n}"] for n in range(1000)])
+    table = create_csv_table(
+        tmp_path, ["INTEGER", "STRING"], [[n, f"row {n}"] for n in range(1000)]
+    )
     for name in ("one", "two"):
         parquet.write_table(table, tmp_path / name, lambda _: None)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -153,18 +159,24 @@ def test_equal_rows_produce_equal_bytes(tmp_path):
 
 def test_row_longer_than_block_is_converted(tmp_path):
     """Ten cells of maximum length with characters that are doubled: ten megabytes."""
-    kinds = ["LARGETEXT"] * 10
+    column_types = ["LARGETEXT"] * 10
     row = ['"' * 524_288] * 10
-    found = written(tmp_path, csv_of(tmp_path, kinds, [["short"] * 10, row, ["short"] * 10]))
+    found = convert(
+        tmp_path, create_csv_table(tmp_path, column_types, [["short"] * 10, row, ["short"] * 10])
+    )
     assert found.num_rows == 3
     assert found.column(9)[1].as_py() == row[9]
 
 
-@pytest.mark.parametrize(("kind", "cell"), [("INTEGER", "1.5"), ("BOOLEAN", "2"), ("DATE", "x")])
-def test_cell_of_other_type_raises_error(tmp_path, kind, cell):
+@pytest.mark.parametrize(
+    ("column_type", "cell"), [("INTEGER", "1.5"), ("BOOLEAN", "2"), ("DATE", "x")]
+)
+def test_cell_of_other_type_raises_error(tmp_path, column_type, cell):
     path = tmp_path / "rows.csv"
     path.write_text(f'"a"\n"{cell}"\n')
-    table = CsvFileTable("syn1", path, lineEnd="\n", headers=[{"name": "a", "columnType": kind}])
+    table = CsvFileTable(
+        "syn1", path, lineEnd="\n", headers=[{"name": "a", "columnType": column_type}]
+    )
     with pytest.raises(ValueError, match=cell):
         parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)
 
@@ -182,18 +194,18 @@ def test_duplicate_column_names_raise_error(tmp_path):
 
 
 def test_progress_counts_all_bytes(tmp_path):
-    table = csv_of(tmp_path, ["LARGETEXT"], [["x" * 1000]] * 10_000)
-    told = []
-    parquet.write_table(table, tmp_path / "rows.parquet", told.append)
-    assert len(told) > 1
-    assert sum(told) == Path(table.filepath).stat().st_size
+    table = create_csv_table(tmp_path, ["LARGETEXT"], [["x" * 1000]] * 10_000)
+    progress = []
+    parquet.write_table(table, tmp_path / "rows.parquet", progress.append)
+    assert len(progress) > 1
+    assert sum(progress) == Path(table.filepath).stat().st_size
 
 
 def test_memory_does_not_grow_with_number_of_rows(tmp_path):
     """Peak of the Arrow memory pool is equal for four times as many rows."""
     peaks = []
     for rows in (20_000, 80_000):
-        table = csv_of(
+        table = create_csv_table(
             tmp_path, ["LARGETEXT", "INTEGER"], ([f"row {n}" * 10, n] for n in range(rows))
         )
         pool = pa.proxy_memory_pool(pa.default_memory_pool())
@@ -210,7 +222,7 @@ def test_memory_does_not_grow_with_number_of_rows(tmp_path):
 
 
 def test_missing_pyarrow_raises_error_with_install_command(tmp_path, monkeypatch):
-    table = csv_of(tmp_path, ["INTEGER"], [[1]])
+    table = create_csv_table(tmp_path, ["INTEGER"], [[1]])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"pip install 'synapse-workflows\[parquet\]'"):
         parquet.write_table(table, tmp_path / "rows.parquet", lambda _: None)

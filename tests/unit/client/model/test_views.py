@@ -95,12 +95,12 @@ def test_column_request_identifies_view_type():
     [(EntityViewSchema, ENTITY_VIEW, "syn2"), (SubmissionViewSchema, SUBMISSION_VIEW, "96")],
 )
 def test_views_are_entities(kind, concrete_type, scope):
-    made = kind("v", [Column(name="a", columnType="STRING"), "7"], parent="syn1", scopes=scope,
+    view = kind("v", [Column(name="a", columnType="STRING"), "7"], parent="syn1", scopes=scope,
                 colour="blue")  # fmt: skip
-    assert (made.concreteType, made.scopeIds, made.columnIds) == (concrete_type, [scope], ["7"])
-    assert made.annotations == {"colour": "blue"}
-    assert not {"addDefaultViewColumns", "ignoredAnnotationColumnNames"} & set(made)
-    found = Entity.create({**made.properties, "id": "syn5"}, {"colour": ["blue"]})
+    assert (view.concreteType, view.scopeIds, view.columnIds) == (concrete_type, [scope], ["7"])
+    assert view.annotations == {"colour": "blue"}
+    assert not {"addDefaultViewColumns", "ignoredAnnotationColumnNames"} & set(view)
+    found = Entity.create({**view.properties, "id": "syn5"}, {"colour": ["blue"]})
     assert type(found) is kind
     assert found.deleteURI(3) == "/entity/syn5/version/3"
     copied = pickle.loads(pickle.dumps(found))  # noqa: S301
