@@ -185,7 +185,7 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
         response: The response if it came through `requests`. It is not pickled.
         error_code: Synapse's own error code (``errorCode``), if any.
         retry_after: Seconds to wait before a retry, if the server named a number.
-        advice: One line that tells the user what to do.
+        advice: One line with the action to take.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
 """Reverse proxy that injects faults on request, over real sockets.
 
 It runs between a client and a local Synapse, and rewrites the pre-signed URLs in responses, so
-that transfers use the proxy as well. `FaultyProxy.fail` sets the fault, its requests and their
-number.
+that transfers use the proxy as well. `FaultyProxy.fail` sets a fault.
 """
 
 import http.client

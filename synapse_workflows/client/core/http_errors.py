@@ -127,7 +127,7 @@ def parse_reason(status: int, content_type: str, content: bytes) -> tuple[str, s
 
 
 def advice_for(status: int, reason: str, code: str | None = None) -> str | None:
-    """Return one line that tells the user what to do about an error; None if there is none."""
+    """Return one line with the action to take after an error; None if there is none."""
     if code == "USER_CERTIFICATION_REQUIRED":
         return _CERTIFICATION_ADVICE
     if status == HTTPStatus.FORBIDDEN and "scope" in reason.lower():

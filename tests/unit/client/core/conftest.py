@@ -1,4 +1,4 @@
-"""A home of its own for every test, a patient but quick client, and a server that misbehaves."""
+"""Fixtures: an empty home directory, clients with quick retries, and a faulty server."""
 
 import socket
 import threading
@@ -20,30 +20,30 @@ QUICK = RetryPolicy(attempts=4, total=5, wait=0.001, max_wait=0.002)
 
 
 class MemoryKeyring(KeyringBackend):
-    """A keyring that lives as long as the test."""
+    """Keyring in memory."""
 
     priority = 1
 
     def __init__(self) -> None:
         super().__init__()
-        self.held = {}
+        self.passwords = {}
 
     def get_password(self, service: str, username: str) -> str | None:
-        return self.held.get((service, username))
+        return self.passwords.get((service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        self.held[service, username] = password
+        self.passwords[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:
         try:
-            del self.held[service, username]
+            del self.passwords[service, username]
         except KeyError:
             raise PasswordDeleteError("none") from None
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """An empty home, no variables of Synapse, and no keyring of the machine."""
+    """An empty home directory, without environment variables of Synapse."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("SYNAPSE_AUTH_TOKEN", "SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME"):
         monkeypatch.delenv(name, raising=False)
@@ -61,24 +61,24 @@ def memory_keyring() -> Iterator[MemoryKeyring]:
 
 @pytest.fixture
 def http() -> Iterator[responses.RequestsMock]:
-    """Answers of a Synapse at REPO, one after the other."""
+    """Mock of the responses of a Synapse at REPO."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
 
 
 @pytest.fixture
 def make(home) -> Iterator[Callable[..., Synapse]]:
-    made = []
+    clients = []
 
     def client(token: str | None = None, repo: str = REPO, **settings) -> Synapse:
         settings = {"skip_checks": True, "retry": QUICK, **settings}
         syn = Synapse(repo, repo.replace("repo/v1", "auth/v1"), repo, "https://www.x/", **settings)
         syn.credentials = Token(token, "alice") if token else None
-        made.append(syn)
+        clients.append(syn)
         return syn
 
     yield client
-    for syn in made:
+    for syn in clients:
         syn.close()
 
 
@@ -88,16 +88,16 @@ def syn(make) -> Synapse:
 
 
 @pytest.fixture
-def misbehaving():
-    """A server on loopback that answers each connection by the next of some functions."""
+def faulty_server():
+    """Server on loopback that handles each connection with the next of some functions."""
     servers = []
 
-    def serve(*acts: Callable[[socket.socket], None]) -> tuple[str, list[bytes]]:
+    def serve(*handlers: Callable[[socket.socket], None]) -> tuple[str, list[bytes]]:
         listener = socket.create_server(("127.0.0.1", 0))
         received: list[bytes] = []
 
         def work() -> None:
-            for act in acts:
+            for handle in handlers:
                 try:
                     connection, _ = listener.accept()
                 except OSError:
@@ -106,7 +106,7 @@ def misbehaving():
                     connection.settimeout(5)
                     received.append(read_request(connection))
                     with suppress(OSError):
-                        act(connection)
+                        handle(connection)
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()

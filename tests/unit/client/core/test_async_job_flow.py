@@ -1,4 +1,4 @@
-"""Asynchronous jobs are driven by hand: no HTTP, no clock; and once in each driver."""
+"""Flows of asynchronous jobs, step by step and in both sessions."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ def processing(message="working", **steps):
     return Reply.of({"jobState": "PROCESSING", "progressMessage": message, **steps}, 202)
 
 
-def drive(flow, *answers):
-    """Send the answers to the calls in turn; return what was yielded and the result."""
-    steps, queue, answer = [], list(answers), None
+def execute(flow, *replies):
+    """Send the replies to the calls in order; return the yielded steps and the result."""
+    steps, queue, answer = [], list(replies), None
     while True:
         try:
             step = flow.send(answer)
@@ -40,8 +40,8 @@ def drive(flow, *answers):
         answer = queue.pop(0) if isinstance(step, Call) else None
 
 
-def drive_stuck(flow, steps):
-    """Answer each of a hundred calls in the same way; note what was yielded."""
+def execute_hundred_calls(flow, steps):
+    """Send the same reply to a hundred calls; collect the yielded steps."""
     answer = None
     for _ in range(100):
         steps.append(flow.send(answer))
@@ -53,7 +53,7 @@ def pauses(steps):
 
 
 def test_completed_job_causes_no_delay():
-    steps, result = drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 201))
+    steps, result = execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 201))
     assert result == {"rows": 3}
     assert [str(step) for step in steps] == [
         "POST /entity/syn1/table/query/async/start",
@@ -63,12 +63,12 @@ def test_completed_job_causes_no_delay():
 
 
 def test_result_is_accepted_with_any_success_status():
-    _, result = drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 200))
+    _, result = execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"rows": 3}, 200))
     assert result == {"rows": 3}
 
 
 def test_job_uses_its_endpoint():
-    steps, _ = drive(
+    steps, _ = execute(
         async_job_flow.run(Job("/file/bulk/async", {}, "file"), POLLING), TOKEN, Reply.of({}, 201)
     )
     assert [step.endpoint for step in steps] == ["file", "file"]
@@ -81,37 +81,37 @@ def test_start_is_repeatable_only_for_reading_jobs():
 
 
 def test_delay_grows_up_to_the_maximum():
-    answers = [TOKEN, *(processing(str(n)) for n in range(5)), Reply.of({}, 201)]
-    steps, _ = drive(async_job_flow.run(JOB, POLLING), *answers)
+    replies = [TOKEN, *(processing(str(n)) for n in range(5)), Reply.of({}, 201)]
+    steps, _ = execute(async_job_flow.run(JOB, POLLING), *replies)
     assert pauses(steps) == [2, 4, 8, 10, 10]
 
 
 def test_default_polling_settings():
-    answers = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
-    steps, _ = drive(async_job_flow.run(JOB), *answers)
+    replies = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
+    steps, _ = execute(async_job_flow.run(JOB), *replies)
     assert pauses(steps)[:3] == pytest.approx([2, 2.2, 2.42])
     assert max(pauses(steps)) == 20
     assert Polling().timeout == 600
 
 
 def test_progress_callback_is_called_after_each_status():
-    heard = []
-    drive(
-        async_job_flow.run(JOB, POLLING, heard.append),
+    progress = []
+    execute(
+        async_job_flow.run(JOB, POLLING, progress.append),
         TOKEN,
         processing("reading", progressCurrent=1, progressTotal=9),
         processing("writing"),
         Reply.of({}, 201),
     )
-    assert heard == [JobProgress("reading", 1, 9), JobProgress("writing")]
-    assert str(heard[0]) == "reading, 1 of 9"
+    assert progress == [JobProgress("reading", 1, 9), JobProgress("writing")]
+    assert str(progress[0]) == "reading, 1 of 9"
     assert str(JobProgress()) == "no progress reported yet"
 
 
 def test_wait_raises_timeout_without_progress():
     flow, steps = async_job_flow.wait(JOB, "7", Polling(2, 1, 20, timeout=5)), []
     with pytest.raises(SynapseTimeoutError, match=r"Timeout waiting for query results.*working"):
-        drive_stuck(flow, steps)
+        execute_hundred_calls(flow, steps)
     assert sum(pauses(steps)) == 5
 
 
@@ -124,8 +124,8 @@ def test_wait_raises_timeout_without_progress():
     ids=["message", "count"],
 )
 def test_progress_restarts_the_timeout(change):
-    answers = [TOKEN, *(change(n) for n in range(20)), Reply.of({"ok": True}, 201)]
-    steps, result = drive(async_job_flow.run(JOB, Polling(4, 1, 4, timeout=5)), *answers)
+    replies = [TOKEN, *(change(n) for n in range(20)), Reply.of({"ok": True}, 201)]
+    steps, result = execute(async_job_flow.run(JOB, Polling(4, 1, 4, timeout=5)), *replies)
     assert result == {"ok": True}
     assert sum(pauses(steps)) == 80
 
@@ -133,32 +133,32 @@ def test_progress_restarts_the_timeout(change):
 def test_failed_job_raises_with_message_and_details():
     failed = {"jobState": "FAILED", "errorMessage": "No such column", "errorDetails": "at line 1"}
     with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:
-        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
+        execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(failed, 202))
     assert (caught.value.job, caught.value.details) == ("7", "at line 1")
     with pytest.raises(SynapseJobError, match="reported no reason"):
-        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
+        execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "FAILED"}, 202))
 
 
 def test_status_of_a_table_index_is_polled():
-    """Its status says `state`, where a job says `jobState`."""
+    """The status of an index has `state` instead of `jobState`."""
     building = {"state": "PROCESSING", "progressMessage": "building", "progressCurrent": 1}
-    heard = []
-    _, result = drive(
-        async_job_flow.run(JOB, POLLING, heard.append),
+    progress = []
+    _, result = execute(
+        async_job_flow.run(JOB, POLLING, progress.append),
         TOKEN, Reply.of(building, 202), Reply.of({"state": "of the art"}, 201),
     )  # fmt: skip
     assert result == {"state": "of the art"}
-    assert heard == [JobProgress("building", 1)]
+    assert progress == [JobProgress("building", 1)]
     broken = {"state": "PROCESSING_FAILED", "errorMessage": "cannot be built"}
     with pytest.raises(SynapseJobError, match="cannot be built"):
-        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(broken, 202))
+        execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(broken, 202))
 
 
 def test_result_in_a_status_is_returned():
     complete = {"jobState": "COMPLETE", "responseBody": {"rows": 3}}
-    assert drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
+    assert execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of(complete))[1] == {"rows": 3}
     with pytest.raises(SynapseError, match="no result"):
-        drive(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "COMPLETE"}))
+        execute(async_job_flow.run(JOB, POLLING), TOKEN, Reply.of({"jobState": "COMPLETE"}))
 
 
 def test_http_errors_are_raised():
@@ -171,14 +171,14 @@ def test_http_errors_are_raised():
 
 
 def test_async_session_runs_a_job():
-    answers = [
+    replies = [
         (201, {"token": "7"}),
         (202, {"jobState": "PROCESSING"}),
         (201, {"rows": 3}),
     ]
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        status, body = answers.pop(0)
+        status, body = replies.pop(0)
         return httpx2.Response(status, content=json.dumps(body))
 
     async def go():

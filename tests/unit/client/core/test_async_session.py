@@ -1,4 +1,4 @@
-"""The same flows run in an event loop, with the same identity, patience and errors."""
+"""Asynchronous session: flows, credentials, retries and errors."""
 
 import asyncio
 import logging
@@ -28,11 +28,11 @@ QUICK = RetryPolicy(attempts=3, total=5, wait=0.001, max_wait=0.002)
 TOKEN = Token("secret-token-of-alice", "alice")
 
 
-class Answers:
-    """Answers each request by the next of some responses or exceptions."""
+class Responses:
+    """Transport that returns or raises the next of some responses and exceptions."""
 
-    def __init__(self, *answers):
-        self.queue = list(answers)
+    def __init__(self, *responses):
+        self.queue = list(responses)
         self.requests = []
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
@@ -46,11 +46,11 @@ class Answers:
         return [request.headers.get(name) for request in self.requests]
 
 
-def run(flow, answers: Answers, credentials: Token | None = TOKEN, retry: RetryPolicy = QUICK):
-    """Run one flow against the answers."""
+def run(flow, responses: Responses, credentials: Token | None = TOKEN, retry: RetryPolicy = QUICK):
+    """Run one flow with these responses."""
 
     async def go():
-        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answers)) as client:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(responses)) as client:
             session = AsyncSession(AT, credentials, client=client, retry=retry)
             return await session.run(flow)
 
@@ -62,23 +62,23 @@ def get(path: str = "/x", method: str = "GET"):
     return reply.value
 
 
-def answer(status: int = 200, **settings) -> httpx2.Response:
+def response(status: int = 200, **settings) -> httpx2.Response:
     return httpx2.Response(status, **settings)
 
 
 def test_async_session_runs_a_paged_flow():
-    answers = Answers(
-        answer(json={"results": [1, 2]}),
-        answer(json={"results": [3]}),
-        answer(json={"results": []}),
+    responses = Responses(
+        response(json={"results": [1, 2]}),
+        response(json={"results": [3]}),
+        response(json={"results": []}),
     )
     call = flows.with_offset(Call("GET", "/teams", params={"fragment": "a b"}))
-    assert run(flows.collect_items(call), answers) == [1, 2, 3]
-    assert [str(request.url) for request in answers.requests] == [
+    assert run(flows.collect_items(call), responses) == [1, 2, 3]
+    assert [str(request.url) for request in responses.requests] == [
         f"{REPO}/teams?fragment=a+b&limit=20&offset={offset}" for offset in (0, 2, 3)
     ]
-    assert answers.headers("Authorization") == ["Bearer secret-token-of-alice"] * 3
-    assert answers.headers("Accept") == ["application/json; charset=UTF-8"] * 3
+    assert responses.headers("Authorization") == ["Bearer secret-token-of-alice"] * 3
+    assert responses.headers("Accept") == ["application/json; charset=UTF-8"] * 3
 
 
 def test_pause_does_not_block_the_event_loop():
@@ -104,9 +104,9 @@ def test_pause_does_not_block_the_event_loop():
 @pytest.mark.parametrize(
     "fault",
     [
-        answer(503),
-        answer(429, headers={"Retry-After": "0"}),
-        answer(502),
+        response(503),
+        response(429, headers={"Retry-After": "0"}),
+        response(502),
         httpx2.ConnectError("refused"),
         httpx2.ReadError("reset"),
         httpx2.RemoteProtocolError("cut"),
@@ -116,49 +116,51 @@ def test_pause_does_not_block_the_event_loop():
     ids=repr,
 )
 def test_get_is_retried(fault):
-    assert run(get(), Answers(fault, answer(json=5))) == 5
+    assert run(get(), Responses(fault, response(json=5))) == 5
 
 
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (answer(502), SynapseServerError),
+        (response(502), SynapseServerError),
         (httpx2.ReadError("reset"), SynapseConnectionError),
         (httpx2.ReadTimeout("slow"), SynapseTimeoutError),
     ],
     ids=repr,
 )
 def test_post_is_not_retried_after_an_uncertain_failure(fault, error):
-    answers = Answers(fault)
+    responses = Responses(fault)
     with pytest.raises(error, match="POST /x"):
-        run(get(method="POST"), answers)
-    assert len(answers.requests) == 1
+        run(get(method="POST"), responses)
+    assert len(responses.requests) == 1
 
 
 def test_post_is_retried_after_a_503():
-    answers = Answers(answer(503), httpx2.ConnectTimeout("no"), answer(201, json={"id": "syn1"}))
-    assert run(get(method="POST"), answers) == {"id": "syn1"}
-    assert [request.content for request in answers.requests] == [b'{"a": 1}'] * 3
+    responses = Responses(
+        response(503), httpx2.ConnectTimeout("no"), response(201, json={"id": "syn1"})
+    )
+    assert run(get(method="POST"), responses) == {"id": "syn1"}
+    assert [request.content for request in responses.requests] == [b'{"a": 1}'] * 3
 
 
 def test_retries_end_after_the_maximum_number_of_attempts():
-    answers = Answers(*[answer(503, json={"reason": "down"}) for _ in range(3)])
+    responses = Responses(*[response(503, json={"reason": "down"}) for _ in range(3)])
     with pytest.raises(SynapseServerError, match="503 GET /x: down"):
-        run(get(), answers)
+        run(get(), responses)
 
 
 def test_untrusted_certificate_is_not_retried():
     failed = httpx2.ConnectError("certificate verify failed")
     failed.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
-    answers = Answers(failed)
+    responses = Responses(failed)
     with pytest.raises(SynapseConnectionError, match="certificate of the server is not trusted"):
-        run(get(), answers)
-    assert len(answers.requests) == 1
+        run(get(), responses)
+    assert len(responses.requests) == 1
 
 
 def test_delete_succeeds_if_a_retry_finds_nothing():
-    answers = Answers(httpx2.ReadError("cut"), answer(404, json={"reason": "gone"}))
-    assert run(get(method="DELETE"), answers) == ""
+    responses = Responses(httpx2.ReadError("cut"), response(404, json={"reason": "gone"}))
+    assert run(get(method="DELETE"), responses) == ""
 
 
 def test_errors_are_raised_in_the_flow():
@@ -169,23 +171,23 @@ def test_errors_are_raised_in_the_flow():
             return missing.reason
         return None
 
-    assert run(existing(), Answers(answer(404, json={"reason": "none"}))) == "none"
+    assert run(existing(), Responses(response(404, json={"reason": "none"}))) == "none"
 
 
 def test_anonymous_request_raises_authentication_error():
     with pytest.raises(SynapseAuthenticationError, match="You are not logged in"):
-        run(get(), Answers(answer(403, json={"reason": "no"})), credentials=None)
+        run(get(), Responses(response(403, json={"reason": "no"})), credentials=None)
 
 
 def test_credentials_are_not_sent_to_other_hosts():
-    answers = Answers(
-        answer(302, headers={"Location": "https://elsewhere.example.net/"}),
-        answer(302, headers={"Location": f"{REPO}/y"}),
-        answer(json=1),
+    responses = Responses(
+        response(302, headers={"Location": "https://elsewhere.example.net/"}),
+        response(302, headers={"Location": f"{REPO}/y"}),
+        response(json=1),
     )
-    assert run(get(), answers) == 1
-    assert answers.headers("Authorization")[1] is None
-    other = Answers(answer(text="hi"))
+    assert run(get(), responses) == 1
+    assert responses.headers("Authorization")[1] is None
+    other = Responses(response(text="hi"))
     assert run(get("https://elsewhere.example.net/"), other) == "hi"
     assert other.headers("Authorization") == [None]
 
@@ -193,23 +195,23 @@ def test_credentials_are_not_sent_to_other_hosts():
 def test_token_is_not_logged(caplog):
     echo = {"reason": f"bad token {TOKEN.secret}"}
     with caplog.at_level(logging.DEBUG), pytest.raises(SynapseError) as caught:
-        run(get(), Answers(*[answer(503, json=echo) for _ in range(3)]))
+        run(get(), Responses(*[response(503, json=echo) for _ in range(3)]))
     assert TOKEN.secret not in str(caught.value) + caplog.text
     assert "retrying in" in caplog.text
 
 
 def test_async_session_copies_the_settings_of_a_session(syn):
-    answers = Answers(answer(json=1))
+    responses = Responses(response(json=1))
 
     async def go():
-        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answers)) as client:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(responses)) as client:
             session = AsyncSession.of(syn, client)
             assert session.retry == syn.retry
             return await session.run(get())
 
     assert asyncio.run(go()) == 1
-    assert str(answers.requests[0].url) == f"{REPO}/x"
-    assert answers.headers("Authorization") == ["Bearer secret-token-of-alice"]
+    assert str(responses.requests[0].url) == f"{REPO}/x"
+    assert responses.headers("Authorization") == ["Bearer secret-token-of-alice"]
 
 
 def test_async_session_with_asgi_transport():
@@ -225,9 +227,9 @@ def test_async_session_with_asgi_transport():
     assert asyncio.run(go()) == "/repo/v1/entity/syn1"
 
 
-def test_async_session_over_a_socket(misbehaving):
+def test_async_session_over_a_socket(faulty_server):
     body = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n42"
-    repo, received = misbehaving(
+    repo, received = faulty_server(
         lambda connection: connection.close(), lambda connection: connection.sendall(body)
     )
 
@@ -241,7 +243,7 @@ def test_async_session_over_a_socket(misbehaving):
 
 @pytest.fixture
 def library_logger():
-    """The logger of httpx2 as it is before anybody touched it."""
+    """Logger of httpx2 with its default level."""
     logger = logging.getLogger("httpx2")
     before = logger.level
     logger.setLevel(logging.NOTSET)
@@ -251,12 +253,12 @@ def library_logger():
 
 def test_requests_are_not_logged_by_default(caplog, library_logger):
     with caplog.at_level(logging.INFO):
-        assert run(get(), Answers(answer(json=[]))) == []
+        assert run(get(), Responses(response(json=[]))) == []
     assert library_logger.getEffectiveLevel() == logging.WARNING
     assert caplog.messages == []
 
 
 def test_requests_are_logged_if_the_level_is_set(caplog, library_logger):
     with caplog.at_level(logging.INFO, logger="httpx2"):
-        run(get(), Answers(answer(json=[])))
+        run(get(), Responses(response(json=[])))
     assert any("HTTP Request: GET" in message for message in caplog.messages)

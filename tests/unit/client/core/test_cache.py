@@ -1,4 +1,4 @@
-"""The cache: what it knows, and the layout that it shares with the official clients."""
+"""Lookups in the cache, and the layout shared with the official clients."""
 
 import hashlib
 import json
@@ -241,5 +241,5 @@ def test_read_only_cache_can_be_read(cache, tmp_path):
 
 
 def test_cache_can_be_pickled(cache, tmp_path):
-    copy = pickle.loads(pickle.dumps(Cache(tmp_path, limit=5)))  # noqa: S301 - our own
+    copy = pickle.loads(pickle.dumps(Cache(tmp_path, limit=5)))  # noqa: S301
     assert (copy.cache_root_dir, copy.limit) == (str(tmp_path), 5)

@@ -1,4 +1,4 @@
-"""A cache with a limit: who goes, who stays."""
+"""Eviction from a cache with a limit, and pinned files."""
 
 import gc
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from synapse_workflows.client.core.cache import Cache
 
-HOLDER = """
+PINNING_SCRIPT = """
 import sys
 from synapse_workflows.client.core.cache import Cache
 Cache(sys.argv[1]).pin(sys.argv[2])
@@ -38,7 +38,7 @@ def put(cache: Cache, handle: int, size: int = 100, age: float = 0) -> Path:
     return file
 
 
-def there(*files: Path) -> list[bool]:
+def exist(*files: Path) -> list[bool]:
     return [file.exists() for file in files]
 
 
@@ -53,9 +53,9 @@ def test_least_recently_used_files_are_evicted_first(root):
     cache = Cache(root, limit=300)
     old, middle, new = put(cache, 1, age=300), put(cache, 2, age=200), put(cache, 3, age=100)
     assert cache.make_room() == 0
-    assert there(old, middle, new) == [True, True, True]
+    assert exist(old, middle, new) == [True, True, True]
     assert cache.make_room(50) == 0
-    assert there(old, middle, new) == [False, True, True]
+    assert exist(old, middle, new) == [False, True, True]
 
 
 def test_eviction_removes_directory_and_entry(root):
@@ -71,7 +71,7 @@ def test_get_counts_as_use(root):
     first, second = put(cache, 1, age=300), put(cache, 2, age=200)
     assert cache.get(1) == str(first)
     cache.make_room(100)
-    assert there(first, second) == [True, False]
+    assert exist(first, second) == [True, False]
 
 
 def test_get_keeps_the_modification_time(root):
@@ -90,7 +90,7 @@ def test_changed_and_foreign_files_are_not_evicted(root):
     foreign = plain.with_name("notes.txt")
     foreign.write_text("mine")
     assert cache.make_room() == 104
-    assert there(changed, plain, foreign) == [True, False, True]
+    assert exist(changed, plain, foreign) == [True, False, True]
 
 
 def test_eviction_keeps_entries_of_copies_outside_the_cache(root, tmp_path):
@@ -99,7 +99,7 @@ def test_eviction_keeps_entries_of_copies_outside_the_cache(root, tmp_path):
     outside.write_bytes(inside.read_bytes())
     cache.add(1, outside)
     assert cache.make_room() == 0
-    assert there(inside, outside) == [False, True]
+    assert exist(inside, outside) == [False, True]
     assert cache.get(1) == str(outside)
 
 
@@ -120,7 +120,7 @@ def test_make_room_returns_the_excess_if_files_are_in_use(root):
     cache.pin(old)
     cache.pin(new)
     assert cache.make_room(10) == 60
-    assert there(old, new) == [True, True]
+    assert exist(old, new) == [True, True]
 
 
 def test_pinned_file_is_kept_until_it_is_released(root):
@@ -128,10 +128,10 @@ def test_pinned_file_is_kept_until_it_is_released(root):
     held, free = put(cache, 1, age=500), put(cache, 2)
     cache.pin(held)
     assert cache.make_room() == 0
-    assert there(held, free) == [True, False]
+    assert exist(held, free) == [True, False]
     cache.release_pins()
     assert cache.make_room(100) == 0
-    assert there(held) == [False]
+    assert exist(held) == [False]
 
 
 def test_pins_are_shared_by_clients_of_a_process(root):
@@ -176,13 +176,13 @@ def test_pin_ignores_files_outside_the_cache(root, tmp_path):
 
 
 @pytest.fixture
-def holder(root):
-    """Another process that holds a file until its standard input ends."""
+def pinning_process(root):
+    """Function that starts a process that pins a file until its standard input ends."""
     processes = []
 
     def start(path: Path) -> subprocess.Popen:
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, str(root), str(path)],
+            [sys.executable, "-c", PINNING_SCRIPT, str(root), str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -196,10 +196,10 @@ def holder(root):
         process.communicate()
 
 
-def test_pins_of_another_process_end_with_the_process(root, holder):
+def test_pins_of_another_process_end_with_the_process(root, pinning_process):
     cache = Cache(root, limit=0)
     file = put(cache, 1)
-    process = holder(file)
+    process = pinning_process(file)
     assert cache.make_room() == 100
     assert file.exists()
     process.send_signal(signal.SIGKILL)
@@ -208,18 +208,18 @@ def test_pins_of_another_process_end_with_the_process(root, holder):
     assert not file.exists()
 
 
-def test_purge_keeps_files_pinned_by_another_process(root, holder):
+def test_purge_keeps_files_pinned_by_another_process(root, pinning_process):
     cache = Cache(root)
     held, mine = put(cache, 1), put(cache, 2)
     cache.pin(mine)
-    holder(held)
+    pinning_process(held)
     assert cache.purge(before_date=time.time() + 60) == 1
-    assert there(held, mine) == [True, False]
+    assert exist(held, mine) == [True, False]
 
 
-def test_list_of_pins_is_deleted_at_exit(root, holder):
+def test_list_of_pins_is_deleted_at_exit(root, pinning_process):
     cache = Cache(root)
-    process = holder(put(cache, 1))
+    process = pinning_process(put(cache, 1))
     assert list((root / ".synapse_workflows" / "pins").iterdir())
     process.communicate()
     assert not list((root / ".synapse_workflows" / "pins").iterdir())

@@ -14,7 +14,7 @@ from synapse_workflows.client.core import cache_lock
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.errors import SynapseFileCacheError
 
-ADDER = """
+ADDING_SCRIPT = """
 import sys
 from synapse_workflows.client.core import cache_lock
 from synapse_workflows.client.core.cache import Cache
@@ -25,10 +25,10 @@ for path in sys.argv[2:]:
 
 
 def files(directory: Path, count: int) -> list[Path]:
-    made = [directory / f"{number}.txt" for number in range(count)]
-    for path in made:
+    paths = [directory / f"{number}.txt" for number in range(count)]
+    for path in paths:
         path.write_text(path.name)
-    return made
+    return paths
 
 
 def entries(cache: Cache) -> set[str]:
@@ -38,11 +38,13 @@ def entries(cache: Cache) -> set[str]:
 def test_concurrent_processes_add_all_entries(tmp_path):
     cache = Cache(tmp_path / "cache")
     paths = [str(path) for path in files(tmp_path, 60)]
-    adders = [
-        subprocess.Popen([sys.executable, "-c", ADDER, cache.cache_root_dir, *paths[start::3]])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ADDING_SCRIPT, cache.cache_root_dir, *paths[start::3]]
+        )
         for start in range(3)
     ]
-    assert [adder.wait() for adder in adders] == [0, 0, 0]
+    assert [process.wait() for process in processes] == [0, 0, 0]
     assert entries(cache) == set(paths)
 
 
@@ -59,7 +61,7 @@ def test_concurrent_threads_add_all_entries(tmp_path):
 
 @pytest.fixture
 def foreign_lock(tmp_path):
-    """The lock directory of another client, beside the map of handle 1."""
+    """Cache with a lock directory of another client for file handle 1."""
     cache = Cache(tmp_path / "cache")
     cache.add(1, files(tmp_path, 1)[0])
     lock = Path(cache.get_cache_dir(1)) / ".cacheMap.lock"

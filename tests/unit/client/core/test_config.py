@@ -1,4 +1,4 @@
-"""The configuration file is read as INI, and what is wrong with it is told without its secrets."""
+"""Parsing of the configuration file, and errors without secrets."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_byte_order_mark_is_accepted(path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("authtoken = hush1234\n", "Line 1 is neither"),
         ("[authentication]\nhush1234\nhush1234 too\n", "Line 2, 3 is neither"),
@@ -55,9 +55,9 @@ def test_byte_order_mark_is_accepted(path):
         ("[a]\n[a]\nx=hush1234\n", r"Line 2: duplicate section \[a\]"),
     ],
 )
-def test_parse_errors_name_the_line_without_quoting_it(path, text, said):
+def test_parse_errors_name_the_line_without_quoting_it(path, text, message):
     path.write_text(text)
-    with pytest.raises(SynapseConfigError, match=said) as caught:
+    with pytest.raises(SynapseConfigError, match=message) as caught:
         load(path)
     assert isinstance(caught.value, ValueError)
     assert str(caught.value).startswith(f"Error parsing Synapse config file: {path}\n")

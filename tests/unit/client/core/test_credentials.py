@@ -1,4 +1,4 @@
-"""Tokens are looked for in one order, and what is found is used or refused, never passed over."""
+"""Search for tokens: order of the sources, and errors."""
 
 import base64
 import json
@@ -28,8 +28,8 @@ def jwt(**claims) -> str:
 
 
 @pytest.fixture
-def asked(http):
-    """Profiles: the token ``from-the-file`` belongs to the user ``file``; the list of tokens."""
+def requests_sent(http):
+    """Tokens of the sent requests; the token ``from-the-file`` belongs to the user ``file``."""
     seen = []
 
     def profile(request):
@@ -47,7 +47,7 @@ def asked(http):
 
 
 class FakeBoto3:
-    """What `login` uses of boto3."""
+    """The part of boto3 that `login` uses."""
 
     def client(self, service):
         assert service == "ssm"
@@ -59,8 +59,8 @@ class FakeBoto3:
 
 
 @pytest.fixture
-def lay(home, monkeypatch, memory_keyring):
-    """Put a token named after its place into some of the places."""
+def put_tokens(home, monkeypatch, memory_keyring):
+    """Function that puts tokens, named after their source, into sources."""
 
     def put(*places: str) -> dict[str, str]:
         if "variable" in places:
@@ -78,25 +78,25 @@ def lay(home, monkeypatch, memory_keyring):
 
 
 @pytest.mark.parametrize("first", range(len(PLACES)))
-def test_first_source_with_a_token_is_used(first, lay, make, asked):
-    arguments = lay(*PLACES[first:])
+def test_first_source_with_a_token_is_used(first, put_tokens, make, requests_sent):
+    arguments = put_tokens(*PLACES[first:])
     syn = make()
     syn.login(**arguments, silent=True)
     assert syn.username == PLACES[first]
-    assert asked == [f"token-{PLACES[first]}"]
+    assert requests_sent == [f"token-{PLACES[first]}"]
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_each_source_is_used(place, lay, make, asked):
-    arguments = lay(place)
+def test_each_source_is_used(place, put_tokens, make, requests_sent):
+    arguments = put_tokens(place)
     syn = make()
     syn.login(**arguments)
     assert syn.username == place
-    assert asked == [f"token-{place}"] * 2
+    assert requests_sent == [f"token-{place}"] * 2
 
 
-def test_source_without_token_is_skipped(lay, home, monkeypatch, make, asked):
-    lay("keyring")
+def test_source_without_token_is_skipped(put_tokens, home, monkeypatch, make, requests_sent):
+    put_tokens("keyring")
     monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", "")
     (home / ".synapseConfig").write_text("[authentication]\nauthtoken =\n")
     syn = make()
@@ -104,15 +104,15 @@ def test_source_without_token_is_skipped(lay, home, monkeypatch, make, asked):
     assert syn.username == "keyring"
 
 
-def test_forced_skips_the_keyring(lay, make, asked):
-    lay("keyring", "aws")
+def test_forced_skips_the_keyring(put_tokens, make, requests_sent):
+    put_tokens("keyring", "aws")
     syn = make()
     syn.login(forced=True)
     assert syn.username == "aws"
 
 
-def test_error_without_token_lists_all_sources(lay, make, home):
-    lay()
+def test_error_without_token_lists_all_sources(put_tokens, make, home):
+    put_tokens()
     with pytest.raises(SynapseNoCredentialsError) as caught:
         make().login()
     lines = str(caught.value).splitlines()
@@ -127,18 +127,18 @@ def test_error_without_token_lists_all_sources(lay, make, home):
     assert "personal access token" in lines[6]
 
 
-def test_error_without_token_describes_what_is_missing(lay, make, home):
-    lay()
+def test_error_without_token_describes_what_is_missing(put_tokens, make, home):
+    put_tokens()
     (home / ".synapseConfig").write_text("[authentication]\nusername = bob\n")
     with pytest.raises(SynapseNoCredentialsError) as caught:
         make().login()
-    said = str(caught.value)
-    assert f"3. {home}/.synapseConfig: no authtoken in section [authentication]" in said
-    assert "4. keyring: no token for bob" in said
+    message = str(caught.value)
+    assert f"3. {home}/.synapseConfig: no authtoken in section [authentication]" in message
+    assert "4. keyring: no token for bob" in message
 
 
-def test_config_file_of_another_user_is_skipped(lay, make, home):
-    lay()
+def test_config_file_of_another_user_is_skipped(put_tokens, make, home):
+    put_tokens()
     (home / ".synapseConfig").write_text(
         "[authentication]\nusername = bob\nauthtoken = token-bob\n"
     )
@@ -146,14 +146,14 @@ def test_config_file_of_another_user_is_skipped(lay, make, home):
         make().login("alice")
 
 
-def test_user_of_the_file_has_precedence_over_the_last_user(lay, make, home):
-    lay("keyring")
+def test_user_of_the_file_has_precedence_over_the_last_user(put_tokens, make, home):
+    put_tokens("keyring")
     (home / ".synapseConfig").write_text("[authentication]\nusername = bob\n")
     with pytest.raises(SynapseNoCredentialsError, match="keyring: no token for bob"):
         make().login()
 
 
-def test_keyring_is_searched_for_the_given_user(memory_keyring, make, asked):
+def test_keyring_is_searched_for_the_given_user(memory_keyring, make, requests_sent):
     keyring_store.store_token("alice", "token-alice")
     keyring_store.store_token("bob", "token-bob")
     syn = make()
@@ -161,8 +161,8 @@ def test_keyring_is_searched_for_the_given_user(memory_keyring, make, asked):
     assert syn.username == "alice"
 
 
-def test_machine_without_keyring_has_no_token(lay, make, home):
-    lay()
+def test_machine_without_keyring_has_no_token(put_tokens, make, home):
+    put_tokens()
     keyring.set_keyring(fail.Keyring())
     (home / ".synapseSession").write_text('{"<mostRecent>": "alice"}')
     with pytest.raises(SynapseNoCredentialsError, match="keyring: no token for alice"):
@@ -170,44 +170,44 @@ def test_machine_without_keyring_has_no_token(lay, make, home):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"<mostRecent>": 3}', "\x00"])
-def test_invalid_session_file_is_ignored(content, lay, make, home):
-    lay()
+def test_invalid_session_file_is_ignored(content, put_tokens, make, home):
+    put_tokens()
     (home / ".synapseSession").write_text(content)
     with pytest.raises(SynapseNoCredentialsError, match="no user is recorded"):
         make().login()
 
 
-def test_rejected_token_is_not_replaced_by_another_source(lay, make, asked):
-    lay("file", "keyring")
+def test_rejected_token_is_not_replaced_by_another_source(put_tokens, make, requests_sent):
+    put_tokens("file", "keyring")
     with pytest.raises(SynapseUnauthorizedError, match="Invalid access token") as caught:
         make().login(authToken="token-revoked")
     assert caught.value.__notes__ == ["The token comes from the argument authToken."]
     assert isinstance(caught.value, SynapseAuthenticationError)
-    assert asked == ["token-revoked"]
+    assert requests_sent == ["token-revoked"]
 
 
-def test_failed_login_removes_the_credentials(make, asked):
+def test_failed_login_removes_the_credentials(make, requests_sent):
     syn = make("token-alice-before")
     with pytest.raises(SynapseUnauthorizedError):
         syn.login(authToken="token-revoked")
     assert syn.credentials is None
 
 
-def test_parameter_store_without_boto3_raises(lay, make, monkeypatch):
-    lay("aws")
+def test_parameter_store_without_boto3_raises(put_tokens, make, monkeypatch):
+    put_tokens("aws")
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(SynapseConfigError, match=r"synapse-workflows\[s3\]"):
         make().login()
 
 
-def test_unreadable_parameter_raises(lay, make, monkeypatch):
+def test_unreadable_parameter_raises(put_tokens, make, monkeypatch):
     from botocore.exceptions import NoRegionError
 
     class Broken(FakeBoto3):
         def get_parameter(self, **_):
             raise NoRegionError
 
-    lay("aws")
+    put_tokens("aws")
     monkeypatch.setitem(sys.modules, "boto3", Broken())
     with pytest.raises(SynapseConfigError, match=r"/synapse/token .*region"):
         make().login()
@@ -231,8 +231,8 @@ def test_unsupported_arguments_raise(make, http, arguments, what):
 
 
 @pytest.mark.parametrize(("key", "what"), [("password", "a password"), ("apikey", "an API key")])
-def test_unsupported_credentials_in_the_file_raise(make, home, lay, key, what):
-    lay("keyring")
+def test_unsupported_credentials_in_the_file_raise(make, home, put_tokens, key, what):
+    put_tokens("keyring")
     (home / ".synapseConfig").write_text(f"[authentication]\nusername = bob\n{key} = hush1234\n")
     with pytest.raises(SynapseAuthenticationError, match=f"with {what}") as caught:
         make().login()
@@ -240,7 +240,7 @@ def test_unsupported_credentials_in_the_file_raise(make, home, lay, key, what):
     assert "hush1234" not in str(caught.value)
 
 
-def test_token_has_precedence_over_unsupported_credentials(make, home, asked):
+def test_token_has_precedence_over_unsupported_credentials(make, home, requests_sent):
     (home / ".synapseConfig").write_text(
         "[authentication]\nusername = bob\npassword = p\napikey = k\nauthtoken = token-bob\n"
     )
@@ -251,33 +251,33 @@ def test_token_has_precedence_over_unsupported_credentials(make, home, asked):
     assert syn.username == "carol"
 
 
-def test_session_token_argument_accepts_a_token(make, asked):
+def test_session_token_argument_accepts_a_token(make, requests_sent):
     token = jwt(access={"scope": ["view"]})
     syn = make()
     with pytest.warns(DeprecationWarning, match="authToken"):
         syn.login(sessionToken=token)
-    assert asked == [token, token]
+    assert requests_sent == [token, token]
 
 
 @pytest.mark.parametrize("email", ["alice", "ALICE", "alice@example.org"])
-def test_login_accepts_names_of_the_token_owner(make, asked, email):
+def test_login_accepts_names_of_the_token_owner(make, requests_sent, email):
     syn = make()
     syn.login(email, authToken="token-alice")
     assert syn.username == "alice"
 
 
 @pytest.mark.parametrize("place", ["argument", "variable", "file", "keyring"])
-def test_login_with_the_token_of_another_user_raises(place, lay, make, asked):
-    arguments = lay(place)
+def test_login_with_the_token_of_another_user_raises(place, put_tokens, make, requests_sent):
+    arguments = put_tokens(place)
     keyring_store.store_token("mallory", "token-keyring")
     syn = make()
     with pytest.raises(SynapseAuthenticationError) as caught:
         syn.login("mallory", **arguments)
-    said = str(caught.value).splitlines()
-    assert said[0] == (
+    message = str(caught.value).splitlines()
+    assert message[0] == (
         "username/email and auth_token both provided but username does not match token profile"
     )
-    assert said[1].endswith(f"belongs to {place}, not to mallory.")
+    assert message[1].endswith(f"belongs to {place}, not to mallory.")
     assert syn.credentials is None
 
 
@@ -316,11 +316,11 @@ def test_token_is_stripped():
     assert Token("  token-alice\n").authorization == "Bearer token-alice"
 
 
-def test_remember_me_and_forget_me(memory_keyring, make, asked, home):
+def test_remember_me_and_forget_me(memory_keyring, make, requests_sent, home):
     memory_keyring.set_password(keyring_store.SERVICE, "alice", "token-old-alice")
     syn = make()
     syn.login(authToken="token-alice", rememberMe=True)
-    assert memory_keyring.held == {("SYNAPSE.ORG_CLIENT_AUTH_TOKEN", "alice"): "token-alice"}
+    assert memory_keyring.passwords == {("SYNAPSE.ORG_CLIENT_AUTH_TOKEN", "alice"): "token-alice"}
     session = home / ".synapseSession"
     assert json.loads(session.read_text()) == {"<mostRecent>": "alice"}
     again = make()
@@ -328,19 +328,19 @@ def test_remember_me_and_forget_me(memory_keyring, make, asked, home):
     assert again.username == "alice"
     again.logout()
     assert again.credentials is None
-    assert memory_keyring.held
+    assert memory_keyring.passwords
     syn.logout(forgetMe=True)
-    assert memory_keyring.held == {}
+    assert memory_keyring.passwords == {}
     assert session.exists()
 
 
-def test_login_without_remember_me_stores_nothing(memory_keyring, make, asked, home):
+def test_login_without_remember_me_stores_nothing(memory_keyring, make, requests_sent, home):
     make().login(authToken="token-alice")
-    assert memory_keyring.held == {}
+    assert memory_keyring.passwords == {}
     assert not (home / ".synapseSession").exists()
 
 
-def test_remember_me_without_keyring_logs_a_warning(memory_keyring, make, asked, caplog):
+def test_remember_me_without_keyring_logs_a_warning(memory_keyring, make, requests_sent, caplog):
     keyring.set_keyring(fail.Keyring())
     syn = make()
     syn.login(authToken="token-alice", rememberMe=True)
@@ -354,7 +354,7 @@ def test_logout_without_login(syn):
     assert syn.username is None
 
 
-def test_login_logs_a_welcome_message(make, asked, caplog):
+def test_login_logs_a_welcome_message(make, requests_sent, caplog):
     make().login(authToken="token-alice")
     assert [record.getMessage() for record in caplog.records] == ["Welcome, alice!"]
     caplog.clear()
@@ -363,7 +363,7 @@ def test_login_logs_a_welcome_message(make, asked, caplog):
     assert caplog.records == []
 
 
-def test_module_login_returns_a_logged_in_client(home, asked, http):
+def test_module_login_returns_a_logged_in_client(home, requests_sent, http):
     from synapse_workflows import login
 
     (home / ".synapseConfig").write_text(

@@ -1,4 +1,4 @@
-"""Who asks is told to Synapse only, and two clients never mix."""
+"""Credentials are sent to Synapse only, and clients do not share them."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -138,7 +138,7 @@ def test_netrc_is_not_used(make, http, home):
 
 def test_authorization_of_the_requests_session_is_not_used(make, http):
     session = requests.Session()
-    session.headers["Authorization"] = "Bearer of-somebody-else"
+    session.headers["Authorization"] = "Bearer of-another-user"
     http.get(f"{REPO}/x", json=1)
     make(requests_session=session).restGET("/x")
     make("token-of-alice-000", requests_session=session).restGET("/x")

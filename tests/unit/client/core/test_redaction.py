@@ -1,4 +1,4 @@
-"""No token, and no query of a pre-signed URL, ever reaches a log, an error or a repr."""
+"""Tokens and queries of pre-signed URLs are removed from logs, errors and reprs."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ SIGNED = (
     "https://bucket.s3.amazonaws.com/key%2Fa.csv?X-Amz-Algorithm=AWS4&X-Amz-Expires=30"
     "&X-Amz-Signature=0123abcd&X-Amz-Credential=AKIA%2F2026"
 )
-#: Begins as no text of the house does: a token that a message holds anyway is no leak.
+#: Starts with text that no message contains, so that a match is a leak.
 tokens = st.text(string.ascii_letters + string.digits + "-_.+/=$^*()[]\\", min_size=12).map(
     lambda text: f"q7Zx{text}"
 )
@@ -43,7 +43,7 @@ class Lines(logging.Handler):
 @given(token=tokens, before=surroundings, after=surroundings, status=statuses, html=st.booleans())
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_token_echoed_by_the_server_is_redacted(tmp_path, token, before, after, status, html):
-    said = before + token + after
+    reason = before + token + after
     lines = Lines()
     above = logging.getLogger("synapse_workflows.client")
     above.addHandler(lines)
@@ -59,16 +59,16 @@ def test_token_echoed_by_the_server_is_redacted(tmp_path, token, before, after, 
             ) as syn,
         ):
             if html:
-                mock.get(f"{REPO}/x", status=status, body=said.encode("utf-8", "replace"))
+                mock.get(f"{REPO}/x", status=status, body=reason.encode("utf-8", "replace"))
             else:
-                mock.get(f"{REPO}/x", status=status, json={"reason": said, "errorCode": token})
+                mock.get(f"{REPO}/x", status=status, json={"reason": reason, "errorCode": token})
             with pytest.raises(SynapseHTTPError) as caught:
                 syn.call("GET", "/x", params={"q": token})
     finally:
         above.removeHandler(lines)
     error = caught.value
-    told = [str(error), repr(error), error.reason, error.error_code or "", *lines.lines]
-    assert not [text for text in told if token in text]
+    texts = [str(error), repr(error), error.reason, error.error_code or "", *lines.lines]
+    assert not [text for text in texts if token in text]
     assert token.encode() not in pickle.dumps(error)
     assert token not in repr(error.response.request.headers)
     assert len(lines.lines) >= 1
@@ -129,9 +129,9 @@ def test_error_of_an_invalid_url_contains_no_query(make):
     assert "0123abcd" not in str(caught.value)
 
 
-def test_urllib3_log_contains_no_presigned_query(make, misbehaving, caplog):
+def test_urllib3_log_contains_no_presigned_query(make, faulty_server, caplog):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    address, _ = misbehaving(lambda connection: connection.sendall(answer))
+    address, _ = faulty_server(lambda connection: connection.sendall(answer))
     with caplog.at_level(logging.DEBUG):
         make().call("GET", f"{address}/key?X-Amz-Signature=0123abcd", auth=None)
     assert "urllib3.connectionpool" in {record.name for record in caplog.records}

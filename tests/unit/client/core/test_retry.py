@@ -1,4 +1,4 @@
-"""What is asked again is decided by category, and never longer than allowed."""
+"""Retries of requests: categories, delays and limits."""
 
 import json
 import logging
@@ -25,35 +25,35 @@ GET = Call("GET", "/x")
 POST = Call("POST", "/x")
 
 
-def answered(status: int, reason: str = "") -> Outcome:
+def outcome_of(status: int, reason: str = "") -> Outcome:
     return Outcome(Reply(status), reason=reason)
 
 
 @pytest.mark.parametrize(
     ("outcome", "read", "write"),
     [
-        (answered(200), False, False),
-        (answered(201), False, False),
-        (answered(400), False, False),
-        (answered(401), False, False),
-        (answered(403), False, False),
-        (answered(404), False, False),
-        (answered(409), False, False),
-        (answered(412), False, False),
-        (answered(423), False, False),
-        (answered(429), True, True),
-        (answered(503), True, True),
-        (answered(500), True, False),
-        (answered(502), True, False),
-        (answered(504), True, False),
-        (answered(501), False, False),
-        (answered(400, "Please slow down."), True, True),
-        (answered(400, "SlowDown"), True, True),
-        (answered(400, "Try again later"), True, True),
-        (answered(400, "RequestTimeout: idle"), True, False),
-        (answered(400, "Proxy Error"), True, False),
-        (answered(404, "No entity named 'timeout'"), False, False),
-        (answered(403, "try again"), False, False),
+        (outcome_of(200), False, False),
+        (outcome_of(201), False, False),
+        (outcome_of(400), False, False),
+        (outcome_of(401), False, False),
+        (outcome_of(403), False, False),
+        (outcome_of(404), False, False),
+        (outcome_of(409), False, False),
+        (outcome_of(412), False, False),
+        (outcome_of(423), False, False),
+        (outcome_of(429), True, True),
+        (outcome_of(503), True, True),
+        (outcome_of(500), True, False),
+        (outcome_of(502), True, False),
+        (outcome_of(504), True, False),
+        (outcome_of(501), False, False),
+        (outcome_of(400, "Please slow down."), True, True),
+        (outcome_of(400, "SlowDown"), True, True),
+        (outcome_of(400, "Try again later"), True, True),
+        (outcome_of(400, "RequestTimeout: idle"), True, False),
+        (outcome_of(400, "Proxy Error"), True, False),
+        (outcome_of(404, "No entity named 'timeout'"), False, False),
+        (outcome_of(403, "try again"), False, False),
         (Outcome(failure=Failure.NOT_CONNECTED), True, True),
         (Outcome(failure=Failure.INTERRUPTED), True, False),
         (Outcome(failure=Failure.TIMED_OUT), True, False),
@@ -67,12 +67,12 @@ def test_is_retryable_by_category_and_method(outcome, read, write):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_is_retryable_for_repeatable_methods(method):
-    assert is_retryable(Call(method, "/x"), answered(502))
+    assert is_retryable(Call(method, "/x"), outcome_of(502))
 
 
 def test_repeatable_argument_overrides_the_method():
-    assert is_retryable(Call("POST", "/x", repeatable=True), answered(502))
-    assert not is_retryable(Call("PUT", "/x", repeatable=False), answered(502))
+    assert is_retryable(Call("POST", "/x", repeatable=True), outcome_of(502))
+    assert not is_retryable(Call("PUT", "/x", repeatable=False), outcome_of(502))
 
 
 def test_delay_grows_exponentially_up_to_the_maximum_with_jitter():
@@ -95,8 +95,8 @@ def test_with_overrides_accepts_the_keys_of_synapseclient():
 
 
 def test_with_overrides_raises_for_an_unknown_key():
-    with pytest.raises(ValueError, match="with the keys patience"):
-        RetryPolicy().with_overrides({"patience": 3})
+    with pytest.raises(ValueError, match="with the keys speed"):
+        RetryPolicy().with_overrides({"speed": 3})
 
 
 def test_get_succeeds_after_a_503(syn, http):
@@ -113,53 +113,55 @@ def test_post_is_retried_after_a_503_with_the_same_body(syn, http):
 
 
 def test_post_is_not_retried_after_a_lost_response(syn, http):
-    lost = http.post(f"{REPO}/entity", body=requests.ConnectionError("reset by peer"))
+    response = http.post(f"{REPO}/entity", body=requests.ConnectionError("reset by peer"))
     with pytest.raises(SynapseConnectionError, match="the connection was interrupted"):
         syn.restPOST("/entity", "{}")
-    assert lost.call_count == 1
+    assert response.call_count == 1
 
 
 def test_post_is_not_retried_after_a_500(syn, http):
-    failed = http.post(f"{REPO}/entity", status=500, json={"reason": "oops"})
+    response = http.post(f"{REPO}/entity", status=500, json={"reason": "oops"})
     with pytest.raises(SynapseServerError, match="oops"):
         syn.restPOST("/entity", "{}")
-    assert failed.call_count == 1
+    assert response.call_count == 1
 
 
 def test_post_is_retried_without_connection(make):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     syn = make(repo=f"http://127.0.0.1:{port}/repo/v1")
-    tries = []
-    syn.logger.addFilter(lambda record: tries.append(record.getMessage()) or True)
+    messages = []
+    syn.logger.addFilter(lambda record: messages.append(record.getMessage()) or True)
     syn.debug = True
     with pytest.raises(SynapseConnectionError, match="no connection") as caught:
         syn.restPOST("/entity", "{}")
-    assert sum("retrying in" in line for line in tries) == 3
+    assert sum("retrying in" in line for line in messages) == 3
     assert isinstance(caught.value, requests.ConnectionError)
 
 
 def test_call_fails_immediately_if_retry_after_exceeds_the_total_time(make, http):
     syn = make(retry=RetryPolicy(wait=0.001, total=0.5))
-    asked = http.get(f"{REPO}/x", status=429, headers={"Retry-After": "1"}, json={"reason": "x"})
+    response = http.get(
+        f"{REPO}/x", status=429, headers={"Retry-After": "1"}, json={"reason": "x"}
+    )
     with pytest.raises(SynapseTooManyRequestsError, match="429 GET /x: x") as caught:
         syn.restGET("/x")
     assert caught.value.retry_after == 1
-    assert asked.call_count == 1
+    assert response.call_count == 1
 
 
 def test_last_response_is_raised_after_all_attempts(syn, http):
-    asked = http.get(f"{REPO}/x", status=503, json={"reason": "Synapse is down"})
+    response = http.get(f"{REPO}/x", status=503, json={"reason": "Synapse is down"})
     with pytest.raises(SynapseServerError, match="503 GET /x: Synapse is down"):
         syn.restGET("/x")
-    assert asked.call_count == 4
+    assert response.call_count == 4
 
 
 def test_retry_policy_argument_applies_to_one_call(syn, http):
-    asked = http.get(f"{REPO}/x", status=503)
+    response = http.get(f"{REPO}/x", status=503)
     with pytest.raises(SynapseServerError):
         syn.restGET("/x", retryPolicy={"retries": 1})
-    assert asked.call_count == 2
+    assert response.call_count == 2
 
 
 def test_delete_succeeds_if_a_retry_finds_nothing(syn, http):
@@ -190,17 +192,17 @@ def test_delete_of_a_missing_object_raises(syn, http):
     ],
 )
 def test_invalid_requests_are_not_retried(syn, http, failed):
-    asked = http.get(f"{REPO}/x", body=failed)
+    response = http.get(f"{REPO}/x", body=failed)
     with pytest.raises(SynapseConnectionError, match=f"GET /x: {failed}"):
         syn.restGET("/x")
-    assert asked.call_count == 1
+    assert response.call_count == 1
 
 
 def test_conflict_is_not_retried(syn, http):
-    asked = http.post(f"{REPO}/entity", status=409, json={"reason": "exists"})
+    response = http.post(f"{REPO}/entity", status=409, json={"reason": "exists"})
     with pytest.raises(SynapseConflictError, match="exists"):
         syn.restPOST("/entity", "{}")
-    assert asked.call_count == 1
+    assert response.call_count == 1
 
 
 def test_long_delays_are_logged_as_warnings(syn, caplog):
@@ -212,7 +214,7 @@ def test_long_delays_are_logged_as_warnings(syn, caplog):
         class outcome:  # noqa: N801
             @staticmethod
             def result():
-                return answered(429, "Please slow down")
+                return outcome_of(429, "Please slow down")
 
     with caplog.at_level(logging.DEBUG):
         RetryState(GET, RetryPolicy(), syn.logger.log).tenacity_arguments()["before_sleep"](State)
@@ -230,7 +232,7 @@ CUT = send("HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Length: 900
 CUT_CHUNK = send("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nabcde\n40\nx")
 
 
-def hang_up(connection):
+def disconnect(connection):
     connection.close()
 
 
@@ -239,29 +241,29 @@ def reset(connection):
     connection.close()
 
 
-def say_nothing(connection):
+def send_nothing(connection):
     connection.recv(1)
 
 
-@pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, hang_up, reset, say_nothing])
-def test_get_is_retried_after_connection_faults(fault, make, misbehaving):
-    repo, received = misbehaving(fault, fault, OK)
+@pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, disconnect, reset, send_nothing])
+def test_get_is_retried_after_connection_faults(fault, make, faulty_server):
+    repo, received = faulty_server(fault, fault, OK)
     syn = make(repo=repo, timeout=0.1)
     assert syn.restGET("/x") == {}
     assert len(received) == 3
 
 
-@pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, hang_up, reset])
-def test_post_is_sent_once_after_connection_faults(fault, make, misbehaving):
-    repo, received = misbehaving(fault, OK)
+@pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, disconnect, reset])
+def test_post_is_sent_once_after_connection_faults(fault, make, faulty_server):
+    repo, received = faulty_server(fault, OK)
     syn = make(repo=repo)
     with pytest.raises(SynapseConnectionError, match="the connection was interrupted"):
         syn.restPOST("/entity", json.dumps({"name": "x"}))
     assert len(received) == 1
 
 
-def test_post_is_sent_once_after_a_timeout(make, misbehaving):
-    repo, received = misbehaving(say_nothing, OK)
+def test_post_is_sent_once_after_a_timeout(make, faulty_server):
+    repo, received = faulty_server(send_nothing, OK)
     syn = make(repo=repo, timeout=0.1)
     with pytest.raises(SynapseTimeoutError, match="POST /entity: no response within the timeout"):
         syn.restPOST("/entity", "{}")

@@ -1,4 +1,4 @@
-"""A client is set up as asked, tells its listeners, and lets go of what it holds."""
+"""Settings, events and resources of a session."""
 
 import io
 import logging
@@ -122,13 +122,13 @@ def test_default_cache_root_is_in_the_home_directory(home):
     assert not (home / ".synapseCache").exists()
 
 
-@pytest.mark.parametrize(("asked", "threads"), [(-3, 1), (0, 1), (7, 7), (128, 128), (999, 128)])
-def test_max_threads_is_clamped(config, asked, threads):
+@pytest.mark.parametrize(("value", "threads"), [(-3, 1), (0, 1), (7, 7), (128, 128), (999, 128)])
+def test_max_threads_is_clamped(config, value, threads):
     config("[transfer]\nmax_threads = 5\nuse_boto_sts = True\n")
     with Synapse(skip_checks=True) as syn:
         assert syn.max_threads == 5
         assert syn.use_boto_sts_transfers is True
-        syn.max_threads = asked
+        syn.max_threads = value
         assert syn.max_threads == threads
 
 
@@ -145,15 +145,15 @@ def test_config_file_is_read_once_per_client(config, syn, home):
 
 
 def test_emit_calls_listeners_in_order_until_they_unsubscribe(syn):
-    heard = []
-    leave = syn.subscribe(heard.append)
-    syn.subscribe(lambda event: heard.append(type(event).__name__))
+    events = []
+    unsubscribe = syn.subscribe(events.append)
+    syn.subscribe(lambda event: events.append(type(event).__name__))
     syn.emit(Read("syn1", 2))
-    leave()
-    leave()
+    unsubscribe()
+    unsubscribe()
     syn.emit(Wrote("syn2"))
     syn.emit(Ran("step"))
-    assert heard == [Read("syn1", 2), "Read", "Wrote", "Ran"]
+    assert events == [Read("syn1", 2), "Read", "Wrote", "Ran"]
 
 
 def test_emit_raises_errors_of_listeners(syn):

@@ -1,4 +1,4 @@
-"""What tells one state of a table or view from another: flows driven by hand."""
+"""States of tables and views, from flows executed step by step."""
 
 import pytest
 
@@ -16,20 +16,20 @@ TABLE = VIEW | {"concreteType": "org.sagebionetworks.repo.model.table.TableEntit
 
 
 class Synapse:
-    """Answers a flow: a query by the text of its SQL."""
+    """Replies to the calls of a flow, to a query by its SQL."""
 
     def __init__(self, entity, etag="DEFAULT", states=(1, 2, 3), names=("n",)):
         self.entity, self.etag, self.states, self.names = entity, etag, states, names
-        self.asked = []
+        self.queries = []
 
-    def answer(self, call: Call) -> object:
+    def reply_to(self, call: Call) -> object:
         if not call.path.startswith("/entity/syn1/table"):
             return self.entity
         if call.method == "POST":
-            self.asked.append(call.body["query"]["sql"])
+            self.queries.append(call.body["query"]["sql"])
             return {"token": "7"}
         rows = {"etag": self.etag}
-        if self.etag is not None and "count(*)" in self.asked[-1]:
+        if self.etag is not None and "count(*)" in self.queries[-1]:
             rows["rows"] = [{"values": [str(value) for value in self.states]}]
         columns = [{"name": name, "columnType": "INTEGER"} for name in self.names]
         return {"queryResult": {"queryResults": rows}, "selectColumns": columns}
@@ -41,7 +41,7 @@ class Synapse:
                 call = flow.send(reply)
             except StopIteration as done:
                 return done.value
-            reply = Reply.of(self.answer(call))
+            reply = Reply.of(self.reply_to(call))
 
 
 def state(entity, **facts):
@@ -74,14 +74,14 @@ def test_table_state_requires_one_query():
     synapse = Synapse(TABLE, etag="a")
     found = synapse.run(fetch_state("syn1", Polling()))
     assert found == TableState(3, ContentFingerprint("a"))
-    assert synapse.asked == ["select * from syn1 limit 1"]
+    assert synapse.queries == ["select * from syn1 limit 1"]
 
 
 def test_fingerprint_of_a_snapshot_queries_its_version():
     synapse = Synapse(VIEW)
     synapse.run(fetch_fingerprint("syn1", 2, Polling(), is_view=True))
-    assert all("from syn1.2" in sql for sql in synapse.asked)
-    assert len(synapse.asked) == 2
+    assert all("from syn1.2" in sql for sql in synapse.queries)
+    assert len(synapse.queries) == 2
 
 
 def test_fingerprints_without_etag_are_not_known_to_be_equal():
@@ -91,6 +91,6 @@ def test_fingerprints_without_etag_are_not_known_to_be_equal():
 
 
 def test_digest_is_compared_only_if_both_have_one():
-    """As where a query returned the state: it says the etag, and no digest."""
+    """A fingerprint from a query has an etag and no digest."""
     assert not ContentFingerprint("a", "digest").is_known_to_differ(ContentFingerprint("a"))
     assert ContentFingerprint("a", "digest").is_known_to_differ(ContentFingerprint("b"))

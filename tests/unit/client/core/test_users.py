@@ -1,4 +1,4 @@
-"""Profiles are found by number, name or object, and asked for once by each client."""
+"""User profiles: lookup by number, name or object, and caching."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""How a file is cut into parts."""
+"""Division of a file into parts."""
 
 from hypothesis import given, strategies as st
 

@@ -1,4 +1,4 @@
-"""A file on its way to its name."""
+"""Partial files: resume, move and disk space."""
 
 import errno
 import os
@@ -26,14 +26,14 @@ def names_in(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
-def begin(target, content=CONTENT):
+def start(target, content=CONTENT):
     partial = PartialFile(target, "7")
     return partial, partial.open(content)
 
 
 def interrupted(target, *numbers):
-    """Leave what a download leaves that was killed after some parts."""
-    partial, _ = begin(target)
+    """Create the files of a download that was killed after some parts."""
+    partial, _ = start(target)
     for number in numbers:
         partial.write(b"0123456789", 10 * (number - 1))
         partial.mark_complete(number)
@@ -41,7 +41,7 @@ def interrupted(target, *numbers):
 
 
 def test_parts_can_be_written_in_any_order(target):
-    partial, there = begin(target)
+    partial, there = start(target)
     partial.write(b"second", 5)
     partial.write(b"first", 0)
     assert there == frozenset()
@@ -51,14 +51,14 @@ def test_parts_can_be_written_in_any_order(target):
 
 
 def test_partial_file_has_another_name(target):
-    partial, _ = begin(target)
+    partial, _ = start(target)
     assert not target.exists()
     assert partial.path.name == "data.csv.synapse_download_7"
 
 
 def test_download_of_the_same_content_is_resumed(target):
     interrupted(target, 2)
-    partial, there = begin(target)
+    partial, there = start(target)
     assert there == {2}
     assert partial.is_resumed
     assert partial.path.read_bytes()[10:] == b"0123456789"
@@ -75,7 +75,7 @@ def test_download_of_the_same_content_is_resumed(target):
 )
 def test_download_of_other_content_is_not_resumed(target, other):
     interrupted(target, 1)
-    partial, there = begin(target, other)
+    partial, there = start(target, other)
     assert there == frozenset()
     assert not partial.is_resumed
     assert partial.path.read_bytes() == b""
@@ -85,39 +85,39 @@ def test_download_of_other_content_is_not_resumed(target, other):
 def test_invalid_list_of_parts_is_ignored(target, text):
     interrupted(target, 1)
     PartialFile(target, "7")._parts_path.write_text(text, encoding="latin-1")
-    assert begin(target)[1] == frozenset()
+    assert start(target)[1] == frozenset()
 
 
 def test_partial_file_without_list_is_not_resumed(target):
     target.with_name("data.csv.synapse_download_7").write_bytes(b"half")
-    partial, there = begin(target)
+    partial, there = start(target)
     assert there == frozenset()
     assert partial.path.read_bytes() == b""
 
 
-def broken_off(target, content, *, finished=False):
-    """Begin a download that ends with an error of somebody else's making."""
+def fail_download(target, content, *, is_part_complete=False):
+    """Start a download that ends with an error."""
     with PartialFile(target, "7") as partial:
         partial.open(content)
         partial.write(b"x", 0)
-        if finished:
+        if is_part_complete:
             partial.mark_complete(1)
         raise KeyError
 
 
 def test_error_keeps_a_resumable_partial_file(target):
     with pytest.raises(KeyError):
-        broken_off(target, CONTENT, finished=True)
+        fail_download(target, CONTENT, is_part_complete=True)
     assert names_in(target.parent) == [
         "data.csv.synapse_download_7",
         "data.csv.synapse_download_7.parts",
     ]
 
 
-@pytest.mark.parametrize(("content", "finished"), [(None, True), (CONTENT, False)])
-def test_error_deletes_a_partial_file_that_cannot_be_resumed(target, content, finished):
+@pytest.mark.parametrize(("content", "is_part_complete"), [(None, True), (CONTENT, False)])
+def test_error_deletes_a_partial_file_that_cannot_be_resumed(target, content, is_part_complete):
     with pytest.raises(KeyError):
-        broken_off(target, content, finished=finished)
+        fail_download(target, content, is_part_complete=is_part_complete)
     assert names_in(target.parent) == []
 
 
@@ -131,7 +131,7 @@ def test_error_before_open_keeps_an_existing_partial_file(target):
 def test_move_to_target_uses_a_free_name(target):
     target.write_text("mine")
     target.with_name("data(1).csv").write_text("mine too")
-    partial, _ = begin(target)
+    partial, _ = start(target)
     partial.write(b"theirs", 0)
     assert partial.move_to_target(overwrite=False).name == "data(2).csv"
     assert target.read_text() == "mine"
@@ -139,7 +139,7 @@ def test_move_to_target_uses_a_free_name(target):
 
 def test_move_to_target_overwrites_if_requested(target):
     target.write_text("theirs")
-    partial, _ = begin(target)
+    partial, _ = start(target)
     partial.write(b"mine", 0)
     assert partial.move_to_target(overwrite=True) == target
     assert target.read_text() == "mine"
@@ -178,14 +178,14 @@ def test_require_space_raises_with_the_needed_size(target):
 
 
 def test_require_space_subtracts_existing_bytes(target):
-    partial, _ = begin(target)
+    partial, _ = start(target)
     partial.write(os.urandom(100_000), 0)
     free = os.statvfs(target.parent).f_bavail * os.statvfs(target.parent).f_frsize
     partial.require_space(min(free, 10_000))
 
 
-def filled_up(target):
-    """Write to a disk that is full: the file is changed for a device that always is."""
+def full_disk_file(target):
+    """Partial file whose descriptor writes to /dev/full."""
     with PartialFile(target, "7") as partial:
         partial.open(CONTENT)
         partial.mark_complete(1)
@@ -198,6 +198,6 @@ def filled_up(target):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_full_disk_raises_and_deletes_the_partial_file(target):
     with pytest.raises(SynapseDownloadError, match="Not enough disk space") as caught:
-        filled_up(target)
+        full_disk_file(target)
     assert caught.value.__cause__.errno == errno.ENOSPC
     assert names_in(target.parent) == []

@@ -1,4 +1,4 @@
-"""Where files of a container go."""
+"""Upload destinations of containers."""
 
 import logging
 
@@ -29,8 +29,8 @@ def syn(tmp_path):
 
 
 @pytest.fixture
-def said(syn):
-    """What the client's logger says: level and message."""
+def log_records(syn):
+    """Level and message of the records of the client's logger."""
     lines = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append((record.levelname, record.getMessage()))
@@ -39,12 +39,12 @@ def said(syn):
 
 
 @pytest.mark.parametrize("kind", ["S3UploadDestination", "ExternalS3UploadDestination"])
-def test_supported_storage_is_returned(syn, http, said, kind):
+def test_supported_storage_is_returned(syn, http, log_records, kind):
     concrete = f"{MODEL}.file.{kind}"
     http.get(URL, json={"concreteType": concrete, "storageLocationId": 7, "banner": "be nice"})
     found = upload_destination.get_upload_destination(syn, "syn1")
     assert (found.concrete_type, found.storage_location_id) == (concrete, 7)
-    assert said == [("INFO", "be nice")]
+    assert log_records == [("INFO", "be nice")]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_unsupported_storage_raises(syn, http, tmp_path, kind):
 @pytest.mark.parametrize(
     "body", [{"concreteType": f"{MODEL}.file.New", "storageLocationId": 7}, {}]
 )
-def test_unknown_storage_falls_back_with_a_warning(syn, http, said, body):
+def test_unknown_storage_falls_back_with_a_warning(syn, http, log_records, body):
     http.get(URL, json=body)
     found = upload_destination.get_upload_destination(syn, "syn1")
     assert (found.concrete_type, found.storage_location_id) == (S3_UPLOAD_DESTINATION, None)
-    assert [level for level, _ in said] == ["WARNING"]
+    assert [level for level, _ in log_records] == ["WARNING"]
