@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
@@ -130,8 +131,8 @@ def _create_item(ref: Ref, site: str | None, *, executed: bool) -> dict[str, Any
 
 def _to_remote_url(ref: EntityRef) -> UrlRef:
     version = "" if ref.version is None else f"/version/{ref.version}"
-    host = urlsplit(ref.site or "").netloc
-    return UrlRef(f"{(ref.site or '').rstrip('/')}/entity/{ref.id}{version}", f"{ref} at {host}")
+    site = redact_url(ref.site or "").rstrip("/")
+    return UrlRef(f"{site}/entity/{ref.id}{version}", f"{ref} at {urlsplit(site).netloc}")
 
 
 def _parse_item(item: Mapping[str, Any]) -> Ref:
