@@ -65,3 +65,6 @@ ColumnTypeName = Literal[
     "ENTITYID_LIST",
     "USERID_LIST",
 ]
+
+#: Values of the deprecated argument `type` of entity views.
+LegacyViewType = Literal["file", "project", "file_and_table"]

@@ -3,17 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypedDict, Unpack
 
+from synapse_workflows.client.model.argument_types import ColumnTypeName
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.constants import MODEL, ColumnType
 
 COLUMN_MODEL: Final = f"{MODEL}.table.ColumnModel"
-#: Names of the members of `ColumnType`.
-ColumnTypeName = Literal[
-    "STRING", "LINK", "MEDIUMTEXT", "LARGETEXT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE",
-    "ENTITYID", "FILEHANDLEID", "USERID", "SUBMISSIONID", "EVALUATIONID", "JSON",
-    "STRING_LIST", "INTEGER_LIST", "BOOLEAN_LIST", "DATE_LIST", "ENTITYID_LIST",
-    "USERID_LIST",
-]  # fmt: skip
 
 
 class ColumnFields(TypedDict, total=False):

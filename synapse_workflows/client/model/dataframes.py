@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model import cell_codec, cell_values
-from synapse_workflows.client.model.columns import Column, ColumnTypeName, get_column_type
+from synapse_workflows.client.model.argument_types import ColumnTypeName
+from synapse_workflows.client.model.columns import Column, get_column_type
 from synapse_workflows.client.model.rows import RowMetadata
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 

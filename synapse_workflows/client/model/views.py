@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 from synapse_workflows import constants
+from synapse_workflows.client.model.argument_types import LegacyViewType
 from synapse_workflows.client.model.entity_base import EntityType
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.model.schemas import SchemaBase
@@ -22,8 +23,6 @@ class EntityViewType(Enum):
     DOCKER = 0x20
 
 
-#: Values of the deprecated argument `type` of entity views.
-LegacyViewType = Literal["file", "project", "file_and_table"]
 #: Value of the deprecated argument `type` -> entity types.
 _LEGACY_VIEW_TYPES: Final = MappingProxyType(
     {
