@@ -1,11 +1,11 @@
-"""Get a file from Synapse, summarise it, store the summary: its provenance writes itself.
+"""Download a file from Synapse, summarise it, and store the summary with automatic provenance.
 
-Set: the connection `synapse_default` (its password is a personal access token), and the
-parameters of the run. The defaults are the ids of the local Synapse that `make demo` and
+Set: the connection `synapse_default` (its password is a personal access token) and the
+parameters of the run. The defaults are the IDs of the local Synapse that `make demo` and
 `make airflow` start.
 
-See: the stored `diagnosis_summary.csv` carries an Activity. Its `used` is the file that `raw`
-read, with the version that was read; its `executed` is this file. Nobody typed either.
+See: the stored `diagnosis_summary.csv` has an Activity. It lists as `used` the file that `raw`
+read, with its version, and as `executed` this file. Both are recorded automatically.
 """
 
 import csv
@@ -28,7 +28,7 @@ FEATURES = ("mean_radius", "mean_texture", "mean_concavity")
     doc_md=__doc__,
     params={
         "entity_id": Param("syn10000003", description="The table to summarise", **SYNAPSE_ID),
-        "parent_id": Param("syn10000005", description="Where the summary goes", **SYNAPSE_ID),
+        "parent_id": Param("syn10000005", description="Folder for the summary", **SYNAPSE_ID),
     },
 )
 def synapse_01_summarise() -> None:
@@ -37,7 +37,7 @@ def synapse_01_summarise() -> None:
 
     @task
     def summarise(file: dict) -> str:
-        """Write count and means for each diagnosis; return where the summary lies."""
+        """Write count and means for each diagnosis; return the path of the summary."""
         rows = defaultdict(list)
         with Path(local_path(file)).open(newline="") as source:
             for row in csv.DictReader(source):

@@ -1,10 +1,10 @@
-"""Read and store through the hook in plain @task code, with the same automatic provenance.
+"""Read and store files with the hook in a @task function, with automatic provenance.
 
-Set: the connection `synapse_default`, and the parameters of the run (the defaults are the ids of
-the local Synapse that `make demo` and `make airflow` start).
+Set: the connection `synapse_default` and the parameters of the run. The defaults are the IDs of
+the local Synapse that `make demo` and `make airflow` start.
 
-See: `feature_ranking.csv` carries an Activity that names both files the task read, each with its
-version, and this file as the code. The task says nothing of provenance.
+See: the stored `feature_ranking.csv` has an Activity. It lists as `used` both files that the task
+read, with their versions, and as `executed` this file. The task declares no provenance.
 """
 
 import csv
@@ -21,7 +21,7 @@ SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+(\.\d+)?$"}
 
 
 def separation(benign: list[float], malignant: list[float]) -> float:
-    """Difference of the means, in pooled standard deviations (Cohen's d)."""
+    """Return the difference of the means in pooled standard deviations (Cohen's d)."""
     pooled = statistics.fmean([statistics.variance(benign), statistics.variance(malignant)]) ** 0.5
     return (statistics.fmean(malignant) - statistics.fmean(benign)) / pooled
 
@@ -32,16 +32,18 @@ def separation(benign: list[float], malignant: list[float]) -> float:
     doc_md=__doc__,
     params={
         "data_id": Param("syn10000003", description="The measurements", **SYNAPSE_ID),
-        "dictionary_id": Param("syn10000004", description="What they mean", **SYNAPSE_ID),
-        "parent_id": Param("syn10000005", description="Where the ranking goes", **SYNAPSE_ID),
+        "dictionary_id": Param(
+            "syn10000004", description="Descriptions of the features", **SYNAPSE_ID
+        ),
+        "parent_id": Param("syn10000005", description="Folder for the ranking", **SYNAPSE_ID),
     },
 )
 def synapse_02_rank_features() -> None:
-    """Measurements and their dictionary -> features ranked by how well they tell apart."""
+    """Measurements and descriptions -> features ranked by the separation of the diagnoses."""
 
     @task
     def rank(params: dict[str, Any]) -> dict[str, Any]:
-        """Rank the features; return id and version of the stored ranking."""
+        """Rank the features; return ID and version of the stored ranking."""
         synapse = SynapseHook("synapse_default").client
         data = synapse.get(params["data_id"])
         dictionary = synapse.get(params["dictionary_id"])
@@ -64,7 +66,7 @@ def synapse_02_rank_features() -> None:
                 writer.writerow(["separation", "feature", "description"])
                 writer.writerows(sorted(ranking, reverse=True))
             file = File(str(path), parent=params["parent_id"])
-            stored = synapse.store(file, forceVersion=False)  # the same again is no new version
+            stored = synapse.store(file, forceVersion=False)  # no new version if unchanged
         return {"id": stored.id, "version": stored.versionNumber}
 
     rank()

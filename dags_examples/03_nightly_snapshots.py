@@ -1,12 +1,10 @@
-"""Freeze a list of tables every night; a second DAG reads exactly the snapshot that woke it.
+"""Create snapshots of tables every night; a second DAG reads the snapshot that triggered it.
 
-Set: the connection `synapse_default`; `TABLES`, whose first wakes the second DAG (or the parameter
-`tables` of a run). The ids are those of a fresh local Synapse with the seed `demo`.
+Set: the connection `synapse_default`, and `TABLES` (the first one triggers the second DAG) or the
+parameter `tables` of a run. The IDs are those of a new local Synapse with the seed `demo`.
 
-See: `freeze` has one instance for each table. A table that is gone or not yours fails its own
-instance, and no other; one that nobody changed is skipped, and wakes nobody; of each table the
-newest 30 nightly snapshots stay. The second DAG queries `syn123.7`, not the table that goes on
-changing, and what it stores names that version as used.
+See: one task instance for each table. A missing or forbidden table fails its own instance only. An
+unchanged table is skipped. The newest 30 snapshots are kept. The second DAG queries its version.
 """
 
 from airflow.sdk import Param, dag, task
@@ -39,7 +37,7 @@ def synapse_03_nightly_snapshots() -> None:
         return params["tables"]
 
     SynapseTableSnapshotOperator.partial(
-        task_id="freeze",
+        task_id="create_snapshot",
         label_prefix="nightly ",
         version_label="{{ run_id }}",
         version_comment="By {{ dag.dag_id }}",
@@ -53,17 +51,19 @@ def synapse_03_nightly_snapshots() -> None:
     schedule=[PUBLISHED],
     tags=["synapse", "example"],
     doc_md=__doc__,
-    params={"parent_id": Param("syn10000005", description="Where the CSV goes", **SYNAPSE_ID)},
+    params={
+        "parent_id": Param("syn10000005", description="Folder for the CSV file", **SYNAPSE_ID)
+    },
 )
 def synapse_03_publish_snapshot() -> None:
-    """The snapshot that woke the run -> a CSV file beside it."""
+    """The snapshot that triggered the run -> a CSV file."""
 
     @task
     def snapshot(triggering_asset_events: dict) -> str:
-        """Name the newest of the versions that the events name."""
+        """Return the ID of the newest snapshot in the triggering events, with its version."""
         events = triggering_asset_events.get(PUBLISHED)
         if not events:
-            raise AirflowFailException("No snapshot woke this run: let the nightly DAG make one")
+            raise AirflowFailException("No snapshot triggered this run; run the nightly DAG")
         newest = max(events, key=lambda event: event.timestamp)
         return f"{TABLES[0]}.{newest.extra['version']}"
 

@@ -45,7 +45,7 @@ def serve(
 
     if seed is not None and seed not in SEEDS:
         known = ", ".join(SEEDS)
-        raise typer.BadParameter(f"{seed!r} is not one of: {known}", param_hint="--seed")
+        raise typer.BadParameter(f"{seed!r} is not a seed; known: {known}", param_hint="--seed")
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 

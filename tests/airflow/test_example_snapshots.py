@@ -40,7 +40,7 @@ def example(tables, project):
 def create_snapshot(api, dag, run_id, count, **options):
     run = Run(api, dag, run_id, **options)
     assert run.task("tables").state == "success"
-    results = [run.task("freeze", index) for index in range(count)]
+    results = [run.task("create_snapshot", index) for index in range(count)]
     return [result.state for result in results]
 
 
@@ -110,7 +110,7 @@ def test_publishing_run_without_an_event_fails_without_retry(api, example):
     run = Run(api, example[1], "by_hand")
     result = run.task("snapshot")
     assert result.state == "failed"
-    assert "No snapshot woke this run" in str(result.error)
+    assert "No snapshot triggered this run" in str(result.error)
 
 
 def test_publishing_run_reads_the_snapshot_of_its_event(

@@ -58,10 +58,11 @@ def test_demo_shows_results_and_their_provenance(tmp_path):
         assert re.search(r"used +feature_dictionary\.csv \(syn\d+\.1\)", tree)
         snapshots = output[output.index("\nTable snapshots") :]
         assert re.search(
-            r"measurements \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", snapshots
+            r"measurements \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.create_snapshot",
+            snapshots,
         )
         assert re.search(
-            r"features \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.freeze", snapshots
+            r"features \(syn\d+\.1\)\n└─ synapse_03_nightly_snapshots\.create_snapshot", snapshots
         )
         assert not re.search(r"\(syn\d+\.2\)", snapshots), "an unchanged table has one snapshot"
         assert "Next steps" in output

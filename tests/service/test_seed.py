@@ -189,7 +189,7 @@ def test_what_cannot_be_seeded_is_a_clear_error(tmp_path):
     assert "in use by another running service" in done.stderr
     done = run("serve", "--data", str(tmp_path), "--seed", "demi")
     assert done.returncode == 2
-    assert "there is: demo" in done.stderr
+    assert "known: demo" in done.stderr
 
 
 # The data.
