@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from synapse_workflows.local.domain import bootstrap
-from synapse_workflows.local.domain.async_jobs import Pool
+from synapse_workflows.local.domain.job_pool import JobPool
 from synapse_workflows.local.domain.rate_limit import RateLimiter
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
@@ -78,7 +78,7 @@ def open_service(settings: Settings) -> Service:
         blobs=Blobs(settings.data_dir / "blobs"),
         tables=TableStore(settings.data_dir / "tables"),
         views=ViewFiles(settings.data_dir / "views"),
-        jobs=Pool(settings.job_workers),
+        jobs=JobPool(settings.job_workers),
         signer=signer,
         rate_limiter=RateLimiter(settings.throttle),
         users=users,

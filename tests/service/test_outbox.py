@@ -40,7 +40,7 @@ def test_transaction_is_rolled_back_after_sigkill(tmp_path):
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
         tables = TableClient(alice)
-        assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
+        assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing was applied")
         assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
         assert alice.entity(table) == before
         assert tables.append(table, (1, 1, ["on", "3"])) == [(1, 2)]
@@ -87,15 +87,15 @@ def crashed(tmp_path):
         with service.database.transaction() as session:
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
-            job_id = async_jobs.begin(session, caller, transactions.TRANSACTION, body, table)
+            job_id = async_jobs.create_job(session, caller, transactions.TRANSACTION, body, table)
         failing_service = replace(service, database=FailingDatabase(service.database))
         with pytest.raises(KeyboardInterrupt):
-            async_jobs._perform(
+            async_jobs.run_job(
                 failing_service,
                 caller,
                 job_id,
                 transactions.TRANSACTION,
-                service.jobs.progress(job_id),
+                service.jobs.get_progress(job_id),
             )
         assert alice.entity(table)["versionNumber"] == 1
     return tmp_path, table, job_id, handle
@@ -149,7 +149,7 @@ def test_running_job_fails_when_the_service_stops(tmp_path):
         token = ok(alice.post(f"{path}/start", body))["token"]
     with start_service(tmp_path) as rest_service:
         alice = Author(rest_service, "alice")
-        assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing of it was applied")
+        assert_error(alice.get(f"{path}/get/{token}"), 409, "Nothing was applied")
         assert TableClient(alice).list_rows(table) == []
 
 
@@ -208,7 +208,7 @@ def test_each_job_is_completed_or_rolled_back_after_sigkill(tmp_path, polls):
         for (table, path, _), token in zip(requests, tokens, strict=True):
             answer = alice.get(f"{REPO}/entity/{table}/{path}/async/get/{token}")
             assert answer.status_code in {201, 409}, answer.text
-            assert answer.ok or "Nothing of it was applied" in answer.json()["reason"]
+            assert answer.ok or "Nothing was applied" in answer.json()["reason"]
             done.append(answer.ok)
         groups = [
             tables.query(f"select a, count(*) from {table} group by a order by a limit 2")

@@ -1,30 +1,27 @@
-"""Asynchronous jobs: started by one request, done in the background, asked for by others.
+"""Asynchronous jobs: one request starts a job, later requests poll for its result.
 
-    PROCESSING -> COMPLETE (with a response body) | FAILED (with status and reason of its cause)
+    PROCESSING -> COMPLETE (with a response body) | FAILED (with status and reason)
 
-A job that the service could not finish because it ended is FAILED when it starts again, unless
-its work was committed already: then it is COMPLETE.
+When the service starts, a job that was interrupted becomes FAILED, or COMPLETE if its changes
+were committed already.
 """
 
 import logging
-import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id, parse_id
-from synapse_workflows.local.domain.job_queues import Queues
+from synapse_workflows.local.domain.job_pool import JobProgress
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError
 from synapse_workflows.local.storage.job_models import Job
-
-if TYPE_CHECKING:
-    from synapse_workflows.local.domain.service import Service
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -32,212 +29,105 @@ PROCESSING: Final = "PROCESSING"
 COMPLETE: Final = "COMPLETE"
 FAILED: Final = "FAILED"
 
-#: What a caller reads of a job that the end of the service cut off.
-CUT_OFF: Final = (
-    "The service ended while the job ran. Nothing of it was applied; start the job again."
-)
-_CUT_OFF_STATUS: Final = 409
-_KEPT_MS: Final = 24 * 3600 * 1000
-
-
-class CutOff(ServiceError):  # noqa: N818 - named after what happened
-    """The service ends, and the job with it."""
-
-    status = _CUT_OFF_STATUS
-
-    def __init__(self) -> None:
-        super().__init__(CUT_OFF)
-
-
-class Progress:
-    """How far a job has come; safe among threads."""
-
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
-        self.current = 0
-        self.total = 0
-        self.message = ""
-
-    def is_stopping(self) -> bool:
-        """Tell whether the service ends."""
-        return self._stopping.is_set()
-
-    def report(self, current: int, total: int, message: str) -> None:
-        """Tell how far the job is.
-
-        Raises:
-            CutOff: the service ends.
-        """
-        if self._stopping.is_set():
-            raise CutOff
-        self.current, self.total, self.message = current, total, message
+_RETENTION_MS: Final = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One job at work.
+class JobRun:
+    """A running job.
 
     Args:
-        service: the service.
-        caller: who started it; `now` is when the work began.
-        job_id: its number.
-        entity: what its path names, as `syn123` or `syn123.4`.
-        request: the request body.
-        progress: to be told how far it is.
+        service: The service.
+        caller: The user who started the job; `now` is the time when the job began to run.
+        job_id: ID of the job.
+        entity: ID in the path of the request, as `syn123` or `syn123.4`; None without one.
+        request: The request body.
+        progress: Receives the progress of the job.
     """
 
-    service: "Service"
+    service: Service
     caller: Caller
     job_id: int
     entity: str | None
     request: Mapping[str, Any] = field(repr=False)
-    progress: Progress = field(repr=False)
-
-
-Work = Callable[[Run], dict[str, Any]]
+    progress: JobProgress = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of job.
+class JobType:
+    """A type of asynchronous jobs.
 
     Args:
-        concrete_type: of its requests.
-        work: does it, and gives the response body.
-        takes_turns: whether those of one entity are done one after the other.
+        concrete_type: Concrete type of the request bodies.
+        run: Function that runs a job and returns the response body.
+        is_sequential: Whether jobs of the same entity run one after another.
     """
 
     concrete_type: str
-    work: Work = field(repr=False)
-    takes_turns: bool = False
+    run: Callable[[JobRun], dict[str, Any]] = field(repr=False)
+    is_sequential: bool = False
 
 
-class Pool:
-    """The threads in which jobs run.
-
-    Args:
-        workers: how many run at a time, and how many that take turns beside them; the others
-            wait.
-    """
-
-    def __init__(self, workers: int) -> None:
-        self._queues = Queues(workers)
-        self._stopping = threading.Event()
-        self._guard = threading.Lock()
-        self._running: dict[int, tuple[threading.Event, Progress]] = {}
-        self._polls: dict[int, int] = {}
-
-    def submit(
-        self,
-        service: "Service",
-        caller: Caller,
-        job_id: int,
-        kind: Kind,
-        entity: str | None = None,
-    ) -> None:
-        """Let a job begin as soon as a thread is free and it is its turn."""
-        progress, over = Progress(self._stopping), threading.Event()
-        with self._guard:
-            self._running[job_id] = over, progress
-
-        def task() -> None:
-            try:
-                _perform(service, caller, job_id, kind, progress)
-            finally:
-                over.set()
-                self._forget(job_id)
-
-        self._queues.put(task, (entity or "") if kind.takes_turns else None)
-
-    def _forget(self, job_id: int) -> None:
-        with self._guard:
-            self._running.pop(job_id, None)
-
-    def progress(self, job_id: int) -> Progress:
-        """Tell how far a job is."""
-        with self._guard:
-            found = self._running.get(job_id)
-        return Progress(self._stopping) if found is None else found[1]
-
-    def wait(self, job_id: int, seconds: float) -> None:
-        """Wait for the end of a job, but not long."""
-        with self._guard:
-            found = self._running.get(job_id)
-        if found is not None:
-            found[0].wait(seconds)
-
-    def polled(self, job_id: int) -> int:
-        """Count how often a job was asked for."""
-        with self._guard:
-            self._polls[job_id] = self._polls.get(job_id, 0) + 1
-            return self._polls[job_id]
-
-    def close(self) -> None:
-        """Cut off what runs, begin nothing more, and wait for the threads."""
-        self._stopping.set()
-        self._queues.close()
-
-
-def begin(
+def create_job(
     session: Session,
     caller: Caller,
-    kind: Kind,
+    job_type: JobType,
     body: Mapping[str, Any],
     entity: str | None = None,
 ) -> int:
-    """Note a job down, to be submitted once this is committed.
+    """Create a job. Call `submit_job` or `run_job` after the commit.
 
     Args:
-        session: writes the tables.
-        caller: who starts it.
-        kind: which kind.
-        body: the request; a concreteType that it names must be that of the kind.
-        entity: what the path names.
+        session: Database session.
+        caller: The user who starts the job.
+        job_type: Type of the job.
+        body: The request body. `concreteType` may be omitted.
+        entity: ID in the path of the request.
 
     Returns:
-        The token.
+        The ID of the job, which is also its token.
 
     Raises:
-        BadRequest: the body is that of another kind of job.
+        BadRequest: The concrete type of the body is that of another type of jobs.
     """
-    named = body.get("concreteType") or kind.concrete_type
-    if named != kind.concrete_type:
-        raise BadRequest(f"concreteType must be {kind.concrete_type}, not {named}.")
-    finished = Job.state != PROCESSING, Job.changed_on < caller.now - _KEPT_MS
-    session.execute(delete(Job).where(*finished))
+    concrete_type = body.get("concreteType") or job_type.concrete_type
+    if concrete_type != job_type.concrete_type:
+        raise BadRequest(f"concreteType must be {job_type.concrete_type}, not {concrete_type}.")
+    expired = Job.state != PROCESSING, Job.changed_on < caller.now - _RETENTION_MS
+    session.execute(delete(Job).where(*expired))
     job = Job(
         id=next_id(session, "job"),
-        kind=kind.concrete_type,
+        kind=job_type.concrete_type,
         entity=entity,
         started_by=caller.id,
         started_on=caller.now,
         changed_on=caller.now,
         state=PROCESSING,
-        request={**body, "concreteType": kind.concrete_type},
+        request={**body, "concreteType": job_type.concrete_type},
     )
     session.add(job)
     session.flush()
     return job.id
 
 
-def perform(service: "Service", caller: Caller, job_id: int, kind: Kind) -> dict[str, Any]:
-    """Do a job at once, in this thread.
-
-    Raises:
-        ServiceError: it failed.
-    """
-    _perform(service, caller, job_id, kind, Progress(threading.Event()))
-    with service.database.reading() as session:
-        return outcome(session.get_one(Job, job_id)) or {}
-
-
-def _perform(
-    service: "Service", caller: Caller, job_id: int, kind: Kind, progress: Progress
+def submit_job(
+    service: Service, caller: Caller, job_id: int, job_type: JobType, entity: str | None = None
 ) -> None:
+    """Queue a job in the thread pool."""
+    key = (entity or "") if job_type.is_sequential else None
+    service.jobs.submit(
+        job_id, lambda progress: run_job(service, caller, job_id, job_type, progress), key
+    )
+
+
+def run_job(
+    service: Service, caller: Caller, job_id: int, job_type: JobType, progress: JobProgress
+) -> None:
+    """Run a job in this thread and record its result or its error."""
     try:
         with service.database.reading() as session:
             job = session.get_one(Job, job_id)
-        run = Run(
+        run = JobRun(
             service=service,
             caller=replace(caller, now=service.now()),
             job_id=job_id,
@@ -246,86 +136,99 @@ def _perform(
             progress=progress,
         )
         progress.report(0, 1, "Running")
-        response = kind.work(run)
+        response = job_type.run(run)
         with service.database.transaction() as session:
-            complete(session, job_id, response, service.now())
-    except ServiceError as refused:
-        _fail(service, job_id, refused)
+            mark_complete(session, job_id, response, service.now())
+    except ServiceError as error:
+        _record_error(service, job_id, error)
     except Exception:
-        log.exception("job %d, %s, failed", job_id, kind.concrete_type)
-        _fail(service, job_id, ServiceError("The service made a mistake; its log tells more."))
+        log.exception("job %d, %s, failed", job_id, job_type.concrete_type)
+        _record_error(service, job_id, ServiceError("Internal error; see the service log."))
 
 
-def complete(session: Session, job_id: int, response: dict[str, Any], now: int) -> None:
-    """Note what came of a job; the first word stands."""
+def run_immediately(
+    service: Service, caller: Caller, job_id: int, job_type: JobType
+) -> dict[str, Any]:
+    """Run a job in this thread and return its response body.
+
+    Raises:
+        ServiceError: The job failed.
+    """
+    run_job(service, caller, job_id, job_type, service.jobs.get_progress(job_id))
+    with service.database.reading() as session:
+        return get_result(session.get_one(Job, job_id)) or {}
+
+
+def mark_complete(session: Session, job_id: int, response: dict[str, Any], now: int) -> None:
+    """Record the result of a job unless it has already finished."""
     job = session.get_one(Job, job_id)
     if job.state == PROCESSING:
         job.state, job.response, job.changed_on = COMPLETE, response, now
 
 
-def _fail(service: "Service", job_id: int, cause: ServiceError) -> None:
-    with service.database.transaction() as session:
-        fail(session, job_id, cause, service.now())
-
-
-def fail(session: Session, job_id: int, cause: ServiceError, now: int) -> None:
-    """Note why a job failed; the first word stands."""
+def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) -> None:
+    """Record the error of a job unless it has already finished."""
     job = session.get_one(Job, job_id)
     if job.state == PROCESSING:
-        job.state, job.status, job.reason, job.changed_on = FAILED, cause.status, cause.reason, now
+        job.state, job.status, job.reason, job.changed_on = FAILED, error.status, error.reason, now
 
 
-def find(
+def _record_error(service: Service, job_id: int, error: ServiceError) -> None:
+    with service.database.transaction() as session:
+        mark_failed(session, job_id, error, service.now())
+
+
+def get_job(
     session: Session,
     caller: Caller,
     token: str,
-    kind: Kind | None = None,
+    job_type: JobType | None = None,
     entity: str | None = None,
 ) -> Job:
-    """Give a job to the one who started it.
+    """Return a job that the caller started.
 
     Args:
-        session: reads the tables.
-        caller: who asks.
-        token: what `begin` gave.
-        kind: the kind of job that the path is for; None for any.
-        entity: the entity that the path names.
+        session: Database session.
+        caller: The user who requests the job.
+        token: The token of the job.
+        job_type: Type of jobs that the path is for; None accepts any type.
+        entity: ID in the path of the request.
 
     Raises:
-        BadRequest: the path is of another entity or for another kind of job.
-        Forbidden: somebody else started it.
-        NotFound: there is no such job.
+        BadRequest: The path is for another entity or for another type of jobs.
+        Forbidden: Another user started the job.
+        NotFound: The job does not exist.
     """
     job = session.get(Job, parse_id(token, "token"))
     if job is None:
         raise NotFound(f"The job: {token} does not exist")
     if job.started_by != caller.id:
         raise Forbidden("Only the user that started a job can get the job's results.")
-    if kind is not None and (job.kind, job.entity) != (kind.concrete_type, entity):
+    if job_type is not None and (job.kind, job.entity) != (job_type.concrete_type, entity):
         raise BadRequest(f"The job: {token} was not started at this path.")
     return job
 
 
-def outcome(job: Job) -> dict[str, Any] | None:
-    """Give the response body of a job; None while it is being done.
+def get_result(job: Job) -> dict[str, Any] | None:
+    """Return the response body of a job; None while the job is running.
 
     Raises:
-        ServiceError: the job failed; with the status and reason of its cause.
+        ServiceError: The job failed; the error has the status and reason of its cause.
     """
     if job.state == FAILED:
         raise ServiceError(job.reason or "The job failed.", status=job.status or 500)
     return job.response if job.state == COMPLETE else None
 
 
-def status(service: "Service", job: Job, *, as_processing: bool = False) -> dict[str, Any]:
-    """Write an AsynchronousJobStatus.
+def get_status(service: Service, job: Job, *, as_processing: bool = False) -> dict[str, Any]:
+    """Return the AsynchronousJobStatus of a job.
 
     Args:
-        service: knows how far the job is.
-        job: the job.
-        as_processing: say that it is being done, whatever is true.
+        service: The service.
+        job: The job.
+        as_processing: Report the job as PROCESSING in any case.
     """
-    progress = service.jobs.progress(job.id)
+    progress = service.jobs.get_progress(job.id)
     state = PROCESSING if as_processing else job.state
     return {
         "jobId": str(job.id),
@@ -345,6 +248,6 @@ def status(service: "Service", job: Job, *, as_processing: bool = False) -> dict
     }
 
 
-def unfinished(session: Session) -> list[Job]:
-    """List the jobs that are being done, or were when the service ended."""
+def list_unfinished(session: Session) -> list[Job]:
+    """List the jobs that are running, or that were running when the service stopped."""
     return list(session.scalars(select(Job).where(Job.state == PROCESSING)))

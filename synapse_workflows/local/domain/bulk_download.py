@@ -16,7 +16,7 @@ from synapse_workflows.local.domain import (
     generated_files,
     request_fields,
 )
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.file_associations import Association
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
@@ -53,7 +53,7 @@ class _DraftWriter(io.RawIOBase):
         return len(data)
 
 
-def create_archive(run: Run) -> dict[str, Any]:
+def create_archive(run: JobRun) -> dict[str, Any]:
     """Put files into an archive of the caller's.
 
     Returns:
@@ -83,7 +83,7 @@ def create_archive(run: Run) -> dict[str, Any]:
 
 
 def _build_response(
-    run: Run, summaries: list[dict[str, Any]], handle_id: int | None
+    run: JobRun, summaries: list[dict[str, Any]], handle_id: int | None
 ) -> dict[str, Any]:
     return {
         "concreteType": f"{_M}.BulkFileDownloadResponse",
@@ -93,7 +93,7 @@ def _build_response(
     }
 
 
-def _find_files(run: Run, wanted: list[Association]) -> list[_ArchiveFile]:
+def _find_files(run: JobRun, wanted: list[Association]) -> list[_ArchiveFile]:
     """Look for the files, and stop at what an archive can hold."""
     found: list[_ArchiveFile] = []
     seen: set[int] = set()
@@ -125,7 +125,7 @@ def _find_file(session: Session, caller: Caller, asked: Association) -> _Archive
 
 
 def _write_archive(
-    run: Run, draft: Draft, found: list[_ArchiveFile], *, flat: bool
+    run: JobRun, draft: Draft, found: list[_ArchiveFile], *, flat: bool
 ) -> list[dict[str, Any]]:
     summaries = []
     names: set[str] = set()
@@ -170,4 +170,4 @@ def _build_summary(file: _ArchiveFile, entry: str | None) -> dict[str, Any]:
     }
 
 
-BULK_DOWNLOAD: Final = async_jobs.Kind(f"{_M}.BulkFileDownloadRequest", create_archive)
+BULK_DOWNLOAD: Final = async_jobs.JobType(f"{_M}.BulkFileDownloadRequest", create_archive)

@@ -79,3 +79,13 @@ def parse_id(text: object, what: str) -> int:
     if match is None or isinstance(text, bool):
         raise BadRequest(f"{what}: '{text}' is not a valid id.")
     return int(match[1])
+
+
+def canonical_id(text: object) -> str:
+    """Return the ID of an entity or of one of its versions in canonical form: `syn123.4`.
+
+    Raises:
+        BadRequest: The text is not a Synapse ID.
+    """
+    number, version = parse_entity_version(text)
+    return format_entity_id(number) + ("" if version is None else f".{version}")

@@ -1,8 +1,10 @@
-"""How routes start asynchronous jobs and give their results; jobs that belong to no entity."""
+"""Routes of asynchronous jobs, and the functions that other routers build theirs from."""
 
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import async_jobs, bulk_download
+from synapse_workflows.local.domain.async_jobs import JobType
+from synapse_workflows.local.domain.ids import canonical_id
 from synapse_workflows.local.domain.tables import csv_preview
 from synapse_workflows.local.routers.dependencies import Call, RequestCall
 from synapse_workflows.local.routers.responses import Answer, created
@@ -10,93 +12,84 @@ from synapse_workflows.local.routers.responses import Answer, created
 router = APIRouter()
 
 
-def start(
-    call: RequestCall, kind: async_jobs.Kind, scopes: tuple[str, ...], entity: str | None = None
-) -> Response:
-    """Start a job and give its token.
+def add_job_routes(router: APIRouter, path: str, job_type: JobType, *scopes: str) -> None:
+    """Add the two routes of a type of asynchronous jobs: start a job, get its result.
 
     Args:
-        call: the request.
-        kind: of the job.
-        scopes: OAuth scopes that the caller's token must hold.
-        entity: what the path names, in canonical form.
+        router: The router.
+        path: Path up to `/async`. With `{entity_id}` in it, jobs belong to an entity.
+        job_type: Type of the jobs.
+        scopes: OAuth scopes that both routes require.
+
+    Source: POST {path}/async/start, GET {path}/async/get/{token}
     """
+
+    def start(call: Call) -> Response:
+        return _start(call, job_type, scopes)
+
+    def get(call: Call, token: str) -> Response:
+        return _get(call, job_type, scopes, token)
+
+    def start_of_entity(call: Call, entity_id: str) -> Response:
+        return _start(call, job_type, scopes, canonical_id(entity_id))
+
+    def get_of_entity(call: Call, entity_id: str, token: str) -> Response:
+        return _get(call, job_type, scopes, token, canonical_id(entity_id))
+
+    has_entity = "{entity_id}" in path
+    router.post(f"{path}/async/start")(start_of_entity if has_entity else start)
+    router.get(f"{path}/async/get/{{token}}")(get_of_entity if has_entity else get)
+
+
+def _start(
+    call: RequestCall, job_type: JobType, scopes: tuple[str, ...], entity: str | None = None
+) -> Response:
     with call.writing(*scopes) as work:
-        token = async_jobs.begin(work.session, work.caller, kind, call.json_object(), entity)
-    call.service.jobs.submit(call.service, work.caller, token, kind, entity)
-    return created({"token": str(token)})
+        job_id = async_jobs.create_job(
+            work.session, work.caller, job_type, call.json_object(), entity
+        )
+    async_jobs.submit_job(call.service, work.caller, job_id, job_type, entity)
+    return created({"token": str(job_id)})
 
 
-def result(
+def _get(
     call: RequestCall,
-    kind: async_jobs.Kind,
-    token: str,
+    job_type: JobType,
     scopes: tuple[str, ...],
+    token: str,
     entity: str | None = None,
 ) -> Response:
-    """Give what came of a job: 201 with the result, 202 with the status while it is being done.
+    """Return the result of a job with status 201, or its status with 202 while it is running.
 
-    A job that is nearly done is waited for, a moment.
+    Wait a moment for the end of the job, at most the `job_wait_seconds` of the settings.
     """
     with call.reading(*scopes) as work:
-        number = async_jobs.find(work.session, work.caller, token, kind, entity).id
+        job_id = async_jobs.get_job(work.session, work.caller, token, job_type, entity).id
     service = call.service
-    pretended = service.settings.processing_answers
-    hold_back = pretended > 0 and service.jobs.polled(number) <= pretended
-    if not hold_back:
-        service.jobs.wait(number, service.settings.job_wait_seconds)
+    minimum_polls = service.settings.processing_answers
+    is_delayed = minimum_polls > 0 and service.jobs.count_poll(job_id) <= minimum_polls
+    if not is_delayed:
+        service.jobs.wait(job_id, service.settings.job_wait_seconds)
     with service.database.reading() as session:
-        job = async_jobs.find(session, work.caller, token, kind, entity)
-        if hold_back:
-            return Answer(async_jobs.status(service, job, as_processing=True), status_code=202)
-        body = async_jobs.outcome(job)
+        job = async_jobs.get_job(session, work.caller, token, job_type, entity)
+        if is_delayed:
+            return Answer(async_jobs.get_status(service, job, as_processing=True), status_code=202)
+        body = async_jobs.get_result(job)
         if body is None:
-            return Answer(async_jobs.status(service, job), status_code=202)
+            return Answer(async_jobs.get_status(service, job), status_code=202)
         return created(body)
 
 
 @router.get("/repo/v1/asynchronous/job/{token}")
 def get_job(call: Call, token: str) -> Response:
-    """Tell of any job.
+    """Return the status of a job of any type.
 
     Source: GET /asynchronous/job/{jobId}
     """
     with call.reading("view") as work:
-        job = async_jobs.find(work.session, work.caller, token)
-        return Answer(async_jobs.status(work.service, job))
+        job = async_jobs.get_job(work.session, work.caller, token)
+        return Answer(async_jobs.get_status(work.service, job))
 
 
-@router.post("/file/v1/file/bulk/async/start")
-def start_bulk_download(call: Call) -> Response:
-    """Start to put files into an archive.
-
-    Source: POST /file/v1/file/bulk/async/start
-    """
-    return start(call, bulk_download.BULK_DOWNLOAD, ("download",))
-
-
-@router.get("/file/v1/file/bulk/async/get/{token}")
-def get_bulk_download(call: Call, token: str) -> Response:
-    """Give the archive of files.
-
-    Source: GET /file/v1/file/bulk/async/get/{token}
-    """
-    return result(call, bulk_download.BULK_DOWNLOAD, token, ("download",))
-
-
-@router.post("/repo/v1/table/upload/csv/preview/async/start")
-def start_csv_preview(call: Call) -> Response:
-    """Start to look at a CSV file before it becomes a table.
-
-    Source: POST /table/upload/csv/preview/async/start
-    """
-    return start(call, csv_preview.PREVIEW, ("view", "modify"))
-
-
-@router.get("/repo/v1/table/upload/csv/preview/async/get/{token}")
-def get_csv_preview(call: Call, token: str) -> Response:
-    """Give the first rows of a CSV file, and columns for all of it.
-
-    Source: GET /table/upload/csv/preview/async/get/{token}
-    """
-    return result(call, csv_preview.PREVIEW, token, ("view", "modify"))
+add_job_routes(router, "/file/v1/file/bulk", bulk_download.BULK_DOWNLOAD, "download")
+add_job_routes(router, "/repo/v1/table/upload/csv/preview", csv_preview.PREVIEW, "view", "modify")

@@ -8,7 +8,7 @@ from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_id
 from synapse_workflows.local.domain.tables import columns, schemas
 from synapse_workflows.local.domain.views import column_suggestions, registry, type_masks
-from synapse_workflows.local.routers.async_jobs import result, start
+from synapse_workflows.local.routers.async_jobs import add_job_routes
 from synapse_workflows.local.routers.dependencies import Call, RequestCall
 from synapse_workflows.local.routers.responses import Answer, created
 
@@ -83,22 +83,7 @@ def _defaults(call: RequestCall, word: str | None, mask: int | None) -> Response
     return Answer({"concreteType": columns.CONCRETE_TYPE, "list": found})
 
 
-@router.post("/column/view/scope/async/start")
-def start_suggestions(call: Call) -> Response:
-    """Start to look for columns for the annotations in a scope.
-
-    Source: POST /column/view/scope/async/start
-    """
-    return start(call, column_suggestions.SUGGEST, ("view",))
-
-
-@router.get("/column/view/scope/async/get/{token}")
-def get_suggestions(call: Call, token: str) -> Response:
-    """Give a page of columns for the annotations in a scope.
-
-    Source: GET /column/view/scope/async/get/{token}
-    """
-    return result(call, column_suggestions.SUGGEST, token, ("view",))
+add_job_routes(router, "/column/view/scope", column_suggestions.SUGGEST, "view")
 
 
 @router.get("/column/{column_id}")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, ROW_ETAG, ROW_ID, ROW_VERSION
 from synapse_workflows.local.domain import async_jobs, generated_files, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.tables import csv_dialect
 from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.errors import BadRequest
@@ -22,7 +22,7 @@ _M: Final = f"{MODEL}.table"
 _BATCH_ROWS: Final = 500
 
 
-def export_csv(run: Run) -> dict[str, Any]:
+def export_csv(run: JobRun) -> dict[str, Any]:
     """Write the result of a query to a file that belongs to the caller.
 
     The same query on unchanged data returns the same file handle.
@@ -57,7 +57,7 @@ def _compute_key(execution: QueryExecution) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _find_result(run: Run, key: str) -> int | None:
+def _find_result(run: JobRun, key: str) -> int | None:
     with run.service.database.reading() as session:
         result = session.get(TableResult, key)
         return None if result is None else result.handle_id
@@ -122,4 +122,4 @@ def _drop(row: tuple[Any, ...], skipped: slice) -> tuple[Any, ...]:
     return row[: skipped.start] + row[skipped.stop :]
 
 
-DOWNLOAD: Final = async_jobs.Kind(f"{_M}.DownloadFromTableRequest", export_csv)
+DOWNLOAD: Final = async_jobs.JobType(f"{_M}.DownloadFromTableRequest", export_csv)

@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 
 from synapse_workflows.constants import MODEL, ROW_ID, ROW_METADATA, ROW_VERSION, GiB
 from synapse_workflows.local.domain import file_handles, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import cell_values, csv_dialect
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
@@ -89,7 +89,7 @@ class UploadedCsv:
 
 
 @contextmanager
-def open_csv(run: Run, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
+def open_csv(run: JobRun, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
     """Open the file that the property `uploadFileHandleId` of a request names.
 
     Raises:

@@ -14,7 +14,7 @@ from synapse_workflows.constants import (
     ColumnType,
 )
 from synapse_workflows.local.domain import async_jobs, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import cell_values, csv_import
 from synapse_workflows.local.domain.tables.column_types import parse_column
@@ -85,7 +85,7 @@ def _is_valid(kind: ColumnType, cell: str) -> bool:
     return True
 
 
-def preview_csv(run: Run) -> dict[str, Any]:
+def preview_csv(run: JobRun) -> dict[str, Any]:
     """Execute an UploadToTablePreviewRequest.
 
     Raises:
@@ -153,4 +153,4 @@ def _create_sample(
     return sample
 
 
-PREVIEW: Final = async_jobs.Kind(f"{_M}.UploadToTablePreviewRequest", preview_csv)
+PREVIEW: Final = async_jobs.JobType(f"{_M}.UploadToTablePreviewRequest", preview_csv)

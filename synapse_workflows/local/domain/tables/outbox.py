@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.domain import access, async_jobs, entities
 from synapse_workflows.local.domain.ids import parse_entity_version
+from synapse_workflows.local.domain.job_pool import JobInterrupted
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.storage.job_models import Job
@@ -98,7 +99,7 @@ def apply(session: Session, entry: OutboxEntry) -> None:
     if entry.snapshot is not None or entry.schema_number is not None:
         entity.etag = entities.generate_etag()
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
-    async_jobs.complete(session, entry.job_id, entry.response, entry.made_on)
+    async_jobs.mark_complete(session, entry.job_id, entry.response, entry.made_on)
     session.flush()
 
 
@@ -120,7 +121,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
 def recover(service: Service) -> None:
     """Finish or fail the jobs that a crash interrupted, and delete unreferenced files."""
     with service.database.reading() as session:
-        interrupted = async_jobs.unfinished(session)
+        interrupted = async_jobs.list_unfinished(session)
         tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
         view_copies = set(session.scalars(select(FrozenView.file)))
     for job in interrupted:
@@ -133,7 +134,7 @@ def recover_job(service: Service, job: Job) -> None:
     """Finish a job whose change was committed in the file; fail it otherwise."""
     if apply_committed(service, job) is None:
         with service.database.transaction() as session:
-            async_jobs.fail(session, job.id, async_jobs.CutOff(), service.now())
+            async_jobs.mark_failed(session, job.id, JobInterrupted(), service.now())
 
 
 def apply_committed(service: Service, job: Job) -> dict[str, Any] | None:

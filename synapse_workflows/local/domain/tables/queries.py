@@ -10,8 +10,9 @@ from typing import Any
 from sqlglot import exp
 
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.async_jobs import CutOff, Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_entity_version
+from synapse_workflows.local.domain.job_pool import JobInterrupted
 from synapse_workflows.local.domain.tables import cell_values, query_filters
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
@@ -77,7 +78,7 @@ class QueryExecution:
         connection: The sandboxed connection.
     """
 
-    run: Run
+    run: JobRun
     query: Query
     queryable: Queryable
     statement: Statement | None
@@ -119,7 +120,7 @@ class QueryExecution:
         return [cell_values.get_serializer(each.type) for each in columns]
 
 
-def _create_context(run: Run, queryable: Queryable, tree: exp.Select) -> QueryContext:
+def _create_context(run: JobRun, queryable: Queryable, tree: exp.Select) -> QueryContext:
     name, alias = dialect.get_table(tree)
     return QueryContext(
         relation=queryable.relation,
@@ -131,7 +132,7 @@ def _create_context(run: Run, queryable: Queryable, tree: exp.Select) -> QueryCo
 
 
 @contextmanager
-def open_query(run: Run, body: Mapping[str, Any]) -> Iterator[QueryExecution]:
+def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]:
     """Open the table or view of a query and compile the query for it.
 
     Raises:
@@ -167,7 +168,7 @@ def _translate_errors(seconds: float, recorder: ErrorRecorder) -> Iterator[None]
     try:
         yield
     except QueryCancelledError:
-        raise CutOff from None
+        raise JobInterrupted from None
     except QueryTimeoutError:
         raise BadRequest(f"The query took longer than {seconds:g} seconds.") from None
     except sqlite3.Error as error:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import async_jobs, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.tables import facets, schemas
 from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
@@ -25,7 +25,7 @@ _DEFAULT_PARTS: Final = ACTIONS - 1
 _MAX_PAGE_CHARACTERS: Final = 4 << 20
 
 
-def run_query(run: Run) -> dict[str, Any]:
+def run_query(run: JobRun) -> dict[str, Any]:
     """Execute a QueryBundleRequest and return the parts that its mask selects.
 
     Raises:
@@ -162,7 +162,7 @@ def _encode_token(body: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
-def get_next_page(run: Run) -> dict[str, Any]:
+def get_next_page(run: JobRun) -> dict[str, Any]:
     """Return the QueryResult that follows a QueryNextPageToken.
 
     Raises:
@@ -180,5 +180,5 @@ def get_next_page(run: Run) -> dict[str, Any]:
         return _get_page(execution, execution.query.limit, execution.query.offset)
 
 
-QUERY: Final = async_jobs.Kind(f"{_M}.QueryBundleRequest", run_query)
-NEXT_PAGE: Final = async_jobs.Kind(_TOKEN, get_next_page)
+QUERY: Final = async_jobs.JobType(f"{_M}.QueryBundleRequest", run_query)
+NEXT_PAGE: Final = async_jobs.JobType(_TOKEN, get_next_page)

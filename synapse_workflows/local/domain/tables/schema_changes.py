@@ -153,7 +153,7 @@ def _convert(update: TableUpdate, old: StoredColumn, new: StoredColumn) -> None:
 
     Raises:
         BadRequest: A cell cannot be converted.
-        CutOff: The service stops.
+        JobInterrupted: The service stops.
         Forbidden: A cell would hold a file handle of another user.
         NotFound: A cell would hold a file handle that does not exist.
     """

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import activities, request_fields, versions
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import Conflict
 from synapse_workflows.local.storage.models import Entity, EntityVersion
@@ -35,7 +35,7 @@ class Snapshot:
     column_ids: tuple[int, ...] | None = None
 
 
-def parse_snapshot(run: Run, request: Mapping[str, Any]) -> Snapshot:
+def parse_snapshot(run: JobRun, request: Mapping[str, Any]) -> Snapshot:
     """Parse a SnapshotRequest. The number of the version is set later.
 
     Raises:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE, AccessType
 from synapse_workflows.local.domain import access, file_handles
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_version
 from synapse_workflows.local.domain.tables import columns, outbox, schemas
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
@@ -47,7 +47,7 @@ class TableUpdate:
         handles: IDs of file handles that were added to cells.
     """
 
-    run: Run
+    run: JobRun
     entity_id: int
     writer: TableWriter
     columns: tuple[StoredColumn, ...]
@@ -157,7 +157,7 @@ class TableUpdate:
 
 
 @contextmanager
-def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
+def open_update(run: JobRun, *, wait: float = -1) -> Iterator[TableUpdate]:
     """Open the table of a job for an update. Roll back unless the update is committed.
 
     Args:
@@ -189,13 +189,13 @@ def open_update(run: Run, *, wait: float = -1) -> Iterator[TableUpdate]:
         ) from None
 
 
-def _require_updatable_table(session: Session, run: Run, entity_id: int) -> None:
+def _require_updatable_table(session: Session, run: JobRun, entity_id: int) -> None:
     entity = access.require(session, run.caller, entity_id, AccessType.UPDATE)
     if entity.concrete_type != TABLE:
         raise BadRequest(f"{format_entity_id(entity_id)} is not a table.")
 
 
-def _create_update(run: Run, entity_id: int, writer: TableWriter) -> TableUpdate:
+def _create_update(run: JobRun, entity_id: int, writer: TableWriter) -> TableUpdate:
     with run.service.database.reading() as session:
         numbers = select(EntityVersion.number).where(EntityVersion.entity_id == entity_id)
         writer.retain_snapshots(set(session.scalars(numbers)))

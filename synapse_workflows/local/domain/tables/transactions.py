@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import async_jobs, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.tables import csv_import, outbox, row_sets, schema_changes
 from synapse_workflows.local.domain.tables.snapshots import parse_snapshot
 from synapse_workflows.local.domain.tables.table_update import TableUpdate, open_update
@@ -27,7 +27,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 }
 
 
-def _run_or_recover(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _run_or_recover(run: JobRun, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run a function. If it fails after the commit of the table's file, apply the outbox."""
     try:
         return work()
@@ -42,7 +42,7 @@ def _run_or_recover(run: Run, work: Callable[[], dict[str, Any]]) -> dict[str, A
         return response
 
 
-def run_transaction(run: Run) -> dict[str, Any]:
+def run_transaction(run: JobRun) -> dict[str, Any]:
     """Execute a TableUpdateTransactionRequest: all of its changes or none.
 
     Raises:
@@ -84,7 +84,7 @@ def _apply_change(update: TableUpdate, request: Any) -> dict[str, Any]:
     return CHANGES[kind](update, request)
 
 
-def run_upload(run: Run) -> dict[str, Any]:
+def run_upload(run: JobRun) -> dict[str, Any]:
     """Execute a single UploadToTableRequest.
 
     Raises:
@@ -98,7 +98,7 @@ def run_upload(run: Run) -> dict[str, Any]:
     return _run_or_recover(run, work)
 
 
-def run_snapshot(run: Run) -> dict[str, Any]:
+def run_snapshot(run: JobRun) -> dict[str, Any]:
     """Create a snapshot of a table (SnapshotRequest).
 
     Raises:
@@ -114,8 +114,8 @@ def run_snapshot(run: Run) -> dict[str, Any]:
     return _run_or_recover(run, work)
 
 
-TRANSACTION: Final = async_jobs.Kind(
-    f"{_M}.TableUpdateTransactionRequest", run_transaction, takes_turns=True
+TRANSACTION: Final = async_jobs.JobType(
+    f"{_M}.TableUpdateTransactionRequest", run_transaction, is_sequential=True
 )
-UPLOAD: Final = async_jobs.Kind(f"{_M}.UploadToTableRequest", run_upload, takes_turns=True)
-SNAPSHOT: Final = async_jobs.Kind(f"{_M}.SnapshotRequest", run_snapshot)
+UPLOAD: Final = async_jobs.JobType(f"{_M}.UploadToTableRequest", run_upload, is_sequential=True)
+SNAPSHOT: Final = async_jobs.JobType(f"{_M}.SnapshotRequest", run_snapshot)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, AnnotationType, ColumnType
 from synapse_workflows.local.domain import async_jobs, paging, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
 from synapse_workflows.local.domain.views.registry import by_word
@@ -72,7 +72,7 @@ def _columns(
         yield found.column(key, word)
 
 
-def suggest(run: Run) -> dict[str, Any]:
+def suggest(run: JobRun) -> dict[str, Any]:
     """Give a page of columns for the annotations in a scope, by name.
 
     Raises:
@@ -91,4 +91,4 @@ def suggest(run: Run) -> dict[str, Any]:
     }
 
 
-SUGGEST: Final = async_jobs.Kind(f"{_M}.ViewColumnModelRequest", suggest)
+SUGGEST: Final = async_jobs.JobType(f"{_M}.ViewColumnModelRequest", suggest)

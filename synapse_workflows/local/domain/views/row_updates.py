@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.tables import csv_import
 from synapse_workflows.local.domain.tables.column_types import Column
@@ -116,12 +116,12 @@ def _partial(row: Mapping[str, Any], schema: Schema) -> Edit:
     )
 
 
-def of_csv(run: Run, request: Mapping[str, Any], schema: Schema) -> Iterator[Edit]:
+def of_csv(run: JobRun, request: Mapping[str, Any], schema: Schema) -> Iterator[Edit]:
     """Read the file of an UploadToTableRequest, line by line.
 
     Raises:
         BadRequest: it is no CSV of the view, or a row would be added or deleted.
-        CutOff: the service ends.
+        JobInterrupted: the service ends.
         Forbidden: the file handle is somebody else's.
         NotFound: there is no such file handle.
     """

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, async_jobs, entities
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.domain.views import cache
 from synapse_workflows.local.errors import Conflict, ServiceError
@@ -21,7 +21,7 @@ _RESPONSE: Final = f"{MODEL}.table.TableUpdateTransactionResponse"
 _ATTEMPTS: Final = 5
 
 
-def freeze(run: Run, view_id: int, asked: Snapshot) -> dict[str, Any]:
+def freeze(run: JobRun, view_id: int, asked: Snapshot) -> dict[str, Any]:
     """Freeze what a view shows under its version number, and open its next version.
 
     The rows are copied before anybody is kept from writing.
@@ -60,7 +60,7 @@ def _current(session: Session, view: Entity) -> EntityVersion:
 
 
 def _settle(
-    run: Run, view_id: int, seen: tuple[int, dict[str, Any]], copy: Copy, asked: Snapshot
+    run: JobRun, view_id: int, seen: tuple[int, dict[str, Any]], copy: Copy, asked: Snapshot
 ) -> dict[str, Any] | None:
     """Note that a version was frozen; give None where the view is another by now."""
     now = run.service.now()
@@ -90,11 +90,11 @@ def _settle(
             "results": [],
             "snapshotVersionNumber": number,
         }
-        async_jobs.complete(session, run.job_id, response, now)
+        async_jobs.mark_complete(session, run.job_id, response, now)
         return response
 
 
-def _clear(run: Run) -> None:
+def _clear(run: JobRun) -> None:
     """Remove the copies of versions that were deleted; the start of a service does it, too."""
     with run.service.database.transaction() as session:
         files = list(session.scalars(delete(WasteCopy).returning(WasteCopy.file)))

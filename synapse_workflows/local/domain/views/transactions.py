@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, async_jobs, entities, request_fields
-from synapse_workflows.local.domain.async_jobs import Run
+from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_entity_version
 from synapse_workflows.local.domain.tables import schema_changes, schemas
 from synapse_workflows.local.domain.tables.schemas import Schema
@@ -23,7 +23,7 @@ _M: Final = f"{MODEL}.table"
 Apply = Callable[[Session], dict[str, Any]]
 
 
-def concerns(run: Run) -> bool:
+def concerns(run: JobRun) -> bool:
     """Tell whether a job is about a view that its caller may UPDATE.
 
     Raises:
@@ -36,7 +36,7 @@ def concerns(run: Run) -> bool:
         return entity.concrete_type in VIEWS
 
 
-def transact(run: Run, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
+def transact(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
     """Carry out a TableUpdateTransactionRequest on a view.
 
     Raises:
@@ -59,14 +59,14 @@ def transact(run: Run, changes: Sequence[Any], snapshot: Snapshot | None) -> dic
             "concreteType": f"{_M}.TableUpdateTransactionResponse",
             "results": [apply(session) for apply in applies],
         }
-        async_jobs.complete(session, run.job_id, response, run.service.now())
+        async_jobs.mark_complete(session, run.job_id, response, run.service.now())
     return response
 
 
 class _Preparation:
     """What the changes of a transaction mean, read before anything is written."""
 
-    def __init__(self, run: Run, view_id: int) -> None:
+    def __init__(self, run: JobRun, view_id: int) -> None:
         self._run = run
         self._view_id = view_id
         with run.service.database.reading() as session:
@@ -121,7 +121,7 @@ class _Preparation:
 class _ColumnChange:
     """That a view gets other columns than it had."""
 
-    run: Run
+    run: JobRun
     view_id: int
     old: list[int]
     schema: Schema
