@@ -3,13 +3,21 @@
 import json
 import logging
 import socket
+import ssl
 import struct
 
 import pytest
 import requests
+import urllib3
 
 from synapse_workflows.client.core.flows import Call, Reply
-from synapse_workflows.client.core.retry import Failure, Outcome, RetryPolicy, is_retryable
+from synapse_workflows.client.core.retry import (
+    Failure,
+    Outcome,
+    RetryPolicy,
+    failure_of_tls_error,
+    is_retryable,
+)
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseConnectionError,
@@ -276,3 +284,19 @@ def test_requests_have_a_timeout(syn, http):
     syn.restGET("/x")
     syn.restGET("/x", timeout=3)
     assert [call.request.req_kwargs["timeout"] for call in http.calls] == [(10.0, 60.0), 3]
+
+
+@pytest.mark.parametrize(
+    ("cause", "failure"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), Failure.INTERRUPTED),
+        (ssl.SSLZeroReturnError(6, "closed"), Failure.INTERRUPTED),
+        (ssl.SSLCertVerificationError("certificate verify failed"), Failure.INVALID),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), Failure.INVALID),
+        (OSError("no TLS error"), None),
+    ],
+)
+def test_failure_of_tls_error_finds_the_wrapped_error(cause, failure):
+    reason = urllib3.exceptions.SSLError(cause)
+    wrapped = urllib3.exceptions.MaxRetryError(None, "/x", reason)
+    assert failure_of_tls_error(requests.exceptions.SSLError(wrapped)) is failure
