@@ -35,11 +35,11 @@ from synapse_workflows.local.routers import (
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import refused
 from synapse_workflows.local.settings import Settings
-from synapse_workflows.local.storage.blobs import Blobs
+from synapse_workflows.local.storage.blobs import BlobStore
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
 from synapse_workflows.local.storage.table_store import TableStore
-from synapse_workflows.local.storage.view_store import ViewFiles
+from synapse_workflows.local.storage.view_store import ViewStore
 
 ROUTERS = (
     auth,
@@ -75,9 +75,9 @@ def open_service(settings: Settings) -> Service:
     service = Service(
         settings=settings,
         database=database,
-        blobs=Blobs(settings.data_dir / "blobs"),
+        blobs=BlobStore(settings.data_dir / "blobs"),
         tables=TableStore(settings.data_dir / "tables"),
-        views=ViewFiles(settings.data_dir / "views"),
+        views=ViewStore(settings.data_dir / "views"),
         jobs=JobPool(settings.job_workers),
         signer=signer,
         rate_limiter=RateLimiter(settings.throttle),

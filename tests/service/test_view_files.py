@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from synapse_workflows.local.storage.view_store import MOST_KEPT, ViewFiles
+from synapse_workflows.local.storage.view_store import MAX_CACHED, ViewStore
 
 
 @pytest.fixture
 def files(tmp_path):
-    return ViewFiles(tmp_path / "views")
+    return ViewStore(tmp_path / "views")
 
 
 def lines(*rows):
@@ -80,9 +80,9 @@ def test_an_open_copy_is_read_to_its_end(files):
 
 
 def test_few_copies_are_kept(files, tmp_path):
-    for view in range(MOST_KEPT + 3):
+    for view in range(MAX_CACHED + 3):
         shown(files, view, 1, lambda: (1, written(files, (1, 1, "x"))))
-    assert len(on_disk(tmp_path)) == MOST_KEPT
+    assert len(on_disk(tmp_path)) == MAX_CACHED
     assert shown(files, 0, 1, lambda: (1, written(files, (1, 1, "again")))) == ["again"]
 
 
@@ -114,7 +114,7 @@ def test_a_frozen_copy_outlives_the_one_it_was_made_of(files, tmp_path):
     shown(files, 1, 2, lambda: (2, written(files, (1, 1, "now"))))
     with files.reading(frozen) as connection:
         assert cells(connection) == ["then"]
-    again = ViewFiles(tmp_path / "views")
+    again = ViewStore(tmp_path / "views")
     assert again.sweep({frozen}) == 1
     assert on_disk(tmp_path) == {frozen}
 

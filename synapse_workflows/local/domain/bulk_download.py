@@ -20,7 +20,7 @@ from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.file_associations import Association
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.blobs import Draft, Piece
+from synapse_workflows.local.storage.blobs import FileWriter, StoredFile
 
 _M: Final = f"{MODEL}.file"
 _FORMATS: Final = ("CommandLineCache", "Flat")
@@ -32,7 +32,7 @@ class _ArchiveFile:
 
     asked: Association
     name: str = ""
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[StoredFile, ...] = ()
     size: int = 0
     failure: tuple[str, str] | None = None
 
@@ -40,7 +40,7 @@ class _ArchiveFile:
 class _DraftWriter(io.RawIOBase):
     """A draft as a file that can only be written."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: FileWriter) -> None:
         self._draft = draft
 
     def writable(self) -> bool:
@@ -125,7 +125,7 @@ def _find_file(session: Session, caller: Caller, asked: Association) -> _Archive
 
 
 def _write_archive(
-    run: JobRun, draft: Draft, found: list[_ArchiveFile], *, flat: bool
+    run: JobRun, draft: FileWriter, found: list[_ArchiveFile], *, flat: bool
 ) -> list[dict[str, Any]]:
     summaries = []
     names: set[str] = set()

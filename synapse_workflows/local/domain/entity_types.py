@@ -152,24 +152,24 @@ CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
         EntityType(
             LINK, CONTAINERS, False, _parse_link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}
         ),
-        _build_table_type(TABLE, definitions.table),
+        _build_table_type(TABLE, definitions.parse_table),
         _build_table_type(
             ENTITY_VIEW,
-            definitions.entity_view,
+            definitions.parse_entity_view,
             "viewTypeMask",
             "type",
             "scopeIds",
-            complete=definitions.complete_entity_view,
+            complete=definitions.check_entity_view,
         ),
-        _build_table_type(SUBMISSION_VIEW, definitions.submission_view, "scopeIds"),
+        _build_table_type(SUBMISSION_VIEW, definitions.parse_submission_view, "scopeIds"),
         _build_table_type(
             DATASET,
-            definitions.dataset,
+            definitions.parse_dataset,
             "items",
             "size",
             "checksum",
             "count",
-            complete=dataset_items.complete,
+            complete=dataset_items.check_items,
         ),
     )
 }

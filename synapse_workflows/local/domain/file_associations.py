@@ -105,8 +105,8 @@ def _can_download_from_file(
 def _can_download_from_submission(
     session: Session, caller: Caller, submission_id: int, handle_id: int
 ) -> bool:
-    may = submissions.opens_files(session, caller, submission_id)
-    return may and submissions.has_handle(session, submission_id, handle_id)
+    may = submissions.can_read_files(session, caller, submission_id)
+    return may and submissions.has_file_handle(session, submission_id, handle_id)
 
 
 _RULES: Final[Mapping[AssociateType, _Rule]] = {

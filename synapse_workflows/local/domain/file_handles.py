@@ -18,7 +18,7 @@ from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
-from synapse_workflows.local.storage.blobs import Piece
+from synapse_workflows.local.storage.blobs import StoredFile
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment
 
 #: What stands for an unknown name or type of an external file.
@@ -89,10 +89,10 @@ def get_url(service: Service, handle: FileHandle) -> str:
     return presigned_urls.create_download_url(service, handle.id)
 
 
-def list_pieces(session: Session, handle: FileHandle) -> list[Piece]:
+def list_pieces(session: Session, handle: FileHandle) -> list[StoredFile]:
     """List the files that hold the bytes of a handle, in reading order."""
     found = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
-    return [Piece(each.name, each.size) for each in session.scalars(found)]
+    return [StoredFile(each.name, each.size) for each in session.scalars(found)]
 
 
 def create_stored(

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.storage.blobs import Draft
+from synapse_workflows.local.storage.blobs import FileWriter
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Segment
 
 
 def store(
     service: Service,
     caller: Caller,
-    draft: Draft,
+    draft: FileWriter,
     file_name: str,
     content_type: str,
     remember: Callable[[Session, FileHandle], None] = lambda _session, _handle: None,

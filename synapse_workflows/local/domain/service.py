@@ -6,10 +6,10 @@ from synapse_workflows.local.domain.job_pool import JobPool
 from synapse_workflows.local.domain.rate_limit import RateLimiter
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.settings import Settings
-from synapse_workflows.local.storage.blobs import Blobs
+from synapse_workflows.local.storage.blobs import BlobStore
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.table_store import TableStore
-from synapse_workflows.local.storage.view_store import ViewFiles
+from synapse_workflows.local.storage.view_store import ViewStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,9 @@ class Service:
 
     settings: Settings
     database: Database
-    blobs: Blobs
+    blobs: BlobStore
     tables: TableStore
-    views: ViewFiles
+    views: ViewStore
     jobs: JobPool
     signer: Signer
     rate_limiter: RateLimiter

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import file_handles, multipart
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, NotFound
-from synapse_workflows.local.storage.blobs import Blobs, Draft, Piece
+from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
 from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upload
 
 #: Where a completed upload keeps the MD5s of its parts, in order.
@@ -42,7 +42,7 @@ def _get_upload(session: Session, upload_id: int) -> Upload:
     return upload
 
 
-def record_part(session: Session, upload_id: int, number: int, draft: Draft) -> list[str]:
+def record_part(session: Session, upload_id: int, number: int, draft: FileWriter) -> list[str]:
     """Note a part whose bytes are safe. The last to arrive counts.
 
     A part that was added already stays added when the same bytes come again. What comes for a
@@ -116,7 +116,7 @@ def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
 class Assembly:
     """What completing an upload has to prove: these pieces are the announced file."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[StoredFile, ...]
     md5: str
 
 
@@ -135,7 +135,7 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
     if upload.state == multipart.COMPLETED:
         return None
     ready = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
-    pieces = tuple(Piece(part.name, part.size) for part in session.scalars(ready))
+    pieces = tuple(StoredFile(part.name, part.size) for part in session.scalars(ready))
     if missing := upload.part_count - len(pieces):
         raise BadRequest(
             f"Missing {missing} part(s). All parts must be successfully added before a file "
@@ -147,7 +147,7 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
     return Assembly(pieces, upload.request["md5"])
 
 
-def verify_md5(blobs: Blobs, assembly: Assembly) -> None:
+def verify_md5(blobs: BlobStore, assembly: Assembly) -> None:
     """Read all parts, and compare their MD5 with the announced one. No transaction is open.
 
     Raises:

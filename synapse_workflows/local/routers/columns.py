@@ -71,19 +71,19 @@ def list_default_columns_of_type(call: Call, view_type: str) -> Response:
 
     Source: GET /column/tableview/defaults/{viewtype}
     """
-    mask = type_masks.OLD_TYPES[
-        request_fields.parse_choice(type_masks.OLD_TYPES, view_type, "viewtype")
+    mask = type_masks.DEPRECATED_TYPES[
+        request_fields.parse_choice(type_masks.DEPRECATED_TYPES, view_type, "viewtype")
     ]
     return _defaults(call, None, mask)
 
 
 def _defaults(call: RequestCall, word: str | None, mask: int | None) -> Response:
     with call.writing("view") as work:
-        found = registry.default_columns(work.session, registry.by_word(word), mask)
+        found = registry.create_default_columns(work.session, registry.get_view_type(word), mask)
     return Answer({"concreteType": columns.CONCRETE_TYPE, "list": found})
 
 
-add_job_routes(router, "/column/view/scope", column_suggestions.SUGGEST, "view")
+add_job_routes(router, "/column/view/scope", column_suggestions.SUGGEST_COLUMNS, "view")
 
 
 @router.get("/column/{column_id}")

@@ -48,7 +48,7 @@ class Filter:
     ) -> Response:
         """Answer with one page of the evaluations on which the caller holds the right."""
         with call.reading("view") as work:
-            found = evaluations.listing(
+            found = evaluations.list_evaluations(
                 work.session,
                 work.caller,
                 right,
@@ -129,7 +129,7 @@ def find_evaluation(call: Call, name: str) -> Response:
     Source: GET /evaluation/name/{name}
     """
     with call.reading("view") as work:
-        return Answer(evaluations.by_name(work.session, work.caller, name))
+        return Answer(evaluations.get_by_name(work.session, work.caller, name))
 
 
 @router.put("/evaluation/acl")
@@ -170,7 +170,7 @@ def get_evaluation(call: Call, evaluation_id: EvaluationId) -> Response:
     Source: GET /evaluation/{id}
     """
     with call.reading("view") as work:
-        return Answer(evaluations.read(work.session, work.caller, evaluation_id))
+        return Answer(evaluations.get(work.session, work.caller, evaluation_id))
 
 
 @router.put("/evaluation/{evaluation_id}")
@@ -202,7 +202,7 @@ def get_acl(call: Call, evaluation_id: EvaluationId) -> Response:
     Source: GET /evaluation/{id}/acl
     """
     with call.reading("view") as work:
-        return Answer(evaluation_acl.read(work.session, work.caller, evaluation_id))
+        return Answer(evaluation_acl.get(work.session, work.caller, evaluation_id))
 
 
 @router.get("/evaluation/{evaluation_id}/permissions")
@@ -212,4 +212,4 @@ def get_permissions(call: Call, evaluation_id: EvaluationId) -> Response:
     Source: GET /evaluation/{id}/permissions
     """
     with call.reading("view") as work:
-        return Answer(access.permissions(work.session, work.caller, evaluation_id))
+        return Answer(access.get_permissions(work.session, work.caller, evaluation_id))

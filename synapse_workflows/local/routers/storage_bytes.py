@@ -19,7 +19,7 @@ from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, Sig
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.routers.dependencies import service_of
-from synapse_workflows.local.storage.blobs import Draft
+from synapse_workflows.local.storage.blobs import FileWriter
 from synapse_workflows.local.storage.file_models import FileHandle
 
 #: Bytes of an upload that are in memory before they are written.
@@ -162,7 +162,7 @@ def _limit(service: Service, upload_id: int) -> int:
         return upload_parts.get_part_size(session, upload_id)
 
 
-async def _receive(request: Request, draft: Draft, limit: int) -> None:
+async def _receive(request: Request, draft: FileWriter, limit: int) -> None:
     announced = request.headers.get("content-length")
     if announced is not None and int(announced) > limit:
         raise PresignedUrlError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
@@ -179,7 +179,7 @@ async def _receive(request: Request, draft: Draft, limit: int) -> None:
         raise PresignedUrlError("IncompleteBody", "The part has another length than said.", 400)
 
 
-def _keep(service: Service, upload_id: int, number: int, draft: Draft) -> None:
+def _keep(service: Service, upload_id: int, number: int, draft: FileWriter) -> None:
     draft.keep()
     try:
         with service.database.transaction() as session:

@@ -64,7 +64,7 @@ def get_submission(call: Call, submission_id: SubmissionId) -> Response:
     Source: GET /evaluation/submission/{id}
     """
     with call.reading("view") as work:
-        return Answer(submissions.read(work.session, work.caller, submission_id))
+        return Answer(submissions.get(work.session, work.caller, submission_id))
 
 
 @router.delete("/evaluation/submission/{submission_id}")
@@ -85,7 +85,7 @@ def get_status(call: Call, submission_id: SubmissionId) -> Response:
     Source: GET /evaluation/submission/{id}/status
     """
     with call.reading("view") as work:
-        return Answer(submission_status.read(work.session, work.caller, submission_id))
+        return Answer(submission_status.get(work.session, work.caller, submission_id))
 
 
 @router.put("/evaluation/submission/{submission_id}/status")
@@ -106,7 +106,7 @@ def cancel_submission(call: Call, submission_id: SubmissionId) -> Response:
     Source: PUT /evaluation/submission/{id}/cancellation
     """
     with call.writing("modify") as work:
-        submission_status.cancel(work.session, work.caller, submission_id)
+        submission_status.request_cancellation(work.session, work.caller, submission_id)
     return done()
 
 
@@ -120,7 +120,7 @@ def get_file(
     """
     with call.reading("download") as work:
         handle = parse_id(handle_id, "fileHandleId")
-        found = submissions.file_of(work.session, work.caller, submission_id, handle)
+        found = submissions.get_file_handle(work.session, work.caller, submission_id, handle)
         url = file_handles.get_url(work.service, found)
     return lead_to(url, redirect=redirect)
 
@@ -147,7 +147,7 @@ def list_submissions(
     Source: GET /evaluation/{id}/submission/all
     """
     with call.reading("view") as work:
-        found = submission_lists.all_submissions(
+        found = submission_lists.list_submissions(
             work.session, work.caller, evaluation_id, asked, status
         )
     return Answer(paging.build_results(found, asked))
@@ -160,7 +160,9 @@ def list_own_submissions(call: Call, evaluation_id: EvaluationId, asked: Asked) 
     Source: GET /evaluation/{id}/submission
     """
     with call.reading("view") as work:
-        found = submission_lists.own_submissions(work.session, work.caller, evaluation_id, asked)
+        found = submission_lists.list_own_submissions(
+            work.session, work.caller, evaluation_id, asked
+        )
     return Answer(paging.build_results(found, asked))
 
 
@@ -173,7 +175,7 @@ def list_bundles(
     Source: GET /evaluation/{id}/submission/bundle/all
     """
     with call.reading("view") as work:
-        found = submission_lists.all_bundles(
+        found = submission_lists.list_bundles(
             work.session, work.caller, evaluation_id, asked, status
         )
     return Answer(paging.build_results(found, asked))
@@ -186,7 +188,7 @@ def list_own_bundles(call: Call, evaluation_id: EvaluationId, asked: Asked) -> R
     Source: GET /evaluation/{id}/submission/bundle
     """
     with call.reading("view") as work:
-        found = submission_lists.own_bundles(work.session, work.caller, evaluation_id, asked)
+        found = submission_lists.list_own_bundles(work.session, work.caller, evaluation_id, asked)
     return Answer(paging.build_results(found, asked))
 
 
@@ -199,7 +201,7 @@ def list_statuses(
     Source: GET /evaluation/{id}/submission/status/all
     """
     with call.reading("view") as work:
-        found = submission_lists.all_statuses(
+        found = submission_lists.list_statuses(
             work.session, work.caller, evaluation_id, asked, status
         )
     return Answer(paging.build_results(found, asked))
@@ -214,4 +216,6 @@ def count_submissions(
     Source: GET /evaluation/{id}/submission/count
     """
     with call.reading("view") as work:
-        return Answer(submission_lists.count(work.session, work.caller, evaluation_id, status))
+        return Answer(
+            submission_lists.count_submissions(work.session, work.caller, evaluation_id, status)
+        )

@@ -15,18 +15,18 @@ from types import TracebackType
 from typing import Final, Self
 
 #: Bytes that are in memory at a time while a file is read.
-CHUNK: Final = 1 << 19
+CHUNK_SIZE: Final = 1 << 19
 
 
 @dataclass(frozen=True)
-class Piece:
+class StoredFile:
     """One kept file and how many bytes it has."""
 
     name: str
     size: int
 
 
-class Draft:
+class FileWriter:
     """A file on its way in; as a context manager it vanishes unless it was kept.
 
     `size` and `md5` tell of what was written so far.
@@ -51,7 +51,7 @@ class Draft:
         self._file.write(data)
         self.size += len(data)
 
-    def keep(self) -> Piece:
+    def keep(self) -> StoredFile:
         """Flush the bytes to the disk and give them their place; they survive a crash now."""
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -61,7 +61,7 @@ class Draft:
             _sync_directory(self._kept.parent.parent)
         self._path.rename(self._kept)
         _sync_directory(self._kept.parent)
-        return Piece(self.name, self.size)
+        return StoredFile(self.name, self.size)
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +77,7 @@ class Draft:
         self._path.unlink(missing_ok=True)
 
 
-class Blobs:
+class BlobStore:
     """The bytes of one service.
 
     Args:
@@ -90,13 +90,13 @@ class Blobs:
         self._drafts.mkdir(parents=True, exist_ok=True)
         self._kept.mkdir(exist_ok=True)
 
-    def draft(self) -> Draft:
+    def draft(self) -> FileWriter:
         """Begin a file."""
         name = str(uuid.uuid4())
-        return Draft(self._drafts / name, self._path(name))
+        return FileWriter(self._drafts / name, self._path(name))
 
     def read(
-        self, pieces: Iterable[Piece], first: int = 0, last: int | None = None
+        self, pieces: Iterable[StoredFile], first: int = 0, last: int | None = None
     ) -> Iterator[bytes]:
         """Read pieces in their order as one stream.
 
@@ -117,13 +117,13 @@ class Blobs:
         with self._path(name).open("rb", buffering=0) as file:
             file.seek(start)
             while start < stop:
-                data = file.read(min(CHUNK, stop - start))
+                data = file.read(min(CHUNK_SIZE, stop - start))
                 if not data:
                     raise EOFError(f"{name} ends at {start}, before {stop}")
                 start += len(data)
                 yield data
 
-    def md5(self, pieces: Iterable[Piece]) -> str:
+    def md5(self, pieces: Iterable[StoredFile]) -> str:
         """Compute the MD5 of pieces read as one stream, 32 hexadecimal digits."""
         digest = hashlib.md5()
         for data in self.read(pieces):

@@ -14,7 +14,7 @@ class Base(DeclarativeBase):
     """What all tables of the service derive from."""
 
 
-def _connected(connection: Any, _record: Any) -> None:
+def _configure_connection(connection: Any, _record: Any) -> None:
     """Prepare a fresh SQLite connection.
 
     Python's sqlite3 would open transactions by itself, too late and of the wrong kind; we do it.
@@ -29,7 +29,7 @@ def _connected(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begun(connection: Connection) -> None:
+def _begin_transaction(connection: Connection) -> None:
     """Open the transaction: a writer takes the write lock at once, a reader never."""
     writing = connection.get_execution_options().get("writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
@@ -52,8 +52,8 @@ class Database:
             pool_size=20,
             max_overflow=60,
         )
-        event.listen(self._engine, "connect", _connected)
-        event.listen(self._engine, "begin", _begun)
+        event.listen(self._engine, "connect", _configure_connection)
+        event.listen(self._engine, "begin", _begin_transaction)
         self._writer = self._engine.execution_options(writing=True)
         self._turn = threading.Lock()
         with self._turn, self._writer.begin() as connection:

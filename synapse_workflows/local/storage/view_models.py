@@ -18,20 +18,20 @@ from synapse_workflows.local.storage.evaluation_models import (
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
-_ANY: Final = ("INSERT", "UPDATE", "DELETE")
+_ALL_ACTIONS: Final = ("INSERT", "UPDATE", "DELETE")
 #: What views show -> the changes of it that may be seen in one. A file handle is seen once an
 #: entity has it, and that is a change of the entity.
-_WATCHED: Final[Mapping[type[Base], tuple[str, ...]]] = {
-    Entity: _ANY,
-    EntityVersion: _ANY,
+_TRACKED: Final[Mapping[type[Base], tuple[str, ...]]] = {
+    Entity: _ALL_ACTIONS,
+    EntityVersion: _ALL_ACTIONS,
     FileHandle: ("UPDATE", "DELETE"),
-    Evaluation: _ANY,
-    Submission: _ANY,
-    SubmissionStatus: _ANY,
+    Evaluation: _ALL_ACTIONS,
+    Submission: _ALL_ACTIONS,
+    SubmissionStatus: _ALL_ACTIONS,
 }
 
 
-class FrozenView(Base):
+class ViewSnapshot(Base):
     """A version of a view that was frozen. `file` names the copy of its rows, see `view_files`.
 
     `column_ids` are the columns of the rows, `guards` whose readers may see one of them, `digest`
@@ -55,14 +55,14 @@ class FrozenView(Base):
     digest: Mapped[str]
 
 
-class WasteCopy(Base):
+class UnusedViewFile(Base):
     """A copy that no version has any more; its file can be removed."""
 
     __tablename__ = "waste_copy"
     file: Mapped[str] = mapped_column(primary_key=True)
 
 
-class Revision(Base):
+class ViewRevision(Base):
     """How often something changed that views may show, whoever changed it. One row."""
 
     __tablename__ = "revision"
@@ -71,18 +71,18 @@ class Revision(Base):
 
 
 #: Versions go in many ways, so the database itself notes which copies are left.
-_NOTE_WASTE: Final = """
+_UNUSED_FILE_TRIGGER: Final = """
 CREATE TRIGGER IF NOT EXISTS waste_of_{when} AFTER {action} ON frozen_view
 BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END
 """
 
 
-def _watch(_metadata: Any, connection: Connection, **_how: Any) -> None:
+def _create_triggers(_metadata: Any, connection: Connection, **_how: Any) -> None:
     """Let the database itself count the changes: no way of writing gets past it."""
     for when, action in (("deleted", "DELETE"), ("frozen_anew", "UPDATE OF file")):
-        connection.exec_driver_sql(_NOTE_WASTE.format(when=when, action=action))
+        connection.exec_driver_sql(_UNUSED_FILE_TRIGGER.format(when=when, action=action))
     connection.exec_driver_sql("INSERT OR IGNORE INTO revision (id, number) VALUES (1, 0)")
-    for kind, actions in _WATCHED.items():
+    for kind, actions in _TRACKED.items():
         for action in actions:
             connection.exec_driver_sql(
                 f"CREATE TRIGGER IF NOT EXISTS revise_{kind.__tablename__}_{action.lower()} "  # noqa: S608 - ours
@@ -91,4 +91,4 @@ def _watch(_metadata: Any, connection: Connection, **_how: Any) -> None:
             )
 
 
-event.listen(Base.metadata, "after_create", _watch)
+event.listen(Base.metadata, "after_create", _create_triggers)

@@ -23,18 +23,18 @@ from pathlib import Path
 from typing import Any, Final
 
 #: row_id, version, etag, guard, modified_on, file_size, and a cell per column.
-Line = tuple[Any, ...]
+ViewRow = tuple[Any, ...]
 
-_LEADING: Final = (
+_FIXED_COLUMNS: Final = (
     "row_id INTEGER PRIMARY KEY", "version", "etag", "guard", "modified_on", "file_size",
 )  # fmt: skip
-_GUARD: Final = 3
+_BENEFACTOR_INDEX: Final = 3
 #: Views that keep the copy of what they show now.
-MOST_KEPT: Final = 8
+MAX_CACHED: Final = 8
 
 
 @dataclass(frozen=True)
-class Copy:
+class ViewFile:
     """All that a view shows, whoever may see it.
 
     Args:
@@ -51,12 +51,12 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CachedFile:
     revision: int
-    copy: Copy
+    copy: ViewFile
 
 
-class ViewFiles:
+class ViewStore:
     """The copies of all views of a service.
 
     Args:
@@ -68,14 +68,14 @@ class ViewFiles:
         self._root.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._kept: OrderedDict[int, _CachedFile] = OrderedDict()
 
     def _path(self, file: str) -> Path:
         return self._root / f"{file}.db"
 
     def write(
-        self, column_ids: Sequence[int], lines: Iterable[Line], texts: Sequence[int]
-    ) -> tuple[Copy, list[int]]:
+        self, column_ids: Sequence[int], lines: Iterable[ViewRow], texts: Sequence[int]
+    ) -> tuple[ViewFile, list[int]]:
         """Write a copy, row by row; nothing is left of one that could not be ended.
 
         Args:
@@ -87,13 +87,13 @@ class ViewFiles:
         digest = hashlib.sha256()
         guards: set[int] = set()
 
-        def noted() -> Iterator[Line]:
+        def noted() -> Iterator[ViewRow]:
             for line in lines:
                 digest.update(repr(line).encode())
-                guards.add(line[_GUARD])
+                guards.add(line[_BENEFACTOR_INDEX])
                 yield line
 
-        names = [*_LEADING, *(f"c{each}" for each in column_ids)]
+        names = [*_FIXED_COLUMNS, *(f"c{each}" for each in column_ids)]
         marks = ", ".join("?" * len(names))
         try:
             with closing(_connect(self._path(file), "rwc")) as connection:
@@ -103,11 +103,13 @@ class ViewFiles:
                 connection.execute("BEGIN")
                 connection.executemany(f"INSERT INTO live VALUES ({marks})", noted())
                 connection.execute("COMMIT")
-                longest = _longest(connection, texts)
+                longest = _get_longest_texts(connection, texts)
         except BaseException:
             self.remove(file)
             raise
-        return Copy(file, tuple(column_ids), tuple(sorted(guards)), digest.hexdigest()), longest
+        return ViewFile(
+            file, tuple(column_ids), tuple(sorted(guards)), digest.hexdigest()
+        ), longest
 
     def has(self, file: str) -> bool:
         """Tell whether a copy is there."""
@@ -121,8 +123,8 @@ class ViewFiles:
 
     @contextmanager
     def live(
-        self, view: int, revision: int, make: Callable[[], tuple[int, Copy]]
-    ) -> Iterator[tuple[Copy, sqlite3.Connection]]:
+        self, view: int, revision: int, make: Callable[[], tuple[int, ViewFile]]
+    ) -> Iterator[tuple[ViewFile, sqlite3.Connection]]:
         """Open a copy of what a view shows; it is made where there is none that is new enough.
 
         Queries of one view wait for the copy together, those of other views do not.
@@ -137,12 +139,12 @@ class ViewFiles:
         with turn:
             found = self._open_kept(view, revision)
             if found is None:
-                found = self._keep(view, _Kept(*make()))
+                found = self._keep(view, _CachedFile(*make()))
         copy, connection = found
         with closing(connection):
             yield copy, connection
 
-    def _open_kept(self, view: int, revision: int) -> tuple[Copy, sqlite3.Connection] | None:
+    def _open_kept(self, view: int, revision: int) -> tuple[ViewFile, sqlite3.Connection] | None:
         with self._guard:
             kept = self._kept.get(view)
             if kept is None or kept.revision < revision:
@@ -150,13 +152,13 @@ class ViewFiles:
             self._kept.move_to_end(view)
             return kept.copy, _connect(self._path(kept.copy.file), "ro&immutable=1")
 
-    def _keep(self, view: int, made: _Kept) -> tuple[Copy, sqlite3.Connection]:
+    def _keep(self, view: int, made: _CachedFile) -> tuple[ViewFile, sqlite3.Connection]:
         """Keep a new copy; open ones can be read on after they were removed."""
         with self._guard:
             old = self._kept.pop(view, None)
             waste = [] if old is None else [old]
             self._kept[view] = made
-            while len(self._kept) > MOST_KEPT:
+            while len(self._kept) > MAX_CACHED:
                 waste.append(self._kept.popitem(last=False)[1])
             for each in waste:
                 self.remove(each.copy.file)
@@ -190,7 +192,7 @@ class ViewFiles:
         return len(waste)
 
 
-def _longest(connection: sqlite3.Connection, texts: Sequence[int]) -> list[int]:
+def _get_longest_texts(connection: sqlite3.Connection, texts: Sequence[int]) -> list[int]:
     if not texts:
         return []
     wanted = ", ".join(f"max(length(c{each}))" for each in texts)

@@ -28,12 +28,12 @@ ALL_RIGHTS: Final = (
 )
 
 
-def evaluation_acl(evaluation_id: int) -> Owner:
+def get_acl_owner(evaluation_id: int) -> Owner:
     """Name the ACL of an evaluation; each has one."""
     return Owner(EVALUATION_ACL, evaluation_id)
 
 
-def find(session: Session, evaluation_id: int) -> Evaluation:
+def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
     """Give the evaluation.
 
     Raises:
@@ -45,7 +45,7 @@ def find(session: Session, evaluation_id: int) -> Evaluation:
     return evaluation
 
 
-def refusal(
+def get_denial(
     session: Session, caller: Caller, evaluation: Evaluation, right: AccessType
 ) -> Forbidden | None:
     """Decide on a right to an evaluation that exists.
@@ -57,7 +57,7 @@ def refusal(
         return None
     if caller.is_anonymous and right is not AccessType.READ:
         return Forbidden("Anonymous users have only READ access permission.")
-    if access_lists.is_granted(session, caller, evaluation_acl(evaluation.id), right):
+    if access_lists.is_granted(session, caller, get_acl_owner(evaluation.id), right):
         return None
     return Forbidden(f"You lack {right} access to the requested evaluation.")
 
@@ -69,20 +69,20 @@ def require(session: Session, caller: Caller, evaluation_id: int, right: AccessT
         NotFound: there is no such evaluation.
         Forbidden: the caller lacks the right.
     """
-    evaluation = find(session, evaluation_id)
-    refused = refusal(session, caller, evaluation, right)
+    evaluation = get_evaluation(session, evaluation_id)
+    refused = get_denial(session, caller, evaluation, right)
     if refused is not None:
         raise refused
     return evaluation
 
 
-def allowed(session: Session, caller: Caller, evaluation_id: int, right: AccessType) -> bool:
+def is_allowed(session: Session, caller: Caller, evaluation_id: int, right: AccessType) -> bool:
     """Tell whether the caller holds the right; on what is missing nobody does."""
     evaluation = session.get(Evaluation, evaluation_id)
-    return evaluation is not None and refusal(session, caller, evaluation, right) is None
+    return evaluation is not None and get_denial(session, caller, evaluation, right) is None
 
 
-def evaluations_open_to(caller: Caller, right: AccessType) -> Select[int]:
+def select_evaluations(caller: Caller, right: AccessType) -> Select[int]:
     """Make the query of the ids of all evaluations on which the caller holds the right."""
     if caller.is_admin:
         return select(Evaluation.id)
@@ -91,7 +91,7 @@ def evaluations_open_to(caller: Caller, right: AccessType) -> Select[int]:
     return access_lists.select_owners_granting(caller, EVALUATION_ACL, right)
 
 
-def permissions(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
+def get_permissions(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
     """Tell what the caller may do to an evaluation (UserEvaluationPermissions).
 
     No right is needed to ask.
@@ -99,10 +99,10 @@ def permissions(session: Session, caller: Caller, evaluation_id: int) -> dict[st
     Raises:
         NotFound: there is no such evaluation.
     """
-    evaluation = find(session, evaluation_id)
+    evaluation = get_evaluation(session, evaluation_id)
 
     def may(right: AccessType, who: Caller = caller) -> bool:
-        return refusal(session, who, evaluation, right) is None
+        return get_denial(session, who, evaluation, right) is None
 
     return {
         "canView": may(AccessType.READ),

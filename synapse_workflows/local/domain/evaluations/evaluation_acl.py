@@ -8,32 +8,32 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AUTHENTICATED_USERS, AccessType
 from synapse_workflows.local.domain import access_lists, entities, ids, request_fields
 from synapse_workflows.local.domain.evaluations import access
-from synapse_workflows.local.domain.evaluations.access import evaluation_acl
+from synapse_workflows.local.domain.evaluations.access import get_acl_owner
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.evaluation_models import Evaluation
 from synapse_workflows.local.storage.models import Acl
 
 
-def grant_all(session: Session, caller: Caller, evaluation_id: int) -> None:
+def create(session: Session, caller: Caller, evaluation_id: int) -> None:
     """Give a new evaluation its ACL: every right to the caller."""
     wanted = {caller.id: access.ALL_RIGHTS}
-    access_lists.create(session, evaluation_acl(evaluation_id), wanted, caller.now)
+    access_lists.create(session, get_acl_owner(evaluation_id), wanted, caller.now)
 
 
-def drop(session: Session, evaluation_id: int) -> None:
+def delete(session: Session, evaluation_id: int) -> None:
     """Remove the ACL of an evaluation that goes."""
-    access_lists.delete(session, _load(session, evaluation_id))
+    access_lists.delete(session, _get_acl(session, evaluation_id))
 
 
-def _load(session: Session, evaluation_id: int) -> Acl:
-    acl = access_lists.find_acl(session, evaluation_acl(evaluation_id))
+def _get_acl(session: Session, evaluation_id: int) -> Acl:
+    acl = access_lists.find_acl(session, get_acl_owner(evaluation_id))
     if acl is None:
         raise NotFound(f"The ACL of the evaluation {evaluation_id} does not exist.")
     return acl
 
 
-def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
+def get(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
     """Give the ACL of an evaluation.
 
     Raises:
@@ -41,7 +41,7 @@ def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]
         NotFound: no such evaluation.
     """
     access.require(session, caller, evaluation_id, AccessType.READ)
-    return access_lists.serialize(session, _load(session, evaluation_id), str(evaluation_id))
+    return access_lists.serialize(session, _get_acl(session, evaluation_id), str(evaluation_id))
 
 
 def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,14 +57,14 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     right = AccessType.CHANGE_PERMISSIONS
     evaluation = access.require(session, caller, evaluation_id, right)
     wanted = access_lists.parse(session, body)
-    _require_valid(caller, evaluation, wanted)
-    acl = _load(session, evaluation_id)
+    _check_grants(caller, evaluation, wanted)
+    acl = _get_acl(session, evaluation_id)
     entities.check_etag(str(evaluation_id), acl.etag, body)
     access_lists.replace(session, acl, wanted)
     return access_lists.serialize(session, acl, str(evaluation_id))
 
 
-def _require_valid(caller: Caller, evaluation: Evaluation, wanted: access_lists.Grants) -> None:
+def _check_grants(caller: Caller, evaluation: Evaluation, wanted: access_lists.Grants) -> None:
     """Check the rules for ACLs of evaluations."""
     access_lists.check_public_grants(wanted)
     if set(wanted.get(AUTHENTICATED_USERS, ())) - {AccessType.READ}:

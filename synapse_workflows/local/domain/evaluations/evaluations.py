@@ -32,19 +32,19 @@ def serialize(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _properties(body: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_properties(body: Mapping[str, Any]) -> dict[str, Any]:
     """Read the fields that have no column of their own."""
     found = {
         "submissionInstructionsMessage": request_fields.get_text(
             body, "submissionInstructionsMessage"
         ),
         "submissionReceiptMessage": request_fields.get_text(body, "submissionReceiptMessage"),
-        "quota": submission_rounds.read(body),
+        "quota": submission_rounds.parse_quota(body),
     }
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _require_free_name(session: Session, name: str) -> None:
+def _check_name_available(session: Session, name: str) -> None:
     if session.scalar(select(exists().where(Evaluation.name == name))):
         raise Conflict(f"An Evaluation already exists with the name '{name}'")
 
@@ -60,13 +60,13 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     """
     name = parse_name(request_fields.get_required_text(body, "name"))
     source = ids.parse_entity_id(request_fields.get_required_text(body, "contentSource"))
-    properties = _properties(body)
+    properties = _parse_properties(body)
     project = entity_access.require(session, caller, source, AccessType.CREATE)
     if project.concrete_type != PROJECT:
         raise BadRequest(
             f"Evaluation ContentSource: {format_entity_id(source)} must be a project."
         )
-    _require_free_name(session, name)
+    _check_name_available(session, name)
     evaluation = Evaluation(
         id=next_id(session, "evaluation"),
         name=name,
@@ -78,11 +78,11 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         properties=properties,
     )
     session.add(evaluation)
-    evaluation_acl.grant_all(session, caller, evaluation.id)
+    evaluation_acl.create(session, caller, evaluation.id)
     return serialize(evaluation)
 
 
-def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
+def get(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
     """Give an evaluation.
 
     Raises:
@@ -92,14 +92,14 @@ def read(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]
     return serialize(access.require(session, caller, evaluation_id, AccessType.READ))
 
 
-def by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
+def get_by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
     """Find an evaluation by its name.
 
     Raises:
         NotFound: there is none, or the caller may not READ it.
     """
     found = session.scalar(select(Evaluation).where(Evaluation.name == name.strip()))
-    if found is None or access.refusal(session, caller, found, AccessType.READ):
+    if found is None or access.get_denial(session, caller, found, AccessType.READ):
         raise NotFound(f"Evaluation with name '{name}' does not exist")
     return serialize(found)
 
@@ -121,10 +121,10 @@ def update(
     source = request_fields.get_text(body, "contentSource")
     if source is not None and ids.parse_entity_id(source) != evaluation.content_source:
         raise BadRequest("The contentSource of an Evaluation cannot be changed.")
-    properties = _properties(body)
+    properties = _parse_properties(body)
     entities.check_etag(str(evaluation_id), evaluation.etag, body)
     if name != evaluation.name:
-        _require_free_name(session, name)
+        _check_name_available(session, name)
     evaluation.name = name
     evaluation.description = request_fields.get_text(body, "description")
     evaluation.properties = properties
@@ -140,11 +140,11 @@ def delete(session: Session, caller: Caller, evaluation_id: int) -> None:
         NotFound: no such evaluation.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.DELETE)
-    evaluation_acl.drop(session, evaluation_id)
+    evaluation_acl.delete(session, evaluation_id)
     session.delete(evaluation)
 
 
-def listing(
+def list_evaluations(
     session: Session,
     caller: Caller,
     right: AccessType,
@@ -165,7 +165,7 @@ def listing(
         only: ids among which to look; None for all.
         active_only: leave out those that have no round now.
     """
-    found = select(Evaluation).where(Evaluation.id.in_(access.evaluations_open_to(caller, right)))
+    found = select(Evaluation).where(Evaluation.id.in_(access.select_evaluations(caller, right)))
     if content_source is not None:
         found = found.where(Evaluation.content_source == content_source)
     if only is not None:

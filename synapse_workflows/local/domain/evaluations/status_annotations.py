@@ -7,14 +7,14 @@ from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.errors import BadRequest
 
 #: List of annotations -> how a value of its type is read.
-_LISTS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Any]]] = {
+_VALUE_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Any]]] = {
     "stringAnnos": request_fields.get_text,
     "longAnnos": request_fields.get_integer,
     "doubleAnnos": request_fields.get_number,
 }
 
 
-def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
+def parse(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Read the legacy annotations of a SubmissionStatus, as they are kept.
 
     Raises:
@@ -25,14 +25,14 @@ def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     seen: set[str] = set()
     found: dict[str, Any] = {}
-    for name, value_of in _LISTS.items():
+    for name, value_of in _VALUE_PARSERS.items():
         entries = request_fields.get_list(given, name)
         if entries is not None:
-            found[name] = [_entry(each, value_of, seen) for each in entries]
+            found[name] = [_parse_entry(each, value_of, seen) for each in entries]
     return found
 
 
-def _entry(
+def _parse_entry(
     given: object, value_of: Callable[[Mapping[str, Any], str], Any], seen: set[str]
 ) -> dict[str, Any]:
     if not isinstance(given, dict):

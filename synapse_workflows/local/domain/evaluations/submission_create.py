@@ -26,14 +26,18 @@ from synapse_workflows.local.storage.evaluation_models import (
 )
 from synapse_workflows.local.storage.models import Entity
 
-MAX_NAME: Final = 256
-MAX_ALIAS: Final = 500
+MAX_NAME_LENGTH: Final = 256
+MAX_ALIAS_LENGTH: Final = 500
 #: What of an entity is frozen.
-_FROZEN: Final = {"includeEntity": True, "includeAnnotations": True, "includeFileHandles": True}
+_BUNDLE_PARTS: Final = {
+    "includeEntity": True,
+    "includeAnnotations": True,
+    "includeFileHandles": True,
+}
 
 
 @dataclass(frozen=True)
-class _Draft:
+class _SubmissionRequest:
     """What a request says.
 
     Args:
@@ -53,7 +57,9 @@ class _Draft:
     contributors: tuple[int, ...]
 
 
-def _draft(caller: Caller, body: Mapping[str, Any], eligibility_hash: str | None) -> _Draft:
+def _parse_request(
+    caller: Caller, body: Mapping[str, Any], eligibility_hash: str | None
+) -> _SubmissionRequest:
     """Read a Submission.
 
     The names of Docker things are not read: only a Docker repository may carry them.
@@ -68,23 +74,23 @@ def _draft(caller: Caller, body: Mapping[str, Any], eligibility_hash: str | None
     number = request_fields.get_integer(body, "versionNumber")
     if number is None:
         raise BadRequest("versionNumber is required.")
-    contributors = _contributors(caller, body)
-    _require_individual(
+    contributors = _parse_contributors(caller, body)
+    _check_individual(
         caller, contributors, request_fields.get_text(body, "teamId"), eligibility_hash
     )
-    return _Draft(
+    return _SubmissionRequest(
         evaluation_id=ids.parse_id(
             request_fields.get_required_text(body, "evaluationId"), "evaluationId"
         ),
         entity_id=ids.parse_entity_id(request_fields.get_required_text(body, "entityId")),
         version_number=number,
-        name=request_fields.get_text(body, "name", limit=MAX_NAME),
-        alias=request_fields.get_text(body, "submitterAlias", limit=MAX_ALIAS),
+        name=request_fields.get_text(body, "name", limit=MAX_NAME_LENGTH),
+        alias=request_fields.get_text(body, "submitterAlias", limit=MAX_ALIAS_LENGTH),
         contributors=contributors,
     )
 
 
-def _contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, ...]:
+def _parse_contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, ...]:
     found = []
     for each in request_fields.get_list(body, "contributors") or []:
         if not isinstance(each, dict):
@@ -95,7 +101,7 @@ def _contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*found, caller.id]))
 
 
-def _require_individual(
+def _check_individual(
     caller: Caller, contributors: tuple[int, ...], team: str | None, eligibility_hash: str | None
 ) -> None:
     """Check that this is the submission of an individual; there are no teams yet.
@@ -135,7 +141,7 @@ def create(
         Forbidden: a right is missing, it is outside of all rounds, or the limit is reached.
         NotFound: no such evaluation, entity, version or team.
     """
-    draft = _draft(caller, body, eligibility_hash)
+    draft = _parse_request(caller, body, eligibility_hash)
     evaluation = access.require(session, caller, draft.evaluation_id, AccessType.SUBMIT)
     entity = entity_access.require(session, caller, draft.entity_id, AccessType.READ)
     if entity.etag != etag:
@@ -143,18 +149,18 @@ def create(
             "The supplied eTag is out of date. Please fetch Entity "
             f"{format_entity_id(entity.id)} again."
         )
-    bundle = bundles.get(session, caller, entity.id, _FROZEN, draft.version_number)
-    submission = _add(session, caller, evaluation, entity, draft, bundle)
-    submission_status.found(session, submission)
+    bundle = bundles.get(session, caller, entity.id, _BUNDLE_PARTS, draft.version_number)
+    submission = _add_submission(session, caller, evaluation, entity, draft, bundle)
+    submission_status.create(session, submission)
     return submissions.serialize(submission)
 
 
-def _add(
+def _add_submission(
     session: Session,
     caller: Caller,
     evaluation: Evaluation,
     entity: Entity,
-    draft: _Draft,
+    draft: _SubmissionRequest,
     bundle: dict[str, Any],
 ) -> Submission:
     now = to_iso(caller.now)
@@ -168,7 +174,7 @@ def _add(
         submitter_alias=draft.alias,
         created_on=caller.now,
         contributors=[{"principalId": str(each), "createdOn": now} for each in draft.contributors],
-        round_id=submission_rounds.admit(session, caller, evaluation),
+        round_id=submission_rounds.check_limits(session, caller, evaluation),
         entity_bundle=json.dumps(request_fields.drop_nulls(bundle), ensure_ascii=False),
     )
     session.add(submission)

@@ -17,10 +17,10 @@ from synapse_workflows.local.storage.evaluation_models import (
     SubmissionStatus,
 )
 
-Lines = Select[Submission, SubmissionStatus]
+SubmissionQuery = Select[Submission, SubmissionStatus]
 
 
-def _matching(evaluation: Evaluation, status: str | None) -> Lines:
+def _select_submissions(evaluation: Evaluation, status: str | None) -> SubmissionQuery:
     """Make the query of an evaluation's submissions, perhaps only of those that stand so.
 
     Raises:
@@ -37,24 +37,26 @@ def _matching(evaluation: Evaluation, status: str | None) -> Lines:
     return found.where(SubmissionStatus.status == word.value)
 
 
-def _page(
-    session: Session, found: Lines, asked: Page
+def _iter_page(
+    session: Session, found: SubmissionQuery, asked: Page
 ) -> Iterator[tuple[Submission, SubmissionStatus]]:
     page = found.order_by(Submission.id).limit(asked.limit).offset(asked.offset)
     for row in session.execute(page):
         yield row[0], row[1]
 
 
-def _of_all(session: Session, caller: Caller, evaluation_id: int, status: str | None) -> Lines:
+def _select_all(
+    session: Session, caller: Caller, evaluation_id: int, status: str | None
+) -> SubmissionQuery:
     right = AccessType.READ_PRIVATE_SUBMISSION
-    return _matching(access.require(session, caller, evaluation_id, right), status)
+    return _select_submissions(access.require(session, caller, evaluation_id, right), status)
 
 
-def _of_caller(caller: Caller, evaluation: Evaluation) -> Lines:
-    return _matching(evaluation, None).where(Submission.user_id == caller.id)
+def _select_own(caller: Caller, evaluation: Evaluation) -> SubmissionQuery:
+    return _select_submissions(evaluation, None).where(Submission.user_id == caller.id)
 
 
-def all_submissions(
+def list_submissions(
     session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
 ) -> list[dict[str, Any]]:
     """List submissions, oldest first.
@@ -64,11 +66,11 @@ def all_submissions(
         Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
         NotFound: no such evaluation.
     """
-    found = _of_all(session, caller, evaluation_id, status)
-    return [submissions.serialize(each) for each, _ in _page(session, found, asked)]
+    found = _select_all(session, caller, evaluation_id, status)
+    return [submissions.serialize(each) for each, _ in _iter_page(session, found, asked)]
 
 
-def own_submissions(
+def list_own_submissions(
     session: Session, caller: Caller, evaluation_id: int, asked: Page
 ) -> list[dict[str, Any]]:
     """List what the caller submitted, oldest first; no right is needed.
@@ -76,11 +78,11 @@ def own_submissions(
     Raises:
         NotFound: no such evaluation.
     """
-    found = _of_caller(caller, access.find(session, evaluation_id))
-    return [submissions.serialize(each) for each, _ in _page(session, found, asked)]
+    found = _select_own(caller, access.get_evaluation(session, evaluation_id))
+    return [submissions.serialize(each) for each, _ in _iter_page(session, found, asked)]
 
 
-def _bundle(
+def _serialize_bundle(
     submission: Submission, status: SubmissionStatus, *, with_private: bool
 ) -> dict[str, Any]:
     return {
@@ -91,7 +93,7 @@ def _bundle(
     }
 
 
-def all_bundles(
+def list_bundles(
     session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
 ) -> list[dict[str, Any]]:
     """List submissions with their statuses (SubmissionBundle), oldest first.
@@ -101,11 +103,13 @@ def all_bundles(
         Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
         NotFound: no such evaluation.
     """
-    found = _of_all(session, caller, evaluation_id, status)
-    return [_bundle(*each, with_private=True) for each in _page(session, found, asked)]
+    found = _select_all(session, caller, evaluation_id, status)
+    return [
+        _serialize_bundle(*each, with_private=True) for each in _iter_page(session, found, asked)
+    ]
 
 
-def own_bundles(
+def list_own_bundles(
     session: Session, caller: Caller, evaluation_id: int, asked: Page
 ) -> list[dict[str, Any]]:
     """List what the caller submitted with its statuses, without their private parts if need be.
@@ -113,13 +117,16 @@ def own_bundles(
     Raises:
         NotFound: no such evaluation.
     """
-    evaluation = access.find(session, evaluation_id)
-    private = submission_status.sees_private(session, caller, evaluation)
-    found = _of_caller(caller, evaluation)
-    return [_bundle(*each, with_private=private) for each in _page(session, found, asked)]
+    evaluation = access.get_evaluation(session, evaluation_id)
+    private = submission_status.can_see_private(session, caller, evaluation)
+    found = _select_own(caller, evaluation)
+    return [
+        _serialize_bundle(*each, with_private=private)
+        for each in _iter_page(session, found, asked)
+    ]
 
 
-def all_statuses(
+def list_statuses(
     session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
 ) -> list[dict[str, Any]]:
     """List statuses of submissions, oldest submission first.
@@ -129,14 +136,16 @@ def all_statuses(
         Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
         NotFound: no such evaluation.
     """
-    found = _of_all(session, caller, evaluation_id, status)
+    found = _select_all(session, caller, evaluation_id, status)
     return [
         submission_status.serialize(*each, with_private=True)
-        for each in _page(session, found, asked)
+        for each in _iter_page(session, found, asked)
     ]
 
 
-def count(session: Session, caller: Caller, evaluation_id: int, status: str | None) -> int:
+def count_submissions(
+    session: Session, caller: Caller, evaluation_id: int, status: str | None
+) -> int:
     """Count submissions.
 
     Raises:
@@ -145,5 +154,5 @@ def count(session: Session, caller: Caller, evaluation_id: int, status: str | No
         NotFound: no such evaluation.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.READ)
-    found = _matching(evaluation, status).subquery()
+    found = _select_submissions(evaluation, status).subquery()
     return session.scalar(select(func.count()).select_from(found)) or 0

@@ -26,8 +26,11 @@ from synapse_workflows.local.storage.evaluation_models import (
 )
 
 #: Submissions that stand so do not count against a limit.
-UNCOUNTED: Final = (SubmissionStatusEnum.INVALID.value, SubmissionStatusEnum.REJECTED.value)
-_LATEST: Final = 2**63 - 1
+UNCOUNTED_STATUSES: Final = (
+    SubmissionStatusEnum.INVALID.value,
+    SubmissionStatusEnum.REJECTED.value,
+)
+_MAX_TIME: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Round:
     end: int | None
 
 
-def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
+def parse_quota(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Read the SubmissionQuota of an evaluation, and write it as it is kept.
 
     Raises:
@@ -50,27 +53,27 @@ def read(body: Mapping[str, Any]) -> dict[str, Any] | None:
     start = request_fields.get_date(given, "firstRoundStart")
     quota = {
         "firstRoundStart": None if start is None else to_iso(start),
-        "roundDurationMillis": _positive(given, "roundDurationMillis"),
-        "numberOfRounds": _positive(given, "numberOfRounds"),
-        "submissionLimit": _positive(given, "submissionLimit"),
+        "roundDurationMillis": _parse_positive(given, "roundDurationMillis"),
+        "numberOfRounds": _parse_positive(given, "numberOfRounds"),
+        "submissionLimit": _parse_positive(given, "submissionLimit"),
     }
     return {key: value for key, value in quota.items() if value is not None}
 
 
-def _positive(body: Mapping[str, Any], key: str) -> int | None:
+def _parse_positive(body: Mapping[str, Any], key: str) -> int | None:
     value = request_fields.get_integer(body, key)
     if value is not None and value < 1:
         raise BadRequest(f"quota: {key} must be 1 or more; it is {value}.")
     return value
 
 
-def _quota(evaluation: Evaluation) -> Mapping[str, Any]:
+def _get_quota(evaluation: Evaluation) -> Mapping[str, Any]:
     return evaluation.properties.get("quota") or {}
 
 
-def current(evaluation: Evaluation, now: int) -> Round | None:
+def get_current_round(evaluation: Evaluation, now: int) -> Round | None:
     """Give the round that is on; None outside of all."""
-    quota = _quota(evaluation)
+    quota = _get_quota(evaluation)
     start, duration = (
         request_fields.get_date(quota, "firstRoundStart"),
         quota.get("roundDurationMillis"),
@@ -85,16 +88,16 @@ def current(evaluation: Evaluation, now: int) -> Round | None:
     if number >= quota.get("numberOfRounds", number + 1):
         return None
     begin = start + number * duration
-    return Round(begin, min(begin + duration, _LATEST))
+    return Round(begin, min(begin + duration, _MAX_TIME))
 
 
 def is_active(evaluation: Evaluation, now: int) -> bool:
     """Tell whether the evaluation has rounds and is in one of them."""
-    found = current(evaluation, now)
+    found = get_current_round(evaluation, now)
     return found is not None and found.start is not None
 
 
-def admit(session: Session, caller: Caller, evaluation: Evaluation) -> int | None:
+def check_limits(session: Session, caller: Caller, evaluation: Evaluation) -> int | None:
     """Check that an individual may submit now.
 
     Returns:
@@ -103,16 +106,18 @@ def admit(session: Session, caller: Caller, evaluation: Evaluation) -> int | Non
     Raises:
         Forbidden: it is outside of all rounds, or the limit is reached.
     """
-    found = current(evaluation, caller.now)
+    found = get_current_round(evaluation, caller.now)
     if found is None:
         raise Forbidden("It is currently outside of the time range allowed for submissions.")
-    limit = _quota(evaluation).get("submissionLimit")
-    if limit is not None and _count(session, caller, evaluation, found) >= limit:
+    limit = _get_quota(evaluation).get("submissionLimit")
+    if limit is not None and _count_submissions(session, caller, evaluation, found) >= limit:
         raise Forbidden(f"Submitter has reached the limit of {limit} submissions in this round.")
-    return None if found.start is None else _round_id(session, evaluation, found)
+    return None if found.start is None else _get_or_create_round_id(session, evaluation, found)
 
 
-def _count(session: Session, caller: Caller, evaluation: Evaluation, within: Round) -> int:
+def _count_submissions(
+    session: Session, caller: Caller, evaluation: Evaluation, within: Round
+) -> int:
     """Count what the caller submitted alone within a round."""
     counted = (
         select(func.count())
@@ -122,7 +127,7 @@ def _count(session: Session, caller: Caller, evaluation: Evaluation, within: Rou
             Submission.evaluation_id == evaluation.id,
             Submission.user_id == caller.id,
             Submission.team_id.is_(None),
-            SubmissionStatus.status.not_in(UNCOUNTED),
+            SubmissionStatus.status.not_in(UNCOUNTED_STATUSES),
         )
     )
     if within.start is not None:
@@ -132,7 +137,7 @@ def _count(session: Session, caller: Caller, evaluation: Evaluation, within: Rou
     return session.scalar(counted) or 0
 
 
-def _round_id(session: Session, evaluation: Evaluation, of: Round) -> int:
+def _get_or_create_round_id(session: Session, evaluation: Evaluation, of: Round) -> int:
     """Give the id of a round; it gets one with its first submission."""
     known = select(EvaluationRound.id).where(
         EvaluationRound.evaluation_id == evaluation.id,

@@ -19,10 +19,10 @@ from synapse_workflows.local.storage.evaluation_models import (
 )
 
 #: Statuses in one batch.
-MAX_BATCH: Final = 500
+MAX_BATCH_SIZE: Final = 500
 
 
-def found(session: Session, submission: Submission) -> None:
+def create(session: Session, submission: Submission) -> None:
     """Give a new submission its status."""
     session.add(
         SubmissionStatus(
@@ -73,29 +73,29 @@ def serialize(
     }
 
 
-def load(session: Session, submission_id: int) -> SubmissionStatus:
+def get_status(session: Session, submission_id: int) -> SubmissionStatus:
     """Give the status of a submission that exists."""
     return session.get_one(SubmissionStatus, submission_id)
 
 
-def sees_private(session: Session, caller: Caller, evaluation: Evaluation) -> bool:
+def can_see_private(session: Session, caller: Caller, evaluation: Evaluation) -> bool:
     """Tell whether the caller sees the private parts of statuses."""
     right = AccessType.READ_PRIVATE_SUBMISSION
-    return access.refusal(session, caller, evaluation, right) is None
+    return access.get_denial(session, caller, evaluation, right) is None
 
 
-def read(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
+def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
     """Give the status of a submission, without its private parts if need be.
 
     Raises:
         Forbidden: the caller may not READ the evaluation.
         NotFound: no such submission.
     """
-    submission = submissions.find(session, submission_id)
+    submission = submissions.get_submission(session, submission_id)
     right = AccessType.READ
     evaluation = access.require(session, caller, submission.evaluation_id, right)
-    private = sees_private(session, caller, evaluation)
-    return serialize(submission, load(session, submission_id), with_private=private)
+    private = can_see_private(session, caller, evaluation)
+    return serialize(submission, get_status(session, submission_id), with_private=private)
 
 
 def update(
@@ -109,9 +109,9 @@ def update(
         NotFound: no such submission.
         Stale: the etag is not the status's.
     """
-    submission = submissions.find(session, submission_id)
+    submission = submissions.get_submission(session, submission_id)
     require_scorer(session, caller, submission.evaluation_id)
-    status = load(session, submission_id)
+    status = get_status(session, submission_id)
     _apply(caller, status, body)
     return serialize(submission, status, with_private=True)
 
@@ -132,7 +132,7 @@ def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) ->
     score = request_fields.get_number(body, "score")
     if score is not None and not 0 <= score <= 1:
         raise BadRequest(f"Score must be between 0 and 1; it is {score}.")
-    legacy = status_annotations.read(body)
+    legacy = status_annotations.parse(body)
     given = request_fields.get_object(body, "submissionAnnotations") or {}
     noted = annotations.parse(given, frozenset())
     can_cancel = request_fields.get_boolean(body, "canCancel", default=status.can_cancel)
@@ -147,33 +147,33 @@ def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) ->
     )
     status.annotations, status.submission_annotations = legacy, noted
     status.can_cancel, status.cancel_requested = can_cancel, requested
-    changed(status, caller)
+    mark_changed(status, caller)
 
 
-def changed(status: SubmissionStatus, caller: Caller) -> None:
+def mark_changed(status: SubmissionStatus, caller: Caller) -> None:
     """Mark a status as changed: a new etag and version, and when."""
     status.etag = entities.generate_etag()
     status.status_version += 1
     status.modified_on = caller.now
 
 
-def cancel(session: Session, caller: Caller, submission_id: int) -> None:
+def request_cancellation(session: Session, caller: Caller, submission_id: int) -> None:
     """Note that the submitter wants a submission to be cancelled.
 
     Raises:
         Forbidden: somebody else submitted it, or it cannot be cancelled.
         NotFound: no such submission.
     """
-    submission = submissions.find(session, submission_id)
+    submission = submissions.get_submission(session, submission_id)
     if submission.user_id != caller.id:
         raise Forbidden(
             f"Only the submitter may request to cancel the submission {submission_id}."
         )
-    status = load(session, submission_id)
+    status = get_status(session, submission_id)
     if not status.can_cancel:
         raise Forbidden(f"The submission {submission_id} cannot be cancelled.")
     status.cancel_requested = True
-    changed(status, caller)
+    mark_changed(status, caller)
 
 
 def update_batch(
@@ -196,9 +196,11 @@ def update_batch(
     """
     evaluation = require_scorer(session, caller, evaluation_id)
     given = request_fields.get_list(body, "statuses") or []
-    if not 1 <= len(given) <= MAX_BATCH:
-        raise BadRequest(f"statuses must hold 1 to {MAX_BATCH} statuses; it holds {len(given)}.")
-    is_first, is_last = _required_flag(body, "isFirstBatch"), _required_flag(body, "isLastBatch")
+    if not 1 <= len(given) <= MAX_BATCH_SIZE:
+        raise BadRequest(
+            f"statuses must hold 1 to {MAX_BATCH_SIZE} statuses; it holds {len(given)}."
+        )
+    is_first, is_last = _parse_flag(body, "isFirstBatch"), _parse_flag(body, "isLastBatch")
     token = evaluation.batch_token
     if not is_first and (token is None or request_fields.get_text(body, "batchToken") != token):
         told = "Your batch token is out of date. You must restart the upload from the first batch."
@@ -206,21 +208,21 @@ def update_batch(
     for each in given:
         if not isinstance(each, dict):
             raise BadRequest("statuses must hold objects.")
-        _apply(caller, _of_evaluation(session, evaluation, each), each)
+        _apply(caller, _get_status_of_evaluation(session, evaluation, each), each)
     evaluation.batch_token = None if is_last else entities.generate_etag()
     return {"nextUploadToken": evaluation.batch_token}
 
 
-def _required_flag(body: Mapping[str, Any], key: str) -> bool:
+def _parse_flag(body: Mapping[str, Any], key: str) -> bool:
     if body.get(key) is None:
         raise BadRequest(f"{key} is required.")
     return request_fields.get_boolean(body, key)
 
 
-def _of_evaluation(
+def _get_status_of_evaluation(
     session: Session, evaluation: Evaluation, body: Mapping[str, Any]
 ) -> SubmissionStatus:
     number = ids.parse_id(request_fields.get_required_text(body, "id"), "id")
-    if submissions.find(session, number).evaluation_id != evaluation.id:
+    if submissions.get_submission(session, number).evaluation_id != evaluation.id:
         raise BadRequest(f"The submission {number} is not of the evaluation {evaluation.id}.")
-    return load(session, number)
+    return get_status(session, number)

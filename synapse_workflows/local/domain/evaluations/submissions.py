@@ -39,7 +39,7 @@ def serialize(submission: Submission) -> dict[str, Any]:
     }
 
 
-def find(session: Session, submission_id: int) -> Submission:
+def get_submission(session: Session, submission_id: int) -> Submission:
     """Give a submission.
 
     Raises:
@@ -58,12 +58,12 @@ def require(session: Session, caller: Caller, submission_id: int, right: AccessT
         Forbidden: the caller lacks the right.
         NotFound: no such submission.
     """
-    submission = find(session, submission_id)
+    submission = get_submission(session, submission_id)
     access.require(session, caller, submission.evaluation_id, right)
     return submission
 
 
-def read(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
+def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
     """Give a submission.
 
     Raises:
@@ -84,7 +84,7 @@ def delete(session: Session, caller: Caller, submission_id: int) -> None:
     session.delete(require(session, caller, submission_id, AccessType.DELETE_SUBMISSION))
 
 
-def has_handle(session: Session, submission_id: int, handle_id: int) -> bool:
+def has_file_handle(session: Session, submission_id: int, handle_id: int) -> bool:
     """Tell whether a file handle was frozen with the submission."""
     held = exists().where(
         SubmissionFileHandle.submission_id == submission_id,
@@ -93,16 +93,18 @@ def has_handle(session: Session, submission_id: int, handle_id: int) -> bool:
     return bool(session.scalar(select(held)))
 
 
-def opens_files(session: Session, caller: Caller, submission_id: int) -> bool:
+def can_read_files(session: Session, caller: Caller, submission_id: int) -> bool:
     """Tell whether the caller may have the files of a submission; of a missing one nobody may."""
     submission = session.get(Submission, submission_id)
     right = AccessType.READ_PRIVATE_SUBMISSION
-    return submission is not None and access.allowed(
+    return submission is not None and access.is_allowed(
         session, caller, submission.evaluation_id, right
     )
 
 
-def file_of(session: Session, caller: Caller, submission_id: int, handle_id: int) -> FileHandle:
+def get_file_handle(
+    session: Session, caller: Caller, submission_id: int, handle_id: int
+) -> FileHandle:
     """Give a file handle of a submission.
 
     Raises:
@@ -110,7 +112,7 @@ def file_of(session: Session, caller: Caller, submission_id: int, handle_id: int
         NotFound: no such submission, or it does not hold the handle.
     """
     require(session, caller, submission_id, AccessType.READ_PRIVATE_SUBMISSION)
-    if not has_handle(session, submission_id, handle_id):
+    if not has_file_handle(session, submission_id, handle_id):
         raise NotFound(
             f"Submission {submission_id} does not contain the requested FileHandle {handle_id}"
         )

@@ -11,8 +11,8 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
-from synapse_workflows.local.domain.views.registry import VIEWS
-from synapse_workflows.local.domain.views.view_types import Scope
+from synapse_workflows.local.domain.views.registry import VIEW_TYPES
+from synapse_workflows.local.domain.views.view_types import ViewScope
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -29,7 +29,7 @@ def can_download(session: Session, caller: Caller, table_id: int, handle_id: int
     table = session.get(Entity, table_id)
     if table is None or not access.is_allowed(session, caller, table_id, AccessType.READ):
         return False
-    if table.concrete_type in VIEWS:
+    if table.concrete_type in VIEW_TYPES:
         return _can_download_from_view(session, caller, table, handle_id)
     is_allowed = access.is_allowed(session, caller, table_id, AccessType.DOWNLOAD)
     return is_allowed and entities.has_cell_file_handle(session, table_id, handle_id)
@@ -47,12 +47,12 @@ def _can_download_from_view(
     )
 
 
-def _get_scope(session: Session, view: Entity) -> Scope:
+def _get_scope(session: Session, view: Entity) -> ViewScope:
     """Return the scope of a view; cached because one request may name many files."""
-    cache: dict[tuple[int, str], Scope] = session.info.setdefault(_SCOPES, {})
+    cache: dict[tuple[int, str], ViewScope] = session.info.setdefault(_SCOPES, {})
     key = view.id, view.etag
     if key not in cache:
-        kind = VIEWS[view.concrete_type]
+        kind = VIEW_TYPES[view.concrete_type]
         cache[key] = kind.scope(entities.get_version(session, view, None).properties)
     return cache[key]
 

@@ -14,7 +14,7 @@ from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.tables import csv_dialect
 from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.blobs import Draft
+from synapse_workflows.local.storage.blobs import FileWriter
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.table_models import TableResult
 
@@ -79,7 +79,7 @@ def _create_result(execution: QueryExecution, key: str) -> int:
         )
 
 
-def _write(execution: QueryExecution, draft: Draft) -> None:
+def _write(execution: QueryExecution, draft: FileWriter) -> None:
     request = execution.run.request
     dialect = csv_dialect.parse_dialect(request_fields.get_object(request, "csvTableDescriptor"))
     write_record = csv_dialect.get_record_writer(dialect)

@@ -25,7 +25,7 @@ from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_sna
 from synapse_workflows.local.storage.job_models import Job
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
-from synapse_workflows.local.storage.view_models import FrozenView
+from synapse_workflows.local.storage.view_models import ViewSnapshot
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def recover(service: Service) -> None:
     with service.database.reading() as session:
         interrupted = async_jobs.list_unfinished(session)
         tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
-        view_copies = set(session.scalars(select(FrozenView.file)))
+        view_copies = set(session.scalars(select(ViewSnapshot.file)))
     for job in interrupted:
         recover_job(service, job)
     service.tables.sweep(tables)

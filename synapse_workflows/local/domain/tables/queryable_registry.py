@@ -9,14 +9,14 @@ from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.table_queryable import open_table
-from synapse_workflows.local.domain.views.registry import VIEWS
+from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.domain.views.view_queryable import open_view
 from synapse_workflows.local.errors import BadRequest
 
 Opener = Callable[[QueryTarget], AbstractContextManager[Queryable]]
 
 #: Concrete type of an entity -> function that opens its rows.
-OPENERS: Final[Mapping[str, Opener]] = {TABLE: open_table, **dict.fromkeys(VIEWS, open_view)}
+OPENERS: Final[Mapping[str, Opener]] = {TABLE: open_table, **dict.fromkeys(VIEW_TYPES, open_view)}
 
 
 @contextmanager

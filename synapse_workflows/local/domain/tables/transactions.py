@@ -60,8 +60,8 @@ def run_transaction(run: JobRun) -> dict[str, Any]:
     if not changes and not has_snapshot:
         raise BadRequest("A transaction needs at least one change, or createSnapshot: true.")
     snapshot = parse_snapshot(run, options or {}) if has_snapshot else None
-    if view_transactions.concerns(run):
-        return view_transactions.transact(run, changes, snapshot)
+    if view_transactions.is_view_update(run):
+        return view_transactions.update_view(run, changes, snapshot)
 
     def work() -> dict[str, Any]:
         with open_update(run) as update:

@@ -12,22 +12,26 @@ from synapse_workflows.local.domain import annotations, entities
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, LIST_TYPES, Column
-from synapse_workflows.local.domain.views.registry import VIEWS
-from synapse_workflows.local.domain.views.row_updates import Edit
-from synapse_workflows.local.domain.views.view_types import Target, Targets, ViewKind
+from synapse_workflows.local.domain.views.registry import VIEW_TYPES
+from synapse_workflows.local.domain.views.row_updates import RowUpdate
+from synapse_workflows.local.domain.views.view_types import (
+    AnnotationTarget,
+    AnnotationTargets,
+    ViewType,
+)
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError, StaleEtag
 from synapse_workflows.local.storage.models import Entity
 
 RESULT: Final = f"{MODEL}.table.EntityUpdateResults"
 #: Types of columns -> types of annotations that are made of them; text is made of the others.
-_TYPES: Final[Mapping[ColumnType, AnnotationType]] = {
+_ANNOTATION_TYPES: Final[Mapping[ColumnType, AnnotationType]] = {
     ColumnType.INTEGER: AnnotationType.LONG,
     ColumnType.DOUBLE: AnnotationType.DOUBLE,
     ColumnType.BOOLEAN: AnnotationType.BOOLEAN,
     ColumnType.DATE: AnnotationType.TIMESTAMP_MS,
 }
-_AT_A_TIME: Final = 500
-_CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
+_BATCH_SIZE: Final = 500
+_FAILURE_CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
     (NotFound, "NOT_FOUND"),
     (Forbidden, "UNAUTHORIZED"),
     (StaleEtag, "CONCURRENT_UPDATE"),
@@ -35,35 +39,39 @@ _CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
 )
 
 
-def apply(session: Session, caller: Caller, view: Entity, edits: Iterable[Edit]) -> dict[str, Any]:
+def update_annotations(
+    session: Session, caller: Caller, view: Entity, edits: Iterable[RowUpdate]
+) -> dict[str, Any]:
     """Update what rows show; what refuses one does not keep the others from being updated.
 
     Returns:
         EntityUpdateResults, in the order of the rows.
     """
-    kind = VIEWS[view.concrete_type]
+    kind = VIEW_TYPES[view.concrete_type]
     scope = kind.scope(entities.get_version(session, view, None).properties)
     targets = scope.targets(session, caller)
     results: list[dict[str, Any]] = []
     rest = iter(edits)
-    while some := list(islice(rest, _AT_A_TIME)):
+    while some := list(islice(rest, _BATCH_SIZE)):
         targets.expect([edit.row_id for edit in some])
-        results += [_result(kind, targets, edit) for edit in some]
+        results += [_update_row(kind, targets, edit) for edit in some]
         session.flush()
     return {"concreteType": RESULT, "updateResults": results}
 
 
-def _result(kind: ViewKind, targets: Targets, edit: Edit) -> dict[str, Any]:
+def _update_row(kind: ViewType, targets: AnnotationTargets, edit: RowUpdate) -> dict[str, Any]:
     found = {"entityId": kind.row_text(edit.row_id)}
     try:
-        _update(kind, targets.of(edit.row_id), edit)
+        _write_annotations(kind, targets.of(edit.row_id), edit)
     except ServiceError as refused:
-        code = next((code for kind, code in _CODES if isinstance(refused, kind)), "UNKNOWN")
+        code = next(
+            (code for kind, code in _FAILURE_CODES if isinstance(refused, kind)), "UNKNOWN"
+        )
         return {**found, "failureCode": code, "failureMessage": refused.reason}
     return found
 
 
-def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
+def _write_annotations(kind: ViewType, target: AnnotationTarget, edit: RowUpdate) -> None:
     """Write the annotations of one thing; nothing is written when it is refused."""
     if edit.etag is None:
         raise BadRequest(f"The row of {target.name} must carry its etag.")
@@ -72,7 +80,7 @@ def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
     for column, cell in edit.cells.values():
         if kind.field_of(column) is not None:
             continue
-        made = annotation(column, cell)
+        made = build_annotation(column, cell)
         if made is None:
             wanted.pop(column.name, None)
         elif made != target.annotations.get(column.name):
@@ -81,7 +89,7 @@ def _update(kind: ViewKind, target: Target, edit: Edit) -> None:
         target.write(annotations.parse({"annotations": wanted}, target.taken))
 
 
-def annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
+def build_annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
     """Make the annotation that a cell means; None for null.
 
     Raises:
@@ -97,13 +105,13 @@ def annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
         ) from None
     if stored is None:
         return None
-    kind = _TYPES.get(ITEM_TYPES.get(column.type, column.type), AnnotationType.STRING)
+    kind = _ANNOTATION_TYPES.get(ITEM_TYPES.get(column.type, column.type), AnnotationType.STRING)
     if column.type in LIST_TYPES:
-        items = [_text(item) for item in json.loads(str(stored))]
+        items = [_to_text(item) for item in json.loads(str(stored))]
     else:
         items = [cell_values.get_serializer(column.type)(stored)]
     return {"type": kind.value, "value": items}
 
 
-def _text(item: Any) -> str:
+def _to_text(item: Any) -> str:
     return item if isinstance(item, str) else json.dumps(item)

@@ -11,24 +11,24 @@ from synapse_workflows.local.domain import async_jobs, paging, request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
-from synapse_workflows.local.domain.views.registry import by_word
-from synapse_workflows.local.domain.views.view_types import Scope, ViewKind
+from synapse_workflows.local.domain.views.registry import get_view_type
+from synapse_workflows.local.domain.views.view_types import ViewScope, ViewType
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
 #: Type of an annotation -> of the column for one value, and of that for several.
-_TYPES: Final[Mapping[str, tuple[ColumnType, ColumnType]]] = {
+_COLUMN_TYPES: Final[Mapping[str, tuple[ColumnType, ColumnType]]] = {
     AnnotationType.STRING: (ColumnType.STRING, ColumnType.STRING_LIST),
     AnnotationType.LONG: (ColumnType.INTEGER, ColumnType.INTEGER_LIST),
     AnnotationType.DOUBLE: (ColumnType.DOUBLE, ColumnType.STRING_LIST),
     AnnotationType.BOOLEAN: (ColumnType.BOOLEAN, ColumnType.BOOLEAN_LIST),
     AnnotationType.TIMESTAMP_MS: (ColumnType.DATE, ColumnType.DATE_LIST),
 }
-_SIZED: Final = frozenset({ColumnType.STRING, ColumnType.STRING_LIST})
+_SIZED_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.STRING_LIST})
 
 
 @dataclass
-class _Seen:
+class _ValueSizes:
     """What was seen of the annotations of one key and type."""
 
     longest: int = 1
@@ -39,50 +39,50 @@ class _Seen:
         self.most = max(self.most, len(given))
 
     def column(self, name: str, kind: str) -> dict[str, Any]:
-        found = _TYPES[kind][self.most > 1]
+        found = _COLUMN_TYPES[kind][self.most > 1]
         body: dict[str, Any] = {
             "concreteType": CONCRETE_TYPE,
             "name": name,
             "columnType": found.value,
         }
-        if found in _SIZED:
+        if found in _SIZED_TYPES:
             body["maximumSize"] = self.longest
         if self.most > 1:
             body["maximumListLength"] = self.most
         return body
 
 
-def _asked(body: Mapping[str, Any]) -> tuple[ViewKind, Scope]:
+def _parse_scope(body: Mapping[str, Any]) -> tuple[ViewType, ViewScope]:
     given = request_fields.get_object(body, "viewScope")
     if given is None:
         raise BadRequest("ViewColumnModelRequest.viewScope is required.")
-    kind = by_word(given.get("viewEntityType"))
+    kind = get_view_type(given.get("viewEntityType"))
     return kind, kind.asked_scope(given)
 
 
-def _columns(
-    session: Session, caller: Caller, kind: ViewKind, scope: Scope
+def _iter_columns(
+    session: Session, caller: Caller, kind: ViewType, scope: ViewScope
 ) -> Iterator[dict[str, Any]]:
-    seen: dict[tuple[str, str], _Seen] = {}
+    seen: dict[tuple[str, str], _ValueSizes] = {}
     for item in scope.items(session, kind.visible_to(caller)):
         for key, annotation in item.annotations.items():
-            found = seen.setdefault((key, annotation["type"]), _Seen())
+            found = seen.setdefault((key, annotation["type"]), _ValueSizes())
             found.note(annotation["value"])
     for (key, word), found in sorted(seen.items()):
         yield found.column(key, word)
 
 
-def suggest(run: JobRun) -> dict[str, Any]:
+def suggest_columns(run: JobRun) -> dict[str, Any]:
     """Give a page of columns for the annotations in a scope, by name.
 
     Raises:
         BadRequest: there is no scope, or it is too large.
     """
-    kind, scope = _asked(run.request)
+    kind, scope = _parse_scope(run.request)
     asked = paging.parse_token(request_fields.get_text(run.request, "nextPageToken"))
     with run.service.database.reading() as session:
         scope.require_size(session)
-        found = list(_columns(session, run.caller, kind, scope))
+        found = list(_iter_columns(session, run.caller, kind, scope))
     rest = found[asked.offset :]
     return {
         "concreteType": f"{_M}.ViewColumnModelResponse",
@@ -91,4 +91,4 @@ def suggest(run: JobRun) -> dict[str, Any]:
     }
 
 
-SUGGEST: Final = async_jobs.JobType(f"{_M}.ViewColumnModelRequest", suggest)
+SUGGEST_COLUMNS: Final = async_jobs.JobType(f"{_M}.ViewColumnModelRequest", suggest_columns)

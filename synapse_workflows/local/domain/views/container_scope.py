@@ -14,14 +14,14 @@ from synapse_workflows.local.domain.views import type_masks, view_types
 from synapse_workflows.local.storage.models import Entity
 
 
-def listed(numbers: Iterable[int]) -> Select[Any]:
+def select_values(numbers: Iterable[int]) -> Select[Any]:
     """Make the query of some numbers, however many there are."""
     each = func.json_each(literal(json.dumps([*numbers]), String)).table_valued("value")
     return select(each.c.value)
 
 
 @dataclass(frozen=True)
-class Containers:
+class ContainerScope:
     """Where a view looks, and for what.
 
     Args:
@@ -35,7 +35,7 @@ class Containers:
     def containers(self) -> CTE:
         """Make the query of the containers and of all containers below them."""
         top = select(Entity.id).where(
-            Entity.id.in_(listed(self.ids)), Entity.concrete_type.in_(CONTAINERS)
+            Entity.id.in_(select_values(self.ids)), Entity.concrete_type.in_(CONTAINERS)
         )
         tree = top.cte(recursive=True)
         below = (
@@ -48,12 +48,12 @@ class Containers:
     def members(self) -> ColumnElement[bool]:
         """Make the condition that an entity is in scope, whoever looks."""
         inside = and_(
-            Entity.concrete_type.in_(set(type_masks.classes(self.mask)) - {PROJECT}),
+            Entity.concrete_type.in_(set(type_masks.list_concrete_types(self.mask)) - {PROJECT}),
             Entity.parent_id.in_(select(self.containers().c.id)),
         )
         if not self.mask & type_masks.PROJECTS:
             return inside
-        named = and_(Entity.concrete_type == PROJECT, Entity.id.in_(listed(self.ids)))
+        named = and_(Entity.concrete_type == PROJECT, Entity.id.in_(select_values(self.ids)))
         return or_(named, inside)
 
     def require_size(self, session: Session) -> None:
@@ -63,13 +63,15 @@ class Containers:
             BadRequest: there are.
         """
         if self.mask == type_masks.PROJECTS:
-            view_types.require_modest(len(self.ids))
+            view_types.check_scope_size(len(self.ids))
         else:
             tree = self.containers()
-            view_types.require_modest(session.scalar(select(func.count()).select_from(tree)) or 0)
+            view_types.check_scope_size(
+                session.scalar(select(func.count()).select_from(tree)) or 0
+            )
 
 
-def read_ids(values: list[Any]) -> tuple[int, ...]:
+def parse_ids(values: list[Any]) -> tuple[int, ...]:
     """Read the entity ids of a scope, each once.
 
     Raises:
@@ -78,6 +80,6 @@ def read_ids(values: list[Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(ids.parse_entity_id(each) for each in values))
 
 
-def of(properties: Mapping[str, Any]) -> Containers:
+def get_scope(properties: Mapping[str, Any]) -> ContainerScope:
     """Give the containers of a version of an entity view."""
-    return Containers(read_ids(properties.get("scopeIds") or []), properties["viewTypeMask"])
+    return ContainerScope(parse_ids(properties.get("scopeIds") or []), properties["viewTypeMask"])

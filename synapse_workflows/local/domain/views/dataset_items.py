@@ -21,7 +21,7 @@ MAX_ITEMS: Final = 30_000
 
 
 @dataclass(frozen=True)
-class Reference:
+class DatasetItem:
     """One version of an entity (EntityRef)."""
 
     entity_id: int
@@ -32,7 +32,7 @@ class Reference:
         return {"entityId": format_entity_id(self.entity_id), "versionNumber": self.number}
 
 
-def read(given: list[Any]) -> list[Reference]:
+def parse_items(given: list[Any]) -> list[DatasetItem]:
     """Read the items of a body.
 
     Raises:
@@ -40,7 +40,7 @@ def read(given: list[Any]) -> list[Reference]:
     """
     if len(given) > MAX_ITEMS:
         raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {len(given)}.")
-    items = [_reference(each) for each in given]
+    items = [_parse_item(each) for each in given]
     seen: set[int] = set()
     for each in items:
         if each.entity_id in seen:
@@ -52,24 +52,24 @@ def read(given: list[Any]) -> list[Reference]:
     return items
 
 
-def _reference(body: object) -> Reference:
+def _parse_item(body: object) -> DatasetItem:
     if not isinstance(body, dict):
         raise BadRequest("Each dataset item must be an object.")
     number = request_fields.get_integer(body, "versionNumber")
     if number is None:
         raise BadRequest("Each dataset item must have a versionNumber.")
-    return Reference(parse_entity_id(request_fields.get_required_text(body, "entityId")), number)
+    return DatasetItem(parse_entity_id(request_fields.get_required_text(body, "entityId")), number)
 
 
-def of(properties: Mapping[str, Any]) -> tuple[Reference, ...]:
+def get_items(properties: Mapping[str, Any]) -> tuple[DatasetItem, ...]:
     """Give the items of a version of a dataset."""
     items = properties.get("items") or ()
     return tuple(
-        Reference(parse_entity_id(each["entityId"]), each["versionNumber"]) for each in items
+        DatasetItem(parse_entity_id(each["entityId"]), each["versionNumber"]) for each in items
     )
 
 
-def named(items: Iterable[Reference]) -> Subquery:
+def build_item_table(items: Iterable[DatasetItem]) -> Subquery:
     """Make a relation of items: `id` and `number`."""
     text = json.dumps([[each.entity_id, each.number] for each in items])
     each = func.json_each(literal(text, String)).table_valued("value")
@@ -79,7 +79,7 @@ def named(items: Iterable[Reference]) -> Subquery:
     ).subquery()
 
 
-def complete(
+def check_items(
     session: Session, properties: dict[str, Any], before: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Check the items that are new, and sum up all of them.
@@ -93,11 +93,11 @@ def complete(
         BadRequest: one is no file.
         NotFound: there is no such file or version.
     """
-    items, known = of(properties), set(of(before))
-    found = {row.id: row for row in _looked_up(session, items)}
+    items, known = get_items(properties), set(get_items(before))
+    found = {row.id: row for row in _select_files(session, items)}
     for item in items:
         if item not in known:
-            _require_file(item, found.get(item.entity_id))
+            _check_file(item, found.get(item.entity_id))
     sums = sorted(row.content_md5 for row in found.values() if row.content_md5)
     total = {"count": len(items), "size": sum(row.content_size or 0 for row in found.values())}
     if sums:
@@ -105,8 +105,8 @@ def complete(
     return {**properties, **total}
 
 
-def _looked_up(session: Session, items: Iterable[Reference]) -> Iterable[Row[Any]]:
-    asked = named(items)
+def _select_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Row[Any]]:
+    asked = build_item_table(items)
     query = (
         select(
             Entity.id,
@@ -127,7 +127,7 @@ def _looked_up(session: Session, items: Iterable[Reference]) -> Iterable[Row[Any
     return session.execute(query)
 
 
-def _require_file(item: Reference, found: Row[Any] | None) -> None:
+def _check_file(item: DatasetItem, found: Row[Any] | None) -> None:
     text = format_entity_id(item.entity_id)
     if found is None:
         raise NotFound(f"Resource: '{text}' does not exist")

@@ -12,22 +12,22 @@ from synapse_workflows.constants import DATASET
 from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import dataset_items, entity_rows, type_masks
-from synapse_workflows.local.domain.views.dataset_items import Reference
+from synapse_workflows.local.domain.views.dataset_items import DatasetItem
 from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
-from synapse_workflows.local.domain.views.view_types import Field, ViewKind
+from synapse_workflows.local.domain.views.view_types import DefaultColumn, ViewType
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
 @dataclass(frozen=True)
-class Listed:
+class DatasetScope:
     """What is in a dataset.
 
     Args:
         references: the files and their versions.
     """
 
-    references: tuple[Reference, ...]
+    references: tuple[DatasetItem, ...]
 
     @cached_property
     def numbers(self) -> dict[int, int]:
@@ -39,22 +39,25 @@ class Listed:
 
     def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
         """Give the versions that are there and not in the trash can."""
-        asked = dataset_items.named(self.references)
-        query = entity_rows.versions().join(
+        asked = dataset_items.build_item_table(self.references)
+        query = entity_rows.select_versions().join(
             asked, (asked.c.id == Entity.id) & (asked.c.number == EntityVersion.number)
         )
-        return entity_rows.items(session, query.where(*where))
+        return entity_rows.iter_items(session, query.where(*where))
 
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is listed and there."""
-        return entity_id in self.numbers and entity_rows.living(session, entity_id) is not None
+        return (
+            entity_id in self.numbers
+            and entity_rows.find_not_trashed(session, entity_id) is not None
+        )
 
-    def targets(self, session: Session, caller: Caller) -> "ListedTargets":
+    def targets(self, session: Session, caller: Caller) -> "DatasetTargets":
         """Give the files that updates write to."""
-        return ListedTargets(session, caller, self.numbers)
+        return DatasetTargets(session, caller, self.numbers)
 
 
-class ListedTargets(EntityTargets):
+class DatasetTargets(EntityTargets):
     """Files of a dataset whose annotations are written.
 
     Args:
@@ -87,29 +90,29 @@ class ListedTargets(EntityTargets):
         return entity, version
 
 
-def _scope(properties: Mapping[str, Any]) -> Listed:
-    return Listed(dataset_items.of(properties))
+def _get_scope(properties: Mapping[str, Any]) -> DatasetScope:
+    return DatasetScope(dataset_items.get_items(properties))
 
 
-def _asked_scope(_body: Mapping[str, Any]) -> Listed:
+def _reject_view_scope(_body: Mapping[str, Any]) -> DatasetScope:
     raise BadRequest(
         "viewEntityType must be 'entityview' or 'submissionview' in a ViewScope; a dataset has "
         "items and no scope."
     )
 
 
-def _defaults(_mask: int | None) -> Sequence[Field[EntityItem]]:
-    return entity_rows.fields_for(type_masks.FILES)
+def _get_default_columns(_mask: int | None) -> Sequence[DefaultColumn[EntityItem]]:
+    return entity_rows.get_default_columns(type_masks.FILES)
 
 
-KIND: Final = ViewKind(
+DATASET_TYPE: Final = ViewType(
     concrete_type=DATASET,
     word="dataset",
-    fields=entity_rows.FIELDS,
-    defaults=_defaults,
-    scope=_scope,
-    asked_scope=_asked_scope,
-    visible_to=entity_rows.visible_to,
-    open_to=entity_rows.open_to,
+    fields=entity_rows.DEFAULT_COLUMNS,
+    defaults=_get_default_columns,
+    scope=_get_scope,
+    asked_scope=_reject_view_scope,
+    visible_to=entity_rows.is_visible_to,
+    open_to=entity_rows.find_readable,
     row_text=format_entity_id,
 )

@@ -18,7 +18,7 @@ from synapse_workflows.local.errors import BadRequest
 Properties = dict[str, Any]
 
 
-def table(body: Mapping[str, Any]) -> Properties:
+def parse_table(body: Mapping[str, Any]) -> Properties:
     """Read what all tables have.
 
     Raises:
@@ -30,33 +30,33 @@ def table(body: Mapping[str, Any]) -> Properties:
     return {"columnIds": [str(parse_id(each, "columnIds")) for each in columns]}
 
 
-def entity_view(body: Mapping[str, Any]) -> Properties:
+def parse_entity_view(body: Mapping[str, Any]) -> Properties:
     """Read what an entity view has.
 
     Raises:
         BadRequest: a field is ill-typed, or the mask means nothing.
     """
-    scope = container_scope.read_ids(request_fields.get_list(body, "scopeIds") or [])
+    scope = container_scope.parse_ids(request_fields.get_list(body, "scopeIds") or [])
     return {
-        **table(body),
-        "viewTypeMask": type_masks.read(body, "type"),
+        **parse_table(body),
+        "viewTypeMask": type_masks.parse_mask(body, "type"),
         "type": request_fields.get_text(body, "type"),
         "scopeIds": [format_entity_id(each) for each in scope],
     }
 
 
-def submission_view(body: Mapping[str, Any]) -> Properties:
+def parse_submission_view(body: Mapping[str, Any]) -> Properties:
     """Read what a submission view has.
 
     Raises:
         BadRequest: a field is ill-typed, or the scope too large.
     """
-    scope = evaluation_ids(request_fields.get_list(body, "scopeIds") or [])
-    view_types.require_modest(len(scope))
-    return {**table(body), "scopeIds": [str(each) for each in scope]}
+    scope = parse_evaluation_ids(request_fields.get_list(body, "scopeIds") or [])
+    view_types.check_scope_size(len(scope))
+    return {**parse_table(body), "scopeIds": [str(each) for each in scope]}
 
 
-def evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
+def parse_evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
     """Read the evaluation ids of a scope, each once.
 
     Raises:
@@ -65,17 +65,17 @@ def evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(parse_id(each, "scopeIds") for each in values))
 
 
-def dataset(body: Mapping[str, Any]) -> Properties:
+def parse_dataset(body: Mapping[str, Any]) -> Properties:
     """Read what a dataset has.
 
     Raises:
         BadRequest: an item is no reference to a version, occurs twice, or there are too many.
     """
-    items = dataset_items.read(request_fields.get_list(body, "items") or [])
-    return {**table(body), "items": [each.wire() for each in items]}
+    items = dataset_items.parse_items(request_fields.get_list(body, "items") or [])
+    return {**parse_table(body), "items": [each.wire() for each in items]}
 
 
-def complete_entity_view(
+def check_entity_view(
     session: Session, properties: Properties, _before: Mapping[str, Any]
 ) -> Properties:
     """Check that the containers of an entity view are not too many.
@@ -83,5 +83,5 @@ def complete_entity_view(
     Raises:
         BadRequest: they are.
     """
-    container_scope.of(properties).require_size(session)
+    container_scope.get_scope(properties).require_size(session)
     return properties

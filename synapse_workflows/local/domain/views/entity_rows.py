@@ -13,14 +13,18 @@ from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
 from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import type_masks
-from synapse_workflows.local.domain.views.container_scope import listed
-from synapse_workflows.local.domain.views.view_types import Field, Item, Target
+from synapse_workflows.local.domain.views.container_scope import select_values
+from synapse_workflows.local.domain.views.view_types import (
+    AnnotationTarget,
+    DefaultColumn,
+    ViewItem,
+)
 from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
-_AT_A_TIME: Final = 500
-_SHOWN: Final = (
+_BATCH_SIZE: Final = 500
+_SELECTED: Final = (
     Entity.id,
     Entity.parent_id,
     Entity.benefactor_id,
@@ -46,7 +50,7 @@ _SHOWN: Final = (
 
 
 @dataclass(frozen=True)
-class EntityItem(Item):
+class EntityItem(ViewItem):
     """A version of an entity that a view shows.
 
     Args:
@@ -61,51 +65,51 @@ class EntityItem(Item):
 
 
 _T = ColumnType
-_ALL: Final[tuple[Field[EntityItem], ...]] = (
-    Field("id", _T.ENTITYID, lambda item: item.row_id),
-    Field("name", _T.STRING, lambda item: item.row.name, 256),
-    Field("description", _T.STRING, lambda item: item.row.description, 1000),
-    Field("createdOn", _T.DATE, lambda item: item.row.created_on),
-    Field("createdBy", _T.USERID, lambda item: item.row.created_by),
-    Field("etag", _T.STRING, lambda item: item.etag, 36),
-    Field("modifiedOn", _T.DATE, lambda item: item.modified_on),
-    Field("modifiedBy", _T.USERID, lambda item: item.row.modified_by),
-    Field("path", _T.STRING, lambda item: item.path, 1000),
+_COMMON_COLUMNS: Final[tuple[DefaultColumn[EntityItem], ...]] = (
+    DefaultColumn("id", _T.ENTITYID, lambda item: item.row_id),
+    DefaultColumn("name", _T.STRING, lambda item: item.row.name, 256),
+    DefaultColumn("description", _T.STRING, lambda item: item.row.description, 1000),
+    DefaultColumn("createdOn", _T.DATE, lambda item: item.row.created_on),
+    DefaultColumn("createdBy", _T.USERID, lambda item: item.row.created_by),
+    DefaultColumn("etag", _T.STRING, lambda item: item.etag, 36),
+    DefaultColumn("modifiedOn", _T.DATE, lambda item: item.modified_on),
+    DefaultColumn("modifiedBy", _T.USERID, lambda item: item.row.modified_by),
+    DefaultColumn("path", _T.STRING, lambda item: item.path, 1000),
 )
-_WITHIN: Final[tuple[Field[EntityItem], ...]] = (
-    Field("type", _T.STRING, lambda item: ENTITY_TYPES[item.row.concrete_type], 20),
-    Field("currentVersion", _T.INTEGER, lambda item: item.row.current_version),
-    Field("parentId", _T.ENTITYID, lambda item: item.row.parent_id),
-    Field("benefactorId", _T.ENTITYID, lambda item: item.guard),
-    Field("projectId", _T.ENTITYID, lambda item: item.project_id),
+_NESTED_COLUMNS: Final[tuple[DefaultColumn[EntityItem], ...]] = (
+    DefaultColumn("type", _T.STRING, lambda item: ENTITY_TYPES[item.row.concrete_type], 20),
+    DefaultColumn("currentVersion", _T.INTEGER, lambda item: item.row.current_version),
+    DefaultColumn("parentId", _T.ENTITYID, lambda item: item.row.parent_id),
+    DefaultColumn("benefactorId", _T.ENTITYID, lambda item: item.guard),
+    DefaultColumn("projectId", _T.ENTITYID, lambda item: item.project_id),
 )
-_FILE: Final[tuple[Field[EntityItem], ...]] = (
-    Field("dataFileHandleId", _T.FILEHANDLEID, lambda item: item.row.file_handle_id),
-    Field("dataFileName", _T.STRING, lambda item: item.row.file_name, 256),
-    Field("dataFileSizeBytes", _T.INTEGER, lambda item: item.file_size),
-    Field("dataFileMD5Hex", _T.STRING, lambda item: item.row.content_md5, 100),
-    Field("dataFileConcreteType", _T.STRING, lambda item: item.row.handle_type, 65),
-    Field("dataFileBucket", _T.STRING, lambda item: item.row.bucket, 100),
-    Field("dataFileKey", _T.STRING, lambda item: item.row.key, 700),
+_FILE_COLUMNS: Final[tuple[DefaultColumn[EntityItem], ...]] = (
+    DefaultColumn("dataFileHandleId", _T.FILEHANDLEID, lambda item: item.row.file_handle_id),
+    DefaultColumn("dataFileName", _T.STRING, lambda item: item.row.file_name, 256),
+    DefaultColumn("dataFileSizeBytes", _T.INTEGER, lambda item: item.file_size),
+    DefaultColumn("dataFileMD5Hex", _T.STRING, lambda item: item.row.content_md5, 100),
+    DefaultColumn("dataFileConcreteType", _T.STRING, lambda item: item.row.handle_type, 65),
+    DefaultColumn("dataFileBucket", _T.STRING, lambda item: item.row.bucket, 100),
+    DefaultColumn("dataFileKey", _T.STRING, lambda item: item.row.key, 700),
 )
-FIELDS: Final = (*_ALL, *_WITHIN, *_FILE)
+DEFAULT_COLUMNS: Final = (*_COMMON_COLUMNS, *_NESTED_COLUMNS, *_FILE_COLUMNS)
 
 
-def fields_for(mask: int) -> tuple[Field[EntityItem], ...]:
+def get_default_columns(mask: int) -> tuple[DefaultColumn[EntityItem], ...]:
     """Give the default columns of the types of a mask.
 
     Raises:
         BadRequest: the mask means nothing.
     """
-    type_masks.require_uniform(type_masks.valid(mask))
-    within = _WITHIN if mask != type_masks.PROJECTS else ()
-    return (*_ALL, *within, *(_FILE if mask & type_masks.FILES else ()))
+    type_masks.check_combination(type_masks.check_mask(mask))
+    within = _NESTED_COLUMNS if mask != type_masks.PROJECTS else ()
+    return (*_COMMON_COLUMNS, *within, *(_FILE_COLUMNS if mask & type_masks.FILES else ()))
 
 
-def versions() -> Select[Any]:
+def select_versions() -> Select[Any]:
     """Make the query of all versions of all entities that are not in the trash can."""
     return (
-        select(*_SHOWN)
+        select(*_SELECTED)
         .select_from(Entity)
         .join(EntityVersion, EntityVersion.entity_id == Entity.id)
         .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
@@ -113,10 +117,10 @@ def versions() -> Select[Any]:
     )
 
 
-def items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
+def iter_items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
     """Give the items of a query that is made of `versions`, by id."""
-    places = _Places(session)
-    rows = session.execute(query.order_by(Entity.id), execution_options={"yield_per": _AT_A_TIME})
+    places = _PathResolver(session)
+    rows = session.execute(query.order_by(Entity.id), execution_options={"yield_per": _BATCH_SIZE})
     for row in rows:
         path, project_id = places.of(row.id, row.parent_id, row.name)
         yield EntityItem(
@@ -133,7 +137,7 @@ def items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
         )
 
 
-class _Places:
+class _PathResolver:
     """Paths and projects of entities; those of a container are found once."""
 
     def __init__(self, session: Session) -> None:
@@ -151,18 +155,20 @@ class _Places:
         return f"{path}/{name}", project_id
 
 
-def visible_to(caller: Caller) -> ColumnElement[bool]:
+def is_visible_to(caller: Caller) -> ColumnElement[bool]:
     """Make the condition that a caller may see an item."""
     return is_readable_by(caller)
 
 
-def open_to(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
+def find_readable(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
     """Tell which of some entities a caller may READ."""
-    readable = select(Entity.id).where(Entity.id.in_(listed(guards)), is_readable_by(caller))
+    readable = select(Entity.id).where(
+        Entity.id.in_(select_values(guards)), is_readable_by(caller)
+    )
     return set(session.scalars(readable))
 
 
-def living(session: Session, entity_id: int) -> Entity | None:
+def find_not_trashed(session: Session, entity_id: int) -> Entity | None:
     """Give an entity unless it is in the trash can."""
     entity = session.get(Entity, entity_id)
     return None if entity is None or access.is_trashed(entity) else entity
@@ -188,9 +194,11 @@ class EntityTargets:
             EntityVersion.number == Entity.current_version
         )
         query = select(Entity, EntityVersion).join(EntityVersion, current)
-        self._expected = list(self._session.execute(query.where(Entity.id.in_(listed(row_ids)))))
+        self._expected = list(
+            self._session.execute(query.where(Entity.id.in_(select_values(row_ids))))
+        )
 
-    def of(self, row_id: int) -> Target:
+    def of(self, row_id: int) -> AnnotationTarget:
         """Give the entity of a row.
 
         Raises:
@@ -205,7 +213,9 @@ class EntityTargets:
             entities.mark_changed(entity, version, caller)
 
         taken = CONCRETE_TYPES[entity.concrete_type].fields
-        return Target(format_entity_id(row_id), entity.etag, version.annotations, taken, write)
+        return AnnotationTarget(
+            format_entity_id(row_id), entity.etag, version.annotations, taken, write
+        )
 
     def found(self, row_id: int) -> tuple[Entity, EntityVersion]:
         """Give an entity that the caller may UPDATE, and its current version.

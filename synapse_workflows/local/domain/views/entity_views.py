@@ -13,21 +13,21 @@ from synapse_workflows.local.domain import access, request_fields
 from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import container_scope, entity_rows, type_masks
-from synapse_workflows.local.domain.views.container_scope import Containers
+from synapse_workflows.local.domain.views.container_scope import ContainerScope
 from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
-from synapse_workflows.local.domain.views.view_types import Field, ViewKind
+from synapse_workflows.local.domain.views.view_types import DefaultColumn, ViewType
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
-class EntityScope(Containers):
+class EntityScope(ContainerScope):
     """What is in an entity view."""
 
     def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
         """Give the current versions of the entities."""
         current = EntityVersion.number == Entity.current_version
-        query = entity_rows.versions().where(current, self.members(), *where)
-        return entity_rows.items(session, query)
+        query = entity_rows.select_versions().where(current, self.members(), *where)
+        return entity_rows.iter_items(session, query)
 
     @cached_property
     def _named(self) -> frozenset[int]:
@@ -35,8 +35,8 @@ class EntityScope(Containers):
 
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is in the view: looks upwards, which is short."""
-        entity = entity_rows.living(session, entity_id)
-        if entity is None or entity.concrete_type not in type_masks.classes(self.mask):
+        entity = entity_rows.find_not_trashed(session, entity_id)
+        if entity is None or entity.concrete_type not in type_masks.list_concrete_types(self.mask):
             return False
         if entity.concrete_type == PROJECT:
             return entity_id in self._named
@@ -48,33 +48,33 @@ class EntityScope(Containers):
         return EntityTargets(session, caller)
 
 
-def _scope(properties: Mapping[str, Any]) -> EntityScope:
-    found = container_scope.of(properties)
+def _get_scope(properties: Mapping[str, Any]) -> EntityScope:
+    found = container_scope.get_scope(properties)
     return EntityScope(found.ids, found.mask)
 
 
-def _asked_scope(body: Mapping[str, Any]) -> EntityScope:
-    mask = type_masks.read(body, "viewType")
-    type_masks.require_uniform(mask)
+def _parse_view_scope(body: Mapping[str, Any]) -> EntityScope:
+    mask = type_masks.parse_mask(body, "viewType")
+    type_masks.check_combination(mask)
     return EntityScope(
-        container_scope.read_ids(request_fields.get_list(body, "scope") or []), mask
+        container_scope.parse_ids(request_fields.get_list(body, "scope") or []), mask
     )
 
 
-def _defaults(mask: int | None) -> Sequence[Field[EntityItem]]:
+def _get_default_columns(mask: int | None) -> Sequence[DefaultColumn[EntityItem]]:
     if mask is None:
         raise BadRequest("viewTypeMask is required.")
-    return entity_rows.fields_for(mask)
+    return entity_rows.get_default_columns(mask)
 
 
-KIND: Final = ViewKind(
+ENTITY_VIEW_TYPE: Final = ViewType(
     concrete_type=ENTITY_VIEW,
     word="entityview",
-    fields=entity_rows.FIELDS,
-    defaults=_defaults,
-    scope=_scope,
-    asked_scope=_asked_scope,
-    visible_to=entity_rows.visible_to,
-    open_to=entity_rows.open_to,
+    fields=entity_rows.DEFAULT_COLUMNS,
+    defaults=_get_default_columns,
+    scope=_get_scope,
+    asked_scope=_parse_view_scope,
+    visible_to=entity_rows.is_visible_to,
+    open_to=entity_rows.find_readable,
     row_text=format_entity_id,
 )

@@ -7,30 +7,37 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.views import datasets, entity_views, submission_views
-from synapse_workflows.local.domain.views.view_types import ViewKind
+from synapse_workflows.local.domain.views.view_types import ViewType
 from synapse_workflows.local.errors import BadRequest
 
 #: Class of an entity -> the kind of views it is of.
-VIEWS: Final[Mapping[str, ViewKind]] = {
-    each.concrete_type: each for each in (entity_views.KIND, submission_views.KIND, datasets.KIND)
+VIEW_TYPES: Final[Mapping[str, ViewType]] = {
+    each.concrete_type: each
+    for each in (
+        entity_views.ENTITY_VIEW_TYPE,
+        submission_views.SUBMISSION_VIEW_TYPE,
+        datasets.DATASET_TYPE,
+    )
 }
-_BY_WORD: Final = {each.word: each for each in VIEWS.values()}
+_BY_NAME: Final = {each.word: each for each in VIEW_TYPES.values()}
 
 
-def by_word(word: object) -> ViewKind:
+def get_view_type(word: object) -> ViewType:
     """Give the kind that a viewEntityType names; that of entity views for none.
 
     Raises:
         BadRequest: this service knows no such views.
     """
-    found = entity_views.KIND if word is None else _BY_WORD.get(str(word))
+    found = entity_views.ENTITY_VIEW_TYPE if word is None else _BY_NAME.get(str(word))
     if found is None:
-        known = ", ".join(_BY_WORD)
+        known = ", ".join(_BY_NAME)
         raise BadRequest(f"viewEntityType: '{word}' is none of the views known here: {known}.")
     return found
 
 
-def default_columns(session: Session, kind: ViewKind, mask: int | None) -> list[dict[str, Any]]:
+def create_default_columns(
+    session: Session, kind: ViewType, mask: int | None
+) -> list[dict[str, Any]]:
     """Give the default columns of a kind of views, as ColumnModels with ids.
 
     Raises:

@@ -16,12 +16,12 @@ from synapse_workflows.local.domain.tables.row_sets import PARTIAL_ROW_SET, ROW_
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.errors import BadRequest
 
-_AT_A_TIME: Final = 500
+_REPORT_INTERVAL: Final = 500
 _ONLY_UPDATES: Final = "The rows of a view can be updated, but neither added nor deleted"
 
 
 @dataclass(frozen=True)
-class Edit:
+class RowUpdate:
     """New values for one row.
 
     Args:
@@ -35,9 +35,9 @@ class Edit:
     cells: Mapping[str, tuple[Column, str | None]] = field(repr=False)
 
 
-def _edit(
+def _build_update(
     row_id: int | None, etag: str | None, cells: Sequence[tuple[Column, str | None]]
-) -> Edit:
+) -> RowUpdate:
     """Make an edit; the etag may stand in a column of that name.
 
     Raises:
@@ -48,10 +48,10 @@ def _edit(
         raise BadRequest(f"{_ONLY_UPDATES}; {what}.")
     by_name = {column.name: (column, cell) for column, cell in cells}
     shown = by_name.get("etag")
-    return Edit(row_id, etag or (None if shown is None else shown[1]), by_name)
+    return RowUpdate(row_id, etag or (None if shown is None else shown[1]), by_name)
 
 
-def of_rows(request: Mapping[str, Any], schema: Schema) -> list[Edit]:
+def parse_row_set(request: Mapping[str, Any], schema: Schema) -> list[RowUpdate]:
     """Read an AppendableRowSetRequest.
 
     Raises:
@@ -63,32 +63,32 @@ def of_rows(request: Mapping[str, Any], schema: Schema) -> list[Edit]:
     kind = request_fields.parse_choice(
         (ROW_SET, PARTIAL_ROW_SET), given.get("concreteType"), "concreteType"
     )
-    rows = _objects(given, "rows")
+    rows = _get_objects(given, "rows")
     if not rows:
         raise BadRequest("toAppend.rows must contain at least one row.")
     if kind == PARTIAL_ROW_SET:
-        return [_partial(row, schema) for row in rows]
-    headers = [_header(each, schema) for each in _objects(given, "headers")]
-    return [_whole(row, headers) for row in rows]
+        return [_parse_partial_row(row, schema) for row in rows]
+    headers = [_parse_header(each, schema) for each in _get_objects(given, "headers")]
+    return [_parse_row(row, headers) for row in rows]
 
 
-def _objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+def _get_objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     found = request_fields.get_list(body, key) or []
     if not all(isinstance(each, dict) for each in found):
         raise BadRequest(f"{key} must be an array of objects.")
     return found
 
 
-def _by_id(schema: Schema, column_id: int) -> Column:
+def _get_column(schema: Schema, column_id: int) -> Column:
     for column in schema:
         if column.id == column_id:
             return column
     raise BadRequest(f"The column {column_id} is none of this view.")
 
 
-def _header(header: Mapping[str, Any], schema: Schema) -> Column:
+def _parse_header(header: Mapping[str, Any], schema: Schema) -> Column:
     if header.get("id") is not None:
-        return _by_id(schema, parse_id(header["id"], "headers.id"))
+        return _get_column(schema, parse_id(header["id"], "headers.id"))
     name = request_fields.get_required_text(header, "name")
     for column in schema:
         if column.name == name:
@@ -96,27 +96,30 @@ def _header(header: Mapping[str, Any], schema: Schema) -> Column:
     raise BadRequest(f"The column '{name}' is none of this view.")
 
 
-def _whole(row: Mapping[str, Any], headers: Sequence[Column]) -> Edit:
+def _parse_row(row: Mapping[str, Any], headers: Sequence[Column]) -> RowUpdate:
     cells = [to_cell_text(cell) for cell in request_fields.get_list(row, "values") or []]
     if cells and len(cells) != len(headers):
         raise BadRequest(f"Row.values must have one value for each of {len(headers)} headers.")
     pairs = list(zip(headers, cells, strict=False))
-    return _edit(
+    return _build_update(
         request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), pairs
     )
 
 
-def _partial(row: Mapping[str, Any], schema: Schema) -> Edit:
+def _parse_partial_row(row: Mapping[str, Any], schema: Schema) -> RowUpdate:
     pairs = [
-        (_by_id(schema, parse_id(pair.get("key"), "values.key")), to_cell_text(pair.get("value")))
-        for pair in _objects(row, "values")
+        (
+            _get_column(schema, parse_id(pair.get("key"), "values.key")),
+            to_cell_text(pair.get("value")),
+        )
+        for pair in _get_objects(row, "values")
     ]
-    return _edit(
+    return _build_update(
         request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), pairs
     )
 
 
-def of_csv(run: JobRun, request: Mapping[str, Any], schema: Schema) -> Iterator[Edit]:
+def iter_csv(run: JobRun, request: Mapping[str, Any], schema: Schema) -> Iterator[RowUpdate]:
     """Read the file of an UploadToTableRequest, line by line.
 
     Raises:
@@ -127,14 +130,14 @@ def of_csv(run: JobRun, request: Mapping[str, Any], schema: Schema) -> Iterator[
     """
     with csv_import.open_csv(run, request) as csv:
         rows = csv.records()
-        names = _names(request, schema, rows, has_header=csv.dialect.has_header)
+        names = _get_field_names(request, schema, rows, has_header=csv.dialect.has_header)
         for count, row in enumerate(rows):
-            if count % _AT_A_TIME == 0:
+            if count % _REPORT_INTERVAL == 0:
                 run.progress.report(csv.stream.bytes_read, csv.size, f"Updated {count} rows")
-            yield _line(names, schema, row)
+            yield _parse_record(names, schema, row)
 
 
-def _names(
+def _get_field_names(
     request: Mapping[str, Any], schema: Schema, rows: Iterator[CsvRecord], *, has_header: bool
 ) -> list[str]:
     """Name the fields of a CSV, by its header or in the order of the columns."""
@@ -142,7 +145,7 @@ def _names(
     if has_header and first is None:
         raise BadRequest("The CSV is empty.")
     if request.get("columnIds"):
-        return [_by_id(schema, number).name for number in parse_ids(request, "columnIds")]
+        return [_get_column(schema, number).name for number in parse_ids(request, "columnIds")]
     if first is None:
         return [*ROW_METADATA, *(each.name for each in schema)]
     names = [(name or "").strip() for name in first]
@@ -154,11 +157,11 @@ def _names(
     return names
 
 
-def _line(names: Sequence[str], schema: Schema, row: CsvRecord) -> Edit:
+def _parse_record(names: Sequence[str], schema: Schema, row: CsvRecord) -> RowUpdate:
     if len(row) > len(names):
         raise BadRequest(f"A line has {len(row)} fields, and there are {len(names)} columns.")
     given = dict(zip(names, row, strict=False))
     row_id = given.get(ROW_ID)
     cells = [(each, given[each.name]) for each in schema if each.name in given]
     number = None if row_id is None else parse_id(row_id, ROW_ID)
-    return _edit(number, given.get(ROW_ETAG), cells)
+    return _build_update(number, given.get(ROW_ETAG), cells)

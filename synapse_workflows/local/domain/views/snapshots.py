@@ -13,15 +13,15 @@ from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_sna
 from synapse_workflows.local.domain.views import cache
 from synapse_workflows.local.errors import Conflict, ServiceError
 from synapse_workflows.local.storage.models import Entity, EntityVersion
-from synapse_workflows.local.storage.view_models import FrozenView, WasteCopy
-from synapse_workflows.local.storage.view_store import Copy
+from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnapshot
+from synapse_workflows.local.storage.view_store import ViewFile
 
 _RESPONSE: Final = f"{MODEL}.table.TableUpdateTransactionResponse"
 #: How often a view may be changed while it is copied, until one gives up.
-_ATTEMPTS: Final = 5
+_MAX_ATTEMPTS: Final = 5
 
 
-def freeze(run: JobRun, view_id: int, asked: Snapshot) -> dict[str, Any]:
+def create_view_snapshot(run: JobRun, view_id: int, asked: Snapshot) -> dict[str, Any]:
     """Freeze what a view shows under its version number, and open its next version.
 
     The rows are copied before anybody is kept from writing.
@@ -32,46 +32,46 @@ def freeze(run: JobRun, view_id: int, asked: Snapshot) -> dict[str, Any]:
     Raises:
         Conflict: the label is taken, or the view itself is changed again and again.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(_MAX_ATTEMPTS):
         with run.service.database.reading() as session:
-            seen = _definition(session, view_id)
-        with cache.live(run.service, view_id) as (copy, connection):
+            seen = _get_definition(session, view_id)
+        with cache.open_rows(run.service, view_id) as (copy, connection):
             kept = replace(copy, file=run.service.views.freeze(connection))
         try:
-            response = _settle(run, view_id, seen, kept, asked)
+            response = _record_snapshot(run, view_id, seen, kept, asked)
         except ServiceError:
             run.service.views.remove(kept.file)
             raise
         if response is not None:
-            _clear(run)
+            _delete_unused_files(run)
             return response
         run.service.views.remove(kept.file)
     raise Conflict(f"{run.entity} was changed again and again while it was frozen; try again.")
 
 
-def _definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]]:
+def _get_definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]]:
     """Tell what decides on the rows of a view, apart from what it shows."""
-    version = _current(session, access.get_entity(session, view_id))
+    version = _get_current_version(session, access.get_entity(session, view_id))
     return version.number, version.properties
 
 
-def _current(session: Session, view: Entity) -> EntityVersion:
+def _get_current_version(session: Session, view: Entity) -> EntityVersion:
     return entities.get_version(session, view, None)
 
 
-def _settle(
-    run: JobRun, view_id: int, seen: tuple[int, dict[str, Any]], copy: Copy, asked: Snapshot
+def _record_snapshot(
+    run: JobRun, view_id: int, seen: tuple[int, dict[str, Any]], copy: ViewFile, asked: Snapshot
 ) -> dict[str, Any] | None:
     """Note that a version was frozen; give None where the view is another by now."""
     now = run.service.now()
     with run.service.database.transaction() as session:
         view = access.require(session, run.caller, view_id, AccessType.UPDATE)
-        if _definition(session, view_id) != seen:
+        if _get_definition(session, view_id) != seen:
             return None
-        version = _current(session, view)
+        version = _get_current_version(session, view)
         number = version.number
         session.merge(
-            FrozenView(
+            ViewSnapshot(
                 entity_id=view_id,
                 number=number,
                 made_on=now,
@@ -84,7 +84,7 @@ def _settle(
         session.flush()
         create_snapshot(session, view, version, replace(asked, number=number))
         version.modified_on, version.modified_by = now, run.caller.id
-        entities.mark_changed(view, _current(session, view), run.caller)
+        entities.mark_changed(view, _get_current_version(session, view), run.caller)
         response = {
             "concreteType": _RESPONSE,
             "results": [],
@@ -94,9 +94,9 @@ def _settle(
         return response
 
 
-def _clear(run: JobRun) -> None:
+def _delete_unused_files(run: JobRun) -> None:
     """Remove the copies of versions that were deleted; the start of a service does it, too."""
     with run.service.database.transaction() as session:
-        files = list(session.scalars(delete(WasteCopy).returning(WasteCopy.file)))
+        files = list(session.scalars(delete(UnusedViewFile).returning(UnusedViewFile.file)))
     for file in files:
         run.service.views.remove(file)

@@ -19,19 +19,24 @@ from synapse_workflows.constants import (
 )
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.evaluations import submission_status, submissions
-from synapse_workflows.local.domain.evaluations.access import evaluations_open_to
+from synapse_workflows.local.domain.evaluations.access import select_evaluations
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import definitions, view_types
-from synapse_workflows.local.domain.views.container_scope import listed
-from synapse_workflows.local.domain.views.view_types import Field, Item, Target, ViewKind
+from synapse_workflows.local.domain.views.container_scope import select_values
+from synapse_workflows.local.domain.views.view_types import (
+    AnnotationTarget,
+    DefaultColumn,
+    ViewItem,
+    ViewType,
+)
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
     SubmissionStatus,
 )
 
-_AT_A_TIME: Final = 500
-_SHOWN: Final = (
+_BATCH_SIZE: Final = 500
+_SELECTED: Final = (
     Submission.id,
     Submission.name,
     Submission.created_on,
@@ -54,7 +59,7 @@ _SHOWN: Final = (
 
 
 @dataclass(frozen=True)
-class SubmissionItem(Item):
+class SubmissionItem(ViewItem):
     """A submission that a view shows.
 
     Args:
@@ -65,28 +70,32 @@ class SubmissionItem(Item):
 
 
 _T = ColumnType
-_FIELDS: Final[tuple[Field[SubmissionItem], ...]] = (
-    Field("id", _T.SUBMISSIONID, lambda item: item.row_id),
-    Field("name", _T.STRING, lambda item: item.row.name, 256),
-    Field("createdOn", _T.DATE, lambda item: item.row.created_on),
-    Field("createdBy", _T.USERID, lambda item: item.row.user_id),
-    Field("etag", _T.STRING, lambda item: item.etag, 36),
-    Field("modifiedOn", _T.DATE, lambda item: item.modified_on),
-    Field("projectId", _T.ENTITYID, lambda item: item.row.content_source),
-    Field("status", _T.STRING, lambda item: item.row.status, 50, tuple(SubmissionStatusEnum)),
-    Field("evaluationid", _T.EVALUATIONID, lambda item: item.guard),
-    Field("evaluationroundid", _T.INTEGER, lambda item: item.row.round_id),
-    Field("submitterid", _T.USERID, lambda item: item.row.team_id or item.row.user_id),
-    Field("submitteralias", _T.STRING, lambda item: item.row.submitter_alias, 500),
-    Field("entityid", _T.ENTITYID, lambda item: item.row.entity_id),
-    Field("entityversion", _T.INTEGER, lambda item: item.row.version_number),
-    Field("dockerrepositoryname", _T.STRING, lambda item: item.row.docker_repository_name, 400),
-    Field("dockerdigest", _T.STRING, lambda item: item.row.docker_digest, 200),
+_COLUMNS: Final[tuple[DefaultColumn[SubmissionItem], ...]] = (
+    DefaultColumn("id", _T.SUBMISSIONID, lambda item: item.row_id),
+    DefaultColumn("name", _T.STRING, lambda item: item.row.name, 256),
+    DefaultColumn("createdOn", _T.DATE, lambda item: item.row.created_on),
+    DefaultColumn("createdBy", _T.USERID, lambda item: item.row.user_id),
+    DefaultColumn("etag", _T.STRING, lambda item: item.etag, 36),
+    DefaultColumn("modifiedOn", _T.DATE, lambda item: item.modified_on),
+    DefaultColumn("projectId", _T.ENTITYID, lambda item: item.row.content_source),
+    DefaultColumn(
+        "status", _T.STRING, lambda item: item.row.status, 50, tuple(SubmissionStatusEnum)
+    ),
+    DefaultColumn("evaluationid", _T.EVALUATIONID, lambda item: item.guard),
+    DefaultColumn("evaluationroundid", _T.INTEGER, lambda item: item.row.round_id),
+    DefaultColumn("submitterid", _T.USERID, lambda item: item.row.team_id or item.row.user_id),
+    DefaultColumn("submitteralias", _T.STRING, lambda item: item.row.submitter_alias, 500),
+    DefaultColumn("entityid", _T.ENTITYID, lambda item: item.row.entity_id),
+    DefaultColumn("entityversion", _T.INTEGER, lambda item: item.row.version_number),
+    DefaultColumn(
+        "dockerrepositoryname", _T.STRING, lambda item: item.row.docker_repository_name, 400
+    ),
+    DefaultColumn("dockerdigest", _T.STRING, lambda item: item.row.docker_digest, 200),
 )
 
 
 @dataclass(frozen=True)
-class Evaluations:
+class EvaluationScope:
     """What is in a submission view.
 
     Args:
@@ -101,18 +110,18 @@ class Evaluations:
         Raises:
             BadRequest: there are.
         """
-        view_types.require_modest(len(self.ids))
+        view_types.check_scope_size(len(self.ids))
 
     def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[SubmissionItem]:
         """Give the submissions."""
         query = (
-            select(*_SHOWN)
+            select(*_SELECTED)
             .join(Evaluation, Evaluation.id == Submission.evaluation_id)
             .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
-            .where(Submission.evaluation_id.in_(listed(self.ids)), *where)
+            .where(Submission.evaluation_id.in_(select_values(self.ids)), *where)
             .order_by(Submission.id)
         )
-        for row in session.execute(query, execution_options={"yield_per": _AT_A_TIME}):
+        for row in session.execute(query, execution_options={"yield_per": _BATCH_SIZE}):
             yield SubmissionItem(
                 row_id=row.id,
                 version=row.status_version,
@@ -152,65 +161,69 @@ class StatusTargets:
         query = (
             select(Submission, SubmissionStatus)
             .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
-            .where(Submission.id.in_(listed(row_ids)))
+            .where(Submission.id.in_(select_values(row_ids)))
             .options(defer(Submission.entity_bundle))
         )
         self._expected = list(self._session.execute(query))
 
-    def of(self, row_id: int) -> Target:
+    def of(self, row_id: int) -> AnnotationTarget:
         """Give the status of a submission.
 
         Raises:
             Forbidden: the caller may not change it.
             NotFound: there is no such submission.
         """
-        submission = submissions.find(self._session, row_id)
+        submission = submissions.get_submission(self._session, row_id)
         if submission.evaluation_id not in self._open:
             submission_status.require_scorer(self._session, self._caller, submission.evaluation_id)
             self._open.add(submission.evaluation_id)
-        status = submission_status.load(self._session, row_id)
+        status = submission_status.get_status(self._session, row_id)
         caller = self._caller
 
         def write(wanted: dict[str, Any]) -> None:
             status.submission_annotations = wanted
-            submission_status.changed(status, caller)
+            submission_status.mark_changed(status, caller)
 
-        return Target(str(row_id), status.etag, status.submission_annotations, frozenset(), write)
-
-
-def _scope(properties: Mapping[str, Any]) -> Evaluations:
-    return Evaluations(definitions.evaluation_ids(properties.get("scopeIds") or []))
+        return AnnotationTarget(
+            str(row_id), status.etag, status.submission_annotations, frozenset(), write
+        )
 
 
-def _asked_scope(body: Mapping[str, Any]) -> Evaluations:
-    return Evaluations(definitions.evaluation_ids(request_fields.get_list(body, "scope") or []))
+def _get_scope(properties: Mapping[str, Any]) -> EvaluationScope:
+    return EvaluationScope(definitions.parse_evaluation_ids(properties.get("scopeIds") or []))
 
 
-def _defaults(_mask: int | None) -> Sequence[Field[SubmissionItem]]:
-    return _FIELDS
+def _parse_view_scope(body: Mapping[str, Any]) -> EvaluationScope:
+    return EvaluationScope(
+        definitions.parse_evaluation_ids(request_fields.get_list(body, "scope") or [])
+    )
 
 
-def _visible_to(caller: Caller) -> ColumnElement[bool]:
-    open_ones = evaluations_open_to(caller, AccessType.READ_PRIVATE_SUBMISSION)
+def _get_default_columns(_mask: int | None) -> Sequence[DefaultColumn[SubmissionItem]]:
+    return _COLUMNS
+
+
+def _is_visible_to(caller: Caller) -> ColumnElement[bool]:
+    open_ones = select_evaluations(caller, AccessType.READ_PRIVATE_SUBMISSION)
     return Submission.evaluation_id.in_(open_ones)
 
 
-def _open_to(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
-    open_ones = evaluations_open_to(caller, AccessType.READ_PRIVATE_SUBMISSION)
+def _find_readable(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
+    open_ones = select_evaluations(caller, AccessType.READ_PRIVATE_SUBMISSION)
     found = select(Evaluation.id).where(
-        Evaluation.id.in_(listed(guards)), Evaluation.id.in_(open_ones)
+        Evaluation.id.in_(select_values(guards)), Evaluation.id.in_(open_ones)
     )
     return set(session.scalars(found))
 
 
-KIND: Final = ViewKind(
+SUBMISSION_VIEW_TYPE: Final = ViewType(
     concrete_type=SUBMISSION_VIEW,
     word="submissionview",
-    fields=_FIELDS,
-    defaults=_defaults,
-    scope=_scope,
-    asked_scope=_asked_scope,
-    visible_to=_visible_to,
-    open_to=_open_to,
+    fields=_COLUMNS,
+    defaults=_get_default_columns,
+    scope=_get_scope,
+    asked_scope=_parse_view_scope,
+    visible_to=_is_visible_to,
+    open_to=_find_readable,
     row_text=str,
 )

@@ -14,16 +14,16 @@ from synapse_workflows.local.domain.tables import schema_changes, schemas
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.snapshots import Snapshot
 from synapse_workflows.local.domain.views import annotation_updates, row_updates, snapshots
-from synapse_workflows.local.domain.views.registry import VIEWS
-from synapse_workflows.local.domain.views.row_updates import Edit
+from synapse_workflows.local.domain.views.registry import VIEW_TYPES
+from synapse_workflows.local.domain.views.row_updates import RowUpdate
 from synapse_workflows.local.errors import BadRequest, Conflict
 
 _M: Final = f"{MODEL}.table"
 
-Apply = Callable[[Session], dict[str, Any]]
+Change = Callable[[Session], dict[str, Any]]
 
 
-def concerns(run: JobRun) -> bool:
+def is_view_update(run: JobRun) -> bool:
     """Tell whether a job is about a view that its caller may UPDATE.
 
     Raises:
@@ -33,10 +33,10 @@ def concerns(run: JobRun) -> bool:
     with run.service.database.reading() as session:
         number = parse_entity_version(run.entity)[0]
         entity = access.require(session, run.caller, number, AccessType.UPDATE)
-        return entity.concrete_type in VIEWS
+        return entity.concrete_type in VIEW_TYPES
 
 
-def transact(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
+def update_view(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
     """Carry out a TableUpdateTransactionRequest on a view.
 
     Raises:
@@ -50,8 +50,8 @@ def transact(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> 
     if changes and snapshot is not None:
         raise BadRequest("A snapshot of a view cannot be made together with other changes.")
     if snapshot is not None:
-        return snapshots.freeze(run, view_id, snapshot)
-    prepared = _Preparation(run, view_id)
+        return snapshots.create_view_snapshot(run, view_id, snapshot)
+    prepared = _ChangeParser(run, view_id)
     applies = [prepared.change(each) for each in changes]
     with run.service.database.transaction() as session:
         access.require(session, run.caller, view_id, AccessType.UPDATE)
@@ -63,7 +63,7 @@ def transact(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> 
     return response
 
 
-class _Preparation:
+class _ChangeParser:
     """What the changes of a transaction mean, read before anything is written."""
 
     def __init__(self, run: JobRun, view_id: int) -> None:
@@ -75,7 +75,7 @@ class _Preparation:
                 session, entities.get_version(session, view, None)
             )
 
-    def change(self, request: Any) -> Apply:
+    def change(self, request: Any) -> Change:
         """Read one change, and give what carries it out.
 
         Raises:
@@ -83,7 +83,7 @@ class _Preparation:
         """
         if not isinstance(request, dict):
             raise BadRequest("changes must be an array of objects.")
-        kinds: dict[str, Callable[[Mapping[str, Any]], Apply]] = {
+        kinds: dict[str, Callable[[Mapping[str, Any]], Change]] = {
             f"{_M}.AppendableRowSetRequest": self._rows,
             f"{_M}.UploadToTableRequest": self._csv,
             f"{_M}.TableSchemaChangeRequest": self._columns,
@@ -93,22 +93,22 @@ class _Preparation:
         )
         return kinds[kind](request)
 
-    def _rows(self, request: Mapping[str, Any]) -> Apply:
-        found = row_updates.of_rows(request, self._schema)
+    def _rows(self, request: Mapping[str, Any]) -> Change:
+        found = row_updates.parse_row_set(request, self._schema)
         return self._updating(lambda: found)
 
-    def _csv(self, request: Mapping[str, Any]) -> Apply:
+    def _csv(self, request: Mapping[str, Any]) -> Change:
         schema = self._schema
-        return self._updating(lambda: row_updates.of_csv(self._run, request, schema))
+        return self._updating(lambda: row_updates.iter_csv(self._run, request, schema))
 
-    def _updating(self, read: Callable[[], Iterable[Edit]]) -> Apply:
+    def _updating(self, read: Callable[[], Iterable[RowUpdate]]) -> Change:
         def apply(session: Session) -> dict[str, Any]:
             view = access.get_entity(session, self._view_id)
-            return annotation_updates.apply(session, self._run.caller, view, read())
+            return annotation_updates.update_annotations(session, self._run.caller, view, read())
 
         return apply
 
-    def _columns(self, request: Mapping[str, Any]) -> Apply:
+    def _columns(self, request: Mapping[str, Any]) -> Change:
         old = [each.id for each in self._schema]
         new, _, _ = schema_changes.parse_changes(request, old)
         with self._run.service.database.reading() as session:

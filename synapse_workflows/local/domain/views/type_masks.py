@@ -23,11 +23,15 @@ BITS: Final[Mapping[str, int]] = {
     "materializedview": 0x200,
 }
 #: The deprecated ViewType -> the mask that means the same.
-OLD_TYPES: Final[Mapping[str, int]] = {"file": 0x01, "project": 0x02, "file_and_table": 0x05}
+DEPRECATED_TYPES: Final[Mapping[str, int]] = {
+    "file": 0x01,
+    "project": 0x02,
+    "file_and_table": 0x05,
+}
 _ALL: Final = sum(BITS.values())
 
 
-def valid(mask: int) -> int:
+def check_mask(mask: int) -> int:
     """Check a mask.
 
     Raises:
@@ -38,7 +42,7 @@ def valid(mask: int) -> int:
     return mask
 
 
-def read(body: Mapping[str, Any], old_key: str) -> int:
+def parse_mask(body: Mapping[str, Any], old_key: str) -> int:
     """Read the mask of a view, from its viewTypeMask or the deprecated type.
 
     Args:
@@ -50,13 +54,13 @@ def read(body: Mapping[str, Any], old_key: str) -> int:
     """
     given = request_fields.get_integer(body, "viewTypeMask")
     if given is not None:
-        return valid(given)
+        return check_mask(given)
     if body.get(old_key) is None:
         raise BadRequest("viewTypeMask is required.")
-    return OLD_TYPES[request_fields.parse_choice(OLD_TYPES, body[old_key], old_key)]
+    return DEPRECATED_TYPES[request_fields.parse_choice(DEPRECATED_TYPES, body[old_key], old_key)]
 
 
-def require_uniform(mask: int) -> None:
+def check_combination(mask: int) -> None:
     """Check that projects stand alone.
 
     Raises:
@@ -66,6 +70,6 @@ def require_uniform(mask: int) -> None:
         raise BadRequest("'Project' (0x02) cannot be combined with other types in a viewTypeMask.")
 
 
-def classes(mask: int) -> list[str]:
+def list_concrete_types(mask: int) -> list[str]:
     """List the concrete types that a mask names."""
     return [name for name, word in ENTITY_TYPES.items() if BITS.get(word, 0) & mask]

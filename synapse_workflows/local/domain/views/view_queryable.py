@@ -17,10 +17,10 @@ from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
 from synapse_workflows.local.domain.views import cache
-from synapse_workflows.local.domain.views.registry import VIEWS
+from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.storage.view_models import FrozenView
-from synapse_workflows.local.storage.view_store import Copy
+from synapse_workflows.local.storage.view_models import ViewSnapshot
+from synapse_workflows.local.storage.view_store import ViewFile
 
 
 @contextmanager
@@ -37,16 +37,16 @@ def open_view(asked: QueryTarget) -> Iterator[Queryable]:
         view = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
         version = entities.get_version(session, view, asked.number)
         is_live = version.number == view.current_version
-        frozen = session.get(FrozenView, (view.id, version.number))
+        frozen = session.get(ViewSnapshot, (view.id, version.number))
     if is_live:
-        with cache.live(service, view.id) as (copy, connection):
+        with cache.open_rows(service, view.id) as (copy, connection):
             yield _create_queryable(
                 asked, view.concrete_type, copy, connection, version.modified_on
             )
     elif frozen is None or not service.views.has(frozen.file):
         raise NotFound(f"{format_entity_id(view.id)}.{version.number} has no snapshot.")
     else:
-        copy = Copy(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
+        copy = ViewFile(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
         with service.views.reading(copy.file) as connection:
             yield _create_queryable(asked, view.concrete_type, copy, connection, frozen.made_on)
 
@@ -54,14 +54,14 @@ def open_view(asked: QueryTarget) -> Iterator[Queryable]:
 def _create_queryable(
     asked: QueryTarget,
     concrete_type: str,
-    copy: Copy,
+    copy: ViewFile,
     connection: sqlite3.Connection,
     changed_on: int,
 ) -> Queryable:
     with asked.service.database.reading() as session:
-        visible = VIEWS[concrete_type].open_to(session, asked.caller, copy.guards)
+        visible = VIEW_TYPES[concrete_type].open_to(session, asked.caller, copy.guards)
         schema = columns.load(session, copy.column_ids)
-    text, bound = _rows(copy, visible)
+    text, bound = _build_source(copy, visible)
     last = f"SELECT max(modified_on) FROM {text}"  # noqa: S608 - our own names
     shown_on = connection.execute(last, bound).fetchone()[0] or 0
     cells = {number: f"c{number}" for number in copy.column_ids}
@@ -71,13 +71,13 @@ def _create_queryable(
         schema=schema,
         relation=Relation(text, bound, cells, has_etags=True),
         connection=connection,
-        etag=_etag(copy, visible),
+        etag=_compute_etag(copy, visible),
         changed_on=max(changed_on, shown_on),
         size_column="file_size",
     )
 
 
-def _rows(copy: Copy, visible: Collection[int]) -> tuple[str, tuple[str, ...]]:
+def _build_source(copy: ViewFile, visible: Collection[int]) -> tuple[str, tuple[str, ...]]:
     """Give the rows that are behind a guard who lets the caller see them."""
     if len(visible) == len(copy.guards):
         return "live", ()
@@ -85,7 +85,7 @@ def _rows(copy: Copy, visible: Collection[int]) -> tuple[str, tuple[str, ...]]:
     return guarded, (json.dumps(sorted(visible)),)
 
 
-def _etag(copy: Copy, visible: Collection[int]) -> str:
+def _compute_etag(copy: ViewFile, visible: Collection[int]) -> str:
     """Make an etag that is the same for the same visible rows alone."""
     told = f"{copy.digest} {sorted(visible)}"
     return str(uuid.UUID(bytes=hashlib.sha256(told.encode()).digest()[:16]))

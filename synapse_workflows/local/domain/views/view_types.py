@@ -22,7 +22,7 @@ MAX_SCOPE: Final = 35_000
 
 
 @dataclass(frozen=True)
-class Item:
+class ViewItem:
     """One thing that a view shows.
 
     Args:
@@ -44,11 +44,11 @@ class Item:
     annotations: Mapping[str, Any]
 
 
-AnItem = TypeVar("AnItem", bound=Item)
+ItemT = TypeVar("ItemT", bound=ViewItem)
 
 
 @dataclass(frozen=True)
-class Field(Generic[AnItem]):
+class DefaultColumn(Generic[ItemT]):
     """A default column.
 
     Args:
@@ -61,7 +61,7 @@ class Field(Generic[AnItem]):
 
     name: str
     type: ColumnType
-    read: Callable[[AnItem], StoredValue]
+    read: Callable[[ItemT], StoredValue]
     size: int | None = None
     words: tuple[str, ...] = ()
 
@@ -73,7 +73,7 @@ class Field(Generic[AnItem]):
 
 
 @dataclass(frozen=True)
-class Target:
+class AnnotationTarget:
     """What an update of a row writes to; the caller may.
 
     Args:
@@ -91,13 +91,13 @@ class Target:
     write: Callable[[dict[str, Any]], None] = field(repr=False)
 
 
-class Targets(Protocol):
+class AnnotationTargets(Protocol):
     """What the updates of one transaction write to, for one caller."""
 
     def expect(self, row_ids: Collection[int]) -> None:
         """Read what rows show that are asked for next, all at once."""
 
-    def of(self, row_id: int) -> Target:
+    def of(self, row_id: int) -> AnnotationTarget:
         """Give what an update of a row writes to.
 
         Raises:
@@ -107,7 +107,7 @@ class Targets(Protocol):
         """
 
 
-class Scope(Protocol):
+class ViewScope(Protocol):
     """What is in a view."""
 
     def require_size(self, session: Session) -> None:
@@ -117,7 +117,7 @@ class Scope(Protocol):
             BadRequest: it is.
         """
 
-    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[Item]:
+    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[ViewItem]:
         """Give the items, by id, and as many at a time as memory bears.
 
         Args:
@@ -128,12 +128,12 @@ class Scope(Protocol):
     def shows(self, session: Session, entity_id: int) -> bool:
         """Tell whether an entity is one of the items."""
 
-    def targets(self, session: Session, caller: Caller) -> Targets:
+    def targets(self, session: Session, caller: Caller) -> AnnotationTargets:
         """Give what updates of rows write to."""
 
 
 @dataclass(frozen=True)
-class ViewKind:
+class ViewType:
     """One kind of views.
 
     Args:
@@ -150,15 +150,15 @@ class ViewKind:
 
     concrete_type: str
     word: str
-    fields: Sequence[Field[Any]] = field(repr=False)
-    defaults: Callable[[int | None], Sequence[Field[Any]]] = field(repr=False)
-    scope: Callable[[Mapping[str, Any]], Scope] = field(repr=False)
-    asked_scope: Callable[[Mapping[str, Any]], Scope] = field(repr=False)
+    fields: Sequence[DefaultColumn[Any]] = field(repr=False)
+    defaults: Callable[[int | None], Sequence[DefaultColumn[Any]]] = field(repr=False)
+    scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
+    asked_scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
     visible_to: Callable[[Caller], ColumnElement[bool]] = field(repr=False)
     open_to: Callable[[Session, Caller, Collection[int]], set[int]] = field(repr=False)
     row_text: Callable[[int], str] = field(repr=False)
 
-    def field_of(self, column: Column) -> Field[Any] | None:
+    def field_of(self, column: Column) -> DefaultColumn[Any] | None:
         """Give the field that a column shows, by name and type; None for an annotation."""
         for each in self.fields:
             if (each.name, each.type) == (column.name, column.type):
@@ -166,7 +166,7 @@ class ViewKind:
         return None
 
 
-def require_modest(count: int) -> None:
+def check_scope_size(count: int) -> None:
     """Check that there are not too many containers in a scope.
 
     Raises:

@@ -13,21 +13,21 @@ from synapse_workflows.local.domain.tables.column_types import (
     TEXT_TYPES,
     Column,
 )
-from synapse_workflows.local.domain.views.view_types import Item, ViewKind
+from synapse_workflows.local.domain.views.view_types import ViewItem, ViewType
 from synapse_workflows.local.errors import BadRequest
 
 #: Types of columns -> types of annotations that stand in them; all stand in the others.
-_TAKES: Final[Mapping[ColumnType, frozenset[str]]] = {
+_ACCEPTED_TYPES: Final[Mapping[ColumnType, frozenset[str]]] = {
     ColumnType.INTEGER: frozenset({AnnotationType.LONG, AnnotationType.TIMESTAMP_MS}),
     ColumnType.DATE: frozenset({AnnotationType.LONG, AnnotationType.TIMESTAMP_MS}),
     ColumnType.DOUBLE: frozenset({AnnotationType.DOUBLE, AnnotationType.LONG}),
     ColumnType.BOOLEAN: frozenset({AnnotationType.BOOLEAN}),
 }
 
-Reader = Callable[[Any], StoredValue]
+CellGetter = Callable[[Any], StoredValue]
 
 
-def reader(kind: ViewKind, column: Column) -> Reader:
+def get_cell_getter(kind: ViewType, column: Column) -> CellGetter:
     """Give what reads the cells of a column from the items of a kind of views.
 
     Text of default fields may come out too long for the column, see `require_fit`; the reader of
@@ -35,11 +35,11 @@ def reader(kind: ViewKind, column: Column) -> Reader:
     """
     field = kind.field_of(column)
     if field is None:
-        return _annotation(column)
+        return _get_annotation_getter(column)
     return field.read
 
 
-def require_fit(column: Column, longest: int) -> None:
+def check_column_size(column: Column, longest: int) -> None:
     """Check that a column is wide enough for the longest of its texts.
 
     Raises:
@@ -52,12 +52,12 @@ def require_fit(column: Column, longest: int) -> None:
         )
 
 
-def _annotation(column: Column) -> Reader:
-    parse = _parser(column)
-    takes = _TAKES.get(ITEM_TYPES.get(column.type, column.type))
+def _get_annotation_getter(column: Column) -> CellGetter:
+    parse = _get_values_parser(column)
+    takes = _ACCEPTED_TYPES.get(ITEM_TYPES.get(column.type, column.type))
     name = column.name
 
-    def read(item: Item) -> StoredValue:
+    def read(item: ViewItem) -> StoredValue:
         annotation: Mapping[str, Any] | None = item.annotations.get(name)
         if annotation is None or (takes is not None and annotation["type"] not in takes):
             return None
@@ -65,13 +65,13 @@ def _annotation(column: Column) -> Reader:
         try:
             return parse(given)
         except cell_values.CellError:
-            _require_room(column, given)
+            _check_limits(column, given)
             return None
 
     return read
 
 
-def _parser(column: Column) -> Callable[[list[str]], StoredValue]:
+def _get_values_parser(column: Column) -> Callable[[list[str]], StoredValue]:
     """Give what makes a cell of the values of an annotation. It raises CellError."""
     parse = cell_values.get_type_parser(column)
     if column.type is ColumnType.STRING_LIST:
@@ -88,14 +88,14 @@ def _parser(column: Column) -> Callable[[list[str]], StoredValue]:
     return lambda given: parse(given[0])
 
 
-def _require_room(column: Column, given: list[str]) -> None:
+def _check_limits(column: Column, given: list[str]) -> None:
     """Check that a column is wide enough for a value; it is told to whoever made it too small.
 
     Raises:
         BadRequest: it is not.
     """
     if ITEM_TYPES.get(column.type, column.type) in TEXT_TYPES:
-        require_fit(column, max(map(len, given)))
+        check_column_size(column, max(map(len, given)))
     if column.type in LIST_TYPES and len(given) > (column.maximum_length or 0):
         raise BadRequest(
             f"maximumListLength for ColumnModel '{column.name}' must be at least: {len(given)}"
