@@ -1,0 +1,66 @@
+"""Child processes end together with all their descendants."""
+
+import os
+import sys
+import time
+
+import psutil
+import pytest
+
+from synapse_workflows.demo.processes import ProcessError, run_process, run_service
+
+#: A process that starts a child in another session, writes its PID and waits.
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen(
+    [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def wait_for_line(path):
+    deadline = time.monotonic() + 60
+    while not path.read_text().endswith("\n"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return path.read_text().strip()
+
+
+def test_a_child_in_another_session_is_ended(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    log = tmp_path / "log"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with log.open("wb") as output, run_process(["parent"], environment, output) as process:
+        child = psutil.Process(int(wait_for_line(log)))
+        assert child.is_running()
+    assert process.returncode is not None
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_processes_are_ended_if_the_block_fails(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with (
+        pytest.raises(RuntimeError, match="of the block"),
+        (tmp_path / "log").open("wb") as output,
+        run_process(["parent"], environment, output) as process,
+    ):
+        raise RuntimeError("of the block")
+    assert process.returncode is not None
+
+
+def test_a_service_that_does_not_start_is_an_error_with_its_output(tmp_path):
+    with pytest.raises(ProcessError) as error, run_service(tmp_path, seed="nonsense"):
+        pass
+    assert str(error.value).startswith("The local Synapse did not start:\n")
+    assert "nonsense" in str(error.value)
+
+
+def test_a_running_service_writes_a_private_log(tmp_path):
+    with run_service(tmp_path) as facts:
+        assert facts["repoEndpoint"].startswith("http://127.0.0.1:")
+        assert (tmp_path / "serve.log").stat().st_mode & 0o777 == 0o600
+        assert psutil.Process(facts["pid"]).cmdline()[0] == sys.executable
+    assert not psutil.pid_exists(facts["pid"])
