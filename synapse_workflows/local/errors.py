@@ -1,15 +1,15 @@
-"""Every way in which the service says no.
+"""Errors of the service and their HTTP status codes.
 
-    ServiceError(status, reason)
-    ├── BadRequest 400           ├── NotAcceptable 406      ├── TooLarge 413
+    ServiceError(reason, status=500)
+    ├── BadRequest 400           ├── NotAcceptable 406      ├── ContentTooLarge 413
     ├── Unauthorized 401         ├── Conflict 409           ├── UnsupportedMediaType 415
-    ├── Forbidden 403            ├── Gone 410               ├── RangeNotSatisfiable 416
-    │   ├── CertificationRequired├── Stale 412              ├── TooManyRequests 429
-    │   └── InsufficientScope    │                          └── Unavailable 503
+    ├── Forbidden 403            ├── Gone 410               ├── TooManyRequests 429
+    │   ├── CertificationRequired├── PreconditionFailed 412 └── ServiceUnavailable 503
+    │   └── InsufficientScope    │   └── StaleEtag
     └── NotFound 404
-        └── InTrash
+        └── EntityInTrash
 
-The rules raise them; `app` turns them into answers. Nothing here knows HTTP beyond the number.
+The domain raises the errors; `app` converts them to HTTP responses.
 """
 # ruff: noqa: N818  (named after the HTTP statuses)
 
@@ -20,13 +20,13 @@ from synapse_workflows.constants import ERROR_RESPONSE, OAUTH_ERROR_RESPONSE
 
 
 class ServiceError(Exception):
-    """A refusal with its HTTP status and the sentence that the caller reads.
+    """An error that is returned to the caller.
 
     Args:
-        reason: one readable sentence.
-        status: HTTP status; the subclass knows it.
-        error_code: machine-readable code, for the few refusals that have one.
-        headers: HTTP headers that go with the answer.
+        reason: Message for the caller.
+        status: HTTP status; the default is the status of the class.
+        error_code: Machine-readable error code.
+        headers: HTTP headers of the response.
     """
 
     status: int = 500
@@ -46,19 +46,19 @@ class ServiceError(Exception):
         self.headers = dict(headers or {})
 
     def serialize(self) -> dict[str, Any]:
-        """Give the JSON body, of schema ErrorResponse."""
+        """Return the response body (ErrorResponse)."""
         body = {"concreteType": ERROR_RESPONSE, "reason": self.reason}
         return body if self.error_code is None else {**body, "errorCode": self.error_code}
 
 
 class BadRequest(ServiceError):
-    """The request makes no sense: a missing or ill-typed field, a broken rule."""
+    """The request is invalid."""
 
     status = 400
 
 
 class Unauthorized(ServiceError):
-    """Credentials were presented and are not good."""
+    """The credentials are invalid."""
 
     status = 401
     challenge: ClassVar = {"WWW-Authenticate": 'Bearer realm="Synapse Repository Services"'}
@@ -68,13 +68,13 @@ class Unauthorized(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """The caller may not do this."""
+    """The caller has no permission for the operation."""
 
     status = 403
 
 
 class CertificationRequired(Forbidden):
-    """Only users who passed the certification quiz may do this."""
+    """The operation is only allowed for certified users."""
 
     def __init__(
         self, reason: str = "Only certified users may create or update content in Synapse."
@@ -83,14 +83,14 @@ class CertificationRequired(Forbidden):
 
 
 class InsufficientScope(Forbidden):
-    """The caller's token does not hold every scope that the route needs."""
+    """The access token lacks a scope that the route requires."""
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
         needed = ", ".join(scopes)
         super().__init__(f"Request lacks scope(s) required by this service: {needed}")
 
     def serialize(self) -> dict[str, Any]:
-        """Give the JSON body, of schema OAuthErrorResponse."""
+        """Return the response body (OAuthErrorResponse)."""
         return {
             "concreteType": OAUTH_ERROR_RESPONSE,
             "error": "insufficient_scope",
@@ -100,40 +100,44 @@ class InsufficientScope(Forbidden):
 
 
 class NotFound(ServiceError):
-    """There is no such thing."""
+    """The object does not exist."""
 
     status = 404
 
 
 class EntityInTrash(NotFound):
-    """The entity lies in the trash can."""
+    """The entity is in the trash can."""
 
     def __init__(self, entity: str) -> None:
         super().__init__(f"Entity {entity} is in trash can.")
 
 
 class NotAcceptable(ServiceError):
-    """The route cannot give what the Accept header asks for."""
+    """The route cannot produce the media type of the Accept header."""
 
     status = 406
 
 
 class Conflict(ServiceError):
-    """The name is taken, or the thing is still in use."""
+    """The request conflicts with the state of the object, for example a name that is in use."""
 
     status = 409
 
 
 class Gone(ServiceError):
-    """The endpoint was withdrawn; the reason says what replaces it."""
+    """The endpoint was removed."""
 
     status = 410
 
 
-class StaleEtag(ServiceError):
-    """The object changed since the caller read it."""
+class PreconditionFailed(ServiceError):
+    """The object is not in the state that the request expects."""
 
     status = 412
+
+
+class StaleEtag(PreconditionFailed):
+    """The object changed since the caller read it."""
 
     def __init__(self, object_id: str) -> None:
         super().__init__(
@@ -143,7 +147,7 @@ class StaleEtag(ServiceError):
 
 
 class ContentTooLarge(ServiceError):
-    """The request body is beyond what the route takes."""
+    """The request body exceeds the size limit."""
 
     status = 413
 
@@ -154,14 +158,8 @@ class UnsupportedMediaType(ServiceError):
     status = 415
 
 
-class RangeNotSatisfiable(ServiceError):
-    """The range asked for lies beyond the end."""
-
-    status = 416
-
-
 class TooManyRequests(ServiceError):
-    """The caller is throttled."""
+    """The caller exceeds a rate limit."""
 
     status = 429
 

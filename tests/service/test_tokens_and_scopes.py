@@ -229,7 +229,7 @@ def test_users_of_ones_own_with_tokens_of_ones_own(tmp_path):
 def test_users_that_contradict_each_other_stop_the_start(tmp_path, second):
     first = UserSeed(user_name="a", token="same", owner_id=1)
     with (
-        pytest.raises(Exception, match=r"taken|belongs to"),
+        pytest.raises(Exception, match=r"already in use|belongs to"),
         start_service(tmp_path, users=(first, second)),
     ):
         pass

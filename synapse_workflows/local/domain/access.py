@@ -1,4 +1,4 @@
-"""Who may do what to an entity, in the order in which the rules apply."""
+"""Access checks on entities."""
 
 from collections.abc import Iterator
 
@@ -9,19 +9,19 @@ from synapse_workflows.constants import PROJECT, AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
 from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import (
     CertificationRequired,
     EntityInTrash,
     Forbidden,
-    NotFound,
     ServiceError,
 )
 from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 ENTITY_ACL = "ENTITY"
 
-#: Rights of a creator on a new project.
+#: Access types of the creator of a project.
 ALL_RIGHTS = (
     AccessType.READ,
     AccessType.DOWNLOAD,
@@ -33,33 +33,31 @@ ALL_RIGHTS = (
     AccessType.MODERATE,
 )
 
-#: The one right that the anonymous caller may hold.
+#: Access types that anonymous callers can have.
 _ANONYMOUS_RIGHTS = frozenset({AccessType.READ})
 
 
 def is_trashed(entity: Entity) -> bool:
-    """Tell whether the entity lies in the trash can, itself or with a container."""
+    """Return whether the entity or one of its ancestors was moved to the trash can."""
     return entity.benefactor_id == TRASH and entity.id != TRASH
 
 
 def get_entity(session: Session, entity_id: int) -> Entity:
-    """Give the entity, trashed or not.
+    """Return an entity, also from the trash can.
 
     Raises:
-        NotFound: there is none.
+        NotFound: No such entity.
     """
-    entity = session.get(Entity, entity_id)
-    if entity is None:
-        raise NotFound(f"Resource: '{format_entity_id(entity_id)}' does not exist")
-    return entity
+    message = f"Resource: '{format_entity_id(entity_id)}' does not exist"
+    return get_or_404(session, Entity, entity_id, message)
 
 
 def get_not_trashed(session: Session, entity_id: int) -> Entity:
-    """Give the entity when it is not in the trash can.
+    """Return an entity that is not in the trash can.
 
     Raises:
-        NotFound: there is none.
-        InTrash: it was deleted.
+        NotFound: No such entity.
+        EntityInTrash: The entity is in the trash can.
     """
     entity = get_entity(session, entity_id)
     if is_trashed(entity):
@@ -68,37 +66,38 @@ def get_not_trashed(session: Session, entity_id: int) -> Entity:
 
 
 def iter_ancestors(session: Session, entity: Entity) -> Iterator[Entity]:
-    """Walk from the entity up to the root folder, both included."""
-    here: Entity | None = entity
-    while here is not None:
-        yield here
-        here = None if here.parent_id is None else session.get(Entity, here.parent_id)
+    """Iterate over the entity and its ancestors up to the root folder."""
+    current: Entity | None = entity
+    while current is not None:
+        yield current
+        parent_id = current.parent_id
+        current = None if parent_id is None else session.get(Entity, parent_id)
 
 
 def list_requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
-    """List the access requirements on the entity and on its ancestors, oldest first."""
+    """List the access requirements of the entity and its ancestors, oldest first."""
     ids = [each.id for each in iter_ancestors(session, entity)]
-    found = select(AccessRequirement).where(AccessRequirement.entity_id.in_(ids))
-    return list(session.scalars(found.order_by(AccessRequirement.id)))
+    query = select(AccessRequirement).where(AccessRequirement.entity_id.in_(ids))
+    return list(session.scalars(query.order_by(AccessRequirement.id)))
 
 
 def get_acl_owner(entity_id: int) -> Owner:
-    """Name the ACL of an entity's own."""
+    """Return the owner of an ACL for an entity."""
     return Owner(ENTITY_ACL, entity_id)
 
 
 def _is_granted(session: Session, caller: Caller, benefactor_id: int, access: AccessType) -> bool:
-    """Tell whether an entry of the benefactor's ACL gives the right to one of the groups."""
+    """Return whether the ACL of the benefactor grants the access type to the caller."""
     return access_lists.is_granted(session, caller, get_acl_owner(benefactor_id), access)
 
 
 def _lacks_certification(
     caller: Caller, access: AccessType, entity: Entity, new_type: str | None
 ) -> bool:
-    """Tell whether the missing certification stands in the way."""
+    """Return whether access is denied because the caller is not certified."""
     if caller.is_certified:
         return False
-    if access is AccessType.CREATE:  # only the root holds projects, so its children need none
+    if access is AccessType.CREATE:  # children of the root are projects
         return (new_type or (PROJECT if entity.id == ROOT else None)) != PROJECT
     if access is AccessType.UPDATE:
         return entity.concrete_type != PROJECT
@@ -112,7 +111,7 @@ def _get_denial_before_acl(
     access: AccessType,
     new_type: str | None,
 ) -> ServiceError | None:
-    """Find what stands in the way whatever the ACL says."""
+    """Return the error of the rules that apply before the ACL is checked; None without one."""
     if access is AccessType.DOWNLOAD and list_requirements(session, entity):
         return Forbidden(
             "There are unmet access requirements that must be met to read content in the "
@@ -133,17 +132,17 @@ def get_denial(
     *,
     new_type: str | None = None,
 ) -> ServiceError | None:
-    """Decide on a right to an entity that exists; the first rule that applies decides.
+    """Check access to an existing entity.
 
     Args:
-        session: reads the ACLs.
-        caller: who asks.
-        entity: what the right is asked on; the parent-to-be for CREATE.
-        access: the right.
-        new_type: for CREATE, the concreteType of what is to be created.
+        session: Database session.
+        caller: User of the request.
+        entity: Entity to access; the parent if `access` is CREATE.
+        access: Access type.
+        new_type: Concrete type of the entity to create, if `access` is CREATE.
 
     Returns:
-        The error to raise, or None when the caller may.
+        The error of the first rule that denies access; None if access is allowed.
     """
     if access is AccessType.DELETE and caller.is_admin:
         return None
@@ -151,11 +150,11 @@ def get_denial(
         return EntityInTrash(format_entity_id(entity.id))
     if caller.is_admin:
         return None
-    barrier = _get_denial_before_acl(session, caller, entity, access, new_type)
-    if barrier is not None:
-        return barrier
-    owns_settings = access is AccessType.CHANGE_SETTINGS and entity.created_by == caller.id
-    if owns_settings or _is_granted(session, caller, entity.benefactor_id, access):
+    denial = _get_denial_before_acl(session, caller, entity, access, new_type)
+    if denial is not None:
+        return denial
+    is_settings_owner = access is AccessType.CHANGE_SETTINGS and entity.created_by == caller.id
+    if is_settings_owner or _is_granted(session, caller, entity.benefactor_id, access):
         return None
     return Forbidden(f"You lack {access} access to the requested entity.")
 
@@ -168,16 +167,16 @@ def require(
     *,
     new_type: str | None = None,
 ) -> Entity:
-    """Give the entity when the caller holds the right on it.
+    """Return an entity if the caller has access to it.
 
     Raises:
-        NotFound: there is no such entity, or it is in the trash can.
-        Forbidden: the caller lacks the right.
+        NotFound: No such entity, or it is in the trash can.
+        Forbidden: The caller has no access.
     """
     entity = get_entity(session, entity_id)
-    refused = get_denial(session, caller, entity, access, new_type=new_type)
-    if refused is not None:
-        raise refused
+    denial = get_denial(session, caller, entity, access, new_type=new_type)
+    if denial is not None:
+        raise denial
     return entity
 
 
@@ -189,7 +188,10 @@ def is_allowed(
     *,
     new_type: str | None = None,
 ) -> bool:
-    """Tell whether the caller holds the right; on what is missing or trashed nobody does."""
+    """Return whether the caller has access to an entity.
+
+    A missing entity, or one in the trash can, is not accessible.
+    """
     entity = session.get(Entity, entity_id)
     if entity is None or is_trashed(entity):
         return False
@@ -197,7 +199,7 @@ def is_allowed(
 
 
 def can_delete_acl(session: Session, caller: Caller, entity: Entity) -> bool:
-    """Tell whether the caller may make the entity inherit again."""
+    """Return whether the caller can delete the ACL of the entity."""
     if is_trashed(entity) or entity.parent_id in {None, ROOT}:
         return False
     if caller.is_admin or caller.is_anonymous:

@@ -1,4 +1,4 @@
-"""Access control lists as such, whoever owns them: who holds what, how it is read and written."""
+"""Access control lists of entities and evaluations."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -20,11 +20,11 @@ Grants = Mapping[int, Collection[AccessType]]
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose list it is.
+    """The object that an ACL belongs to.
 
     Args:
-        kind: ENTITY, EVALUATION or another `owner_type`.
-        id: which of them.
+        kind: Type of the object, for example ENTITY or EVALUATION.
+        id: ID of the object.
     """
 
     kind: str
@@ -32,12 +32,12 @@ class Owner:
 
 
 def find_acl(session: Session, owner: Owner) -> Acl | None:
-    """Give the list that the owner has; None for none."""
+    """Return the ACL of an owner; None if it has none."""
     return session.get(Acl, (owner.kind, owner.id))
 
 
 def select_owners_granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
-    """Make the query of all owners of a kind whose list gives the right to the caller."""
+    """Build a query for the owners of one type whose ACL grants an access type to the caller."""
     return select(AclEntry.owner_id).where(
         AclEntry.owner_type == kind,
         AclEntry.principal_id.in_(caller.groups),
@@ -46,113 +46,119 @@ def select_owners_granting(caller: Caller, kind: str, right: AccessType) -> Sele
 
 
 def is_granted(session: Session, caller: Caller, owner: Owner, right: AccessType) -> bool:
-    """Tell whether an entry of the owner's list gives the right to the caller."""
-    given = select_owners_granting(caller, owner.kind, right).where(AclEntry.owner_id == owner.id)
-    return bool(session.scalar(select(exists(given))))
+    """Return whether the ACL of an owner grants an access type to the caller."""
+    query = select_owners_granting(caller, owner.kind, right).where(AclEntry.owner_id == owner.id)
+    return bool(session.scalar(select(exists(query))))
 
 
 def serialize(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
-    """Write an AccessControlList.
+    """Return the AccessControlList of an ACL.
 
     Args:
-        session: reads the entries.
-        acl: the list.
-        owner_text: id of its owner as the wire has it.
+        session: Database session.
+        acl: ACL to serialize.
+        owner_text: ID of the owner in responses.
     """
-    found: dict[int, set[str]] = {}
+    rights: dict[int, set[str]] = {}
     entries = select(AclEntry.principal_id, AclEntry.access_type).where(
         AclEntry.owner_type == acl.owner_type, AclEntry.owner_id == acl.owner_id
     )
     for principal, right in session.execute(entries.order_by(AclEntry.principal_id)):
-        found.setdefault(principal, set()).add(right)
+        rights.setdefault(principal, set()).add(right)
     return {
         "id": owner_text,
         "creationDate": to_iso(acl.created_on),
         "etag": acl.etag,
         "resourceAccess": [
-            {"principalId": principal, "accessType": [each for each in AccessType if each in held]}
-            for principal, held in found.items()
+            {
+                "principalId": principal,
+                "accessType": [each for each in AccessType if each in granted],
+            }
+            for principal, granted in rights.items()
         ],
     }
 
 
 def parse(session: Session, body: Mapping[str, Any]) -> dict[int, frozenset[AccessType]]:
-    """Read who is to hold what from an AccessControlList.
+    """Parse an AccessControlList.
+
+    Returns:
+        Access types by principal ID.
 
     Raises:
-        BadRequest: an entry names nobody, somebody unknown, no right, or an unknown one.
+        BadRequest: An entry has no principal, an unknown principal, or no valid access types.
     """
-    found: dict[int, frozenset[AccessType]] = {}
+    grants: dict[int, frozenset[AccessType]] = {}
     for entry in request_fields.get_list(body, "resourceAccess") or []:
         if not isinstance(entry, dict):
-            raise BadRequest("ACL's resourceAccess must hold objects.")
+            raise BadRequest("resourceAccess must be an array of objects.")
         principal = request_fields.get_integer(entry, "principalId")
         if principal is None:
             raise BadRequest("Group ID is null in the ACL")
-        words = request_fields.get_list(entry, "accessType")
-        if not words:
+        names = request_fields.get_list(entry, "accessType")
+        if not names:
             raise BadRequest(f"No access types were given for principal {principal} in the ACL.")
         rights = frozenset(
-            request_fields.parse_enum(AccessType, each, "accessType") for each in words
+            request_fields.parse_enum(AccessType, each, "accessType") for each in names
         )
-        found[principal] = found.get(principal, frozenset()) | rights
-    known = set(session.scalars(select(Principal.id).where(Principal.id.in_(found))))
-    if unknown := sorted(set(found) - known):
+        grants[principal] = grants.get(principal, frozenset()) | rights
+    known = set(session.scalars(select(Principal.id).where(Principal.id.in_(grants))))
+    if unknown := sorted(set(grants) - known):
         raise BadRequest(f"The ACL names principals that do not exist: {unknown}")
-    return found
+    return grants
 
 
-def check_public_grants(wanted: Grants) -> None:
-    """Check that the public is given no more than READ, and nobody anonymous is named.
+def check_public_grants(grants: Grants) -> None:
+    """Check that anonymous users have no entry and the public group has READ only.
 
     Raises:
-        BadRequest: it is not so.
+        BadRequest: The ACL grants more.
     """
-    if ANONYMOUS in wanted:
+    if ANONYMOUS in grants:
         raise BadRequest(
-            f"Cannot assign permissions to anonymous. To share with everybody, use the public "
+            f"Cannot assign permissions to anonymous. To share with everyone, use the public "
             f"group, {PUBLIC}."
         )
-    if set(wanted.get(PUBLIC, ())) - {AccessType.READ}:
+    if set(grants.get(PUBLIC, ())) - {AccessType.READ}:
         raise BadRequest("Only READ permissions can be assigned to the public group")
 
 
-def check_caller_keeps_access(caller: Caller, made_by: int, wanted: Grants) -> None:
-    """Check that the caller can still change the list afterwards.
+def check_caller_keeps_access(caller: Caller, created_by: int, grants: Grants) -> None:
+    """Check that the caller can still change the ACL after the update.
 
     Args:
-        caller: who sets it.
-        made_by: who made the owner of the list, and so may lose the right.
-        wanted: what it is to say.
+        caller: User of the request.
+        created_by: Creator of the owner; can always change the ACL.
+        grants: New content of the ACL.
 
     Raises:
-        BadRequest: the caller could not.
+        BadRequest: The caller would lose CHANGE_PERMISSIONS.
     """
-    keeps = any(
+    can_change = any(
         AccessType.CHANGE_PERMISSIONS in rights and principal in caller.groups
-        for principal, rights in wanted.items()
+        for principal, rights in grants.items()
     )
-    if not (keeps or caller.is_admin or made_by == caller.id):
+    if not (can_change or caller.is_admin or created_by == caller.id):
         raise BadRequest("Caller is trying to revoke their own ACL editing permissions.")
 
 
-def create(session: Session, owner: Owner, wanted: Grants, now: int) -> Acl:
-    """Give an owner that has none a list."""
+def create(session: Session, owner: Owner, grants: Grants, now: int) -> Acl:
+    """Create an ACL."""
     acl = Acl(owner_type=owner.kind, owner_id=owner.id, etag=str(uuid.uuid4()), created_on=now)
     session.add(acl)
-    _add_entries(session, acl, wanted)
+    _add_entries(session, acl, grants)
     return acl
 
 
-def replace(session: Session, acl: Acl, wanted: Grants) -> None:
-    """Replace all that a list says."""
+def replace(session: Session, acl: Acl, grants: Grants) -> None:
+    """Replace the entries of an ACL."""
     _delete_entries(session, acl)
     acl.etag = str(uuid.uuid4())
-    _add_entries(session, acl, wanted)
+    _add_entries(session, acl, grants)
 
 
 def delete(session: Session, acl: Acl) -> None:
-    """Remove a list with its entries."""
+    """Delete an ACL."""
     _delete_entries(session, acl)
     session.delete(acl)
     session.flush()
@@ -166,7 +172,7 @@ def _delete_entries(session: Session, acl: Acl) -> None:
     )
 
 
-def _add_entries(session: Session, acl: Acl, wanted: Grants) -> None:
+def _add_entries(session: Session, acl: Acl, grants: Grants) -> None:
     session.add_all(
         AclEntry(
             owner_type=acl.owner_type,
@@ -174,7 +180,7 @@ def _add_entries(session: Session, acl: Acl, wanted: Grants) -> None:
             principal_id=principal,
             access_type=right.value,
         )
-        for principal, rights in wanted.items()
+        for principal, rights in grants.items()
         for right in rights
     )
     session.flush()

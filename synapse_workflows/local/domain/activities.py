@@ -1,10 +1,10 @@
-"""Activities: what was used and executed, and which versions it generated."""
+"""Activities and the entity versions they generated."""
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, select, update as clear_links
+from sqlalchemy import ColumnElement, select, update as sql_update
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import USED_ENTITY, USED_URL, AccessType
@@ -12,6 +12,7 @@ from synapse_workflows.local.domain import access, entities, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import parse_reference
 from synapse_workflows.local.domain.ids import format_entity_id, next_id, parse_entity_id, parse_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.visibility import is_readable_by
@@ -20,7 +21,7 @@ from synapse_workflows.local.storage.models import Activity, Entity, EntityVersi
 
 
 def serialize(activity: Activity) -> dict[str, Any]:
-    """Write an Activity."""
+    """Return the Activity of a row."""
     return {
         "id": str(activity.id),
         "name": activity.name,
@@ -35,14 +36,14 @@ def serialize(activity: Activity) -> dict[str, Any]:
 
 
 def _parse_used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read what was used, in the order given, exact duplicates once."""
+    """Parse the `used` list; keep the order and drop exact duplicates."""
     used: list[dict[str, Any]] = []
     for each in request_fields.get_list(body, "used") or []:
         if not isinstance(each, dict):
             raise BadRequest("used must be an array of objects.")
-        one = _parse_used_item(session, each)
-        if one not in used:
-            used.append(one)
+        item = _parse_used_item(session, each)
+        if item not in used:
+            used.append(item)
     return used
 
 
@@ -70,7 +71,7 @@ def _check_url(url: str) -> None:
 
 
 def _parse_target(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a target, with the current version where the caller names none."""
+    """Parse a Reference; without a version it gets the current one."""
     target = parse_reference(body)
     if target["targetVersionNumber"] is None:
         entity = access.get_entity(session, parse_entity_id(target["targetId"]))
@@ -82,9 +83,9 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     """Create an activity.
 
     Raises:
-        BadRequest: a field breaks a rule.
-        Forbidden: the caller is anonymous.
-        NotFound: an entity that was used without a version does not exist.
+        BadRequest: A field is invalid.
+        Forbidden: The caller is anonymous.
+        NotFound: A used entity without a version does not exist.
     """
     if caller.is_anonymous:
         raise Forbidden("Anonymous users cannot create activities.")
@@ -103,11 +104,9 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     return serialize(activity)
 
 
-def _find(session: Session, activity_id: int) -> Activity:
-    activity = session.get(Activity, activity_id)
-    if activity is None:
-        raise NotFound(f"Activity with id '{activity_id}' does not exist")
-    return activity
+def _get(session: Session, activity_id: int) -> Activity:
+    message = f"Activity with id '{activity_id}' does not exist"
+    return get_or_404(session, Activity, activity_id, message)
 
 
 def _is_generated_by(activity_id: int, caller: Caller) -> tuple[ColumnElement[bool], ...]:
@@ -119,17 +118,19 @@ def _is_generated_by(activity_id: int, caller: Caller) -> tuple[ColumnElement[bo
 
 
 def require_access(session: Session, caller: Caller, activity_id: int) -> Activity:
-    """Give an activity to its creator, an administrator, or a reader of what it generated.
+    """Return an activity if the caller can read it.
+
+    Its creator, administrators, and readers of an entity version that it generated can read it.
 
     Raises:
-        Forbidden: the caller is none of them.
-        NotFound: there is no such activity.
+        Forbidden: The caller cannot read the activity.
+        NotFound: No such activity.
     """
-    activity = _find(session, activity_id)
+    activity = _get(session, activity_id)
     if caller.is_admin or activity.created_by == caller.id:
         return activity
-    seen = select(EntityVersion.number).where(*_is_generated_by(activity_id, caller)).limit(1)
-    if session.scalar(seen) is None:
+    readable = select(EntityVersion.number).where(*_is_generated_by(activity_id, caller)).limit(1)
+    if session.scalar(readable) is None:
         raise Forbidden(f"{caller.id} lacks read access to the requested object.")
     return activity
 
@@ -140,15 +141,15 @@ def _check_can_change(caller: Caller, activity: Activity) -> None:
 
 
 def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the activity that the body names by what it says.
+    """Replace an activity.
 
     Raises:
-        BadRequest: a field breaks a rule.
-        Forbidden: the caller did not create it.
-        NotFound: there is no such activity, or no such entity used without a version.
-        Stale: the etag is not the current one.
+        BadRequest: A field is invalid.
+        Forbidden: The caller did not create the activity.
+        NotFound: No such activity, or a used entity without a version does not exist.
+        StaleEtag: The etag is not the current one.
     """
-    activity = _find(session, parse_id(request_fields.get_required_text(body, "id"), "id"))
+    activity = _get(session, parse_id(request_fields.get_required_text(body, "id"), "id"))
     _check_can_change(caller, activity)
     entities.check_etag(str(activity.id), activity.etag, body)
     activity.name = request_fields.get_text(body, "name")
@@ -161,17 +162,17 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
 
 
 def delete(session: Session, caller: Caller, activity_id: int) -> None:
-    """Delete an activity, and its link to all that it generated; a missing one is fine.
+    """Delete an activity and its links to entity versions. Do nothing if it does not exist.
 
     Raises:
-        Forbidden: the caller did not create it.
+        Forbidden: The caller did not create the activity.
     """
     activity = session.get(Activity, activity_id)
     if activity is None:
         return
     _check_can_change(caller, activity)
     session.execute(
-        clear_links(EntityVersion)
+        sql_update(EntityVersion)
         .where(EntityVersion.activity_id == activity_id)
         .values(activity_id=None)
     )
@@ -179,36 +180,36 @@ def delete(session: Session, caller: Caller, activity_id: int) -> None:
 
 
 def list_generated(
-    session: Session, caller: Caller, activity_id: int, asked: Page
+    session: Session, caller: Caller, activity_id: int, page: Page
 ) -> list[dict[str, Any]]:
-    """List the versions that an activity generated and the caller may READ, as References.
+    """List References to the entity versions that an activity generated and the caller can READ.
 
     Raises:
-        Forbidden: the caller may not see the activity.
-        NotFound: there is no such activity.
+        Forbidden: The caller cannot read the activity.
+        NotFound: No such activity.
     """
     require_access(session, caller, activity_id)
-    found = session.execute(
+    rows = session.execute(
         select(EntityVersion.entity_id, EntityVersion.number)
         .where(*_is_generated_by(activity_id, caller))
         .order_by(EntityVersion.entity_id, EntityVersion.number)
-        .limit(asked.limit)
-        .offset(asked.offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return [
         {"targetId": format_entity_id(entity_id), "targetVersionNumber": number}
-        for entity_id, number in found
+        for entity_id, number in rows
     ]
 
 
 def get_for_entity(
     session: Session, caller: Caller, entity_id: int, number: int | None
 ) -> dict[str, Any]:
-    """Give the activity that generated a version, the current one for None.
+    """Return the activity of an entity version; the current version if `number` is None.
 
     Raises:
-        Forbidden: the caller may not READ the entity.
-        NotFound: no such entity or version, or it has no activity.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity or version, or the version has no activity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     version = entities.get_version(session, entity, number)
@@ -217,32 +218,32 @@ def get_for_entity(
             f"Activity for: '{format_entity_id(entity_id)}', version: '{version.number}' "
             "does not exist"
         )
-    return serialize(_find(session, version.activity_id))
+    return serialize(_get(session, version.activity_id))
 
 
 def link(session: Session, caller: Caller, entity_id: int, activity_id: int) -> dict[str, Any]:
-    """Say that an activity generated the current version.
+    """Set the activity of the current version of an entity.
 
     Raises:
-        Forbidden: no UPDATE on the entity, or no access to the activity.
-        NotFound: no such entity or activity.
+        Forbidden: The caller lacks UPDATE, or cannot read the activity.
+        NotFound: No such entity or activity.
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     activity = require_access(session, caller, activity_id)
-    version = entities.get_version(session, entity, None)
+    version = entities.get_version(session, entity)
     version.activity_id = activity.id
     entities.mark_changed(entity, version, caller)
     return serialize(activity)
 
 
 def unlink(session: Session, caller: Caller, entity_id: int) -> None:
-    """Say that no activity generated the current version.
+    """Remove the activity of the current version of an entity.
 
     Raises:
-        Forbidden: no UPDATE on the entity.
-        NotFound: no such entity.
+        Forbidden: The caller lacks UPDATE.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
-    version = entities.get_version(session, entity, None)
+    version = entities.get_version(session, entity)
     version.activity_id = None
     entities.mark_changed(entity, version, caller)

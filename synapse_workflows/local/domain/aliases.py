@@ -1,4 +1,4 @@
-"""Aliases of projects: short names that lead to them."""
+"""Aliases of projects."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ _ALIAS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-]*")
 
 
 def find_project(session: Session, alias: str) -> int | None:
-    """Give the project with the alias, if there is one."""
+    """Return the ID of the project with an alias; None if there is none."""
     return session.scalar(
         select(Entity.id)
         .join(EntityVersion, EntityVersion.entity_id == Entity.id)
@@ -28,31 +28,31 @@ def find_project(session: Session, alias: str) -> int | None:
 
 
 def get_project(session: Session, alias: str) -> int:
-    """Give the project with the alias.
+    """Return the ID of the project with an alias.
 
     Raises:
-        NotFound: there is none.
+        NotFound: No project has the alias.
     """
-    found = find_project(session, alias)
-    if found is None:
+    project_id = find_project(session, alias)
+    if project_id is None:
         raise NotFound(f"Did not find an entity with the alias: {alias}")
-    return found
+    return project_id
 
 
-def check_alias(session: Session, draft: EntityRequest, entity_id: int) -> None:
-    """Check the alias that a draft asks for.
+def check_alias(session: Session, request: EntityRequest, entity_id: int) -> None:
+    """Check the alias of an entity request, if it has one.
 
     Raises:
-        BadRequest: it is not a word of letters, digits, underscores and hyphens.
-        Conflict: another project has it.
+        BadRequest: The alias has an invalid character.
+        Conflict: Another project has the alias.
     """
-    alias = draft.properties.get("alias")
+    alias = request.properties.get("alias")
     if alias is None:
         return
     if _ALIAS.fullmatch(alias) is None:
         raise BadRequest(
-            f"Invalid alias: '{alias}'. It starts with a letter and may hold letters, digits, "
-            "underscores and hyphens."
+            f"Invalid alias: '{alias}'. An alias starts with a letter and may only contain "
+            "letters, digits, underscores, and hyphens."
         )
     if find_project(session, alias) not in {None, entity_id}:
         raise Conflict(

@@ -1,4 +1,4 @@
-"""Annotations: what values Synapse can hold, and reading and replacing them."""
+"""Annotations of entities."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 MAX_KEYS: Final = 100
 MAX_VALUES: Final = 100
-#: Characters in all values of a STRING key together.
+#: Maximum number of characters in all values of a STRING annotation.
 MAX_CHARACTERS: Final = 500
 
 _KEY: Final = re.compile(r"[a-zA-Z0-9,_.]+")
@@ -54,32 +54,32 @@ _VALIDATORS: Final[Mapping[AnnotationType, Callable[[str], bool]]] = {
 }
 
 
-def parse(body: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
-    """Read the annotations of a request.
+def parse(body: Mapping[str, Any], reserved: frozenset[str]) -> dict[str, Any]:
+    """Parse and validate annotations.
 
     Args:
-        body: an Annotations object (v2).
-        taken: names that are fields of the entity, so no keys.
+        body: Annotations object (v2).
+        reserved: Field names of the entity, which cannot be keys.
 
     Returns:
-        `{key: {"type": ..., "value": [text, ...]}}`, values as they were given.
+        `{key: {"type": ..., "value": [text, ...]}}`.
 
     Raises:
-        BadRequest: a key, a type, a value or a number of them is not what Synapse can hold.
+        BadRequest: A key, type or value is invalid, or a limit is exceeded.
     """
-    given = request_fields.get_object(body, "annotations") or {}
-    if len(given) > MAX_KEYS:
+    annotations = request_fields.get_object(body, "annotations") or {}
+    if len(annotations) > MAX_KEYS:
         raise BadRequest(f"Exceeded maximum number of annotation keys: {MAX_KEYS}")
-    return {key: _parse_annotation(key, value, taken) for key, value in given.items()}
+    return {key: _parse_annotation(key, value, reserved) for key, value in annotations.items()}
 
 
-def _parse_annotation(key: str, value: object, taken: frozenset[str]) -> dict[str, Any]:
+def _parse_annotation(key: str, value: object, reserved: frozenset[str]) -> dict[str, Any]:
     if _KEY.fullmatch(key) is None:
         raise BadRequest(
             f"Invalid annotation key: '{key}'. Keys may only contain: letters, numbers, "
             "underscores, commas, and periods"
         )
-    if key in _RESERVED or key in taken:
+    if key in _RESERVED or key in reserved:
         raise BadRequest(f"'{key}' is a reserved name and cannot be an annotation key.")
     if not isinstance(value, dict):
         raise BadRequest(f"The annotation '{key}' must have a type and a value.")
@@ -94,8 +94,8 @@ def _parse_annotation(key: str, value: object, taken: frozenset[str]) -> dict[st
             )
     if kind is AnnotationType.STRING and sum(map(len, values)) > MAX_CHARACTERS:
         raise BadRequest(
-            f"The values of the annotation '{key}' are {sum(map(len, values))} characters long; "
-            f"{MAX_CHARACTERS} is the limit."
+            f"The values of the annotation '{key}' have {sum(map(len, values))} characters; "
+            f"the limit is {MAX_CHARACTERS}."
         )
     return {"type": kind.value, "value": values}
 
@@ -103,17 +103,17 @@ def _parse_annotation(key: str, value: object, taken: frozenset[str]) -> dict[st
 def _parse_values(key: str, value: Mapping[str, Any]) -> list[str]:
     values = request_fields.get_list(value, "value")
     if not values:
-        raise BadRequest(f"The annotation '{key}' has no values; leave the key out instead.")
+        raise BadRequest(f"The annotation '{key}' has no values. To remove it, omit the key.")
     if len(values) > MAX_VALUES:
         raise BadRequest(
-            f"The annotation '{key}' has {len(values)} values; {MAX_VALUES} is the limit."
+            f"The annotation '{key}' has {len(values)} values; the limit is {MAX_VALUES}."
         )
     return [_parse_value(key, each) for each in values]
 
 
 def _parse_value(key: str, value: object) -> str:
     if value is None:
-        raise BadRequest(f"null is not allowed. To remove the annotation '{key}', leave it out.")
+        raise BadRequest(f"null is not allowed. To remove the annotation '{key}', omit the key.")
     if isinstance(value, bool):
         return str(value).lower()
     return request_fields.parse_text(value, f"Every value of the annotation '{key}'")
@@ -122,7 +122,7 @@ def _parse_value(key: str, value: object) -> str:
 def serialize(
     entity: Entity, version: EntityVersion, *, zero_etag: bool = False
 ) -> dict[str, Any]:
-    """Write the Annotations of a version."""
+    """Return the Annotations of an entity version."""
     return {
         "id": format_entity_id(entity.id),
         "etag": ZERO_ETAG if zero_etag else entity.etag,
@@ -133,11 +133,11 @@ def serialize(
 def get(
     session: Session, caller: Caller, entity_id: int, number: int | None = None
 ) -> dict[str, Any]:
-    """Give the annotations of a version, of the current one with its etag for None.
+    """Return the annotations of an entity version; the current version if `number` is None.
 
     Raises:
-        Forbidden: the caller may not READ the entity.
-        NotFound: no such entity or version.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity or version.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     version = entities.get_version(session, entity, number)
@@ -147,20 +147,20 @@ def get(
 def replace(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace all annotations of the current version.
+    """Replace the annotations of the current version of an entity.
 
     Returns:
         The annotations with the new etag.
 
     Raises:
-        BadRequest: Synapse cannot hold them.
-        Forbidden: the caller lacks UPDATE.
-        NotFound: no such entity.
-        Stale: the etag is not the entity's.
+        BadRequest: The annotations are invalid.
+        Forbidden: The caller lacks UPDATE.
+        NotFound: No such entity.
+        StaleEtag: The etag is not the current one.
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     entities.check_etag(format_entity_id(entity_id), entity.etag, body)
-    version = entities.get_version(session, entity, None)
+    version = entities.get_version(session, entity)
     version.annotations = parse(body, CONCRETE_TYPES[entity.concrete_type].fields)
     entities.mark_changed(entity, version, caller)
     return serialize(entity, version)

@@ -1,4 +1,4 @@
-"""Tokens: which principal a request speaks for, and which scopes it holds."""
+"""Authentication with access tokens."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,21 +18,21 @@ from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.errors import InsufficientScope, Unauthorized
 from synapse_workflows.local.storage.models import AccessToken, Membership
 
-#: A session of full power: what the tokens hold that the service hands out at its first start.
+#: Scopes of the tokens that the service creates at its first start.
 ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
 
 HOUR_MS = 60 * 60 * 1000
-#: A token that was not used for so long is EXPIRED.
+#: A token expires when it was not used for this time.
 IDLE_LIMIT_MS = 180 * 24 * HOUR_MS
 
 
 def hash_token(token: str) -> str:
-    """Give what the service keeps of a token."""
+    """Return the hash of a token, which is stored instead of the token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def build_claims(record: AccessToken) -> dict[str, Any]:
-    """Give the claims of the JWT of a token record; seconds since the epoch."""
+    """Return the JWT claims of a token record; dates in seconds since the epoch."""
     issued = record.created_on // 1000
     return {
         "sub": str(record.user_id),
@@ -47,12 +47,17 @@ def build_claims(record: AccessToken) -> dict[str, Any]:
 
 
 def is_expired(record: AccessToken, now: int) -> bool:
-    """Tell whether the token lay idle for too long."""
+    """Return whether a token expired because it was not used.
+
+    Args:
+        record: Token record.
+        now: Milliseconds since the epoch.
+    """
     return now - record.last_used > IDLE_LIMIT_MS
 
 
 def _build_caller(session: Session, record: AccessToken, now: int) -> Caller:
-    """Make the caller that a token speaks for."""
+    """Return the caller for a token record."""
     groups = frozenset(
         session.scalars(select(Membership.group_id).where(Membership.member_id == record.user_id))
     )
@@ -70,22 +75,22 @@ def _build_caller(session: Session, record: AccessToken, now: int) -> Caller:
 
 
 def update_last_use(session: Session, caller: Caller) -> None:
-    """Note that the caller's token was used."""
+    """Set the date of the last use of the caller's token."""
     record = session.get(AccessToken, caller.token_id)
     if record is not None:
         record.last_used = caller.now
 
 
 def authenticate(session: Session, token: str | None, now: int) -> Caller:
-    """Find who speaks.
+    """Return the caller for a token.
 
     Args:
-        session: reads the tokens.
-        token: what the caller presented; None when nothing was.
-        now: milliseconds since the epoch.
+        session: Database session.
+        token: Token of the request; None for an anonymous caller.
+        now: Milliseconds since the epoch.
 
     Raises:
-        Unauthorized: the token is unknown, revoked or expired.
+        Unauthorized: The token is unknown, revoked or expired.
     """
     if token is None:
         return create_anonymous(now)
@@ -96,19 +101,18 @@ def authenticate(session: Session, token: str | None, now: int) -> Caller:
 
 
 def check_scopes(caller: Caller, scopes: Iterable[str]) -> None:
-    """Check that the caller's token holds all the scopes.
+    """Check that the caller's token has all scopes.
 
-    The anonymous caller gets through, to be judged by the ACLs, but never where `authorize`
-    is asked.
+    Anonymous callers pass unless `authorize` is required; ACLs decide about their access.
 
     Raises:
-        Unauthorized: an anonymous caller where `authorize` is asked.
-        InsufficientScope: a scope is missing.
+        Unauthorized: The caller is anonymous and `authorize` is required.
+        InsufficientScope: A scope is missing.
     """
-    needed = tuple(scopes)
+    required = tuple(scopes)
     if caller.is_anonymous:
-        if "authorize" in needed:
+        if "authorize" in required:
             raise Unauthorized("You must be logged in to do this.")
         return
-    if not caller.scopes.issuperset(needed):
-        raise InsufficientScope(needed)
+    if not caller.scopes.issuperset(required):
+        raise InsufficientScope(required)

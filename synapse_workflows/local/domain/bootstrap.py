@@ -1,4 +1,4 @@
-"""What exists from the first start: the root, the trash can, the built-in groups, the users."""
+"""Initial content of the database: built-in folders and groups, and the configured users."""
 
 import re
 import uuid
@@ -38,7 +38,7 @@ from synapse_workflows.local.storage.models import (
     StackStatus,
 )
 
-_GROUPS = {
+_BUILTIN_GROUPS = {
     ADMINISTRATORS: "Administrators",
     CERTIFIED_USERS: "CertifiedUsers",
     4: "TrustedMessageSenders",
@@ -47,12 +47,12 @@ _GROUPS = {
     PUBLIC: "PUBLIC",
 }
 
-#: Principals that belong to the service; no search by name finds them.
-BUILTIN_PRINCIPALS = frozenset({*_GROUPS, ANONYMOUS})
+#: IDs of built-in principals; searches by name exclude them.
+BUILTIN_PRINCIPALS = frozenset({*_BUILTIN_GROUPS, ANONYMOUS})
 
 
 def normalize_name(name: str) -> str:
-    """Reduce a name to what must be unique: no case, no punctuation."""
+    """Return a name in lowercase and without punctuation; this form must be unique."""
     return re.sub(r"[\W_]", "", name).lower()
 
 
@@ -84,7 +84,7 @@ def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) ->
 
 
 def create_builtins(session: Session, now: int) -> None:
-    """Lay the ground on the first start; later starts find it laid."""
+    """Create the built-in entities and principals, unless they exist."""
     if session.get(Entity, ROOT) is not None:
         return
     session.add(StackStatus(id=0, status="READ_WRITE", message=None))
@@ -103,7 +103,7 @@ def create_builtins(session: Session, now: int) -> None:
                 access_type=right.value,
             )
         )
-    for number, name in _GROUPS.items():
+    for number, name in _BUILTIN_GROUPS.items():
         session.add(_build_principal(number, name, now, individual=False))
     session.add(_build_principal(ANONYMOUS, "anonymous", now, individual=True))
     session.flush()
@@ -127,10 +127,12 @@ def _build_profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
 
 
 def _choose_id(session: Session, seed: UserSeed) -> int:
-    """Choose a principal id: the one asked for, or the next that nobody has."""
+    """Return the configured principal ID, or the next free one."""
     if seed.owner_id is not None:
         if session.get(Principal, seed.owner_id) is not None:
-            raise Conflict(f"The id {seed.owner_id} of user {seed.user_name} is taken.")
+            raise Conflict(
+                f"Cannot create user {seed.user_name}: the ID {seed.owner_id} is already in use."
+            )
         return seed.owner_id
     number = next_id(session, "principal")
     while session.get(Principal, number) is not None:
@@ -153,12 +155,12 @@ def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
 
 
 def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed, now: int) -> str:
-    """Give the user's token: their own choice, or the one that the first start made."""
-    known = session.scalar(
+    """Create the token record of a user if it is missing, and set its token."""
+    record = session.scalar(
         select(AccessToken).where(AccessToken.user_id == user.id, AccessToken.seeded)
     )
-    if known is None:
-        known = AccessToken(
+    if record is None:
+        record = AccessToken(
             id=next_id(session, "token"),
             user_id=user.id,
             name="local service",
@@ -169,37 +171,42 @@ def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed
             last_used=now,
             seeded=True,
         )
-        session.add(known)
-    token = seed.token or signer.sign_token(auth.build_claims(known))
-    known.digest = auth.hash_token(token)
+        session.add(record)
+    token = seed.token or signer.sign_token(auth.build_claims(record))
+    record.digest = auth.hash_token(token)
     others = select(AccessToken.user_id).where(
-        AccessToken.digest == known.digest, AccessToken.id != known.id
+        AccessToken.digest == record.digest, AccessToken.id != record.id
     )
     with session.no_autoflush:
         if session.scalar(others) is not None:
-            raise Conflict(f"The token of user {seed.user_name} belongs to another user.")
-    known.last_used = now
+            raise Conflict(
+                f"Cannot set the token of user {seed.user_name}: it belongs to another user."
+            )
+    record.last_used = now
     return token
 
 
 def create_users(
     session: Session, signer: Signer, seeds: Iterable[UserSeed], now: int
 ) -> tuple[KnownUser, ...]:
-    """Make the users that are missing, and give them all with their tokens.
+    """Create the configured users that do not exist.
+
+    Returns:
+        All configured users with their tokens.
 
     Raises:
-        Conflict: a user has the name of a group, the id of another principal, or the token of
-            another user.
+        Conflict: The name belongs to a group, the ID to another principal, or the token to another
+            user.
     """
-    known = []
+    users = []
     for seed in seeds:
         user = session.scalar(
             select(Principal).where(Principal.alias == normalize_name(seed.user_name))
         ) or _add_user(session, seed, now)
         if user.id in BUILTIN_PRINCIPALS or not user.is_individual:
-            raise Conflict(f"The name {seed.user_name} belongs to a group.")
+            raise Conflict(f"Cannot create user {seed.user_name}: the name belongs to a group.")
         session.flush()
-        known.append(
+        users.append(
             KnownUser(
                 user_name=user.name,
                 owner_id=user.id,
@@ -207,4 +214,4 @@ def create_users(
                 certified=session.get(Certification, user.id) is not None,
             )
         )
-    return tuple(known)
+    return tuple(users)

@@ -1,4 +1,4 @@
-"""Many files in one archive (BulkFileDownloadRequest)."""
+"""Bulk download: several files in one archive (BulkFileDownloadRequest)."""
 
 import io
 import zipfile
@@ -28,9 +28,9 @@ _FORMATS: Final = ("CommandLineCache", "Flat")
 
 @dataclass(frozen=True)
 class _ArchiveFile:
-    """A file that was asked for: what lies in storage, or why there is nothing."""
+    """A requested file: its stored bytes, or the failure code and message."""
 
-    asked: Association
+    association: Association
     name: str = ""
     pieces: tuple[StoredFile, ...] = ()
     size: int = 0
@@ -38,13 +38,13 @@ class _ArchiveFile:
 
 
 class _DraftWriter(io.RawIOBase):
-    """A draft as a file that can only be written."""
+    """Write-only file object on a blob draft."""
 
     def __init__(self, draft: FileWriter) -> None:
         self._draft = draft
 
     def writable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def write(self, data: Any) -> int:
@@ -54,30 +54,31 @@ class _DraftWriter(io.RawIOBase):
 
 
 def create_archive(run: JobRun) -> dict[str, Any]:
-    """Put files into an archive of the caller's.
+    """Create an archive of the requested files, owned by the caller.
 
     Returns:
-        A BulkFileDownloadResponse: per file what became of it, and the archive if it has any.
+        BulkFileDownloadResponse with the status of each file, and the file handle of the archive
+        if it has any files.
 
     Raises:
-        BadRequest: no file was asked for, or the request is malformed.
+        BadRequest: The request is malformed or has no files.
     """
     body = run.request
-    wanted = [
+    associations = [
         file_associations.parse(each)
         for each in request_fields.get_list(body, "requestedFiles") or []
     ]
-    if not wanted:
+    if not associations:
         raise BadRequest("BulkFileDownloadRequest.requestedFiles must have at least one file.")
     layout = request_fields.parse_choice(
         _FORMATS, body.get("zipFileFormat") or _FORMATS[0], "zipFileFormat"
     )
-    found = _find_files(run, wanted)
-    if all(each.failure for each in found):
-        return _build_response(run, [_build_summary(each, None) for each in found], None)
+    files = _find_files(run, associations)
+    if all(each.failure for each in files):
+        return _build_response(run, [_build_summary(each, None) for each in files], None)
     name = request_fields.get_text(body, "zipFileName") or f"Job-{run.job_id}.zip"
     with run.service.blobs.draft() as draft:
-        summaries = _write_archive(run, draft, found, flat=layout == "Flat")
+        summaries = _write_archive(run, draft, files, flat=layout == "Flat")
         handle_id = generated_files.store(run.service, run.caller, draft, name, "application/zip")
     return _build_response(run, summaries, handle_id)
 
@@ -93,45 +94,47 @@ def _build_response(
     }
 
 
-def _find_files(run: JobRun, wanted: list[Association]) -> list[_ArchiveFile]:
-    """Look for the files, and stop at what an archive can hold."""
-    found: list[_ArchiveFile] = []
+def _find_files(run: JobRun, associations: list[Association]) -> list[_ArchiveFile]:
+    """Find the requested files and apply the size limit of an archive."""
+    files: list[_ArchiveFile] = []
     seen: set[int] = set()
-    size, most = 0, run.service.settings.archive_bytes
+    size, max_size = 0, run.service.settings.archive_bytes
     with run.service.database.reading() as session:
-        for asked in wanted:
-            one = _ArchiveFile(asked, failure=("DUPLICATE", "The file was asked for before."))
-            if asked.handle_id not in seen:
-                one = _find_file(session, run.caller, asked)
-            seen.add(asked.handle_id)
-            if one.failure is None and size + one.size > most:
-                told = f"The files together have more than {most} bytes."
-                one = _ArchiveFile(asked, failure=("EXCEEDS_SIZE_LIMIT", told))
-            size += one.size
-            found.append(one)
-    return found
+        for association in associations:
+            file = _ArchiveFile(
+                association, failure=("DUPLICATE", "The file was requested before.")
+            )
+            if association.handle_id not in seen:
+                file = _find_file(session, run.caller, association)
+            seen.add(association.handle_id)
+            if file.failure is None and size + file.size > max_size:
+                message = f"The files together exceed the limit of {max_size} bytes."
+                file = _ArchiveFile(association, failure=("EXCEEDS_SIZE_LIMIT", message))
+            size += file.size
+            files.append(file)
+    return files
 
 
-def _find_file(session: Session, caller: Caller, asked: Association) -> _ArchiveFile:
-    handle, failure = file_associations.find_handle(session, caller, asked)
+def _find_file(session: Session, caller: Caller, association: Association) -> _ArchiveFile:
+    handle, failure = file_associations.find_handle(session, caller, association)
     if handle is None:
-        told = f"FileHandle {asked.handle_id}: {failure}"
-        return _ArchiveFile(asked, failure=(failure or "UNKNOWN_ERROR", told))
+        message = f"FileHandle {association.handle_id}: {failure}"
+        return _ArchiveFile(association, failure=(failure or "UNKNOWN_ERROR", message))
     if handle.blob_id is None:
-        told = f"FileHandle {handle.id} does not lie in Synapse."
-        return _ArchiveFile(asked, failure=("UNKNOWN_ERROR", told))
+        message = f"FileHandle {handle.id} is not stored in Synapse."
+        return _ArchiveFile(association, failure=("UNKNOWN_ERROR", message))
     pieces = tuple(file_handles.list_pieces(session, handle))
-    return _ArchiveFile(asked, handle.file_name, pieces, handle.content_size or 0)
+    return _ArchiveFile(association, handle.file_name, pieces, handle.content_size or 0)
 
 
 def _write_archive(
-    run: JobRun, draft: FileWriter, found: list[_ArchiveFile], *, flat: bool
+    run: JobRun, draft: FileWriter, files: list[_ArchiveFile], *, flat: bool
 ) -> list[dict[str, Any]]:
     summaries = []
     names: set[str] = set()
     with zipfile.ZipFile(_DraftWriter(draft), "w") as archive:
-        for number, each in enumerate(found, 1):
-            run.progress.report(number, len(found), f"Packed {number} of {len(found)} files")
+        for number, each in enumerate(files, 1):
+            run.progress.report(number, len(files), f"Packed {number} of {len(files)} files")
             entry = None
             if each.failure is None:
                 entry = _choose_entry_name(each, names, flat=flat)
@@ -144,29 +147,29 @@ def _write_archive(
 
 
 def _choose_entry_name(file: _ArchiveFile, names: set[str], *, flat: bool) -> str:
-    """Name the entry of a file; it never leads out of where the archive is opened."""
-    number = file.asked.handle_id
+    """Return the archive name of a file. It never points outside of the extraction directory."""
+    number = file.association.handle_id
     name = file.name.replace("\\", "/").rpartition("/")[2].strip(". ") or "file"
     if not flat:
         return f"{number % 1000}/{number}/{name}"
     path = PurePosixPath(name)
-    unique, turn = name, 0
+    unique, count = name, 0
     while unique in names:
-        turn += 1
-        unique = f"{path.stem}({turn}){path.suffix}"
+        count += 1
+        unique = f"{path.stem}({count}){path.suffix}"
     return unique
 
 
 def _build_summary(file: _ArchiveFile, entry: str | None) -> dict[str, Any]:
-    code, told = file.failure or (None, None)
+    code, message = file.failure or (None, None)
     return {
-        "fileHandleId": str(file.asked.handle_id),
-        "associateObjectId": file.asked.object_id,
-        "associateObjectType": file.asked.object_type,
+        "fileHandleId": str(file.association.handle_id),
+        "associateObjectId": file.association.object_id,
+        "associateObjectType": file.association.object_type,
         "status": "SUCCESS" if entry is not None else "FAILURE",
         "zipEntryName": entry,
         "failureCode": code,
-        "failureMessage": told,
+        "failureMessage": message,
     }
 
 

@@ -1,4 +1,4 @@
-"""Bundles: several parts of an entity in one answer, and written in one request."""
+"""Entity bundles: several parts of an entity in one request or response."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,86 +31,103 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 @dataclass(frozen=True)
 class _BundleContext:
-    """What a bundle is made of: a version of an entity, for a caller who may READ it."""
+    """An entity version and the caller that requests its bundle. The caller has READ."""
 
     session: Session
     caller: Caller
     entity: Entity
     version: EntityVersion
-    zero_etag: bool
+    has_zero_etag: bool
 
 
-def _get_entity(of: _BundleContext) -> dict[str, Any]:
+def _get_entity(context: _BundleContext) -> dict[str, Any]:
     return {
-        "entity": entities.serialize(of.entity, of.version, zero_etag=of.zero_etag),
-        "entityType": ENTITY_TYPES[of.entity.concrete_type],
+        "entity": entities.serialize(
+            context.entity, context.version, zero_etag=context.has_zero_etag
+        ),
+        "entityType": ENTITY_TYPES[context.entity.concrete_type],
     }
 
 
-def _get_annotations(of: _BundleContext) -> dict[str, Any]:
-    return {"annotations": annotations.serialize(of.entity, of.version, zero_etag=of.zero_etag)}
+def _get_annotations(context: _BundleContext) -> dict[str, Any]:
+    return {
+        "annotations": annotations.serialize(
+            context.entity, context.version, zero_etag=context.has_zero_etag
+        )
+    }
 
 
-def _get_permissions(of: _BundleContext) -> dict[str, Any]:
-    return {"permissions": permissions.get_permissions(of.session, of.caller, of.entity)}
+def _get_permissions(context: _BundleContext) -> dict[str, Any]:
+    return {
+        "permissions": permissions.get_permissions(context.session, context.caller, context.entity)
+    }
 
 
-def _get_path(of: _BundleContext) -> dict[str, Any]:
-    return {"path": children.get_path(of.session, of.caller, of.entity)}
+def _get_path(context: _BundleContext) -> dict[str, Any]:
+    return {"path": children.get_path(context.session, context.caller, context.entity)}
 
 
-def _has_children(of: _BundleContext) -> dict[str, Any]:
-    found = select(exists().where(Entity.parent_id == of.entity.id))
-    return {"hasChildren": bool(of.session.scalar(found))}
+def _has_children(context: _BundleContext) -> dict[str, Any]:
+    query = select(exists().where(Entity.parent_id == context.entity.id))
+    return {"hasChildren": bool(context.session.scalar(query))}
 
 
-def _get_acl(of: _BundleContext) -> dict[str, Any]:
-    return {"accessControlList": entity_acl.get_own(of.session, of.entity.id)}
+def _get_acl(context: _BundleContext) -> dict[str, Any]:
+    return {"accessControlList": entity_acl.get_own(context.session, context.entity.id)}
 
 
-def _get_benefactor_acl(of: _BundleContext) -> dict[str, Any]:
-    return {"benefactorAcl": entity_acl.get_own(of.session, of.entity.benefactor_id)}
+def _get_benefactor_acl(context: _BundleContext) -> dict[str, Any]:
+    return {"benefactorAcl": entity_acl.get_own(context.session, context.entity.benefactor_id)}
 
 
-def _get_file_handles(of: _BundleContext) -> dict[str, Any]:
-    if of.version.file_handle_id is None:
+def _get_file_handles(context: _BundleContext) -> dict[str, Any]:
+    if context.version.file_handle_id is None:
         return {"fileHandles": []}
-    if not access.is_allowed(of.session, of.caller, of.entity.id, AccessType.DOWNLOAD):
+    if not access.is_allowed(
+        context.session, context.caller, context.entity.id, AccessType.DOWNLOAD
+    ):
         return {"fileHandles": []}
-    handle = file_handles.get_handle(of.session, of.version.file_handle_id)
-    return {"fileHandles": entity_files.serialize_with_preview(of.session, handle)}
+    handle = file_handles.get_handle(context.session, context.version.file_handle_id)
+    return {"fileHandles": entity_files.serialize_with_preview(context.session, handle)}
 
 
-def _get_file_name(of: _BundleContext) -> dict[str, Any]:
-    if of.version.file_handle_id is None:
+def _get_file_name(context: _BundleContext) -> dict[str, Any]:
+    if context.version.file_handle_id is None:
         return {}
-    override = of.version.properties.get("fileNameOverride")
-    named = override or file_handles.get_handle(of.session, of.version.file_handle_id).file_name
-    return {"fileName": named}
+    override = context.version.properties.get("fileNameOverride")
+    name = (
+        override
+        or file_handles.get_handle(context.session, context.version.file_handle_id).file_name
+    )
+    return {"fileName": name}
 
 
-def _get_restrictions(of: _BundleContext) -> dict[str, Any]:
-    told = restrictions.get_information(of.session, of.caller, of.entity)
-    return {"restrictionInformation": told}
+def _get_restrictions(context: _BundleContext) -> dict[str, Any]:
+    information = restrictions.get_information(context.session, context.caller, context.entity)
+    return {"restrictionInformation": information}
 
 
-def _get_thread_count(_of: _BundleContext) -> dict[str, Any]:
+def _get_thread_count(_context: _BundleContext) -> dict[str, Any]:
     return {"threadCount": 0}
 
 
-def _get_table(of: _BundleContext) -> dict[str, Any]:
-    return schemas.get_table_bundle(of.session, of.entity, of.version)
+def _get_table(context: _BundleContext) -> dict[str, Any]:
+    return schemas.get_table_bundle(context.session, context.entity, context.version)
 
 
-def _get_activity(of: _BundleContext) -> dict[str, Any]:
-    if of.version.activity_id is None:
+def _get_activity(context: _BundleContext) -> dict[str, Any]:
+    if context.version.activity_id is None:
         return {}
-    number = of.version.number
-    return {"activity": activities.get_for_entity(of.session, of.caller, of.entity.id, number)}
+    number = context.version.number
+    return {
+        "activity": activities.get_for_entity(
+            context.session, context.caller, context.entity.id, number
+        )
+    }
 
 
-#: Flag of an EntityBundleRequest -> what it adds. Flags of later rooms (wikis, DOIs)
-#: add nothing, as for an entity that has none.
+#: Property of EntityBundleRequest -> function that returns the part. Unsupported parts (wikis,
+#: DOIs) are ignored.
 _PARTS: Final[Mapping[str, Callable[[_BundleContext], dict[str, Any]]]] = {
     "includeEntity": _get_entity,
     "includeAnnotations": _get_annotations,
@@ -135,46 +152,46 @@ def get(
     body: Mapping[str, Any],
     number: int | None = None,
 ) -> dict[str, Any]:
-    """Give the parts of an entity that an EntityBundleRequest asks for.
+    """Return the parts of an entity that an EntityBundleRequest selects.
 
     Args:
-        session: reads the tables.
-        caller: who asks; needs READ for the whole.
-        entity_id: which.
-        body: flags.
-        number: a version of it; ACL, permissions and path are always those of the entity.
+        session: Database session.
+        caller: User of the request; needs READ.
+        entity_id: ID of the entity.
+        body: EntityBundleRequest.
+        number: Version; None for the current one. ACL, permissions and path do not depend on it.
 
     Raises:
-        BadRequest: a flag is no boolean.
-        Forbidden: the caller may not READ the entity.
-        NotFound: no such entity or version.
+        BadRequest: A flag is not a boolean.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity or version.
     """
-    wanted = [part for name, part in _PARTS.items() if request_fields.get_boolean(body, name)]
+    parts = [part for name, part in _PARTS.items() if request_fields.get_boolean(body, name)]
     entity = access.require(session, caller, entity_id, AccessType.READ)
     version = entities.get_version(session, entity, number)
-    subject = _BundleContext(session, caller, entity, version, number is not None)
-    found: dict[str, Any] = {}
-    for part in wanted:
-        found |= part(subject)
-    return found
+    context = _BundleContext(session, caller, entity, version, number is not None)
+    bundle: dict[str, Any] = {}
+    for part in parts:
+        bundle |= part(context)
+    return bundle
 
 
 def create(
     session: Session, caller: Caller, body: Mapping[str, Any], activity_id: int | None
 ) -> dict[str, Any]:
-    """Create an entity with its annotations and ACL (EntityBundleCreate), all or nothing.
+    """Create an entity with its annotations and ACL (EntityBundleCreate) in one transaction.
 
     Raises:
-        BadRequest: there is no entity, or a part breaks a rule.
-        Conflict: the name is taken.
-        Forbidden: a right is missing.
-        NotFound: no such parent, file handle or activity.
+        BadRequest: The entity is missing, or a part is invalid.
+        Conflict: The name is in use.
+        Forbidden: The caller lacks an access type.
+        NotFound: No such parent, file handle or activity.
     """
-    given = request_fields.get_object(body, "entity")
-    if given is None:
-        raise BadRequest("Invalid request: no entity to create.")
-    made = entity_writes.create(session, caller, given, activity_id)
-    return _write_parts(session, caller, parse_entity_id(made["id"]), body)
+    entity = request_fields.get_object(body, "entity")
+    if entity is None:
+        raise BadRequest("Cannot create the bundle: the property 'entity' is missing.")
+    created = entity_writes.create(session, caller, entity, activity_id)
+    return _write_parts(session, caller, parse_entity_id(created["id"]), body)
 
 
 def update(
@@ -184,43 +201,44 @@ def update(
     body: Mapping[str, Any],
     activity_id: int | None,
 ) -> dict[str, Any]:
-    """Update an entity, its annotations and its ACL (EntityBundleCreate), all or nothing.
+    """Update an entity, its annotations and its ACL (EntityBundleCreate) in one transaction.
 
-    The etag in the entity guards the whole; without an entity that in the annotations does.
+    The etag of the entity is checked; without an entity, the etag of the annotations.
 
     Raises:
-        BadRequest: a part breaks a rule.
-        Conflict: the name is taken.
-        Forbidden: a right is missing.
-        NotFound: no such entity, parent, file handle or activity.
-        Stale: the etag is not the current one.
+        BadRequest: A part is invalid.
+        Conflict: The name is in use.
+        Forbidden: The caller lacks an access type.
+        NotFound: No such entity, parent, file handle or activity.
+        StaleEtag: The etag is not the current one.
     """
-    given = request_fields.get_object(body, "entity")
-    if given is not None:
-        entity_writes.update(session, caller, entity_id, given, activity_id=activity_id)
+    entity = request_fields.get_object(body, "entity")
+    if entity is not None:
+        entity_writes.update(session, caller, entity_id, entity, activity_id=activity_id)
     return _write_parts(session, caller, entity_id, body)
 
 
 def _write_parts(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    noted, shared = (
-        request_fields.get_object(body, "annotations"),
-        request_fields.get_object(body, "accessControlList"),
-    )
-    if noted is not None:
+    new_annotations = request_fields.get_object(body, "annotations")
+    acl = request_fields.get_object(body, "accessControlList")
+    if new_annotations is not None:
         if body.get("entity") is not None:
-            noted = {**noted, "etag": access.get_entity(session, entity_id).etag}
-        annotations.replace(session, caller, entity_id, noted)
-    if shared is not None:
-        entity_acl.create_or_replace(session, caller, entity_id, shared)
+            new_annotations = {
+                **new_annotations,
+                "etag": access.get_entity(session, entity_id).etag,
+            }
+        annotations.replace(session, caller, entity_id, new_annotations)
+    if acl is not None:
+        entity_acl.create_or_replace(session, caller, entity_id, acl)
     return get(
         session,
         caller,
         entity_id,
         {
             "includeEntity": body.get("entity") is not None,
-            "includeAnnotations": noted is not None,
-            "includeAccessControlList": shared is not None,
+            "includeAnnotations": new_annotations is not None,
+            "includeAccessControlList": acl is not None,
         },
     )

@@ -1,4 +1,4 @@
-"""Finding entities: children, by name, by MD5, headers, paths."""
+"""Lists and lookup of entities: children, names, MD5s, headers and paths."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,16 +18,16 @@ from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
-#: How many versions a search by MD5 gives at most.
+#: Maximum number of versions that a search by MD5 returns.
 MAX_MD5: Final = 200
-#: What stands in a path for the name of an ancestor that the caller may not READ.
+#: Name shown in a path for an ancestor that the caller cannot READ.
 MASKED: Final = "..."
-#: Words for entities of newer services that clients of today ask for; nothing here is one.
+#: Entity types that current clients request and that this service does not have.
 _NEWER_TYPES: Final = ("recordset", "searchindex")
 
 
 class SortBy(StrEnum):
-    """What children can be sorted by."""
+    """Sort keys of children."""
 
     NAME = "NAME"
     CREATED_ON = "CREATED_ON"
@@ -35,7 +35,7 @@ class SortBy(StrEnum):
 
 
 class SortDirection(StrEnum):
-    """Which way children are sorted."""
+    """Sort directions of children."""
 
     ASC = "ASC"
     DESC = "DESC"
@@ -57,17 +57,17 @@ def _serialize_headers(
 
 
 def _parse_types(body: Mapping[str, Any]) -> list[str]:
-    words = request_fields.get_list(body, "includeTypes")
-    if not words:
+    names = request_fields.get_list(body, "includeTypes")
+    if not names:
         raise BadRequest("EntityChildrenRequest.includeTypes must include at least one type")
     known = (*ENTITY_TYPES.values(), *_NEWER_TYPES)
-    wanted = {request_fields.parse_choice(known, each, "includeTypes") for each in words}
-    return [name for name, word in ENTITY_TYPES.items() if word in wanted]
+    requested = {request_fields.parse_choice(known, each, "includeTypes") for each in names}
+    return [concrete_type for concrete_type, name in ENTITY_TYPES.items() if name in requested]
 
 
 def _parse_order(body: Mapping[str, Any]) -> tuple[ColumnElement[Any], ...]:
-    by = request_fields.parse_enum(SortBy, body.get("sortBy") or SortBy.NAME, "sortBy")
-    way = request_fields.parse_enum(
+    sort_by = request_fields.parse_enum(SortBy, body.get("sortBy") or SortBy.NAME, "sortBy")
+    direction = request_fields.parse_enum(
         SortDirection, body.get("sortDirection") or SortDirection.ASC, "sortDirection"
     )
     columns: dict[SortBy, ColumnElement[Any]] = {
@@ -75,84 +75,84 @@ def _parse_order(body: Mapping[str, Any]) -> tuple[ColumnElement[Any], ...]:
         SortBy.CREATED_ON: Entity.created_on.expression,
         SortBy.MODIFIED_ON: EntityVersion.modified_on.expression,
     }
-    if way is SortDirection.ASC:
-        return columns[by].asc(), Entity.id.asc()
-    return columns[by].desc(), Entity.id.desc()
+    if direction is SortDirection.ASC:
+        return columns[sort_by].asc(), Entity.id.asc()
+    return columns[sort_by].desc(), Entity.id.desc()
 
 
 def list_children(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """List one page of the children of a container, or of the projects (EntityChildrenRequest).
+    """List one page of the children of a container or of all projects (EntityChildrenRequest).
 
-    Children with an ACL of their own that does not let the caller READ are left out.
+    Children that the caller cannot READ are omitted.
 
     Raises:
-        BadRequest: a field is ill-typed, no type is asked for, or the page token is bad.
-        Forbidden: the caller may not READ the container.
-        NotFound: there is no such container.
+        BadRequest: A field is invalid, no type is requested, or the page token is invalid.
+        Forbidden: The caller lacks READ on the container.
+        NotFound: No such container.
     """
     parent = request_fields.get_text(body, "parentId")
     parent_id = ROOT if parent is None else parse_entity_id(parent)
-    classes = _parse_types(body)
-    asked = parse_token(request_fields.get_text(body, "nextPageToken"))
+    concrete_types = _parse_types(body)
+    page = parse_token(request_fields.get_text(body, "nextPageToken"))
     access.require(session, caller, parent_id, AccessType.READ)
     if parent is None:
-        classes = [PROJECT]
-    where = (
+        concrete_types = [PROJECT]
+    conditions = (
         Entity.parent_id == parent_id,
         Entity.id != TRASH,
-        Entity.concrete_type.in_(classes),
+        Entity.concrete_type.in_(concrete_types),
         is_readable_by(caller),
     )
-    query = _select_current().where(*where).order_by(*_parse_order(body))
-    found = _serialize_headers(session, query.limit(asked.limit + 1).offset(asked.offset))
-    page: dict[str, Any] = {
-        "page": found[: asked.limit],
-        "nextPageToken": build_next_token(asked, len(found)),
+    query = _select_current().where(*conditions).order_by(*_parse_order(body))
+    headers = _serialize_headers(session, query.limit(page.limit + 1).offset(page.offset))
+    response: dict[str, Any] = {
+        "page": headers[: page.limit],
+        "nextPageToken": build_next_token(page, len(headers)),
     }
     if request_fields.get_boolean(body, "includeTotalChildCount"):
-        count = select(func.count()).select_from(Entity).where(*where)
-        page["totalChildCount"] = session.scalar(count)
+        count = select(func.count()).select_from(Entity).where(*conditions)
+        response["totalChildCount"] = session.scalar(count)
     if request_fields.get_boolean(body, "includeSumFileSizes"):
-        page["sumFileSizesBytes"] = _sum_sizes(session, where)
-    return page
+        response["sumFileSizesBytes"] = _sum_sizes(session, conditions)
+    return response
 
 
-def _sum_sizes(session: Session, where: tuple[ColumnElement[bool], ...]) -> int:
+def _sum_sizes(session: Session, conditions: tuple[ColumnElement[bool], ...]) -> int:
     sizes = _select_current().join(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
-    summed = sizes.where(*where).with_only_columns(func.sum(FileHandle.content_size))
-    return session.scalar(summed) or 0
+    query = sizes.where(*conditions).with_only_columns(func.sum(FileHandle.content_size))
+    return session.scalar(query) or 0
 
 
 def find_child(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Find a child, or a project, by its name (EntityLookupRequest).
+    """Find a child or a project by name (EntityLookupRequest).
 
     Returns:
-        An EntityId.
+        EntityId.
 
     Raises:
-        BadRequest: no name is given.
-        Forbidden: the caller may not READ what was found.
-        NotFound: the container has no child of that name.
+        BadRequest: The name is missing.
+        Forbidden: The caller lacks READ on the child.
+        NotFound: The container has no child with that name.
     """
     name = request_fields.get_required_text(body, "entityName")
     parent = request_fields.get_text(body, "parentId")
     parent_id = ROOT if parent is None else parse_entity_id(parent)
-    found = session.scalar(
+    child_id = session.scalar(
         select(Entity.id).where(Entity.parent_id == parent_id, Entity.name == name)
     )
-    if found is None or found == TRASH:
+    if child_id is None or child_id == TRASH:
         raise NotFound(
             f"Child not found for parentId: {format_entity_id(parent_id)}, name: {name}"
         )
-    access.require(session, caller, found, AccessType.READ)
-    return {"id": format_entity_id(found)}
+    access.require(session, caller, child_id, AccessType.READ)
+    return {"id": format_entity_id(child_id)}
 
 
 def list_by_md5(session: Session, caller: Caller, md5: str) -> list[dict[str, Any]]:
-    """List all versions, old ones too, whose data has the MD5 and that the caller may READ.
+    """List the versions of all entities whose file has the MD5 and that the caller can READ.
 
     Returns:
-        At most 200 EntityHeaders with the number of the version, ordered by id.
+        At most 200 EntityHeaders, ordered by ID and version.
     """
     query = (
         select(Entity, EntityVersion)
@@ -168,58 +168,58 @@ def list_by_md5(session: Session, caller: Caller, md5: str) -> list[dict[str, An
 def list_headers(
     session: Session, caller: Caller, body: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Give the headers of a ReferenceList; what is unknown or unreadable is left out.
+    """List the headers of a ReferenceList. Entities that the caller cannot READ are omitted.
 
     Raises:
-        BadRequest: a reference is malformed.
+        BadRequest: A reference is malformed.
     """
-    found = []
+    headers = []
     for each in request_fields.get_list(body, "references") or []:
         if not isinstance(each, dict):
             raise BadRequest("references must be an array of objects.")
         target = parse_reference(each)
-        number = parse_entity_id(target["targetId"])
-        if not access.is_allowed(session, caller, number, AccessType.READ):
+        entity_id = parse_entity_id(target["targetId"])
+        if not access.is_allowed(session, caller, entity_id, AccessType.READ):
             continue
-        entity = access.get_entity(session, number)
-        version = target["targetVersionNumber"] or entity.current_version
-        known = session.get(EntityVersion, (number, version))
-        if known is not None:
-            found.append(entities.serialize_header(entity, known))
-    return found
+        entity = access.get_entity(session, entity_id)
+        number = target["targetVersionNumber"] or entity.current_version
+        version = session.get(EntityVersion, (entity_id, number))
+        if version is not None:
+            headers.append(entities.serialize_header(entity, version))
+    return headers
 
 
 def get_header(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
-    """Give the EntityHeader of an entity.
+    """Return the EntityHeader of an entity.
 
     Raises:
-        Forbidden: the caller may not READ it.
-        NotFound: there is none.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     return entities.get_current_header(session, entity)
 
 
 def get_benefactor(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
-    """Give the EntityHeader of the entity whose ACL applies.
+    """Return the EntityHeader of the entity whose ACL applies.
 
     Raises:
-        Forbidden: the caller may not READ the entity.
-        NotFound: there is no such entity.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     return entities.get_current_header(session, access.get_entity(session, entity.benefactor_id))
 
 
 def get_path(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
-    """Give the path from the root to the entity (EntityPath).
+    """Return the path from the root folder to an entity (EntityPath).
 
-    Names of ancestors that the caller may not READ are masked; their ids stay.
+    Names of ancestors that the caller cannot READ are masked.
     """
-    found = []
+    headers = []
     for each in access.iter_ancestors(session, entity):
-        shown = entities.get_current_header(session, each)
+        header = entities.get_current_header(session, each)
         if access.get_denial(session, caller, each, AccessType.READ) is not None:
-            shown["name"] = MASKED
-        found.append(shown)
-    return {"path": found[::-1]}
+            header["name"] = MASKED
+        headers.append(header)
+    return {"path": headers[::-1]}

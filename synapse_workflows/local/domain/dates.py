@@ -50,7 +50,7 @@ def parse_date(text: str) -> int:
         parsed = datetime(year, month, day, hour, minute, second, microsecond, offset)
     except ValueError as error:
         raise ValueError(f'Cannot parse "{text}": {error}') from None
-    return (parsed - _EPOCH) // _MILLISECOND
+    return to_milliseconds(parsed)
 
 
 def _parse_offset(text: str | None) -> timezone:
@@ -58,6 +58,11 @@ def _parse_offset(text: str | None) -> timezone:
         return UTC
     minutes = int(text[1:3]) * 60 + int(text[-2:])
     return timezone(timedelta(minutes=minutes if text[0] == "+" else -minutes))
+
+
+def to_milliseconds(date: datetime) -> int:
+    """Return the number of milliseconds since the epoch of a date with a time zone."""
+    return (date - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(milliseconds: float) -> datetime:

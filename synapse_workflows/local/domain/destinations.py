@@ -1,4 +1,4 @@
-"""Where uploads go. There is one place: the service's own storage, location 1."""
+"""Upload destinations. The only one is the storage of the service, with ID 1."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import NotFound
 
-#: The bucket that file handles of the service's own storage name.
+#: Bucket name in file handles of the storage of this service.
 BUCKET = "local.synapse.storage"
 
 
 def parse_location_id(value: object) -> int:
-    """Read the id of a storage location; None means the default.
+    """Parse the ID of a storage location; None is the default.
 
     Raises:
-        BadRequest: it is no id.
-        NotFound: there is no such location.
+        BadRequest: The value is not an ID.
+        NotFound: No such storage location.
     """
     if value is None:
         return DEFAULT_STORAGE_LOCATION
@@ -29,15 +29,15 @@ def parse_location_id(value: object) -> int:
 
 
 def get_destination(session: Session, parent_id: int, location: object = None) -> dict[str, Any]:
-    """Tell where files below a container go, as an UploadDestination.
+    """Return the UploadDestination of a container.
 
     Args:
-        session: reads the container.
-        parent_id: the container.
-        location: a storage location; None asks for the container's default.
+        session: Database session.
+        parent_id: ID of the container.
+        location: ID of a storage location; None for the default of the container.
 
     Raises:
-        NotFound: there is no such container, it is in the trash, or no such location.
+        NotFound: No such container or storage location, or the container is in the trash can.
     """
     access.get_not_trashed(session, parent_id)
     return {
@@ -49,10 +49,10 @@ def get_destination(session: Session, parent_id: int, location: object = None) -
 
 
 def list_locations(session: Session, parent_id: int) -> list[dict[str, Any]]:
-    """List the storage locations that a container offers, as UploadDestinationLocations.
+    """List the UploadDestinationLocations of a container.
 
     Raises:
-        NotFound: there is no such container, or it is in the trash.
+        NotFound: No such container, or it is in the trash can.
     """
     access.get_not_trashed(session, parent_id)
     return [{"storageLocationId": DEFAULT_STORAGE_LOCATION, "uploadType": "S3"}]

@@ -1,4 +1,4 @@
-"""Entities as they are: finding them, reading them, guarding their etags."""
+"""Entities: reading, serialization and etags."""
 
 import uuid
 from collections.abc import Mapping
@@ -12,65 +12,54 @@ from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
 from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import NotFound, StaleEtag
+from synapse_workflows.local.errors import StaleEtag
 from synapse_workflows.local.storage.evaluation_models import SubmissionFileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import TableFileHandle
 
 
 def generate_etag() -> str:
-    """Make an etag, different from all others."""
+    """Return a new unique etag."""
     return str(uuid.uuid4())
 
 
 def check_etag(object_id: str, current: str, body: Mapping[str, Any]) -> None:
-    """Check that the caller read the object as it is now.
+    """Check the etag of a request body.
 
     Raises:
-        Stale: the body carries another etag, or none.
+        StaleEtag: The body has another etag, or none.
     """
     if body.get("etag") != current:
         raise StaleEtag(object_id)
 
 
-def numbered(session: Session, entity: Entity, number: int) -> EntityVersion:
-    """Give one version of an entity.
+def get_version(session: Session, entity: Entity, number: int | None = None) -> EntityVersion:
+    """Return a version of an entity; the current version if `number` is None.
 
     Raises:
-        NotFound: the entity never had it, or it was deleted.
+        NotFound: No such version.
     """
-    version = session.get(EntityVersion, (entity.id, number))
-    if version is None:
-        raise NotFound(
-            f"Cannot find a node with id {format_entity_id(entity.id)} and version {number}"
-        )
-    return version
-
-
-def get_version(session: Session, entity: Entity, number: int | None) -> EntityVersion:
-    """Give a version of an entity, the current one for None.
-
-    Raises:
-        NotFound: there is no such version.
-    """
-    return numbered(session, entity, entity.current_version if number is None else number)
+    number = entity.current_version if number is None else number
+    message = f"Cannot find a node with id {format_entity_id(entity.id)} and version {number}"
+    return get_or_404(session, EntityVersion, (entity.id, number), message)
 
 
 def get(
     session: Session, caller: Caller, entity_id: int, number: int | None = None
 ) -> dict[str, Any]:
-    """Give an entity to a caller who may READ it.
+    """Return an entity.
 
     Args:
-        session: reads the tables.
-        caller: who asks.
-        entity_id: which.
-        number: a version of it; None for the current one, with its etag.
+        session: Database session.
+        caller: User of the request; needs READ.
+        entity_id: ID of the entity.
+        number: Version; None for the current version with its etag.
 
     Raises:
-        NotFound: no such entity or version, or it is in the trash can.
-        Forbidden: the caller may not READ it.
+        NotFound: No such entity or version, or the entity is in the trash can.
+        Forbidden: The caller lacks READ.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     version = get_version(session, entity, number)
@@ -80,12 +69,12 @@ def get(
 def serialize(
     entity: Entity, version: EntityVersion, *, zero_etag: bool = False
 ) -> dict[str, Any]:
-    """Write an entity.
+    """Return the Entity of a version.
 
     Args:
-        entity: what is true in all versions.
-        version: the version to show.
-        zero_etag: hide the etag, as reads of a numbered version do.
+        entity: Entity.
+        version: Version of the entity.
+        zero_etag: Hide the etag, as in responses to requests for a specific version.
     """
     body = {
         "name": entity.name,
@@ -100,7 +89,7 @@ def serialize(
         "concreteType": entity.concrete_type,
         **version.properties,
     }
-    if CONCRETE_TYPES[entity.concrete_type].versionable:
+    if CONCRETE_TYPES[entity.concrete_type].is_versionable:
         body |= {
             "versionNumber": version.number,
             "versionLabel": version.label,
@@ -113,7 +102,7 @@ def serialize(
 
 
 def serialize_header(entity: Entity, version: EntityVersion) -> dict[str, Any]:
-    """Write an EntityHeader."""
+    """Return the EntityHeader of a version."""
     return {
         "id": format_entity_id(entity.id),
         "name": entity.name,
@@ -130,19 +119,19 @@ def serialize_header(entity: Entity, version: EntityVersion) -> dict[str, Any]:
 
 
 def get_current_header(session: Session, entity: Entity) -> dict[str, Any]:
-    """Write the EntityHeader of the current version."""
-    return serialize_header(entity, get_version(session, entity, None))
+    """Return the EntityHeader of the current version."""
+    return serialize_header(entity, get_version(session, entity))
 
 
 def mark_changed(entity: Entity, version: EntityVersion, caller: Caller) -> None:
-    """Mark an entity as changed by the caller: a new etag, who and when."""
+    """Set a new etag, and the date and author of the change."""
     entity.etag = generate_etag()
     version.modified_on = caller.now
     version.modified_by = caller.id
 
 
 def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
-    """Tell whether any version of the entity holds the file handle."""
+    """Return whether a version of the entity has the file handle."""
     used = exists().where(
         EntityVersion.entity_id == entity_id, EntityVersion.file_handle_id == handle_id
     )
@@ -150,7 +139,10 @@ def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
 
 
 def is_file_handle_used(session: Session, handle_id: int) -> bool:
-    """Tell whether a version of any entity, trashed ones too, or a submission holds the handle."""
+    """Return whether an entity version, a table or a submission uses the file handle.
+
+    Entities in the trash can count.
+    """
     used = exists().where(EntityVersion.file_handle_id == handle_id)
     in_cell = exists().where(TableFileHandle.handle_id == handle_id)
     submitted = exists().where(SubmissionFileHandle.handle_id == handle_id)
@@ -158,5 +150,5 @@ def is_file_handle_used(session: Session, handle_id: int) -> bool:
 
 
 def has_cell_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
-    """Tell whether a cell of the table holds, or once held, the file handle."""
+    """Return whether a cell of the table has or had the file handle."""
     return session.get(TableFileHandle, (entity_id, handle_id)) is not None

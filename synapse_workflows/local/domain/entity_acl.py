@@ -1,4 +1,4 @@
-"""Access control lists of entities: who may read, set and drop them, and what they may say."""
+"""Access control lists of entities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from synapse_workflows.local.storage.models import Entity
 
 
 def get_own(session: Session, entity_id: int) -> dict[str, Any] | None:
-    """Write the AccessControlList that an entity owns; None when it inherits."""
+    """Return the AccessControlList of an entity; None if it inherits its ACL."""
     acl = access_lists.find_acl(session, get_acl_owner(entity_id))
     return (
         None if acl is None else access_lists.serialize(session, acl, format_entity_id(entity_id))
@@ -24,51 +24,51 @@ def get_own(session: Session, entity_id: int) -> dict[str, Any] | None:
 
 
 def get(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
-    """Give the ACL that an entity owns.
+    """Return the AccessControlList of an entity.
 
     Raises:
-        Forbidden: the caller may not READ the entity.
-        NotFound: no such entity, or it inherits; then the reason names where the ACL is.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity, or it inherits its ACL; the message names the benefactor.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    found = get_own(session, entity_id)
-    if found is None:
+    acl = get_own(session, entity_id)
+    if acl is None:
         raise NotFound(
             "The requested ACL does not exist. This entity inherits its permissions from: "
             f"/repo/v1/entity/{format_entity_id(entity.benefactor_id)}/acl"
         )
-    return found
+    return acl
 
 
 def _parse_grants(
     session: Session, caller: Caller, entity: Entity, body: Mapping[str, Any]
 ) -> Grants:
-    """Read what an ACL is to say, and check the rules for ACLs of entities."""
-    wanted = access_lists.parse(session, body)
-    access_lists.check_public_grants(wanted)
-    if AccessType.DOWNLOAD in wanted.get(AUTHENTICATED_USERS, ()) and not caller.is_certified:
+    """Parse an AccessControlList and check the rules for ACLs of entities."""
+    grants = access_lists.parse(session, body)
+    access_lists.check_public_grants(grants)
+    if AccessType.DOWNLOAD in grants.get(AUTHENTICATED_USERS, ()) and not caller.is_certified:
         raise CertificationRequired(
             "Only certified users can allow authenticated users to download."
         )
-    access_lists.check_caller_keeps_access(caller, entity.created_by, wanted)
-    return wanted
+    access_lists.check_caller_keeps_access(caller, entity.created_by, grants)
+    return grants
 
 
 def create(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Give an entity an ACL of its own; what inherited through it follows.
+    """Create an ACL for an entity. Descendants that inherited through the entity use the new ACL.
 
     Raises:
-        BadRequest: the ACL breaks a rule.
-        Forbidden: it has one already, or the caller lacks CHANGE_PERMISSIONS.
-        NotFound: no such entity.
+        BadRequest: The ACL is invalid.
+        Forbidden: The entity already has an ACL, or the caller lacks CHANGE_PERMISSIONS.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.CHANGE_PERMISSIONS)
     if hierarchy.has_own_acl(session, entity_id):
         raise Forbidden("Resource already has an ACL.")
-    wanted = _parse_grants(session, caller, entity, body)
-    access_lists.create(session, get_acl_owner(entity_id), wanted, caller.now)
+    grants = _parse_grants(session, caller, entity, body)
+    access_lists.create(session, get_acl_owner(entity_id), grants, caller.now)
     hierarchy.set_benefactor(session, entity, entity_id)
     return get_own(session, entity_id) or {}
 
@@ -76,33 +76,33 @@ def create(
 def update(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace what an entity's own ACL says.
+    """Replace the ACL of an entity.
 
     Raises:
-        BadRequest: the ACL breaks a rule.
-        Forbidden: the entity inherits, or the caller lacks CHANGE_PERMISSIONS.
-        NotFound: no such entity.
-        Stale: the etag is not the ACL's.
+        BadRequest: The ACL is invalid.
+        Forbidden: The entity inherits its ACL, or the caller lacks CHANGE_PERMISSIONS.
+        NotFound: No such entity.
+        StaleEtag: The etag is not that of the ACL.
     """
     entity = access.require(session, caller, entity_id, AccessType.CHANGE_PERMISSIONS)
     acl = access_lists.find_acl(session, get_acl_owner(entity_id))
     if acl is None:
         raise Forbidden("Cannot update ACL for a resource which inherits its permissions.")
-    wanted = _parse_grants(session, caller, entity, body)
+    grants = _parse_grants(session, caller, entity, body)
     entities.check_etag(format_entity_id(entity_id), acl.etag, body)
-    access_lists.replace(session, acl, wanted)
+    access_lists.replace(session, acl, grants)
     return get_own(session, entity_id) or {}
 
 
 def create_or_replace(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Create the entity's ACL or replace the present one, whatever its etag.
+    """Create or replace the ACL of an entity, regardless of the etag.
 
     Raises:
-        BadRequest: the ACL breaks a rule.
-        Forbidden: the caller lacks CHANGE_PERMISSIONS.
-        NotFound: no such entity.
+        BadRequest: The ACL is invalid.
+        Forbidden: The caller lacks CHANGE_PERMISSIONS.
+        NotFound: No such entity.
     """
     acl = access_lists.find_acl(session, get_acl_owner(entity_id))
     if acl is None:
@@ -111,11 +111,11 @@ def create_or_replace(
 
 
 def delete(session: Session, caller: Caller, entity_id: int) -> None:
-    """Drop an entity's own ACL; it and what inherited through it follow the one above.
+    """Delete the ACL of an entity, which then inherits from its parent.
 
     Raises:
-        Forbidden: a project's, none of its own, or the caller lacks CHANGE_PERMISSIONS.
-        NotFound: no such entity.
+        Forbidden: The entity is a project, it has no ACL, or the caller lacks CHANGE_PERMISSIONS.
+        NotFound: No such entity.
     """
     entity = access.get_not_trashed(session, entity_id)
     if entity.parent_id in {None, ROOT}:

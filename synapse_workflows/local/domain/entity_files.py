@@ -1,4 +1,4 @@
-"""The files of entities: their handles, and where to fetch the bytes."""
+"""File handles of entities."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from synapse_workflows.local.storage.file_models import FileHandle
 
 
 def get_handle(session: Session, caller: Caller, entity_id: int, number: int | None) -> FileHandle:
-    """Give the data handle of a version of a file, of the current one for None.
+    """Return the data file handle of an entity version; the current version if `number` is None.
 
     Raises:
-        Forbidden: the caller may not READ and DOWNLOAD the entity.
-        NotFound: no such entity or version, or it has no file.
+        Forbidden: The caller lacks READ or DOWNLOAD.
+        NotFound: No such entity or version, or it has no file.
     """
     access.require(session, caller, entity_id, AccessType.READ)
     entity = access.require(session, caller, entity_id, AccessType.DOWNLOAD)
@@ -30,19 +30,19 @@ def get_handle(session: Session, caller: Caller, entity_id: int, number: int | N
 def list_handles(
     session: Session, caller: Caller, entity_id: int, number: int | None
 ) -> dict[str, Any]:
-    """Give the data handle of a version and its preview (FileHandleResults).
+    """Return the data file handle of an entity version and its preview (FileHandleResults).
 
     Raises:
-        Forbidden: the caller may not READ and DOWNLOAD the entity.
-        NotFound: no such entity or version, or it has no file.
+        Forbidden: The caller lacks READ or DOWNLOAD.
+        NotFound: No such entity or version, or it has no file.
     """
     handle = get_handle(session, caller, entity_id, number)
     return {"list": serialize_with_preview(session, handle)}
 
 
 def serialize_with_preview(session: Session, handle: FileHandle) -> list[dict[str, Any]]:
-    """Write a file handle and, after it, its preview when it has one."""
-    found = [file_handles.serialize(handle)]
+    """Return a file handle, followed by its preview if it has one."""
+    results = [file_handles.serialize(handle)]
     if handle.preview_id is not None:
-        found.append(file_handles.serialize(file_handles.get_handle(session, handle.preview_id)))
-    return found
+        results.append(file_handles.serialize(file_handles.get_handle(session, handle.preview_id)))
+    return results

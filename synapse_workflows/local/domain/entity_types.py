@@ -1,4 +1,4 @@
-"""The classes of entities: what each may lie in, which fields it has, what a body must hold."""
+"""Entity types: allowed parents, fields, and validation of entities in requests."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from synapse_workflows.local.errors import BadRequest
 _NAME: Final = re.compile(r"[a-zA-Z0-9 _\-.,+'()]{1,256}")
 MAX_DESCRIPTION: Final = 1000
 
-#: Fields that every entity has.
+#: Names of the fields of every entity.
 ENTITY_FIELDS: Final = frozenset(
     {
         "name", "description", "id", "etag", "createdOn", "modifiedOn", "createdBy",
@@ -40,10 +40,10 @@ _TABLE_FIELDS: Final = ENTITY_FIELDS | VERSION_FIELDS | {"columnIds", "isSearchE
 
 
 def parse_name(name: str) -> str:
-    """Trim a name and check it.
+    """Return the name of an entity without surrounding blanks.
 
     Raises:
-        BadRequest: it is empty, longer than 256 characters, or holds other characters.
+        BadRequest: The name is empty, longer than 256 characters, or has an invalid character.
     """
     trimmed = name.strip()
     if _NAME.fullmatch(trimmed) is None:
@@ -55,10 +55,10 @@ def parse_name(name: str) -> str:
 
 
 def parse_reference(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a Reference: an entity id and perhaps a version, in canonical form.
+    """Parse a Reference and return it with a normalized entity ID.
 
     Raises:
-        BadRequest: there is no targetId, or one of the fields is ill-typed.
+        BadRequest: The targetId is missing, or a field has the wrong type.
     """
     target = format_entity_id(parse_entity_id(request_fields.get_required_text(body, "targetId")))
     version = request_fields.get_integer(body, "targetVersionNumber")
@@ -86,29 +86,29 @@ def _parse_link(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _keep_properties(
-    _session: Session, properties: dict[str, Any], _before: Mapping[str, Any]
+    _session: Session, properties: dict[str, Any], _previous: Mapping[str, Any]
 ) -> dict[str, Any]:
     return properties
 
 
 @dataclass(frozen=True)
 class EntityType:
-    """One class of entities.
+    """A concrete type of entities.
 
     Args:
-        concrete_type: its full name.
-        parents: classes of entities that it may lie in; none for what lies under the root.
-        versionable: whether it has numbered versions.
-        properties: reads the fields that only this class has.
-        fields: names of all its fields.
-        has_snapshots: whether its versions come from snapshots alone.
-        complete: makes its properties of what a body says and of what they were, and checks
-            what only the database can tell.
+        concrete_type: Full name.
+        parents: Concrete types of allowed parents; empty for children of the root folder.
+        is_versionable: Whether entities have numbered versions.
+        properties: Parses the fields that only this type has.
+        fields: Names of all fields.
+        has_snapshots: Whether only snapshots create versions.
+        complete: Completes and validates the type's own properties, given the database session and
+            the previous properties.
     """
 
     concrete_type: str
     parents: frozenset[str]
-    versionable: bool
+    is_versionable: bool
     properties: Callable[[Mapping[str, Any]], dict[str, Any]] = field(repr=False)
     fields: frozenset[str] = field(repr=False)
     has_snapshots: bool = False
@@ -125,11 +125,11 @@ def _build_table_type(
         [Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]
     ] = _keep_properties,
 ) -> EntityType:
-    """Make a class of tables or views."""
+    """Return a type of tables or views."""
     return EntityType(
         concrete_type,
         CONTAINERS,
-        versionable=True,
+        is_versionable=True,
         properties=properties,
         fields=_TABLE_FIELDS | set(own_fields),
         has_snapshots=True,
@@ -138,8 +138,8 @@ def _build_table_type(
 
 
 CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
-    kind.concrete_type: kind
-    for kind in (
+    each.concrete_type: each
+    for each in (
         EntityType(PROJECT, frozenset(), False, _parse_project, ENTITY_FIELDS | {"alias"}),
         EntityType(FOLDER, CONTAINERS, False, _parse_no_properties, ENTITY_FIELDS),
         EntityType(
@@ -176,37 +176,35 @@ CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
 
 
 def _parse_type(body: Mapping[str, Any]) -> EntityType:
-    """Tell which class a body is of.
+    """Return the entity type of a request body.
 
     Raises:
-        BadRequest: it names none, or one that this service does not know.
+        BadRequest: The concreteType is missing or unknown.
     """
     name = request_fields.get_required_text(body, "concreteType")
-    kind = CONCRETE_TYPES.get(name)
-    if kind is None:
-        known = ", ".join(CONCRETE_TYPES)
-        raise BadRequest(
-            f"Unknown concreteType: '{name}'. This service knows the entities {known}."
-        )
-    return kind
+    entity_type = CONCRETE_TYPES.get(name)
+    if entity_type is None:
+        supported = ", ".join(CONCRETE_TYPES)
+        raise BadRequest(f"Unknown concreteType: '{name}'. Supported entity types: {supported}.")
+    return entity_type
 
 
 @dataclass(frozen=True)
 class EntityRequest:
-    """What a request says an entity should be; None where it says nothing.
+    """The entity of a create or update request. Omitted fields are None.
 
     Args:
-        kind: the class.
-        name: trimmed and valid.
-        description: at most 1000 characters.
-        parent_id: the container; the root for a project that names none.
-        label: version label.
-        comment: version comment.
-        file_handle_id: the data of a file; always there for files.
-        properties: what only this class has, without nulls.
+        type: Entity type.
+        name: Validated name.
+        description: At most 1000 characters.
+        parent_id: ID of the parent; a project without one gets the root folder.
+        label: Version label.
+        comment: Version comment.
+        file_handle_id: Data file handle; always set for files.
+        properties: Properties that only this type has, without nulls.
     """
 
-    kind: EntityType
+    type: EntityType
     name: str | None
     description: str | None
     parent_id: int | None
@@ -217,50 +215,54 @@ class EntityRequest:
 
 
 def parse_entity(body: Mapping[str, Any]) -> EntityRequest:
-    """Read an entity from a request body.
+    """Parse an entity.
 
     Raises:
-        BadRequest: a field is missing, ill-typed or breaks a rule.
+        BadRequest: A field is missing or invalid.
     """
-    kind = _parse_type(body)
+    entity_type = _parse_type(body)
     name = request_fields.get_text(body, "name")
     parent = request_fields.get_text(body, "parentId")
     handle = (
         request_fields.get_required_text(body, "dataFileHandleId")
-        if kind.concrete_type == FILE
+        if entity_type.concrete_type == FILE
         else None
     )
     return EntityRequest(
-        kind=kind,
+        type=entity_type,
         name=None if name is None else parse_name(name),
         description=request_fields.get_text(body, "description", limit=MAX_DESCRIPTION),
-        parent_id=_parse_parent_id(kind, parent),
-        label=request_fields.get_text(body, "versionLabel") if kind.versionable else None,
-        comment=request_fields.get_text(body, "versionComment") if kind.versionable else None,
+        parent_id=_parse_parent_id(entity_type, parent),
+        label=request_fields.get_text(body, "versionLabel")
+        if entity_type.is_versionable
+        else None,
+        comment=request_fields.get_text(body, "versionComment")
+        if entity_type.is_versionable
+        else None,
         file_handle_id=None if handle is None else parse_id(handle, "dataFileHandleId"),
-        properties={k: v for k, v in kind.properties(body).items() if v is not None},
+        properties={k: v for k, v in entity_type.properties(body).items() if v is not None},
     )
 
 
-def _parse_parent_id(kind: EntityType, parent: str | None) -> int | None:
+def _parse_parent_id(entity_type: EntityType, parent: str | None) -> int | None:
     if parent is None:
-        return ROOT if kind.concrete_type == PROJECT else None
+        return ROOT if entity_type.concrete_type == PROJECT else None
     return parse_entity_id(parent)
 
 
 def complete_properties(
-    session: Session, draft: EntityRequest, before: Mapping[str, Any]
+    session: Session, request: EntityRequest, previous: Mapping[str, Any]
 ) -> EntityRequest:
-    """Complete the properties of a draft.
+    """Return a request with completed properties.
 
     Args:
-        session: reads the tables.
-        draft: what a request says.
-        before: the properties as they were; empty for a new entity.
+        session: Database session.
+        request: Parsed request.
+        previous: Previous properties; empty for a new entity.
 
     Raises:
-        BadRequest: they break a rule.
-        NotFound: they name what is not there.
+        BadRequest: The properties are invalid.
+        NotFound: The properties refer to an object that does not exist.
     """
-    properties = draft.kind.complete(session, dict(draft.properties), before)
-    return replace(draft, properties=properties)
+    properties = request.type.complete(session, dict(request.properties), previous)
+    return replace(request, properties=properties)

@@ -1,4 +1,4 @@
-"""Creating and updating entities."""
+"""Creation and update of entities."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,41 +32,42 @@ def create(
     """Create an entity.
 
     Args:
-        session: writes the tables.
-        caller: who asks; needs CREATE on the parent.
-        body: the entity; what the server sets is ignored.
-        activity_id: the activity that generated it.
+        session: Database session with write access.
+        caller: User of the request; needs CREATE on the parent.
+        body: Entity; read-only fields are ignored.
+        activity_id: Activity that generated the entity.
 
     Returns:
-        The entity as it is now.
+        The created entity.
 
     Raises:
-        BadRequest: the body breaks a rule.
-        Conflict: the name or the alias is taken.
-        Forbidden: no CREATE, not certified, somebody else's file handle, parent in the trash.
-        NotFound: no such parent, file handle or activity.
+        BadRequest: The entity is invalid.
+        Conflict: The name or the alias is in use.
+        Forbidden: The caller lacks CREATE, is not certified, or does not own the file handle; or
+            the parent is in the trash can.
+        NotFound: No such parent, file handle or activity.
     """
-    draft = entity_types.parse_entity(body)
-    parent = hierarchy.require_parent(session, caller, draft.kind, draft.parent_id)
-    if draft.properties.get("fileNameOverride") is not None:
+    request = entity_types.parse_entity(body)
+    parent = hierarchy.require_parent(session, caller, request.type, request.parent_id)
+    if request.properties.get("fileNameOverride") is not None:
         raise BadRequest("fileNameOverride field can not be set.")
-    if draft.file_handle_id is not None:
-        file_handles.get_own_handle(session, caller, draft.file_handle_id)
+    if request.file_handle_id is not None:
+        file_handles.get_own_handle(session, caller, request.file_handle_id)
     if activity_id is not None:
         activities.require_access(session, caller, activity_id)
-    number = next_id(session, "entity")
-    name = draft.name or format_entity_id(number)
+    entity_id = next_id(session, "entity")
+    name = request.name or format_entity_id(entity_id)
     hierarchy.check_name_available(session, parent.id, name)
-    aliases.check_alias(session, draft, number)
-    draft = entity_types.complete_properties(session, draft, {})
-    entity, version = _build_rows(caller, draft, number, parent)
+    aliases.check_alias(session, request, entity_id)
+    request = entity_types.complete_properties(session, request, {})
+    entity, version = _build_rows(caller, request, entity_id, parent)
     entity.name = name
     version.activity_id = activity_id
     session.add(entity)
     session.flush()
     session.add(version)
-    schemas.update_columns(session, caller, entity, draft.properties)
-    if draft.kind.concrete_type == PROJECT:
+    schemas.update_columns(session, caller, entity, request.properties)
+    if request.type.concrete_type == PROJECT:
         entity.benefactor_id = entity.id
         create_project_acl(session, caller, entity.id)
     session.flush()
@@ -74,13 +75,13 @@ def create(
 
 
 def _build_rows(
-    caller: Caller, draft: EntityRequest, number: int, parent: Entity
+    caller: Caller, request: EntityRequest, entity_id: int, parent: Entity
 ) -> tuple[Entity, EntityVersion]:
     entity = Entity(
-        id=number,
+        id=entity_id,
         parent_id=parent.id,
         benefactor_id=parent.benefactor_id,
-        concrete_type=draft.kind.concrete_type,
+        concrete_type=request.type.concrete_type,
         etag=entities.generate_etag(),
         created_on=caller.now,
         created_by=caller.id,
@@ -88,24 +89,24 @@ def _build_rows(
         highest_version=1,
     )
     version = EntityVersion(
-        entity_id=number,
+        entity_id=entity_id,
         number=1,
-        label=draft.label or "1",
-        comment=draft.comment,
-        description=draft.description,
+        label=request.label or "1",
+        comment=request.comment,
+        description=request.description,
         modified_on=caller.now,
         modified_by=caller.id,
-        file_handle_id=draft.file_handle_id,
-        properties=dict(draft.properties),
+        file_handle_id=request.file_handle_id,
+        properties=dict(request.properties),
         annotations={},
     )
     return entity, version
 
 
 def create_project_acl(session: Session, caller: Caller, entity_id: int) -> None:
-    """Give a project its ACL: every right to the caller."""
-    wanted = {caller.id: access.ALL_RIGHTS}
-    access_lists.create(session, access.get_acl_owner(entity_id), wanted, caller.now)
+    """Create the ACL of a project, with all access types for the caller."""
+    grants = {caller.id: access.ALL_RIGHTS}
+    access_lists.create(session, access.get_acl_owner(entity_id), grants, caller.now)
 
 
 def update(
@@ -117,47 +118,47 @@ def update(
     new_version: bool = False,
     activity_id: int | None = None,
 ) -> dict[str, Any]:
-    """Replace an entity by what the body says; it may move, and may get a new version.
+    """Replace an entity. The update can rename or move it and create a version.
 
     Args:
-        session: writes the tables.
-        caller: who asks; needs UPDATE.
-        entity_id: which; it wins over the id in the body.
-        body: the whole entity with its current etag; what it leaves out is cleared.
-        new_version: make a new version, where the class has versions.
-        activity_id: the activity that generated the version.
+        session: Database session with write access.
+        caller: User of the request; needs UPDATE.
+        entity_id: ID of the entity; the ID in the body is ignored.
+        body: Entity with its current etag; omitted fields are cleared.
+        new_version: Whether to create a version, if the entity type has versions.
+        activity_id: Activity that generated the version.
 
     Returns:
-        The entity as it is now.
+        The updated entity.
 
     Raises:
-        BadRequest: the body breaks a rule, or names another class.
-        Conflict: the name, the alias or the version label is taken.
-        Forbidden: a right is missing, or the new file handle is somebody else's.
-        NotFound: no such entity, parent, file handle or activity.
-        Stale: the etag is not the current one.
+        BadRequest: The entity is invalid, or has another type.
+        Conflict: The name, the alias or the version label is in use.
+        Forbidden: The caller lacks an access type, or does not own the new file handle.
+        NotFound: No such entity, parent, file handle or activity.
+        StaleEtag: The etag is not the current one.
     """
-    draft = entity_types.parse_entity(body)
+    request = entity_types.parse_entity(body)
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     check_not_builtin(entity)
-    if entity.concrete_type != draft.kind.concrete_type:
+    if entity.concrete_type != request.type.concrete_type:
         raise BadRequest(
             f"The concreteType of {format_entity_id(entity_id)} cannot be changed "
-            f"from {entity.concrete_type} to {draft.kind.concrete_type}."
+            f"from {entity.concrete_type} to {request.type.concrete_type}."
         )
     entities.check_etag(format_entity_id(entity_id), entity.etag, body)
-    current = entities.get_version(session, entity, None)
-    draft = entity_types.complete_properties(
-        session, _check_file(session, caller, draft, current), current.properties
+    current = entities.get_version(session, entity)
+    request = entity_types.complete_properties(
+        session, _check_file(session, caller, request, current), current.properties
     )
     if activity_id is not None:
         activities.require_access(session, caller, activity_id)
-    aliases.check_alias(session, draft, entity_id)
-    _move_or_rename(session, caller, entity, draft)
-    version = versions.prepare_update(session, entity, draft, asked=new_version)
-    schemas.update_columns(session, caller, entity, draft.properties)
-    version.description = draft.description
-    version.properties = dict(draft.properties)
+    aliases.check_alias(session, request, entity_id)
+    _move_or_rename(session, caller, entity, request)
+    version = versions.prepare_update(session, entity, request, new_version=new_version)
+    schemas.update_columns(session, caller, entity, request.properties)
+    version.description = request.description
+    version.properties = dict(request.properties)
     if activity_id is not None:
         version.activity_id = activity_id
     entities.mark_changed(entity, version, caller)
@@ -166,40 +167,44 @@ def update(
 
 
 def check_not_builtin(entity: Entity) -> None:
-    """Check that the entity is not one of those that the service stands on.
+    """Check that the entity is not a built-in folder.
 
     Raises:
-        Forbidden: it is the root or the trash folder.
+        Forbidden: The entity is the root folder or the trash folder.
     """
     if entity.id in {ROOT, TRASH}:
         raise Forbidden(
-            f"{format_entity_id(entity.id)} belongs to the service and stays as it is."
+            f"{format_entity_id(entity.id)} is a built-in folder and cannot be changed or deleted."
         )
 
 
 def _check_file(
-    session: Session, caller: Caller, draft: EntityRequest, current: EntityVersion
+    session: Session, caller: Caller, request: EntityRequest, current: EntityVersion
 ) -> EntityRequest:
-    """Check what depends on the present state: the file handle and its name."""
-    override = draft.properties.get("fileNameOverride")
+    """Check the file handle and its name against the current version.
+
+    Returns:
+        The request, with the file name override of the current version.
+    """
+    override = request.properties.get("fileNameOverride")
     if override is not None and override != current.properties.get("fileNameOverride"):
         raise BadRequest("fileNameOverride field can not be set.")
-    if draft.file_handle_id not in {None, current.file_handle_id}:
-        file_handles.get_own_handle(session, caller, draft.file_handle_id)
+    if request.file_handle_id not in {None, current.file_handle_id}:
+        file_handles.get_own_handle(session, caller, request.file_handle_id)
     if "fileNameOverride" in current.properties:
-        kept = {"fileNameOverride": current.properties["fileNameOverride"]}
-        return replace(draft, properties={**draft.properties, **kept})
-    return draft
+        override = current.properties["fileNameOverride"]
+        return replace(request, properties={**request.properties, "fileNameOverride": override})
+    return request
 
 
 def _move_or_rename(
-    session: Session, caller: Caller, entity: Entity, draft: EntityRequest
+    session: Session, caller: Caller, entity: Entity, request: EntityRequest
 ) -> None:
-    """Move or rename the entity where the draft says so."""
-    parent_id = entity.parent_id if draft.parent_id is None else draft.parent_id
-    name = draft.name or format_entity_id(entity.id)
+    """Move or rename the entity if the request has another parent or name."""
+    parent_id = entity.parent_id if request.parent_id is None else request.parent_id
+    name = request.name or format_entity_id(entity.id)
     if parent_id is not None and parent_id != entity.parent_id:
-        hierarchy.move(session, caller, entity, draft.kind, (parent_id, name))
+        hierarchy.move(session, caller, entity, request.type, (parent_id, name))
     elif name != entity.name and parent_id is not None:
         hierarchy.check_name_available(session, parent_id, name)
         entity.name = name

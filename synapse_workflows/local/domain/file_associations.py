@@ -1,4 +1,4 @@
-"""Who may have the bytes of a file handle: through the object that the handle belongs to."""
+"""Access to file handles through the objects that they are associated with."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from synapse_workflows.local.domain.tables import cell_files
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.file_models import FileHandle
 
-#: Files in one request.
+#: Maximum number of files in one request.
 MAX_BATCH: Final = 100
 
 
 class AssociateType(StrEnum):
-    """Kinds of objects that hold file handles (FileHandleAssociateType)."""
+    """Types of objects that have file handles (FileHandleAssociateType)."""
 
     FILE_ENTITY = "FileEntity"
     TABLE_ENTITY = "TableEntity"
@@ -40,7 +40,7 @@ class AssociateType(StrEnum):
 
 @dataclass(frozen=True)
 class Association:
-    """A file handle, and the object through which it is asked for."""
+    """A file handle, and the object through which it is accessed."""
 
     handle_id: int
     object_type: AssociateType
@@ -48,10 +48,10 @@ class Association:
 
 
 def parse(body: object) -> Association:
-    """Read a FileHandleAssociation.
+    """Parse a FileHandleAssociation.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The value is not a FileHandleAssociation.
     """
     if not isinstance(body, dict):
         raise BadRequest("A FileHandleAssociation must be an object.")
@@ -64,49 +64,51 @@ def parse(body: object) -> Association:
     )
 
 
-def can_download(session: Session, caller: Caller, handle: FileHandle, asked: Association) -> bool:
-    """Tell whether the caller may have the bytes.
+def can_download(
+    session: Session, caller: Caller, handle: FileHandle, association: Association
+) -> bool:
+    """Return whether the caller can download a file.
 
-    The maker of the handle always may. Otherwise the handle must belong to the object: to any
-    version of a file, to a cell of a table or view, to what was submitted; and the caller must
-    have the rights to it. Other kinds of objects hold no handles yet.
+    The creator of the file handle always can. Otherwise the handle must belong to the object (to
+    a version of a file, a cell of a table or view, or a submission), and the caller needs access
+    to the object. Other types of objects have no file handles.
 
     Raises:
-        BadRequest: the id of the object is malformed.
+        BadRequest: The ID of the object is malformed.
     """
     if file_handles.is_owner(caller, handle):
         return True
-    rule = _RULES.get(asked.object_type)
+    rule = _RULES.get(association.object_type)
     if rule is None:
         return False
-    return rule.gives(session, caller, rule.read(asked.object_id), handle.id)
+    return rule.can_download(session, caller, rule.parse_id(association.object_id), handle.id)
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """What it takes to have a file through an object.
+    """Download rule for one type of objects.
 
     Args:
-        read: reads the id of the object.
-        gives: tells whether a caller has a file handle through an object.
+        parse_id: Parses the ID of the object.
+        can_download: Returns whether a caller can download a file handle through an object.
     """
 
-    read: Callable[[str], int]
-    gives: Callable[[Session, Caller, int, int], bool]
+    parse_id: Callable[[str], int]
+    can_download: Callable[[Session, Caller, int, int], bool]
 
 
 def _can_download_from_file(
     session: Session, caller: Caller, entity_id: int, handle_id: int
 ) -> bool:
-    may = access.is_allowed(session, caller, entity_id, AccessType.DOWNLOAD)
-    return may and entities.has_file_handle(session, entity_id, handle_id)
+    is_allowed = access.is_allowed(session, caller, entity_id, AccessType.DOWNLOAD)
+    return is_allowed and entities.has_file_handle(session, entity_id, handle_id)
 
 
 def _can_download_from_submission(
     session: Session, caller: Caller, submission_id: int, handle_id: int
 ) -> bool:
-    may = submissions.can_read_files(session, caller, submission_id)
-    return may and submissions.has_file_handle(session, submission_id, handle_id)
+    is_allowed = submissions.can_read_files(session, caller, submission_id)
+    return is_allowed and submissions.has_file_handle(session, submission_id, handle_id)
 
 
 _RULES: Final[Mapping[AssociateType, _Rule]] = {
@@ -120,41 +122,41 @@ _RULES: Final[Mapping[AssociateType, _Rule]] = {
 }
 
 
-def require_handle(session: Session, caller: Caller, asked: Association) -> FileHandle:
-    """Give the handle when the caller may have its bytes.
+def require_handle(session: Session, caller: Caller, association: Association) -> FileHandle:
+    """Return a file handle if the caller can download the file.
 
     Raises:
-        NotFound: there is no such handle.
-        Forbidden: the caller may not, or the handle does not belong to the object.
+        NotFound: No such file handle.
+        Forbidden: The caller lacks access, or the handle does not belong to the object.
     """
-    handle = file_handles.get_handle(session, asked.handle_id)
-    if not can_download(session, caller, handle, asked):
+    handle = file_handles.get_handle(session, association.handle_id)
+    if not can_download(session, caller, handle, association):
         raise Forbidden(
-            f"You lack DOWNLOAD access to the FileHandle {asked.handle_id} of the "
-            f"{asked.object_type} {asked.object_id}."
+            f"You lack DOWNLOAD access to the FileHandle {association.handle_id} of the "
+            f"{association.object_type} {association.object_id}."
         )
     return handle
 
 
 def find_handle(
-    session: Session, caller: Caller, asked: Association
+    session: Session, caller: Caller, association: Association
 ) -> tuple[FileHandle | None, str | None]:
-    """Give the handle when the caller may have its bytes, else a FileResultFailureCode."""
+    """Return a file handle if the caller can download the file, else a FileResultFailureCode."""
     try:
-        return require_handle(session, caller, asked), None
+        return require_handle(session, caller, association), None
     except BadRequest:
         raise
-    except ServiceError as refused:
-        return None, "UNAUTHORIZED" if isinstance(refused, Forbidden) else "NOT_FOUND"
+    except ServiceError as error:
+        return None, "UNAUTHORIZED" if isinstance(error, Forbidden) else "NOT_FOUND"
 
 
 def get_batch(
     service: Service, session: Session, caller: Caller, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Answer a BatchFileRequest: handles and signed URLs, or per file the reason why not.
+    """Return file handles and pre-signed URLs (BatchFileRequest), or a failure code for each file.
 
     Raises:
-        BadRequest: no file, more than 100, or nothing to include.
+        BadRequest: The request has no files, more than 100 files, or selects no content.
     """
     with_handles = request_fields.get_boolean(body, "includeFileHandles")
     with_urls = request_fields.get_boolean(body, "includePreSignedURLs")
@@ -168,9 +170,12 @@ def get_batch(
             "includePreviewPreSignedURLs must be true."
         )
     results = []
-    for asked in [parse(each) for each in _parse_batch(body, "requestedFiles")]:
-        handle, failure = find_handle(session, caller, asked)
-        result: dict[str, Any] = {"fileHandleId": str(asked.handle_id), "failureCode": failure}
+    for association in [parse(each) for each in _parse_batch(body, "requestedFiles")]:
+        handle, failure = find_handle(session, caller, association)
+        result: dict[str, Any] = {
+            "fileHandleId": str(association.handle_id),
+            "failureCode": failure,
+        }
         if handle is not None and with_handles:
             result["fileHandle"] = file_handles.serialize(handle)
         if handle is not None and with_urls:
@@ -180,21 +185,21 @@ def get_batch(
 
 
 def copy_batch(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer a BatchFileHandleCopyRequest: new handles, or per file the reason why not.
+    """Copy file handles (BatchFileHandleCopyRequest); return them or a failure code for each file.
 
     Raises:
-        BadRequest: no request, or more than 100.
-        Forbidden: the caller is anonymous.
+        BadRequest: The request has no files, or more than 100.
+        Forbidden: The caller is anonymous.
     """
     file_handles.check_logged_in(caller)
     results = []
     for request in _parse_batch(body, "copyRequests"):
         if not isinstance(request, dict):
-            raise BadRequest("copyRequests must hold objects.")
-        asked = parse(request.get("originalFile"))
-        original, failure = find_handle(session, caller, asked)
+            raise BadRequest("copyRequests must be an array of objects.")
+        association = parse(request.get("originalFile"))
+        original, failure = find_handle(session, caller, association)
         result: dict[str, Any] = {
-            "originalFileHandleId": str(asked.handle_id),
+            "originalFileHandleId": str(association.handle_id),
             "failureCode": failure,
         }
         if original is not None:
@@ -206,7 +211,7 @@ def copy_batch(session: Session, caller: Caller, body: Mapping[str, Any]) -> dic
 
 
 def _parse_batch(body: Mapping[str, Any], key: str) -> list[Any]:
-    found = request_fields.get_list(body, key) or []
-    if not 1 <= len(found) <= MAX_BATCH:
-        raise BadRequest(f"{key} must hold 1 to {MAX_BATCH} files; it holds {len(found)}.")
-    return found
+    files = request_fields.get_list(body, key) or []
+    if not 1 <= len(files) <= MAX_BATCH:
+        raise BadRequest(f"{key} must have 1 to {MAX_BATCH} files; it has {len(files)}.")
+    return files

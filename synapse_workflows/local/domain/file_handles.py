@@ -1,4 +1,4 @@
-"""File handles: what Synapse knows of one stored file. Made once, never changed."""
+"""File handles: immutable metadata of stored and external files."""
 
 import re
 import uuid
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete as remove, exists, select
+from sqlalchemy import delete as sql_delete, exists, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, S3_FILE_HANDLE
@@ -15,40 +15,39 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.destinations import BUCKET, parse_location_id
 from synapse_workflows.local.domain.entities import generate_etag, is_file_handle_used
 from synapse_workflows.local.domain.ids import next_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
+from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment
 
-#: What stands for an unknown name or type of an external file.
+#: Name and content type of external files without one.
 NOT_SET: Final = "NOT_SET"
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def get_handle(session: Session, handle_id: int) -> FileHandle:
-    """Give a file handle.
+    """Return a file handle.
 
     Raises:
-        NotFound: there is none.
+        NotFound: No such file handle.
     """
-    handle = session.get(FileHandle, handle_id)
-    if handle is None:
-        raise NotFound(f"FileHandle with ID: {handle_id} does not exist")
-    return handle
+    message = f"FileHandle with ID: {handle_id} does not exist"
+    return get_or_404(session, FileHandle, handle_id, message)
 
 
 def is_owner(caller: Caller, handle: FileHandle) -> bool:
-    """Tell whether the caller made the handle; an administrator counts as its maker."""
+    """Return whether the caller created the file handle or is an administrator."""
     return caller.is_admin or handle.created_by == caller.id
 
 
 def get_own_handle(session: Session, caller: Caller, handle_id: int) -> FileHandle:
-    """Give a file handle to the one who made it, to read or to use.
+    """Return a file handle that the caller created.
 
     Raises:
-        NotFound: there is none.
-        Forbidden: somebody else made it.
+        NotFound: No such file handle.
+        Forbidden: The caller did not create it.
     """
     handle = get_handle(session, handle_id)
     if not is_owner(caller, handle):
@@ -60,7 +59,7 @@ def get_own_handle(session: Session, caller: Caller, handle_id: int) -> FileHand
 
 
 def serialize(handle: FileHandle) -> dict[str, Any]:
-    """Write a file handle."""
+    """Return the FileHandle of a row."""
     body = {
         "id": str(handle.id),
         "etag": handle.etag,
@@ -83,22 +82,22 @@ def serialize(handle: FileHandle) -> dict[str, Any]:
 
 
 def get_url(service: Service, handle: FileHandle) -> str:
-    """Give the URL of the bytes: signed and short-lived, or the external one."""
+    """Return the download URL of a file: pre-signed, or external."""
     if handle.blob_id is None:
         return str(handle.location["externalURL"])
     return presigned_urls.create_download_url(service, handle.id)
 
 
 def list_pieces(session: Session, handle: FileHandle) -> list[StoredFile]:
-    """List the files that hold the bytes of a handle, in reading order."""
-    found = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
-    return [StoredFile(each.name, each.size) for each in session.scalars(found)]
+    """List the blob files of a file handle, in the order of their bytes."""
+    query = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
+    return [StoredFile(each.name, each.size) for each in session.scalars(query)]
 
 
 def create_stored(
     session: Session, caller: Caller, blob: Blob, *, file_name: str, content_type: str
 ) -> FileHandle:
-    """Make an S3FileHandle for bytes that the service holds."""
+    """Create an S3FileHandle for a stored blob."""
     return _add(
         session,
         caller,
@@ -114,28 +113,28 @@ def create_stored(
 
 
 def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -> FileHandle:
-    """Make a file handle for bytes that lie elsewhere, from an ExternalFileHandle.
+    """Create a file handle for an external file (ExternalFileHandle).
 
     Raises:
-        BadRequest: another class, no URL, or a malformed MD5.
-        Forbidden: the caller is anonymous.
-        NotFound: there is no such storage location.
+        BadRequest: Another concrete type, a missing or invalid URL, or an invalid MD5.
+        Forbidden: The caller is anonymous.
+        NotFound: No such storage location.
     """
     check_logged_in(caller)
-    kind = request_fields.get_text(body, "concreteType")
-    if kind != EXTERNAL_FILE_HANDLE:
-        raise BadRequest(f"concreteType must be {EXTERNAL_FILE_HANDLE}, not {kind}.")
+    concrete_type = request_fields.get_text(body, "concreteType")
+    if concrete_type != EXTERNAL_FILE_HANDLE:
+        raise BadRequest(f"concreteType must be {EXTERNAL_FILE_HANDLE}, not {concrete_type}.")
     md5 = request_fields.get_text(body, "contentMd5")
-    place = body.get("storageLocationId")
+    location = body.get("storageLocationId")
     return _add(
         session,
         caller,
-        concrete_type=kind,
+        concrete_type=concrete_type,
         file_name=request_fields.get_text(body, "fileName") or NOT_SET,
         content_type=request_fields.get_text(body, "contentType") or NOT_SET,
         content_md5=None if md5 is None else parse_md5(md5, "contentMd5"),
         content_size=request_fields.get_integer(body, "contentSize"),
-        storage_location_id=None if place is None else parse_location_id(place),
+        storage_location_id=None if location is None else parse_location_id(location),
         location={"externalURL": _parse_external_url(body)},
     )
 
@@ -143,13 +142,13 @@ def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -
 def copy(
     session: Session, caller: Caller, original: FileHandle, changes: Mapping[str, Any]
 ) -> FileHandle:
-    """Make a handle of the caller's own for the same bytes.
+    """Create a file handle of the caller for the same bytes.
 
     Args:
-        session: a writing session.
-        caller: who will own the copy.
-        original: what is copied; the caller may download it.
-        changes: newFileName and newContentType, each optional.
+        session: Database session with write access.
+        caller: Owner of the copy.
+        original: File handle to copy; the caller can download it.
+        changes: newFileName and newContentType, both optional.
     """
     return _add(
         session,
@@ -179,14 +178,14 @@ def _add(session: Session, caller: Caller, **columns: Any) -> FileHandle:
 
 
 def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
-    """Delete a file handle, and its bytes when no other handle shares them.
+    """Delete a file handle, and its blob if no other file handle uses it.
 
     Returns:
-        Files in `blobs` that nothing refers to once this is committed.
+        Names of the blob files to remove after the transaction is committed.
 
     Raises:
-        Forbidden: somebody else made it.
-        Conflict: an entity holds it.
+        Forbidden: The caller did not create the file handle.
+        Conflict: The file handle is in use.
     """
     handle = session.get(FileHandle, handle_id)
     if handle is None:
@@ -200,49 +199,49 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
     shared = exists().where(FileHandle.blob_id == handle.blob_id)
     if handle.blob_id is None or session.scalar(select(shared)):
         return []
-    session.execute(remove(Segment).where(Segment.blob_id == handle.blob_id))
-    session.execute(remove(Blob).where(Blob.id == handle.blob_id))
+    session.execute(sql_delete(Segment).where(Segment.blob_id == handle.blob_id))
+    session.execute(sql_delete(Blob).where(Blob.id == handle.blob_id))
     return [piece.name for piece in unused]
 
 
 def delete_orphaned_files(service: Service) -> int:
-    """Remove the bytes that a crash left behind; before the service begins to answer.
+    """Delete blob files without a database row. Call this before the service accepts requests.
 
     Returns:
-        How many files went.
+        The number of deleted files.
     """
     with service.database.reading() as session:
-        wanted = {*session.scalars(select(Segment.name)), *session.scalars(select(Part.name))}
-    return service.blobs.sweep(wanted)
+        referenced = {*session.scalars(select(Segment.name)), *session.scalars(select(Part.name))}
+    return service.blobs.sweep(referenced)
 
 
 def check_logged_in(caller: Caller) -> None:
-    """Check that the caller is logged in.
+    """Check that the caller is not anonymous.
 
     Raises:
-        Forbidden: it is anonymous.
+        Forbidden: The caller is anonymous.
     """
     if caller.is_anonymous:
         raise Forbidden("Anonymous users cannot create or use file handles. Please log in.")
 
 
-def parse_md5(value: str, what: str) -> str:
-    """Read an MD5 in hexadecimal.
+def parse_md5(value: str, name: str) -> str:
+    """Return an MD5 in lowercase hexadecimal digits.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The value is not an MD5.
     """
     if _MD5.fullmatch(value.lower()) is None:
-        raise BadRequest(f"{what} must be an MD5 of 32 hexadecimal digits.")
+        raise BadRequest(f"{name} must be an MD5 of 32 hexadecimal digits.")
     return value.lower()
 
 
 def _parse_external_url(body: Mapping[str, Any]) -> str:
-    given = request_fields.get_required_text(body, "externalURL")
+    url = request_fields.get_required_text(body, "externalURL")
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if not parts.scheme or not (parts.netloc or parts.path.startswith("/")):
-        raise BadRequest(f"externalURL: '{given}' is not a valid URL.")
-    return given
+        raise BadRequest(f"externalURL: '{url}' is not a valid URL.")
+    return url

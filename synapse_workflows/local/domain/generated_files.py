@@ -1,4 +1,4 @@
-"""Files that the service makes itself: results of queries, archives."""
+"""Files that the service creates: query results and archives."""
 
 import uuid
 from collections.abc import Callable
@@ -18,20 +18,20 @@ def store(
     draft: FileWriter,
     file_name: str,
     content_type: str,
-    remember: Callable[[Session, FileHandle], None] = lambda _session, _handle: None,
+    on_create: Callable[[Session, FileHandle], None] = lambda _session, _handle: None,
 ) -> int:
-    """Keep a file that was written, and make a file handle of the caller's for it.
+    """Store a written blob draft and create a file handle for it.
 
     Args:
-        service: where to keep it.
-        caller: who will own it.
-        draft: the bytes.
-        file_name: as one downloads it.
-        content_type: its media type.
-        remember: notes more, in the same transaction.
+        service: The service.
+        caller: Owner of the file handle.
+        draft: Written blob draft.
+        file_name: File name of the file handle.
+        content_type: Media type.
+        on_create: Called with the new file handle in the same transaction.
 
     Returns:
-        The id of the file handle.
+        ID of the file handle.
     """
     md5 = draft.md5
     piece = draft.keep()
@@ -44,7 +44,7 @@ def store(
             handle = file_handles.create_stored(
                 session, caller, blob, file_name=file_name, content_type=content_type
             )
-            remember(session, handle)
+            on_create(session, handle)
             return handle.id
     except BaseException:
         service.blobs.remove([piece.name])

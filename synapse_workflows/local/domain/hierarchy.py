@@ -1,4 +1,4 @@
-"""Where entities lie: parents, names within a parent, subtrees, and whose ACL applies."""
+"""The entity tree: parents, names within a parent, subtrees and benefactors."""
 
 from typing import Final
 
@@ -18,30 +18,38 @@ MAX_CHILDREN: Final = 10_000
 
 
 def require_parent(
-    session: Session, caller: Caller, kind: EntityType, parent_id: int | None, *, height: int = 1
+    session: Session,
+    caller: Caller,
+    entity_type: EntityType,
+    parent_id: int | None,
+    *,
+    height: int = 1,
 ) -> Entity:
-    """Give the container when the caller may put something into it.
+    """Return a container if the caller can create or move an entity into it.
 
     Args:
-        session: reads the tables.
-        caller: who asks; needs CREATE.
-        kind: the class of what is to be put there.
-        parent_id: the container; None is refused for all but projects, which name the root.
-        height: levels of the subtree that is to be put there.
+        session: Database session.
+        caller: User of the request; needs CREATE.
+        entity_type: Type of the entity.
+        parent_id: ID of the container; None for the root folder.
+        height: Number of levels of the subtree of the entity.
 
     Raises:
-        BadRequest: the class may not lie there, the path gets too deep, the container is full.
-        Forbidden: the container is in the trash can, or the caller lacks CREATE.
-        NotFound: there is no such container.
+        BadRequest: The entity type is not allowed in the container, the tree would be too deep, or
+            the container is full.
+        Forbidden: The container is in the trash can, or the caller lacks CREATE.
+        NotFound: No such container.
     """
     parent = access.get_entity(session, ROOT if parent_id is None else parent_id)
     if parent.id == TRASH or access.is_trashed(parent):
         raise Forbidden(f"The parent {format_entity_id(parent.id)} is in trash can.")
-    _check_parent_type(kind, parent)
-    access.require(session, caller, parent.id, AccessType.CREATE, new_type=kind.concrete_type)
+    _check_parent_type(entity_type, parent)
+    access.require(
+        session, caller, parent.id, AccessType.CREATE, new_type=entity_type.concrete_type
+    )
     depth = sum(1 for _ in access.iter_ancestors(session, parent)) + height
     if depth > MAX_DEPTH:
-        raise BadRequest(f"The entity would lie {depth} levels deep; {MAX_DEPTH} is the limit.")
+        raise BadRequest(f"The entity would be at depth {depth}; the limit is {MAX_DEPTH}.")
     if parent.id != ROOT and _count_children(session, parent.id) >= MAX_CHILDREN:
         raise BadRequest(
             f"Limit of {MAX_CHILDREN} children exceeded for parent: {format_entity_id(parent.id)}"
@@ -49,11 +57,14 @@ def require_parent(
     return parent
 
 
-def _check_parent_type(kind: EntityType, parent: Entity) -> None:
-    fits = parent.concrete_type in kind.parents and parent.id != ROOT
-    if not (fits or (not kind.parents and parent.id == ROOT)):
-        where = "the root" if parent.id == ROOT else f"a {parent.concrete_type}"
-        raise BadRequest(f"A {kind.concrete_type} may not have {where} as its parent.")
+def _check_parent_type(entity_type: EntityType, parent: Entity) -> None:
+    if parent.id == ROOT:
+        is_valid = not entity_type.parents
+    else:
+        is_valid = parent.concrete_type in entity_type.parents
+    if not is_valid:
+        name = "the root" if parent.id == ROOT else f"a {parent.concrete_type}"
+        raise BadRequest(f"A {entity_type.concrete_type} may not have {name} as its parent.")
 
 
 def _count_children(session: Session, parent_id: int) -> int:
@@ -65,7 +76,7 @@ def check_name_available(session: Session, parent_id: int, name: str) -> None:
     """Check that no child of the parent has the name.
 
     Raises:
-        Conflict: one has.
+        Conflict: The name is in use.
     """
     taken = exists().where(Entity.parent_id == parent_id, Entity.name == name)
     if session.scalar(select(taken)):
@@ -76,10 +87,10 @@ def check_name_available(session: Session, parent_id: int, name: str) -> None:
 
 
 def list_subtree(session: Session, entity_id: int) -> list[tuple[int, int]]:
-    """List the entity and all below it, top down.
+    """List an entity and its descendants, top down.
 
     Returns:
-        Pairs of entity id and level, the entity itself on level 1.
+        Pairs of entity ID and level; the entity has level 1.
     """
     top = select(Entity.id, literal(1).label("level")).where(Entity.id == entity_id)
     tree = top.cte(recursive=True)
@@ -89,62 +100,66 @@ def list_subtree(session: Session, entity_id: int) -> list[tuple[int, int]]:
 
 
 def set_benefactor(
-    session: Session, entity: Entity, benefactor_id: int, *, everything: bool = False
+    session: Session, entity: Entity, benefactor_id: int, *, include_own_acls: bool = False
 ) -> None:
-    """Let the entity, and all below it that shared its ACL, follow another one.
+    """Set the benefactor of an entity and of the descendants that share its ACL.
 
     Args:
-        session: writes the tables.
-        entity: the top of the subtree.
-        benefactor_id: the entity whose ACL is to apply.
-        everything: also what has an ACL of its own.
+        session: Database session with write access.
+        entity: Top of the subtree.
+        benefactor_id: ID of the entity whose ACL applies.
+        include_own_acls: Also change descendants that have an ACL of their own.
     """
     session.flush()
     ids = [each for each, _ in list_subtree(session, entity.id)]
-    for start in range(0, len(ids), 500):  # SQLite bounds the number of parameters
-        change = update(Entity).where(Entity.id.in_(ids[start : start + 500]))
-        if not everything:
-            change = change.where(Entity.benefactor_id == entity.benefactor_id)
+    for start in range(0, len(ids), 500):  # SQLite limits the number of parameters
+        statement = update(Entity).where(Entity.id.in_(ids[start : start + 500]))
+        if not include_own_acls:
+            statement = statement.where(Entity.benefactor_id == entity.benefactor_id)
         session.execute(
-            change.values(benefactor_id=benefactor_id),
+            statement.values(benefactor_id=benefactor_id),
             execution_options={"synchronize_session": False},
         )
     session.expire_all()
 
 
 def has_own_acl(session: Session, entity_id: int) -> bool:
-    """Tell whether the entity owns an ACL."""
+    """Return whether the entity has an ACL of its own."""
     return session.get(Acl, (access.ENTITY_ACL, entity_id)) is not None
 
 
 def move(
-    session: Session, caller: Caller, entity: Entity, kind: EntityType, place: tuple[int, str]
+    session: Session,
+    caller: Caller,
+    entity: Entity,
+    entity_type: EntityType,
+    target: tuple[int, str],
 ) -> None:
-    """Put an entity into another container, under a name.
+    """Move an entity to another container.
 
     Args:
-        session: writes the tables.
-        caller: who asks.
-        entity: what is moved.
-        kind: its class.
-        place: id of the container, and the name of the entity there.
+        session: Database session with write access.
+        caller: User of the request.
+        entity: Entity to move.
+        entity_type: Type of the entity.
+        target: ID of the new parent, and the new name.
 
     Raises:
-        BadRequest: the container does not fit, or lies below the entity.
-        Conflict: the name is taken there.
-        Forbidden: the caller lacks CREATE on the container or CHANGE_PERMISSIONS on the entity.
-        NotFound: there is no such container.
+        BadRequest: The entity cannot be in the container, or the container is in its subtree.
+        Conflict: The name is in use.
+        Forbidden: The caller lacks CREATE on the container or CHANGE_PERMISSIONS on the entity.
+        NotFound: No such container.
     """
-    parent_id, name = place
-    below = list_subtree(session, entity.id)
-    if parent_id in {each for each, _ in below}:
+    parent_id, name = target
+    subtree = list_subtree(session, entity.id)
+    if parent_id in {each for each, _ in subtree}:
         raise BadRequest(
             f"{format_entity_id(entity.id)} cannot be moved into {format_entity_id(parent_id)}: "
-            "it would lie in itself."
+            "it would contain itself."
         )
     access.require(session, caller, entity.id, AccessType.CHANGE_PERMISSIONS)
-    height = max(level for _, level in below)
-    parent = require_parent(session, caller, kind, parent_id, height=height)
+    height = max(level for _, level in subtree)
+    parent = require_parent(session, caller, entity_type, parent_id, height=height)
     check_name_available(session, parent.id, name)
     entity.parent_id = parent.id
     entity.name = name

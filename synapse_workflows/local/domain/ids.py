@@ -1,4 +1,4 @@
-"""Ids: how they read on the wire, and who gives out the next one."""
+"""Parsing, formatting and generation of IDs."""
 
 import re
 
@@ -14,7 +14,7 @@ _DECIMAL = re.compile(r"\s*([0-9]{1,18})\s*")
 ROOT = int(ROOT_ENTITY.removeprefix("syn"))
 TRASH = int(TRASH_ENTITY.removeprefix("syn"))
 
-#: The last id that is taken before the first one is given out, by kind; others start at 0.
+#: Last ID before the first generated one, by type of object; 0 for other types.
 _LAST_RESERVED_IDS = {
     "entity": 10_000_000,
     "principal": 3_300_000,
@@ -25,7 +25,7 @@ _LAST_RESERVED_IDS = {
 
 
 def next_id(session: Session, kind: str) -> int:
-    """Give out the next id of a kind, never one twice. Needs a writing session."""
+    """Return a new ID for a type of object. Needs a session with write access."""
     counter = session.get(Counter, kind)
     if counter is None:
         counter = Counter(kind=kind, last=_LAST_RESERVED_IDS.get(kind, 0))
@@ -35,10 +35,10 @@ def next_id(session: Session, kind: str) -> int:
 
 
 def parse_entity_id(text: object) -> int:
-    """Read an entity id: `syn123`, `SYN123`, `123`, with blanks around it or as a number.
+    """Parse an entity ID: `syn123`, `SYN123`, `123` or the number 123; ignore surrounding blanks.
 
     Raises:
-        BadRequest: it is none, as `syn123.4` is none.
+        BadRequest: The value is not an entity ID. IDs with a version are invalid.
     """
     match = _ENTITY.fullmatch(str(text)) if isinstance(text, str | int) else None
     if match is None or isinstance(text, bool):
@@ -47,10 +47,10 @@ def parse_entity_id(text: object) -> int:
 
 
 def parse_entity_version(text: object) -> tuple[int, int | None]:
-    """Read the id of an entity, or of one of its versions: `syn123.4`.
+    """Parse an entity ID with an optional version: `syn123` or `syn123.4`.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The value is not such an ID.
     """
     head, dot, tail = str(text).strip().partition(".")
     if not dot:
@@ -61,23 +61,23 @@ def parse_entity_version(text: object) -> tuple[int, int | None]:
 
 
 def format_entity_id(number: int) -> str:
-    """Write an entity id as clients compare it."""
+    """Return an entity ID with its prefix, for example `syn123`."""
     return f"syn{number}"
 
 
-def parse_id(text: object, what: str) -> int:
-    """Read a decimal id, given as text or as a number.
+def parse_id(text: object, name: str) -> int:
+    """Parse a decimal ID, given as text or as a number.
 
     Args:
-        text: what the caller sent.
-        what: names the field in the error.
+        text: Value to parse.
+        name: Name of the field, for the error message.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The value is not an ID.
     """
     match = _DECIMAL.fullmatch(str(text)) if isinstance(text, str | int) else None
     if match is None or isinstance(text, bool):
-        raise BadRequest(f"{what}: '{text}' is not a valid id.")
+        raise BadRequest(f"{name}: '{text}' is not a valid id.")
     return int(match[1])
 
 

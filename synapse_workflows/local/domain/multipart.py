@@ -1,10 +1,9 @@
-"""Multipart upload: start or resume, sign URLs for the parts. What becomes of them: `parts`.
+"""Multipart uploads: start, resume, and pre-signed URLs of the parts.
 
     UPLOADING --complete--> COMPLETED
-        the same request again finds the upload as it is; forceRestart forgets it
 
-Functions that make files in `blobs` superfluous return their names, to be removed once the
-transaction is committed.
+Repeating a request resumes the upload; forceRestart deletes it and starts another. Functions that
+make blob files unused return their names; remove them after the transaction is committed.
 """
 
 import hashlib
@@ -21,9 +20,10 @@ from synapse_workflows.local.domain import file_handles, presigned_urls, request
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.destinations import parse_location_id
 from synapse_workflows.local.domain.ids import next_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.file_models import Part, Upload
 
 MIN_PART: Final = 5 * MiB
@@ -36,7 +36,7 @@ COMPLETED: Final = "COMPLETED"
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """A MultipartUploadRequest that keeps the rules. Sizes are bytes."""
+    """A validated MultipartUploadRequest. Sizes are in bytes."""
 
     file_name: str
     file_size: int
@@ -48,24 +48,26 @@ class UploadRequest:
 
     @property
     def part_count(self) -> int:
-        """How many parts the file has."""
+        """The number of parts of the file."""
         return -(-self.file_size // self.part_size)
 
     def fingerprint(self) -> str:
-        """Give what makes two requests the same: an MD5 of all fields."""
+        """Return an MD5 of all fields. Equal requests have the same fingerprint."""
         return hashlib.md5(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def parse_request(body: Mapping[str, Any]) -> UploadRequest:
-    """Read a MultipartUploadRequest.
+    """Parse a MultipartUploadRequest.
 
     Raises:
-        BadRequest: a field is missing or out of range.
-        NotFound: there is no such storage location.
+        BadRequest: A field is missing or out of range.
+        NotFound: No such storage location.
     """
-    kind = request_fields.get_text(body, "concreteType")
-    if kind not in {None, MULTIPART_UPLOAD_REQUEST}:
-        raise BadRequest(f"{kind} is not supported here: use {MULTIPART_UPLOAD_REQUEST}.")
+    concrete_type = request_fields.get_text(body, "concreteType")
+    if concrete_type not in {None, MULTIPART_UPLOAD_REQUEST}:
+        raise BadRequest(
+            f"Unsupported concreteType: '{concrete_type}'. Use {MULTIPART_UPLOAD_REQUEST}."
+        )
     request = UploadRequest(
         file_name=request_fields.get_required_text(body, "fileName"),
         file_size=_parse_size(body, "fileSizeBytes", 1, MAX_FILE),
@@ -79,41 +81,41 @@ def parse_request(body: Mapping[str, Any]) -> UploadRequest:
     )
     if request.part_count > MAX_PARTS:
         raise BadRequest(
-            f"The file would need {request.part_count} parts; {MAX_PARTS} are allowed. "
+            f"The file would have {request.part_count} parts; the limit is {MAX_PARTS}. "
             "Use a larger partSizeBytes."
         )
     return request
 
 
-def _parse_size(body: Mapping[str, Any], key: str, least: int, most: int) -> int:
+def _parse_size(body: Mapping[str, Any], key: str, minimum: int, maximum: int) -> int:
     value = request_fields.get_integer(body, key)
-    if value is None or not least <= value <= most:
-        raise BadRequest(f"{key} must be between {least} and {most} bytes; it is {value}.")
+    if value is None or not minimum <= value <= maximum:
+        raise BadRequest(f"{key} must be between {minimum} and {maximum} bytes; it is {value}.")
     return value
 
 
 def start(
     session: Session, caller: Caller, body: Mapping[str, Any], *, force_restart: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
-    """Start an upload, or find the one that the same user started with the same request.
+    """Start an upload, or return the upload of the same user with an equal request.
 
     Returns:
-        The MultipartUploadStatus, and the files that a restart made superfluous.
+        MultipartUploadStatus, and the names of blob files that a restart made unused.
 
     Raises:
-        BadRequest: the request breaks a rule.
-        Forbidden: the caller is anonymous.
+        BadRequest: The request is invalid.
+        Forbidden: The caller is anonymous.
     """
     file_handles.check_logged_in(caller)
     request = parse_request(body)
-    known = session.scalar(
+    existing = session.scalar(
         select(Upload).where(
             Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()
         )
     )
-    if known is not None and not force_restart:
-        return serialize_status(session, known), []
-    superfluous = [] if known is None else _delete(session, known)
+    if existing is not None and not force_restart:
+        return serialize_status(session, existing), []
+    unused = [] if existing is None else _delete(session, existing)
     upload = Upload(
         id=next_id(session, "upload"),
         started_by=caller.id,
@@ -126,7 +128,7 @@ def start(
     )
     session.add(upload)
     session.flush()
-    return serialize_status(session, upload), superfluous
+    return serialize_status(session, upload), unused
 
 
 def _delete(session: Session, upload: Upload) -> list[str]:
@@ -137,10 +139,10 @@ def _delete(session: Session, upload: Upload) -> list[str]:
 
 
 def serialize_status(session: Session, upload: Upload) -> dict[str, Any]:
-    """Write a MultipartUploadStatus."""
+    """Return the MultipartUploadStatus of an upload."""
     states = ["1" if upload.state == COMPLETED else "0"] * upload.part_count
-    added = select(Part.number).where(Part.upload_id == upload.id, Part.added)
-    for number in session.scalars(added):
+    query = select(Part.number).where(Part.upload_id == upload.id, Part.added)
+    for number in session.scalars(query):
         states[number - 1] = "1"
     return {
         "uploadId": str(upload.id),
@@ -154,29 +156,28 @@ def serialize_status(session: Session, upload: Upload) -> dict[str, Any]:
 
 
 def get_upload(session: Session, caller: Caller, upload_id: int) -> Upload:
-    """Give an upload to the one who started it.
+    """Return an upload of the caller.
 
     Raises:
-        NotFound: there is none, or it was forgotten by a restart.
-        Forbidden: somebody else started it.
+        NotFound: No such upload, or a restart deleted it.
+        Forbidden: Another user started the upload.
     """
-    upload = session.get(Upload, upload_id)
-    if upload is None:
-        raise NotFound(f"Multi-part upload {upload_id} does not exist")
+    message = f"Multi-part upload {upload_id} does not exist"
+    upload = get_or_404(session, Upload, upload_id, message)
     if upload.started_by != caller.id:
         raise Forbidden("Only the user that started a multi-part upload can access it.")
     return upload
 
 
 def check_part_number(upload: Upload, value: int | None) -> int:
-    """Check the number of a part.
+    """Return a valid part number.
 
     Raises:
-        BadRequest: the upload has no such part.
+        BadRequest: The upload has no such part.
     """
     if value is None or not 1 <= value <= upload.part_count:
         raise BadRequest(
-            f"Part numbers of this upload go from 1 to {upload.part_count}, not {value}."
+            f"Invalid part number {value}: expected a number from 1 to {upload.part_count}."
         )
     return value
 
@@ -184,17 +185,17 @@ def check_part_number(upload: Upload, value: int | None) -> int:
 def create_urls(
     service: Service, session: Session, caller: Caller, upload_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Answer a BatchPresignedUploadUrlRequest, also for an upload that is completed.
+    """Create upload URLs (BatchPresignedUploadUrlRequest). Completed uploads are valid.
 
     Raises:
-        BadRequest: no part number, or one out of range.
-        NotFound: there is no such upload.
-        Forbidden: somebody else started it.
+        BadRequest: Part numbers are missing or out of range.
+        NotFound: No such upload.
+        Forbidden: Another user started the upload.
     """
     upload = get_upload(session, caller, upload_id)
     numbers = request_fields.get_list(body, "partNumbers")
     if not numbers:
-        raise BadRequest("partNumbers must hold at least one part number.")
+        raise BadRequest("partNumbers must have at least one part number.")
     content_type = request_fields.get_text(body, "contentType")
     headers = {} if content_type is None else {"Content-Type": content_type}
     urls = []
@@ -202,6 +203,6 @@ def create_urls(
         number = check_part_number(
             upload, request_fields.get_integer({"partNumbers": each}, "partNumbers")
         )
-        signed = presigned_urls.create_upload_url(service, upload_id, number, content_type)
-        urls.append({"partNumber": number, "uploadPresignedUrl": signed, "signedHeaders": headers})
+        url = presigned_urls.create_upload_url(service, upload_id, number, content_type)
+        urls.append({"partNumber": number, "uploadPresignedUrl": url, "signedHeaders": headers})
     return {"partPresignedUrls": urls}

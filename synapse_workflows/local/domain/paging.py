@@ -1,4 +1,4 @@
-"""How long lists are given out: by limit and offset, or by an opaque token."""
+"""Paging of lists by limit and offset, or by page token."""
 
 import re
 from collections.abc import Sequence
@@ -14,56 +14,56 @@ _TOKEN = re.compile(r"([0-9]{1,9})a([0-9]{1,15})")
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is asked for."""
+    """Limit and offset of the requested page."""
 
     limit: int
     offset: int
 
 
-def parse_page(limit: int, offset: int, *, least: int = 0, most: int = _MAX_INTEGER) -> Page:
-    """Check a limit and an offset.
+def parse_page(limit: int, offset: int, *, minimum: int = 0, maximum: int = _MAX_INTEGER) -> Page:
+    """Validate a limit and an offset.
 
     Raises:
-        BadRequest: the limit is not within `least` and `most`, or the offset is negative.
+        BadRequest: The limit is out of range, or the offset is negative.
     """
-    if not least <= limit <= most:
-        raise BadRequest(f"limit must be between {least} and {most}")
+    if not minimum <= limit <= maximum:
+        raise BadRequest(f"limit must be between {minimum} and {maximum}")
     if not 0 <= offset <= _MAX_INTEGER:
         raise BadRequest("offset must be 0 or more")
     return Page(limit, offset)
 
 
 def parse_token(token: str | None) -> Page:
-    """Read a page token; None is the first page.
+    """Parse a page token; None is the first page.
 
     Raises:
-        BadRequest: the token is not one of ours.
+        BadRequest: The token is invalid.
     """
     if token is None:
         return Page(TOKEN_PAGE_SIZE, 0)
     match = _TOKEN.fullmatch(token)
     if match is None:
         raise BadRequest(f"The provided token is not valid: {token}")
-    return parse_page(int(match[1]), int(match[2]), least=1, most=TOKEN_PAGE_SIZE)
+    return parse_page(int(match[1]), int(match[2]), minimum=1, maximum=TOKEN_PAGE_SIZE)
 
 
-def build_next_token(asked: Page, found: int) -> str | None:
-    """Give the token of the page that follows.
+def build_next_token(page: Page, found: int) -> str | None:
+    """Return the token of the next page; None for the last page.
 
     Args:
-        asked: the page that was asked for.
-        found: how many there are from its offset on, counted up to one more than its limit.
+        page: The current page.
+        found: Number of rows found from the offset on, up to `page.limit + 1`.
     """
-    return f"{asked.limit}a{asked.offset + asked.limit}" if found > asked.limit else None
+    return f"{page.limit}a{page.offset + page.limit}" if found > page.limit else None
 
 
-def build_results(results: Sequence[Any], asked: Page, *, key: str = "results") -> dict[str, Any]:
-    """Make a PaginatedResults whose total is an estimate: a full page promises one more."""
+def build_results(results: Sequence[Any], page: Page, *, key: str = "results") -> dict[str, Any]:
+    """Return PaginatedResults with an estimated total: a full page counts one more result."""
     size = len(results)
-    total = asked.offset + size + (1 if size and size == asked.limit else 0)
+    total = page.offset + size + (1 if size and size == page.limit else 0)
     return {"totalNumberOfResults": total, key: list(results)}
 
 
 def build_complete_results(results: Sequence[Any], *, key: str = "results") -> dict[str, Any]:
-    """Make a PaginatedResults that holds everything."""
+    """Return PaginatedResults that contain all results."""
     return {"totalNumberOfResults": len(results), key: list(results)}

@@ -1,4 +1,4 @@
-"""What a caller may do to an entity, told in advance (UserEntityPermissions)."""
+"""Permissions of a caller on an entity (UserEntityPermissions)."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,50 +12,50 @@ from synapse_workflows.local.storage.models import Entity
 
 
 def get_permissions(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
-    """Tell what the caller may do to the entity."""
+    """Return the UserEntityPermissions of the caller on an entity."""
 
-    def may(right: AccessType, who: Caller = caller) -> bool:
-        return access.get_denial(session, who, entity, right) is None
+    def can(right: AccessType, user: Caller = caller) -> bool:
+        return access.get_denial(session, user, entity, right) is None
 
     certified = replace(caller, is_certified=True)
-    can_edit, can_change = may(AccessType.UPDATE), may(AccessType.CHANGE_PERMISSIONS)
+    can_edit, can_change = can(AccessType.UPDATE), can(AccessType.CHANGE_PERMISSIONS)
     return {
-        "canView": may(AccessType.READ),
-        "canDownload": may(AccessType.DOWNLOAD),
+        "canView": can(AccessType.READ),
+        "canDownload": can(AccessType.DOWNLOAD),
         "canEdit": can_edit,
-        "canAddChild": may(AccessType.CREATE),
-        "canDelete": may(AccessType.DELETE),
+        "canAddChild": can(AccessType.CREATE),
+        "canDelete": can(AccessType.DELETE),
         "canChangePermissions": can_change,
-        "canChangeSettings": may(AccessType.CHANGE_SETTINGS),
+        "canChangeSettings": can(AccessType.CHANGE_SETTINGS),
         "canMove": can_edit and can_change,
-        "canModerate": may(AccessType.MODERATE),
+        "canModerate": can(AccessType.MODERATE),
         "canEnableInheritance": access.can_delete_acl(session, caller, entity),
         "canUpload": not caller.is_anonymous,
-        "canPublicRead": may(AccessType.READ, create_anonymous(caller.now)),
-        "canCertifiedUserEdit": may(AccessType.UPDATE, certified),
-        "canCertifiedUserAddChild": may(AccessType.CREATE, certified),
+        "canPublicRead": can(AccessType.READ, create_anonymous(caller.now)),
+        "canCertifiedUserEdit": can(AccessType.UPDATE, certified),
+        "canCertifiedUserAddChild": can(AccessType.CREATE, certified),
         "isCertifiedUser": caller.is_certified,
         "isCertificationRequired": True,
         "isEntityOpenData": False,
-        "isDataContributor": can_edit and may(AccessType.DELETE),
+        "isDataContributor": can_edit and can(AccessType.DELETE),
         "ownerPrincipalId": entity.created_by,
     }
 
 
 def get(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
-    """Tell what the caller may do to an entity; no right is needed to ask.
+    """Return the caller's permissions on an entity. The caller needs no access.
 
     Raises:
-        NotFound: there is no such entity, or it is in the trash can.
+        NotFound: No such entity, or it is in the trash can.
     """
     return get_permissions(session, caller, access.get_not_trashed(session, entity_id))
 
 
 def has_access(session: Session, caller: Caller, entity_id: int, right: AccessType) -> bool:
-    """Tell whether the caller holds one right.
+    """Return whether the caller has an access type on an entity.
 
     Raises:
-        NotFound: there is no such entity, or it is in the trash can.
+        NotFound: No such entity, or it is in the trash can.
     """
     entity = access.get_not_trashed(session, entity_id)
     return access.get_denial(session, caller, entity, right) is None

@@ -1,6 +1,6 @@
-"""URLs that carry their own permission: signed, for one verb and path, and only for a while.
+"""Pre-signed URLs for one method and path, with an expiration time.
 
-They look as those of Amazon S3 do, because clients read the date and the life from them:
+They have the query parameters of Amazon S3, because clients read the date and lifetime from them:
 
     <base>/storage/download/<file handle>?X-Amz-Algorithm=...&X-Amz-Date=...&X-Amz-Expires=30
                                           &X-Amz-SignedHeaders=host&X-Amz-Signature=...
@@ -16,20 +16,20 @@ from urllib.parse import parse_qsl, urlencode
 from synapse_workflows.local.domain.service import Service
 
 STORAGE: Final = "/storage"
-_PURPOSE: Final = "storage"
+_KEY_PURPOSE: Final = "storage"
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
-_DATE: Final = "%Y%m%dT%H%M%SZ"
-_SIGNATURE: Final = "X-Amz-Signature"
+_DATE_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+_SIGNATURE_PARAMETER: Final = "X-Amz-Signature"
 
 
 class PresignedUrlError(Exception):
-    """A pre-signed URL that is not, or no longer, good.
+    """A pre-signed URL is invalid or expired.
 
     Args:
-        code: S3's word for it.
-        reason: one sentence.
+        code: Error code of S3.
+        reason: Error message.
         status: HTTP status.
-        headers: HTTP headers that go with the answer.
+        headers: HTTP headers of the response.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class PresignedUrlError(Exception):
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """A request on a URL that should be pre-signed.
+    """A request to a pre-signed URL.
 
     Args:
         method: GET or PUT.
-        path: decoded path, from the root of the service.
-        query: query string as it came.
-        content_type: the header; None when there was none.
+        path: Decoded path below the root of the service.
+        query: Query string.
+        content_type: Content-Type header; None without one.
     """
 
     method: str
@@ -60,7 +60,7 @@ class SignedRequest:
 
 
 def create_download_url(service: Service, handle_id: int) -> str:
-    """Sign a URL that gives the bytes of a file handle."""
+    """Return a URL that downloads the bytes of a file handle."""
     path = f"{STORAGE}/download/{handle_id}"
     return _create_url(service, "GET", path, service.settings.download_url_seconds)
 
@@ -68,13 +68,13 @@ def create_download_url(service: Service, handle_id: int) -> str:
 def create_upload_url(
     service: Service, upload_id: int, number: int, content_type: str | None
 ) -> str:
-    """Sign a URL that takes the bytes of one part.
+    """Return a URL that uploads one part.
 
     Args:
-        service: knows the secret, the time and its own address.
-        upload_id: the upload.
-        number: the part, from 1.
-        content_type: when given, the PUT must carry exactly this Content-Type.
+        service: The service.
+        upload_id: ID of the upload.
+        number: Part number, from 1.
+        content_type: If set, the PUT must have this Content-Type.
     """
     path = f"{STORAGE}/upload/{upload_id}/{number}"
     return _create_url(service, "PUT", path, service.settings.upload_url_seconds, content_type)
@@ -86,12 +86,12 @@ def _create_url(
     now = datetime.fromtimestamp(service.now() // 1000, tz=UTC)
     query = [
         ("X-Amz-Algorithm", _ALGORITHM),
-        ("X-Amz-Date", now.strftime(_DATE)),
+        ("X-Amz-Date", now.strftime(_DATE_FORMAT)),
         ("X-Amz-Expires", str(seconds)),
         ("X-Amz-SignedHeaders", "host" if content_type is None else "content-type;host"),
     ]
     text = _build_string_to_sign(method, path, query, content_type)
-    query.append((_SIGNATURE, service.signer.sign(_PURPOSE, text)))
+    query.append((_SIGNATURE_PARAMETER, service.signer.sign(_KEY_PURPOSE, text)))
     return f"{service.settings.base_url}{path}?{urlencode(query)}"
 
 
@@ -101,31 +101,32 @@ def _build_string_to_sign(
     return "\n".join([method, path, urlencode(sorted(query)), content_type or ""])
 
 
-def verify(service: Service, presented: SignedRequest) -> None:
-    """Check that the service signed exactly this, and not too long ago.
+def verify(service: Service, request: SignedRequest) -> None:
+    """Check the signature and the expiration time of a request.
 
     Raises:
-        UrlRefusedError: it did not, or the URL has expired.
+        PresignedUrlError: The signature is missing or invalid, or the URL has expired.
     """
-    query = parse_qsl(presented.query, keep_blank_values=True)
+    query = parse_qsl(request.query, keep_blank_values=True)
     fields = dict(query)
-    signed = [(name, value) for name, value in query if name != _SIGNATURE]
-    binds_type = "content-type" in fields.get("X-Amz-SignedHeaders", "").split(";")
+    signed_query = [(name, value) for name, value in query if name != _SIGNATURE_PARAMETER]
+    has_content_type = "content-type" in fields.get("X-Amz-SignedHeaders", "").split(";")
     text = _build_string_to_sign(
-        presented.method,
-        presented.path,
-        signed,
-        presented.content_type if binds_type else None,
+        request.method,
+        request.path,
+        signed_query,
+        request.content_type if has_content_type else None,
     )
-    signature = fields.get(_SIGNATURE)
+    signature = fields.get(_SIGNATURE_PARAMETER)
     if signature is None:
         raise PresignedUrlError("AccessDenied", "The URL is not signed.")
-    if not service.signer.verify(_PURPOSE, text, signature):
+    if not service.signer.verify(_KEY_PURPOSE, text, signature):
         raise PresignedUrlError(
             "SignatureDoesNotMatch",
-            "The signature does not belong to this request. Check verb, URL and signed headers.",
+            "The signature does not match the request. Check the HTTP method, the URL and the "
+            "signed headers.",
         )
-    signed_on = datetime.strptime(fields["X-Amz-Date"], _DATE).replace(tzinfo=UTC)
-    life = timedelta(seconds=int(fields["X-Amz-Expires"]))
-    if service.now() >= int((signed_on + life).timestamp() * 1000):
+    signed_on = datetime.strptime(fields["X-Amz-Date"], _DATE_FORMAT).replace(tzinfo=UTC)
+    lifetime = timedelta(seconds=int(fields["X-Amz-Expires"]))
+    if service.now() >= int((signed_on + lifetime).timestamp() * 1000):
         raise PresignedUrlError("AccessDenied", "Request has expired")

@@ -1,4 +1,4 @@
-"""Who asks, and when."""
+"""The caller of a request."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from synapse_workflows.constants import ANONYMOUS, PUBLIC
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """The principal behind one request.
+    """The principal that sent a request.
 
     Args:
-        id: principal id.
-        scopes: OAuth scopes of the token; the anonymous caller holds none and needs none.
-        groups: every principal whose entries in an ACL count for the caller, itself included.
-        is_admin: may do all.
-        is_certified: passed the certification quiz.
-        is_anonymous: sent no credentials.
-        now: when the request was taken up, milliseconds since the epoch.
-        token_id: the personal access token that was used.
-        is_last_use_outdated: its last use is not noted down to the hour.
+        id: Principal ID.
+        scopes: OAuth scopes of the token; empty for anonymous callers.
+        groups: IDs of all principals whose ACL entries apply to the caller, including its own.
+        is_admin: Whether the caller is an administrator.
+        is_certified: Whether the caller passed the certification quiz.
+        is_anonymous: Whether the request has no credentials.
+        now: Start of the request, in milliseconds since the epoch.
+        token_id: ID of the access token.
+        is_last_use_outdated: Whether the stored date of the token's last use is over an hour old.
     """
 
     id: int
@@ -33,7 +33,7 @@ class Caller:
 
 
 def create_anonymous(now: int) -> Caller:
-    """Make the caller who sent no credentials."""
+    """Return the caller of a request without credentials."""
     return Caller(
         id=ANONYMOUS,
         scopes=frozenset(),

@@ -1,4 +1,4 @@
-"""Throttling: how much one user may ask at once and within a time."""
+"""Rate limits per user."""
 
 import threading
 from collections import defaultdict, deque
@@ -11,75 +11,75 @@ from synapse_workflows.local.settings import Throttle
 
 
 class RateLimiter:
-    """Counts the requests of each user; anonymous callers are not counted.
+    """Limits the concurrent and the recent requests of each user. Anonymous callers have no limit.
 
     Args:
-        bounds: what a user may; None counts nothing.
+        limits: Limits per user; None for no limits.
     """
 
-    def __init__(self, bounds: Throttle | None) -> None:
-        self._bounds = bounds
-        self._guard = threading.Lock()
-        self._under_way: defaultdict[int, int] = defaultdict(int)
+    def __init__(self, limits: Throttle | None) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._running: defaultdict[int, int] = defaultdict(int)
         self._times: defaultdict[int, deque[int]] = defaultdict(deque)
-        self._columns: defaultdict[int, deque[int]] = defaultdict(deque)
+        self._column_requests: defaultdict[int, deque[int]] = defaultdict(deque)
 
     @contextmanager
     def limit(self, caller: Caller) -> Iterator[None]:
-        """Count one request while the block lasts.
+        """Count one request for the duration of the block.
 
         Raises:
-            TooManyRequests: the caller is beyond the bounds.
+            TooManyRequests: The caller exceeds a limit.
         """
-        if self._bounds is None or caller.is_anonymous:
+        if self._limits is None or caller.is_anonymous:
             yield
             return
-        with self._guard:
-            self._count(self._bounds, caller)
+        with self._lock:
+            self._start(self._limits, caller)
         try:
             yield
         finally:
-            with self._guard:
-                self._under_way[caller.id] -= 1
+            with self._lock:
+                self._running[caller.id] -= 1
 
     def count_columns_request(self, caller: Caller) -> None:
-        """Count one request for the columns of a table, which has a bound of its own.
+        """Count one request for the columns of a table, which has a limit of its own.
 
         Raises:
-            TooManyRequests: the caller is beyond it.
+            TooManyRequests: The caller exceeds the limit.
         """
-        if self._bounds is None or caller.is_anonymous:
+        if self._limits is None or caller.is_anonymous:
             return
-        with self._guard:
-            times = self._recent(self._columns, self._bounds, caller)
-            if len(times) >= self._bounds.columns:
+        with self._lock:
+            times = self._get_recent(self._column_requests, self._limits, caller)
+            if len(times) >= self._limits.columns:
                 raise TooManyRequests(
                     f"Requests are too frequent for API call: /entity/#/column. User {caller.id} "
-                    f"may send {self._bounds.columns} every {self._bounds.seconds} seconds."
+                    f"may send {self._limits.columns} every {self._limits.seconds} seconds."
                 )
             times.append(caller.now)
 
     @staticmethod
-    def _recent(
-        counted: defaultdict[int, deque[int]], bounds: Throttle, caller: Caller
+    def _get_recent(
+        requests: defaultdict[int, deque[int]], limits: Throttle, caller: Caller
     ) -> deque[int]:
-        """Give the times of a caller's requests that still count."""
-        times = counted[caller.id]
-        while times and caller.now - times[0] >= bounds.seconds * 1000:
+        """Return the start times of the caller's requests within the time window."""
+        times = requests[caller.id]
+        while times and caller.now - times[0] >= limits.seconds * 1000:
             times.popleft()
         return times
 
-    def _count(self, bounds: Throttle, caller: Caller) -> None:
-        times = self._recent(self._times, bounds, caller)
-        if self._under_way[caller.id] >= bounds.concurrent:
+    def _start(self, limits: Throttle, caller: Caller) -> None:
+        times = self._get_recent(self._times, limits, caller)
+        if self._running[caller.id] >= limits.concurrent:
             raise TooManyRequests(
                 f"Too many concurrent requests. User {caller.id} may have "
-                f"{bounds.concurrent} at a time."
+                f"{limits.concurrent} at a time."
             )
-        if len(times) >= bounds.requests:
+        if len(times) >= limits.requests:
             raise TooManyRequests(
-                f"Requests are too frequent. User {caller.id} may send {bounds.requests} "
-                f"every {bounds.seconds} seconds."
+                f"Requests are too frequent. User {caller.id} may send {limits.requests} "
+                f"every {limits.seconds} seconds."
             )
-        self._under_way[caller.id] += 1
+        self._running[caller.id] += 1
         times.append(caller.now)

@@ -1,44 +1,43 @@
-"""Reading fields of request bodies, which are open JSON objects.
+"""Parsing of fields in JSON request bodies.
 
-A null equals a missing property. Numbers are taken where text is declared.
+A null is treated as a missing property. Text properties accept numbers.
 """
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from synapse_workflows.local.domain.dates import to_milliseconds
 from synapse_workflows.local.errors import BadRequest
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _LONG: Final = 2**63
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Dates outside of four-digit years cannot be written on the wire.
+#: Range of dates with four-digit years.
 _EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 Body = Mapping[str, Any]
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
 
-def parse_text(value: object, what: str) -> str:
-    """Take text, or a number as text.
+def parse_text(value: object, name: str) -> str:
+    """Return text, or a number as text.
 
     Raises:
-        BadRequest: it is neither.
+        BadRequest: The value is not text.
     """
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
-    raise BadRequest(f"{what} must be text.")
+    raise BadRequest(f"{name} must be text.")
 
 
 def get_text(body: Body, key: str, *, limit: int | None = None) -> str | None:
-    """Read optional text of at most `limit` characters.
+    """Return an optional text property of at most `limit` characters.
 
     Raises:
-        BadRequest: it is something else, or too long.
+        BadRequest: The value is not text, or too long.
     """
     if body.get(key) is None:
         return None
@@ -49,10 +48,10 @@ def get_text(body: Body, key: str, *, limit: int | None = None) -> str | None:
 
 
 def get_required_text(body: Body, key: str) -> str:
-    """Read text that must be there and not empty.
+    """Return a required, non-empty text property.
 
     Raises:
-        BadRequest: it is missing, empty, or something else.
+        BadRequest: The value is missing, empty, or not text.
     """
     value = get_text(body, key)
     if not value:
@@ -61,10 +60,10 @@ def get_required_text(body: Body, key: str) -> str:
 
 
 def get_integer(body: Body, key: str) -> int | None:
-    """Read an optional whole number of 64 bits, given as a number or as text.
+    """Return an optional 64-bit integer property, given as a number or as text.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: The value is not a 64-bit integer.
     """
     value = body.get(key)
     if value is None:
@@ -77,10 +76,10 @@ def get_integer(body: Body, key: str) -> int | None:
 
 
 def get_number(body: Body, key: str) -> float | None:
-    """Read an optional number, given as a number or as text; it may be NaN or infinite.
+    """Return an optional number property, given as a number or as text; it can be NaN or infinite.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: The value is not a number.
     """
     value = body.get(key)
     if value is None:
@@ -92,13 +91,12 @@ def get_number(body: Body, key: str) -> float | None:
 
 
 def get_date(body: Body, key: str) -> int | None:
-    """Read an optional date-time in ISO form, with any offset.
+    """Return an optional ISO 8601 date-time property in milliseconds since the epoch.
 
-    Returns:
-        Milliseconds since the epoch.
+    Without an offset the value is UTC.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: The value is not a date-time of the years 1000 to 9999.
     """
     value = get_text(body, key)
     if value is None:
@@ -108,17 +106,17 @@ def get_date(body: Body, key: str) -> int | None:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         if _EARLIEST <= moment <= _LATEST:
-            return (moment - _EPOCH) // _MILLISECOND
+            return to_milliseconds(moment)
     except (ValueError, OverflowError):
         pass
     raise BadRequest(f"{key}: '{value}' is not a date such as 2021-07-05T12:34:56.789Z.")
 
 
 def get_boolean(body: Body, key: str, *, default: bool = False) -> bool:
-    """Read an optional boolean.
+    """Return an optional boolean property.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: The value is not a boolean.
     """
     value = body.get(key)
     if value is None:
@@ -129,10 +127,10 @@ def get_boolean(body: Body, key: str, *, default: bool = False) -> bool:
 
 
 def get_list(body: Body, key: str) -> list[Any] | None:
-    """Read an optional array.
+    """Return an optional array property.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: The value is not an array.
     """
     value = body.get(key)
     if value is not None and not isinstance(value, list):
@@ -153,10 +151,10 @@ def get_objects(body: Body, key: str) -> list[dict[str, Any]]:
 
 
 def get_object(body: Body, key: str) -> dict[str, Any] | None:
-    """Read an optional object.
+    """Return an optional object property.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: The value is not an object.
     """
     value = body.get(key)
     if value is not None and not isinstance(value, dict):
@@ -164,28 +162,28 @@ def get_object(body: Body, key: str) -> dict[str, Any] | None:
     return value
 
 
-def parse_choice(words: Collection[str], value: object, what: str) -> str:
-    """Read one of several words.
+def parse_choice(choices: Collection[str], value: object, name: str) -> str:
+    """Return a value that must be one of several strings.
 
     Raises:
-        BadRequest: it is none of them.
+        BadRequest: The value is not one of them.
     """
-    if isinstance(value, str) and value in words:
+    if isinstance(value, str) and value in choices:
         return value
-    raise BadRequest(f"{what}: '{value}' is none of {', '.join(words)}.")
+    raise BadRequest(f"{name}: '{value}' is none of {', '.join(choices)}.")
 
 
-def parse_enum(kind: type[EnumT], value: object, what: str) -> EnumT:
-    """Read a word of an enumeration.
+def parse_enum(enum: type[EnumT], value: object, name: str) -> EnumT:
+    """Return the member of an enumeration for a value.
 
     Raises:
-        BadRequest: it is none of its words.
+        BadRequest: The enumeration has no such value.
     """
-    return kind(parse_choice([each.value for each in kind], value, what))
+    return enum(parse_choice([each.value for each in enum], value, name))
 
 
 def drop_nulls(value: Any) -> Any:
-    """Leave out null properties at every depth; nulls in arrays stay."""
+    """Remove null properties at every depth. Nulls in arrays remain."""
     if isinstance(value, dict):
         return {key: drop_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Access requirements: locks on data, and what a caller learns of them."""
+"""Access requirements that restrict downloads."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 
 def serialize(requirement: AccessRequirement) -> dict[str, Any]:
-    """Write a LockAccessRequirement."""
-    made_on, made_by = to_iso(requirement.created_on), str(requirement.created_by)
+    """Return the LockAccessRequirement of a row."""
+    created_on, created_by = to_iso(requirement.created_on), str(requirement.created_by)
     return {
         "concreteType": f"{MODEL}.LockAccessRequirement",
         "id": requirement.id,
         "versionNumber": 0,
         "name": str(requirement.id),
         "etag": requirement.etag,
-        "createdOn": made_on,
-        "createdBy": made_by,
-        "modifiedOn": made_on,
-        "modifiedBy": made_by,
+        "createdOn": created_on,
+        "createdBy": created_by,
+        "modifiedOn": created_on,
+        "modifiedBy": created_by,
         "accessType": AccessType.DOWNLOAD.value,
         "subjectsDefinedByAnnotations": False,
         "subjectIds": [{"id": format_entity_id(requirement.entity_id), "type": "ENTITY"}],
@@ -34,12 +34,12 @@ def serialize(requirement: AccessRequirement) -> dict[str, Any]:
 
 
 def create_lock(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
-    """Lock an entity and all below it against downloads by everybody but administrators.
+    """Restrict downloads of an entity and its descendants to administrators.
 
     Raises:
-        BadRequest: it, or something above it, is restricted already.
-        Forbidden: the caller lacks CREATE or UPDATE.
-        NotFound: there is no such entity.
+        BadRequest: The entity or one of its ancestors is already restricted.
+        Forbidden: The caller lacks CREATE or UPDATE.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     access.require(session, caller, entity_id, AccessType.CREATE)
@@ -57,24 +57,24 @@ def create_lock(session: Session, caller: Caller, entity_id: int) -> dict[str, A
 
 
 def list_requirements(
-    session: Session, caller: Caller, entity_id: int, asked: Page
+    session: Session, caller: Caller, entity_id: int, page: Page
 ) -> list[dict[str, Any]]:
-    """List the requirements on an entity and on what is above it.
+    """List the access requirements of an entity and its ancestors.
 
     Raises:
-        Forbidden: the caller may not READ the entity.
-        NotFound: there is no such entity.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    found = access.list_requirements(session, entity)[asked.offset :][: asked.limit]
-    return [serialize(each) for each in found]
+    requirements = access.list_requirements(session, entity)[page.offset :][: page.limit]
+    return [serialize(each) for each in requirements]
 
 
 def get_information(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
-    """Tell a caller about restrictions on an entity (RestrictionInformationResponse)."""
-    locked = bool(access.list_requirements(session, entity))
+    """Return the RestrictionInformationResponse of an entity."""
+    is_restricted = bool(access.list_requirements(session, entity))
     return {
         "objectId": entity.id,
-        "restrictionLevel": "CONTROLLED_BY_ACT" if locked else "OPEN",
-        "hasUnmetAccessRequirement": locked and not caller.is_admin,
+        "restrictionLevel": "CONTROLLED_BY_ACT" if is_restricted else "OPEN",
+        "hasUnmetAccessRequirement": is_restricted and not caller.is_admin,
     }

@@ -1,4 +1,4 @@
-"""What the service signs: tokens and pre-signed URLs."""
+"""Signatures of access tokens and pre-signed URLs."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ import jwt
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with the secret of one data directory; each purpose has a key of its own.
+    """Signs with the secret of a data directory. Each purpose has its own key.
 
     Args:
         secret: 32 random bytes.
@@ -22,19 +22,15 @@ class Signer:
         return hmac.new(self.secret, purpose.encode(), hashlib.sha256).digest()
 
     def sign_token(self, claims: dict[str, Any]) -> str:
-        """Make a JWT; equal claims make equal tokens."""
+        """Return a JWT. Equal claims give equal tokens."""
         return jwt.encode(claims, self._key("token"), algorithm="HS256", sort_headers=True)
 
     def sign(self, purpose: str, text: str) -> str:
-        """Sign a text for a purpose.
-
-        Returns:
-            64 hexadecimal digits.
-        """
+        """Return the signature of a text as 64 hexadecimal digits."""
         return hmac.new(self._key(purpose), text.encode(), hashlib.sha256).hexdigest()
 
     def verify(self, purpose: str, text: str, signature: str) -> bool:
-        """Tell whether the signature is ours, in constant time."""
+        """Return whether a signature is valid, in constant time."""
         return hmac.compare_digest(
             self.sign(purpose, text).encode(), signature.encode("utf-8", "replace")
         )

@@ -1,4 +1,4 @@
-"""The state of the service as a whole."""
+"""Status of the service."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import Forbidden, NotFound, ServiceUnavailable
+from synapse_workflows.local.errors import Forbidden, ServiceUnavailable
 from synapse_workflows.local.storage.models import StackStatus
 
 
 class Status(StrEnum):
-    """READ_ONLY and DOWN both refuse every request, reads too."""
+    """Status of the service. READ_ONLY and DOWN both reject every request."""
 
     READ_WRITE = "READ_WRITE"
     READ_ONLY = "READ_ONLY"
@@ -21,17 +21,14 @@ class Status(StrEnum):
 
 
 def _get_row(session: Session) -> StackStatus:
-    row = session.get(StackStatus, 0)
-    if row is None:
-        raise NotFound("The service has no status.")
-    return row
+    return session.get_one(StackStatus, 0)
 
 
 def check_available(session: Session) -> None:
-    """Check that the service takes requests.
+    """Check that the service accepts requests.
 
     Raises:
-        Unavailable: it was switched off.
+        ServiceUnavailable: The status is READ_ONLY or DOWN.
     """
     row = _get_row(session)
     if row.status != Status.READ_WRITE:
@@ -39,17 +36,17 @@ def check_available(session: Session) -> None:
 
 
 def get(session: Session) -> dict[str, Any]:
-    """Tell whether the service takes requests (StackStatus)."""
+    """Return the StackStatus."""
     row = _get_row(session)
     return {"status": row.status, "currentMessage": row.message}
 
 
 def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Switch the service on or off (StackStatus).
+    """Set the StackStatus.
 
     Raises:
-        BadRequest: the status is none of the three.
-        Forbidden: the caller is no administrator.
+        BadRequest: The status is unknown.
+        Forbidden: The caller is not an administrator.
     """
     if not caller.is_admin:
         raise Forbidden("Only an administrator may change the status of the stack.")

@@ -1,4 +1,4 @@
-"""Personal access tokens: making, listing and revoking them."""
+"""Personal access tokens."""
 
 import uuid
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ MAX_TOKENS: Final = 100
 
 
 def _parse_scopes(caller: Caller, body: Mapping[str, Any]) -> list[str]:
-    """Choose the scopes of a new token: those asked for, or all, that the caller's token holds."""
-    asked = request_fields.get_list(body, "scope")
-    words = [
+    """Return the requested scopes, or all, that the caller's token has."""
+    requested = request_fields.get_list(body, "scope")
+    scopes = [
         request_fields.parse_choice(auth.ALL_SCOPES, each, "scope")
-        for each in asked or TOKEN_SCOPES
+        for each in requested or TOKEN_SCOPES
     ]
-    return [each for each in TOKEN_SCOPES if each in words and each in caller.scopes]
+    return [each for each in TOKEN_SCOPES if each in scopes and each in caller.scopes]
 
 
 def _parse_claims(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,14 +38,17 @@ def _parse_claims(body: Mapping[str, Any]) -> dict[str, Any]:
 def create(
     session: Session, signer: Signer, caller: Caller, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make a token (AccessTokenGenerationRequest); it is shown this once.
+    """Create a token (AccessTokenGenerationRequest).
+
+    Returns:
+        The token. It is not stored and cannot be read again.
 
     Raises:
-        BadRequest: the caller has a token of that name, or a scope is unknown.
+        BadRequest: The caller has a token with that name, or a scope is unknown.
     """
     name = (request_fields.get_text(body, "name") or str(uuid.uuid4())).strip()
-    mine = select(AccessToken).where(AccessToken.user_id == caller.id)
-    if session.scalar(mine.where(AccessToken.name == name)) is not None:
+    own = select(AccessToken).where(AccessToken.user_id == caller.id)
+    if session.scalar(own.where(AccessToken.name == name)) is not None:
         raise BadRequest("The token name is already in use")
     record = AccessToken(
         id=next_id(session, "token"),
@@ -67,7 +70,7 @@ def create(
 
 
 def _delete_least_used(session: Session, caller: Caller, newest: AccessToken) -> None:
-    """Keep the number of tokens within its bound; the newest and the first one stay."""
+    """Delete the least recently used tokens above the limit, except the newest and seeded ones."""
     others = (
         select(AccessToken)
         .where(
@@ -99,15 +102,15 @@ def list_tokens(session: Session, caller: Caller, token: str | None) -> dict[str
     """List one page of the caller's tokens (AccessTokenRecordList), newest first.
 
     Raises:
-        BadRequest: the page token is not one of ours.
+        BadRequest: The page token is invalid.
     """
-    asked = parse_token(token)
+    page = parse_token(token)
     query = select(AccessToken).where(AccessToken.user_id == caller.id)
-    query = query.order_by(AccessToken.id.desc()).limit(asked.limit + 1).offset(asked.offset)
-    found = [_serialize(each, caller.now) for each in session.scalars(query)]
+    query = query.order_by(AccessToken.id.desc()).limit(page.limit + 1).offset(page.offset)
+    results = [_serialize(each, caller.now) for each in session.scalars(query)]
     return {
-        "results": found[: asked.limit],
-        "nextPageToken": build_next_token(asked, len(found)),
+        "results": results[: page.limit],
+        "nextPageToken": build_next_token(page, len(results)),
     }
 
 
@@ -119,24 +122,24 @@ def _get(session: Session, caller: Caller, token_id: int) -> AccessToken:
 
 
 def get(session: Session, caller: Caller, token_id: int) -> dict[str, Any]:
-    """Give the record of a token (AccessTokenRecord).
+    """Return the record of a token (AccessTokenRecord).
 
     Raises:
-        NotFound: the caller has no such token.
+        NotFound: The caller has no such token.
     """
     return _serialize(_get(session, caller, token_id), caller.now)
 
 
 def revoke(session: Session, caller: Caller, token_id: int | None) -> None:
-    """Make a token worthless.
+    """Revoke a token.
 
     Raises:
-        Forbidden: it is the token that the service itself gave the user.
-        NotFound: the caller has no such token.
+        Forbidden: The service created the token at its first start.
+        NotFound: The caller has no such token.
     """
     if token_id is None:
-        raise NotFound("There is no token to revoke.")
+        raise NotFound("Cannot revoke the token of the request: the request has no access token.")
     record = _get(session, caller, token_id)
     if record.seeded:
-        raise Forbidden("The token of the local service's own user list cannot be revoked.")
+        raise Forbidden("Tokens that the service created at its first start cannot be revoked.")
     session.delete(record)

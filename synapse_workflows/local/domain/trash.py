@@ -1,4 +1,4 @@
-"""The trash can: what is deleted lies there, can be brought back, or goes for good."""
+"""The trash can: deletion, restoration and purge of entities."""
 
 from typing import Any
 
@@ -11,31 +11,32 @@ from synapse_workflows.local.domain.access import get_acl_owner
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
 from synapse_workflows.local.domain.ids import TRASH, format_entity_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import Forbidden, NotFound
+from synapse_workflows.local.errors import Forbidden
 from synapse_workflows.local.storage.models import Entity, Trashed
 
 
-def delete(session: Session, caller: Caller, entity_id: int, *, for_good: bool = False) -> None:
-    """Delete an entity with all below it; what lies in the trash can already stays there.
+def delete(session: Session, caller: Caller, entity_id: int, *, skip_trash: bool = False) -> None:
+    """Delete an entity with its descendants. Do nothing if it is in the trash can already.
 
     Args:
-        session: writes the tables.
-        caller: who asks.
-        entity_id: what to delete.
-        for_good: leave nothing in the trash can.
+        session: Database session with write access.
+        caller: User of the request; needs DELETE.
+        entity_id: ID of the entity.
+        skip_trash: Delete the entity permanently.
 
     Raises:
-        Forbidden: the caller lacks DELETE, or the service stands on the entity.
-        NotFound: there is no such entity.
+        Forbidden: The caller lacks DELETE, or the entity is a built-in folder.
+        NotFound: No such entity.
     """
     entity = access.get_entity(session, entity_id)
     if access.is_trashed(entity):
         return
     entity_writes.check_not_builtin(entity)
     access.require(session, caller, entity_id, AccessType.DELETE)
-    if for_good:
+    if skip_trash:
         _delete_permanently(session, entity)
         return
     session.add(
@@ -51,18 +52,18 @@ def delete(session: Session, caller: Caller, entity_id: int, *, for_good: bool =
     entity.name = format_entity_id(entity_id)
     entity.parent_id = TRASH
     entity.etag = entities.generate_etag()
-    hierarchy.set_benefactor(session, entity, TRASH, everything=True)
+    hierarchy.set_benefactor(session, entity, TRASH, include_own_acls=True)
 
 
 def _delete_acls(session: Session, top: Entity) -> None:
     for number, _ in hierarchy.list_subtree(session, top.id):
-        owned = access_lists.find_acl(session, get_acl_owner(number))
-        if owned is not None:
-            access_lists.delete(session, owned)
+        acl = access_lists.find_acl(session, get_acl_owner(number))
+        if acl is not None:
+            access_lists.delete(session, acl)
 
 
 def _delete_permanently(session: Session, top: Entity) -> None:
-    """Remove an entity and all below it from the tables, bottom up."""
+    """Delete an entity and its descendants from the database, bottom up."""
     _delete_acls(session, top)
     session.flush()
     for number, _ in reversed(hierarchy.list_subtree(session, top.id)):
@@ -71,67 +72,68 @@ def _delete_permanently(session: Session, top: Entity) -> None:
 
 
 def _get_trashed(session: Session, caller: Caller, entity_id: int) -> Trashed:
-    found = session.get(Trashed, entity_id)
-    if found is None:
-        raise NotFound(f"The entity {format_entity_id(entity_id)} is not in the trash can.")
-    if not (caller.is_admin or found.deleted_by == caller.id):
-        raise Forbidden(f"{format_entity_id(entity_id)} was deleted by somebody else.")
-    return found
+    message = f"The entity {format_entity_id(entity_id)} is not in the trash can."
+    trashed = get_or_404(session, Trashed, entity_id, message)
+    if not (caller.is_admin or trashed.deleted_by == caller.id):
+        raise Forbidden(
+            f"Only the user who deleted {format_entity_id(entity_id)} can restore or purge it."
+        )
+    return trashed
 
 
 def restore(
     session: Session, caller: Caller, entity_id: int, parent_id: int | None = None
 ) -> None:
-    """Bring an entity back, with its name and all below it.
+    """Restore an entity with its name and descendants.
 
     Args:
-        session: writes the tables.
-        caller: who asks: the one who deleted it, with CREATE on the container.
-        entity_id: what to bring back.
-        parent_id: the container to put it into; None for where it came from.
+        session: Database session with write access.
+        caller: The user who deleted the entity; needs CREATE on the container.
+        entity_id: ID of the entity.
+        parent_id: ID of the container; None for the original parent.
 
     Raises:
-        Conflict: the name is taken there.
-        Forbidden: the caller may not, or the container is itself in the trash can.
-        NotFound: it is not in the trash can, or there is no such container.
+        Conflict: The name is in use.
+        Forbidden: The caller has no permission, or the container is in the trash can.
+        NotFound: The entity is not in the trash can, or no such container.
     """
-    found = _get_trashed(session, caller, entity_id)
+    trashed = _get_trashed(session, caller, entity_id)
     entity = access.get_entity(session, entity_id)
-    kind = CONCRETE_TYPES[entity.concrete_type]
+    entity_type = CONCRETE_TYPES[entity.concrete_type]
     height = max(level for _, level in hierarchy.list_subtree(session, entity_id))
-    target = found.original_parent_id if parent_id is None else parent_id
-    parent = hierarchy.require_parent(session, caller, kind, target, height=height)
-    hierarchy.check_name_available(session, parent.id, found.original_name)
-    entity.name, entity.parent_id = found.original_name, parent.id
+    target = trashed.original_parent_id if parent_id is None else parent_id
+    parent = hierarchy.require_parent(session, caller, entity_type, target, height=height)
+    hierarchy.check_name_available(session, parent.id, trashed.original_name)
+    entity.name, entity.parent_id = trashed.original_name, parent.id
     entity.etag = entities.generate_etag()
-    session.delete(found)
+    session.delete(trashed)
     benefactor = parent.benefactor_id
     if entity.concrete_type == PROJECT:
         benefactor = entity.id
         entity_writes.create_project_acl(session, caller, entity.id)
-    hierarchy.set_benefactor(session, entity, benefactor, everything=True)
+    hierarchy.set_benefactor(session, entity, benefactor, include_own_acls=True)
 
 
 def purge(session: Session, caller: Caller, entity_id: int) -> None:
-    """Remove from the trash can for good.
+    """Permanently delete an entity from the trash can.
 
     Raises:
-        Forbidden: somebody else deleted it.
-        NotFound: it is not in the trash can.
+        Forbidden: Another user deleted the entity.
+        NotFound: The entity is not in the trash can.
     """
     _get_trashed(session, caller, entity_id)
     _delete_permanently(session, access.get_entity(session, entity_id))
 
 
-def list_trashed(session: Session, caller: Caller, asked: Page) -> list[dict[str, Any]]:
-    """List what the caller deleted, as TrashedEntity, newest first."""
-    found = session.execute(
+def list_trashed(session: Session, caller: Caller, page: Page) -> list[dict[str, Any]]:
+    """List the entities that the caller deleted, as TrashedEntity, newest first."""
+    rows = session.execute(
         select(Trashed, Entity.concrete_type)
         .join(Entity, Entity.id == Trashed.entity_id)
         .where(Trashed.deleted_by == caller.id)
         .order_by(Trashed.deleted_on.desc(), Trashed.entity_id.desc())
-        .limit(asked.limit)
-        .offset(asked.offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return [
         {
@@ -142,5 +144,5 @@ def list_trashed(session: Session, caller: Caller, asked: Page) -> list[dict[str
             "deletedOn": to_iso(each.deleted_on),
             "originalParentId": format_entity_id(each.original_parent_id),
         }
-        for each, concrete_type in found
+        for each, concrete_type in rows
     ]

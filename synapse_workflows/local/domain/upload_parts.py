@@ -1,58 +1,57 @@
-"""The parts of a multipart upload, and how they become a file.
+"""Parts of multipart uploads, and completion of uploads.
 
-    nothing -> arrived (PUT of the bytes) -> added (the starter confirmed the MD5) -> one file
+    PUT of the bytes -> part recorded -> part added (MD5 confirmed) -> upload completed
 
-Of two who send the same upload at once, one is late: what comes after the file is made is taken
-and dropped, and confirmed by the MD5s that its parts had.
+When two clients send the same upload at once, requests that arrive after its completion succeed:
+uploaded parts are dropped, and added parts are compared with the stored MD5s.
 
-Functions that make files in `blobs` superfluous return their names, to be removed once the
-transaction is committed.
+Functions that make blob files unused return their names; remove them after the transaction is
+committed.
 """
 
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete as remove, select
+from sqlalchemy import delete as sql_delete, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import file_handles, multipart
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
 from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upload
 
-#: Where a completed upload keeps the MD5s of its parts, in order.
+#: Key in `Upload.request` for the MD5s of the parts of a completed upload, in order.
 _PART_MD5S: Final = "part_md5s"
 
 
 def get_part_size(session: Session, upload_id: int) -> int:
-    """Tell how many bytes a part may bring.
+    """Return the maximum number of bytes of a part.
 
     Raises:
-        NotFound: the upload was forgotten, or never was.
+        NotFound: No such upload, or a restart deleted it.
     """
     return int(_get_upload(session, upload_id).request["part_size"])
 
 
 def _get_upload(session: Session, upload_id: int) -> Upload:
-    upload = session.get(Upload, upload_id)
-    if upload is None:
-        raise NotFound(f"Multi-part upload {upload_id} takes no parts.")
-    return upload
+    message = f"Multi-part upload {upload_id} does not exist"
+    return get_or_404(session, Upload, upload_id, message)
 
 
 def record_part(session: Session, upload_id: int, number: int, draft: FileWriter) -> list[str]:
-    """Note a part whose bytes are safe. The last to arrive counts.
+    """Record an uploaded part. It replaces a part with the same number but other bytes.
 
-    A part that was added already stays added when the same bytes come again. What comes for a
-    completed upload is superfluous.
+    A part that was added stays added when the same bytes are uploaded again. Parts of a completed
+    upload are unused.
 
     Returns:
-        Files that are superfluous now.
+        Names of unused blob files.
 
     Raises:
-        NotFound: the upload was forgotten, or never was.
+        NotFound: No such upload, or a restart deleted it.
     """
     if _get_upload(session, upload_id).state == multipart.COMPLETED:
         return [draft.name]
@@ -60,34 +59,34 @@ def record_part(session: Session, upload_id: int, number: int, draft: FileWriter
     if part is None:
         part = Part(upload_id=upload_id, number=number, added=False)
         session.add(part)
-        superfluous = []
+        unused = []
     elif (part.md5, part.size) == (draft.md5, draft.size):
         return [draft.name]
     else:
-        superfluous = [part.name]
+        unused = [part.name]
     part.name, part.size, part.md5, part.added = draft.name, draft.size, draft.md5, False
-    return superfluous
+    return unused
 
 
 def add_part(
     session: Session, caller: Caller, upload_id: int, number: int, md5: str
 ) -> dict[str, Any]:
-    """Confirm a part: its MD5 must be that of the bytes that arrived.
+    """Confirm the MD5 of an uploaded part.
 
     Returns:
-        An AddPartResponse; a wrong MD5 and an absent part are ADD_FAILED, not errors.
+        AddPartResponse; ADD_FAILED if the MD5 differs or the part is missing.
 
     Raises:
-        BadRequest: the number is out of range.
-        NotFound: there is no such upload.
-        Forbidden: somebody else started it.
+        BadRequest: The part number is out of range.
+        NotFound: No such upload.
+        Forbidden: Another user started the upload.
     """
     upload = multipart.get_upload(session, caller, upload_id)
-    found = _find_md5(session, upload, multipart.check_part_number(upload, number))
+    uploaded = _find_md5(session, upload, multipart.check_part_number(upload, number))
     failure = None
-    if found is None:
-        failure = f"Part {number} has not arrived. Please upload it."
-    elif found != md5.lower():
+    if uploaded is None:
+        failure = f"Part {number} was not uploaded. Please upload it."
+    elif uploaded != md5.lower():
         failure = (
             "The provided MD5 does not match the MD5 of the uploaded part. "
             "Please re-upload the part."
@@ -104,95 +103,97 @@ def add_part(
 
 
 def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
-    """Tell the MD5 of a part, of a completed upload too; None when it has not arrived."""
+    """Return the MD5 of a part, also of a completed upload; None if the part is missing."""
     if upload.state == multipart.COMPLETED:
-        known: list[str] = upload.request.get(_PART_MD5S, [])
-        return known[number - 1] if known else None
+        md5s: list[str] = upload.request.get(_PART_MD5S, [])
+        return md5s[number - 1] if md5s else None
     part = session.get(Part, (upload.id, number))
     return None if part is None else part.md5
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """What completing an upload has to prove: these pieces are the announced file."""
+    """The blob files of all parts in order, and the MD5 of the request."""
 
     pieces: tuple[StoredFile, ...]
     md5: str
 
 
 def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | None:
-    """Collect the parts of an upload whose parts were all added.
+    """Collect the added parts of an upload.
 
     Returns:
-        The parts in order, to be read and compared; None when the upload is completed already.
+        The parts, to be checked by `verify_md5`; None if the upload is completed.
 
     Raises:
-        BadRequest: parts are missing, or the sizes do not sum up.
-        NotFound: there is no such upload.
-        Forbidden: somebody else started it.
+        BadRequest: Parts are missing, or their sizes do not match the file size.
+        NotFound: No such upload.
+        Forbidden: Another user started the upload.
     """
     upload = multipart.get_upload(session, caller, upload_id)
     if upload.state == multipart.COMPLETED:
         return None
-    ready = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
-    pieces = tuple(StoredFile(part.name, part.size) for part in session.scalars(ready))
+    query = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
+    pieces = tuple(StoredFile(part.name, part.size) for part in session.scalars(query))
     if missing := upload.part_count - len(pieces):
         raise BadRequest(
             f"Missing {missing} part(s). All parts must be successfully added before a file "
             "upload can be completed."
         )
-    size, announced = sum(piece.size for piece in pieces), upload.request["file_size"]
-    if size != announced:
-        raise BadRequest(f"The parts have {size} bytes, but fileSizeBytes is {announced}.")
+    size, expected = sum(piece.size for piece in pieces), upload.request["file_size"]
+    if size != expected:
+        raise BadRequest(f"The parts have {size} bytes, but fileSizeBytes is {expected}.")
     return Assembly(pieces, upload.request["md5"])
 
 
 def verify_md5(blobs: BlobStore, assembly: Assembly) -> None:
-    """Read all parts, and compare their MD5 with the announced one. No transaction is open.
+    """Compare the MD5 of all parts with that of the request. Call this outside of a transaction.
 
     Raises:
-        BadRequest: it is another file.
+        BadRequest: The MD5s differ.
     """
-    found = blobs.md5(assembly.pieces)
-    if found != assembly.md5:
+    md5 = blobs.md5(assembly.pieces)
+    if md5 != assembly.md5:
         raise BadRequest(
-            f"The MD5 of the uploaded file is {found}, but contentMD5Hex is {assembly.md5}. "
+            f"The MD5 of the uploaded file is {md5}, but contentMD5Hex is {assembly.md5}. "
             "Start the upload again with forceRestart=true."
         )
 
 
 def complete(
-    session: Session, caller: Caller, upload_id: int, proven: Assembly | None
+    session: Session, caller: Caller, upload_id: int, verified: Assembly | None
 ) -> dict[str, Any]:
-    """Turn the parts into a file with a handle; once, however often it is asked.
+    """Create a file handle for the parts of an upload. Repeated calls return the same result.
 
     Args:
-        session: a writing session.
-        caller: the starter.
-        upload_id: the upload.
-        proven: what `assemble` gave, after the MD5 of its pieces was found right.
+        session: Database session with write access.
+        caller: User who started the upload.
+        upload_id: ID of the upload.
+        verified: Result of `assemble`, after `verify_md5`.
 
     Returns:
-        The MultipartUploadStatus, COMPLETED.
+        MultipartUploadStatus with the state COMPLETED.
 
     Raises:
-        BadRequest: a part was replaced since `assemble`.
-        NotFound: there is no such upload.
-        Forbidden: somebody else started it.
+        BadRequest: A part was replaced since `assemble`.
+        NotFound: No such upload.
+        Forbidden: Another user started the upload.
     """
-    found = assemble(session, caller, upload_id)
+    assembly = assemble(session, caller, upload_id)
     upload = multipart.get_upload(session, caller, upload_id)
-    if found is None:
+    if assembly is None:
         return multipart.serialize_status(session, upload)
-    if found != proven:
-        raise BadRequest("A part was replaced while the upload was completed. Try again.")
+    if assembly != verified:
+        raise BadRequest(
+            "A part was replaced while the upload was being completed. Retry the request."
+        )
     md5s = select(Part.md5).where(Part.upload_id == upload_id).order_by(Part.number)
     upload.request = {**upload.request, _PART_MD5S: list(session.scalars(md5s))}
-    session.execute(remove(Part).where(Part.upload_id == upload_id))
-    blob = Blob(id=str(uuid.uuid4()), size=upload.request["file_size"], md5=found.md5)
+    session.execute(sql_delete(Part).where(Part.upload_id == upload_id))
+    blob = Blob(id=str(uuid.uuid4()), size=upload.request["file_size"], md5=assembly.md5)
     session.add(blob)
     session.flush()
-    for position, piece in enumerate(found.pieces, 1):
+    for position, piece in enumerate(assembly.pieces, 1):
         session.add(Segment(blob_id=blob.id, position=position, name=piece.name, size=piece.size))
     handle = file_handles.create_stored(
         session,

@@ -1,4 +1,4 @@
-"""Users: profiles, who is called what, and who is certified."""
+"""User profiles, user and team lookup, and certification."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -12,6 +12,7 @@ from synapse_workflows.local.domain import entities, request_fields
 from synapse_workflows.local.domain.bootstrap import BUILTIN_PRINCIPALS, normalize_name
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import parse_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
@@ -41,7 +42,7 @@ _PRIVATE: Final = frozenset(
 
 
 class TypeFilter(StrEnum):
-    """Which principals a search by prefix gives."""
+    """Filter of a search by prefix."""
 
     ALL = "ALL"
     USERS_ONLY = "USERS_ONLY"
@@ -70,10 +71,10 @@ def _serialize(principal: Principal, profile: Profile) -> dict[str, Any]:
 
 
 def get_profile(session: Session, caller: Caller, user_id: int) -> dict[str, Any]:
-    """Give a UserProfile; the private fields only to the user, administrators and the ACT.
+    """Return a UserProfile. Private fields are only for the user, administrators and the ACT.
 
     Raises:
-        NotFound: there is no such user.
+        NotFound: No such user.
     """
     body = _serialize(*_get(session, user_id))
     if user_id == caller.id or caller.is_admin or ACCESS_AND_COMPLIANCE in caller.groups:
@@ -84,28 +85,28 @@ def get_profile(session: Session, caller: Caller, user_id: int) -> dict[str, Any
 def list_profiles(
     session: Session, caller: Caller, body: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Give the profiles of an IdList, without private fields.
+    """List the profiles of an IdList, without private fields.
 
     Raises:
-        BadRequest: the list is malformed.
-        NotFound: one of the users does not exist.
+        BadRequest: The list is malformed.
+        NotFound: A user does not exist.
     """
-    found = []
+    profiles = []
     for each in request_fields.get_list(body, "list") or []:
-        shown = get_profile(session, caller, parse_id(each, "list"))
-        found.append({key: value for key, value in shown.items() if key not in _PRIVATE})
-    return found
+        profile = get_profile(session, caller, parse_id(each, "list"))
+        profiles.append({key: value for key, value in profile.items() if key not in _PRIVATE})
+    return profiles
 
 
 def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace a UserProfile; what the body leaves out is cleared.
+    """Replace a UserProfile. Omitted fields are cleared.
 
     Raises:
-        BadRequest: a field is ill-typed.
-        Conflict: the user name is taken.
-        Forbidden: it is somebody else's.
-        NotFound: there is no such user.
-        Stale: the etag is not the current one.
+        BadRequest: A field is invalid.
+        Conflict: The user name is in use.
+        Forbidden: The profile belongs to another user.
+        NotFound: No such user.
+        StaleEtag: The etag is not the current one.
     """
     owner_id = parse_id(request_fields.get_required_text(body, "ownerId"), "ownerId")
     if caller.is_anonymous or not (caller.is_admin or owner_id == caller.id):
@@ -128,39 +129,39 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
 def _check_name_available(session: Session, name: str, owner_id: int) -> None:
     alias = normalize_name(name)
     if not alias:
-        raise BadRequest(f"'{name}' cannot be a user name: it needs letters or digits.")
-    taken = session.scalar(select(Principal.id).where(Principal.alias == alias))
-    if taken not in {None, owner_id}:
+        raise BadRequest(f"Invalid user name '{name}': it must contain a letter or a digit.")
+    owner = session.scalar(select(Principal.id).where(Principal.alias == alias))
+    if owner not in {None, owner_id}:
         raise Conflict(f"The user name {name} is already taken.")
 
 
 def _serialize_headers(session: Session, principals: Iterable[Principal]) -> list[dict[str, Any]]:
-    found = []
+    headers = []
     for each in principals:
         profile = session.get(Profile, each.id)
-        named = {} if profile is None else profile.properties
-        found.append(
+        properties = {} if profile is None else profile.properties
+        headers.append(
             {
                 "ownerId": str(each.id),
                 "userName": each.name,
-                "firstName": named.get("firstName"),
-                "lastName": named.get("lastName"),
+                "firstName": properties.get("firstName"),
+                "lastName": properties.get("lastName"),
                 "isIndividual": each.is_individual,
             }
         )
-    return found
+    return headers
 
 
 def list_by_prefix(
-    session: Session, prefix: str, kinds: TypeFilter, asked: Page
+    session: Session, prefix: str, type_filter: TypeFilter, page: Page
 ) -> list[dict[str, Any]]:
-    """List the principals of whom a name begins with the prefix, as UserGroupHeaders.
+    """List the principals with a name that starts with the prefix, as UserGroupHeaders.
 
-    User name, first name, last name and team name count; case does not.
+    User name, first name, last name and team name are compared, ignoring case.
     """
-    start = prefix.strip().lower()
-    first = func.lower(Profile.properties["firstName"].as_string())
-    last = func.lower(Profile.properties["lastName"].as_string())
+    prefix = prefix.strip().lower()
+    first_name = func.lower(Profile.properties["firstName"].as_string())
+    last_name = func.lower(Profile.properties["lastName"].as_string())
     query = (
         select(Principal)
         .outerjoin(Profile, Profile.owner_id == Principal.id)
@@ -168,52 +169,52 @@ def list_by_prefix(
         .where(
             or_(
                 *(
-                    column.startswith(start, autoescape=True)
-                    for column in (func.lower(Principal.name), first, last)
+                    column.startswith(prefix, autoescape=True)
+                    for column in (func.lower(Principal.name), first_name, last_name)
                 )
             )
         )
     )
-    if kinds is not TypeFilter.ALL:
-        query = query.where(Principal.is_individual == (kinds is TypeFilter.USERS_ONLY))
-    query = query.order_by(Principal.alias).limit(asked.limit).offset(asked.offset)
+    if type_filter is not TypeFilter.ALL:
+        query = query.where(Principal.is_individual == (type_filter is TypeFilter.USERS_ONLY))
+    query = query.order_by(Principal.alias).limit(page.limit).offset(page.offset)
     return _serialize_headers(session, session.scalars(query))
 
 
-def list_by_ids(session: Session, text: str) -> list[dict[str, Any]]:
-    """Give the UserGroupHeaders of a comma-separated list of ids; unknown ones are left out.
+def list_by_ids(session: Session, ids: str) -> list[dict[str, Any]]:
+    """List the UserGroupHeaders for comma-separated IDs. Unknown IDs are omitted.
 
     Raises:
-        BadRequest: one of them is no id.
+        BadRequest: An ID is invalid.
     """
-    wanted = [parse_id(each, "ids") for each in text.split(",") if each.strip()]
-    found = (session.get(Principal, each) for each in wanted)
-    return _serialize_headers(session, (each for each in found if each is not None))
+    principal_ids = [parse_id(each, "ids") for each in ids.split(",") if each.strip()]
+    principals = (session.get(Principal, each) for each in principal_ids)
+    return _serialize_headers(session, (each for each in principals if each is not None))
 
 
 def list_by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the UserGroupHeaders of an AliasList: whole user and team names.
+    """List the UserGroupHeaders for the user and team names of an AliasList.
 
     Raises:
-        BadRequest: there are no aliases, more than 100, or one is no text.
+        BadRequest: The list has no aliases, more than 100, or an invalid one.
     """
-    given = request_fields.get_list(body, "list") or []
-    if not 1 <= len(given) <= MAX_ALIASES:
-        raise BadRequest(f"The list must hold between 1 and {MAX_ALIASES} aliases.")
-    wanted = {normalize_name(request_fields.parse_text(each, "An alias")) for each in given}
-    query = select(Principal).where(Principal.alias.in_(wanted)).order_by(Principal.id)
+    names = request_fields.get_list(body, "list") or []
+    if not 1 <= len(names) <= MAX_ALIASES:
+        raise BadRequest(f"list must have 1 to {MAX_ALIASES} aliases; it has {len(names)}.")
+    aliases = {normalize_name(request_fields.parse_text(each, "An alias")) for each in names}
+    query = select(Principal).where(Principal.alias.in_(aliases)).order_by(Principal.id)
     return _serialize_headers(session, session.scalars(query))
 
 
-def list_teams(session: Session, user_id: int, asked: Page) -> list[dict[str, Any]]:
-    """List the teams that a user belongs to; the built-in groups are none."""
+def list_teams(session: Session, user_id: int, page: Page) -> list[dict[str, Any]]:
+    """List the teams of a user, without built-in groups."""
     query = (
         select(Principal)
         .join(Membership, Membership.group_id == Principal.id)
         .where(Membership.member_id == user_id, Principal.id.not_in(BUILTIN_PRINCIPALS))
         .order_by(Principal.id)
-        .limit(asked.limit)
-        .offset(asked.offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
     return [
         {"id": str(each.id), "name": each.name, "createdOn": to_iso(each.created_on)}
@@ -222,24 +223,23 @@ def list_teams(session: Session, user_id: int, asked: Page) -> list[dict[str, An
 
 
 def get_passing_record(session: Session, user_id: int) -> dict[str, Any]:
-    """Give the result of the certification quiz (PassingRecord).
+    """Return the result of the certification quiz (PassingRecord).
 
     Raises:
-        NotFound: the user never took it.
+        NotFound: The user did not take the quiz.
     """
-    passed = session.get(Certification, user_id)
-    if passed is None:
-        raise NotFound(f"No quiz results for quiz {QUIZ} and user {user_id}")
-    certified = session.get(Membership, (CERTIFIED_USERS, user_id)) is not None
+    message = f"No quiz results for quiz {QUIZ} and user {user_id}"
+    certification = get_or_404(session, Certification, user_id, message)
+    is_certified = _is_member(session, CERTIFIED_USERS, user_id)
     return {
         "userId": str(user_id),
         "quizId": QUIZ,
-        "responseId": passed.response_id,
+        "responseId": certification.response_id,
         "score": 15,
         "passed": True,
-        "passedOn": to_iso(passed.passed_on),
-        "revoked": not certified,
-        "certified": certified,
+        "passedOn": to_iso(certification.passed_on),
+        "revoked": not is_certified,
+        "certified": is_certified,
         "corrections": [],
     }
 
@@ -249,17 +249,17 @@ def _is_member(session: Session, group: int, user_id: int) -> bool:
 
 
 def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dict[str, Any]:
-    """Give the parts of a UserBundle.
+    """Return the parts of a UserBundle.
 
     Args:
-        session: reads the tables.
-        caller: who asks.
-        user_id: about whom.
-        mask: sum of 1 profile, 2 ORCID, 4 verification, 8 certified, 16 verified, 32 member of
-            the ACT, 64 reviewer. Nobody here has an ORCID or is verified.
+        session: Database session.
+        caller: User of the request.
+        user_id: ID of the user.
+        mask: Sum of 1 profile, 2 ORCID, 4 verification, 8 certified, 16 verified, 32 member of
+            the ACT, 64 reviewer. ORCIDs and verifications do not exist in this service.
 
     Raises:
-        NotFound: there is no such user.
+        NotFound: No such user.
     """
     _get(session, user_id)
     parts: dict[int, tuple[str, Any]] = {
@@ -269,5 +269,5 @@ def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dic
         32: ("isACTMember", _is_member(session, ACCESS_AND_COMPLIANCE, user_id)),
         64: ("isARReviewer", False),
     }
-    asked = dict(value for bit, value in parts.items() if mask & bit)
-    return {"userId": str(user_id), **asked}
+    requested = dict(value for bit, value in parts.items() if mask & bit)
+    return {"userId": str(user_id), **requested}

@@ -1,4 +1,4 @@
-"""Versions of entities: which change makes one, and how they are listed and deleted."""
+"""Versions of entities: creation, lists and deletion."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from synapse_workflows.local.domain.ids import format_entity_id, parse_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
-from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
+from synapse_workflows.local.errors import BadRequest, Conflict, PreconditionFailed
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion, Principal
 
@@ -21,48 +21,48 @@ MAX_VERSIONS: Final = 15_000
 
 
 def has_same_content(session: Session, old_handle: int, new_handle: int) -> bool:
-    """Tell whether two file handles are known to hold the same bytes."""
+    """Return whether two file handles have the same MD5."""
     old = file_handles.get_handle(session, old_handle).content_md5
     new = file_handles.get_handle(session, new_handle).content_md5
     return old is not None and old == new
 
 
 def prepare_update(
-    session: Session, entity: Entity, draft: EntityRequest, *, asked: bool
+    session: Session, entity: Entity, request: EntityRequest, *, new_version: bool
 ) -> EntityVersion:
-    """Give the version that an update writes to, with its label, comment and file handle.
+    """Return the version that an update changes, with its label, comment and file handle.
 
-    A new version is made when the caller asks for one, and when a file's content changes; then
-    label and comment are what the caller says, or on their own account the number and nothing.
+    A new version is created on request or when the content of a file changes. In the second case
+    its label is its number, and it has no comment.
 
     Args:
-        session: writes the tables.
-        entity: what is updated.
-        draft: what it should become.
-        asked: whether the caller asked for a new version.
+        session: Database session with write access.
+        entity: Entity to update.
+        request: Parsed request.
+        new_version: Whether the caller requested a new version.
 
     Raises:
-        BadRequest: there are too many versions.
-        Conflict: another version has the label.
+        BadRequest: The entity has too many versions.
+        Conflict: Another version has the label.
     """
-    current = entities.get_version(session, entity, None)
-    if not draft.kind.versionable:
+    current = entities.get_version(session, entity)
+    if not request.type.is_versionable:
         return current
-    old, new = current.file_handle_id, draft.file_handle_id
+    old, new = current.file_handle_id, request.file_handle_id
     content_changed = (
         old is not None
         and new is not None
         and old != new
         and not has_same_content(session, old, new)
     )
-    if asked and not draft.kind.has_snapshots:
-        current = create_version(session, entity, current, draft.label, draft.comment)
+    if new_version and not request.type.has_snapshots:
+        current = create_version(session, entity, current, request.label, request.comment)
     elif content_changed:
         current = create_version(session, entity, current, None, None)
     else:
-        label = draft.label or str(current.number)
+        label = request.label or str(current.number)
         check_label_available(session, entity, label, current.number)
-        current.label, current.comment = label, draft.comment
+        current.label, current.comment = label, request.comment
     current.file_handle_id = new
     return current
 
@@ -74,10 +74,13 @@ def create_version(
     label: str | None,
     comment: str | None,
 ) -> EntityVersion:
-    """Begin a version: annotations go over from the previous one, the activity does not."""
-    held = select(func.count()).select_from(EntityVersion)
-    if (session.scalar(held.where(EntityVersion.entity_id == entity.id)) or 0) >= MAX_VERSIONS:
-        raise BadRequest(f"{format_entity_id(entity.id)} has {MAX_VERSIONS} versions, the limit.")
+    """Create a version with the annotations of the previous one and no activity."""
+    count = select(func.count()).select_from(EntityVersion)
+    if (session.scalar(count.where(EntityVersion.entity_id == entity.id)) or 0) >= MAX_VERSIONS:
+        raise BadRequest(
+            f"Cannot create a version of {format_entity_id(entity.id)}: it has {MAX_VERSIONS} "
+            "versions, which is the limit."
+        )
     number = entity.highest_version + 1
     label = label or str(number)
     check_label_available(session, entity, label, number)
@@ -100,10 +103,10 @@ def create_version(
 
 
 def check_label_available(session: Session, entity: Entity, label: str, number: int) -> None:
-    """Check that no version but `number` has the label.
+    """Check that no version except `number` has the label.
 
     Raises:
-        Conflict: one has.
+        Conflict: The label is in use.
     """
     taken = exists().where(
         EntityVersion.entity_id == entity.id,
@@ -118,17 +121,16 @@ def check_label_available(session: Session, entity: Entity, label: str, number: 
 
 
 def delete(session: Session, caller: Caller, entity_id: int, number: int) -> None:
-    """Delete a version; without the current one the highest that remains is current.
+    """Delete a version. The highest remaining version becomes the current one.
 
     Raises:
-        BadRequest: it is the only one.
-        Forbidden: the caller lacks DELETE.
-        NotFound: no such entity or version.
+        BadRequest: The entity has no other version.
+        Forbidden: The caller lacks DELETE.
+        NotFound: No such entity or version.
     """
     entity = access.require(session, caller, entity_id, AccessType.DELETE)
-    if access.is_trashed(entity):  # an administrator gets this far
-        access.get_not_trashed(session, entity_id)
-    version = entities.numbered(session, entity, number)
+    access.get_not_trashed(session, entity_id)  # administrators pass `require`
+    version = entities.get_version(session, entity, number)
     numbers = set(
         session.scalars(select(EntityVersion.number).where(EntityVersion.entity_id == entity.id))
     )
@@ -143,25 +145,25 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
 
 
 def list_versions(
-    session: Session, caller: Caller, entity_id: int, asked: Page
+    session: Session, caller: Caller, entity_id: int, page: Page
 ) -> list[dict[str, Any]]:
-    """List versions as VersionInfo, newest first.
+    """List the versions of an entity as VersionInfo, newest first.
 
     Raises:
-        Forbidden: the caller may not READ the entity.
-        NotFound: there is no such entity.
+        Forbidden: The caller lacks READ.
+        NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
-    found = session.execute(
+    rows = session.execute(
         select(EntityVersion, FileHandle, Principal.name)
         .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
         .outerjoin(Principal, Principal.id == EntityVersion.modified_by)
         .where(EntityVersion.entity_id == entity.id)
         .order_by(EntityVersion.number.desc())
-        .limit(asked.limit)
-        .offset(asked.offset)
+        .limit(page.limit)
+        .offset(page.offset)
     )
-    return [_serialize_info(entity, version, handle, name) for version, handle, name in found]
+    return [_serialize_info(entity, version, handle, name) for version, handle, name in rows]
 
 
 def _serialize_info(
@@ -185,28 +187,27 @@ def _serialize_info(
 def replace_file_handle(
     session: Session, caller: Caller, entity_id: int, number: int, body: request_fields.Body
 ) -> None:
-    """Let a version hold another file handle of the same content (FileHandleUpdateRequest).
+    """Replace the file handle of a version by one with the same content (FileHandleUpdateRequest).
 
     Raises:
-        BadRequest: the content differs or is not known to be the same.
-        Forbidden: the caller lacks UPDATE, or the new handle is somebody else's.
-        NotFound: no such entity, version or handle.
-        ServiceError: 412, the version does not hold the old handle.
+        BadRequest: The MD5s differ, or one is missing.
+        Forbidden: The caller lacks UPDATE, or does not own the new file handle.
+        NotFound: No such entity, version or file handle.
+        PreconditionFailed: The version does not have the old file handle.
     """
     old = parse_id(request_fields.get_required_text(body, "oldFileHandleId"), "oldFileHandleId")
     new = parse_id(request_fields.get_required_text(body, "newFileHandleId"), "newFileHandleId")
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
-    version = entities.numbered(session, entity, number)
+    version = entities.get_version(session, entity, number)
     if version.file_handle_id != old:
-        raise ServiceError(
+        raise PreconditionFailed(
             f"The id of the provided old file handle (id: {old}) does not match the id of the "
-            f"file handle of {format_entity_id(entity_id)}, version {number}",
-            status=412,
+            f"file handle of {format_entity_id(entity_id)}, version {number}"
         )
     file_handles.get_own_handle(session, caller, new)
     if not has_same_content(session, old, new):
         raise BadRequest(
-            f"The MD5 of the file handles {old} and {new} must be known and the same."
+            f"Cannot replace file handle {old} by {new}: their MD5s must be set and equal."
         )
     version.file_handle_id = new
     entity.etag = entities.generate_etag()

@@ -1,4 +1,4 @@
-"""What a caller may READ, as a condition on many entities at once."""
+"""Query condition for entities that a caller can READ."""
 
 from sqlalchemy import ColumnElement, and_, true
 
@@ -11,7 +11,7 @@ from synapse_workflows.local.storage.models import Entity
 
 
 def is_readable_by(caller: Caller) -> ColumnElement[bool]:
-    """Make the condition that an entity is not in the trash can and the caller may READ it."""
-    open_to_them = select_owners_granting(caller, ENTITY_ACL, AccessType.READ)
-    granted = true() if caller.is_admin else Entity.benefactor_id.in_(open_to_them)
-    return and_(Entity.benefactor_id != TRASH, granted)
+    """Return the SQL condition that an entity is not in the trash can and the caller has READ."""
+    readable = select_owners_granting(caller, ENTITY_ACL, AccessType.READ)
+    is_granted = true() if caller.is_admin else Entity.benefactor_id.in_(readable)
+    return and_(Entity.benefactor_id != TRASH, is_granted)

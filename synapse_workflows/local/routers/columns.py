@@ -47,7 +47,7 @@ def list_columns(
 
     Source: GET /column
     """
-    asked = paging.parse_page(limit, offset, least=1, most=_MOST)
+    asked = paging.parse_page(limit, offset, minimum=1, maximum=_MOST)
     with call.reading("view") as work:
         return Answer(columns.list_columns(work.session, prefix, asked))
 

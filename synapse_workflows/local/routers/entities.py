@@ -91,7 +91,7 @@ def delete_entity(
     """
     with call.writing("modify") as work:
         trash.delete(
-            work.session, work.caller, parse_entity_id(entity_id), for_good=skip_trash_can
+            work.session, work.caller, parse_entity_id(entity_id), skip_trash=skip_trash_can
         )
     return done()
 

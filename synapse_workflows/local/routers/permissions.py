@@ -109,7 +109,7 @@ def list_requirements(
 
     Source: GET /entity/{id}/accessRequirement
     """
-    asked = paging.parse_page(limit, offset, least=1, most=_MOST_REQUIREMENTS)
+    asked = paging.parse_page(limit, offset, minimum=1, maximum=_MOST_REQUIREMENTS)
     with call.reading("view") as work:
         found = restrictions.list_requirements(
             work.session, work.caller, parse_entity_id(entity_id), asked

@@ -34,7 +34,7 @@ async def submission_id_of(submission_id: str) -> int:
 
 async def window_of(limit: int = 10, offset: int = 0) -> Page:
     """Read which part of a list is asked for, at most 100 of it."""
-    return paging.parse_page(limit, offset, most=_MOST)
+    return paging.parse_page(limit, offset, maximum=_MOST)
 
 
 SubmissionId = Annotated[int, Depends(submission_id_of)]

@@ -53,7 +53,7 @@ def _get_scope(session: Session, view: Entity) -> ViewScope:
     key = view.id, view.etag
     if key not in cache:
         kind = VIEW_TYPES[view.concrete_type]
-        cache[key] = kind.scope(entities.get_version(session, view, None).properties)
+        cache[key] = kind.scope(entities.get_version(session, view).properties)
     return cache[key]
 
 

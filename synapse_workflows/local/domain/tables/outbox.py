@@ -86,7 +86,7 @@ def apply(session: Session, entry: OutboxEntry) -> None:
         Conflict: The label of the snapshot is not unique.
     """
     entity = access.get_entity(session, entry.entity_id)
-    version = entities.get_version(session, entity, None)
+    version = entities.get_version(session, entity)
     if entry.schema_number is not None:
         _change_schema(session, entry, version)
     if entry.handles:
@@ -95,7 +95,7 @@ def apply(session: Session, entry: OutboxEntry) -> None:
     if entry.snapshot is not None:
         create_snapshot(session, entity, version, entry.snapshot)
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
-        version = entities.get_version(session, entity, None)
+        version = entities.get_version(session, entity)
     if entry.snapshot is not None or entry.schema_number is not None:
         entity.etag = entities.generate_etag()
         version.modified_on, version.modified_by = entry.made_on, entry.made_by

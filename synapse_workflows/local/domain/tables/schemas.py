@@ -108,7 +108,7 @@ def sync_current_version(session: Session, entity: Entity) -> None:
     """
     latest = get_latest_change(session, entity.id)
     if entity.concrete_type == TABLE and latest is not None:
-        version = entities.get_version(session, entity, None)
+        version = entities.get_version(session, entity)
         column_ids = [str(each) for each in latest.column_ids]
         version.properties = {**version.properties, "columnIds": column_ids}
 

@@ -83,7 +83,7 @@ def _read_state(session: Session, target: QueryTarget) -> _TableState:
     entity = access.require(session, target.caller, target.entity_id, AccessType.DOWNLOAD)
     snapshot = None
     if target.number is not None:
-        entities.numbered(session, entity, target.number)
+        entities.get_version(session, entity, target.number)
         snapshot = None if target.number == entity.current_version else target.number
     changes = tuple(schemas.list_changes_after(session, entity.id, -1))
     return _TableState(target, snapshot, changes)

@@ -48,7 +48,7 @@ def update_annotations(
         EntityUpdateResults, in the order of the rows.
     """
     kind = VIEW_TYPES[view.concrete_type]
-    scope = kind.scope(entities.get_version(session, view, None).properties)
+    scope = kind.scope(entities.get_version(session, view).properties)
     targets = scope.targets(session, caller)
     results: list[dict[str, Any]] = []
     rest = iter(edits)

@@ -43,7 +43,7 @@ def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
     with service.database.reading() as session:
         shown = get_revision(session)
         view = access.get_not_trashed(session, view_id)
-        version = entities.get_version(session, view, None)
+        version = entities.get_version(session, view)
         schema = schemas.get_version_schema(session, version)
         kind = VIEW_TYPES[view.concrete_type]
         lines = _iter_rows(session, kind, kind.scope(version.properties), schema)

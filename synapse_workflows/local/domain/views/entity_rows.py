@@ -230,4 +230,4 @@ class EntityTargets:
         if alike not in self._open:
             access.require(self._session, self._caller, row_id, AccessType.UPDATE)
             self._open.add(alike)
-        return entity, entities.get_version(self._session, entity, None)
+        return entity, entities.get_version(self._session, entity)

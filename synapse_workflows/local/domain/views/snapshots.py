@@ -56,7 +56,7 @@ def _get_definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]
 
 
 def _get_current_version(session: Session, view: Entity) -> EntityVersion:
-    return entities.get_version(session, view, None)
+    return entities.get_version(session, view)
 
 
 def _record_snapshot(

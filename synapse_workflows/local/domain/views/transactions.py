@@ -71,9 +71,7 @@ class _ChangeParser:
         self._view_id = view_id
         with run.service.database.reading() as session:
             view = access.get_entity(session, view_id)
-            self._schema = schemas.get_version_schema(
-                session, entities.get_version(session, view, None)
-            )
+            self._schema = schemas.get_version_schema(session, entities.get_version(session, view))
 
     def change(self, request: Any) -> Change:
         """Read one change, and give what carries it out.
@@ -128,7 +126,7 @@ class _ColumnChange:
 
     def apply(self, session: Session) -> dict[str, Any]:
         view = access.get_entity(session, self.view_id)
-        version = entities.get_version(session, view, None)
+        version = entities.get_version(session, view)
         if [int(each) for each in version.properties["columnIds"]] != self.old:
             raise Conflict(f"The columns of {self.run.entity} were changed meanwhile.")
         wanted = [str(each.id) for each in self.schema]
