@@ -41,7 +41,7 @@ def serve(
     from synapse_workflows.local.errors import ServiceError
     from synapse_workflows.local.seed import SEEDS, SeedError
     from synapse_workflows.local.settings import Settings
-    from synapse_workflows.local.user_file import UserFileError, keep, users_of
+    from synapse_workflows.local.user_file import UserFileError, load_users, save_user_file
 
     if seed is not None and seed not in SEEDS:
         known = ", ".join(SEEDS)
@@ -51,13 +51,13 @@ def serve(
 
     def print_usage(facts: dict[str, Any]) -> None:
         if users is not None:
-            keep(data, users)
+            save_user_file(data, users)
         typer.echo(format_usage(facts, data))
 
     failures = (DataDirInUseError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
         server.serve(
-            Settings(data_dir=data.resolve(), users=users_of(data, users)),
+            Settings(data_dir=data.resolve(), users=load_users(data, users)),
             host=host,
             port=port,
             base_url=url,
@@ -78,10 +78,10 @@ def seed(
     import json
 
     from synapse_workflows.local.data_dir_lock import DataDirInUseError
-    from synapse_workflows.local.seed import SeedError, plant_into
+    from synapse_workflows.local.seed import SeedError, seed_data_dir
 
     try:
-        ids = plant_into(data.resolve(), name)
+        ids = seed_data_dir(data.resolve(), name)
     except (ValueError, SeedError, DataDirInUseError, OSError) as error:
         _fail(error)
     typer.echo(json.dumps(ids, indent=2))

@@ -22,7 +22,7 @@ from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.server import LocalService
-from synapse_workflows.local.service_file import describe
+from synapse_workflows.local.service_file import describe_service
 from synapse_workflows.local.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def in_process(
     app = create_app(
         Settings(data_dir=folder / "synapse", base_url=asgi_adapter.BASE_URL, **settings)
     )
-    with asgi_adapter.session(wrap(app)) as session:
-        yield SynapseService(describe(app.state.service), folder, session)
+    with asgi_adapter.create_session(wrap(app)) as session:
+        yield SynapseService(describe_service(app.state.service), folder, session)
     app.state.service.close()
 
 

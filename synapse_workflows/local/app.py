@@ -33,7 +33,7 @@ from synapse_workflows.local.routers import (
     users,
 )
 from synapse_workflows.local.routers.request_log import RequestLog
-from synapse_workflows.local.routers.responses import refused
+from synapse_workflows.local.routers.responses import error_response
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import BlobStore
 from synapse_workflows.local.storage.database import Database
@@ -87,13 +87,13 @@ def open_service(settings: Settings) -> Service:
     return service
 
 
-def _parameter(error: RequestValidationError) -> ServiceError:
+def _to_bad_request(error: RequestValidationError) -> ServiceError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     return BadRequest(f"{where}: {first['msg']}")
 
 
-def _route(request: Request, error: HTTPException) -> ServiceError:
+def _to_route_error(request: Request, error: HTTPException) -> ServiceError:
     sentences = {
         404: f"{request.method} {request.url.path} was not found. "
         "Please reference API documentation at https://rest-docs.synapse.org/rest/",
@@ -103,15 +103,15 @@ def _route(request: Request, error: HTTPException) -> ServiceError:
     return ServiceError(reason, status=error.status_code, headers=error.headers)
 
 
-def _refuse(request: Request, error: Exception) -> Response:
+def _handle_error(request: Request, error: Exception) -> Response:
     """Answer what the rules or the framework raised, in the shape of ErrorResponse."""
     match error:
         case ServiceError():
-            return refused(error)
+            return error_response(error)
         case RequestValidationError():
-            return refused(_parameter(error))
+            return error_response(_to_bad_request(error))
         case HTTPException():
-            return refused(_route(request, error))
+            return error_response(_to_route_error(request, error))
         case _:
             raise error
 
@@ -131,7 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = open_service(settings)
     for kind in (ServiceError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _refuse)
+        app.add_exception_handler(kind, _handle_error)
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_middleware(RequestLog)

@@ -1,7 +1,7 @@
 """The service without a socket: `requests` on one side, the ASGI application on the other.
 
     thread of the caller                         one event loop in the background
-    requests.Session -> InProcessAdapter.send -> application(scope, receive, send)
+    requests.Session -> ASGIAdapter.send -> application(scope, receive, send)
                         body of the answer    <- a channel that holds one chunk at a time
 
 Bytes go both ways as streams: an upload is read as the application asks for it, a download is
@@ -34,23 +34,18 @@ Application = Callable[
 ]
 
 BASE_URL: Final = "http://synapse.local"
-_CHUNK: Final = 1 << 16  # bytes taken at a time from an upload that is a file
+_CHUNK_BYTES: Final = 1 << 16  # bytes taken at a time from an upload that is a file
 
 
-def adapter(app: Application) -> "InProcessAdapter":
-    """Give an adapter that answers every URL it is mounted for by calling `app`."""
-    return InProcessAdapter(app)
-
-
-def session(app: Application, base_url: str = BASE_URL) -> requests.Session:
+def create_session(app: Application, base_url: str = BASE_URL) -> requests.Session:
     """Give a session that finds `app` at `base_url`; closing it ends the event loop."""
     opened = requests.Session()
     opened.trust_env = False
-    opened.mount(base_url, adapter(app))
+    opened.mount(base_url, ASGIAdapter(app))
     return opened
 
 
-class InProcessAdapter(BaseAdapter):
+class ASGIAdapter(BaseAdapter):
     """Transport of `requests` that calls an ASGI application; safe among threads.
 
     The event loop starts with the first request and ends with `close()`. The application's
@@ -85,13 +80,13 @@ class InProcessAdapter(BaseAdapter):
             status, headers = exchange.begin(timeout[1] if isinstance(timeout, tuple) else timeout)
         except WaitedTooLong:
             raise requests.ReadTimeout("no answer in time", request=request) from None
-        except _NoAnswerError as failure:
+        except _NoResponseError as failure:
             raise requests.ConnectionError(failure, request=request) from failure.__cause__
         raw = HTTPResponse(
             body=exchange,
             headers=headers,
             status=status,
-            reason=_phrase(status),
+            reason=_get_reason_phrase(status),
             preload_content=False,
             request_method=request.method,
         )
@@ -115,7 +110,7 @@ class InProcessAdapter(BaseAdapter):
             return self._portal
 
 
-class _NoAnswerError(Exception):
+class _NoResponseError(Exception):
     """The application ended before it answered; its own error is the cause."""
 
 
@@ -126,9 +121,9 @@ class _Exchange(RawIOBase):
         self, app: Application, request: requests.PreparedRequest, portal: "BlockingPortal"
     ) -> None:
         self._app = app
-        self._scope = _scope(request)
+        self._scope = _build_scope(request)
         self._portal = portal
-        self._upload: Iterator[bytes] | None = _chunks(request.body)
+        self._upload: Iterator[bytes] | None = _iter_chunks(request.body)
         self._upload_failure: Exception | None = None
         self._began: Future[tuple[int, HTTPHeaderDict]] = Future()
         self._to_body, self._body = anyio.create_memory_object_stream[bytes](0)
@@ -150,7 +145,7 @@ class _Exchange(RawIOBase):
         return answer
 
     async def _run(self) -> None:
-        failure: Exception = _NoAnswerError("the application ended without an answer")
+        failure: Exception = _NoResponseError("the application ended without an answer")
         try:
             async with self._to_body:
                 await self._app(self._scope, self._receive, self._send)
@@ -222,7 +217,7 @@ class _Exchange(RawIOBase):
             self._body.close()
 
 
-def _chunks(body: Any) -> Iterator[bytes]:
+def _iter_chunks(body: Any) -> Iterator[bytes]:
     """Cut a body of any kind `requests` allows into pieces; no piece where there is none."""
     if body is None:
         return iter(())
@@ -231,16 +226,16 @@ def _chunks(body: Any) -> Iterator[bytes]:
     if isinstance(body, bytes | bytearray):
         return iter([bytes(body)])
     if hasattr(body, "read"):
-        return _read(body)
+        return _iter_file(body)
     return (piece.encode() if isinstance(piece, str) else bytes(piece) for piece in body)
 
 
-def _read(stream: Any) -> Iterator[bytes]:
-    while piece := stream.read(_CHUNK):
+def _iter_file(stream: Any) -> Iterator[bytes]:
+    while piece := stream.read(_CHUNK_BYTES):
         yield piece.encode() if isinstance(piece, str) else piece
 
 
-def _scope(request: requests.PreparedRequest) -> Message:
+def _build_scope(request: requests.PreparedRequest) -> Message:
     url = urlsplit(str(request.url))
     headers = {name.lower(): value for name, value in request.headers.items()}
     headers.setdefault("host", url.netloc)
@@ -254,17 +249,17 @@ def _scope(request: requests.PreparedRequest) -> Message:
         "raw_path": url.path.encode("ascii"),
         "root_path": "",
         "query_string": url.query.encode("ascii"),
-        "headers": [(_octets(name), _octets(value)) for name, value in headers.items()],
+        "headers": [(_to_bytes(name), _to_bytes(value)) for name, value in headers.items()],
         "client": ("127.0.0.1", 0),
         "server": (url.hostname or "synapse.local", url.port or 80),
     }
 
 
-def _octets(text: str | bytes) -> bytes:
+def _to_bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
-def _phrase(status: int) -> str:
+def _get_reason_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -18,7 +18,7 @@ class DataDirInUseError(RuntimeError):
 
 
 @contextmanager
-def held(data_dir: Path) -> Iterator[None]:
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Have a data directory to oneself while the block lasts.
 
     Raises:

@@ -19,13 +19,13 @@ import uvicorn
 
 from synapse_workflows.local import seed
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.data_dir_lock import held
+from synapse_workflows.local.data_dir_lock import lock_data_dir
 from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.service_file import (
     SERVICE_FILE,
-    describe,
-    endpoints_of,
-    write_private,
+    describe_service,
+    get_endpoints,
+    write_private_file,
 )
 from synapse_workflows.local.settings import DEFAULT_USERS, Settings, UserSeed
 
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 #: Seconds that requests under way have to end once the service is to stop.
-_GRACE: Final = 5
-_GRACE_IN_TESTS: Final = 1
+_GRACE_SECONDS: Final = 5
+_TEST_GRACE_SECONDS: Final = 1
 
 
 class AddressError(RuntimeError):
     """The service cannot listen where it was told to."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """Take an address, not listening yet.
 
     Args:
@@ -63,7 +63,7 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def url_of(bound: socket.socket) -> str:
+def get_url(bound: socket.socket) -> str:
     """Give the URL by which clients on this machine reach a bound socket."""
     host, port = bound.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
@@ -74,7 +74,7 @@ def url_of(bound: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """A server that leaves signals to us and says when it answers."""
 
-    def __init__(self, app: Any, ready: Callable[[], None], grace: int = _GRACE) -> None:
+    def __init__(self, app: Any, ready: Callable[[], None], grace: int = _GRACE_SECONDS) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -127,21 +127,21 @@ def serve(
         seed.SeedError: What it should be filled with was refused.
     """
     data_dir = settings.data_dir
-    with held(data_dir), bind(host, port) as bound:
+    with lock_data_dir(data_dir), bind_socket(host, port) as bound:
         (data_dir / SERVICE_FILE).unlink(missing_ok=True)
-        settings = replace(settings, base_url=(base_url or url_of(bound)).rstrip("/"))
+        settings = replace(settings, base_url=(base_url or get_url(bound)).rstrip("/"))
         app = create_app(settings)
         service: Service = app.state.service
         file_handles.delete_orphaned_files(service)
-        told = describe(service, seed.plant(app, seed_name) if seed_name else None)
+        told = describe_service(service, seed.seed_app(app, seed_name) if seed_name else None)
 
         def ready() -> None:
             announce(told)
-            write_private(data_dir / SERVICE_FILE, json.dumps(told, indent=2) + "\n")
+            write_private_file(data_dir / SERVICE_FILE, json.dumps(told, indent=2) + "\n")
 
         server = _Server(app, ready)
         try:
-            with _signals(server.stop):
+            with _handle_signals(server.stop):
                 server.run([bound])
         finally:
             (data_dir / SERVICE_FILE).unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def serve(
 
 
 @contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
+def _handle_signals(stop: Callable[[], None]) -> Iterator[None]:
     def stopped(_number: int, _frame: FrameType | None) -> None:
         stop()
 
@@ -186,13 +186,13 @@ class LocalService:
     ) -> None:
         self._settings = Settings(data_dir=Path(data_dir), users=users, **settings)
         self._wrap = wrap
-        self._held = held(Path(data_dir))
+        self._held = lock_data_dir(Path(data_dir))
 
     def __enter__(self) -> Self:
         self._held.__enter__()
         try:
-            self._bound = bind(LOOPBACK, 0)
-            self.base_url = url_of(self._bound)
+            self._bound = bind_socket(LOOPBACK, 0)
+            self.base_url = get_url(self._bound)
             self.app = create_app(replace(self._settings, base_url=self.base_url))
             self.service: Service = self.app.state.service
             file_handles.delete_orphaned_files(self.service)
@@ -204,7 +204,7 @@ class LocalService:
 
     def _start(self) -> None:
         answers = threading.Event()
-        self._server = _Server(self._wrap(self.app), answers.set, _GRACE_IN_TESTS)
+        self._server = _Server(self._wrap(self.app), answers.set, _TEST_GRACE_SECONDS)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._bound],), name="local-synapse", daemon=True
         )
@@ -220,7 +220,7 @@ class LocalService:
         trace: TracebackType | None,
     ) -> None:
         self._server.stop()
-        self._thread.join(_GRACE + 10)
+        self._thread.join(_GRACE_SECONDS + 10)
         self._bound.close()
         self.service.close()
         self._held.__exit__(None, None, None)
@@ -233,7 +233,7 @@ class LocalService:
     @property
     def endpoints(self) -> dict[str, str]:
         """The arguments by which a client is pointed at the service."""
-        return endpoints_of(self.base_url)
+        return get_endpoints(self.base_url)
 
     @property
     def repo_endpoint(self) -> str:
@@ -261,8 +261,8 @@ class LocalService:
 
     def describe(self) -> dict[str, Any]:
         """Tell what `serve` would write into service.json."""
-        return describe(self.service)
+        return describe_service(self.service)
 
-    def plant(self, name: str = "demo") -> dict[str, str]:
+    def seed(self, name: str = "demo") -> dict[str, str]:
         """Fill the service; give the entity ids."""
-        return seed.plant(self.app, name)
+        return seed.seed_app(self.app, name)

@@ -17,24 +17,24 @@ _PATHS: Final = {
 }
 
 
-def endpoints_of(base_url: str) -> dict[str, str]:
+def get_endpoints(base_url: str) -> dict[str, str]:
     """Give the four endpoints of a service, under the names that clients have for them."""
     return {name: base_url + path for name, path in _PATHS.items()}
 
 
-def owner(users: tuple["KnownUser", ...]) -> "KnownUser":
+def select_default_user(users: tuple["KnownUser", ...]) -> "KnownUser":
     """Choose who owns what is seeded and whom Airflow logs in as: alice, or one like her."""
     ordinary = [user for user in users[1:] if user.certified]
     return next((user for user in users if user.user_name == "alice"), (*ordinary, *users)[0])
 
 
-def describe(service: "Service", planted: dict[str, str] | None = None) -> dict[str, Any]:
+def describe_service(service: "Service", planted: dict[str, str] | None = None) -> dict[str, Any]:
     """Tell all that is needed to use a running service: the content of service.json."""
-    endpoints = endpoints_of(service.settings.base_url)
+    endpoints = get_endpoints(service.settings.base_url)
     connection = {
         "conn_type": "synapse",
         "host": endpoints["repoEndpoint"],
-        "password": owner(service.users).token,
+        "password": select_default_user(service.users).token,
         "extra": {
             "auth_endpoint": endpoints["authEndpoint"],
             "file_endpoint": endpoints["fileHandleEndpoint"],
@@ -54,7 +54,7 @@ def describe(service: "Service", planted: dict[str, str] | None = None) -> dict[
     return {**told, "pid": os.getpid(), **({"seed": planted} if planted else {})}
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private_file(path: Path, text: str) -> None:
     """Write a file that only its owner reads, whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from synapse_workflows.local.domain.bootstrap import normalize_name
-from synapse_workflows.local.service_file import write_private
+from synapse_workflows.local.service_file import write_private_file
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 
-_KEPT: Final = "users.json"
+_SAVED_NAME: Final = "users.json"
 #: Key in the file -> field of UserSeed and the type of its value.
 _KEYS: Final[Mapping[str, tuple[str, type]]] = {
     "userName": ("user_name", str),
@@ -28,7 +28,7 @@ class UserFileError(ValueError):
     """The file of users cannot be used; the message says where and why."""
 
 
-def users_of(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
+def load_users(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
     """Give the users of a service: those of a file, or of an earlier start, or the usual ones.
 
     Args:
@@ -39,18 +39,18 @@ def users_of(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
     Raises:
         UserFileError: The file cannot be used.
     """
-    kept = data_dir / _KEPT
+    kept = data_dir / _SAVED_NAME
     if given is None and not kept.exists():
         return DEFAULT_USERS
-    return read(given or kept)
+    return read_user_file(given or kept)
 
 
-def keep(data_dir: Path, given: Path) -> None:
+def save_user_file(data_dir: Path, given: Path) -> None:
     """Keep a file of users, for the starts that follow, once a service has taken it."""
-    write_private(data_dir / _KEPT, given.read_text())
+    write_private_file(data_dir / _SAVED_NAME, given.read_text())
 
 
-def read(path: Path) -> tuple[UserSeed, ...]:
+def read_user_file(path: Path) -> tuple[UserSeed, ...]:
     """Read a file of users; the administrator comes first, and is added where there is none.
 
     Raises:
@@ -64,17 +64,17 @@ def read(path: Path) -> tuple[UserSeed, ...]:
         raise UserFileError(f"{path} is not JSON: {error}") from None
     if not isinstance(found, list) or not found:
         raise UserFileError(f"{path} must hold a JSON list of users, as [{{'userName': 'eve'}}]")
-    users = [_user(each, f"{path}, user {number}") for number, each in enumerate(found, 1)]
+    users = [_parse_user(each, f"{path}, user {number}") for number, each in enumerate(found, 1)]
     for what in ("user_name", "token", "owner_id"):
         values = [getattr(user, what) for user in users if getattr(user, what) is not None]
         if what == "user_name":
             values = [normalize_name(value) for value in values]
         if len(set(values)) < len(values):
             raise UserFileError(f"{path}: two users have the same {what}")
-    return _administrator_first(users)
+    return _sort_administrators_first(users)
 
 
-def _user(entry: object, where: str) -> UserSeed:
+def _parse_user(entry: object, where: str) -> UserSeed:
     if not isinstance(entry, dict):
         raise UserFileError(f"{where}: must be an object with a userName")
     values: dict[str, Any] = {}
@@ -94,7 +94,7 @@ def _user(entry: object, where: str) -> UserSeed:
     return UserSeed(**values)
 
 
-def _administrator_first(users: list[UserSeed]) -> tuple[UserSeed, ...]:
+def _sort_administrators_first(users: list[UserSeed]) -> tuple[UserSeed, ...]:
     usual = DEFAULT_USERS[0]
     if not any(user.admin for user in users):
         named = [user for user in users if user.user_name.lower() == usual.user_name]

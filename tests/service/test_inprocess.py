@@ -41,7 +41,7 @@ def talk():
     opened = []
 
     def open_session(app):
-        opened.append(asgi_adapter.session(app))
+        opened.append(asgi_adapter.create_session(app))
         return opened[-1]
 
     yield open_session
@@ -97,7 +97,7 @@ def test_many_threads_share_one_session(talk):
         await asgi_adapter.to_thread.run_sync(together.wait)
         await echo(scope, receive, send)
 
-    session.mount("http://all.local", asgi_adapter.adapter(wait_for_all))
+    session.mount("http://all.local", asgi_adapter.ASGIAdapter(wait_for_all))
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(
             lambda i: session.post("http://all.local", data=str(i)).content, range(8)
@@ -154,7 +154,7 @@ def test_the_read_timeout_is_kept(talk):
 
 def test_closing_ends_the_event_loop_even_under_an_unread_answer():
     before = set(threading.enumerate())  # other services of this test run
-    session = asgi_adapter.session(echo)
+    session = asgi_adapter.create_session(echo)
     response = session.get(URL, data=b"x", stream=True)
     assert set(threading.enumerate()) - before
     session.close()

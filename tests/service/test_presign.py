@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from support.file_api import PART, start_service
 
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError
-from synapse_workflows.local.routers.storage_bytes import byte_range
+from synapse_workflows.local.routers.storage_bytes import parse_byte_range
 
 DATA = bytes(range(256)) * 4
 
@@ -239,5 +239,5 @@ def test_a_range_that_makes_no_sense_is_the_whole_file(alice, handle, nonsense):
 @given(st.text(alphabet="bytes=-0123456789, ", max_size=40), st.integers(0, 50))
 def test_no_header_breaks_the_reading_of_ranges(header, size):
     with contextlib.suppress(PresignedUrlError):
-        found = byte_range(header, size)
+        found = parse_byte_range(header, size)
         assert found is None or 0 <= found[0] <= found[1] < size

@@ -14,8 +14,8 @@ from support.table_api import M
 
 from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.data_dir_lock import held
-from synapse_workflows.local.seed import SeedError, plant, plant_into
+from synapse_workflows.local.data_dir_lock import lock_data_dir
+from synapse_workflows.local.seed import SeedError, seed_app, seed_data_dir
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.settings import Settings, UserSeed
 
@@ -34,7 +34,7 @@ IDS = {
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory, recording):
     with LocalService(tmp_path_factory.mktemp("seeded"), wrap=recording) as service:
-        yield service, service.plant("demo")
+        yield service, service.seed("demo")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def run_job(person, path, body):
 def test_seeding_again_finds_everything_and_changes_nothing(seeded, alice):
     service, ids = seeded
     before = {key: entity(alice, number)["etag"] for key, number in ids.items()}
-    assert service.plant("demo") == ids
+    assert service.seed("demo") == ids
     assert {key: entity(alice, number)["etag"] for key, number in ids.items()} == before
 
 
@@ -135,7 +135,7 @@ def test_without_alice_the_first_certified_user_owns_it(tmp_path):
         UserSeed(user_name="eve"),
     )
     with LocalService(tmp_path, users=users) as service:
-        ids = service.plant("demo")
+        ids = service.seed("demo")
         eve = RestUser(requests.Session(), service.base_url, service.token("eve"))
         assert entity(eve, ids["data"])["createdBy"] == str(service.users["eve"].owner_id)
         eve.session.close()
@@ -144,7 +144,7 @@ def test_without_alice_the_first_certified_user_owns_it(tmp_path):
 def test_an_unknown_seed_is_a_clear_error(tmp_path):
     app = create_app(Settings(data_dir=tmp_path))
     with pytest.raises(ValueError, match="there is no seed named 'demi'; there is: demo"):
-        plant(app, "demi")
+        seed_app(app, "demi")
     app.state.service.database.close()
 
 
@@ -152,7 +152,7 @@ def test_a_service_that_refuses_says_why(tmp_path):
     with start_service(tmp_path) as rest_service:
         rest_service.user("bob").project("Demo - breast cancer diagnostics")
     with pytest.raises(SeedError, match="403"):
-        plant_into(tmp_path, "demo")
+        seed_data_dir(tmp_path, "demo")
 
 
 # The command line.
@@ -172,18 +172,18 @@ def test_seeding_a_service_that_does_not_run(tmp_path):
     done = run("seed", "--data", str(tmp_path))
     assert json.loads(done.stdout) == IDS
     with LocalService(tmp_path) as service:
-        assert service.plant() == IDS
+        assert service.seed() == IDS
 
 
 def test_seeding_a_service_that_runs(tmp_path):
     with LocalService(tmp_path) as service:
         (tmp_path / "service.json").write_text(json.dumps(service.describe()))
-        assert plant_into(tmp_path, "demo") == IDS
+        assert seed_data_dir(tmp_path, "demo") == IDS
     assert json.loads((tmp_path / "service.json").read_text())["seed"] == IDS
 
 
 def test_what_cannot_be_seeded_is_a_clear_error(tmp_path):
-    with held(tmp_path):
+    with lock_data_dir(tmp_path):
         done = run("seed", "--data", str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "in use by another running service" in done.stderr

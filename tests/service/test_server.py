@@ -21,7 +21,7 @@ import requests
 from support.file_api import PART, RestUser, bytes_on_disk, md5, ok
 
 from synapse_workflows.local.data_dir_lock import DataDirInUseError
-from synapse_workflows.local.server import AddressError, LocalService, bind
+from synapse_workflows.local.server import AddressError, LocalService, bind_socket
 
 BIG = bytes(range(256)) * (2 * PART // 256) + b"the end"
 
@@ -130,13 +130,13 @@ def test_two_services_do_not_share_a_directory(tmp_path):
 
 
 def test_an_address_that_is_taken_is_a_clear_error():
-    with bind("127.0.0.1", 0) as taken:
+    with bind_socket("127.0.0.1", 0) as taken:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(AddressError, match=f"port {port}"):
-            bind("127.0.0.1", port)
+            bind_socket("127.0.0.1", port)
     with pytest.raises(AddressError, match="such"):
-        bind("no.such.host.invalid", 0)
+        bind_socket("no.such.host.invalid", 0)
 
 
 def test_a_refusal_reaches_the_one_who_is_still_sending(tmp_path):

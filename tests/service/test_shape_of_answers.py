@@ -9,7 +9,7 @@ from support.file_api import assert_error
 from synapse_workflows.constants import ERROR_RESPONSE, MiB
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.domain.request_fields import drop_nulls
-from synapse_workflows.local.routers.dependencies import RequestCall
+from synapse_workflows.local.routers.dependencies import ApiRequest
 from synapse_workflows.local.settings import Settings, UserSeed
 
 LOG = "synapse_workflows.local"
@@ -91,7 +91,7 @@ def test_each_request_leaves_one_line_without_its_query(ann, caplog):
 def test_no_token_is_shown_by_the_parts_of_the_service(tmp_path):
     users = (UserSeed(user_name="ada", token="open sesame"), UserSeed(user_name="bea"))
     service = create_app(Settings(data_dir=tmp_path, users=users)).state.service
-    shown = repr(service) + repr(RequestCall(service, "open sesame", b"{}"))
+    shown = repr(service) + repr(ApiRequest(service, "open sesame", b"{}"))
     assert "ada" in shown
     assert not any(user.token in shown for user in service.users)
     assert repr((tmp_path / "secret").read_bytes()) not in shown

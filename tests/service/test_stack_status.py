@@ -86,7 +86,7 @@ def test_a_fault_of_the_service_is_answered_in_json_and_logged(caplog):
         raise ZeroDivisionError
 
     app.add_middleware(RequestLog)
-    with asgi_adapter.session(app) as session, caplog.at_level(logging.INFO):
+    with asgi_adapter.create_session(app) as session, caplog.at_level(logging.INFO):
         answer = session.get(f"{asgi_adapter.BASE_URL}/fault?X-Amz-Signature=secret", timeout=30)
     assert answer.status_code == 500
     assert answer.json()["reason"]

@@ -5,7 +5,12 @@ import json
 import pytest
 
 from synapse_workflows.local.settings import DEFAULT_USERS
-from synapse_workflows.local.user_file import UserFileError, keep, read, users_of
+from synapse_workflows.local.user_file import (
+    UserFileError,
+    load_users,
+    read_user_file,
+    save_user_file,
+)
 
 
 def written(tmp_path, content):
@@ -15,25 +20,25 @@ def written(tmp_path, content):
 
 
 def test_without_a_file_there_are_the_usual_users(tmp_path):
-    assert users_of(tmp_path, None) == DEFAULT_USERS
+    assert load_users(tmp_path, None) == DEFAULT_USERS
 
 
 def test_a_file_is_kept_for_the_starts_that_follow(tmp_path):
     mine = written(tmp_path, [{"userName": "eve", "token": "t"}])
-    keep(tmp_path, mine)
-    assert users_of(tmp_path, None) == read(mine)
+    save_user_file(tmp_path, mine)
+    assert load_users(tmp_path, None) == read_user_file(mine)
     other = tmp_path / "other.json"
     other.write_text('[{"userName": "mallory"}]')
-    assert users_of(tmp_path, other) == read(other)
+    assert load_users(tmp_path, other) == read_user_file(other)
 
 
 def test_an_administrator_is_added_where_there_is_none(tmp_path):
-    names = [user.user_name for user in read(written(tmp_path, [{"userName": "eve"}]))]
+    names = [user.user_name for user in read_user_file(written(tmp_path, [{"userName": "eve"}]))]
     assert names == ["admin", "eve"]
 
 
 def test_a_user_named_admin_is_the_administrator(tmp_path):
-    first, second = read(written(tmp_path, [{"userName": "eve"}, {"userName": "Admin"}]))
+    first, second = read_user_file(written(tmp_path, [{"userName": "eve"}, {"userName": "Admin"}]))
     assert (first.user_name, first.admin, second.user_name) == ("Admin", True, "eve")
 
 
@@ -42,7 +47,7 @@ def test_all_keys(tmp_path):
         "userName": "eve", "token": "t", "certified": False, "admin": True,
         "firstName": "Eve", "lastName": "E", "email": "e@example.org", "ownerId": "12",
     }  # fmt: skip
-    (user,) = read(written(tmp_path, [entry]))
+    (user,) = read_user_file(written(tmp_path, [entry]))
     assert (user.user_name, user.token, user.certified, user.admin) == ("eve", "t", False, True)
     assert (user.first_name, user.last_name, user.email) == ("Eve", "E", "e@example.org")
     assert user.owner_id == 12
@@ -68,11 +73,11 @@ def test_all_keys(tmp_path):
 )
 def test_what_is_wrong_is_said(tmp_path, content, words):
     with pytest.raises(UserFileError, match=words):
-        read(written(tmp_path, content))
+        read_user_file(written(tmp_path, content))
 
 
 def test_a_token_is_not_told_in_an_error(tmp_path):
     twice = [{"userName": "a", "token": "secret-one"}, {"userName": "b", "token": "secret-one"}]
     with pytest.raises(UserFileError) as caught:
-        read(written(tmp_path, twice))
+        read_user_file(written(tmp_path, twice))
     assert "secret-one" not in str(caught.value)

@@ -182,7 +182,7 @@ def start_service(
     )
     service = app.state.service
     tokens = {user.user_name: user.token for user in service.users}
-    with asgi_adapter.session(wrap(app)) as session:
+    with asgi_adapter.create_session(wrap(app)) as session:
         yield RestService(session, asgi_adapter.BASE_URL, tokens, clock)
     service.close()
 

@@ -6,8 +6,8 @@ from synapse_workflows.local.domain import async_jobs, bulk_download
 from synapse_workflows.local.domain.async_jobs import JobType
 from synapse_workflows.local.domain.ids import canonical_id
 from synapse_workflows.local.domain.tables import csv_preview
-from synapse_workflows.local.routers.dependencies import Call, RequestCall
-from synapse_workflows.local.routers.responses import Answer, created
+from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
+from synapse_workflows.local.routers.responses import ApiResponse, created_response
 
 router = APIRouter()
 
@@ -24,17 +24,17 @@ def add_job_routes(router: APIRouter, path: str, job_type: JobType, *scopes: str
     Source: POST {path}/async/start, GET {path}/async/get/{token}
     """
 
-    def start(call: Call) -> Response:
-        return _start(call, job_type, scopes)
+    def start(request: JsonRequest) -> Response:
+        return _start(request, job_type, scopes)
 
-    def get(call: Call, token: str) -> Response:
-        return _get(call, job_type, scopes, token)
+    def get(request: JsonRequest, token: str) -> Response:
+        return _get(request, job_type, scopes, token)
 
-    def start_of_entity(call: Call, entity_id: str) -> Response:
-        return _start(call, job_type, scopes, canonical_id(entity_id))
+    def start_of_entity(request: JsonRequest, entity_id: str) -> Response:
+        return _start(request, job_type, scopes, canonical_id(entity_id))
 
-    def get_of_entity(call: Call, entity_id: str, token: str) -> Response:
-        return _get(call, job_type, scopes, token, canonical_id(entity_id))
+    def get_of_entity(request: JsonRequest, entity_id: str, token: str) -> Response:
+        return _get(request, job_type, scopes, token, canonical_id(entity_id))
 
     has_entity = "{entity_id}" in path
     router.post(f"{path}/async/start")(start_of_entity if has_entity else start)
@@ -42,18 +42,18 @@ def add_job_routes(router: APIRouter, path: str, job_type: JobType, *scopes: str
 
 
 def _start(
-    call: RequestCall, job_type: JobType, scopes: tuple[str, ...], entity: str | None = None
+    request: ApiRequest, job_type: JobType, scopes: tuple[str, ...], entity: str | None = None
 ) -> Response:
-    with call.writing(*scopes) as work:
+    with request.write_transaction(*scopes) as tx:
         job_id = async_jobs.create_job(
-            work.session, work.caller, job_type, call.json_object(), entity
+            tx.session, tx.caller, job_type, request.json_object(), entity
         )
-    async_jobs.submit_job(call.service, work.caller, job_id, job_type, entity)
-    return created({"token": str(job_id)})
+    async_jobs.submit_job(request.service, tx.caller, job_id, job_type, entity)
+    return created_response({"token": str(job_id)})
 
 
 def _get(
-    call: RequestCall,
+    request: ApiRequest,
     job_type: JobType,
     scopes: tuple[str, ...],
     token: str,
@@ -63,32 +63,34 @@ def _get(
 
     Wait a moment for the end of the job, at most the `job_wait_seconds` of the settings.
     """
-    with call.reading(*scopes) as work:
-        job_id = async_jobs.get_job(work.session, work.caller, token, job_type, entity).id
-    service = call.service
+    with request.read_transaction(*scopes) as tx:
+        job_id = async_jobs.get_job(tx.session, tx.caller, token, job_type, entity).id
+    service = request.service
     minimum_polls = service.settings.processing_answers
     is_delayed = minimum_polls > 0 and service.jobs.count_poll(job_id) <= minimum_polls
     if not is_delayed:
         service.jobs.wait(job_id, service.settings.job_wait_seconds)
     with service.database.reading() as session:
-        job = async_jobs.get_job(session, work.caller, token, job_type, entity)
+        job = async_jobs.get_job(session, tx.caller, token, job_type, entity)
         if is_delayed:
-            return Answer(async_jobs.get_status(service, job, as_processing=True), status_code=202)
+            return ApiResponse(
+                async_jobs.get_status(service, job, as_processing=True), status_code=202
+            )
         body = async_jobs.get_result(job)
         if body is None:
-            return Answer(async_jobs.get_status(service, job), status_code=202)
-        return created(body)
+            return ApiResponse(async_jobs.get_status(service, job), status_code=202)
+        return created_response(body)
 
 
 @router.get("/repo/v1/asynchronous/job/{token}")
-def get_job(call: Call, token: str) -> Response:
+def get_job(request: JsonRequest, token: str) -> Response:
     """Return the status of a job of any type.
 
     Source: GET /asynchronous/job/{jobId}
     """
-    with call.reading("view") as work:
-        job = async_jobs.get_job(work.session, work.caller, token)
-        return Answer(async_jobs.get_status(work.service, job))
+    with request.read_transaction("view") as tx:
+        job = async_jobs.get_job(tx.session, tx.caller, token)
+        return ApiResponse(async_jobs.get_status(tx.service, job))
 
 
 add_job_routes(router, "/file/v1/file/bulk", bulk_download.BULK_DOWNLOAD, "download")

@@ -6,78 +6,78 @@ from synapse_workflows.local.domain import tokens
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import Gone
-from synapse_workflows.local.routers.dependencies import Call
-from synapse_workflows.local.routers.responses import Answer, empty
+from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.responses import ApiResponse, empty_response
 
 router = APIRouter(prefix="/auth/v1")
 
 
 @router.post("/personalAccessToken")
-def create_token(call: Call) -> Response:
+def create_token(request: JsonRequest) -> Response:
     """Make a token.
 
     Source: POST /personalAccessToken
     """
-    with call.writing("authorize") as work:
-        signer = work.service.signer
-        return Answer(tokens.create(work.session, signer, work.caller, call.json_object()))
+    with request.write_transaction("authorize") as tx:
+        signer = tx.service.signer
+        return ApiResponse(tokens.create(tx.session, signer, tx.caller, request.json_object()))
 
 
 @router.get("/personalAccessToken")
-def list_tokens(call: Call, nextPageToken: str | None = None) -> Response:  # noqa: N803
+def list_tokens(request: JsonRequest, nextPageToken: str | None = None) -> Response:  # noqa: N803
     """List the caller's tokens.
 
     Source: GET /personalAccessToken
     """
-    with call.reading("view") as work:
-        return Answer(tokens.list_tokens(work.session, work.caller, nextPageToken))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(tokens.list_tokens(tx.session, tx.caller, nextPageToken))
 
 
 @router.get("/personalAccessToken/{token_id}")
-def get_token(call: Call, token_id: str) -> Response:
+def get_token(request: JsonRequest, token_id: str) -> Response:
     """Give the record of one token.
 
     Source: GET /personalAccessToken/{id}
     """
-    with call.reading("view") as work:
-        return Answer(tokens.get(work.session, work.caller, parse_id(token_id, "id")))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(tokens.get(tx.session, tx.caller, parse_id(token_id, "id")))
 
 
 @router.delete("/personalAccessToken/{token_id}")
-def revoke_token(call: Call, token_id: str) -> Response:
+def revoke_token(request: JsonRequest, token_id: str) -> Response:
     """Revoke one token.
 
     Source: DELETE /personalAccessToken/{id}
     """
-    with call.writing("modify", "authorize") as work:
-        tokens.revoke(work.session, work.caller, parse_id(token_id, "id"))
-    return empty()
+    with request.write_transaction("modify", "authorize") as tx:
+        tokens.revoke(tx.session, tx.caller, parse_id(token_id, "id"))
+    return empty_response()
 
 
 @router.delete("/sessionAccessToken")
-def revoke_own_token(call: Call) -> Response:
+def revoke_own_token(request: JsonRequest) -> Response:
     """Revoke the token of this very call.
 
     Source: DELETE /sessionAccessToken
     """
-    with call.writing("modify", "authorize") as work:
-        tokens.revoke(work.session, work.caller, work.caller.token_id)
-    return empty()
+    with request.write_transaction("modify", "authorize") as tx:
+        tokens.revoke(tx.session, tx.caller, tx.caller.token_id)
+    return empty_response()
 
 
 @router.get("/authenticatedOn")
-def authenticated_on(call: Call) -> Response:
+def get_authenticated_on(request: JsonRequest) -> Response:
     """Tell when the caller last logged in; here that is now.
 
     Source: GET /authenticatedOn
     """
-    with call.reading() as work:
-        return Answer({"authenticatedOn": to_iso(work.caller.now)})
+    with request.read_transaction() as tx:
+        return ApiResponse({"authenticatedOn": to_iso(tx.caller.now)})
 
 
 @router.get("/secretKey")
 @router.delete("/secretKey")
-def secret_key() -> Response:
+def reject_secret_key() -> Response:
     """Say that API keys are gone.
 
     Source: GET, DELETE /secretKey

@@ -1,16 +1,16 @@
-"""What every route starts from: the service, the caller, one transaction, the JSON body.
+"""Dependencies of the routes: the request, its transaction and the parameters in its path.
 
-A route takes a `Call` and opens its transaction with a `with` statement:
+A route takes a `JsonRequest` and opens a transaction with a `with` statement:
 
     @router.put("/entity/{entity_id}")
-    def put_entity(call: Call, entity_id: str) -> Answer:
-        with call.writing("view", "modify") as work:
-            body = call.json_object()
-            return Answer(entities.update(work.session, work.caller, entity_id, body))
+    def update_entity(request: JsonRequest, entity_id: str) -> Response:
+        with request.write_transaction("view", "modify") as tx:
+            entity, body = parse_entity_id(entity_id), request.json_object()
+            return ApiResponse(entity_writes.update(tx.session, tx.caller, entity, body))
 
-The transaction is committed when the `with` ends, so before anything is answered, and begins and
-ends in one thread. (A generator dependency would hop threads and could, with many callers
-waiting for their turn to write, leave the one whose turn it is without a thread.)
+The transaction is committed at the end of the `with` block, before the response is sent, and runs
+in one thread. (A generator dependency could run in several threads. With many waiting writers,
+no thread might be left for the one that holds the lock.)
 """
 
 import json
@@ -34,15 +34,21 @@ from synapse_workflows.local.errors import (
     UnsupportedMediaType,
 )
 
-#: Bytes of a request body.
-MAX_BODY = 2 * MiB
-#: An escape in JSON that may be half a character.
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+#: Maximum size of a request body, in bytes.
+MAX_BODY_BYTES = 2 * MiB
+#: A JSON escape of one half of a surrogate pair.
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
-class Work:
-    """One transaction on behalf of one caller."""
+class Transaction:
+    """A database transaction of one request.
+
+    Args:
+        service: The service.
+        session: Database session.
+        caller: The authenticated user.
+    """
 
     service: Service
     session: Session
@@ -50,14 +56,14 @@ class Work:
 
 
 @dataclass(frozen=True)
-class RequestCall:
-    """One request: the service it came to, what it presented, what it brought.
+class ApiRequest:
+    """A request to the REST API.
 
     Args:
-        service: the service.
-        token: the credential that was presented.
-        body: the request body as it came.
-        is_throttled: whether the request counts against the bounds of its caller.
+        service: The service.
+        token: Access token of the request; None for an anonymous request.
+        body: Request body.
+        is_throttled: Whether the request counts against the rate limits of the caller.
     """
 
     service: Service
@@ -65,84 +71,83 @@ class RequestCall:
     body: bytes = field(repr=False)
     is_throttled: bool = True
 
-    def _work(self, session: Session) -> Work:
-        stack_status.check_available(session)
-        caller = auth.authenticate(session, self.token, self.service.now())
-        return Work(self.service, session, caller)
+    @contextmanager
+    def read_transaction(self, *scopes: str) -> Iterator[Transaction]:
+        """Open a read-only transaction on one consistent state.
+
+        Args:
+            scopes: OAuth scopes that the token of the caller must have.
+
+        Raises:
+            Unauthorized: The token is invalid.
+            InsufficientScope: The token lacks a scope.
+            TooManyRequests: The caller exceeds a rate limit.
+            ServiceUnavailable: The service is read-only or down.
+        """
+        with self.service.database.reading() as session:
+            tx = self._authenticate(session)
+            with self._admit(tx.caller, scopes):
+                yield tx
+        if tx.caller.token_id is not None and tx.caller.is_last_use_outdated:
+            with self.service.database.transaction() as session:
+                auth.update_last_use(session, tx.caller)
 
     @contextmanager
-    def _admitted(self, caller: Caller, scopes: tuple[str, ...]) -> Iterator[None]:
-        """Count the request, then look at the scopes: in this order."""
+    def write_transaction(self, *scopes: str) -> Iterator[Transaction]:
+        """Open a transaction that is committed at the end, or rolled back after an error.
+
+        Args:
+            scopes: OAuth scopes that the token of the caller must have.
+
+        Raises:
+            Unauthorized: The token is invalid.
+            InsufficientScope: The token lacks a scope.
+            TooManyRequests: The caller exceeds a rate limit.
+            ServiceUnavailable: The service is read-only or down.
+        """
+        with self.service.database.transaction() as session:
+            tx = self._authenticate(session)
+            if tx.caller.is_last_use_outdated:
+                auth.update_last_use(session, tx.caller)
+            with self._admit(tx.caller, scopes):
+                yield tx
+
+    def _authenticate(self, session: Session) -> Transaction:
+        stack_status.check_available(session)
+        caller = auth.authenticate(session, self.token, self.service.now())
+        return Transaction(self.service, session, caller)
+
+    @contextmanager
+    def _admit(self, caller: Caller, scopes: tuple[str, ...]) -> Iterator[None]:
+        """Check the rate limits, then the scopes: a request without a scope counts too."""
         limit = self.service.rate_limiter.limit(caller) if self.is_throttled else nullcontext()
         with limit:
             auth.check_scopes(caller, scopes)
             yield
 
-    @contextmanager
-    def reading(self, *scopes: str) -> Iterator[Work]:
-        """Work on one consistent state without changing it.
+    def json_object(self, *, allow_nan: bool = False) -> dict[str, Any]:
+        """Parse the body as a JSON object.
 
         Args:
-            scopes: OAuth scopes that the caller's token must hold, all of them.
+            allow_nan: Accept NaN and Infinity, which standard JSON does not have.
 
         Raises:
-            Unauthorized: bad credentials.
-            InsufficientScope: a scope is missing.
-            TooManyRequests: the caller is throttled.
-            Unavailable: the service was switched off.
+            BadRequest: The body is not a JSON object.
         """
-        with self.service.database.reading() as session:
-            work = self._work(session)
-            with self._admitted(work.caller, scopes):
-                yield work
-        if work.caller.token_id is not None and work.caller.is_last_use_outdated:
-            with self.service.database.transaction() as session:
-                auth.update_last_use(session, work.caller)
-
-    @contextmanager
-    def writing(self, *scopes: str) -> Iterator[Work]:
-        """Work in a transaction: all of it is kept, or on an error none.
-
-        Args:
-            scopes: as for `reading`.
-
-        Raises:
-            Unauthorized: bad credentials.
-            InsufficientScope: a scope is missing.
-            TooManyRequests: the caller is throttled.
-            Unavailable: the service was switched off.
-        """
-        with self.service.database.transaction() as session:
-            work = self._work(session)
-            if work.caller.is_last_use_outdated:
-                auth.update_last_use(session, work.caller)
-            with self._admitted(work.caller, scopes):
-                yield work
-
-    def json_object(self, *, not_finite: bool = False) -> dict[str, Any]:
-        """Read the body as a JSON object.
-
-        Args:
-            not_finite: take NaN and Infinity as numbers, which JSON does not know.
-
-        Raises:
-            BadRequest: it is none.
-        """
-        constant = float if not_finite else _refuse_constant
+        parse_constant = float if allow_nan else _reject_constant
         try:
-            value = json.loads(self.body.decode(), parse_constant=constant)
+            value = json.loads(self.body.decode(), parse_constant=parse_constant)
         except (ValueError, RecursionError) as error:
             raise BadRequest(f"The request body is not valid JSON: {error}") from None
         if not isinstance(value, dict):
             raise BadRequest("The request body must be a JSON object.")
-        if _SURROGATE.search(self.body) and not _is_unicode(value):
-            raise BadRequest("The request body holds half a surrogate pair, which is no text.")
+        if _SURROGATE_ESCAPE.search(self.body) and not _is_unicode(value):
+            raise BadRequest("The request body contains an unpaired surrogate.")
         return value
 
 
-def _refuse_constant(word: str) -> None:
-    """Refuse NaN and Infinity, which Python's parser would take."""
-    raise ValueError(f"{word} is no JSON")
+def _reject_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a JSON value")
 
 
 def _is_unicode(value: Any) -> bool:
@@ -153,68 +158,72 @@ def _is_unicode(value: Any) -> bool:
     return True
 
 
-def service_of(request: Request) -> Service:
-    """Give the service that the request came to."""
+def get_service(request: Request) -> Service:
+    """Return the service of the application."""
     service: Service = request.app.state.service
     return service
 
 
-def token_of(request: Request) -> str | None:
-    """Give the credential that the request presents: a bearer or a legacy session token."""
+def get_token(request: Request) -> str | None:
+    """Return the bearer token or the legacy session token of a request."""
     authorization = request.headers.get("authorization")
     if authorization is None:
         return request.headers.get("sessiontoken")
-    kind, _, token = authorization.partition(" ")
-    return token.strip() if kind.lower() == "bearer" else authorization
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else authorization
 
 
 async def read_body(request: Request) -> bytes:
-    """Read the body of a JSON route, within bounds.
+    """Read the body of a request.
 
     Raises:
-        TooLarge: the body is above 2 MB.
-        UnsupportedMediaType: it is declared to be something else than JSON.
+        ContentTooLarge: The body has more than `MAX_BODY_BYTES`.
+        UnsupportedMediaType: The content type is not JSON.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise ContentTooLarge(f"Request size exceeded maximum: {MAX_BODY} bytes.")
+        if len(body) > MAX_BODY_BYTES:
+            raise ContentTooLarge(f"Request size exceeded maximum: {MAX_BODY_BYTES} bytes.")
     media = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if body and media.lower() != "application/json":
         raise UnsupportedMediaType(f"Content type '{media}' not supported")
     return bytes(body)
 
 
-def _accepts(header: str, answer: str) -> bool:
-    kinds = {each.partition(";")[0].strip().lower() for each in header.split(",")}
-    return bool(kinds & {"", "*/*", answer, answer.partition("/")[0] + "/*"})
+def _accepts_json(header: str) -> bool:
+    types = {each.partition(";")[0].strip().lower() for each in header.split(",")}
+    return bool(types & {"", "*/*", "application/json", "application/*"})
 
 
-async def call_of(request: Request) -> RequestCall:
-    """Make the call of a request that is answered in JSON.
+async def get_json_request(request: Request) -> ApiRequest:
+    """Return the request of a route that responds with JSON.
 
     Raises:
-        NotAcceptable: the caller wants no JSON.
+        NotAcceptable: The Accept header excludes JSON.
     """
-    if not _accepts(request.headers.get("accept", ""), "application/json"):
+    if not _accepts_json(request.headers.get("accept", "")):
         raise NotAcceptable("Could not find acceptable representation")
-    return await _call(request)
+    return await get_redirect_request(request)
 
 
-async def _call(request: Request) -> RequestCall:
-    return RequestCall(
-        service=service_of(request),
-        token=token_of(request),
+async def get_redirect_request(request: Request) -> ApiRequest:
+    """Return the request of a route that redirects. Its Accept header is ignored."""
+    return ApiRequest(
+        service=get_service(request),
+        token=get_token(request),
         body=await read_body(request),
         is_throttled=not request.url.path.startswith("/auth/"),
     )
 
 
-async def redirect_call_of(request: Request) -> RequestCall:
-    """Make the call of a request that is answered by a redirect, whatever it accepts."""
-    return await _call(request)
+async def get_path_version(request: Request) -> str | None:
+    """Return the version number in the path; None for a path without one."""
+    number: str | None = request.path_params.get("number")
+    return number
 
 
-Call = Annotated[RequestCall, Depends(call_of)]
-RedirectCall = Annotated[RequestCall, Depends(redirect_call_of)]
+JsonRequest = Annotated[ApiRequest, Depends(get_json_request)]
+RedirectRequest = Annotated[ApiRequest, Depends(get_redirect_request)]
+#: `{number}` of the path, for functions that serve the paths of an entity and of its versions.
+PathVersion = Annotated[str | None, Depends(get_path_version)]

@@ -11,13 +11,17 @@ from synapse_workflows.local.domain.evaluations import access, evaluation_acl, e
 from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.errors import Gone
-from synapse_workflows.local.routers.dependencies import Call, RequestCall
-from synapse_workflows.local.routers.responses import Answer, created, done
+from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
+from synapse_workflows.local.routers.responses import (
+    ApiResponse,
+    created_response,
+    no_content_response,
+)
 
 router = APIRouter(prefix="/repo/v1")
 
 
-async def evaluation_id_of(evaluation_id: str) -> int:
+async def parse_evaluation_id(evaluation_id: str) -> int:
     """Read the id of an evaluation from a path.
 
     Raises:
@@ -26,11 +30,11 @@ async def evaluation_id_of(evaluation_id: str) -> int:
     return parse_id(evaluation_id, "evaluationId")
 
 
-EvaluationId = Annotated[int, Depends(evaluation_id_of)]
+EvaluationId = Annotated[int, Depends(parse_evaluation_id)]
 
 
 @dataclass(frozen=True)
-class Filter:
+class EvaluationFilter:
     """Which evaluations a list is to hold.
 
     Args:
@@ -44,28 +48,28 @@ class Filter:
     active_only: bool
 
     def answer(
-        self, call: RequestCall, right: AccessType, content_source: int | None = None
+        self, request: ApiRequest, right: AccessType, content_source: int | None = None
     ) -> Response:
         """Answer with one page of the evaluations on which the caller holds the right."""
-        with call.reading("view") as work:
+        with request.read_transaction("view") as tx:
             found = evaluations.list_evaluations(
-                work.session,
-                work.caller,
+                tx.session,
+                tx.caller,
                 right,
                 self.window,
                 content_source=content_source,
                 only=self.only,
                 active_only=self.active_only,
             )
-        return Answer(paging.build_results(found, self.window))
+        return ApiResponse(paging.build_results(found, self.window))
 
 
-async def filter_of(
+async def parse_filter(
     evaluation_ids: Annotated[list[str] | None, Query(alias="evaluationIds")] = None,
     active_only: Annotated[bool, Query(alias="activeOnly")] = False,
     limit: int = 10,
     offset: int = 0,
-) -> Filter:
+) -> EvaluationFilter:
     """Read which evaluations a list is to hold.
 
     Raises:
@@ -73,73 +77,80 @@ async def filter_of(
     """
     texts = ",".join(evaluation_ids or []).split(",")
     only = frozenset(parse_id(each, "evaluationIds") for each in texts if each.strip())
-    return Filter(paging.parse_page(limit, offset), only or None, active_only)
+    return EvaluationFilter(paging.parse_page(limit, offset), only or None, active_only)
 
 
-Filtered = Annotated[Filter, Depends(filter_of)]
-Right = Annotated[str, Query(alias="accessType")]
+FilterParameters = Annotated[EvaluationFilter, Depends(parse_filter)]
+AccessTypeParameter = Annotated[str, Query(alias="accessType")]
 
 
 @router.post("/evaluation")
-def create_evaluation(call: Call) -> Response:
+def create_evaluation(request: JsonRequest) -> Response:
     """Make an evaluation.
 
     Source: POST /evaluation
     """
-    with call.writing("view", "modify") as work:
-        return created(evaluations.create(work.session, work.caller, call.json_object()))
+    with request.write_transaction("view", "modify") as tx:
+        return created_response(evaluations.create(tx.session, tx.caller, request.json_object()))
 
 
 @router.get("/evaluation")
 def list_evaluations(
-    call: Call, filtered: Filtered, access_type: Right = AccessType.READ.value
+    request: JsonRequest,
+    filtered: FilterParameters,
+    access_type: AccessTypeParameter = AccessType.READ.value,
 ) -> Response:
     """List the evaluations on which the caller holds a right.
 
     Source: GET /evaluation
     """
-    return filtered.answer(call, request_fields.parse_enum(AccessType, access_type, "accessType"))
+    return filtered.answer(
+        request, request_fields.parse_enum(AccessType, access_type, "accessType")
+    )
 
 
 @router.get("/evaluation/available")
-def list_available(call: Call, filtered: Filtered) -> Response:
+def list_available_evaluations(request: JsonRequest, filtered: FilterParameters) -> Response:
     """List the evaluations to which the caller may submit.
 
     Source: GET /evaluation/available
     """
-    return filtered.answer(call, AccessType.SUBMIT)
+    return filtered.answer(request, AccessType.SUBMIT)
 
 
 @router.get("/entity/{entity_id}/evaluation")
-def list_of_project(
-    call: Call, entity_id: str, filtered: Filtered, access_type: Right = AccessType.READ.value
+def list_evaluations_of_project(
+    request: JsonRequest,
+    entity_id: str,
+    filtered: FilterParameters,
+    access_type: AccessTypeParameter = AccessType.READ.value,
 ) -> Response:
     """List the evaluations of a project.
 
     Source: GET /entity/{id}/evaluation
     """
     right = request_fields.parse_enum(AccessType, access_type, "accessType")
-    return filtered.answer(call, right, parse_entity_id(entity_id))
+    return filtered.answer(request, right, parse_entity_id(entity_id))
 
 
 @router.get("/evaluation/name/{name}")
-def find_evaluation(call: Call, name: str) -> Response:
+def get_evaluation_by_name(request: JsonRequest, name: str) -> Response:
     """Find an evaluation by its name.
 
     Source: GET /evaluation/name/{name}
     """
-    with call.reading("view") as work:
-        return Answer(evaluations.get_by_name(work.session, work.caller, name))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(evaluations.get_by_name(tx.session, tx.caller, name))
 
 
 @router.put("/evaluation/acl")
-def put_acl(call: Call) -> Response:
+def put_acl(request: JsonRequest) -> Response:
     """Replace the ACL of the evaluation that the body names.
 
     Source: PUT /evaluation/acl
     """
-    with call.writing("view", "modify") as work:
-        return Answer(evaluation_acl.update(work.session, work.caller, call.json_object()))
+    with request.write_transaction("view", "modify") as tx:
+        return ApiResponse(evaluation_acl.update(tx.session, tx.caller, request.json_object()))
 
 
 @router.post("/evaluation/acl")
@@ -164,52 +175,52 @@ def delete_acl(evaluation_id: str) -> Response:
 
 
 @router.get("/evaluation/{evaluation_id}")
-def get_evaluation(call: Call, evaluation_id: EvaluationId) -> Response:
+def get_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
     """Give an evaluation.
 
     Source: GET /evaluation/{id}
     """
-    with call.reading("view") as work:
-        return Answer(evaluations.get(work.session, work.caller, evaluation_id))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(evaluations.get(tx.session, tx.caller, evaluation_id))
 
 
 @router.put("/evaluation/{evaluation_id}")
-def update_evaluation(call: Call, evaluation_id: EvaluationId) -> Response:
+def update_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
     """Replace an evaluation.
 
     Source: PUT /evaluation/{id}
     """
-    with call.writing("view", "modify") as work:
-        body = call.json_object()
-        return Answer(evaluations.update(work.session, work.caller, evaluation_id, body))
+    with request.write_transaction("view", "modify") as tx:
+        body = request.json_object()
+        return ApiResponse(evaluations.update(tx.session, tx.caller, evaluation_id, body))
 
 
 @router.delete("/evaluation/{evaluation_id}")
-def delete_evaluation(call: Call, evaluation_id: EvaluationId) -> Response:
+def delete_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
     """Delete an evaluation with all that was submitted to it.
 
     Source: DELETE /evaluation/{id}
     """
-    with call.writing("modify") as work:
-        evaluations.delete(work.session, work.caller, evaluation_id)
-    return done()
+    with request.write_transaction("modify") as tx:
+        evaluations.delete(tx.session, tx.caller, evaluation_id)
+    return no_content_response()
 
 
 @router.get("/evaluation/{evaluation_id}/acl")
-def get_acl(call: Call, evaluation_id: EvaluationId) -> Response:
+def get_acl(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
     """Give the ACL of an evaluation.
 
     Source: GET /evaluation/{id}/acl
     """
-    with call.reading("view") as work:
-        return Answer(evaluation_acl.get(work.session, work.caller, evaluation_id))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(evaluation_acl.get(tx.session, tx.caller, evaluation_id))
 
 
 @router.get("/evaluation/{evaluation_id}/permissions")
-def get_permissions(call: Call, evaluation_id: EvaluationId) -> Response:
+def get_permissions(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
     """Tell what the caller may do to an evaluation.
 
     Source: GET /evaluation/{id}/permissions
     """
-    with call.reading("view") as work:
-        return Answer(access.get_permissions(work.session, work.caller, evaluation_id))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(access.get_permissions(tx.session, tx.caller, evaluation_id))

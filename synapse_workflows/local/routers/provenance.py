@@ -5,113 +5,125 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import activities, paging
 from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.routers.dependencies import Call
-from synapse_workflows.local.routers.entities import GeneratedBy, activity_of, number_of
-from synapse_workflows.local.routers.responses import Answer, created, done
+from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.entities import (
+    GeneratedBy,
+    parse_activity_id,
+    parse_version_number,
+)
+from synapse_workflows.local.routers.responses import (
+    ApiResponse,
+    created_response,
+    no_content_response,
+)
 
 router = APIRouter(prefix="/repo/v1")
 
 
 @router.post("/activity")
-def create_activity(call: Call) -> Response:
+def create_activity(request: JsonRequest) -> Response:
     """Create an activity.
 
     Source: POST /activity
     """
-    with call.writing("view", "modify") as work:
-        return created(activities.create(work.session, work.caller, call.json_object()))
+    with request.write_transaction("view", "modify") as tx:
+        return created_response(activities.create(tx.session, tx.caller, request.json_object()))
 
 
 @router.get("/activity/{activity_id}")
-def get_activity(call: Call, activity_id: str) -> Response:
+def get_activity(request: JsonRequest, activity_id: str) -> Response:
     """Give an activity.
 
     Source: GET /activity/{id}
     """
-    with call.reading("view") as work:
+    with request.read_transaction("view") as tx:
         number = parse_id(activity_id, "id")
-        found = activities.require_access(work.session, work.caller, number)
-        return Answer(activities.serialize(found))
+        found = activities.require_access(tx.session, tx.caller, number)
+        return ApiResponse(activities.serialize(found))
 
 
 @router.put("/activity/{activity_id}")
-def put_activity(call: Call, activity_id: str) -> Response:  # noqa: ARG001
+def put_activity(request: JsonRequest, activity_id: str) -> Response:  # noqa: ARG001
     """Replace the activity that the body names; the path is not read.
 
     Source: PUT /activity/{id}
     """
-    with call.writing("view", "modify") as work:
-        return Answer(activities.update(work.session, work.caller, call.json_object()))
+    with request.write_transaction("view", "modify") as tx:
+        return ApiResponse(activities.update(tx.session, tx.caller, request.json_object()))
 
 
 @router.delete("/activity/{activity_id}")
-def delete_activity(call: Call, activity_id: str) -> Response:
+def delete_activity(request: JsonRequest, activity_id: str) -> Response:
     """Delete an activity.
 
     Source: DELETE /activity/{id}
     """
-    with call.writing("modify") as work:
-        activities.delete(work.session, work.caller, parse_id(activity_id, "id"))
-    return done()
+    with request.write_transaction("modify") as tx:
+        activities.delete(tx.session, tx.caller, parse_id(activity_id, "id"))
+    return no_content_response()
 
 
 @router.get("/activity/{activity_id}/generated")
-def list_generated(call: Call, activity_id: str, limit: int = 10, offset: int = 0) -> Response:
+def list_generated(
+    request: JsonRequest, activity_id: str, limit: int = 10, offset: int = 0
+) -> Response:
     """List what an activity generated.
 
     Source: GET /activity/{id}/generated
     """
     asked = paging.parse_page(limit, offset)
-    with call.reading("view") as work:
+    with request.read_transaction("view") as tx:
         number = parse_id(activity_id, "id")
-        found = activities.list_generated(work.session, work.caller, number, asked)
-    return Answer(paging.build_results(found, asked))
+        found = activities.list_generated(tx.session, tx.caller, number, asked)
+    return ApiResponse(paging.build_results(found, asked))
 
 
 @router.get("/entity/{entity_id}/generatedBy")
-def get_generated_by(call: Call, entity_id: str) -> Response:
+def get_generated_by(request: JsonRequest, entity_id: str) -> Response:
     """Give the activity that generated an entity.
 
     Source: GET /entity/{id}/generatedBy
     """
-    with call.reading("view") as work:
-        return Answer(
-            activities.get_for_entity(work.session, work.caller, parse_entity_id(entity_id), None)
+    with request.read_transaction("view") as tx:
+        return ApiResponse(
+            activities.get_for_entity(tx.session, tx.caller, parse_entity_id(entity_id), None)
         )
 
 
 @router.get("/entity/{entity_id}/version/{number}/generatedBy")
-def get_version_generated_by(call: Call, entity_id: str, number: str) -> Response:
+def get_version_generated_by(request: JsonRequest, entity_id: str, number: str) -> Response:
     """Give the activity that generated one version.
 
     Source: GET /entity/{id}/version/{n}/generatedBy
     """
-    with call.reading("view") as work:
-        entity, version = parse_entity_id(entity_id), number_of(number)
-        return Answer(activities.get_for_entity(work.session, work.caller, entity, version))
+    with request.read_transaction("view") as tx:
+        entity, version = parse_entity_id(entity_id), parse_version_number(number)
+        return ApiResponse(activities.get_for_entity(tx.session, tx.caller, entity, version))
 
 
 @router.put("/entity/{entity_id}/generatedBy")
-def put_generated_by(call: Call, entity_id: str, generated_by: GeneratedBy = None) -> Response:
+def put_generated_by(
+    request: JsonRequest, entity_id: str, generated_by: GeneratedBy = None
+) -> Response:
     """Say which activity generated the current version.
 
     Source: PUT /entity/{id}/generatedBy
     """
-    activity = activity_of(generated_by)
+    activity = parse_activity_id(generated_by)
     if activity is None:
         raise BadRequest("Required request parameter 'generatedBy' is not present")
-    with call.writing("view", "modify") as work:
-        return Answer(
-            activities.link(work.session, work.caller, parse_entity_id(entity_id), activity)
+    with request.write_transaction("view", "modify") as tx:
+        return ApiResponse(
+            activities.link(tx.session, tx.caller, parse_entity_id(entity_id), activity)
         )
 
 
 @router.delete("/entity/{entity_id}/generatedBy")
-def delete_generated_by(call: Call, entity_id: str) -> Response:
+def delete_generated_by(request: JsonRequest, entity_id: str) -> Response:
     """Say that no activity generated the current version.
 
     Source: DELETE /entity/{id}/generatedBy
     """
-    with call.writing("modify") as work:
-        activities.unlink(work.session, work.caller, parse_entity_id(entity_id))
-    return done()
+    with request.write_transaction("modify") as tx:
+        activities.unlink(tx.session, tx.caller, parse_entity_id(entity_id))
+    return no_content_response()

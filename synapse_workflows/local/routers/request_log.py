@@ -6,7 +6,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from synapse_workflows.local.errors import ServiceError
-from synapse_workflows.local.routers.responses import refused
+from synapse_workflows.local.routers.responses import error_response
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -41,7 +41,7 @@ class RequestLog:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if status:
                 raise
-            fault = refused(ServiceError("The service made a mistake; its log tells more."))
+            fault = error_response(ServiceError("The service made a mistake; its log tells more."))
             await fault(scope, receive, watched)
         finally:
             spent = (time.perf_counter() - began) * 1000

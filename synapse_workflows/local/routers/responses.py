@@ -1,37 +1,44 @@
-"""How answers look on the wire: JSON without null properties."""
+"""Responses of the routes: JSON without null properties, errors, redirects."""
 
 import json
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from synapse_workflows.local.domain.request_fields import drop_nulls
 from synapse_workflows.local.errors import ServiceError
 
 
-class Answer(JSONResponse):
-    """A JSON answer as Synapse writes it."""
+class ApiResponse(JSONResponse):
+    """A JSON response that omits null properties."""
 
     def render(self, content: Any) -> bytes:
-        """Write the body."""
+        """Return the body as compact JSON in UTF-8."""
         return json.dumps(drop_nulls(content), ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def created(body: Any) -> Answer:
-    """Answer 201 with a body."""
-    return Answer(body, status_code=201)
+def created_response(body: Any) -> ApiResponse:
+    """Return a response with status 201 and a body."""
+    return ApiResponse(body, status_code=201)
 
 
-def done() -> Response:
-    """Answer 204 without a body."""
+def no_content_response() -> Response:
+    """Return a response with status 204."""
     return Response(status_code=204)
 
 
-def empty() -> Response:
-    """Answer 200 without a body."""
+def empty_response() -> Response:
+    """Return a response with status 200 and an empty body."""
     return Response(status_code=200)
 
 
-def refused(error: ServiceError) -> Answer:
-    """Answer with an error."""
-    return Answer(error.serialize(), status_code=error.status, headers=error.headers)
+def error_response(error: ServiceError) -> ApiResponse:
+    """Return the response for an error."""
+    return ApiResponse(error.serialize(), status_code=error.status, headers=error.headers)
+
+
+def redirect_to(url: str, *, redirect: bool) -> Response:
+    """Return a redirect with status 307, or the URL as text if `redirect` is false."""
+    if redirect:
+        return RedirectResponse(url, status_code=307)
+    return PlainTextResponse(url)

@@ -18,12 +18,12 @@ from synapse_workflows.local.domain import file_handles, presigned_urls, upload_
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, SignedRequest
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.routers.dependencies import service_of
+from synapse_workflows.local.routers.dependencies import get_service
 from synapse_workflows.local.storage.blobs import FileWriter
 from synapse_workflows.local.storage.file_models import FileHandle
 
 #: Bytes of an upload that are in memory before they are written.
-_BUFFER: Final = MiB
+_BUFFER_BYTES: Final = MiB
 _RANGE: Final = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
@@ -37,14 +37,16 @@ class S3Route(APIRoute):
 
         async def guarded(request: Request) -> Response:
             try:
-                presigned_urls.verify(service_of(request), _presented(request))
+                presigned_urls.verify(get_service(request), _to_signed_request(request))
                 return await handle(request)
             except PresignedUrlError as refused:
-                answer = _refusal(refused.code, refused.reason, refused.status, refused.headers)
+                answer = _error_response(
+                    refused.code, refused.reason, refused.status, refused.headers
+                )
             except NotFound as missing:
-                answer = _refusal("NoSuchKey", missing.reason, missing.status)
+                answer = _error_response("NoSuchKey", missing.reason, missing.status)
             except ClientDisconnect:
-                return _refusal("RequestTimeout", "The upload broke off.", 400)
+                return _error_response("RequestTimeout", "The upload broke off.", 400)
             await _drain(request)
             return answer
 
@@ -63,7 +65,7 @@ async def _drain(request: Request) -> None:
 router = APIRouter(prefix=presigned_urls.STORAGE, route_class=S3Route)
 
 
-def _presented(request: Request) -> SignedRequest:
+def _to_signed_request(request: Request) -> SignedRequest:
     return SignedRequest(
         method=request.method,
         path=request.url.path,
@@ -72,7 +74,7 @@ def _presented(request: Request) -> SignedRequest:
     )
 
 
-def _refusal(
+def _error_response(
     code: str, reason: str, status: int, headers: Mapping[str, str] | None = None
 ) -> Response:
     text = (
@@ -83,18 +85,18 @@ def _refusal(
 
 
 @router.get("/download/{handle_id}")
-def download(request: Request, handle_id: int) -> Response:
+def download_file(request: Request, handle_id: int) -> Response:
     """Stream a file or a range of it.
 
     Source: a pre-signed URL of POST /file/v1/fileHandle/batch
     """
-    service = service_of(request)
+    service = get_service(request)
     with service.database.reading() as session:
         handle = file_handles.get_handle(session, handle_id)
         pieces = file_handles.list_pieces(session, handle)
     size = handle.content_size or 0
-    headers = _headers(handle)
-    asked = byte_range(request.headers.get("range"), size)
+    headers = _build_headers(handle)
+    asked = parse_byte_range(request.headers.get("range"), size)
     if asked is None:
         first, last, status = 0, size - 1, 200
     else:
@@ -105,7 +107,7 @@ def download(request: Request, handle_id: int) -> Response:
     return StreamingResponse(body, status, headers, media_type=None)
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+def parse_byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Read a Range header for a file of `size` bytes.
 
     Returns:
@@ -129,7 +131,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return first, min(last, size - 1)
 
 
-def _headers(handle: FileHandle) -> dict[str, str]:
+def _build_headers(handle: FileHandle) -> dict[str, str]:
     plain = re.sub(r'["\\]', "_", _UNPRINTABLE.sub("_", handle.file_name))
     disposition = f'attachment; filename="{plain}"'
     if plain != handle.file_name:
@@ -144,20 +146,20 @@ def _headers(handle: FileHandle) -> dict[str, str]:
 
 
 @router.put("/upload/{upload_id}/{number}")
-async def upload(request: Request, upload_id: int, number: int) -> Response:
+async def upload_part(request: Request, upload_id: int, number: int) -> Response:
     """Take the bytes of one part; they count once all have arrived and are on the disk.
 
     Source: a pre-signed URL of POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
     """
-    service = service_of(request)
-    limit = await to_thread.run_sync(_limit, service, upload_id)
+    service = get_service(request)
+    limit = await to_thread.run_sync(_get_part_size, service, upload_id)
     with service.blobs.draft() as draft:
         await _receive(request, draft, limit)
-        await to_thread.run_sync(_keep, service, upload_id, number, draft)
+        await to_thread.run_sync(_record_part, service, upload_id, number, draft)
         return Response(headers={"ETag": f'"{draft.md5}"'})
 
 
-def _limit(service: Service, upload_id: int) -> int:
+def _get_part_size(service: Service, upload_id: int) -> int:
     with service.database.reading() as session:
         return upload_parts.get_part_size(session, upload_id)
 
@@ -171,7 +173,7 @@ async def _receive(request: Request, draft: FileWriter, limit: int) -> None:
         buffer += chunk
         if draft.size + len(buffer) > limit:
             raise PresignedUrlError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
-        if len(buffer) >= _BUFFER:
+        if len(buffer) >= _BUFFER_BYTES:
             await to_thread.run_sync(draft.write, bytes(buffer))
             buffer.clear()
     await to_thread.run_sync(draft.write, bytes(buffer))
@@ -179,7 +181,7 @@ async def _receive(request: Request, draft: FileWriter, limit: int) -> None:
         raise PresignedUrlError("IncompleteBody", "The part has another length than said.", 400)
 
 
-def _keep(service: Service, upload_id: int, number: int, draft: FileWriter) -> None:
+def _record_part(service: Service, upload_id: int, number: int, draft: FileWriter) -> None:
     draft.keep()
     try:
         with service.database.transaction() as session:

@@ -13,17 +13,21 @@ from synapse_workflows.local.domain.evaluations import (
 )
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.paging import Page
-from synapse_workflows.local.routers.dependencies import Call, RedirectCall
+from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
 from synapse_workflows.local.routers.evaluations import EvaluationId
-from synapse_workflows.local.routers.files import lead_to
-from synapse_workflows.local.routers.responses import Answer, created, done
+from synapse_workflows.local.routers.responses import (
+    ApiResponse,
+    created_response,
+    no_content_response,
+    redirect_to,
+)
 
 router = APIRouter(prefix="/repo/v1")
 
-_MOST: Final = 100
+_MAX_LIMIT: Final = 100
 
 
-async def submission_id_of(submission_id: str) -> int:
+async def parse_submission_id(submission_id: str) -> int:
     """Read the id of a submission from a path.
 
     Raises:
@@ -32,18 +36,18 @@ async def submission_id_of(submission_id: str) -> int:
     return parse_id(submission_id, "submissionId")
 
 
-async def window_of(limit: int = 10, offset: int = 0) -> Page:
+async def parse_page(limit: int = 10, offset: int = 0) -> Page:
     """Read which part of a list is asked for, at most 100 of it."""
-    return paging.parse_page(limit, offset, maximum=_MOST)
+    return paging.parse_page(limit, offset, maximum=_MAX_LIMIT)
 
 
-SubmissionId = Annotated[int, Depends(submission_id_of)]
-Asked = Annotated[Page, Depends(window_of)]
+SubmissionId = Annotated[int, Depends(parse_submission_id)]
+PageParameters = Annotated[Page, Depends(parse_page)]
 
 
 @router.post("/evaluation/submission")
 def create_submission(
-    call: Call,
+    request: JsonRequest,
     etag: str,
     eligibility_hash: Annotated[str | None, Query(alias="submissionEligibilityHash")] = None,
 ) -> Response:
@@ -51,171 +55,178 @@ def create_submission(
 
     Source: POST /evaluation/submission
     """
-    with call.writing("view", "modify") as work:
-        body = call.json_object()
-        made = submission_create.create(work.session, work.caller, body, etag, eligibility_hash)
-        return created(made)
+    with request.write_transaction("view", "modify") as tx:
+        body = request.json_object()
+        made = submission_create.create(tx.session, tx.caller, body, etag, eligibility_hash)
+        return created_response(made)
 
 
 @router.get("/evaluation/submission/{submission_id}")
-def get_submission(call: Call, submission_id: SubmissionId) -> Response:
+def get_submission(request: JsonRequest, submission_id: SubmissionId) -> Response:
     """Give a submission.
 
     Source: GET /evaluation/submission/{id}
     """
-    with call.reading("view") as work:
-        return Answer(submissions.get(work.session, work.caller, submission_id))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(submissions.get(tx.session, tx.caller, submission_id))
 
 
 @router.delete("/evaluation/submission/{submission_id}")
-def delete_submission(call: Call, submission_id: SubmissionId) -> Response:
+def delete_submission(request: JsonRequest, submission_id: SubmissionId) -> Response:
     """Delete a submission.
 
     Source: DELETE /evaluation/submission/{id}
     """
-    with call.writing("modify") as work:
-        submissions.delete(work.session, work.caller, submission_id)
-    return done()
+    with request.write_transaction("modify") as tx:
+        submissions.delete(tx.session, tx.caller, submission_id)
+    return no_content_response()
 
 
 @router.get("/evaluation/submission/{submission_id}/status")
-def get_status(call: Call, submission_id: SubmissionId) -> Response:
+def get_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
     """Tell how a submission stands.
 
     Source: GET /evaluation/submission/{id}/status
     """
-    with call.reading("view") as work:
-        return Answer(submission_status.get(work.session, work.caller, submission_id))
+    with request.read_transaction("view") as tx:
+        return ApiResponse(submission_status.get(tx.session, tx.caller, submission_id))
 
 
 @router.put("/evaluation/submission/{submission_id}/status")
-def put_status(call: Call, submission_id: SubmissionId) -> Response:
+def put_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
     """Replace the status of a submission.
 
     Source: PUT /evaluation/submission/{id}/status
     """
-    with call.writing("view", "modify") as work:
-        body = call.json_object(not_finite=True)
-        return Answer(submission_status.update(work.session, work.caller, submission_id, body))
+    with request.write_transaction("view", "modify") as tx:
+        body = request.json_object(allow_nan=True)
+        return ApiResponse(submission_status.update(tx.session, tx.caller, submission_id, body))
 
 
 @router.put("/evaluation/submission/{submission_id}/cancellation")
-def cancel_submission(call: Call, submission_id: SubmissionId) -> Response:
+def cancel_submission(request: JsonRequest, submission_id: SubmissionId) -> Response:
     """Ask for a submission to be cancelled.
 
     Source: PUT /evaluation/submission/{id}/cancellation
     """
-    with call.writing("modify") as work:
-        submission_status.request_cancellation(work.session, work.caller, submission_id)
-    return done()
+    with request.write_transaction("modify") as tx:
+        submission_status.request_cancellation(tx.session, tx.caller, submission_id)
+    return no_content_response()
 
 
 @router.get("/evaluation/submission/{submission_id}/file/{handle_id}")
 def get_file(
-    call: RedirectCall, submission_id: SubmissionId, handle_id: str, *, redirect: bool = True
+    request: RedirectRequest, submission_id: SubmissionId, handle_id: str, *, redirect: bool = True
 ) -> Response:
     """Lead to the bytes of a file that was submitted.
 
     Source: GET /evaluation/submission/{subId}/file/{fileHandleId}
     """
-    with call.reading("download") as work:
+    with request.read_transaction("download") as tx:
         handle = parse_id(handle_id, "fileHandleId")
-        found = submissions.get_file_handle(work.session, work.caller, submission_id, handle)
-        url = file_handles.get_url(work.service, found)
-    return lead_to(url, redirect=redirect)
+        found = submissions.get_file_handle(tx.session, tx.caller, submission_id, handle)
+        url = file_handles.get_url(tx.service, found)
+    return redirect_to(url, redirect=redirect)
 
 
 @router.put("/evaluation/{evaluation_id}/statusBatch")
-def put_statuses(call: Call, evaluation_id: EvaluationId) -> Response:
+def put_statuses(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
     """Replace several statuses at once.
 
     Source: PUT /evaluation/{id}/statusBatch
     """
-    with call.writing("view", "modify") as work:
-        body = call.json_object(not_finite=True)
-        return Answer(
-            submission_status.update_batch(work.session, work.caller, evaluation_id, body)
+    with request.write_transaction("view", "modify") as tx:
+        body = request.json_object(allow_nan=True)
+        return ApiResponse(
+            submission_status.update_batch(tx.session, tx.caller, evaluation_id, body)
         )
 
 
 @router.get("/evaluation/{evaluation_id}/submission/all")
 def list_submissions(
-    call: Call, evaluation_id: EvaluationId, asked: Asked, status: str | None = None
+    request: JsonRequest,
+    evaluation_id: EvaluationId,
+    asked: PageParameters,
+    status: str | None = None,
 ) -> Response:
     """List what was submitted to an evaluation.
 
     Source: GET /evaluation/{id}/submission/all
     """
-    with call.reading("view") as work:
+    with request.read_transaction("view") as tx:
         found = submission_lists.list_submissions(
-            work.session, work.caller, evaluation_id, asked, status
+            tx.session, tx.caller, evaluation_id, asked, status
         )
-    return Answer(paging.build_results(found, asked))
+    return ApiResponse(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission")
-def list_own_submissions(call: Call, evaluation_id: EvaluationId, asked: Asked) -> Response:
+def list_own_submissions(
+    request: JsonRequest, evaluation_id: EvaluationId, asked: PageParameters
+) -> Response:
     """List what the caller submitted to an evaluation.
 
     Source: GET /evaluation/{id}/submission
     """
-    with call.reading("view") as work:
-        found = submission_lists.list_own_submissions(
-            work.session, work.caller, evaluation_id, asked
-        )
-    return Answer(paging.build_results(found, asked))
+    with request.read_transaction("view") as tx:
+        found = submission_lists.list_own_submissions(tx.session, tx.caller, evaluation_id, asked)
+    return ApiResponse(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/bundle/all")
 def list_bundles(
-    call: Call, evaluation_id: EvaluationId, asked: Asked, status: str | None = None
+    request: JsonRequest,
+    evaluation_id: EvaluationId,
+    asked: PageParameters,
+    status: str | None = None,
 ) -> Response:
     """List what was submitted to an evaluation, and how it stands.
 
     Source: GET /evaluation/{id}/submission/bundle/all
     """
-    with call.reading("view") as work:
-        found = submission_lists.list_bundles(
-            work.session, work.caller, evaluation_id, asked, status
-        )
-    return Answer(paging.build_results(found, asked))
+    with request.read_transaction("view") as tx:
+        found = submission_lists.list_bundles(tx.session, tx.caller, evaluation_id, asked, status)
+    return ApiResponse(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/bundle")
-def list_own_bundles(call: Call, evaluation_id: EvaluationId, asked: Asked) -> Response:
+def list_own_bundles(
+    request: JsonRequest, evaluation_id: EvaluationId, asked: PageParameters
+) -> Response:
     """List what the caller submitted to an evaluation, and how it stands.
 
     Source: GET /evaluation/{id}/submission/bundle
     """
-    with call.reading("view") as work:
-        found = submission_lists.list_own_bundles(work.session, work.caller, evaluation_id, asked)
-    return Answer(paging.build_results(found, asked))
+    with request.read_transaction("view") as tx:
+        found = submission_lists.list_own_bundles(tx.session, tx.caller, evaluation_id, asked)
+    return ApiResponse(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/status/all")
 def list_statuses(
-    call: Call, evaluation_id: EvaluationId, asked: Asked, status: str | None = None
+    request: JsonRequest,
+    evaluation_id: EvaluationId,
+    asked: PageParameters,
+    status: str | None = None,
 ) -> Response:
     """List how what was submitted to an evaluation stands.
 
     Source: GET /evaluation/{id}/submission/status/all
     """
-    with call.reading("view") as work:
-        found = submission_lists.list_statuses(
-            work.session, work.caller, evaluation_id, asked, status
-        )
-    return Answer(paging.build_results(found, asked))
+    with request.read_transaction("view") as tx:
+        found = submission_lists.list_statuses(tx.session, tx.caller, evaluation_id, asked, status)
+    return ApiResponse(paging.build_results(found, asked))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/count")
 def count_submissions(
-    call: Call, evaluation_id: EvaluationId, status: str | None = None
+    request: JsonRequest, evaluation_id: EvaluationId, status: str | None = None
 ) -> Response:
     """Count what was submitted to an evaluation.
 
     Source: GET /evaluation/{id}/submission/count
     """
-    with call.reading("view") as work:
-        return Answer(
-            submission_lists.count_submissions(work.session, work.caller, evaluation_id, status)
+    with request.read_transaction("view") as tx:
+        return ApiResponse(
+            submission_lists.count_submissions(tx.session, tx.caller, evaluation_id, status)
         )

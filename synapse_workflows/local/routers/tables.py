@@ -13,9 +13,8 @@ from synapse_workflows.local.domain.tables import (
 )
 from synapse_workflows.local.domain.tables.queryable import QueryTarget
 from synapse_workflows.local.routers.async_jobs import add_job_routes
-from synapse_workflows.local.routers.dependencies import Call, RedirectCall
-from synapse_workflows.local.routers.files import lead_to
-from synapse_workflows.local.routers.responses import created
+from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
+from synapse_workflows.local.routers.responses import created_response, redirect_to
 
 router = APIRouter(prefix="/repo/v1/entity")
 
@@ -34,23 +33,25 @@ for _path, _job_type, _scopes in (
 
 
 @router.post("/{entity_id}/table/snapshot")
-def create_snapshot(call: Call, entity_id: str) -> Response:
+def create_snapshot(request: JsonRequest, entity_id: str) -> Response:
     """Create a snapshot of a table.
 
     Source: POST /entity/{id}/table/snapshot
     """
     job_type = transactions.SNAPSHOT
-    with call.writing(*_WRITES) as work:
-        body = call.json_object() if call.body else {}
+    with request.write_transaction(*_WRITES) as tx:
+        body = request.json_object() if request.body else {}
         job_id = async_jobs.create_job(
-            work.session, work.caller, job_type, body, canonical_id(entity_id)
+            tx.session, tx.caller, job_type, body, canonical_id(entity_id)
         )
-    return created(async_jobs.run_immediately(call.service, work.caller, job_id, job_type))
+    return created_response(
+        async_jobs.run_immediately(request.service, tx.caller, job_id, job_type)
+    )
 
 
 @router.get("/{entity_id}/table/column/{column_id}/row/{row_id}/version/{version}/file")
 def get_cell_file(
-    call: RedirectCall,
+    request: RedirectRequest,
     entity_id: str,
     column_id: int,
     row_id: int,
@@ -61,13 +62,13 @@ def get_cell_file(
 
     Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/file
     """
-    with call.reading("download") as work:
-        asked = QueryTarget(work.service, work.caller, *parse_entity_version(entity_id))
+    with request.read_transaction("download") as tx:
+        asked = QueryTarget(tx.service, tx.caller, *parse_entity_version(entity_id))
         handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
         found = file_associations.require_handle(
-            work.session, work.caller, _in_cell(entity_id, handle_id)
+            tx.session, tx.caller, _in_cell(entity_id, handle_id)
         )
-        return lead_to(file_handles.get_url(work.service, found), redirect=redirect)
+        return redirect_to(file_handles.get_url(tx.service, found), redirect=redirect)
 
 
 def _in_cell(entity_id: str, handle_id: int) -> Association:
