@@ -1,7 +1,7 @@
-"""The Apache Airflow 3 provider for Synapse (synapse.org, Sage Bionetworks).
+"""Apache Airflow 3 provider for Synapse (synapse.org, Sage Bionetworks).
 
-Public names are found when first asked for: importing this package loads nothing else, so that
-Airflow can discover the provider before its own configuration is ready.
+Public names are imported on first use. Importing this package loads no other module, so that
+Airflow can discover the provider before its configuration is ready.
 """
 
 from importlib import import_module
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULES = {
     "Activity": "synapse_workflows.client.model.activity",
     "Annotations": "synapse_workflows.client.model.annotations",
     "Column": "synapse_workflows.client.model.columns",
@@ -110,17 +110,17 @@ _HOME = {
     "synapse_asset": "synapse_workflows.assets",
 }
 
-__all__ = sorted(_HOME)  # noqa: PLE0605 - one list of names, not two
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - the names are listed once, in _MODULES
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module a public name lives in, once."""
-    if name not in _HOME:
+    """Import a public name from its module and cache it."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_MODULES})

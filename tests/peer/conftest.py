@@ -1,4 +1,4 @@
-"""The official client in an environment of its own, and a service for it over a socket."""
+"""Fixtures that run the official client in its own environment against a local service."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from synapse_workflows.testing import SynapseService
 
 REPO = Path(__file__).parents[2]
 DRIVERS = Path(__file__).parent
-#: Each call has a cache of its own, as if it were another machine.
+#: Number of the cache directory of the next call; no two calls share a cache.
 CACHES = count()
 
 Official = Callable[..., dict[str, Any]]
@@ -22,7 +22,7 @@ Official = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def peer_python() -> str:
-    """The interpreter that has the official client; `make install-peer` makes it."""
+    """The interpreter with the official client, installed by `make install-peer`."""
     python = os.environ.get("SYNAPSE_PEER_PYTHON", str(REPO / ".venv-peer" / "bin" / "python"))
     if not Path(python).exists():
         pytest.skip("the official client is not installed: run `make install-peer`")
@@ -31,9 +31,9 @@ def peer_python() -> str:
 
 @pytest.fixture
 def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
-    """Make what calls the verbs of a driver: `driven("official.py")("get", id="syn1")`.
+    """Return a function that runs a driver script: `driven("official.py")("get", id="syn1")`.
 
-    `service=` names another one than that of all tests.
+    `service=` selects another service than the shared one.
     """
     home = tmp_path / "home"
     home.mkdir()
@@ -66,11 +66,11 @@ def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
 
 @pytest.fixture
 def official(driven) -> Official:
-    """Call a verb of official.py as a user: `official("get", id="syn1")`."""
+    """Run a command of official.py as a user: `official("get", id="syn1")`."""
     return driven("official.py")
 
 
 @pytest.fixture
 def official_tables(driven) -> Official:
-    """Call a verb of official_tables.py as a user."""
+    """Run a command of official_tables.py as a user."""
     return driven("official_tables.py")

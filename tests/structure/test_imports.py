@@ -1,4 +1,4 @@
-"""What an import loads: the root nothing, the client nothing heavy."""
+"""Modules that an import loads."""
 
 import importlib
 import json
@@ -13,14 +13,14 @@ HEAVY = {"airflow", "pandas", "boto3", "fastapi", "sqlalchemy", "uvicorn", "http
 
 
 def loaded_by(statement: str) -> set[str]:
-    """Top-level names of the modules that a fresh interpreter holds after a statement."""
+    """Return the modules that a new interpreter has loaded after a statement."""
     code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout))
 
 
-def test_the_root_imports_nothing_of_ours_or_of_others():
-    """Airflow finds the provider before its own configuration is ready."""
+def test_the_root_loads_no_other_module():
+    """Airflow discovers the provider before its configuration is ready."""
     names = loaded_by("import synapse_workflows")
     assert {name for name in names if name.startswith("synapse_workflows")} == {
         "synapse_workflows"
@@ -34,14 +34,13 @@ def test_the_client_loads_no_airflow_pandas_boto3_fastapi_or_sqlalchemy(name):
     assert not {name.partition(".")[0] for name in names} & HEAVY
 
 
-def test_provider_info_loads_nothing_but_itself():
+def test_provider_info_loads_no_other_module():
     names = loaded_by("from synapse_workflows.provider_info import get_provider_info")
     assert not {name.partition(".")[0] for name in names} & (HEAVY | {"requests"})
 
 
 @pytest.mark.parametrize("name", synapse_workflows.__all__)
-def test_every_public_name_is_there(name):
-    """No name of the root points at a module that has lost it."""
+def test_every_public_name_can_be_imported(name):
     value = getattr(synapse_workflows, name)
     assert getattr(importlib.import_module(value.__module__), value.__name__) is value
 

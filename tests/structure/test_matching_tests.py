@@ -1,0 +1,143 @@
+"""Every module has tests under its name, or its tests are in the table below.
+
+The tests of `client/core/retry.py` are in `test_retry.py` or `test_retry_<aspect>.py`. A module
+that is tested through another one has an entry in TESTED_BY; an entry for a package covers its
+modules.
+"""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+PACKAGE = TESTS.parent / "synapse_workflows"
+MODULES = sorted(
+    path.relative_to(PACKAGE).with_suffix("").as_posix()
+    for path in PACKAGE.rglob("*.py")
+    if path.stem not in {"__init__", "__main__"}
+)
+TEST_FILES = {path.stem for path in TESTS.rglob("test_*.py")}
+TESTED_BY = {
+    "client/api/bundles": "contract/test_entities.py",
+    "client/api/endpoints": "unit/client/core/test_session.py",
+    "client/api/entity_lookup": "contract/test_children.py",
+    "client/api/files": "contract/test_transfers.py",
+    "client/api/rest": "unit/client/core/test_session.py",
+    "client/api/store_content": "contract/test_store.py",
+    "client/api/store_entity": "contract/test_store.py",
+    "client/api/store_request": "contract/test_store.py",
+    "client/core/cache_map": "unit/client/core/test_cache.py",
+    "client/core/cache_pins": "unit/client/core/test_cache_eviction.py",
+    "client/core/events": "contract/test_entities.py",
+    "client/core/keyring_store": "unit/client/core/test_credentials.py",
+    "client/core/log": "unit/client/core/test_redaction.py",
+    "client/core/transport": "unit/client/core/test_session.py",
+    "client/model/argument_types": "unit/client/model/test_rows.py",
+    "client/model/column_mapping": "unit/client/model/test_csv_tables.py",
+    "client/model/entity_base": "unit/client/model/test_entity.py",
+    "client/model/table_factory": "unit/client/model/test_csv_tables.py",
+    "client/transfer": "contract/test_transfers.py",
+    "demo/run_dags": "examples/test_runner.py",
+    "hooks/entity_ids": "airflow/test_file_operators.py",
+    "idempotency/folders": "airflow/test_file_operators.py",
+    "idempotency/parquet_source": "airflow/test_table_stores.py",
+    "idempotency/query_results": "airflow/test_table_queries.py",
+    "idempotency/recovery": "airflow/test_table_stores_recovery.py",
+    "idempotency/retry_policy": "airflow/test_file_operators.py",
+    "idempotency/row_source": "airflow/test_table_stores.py",
+    "idempotency/row_upload": "airflow/test_table_stores.py",
+    "idempotency/row_writer": "airflow/test_table_stores_modes.py",
+    "idempotency/snapshot": "airflow/test_table_snapshots.py",
+    "idempotency/snapshot_state": "airflow/test_table_snapshots_recovery.py",
+    "idempotency/staging": "airflow/test_object_storage.py",
+    "idempotency/table_reader": "airflow/test_table_stores_modes.py",
+    "idempotency/table_store": "airflow/test_table_stores.py",
+    "idempotency/task_state": "airflow/test_table_stores_recovery.py",
+    "idempotency/transaction": "airflow/test_table_stores_recovery.py",
+    "idempotency/upsert_index": "airflow/test_table_stores_modes.py",
+    "lineage/activity_description": "airflow/test_activity_writer.py",
+    "lineage/data_dependencies": "airflow/test_upstream.py",
+    "lineage/task_state_store": "airflow/test_collector_retries.py",
+    # the local service is tested over HTTP, by subject
+    "local/app": "service/test_server.py",
+    "local/asgi_adapter": "service/test_inprocess.py",
+    "local/data_dir_lock": "service/test_server.py",
+    "local/domain/access_lists": "service/test_acl_rules.py",
+    "local/domain/activities": "service/test_activity_rules.py",
+    "local/domain/aliases": "service/test_entity_rules.py",
+    "local/domain/auth": "service/test_tokens_and_scopes.py",
+    "local/domain/bootstrap": "service/test_seed.py",
+    "local/domain/bulk_download": "service/test_cell_files.py",
+    "local/domain/bundles": "service/test_bundle_parts.py",
+    "local/domain/dates": "service/test_cell_values.py",
+    "local/domain/destinations": "service/test_filehandles.py",
+    "local/domain/entity_acl": "service/test_acl_rules.py",
+    "local/domain/entity_files": "service/test_filehandles.py",
+    "local/domain/entity_types": "service/test_entity_rules.py",
+    "local/domain/entity_writes": "service/test_entity_rules.py",
+    "local/domain/evaluations/evaluation_acl": "service/test_evaluation_access.py",
+    "local/domain/evaluations/evaluations": "service/test_evaluation_rules.py",
+    "local/domain/evaluations/status_annotations": "service/test_submission_status.py",
+    "local/domain/evaluations/submission_create": "service/test_submission_rules.py",
+    "local/domain/evaluations/submission_lists": "service/test_submission_listing.py",
+    "local/domain/evaluations/submission_rounds": "service/test_evaluation_rounds.py",
+    "local/domain/evaluations/submissions": "service/test_submission_rules.py",
+    "local/domain/file_associations": "service/test_filehandles.py",
+    "local/domain/file_handles": "service/test_filehandles.py",
+    "local/domain/generated_files": "service/test_csv_export.py",
+    "local/domain/hierarchy": "service/test_children_and_lookup.py",
+    "local/domain/job_pool": "service/test_async_jobs.py",
+    "local/domain/paging": "service/test_children_and_lookup.py",
+    "local/domain/principal": "service/test_tokens_and_scopes.py",
+    "local/domain/rate_limit": "service/test_stack_status.py",
+    "local/domain/request_fields": "service/test_any_body.py",
+    "local/domain/service": "service/test_server.py",
+    "local/domain/signing": "service/test_presign.py",
+    "local/domain/tables/column_layout": "service/test_schema_changes.py",
+    "local/domain/tables/column_types": "service/test_columns.py",
+    "local/domain/tables/facets": "service/test_queries.py",
+    "local/domain/tables/lenient_json": "service/test_cell_values.py",
+    "local/domain/tables/query_bundle": "service/test_queries.py",
+    "local/domain/tables/query_filters": "service/test_queries.py",
+    "local/domain/tables/queryable": "service/test_queries.py",
+    "local/domain/tables/queryable_registry": "service/test_queries.py",
+    "local/domain/tables/row_changes": "service/test_row_sets.py",
+    "local/domain/tables/sql": "service/test_sql_queries.py",
+    "local/domain/tables/table_queryable": "service/test_queries.py",
+    "local/domain/tables/transactions": "service/test_table_update_stateful.py",
+    "local/domain/upload_parts": "service/test_multipart.py",
+    "local/domain/versions": "service/test_version_rules.py",
+    "local/domain/views": "service/test_views_rows.py",
+    "local/domain/visibility": "service/test_access_decisions.py",
+    "local/routers": "service/test_shape_of_answers.py",
+    "local/service_file": "service/test_server.py",
+    "local/settings": "service/test_stack_status.py",
+    "local/storage": "service/test_server.py",
+    "operators/base": "airflow/test_file_operators.py",
+    "operators/files": "airflow/test_file_operators.py",
+    "plugin": "airflow/test_provider_info.py",
+    "triggers/jobs": "airflow/test_table_snapshots.py",
+}
+
+
+def has_tests_under_its_name(module: str) -> bool:
+    name = f"test_{module.rpartition('/')[2]}"
+    return any(each == name or each.startswith(f"{name}_") for each in TEST_FILES)
+
+
+UNTESTED = [module for module in MODULES if not has_tests_under_its_name(module)]
+
+
+def entries_for(module: str) -> list[str]:
+    return [entry for entry in TESTED_BY if module == entry or module.startswith(f"{entry}/")]
+
+
+@pytest.mark.parametrize("module", UNTESTED)
+def test_a_module_without_tests_of_its_name_is_in_the_table(module):
+    assert entries_for(module)
+
+
+@pytest.mark.parametrize("entry", TESTED_BY)
+def test_an_entry_names_an_existing_test_file_and_is_needed(entry):
+    assert (TESTS / TESTED_BY[entry]).is_file()
+    assert any(entry in entries_for(module) for module in UNTESTED)
