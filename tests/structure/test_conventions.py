@@ -12,14 +12,15 @@ MAX_LINES = 400
 VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 #: Former names of modules that are not terms of their field.
 PRIVATE_NAMES = {
-    "aio", "announcing", "answers", "any_body", "arrays", "asking", "authoring", "bulk", "cachemap",
-    "caller", "changing", "comparing", "complaints", "contents", "conversions", "copies", "deps",
-    "drafts", "edges", "edits", "existing", "fetch", "finding", "founding", "fragments", "frames",
-    "freezing", "gatherer", "grants", "holds", "interposing", "kinds", "known", "landing",
-    "layout", "leases", "letters", "listing", "locations", "making", "moments", "mortal", "once",
-    "opening", "partial", "people", "reading", "receive", "refinements", "remembered", "saving", "selects",
-    "spelling", "stack", "storing", "submitting", "tablefiles", "verbs", "vocabulary", "watching",
-    "wire", "writing",
+    "aio", "announcing", "answers", "any_body", "arrays", "asking", "authoring", "bulk",
+    "cachemap", "caller", "changing", "comparing", "complaints", "contents",
+    "conversions", "copies", "deps", "drafts", "edges", "edits", "existing", "fetch",
+    "finding", "founding", "fragments", "frames", "freezing", "gatherer", "grants",
+    "holds", "interposing", "kinds", "known", "landing", "layout", "leases", "letters",
+    "listing", "locations", "making", "moments", "mortal", "once", "opening", "partial",
+    "people", "reading", "receive", "refinements", "remembered", "saving", "selects",
+    "spelling", "stack", "storing", "submitting", "tablefiles", "verbs", "vocabulary",
+    "watching", "wire", "writing",
 }  # fmt: skip
 
 
