@@ -1,7 +1,7 @@
-"""Runs in the official client's own environment: one verb a call, JSON in, JSON out.
+"""Script that runs one command of the official client, in the environment of that client.
 
-`python official.py VERB < arguments.json`. The arguments name a config file as a user would have
-it in ~/.synapseConfig; everything else is the official client, unmodified.
+`python official.py COMMAND < arguments.json` prints the result as JSON. The arguments name a
+configuration file in the format of ~/.synapseConfig. The client is unmodified.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ def md5(path: str) -> str:
 
 
 def provenance(activity: Activity) -> dict:
-    """The parts of an Activity that both clients must agree on."""
+    """Return the parts of an Activity that both clients must read alike."""
 
     def plain(items: list) -> list:
         return sorted(
@@ -118,7 +118,7 @@ def permissions(syn, a):
 
 
 def legacy_store(syn, a):
-    """The flat functions of 2.x, as most scripts still call them."""
+    """Call the functions of the 2.x interface, which most scripts use."""
     entity = synapseclient.File(a["path"], parent=a["parent"], fruit="apple")
     entity = syn.store(entity, used=[a["used"]], executed=[a["executed"]], activityName="legacy")
     activity = syn.getProvenance(entity)

@@ -1,4 +1,4 @@
-"""Evaluations and submissions by the official client in its own environment; see official.py."""
+"""Evaluations and submissions with the official client; see official.py."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from synapseclient.models import Evaluation, File, Submission, SubmissionBundle,
 
 
 def refusal(call):
-    """What the client says when the service refuses."""
+    """Return the message of the error that a call raises."""
     try:
         call()
     except SynapseHTTPError as error:
@@ -22,13 +22,13 @@ def refusal(call):
 
 
 def legacy(status):
-    """The old annotations of a status, without what the service adds to them."""
+    """Return the version 1 annotations of a status, without those that the service adds."""
     found = from_submission_status_annotations(status.annotations)
     return {key: value for key, value in found.items() if key not in {"objectId", "scopeId"}}
 
 
 def flat_queue(syn, a):
-    """Make, find and change an evaluation with the flat functions of 2.x, and share it."""
+    """Create, find, update and share an evaluation with the functions of 2.x."""
     queue = synapseclient.Evaluation(
         name=a["name"],
         description="by the flat functions",
@@ -50,9 +50,11 @@ def flat_queue(syn, a):
 
 
 def flat_submit(syn, a):
-    """Submit a file; tell what the submitter sees of it."""
+    """Submit a file; return what the submitter sees of it."""
     stored = syn.store(synapseclient.File(a["path"], parent=a["project"]))
-    file = syn.get(stored.id, downloadFile=False)  # what store returns bears no etag to submit by
+    file = syn.get(
+        stored.id, downloadFile=False
+    )  # the result of store has no etag, which a submission needs
     made = syn.submit(a["queue"], file, name="final", submitterAlias="the others", silent=True)
     own = list(syn.getSubmissions(a["queue"], myOwn=True))
     return {
@@ -66,7 +68,7 @@ def flat_submit(syn, a):
 
 
 def flat_score(syn, a):
-    """Fetch what was submitted, score it with both kinds of annotations, read it all again."""
+    """Download a submission, score it with both kinds of annotations, and read the results."""
     submission = syn.getSubmission(a["id"], downloadLocation=a["directory"])
     status = syn.getSubmissionStatus(submission)
     status.status = "SCORED"
@@ -92,7 +94,7 @@ def flat_score(syn, a):
 
 
 def seen(syn, a):
-    """What the submitter sees of the score."""
+    """Return what the submitter sees of the score."""
     status = syn.getSubmissionStatus(a["id"])
     return {"status": status.status, "score": status.score,
             "legacy": legacy(status),
@@ -100,7 +102,7 @@ def seen(syn, a):
 
 
 def models(syn, a):
-    """The same with the classes of today: make, share, submit, score one and several, delete."""
+    """Create, share, submit to, score and delete an evaluation with the classes of 4.x."""
     queue = Evaluation(
         name=a["name"],
         description="by the models",

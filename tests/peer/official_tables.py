@@ -1,4 +1,4 @@
-"""Tables and views by the official client in its own environment; see official.py."""
+"""Tables and views with the official client; see official.py."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from synapseclient.table import PartialRowset
 
 
 def make_table(syn, a):
-    """A table from a data frame, its rows changed, a snapshot of it."""
+    """Create a table from a data frame, create a snapshot, and update rows."""
     table = Table(
         name=a["name"],
         parent_id=a["parent"],
@@ -51,7 +51,7 @@ def make_table(syn, a):
 
 
 def read_table(syn, a):
-    """What a query says, and the Activity of a version."""
+    """Return the result of a query, and the Activity of a version."""
     rows = Table(id=a["id"]).query(a["sql"], include_row_id_and_row_version=False)
     answer = {"columns": list(rows.columns), "rows": json.loads(rows.to_json(orient="values"))}
     if a.get("version"):
@@ -62,7 +62,7 @@ def read_table(syn, a):
 
 
 def plain(frame) -> dict:
-    """What a DataFrame holds, as JSON can say it."""
+    """Convert a DataFrame to JSON values."""
     return {
         "columns": [str(name) for name in frame.columns],
         "labels": [str(label) for label in frame.index],
@@ -71,7 +71,7 @@ def plain(frame) -> dict:
 
 
 def flat_table(syn, a):
-    """The flat functions of 2.x: a table built of a frame, changed in all ways, frozen."""
+    """Create, update and snapshot a table with the functions of 2.x."""
     frame = pd.DataFrame(
         {
             "gene name": ["TP53", 'BR"CA,1', "Mgmt", "gone\nsoon"],
@@ -104,7 +104,7 @@ def flat_table(syn, a):
 
 
 def flat_read(syn, a):
-    """Read rows in both ways, and the Activity of a version."""
+    """Read rows as CSV and as row sets, and the Activity of a version."""
     frame = syn.tableQuery(a["sql"]).asDataFrame()
     pages = syn.tableQuery(a["sql"], resultsAs="rowset")
     answer = {
@@ -125,7 +125,7 @@ def flat_read(syn, a):
 
 
 def flat_view(syn, a):
-    """A view of files with all columns; annotations written through it; a snapshot."""
+    """Create a view of files, update annotations through it, and create a snapshot."""
     view = syn.store(
         EntityViewSchema(
             "flat view",
@@ -148,7 +148,7 @@ def flat_view(syn, a):
 
 
 def flat_submission_view(syn, a):
-    """An evaluation, a submission, its status, and a view of it: annotated, read, frozen."""
+    """Create an evaluation, a submission and a submission view; update, read and snapshot it."""
     evaluation = syn.store(Evaluation(name=a["name"], contentSource=a["project"]))
     submission = syn.submit(evaluation, syn.get(a["file"], downloadFile=False), name="my answer")
     status = syn.getSubmissionStatus(submission)
@@ -162,7 +162,7 @@ def flat_submission_view(syn, a):
     rows = syn.tableQuery(sql).asDataFrame()
     first = plain(rows[["id", "status", "entityid", "auc", "comment"]].astype({"id": str}))
     number = syn.create_snapshot_version(view.id, label="scored", wait=True)
-    rows["comment"] = ["good"]  # the column is as wide as what it was made for
+    rows["comment"] = ["good"]  # the size of the column is that of its first values
     syn.store(synapseclient.Table(view.id, rows))
     after = syn.getSubmissionStatus(submission)
     return {
@@ -177,7 +177,7 @@ def flat_submission_view(syn, a):
 
 
 def model_view(syn, a):
-    """A view by the models of 4.x: default columns and one more, rows updated, frozen."""
+    """Create a view with the models of 4.x, add a column, update rows, create a snapshot."""
     view = EntityView(
         name="model view",
         parent_id=a["parent"],
@@ -199,7 +199,7 @@ def model_view(syn, a):
 
 
 def model_submission_view(syn, a):
-    """A view of the submissions to an evaluation that is there."""
+    """Create a view of the submissions to an existing evaluation."""
     view = SubmissionView(
         name="model submissions", parent_id=a["parent"], scope_ids=[a["evaluation"]]
     ).store()
@@ -215,7 +215,7 @@ def model_submission_view(syn, a):
 
 
 def model_dataset(syn, a):
-    """A dataset of versions of files, frozen, then one item fewer."""
+    """Create a dataset of file versions and a snapshot, then remove an item."""
     items = [EntityRef(id=one, version=version) for one, version in a["items"]]
     dataset = Dataset(name="model dataset", parent_id=a["parent"], items=items).store()
     snapshot = dataset.snapshot(label="two")
@@ -237,7 +237,7 @@ def model_dataset(syn, a):
 
 
 def upsert(syn, a):
-    """Rows by their key: one changed, one new."""
+    """Upsert rows by key: one existing, one new."""
     table = Table(id=a["id"]).get()
     table.upsert_rows(values=pd.DataFrame(a["values"]), primary_keys=[a["key"]])
     table.delete_rows(query=a["gone"])
@@ -245,7 +245,7 @@ def upsert(syn, a):
 
 
 def change_columns(syn, a):
-    """A column more, one renamed, one gone; and all parts of a query's answer."""
+    """Add, rename and delete a column; return all parts of a query result."""
     table = Table(id=a["id"]).get(include_columns=True)
     table.add_column(Column(name="new", column_type=ColumnType.BOOLEAN))
     table.columns["n"].name = "renamed"
@@ -263,7 +263,7 @@ def change_columns(syn, a):
 
 
 def download_files(syn, a):
-    """The files in cells, and what is in them."""
+    """Download the files of cells; return their contents."""
     result = syn.tableQuery(a["sql"])
     paths = syn.downloadTableColumns(result, a["columns"])
     return {"contents": {handle: Path(path).read_text() for handle, path in paths.items()}}

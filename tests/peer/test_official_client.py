@@ -1,4 +1,4 @@
-"""The official client, unmodified, works against the service; and the two clients agree."""
+"""The official client works with the service, and both clients read the same."""
 
 import hashlib
 import random
@@ -36,22 +36,21 @@ def md5(path) -> str:
     return hashlib.md5(Path(path).read_bytes()).hexdigest()
 
 
-def test_it_logs_in_from_its_config_file(official, socket_service):
-    """The printed configuration is all that the official client needs."""
+def test_login_with_the_configuration_that_the_service_prints(official, socket_service):
     me = official("login")
     assert me == {"userName": "alice", "ownerId": socket_service.owner_id("alice")}
 
 
-def test_creating_twice_finds_the_same_folder(official):
+def test_creating_a_folder_twice_returns_the_same_folder(official):
     made = official("create", name=f"official {uuid4()}")
     assert made["project"].startswith("syn")
     assert made["again"] == made["folder"]
 
 
-def test_a_big_file_travels_with_annotations_and_provenance(
+def test_large_file_with_annotations_and_provenance(
     official, big_file, source, folder, socket_client, tmp_path
 ):
-    """Multipart up by them, ranges down by them and by us; the Activity reads the same."""
+    """Multipart upload by the official client, download by both; both read the same Activity."""
     stored = official(
         "store_with_provenance", parent=folder.id, path=str(big_file), source=str(source)
     )
@@ -77,7 +76,7 @@ def test_a_big_file_travels_with_annotations_and_provenance(
     assert (activity["name"], activity["id"]) == ("align", stored["activity"]["id"])
 
 
-def test_it_makes_new_versions_and_lists_them(official, source, folder, socket_client, tmp_path):
+def test_new_versions_are_listed(official, source, folder, socket_client, tmp_path):
     first = socket_client.store(File(str(source), parent=folder))
     source.write_text("gene,count\nTP53,13\n")
     second = official("new_version", id=first.id, path=str(source), comment="recounted")
@@ -88,7 +87,9 @@ def test_it_makes_new_versions_and_lists_them(official, source, folder, socket_c
     assert (old["version"], old["md5"]) == (1, first.md5)
 
 
-def test_it_reads_the_provenance_that_we_wrote(official, source, folder, socket_client, tmp_path):
+def test_official_client_reads_provenance_of_this_client(
+    official, source, folder, socket_client, tmp_path
+):
     raw = socket_client.store(File(str(source), parent=folder))
     result = tmp_path / "result.txt"
     result.write_text(str(uuid4()))
@@ -111,7 +112,7 @@ def test_it_reads_the_provenance_that_we_wrote(official, source, folder, socket_
     }
 
 
-def test_it_lists_children(official, source, folder, socket_client):
+def test_children_are_listed(official, source, folder, socket_client):
     socket_client.store(File(str(source), parent=folder))
     socket_client.store(Folder("inner", parent=folder))
     seen = official("children", id=folder.id, name="inner")
@@ -121,8 +122,8 @@ def test_it_lists_children(official, source, folder, socket_client):
     assert seen["missing"] is None
 
 
-def test_permissions_that_it_sets_open_a_folder(official, folder, socket_service, socket_client):
-    """Bob reads what the official client shared with him, and only that."""
+def test_permissions_of_the_official_client_apply(official, folder, socket_service, socket_client):
+    """Bob can read the shared folder only."""
     bob = socket_service.client("bob")
     with pytest.raises(PermissionError):
         bob.get(folder.id)
@@ -133,7 +134,7 @@ def test_permissions_that_it_sets_open_a_folder(official, folder, socket_service
     assert socket_client.getPermissions(folder, "bob") == ["READ", "DOWNLOAD"]
 
 
-def test_its_flat_functions_work_too(official, source, folder, socket_client, tmp_path):
+def test_functions_of_the_2_x_interface(official, source, folder, socket_client, tmp_path):
     raw = socket_client.store(File(str(source), parent=folder))
     other = tmp_path / "legacy.txt"
     other.write_text(str(uuid4()))
@@ -153,7 +154,7 @@ def test_its_flat_functions_work_too(official, source, folder, socket_client, tm
     assert stored["fruit"] == ["apple"]
 
 
-def test_what_it_deletes_is_gone_for_us(official, source, socket_client):
+def test_deleted_entities_are_not_found_by_this_client(official, source, socket_client):
     project = socket_client.store(Project(f"doomed {uuid4()}"))
     file = socket_client.store(File(str(source), parent=project))
     gone = official("delete", file=file.id, project=project.id)

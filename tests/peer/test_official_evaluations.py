@@ -1,4 +1,4 @@
-"""Evaluations: the official client holds one, submits to it and scores, in both of its ways."""
+"""The official client manages evaluations, submits and scores, with both of its interfaces."""
 
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ ALICE, BOB = 3300001, 3300002
 
 @pytest.fixture
 def official(driven):
-    """Call a verb of official_evaluations.py as a user."""
+    """Run a command of official_evaluations.py as a user."""
     return driven("official_evaluations.py")
 
 
@@ -20,8 +20,8 @@ def project(socket_client):
     return socket_client.store(Project(f"peer evaluations {uuid4()}")).id
 
 
-def test_with_the_flat_functions(official, project, socket_service, tmp_path):
-    """Alice holds the evaluation, bob submits, alice downloads and scores, bob looks."""
+def test_functions_of_the_2_x_interface(official, project, socket_service, tmp_path):
+    """Alice creates the evaluation, bob submits, alice downloads and scores, bob reads."""
     name = f"queue {uuid4()}"
     queue = official("flat_queue", name=name, project=project, other=BOB)
     assert queue == {
@@ -61,7 +61,7 @@ def test_with_the_flat_functions(official, project, socket_service, tmp_path):
     }
 
 
-def test_with_the_classes_of_today(official, project, tmp_path):
+def test_classes_of_the_4_x_interface(official, project, tmp_path):
     path = tmp_path / "prediction.txt"
     path.write_text(str(uuid4()))
     name = f"queue {uuid4()}"

@@ -1,4 +1,4 @@
-"""Tables: the official client works against the service, and the two clients agree."""
+"""Tables of the official client and of this client read the same in both."""
 
 from uuid import uuid4
 
@@ -13,8 +13,8 @@ def project(socket_client):
     return socket_client.store(Project(f"peer tables {uuid4()}"))
 
 
-def test_we_read_the_table_that_it_made(official_tables, project, socket_client):
-    """Made from a data frame, one row updated after a snapshot: now and then both read right."""
+def test_table_of_the_official_client_is_read(official_tables, project, socket_client):
+    """Created from a data frame; a row is updated after a snapshot; both versions are read."""
     made = official_tables("make_table", name="counts", parent=project.id)
     table = made["id"]
 
@@ -33,8 +33,8 @@ def test_we_read_the_table_that_it_made(official_tables, project, socket_client)
     assert rows(f"{table}.{made['snapshot']}")[-1] == ["TP53", 12, 0.5, True]
 
 
-def test_it_reads_the_table_that_we_made(official_tables, project, socket_client):
-    """Rows of ours, and the Activity that we bound to a snapshot."""
+def test_official_client_reads_a_table(official_tables, project, socket_client):
+    """Its rows, and the Activity of a snapshot."""
     columns = [
         Column(name="sample id", columnType="STRING", maximumSize=20),
         Column(name="age", columnType="INTEGER"),
@@ -60,10 +60,8 @@ def test_it_reads_the_table_that_we_made(official_tables, project, socket_client
     assert seen["activity"]["executed"] == [["https://example.org/collect.py"] * 2]
 
 
-def test_a_table_of_its_flat_functions_reads_the_same_here(
-    official_tables, project, socket_client
-):
-    """Built of a frame; updated by a frame and by parts of rows; rows deleted; frozen."""
+def test_table_of_the_2_x_functions_is_read(official_tables, project, socket_client):
+    """Created from a frame, updated by a frame and by partial rows, rows deleted, snapshot."""
     made = official_tables("flat_table", parent=project.id, used=project.id)
     assert made["columns"] == [
         ["gene name", "STRING"], ["count", "INTEGER"], ["score", "DOUBLE"], ["coding", "BOOLEAN"],
@@ -100,8 +98,8 @@ TYPES = [
 ]  # fmt: skip
 
 
-def test_it_reads_every_type_that_we_wrote(official_tables, project, socket_client):
-    """With null beside it, as a CSV file and page by page."""
+def test_official_client_reads_every_column_type(official_tables, project, socket_client):
+    """With null values, as CSV and page by page."""
     columns = [Column(name=name, columnType=kind) for name, kind, _ in TYPES]
     values = [value for _, _, value in TYPES]
     schema = Schema("all types", columns, parent=project)
@@ -115,7 +113,10 @@ def test_it_reads_every_type_that_we_wrote(official_tables, project, socket_clie
             assert found[name] in (value, '{"a":[1,null]}')
         elif kind == "DATE_LIST":
             assert found[name] == value or "2020-01-01" in str(found[name])
-        elif kind in {"USERID", "INTEGER"}:  # its frames make floats of what shares with null
+        elif kind in {
+            "USERID",
+            "INTEGER",
+        }:  # its frames convert integer columns with nulls to floats
             assert float(found[name]) == float(value)
         else:
             assert found[name] == value, name
@@ -123,7 +124,7 @@ def test_it_reads_every_type_that_we_wrote(official_tables, project, socket_clie
     assert all(value is None for value in seen["pages"][1])
 
 
-def test_it_changes_rows_of_ours_by_their_key(official_tables, project, socket_client):
+def test_official_client_upserts_rows_by_key(official_tables, project, socket_client):
     columns = [Column(name="key", columnType="STRING"), Column(name="n", columnType="INTEGER")]
     schema = Schema("upserts", columns, parent=project)
     table = socket_client.store(Table(schema, [["a", 1], ["b", 2], ["gone", 3]])).tableId
@@ -135,8 +136,8 @@ def test_it_changes_rows_of_ours_by_their_key(official_tables, project, socket_c
     assert [row[2:] for row in rows] == [["a", 1], ["b", 20], ["c", 30]]
 
 
-def test_it_waits_for_jobs_that_take_their_time(driven, tmp_path, recording):
-    """From a service that answers at once that it is at work still."""
+def test_official_client_waits_for_slow_jobs(driven, tmp_path, recording):
+    """The service answers first that the job is in progress."""
     with over_socket(tmp_path / "slow", wrap=recording, job_wait_seconds=0) as service:
         syn = service.client("alice", cache_root_dir=str(tmp_path / "cache"))
         syn.table_query_sleep = 0.01
@@ -147,8 +148,8 @@ def test_it_waits_for_jobs_that_take_their_time(driven, tmp_path, recording):
         syn.close()
 
 
-def test_it_changes_columns_of_ours(official_tables, project, socket_client):
-    """What was in a renamed column is in it still."""
+def test_official_client_changes_columns(official_tables, project, socket_client):
+    """A renamed column keeps its values."""
     columns = [Column(name=name, columnType="INTEGER") for name in ("n", "gone", "kept")]
     schema = Schema("changes", columns, parent=project)
     table = socket_client.store(Table(schema, [[1, 2, 3], [None, 5, 6]])).tableId
@@ -160,7 +161,9 @@ def test_it_changes_columns_of_ours(official_tables, project, socket_client):
     assert sorted(map(str, seen["rows"]["columns"])) == ["kept", "new", "renamed"]
 
 
-def test_it_downloads_files_in_cells_of_ours(official_tables, project, socket_client, tmp_path):
+def test_official_client_downloads_files_of_cells(
+    official_tables, project, socket_client, tmp_path
+):
     contents = {}
     for name in ("a", "b"):
         path = tmp_path / f"{name}.txt"

@@ -1,4 +1,4 @@
-"""Views and datasets: the official client makes and changes them, and both clients agree."""
+"""Views and datasets of the official client and of this client read the same in both."""
 
 import json
 from uuid import uuid4
@@ -38,8 +38,8 @@ def legs_of(syn, source):
 
 
 @pytest.mark.parametrize("verb", ["flat_view", "model_view"])
-def test_a_view_that_it_made_is_one_here(official_tables, project, files, socket_client, verb):
-    """Columns it had or was given; annotations written through rows; a snapshot before.
+def test_view_of_the_official_client_is_read(official_tables, project, files, socket_client, verb):
+    """Default and added columns, annotations updated through rows, and an earlier snapshot.
 
     Its models add no columns for annotations.
     """
@@ -58,8 +58,10 @@ def test_a_view_that_it_made_is_one_here(official_tables, project, files, socket
         assert found == {"legs": [legs], "tags": ["a", "b"]}
 
 
-def test_it_reads_the_view_that_we_made_and_froze(official_tables, project, files, socket_client):
-    """And the Activity that we bound to the snapshot."""
+def test_official_client_reads_a_view_and_its_snapshot(
+    official_tables, project, files, socket_client
+):
+    """With the Activity of the snapshot."""
     view = socket_client.store(
         EntityViewSchema("ours", parent=project, scopes=project, addDefaultViewColumns=False)
     )
@@ -80,10 +82,10 @@ def test_it_reads_the_view_that_we_made_and_froze(official_tables, project, file
     assert now["labels"][0].startswith(f"{ant}_")
 
 
-def test_a_submission_view_that_it_made_is_one_here(
+def test_submission_view_of_the_official_client_is_read(
     official_tables, project, files, socket_client
 ):
-    """Evaluation, submission, status, view: all of its flat functions; annotated and frozen."""
+    """Created, annotated and snapshotted with the functions of 2.x."""
     made = official_tables(
         "flat_submission_view", name=f"peer {uuid4()}", project=project.id, file=files[0].id
     )
@@ -104,10 +106,8 @@ def test_a_submission_view_that_it_made_is_one_here(
     assert rows(f"{view.id}.{made['snapshot']}") == [[made["submission"], "SCORED", 0.75, "fine"]]
 
 
-def test_its_models_see_the_submissions_that_we_see(
-    official_tables, project, files, socket_client
-):
-    """A view by its models, and one by ours, of submissions to the same evaluation."""
+def test_models_of_4_x_read_the_same_submissions(official_tables, project, files, socket_client):
+    """A view of each client, of submissions to the same evaluation."""
     evaluation = socket_client.restPOST(
         "/evaluation", json.dumps({"name": f"peer {uuid4()}", "contentSource": project.id})
     )
@@ -137,9 +137,7 @@ def test_its_models_see_the_submissions_that_we_see(
     assert seen["activity"]["name"] == "judge"
 
 
-def test_a_dataset_that_it_made_reads_the_same_here(
-    official_tables, project, files, socket_client
-):
+def test_dataset_of_the_official_client_is_read(official_tables, project, files, socket_client):
     made = official_tables(
         "model_dataset", parent=project.id,
         items=[[file.id, file.versionNumber] for file in files],

@@ -87,6 +87,7 @@ TESTED_BY = {
     "local/domain/generated_files": "service/test_csv_export.py",
     "local/domain/hierarchy": "service/test_children_and_lookup.py",
     "local/domain/job_pool": "service/test_async_jobs.py",
+    "local/domain/lookup": "service/test_entity_rules.py",
     "local/domain/paging": "service/test_children_and_lookup.py",
     "local/domain/principal": "service/test_tokens_and_scopes.py",
     "local/domain/rate_limit": "service/test_stack_status.py",
