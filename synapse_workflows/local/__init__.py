@@ -1,1 +1,1 @@
-"""A Synapse-compatible service on this machine."""
+"""Local service that is compatible with the REST API of Synapse."""

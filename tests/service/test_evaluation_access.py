@@ -123,12 +123,6 @@ def test_only_its_maker_may_give_up_the_right_to_change_permissions(ann, ben, or
     assert_error(put(ann, acl_of(ann, queue)), 403, "CHANGE_PERMISSIONS")
 
 
-def test_there_is_always_one_acl(ann, queue):
-    assert_error(ann.post(f"{EVALUATION}/acl", acl_of(ann, queue)), 410, "PUT /evaluation/acl")
-    assert_error(ann.delete(f"{EVALUATION}/{queue}/acl"), 410, "exactly one ACL")
-    assert acl_of(ann, queue)["id"] == queue
-
-
 EACH = {
     "canView": "READ",
     "canEdit": "UPDATE",

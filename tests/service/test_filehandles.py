@@ -384,7 +384,6 @@ def test_uploads_go_to_the_services_own_storage(rest_service, alice, shared):
     assert (where["storageLocationId"], where["uploadType"]) == (1, "S3")
     path = f"/file/v1/entity/{shared}"
     assert ok(alice.get(f"{path}/uploadDestination/1")) == where
-    assert ok(alice.get(f"{path}/uploadDestinations"))["list"] == [where]
     assert ok(alice.get(f"{path}/uploadDestinationLocations"))["list"] == [
         {"storageLocationId": 1, "uploadType": "S3"}
     ]

@@ -93,16 +93,9 @@ def test_default_columns_need_a_mask(ann, query):
     assert_error(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
 
 
-@pytest.mark.parametrize(("word", "mask"), [("file", 1), ("project", 2), ("file_and_table", 5)])
-def test_old_types_of_views_have_the_default_columns_of_their_masks(ann, word, mask):
-    found = ok(ann.get(f"{REPO}/column/tableview/defaults/{word}"))["list"]
-    assert found == defaults(ann, mask)
-
-
 def test_default_columns_of_unknown_views_are_refused(ann):
     query = "?viewEntityType=nonsense&viewTypeMask=1"
     assert_error(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
-    assert_error(ann.get(f"{REPO}/column/tableview/defaults/nonsense"), 400)
 
 
 def test_rows_are_what_lies_below_the_scope(ann, tables, view):

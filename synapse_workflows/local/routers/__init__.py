@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out; no rules."""
+"""HTTP routes of the local service; they contain no rules."""

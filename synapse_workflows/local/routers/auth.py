@@ -14,7 +14,7 @@ router = APIRouter(prefix="/auth/v1")
 
 @router.post("/personalAccessToken")
 def create_token(request: JsonRequest) -> Response:
-    """Make a token.
+    """Create a personal access token.
 
     Source: POST /personalAccessToken
     """
@@ -25,7 +25,7 @@ def create_token(request: JsonRequest) -> Response:
 
 @router.get("/personalAccessToken")
 def list_tokens(request: JsonRequest, nextPageToken: str | None = None) -> Response:  # noqa: N803
-    """List the caller's tokens.
+    """List the personal access tokens of the caller.
 
     Source: GET /personalAccessToken
     """
@@ -35,7 +35,7 @@ def list_tokens(request: JsonRequest, nextPageToken: str | None = None) -> Respo
 
 @router.get("/personalAccessToken/{token_id}")
 def get_token(request: JsonRequest, token_id: str) -> Response:
-    """Give the record of one token.
+    """Return the record of a personal access token.
 
     Source: GET /personalAccessToken/{id}
     """
@@ -45,7 +45,7 @@ def get_token(request: JsonRequest, token_id: str) -> Response:
 
 @router.delete("/personalAccessToken/{token_id}")
 def revoke_token(request: JsonRequest, token_id: str) -> Response:
-    """Revoke one token.
+    """Revoke a personal access token.
 
     Source: DELETE /personalAccessToken/{id}
     """
@@ -56,7 +56,7 @@ def revoke_token(request: JsonRequest, token_id: str) -> Response:
 
 @router.delete("/sessionAccessToken")
 def revoke_own_token(request: JsonRequest) -> Response:
-    """Revoke the token of this very call.
+    """Revoke the token of this request.
 
     Source: DELETE /sessionAccessToken
     """
@@ -67,7 +67,7 @@ def revoke_own_token(request: JsonRequest) -> Response:
 
 @router.get("/authenticatedOn")
 def get_authenticated_on(request: JsonRequest) -> Response:
-    """Tell when the caller last logged in; here that is now.
+    """Return the time of the last login, which is the current time here.
 
     Source: GET /authenticatedOn
     """
@@ -78,7 +78,7 @@ def get_authenticated_on(request: JsonRequest) -> Response:
 @router.get("/secretKey")
 @router.delete("/secretKey")
 def reject_secret_key() -> Response:
-    """Say that API keys are gone.
+    """Reject the request: Synapse has withdrawn API keys.
 
     Source: GET, DELETE /secretKey
     """

@@ -1,14 +1,15 @@
-"""Routes of bundles: several parts of an entity at once (repo/v1)."""
+"""Routes of entity bundles: several parts of an entity in one request (repo/v1)."""
 
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import bundles
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
-from synapse_workflows.local.routers.entities import (
+from synapse_workflows.local.routers.parameters import (
     GeneratedBy,
+    PathVersion,
     parse_activity_id,
-    parse_version_number,
+    parse_entity_path,
 )
 from synapse_workflows.local.routers.responses import ApiResponse, created_response
 
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/repo/v1")
 
 @router.post("/entity/bundle2/create")
 def create_bundle(request: JsonRequest, generated_by: GeneratedBy = None) -> Response:
-    """Create an entity with annotations and ACL.
+    """Create an entity with annotations and an ACL.
 
     Source: POST /entity/bundle2/create
     """
@@ -27,21 +28,23 @@ def create_bundle(request: JsonRequest, generated_by: GeneratedBy = None) -> Res
 
 
 @router.post("/entity/{entity_id}/bundle2")
-def get_bundle(request: JsonRequest, entity_id: str) -> Response:
-    """Give the parts that the body asks for.
+@router.post("/entity/{entity_id}/version/{number}/bundle2")
+def get_bundle(request: JsonRequest, entity_id: str, number: PathVersion) -> Response:
+    """Return the requested parts of an entity or of one of its versions.
 
-    Source: POST /entity/{id}/bundle2
+    Source: POST /entity/{id}/bundle2, POST /entity/{id}/version/{n}/bundle2
     """
     with request.read_transaction("view") as tx:
         body = request.json_object()
-        return ApiResponse(bundles.get(tx.session, tx.caller, parse_entity_id(entity_id), body))
+        entity, version = parse_entity_path(entity_id, number)
+        return ApiResponse(bundles.get(tx.session, tx.caller, entity, body, version))
 
 
 @router.put("/entity/{entity_id}/bundle2")
 def update_bundle(
     request: JsonRequest, entity_id: str, generated_by: GeneratedBy = None
 ) -> Response:
-    """Update an entity with annotations and ACL.
+    """Update an entity, its annotations and its ACL.
 
     Source: PUT /entity/{id}/bundle2
     """
@@ -49,15 +52,3 @@ def update_bundle(
         body, activity = request.json_object(), parse_activity_id(generated_by)
         entity = parse_entity_id(entity_id)
         return ApiResponse(bundles.update(tx.session, tx.caller, entity, body, activity))
-
-
-@router.post("/entity/{entity_id}/version/{number}/bundle2")
-def get_version_bundle(request: JsonRequest, entity_id: str, number: str) -> Response:
-    """Give the parts of one version that the body asks for.
-
-    Source: POST /entity/{id}/version/{n}/bundle2
-    """
-    with request.read_transaction("view") as tx:
-        body, entity = request.json_object(), parse_entity_id(entity_id)
-        version = parse_version_number(number)
-        return ApiResponse(bundles.get(tx.session, tx.caller, entity, body, version))

@@ -1,4 +1,4 @@
-"""Routes that find entities (repo/v1)."""
+"""Routes that list children and look up entities (repo/v1)."""
 
 from fastapi import APIRouter, Response
 
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/repo/v1")
 
 @router.post("/entity/children")
 def list_children(request: JsonRequest) -> Response:
-    """List one page of what a container holds, or of the projects.
+    """List one page of the children of a container, or of the projects.
 
     Source: POST /entity/children
     """
@@ -23,7 +23,7 @@ def list_children(request: JsonRequest) -> Response:
 
 @router.post("/entity/child")
 def find_child(request: JsonRequest) -> Response:
-    """Find what a container holds under a name.
+    """Return the ID of the child with a name.
 
     Source: POST /entity/child
     """
@@ -32,8 +32,8 @@ def find_child(request: JsonRequest) -> Response:
 
 
 @router.post("/entity/header")
-def get_headers(request: JsonRequest) -> Response:
-    """Give the headers of several entities.
+def list_headers(request: JsonRequest) -> Response:
+    """List the headers of several entities.
 
     Source: POST /entity/header
     """
@@ -43,8 +43,8 @@ def get_headers(request: JsonRequest) -> Response:
 
 
 @router.get("/entity/md5/{md5}")
-def find_by_md5(request: JsonRequest, md5: str) -> Response:
-    """List the versions whose file has an MD5.
+def list_by_md5(request: JsonRequest, md5: str) -> Response:
+    """List the entity versions whose file has an MD5.
 
     Source: GET /entity/md5/{md5}
     """
@@ -56,7 +56,7 @@ def find_by_md5(request: JsonRequest, md5: str) -> Response:
 
 @router.get("/entity/alias/{alias}")
 def find_by_alias(request: JsonRequest, alias: str) -> Response:
-    """Find a project by its alias.
+    """Return the ID of the project with an alias.
 
     Source: GET /entity/alias/{alias}
     """
@@ -66,7 +66,7 @@ def find_by_alias(request: JsonRequest, alias: str) -> Response:
 
 @router.get("/entity/{entity_id}/type")
 def get_type(request: JsonRequest, entity_id: str) -> Response:
-    """Give the header of an entity.
+    """Return the header of an entity.
 
     Source: GET /entity/{id}/type
     """
@@ -76,7 +76,7 @@ def get_type(request: JsonRequest, entity_id: str) -> Response:
 
 @router.get("/entity/{entity_id}/path")
 def get_path(request: JsonRequest, entity_id: str) -> Response:
-    """Give the path from the root to an entity.
+    """Return the headers of the path from the root to an entity.
 
     Source: GET /entity/{id}/path
     """

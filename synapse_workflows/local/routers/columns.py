@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response
 from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_id
 from synapse_workflows.local.domain.tables import columns, schemas
-from synapse_workflows.local.domain.views import column_suggestions, registry, type_masks
+from synapse_workflows.local.domain.views import column_suggestions, registry
 from synapse_workflows.local.routers.async_jobs import add_job_routes
-from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
+from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.responses import ApiResponse, created_response
 
 router = APIRouter(prefix="/repo/v1")
@@ -19,7 +19,7 @@ _MAX_LIMIT = 100
 
 @router.post("/column")
 def create_column(request: JsonRequest) -> Response:
-    """Create a column, or give the one that has the same content.
+    """Create a column, or return the existing column with the same content.
 
     Source: POST /column
     """
@@ -35,51 +35,37 @@ def create_columns(request: JsonRequest) -> Response:
     """
     with request.write_transaction("view", "modify") as tx:
         bodies = request_fields.get_list(request.json_object(), "list") or []
-        made = columns.create(tx.session, tx.caller, bodies)
-        return created_response({"concreteType": columns.CONCRETE_TYPE, "list": made})
+        created = columns.create(tx.session, tx.caller, bodies)
+        return created_response({"concreteType": columns.CONCRETE_TYPE, "list": created})
 
 
 @router.get("/column")
 def list_columns(
     request: JsonRequest, prefix: str | None = None, limit: int = 10, offset: int = 0
 ) -> Response:
-    """List the columns that anybody made.
+    """List the columns of all users.
 
     Source: GET /column
     """
-    asked = paging.parse_page(limit, offset, minimum=1, maximum=_MAX_LIMIT)
+    page = paging.parse_page(limit, offset, minimum=1, maximum=_MAX_LIMIT)
     with request.read_transaction("view") as tx:
-        return ApiResponse(columns.list_columns(tx.session, prefix, asked))
+        return ApiResponse(columns.list_columns(tx.session, prefix, page))
 
 
 @router.get("/column/tableview/defaults")
 def list_default_columns(
     request: JsonRequest,
-    word: Annotated[str | None, Query(alias="viewEntityType")] = None,
+    view_type: Annotated[str | None, Query(alias="viewEntityType")] = None,
     mask: Annotated[int | None, Query(alias="viewTypeMask")] = None,
 ) -> Response:
-    """List the columns that are there for all that a view may show.
+    """List the default columns of a view type.
 
     Source: GET /column/tableview/defaults
     """
-    return _defaults(request, word, mask)
-
-
-@router.get("/column/tableview/defaults/{view_type}")
-def list_default_columns_of_type(request: JsonRequest, view_type: str) -> Response:
-    """List the columns that are there for an old type of views: file, project, file_and_table.
-
-    Source: GET /column/tableview/defaults/{viewtype}
-    """
-    mask = type_masks.DEPRECATED_TYPES[
-        request_fields.parse_choice(type_masks.DEPRECATED_TYPES, view_type, "viewtype")
-    ]
-    return _defaults(request, None, mask)
-
-
-def _defaults(request: ApiRequest, word: str | None, mask: int | None) -> Response:
     with request.write_transaction("view") as tx:
-        found = registry.create_default_columns(tx.session, registry.get_view_type(word), mask)
+        found = registry.create_default_columns(
+            tx.session, registry.get_view_type(view_type), mask
+        )
     return ApiResponse({"concreteType": columns.CONCRETE_TYPE, "list": found})
 
 
@@ -88,7 +74,7 @@ add_job_routes(router, "/column/view/scope", column_suggestions.SUGGEST_COLUMNS,
 
 @router.get("/column/{column_id}")
 def get_column(request: JsonRequest, column_id: str) -> Response:
-    """Give a column.
+    """Return a column.
 
     Source: GET /column/{columnId}
     """
@@ -98,7 +84,7 @@ def get_column(request: JsonRequest, column_id: str) -> Response:
 
 @router.get("/entity/{entity_id}/column")
 def list_columns_of_table(request: JsonRequest, entity_id: str) -> Response:
-    """List the columns of a table or of one of its versions.
+    """List the columns of a table or view, or of one of its versions.
 
     Source: GET /entity/{id}/column
     """

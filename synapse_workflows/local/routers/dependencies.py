@@ -1,4 +1,4 @@
-"""Dependencies of the routes: the request, its transaction and the parameters in its path.
+"""Dependencies of the routes: the request and its transaction.
 
 A route takes a `JsonRequest` and opens a transaction with a `with` statement:
 
@@ -217,13 +217,5 @@ async def get_redirect_request(request: Request) -> ApiRequest:
     )
 
 
-async def get_path_version(request: Request) -> str | None:
-    """Return the version number in the path; None for a path without one."""
-    number: str | None = request.path_params.get("number")
-    return number
-
-
 JsonRequest = Annotated[ApiRequest, Depends(get_json_request)]
 RedirectRequest = Annotated[ApiRequest, Depends(get_redirect_request)]
-#: `{number}` of the path, for functions that serve the paths of an entity and of its versions.
-PathVersion = Annotated[str | None, Depends(get_path_version)]

@@ -5,9 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from synapse_workflows.local.domain import entities, entity_writes, paging, trash, versions
-from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
-from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.parameters import (
+    GeneratedBy,
+    PathVersion,
+    parse_activity_id,
+    parse_entity_path,
+    parse_version_number,
+)
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
@@ -16,28 +22,6 @@ from synapse_workflows.local.routers.responses import (
 )
 
 router = APIRouter(prefix="/repo/v1")
-
-GeneratedBy = Annotated[str | None, Query(alias="generatedBy")]
-
-
-def parse_activity_id(text: str | None) -> int | None:
-    """Read the optional id of an activity from a query.
-
-    Raises:
-        BadRequest: it is no id.
-    """
-    return None if not text else parse_id(text, "generatedBy")
-
-
-def parse_version_number(text: str) -> int:
-    """Read a version number from a path.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004  (32 bits)
-        raise BadRequest(f"'{text}' is not a valid version number.")
-    return int(text)
 
 
 @router.post("/entity")
@@ -52,13 +36,15 @@ def create_entity(request: JsonRequest, generated_by: GeneratedBy = None) -> Res
 
 
 @router.get("/entity/{entity_id}")
-def get_entity(request: JsonRequest, entity_id: str) -> Response:
-    """Give an entity.
+@router.get("/entity/{entity_id}/version/{number}")
+def get_entity(request: JsonRequest, entity_id: str, number: PathVersion) -> Response:
+    """Return an entity or one of its versions.
 
-    Source: GET /entity/{id}
+    Source: GET /entity/{id}, GET /entity/{id}/version/{n}
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse(entities.get(tx.session, tx.caller, parse_entity_id(entity_id)))
+        entity, version = parse_entity_path(entity_id, number)
+        return ApiResponse(entities.get(tx.session, tx.caller, entity, version))
 
 
 @router.put("/entity/{entity_id}")
@@ -68,7 +54,7 @@ def update_entity(
     new_version: Annotated[bool, Query(alias="newVersion")] = False,
     generated_by: GeneratedBy = None,
 ) -> Response:
-    """Replace an entity.
+    """Update an entity.
 
     Source: PUT /entity/{id}
     """
@@ -90,7 +76,7 @@ def delete_entity(
     entity_id: str,
     skip_trash_can: Annotated[bool, Query(alias="skipTrashCan")] = False,
 ) -> Response:
-    """Put an entity into the trash can, or past it.
+    """Move an entity to the trash can, or delete it permanently with `skipTrashCan`.
 
     Source: DELETE /entity/{id}
     """
@@ -107,28 +93,15 @@ def list_versions(
 
     Source: GET /entity/{id}/version
     """
-    asked = paging.parse_page(limit, offset)
+    page = paging.parse_page(limit, offset)
     with request.read_transaction("view") as tx:
-        found = versions.list_versions(tx.session, tx.caller, parse_entity_id(entity_id), asked)
-    return ApiResponse(paging.build_results(found, asked))
-
-
-@router.get("/entity/{entity_id}/version/{number}")
-def get_version(request: JsonRequest, entity_id: str, number: str) -> Response:
-    """Give one version of an entity.
-
-    Source: GET /entity/{id}/version/{n}
-    """
-    with request.read_transaction("view") as tx:
-        version = parse_version_number(number)
-        return ApiResponse(
-            entities.get(tx.session, tx.caller, parse_entity_id(entity_id), version)
-        )
+        found = versions.list_versions(tx.session, tx.caller, parse_entity_id(entity_id), page)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.delete("/entity/{entity_id}/version/{number}")
 def delete_version(request: JsonRequest, entity_id: str, number: str) -> Response:
-    """Delete one version of an entity.
+    """Delete a version of an entity.
 
     Source: DELETE /entity/{id}/version/{n}
     """
@@ -140,8 +113,8 @@ def delete_version(request: JsonRequest, entity_id: str, number: str) -> Respons
 
 
 @router.put("/entity/{entity_id}/version/{number}/filehandle")
-def swap_file_handle(request: JsonRequest, entity_id: str, number: str) -> Response:
-    """Let a version hold another file handle of the same content.
+def replace_file_handle(request: JsonRequest, entity_id: str, number: str) -> Response:
+    """Replace the file handle of a version by another one with the same content.
 
     Source: PUT /entity/{id}/version/{n}/filehandle
     """

@@ -10,7 +10,6 @@ from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, evaluations
 from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
 from synapse_workflows.local.domain.paging import Page
-from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -22,10 +21,10 @@ router = APIRouter(prefix="/repo/v1")
 
 
 async def parse_evaluation_id(evaluation_id: str) -> int:
-    """Read the id of an evaluation from a path.
+    """Parse the evaluation ID of a path.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The ID is invalid.
     """
     return parse_id(evaluation_id, "evaluationId")
 
@@ -35,33 +34,33 @@ EvaluationId = Annotated[int, Depends(parse_evaluation_id)]
 
 @dataclass(frozen=True)
 class EvaluationFilter:
-    """Which evaluations a list is to hold.
+    """Query parameters of a list of evaluations.
 
     Args:
-        window: which part of the list.
-        only: ids among which to look; None for all.
-        active_only: leave out those that have no round now.
+        page: Page of the list.
+        ids: IDs of the evaluations to list; None for all.
+        active_only: Omit evaluations that have no current round.
     """
 
-    window: Page
-    only: frozenset[int] | None
+    page: Page
+    ids: frozenset[int] | None
     active_only: bool
 
-    def answer(
-        self, request: ApiRequest, right: AccessType, content_source: int | None = None
+    def list_page(
+        self, request: ApiRequest, required: AccessType, content_source: int | None = None
     ) -> Response:
-        """Answer with one page of the evaluations on which the caller holds the right."""
+        """Return one page of the evaluations on which the caller has an access type."""
         with request.read_transaction("view") as tx:
             found = evaluations.list_evaluations(
                 tx.session,
                 tx.caller,
-                right,
-                self.window,
+                required,
+                self.page,
                 content_source=content_source,
-                only=self.only,
+                only=self.ids,
                 active_only=self.active_only,
             )
-        return ApiResponse(paging.build_results(found, self.window))
+        return ApiResponse(paging.build_results(found, self.page))
 
 
 async def parse_filter(
@@ -70,14 +69,14 @@ async def parse_filter(
     limit: int = 10,
     offset: int = 0,
 ) -> EvaluationFilter:
-    """Read which evaluations a list is to hold.
+    """Parse the query parameters of a list of evaluations.
 
     Raises:
-        BadRequest: an id is none, or the limit or the offset is out of bounds.
+        BadRequest: An ID is invalid, or the limit or the offset is out of range.
     """
     texts = ",".join(evaluation_ids or []).split(",")
-    only = frozenset(parse_id(each, "evaluationIds") for each in texts if each.strip())
-    return EvaluationFilter(paging.parse_page(limit, offset), only or None, active_only)
+    ids = frozenset(parse_id(each, "evaluationIds") for each in texts if each.strip())
+    return EvaluationFilter(paging.parse_page(limit, offset), ids or None, active_only)
 
 
 FilterParameters = Annotated[EvaluationFilter, Depends(parse_filter)]
@@ -86,7 +85,7 @@ AccessTypeParameter = Annotated[str, Query(alias="accessType")]
 
 @router.post("/evaluation")
 def create_evaluation(request: JsonRequest) -> Response:
-    """Make an evaluation.
+    """Create an evaluation.
 
     Source: POST /evaluation
     """
@@ -97,45 +96,45 @@ def create_evaluation(request: JsonRequest) -> Response:
 @router.get("/evaluation")
 def list_evaluations(
     request: JsonRequest,
-    filtered: FilterParameters,
+    filters: FilterParameters,
     access_type: AccessTypeParameter = AccessType.READ.value,
 ) -> Response:
-    """List the evaluations on which the caller holds a right.
+    """List the evaluations on which the caller has an access type.
 
     Source: GET /evaluation
     """
-    return filtered.answer(
+    return filters.list_page(
         request, request_fields.parse_enum(AccessType, access_type, "accessType")
     )
 
 
 @router.get("/evaluation/available")
-def list_available_evaluations(request: JsonRequest, filtered: FilterParameters) -> Response:
+def list_available_evaluations(request: JsonRequest, filters: FilterParameters) -> Response:
     """List the evaluations to which the caller may submit.
 
     Source: GET /evaluation/available
     """
-    return filtered.answer(request, AccessType.SUBMIT)
+    return filters.list_page(request, AccessType.SUBMIT)
 
 
 @router.get("/entity/{entity_id}/evaluation")
 def list_evaluations_of_project(
     request: JsonRequest,
     entity_id: str,
-    filtered: FilterParameters,
+    filters: FilterParameters,
     access_type: AccessTypeParameter = AccessType.READ.value,
 ) -> Response:
     """List the evaluations of a project.
 
     Source: GET /entity/{id}/evaluation
     """
-    right = request_fields.parse_enum(AccessType, access_type, "accessType")
-    return filtered.answer(request, right, parse_entity_id(entity_id))
+    required = request_fields.parse_enum(AccessType, access_type, "accessType")
+    return filters.list_page(request, required, parse_entity_id(entity_id))
 
 
 @router.get("/evaluation/name/{name}")
 def get_evaluation_by_name(request: JsonRequest, name: str) -> Response:
-    """Find an evaluation by its name.
+    """Return the evaluation with a name.
 
     Source: GET /evaluation/name/{name}
     """
@@ -144,8 +143,8 @@ def get_evaluation_by_name(request: JsonRequest, name: str) -> Response:
 
 
 @router.put("/evaluation/acl")
-def put_acl(request: JsonRequest) -> Response:
-    """Replace the ACL of the evaluation that the body names.
+def update_acl(request: JsonRequest) -> Response:
+    """Replace the ACL of the evaluation with the ID of the body.
 
     Source: PUT /evaluation/acl
     """
@@ -153,30 +152,9 @@ def put_acl(request: JsonRequest) -> Response:
         return ApiResponse(evaluation_acl.update(tx.session, tx.caller, request.json_object()))
 
 
-@router.post("/evaluation/acl")
-def create_acl() -> Response:
-    """Say that this was withdrawn.
-
-    Source: POST /evaluation/acl
-    """
-    raise Gone("An evaluation always has exactly one ACL: change it with PUT /evaluation/acl.")
-
-
-@router.delete("/evaluation/{evaluation_id}/acl")
-def delete_acl(evaluation_id: str) -> Response:
-    """Say that this was withdrawn.
-
-    Source: DELETE /evaluation/{id}/acl
-    """
-    raise Gone(
-        f"The evaluation {evaluation_id} always has exactly one ACL: "
-        "change it with PUT /evaluation/acl."
-    )
-
-
 @router.get("/evaluation/{evaluation_id}")
 def get_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
-    """Give an evaluation.
+    """Return an evaluation.
 
     Source: GET /evaluation/{id}
     """
@@ -186,7 +164,7 @@ def get_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Respons
 
 @router.put("/evaluation/{evaluation_id}")
 def update_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
-    """Replace an evaluation.
+    """Update an evaluation.
 
     Source: PUT /evaluation/{id}
     """
@@ -197,7 +175,7 @@ def update_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Resp
 
 @router.delete("/evaluation/{evaluation_id}")
 def delete_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
-    """Delete an evaluation with all that was submitted to it.
+    """Delete an evaluation and its submissions.
 
     Source: DELETE /evaluation/{id}
     """
@@ -208,7 +186,7 @@ def delete_evaluation(request: JsonRequest, evaluation_id: EvaluationId) -> Resp
 
 @router.get("/evaluation/{evaluation_id}/acl")
 def get_acl(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
-    """Give the ACL of an evaluation.
+    """Return the ACL of an evaluation.
 
     Source: GET /evaluation/{id}/acl
     """
@@ -218,7 +196,7 @@ def get_acl(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
 
 @router.get("/evaluation/{evaluation_id}/permissions")
 def get_permissions(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
-    """Tell what the caller may do to an evaluation.
+    """Return the permissions of the caller on an evaluation.
 
     Source: GET /evaluation/{id}/permissions
     """

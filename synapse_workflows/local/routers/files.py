@@ -1,4 +1,4 @@
-"""File handles, uploads and downloads: /file/v1."""
+"""Routes of file handles, uploads and downloads (file/v1)."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/file/v1")
 
 @router.get("/entity/{entity_id}/uploadDestination")
 def get_upload_destination(request: JsonRequest, entity_id: str) -> ApiResponse:
-    """Tell where files below a container go by default.
+    """Return the default upload destination of a container.
 
     Source: GET /file/v1/entity/{id}/uploadDestination
     """
@@ -40,7 +40,7 @@ def get_upload_destination(request: JsonRequest, entity_id: str) -> ApiResponse:
 def get_upload_destination_of_location(
     request: JsonRequest, entity_id: str, location_id: str
 ) -> ApiResponse:
-    """Tell how to upload to one storage location.
+    """Return the upload destination of a storage location.
 
     Source: GET /file/v1/entity/{id}/uploadDestination/{storageLocationId}
     """
@@ -51,7 +51,7 @@ def get_upload_destination_of_location(
 
 @router.get("/entity/{entity_id}/uploadDestinationLocations")
 def list_upload_destination_locations(request: JsonRequest, entity_id: str) -> ApiResponse:
-    """List the storage locations that a container offers.
+    """List the storage locations of a container.
 
     Source: GET /file/v1/entity/{id}/uploadDestinationLocations
     """
@@ -61,23 +61,11 @@ def list_upload_destination_locations(request: JsonRequest, entity_id: str) -> A
         )
 
 
-@router.get("/entity/{entity_id}/uploadDestinations")
-def list_upload_destinations(request: JsonRequest, entity_id: str) -> ApiResponse:
-    """List how to upload to each storage location that a container offers.
-
-    Source: GET /file/v1/entity/{id}/uploadDestinations
-    """
-    with request.read_transaction("view") as tx:
-        return ApiResponse(
-            {"list": [destinations.get_destination(tx.session, ids.parse_entity_id(entity_id))]}
-        )
-
-
 @router.post("/file/multipart")
 def start_upload(
     request: JsonRequest, force_restart: Annotated[bool, Query(alias="forceRestart")] = False
 ) -> ApiResponse:
-    """Start a multipart upload, or find it again.
+    """Start a multipart upload, or resume it.
 
     Source: POST /file/v1/file/multipart
     """
@@ -91,7 +79,7 @@ def start_upload(
 
 @router.post("/file/multipart/{upload_id}/presigned/url/batch")
 def create_part_urls(request: JsonRequest, upload_id: int) -> ApiResponse:
-    """Give URLs that take the bytes of parts.
+    """Create pre-signed URLs for the upload of parts.
 
     Source: POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
     """
@@ -109,7 +97,7 @@ def add_part(
     number: int,
     md5: Annotated[str, Query(alias="partMD5Hex")],
 ) -> ApiResponse:
-    """Confirm a part.
+    """Add an uploaded part to a multipart upload.
 
     Source: PUT /file/v1/file/multipart/{uploadId}/add/{partNumber}
     """
@@ -121,7 +109,7 @@ def add_part(
 
 @router.put("/file/multipart/{upload_id}/complete")
 def complete_upload(request: JsonRequest, upload_id: int) -> ApiResponse:
-    """Make the file. Its MD5 is proven before anything is written; nobody waits meanwhile.
+    """Complete a multipart upload. The MD5 is verified outside the write transaction.
 
     Source: PUT /file/v1/file/multipart/{uploadId}/complete
     """
@@ -135,18 +123,18 @@ def complete_upload(request: JsonRequest, upload_id: int) -> ApiResponse:
 
 @router.post("/externalFileHandle")
 def create_external_file_handle(request: JsonRequest) -> ApiResponse:
-    """Make a file handle for bytes that lie elsewhere.
+    """Create a file handle for an external URL.
 
     Source: POST /file/v1/externalFileHandle
     """
     with request.write_transaction("view", "modify") as tx:
-        made = file_handles.create_external(tx.session, tx.caller, request.json_object())
-        return ApiResponse(file_handles.serialize(made))
+        handle = file_handles.create_external(tx.session, tx.caller, request.json_object())
+        return ApiResponse(file_handles.serialize(handle))
 
 
 @router.post("/fileHandle/batch")
 def get_file_handles(request: JsonRequest) -> ApiResponse:
-    """Give file handles and signed URLs, through the objects that hold them.
+    """Return file handles and pre-signed URLs of files that are associated with objects.
 
     Source: POST /file/v1/fileHandle/batch
     """
@@ -159,7 +147,7 @@ def get_file_handles(request: JsonRequest) -> ApiResponse:
 
 @router.post("/filehandles/copy")
 def copy_file_handles(request: JsonRequest) -> ApiResponse:
-    """Make file handles of the caller's own for bytes that exist.
+    """Copy file handles: the copies belong to the caller and refer to the same content.
 
     Source: POST /file/v1/filehandles/copy
     """
@@ -171,7 +159,7 @@ def copy_file_handles(request: JsonRequest) -> ApiResponse:
 
 @router.get("/fileHandle/{handle_id}")
 def get_file_handle(request: JsonRequest, handle_id: int) -> ApiResponse:
-    """Give a file handle to its maker.
+    """Return a file handle that the caller created.
 
     Source: GET /file/v1/fileHandle/{handleId}
     """
@@ -182,7 +170,7 @@ def get_file_handle(request: JsonRequest, handle_id: int) -> ApiResponse:
 
 @router.delete("/fileHandle/{handle_id}")
 def delete_file_handle(request: JsonRequest, handle_id: int) -> Response:
-    """Delete a file handle; an unknown one is fine.
+    """Delete a file handle; an unknown ID is ignored.
 
     Source: DELETE /file/v1/fileHandle/{handleId}
     """
@@ -196,7 +184,7 @@ def delete_file_handle(request: JsonRequest, handle_id: int) -> Response:
 def get_file_handle_url(
     request: RedirectRequest, handle_id: int, *, redirect: bool = True
 ) -> Response:
-    """Lead to the bytes of a file handle of the caller's own.
+    """Redirect to the content of a file handle that the caller created.
 
     Source: GET /file/v1/fileHandle/{handleId}/url
     """
@@ -214,11 +202,11 @@ def get_file_url(
     *,
     redirect: bool = True,
 ) -> Response:
-    """Lead to the bytes of a file handle, through the object that holds it.
+    """Redirect to the content of a file that is associated with an object.
 
     Source: GET /file/v1/file/{handleId}
     """
-    asked = file_associations.parse(
+    association = file_associations.parse(
         {
             "fileHandleId": handle_id,
             "associateObjectType": object_type,
@@ -226,5 +214,5 @@ def get_file_url(
         }
     )
     with request.read_transaction("download") as tx:
-        found = file_associations.require_handle(tx.session, tx.caller, asked)
+        found = file_associations.require_handle(tx.session, tx.caller, association)
         return redirect_to(file_handles.get_url(tx.service, found), redirect=redirect)

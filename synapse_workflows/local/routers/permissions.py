@@ -1,4 +1,4 @@
-"""Routes of access to entities: ACLs, permissions, restrictions (repo/v1)."""
+"""Routes of ACLs, permissions and access restrictions of entities (repo/v1)."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ _MAX_REQUIREMENTS = 50
 
 @router.get("/entity/{entity_id}/acl")
 def get_acl(request: JsonRequest, entity_id: str) -> Response:
-    """Give the ACL that an entity owns.
+    """Return the ACL of an entity that does not inherit its ACL.
 
     Source: GET /entity/{id}/acl
     """
@@ -38,7 +38,7 @@ def get_acl(request: JsonRequest, entity_id: str) -> Response:
 
 @router.post("/entity/{entity_id}/acl")
 def create_acl(request: JsonRequest, entity_id: str) -> Response:
-    """Give an entity an ACL of its own.
+    """Create an ACL for an entity that inherits its ACL.
 
     Source: POST /entity/{id}/acl
     """
@@ -48,8 +48,8 @@ def create_acl(request: JsonRequest, entity_id: str) -> Response:
 
 
 @router.put("/entity/{entity_id}/acl")
-def put_acl(request: JsonRequest, entity_id: str) -> Response:
-    """Replace an entity's own ACL.
+def update_acl(request: JsonRequest, entity_id: str) -> Response:
+    """Replace the ACL of an entity.
 
     Source: PUT /entity/{id}/acl
     """
@@ -60,7 +60,7 @@ def put_acl(request: JsonRequest, entity_id: str) -> Response:
 
 @router.delete("/entity/{entity_id}/acl")
 def delete_acl(request: JsonRequest, entity_id: str) -> Response:
-    """Let an entity inherit again.
+    """Delete the ACL of an entity, which then inherits the ACL of its parent.
 
     Source: DELETE /entity/{id}/acl
     """
@@ -71,7 +71,7 @@ def delete_acl(request: JsonRequest, entity_id: str) -> Response:
 
 @router.get("/entity/{entity_id}/benefactor")
 def get_benefactor(request: JsonRequest, entity_id: str) -> Response:
-    """Give the header of the entity whose ACL applies.
+    """Return the header of the entity whose ACL applies.
 
     Source: GET /entity/{id}/benefactor
     """
@@ -83,7 +83,7 @@ def get_benefactor(request: JsonRequest, entity_id: str) -> Response:
 
 @router.get("/entity/{entity_id}/permissions")
 def get_permissions(request: JsonRequest, entity_id: str) -> Response:
-    """Tell what the caller may do to an entity.
+    """Return the permissions of the caller on an entity.
 
     Source: GET /entity/{id}/permissions
     """
@@ -95,35 +95,37 @@ def get_permissions(request: JsonRequest, entity_id: str) -> Response:
 def get_access(
     request: JsonRequest, entity_id: str, access_type: Annotated[str, Query(alias="accessType")]
 ) -> Response:
-    """Tell whether the caller holds one right.
+    """Return whether the caller has an access type on an entity.
 
     Source: GET /entity/{id}/access
     """
-    right = request_fields.parse_enum(AccessType, access_type, "accessType")
+    required = request_fields.parse_enum(AccessType, access_type, "accessType")
     with request.read_transaction("view") as tx:
-        held = permissions.has_access(tx.session, tx.caller, parse_entity_id(entity_id), right)
-    return ApiResponse({"result": held})
+        result = permissions.has_access(
+            tx.session, tx.caller, parse_entity_id(entity_id), required
+        )
+    return ApiResponse({"result": result})
 
 
 @router.get("/entity/{entity_id}/accessRequirement")
 def list_requirements(
     request: JsonRequest, entity_id: str, limit: int = _MAX_REQUIREMENTS, offset: int = 0
 ) -> Response:
-    """List the access requirements on an entity and above it.
+    """List the access requirements of an entity and of its ancestors.
 
     Source: GET /entity/{id}/accessRequirement
     """
-    asked = paging.parse_page(limit, offset, minimum=1, maximum=_MAX_REQUIREMENTS)
+    page = paging.parse_page(limit, offset, minimum=1, maximum=_MAX_REQUIREMENTS)
     with request.read_transaction("view") as tx:
         found = restrictions.list_requirements(
-            tx.session, tx.caller, parse_entity_id(entity_id), asked
+            tx.session, tx.caller, parse_entity_id(entity_id), page
         )
-    return ApiResponse(paging.build_results(found, asked))
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.post("/entity/{entity_id}/lockAccessRequirement")
 def create_lock(request: JsonRequest, entity_id: str) -> Response:
-    """Lock an entity and all below it against downloads.
+    """Create a lock that forbids downloads of an entity and its descendants.
 
     Source: POST /entity/{id}/lockAccessRequirement
     """

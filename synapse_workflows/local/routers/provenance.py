@@ -1,4 +1,4 @@
-"""Routes of activities and of what they generated (repo/v1)."""
+"""Routes of activities and of the entities that they generated (repo/v1)."""
 
 from fastapi import APIRouter, Response
 
@@ -6,10 +6,11 @@ from synapse_workflows.local.domain import activities, paging
 from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import JsonRequest
-from synapse_workflows.local.routers.entities import (
+from synapse_workflows.local.routers.parameters import (
     GeneratedBy,
+    PathVersion,
     parse_activity_id,
-    parse_version_number,
+    parse_entity_path,
 )
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -32,7 +33,7 @@ def create_activity(request: JsonRequest) -> Response:
 
 @router.get("/activity/{activity_id}")
 def get_activity(request: JsonRequest, activity_id: str) -> Response:
-    """Give an activity.
+    """Return an activity.
 
     Source: GET /activity/{id}
     """
@@ -43,8 +44,8 @@ def get_activity(request: JsonRequest, activity_id: str) -> Response:
 
 
 @router.put("/activity/{activity_id}")
-def put_activity(request: JsonRequest, activity_id: str) -> Response:  # noqa: ARG001
-    """Replace the activity that the body names; the path is not read.
+def update_activity(request: JsonRequest, activity_id: str) -> Response:  # noqa: ARG001
+    """Update the activity with the ID of the body; the ID of the path is ignored.
 
     Source: PUT /activity/{id}
     """
@@ -67,45 +68,34 @@ def delete_activity(request: JsonRequest, activity_id: str) -> Response:
 def list_generated(
     request: JsonRequest, activity_id: str, limit: int = 10, offset: int = 0
 ) -> Response:
-    """List what an activity generated.
+    """List the entity versions that an activity generated.
 
     Source: GET /activity/{id}/generated
     """
-    asked = paging.parse_page(limit, offset)
+    page = paging.parse_page(limit, offset)
     with request.read_transaction("view") as tx:
         number = parse_id(activity_id, "id")
-        found = activities.list_generated(tx.session, tx.caller, number, asked)
-    return ApiResponse(paging.build_results(found, asked))
+        found = activities.list_generated(tx.session, tx.caller, number, page)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/entity/{entity_id}/generatedBy")
-def get_generated_by(request: JsonRequest, entity_id: str) -> Response:
-    """Give the activity that generated an entity.
-
-    Source: GET /entity/{id}/generatedBy
-    """
-    with request.read_transaction("view") as tx:
-        return ApiResponse(
-            activities.get_for_entity(tx.session, tx.caller, parse_entity_id(entity_id), None)
-        )
-
-
 @router.get("/entity/{entity_id}/version/{number}/generatedBy")
-def get_version_generated_by(request: JsonRequest, entity_id: str, number: str) -> Response:
-    """Give the activity that generated one version.
+def get_generated_by(request: JsonRequest, entity_id: str, number: PathVersion) -> Response:
+    """Return the activity that generated an entity or one of its versions.
 
-    Source: GET /entity/{id}/version/{n}/generatedBy
+    Source: GET /entity/{id}/generatedBy, GET /entity/{id}/version/{n}/generatedBy
     """
     with request.read_transaction("view") as tx:
-        entity, version = parse_entity_id(entity_id), parse_version_number(number)
+        entity, version = parse_entity_path(entity_id, number)
         return ApiResponse(activities.get_for_entity(tx.session, tx.caller, entity, version))
 
 
 @router.put("/entity/{entity_id}/generatedBy")
-def put_generated_by(
+def update_generated_by(
     request: JsonRequest, entity_id: str, generated_by: GeneratedBy = None
 ) -> Response:
-    """Say which activity generated the current version.
+    """Set the activity of the current version.
 
     Source: PUT /entity/{id}/generatedBy
     """
@@ -120,7 +110,7 @@ def put_generated_by(
 
 @router.delete("/entity/{entity_id}/generatedBy")
 def delete_generated_by(request: JsonRequest, entity_id: str) -> Response:
-    """Say that no activity generated the current version.
+    """Remove the activity of the current version.
 
     Source: DELETE /entity/{id}/generatedBy
     """

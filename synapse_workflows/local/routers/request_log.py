@@ -1,4 +1,4 @@
-"""One line in the log per request, and an answer for what nobody foresaw."""
+"""ASGI middleware that logs requests and converts unexpected errors to responses."""
 
 import logging
 import time
@@ -12,10 +12,10 @@ log = logging.getLogger("synapse_workflows.local")
 
 
 class RequestLog:
-    """ASGI middleware: logs method, path, status and milliseconds of every request.
+    """ASGI middleware that logs method, path, status and duration of every request.
 
-    Queries are left out: that of a pre-signed URL is a secret. An exception that no rule
-    raised is logged with its traceback and answered with a 500 in JSON.
+    Query strings are not logged: those of pre-signed URLs are secret. An unexpected exception is
+    logged with its traceback and returned as an error with status 500.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,23 +26,23 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        start = time.perf_counter()
         status = 0
 
-        async def watched(message: Message) -> None:
+        async def send_and_record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_and_record_status)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if status:
                 raise
-            fault = error_response(ServiceError("The service made a mistake; its log tells more."))
-            await fault(scope, receive, watched)
+            response = error_response(ServiceError("Internal error; see the service log."))
+            await response(scope, receive, send_and_record_status)
         finally:
-            spent = (time.perf_counter() - began) * 1000
-            log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, spent)
+            duration = (time.perf_counter() - start) * 1000
+            log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, duration)

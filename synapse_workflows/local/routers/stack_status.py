@@ -1,4 +1,4 @@
-"""Routes of the service's own state (repo/v1)."""
+"""Routes of the version and the status of the service (repo/v1)."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,13 +14,13 @@ router = APIRouter(prefix="/repo/v1")
 def _get_package_version() -> str:
     try:
         return version("synapse-workflows")
-    except PackageNotFoundError:  # run from a source tree
+    except PackageNotFoundError:  # not installed: run from a source tree
         return "0"
 
 
 @router.get("/version")
 def get_version() -> Response:
-    """Tell which service this is; also when it is down.
+    """Return the version of the service, even when it is down.
 
     Source: GET /version
     """
@@ -30,7 +30,7 @@ def get_version() -> Response:
 @router.get("/status")
 @router.get("/admin/synapse/status")
 def get_status(request: JsonRequest) -> Response:
-    """Tell whether the service takes requests; also when it does not.
+    """Return the status of the service, even when it is down.
 
     Source: GET /status
     """
@@ -39,8 +39,8 @@ def get_status(request: JsonRequest) -> Response:
 
 
 @router.put("/admin/synapse/status")
-def put_status(request: JsonRequest) -> Response:
-    """Switch the service on or off.
+def update_status(request: JsonRequest) -> Response:
+    """Set the status of the service: READ_WRITE, READ_ONLY or DOWN.
 
     Source: PUT /admin/synapse/status
     """
@@ -51,7 +51,7 @@ def put_status(request: JsonRequest) -> Response:
 
 @router.head("/healthcheck")
 def check_health() -> Response:
-    """Tell that the service is there.
+    """Return an empty response.
 
     Source: HEAD /healthcheck
     """

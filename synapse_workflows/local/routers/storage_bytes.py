@@ -1,4 +1,7 @@
-"""The bytes behind pre-signed URLs: /storage. Answers as S3 would; no Synapse credentials."""
+"""Routes of pre-signed URLs (storage): downloads and uploads of content.
+
+They need no Synapse credentials and return errors in the format of S3.
+"""
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -22,43 +25,41 @@ from synapse_workflows.local.routers.dependencies import get_service
 from synapse_workflows.local.storage.blobs import FileWriter
 from synapse_workflows.local.storage.file_models import FileHandle
 
-#: Bytes of an upload that are in memory before they are written.
+#: Number of bytes of an upload that are buffered in memory before they are written.
 _BUFFER_BYTES: Final = MiB
 _RANGE: Final = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
 class S3Route(APIRoute):
-    """A route whose refusals are XML, as those of S3 are."""
+    """Route that verifies the signature and returns errors as XML, like S3."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the handler: first the signature, then the work."""
+        """Return a handler that verifies the signature before it calls the route."""
         handle = super().get_route_handler()
 
-        async def guarded(request: Request) -> Response:
+        async def verify_and_handle(request: Request) -> Response:
             try:
                 presigned_urls.verify(get_service(request), _to_signed_request(request))
                 return await handle(request)
-            except PresignedUrlError as refused:
-                answer = _error_response(
-                    refused.code, refused.reason, refused.status, refused.headers
-                )
-            except NotFound as missing:
-                answer = _error_response("NoSuchKey", missing.reason, missing.status)
+            except PresignedUrlError as error:
+                response = _error_response(error.code, error.reason, error.status, error.headers)
+            except NotFound as error:
+                response = _error_response("NoSuchKey", error.reason, error.status)
             except ClientDisconnect:
-                return _error_response("RequestTimeout", "The upload broke off.", 400)
+                return _error_response("RequestTimeout", "The upload was interrupted.", 400)
             await _drain(request)
-            return answer
+            return response
 
-        return guarded
+        return verify_and_handle
 
 
 async def _drain(request: Request) -> None:
-    """Read what is left of a refused upload, else the caller never comes to read the answer."""
+    """Read the rest of a rejected upload: many clients read the response only after it."""
     try:
         async for _ in request.stream():
             pass
-    except (ClientDisconnect, RuntimeError):  # gone, or read to its end already
+    except (ClientDisconnect, RuntimeError):  # disconnected, or the body was read already
         return
 
 
@@ -86,9 +87,9 @@ def _error_response(
 
 @router.get("/download/{handle_id}")
 def download_file(request: Request, handle_id: int) -> Response:
-    """Stream a file or a range of it.
+    """Return the content of a file or a range of it.
 
-    Source: a pre-signed URL of POST /file/v1/fileHandle/batch
+    Source: GET of a pre-signed URL of POST /file/v1/fileHandle/batch
     """
     service = get_service(request)
     with service.database.reading() as session:
@@ -96,11 +97,11 @@ def download_file(request: Request, handle_id: int) -> Response:
         pieces = file_handles.list_pieces(session, handle)
     size = handle.content_size or 0
     headers = _build_headers(handle)
-    asked = parse_byte_range(request.headers.get("range"), size)
-    if asked is None:
+    byte_range = parse_byte_range(request.headers.get("range"), size)
+    if byte_range is None:
         first, last, status = 0, size - 1, 200
     else:
-        first, last = asked
+        first, last = byte_range
         headers["Content-Range"], status = f"bytes {first}-{last}/{size}", 206
     headers["Content-Length"] = str(last - first + 1)
     body = service.blobs.read(pieces, first, last)
@@ -108,23 +109,27 @@ def download_file(request: Request, handle_id: int) -> Response:
 
 
 def parse_byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Read a Range header for a file of `size` bytes.
+    """Parse a Range header.
+
+    Args:
+        header: Value of the header, for example `bytes=0-99`.
+        size: Size of the file in bytes.
 
     Returns:
-        Offsets of the first and the last byte; None for the whole file, which is also the
-        answer to several ranges and to headers that make no sense.
+        Offsets of the first and the last byte. None for the whole file: without a header, and
+        for several ranges and invalid headers, which are ignored.
 
     Raises:
-        UrlRefusedError: the range begins behind the end; status 416.
+        PresignedUrlError: The range starts after the end of the file (status 416).
     """
     match = _RANGE.fullmatch(header or "")
     if match is None or match.groups() == ("", ""):
         return None
-    begin, end = match.groups()
-    first, last = (int(begin), int(end or size)) if begin else (max(size - int(end), 0), size)
-    if begin and end and first > last:
+    start, end = match.groups()
+    first, last = (int(start), int(end or size)) if start else (max(size - int(end), 0), size)
+    if start and end and first > last:
         return None
-    if first >= size or (not begin and int(end) == 0):
+    if first >= size or (not start and int(end) == 0):
         headers = {"Content-Range": f"bytes */{size}"}
         reason = "The requested range is not satisfiable"
         raise PresignedUrlError("InvalidRange", reason, 416, headers)
@@ -147,16 +152,17 @@ def _build_headers(handle: FileHandle) -> dict[str, str]:
 
 @router.put("/upload/{upload_id}/{number}")
 async def upload_part(request: Request, upload_id: int, number: int) -> Response:
-    """Take the bytes of one part; they count once all have arrived and are on the disk.
+    """Store the content of one part. An incomplete part is discarded.
 
-    Source: a pre-signed URL of POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
+    Source: PUT of a pre-signed URL of
+    POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
     """
     service = get_service(request)
     limit = await to_thread.run_sync(_get_part_size, service, upload_id)
-    with service.blobs.draft() as draft:
-        await _receive(request, draft, limit)
-        await to_thread.run_sync(_record_part, service, upload_id, number, draft)
-        return Response(headers={"ETag": f'"{draft.md5}"'})
+    with service.blobs.draft() as writer:
+        await _receive(request, writer, limit)
+        await to_thread.run_sync(_record_part, service, upload_id, number, writer)
+        return Response(headers={"ETag": f'"{writer.md5}"'})
 
 
 def _get_part_size(service: Service, upload_id: int) -> int:
@@ -164,29 +170,35 @@ def _get_part_size(service: Service, upload_id: int) -> int:
         return upload_parts.get_part_size(session, upload_id)
 
 
-async def _receive(request: Request, draft: FileWriter, limit: int) -> None:
-    announced = request.headers.get("content-length")
-    if announced is not None and int(announced) > limit:
-        raise PresignedUrlError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
+async def _receive(request: Request, writer: FileWriter, limit: int) -> None:
+    content_length = request.headers.get("content-length")
+    if content_length is not None and int(content_length) > limit:
+        raise PresignedUrlError(
+            "EntityTooLarge", f"The part exceeds the maximum of {limit} bytes.", 400
+        )
     buffer = bytearray()
     async for chunk in request.stream():
         buffer += chunk
-        if draft.size + len(buffer) > limit:
-            raise PresignedUrlError("EntityTooLarge", f"A part has at most {limit} bytes.", 400)
+        if writer.size + len(buffer) > limit:
+            raise PresignedUrlError(
+                "EntityTooLarge", f"The part exceeds the maximum of {limit} bytes.", 400
+            )
         if len(buffer) >= _BUFFER_BYTES:
-            await to_thread.run_sync(draft.write, bytes(buffer))
+            await to_thread.run_sync(writer.write, bytes(buffer))
             buffer.clear()
-    await to_thread.run_sync(draft.write, bytes(buffer))
-    if announced is not None and int(announced) != draft.size:
-        raise PresignedUrlError("IncompleteBody", "The part has another length than said.", 400)
+    await to_thread.run_sync(writer.write, bytes(buffer))
+    if content_length is not None and int(content_length) != writer.size:
+        raise PresignedUrlError(
+            "IncompleteBody", f"Expected {content_length} bytes, received {writer.size}.", 400
+        )
 
 
-def _record_part(service: Service, upload_id: int, number: int, draft: FileWriter) -> None:
-    draft.keep()
+def _record_part(service: Service, upload_id: int, number: int, writer: FileWriter) -> None:
+    writer.keep()
     try:
         with service.database.transaction() as session:
-            superfluous = upload_parts.record_part(session, upload_id, number, draft)
+            superfluous = upload_parts.record_part(session, upload_id, number, writer)
     except BaseException:
-        service.blobs.remove([draft.name])
+        service.blobs.remove([writer.name])
         raise
     service.blobs.remove(superfluous)

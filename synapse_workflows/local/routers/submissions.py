@@ -28,16 +28,20 @@ _MAX_LIMIT: Final = 100
 
 
 async def parse_submission_id(submission_id: str) -> int:
-    """Read the id of a submission from a path.
+    """Parse the submission ID of a path.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: The ID is invalid.
     """
     return parse_id(submission_id, "submissionId")
 
 
 async def parse_page(limit: int = 10, offset: int = 0) -> Page:
-    """Read which part of a list is asked for, at most 100 of it."""
+    """Parse the query parameters of a page of at most 100 items.
+
+    Raises:
+        BadRequest: The limit or the offset is out of range.
+    """
     return paging.parse_page(limit, offset, maximum=_MAX_LIMIT)
 
 
@@ -51,19 +55,19 @@ def create_submission(
     etag: str,
     eligibility_hash: Annotated[str | None, Query(alias="submissionEligibilityHash")] = None,
 ) -> Response:
-    """Submit a version of an entity.
+    """Submit a version of an entity to an evaluation.
 
     Source: POST /evaluation/submission
     """
     with request.write_transaction("view", "modify") as tx:
         body = request.json_object()
-        made = submission_create.create(tx.session, tx.caller, body, etag, eligibility_hash)
-        return created_response(made)
+        submission = submission_create.create(tx.session, tx.caller, body, etag, eligibility_hash)
+        return created_response(submission)
 
 
 @router.get("/evaluation/submission/{submission_id}")
 def get_submission(request: JsonRequest, submission_id: SubmissionId) -> Response:
-    """Give a submission.
+    """Return a submission.
 
     Source: GET /evaluation/submission/{id}
     """
@@ -84,7 +88,7 @@ def delete_submission(request: JsonRequest, submission_id: SubmissionId) -> Resp
 
 @router.get("/evaluation/submission/{submission_id}/status")
 def get_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
-    """Tell how a submission stands.
+    """Return the status of a submission.
 
     Source: GET /evaluation/submission/{id}/status
     """
@@ -93,8 +97,8 @@ def get_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
 
 
 @router.put("/evaluation/submission/{submission_id}/status")
-def put_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
-    """Replace the status of a submission.
+def update_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
+    """Update the status of a submission.
 
     Source: PUT /evaluation/submission/{id}/status
     """
@@ -105,7 +109,7 @@ def put_status(request: JsonRequest, submission_id: SubmissionId) -> Response:
 
 @router.put("/evaluation/submission/{submission_id}/cancellation")
 def cancel_submission(request: JsonRequest, submission_id: SubmissionId) -> Response:
-    """Ask for a submission to be cancelled.
+    """Request the cancellation of a submission.
 
     Source: PUT /evaluation/submission/{id}/cancellation
     """
@@ -118,7 +122,7 @@ def cancel_submission(request: JsonRequest, submission_id: SubmissionId) -> Resp
 def get_file(
     request: RedirectRequest, submission_id: SubmissionId, handle_id: str, *, redirect: bool = True
 ) -> Response:
-    """Lead to the bytes of a file that was submitted.
+    """Redirect to the content of a file of a submission.
 
     Source: GET /evaluation/submission/{subId}/file/{fileHandleId}
     """
@@ -130,8 +134,8 @@ def get_file(
 
 
 @router.put("/evaluation/{evaluation_id}/statusBatch")
-def put_statuses(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
-    """Replace several statuses at once.
+def update_statuses(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
+    """Update the statuses of several submissions.
 
     Source: PUT /evaluation/{id}/statusBatch
     """
@@ -146,83 +150,83 @@ def put_statuses(request: JsonRequest, evaluation_id: EvaluationId) -> Response:
 def list_submissions(
     request: JsonRequest,
     evaluation_id: EvaluationId,
-    asked: PageParameters,
+    page: PageParameters,
     status: str | None = None,
 ) -> Response:
-    """List what was submitted to an evaluation.
+    """List the submissions to an evaluation.
 
     Source: GET /evaluation/{id}/submission/all
     """
     with request.read_transaction("view") as tx:
         found = submission_lists.list_submissions(
-            tx.session, tx.caller, evaluation_id, asked, status
+            tx.session, tx.caller, evaluation_id, page, status
         )
-    return ApiResponse(paging.build_results(found, asked))
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/evaluation/{evaluation_id}/submission")
 def list_own_submissions(
-    request: JsonRequest, evaluation_id: EvaluationId, asked: PageParameters
+    request: JsonRequest, evaluation_id: EvaluationId, page: PageParameters
 ) -> Response:
-    """List what the caller submitted to an evaluation.
+    """List the submissions of the caller to an evaluation.
 
     Source: GET /evaluation/{id}/submission
     """
     with request.read_transaction("view") as tx:
-        found = submission_lists.list_own_submissions(tx.session, tx.caller, evaluation_id, asked)
-    return ApiResponse(paging.build_results(found, asked))
+        found = submission_lists.list_own_submissions(tx.session, tx.caller, evaluation_id, page)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/bundle/all")
 def list_bundles(
     request: JsonRequest,
     evaluation_id: EvaluationId,
-    asked: PageParameters,
+    page: PageParameters,
     status: str | None = None,
 ) -> Response:
-    """List what was submitted to an evaluation, and how it stands.
+    """List the submissions to an evaluation with their statuses.
 
     Source: GET /evaluation/{id}/submission/bundle/all
     """
     with request.read_transaction("view") as tx:
-        found = submission_lists.list_bundles(tx.session, tx.caller, evaluation_id, asked, status)
-    return ApiResponse(paging.build_results(found, asked))
+        found = submission_lists.list_bundles(tx.session, tx.caller, evaluation_id, page, status)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/bundle")
 def list_own_bundles(
-    request: JsonRequest, evaluation_id: EvaluationId, asked: PageParameters
+    request: JsonRequest, evaluation_id: EvaluationId, page: PageParameters
 ) -> Response:
-    """List what the caller submitted to an evaluation, and how it stands.
+    """List the submissions of the caller to an evaluation with their statuses.
 
     Source: GET /evaluation/{id}/submission/bundle
     """
     with request.read_transaction("view") as tx:
-        found = submission_lists.list_own_bundles(tx.session, tx.caller, evaluation_id, asked)
-    return ApiResponse(paging.build_results(found, asked))
+        found = submission_lists.list_own_bundles(tx.session, tx.caller, evaluation_id, page)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/status/all")
 def list_statuses(
     request: JsonRequest,
     evaluation_id: EvaluationId,
-    asked: PageParameters,
+    page: PageParameters,
     status: str | None = None,
 ) -> Response:
-    """List how what was submitted to an evaluation stands.
+    """List the statuses of the submissions to an evaluation.
 
     Source: GET /evaluation/{id}/submission/status/all
     """
     with request.read_transaction("view") as tx:
-        found = submission_lists.list_statuses(tx.session, tx.caller, evaluation_id, asked, status)
-    return ApiResponse(paging.build_results(found, asked))
+        found = submission_lists.list_statuses(tx.session, tx.caller, evaluation_id, page, status)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/evaluation/{evaluation_id}/submission/count")
 def count_submissions(
     request: JsonRequest, evaluation_id: EvaluationId, status: str | None = None
 ) -> Response:
-    """Count what was submitted to an evaluation.
+    """Return the number of submissions to an evaluation.
 
     Source: GET /evaluation/{id}/submission/count
     """

@@ -58,13 +58,13 @@ def get_cell_file(
     version: int,
     redirect: bool = True,
 ) -> Response:
-    """Lead to the bytes of the file in a cell.
+    """Redirect to the content of the file in a cell.
 
     Source: GET /entity/{id}/table/column/{columnId}/row/{rowId}/version/{n}/file
     """
     with request.read_transaction("download") as tx:
-        asked = QueryTarget(tx.service, tx.caller, *parse_entity_version(entity_id))
-        handle_id = cell_files.get_handle_id(asked, column_id, row_id, version)
+        target = QueryTarget(tx.service, tx.caller, *parse_entity_version(entity_id))
+        handle_id = cell_files.get_handle_id(target, column_id, row_id, version)
         found = file_associations.require_handle(
             tx.session, tx.caller, _in_cell(entity_id, handle_id)
         )

@@ -12,19 +12,19 @@ router = APIRouter(prefix="/repo/v1/trashcan")
 
 @router.get("/view")
 def list_trashed(request: JsonRequest, limit: int = 10, offset: int = 0) -> Response:
-    """List what the caller deleted.
+    """List the entities that the caller moved to the trash can.
 
     Source: GET /trashcan/view
     """
-    asked = paging.parse_page(limit, offset)
+    page = paging.parse_page(limit, offset)
     with request.read_transaction("view") as tx:
-        found = trash.list_trashed(tx.session, tx.caller, asked)
-    return ApiResponse(paging.build_results(found, asked))
+        found = trash.list_trashed(tx.session, tx.caller, page)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.put("/trash/{entity_id}")
 def move_to_trash(request: JsonRequest, entity_id: str) -> Response:
-    """Put an entity into the trash can.
+    """Move an entity to the trash can.
 
     Source: PUT /trashcan/trash/{id}
     """
@@ -36,7 +36,7 @@ def move_to_trash(request: JsonRequest, entity_id: str) -> Response:
 @router.put("/restore/{entity_id}")
 @router.put("/restore/{entity_id}/{parent_id}")
 def restore(request: JsonRequest, entity_id: str, parent_id: str | None = None) -> Response:
-    """Bring an entity back.
+    """Restore an entity from the trash can.
 
     Source: PUT /trashcan/restore/{id}[/{parentId}]
     """
@@ -48,7 +48,7 @@ def restore(request: JsonRequest, entity_id: str, parent_id: str | None = None) 
 
 @router.put("/purge/{entity_id}")
 def purge(request: JsonRequest, entity_id: str) -> Response:
-    """Remove an entity for good.
+    """Delete an entity of the trash can permanently.
 
     Source: PUT /trashcan/purge/{id}
     """

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/repo/v1")
 @router.get("/userProfile")
 @router.get("/userProfile/")
 def get_own_profile(request: JsonRequest) -> Response:
-    """Give the caller's own profile. Clients ask with and without the slash at the end.
+    """Return the profile of the caller. Clients use the path with and without a final slash.
 
     Source: GET /userProfile
     """
@@ -23,7 +23,7 @@ def get_own_profile(request: JsonRequest) -> Response:
 
 @router.get("/userProfile/{user_id}")
 def get_profile(request: JsonRequest, user_id: str) -> Response:
-    """Give the profile of a user.
+    """Return the profile of a user.
 
     Source: GET /userProfile/{id}
     """
@@ -32,8 +32,8 @@ def get_profile(request: JsonRequest, user_id: str) -> Response:
 
 
 @router.post("/userProfile")
-def get_profiles(request: JsonRequest) -> Response:
-    """Give the profiles of several users.
+def list_profiles(request: JsonRequest) -> Response:
+    """List the profiles of several users.
 
     Source: POST /userProfile
     """
@@ -44,8 +44,8 @@ def get_profiles(request: JsonRequest) -> Response:
 
 
 @router.put("/userProfile")
-def put_profile(request: JsonRequest) -> Response:
-    """Replace a profile.
+def update_profile(request: JsonRequest) -> Response:
+    """Update a profile.
 
     Source: PUT /userProfile
     """
@@ -55,7 +55,7 @@ def put_profile(request: JsonRequest) -> Response:
 
 @router.get("/user/bundle")
 def get_own_bundle(request: JsonRequest, mask: int) -> Response:
-    """Give several parts about the caller.
+    """Return the requested parts of the caller's user bundle.
 
     Source: GET /user/bundle
     """
@@ -65,7 +65,7 @@ def get_own_bundle(request: JsonRequest, mask: int) -> Response:
 
 @router.get("/user/{user_id}/bundle")
 def get_bundle(request: JsonRequest, user_id: str, mask: int) -> Response:
-    """Give several parts about a user.
+    """Return the requested parts of a user bundle.
 
     Source: GET /user/{id}/bundle
     """
@@ -75,7 +75,7 @@ def get_bundle(request: JsonRequest, user_id: str, mask: int) -> Response:
 
 @router.get("/user/{user_id}/certifiedUserPassingRecord")
 def get_passing_record(request: JsonRequest, user_id: str) -> Response:
-    """Give the result of a user's certification quiz.
+    """Return the result of the certification quiz of a user.
 
     Source: GET /user/{id}/certifiedUserPassingRecord
     """
@@ -89,10 +89,10 @@ def list_teams(request: JsonRequest, user_id: str, limit: int = 10, offset: int 
 
     Source: GET /user/{id}/team
     """
-    asked = paging.parse_page(limit, offset)
+    page = paging.parse_page(limit, offset)
     with request.read_transaction("view") as tx:
-        found = users.list_teams(tx.session, parse_id(user_id, "id"), asked)
-    return ApiResponse(paging.build_results(found, asked))
+        found = users.list_teams(tx.session, parse_id(user_id, "id"), page)
+    return ApiResponse(paging.build_results(found, page))
 
 
 @router.get("/userGroupHeaders")
@@ -103,22 +103,22 @@ def list_principals_by_prefix(
     limit: int = 10,
     offset: int = 0,
 ) -> Response:
-    """List principals by the beginning of a name.
+    """List the users and teams whose name starts with a prefix.
 
     Source: GET /userGroupHeaders
     """
-    asked = paging.parse_page(limit, offset)
+    page = paging.parse_page(limit, offset)
     kinds = request_fields.parse_enum(users.TypeFilter, typeFilter, "typeFilter")
     with request.read_transaction("view") as tx:
-        found = users.list_by_prefix(tx.session, prefix, kinds, asked)
+        found = users.list_by_prefix(tx.session, prefix, kinds, page)
     return ApiResponse(
-        {"prefixFilter": prefix, **paging.build_results(found, asked, key="children")}
+        {"prefixFilter": prefix, **paging.build_results(found, page, key="children")}
     )
 
 
 @router.get("/userGroupHeaders/batch")
-def get_principals(request: JsonRequest, ids: str) -> Response:
-    """Give principals by their ids.
+def list_principals(request: JsonRequest, ids: str) -> Response:
+    """List users and teams by ID.
 
     Source: GET /userGroupHeaders/batch
     """
@@ -128,8 +128,8 @@ def get_principals(request: JsonRequest, ids: str) -> Response:
 
 
 @router.post("/userGroupHeaders/aliases")
-def get_principals_by_alias(request: JsonRequest) -> Response:
-    """Give principals by their whole names.
+def list_principals_by_alias(request: JsonRequest) -> Response:
+    """List users and teams by name.
 
     Source: POST /userGroupHeaders/aliases
     """

@@ -1,0 +1,48 @@
+"""Path and query parameters that several routes have."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
+from synapse_workflows.local.errors import BadRequest
+
+
+async def get_path_version(request: Request) -> str | None:
+    """Return the version number in the path; None for a path without one."""
+    number: str | None = request.path_params.get("number")
+    return number
+
+
+#: `{number}` of the path, for functions that serve the paths of an entity and of its versions.
+PathVersion = Annotated[str | None, Depends(get_path_version)]
+GeneratedBy = Annotated[str | None, Query(alias="generatedBy")]
+
+
+def parse_activity_id(text: str | None) -> int | None:
+    """Parse the optional activity ID of a query.
+
+    Raises:
+        BadRequest: The ID is invalid.
+    """
+    return None if not text else parse_id(text, "generatedBy")
+
+
+def parse_version_number(text: str) -> int:
+    """Parse the version number of a path.
+
+    Raises:
+        BadRequest: The number is invalid.
+    """
+    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004  (32 bits)
+        raise BadRequest(f"'{text}' is not a valid version number.")
+    return int(text)
+
+
+def parse_entity_path(entity_id: str, number: str | None) -> tuple[int, int | None]:
+    """Parse the entity ID and the optional version number of a path.
+
+    Raises:
+        BadRequest: The ID or the number is invalid.
+    """
+    return parse_entity_id(entity_id), None if number is None else parse_version_number(number)
