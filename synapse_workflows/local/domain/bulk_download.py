@@ -77,7 +77,7 @@ def create_archive(run: JobRun) -> dict[str, Any]:
     if all(each.failure for each in files):
         return _build_response(run, [_build_summary(each, None) for each in files], None)
     name = request_fields.get_text(body, "zipFileName") or f"Job-{run.job_id}.zip"
-    with run.service.blobs.draft() as draft:
+    with run.service.blobs.create() as draft:
         summaries = _write_archive(run, draft, files, flat=layout == "Flat")
         handle_id = generated_files.store(run.service, run.caller, draft, name, "application/zip")
     return _build_response(run, summaries, handle_id)
@@ -123,7 +123,7 @@ def _find_file(session: Session, caller: Caller, association: Association) -> _A
     if handle.blob_id is None:
         message = f"FileHandle {handle.id} is not stored in Synapse."
         return _ArchiveFile(association, failure=("UNKNOWN_ERROR", message))
-    pieces = tuple(file_handles.list_pieces(session, handle))
+    pieces = tuple(file_handles.list_stored_files(session, handle))
     return _ArchiveFile(association, handle.file_name, pieces, handle.content_size or 0)
 
 

@@ -169,7 +169,7 @@ CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
             "size",
             "checksum",
             "count",
-            complete=dataset_items.check_items,
+            complete=dataset_items.add_summary,
         ),
     )
 }

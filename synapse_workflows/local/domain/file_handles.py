@@ -88,7 +88,7 @@ def get_url(service: Service, handle: FileHandle) -> str:
     return presigned_urls.create_download_url(service, handle.id)
 
 
-def list_pieces(session: Session, handle: FileHandle) -> list[StoredFile]:
+def list_stored_files(session: Session, handle: FileHandle) -> list[StoredFile]:
     """List the blob files of a file handle, in the order of their bytes."""
     query = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
     return [StoredFile(each.name, each.size) for each in session.scalars(query)]
@@ -193,7 +193,7 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
     get_own_handle(session, caller, handle_id)
     if is_file_handle_used(session, handle_id):
         raise Conflict(f"FileHandle {handle_id} cannot be deleted: it is in use.")
-    unused = list_pieces(session, handle)
+    unused = list_stored_files(session, handle)
     session.delete(handle)
     session.flush()
     shared = exists().where(FileHandle.blob_id == handle.blob_id)

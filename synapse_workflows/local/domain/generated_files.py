@@ -34,7 +34,7 @@ def store(
         ID of the file handle.
     """
     md5 = draft.md5
-    piece = draft.keep()
+    piece = draft.commit()
     blob = Blob(id=str(uuid.uuid4()), size=piece.size, md5=md5)
     try:
         with service.database.transaction() as session:
@@ -47,5 +47,5 @@ def store(
             on_create(session, handle)
             return handle.id
     except BaseException:
-        service.blobs.remove([piece.name])
+        service.blobs.delete([piece.name])
         raise

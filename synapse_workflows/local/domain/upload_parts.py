@@ -152,7 +152,7 @@ def verify_md5(blobs: BlobStore, assembly: Assembly) -> None:
     Raises:
         BadRequest: The MD5s differ.
     """
-    md5 = blobs.md5(assembly.pieces)
+    md5 = blobs.compute_md5(assembly.pieces)
     if md5 != assembly.md5:
         raise BadRequest(
             f"The MD5 of the uploaded file is {md5}, but contentMD5Hex is {assembly.md5}. "

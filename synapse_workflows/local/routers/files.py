@@ -73,7 +73,7 @@ def start_upload(
         status, superfluous = multipart.start(
             tx.session, tx.caller, request.json_object(), force_restart=force_restart
         )
-    request.service.blobs.remove(superfluous)
+    request.service.blobs.delete(superfluous)
     return created_response(status)
 
 
@@ -176,7 +176,7 @@ def delete_file_handle(request: JsonRequest, handle_id: int) -> Response:
     """
     with request.write_transaction("modify") as tx:
         superfluous = file_handles.delete(tx.session, tx.caller, handle_id)
-    request.service.blobs.remove(superfluous)
+    request.service.blobs.delete(superfluous)
     return empty_response()
 
 

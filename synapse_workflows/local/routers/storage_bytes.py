@@ -159,7 +159,7 @@ async def upload_part(request: Request, upload_id: int, number: int) -> Response
     """
     service = get_service(request)
     limit = await to_thread.run_sync(_get_part_size, service, upload_id)
-    with service.blobs.draft() as writer:
+    with service.blobs.create() as writer:
         await _receive(request, writer, limit)
         await to_thread.run_sync(_record_part, service, upload_id, number, writer)
         return Response(headers={"ETag": f'"{writer.md5}"'})
@@ -194,11 +194,11 @@ async def _receive(request: Request, writer: FileWriter, limit: int) -> None:
 
 
 def _record_part(service: Service, upload_id: int, number: int, writer: FileWriter) -> None:
-    writer.keep()
+    writer.commit()
     try:
         with service.database.transaction() as session:
             superfluous = upload_parts.record_part(session, upload_id, number, writer)
     except BaseException:
-        service.blobs.remove([writer.name])
+        service.blobs.delete([writer.name])
         raise
-    service.blobs.remove(superfluous)
+    service.blobs.delete(superfluous)

@@ -1,7 +1,7 @@
-"""Bytes on disk: written under a temporary name, there for good once they are kept.
+"""Storage of file content in a directory.
 
-<root>/drafts/<name>        being written; worthless after a crash
-<root>/kept/<ab>/<name>     whole, flushed to the disk, never changed
+<root>/drafts/<name>        file being written; discarded after a crash
+<root>/stored/<ab>/<name>   complete file, flushed to disk, never changed; <ab> starts its name
 """
 
 import hashlib
@@ -14,29 +14,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-#: Bytes that are in memory at a time while a file is read.
+#: Maximum number of bytes of a file in memory while it is read.
 CHUNK_SIZE: Final = 1 << 19
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One kept file and how many bytes it has."""
+    """A complete file: its name and its size in bytes."""
 
     name: str
     size: int
 
 
 class FileWriter:
-    """A file on its way in; as a context manager it vanishes unless it was kept.
+    """Writer of a new file. As a context manager it discards the file unless committed.
 
-    `size` and `md5` tell of what was written so far.
+    `size` and `md5` describe the bytes written so far.
     """
 
-    def __init__(self, path: Path, kept: Path) -> None:
+    def __init__(self, path: Path, stored_path: Path) -> None:
         self.name = path.name
         self.size = 0
         self._path = path
-        self._kept = kept
+        self._stored_path = stored_path
         self._digest = hashlib.md5()
         self._file = path.open("xb")
 
@@ -51,16 +51,17 @@ class FileWriter:
         self._file.write(data)
         self.size += len(data)
 
-    def keep(self) -> StoredFile:
-        """Flush the bytes to the disk and give them their place; they survive a crash now."""
+    def commit(self) -> StoredFile:
+        """Flush the file to disk and move it to its final path. It then survives a crash."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        if not self._kept.parent.exists():
-            self._kept.parent.mkdir(exist_ok=True)
-            _sync_directory(self._kept.parent.parent)
-        self._path.rename(self._kept)
-        _sync_directory(self._kept.parent)
+        directory = self._stored_path.parent
+        if not directory.exists():
+            directory.mkdir(exist_ok=True)
+            _sync_directory(directory.parent)
+        self._path.rename(self._stored_path)
+        _sync_directory(directory)
         return StoredFile(self.name, self.size)
 
     def __enter__(self) -> Self:
@@ -72,91 +73,95 @@ class FileWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(OSError):  # a full disk refuses what was still buffered
+        with suppress(OSError):  # on a full disk, closing fails to flush the buffer
             self._file.close()
         self._path.unlink(missing_ok=True)
 
 
 class BlobStore:
-    """The bytes of one service.
+    """The file content of one service.
 
     Args:
-        root: directory that holds them; created when missing.
+        root: Directory of the files; created if missing.
     """
 
     def __init__(self, root: Path) -> None:
         self._drafts = root / "drafts"
-        self._kept = root / "kept"
+        self._stored = root / "stored"
         self._drafts.mkdir(parents=True, exist_ok=True)
-        self._kept.mkdir(exist_ok=True)
+        self._stored.mkdir(exist_ok=True)
 
-    def draft(self) -> FileWriter:
-        """Begin a file."""
+    def create(self) -> FileWriter:
+        """Create a file and return its writer."""
         name = str(uuid.uuid4())
-        return FileWriter(self._drafts / name, self._path(name))
+        return FileWriter(self._drafts / name, self._get_path(name))
 
     def read(
-        self, pieces: Iterable[StoredFile], first: int = 0, last: int | None = None
+        self, files: Iterable[StoredFile], first: int = 0, last: int | None = None
     ) -> Iterator[bytes]:
-        """Read pieces in their order as one stream.
+        """Read files in their order as one stream, in chunks.
 
         Args:
-            pieces: what to read.
-            first: offset of the first byte in the stream.
-            last: offset of the last byte, included; None reads to the end.
+            files: Files to read.
+            first: Offset of the first byte in the stream.
+            last: Offset of the last byte, inclusive; None to read to the end.
+
+        Raises:
+            EOFError: A file is shorter than its size.
         """
-        begin = 0
-        for piece in pieces:
-            skip = max(first - begin, 0)
-            stop = piece.size if last is None else min(last + 1 - begin, piece.size)
-            if skip < stop:
-                yield from self._read(piece.name, skip, stop)
-            begin += piece.size
+        offset = 0
+        for file in files:
+            start = max(first - offset, 0)
+            stop = file.size if last is None else min(last + 1 - offset, file.size)
+            if start < stop:
+                yield from self._read(file.name, start, stop)
+            offset += file.size
 
     def _read(self, name: str, start: int, stop: int) -> Iterator[bytes]:
-        with self._path(name).open("rb", buffering=0) as file:
+        with self._get_path(name).open("rb", buffering=0) as file:
             file.seek(start)
             while start < stop:
                 data = file.read(min(CHUNK_SIZE, stop - start))
                 if not data:
-                    raise EOFError(f"{name} ends at {start}, before {stop}")
+                    raise EOFError(f"File {name} ends at byte {start}; expected {stop} bytes.")
                 start += len(data)
                 yield data
 
-    def md5(self, pieces: Iterable[StoredFile]) -> str:
-        """Compute the MD5 of pieces read as one stream, 32 hexadecimal digits."""
+    def compute_md5(self, files: Iterable[StoredFile]) -> str:
+        """Return the MD5 of files read as one stream, 32 hexadecimal digits."""
         digest = hashlib.md5()
-        for data in self.read(pieces):
+        for data in self.read(files):
             digest.update(data)
         return digest.hexdigest()
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove files that nothing refers to any more; missing ones are fine."""
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files; missing files are ignored."""
         for name in names:
-            self._path(name).unlink(missing_ok=True)
+            self._get_path(name).unlink(missing_ok=True)
 
     def sweep(self, wanted: set[str]) -> int:
-        """Remove drafts, and kept files that are not wanted: what a crash left behind.
+        """Delete all drafts and all other files. Call it before the service accepts requests.
 
-        Only for a service that has not begun to answer.
+        Args:
+            wanted: Names of the files to keep.
 
         Returns:
-            How many files went.
+            The number of deleted files.
         """
-        waste = [path for path in self._drafts.iterdir() if path.is_file()]
-        waste += [path for path in self._kept.glob("*/*") if path.name not in wanted]
-        for path in waste:
+        unwanted = [path for path in self._drafts.iterdir() if path.is_file()]
+        unwanted += [path for path in self._stored.glob("*/*") if path.name not in wanted]
+        for path in unwanted:
             path.unlink()
-        return len(waste)
+        return len(unwanted)
 
-    def _path(self, name: str) -> Path:
-        return self._kept / name[:2] / name
+    def _get_path(self, name: str) -> Path:
+        return self._stored / name[:2] / name
 
 
 def _sync_directory(path: Path) -> None:
-    """Make a rename in a directory survive the loss of power."""
-    directory = os.open(path, os.O_RDONLY)
+    """Flush a directory to disk, so that a rename in it survives a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""One SQLite file: who may write when, and what is on disk when a request is answered."""
+"""SQLite database of the service: transactions, locking and durability."""
 
 import threading
 from collections.abc import Iterator
@@ -11,18 +11,19 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 
 class Base(DeclarativeBase):
-    """What all tables of the service derive from."""
+    """Base class of all tables of the service."""
 
 
 def _configure_connection(connection: Any, _record: Any) -> None:
-    """Prepare a fresh SQLite connection.
+    """Configure a new SQLite connection.
 
-    Python's sqlite3 would open transactions by itself, too late and of the wrong kind; we do it.
+    `isolation_level=None` stops Python's sqlite3 from starting transactions, which
+    `_begin_transaction` does.
     """
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",  # an answered write survives even the loss of power
+        "synchronous=FULL",  # a commit survives a power failure
         "foreign_keys=ON",
         "busy_timeout=30000",
     ):
@@ -30,7 +31,7 @@ def _configure_connection(connection: Any, _record: Any) -> None:
 
 
 def _begin_transaction(connection: Connection) -> None:
-    """Open the transaction: a writer takes the write lock at once, a reader never."""
+    """Start a transaction. A writer takes the write lock at once."""
     writing = connection.get_execution_options().get("writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
@@ -38,11 +39,12 @@ def _begin_transaction(connection: Connection) -> None:
 class Database:
     """The service's SQLite database.
 
-    Writers take turns: first within this process (a lock is fairer and quicker than SQLite's
-    polling), then among processes. A reader sees one consistent state and never waits.
+    There is one writer at a time. Writers of this process wait for a lock, which is faster and
+    fairer than the polling of SQLite; writers of different processes poll. Readers see one
+    consistent state and never wait.
 
     Args:
-        path: the database file; its directory must exist. Missing tables are created.
+        path: The database file. Its directory must exist. Missing tables are created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,25 +57,29 @@ class Database:
         event.listen(self._engine, "connect", _configure_connection)
         event.listen(self._engine, "begin", _begin_transaction)
         self._writer = self._engine.execution_options(writing=True)
-        self._turn = threading.Lock()
-        with self._turn, self._writer.begin() as connection:
+        self._lock = threading.Lock()
+        with self._lock, self._writer.begin() as connection:
             Base.metadata.create_all(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Open a session that may write; it commits at the end and rolls back on an error.
+        """Open a session that may write. Commit at the end, roll back on an error.
 
-        Enter and leave it in one thread: whoever waits for the turn holds a thread.
+        Enter and exit it in the same thread.
         """
-        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with (
+            self._lock,
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Open a session on one consistent state; what it changes is thrown away."""
+        """Open a session that reads one consistent state. Changes are discarded."""
         with Session(self._engine, autoflush=False) as session:
             yield session
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close all connections."""
         self._engine.dispose()

@@ -1,8 +1,8 @@
-"""Tables of evaluations, of what was submitted to them, and of how each submission stands.
+"""Tables of evaluations, submissions and their statuses.
 
-Dates are milliseconds since the epoch. JSON columns hold objects as they are on the wire. An
-evaluation lives apart from its project, a submission apart from the entity that was submitted:
-neither refers to the table of entities.
+Dates are milliseconds since the epoch. JSON columns hold objects in the format of the REST API.
+No table has a foreign key to entities: an evaluation survives the deletion of its project, and a
+submission survives the deletion of the submitted entity.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ from synapse_workflows.local.storage.database import Base
 
 
 class Evaluation(Base):
-    """A queue that takes submissions. `content_source` is the entity id of its project.
+    """A queue of submissions. `content_source` is the entity ID of its project.
 
-    `properties` holds all further fields: both messages to submitters, and the quota.
-    `batch_token` is what the next batch of statuses must bring; None when none is awaited.
+    `properties` holds the messages to submitters and the quota. `batch_token` is the token that
+    the next batch of statuses must carry; None if no upload is in progress.
     """
 
     __tablename__ = "evaluation"
@@ -33,7 +33,7 @@ class Evaluation(Base):
 
 
 class EvaluationRound(Base):
-    """A span of time in which submissions were counted together: from `start` to before `end`."""
+    """A period whose submissions count against one limit. `end` is exclusive."""
 
     __tablename__ = "evaluation_round"
     __table_args__ = (UniqueConstraint("evaluation_id", "start", "end"),)
@@ -44,10 +44,10 @@ class EvaluationRound(Base):
 
 
 class Submission(Base):
-    """A version of an entity as it was when it was submitted; never changed.
+    """A submitted version of an entity; never changed.
 
-    `entity_bundle` is the JSON text of that version; `contributors` a list of
-    SubmissionContributor; `team_id` the team that submitted, None for an individual.
+    `entity_bundle` is the EntityBundle of that version as JSON text. `contributors` is a list of
+    SubmissionContributor. `team_id` is the submitting team; None for an individual.
     """
 
     __tablename__ = "submission"
@@ -70,7 +70,7 @@ class Submission(Base):
 
 
 class SubmissionFileHandle(Base):
-    """That a file handle was frozen with a submission."""
+    """A file handle of a submission."""
 
     __tablename__ = "submission_file_handle"
     submission_id: Mapped[int] = mapped_column(
@@ -80,10 +80,10 @@ class SubmissionFileHandle(Base):
 
 
 class SubmissionStatus(Base):
-    """How a submission stands; the part of it that scoring changes.
+    """The status of a submission.
 
-    `annotations` is the legacy form, None when there is none; `submission_annotations` the map
-    `{key: {"type": ..., "value": [...]}}`.
+    `annotations` holds the legacy annotations; None if there are none. `submission_annotations`
+    is the map `{key: {"type": ..., "value": [...]}}`.
     """
 
     __tablename__ = "submission_status"

@@ -1,10 +1,10 @@
-"""Tables of file handles, of the bytes behind them, and of uploads under way.
+"""Tables of file handles, their content, and uploads in progress.
 
-    file_handle -> blob -> segment, segment, ...     each segment is one file in `blobs`
-    upload -> part, part, ...                        likewise; a completed upload's parts become
-                                                     the segments of a blob, no byte is copied
+    file_handle -> blob -> segment, segment, ...     each segment is one file of the `BlobStore`
+    upload -> part, part, ...                        each part as well; the parts of a completed
+                                                     upload become the segments of a blob
 
-Dates are milliseconds since the epoch, sizes are bytes, MD5s 32 hexadecimal digits.
+Dates are milliseconds since the epoch, sizes are bytes, MD5s are 32 hexadecimal digits.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from synapse_workflows.local.storage.database import Base
 
 
 class Blob(Base):
-    """The whole content of one file; any number of file handles may share it."""
+    """The content of a file. Several file handles may share it."""
 
     __tablename__ = "blob"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -25,7 +25,7 @@ class Blob(Base):
 
 
 class Segment(Base):
-    """One piece of a blob. `name` is its file; `position` counts from 1 in reading order."""
+    """A part of a blob. `name` is its file; `position` counts from 1."""
 
     __tablename__ = "segment"
     blob_id: Mapped[str] = mapped_column(ForeignKey("blob.id"), primary_key=True)
@@ -35,10 +35,10 @@ class Segment(Base):
 
 
 class FileHandle(Base):
-    """What Synapse knows of one stored file; never changed once made.
+    """A file handle; never changed.
 
-    `location` holds the properties of its class as they are on the wire (bucketName and key, or
-    externalURL). `blob_id` is None where the bytes lie elsewhere.
+    `location` holds the properties of its concrete type in the format of the REST API (bucketName
+    and key, or externalURL). `blob_id` is None if the service does not store the content.
     """
 
     __tablename__ = "file_handle"
@@ -58,10 +58,9 @@ class FileHandle(Base):
 
 
 class Upload(Base):
-    """A multipart upload. The same request of the same user is the same upload.
+    """A multipart upload. Equal requests of one user share an upload.
 
-    `request` is the request as it was understood, `request_hash` its MD5; `state` is UPLOADING
-    or COMPLETED.
+    `request` is the parsed request, `request_hash` its MD5. `state` is UPLOADING or COMPLETED.
     """
 
     __tablename__ = "upload"
@@ -80,7 +79,7 @@ class Upload(Base):
 
 
 class Part(Base):
-    """One part whose bytes have arrived whole; `added` once the starter has confirmed its MD5."""
+    """A completely received part. `added` is true once the client has confirmed its MD5."""
 
     __tablename__ = "part"
     upload_id: Mapped[int] = mapped_column(

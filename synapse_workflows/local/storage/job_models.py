@@ -1,4 +1,4 @@
-"""The table of asynchronous jobs. Dates are milliseconds since the epoch."""
+"""Table of asynchronous jobs. Dates are milliseconds since the epoch."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from synapse_workflows.local.storage.database import Base
 
 
 class Job(Base):
-    """One job: what was asked, by whom, and what came of it.
+    """An asynchronous job.
 
-    `state` is PROCESSING, COMPLETE or FAILED. A failed one has the HTTP status and the reason of
-    its cause; a complete one the response body. `entity` is what its path named, as it is
-    written there in canonical form.
+    `state` is PROCESSING, COMPLETE or FAILED. A failed job has the HTTP `status` and `reason` of
+    its error, a complete job its `response`. `entity` is the entity ID in the path of the request
+    in canonical form, with the version if the path has one.
     """
 
     __tablename__ = "job"

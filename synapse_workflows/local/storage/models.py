@@ -1,7 +1,7 @@
 """Tables of principals, entities, access and activities.
 
-Dates are milliseconds since the epoch. Principal, entity and activity ids are integers here and
-text on the wire. JSON columns hold values whose rules live in the domain.
+Dates are milliseconds since the epoch. IDs of principals, entities and activities are integers
+here and text in the REST API. The domain modules validate the values of JSON columns.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from synapse_workflows.local.storage.database import Base
 
 
 class Counter(Base):
-    """The last id that was given out, per kind of object."""
+    """The last assigned ID of each type of object."""
 
     __tablename__ = "counter"
     kind: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -21,7 +21,7 @@ class Counter(Base):
 
 
 class StackStatus(Base):
-    """What an administrator made of the service: READ_WRITE, READ_ONLY or DOWN. One row."""
+    """The status of the service: READ_WRITE, READ_ONLY or DOWN. One row."""
 
     __tablename__ = "stack_status"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -30,7 +30,7 @@ class StackStatus(Base):
 
 
 class Principal(Base):
-    """A user or a team. `alias` is the name without case and punctuation."""
+    """A user or a team. `alias` is the normalized name, without case and punctuation."""
 
     __tablename__ = "principal"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -41,7 +41,7 @@ class Principal(Base):
 
 
 class Profile(Base):
-    """What a user tells about themselves; `properties` holds the free fields of UserProfile."""
+    """A user profile. `properties` holds the optional properties of UserProfile."""
 
     __tablename__ = "profile"
     owner_id: Mapped[int] = mapped_column(ForeignKey("principal.id"), primary_key=True)
@@ -51,7 +51,7 @@ class Profile(Base):
 
 
 class Membership(Base):
-    """That a principal belongs to a team or a built-in group."""
+    """The membership of a principal in a team or a built-in group."""
 
     __tablename__ = "membership"
     group_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -61,7 +61,7 @@ class Membership(Base):
 
 
 class Certification(Base):
-    """That a user passed the certification quiz."""
+    """A passed certification quiz of a user."""
 
     __tablename__ = "certification"
     user_id: Mapped[int] = mapped_column(ForeignKey("principal.id"), primary_key=True)
@@ -70,9 +70,9 @@ class Certification(Base):
 
 
 class AccessToken(Base):
-    """A personal access token. `digest` is the SHA-256 of the token; the token is not kept.
+    """A personal access token. `digest` is the SHA-256 of the token; the token is not stored.
 
-    `seeded` marks the token that the service gives to a user at its first start.
+    `seeded` marks the token that the service creates for a configured user on its first start.
     """
 
     __tablename__ = "access_token"
@@ -90,9 +90,10 @@ class AccessToken(Base):
 
 
 class Entity(Base):
-    """What is true of an entity in all its versions.
+    """An entity: the properties that all its versions share.
 
-    `benefactor_id` is the entity whose ACL applies; the trash folder for all that is trashed.
+    `benefactor_id` is the entity whose ACL applies. For entities in the trash can, it is the trash
+    folder.
     """
 
     __tablename__ = "entity"
@@ -113,9 +114,9 @@ class Entity(Base):
 
 
 class EntityVersion(Base):
-    """What is true of one version of an entity.
+    """A version of an entity.
 
-    `properties` holds the fields of the entity's class (linksTo, ...), `annotations` the map
+    `properties` holds the properties of the concrete type (linksTo, ...). `annotations` is the map
     `{key: {"type": ..., "value": [...]}}`.
     """
 
@@ -137,7 +138,7 @@ class EntityVersion(Base):
 
 
 class Trashed(Base):
-    """An entity that was put into the trash can, and where it came from."""
+    """An entity in the trash can, with its previous parent and name."""
 
     __tablename__ = "trashed"
     entity_id: Mapped[int] = mapped_column(
@@ -150,7 +151,7 @@ class Trashed(Base):
 
 
 class Acl(Base):
-    """An access control list. `owner_type` is ENTITY; evaluations and teams have theirs."""
+    """An access control list. `owner_type` is ENTITY or EVALUATION."""
 
     __tablename__ = "acl"
     owner_type: Mapped[str] = mapped_column(String(20), primary_key=True)
@@ -160,7 +161,7 @@ class Acl(Base):
 
 
 class AclEntry(Base):
-    """One right of one principal in an access control list."""
+    """An access type that an access control list grants to a principal."""
 
     __tablename__ = "acl_entry"
     owner_type: Mapped[str] = mapped_column(String(20), primary_key=True)
@@ -170,7 +171,7 @@ class AclEntry(Base):
 
 
 class Activity(Base):
-    """Provenance: what was used and executed. `used` is the list as the wire has it."""
+    """An Activity. `used` is the list in the format of the REST API."""
 
     __tablename__ = "activity"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -185,7 +186,7 @@ class Activity(Base):
 
 
 class AccessRequirement(Base):
-    """A lock on an entity and all below it: nobody downloads until the ACT decides."""
+    """An access requirement: it forbids downloads from an entity and its descendants."""
 
     __tablename__ = "access_requirement"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -1,24 +1,24 @@
-"""The service's one secret, kept beside its data."""
+"""Secret of the service, stored in the data directory."""
 
 import os
 import secrets
 from pathlib import Path
 
-_BYTES = 32
+_SIZE = 32
 
 
 def load_secret(data_dir: Path) -> bytes:
-    """Read the secret of this data directory, and make it on the first start.
+    """Return the secret of a data directory; create it on the first start.
 
-    The file is written whole under another name and then linked: two services that start at
-    once agree on one secret, and a service killed in between leaves none behind.
+    The file is written completely under another name and then linked. Two services that start at
+    the same time get the same secret, and a crash leaves no incomplete secret.
     """
     path = data_dir / "secret"
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
         draft = data_dir / f"secret.{os.getpid()}.{secrets.token_hex(4)}"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_BYTES))
+            file.write(secrets.token_bytes(_SIZE))
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -1,6 +1,7 @@
-"""What is known of the versions of views, and how often something changed that views show.
+"""Tables of view snapshots, and the revision number of the data that views show.
 
-Dates are milliseconds since the epoch.
+Dates are milliseconds since the epoch. Database triggers maintain the revision and the list of
+unused files, so that no code path can miss an update.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 _ALL_ACTIONS: Final = ("INSERT", "UPDATE", "DELETE")
-#: What views show -> the changes of it that may be seen in one. A file handle is seen once an
-#: entity has it, and that is a change of the entity.
+#: Table -> changes that may change the rows of a view. The insertion of a file handle does not: a
+#: view shows it when an entity refers to it, which changes the entity.
 _TRACKED: Final[Mapping[type[Base], tuple[str, ...]]] = {
     Entity: _ALL_ACTIONS,
     EntityVersion: _ALL_ACTIONS,
@@ -32,13 +33,9 @@ _TRACKED: Final[Mapping[type[Base], tuple[str, ...]]] = {
 
 
 class ViewSnapshot(Base):
-    """A version of a view that was frozen. `file` names the copy of its rows, see `view_files`.
+    """A snapshot of a view. See `ViewFile` for its file, columns, benefactors and digest."""
 
-    `column_ids` are the columns of the rows, `guards` whose readers may see one of them, `digest`
-    is that of the rows.
-    """
-
-    __tablename__ = "frozen_view"
+    __tablename__ = "view_snapshot"
     __table_args__ = (
         ForeignKeyConstraint(
             ("entity_id", "number"),
@@ -48,46 +45,45 @@ class ViewSnapshot(Base):
     )
     entity_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    made_on: Mapped[int] = mapped_column(BigInteger)
-    file: Mapped[str]
+    created_on: Mapped[int] = mapped_column(BigInteger)
+    file_name: Mapped[str]
     column_ids: Mapped[list[int]] = mapped_column(JSON)
-    guards: Mapped[list[int]] = mapped_column(JSON)
+    benefactor_ids: Mapped[list[int]] = mapped_column(JSON)
     digest: Mapped[str]
 
 
 class UnusedViewFile(Base):
-    """A copy that no version has any more; its file can be removed."""
+    """A file of a deleted or replaced snapshot, to be deleted."""
 
-    __tablename__ = "waste_copy"
-    file: Mapped[str] = mapped_column(primary_key=True)
+    __tablename__ = "unused_view_file"
+    file_name: Mapped[str] = mapped_column(primary_key=True)
 
 
 class ViewRevision(Base):
-    """How often something changed that views may show, whoever changed it. One row."""
+    """Number of changes of data that views show. One row."""
 
-    __tablename__ = "revision"
+    __tablename__ = "view_revision"
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
 
 
-#: Versions go in many ways, so the database itself notes which copies are left.
+#: Records the file of a snapshot that is deleted or replaced.
 _UNUSED_FILE_TRIGGER: Final = """
-CREATE TRIGGER IF NOT EXISTS waste_of_{when} AFTER {action} ON frozen_view
-BEGIN INSERT OR IGNORE INTO waste_copy (file) VALUES (old.file); END
+CREATE TRIGGER IF NOT EXISTS unused_view_file_{event} AFTER {action} ON view_snapshot
+BEGIN INSERT OR IGNORE INTO unused_view_file (file_name) VALUES (old.file_name); END
 """
 
 
-def _create_triggers(_metadata: Any, connection: Connection, **_how: Any) -> None:
-    """Let the database itself count the changes: no way of writing gets past it."""
-    for when, action in (("deleted", "DELETE"), ("frozen_anew", "UPDATE OF file")):
-        connection.exec_driver_sql(_UNUSED_FILE_TRIGGER.format(when=when, action=action))
-    connection.exec_driver_sql("INSERT OR IGNORE INTO revision (id, number) VALUES (1, 0)")
-    for kind, actions in _TRACKED.items():
+def _create_triggers(_metadata: Any, connection: Connection, **_options: Any) -> None:
+    for name, action in (("deleted", "DELETE"), ("replaced", "UPDATE OF file_name")):
+        connection.exec_driver_sql(_UNUSED_FILE_TRIGGER.format(event=name, action=action))
+    connection.exec_driver_sql("INSERT OR IGNORE INTO view_revision (id, number) VALUES (1, 0)")
+    for table, actions in _TRACKED.items():
         for action in actions:
+            name = f"view_revision_{table.__tablename__}_{action.lower()}"
             connection.exec_driver_sql(
-                f"CREATE TRIGGER IF NOT EXISTS revise_{kind.__tablename__}_{action.lower()} "  # noqa: S608 - ours
-                f"AFTER {action} ON {kind.__tablename__} "
-                "BEGIN UPDATE revision SET number = number + 1; END"
+                f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {action} ON {table.__tablename__} "  # noqa: S608 - own names
+                "BEGIN UPDATE view_revision SET number = number + 1; END"
             )
 
 

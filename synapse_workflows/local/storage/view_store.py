@@ -1,14 +1,13 @@
-"""Copies of what views show: one SQLite file each, written once and then only read.
+"""Row storage of views: one SQLite file for each materialized state, never changed after that.
 
-<root>/<name>.db
+Files are named `<root>/<name>.db`. Their table:
 
-    live    row_id, version and etag of a row; `guard`, whose readers may see it; modified_on and
-            file_size of what it shows; and its cells, c<column id>
+    live    row_id, version, etag, benefactor_id, modified_on, file_size, and cells c<column ID>
 
-A frozen version of a view has a copy for good. What a view shows now has one as long as nothing
-changed: the views that were asked for last keep theirs.
+A snapshot of a view has a file of its own. The current rows of the views that were used last are
+cached until the data of any view changes.
 """
-# ruff: noqa: S608 - names of columns are our own, never a caller's
+# ruff: noqa: S608 - column names are generated, not taken from a request
 
 import hashlib
 import os
@@ -22,189 +21,204 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-#: row_id, version, etag, guard, modified_on, file_size, and a cell per column.
+#: row_id, version, etag, benefactor_id, modified_on, file_size, and one cell for each column.
 ViewRow = tuple[Any, ...]
 
 _FIXED_COLUMNS: Final = (
-    "row_id INTEGER PRIMARY KEY", "version", "etag", "guard", "modified_on", "file_size",
+    "row_id INTEGER PRIMARY KEY", "version", "etag", "benefactor_id", "modified_on", "file_size",
 )  # fmt: skip
 _BENEFACTOR_INDEX: Final = 3
-#: Views that keep the copy of what they show now.
+#: Maximum number of views whose current rows are cached.
 MAX_CACHED: Final = 8
 
 
 @dataclass(frozen=True)
 class ViewFile:
-    """All that a view shows, whoever may see it.
+    """A file with all rows of a view.
 
     Args:
-        file: name of the copy.
-        column_ids: the columns of its rows.
-        guards: whose readers may see one of the rows.
-        digest: the same for the same rows alone.
+        name: Name of the file.
+        column_ids: Columns of the rows.
+        benefactor_ids: Benefactors of the rows, see `ViewItem`.
+        digest: Hash of the rows.
     """
 
-    file: str
+    name: str
     column_ids: tuple[int, ...]
-    guards: tuple[int, ...]
+    benefactor_ids: tuple[int, ...]
     digest: str
 
 
 @dataclass(frozen=True)
 class _CachedFile:
     revision: int
-    copy: ViewFile
+    file: ViewFile
 
 
 class ViewStore:
-    """The copies of all views of a service.
+    """The files of all views of a service.
 
     Args:
-        root: directory that holds them; created when missing.
+        root: Directory of the files; created if missing.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._root.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
-        self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
-        self._kept: OrderedDict[int, _CachedFile] = OrderedDict()
+        self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+        self._cache: OrderedDict[int, _CachedFile] = OrderedDict()
 
-    def _path(self, file: str) -> Path:
-        return self._root / f"{file}.db"
+    def _get_path(self, name: str) -> Path:
+        return self._root / f"{name}.db"
 
     def write(
-        self, column_ids: Sequence[int], lines: Iterable[ViewRow], texts: Sequence[int]
+        self, column_ids: Sequence[int], rows: Iterable[ViewRow], text_columns: Sequence[int]
     ) -> tuple[ViewFile, list[int]]:
-        """Write a copy, row by row; nothing is left of one that could not be ended.
+        """Write rows to a new file. Delete the file if this fails.
 
         Args:
-            column_ids: the columns of the rows.
-            lines: the rows.
-            texts: columns of which to tell how long their longest text is, in characters.
+            column_ids: Columns of the rows.
+            rows: The rows; read one at a time.
+            text_columns: IDs of columns with text.
+
+        Returns:
+            The file, and the length of the longest text of each text column in characters.
         """
-        file = uuid.uuid4().hex
+        name = uuid.uuid4().hex
         digest = hashlib.sha256()
-        guards: set[int] = set()
+        benefactor_ids: set[int] = set()
 
-        def noted() -> Iterator[ViewRow]:
-            for line in lines:
-                digest.update(repr(line).encode())
-                guards.add(line[_BENEFACTOR_INDEX])
-                yield line
+        def iter_rows() -> Iterator[ViewRow]:
+            for row in rows:
+                digest.update(repr(row).encode())
+                benefactor_ids.add(row[_BENEFACTOR_INDEX])
+                yield row
 
-        names = [*_FIXED_COLUMNS, *(f"c{each}" for each in column_ids)]
-        marks = ", ".join("?" * len(names))
+        columns = [*_FIXED_COLUMNS, *(f"c{each}" for each in column_ids)]
+        marks = ", ".join("?" * len(columns))
         try:
-            with closing(_connect(self._path(file), "rwc")) as connection:
+            with closing(_connect(self._get_path(name), "rwc")) as connection:
                 connection.execute("PRAGMA journal_mode=OFF")
                 connection.execute("PRAGMA synchronous=OFF")
-                connection.execute(f"CREATE TABLE live ({', '.join(names)})")
+                connection.execute(f"CREATE TABLE live ({', '.join(columns)})")
                 connection.execute("BEGIN")
-                connection.executemany(f"INSERT INTO live VALUES ({marks})", noted())
+                connection.executemany(f"INSERT INTO live VALUES ({marks})", iter_rows())
                 connection.execute("COMMIT")
-                longest = _get_longest_texts(connection, texts)
+                lengths = _get_text_lengths(connection, text_columns)
         except BaseException:
-            self.remove(file)
+            self.delete(name)
             raise
-        return ViewFile(
-            file, tuple(column_ids), tuple(sorted(guards)), digest.hexdigest()
-        ), longest
+        file = ViewFile(name, tuple(column_ids), tuple(sorted(benefactor_ids)), digest.hexdigest())
+        return file, lengths
 
-    def has(self, file: str) -> bool:
-        """Tell whether a copy is there."""
-        return self._path(file).exists()
+    def exists(self, name: str) -> bool:
+        """Return whether a file exists."""
+        return self._get_path(name).exists()
 
     @contextmanager
-    def reading(self, file: str) -> Iterator[sqlite3.Connection]:
-        """Open a copy to read."""
-        with closing(_connect(self._path(file), "ro&immutable=1")) as connection:
+    def open(self, name: str) -> Iterator[sqlite3.Connection]:
+        """Open a file for reading."""
+        with closing(_connect(self._get_path(name), "ro&immutable=1")) as connection:
             yield connection
 
     @contextmanager
-    def live(
-        self, view: int, revision: int, make: Callable[[], tuple[int, ViewFile]]
+    def open_current(
+        self, view_id: int, revision: int, create: Callable[[], tuple[int, ViewFile]]
     ) -> Iterator[tuple[ViewFile, sqlite3.Connection]]:
-        """Open a copy of what a view shows; it is made where there is none that is new enough.
+        """Open the current rows of a view. Create the file if none is cached or it is outdated.
 
-        Queries of one view wait for the copy together, those of other views do not.
+        Concurrent callers for one view share the new file; other views do not wait.
 
         Args:
-            view: entity id.
-            revision: what the copy must show at least.
-            make: makes a copy, and tells which revision it shows.
+            view_id: Entity ID of the view.
+            revision: Minimum revision of the rows.
+            create: Creates a file and returns the revision of its rows and the file.
         """
         with self._guard:
-            turn = self._turns[view]
-        with turn:
-            found = self._open_kept(view, revision)
-            if found is None:
-                found = self._keep(view, _CachedFile(*make()))
-        copy, connection = found
+            lock = self._locks[view_id]
+        with lock:
+            opened = self._open_cached(view_id, revision)
+            if opened is None:
+                opened = self._add_to_cache(view_id, _CachedFile(*create()))
+        file, connection = opened
         with closing(connection):
-            yield copy, connection
+            yield file, connection
 
-    def _open_kept(self, view: int, revision: int) -> tuple[ViewFile, sqlite3.Connection] | None:
+    def _open_cached(
+        self, view_id: int, revision: int
+    ) -> tuple[ViewFile, sqlite3.Connection] | None:
         with self._guard:
-            kept = self._kept.get(view)
-            if kept is None or kept.revision < revision:
+            cached = self._cache.get(view_id)
+            if cached is None or cached.revision < revision:
                 return None
-            self._kept.move_to_end(view)
-            return kept.copy, _connect(self._path(kept.copy.file), "ro&immutable=1")
+            self._cache.move_to_end(view_id)
+            path = self._get_path(cached.file.name)
+            return cached.file, _connect(path, "ro&immutable=1")
 
-    def _keep(self, view: int, made: _CachedFile) -> tuple[ViewFile, sqlite3.Connection]:
-        """Keep a new copy; open ones can be read on after they were removed."""
+    def _add_to_cache(
+        self, view_id: int, cached: _CachedFile
+    ) -> tuple[ViewFile, sqlite3.Connection]:
+        """Cache a file and delete evicted files. Open connections can still read those."""
         with self._guard:
-            old = self._kept.pop(view, None)
-            waste = [] if old is None else [old]
-            self._kept[view] = made
-            while len(self._kept) > MAX_CACHED:
-                waste.append(self._kept.popitem(last=False)[1])
-            for each in waste:
-                self.remove(each.copy.file)
-            return made.copy, _connect(self._path(made.copy.file), "ro&immutable=1")
+            replaced = self._cache.pop(view_id, None)
+            evicted = [] if replaced is None else [replaced]
+            self._cache[view_id] = cached
+            while len(self._cache) > MAX_CACHED:
+                evicted.append(self._cache.popitem(last=False)[1])
+            for each in evicted:
+                self.delete(each.file.name)
+            path = self._get_path(cached.file.name)
+            return cached.file, _connect(path, "ro&immutable=1")
 
-    def freeze(self, source: sqlite3.Connection) -> str:
-        """Copy a copy that is open, for good; give the name of the new one."""
-        file = uuid.uuid4().hex
-        path = self._path(file)
+    def copy(self, connection: sqlite3.Connection) -> str:
+        """Copy an open file durably and return the name of the copy."""
+        name = uuid.uuid4().hex
+        path = self._get_path(name)
         try:
             with closing(_connect(path, "rwc")) as target:
                 target.execute("PRAGMA journal_mode=OFF")
-                source.backup(target, pages=1000)
+                connection.backup(target, pages=1000)
             _sync(path, os.O_RDWR)
             _sync(self._root, os.O_RDONLY)
         except BaseException:
-            self.remove(file)
+            self.delete(name)
             raise
-        return file
+        return name
 
-    def remove(self, file: str) -> None:
-        """Remove a copy; one that cannot be removed is swept away by the next start."""
+    def delete(self, name: str) -> None:
+        """Delete a file. If this fails, the next start of the service deletes it."""
         with suppress(OSError):
-            self._path(file).unlink(missing_ok=True)
+            self._get_path(name).unlink(missing_ok=True)
 
     def sweep(self, wanted: Collection[str]) -> int:
-        """Remove the copies that no frozen version has; only before the service answers."""
-        waste = [path for path in self._root.iterdir() if path.stem not in wanted]
-        for path in waste:
+        """Delete all other files. Call it before the service accepts requests.
+
+        Args:
+            wanted: Names of the files to keep.
+
+        Returns:
+            The number of deleted files.
+        """
+        unwanted = [path for path in self._root.iterdir() if path.stem not in wanted]
+        for path in unwanted:
             path.unlink()
-        return len(waste)
+        return len(unwanted)
 
 
-def _get_longest_texts(connection: sqlite3.Connection, texts: Sequence[int]) -> list[int]:
-    if not texts:
+def _get_text_lengths(connection: sqlite3.Connection, text_columns: Sequence[int]) -> list[int]:
+    if not text_columns:
         return []
-    wanted = ", ".join(f"max(length(c{each}))" for each in texts)
-    return [each or 0 for each in connection.execute(f"SELECT {wanted} FROM live").fetchone()]
+    lengths = ", ".join(f"max(length(c{each}))" for each in text_columns)
+    return [each or 0 for each in connection.execute(f"SELECT {lengths} FROM live").fetchone()]
 
 
 def _sync(path: Path, flags: int) -> None:
-    file = os.open(path, flags)
+    descriptor = os.open(path, flags)
     try:
-        os.fsync(file)
+        os.fsync(descriptor)
     finally:
-        os.close(file)
+        os.close(descriptor)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

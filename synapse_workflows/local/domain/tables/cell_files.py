@@ -42,7 +42,7 @@ def _can_download_from_view(
     owners = select(EntityVersion.entity_id).where(EntityVersion.file_handle_id == handle_id)
     return any(
         access.is_allowed(session, caller, owner, AccessType.DOWNLOAD)
-        and scope.shows(session, owner)
+        and scope.contains(session, owner)
         for owner in session.scalars(owners.distinct()).all()
     )
 
@@ -52,8 +52,8 @@ def _get_scope(session: Session, view: Entity) -> ViewScope:
     cache: dict[tuple[int, str], ViewScope] = session.info.setdefault(_SCOPES, {})
     key = view.id, view.etag
     if key not in cache:
-        kind = VIEW_TYPES[view.concrete_type]
-        cache[key] = kind.scope(entities.get_version(session, view).properties)
+        view_type = VIEW_TYPES[view.concrete_type]
+        cache[key] = view_type.get_scope(entities.get_version(session, view).properties)
     return cache[key]
 
 

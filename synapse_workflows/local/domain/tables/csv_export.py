@@ -67,7 +67,7 @@ def _create_result(execution: QueryExecution, key: str) -> int:
     """Write the file and return the ID of its file handle."""
     run, request = execution.run, execution.run.request
     name = request_fields.get_text(request, "fileName") or f"{execution.queryable.table_id}.csv"
-    with run.service.blobs.draft() as draft:
+    with run.service.blobs.create() as draft:
         _write(execution, draft)
 
         def record_result(session: Session, handle: FileHandle) -> None:

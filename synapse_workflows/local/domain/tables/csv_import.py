@@ -104,7 +104,7 @@ def open_csv(run: JobRun, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
     )
     with run.service.database.reading() as session:
         handle = file_handles.get_own_handle(session, run.caller, handle_id)
-        pieces = file_handles.list_pieces(session, handle)
+        pieces = file_handles.list_stored_files(session, handle)
     size = handle.content_size or 0
     if handle.blob_id is None or size > MAX_SIZE:
         raise BadRequest(

@@ -123,11 +123,11 @@ def recover(service: Service) -> None:
     with service.database.reading() as session:
         interrupted = async_jobs.list_unfinished(session)
         tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
-        view_copies = set(session.scalars(select(ViewSnapshot.file)))
+        view_files = set(session.scalars(select(ViewSnapshot.file_name)))
     for job in interrupted:
         recover_job(service, job)
     service.tables.sweep(tables)
-    service.views.sweep(view_copies)
+    service.views.sweep(view_files)
 
 
 def recover_job(service: Service, job: Job) -> None:

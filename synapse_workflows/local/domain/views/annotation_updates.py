@@ -1,4 +1,4 @@
-"""Rows of views that are updated: annotations of what they show, one thing after the other."""
+"""Row updates of views: they change the annotations of the objects that the rows show."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, Serv
 from synapse_workflows.local.storage.models import Entity
 
 RESULT: Final = f"{MODEL}.table.EntityUpdateResults"
-#: Types of columns -> types of annotations that are made of them; text is made of the others.
+#: Column type -> annotation type; STRING for all other column types.
 _ANNOTATION_TYPES: Final[Mapping[ColumnType, AnnotationType]] = {
     ColumnType.INTEGER: AnnotationType.LONG,
     ColumnType.DOUBLE: AnnotationType.DOUBLE,
@@ -40,60 +40,65 @@ _FAILURE_CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
 
 
 def update_annotations(
-    session: Session, caller: Caller, view: Entity, edits: Iterable[RowUpdate]
+    session: Session, caller: Caller, view: Entity, updates: Iterable[RowUpdate]
 ) -> dict[str, Any]:
-    """Update what rows show; what refuses one does not keep the others from being updated.
+    """Update rows one by one. The failure of one row does not affect the others.
 
     Returns:
-        EntityUpdateResults, in the order of the rows.
+        EntityUpdateResults in the order of the rows.
     """
-    kind = VIEW_TYPES[view.concrete_type]
-    scope = kind.scope(entities.get_version(session, view).properties)
-    targets = scope.targets(session, caller)
+    view_type = VIEW_TYPES[view.concrete_type]
+    scope = view_type.get_scope(entities.get_version(session, view).properties)
+    targets = scope.get_targets(session, caller)
     results: list[dict[str, Any]] = []
-    rest = iter(edits)
-    while some := list(islice(rest, _BATCH_SIZE)):
-        targets.expect([edit.row_id for edit in some])
-        results += [_update_row(kind, targets, edit) for edit in some]
+    remaining = iter(updates)
+    while batch := list(islice(remaining, _BATCH_SIZE)):
+        targets.prefetch([each.row_id for each in batch])
+        results += [_update_row(view_type, targets, each) for each in batch]
         session.flush()
     return {"concreteType": RESULT, "updateResults": results}
 
 
-def _update_row(kind: ViewType, targets: AnnotationTargets, edit: RowUpdate) -> dict[str, Any]:
-    found = {"entityId": kind.row_text(edit.row_id)}
+def _update_row(
+    view_type: ViewType, targets: AnnotationTargets, update: RowUpdate
+) -> dict[str, Any]:
+    """Update one row and return its EntityUpdateResult."""
+    result = {"entityId": view_type.format_row_id(update.row_id)}
     try:
-        _write_annotations(kind, targets.of(edit.row_id), edit)
-    except ServiceError as refused:
-        code = next(
-            (code for kind, code in _FAILURE_CODES if isinstance(refused, kind)), "UNKNOWN"
-        )
-        return {**found, "failureCode": code, "failureMessage": refused.reason}
-    return found
+        _write_annotations(view_type, targets.get(update.row_id), update)
+    except ServiceError as error:
+        codes = (code for kind, code in _FAILURE_CODES if isinstance(error, kind))
+        return {
+            **result,
+            "failureCode": next(codes, "UNKNOWN"),
+            "failureMessage": error.reason,
+        }
+    return result
 
 
-def _write_annotations(kind: ViewType, target: AnnotationTarget, edit: RowUpdate) -> None:
-    """Write the annotations of one thing; nothing is written when it is refused."""
-    if edit.etag is None:
+def _write_annotations(view_type: ViewType, target: AnnotationTarget, update: RowUpdate) -> None:
+    """Write the annotations of one object, all or none. Cells of default columns are ignored."""
+    if update.etag is None:
         raise BadRequest(f"The row of {target.name} must carry its etag.")
-    entities.check_etag(target.name, target.etag, {"etag": edit.etag})
-    wanted = dict(target.annotations)
-    for column, cell in edit.cells.values():
-        if kind.field_of(column) is not None:
+    entities.check_etag(target.name, target.etag, {"etag": update.etag})
+    changed = dict(target.annotations)
+    for column, cell in update.cells.values():
+        if view_type.find_default_column(column) is not None:
             continue
-        made = build_annotation(column, cell)
-        if made is None:
-            wanted.pop(column.name, None)
-        elif made != target.annotations.get(column.name):
-            wanted[column.name] = made
-    if wanted != target.annotations:
-        target.write(annotations.parse({"annotations": wanted}, target.taken))
+        annotation = build_annotation(column, cell)
+        if annotation is None:
+            changed.pop(column.name, None)
+        elif annotation != target.annotations.get(column.name):
+            changed[column.name] = annotation
+    if changed != target.annotations:
+        target.write(annotations.parse({"annotations": changed}, target.reserved_names))
 
 
 def build_annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
-    """Make the annotation that a cell means; None for null.
+    """Return the annotation with the value of a cell; None for null.
 
     Raises:
-        BadRequest: the cell is no value of its column.
+        BadRequest: The cell is not a value of the column's type.
     """
     if cell is None:
         return None
@@ -105,12 +110,13 @@ def build_annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
         ) from None
     if stored is None:
         return None
-    kind = _ANNOTATION_TYPES.get(ITEM_TYPES.get(column.type, column.type), AnnotationType.STRING)
+    item_type = ITEM_TYPES.get(column.type, column.type)
+    annotation_type = _ANNOTATION_TYPES.get(item_type, AnnotationType.STRING)
     if column.type in LIST_TYPES:
-        items = [_to_text(item) for item in json.loads(str(stored))]
+        values = [_to_text(item) for item in json.loads(str(stored))]
     else:
-        items = [cell_values.get_serializer(column.type)(stored)]
-    return {"type": kind.value, "value": items}
+        values = [cell_values.get_serializer(column.type)(stored)]
+    return {"type": annotation_type.value, "value": values}
 
 
 def _to_text(item: Any) -> str:

@@ -1,4 +1,4 @@
-"""All that a view shows now, copied once and read by many queries until something changes."""
+"""Cache of the current rows of views. Changes of the database invalidate it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -23,54 +23,61 @@ OpenRows = AbstractContextManager[tuple[ViewFile, sqlite3.Connection]]
 
 
 def get_revision(session: Session) -> int:
-    """Tell how often something changed that views may show."""
+    """Return the number of changes of data that views show."""
     return session.scalars(select(ViewRevision.number)).one()
 
 
 def open_rows(service: Service, view_id: int) -> OpenRows:
-    """Open a copy of what a view shows now, all rows of it.
+    """Open the current rows of a view, whether or not the caller may read them.
 
-    What was committed before is in it. Entering it raises BadRequest where a value is too long
-    for its column, and NotFound where there is no such view.
+    The rows include all changes committed before this call.
+
+    Raises:
+        BadRequest: On entering: a value is too long for its column.
+        NotFound: On entering: the view does not exist.
     """
     with service.database.reading() as session:
-        least = get_revision(session)
-    return service.views.live(view_id, least, lambda: _materialize(service, view_id))
+        revision = get_revision(session)
+    return service.views.open_current(view_id, revision, lambda: _materialize(service, view_id))
 
 
 def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
-    """Copy a view in one consistent state; the first look at the database fixes it."""
+    """Write the rows of a view to a file.
+
+    Returns:
+        The revision of the rows and the file.
+    """
     with service.database.reading() as session:
-        shown = get_revision(session)
+        revision = get_revision(session)  # the first query fixes the state that the session reads
         view = access.get_not_trashed(session, view_id)
         version = entities.get_version(session, view)
         schema = schemas.get_version_schema(session, version)
-        kind = VIEW_TYPES[view.concrete_type]
-        lines = _iter_rows(session, kind, kind.scope(version.properties), schema)
-        texts = [each for each in schema if each.type in TEXT_TYPES]
-        copy, longest = service.views.write(
-            [each.id for each in schema], lines, [each.id for each in texts]
+        view_type = VIEW_TYPES[view.concrete_type]
+        rows = _iter_rows(session, view_type, view_type.get_scope(version.properties), schema)
+        text_columns = [each for each in schema if each.type in TEXT_TYPES]
+        file, lengths = service.views.write(
+            [each.id for each in schema], rows, [each.id for each in text_columns]
         )
     try:
-        for column, length in zip(texts, longest, strict=True):
+        for column, length in zip(text_columns, lengths, strict=True):
             cell_values.check_column_size(column, length)
     except BadRequest:
-        service.views.remove(copy.file)
+        service.views.delete(file.name)
         raise
-    return shown, copy
+    return revision, file
 
 
 def _iter_rows(
-    session: Session, kind: ViewType, scope: ViewScope, schema: Schema
+    session: Session, view_type: ViewType, scope: ViewScope, schema: Schema
 ) -> Iterator[ViewRow]:
-    readers = [cell_values.get_cell_getter(kind, column) for column in schema]
-    for item in scope.items(session):
+    getters = [cell_values.get_cell_getter(view_type, column) for column in schema]
+    for item in scope.iter_items(session):
         yield (
             item.row_id,
             item.version,
             item.etag,
-            item.guard,
+            item.benefactor_id,
             item.modified_on,
             item.file_size,
-            *[read(item) for read in readers],
+            *[get_cell(item) for get_cell in getters],
         )

@@ -1,4 +1,4 @@
-"""What stands in the cells of a view: default fields, and annotations as far as they fit."""
+"""Cell values of view rows, from default columns and annotations."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from synapse_workflows.local.domain.tables.column_types import (
 from synapse_workflows.local.domain.views.view_types import ViewItem, ViewType
 from synapse_workflows.local.errors import BadRequest
 
-#: Types of columns -> types of annotations that stand in them; all stand in the others.
+#: Column type -> types of the annotations that it shows; all other columns show all types.
 _ACCEPTED_TYPES: Final[Mapping[ColumnType, frozenset[str]]] = {
     ColumnType.INTEGER: frozenset({AnnotationType.LONG, AnnotationType.TIMESTAMP_MS}),
     ColumnType.DATE: frozenset({AnnotationType.LONG, AnnotationType.TIMESTAMP_MS}),
@@ -27,76 +27,76 @@ _ACCEPTED_TYPES: Final[Mapping[ColumnType, frozenset[str]]] = {
 CellGetter = Callable[[Any], StoredValue]
 
 
-def get_cell_getter(kind: ViewType, column: Column) -> CellGetter:
-    """Give what reads the cells of a column from the items of a kind of views.
+def get_cell_getter(view_type: ViewType, column: Column) -> CellGetter:
+    """Return the function that returns the cell of an item in a column.
 
-    Text of default fields may come out too long for the column, see `require_fit`; the reader of
-    an annotation raises BadRequest.
+    Text of a default column may be longer than the column, see `check_column_size`. The getter of
+    an annotation raises BadRequest if the value is too long.
     """
-    field = kind.field_of(column)
-    if field is None:
+    default = view_type.find_default_column(column)
+    if default is None:
         return _get_annotation_getter(column)
-    return field.read
+    return default.get_cell
 
 
-def check_column_size(column: Column, longest: int) -> None:
-    """Check that a column is wide enough for the longest of its texts.
+def check_column_size(column: Column, length: int) -> None:
+    """Check that a column is large enough for its longest text.
 
     Raises:
-        BadRequest: it is not.
+        BadRequest: The column is too small.
     """
-    if longest > column.max_cell_size:
+    if length > column.max_cell_size:
         raise BadRequest(
             f"The size of the column '{column.name}' is too small. The column size needs to be "
-            f"at least {longest} characters."
+            f"at least {length} characters."
         )
 
 
 def _get_annotation_getter(column: Column) -> CellGetter:
     parse = _get_values_parser(column)
-    takes = _ACCEPTED_TYPES.get(ITEM_TYPES.get(column.type, column.type))
+    accepted = _ACCEPTED_TYPES.get(ITEM_TYPES.get(column.type, column.type))
     name = column.name
 
-    def read(item: ViewItem) -> StoredValue:
+    def get_cell(item: ViewItem) -> StoredValue:
         annotation: Mapping[str, Any] | None = item.annotations.get(name)
-        if annotation is None or (takes is not None and annotation["type"] not in takes):
+        if annotation is None or (accepted is not None and annotation["type"] not in accepted):
             return None
-        given = annotation["value"]
+        values = annotation["value"]
         try:
-            return parse(given)
+            return parse(values)
         except cell_values.CellError:
-            _check_limits(column, given)
+            _check_limits(column, values)
             return None
 
-    return read
+    return get_cell
 
 
 def _get_values_parser(column: Column) -> Callable[[list[str]], StoredValue]:
-    """Give what makes a cell of the values of an annotation. It raises CellError."""
+    """Return the function that parses the values of an annotation; it raises CellError."""
     parse = cell_values.get_type_parser(column)
     if column.type is ColumnType.STRING_LIST:
-        limit, most = column.max_cell_size, column.maximum_length or 0
+        max_size, max_length = column.max_cell_size, column.maximum_length or 0
 
-        def as_text(given: list[str]) -> StoredValue:
-            if len(given) > most or any(len(each) > limit for each in given):
+        def parse_strings(values: list[str]) -> StoredValue:
+            if len(values) > max_length or any(len(each) > max_size for each in values):
                 raise cell_values.CellError
-            return json.dumps(given, ensure_ascii=False)
+            return json.dumps(values, ensure_ascii=False)
 
-        return as_text
+        return parse_strings
     if column.type in LIST_TYPES:
-        return lambda given: parse(json.dumps(given))
-    return lambda given: parse(given[0])
+        return lambda values: parse(json.dumps(values))
+    return lambda values: parse(values[0])
 
 
-def _check_limits(column: Column, given: list[str]) -> None:
-    """Check that a column is wide enough for a value; it is told to whoever made it too small.
+def _check_limits(column: Column, values: list[str]) -> None:
+    """Check that a column is large enough for the values of an annotation.
 
     Raises:
-        BadRequest: it is not.
+        BadRequest: A value or the list is too long.
     """
     if ITEM_TYPES.get(column.type, column.type) in TEXT_TYPES:
-        check_column_size(column, max(map(len, given)))
-    if column.type in LIST_TYPES and len(given) > (column.maximum_length or 0):
+        check_column_size(column, max(map(len, values)))
+    if column.type in LIST_TYPES and len(values) > (column.maximum_length or 0):
         raise BadRequest(
-            f"maximumListLength for ColumnModel '{column.name}' must be at least: {len(given)}"
+            f"maximumListLength for ColumnModel '{column.name}' must be at least: {len(values)}"
         )

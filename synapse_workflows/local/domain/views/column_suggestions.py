@@ -1,4 +1,4 @@
-"""The columns that the annotations in a scope would need (ViewColumnModelRequest)."""
+"""Column suggestions: the columns for all annotations in a scope (ViewColumnModelRequest)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from synapse_workflows.local.domain.views.view_types import ViewScope, ViewType
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
-#: Type of an annotation -> of the column for one value, and of that for several.
+#: Annotation type -> column type for single values, column type for lists.
 _COLUMN_TYPES: Final[Mapping[str, tuple[ColumnType, ColumnType]]] = {
     AnnotationType.STRING: (ColumnType.STRING, ColumnType.STRING_LIST),
     AnnotationType.LONG: (ColumnType.INTEGER, ColumnType.INTEGER_LIST),
@@ -29,65 +29,65 @@ _SIZED_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.STRING_LIST})
 
 @dataclass
 class _ValueSizes:
-    """What was seen of the annotations of one key and type."""
+    """Sizes of the annotations with one key and type."""
 
-    longest: int = 1
-    most: int = 1
+    max_size: int = 1
+    max_length: int = 1
 
-    def note(self, given: list[str]) -> None:
-        self.longest = max(self.longest, *map(len, given))
-        self.most = max(self.most, len(given))
+    def add(self, values: list[str]) -> None:
+        self.max_size = max(self.max_size, *map(len, values))
+        self.max_length = max(self.max_length, len(values))
 
-    def column(self, name: str, kind: str) -> dict[str, Any]:
-        found = _COLUMN_TYPES[kind][self.most > 1]
+    def build_column(self, name: str, annotation_type: str) -> dict[str, Any]:
+        column_type = _COLUMN_TYPES[annotation_type][self.max_length > 1]
         body: dict[str, Any] = {
             "concreteType": CONCRETE_TYPE,
             "name": name,
-            "columnType": found.value,
+            "columnType": column_type.value,
         }
-        if found in _SIZED_TYPES:
-            body["maximumSize"] = self.longest
-        if self.most > 1:
-            body["maximumListLength"] = self.most
+        if column_type in _SIZED_TYPES:
+            body["maximumSize"] = self.max_size
+        if self.max_length > 1:
+            body["maximumListLength"] = self.max_length
         return body
 
 
 def _parse_scope(body: Mapping[str, Any]) -> tuple[ViewType, ViewScope]:
-    given = request_fields.get_object(body, "viewScope")
-    if given is None:
+    scope = request_fields.get_object(body, "viewScope")
+    if scope is None:
         raise BadRequest("ViewColumnModelRequest.viewScope is required.")
-    kind = get_view_type(given.get("viewEntityType"))
-    return kind, kind.asked_scope(given)
+    view_type = get_view_type(scope.get("viewEntityType"))
+    return view_type, view_type.parse_scope(scope)
 
 
 def _iter_columns(
-    session: Session, caller: Caller, kind: ViewType, scope: ViewScope
+    session: Session, caller: Caller, view_type: ViewType, scope: ViewScope
 ) -> Iterator[dict[str, Any]]:
-    seen: dict[tuple[str, str], _ValueSizes] = {}
-    for item in scope.items(session, kind.visible_to(caller)):
+    sizes: dict[tuple[str, str], _ValueSizes] = {}
+    for item in scope.iter_items(session, view_type.is_visible_to(caller)):
         for key, annotation in item.annotations.items():
-            found = seen.setdefault((key, annotation["type"]), _ValueSizes())
-            found.note(annotation["value"])
-    for (key, word), found in sorted(seen.items()):
-        yield found.column(key, word)
+            present = sizes.setdefault((key, annotation["type"]), _ValueSizes())
+            present.add(annotation["value"])
+    for (key, annotation_type), present in sorted(sizes.items()):
+        yield present.build_column(key, annotation_type)
 
 
 def suggest_columns(run: JobRun) -> dict[str, Any]:
-    """Give a page of columns for the annotations in a scope, by name.
+    """Return a page of the columns for the annotations in a scope, sorted by name.
 
     Raises:
-        BadRequest: there is no scope, or it is too large.
+        BadRequest: The scope is missing or too large.
     """
-    kind, scope = _parse_scope(run.request)
-    asked = paging.parse_token(request_fields.get_text(run.request, "nextPageToken"))
+    view_type, scope = _parse_scope(run.request)
+    page = paging.parse_token(request_fields.get_text(run.request, "nextPageToken"))
     with run.service.database.reading() as session:
-        scope.require_size(session)
-        found = list(_iter_columns(session, run.caller, kind, scope))
-    rest = found[asked.offset :]
+        scope.check_size(session)
+        columns = list(_iter_columns(session, run.caller, view_type, scope))
+    remaining = columns[page.offset :]
     return {
         "concreteType": f"{_M}.ViewColumnModelResponse",
-        "results": rest[: asked.limit],
-        "nextPageToken": paging.build_next_token(asked, len(rest)),
+        "results": remaining[: page.limit],
+        "nextPageToken": paging.build_next_token(page, len(remaining)),
     }
 
 

@@ -1,4 +1,4 @@
-"""Where an entity view looks: containers, all that lie below them, and types of entities."""
+"""Container scopes: entities of some types in projects, folders and their sub-folders."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,25 +15,25 @@ from synapse_workflows.local.storage.models import Entity
 
 
 def select_values(numbers: Iterable[int]) -> Select[Any]:
-    """Make the query of some numbers, however many there are."""
+    """Return a query of numbers. Unlike a parameter list, it has no maximum length."""
     each = func.json_each(literal(json.dumps([*numbers]), String)).table_valued("value")
     return select(each.c.value)
 
 
 @dataclass(frozen=True)
 class ContainerScope:
-    """Where a view looks, and for what.
+    """Entities of some types in containers.
 
     Args:
-        ids: containers; for projects, the projects themselves.
-        mask: the types.
+        ids: IDs of the containers. For the type project: IDs of the projects themselves.
+        mask: Type mask of the entities.
     """
 
     ids: tuple[int, ...]
     mask: int
 
-    def containers(self) -> CTE:
-        """Make the query of the containers and of all containers below them."""
+    def select_containers(self) -> CTE:
+        """Return the query of the containers and their sub-folders."""
         top = select(Entity.id).where(
             Entity.id.in_(select_values(self.ids)), Entity.concrete_type.in_(CONTAINERS)
         )
@@ -45,41 +45,40 @@ class ContainerScope:
         )
         return tree.union(below)
 
-    def members(self) -> ColumnElement[bool]:
-        """Make the condition that an entity is in scope, whoever looks."""
+    def is_in_scope(self) -> ColumnElement[bool]:
+        """Return the SQL condition that an entity is in scope."""
         inside = and_(
             Entity.concrete_type.in_(set(type_masks.list_concrete_types(self.mask)) - {PROJECT}),
-            Entity.parent_id.in_(select(self.containers().c.id)),
+            Entity.parent_id.in_(select(self.select_containers().c.id)),
         )
         if not self.mask & type_masks.PROJECTS:
             return inside
-        named = and_(Entity.concrete_type == PROJECT, Entity.id.in_(select_values(self.ids)))
-        return or_(named, inside)
+        is_project = and_(Entity.concrete_type == PROJECT, Entity.id.in_(select_values(self.ids)))
+        return or_(is_project, inside)
 
-    def require_size(self, session: Session) -> None:
-        """Check that there are not too many containers.
+    def check_size(self, session: Session) -> None:
+        """Check that the scope does not have too many containers.
 
         Raises:
-            BadRequest: there are.
+            BadRequest: The scope has too many containers.
         """
         if self.mask == type_masks.PROJECTS:
-            view_types.check_scope_size(len(self.ids))
+            count = len(self.ids)
         else:
-            tree = self.containers()
-            view_types.check_scope_size(
-                session.scalar(select(func.count()).select_from(tree)) or 0
-            )
+            tree = self.select_containers()
+            count = session.scalar(select(func.count()).select_from(tree)) or 0
+        view_types.check_scope_size(count)
 
 
 def parse_ids(values: list[Any]) -> tuple[int, ...]:
-    """Read the entity ids of a scope, each once.
+    """Parse the entity IDs of a scope and remove duplicates.
 
     Raises:
-        BadRequest: one is no entity id.
+        BadRequest: A value is not an entity ID.
     """
     return tuple(dict.fromkeys(ids.parse_entity_id(each) for each in values))
 
 
 def get_scope(properties: Mapping[str, Any]) -> ContainerScope:
-    """Give the containers of a version of an entity view."""
+    """Return the scope in the properties of an entity view version."""
     return ContainerScope(parse_ids(properties.get("scopeIds") or []), properties["viewTypeMask"])

@@ -1,4 +1,4 @@
-"""What a dataset lists: files, each in one of its versions."""
+"""Items of datasets: files, each in one version."""
 
 import hashlib
 import json
@@ -16,39 +16,40 @@ from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
-#: Items of a dataset.
+#: Maximum number of items in a dataset.
 MAX_ITEMS: Final = 30_000
 
 
 @dataclass(frozen=True)
 class DatasetItem:
-    """One version of an entity (EntityRef)."""
+    """A version of an entity (EntityRef)."""
 
     entity_id: int
     number: int
 
-    def wire(self) -> dict[str, Any]:
-        """Write it."""
+    def serialize(self) -> dict[str, Any]:
+        """Return the EntityRef."""
         return {"entityId": format_entity_id(self.entity_id), "versionNumber": self.number}
 
 
-def parse_items(given: list[Any]) -> list[DatasetItem]:
-    """Read the items of a body.
+def parse_items(values: list[Any]) -> list[DatasetItem]:
+    """Parse the items of a dataset.
 
     Raises:
-        BadRequest: one is no reference to a version, an entity occurs twice, or they are too many.
+        BadRequest: A value is not a reference to a version, an entity is not unique, or there
+            are too many items.
     """
-    if len(given) > MAX_ITEMS:
-        raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {len(given)}.")
-    items = [_parse_item(each) for each in given]
-    seen: set[int] = set()
+    if len(values) > MAX_ITEMS:
+        raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {len(values)}.")
+    items = [_parse_item(each) for each in values]
+    entity_ids: set[int] = set()
     for each in items:
-        if each.entity_id in seen:
+        if each.entity_id in entity_ids:
             raise BadRequest(
                 "Each dataset item must have a unique entity ID. "
                 f"Duplicate: {format_entity_id(each.entity_id)}"
             )
-        seen.add(each.entity_id)
+        entity_ids.add(each.entity_id)
     return items
 
 
@@ -62,15 +63,15 @@ def _parse_item(body: object) -> DatasetItem:
 
 
 def get_items(properties: Mapping[str, Any]) -> tuple[DatasetItem, ...]:
-    """Give the items of a version of a dataset."""
+    """Return the items in the properties of a dataset version."""
     items = properties.get("items") or ()
     return tuple(
         DatasetItem(parse_entity_id(each["entityId"]), each["versionNumber"]) for each in items
     )
 
 
-def build_item_table(items: Iterable[DatasetItem]) -> Subquery:
-    """Make a relation of items: `id` and `number`."""
+def select_items(items: Iterable[DatasetItem]) -> Subquery:
+    """Return a subquery of items with the columns `id` and `number`."""
     text = json.dumps([[each.entity_id, each.number] for each in items])
     each = func.json_each(literal(text, String)).table_valued("value")
     return select(
@@ -79,34 +80,37 @@ def build_item_table(items: Iterable[DatasetItem]) -> Subquery:
     ).subquery()
 
 
-def check_items(
+def add_summary(
     session: Session, properties: dict[str, Any], before: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Check the items that are new, and sum up all of them.
+    """Check new items, and add count, size and checksum of all items.
 
     Args:
-        session: reads the tables.
-        properties: as the body says.
-        before: as they were; what was deleted since may stay.
+        session: Database session.
+        properties: Properties in the request.
+        before: Present properties. Their items are not checked: the files may be deleted since.
 
     Raises:
-        BadRequest: one is no file.
-        NotFound: there is no such file or version.
+        BadRequest: A new item is not a file.
+        NotFound: The file or version of a new item does not exist.
     """
-    items, known = get_items(properties), set(get_items(before))
-    found = {row.id: row for row in _select_files(session, items)}
+    items, present = get_items(properties), set(get_items(before))
+    files = {row.id: row for row in _load_files(session, items)}
     for item in items:
-        if item not in known:
-            _check_file(item, found.get(item.entity_id))
-    sums = sorted(row.content_md5 for row in found.values() if row.content_md5)
-    total = {"count": len(items), "size": sum(row.content_size or 0 for row in found.values())}
-    if sums:
-        total["checksum"] = hashlib.md5("".join(sums).encode()).hexdigest()
-    return {**properties, **total}
+        if item not in present:
+            _check_file(item, files.get(item.entity_id))
+    checksums = sorted(row.content_md5 for row in files.values() if row.content_md5)
+    summary: dict[str, Any] = {
+        "count": len(items),
+        "size": sum(row.content_size or 0 for row in files.values()),
+    }
+    if checksums:
+        summary["checksum"] = hashlib.md5("".join(checksums).encode()).hexdigest()
+    return {**properties, **summary}
 
 
-def _select_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Row[Any]]:
-    asked = build_item_table(items)
+def _load_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Row[Any]]:
+    subquery = select_items(items)
     query = (
         select(
             Entity.id,
@@ -115,11 +119,12 @@ def _select_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Ro
             FileHandle.content_md5,
             FileHandle.content_size,
         )
-        .select_from(asked)
-        .join(Entity, Entity.id == asked.c.id)
+        .select_from(subquery)
+        .join(Entity, Entity.id == subquery.c.id)
         .outerjoin(
             EntityVersion,
-            (EntityVersion.entity_id == asked.c.id) & (EntityVersion.number == asked.c.number),
+            (EntityVersion.entity_id == subquery.c.id)
+            & (EntityVersion.number == subquery.c.number),
         )
         .outerjoin(FileHandle, FileHandle.id == EntityVersion.file_handle_id)
         .where(Entity.benefactor_id != TRASH)
@@ -127,13 +132,13 @@ def _select_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Ro
     return session.execute(query)
 
 
-def _check_file(item: DatasetItem, found: Row[Any] | None) -> None:
+def _check_file(item: DatasetItem, file: Row[Any] | None) -> None:
     text = format_entity_id(item.entity_id)
-    if found is None:
+    if file is None:
         raise NotFound(f"Resource: '{text}' does not exist")
-    if found.concrete_type != FILE:
+    if file.concrete_type != FILE:
         raise BadRequest(
-            f"Only files can be included in a dataset. {text} is of type {found.concrete_type}"
+            f"Only files can be included in a dataset. {text} is of type {file.concrete_type}"
         )
-    if found.number is None:
+    if file.number is None:
         raise NotFound(f"Cannot find a node with id {text} and version {item.number}")

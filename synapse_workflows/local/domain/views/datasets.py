@@ -1,4 +1,4 @@
-"""Datasets: files that are listed one by one, each in the version that was chosen."""
+"""Datasets: views of listed files, each in a fixed version."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,71 +21,70 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 @dataclass(frozen=True)
 class DatasetScope:
-    """What is in a dataset.
+    """Scope of a dataset.
 
     Args:
-        references: the files and their versions.
+        items: Files and their versions.
     """
 
-    references: tuple[DatasetItem, ...]
+    items: tuple[DatasetItem, ...]
 
     @cached_property
-    def numbers(self) -> dict[int, int]:
-        """Tell which version of a file is listed."""
-        return {each.entity_id: each.number for each in self.references}
+    def versions(self) -> dict[int, int]:
+        """The version number of each file, by entity ID."""
+        return {each.entity_id: each.number for each in self.items}
 
-    def require_size(self, session: Session) -> None:
-        """Do nothing: a dataset is bounded when it is written."""
+    def check_size(self, session: Session) -> None:
+        """Do nothing: the size is checked when the dataset is stored."""
 
-    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
-        """Give the versions that are there and not in the trash can."""
-        asked = dataset_items.build_item_table(self.references)
+    def iter_items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
+        """Iterate over the versions that exist and are not in the trash can."""
+        items = dataset_items.select_items(self.items)
         query = entity_rows.select_versions().join(
-            asked, (asked.c.id == Entity.id) & (asked.c.number == EntityVersion.number)
+            items, (items.c.id == Entity.id) & (items.c.number == EntityVersion.number)
         )
         return entity_rows.iter_items(session, query.where(*where))
 
-    def shows(self, session: Session, entity_id: int) -> bool:
-        """Tell whether an entity is listed and there."""
-        return (
-            entity_id in self.numbers
-            and entity_rows.find_not_trashed(session, entity_id) is not None
-        )
+    def contains(self, session: Session, entity_id: int) -> bool:
+        """Return whether an entity is an item and not in the trash can."""
+        if entity_id not in self.versions:
+            return False
+        return entity_rows.find_not_trashed(session, entity_id) is not None
 
-    def targets(self, session: Session, caller: Caller) -> "DatasetTargets":
-        """Give the files that updates write to."""
-        return DatasetTargets(session, caller, self.numbers)
+    def get_targets(self, session: Session, caller: Caller) -> "DatasetTargets":
+        """Return the files that row updates change."""
+        return DatasetTargets(session, caller, self.versions)
 
 
 class DatasetTargets(EntityTargets):
-    """Files of a dataset whose annotations are written.
+    """Files of a dataset whose annotations row updates change.
 
     Args:
-        session: writes the tables.
-        caller: who writes.
-        numbers: which version of a file is listed.
+        session: Database session.
+        caller: The caller; must have UPDATE on the files.
+        versions: Version number in the dataset by entity ID.
     """
 
-    def __init__(self, session: Session, caller: Caller, numbers: Mapping[int, int]) -> None:
+    def __init__(self, session: Session, caller: Caller, versions: Mapping[int, int]) -> None:
         super().__init__(session, caller)
-        self._numbers = numbers
+        self._versions = versions
 
-    def found(self, row_id: int) -> tuple[Entity, EntityVersion]:
-        """Give a file that is listed in its current version.
+    def get_current_version(self, row_id: int) -> tuple[Entity, EntityVersion]:
+        """Return a file whose current version is in the dataset.
 
         Raises:
-            BadRequest: it is listed in a version that cannot be changed any more.
-            Forbidden: the caller may not UPDATE it.
-            NotFound: it is not listed, or there is none.
+            BadRequest: The dataset has another version of the file, which is immutable.
+            Forbidden: The caller may not update the file.
+            NotFound: The file does not exist or is not in the dataset.
         """
-        number, text = self._numbers.get(row_id), format_entity_id(row_id)
+        number, text = self._versions.get(row_id), format_entity_id(row_id)
         if number is None:
             raise NotFound(f"{text} is not in the dataset.")
-        entity, version = super().found(row_id)
+        entity, version = super().get_current_version(row_id)
         if version.number != number:
             raise BadRequest(
-                f"The dataset lists version {number} of {text}; only the annotations of "
-                f"the current one, {version.number}, can be changed."
+                f"The dataset lists version {number} of {text}. Only the annotations of the "
+                f"current version {version.number} can be changed."
             )
         return entity, version
 
@@ -94,10 +93,10 @@ def _get_scope(properties: Mapping[str, Any]) -> DatasetScope:
     return DatasetScope(dataset_items.get_items(properties))
 
 
-def _reject_view_scope(_body: Mapping[str, Any]) -> DatasetScope:
+def _parse_scope(_body: Mapping[str, Any]) -> DatasetScope:
     raise BadRequest(
-        "viewEntityType must be 'entityview' or 'submissionview' in a ViewScope; a dataset has "
-        "items and no scope."
+        "Unsupported viewEntityType 'dataset' in a ViewScope: a dataset has items instead of a "
+        "scope. Use 'entityview' or 'submissionview'."
     )
 
 
@@ -107,12 +106,12 @@ def _get_default_columns(_mask: int | None) -> Sequence[DefaultColumn[EntityItem
 
 DATASET_TYPE: Final = ViewType(
     concrete_type=DATASET,
-    word="dataset",
-    fields=entity_rows.DEFAULT_COLUMNS,
-    defaults=_get_default_columns,
-    scope=_get_scope,
-    asked_scope=_reject_view_scope,
-    visible_to=entity_rows.is_visible_to,
-    open_to=entity_rows.find_readable,
-    row_text=format_entity_id,
+    name="dataset",
+    columns=entity_rows.DEFAULT_COLUMNS,
+    get_default_columns=_get_default_columns,
+    get_scope=_get_scope,
+    parse_scope=_parse_scope,
+    is_visible_to=entity_rows.is_visible_to,
+    find_readable=entity_rows.find_readable,
+    format_row_id=format_entity_id,
 )

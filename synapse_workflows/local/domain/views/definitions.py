@@ -1,4 +1,4 @@
-"""What the bodies of tables and views say: columns, scopes, items."""
+"""Parsers of the definitions of tables and views: columns, scopes, dataset items."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,10 +19,10 @@ Properties = dict[str, Any]
 
 
 def parse_table(body: Mapping[str, Any]) -> Properties:
-    """Read what all tables have.
+    """Parse the properties that tables and views have in common.
 
     Raises:
-        BadRequest: a field is ill-typed, or full text search is asked for.
+        BadRequest: A property has the wrong type, or full text search is requested.
     """
     if request_fields.get_boolean(body, "isSearchEnabled"):
         raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
@@ -31,10 +31,10 @@ def parse_table(body: Mapping[str, Any]) -> Properties:
 
 
 def parse_entity_view(body: Mapping[str, Any]) -> Properties:
-    """Read what an entity view has.
+    """Parse the properties of an entity view.
 
     Raises:
-        BadRequest: a field is ill-typed, or the mask means nothing.
+        BadRequest: A property has the wrong type, or the mask is invalid.
     """
     scope = container_scope.parse_ids(request_fields.get_list(body, "scopeIds") or [])
     return {
@@ -46,10 +46,10 @@ def parse_entity_view(body: Mapping[str, Any]) -> Properties:
 
 
 def parse_submission_view(body: Mapping[str, Any]) -> Properties:
-    """Read what a submission view has.
+    """Parse the properties of a submission view.
 
     Raises:
-        BadRequest: a field is ill-typed, or the scope too large.
+        BadRequest: A property has the wrong type, or the scope is too large.
     """
     scope = parse_evaluation_ids(request_fields.get_list(body, "scopeIds") or [])
     view_types.check_scope_size(len(scope))
@@ -57,31 +57,35 @@ def parse_submission_view(body: Mapping[str, Any]) -> Properties:
 
 
 def parse_evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
-    """Read the evaluation ids of a scope, each once.
+    """Parse the evaluation IDs of a scope and remove duplicates.
 
     Raises:
-        BadRequest: one is no id.
+        BadRequest: A value is not an ID.
     """
     return tuple(dict.fromkeys(parse_id(each, "scopeIds") for each in values))
 
 
 def parse_dataset(body: Mapping[str, Any]) -> Properties:
-    """Read what a dataset has.
+    """Parse the properties of a dataset.
 
     Raises:
-        BadRequest: an item is no reference to a version, occurs twice, or there are too many.
+        BadRequest: An item is not a reference to a version or not unique, or there are too many
+            items.
     """
     items = dataset_items.parse_items(request_fields.get_list(body, "items") or [])
-    return {**parse_table(body), "items": [each.wire() for each in items]}
+    return {**parse_table(body), "items": [each.serialize() for each in items]}
 
 
 def check_entity_view(
     session: Session, properties: Properties, _before: Mapping[str, Any]
 ) -> Properties:
-    """Check that the containers of an entity view are not too many.
+    """Check that the scope of an entity view is not too large.
+
+    Returns:
+        The properties, unchanged.
 
     Raises:
-        BadRequest: they are.
+        BadRequest: The scope has too many containers.
     """
-    container_scope.get_scope(properties).require_size(session)
+    container_scope.get_scope(properties).check_size(session)
     return properties

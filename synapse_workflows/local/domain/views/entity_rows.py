@@ -1,4 +1,4 @@
-"""Entities as items of views: what the default columns show of a version, and how it is read."""
+"""Rows of views that show entities: queries, default columns, and updates of annotations."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -51,12 +51,12 @@ _SELECTED: Final = (
 
 @dataclass(frozen=True)
 class EntityItem(ViewItem):
-    """A version of an entity that a view shows.
+    """A version of an entity as a row of a view.
 
     Args:
-        row: what the tables hold of it.
-        path: names from the project down, with slashes between.
-        project_id: the project it lies in.
+        row: Result row of `select_versions`.
+        path: Names of the project, the folders and the entity, separated by slashes.
+        project_id: ID of the project that contains the entity.
     """
 
     row: Row[Any]
@@ -80,7 +80,7 @@ _NESTED_COLUMNS: Final[tuple[DefaultColumn[EntityItem], ...]] = (
     DefaultColumn("type", _T.STRING, lambda item: ENTITY_TYPES[item.row.concrete_type], 20),
     DefaultColumn("currentVersion", _T.INTEGER, lambda item: item.row.current_version),
     DefaultColumn("parentId", _T.ENTITYID, lambda item: item.row.parent_id),
-    DefaultColumn("benefactorId", _T.ENTITYID, lambda item: item.guard),
+    DefaultColumn("benefactorId", _T.ENTITYID, lambda item: item.benefactor_id),
     DefaultColumn("projectId", _T.ENTITYID, lambda item: item.project_id),
 )
 _FILE_COLUMNS: Final[tuple[DefaultColumn[EntityItem], ...]] = (
@@ -96,18 +96,19 @@ DEFAULT_COLUMNS: Final = (*_COMMON_COLUMNS, *_NESTED_COLUMNS, *_FILE_COLUMNS)
 
 
 def get_default_columns(mask: int) -> tuple[DefaultColumn[EntityItem], ...]:
-    """Give the default columns of the types of a mask.
+    """Return the default columns for a type mask.
 
     Raises:
-        BadRequest: the mask means nothing.
+        BadRequest: The mask is invalid.
     """
     type_masks.check_combination(type_masks.check_mask(mask))
-    within = _NESTED_COLUMNS if mask != type_masks.PROJECTS else ()
-    return (*_COMMON_COLUMNS, *within, *(_FILE_COLUMNS if mask & type_masks.FILES else ()))
+    nested = _NESTED_COLUMNS if mask != type_masks.PROJECTS else ()
+    files = _FILE_COLUMNS if mask & type_masks.FILES else ()
+    return (*_COMMON_COLUMNS, *nested, *files)
 
 
 def select_versions() -> Select[Any]:
-    """Make the query of all versions of all entities that are not in the trash can."""
+    """Return the query of all versions of all entities that are not in the trash can."""
     return (
         select(*_SELECTED)
         .select_from(Entity)
@@ -118,16 +119,16 @@ def select_versions() -> Select[Any]:
 
 
 def iter_items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
-    """Give the items of a query that is made of `versions`, by id."""
-    places = _PathResolver(session)
+    """Iterate over the items of a query based on `select_versions`, by ID."""
+    paths = _PathResolver(session)
     rows = session.execute(query.order_by(Entity.id), execution_options={"yield_per": _BATCH_SIZE})
     for row in rows:
-        path, project_id = places.of(row.id, row.parent_id, row.name)
+        path, project_id = paths.resolve(row.id, row.parent_id, row.name)
         yield EntityItem(
             row_id=row.id,
             version=row.number,
             etag=row.etag,
-            guard=row.benefactor_id,
+            benefactor_id=row.benefactor_id,
             modified_on=row.modified_on,
             file_size=row.content_size,
             annotations=row.annotations,
@@ -138,96 +139,98 @@ def iter_items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
 
 
 class _PathResolver:
-    """Paths and projects of entities; those of a container are found once."""
+    """Paths and projects of entities, cached by container."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._known: dict[int, tuple[str, int]] = {}
+        self._cache: dict[int, tuple[str, int]] = {}
 
-    def of(self, entity_id: int, parent_id: int | None, name: str) -> tuple[str, int]:
-        """Give the path of an entity, and the id of its project."""
+    def resolve(self, entity_id: int, parent_id: int | None, name: str) -> tuple[str, int]:
+        """Return the path of an entity and the ID of its project."""
         if parent_id is None or parent_id == ROOT:
             return name, entity_id
-        if parent_id not in self._known:
+        if parent_id not in self._cache:
             parent = access.get_entity(self._session, parent_id)
-            self._known[parent_id] = self.of(parent.id, parent.parent_id, parent.name)
-        path, project_id = self._known[parent_id]
+            self._cache[parent_id] = self.resolve(parent.id, parent.parent_id, parent.name)
+        path, project_id = self._cache[parent_id]
         return f"{path}/{name}", project_id
 
 
 def is_visible_to(caller: Caller) -> ColumnElement[bool]:
-    """Make the condition that a caller may see an item."""
+    """Return the SQL condition that a caller may read an entity."""
     return is_readable_by(caller)
 
 
-def find_readable(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
-    """Tell which of some entities a caller may READ."""
+def find_readable(session: Session, caller: Caller, entity_ids: Collection[int]) -> set[int]:
+    """Return those of some entities that a caller may read."""
     readable = select(Entity.id).where(
-        Entity.id.in_(select_values(guards)), is_readable_by(caller)
+        Entity.id.in_(select_values(entity_ids)), is_readable_by(caller)
     )
     return set(session.scalars(readable))
 
 
 def find_not_trashed(session: Session, entity_id: int) -> Entity | None:
-    """Give an entity unless it is in the trash can."""
+    """Return an entity; None if it does not exist or is in the trash can."""
     entity = session.get(Entity, entity_id)
     return None if entity is None or access.is_trashed(entity) else entity
 
 
 class EntityTargets:
-    """Entities whose annotations are written; of each it is the current version.
+    """Entities whose annotations row updates change, each in its current version.
 
     Args:
-        session: writes the tables.
-        caller: who writes.
+        session: Database session.
+        caller: The caller; must have UPDATE on the entities.
     """
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
         self._caller = caller
-        self._expected: list[Any] = []
-        self._open: set[tuple[int, str]] = set()
+        self._prefetched: list[Any] = []
+        self._permitted: set[tuple[int, str]] = set()
 
-    def expect(self, row_ids: Collection[int]) -> None:
-        """Read entities that are asked for next; the session finds what it holds already."""
-        current = (EntityVersion.entity_id == Entity.id) & (
+    def prefetch(self, row_ids: Collection[int]) -> None:
+        """Load entities into the identity map of the session, which holds weak references."""
+        is_current = (EntityVersion.entity_id == Entity.id) & (
             EntityVersion.number == Entity.current_version
         )
-        query = select(Entity, EntityVersion).join(EntityVersion, current)
-        self._expected = list(
-            self._session.execute(query.where(Entity.id.in_(select_values(row_ids))))
-        )
+        query = select(Entity, EntityVersion).join(EntityVersion, is_current)
+        query = query.where(Entity.id.in_(select_values(row_ids)))
+        self._prefetched = list(self._session.execute(query))
 
-    def of(self, row_id: int) -> AnnotationTarget:
-        """Give the entity of a row.
+    def get(self, row_id: int) -> AnnotationTarget:
+        """Return the entity of a row.
 
         Raises:
-            Forbidden: the caller may not UPDATE it.
-            NotFound: there is no such entity.
+            Forbidden: The caller may not update the entity.
+            NotFound: The entity does not exist.
         """
-        entity, version = self.found(row_id)
+        entity, version = self.get_current_version(row_id)
         caller = self._caller
 
-        def write(wanted: dict[str, Any]) -> None:
-            version.annotations = wanted
+        def write(annotations: dict[str, Any]) -> None:
+            version.annotations = annotations
             entities.mark_changed(entity, version, caller)
 
-        taken = CONCRETE_TYPES[entity.concrete_type].fields
         return AnnotationTarget(
-            format_entity_id(row_id), entity.etag, version.annotations, taken, write
+            name=format_entity_id(row_id),
+            etag=entity.etag,
+            annotations=version.annotations,
+            reserved_names=CONCRETE_TYPES[entity.concrete_type].fields,
+            write=write,
         )
 
-    def found(self, row_id: int) -> tuple[Entity, EntityVersion]:
-        """Give an entity that the caller may UPDATE, and its current version.
+    def get_current_version(self, row_id: int) -> tuple[Entity, EntityVersion]:
+        """Return an entity that the caller may update, and its current version.
 
         Raises:
-            Forbidden: the caller may not.
-            NotFound: there is no such entity.
+            Forbidden: The caller may not update the entity.
+            NotFound: The entity does not exist.
         """
         entity = access.get_entity(self._session, row_id)
-        # Who may UPDATE one thing may UPDATE all of its class behind the same ACL.
-        alike = entity.benefactor_id, entity.concrete_type
-        if alike not in self._open:
+        # UPDATE depends on nothing but the benefactor and the type of the entity.
+        key = entity.benefactor_id, entity.concrete_type
+        if key not in self._permitted:
             access.require(self._session, self._caller, row_id, AccessType.UPDATE)
-            self._open.add(alike)
+            self._permitted.add(key)
         return entity, entities.get_version(self._session, entity)

@@ -1,4 +1,4 @@
-"""Entity views: the current versions of entities that lie in containers."""
+"""Entity views: the current versions of the entities in containers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -21,44 +21,45 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
 class EntityScope(ContainerScope):
-    """What is in an entity view."""
+    """Scope of an entity view."""
 
-    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
-        """Give the current versions of the entities."""
-        current = EntityVersion.number == Entity.current_version
-        query = entity_rows.select_versions().where(current, self.members(), *where)
+    def iter_items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
+        """Iterate over the current versions of the entities, by ID."""
+        is_current = EntityVersion.number == Entity.current_version
+        query = entity_rows.select_versions().where(is_current, self.is_in_scope(), *where)
         return entity_rows.iter_items(session, query)
 
     @cached_property
-    def _named(self) -> frozenset[int]:
+    def _id_set(self) -> frozenset[int]:
         return frozenset(self.ids)
 
-    def shows(self, session: Session, entity_id: int) -> bool:
-        """Tell whether an entity is in the view: looks upwards, which is short."""
+    def contains(self, session: Session, entity_id: int) -> bool:
+        """Return whether an entity is in the view, by a look-up of its ancestors."""
         entity = entity_rows.find_not_trashed(session, entity_id)
-        if entity is None or entity.concrete_type not in type_masks.list_concrete_types(self.mask):
+        if entity is None:
+            return False
+        if entity.concrete_type not in type_masks.list_concrete_types(self.mask):
             return False
         if entity.concrete_type == PROJECT:
-            return entity_id in self._named
-        above = islice(access.iter_ancestors(session, entity), 1, None)
-        return any(each.id in self._named for each in above)
+            return entity_id in self._id_set
+        ancestors = islice(access.iter_ancestors(session, entity), 1, None)
+        return any(each.id in self._id_set for each in ancestors)
 
-    def targets(self, session: Session, caller: Caller) -> EntityTargets:
-        """Give the entities that updates write to."""
+    def get_targets(self, session: Session, caller: Caller) -> EntityTargets:
+        """Return the entities that row updates change."""
         return EntityTargets(session, caller)
 
 
 def _get_scope(properties: Mapping[str, Any]) -> EntityScope:
-    found = container_scope.get_scope(properties)
-    return EntityScope(found.ids, found.mask)
+    scope = container_scope.get_scope(properties)
+    return EntityScope(scope.ids, scope.mask)
 
 
-def _parse_view_scope(body: Mapping[str, Any]) -> EntityScope:
+def _parse_scope(body: Mapping[str, Any]) -> EntityScope:
     mask = type_masks.parse_mask(body, "viewType")
     type_masks.check_combination(mask)
-    return EntityScope(
-        container_scope.parse_ids(request_fields.get_list(body, "scope") or []), mask
-    )
+    scope = request_fields.get_list(body, "scope") or []
+    return EntityScope(container_scope.parse_ids(scope), mask)
 
 
 def _get_default_columns(mask: int | None) -> Sequence[DefaultColumn[EntityItem]]:
@@ -69,12 +70,12 @@ def _get_default_columns(mask: int | None) -> Sequence[DefaultColumn[EntityItem]
 
 ENTITY_VIEW_TYPE: Final = ViewType(
     concrete_type=ENTITY_VIEW,
-    word="entityview",
-    fields=entity_rows.DEFAULT_COLUMNS,
-    defaults=_get_default_columns,
-    scope=_get_scope,
-    asked_scope=_parse_view_scope,
-    visible_to=entity_rows.is_visible_to,
-    open_to=entity_rows.find_readable,
-    row_text=format_entity_id,
+    name="entityview",
+    columns=entity_rows.DEFAULT_COLUMNS,
+    get_default_columns=_get_default_columns,
+    get_scope=_get_scope,
+    parse_scope=_parse_scope,
+    is_visible_to=entity_rows.is_visible_to,
+    find_readable=entity_rows.find_readable,
+    format_row_id=format_entity_id,
 )

@@ -1,4 +1,4 @@
-"""All kinds of views that this service knows."""
+"""Registry of the supported view types."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ from synapse_workflows.local.domain.views import datasets, entity_views, submiss
 from synapse_workflows.local.domain.views.view_types import ViewType
 from synapse_workflows.local.errors import BadRequest
 
-#: Class of an entity -> the kind of views it is of.
+#: Concrete type of a view entity -> its view type.
 VIEW_TYPES: Final[Mapping[str, ViewType]] = {
     each.concrete_type: each
     for each in (
@@ -19,28 +19,29 @@ VIEW_TYPES: Final[Mapping[str, ViewType]] = {
         datasets.DATASET_TYPE,
     )
 }
-_BY_NAME: Final = {each.word: each for each in VIEW_TYPES.values()}
+_BY_NAME: Final = {each.name: each for each in VIEW_TYPES.values()}
 
 
-def get_view_type(word: object) -> ViewType:
-    """Give the kind that a viewEntityType names; that of entity views for none.
+def get_view_type(name: object) -> ViewType:
+    """Return the view type with a viewEntityType; the type of entity views for None.
 
     Raises:
-        BadRequest: this service knows no such views.
+        BadRequest: The view type is not supported.
     """
-    found = entity_views.ENTITY_VIEW_TYPE if word is None else _BY_NAME.get(str(word))
-    if found is None:
-        known = ", ".join(_BY_NAME)
-        raise BadRequest(f"viewEntityType: '{word}' is none of the views known here: {known}.")
-    return found
+    view_type = entity_views.ENTITY_VIEW_TYPE if name is None else _BY_NAME.get(str(name))
+    if view_type is None:
+        supported = ", ".join(_BY_NAME)
+        raise BadRequest(f"Unsupported viewEntityType '{name}': expected one of {supported}.")
+    return view_type
 
 
 def create_default_columns(
-    session: Session, kind: ViewType, mask: int | None
+    session: Session, view_type: ViewType, mask: int | None
 ) -> list[dict[str, Any]]:
-    """Give the default columns of a kind of views, as ColumnModels with ids.
+    """Return the default columns of a view type as ColumnModels with IDs.
 
     Raises:
-        BadRequest: the kind needs a mask, or the mask means nothing.
+        BadRequest: The mask is missing or invalid.
     """
-    return columns.get_or_create(session, [each.body() for each in kind.defaults(mask)])
+    defaults = view_type.get_default_columns(mask)
+    return columns.get_or_create(session, [each.to_column_model() for each in defaults])

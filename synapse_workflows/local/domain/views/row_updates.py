@@ -1,4 +1,4 @@
-"""What a request wants of the rows of a view, from row sets and from CSV files."""
+"""Parsers of row updates of views, from row sets and CSV files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ from synapse_workflows.local.domain.tables.row_sets import PARTIAL_ROW_SET, ROW_
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.errors import BadRequest
 
+#: Number of rows between two progress reports.
 _REPORT_INTERVAL: Final = 500
-_ONLY_UPDATES: Final = "The rows of a view can be updated, but neither added nor deleted"
 
 
 @dataclass(frozen=True)
 class RowUpdate:
-    """New values for one row.
+    """New cells of one row.
 
     Args:
-        row_id: number of the entity.
-        etag: with which it was read.
-        cells: texts by column; None for null.
+        row_id: Number of the object that the row shows.
+        etag: Etag of the row when it was read.
+        cells: Columns and texts by column name; None for null.
     """
 
     row_id: int
@@ -38,52 +38,53 @@ class RowUpdate:
 def _build_update(
     row_id: int | None, etag: str | None, cells: Sequence[tuple[Column, str | None]]
 ) -> RowUpdate:
-    """Make an edit; the etag may stand in a column of that name.
+    """Create an update. Without a row etag, the cell of a column `etag` is used.
 
     Raises:
-        BadRequest: the row would be added or deleted.
+        BadRequest: The update adds or deletes a row.
     """
-    if row_id is None or not cells:
-        what = "a row has no id" if row_id is None else f"row {row_id} has no values"
-        raise BadRequest(f"{_ONLY_UPDATES}; {what}.")
+    if row_id is None:
+        raise BadRequest("A row has no ID: rows cannot be added to a view.")
+    if not cells:
+        raise BadRequest(f"Row {row_id} has no values: rows cannot be deleted from a view.")
     by_name = {column.name: (column, cell) for column, cell in cells}
-    shown = by_name.get("etag")
-    return RowUpdate(row_id, etag or (None if shown is None else shown[1]), by_name)
+    etag_cell = by_name.get("etag")
+    return RowUpdate(row_id, etag or (None if etag_cell is None else etag_cell[1]), by_name)
 
 
 def parse_row_set(request: Mapping[str, Any], schema: Schema) -> list[RowUpdate]:
-    """Read an AppendableRowSetRequest.
+    """Parse an AppendableRowSetRequest.
 
     Raises:
-        BadRequest: a row is no row of the view, or would be added or deleted.
+        BadRequest: A row or header is invalid, or a row is added or deleted.
     """
-    given = request_fields.get_object(request, "toAppend")
-    if given is None:
+    row_set = request_fields.get_object(request, "toAppend")
+    if row_set is None:
         raise BadRequest("AppendableRowSetRequest.toAppend is required.")
-    kind = request_fields.parse_choice(
-        (ROW_SET, PARTIAL_ROW_SET), given.get("concreteType"), "concreteType"
+    concrete_type = request_fields.parse_choice(
+        (ROW_SET, PARTIAL_ROW_SET), row_set.get("concreteType"), "concreteType"
     )
-    rows = _get_objects(given, "rows")
+    rows = _get_objects(row_set, "rows")
     if not rows:
         raise BadRequest("toAppend.rows must contain at least one row.")
-    if kind == PARTIAL_ROW_SET:
+    if concrete_type == PARTIAL_ROW_SET:
         return [_parse_partial_row(row, schema) for row in rows]
-    headers = [_parse_header(each, schema) for each in _get_objects(given, "headers")]
+    headers = [_parse_header(each, schema) for each in _get_objects(row_set, "headers")]
     return [_parse_row(row, headers) for row in rows]
 
 
 def _get_objects(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = request_fields.get_list(body, key) or []
-    if not all(isinstance(each, dict) for each in found):
+    items = request_fields.get_list(body, key) or []
+    if not all(isinstance(each, dict) for each in items):
         raise BadRequest(f"{key} must be an array of objects.")
-    return found
+    return items
 
 
 def _get_column(schema: Schema, column_id: int) -> Column:
     for column in schema:
         if column.id == column_id:
             return column
-    raise BadRequest(f"The column {column_id} is none of this view.")
+    raise BadRequest(f"The view has no column with ID {column_id}.")
 
 
 def _parse_header(header: Mapping[str, Any], schema: Schema) -> Column:
@@ -93,21 +94,23 @@ def _parse_header(header: Mapping[str, Any], schema: Schema) -> Column:
     for column in schema:
         if column.name == name:
             return column
-    raise BadRequest(f"The column '{name}' is none of this view.")
+    raise BadRequest(f"The view has no column '{name}'.")
 
 
 def _parse_row(row: Mapping[str, Any], headers: Sequence[Column]) -> RowUpdate:
-    cells = [to_cell_text(cell) for cell in request_fields.get_list(row, "values") or []]
-    if cells and len(cells) != len(headers):
-        raise BadRequest(f"Row.values must have one value for each of {len(headers)} headers.")
-    pairs = list(zip(headers, cells, strict=False))
+    values = [to_cell_text(cell) for cell in request_fields.get_list(row, "values") or []]
+    if values and len(values) != len(headers):
+        raise BadRequest(
+            f"A row has {len(values)} values; expected one for each of {len(headers)} headers."
+        )
+    cells = list(zip(headers, values, strict=False))
     return _build_update(
-        request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), pairs
+        request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), cells
     )
 
 
 def _parse_partial_row(row: Mapping[str, Any], schema: Schema) -> RowUpdate:
-    pairs = [
+    cells = [
         (
             _get_column(schema, parse_id(pair.get("key"), "values.key")),
             to_cell_text(pair.get("value")),
@@ -115,53 +118,55 @@ def _parse_partial_row(row: Mapping[str, Any], schema: Schema) -> RowUpdate:
         for pair in _get_objects(row, "values")
     ]
     return _build_update(
-        request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), pairs
+        request_fields.get_integer(row, "rowId"), request_fields.get_text(row, "etag"), cells
     )
 
 
 def iter_csv(run: JobRun, request: Mapping[str, Any], schema: Schema) -> Iterator[RowUpdate]:
-    """Read the file of an UploadToTableRequest, line by line.
+    """Parse the CSV file of an UploadToTableRequest record by record.
 
     Raises:
-        BadRequest: it is no CSV of the view, or a row would be added or deleted.
-        JobInterrupted: the service ends.
-        Forbidden: the file handle is somebody else's.
-        NotFound: there is no such file handle.
+        BadRequest: The CSV is invalid, or a row is added or deleted.
+        Forbidden: The file handle belongs to another user.
+        JobInterrupted: The service stops.
+        NotFound: The file handle does not exist.
     """
     with csv_import.open_csv(run, request) as csv:
-        rows = csv.records()
-        names = _get_field_names(request, schema, rows, has_header=csv.dialect.has_header)
-        for count, row in enumerate(rows):
+        records = csv.records()
+        names = _get_field_names(request, schema, records, has_header=csv.dialect.has_header)
+        for count, record in enumerate(records):
             if count % _REPORT_INTERVAL == 0:
                 run.progress.report(csv.stream.bytes_read, csv.size, f"Updated {count} rows")
-            yield _parse_record(names, schema, row)
+            yield _parse_record(names, schema, record)
 
 
 def _get_field_names(
-    request: Mapping[str, Any], schema: Schema, rows: Iterator[CsvRecord], *, has_header: bool
+    request: Mapping[str, Any], schema: Schema, records: Iterator[CsvRecord], *, has_header: bool
 ) -> list[str]:
-    """Name the fields of a CSV, by its header or in the order of the columns."""
-    first = next(rows, None) if has_header else None
-    if has_header and first is None:
+    """Return the names of the CSV's fields, from its header or in the order of the columns."""
+    header = next(records, None) if has_header else None
+    if has_header and header is None:
         raise BadRequest("The CSV is empty.")
     if request.get("columnIds"):
         return [_get_column(schema, number).name for number in parse_ids(request, "columnIds")]
-    if first is None:
-        return [*ROW_METADATA, *(each.name for each in schema)]
-    names = [(name or "").strip() for name in first]
+    expected = [*ROW_METADATA, *(each.name for each in schema)]
+    if header is None:
+        return expected
+    names = [(name or "").strip() for name in header]
     names = [name.upper() if name.upper() in ROW_METADATA else name for name in names]
-    known = {*ROW_METADATA, *(each.name for each in schema)}
     for name in names:
-        if name not in known or names.count(name) > 1:
-            raise BadRequest(f"The CSV's column '{name}' is not, or not once, one of the view.")
+        if name not in expected:
+            raise BadRequest(f"The view has no column '{name}', which the CSV has.")
+        if names.count(name) > 1:
+            raise BadRequest(f"The CSV has more than one column '{name}'.")
     return names
 
 
-def _parse_record(names: Sequence[str], schema: Schema, row: CsvRecord) -> RowUpdate:
-    if len(row) > len(names):
-        raise BadRequest(f"A line has {len(row)} fields, and there are {len(names)} columns.")
-    given = dict(zip(names, row, strict=False))
-    row_id = given.get(ROW_ID)
-    cells = [(each, given[each.name]) for each in schema if each.name in given]
+def _parse_record(names: Sequence[str], schema: Schema, record: CsvRecord) -> RowUpdate:
+    if len(record) > len(names):
+        raise BadRequest(f"A line has {len(record)} fields; expected at most {len(names)}.")
+    fields = dict(zip(names, record, strict=False))
+    row_id = fields.get(ROW_ID)
+    cells = [(each, fields[each.name]) for each in schema if each.name in fields]
     number = None if row_id is None else parse_id(row_id, ROW_ID)
-    return _build_update(number, given.get(ROW_ETAG), cells)
+    return _build_update(number, fields.get(ROW_ETAG), cells)

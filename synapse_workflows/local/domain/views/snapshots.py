@@ -1,4 +1,4 @@
-"""Versions of views: a copy of what a view shows is kept for good."""
+"""Snapshots of views: immutable versions with a copy of the rows."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -17,40 +17,43 @@ from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnap
 from synapse_workflows.local.storage.view_store import ViewFile
 
 _RESPONSE: Final = f"{MODEL}.table.TableUpdateTransactionResponse"
-#: How often a view may be changed while it is copied, until one gives up.
+#: Maximum number of attempts if the definition of the view changes while its rows are copied.
 _MAX_ATTEMPTS: Final = 5
 
 
-def create_view_snapshot(run: JobRun, view_id: int, asked: Snapshot) -> dict[str, Any]:
-    """Freeze what a view shows under its version number, and open its next version.
+def create_view_snapshot(run: JobRun, view_id: int, snapshot: Snapshot) -> dict[str, Any]:
+    """Make the current version of a view immutable, and start the next version.
 
-    The rows are copied before anybody is kept from writing.
+    The rows are copied before the database is locked.
 
     Returns:
         A TableUpdateTransactionResponse.
 
     Raises:
-        Conflict: the label is taken, or the view itself is changed again and again.
+        Conflict: The label is not unique, or the definition of the view keeps changing.
     """
     for _ in range(_MAX_ATTEMPTS):
         with run.service.database.reading() as session:
-            seen = _get_definition(session, view_id)
-        with cache.open_rows(run.service, view_id) as (copy, connection):
-            kept = replace(copy, file=run.service.views.freeze(connection))
+            definition = _get_definition(session, view_id)
+        with cache.open_rows(run.service, view_id) as (current, connection):
+            copy = replace(current, name=run.service.views.copy(connection))
         try:
-            response = _record_snapshot(run, view_id, seen, kept, asked)
+            response = _record_snapshot(run, view_id, definition, copy, snapshot)
         except ServiceError:
-            run.service.views.remove(kept.file)
+            run.service.views.delete(copy.name)
             raise
         if response is not None:
             _delete_unused_files(run)
             return response
-        run.service.views.remove(kept.file)
-    raise Conflict(f"{run.entity} was changed again and again while it was frozen; try again.")
+        run.service.views.delete(copy.name)
+    raise Conflict(
+        f"{run.entity} was changed {_MAX_ATTEMPTS} times while its snapshot was created. "
+        "Try again later."
+    )
 
 
 def _get_definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]]:
-    """Tell what decides on the rows of a view, apart from what it shows."""
+    """Return the current version number of a view and its scope and columns."""
     version = _get_current_version(session, access.get_entity(session, view_id))
     return version.number, version.properties
 
@@ -60,13 +63,21 @@ def _get_current_version(session: Session, view: Entity) -> EntityVersion:
 
 
 def _record_snapshot(
-    run: JobRun, view_id: int, seen: tuple[int, dict[str, Any]], copy: ViewFile, asked: Snapshot
+    run: JobRun,
+    view_id: int,
+    definition: tuple[int, dict[str, Any]],
+    copy: ViewFile,
+    snapshot: Snapshot,
 ) -> dict[str, Any] | None:
-    """Note that a version was frozen; give None where the view is another by now."""
+    """Record a snapshot and complete the job.
+
+    Returns:
+        The response; None if the definition of the view has changed.
+    """
     now = run.service.now()
     with run.service.database.transaction() as session:
         view = access.require(session, run.caller, view_id, AccessType.UPDATE)
-        if _get_definition(session, view_id) != seen:
+        if _get_definition(session, view_id) != definition:
             return None
         version = _get_current_version(session, view)
         number = version.number
@@ -74,15 +85,15 @@ def _record_snapshot(
             ViewSnapshot(
                 entity_id=view_id,
                 number=number,
-                made_on=now,
-                file=copy.file,
+                created_on=now,
+                file_name=copy.name,
                 column_ids=list(copy.column_ids),
-                guards=list(copy.guards),
+                benefactor_ids=list(copy.benefactor_ids),
                 digest=copy.digest,
             )
         )
         session.flush()
-        create_snapshot(session, view, version, replace(asked, number=number))
+        create_snapshot(session, view, version, replace(snapshot, number=number))
         version.modified_on, version.modified_by = now, run.caller.id
         entities.mark_changed(view, _get_current_version(session, view), run.caller)
         response = {
@@ -95,8 +106,9 @@ def _record_snapshot(
 
 
 def _delete_unused_files(run: JobRun) -> None:
-    """Remove the copies of versions that were deleted; the start of a service does it, too."""
+    """Delete the files of deleted versions. The service also deletes them when it starts."""
     with run.service.database.transaction() as session:
-        files = list(session.scalars(delete(UnusedViewFile).returning(UnusedViewFile.file)))
-    for file in files:
-        run.service.views.remove(file)
+        query = delete(UnusedViewFile).returning(UnusedViewFile.file_name)
+        names = list(session.scalars(query))
+    for name in names:
+        run.service.views.delete(name)

@@ -1,7 +1,7 @@
-"""Submission views: submissions to evaluations, and how they stand.
+"""Submission views: the submissions to evaluations, with their statuses.
 
-Whoever holds READ_PRIVATE_SUBMISSION on an evaluation sees what was submitted to it; an
-evaluation in scope that one cannot read, or that is no more, shows nothing and refuses nothing.
+A row is visible to callers with READ_PRIVATE_SUBMISSION on its evaluation. Evaluations in scope
+that the caller may not read or that do not exist add no rows.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -60,10 +60,10 @@ _SELECTED: Final = (
 
 @dataclass(frozen=True)
 class SubmissionItem(ViewItem):
-    """A submission that a view shows.
+    """A submission as a row of a view.
 
     Args:
-        row: what the tables hold of it.
+        row: Result row of the query of submissions.
     """
 
     row: Row[Any]
@@ -81,7 +81,7 @@ _COLUMNS: Final[tuple[DefaultColumn[SubmissionItem], ...]] = (
     DefaultColumn(
         "status", _T.STRING, lambda item: item.row.status, 50, tuple(SubmissionStatusEnum)
     ),
-    DefaultColumn("evaluationid", _T.EVALUATIONID, lambda item: item.guard),
+    DefaultColumn("evaluationid", _T.EVALUATIONID, lambda item: item.benefactor_id),
     DefaultColumn("evaluationroundid", _T.INTEGER, lambda item: item.row.round_id),
     DefaultColumn("submitterid", _T.USERID, lambda item: item.row.team_id or item.row.user_id),
     DefaultColumn("submitteralias", _T.STRING, lambda item: item.row.submitter_alias, 500),
@@ -96,24 +96,26 @@ _COLUMNS: Final[tuple[DefaultColumn[SubmissionItem], ...]] = (
 
 @dataclass(frozen=True)
 class EvaluationScope:
-    """What is in a submission view.
+    """Scope of a submission view.
 
     Args:
-        ids: of the evaluations.
+        ids: IDs of the evaluations.
     """
 
     ids: tuple[int, ...]
 
-    def require_size(self, _session: Session) -> None:
-        """Check that there are not too many evaluations.
+    def check_size(self, _session: Session) -> None:
+        """Check that the scope does not have too many evaluations.
 
         Raises:
-            BadRequest: there are.
+            BadRequest: The scope has too many evaluations.
         """
         view_types.check_scope_size(len(self.ids))
 
-    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[SubmissionItem]:
-        """Give the submissions."""
+    def iter_items(
+        self, session: Session, *where: ColumnElement[bool]
+    ) -> Iterator[SubmissionItem]:
+        """Iterate over the submissions by ID."""
         query = (
             select(*_SELECTED)
             .join(Evaluation, Evaluation.id == Submission.evaluation_id)
@@ -126,66 +128,70 @@ class EvaluationScope:
                 row_id=row.id,
                 version=row.status_version,
                 etag=row.etag,
-                guard=row.evaluation_id,
+                benefactor_id=row.evaluation_id,
                 modified_on=row.modified_on,
                 file_size=None,
                 annotations=row.submission_annotations,
                 row=row,
             )
 
-    def shows(self, _session: Session, _entity_id: int) -> bool:
-        """Say no: the items are no entities."""
+    def contains(self, _session: Session, _entity_id: int) -> bool:
+        """Return False: the items are not entities."""
         return False
 
-    def targets(self, session: Session, caller: Caller) -> "StatusTargets":
-        """Give the statuses that updates write to."""
+    def get_targets(self, session: Session, caller: Caller) -> "StatusTargets":
+        """Return the statuses that row updates change."""
         return StatusTargets(session, caller)
 
 
 class StatusTargets:
-    """Submissions whose annotations are written.
+    """Submission statuses whose annotations row updates change.
 
     Args:
-        session: writes the tables.
-        caller: who writes.
+        session: Database session.
+        caller: The caller; must be allowed to change the statuses.
     """
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
         self._caller = caller
-        self._expected: list[Any] = []
-        self._open: set[int] = set()
+        self._prefetched: list[Any] = []
+        self._permitted: set[int] = set()
 
-    def expect(self, row_ids: Collection[int]) -> None:
-        """Read submissions that are asked for next; the session finds what it holds already."""
+    def prefetch(self, row_ids: Collection[int]) -> None:
+        """Load submissions into the identity map of the session, which holds weak references."""
         query = (
             select(Submission, SubmissionStatus)
             .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
             .where(Submission.id.in_(select_values(row_ids)))
             .options(defer(Submission.entity_bundle))
         )
-        self._expected = list(self._session.execute(query))
+        self._prefetched = list(self._session.execute(query))
 
-    def of(self, row_id: int) -> AnnotationTarget:
-        """Give the status of a submission.
+    def get(self, row_id: int) -> AnnotationTarget:
+        """Return the status of a submission.
 
         Raises:
-            Forbidden: the caller may not change it.
-            NotFound: there is no such submission.
+            Forbidden: The caller may not change the status.
+            NotFound: The submission does not exist.
         """
         submission = submissions.get_submission(self._session, row_id)
-        if submission.evaluation_id not in self._open:
+        if submission.evaluation_id not in self._permitted:
             submission_status.require_scorer(self._session, self._caller, submission.evaluation_id)
-            self._open.add(submission.evaluation_id)
+            self._permitted.add(submission.evaluation_id)
         status = submission_status.get_status(self._session, row_id)
         caller = self._caller
 
-        def write(wanted: dict[str, Any]) -> None:
-            status.submission_annotations = wanted
+        def write(annotations: dict[str, Any]) -> None:
+            status.submission_annotations = annotations
             submission_status.mark_changed(status, caller)
 
         return AnnotationTarget(
-            str(row_id), status.etag, status.submission_annotations, frozenset(), write
+            name=str(row_id),
+            etag=status.etag,
+            annotations=status.submission_annotations,
+            reserved_names=frozenset(),
+            write=write,
         )
 
 
@@ -193,10 +199,9 @@ def _get_scope(properties: Mapping[str, Any]) -> EvaluationScope:
     return EvaluationScope(definitions.parse_evaluation_ids(properties.get("scopeIds") or []))
 
 
-def _parse_view_scope(body: Mapping[str, Any]) -> EvaluationScope:
-    return EvaluationScope(
-        definitions.parse_evaluation_ids(request_fields.get_list(body, "scope") or [])
-    )
+def _parse_scope(body: Mapping[str, Any]) -> EvaluationScope:
+    scope = request_fields.get_list(body, "scope") or []
+    return EvaluationScope(definitions.parse_evaluation_ids(scope))
 
 
 def _get_default_columns(_mask: int | None) -> Sequence[DefaultColumn[SubmissionItem]]:
@@ -204,26 +209,26 @@ def _get_default_columns(_mask: int | None) -> Sequence[DefaultColumn[Submission
 
 
 def _is_visible_to(caller: Caller) -> ColumnElement[bool]:
-    open_ones = select_evaluations(caller, AccessType.READ_PRIVATE_SUBMISSION)
-    return Submission.evaluation_id.in_(open_ones)
+    readable = select_evaluations(caller, AccessType.READ_PRIVATE_SUBMISSION)
+    return Submission.evaluation_id.in_(readable)
 
 
-def _find_readable(session: Session, caller: Caller, guards: Collection[int]) -> set[int]:
-    open_ones = select_evaluations(caller, AccessType.READ_PRIVATE_SUBMISSION)
-    found = select(Evaluation.id).where(
-        Evaluation.id.in_(select_values(guards)), Evaluation.id.in_(open_ones)
+def _find_readable(session: Session, caller: Caller, evaluation_ids: Collection[int]) -> set[int]:
+    readable = select_evaluations(caller, AccessType.READ_PRIVATE_SUBMISSION)
+    query = select(Evaluation.id).where(
+        Evaluation.id.in_(select_values(evaluation_ids)), Evaluation.id.in_(readable)
     )
-    return set(session.scalars(found))
+    return set(session.scalars(query))
 
 
 SUBMISSION_VIEW_TYPE: Final = ViewType(
     concrete_type=SUBMISSION_VIEW,
-    word="submissionview",
-    fields=_COLUMNS,
-    defaults=_get_default_columns,
-    scope=_get_scope,
-    asked_scope=_parse_view_scope,
-    visible_to=_is_visible_to,
-    open_to=_find_readable,
-    row_text=str,
+    name="submissionview",
+    columns=_COLUMNS,
+    get_default_columns=_get_default_columns,
+    get_scope=_get_scope,
+    parse_scope=_parse_scope,
+    is_visible_to=_is_visible_to,
+    find_readable=_find_readable,
+    format_row_id=str,
 )

@@ -1,4 +1,4 @@
-"""Transactions on views: other columns, new values for annotations, or a frozen version."""
+"""Transactions on views: changes of columns and annotations, and snapshots."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,51 +20,53 @@ from synapse_workflows.local.errors import BadRequest, Conflict
 
 _M: Final = f"{MODEL}.table"
 
+#: Applies one change and returns its result.
 Change = Callable[[Session], dict[str, Any]]
 
 
 def is_view_update(run: JobRun) -> bool:
-    """Tell whether a job is about a view that its caller may UPDATE.
+    """Return whether the entity of a transaction is a view.
 
     Raises:
-        Forbidden: the caller may not UPDATE the entity.
-        NotFound: there is no such entity.
+        Forbidden: The caller may not update the entity.
+        NotFound: The entity does not exist.
     """
     with run.service.database.reading() as session:
-        number = parse_entity_version(run.entity)[0]
-        entity = access.require(session, run.caller, number, AccessType.UPDATE)
+        entity_id = parse_entity_version(run.entity)[0]
+        entity = access.require(session, run.caller, entity_id, AccessType.UPDATE)
         return entity.concrete_type in VIEW_TYPES
 
 
 def update_view(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
-    """Carry out a TableUpdateTransactionRequest on a view.
+    """Apply a TableUpdateTransactionRequest to a view.
 
     Raises:
-        BadRequest: a version was named, a snapshot is asked for with changes, or a change
-            breaks a rule.
-        Conflict: the columns were changed meanwhile, or the snapshot's label is taken.
+        BadRequest: The request names a version, combines a snapshot with changes, or has an
+            invalid change.
+        Conflict: The columns changed during the transaction, or the label of the snapshot is not
+            unique.
     """
     view_id, number = parse_entity_version(run.entity)
     if number is not None:
-        raise BadRequest(f"{run.entity}: versions of a view cannot be changed.")
+        raise BadRequest(f"{run.entity} is a version: only the current version can be changed.")
     if changes and snapshot is not None:
-        raise BadRequest("A snapshot of a view cannot be made together with other changes.")
+        raise BadRequest("A snapshot of a view cannot be combined with other changes.")
     if snapshot is not None:
         return snapshots.create_view_snapshot(run, view_id, snapshot)
-    prepared = _ChangeParser(run, view_id)
-    applies = [prepared.change(each) for each in changes]
+    parser = _ChangeParser(run, view_id)
+    parsed = [parser.parse(each) for each in changes]
     with run.service.database.transaction() as session:
         access.require(session, run.caller, view_id, AccessType.UPDATE)
         response = {
             "concreteType": f"{_M}.TableUpdateTransactionResponse",
-            "results": [apply(session) for apply in applies],
+            "results": [apply(session) for apply in parsed],
         }
         async_jobs.mark_complete(session, run.job_id, response, run.service.now())
     return response
 
 
 class _ChangeParser:
-    """What the changes of a transaction mean, read before anything is written."""
+    """Parser of the changes of a transaction. It keeps track of the columns of the view."""
 
     def __init__(self, run: JobRun, view_id: int) -> None:
         self._run = run
@@ -73,64 +75,75 @@ class _ChangeParser:
             view = access.get_entity(session, view_id)
             self._schema = schemas.get_version_schema(session, entities.get_version(session, view))
 
-    def change(self, request: Any) -> Change:
-        """Read one change, and give what carries it out.
+    def parse(self, request: Any) -> Change:
+        """Parse one change.
 
         Raises:
-            BadRequest: it breaks a rule.
+            BadRequest: The change is invalid.
         """
         if not isinstance(request, dict):
             raise BadRequest("changes must be an array of objects.")
-        kinds: dict[str, Callable[[Mapping[str, Any]], Change]] = {
-            f"{_M}.AppendableRowSetRequest": self._rows,
-            f"{_M}.UploadToTableRequest": self._csv,
-            f"{_M}.TableSchemaChangeRequest": self._columns,
+        parsers: dict[str, Callable[[Mapping[str, Any]], Change]] = {
+            f"{_M}.AppendableRowSetRequest": self._parse_rows,
+            f"{_M}.UploadToTableRequest": self._parse_csv,
+            f"{_M}.TableSchemaChangeRequest": self._parse_columns,
         }
-        kind = request_fields.parse_choice(
-            kinds, request_fields.get_required_text(request, "concreteType"), "concreteType"
+        concrete_type = request_fields.parse_choice(
+            parsers, request_fields.get_required_text(request, "concreteType"), "concreteType"
         )
-        return kinds[kind](request)
+        return parsers[concrete_type](request)
 
-    def _rows(self, request: Mapping[str, Any]) -> Change:
-        found = row_updates.parse_row_set(request, self._schema)
-        return self._updating(lambda: found)
+    def _parse_rows(self, request: Mapping[str, Any]) -> Change:
+        updates = row_updates.parse_row_set(request, self._schema)
+        return self._build_update(lambda: updates)
 
-    def _csv(self, request: Mapping[str, Any]) -> Change:
+    def _parse_csv(self, request: Mapping[str, Any]) -> Change:
         schema = self._schema
-        return self._updating(lambda: row_updates.iter_csv(self._run, request, schema))
+        return self._build_update(lambda: row_updates.iter_csv(self._run, request, schema))
 
-    def _updating(self, read: Callable[[], Iterable[RowUpdate]]) -> Change:
+    def _build_update(self, get_updates: Callable[[], Iterable[RowUpdate]]) -> Change:
         def apply(session: Session) -> dict[str, Any]:
             view = access.get_entity(session, self._view_id)
-            return annotation_updates.update_annotations(session, self._run.caller, view, read())
+            return annotation_updates.update_annotations(
+                session, self._run.caller, view, get_updates()
+            )
 
         return apply
 
-    def _columns(self, request: Mapping[str, Any]) -> Change:
-        old = [each.id for each in self._schema]
-        new, _, _ = schema_changes.parse_changes(request, old)
+    def _parse_columns(self, request: Mapping[str, Any]) -> Change:
+        present = [each.id for each in self._schema]
+        column_ids, _, _ = schema_changes.parse_changes(request, present)
         with self._run.service.database.reading() as session:
-            self._schema = schemas.validate(session, new)
-        change = _ColumnChange(self._run, self._view_id, old, self._schema)
-        return change.apply
+            self._schema = schemas.validate(session, column_ids)
+        return _ColumnChange(self._run, self._view_id, present, self._schema).apply
 
 
 @dataclass(frozen=True)
 class _ColumnChange:
-    """That a view gets other columns than it had."""
+    """Replacement of the columns of a view.
+
+    Args:
+        run: The running job.
+        view_id: Entity ID of the view.
+        present: Column IDs before the change.
+        schema: Columns after the change.
+    """
 
     run: JobRun
     view_id: int
-    old: list[int]
+    present: list[int]
     schema: Schema
 
     def apply(self, session: Session) -> dict[str, Any]:
+        """Replace the columns and return a TableSchemaChangeResponse."""
         view = access.get_entity(session, self.view_id)
         version = entities.get_version(session, view)
-        if [int(each) for each in version.properties["columnIds"]] != self.old:
-            raise Conflict(f"The columns of {self.run.entity} were changed meanwhile.")
-        wanted = [str(each.id) for each in self.schema]
-        version.properties = {**version.properties, "columnIds": wanted}
+        if [int(each) for each in version.properties["columnIds"]] != self.present:
+            raise Conflict(
+                f"The columns of {self.run.entity} changed during the transaction. Try again."
+            )
+        column_ids = [str(each.id) for each in self.schema]
+        version.properties = {**version.properties, "columnIds": column_ids}
         schemas.update_columns(session, self.run.caller, view, version.properties)
         entities.mark_changed(view, version, self.run.caller)
         session.flush()

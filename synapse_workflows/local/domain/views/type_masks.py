@@ -1,4 +1,4 @@
-"""Which classes of entities a view shows: its type mask."""
+"""Type masks: the types of entities that a view shows, as bits of a number."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ from synapse_workflows.local.errors import BadRequest
 
 FILES: Final = 0x01
 PROJECTS: Final = 0x02
-#: EntityType word -> its bit in a viewTypeMask.
+#: EntityType -> its bit in a viewTypeMask.
 BITS: Final[Mapping[str, int]] = {
     "file": FILES,
     "project": PROJECTS,
@@ -22,7 +22,7 @@ BITS: Final[Mapping[str, int]] = {
     "datasetcollection": 0x100,
     "materializedview": 0x200,
 }
-#: The deprecated ViewType -> the mask that means the same.
+#: Deprecated ViewType -> the equivalent mask.
 DEPRECATED_TYPES: Final[Mapping[str, int]] = {
     "file": 0x01,
     "project": 0x02,
@@ -32,44 +32,45 @@ _ALL: Final = sum(BITS.values())
 
 
 def check_mask(mask: int) -> int:
-    """Check a mask.
+    """Check that a mask has at least one bit and no unknown bit.
 
     Raises:
-        BadRequest: it has no bit, or one that means nothing.
+        BadRequest: The mask is invalid.
     """
     if mask <= 0 or mask & ~_ALL:
-        raise BadRequest(f"viewTypeMask must combine bits of 0x{_ALL:x}, and is {mask}.")
+        raise BadRequest(f"Invalid viewTypeMask {mask}: expected a combination of 0x{_ALL:x}.")
     return mask
 
 
-def parse_mask(body: Mapping[str, Any], old_key: str) -> int:
-    """Read the mask of a view, from its viewTypeMask or the deprecated type.
+def parse_mask(body: Mapping[str, Any], deprecated_key: str) -> int:
+    """Parse the viewTypeMask of a request, or the deprecated view type.
 
     Args:
-        body: the view or its scope.
-        old_key: where the deprecated type would be.
+        body: View or ViewScope.
+        deprecated_key: Property that may hold the deprecated view type.
 
     Raises:
-        BadRequest: there is neither, or one that means nothing.
+        BadRequest: The mask is missing or invalid.
     """
-    given = request_fields.get_integer(body, "viewTypeMask")
-    if given is not None:
-        return check_mask(given)
-    if body.get(old_key) is None:
+    mask = request_fields.get_integer(body, "viewTypeMask")
+    if mask is not None:
+        return check_mask(mask)
+    if body.get(deprecated_key) is None:
         raise BadRequest("viewTypeMask is required.")
-    return DEPRECATED_TYPES[request_fields.parse_choice(DEPRECATED_TYPES, body[old_key], old_key)]
+    view_type = request_fields.parse_choice(DEPRECATED_TYPES, body[deprecated_key], deprecated_key)
+    return DEPRECATED_TYPES[view_type]
 
 
 def check_combination(mask: int) -> None:
-    """Check that projects stand alone.
+    """Check that a mask does not combine projects with other types.
 
     Raises:
-        BadRequest: they are combined with others.
+        BadRequest: The mask combines projects with other types.
     """
     if mask & PROJECTS and mask != PROJECTS:
         raise BadRequest("'Project' (0x02) cannot be combined with other types in a viewTypeMask.")
 
 
 def list_concrete_types(mask: int) -> list[str]:
-    """List the concrete types that a mask names."""
+    """Return the concrete types in a mask."""
     return [name for name, word in ENTITY_TYPES.items() if BITS.get(word, 0) & mask]

@@ -1,6 +1,6 @@
-"""What a query of a view reads: what it shows now, or what a version of it was frozen with.
+"""Queryable rows of views: the current rows, or the rows of a snapshot.
 
-A copy holds all rows. Which of them the caller may see is decided anew at every query.
+The files of a view hold all its rows. Each query checks which of them its caller may read.
 """
 
 import hashlib
@@ -24,68 +24,76 @@ from synapse_workflows.local.storage.view_store import ViewFile
 
 
 @contextmanager
-def open_view(asked: QueryTarget) -> Iterator[Queryable]:
-    """Open what a caller may see of a view.
+def open_view(target: QueryTarget) -> Iterator[Queryable]:
+    """Open the rows of a view that a caller may read.
 
     Raises:
-        BadRequest: a value is too long for its column.
-        Forbidden: the caller may not READ the view.
-        NotFound: there is no such view or version.
+        BadRequest: A value is too long for its column.
+        Forbidden: The caller may not read the view.
+        NotFound: The view or version does not exist.
     """
-    service = asked.service
+    service = target.service
     with service.database.reading() as session:
-        view = access.require(session, asked.caller, asked.entity_id, AccessType.READ)
-        version = entities.get_version(session, view, asked.number)
-        is_live = version.number == view.current_version
-        frozen = session.get(ViewSnapshot, (view.id, version.number))
-    if is_live:
-        with cache.open_rows(service, view.id) as (copy, connection):
+        view = access.require(session, target.caller, target.entity_id, AccessType.READ)
+        version = entities.get_version(session, view, target.number)
+        is_current = version.number == view.current_version
+        snapshot = session.get(ViewSnapshot, (view.id, version.number))
+    if is_current:
+        with cache.open_rows(service, view.id) as (file, connection):
             yield _create_queryable(
-                asked, view.concrete_type, copy, connection, version.modified_on
+                target, view.concrete_type, file, connection, version.modified_on
             )
-    elif frozen is None or not service.views.has(frozen.file):
+    elif snapshot is None or not service.views.exists(snapshot.file_name):
         raise NotFound(f"{format_entity_id(view.id)}.{version.number} has no snapshot.")
     else:
-        copy = ViewFile(frozen.file, tuple(frozen.column_ids), tuple(frozen.guards), frozen.digest)
-        with service.views.reading(copy.file) as connection:
-            yield _create_queryable(asked, view.concrete_type, copy, connection, frozen.made_on)
+        file = ViewFile(
+            snapshot.file_name,
+            tuple(snapshot.column_ids),
+            tuple(snapshot.benefactor_ids),
+            snapshot.digest,
+        )
+        with service.views.open(file.name) as connection:
+            yield _create_queryable(
+                target, view.concrete_type, file, connection, snapshot.created_on
+            )
 
 
 def _create_queryable(
-    asked: QueryTarget,
+    target: QueryTarget,
     concrete_type: str,
-    copy: ViewFile,
+    file: ViewFile,
     connection: sqlite3.Connection,
     changed_on: int,
 ) -> Queryable:
-    with asked.service.database.reading() as session:
-        visible = VIEW_TYPES[concrete_type].open_to(session, asked.caller, copy.guards)
-        schema = columns.load(session, copy.column_ids)
-    text, bound = _build_source(copy, visible)
-    last = f"SELECT max(modified_on) FROM {text}"  # noqa: S608 - our own names
-    shown_on = connection.execute(last, bound).fetchone()[0] or 0
-    cells = {number: f"c{number}" for number in copy.column_ids}
+    view_type = VIEW_TYPES[concrete_type]
+    with target.service.database.reading() as session:
+        readable = view_type.find_readable(session, target.caller, file.benefactor_ids)
+        schema = columns.load(session, file.column_ids)
+    sql, params = _build_source(file, readable)
+    query = f"SELECT max(modified_on) FROM {sql}"  # noqa: S608 - own names
+    rows_changed_on = connection.execute(query, params).fetchone()[0] or 0
+    cells = {number: f"c{number}" for number in file.column_ids}
     return Queryable(
-        table_id=format_entity_id(asked.entity_id),
-        number=asked.number,
+        table_id=format_entity_id(target.entity_id),
+        number=target.number,
         schema=schema,
-        relation=Relation(text, bound, cells, has_etags=True),
+        relation=Relation(sql, params, cells, has_etags=True),
         connection=connection,
-        etag=_compute_etag(copy, visible),
-        changed_on=max(changed_on, shown_on),
+        etag=_compute_etag(file, readable),
+        changed_on=max(changed_on, rows_changed_on),
         size_column="file_size",
     )
 
 
-def _build_source(copy: ViewFile, visible: Collection[int]) -> tuple[str, tuple[str, ...]]:
-    """Give the rows that are behind a guard who lets the caller see them."""
-    if len(visible) == len(copy.guards):
+def _build_source(file: ViewFile, readable: Collection[int]) -> tuple[str, tuple[str, ...]]:
+    """Return the SQL of the readable rows and its parameters."""
+    if len(readable) == len(file.benefactor_ids):
         return "live", ()
-    guarded = "(SELECT * FROM live WHERE guard IN (SELECT value FROM json_each(?)))"
-    return guarded, (json.dumps(sorted(visible)),)
+    sql = "(SELECT * FROM live WHERE benefactor_id IN (SELECT value FROM json_each(?)))"
+    return sql, (json.dumps(sorted(readable)),)
 
 
-def _compute_etag(copy: ViewFile, visible: Collection[int]) -> str:
-    """Make an etag that is the same for the same visible rows alone."""
-    told = f"{copy.digest} {sorted(visible)}"
-    return str(uuid.UUID(bytes=hashlib.sha256(told.encode()).digest()[:16]))
+def _compute_etag(file: ViewFile, readable: Collection[int]) -> str:
+    """Return an etag that depends on the readable rows only."""
+    text = f"{file.digest} {sorted(readable)}"
+    return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16]))

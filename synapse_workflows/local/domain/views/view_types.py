@@ -1,7 +1,7 @@
-"""What kinds of views have in common, and what each of them must say of itself.
+"""Interface of view types: default columns, scopes, rows, and permissions.
 
-A `ViewKind` names its default columns and who may see a row. It makes the `Scope` of a view,
-which knows what is in it: the `Item`s that are rows, and what an update of a row writes to.
+A `ViewType` describes one type of view. It creates the `ViewScope` of a view, which selects the
+`ViewItem`s that are the rows of the view and the objects to which updates of rows are written.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,28 +17,28 @@ from synapse_workflows.local.domain.tables.cell_values import StoredValue
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.errors import BadRequest
 
-#: Containers, evaluations or items that a view may name, with all containers below them.
+#: Maximum number of containers or evaluations in a scope, sub-folders included.
 MAX_SCOPE: Final = 35_000
 
 
 @dataclass(frozen=True)
 class ViewItem:
-    """One thing that a view shows.
+    """An object that is a row of a view.
 
     Args:
-        row_id: its number.
-        version: of it.
-        etag: with which it is updated.
-        guard: number of the entity or evaluation whose readers may see it.
-        modified_on: milliseconds since the epoch.
-        file_size: bytes of its file; None for what has none.
+        row_id: Number of the object.
+        version: Version of the object.
+        etag: Etag that an update of the row must carry.
+        benefactor_id: Entity or evaluation whose ACL decides who may read the row.
+        modified_on: Milliseconds since the epoch.
+        file_size: Size of the object's file in bytes; None if it has no file.
         annotations: `{key: {"type": ..., "value": [...]}}`.
     """
 
     row_id: int
     version: int
     etag: str
-    guard: int
+    benefactor_id: int
     modified_on: int
     file_size: int | None
     annotations: Mapping[str, Any]
@@ -49,128 +49,135 @@ ItemT = TypeVar("ItemT", bound=ViewItem)
 
 @dataclass(frozen=True)
 class DefaultColumn(Generic[ItemT]):
-    """A default column.
+    """A default column of a view type.
 
     Args:
-        name: of the column.
-        type: of the column.
-        read: gives the cell of an item.
-        size: characters, of STRING columns.
-        words: the only values, where there are few.
+        name: Name of the column.
+        type: Type of the column.
+        get_cell: Returns the cell of an item.
+        max_size: Maximum size in characters, for STRING columns.
+        enum_values: The allowed values; empty for any value.
     """
 
     name: str
     type: ColumnType
-    read: Callable[[ItemT], StoredValue]
-    size: int | None = None
-    words: tuple[str, ...] = ()
+    get_cell: Callable[[ItemT], StoredValue]
+    max_size: int | None = None
+    enum_values: tuple[str, ...] = ()
 
-    def body(self) -> dict[str, Any]:
-        """Write it as a ColumnModel."""
-        size = {} if self.size is None else {"maximumSize": self.size}
-        words = {"enumValues": sorted(self.words)} if self.words else {}
-        return {"name": self.name, "columnType": self.type.value, **size, **words}
+    def to_column_model(self) -> dict[str, Any]:
+        """Return the column as a ColumnModel without ID."""
+        body: dict[str, Any] = {"name": self.name, "columnType": self.type.value}
+        if self.max_size is not None:
+            body["maximumSize"] = self.max_size
+        if self.enum_values:
+            body["enumValues"] = sorted(self.enum_values)
+        return body
 
 
 @dataclass(frozen=True)
 class AnnotationTarget:
-    """What an update of a row writes to; the caller may.
+    """An object whose annotations an update of a row changes.
 
     Args:
-        name: what errors call it.
-        etag: the current one.
-        annotations: as they are.
-        taken: names that cannot be keys of annotations.
-        write: replaces the annotations; the caller flushes.
+        name: Name of the object in error messages.
+        etag: Current etag.
+        annotations: Current annotations.
+        reserved_names: Names that are not allowed as keys of annotations.
+        write: Replaces the annotations. The caller flushes the session.
     """
 
     name: str
     etag: str
     annotations: Mapping[str, Any]
-    taken: frozenset[str]
+    reserved_names: frozenset[str]
     write: Callable[[dict[str, Any]], None] = field(repr=False)
 
 
 class AnnotationTargets(Protocol):
-    """What the updates of one transaction write to, for one caller."""
+    """Objects that the row updates of one transaction change."""
 
-    def expect(self, row_ids: Collection[int]) -> None:
-        """Read what rows show that are asked for next, all at once."""
+    def prefetch(self, row_ids: Collection[int]) -> None:
+        """Load the objects of several rows with one query."""
 
-    def of(self, row_id: int) -> AnnotationTarget:
-        """Give what an update of a row writes to.
+    def get(self, row_id: int) -> AnnotationTarget:
+        """Return the object of a row.
 
         Raises:
-            BadRequest: it cannot be changed.
-            Forbidden: the caller may not change it.
-            NotFound: there is no such row.
+            BadRequest: The object cannot be changed through this view.
+            Forbidden: The caller may not change the object.
+            NotFound: The row does not exist.
         """
 
 
 class ViewScope(Protocol):
-    """What is in a view."""
+    """Selection of the objects that a view shows."""
 
-    def require_size(self, session: Session) -> None:
-        """Check that it is not too much.
+    def check_size(self, session: Session) -> None:
+        """Check that the scope is not too large.
 
         Raises:
-            BadRequest: it is.
+            BadRequest: The scope is too large.
         """
 
-    def items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[ViewItem]:
-        """Give the items, by id, and as many at a time as memory bears.
+    def iter_items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[ViewItem]:
+        """Iterate over the items by ID, in batches of bounded size.
 
         Args:
-            session: reads the tables.
-            where: what an item must fulfil besides, as `ViewKind.visible_to` says it.
+            session: Database session.
+            where: Further conditions, such as `ViewType.is_visible_to`.
         """
 
-    def shows(self, session: Session, entity_id: int) -> bool:
-        """Tell whether an entity is one of the items."""
+    def contains(self, session: Session, entity_id: int) -> bool:
+        """Return whether an entity is one of the items."""
 
-    def targets(self, session: Session, caller: Caller) -> AnnotationTargets:
-        """Give what updates of rows write to."""
+    def get_targets(self, session: Session, caller: Caller) -> AnnotationTargets:
+        """Return the objects that row updates change."""
 
 
 @dataclass(frozen=True)
 class ViewType:
-    """One kind of views.
+    """A type of view.
 
     Args:
-        concrete_type: of the entity.
-        word: of the kind, in requests that concern no view that exists.
-        fields: all default columns that a view of the kind can have.
-        defaults: gives those for a type mask.
-        scope: makes the scope of what a version of a view has for properties.
-        asked_scope: makes that of a ViewScope.
-        visible_to: makes the condition that a caller may see an item.
-        open_to: tells of guards which of them let a caller see items.
-        row_text: writes the id of a row.
+        concrete_type: Concrete type of the view entity.
+        name: The type's viewEntityType.
+        columns: All default columns of the type.
+        get_default_columns: Returns the default columns for a type mask.
+        get_scope: Returns the scope stored in the properties of a view version.
+        parse_scope: Parses the scope in a ViewScope.
+        is_visible_to: Returns the SQL condition that a caller may read an item.
+        find_readable: Returns those of some benefactors whose rows a caller may read.
+        format_row_id: Formats the ID of a row.
     """
 
     concrete_type: str
-    word: str
-    fields: Sequence[DefaultColumn[Any]] = field(repr=False)
-    defaults: Callable[[int | None], Sequence[DefaultColumn[Any]]] = field(repr=False)
-    scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
-    asked_scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
-    visible_to: Callable[[Caller], ColumnElement[bool]] = field(repr=False)
-    open_to: Callable[[Session, Caller, Collection[int]], set[int]] = field(repr=False)
-    row_text: Callable[[int], str] = field(repr=False)
+    name: str
+    columns: Sequence[DefaultColumn[Any]] = field(repr=False)
+    get_default_columns: Callable[[int | None], Sequence[DefaultColumn[Any]]] = field(repr=False)
+    get_scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
+    parse_scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
+    is_visible_to: Callable[[Caller], ColumnElement[bool]] = field(repr=False)
+    find_readable: Callable[[Session, Caller, Collection[int]], set[int]] = field(repr=False)
+    format_row_id: Callable[[int], str] = field(repr=False)
 
-    def field_of(self, column: Column) -> DefaultColumn[Any] | None:
-        """Give the field that a column shows, by name and type; None for an annotation."""
-        for each in self.fields:
+    def find_default_column(self, column: Column) -> DefaultColumn[Any] | None:
+        """Return the default column with the name and type of a column.
+
+        Returns:
+            None if the column holds an annotation.
+        """
+        for each in self.columns:
             if (each.name, each.type) == (column.name, column.type):
                 return each
         return None
 
 
 def check_scope_size(count: int) -> None:
-    """Check that there are not too many containers in a scope.
+    """Check that a scope does not have too many containers.
 
     Raises:
-        BadRequest: there are.
+        BadRequest: The scope has too many containers.
     """
     if count > MAX_SCOPE:
         raise BadRequest(
