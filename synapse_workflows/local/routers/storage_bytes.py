@@ -94,7 +94,7 @@ def download_file(request: Request, handle_id: int) -> Response:
     service = get_service(request)
     with service.database.reading() as session:
         handle = file_handles.get_handle(session, handle_id)
-        pieces = file_handles.list_pieces(session, handle)
+        files = file_handles.list_stored_files(session, handle)
     size = handle.content_size or 0
     headers = _build_headers(handle)
     byte_range = parse_byte_range(request.headers.get("range"), size)
@@ -104,7 +104,7 @@ def download_file(request: Request, handle_id: int) -> Response:
         first, last = byte_range
         headers["Content-Range"], status = f"bytes {first}-{last}/{size}", 206
     headers["Content-Length"] = str(last - first + 1)
-    body = service.blobs.read(pieces, first, last)
+    body = service.blobs.read(files, first, last)
     return StreamingResponse(body, status, headers, media_type=None)
 
 
