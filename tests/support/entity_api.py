@@ -1,4 +1,4 @@
-"""Entities as the service's own tests speak of them, on top of `file_api`."""
+"""Requests for entities, on top of `file_api`."""
 
 import itertools
 from typing import Any
@@ -17,12 +17,12 @@ _numbers = itertools.count(1)
 
 
 def unique_name(word: str = "thing") -> str:
-    """A name that no other test uses."""
+    """Return a name that no other test uses."""
     return f"{word} {next(_numbers)}"
 
 
 class Author(RestUser):
-    """A user who writes entities; `repo` paths leave out /repo/v1."""
+    """A user who creates and updates entities."""
 
     def __init__(
         self, rest_service: RestService, name: str | None, token: str | None = None
@@ -33,7 +33,7 @@ class Author(RestUser):
         self.id = OWNER_IDS.get(name or "", 273950)
 
     def make(self, kind: str, parent: str | None = None, **more: Any) -> dict[str, Any]:
-        """Create an entity, and give it as the service wrote it."""
+        """Create an entity and return the response of the service."""
         return ok(self.try_make(kind, parent, **more))
 
     def try_make(self, kind: str, parent: str | None = None, **more: Any) -> Any:
@@ -53,7 +53,7 @@ class Author(RestUser):
         return self.make(FILE, parent, dataFileHandleId=self.handle(content), **more)
 
     def handle(self, content: str | None = "x") -> str:
-        """Make a file handle; equal content has an equal MD5, None has none."""
+        """Create a file handle. Equal content has an equal MD5; None has no MD5."""
         body = {
             "concreteType": "org.sagebionetworks.repo.model.file.ExternalFileHandle",
             "externalURL": "https://example.org/data.csv",
@@ -70,14 +70,14 @@ class Author(RestUser):
         return self.put(f"{REPO}/entity/{body['id']}{query}", body)
 
     def change(self, entity: str, query: str = "", **more: Any) -> dict[str, Any]:
-        """Read an entity, change it, and give it as it is then."""
+        """Read and update an entity; return the updated one."""
         return ok(self.save({**self.entity(entity), **more}, query))
 
     def acl(self, entity: str) -> dict[str, Any]:
         return ok(self.get(f"{REPO}/entity/{entity}/acl"))
 
     def share(self, entity: str, rights: dict[int, list[str]]) -> None:
-        """Set an ACL: the author keeps all, others get what is said."""
+        """Set an ACL: all rights for the author, the given rights for others."""
         wanted = {self.id: ALL_RIGHTS, **rights}
         body = {
             "resourceAccess": [

@@ -1,4 +1,4 @@
-"""Evaluations and submissions as the service's own tests speak of them, on top of `entity_api`."""
+"""Requests for evaluations and submissions, on top of `entity_api`."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,13 +17,13 @@ def timestamp(rest_service: RestService, seconds: float = 0) -> str:
 
 
 class Submitter:
-    """An author who submits, and perhaps holds evaluations."""
+    """A user who creates evaluations and submits to them."""
 
     def __init__(self, author: Author) -> None:
         self.author = author
 
     def evaluation(self, project: str | None = None, **more: Any) -> dict[str, Any]:
-        """Make an evaluation, and give it as the service wrote it."""
+        """Create an evaluation and return the response of the service."""
         return ok(self.try_evaluation(project or self.author.new_project()["id"], **more))
 
     def try_evaluation(self, project: str, **more: Any) -> Any:
@@ -37,14 +37,14 @@ class Submitter:
         return self.author.put(f"{EVALUATION}/{body['id']}", body)
 
     def share(self, evaluation: str, rights: dict[int, list[str]]) -> None:
-        """Let others hold what is said; the author keeps what it has."""
+        """Give other users the given rights; the rights of the author stay."""
         acl = ok(self.author.get(f"{EVALUATION}/{evaluation}/acl"))
         kept = [each for each in acl["resourceAccess"] if each["principalId"] not in rights]
         given = [{"principalId": who, "accessType": what} for who, what in rights.items() if what]
         ok(self.author.put(f"{EVALUATION}/acl", {**acl, "resourceAccess": kept + given}))
 
     def submit(self, evaluation: str, entity: dict[str, Any], **more: Any) -> dict[str, Any]:
-        """Submit an entity, and give the submission as the service wrote it."""
+        """Submit an entity and return the submission."""
         return ok(self.try_submit(evaluation, entity, **more))
 
     def try_submit(
@@ -62,7 +62,7 @@ class Submitter:
         return ok(self.author.get(f"{SUBMISSION}/{submission}/status"))
 
     def try_score(self, submission: str, **changes: Any) -> Any:
-        """Read a status, change it, and write it back."""
+        """Read, change and update a status."""
         body = {**self.status(submission), **changes}
         return self.author.put(f"{SUBMISSION}/{submission}/status", body)
 
@@ -70,7 +70,7 @@ class Submitter:
         return ok(self.try_score(submission, **changes))
 
     def list(self, evaluation: str, what: str = "submission/all", query: str = "") -> list[Any]:
-        """Give one page of a list."""
+        """Return one page of a list."""
         return ok(self.author.get(f"{EVALUATION}/{evaluation}/{what}{query}"))["results"]
 
     def count(self, evaluation: str) -> int:

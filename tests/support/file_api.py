@@ -1,4 +1,4 @@
-"""The service as its own tests speak to it: plain HTTP, no client of ours in between."""
+"""Requests to the local service over plain HTTP, without the client of this package."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ PART = 5 * MiB
 
 
 class Clock:
-    """A clock that a test can put forward."""
+    """A clock that a test can advance."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
@@ -31,7 +31,7 @@ class Clock:
 
 
 class RestUser:
-    """One user on the service: requests with their token."""
+    """Requests to the service with the token of one user."""
 
     def __init__(self, session: requests.Session, base_url: str, token: str | None) -> None:
         self.session = session
@@ -54,8 +54,6 @@ class RestUser:
 
     def delete(self, path: str, **more: Any) -> requests.Response:
         return self.request("DELETE", path, **more)
-
-    # What tests need again and again.
 
     def project(self, name: str) -> str:
         return ok(self.post("/repo/v1/entity", {"concreteType": PROJECT, "name": name}))["id"]
@@ -95,7 +93,7 @@ class RestUser:
         return self.put(f"/file/v1/file/multipart/{upload}/complete")
 
     def upload(self, data: bytes, *, part: int = PART, **more: Any) -> str:
-        """Upload and give the id of the file handle."""
+        """Upload bytes and return the ID of the file handle."""
         status = ok(self.start(data, part=part, **more))
         if status["state"] == "COMPLETED":
             return status["resultFileHandleId"]
@@ -107,7 +105,7 @@ class RestUser:
         return ok(self.complete(status["uploadId"]))["resultFileHandleId"]
 
     def batch(self, *asked: tuple[Any, str, str], **flags: bool) -> requests.Response:
-        """Ask for (handle, object id, object type)."""
+        """Request file handles and URLs, given (handle, object ID, object type) each."""
         files = [
             {"fileHandleId": handle, "associateObjectId": of, "associateObjectType": kind}
             for handle, of, kind in asked
@@ -116,7 +114,7 @@ class RestUser:
         return self.post("/file/v1/fileHandle/batch", {"requestedFiles": files, **flags})
 
     def url(self, handle: str) -> str:
-        """Give a signed URL of a file handle of one's own."""
+        """Return a pre-signed URL of a file handle of this user."""
         return self.get(f"/file/v1/fileHandle/{handle}/url?redirect=false").text
 
     def read(self, handle: str, **headers: str) -> requests.Response:
@@ -124,7 +122,7 @@ class RestUser:
 
 
 class RestService:
-    """A service and its people."""
+    """A running service, its users' tokens and its clock."""
 
     def __init__(
         self, session: requests.Session, base_url: str, tokens: dict[str, str], clock: Clock
@@ -140,13 +138,13 @@ class RestService:
 
 
 def ok(answer: requests.Response) -> Any:
-    """The JSON of an answer that must be a success."""
+    """Assert success and return the JSON of a response."""
     assert answer.ok, f"{answer.request.method} {answer.request.path_url}: {answer.text}"
     return answer.json()
 
 
 def assert_error(answer: requests.Response, status: int, words: str = "") -> dict[str, Any]:
-    """The JSON of an answer that must be a refusal with these words in its reason."""
+    """Assert an error with a status and words in its reason; return its JSON."""
     assert answer.status_code == status, answer.text
     body = answer.json()
     assert words in body["reason"]
@@ -158,7 +156,7 @@ def md5(data: bytes) -> str:
 
 
 def multipart_request(data: bytes, *, part: int = PART, **more: Any) -> dict[str, Any]:
-    """A MultipartUploadRequest for some bytes."""
+    """Return a MultipartUploadRequest for bytes."""
     return {
         "concreteType": "org.sagebionetworks.repo.model.file.MultipartUploadRequest",
         "fileName": "data.bin",
@@ -175,7 +173,7 @@ def multipart_request(data: bytes, *, part: int = PART, **more: Any) -> dict[str
 def start_service(
     data_dir: Path, wrap: Callable[[Any], Any] = lambda app: app, **settings: Any
 ) -> Iterator[RestService]:
-    """A service without a socket, whose clock stands still."""
+    """Start a service without a socket, with a clock that only the test advances."""
     clock = Clock()
     app = create_app(
         Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, clock=clock, **settings)
@@ -188,7 +186,7 @@ def start_service(
 
 
 def bytes_on_disk(data_dir: Path) -> list[int]:
-    """The sizes of all that is kept or being written."""
+    """Return the sizes of all stored and partial files."""
     return sorted(
         path.stat().st_size for path in (data_dir / "blobs").rglob("*") if path.is_file()
     )

@@ -1,4 +1,4 @@
-"""A service in a process of its own, that a test may kill."""
+"""A service in a child process, which a test can kill."""
 
 import json
 import subprocess
@@ -16,22 +16,22 @@ from support.file_api import Clock, RestService
 
 @contextmanager
 def start_service_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], Author]]:
-    """A service in a process of its own; gives the process and alice."""
-    told = data_dir / "service.json"
-    told.unlink(missing_ok=True)
-    words = ["serve", "--port", "0", "--data", str(data_dir)]
+    """Start a service in a child process; yield the process and the user alice."""
+    service_file = data_dir / "service.json"
+    service_file.unlink(missing_ok=True)
+    arguments = ["serve", "--port", "0", "--data", str(data_dir)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "synapse_workflows", *words],
+        [sys.executable, "-m", "synapse_workflows", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 60
-        while not told.exists():
+        while not service_file.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        facts = json.loads(told.read_text())
+        facts = json.loads(service_file.read_text())
         tokens = {user["userName"]: user["token"] for user in facts["users"]}
         base_url = facts["repoEndpoint"].removesuffix(REPO)
         with requests.Session() as session:
