@@ -61,8 +61,10 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
         if value is None or (is_nullable and cell_values.is_missing(value)):
             return None
         text: str | None = value if is_text and type(value) is str else write(value)
-        if limit is not None and text is not None and len(text) > limit:
-            raise ValueError(_format_size_error(column_type, len(text), limit))
+        if limit is not None and text is not None:
+            length = cell_values.utf16_length(text)
+            if length > limit:
+                raise ValueError(_format_size_error(column_type, length, limit))
         return text
 
     return checked
@@ -121,12 +123,14 @@ def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> C
                 f"has {len(items)} items, but the column is limited to {max_items}: shorten it, "
                 "or increase maximumListLength (at most 100)"
             )
-        if max_size is not None and items and (longest := max(map(len, items))) > max_size:
+        if max_size is None or not items:
+            return cell_values.dump_json(items) if items else None
+        if (longest := max(map(cell_values.utf16_length, items))) > max_size:
             raise ValueError(
                 f"has an item of {longest} characters, but the column is limited to {max_size}: "
                 "shorten it, or increase maximumSize (at most 1000)"
             )
-        return cell_values.dump_json(items) if items else None
+        return cell_values.dump_json(items)
 
     return write
 

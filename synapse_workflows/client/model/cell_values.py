@@ -5,7 +5,7 @@ The errors complete the sentence "Row 1, column 'a': <value> ...", see `rows.ser
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -24,17 +24,24 @@ BOOLEAN_WORDS: Final = MappingProxyType(
 )
 #: Common classes without missing values; a fast path of `is_missing`.
 _NEVER_MISSING: Final = frozenset({str, int, bool, list, dict})
+_BUILTIN_TYPES: Final = frozenset({str, int, float, bool, Decimal, date, datetime})
+_Bytes = bytes | bytearray | memoryview
+#: Largest exponents of a Decimal: as INTEGER, and written without an exponent.
+_MAX_INT64_DIGITS, _MAX_PLAIN_DIGITS = 19, 76
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, or `NA` or `NaT` of pandas."""
+    """Return whether a value is None, NaN, or `NA` or `NaT` of pandas or NumPy."""
     python_type = type(value)
     if python_type in _NEVER_MISSING:
         return False
     if value is None or python_type.__name__ == "NAType":
         return True
-    return isinstance(value, float | datetime) and value != value  # noqa: PLR0124 - NaN, NaT
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    is_number = isinstance(value, Real | datetime) or _is_numpy_scalar(value)
+    return is_number and bool(value != value)  # noqa: PLR0124 - NaN, NaT
 
 
 def to_epoch_millis(moment: date) -> int:
@@ -71,10 +78,9 @@ def to_list(value: Any) -> list[Any]:
             value = json.loads(value)
         except ValueError:
             value = None
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
-        raise ValueError("is not a list")  # noqa: TRY004 - the value of a cell is invalid
+    is_scalar = isinstance(value, str | _Bytes | Mapping) or _is_numpy_scalar(value)
+    if is_scalar or not isinstance(value, Iterable):
+        raise ValueError("is not a list")
     found = list(value)
     if any(is_missing(one) for one in found):
         raise ValueError("is a list with a missing item, which Synapse does not support")
@@ -82,15 +88,17 @@ def to_list(value: Any) -> list[Any]:
 
 
 def to_text(value: Any) -> str:
-    """Convert a scalar to text.
+    """Convert a scalar to text; a date becomes ISO 8601, and a Decimal keeps its digits.
 
     Raises:
         ValueError: The value is bytes or a collection.
     """
+    value = to_builtin(value)
     if isinstance(value, str):
         return value
-    if isinstance(value, bytes | Mapping | list | tuple | set | frozenset):
-        raise ValueError("is not text")  # noqa: TRY004
+    is_collection = isinstance(value, Mapping | list | tuple | set | frozenset)
+    if is_collection or isinstance(value, _Bytes) or getattr(value, "ndim", None):
+        raise ValueError("is not text")
     return value.isoformat() if isinstance(value, date) else to_untyped_text(value)
 
 
@@ -100,12 +108,14 @@ def to_integer(value: Any) -> int:
     Raises:
         ValueError: The value is not an integer, or does not fit into 64 bits.
     """
-    number = value if type(value) is int else _to_builtin(value)
+    number = value if type(value) is int else to_builtin(value)
     if isinstance(number, str):
         try:
             number = int(number)
         except ValueError:
             raise ValueError("is not an integer") from None
+    if isinstance(number, Decimal):
+        number = _to_whole_number(number)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, bool) or not isinstance(number, int):
@@ -123,17 +133,15 @@ def to_double_text(value: Any) -> str:
     """
     if type(value) is float:
         return _format_double(value)
-    number = _to_builtin(value)
-    if isinstance(number, str):
-        try:
-            number = float(number)
-        except ValueError:
-            raise ValueError("is not a number") from None
-    if is_missing(number) and not isinstance(number, float):
-        raise ValueError("is not a number")
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    number = to_builtin(value)
+    if isinstance(number, bool) or not isinstance(number, int | float | str | Decimal):
         raise ValueError("is not a number")  # noqa: TRY004
-    return _format_double(float(number))
+    try:
+        return _format_double(float(number))
+    except ValueError:
+        raise ValueError("is not a number") from None
+    except OverflowError:
+        raise ValueError("is too large for a DOUBLE: use a STRING column") from None
 
 
 def to_boolean(value: Any) -> bool:
@@ -142,10 +150,10 @@ def to_boolean(value: Any) -> bool:
     Raises:
         ValueError: The value is none of these.
     """
-    value = _to_builtin(value)
+    value = to_builtin(value)
     if isinstance(value, str) and value.lower() in BOOLEAN_WORDS:
         return BOOLEAN_WORDS[value.lower()]
-    if value in (0, 1):
+    if isinstance(value, int | float | Decimal) and value in (0, 1):
         return bool(value)
     raise ValueError("is neither true nor false")
 
@@ -158,6 +166,9 @@ def to_timestamp(value: Any) -> int | str:
     Raises:
         ValueError: The value is neither a date, an integer nor text.
     """
+    if type(value).__name__ == "datetime64":  # its range is larger than that of datetime
+        return int(value.astype("datetime64[ms]").astype("int64"))
+    value = to_builtin(value)
     if isinstance(value, date):
         return to_epoch_millis(value)
     if isinstance(value, str):
@@ -178,7 +189,7 @@ def to_entity_id(value: Any) -> str:
         ValueError: The value is not an entity ID.
     """
     try:
-        parsed = parse_entity_id(_to_builtin(value))
+        parsed = parse_entity_id(to_builtin(value))
     except ValueError:
         raise ValueError("is not a Synapse ID: expected 'syn' followed by digits") from None
     return parsed.id if parsed.version is None else f"{parsed.id}.{parsed.version}"
@@ -196,6 +207,8 @@ def to_numeric_id(value: Any) -> int:
 def to_json_document(value: Any) -> str:
     """Encode an object or array as JSON; text that is valid JSON is returned unchanged.
 
+    None, `NA` and `NaT` become null, and dates become ISO 8601.
+
     Raises:
         ValueError: The value is not a JSON object, array or text.
     """
@@ -205,21 +218,25 @@ def to_json_document(value: Any) -> str:
         except ValueError:
             raise ValueError("is not valid JSON") from None
         return value
-    if not isinstance(value, Mapping | list | tuple):
-        raise ValueError("is neither a JSON object nor an array")  # noqa: TRY004
-    return dump_json(value)
+    if not _is_collection(value):
+        raise ValueError("is neither a JSON object nor an array")
+    return dump_json(_to_json_value(value))
 
 
 def dump_json(value: Any) -> str:
-    """Serialize a value as compact JSON.
+    """Serialize built-in values as compact JSON.
 
     Raises:
-        ValueError: The value contains an object that is not JSON serializable.
+        ValueError: The value contains infinity, or an object that is not JSON serializable.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except TypeError as error:
         raise ValueError(f"cannot be serialized as JSON: {error}") from None
+    except (ValueError, RecursionError):
+        raise ValueError(
+            "contains NaN, infinity or itself, which is not JSON compliant: use None for null"
+        ) from None
 
 
 def to_untyped_text(value: Any) -> str:
@@ -228,44 +245,131 @@ def to_untyped_text(value: Any) -> str:
     Raises:
         ValueError: The value is bytes, or not JSON serializable.
     """
-    value = _to_builtin(value)
+    value = to_builtin(value)
+    if isinstance(value, _Bytes):
+        raise ValueError("is bytes, which tables do not support")  # noqa: TRY004
+    if _is_collection(value):
+        return dump_json(_to_json_value(value, untyped=not isinstance(value, Mapping)))
+    if isinstance(value, Iterator) or not _has_text_form(type(value)):
+        raise ValueError("has no text form")
+    return _format_scalar(value)
+
+
+def _format_scalar(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         # 3.0 is often an integer from a column with nulls; a DOUBLE column accepts 3 as well.
         is_whole = value.is_integer() and abs(value) < _MAX_EXACT_INTEGER
         return str(int(value)) if is_whole else _format_double(value)
+    if isinstance(value, Decimal):
+        return _format_decimal(value)
     if isinstance(value, date):
         return str(to_epoch_millis(value))
-    if isinstance(value, Mapping):
-        return dump_json(value)
-    if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "tolist"):
-        listed = value.tolist() if hasattr(value, "tolist") else value
-        return dump_json([_to_json_value(one) for one in listed])
-    if isinstance(value, bytes):
-        raise ValueError("is bytes, which tables do not support")  # noqa: TRY004
-    return str(value)
+    return _format_timedelta(value) if isinstance(value, timedelta) else str(value)
 
 
-def _to_json_value(item: Any) -> Any:
-    item = None if is_missing(item) else _to_builtin(item)
-    return to_epoch_millis(item) if isinstance(item, date) else item
+def to_builtin(value: Any) -> Any:
+    """Convert scalars of NumPy, pandas, databases and enumerations to built-in values.
 
-
-def _to_builtin(value: Any) -> Any:
-    """Convert numbers of NumPy, databases and other libraries to built-in numbers."""
-    if isinstance(value, bool | int | float | str):
+    Decimals and pandas timestamps are returned unchanged: they have more digits.
+    """
+    python_type = type(value)
+    if python_type in _BUILTIN_TYPES or value is None:
         return value
-    if type(value).__module__ == "numpy" and hasattr(value, "item") and not value.shape:
-        return value.item()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+    if _is_numpy_scalar(value):
+        return _to_builtin_of_numpy(value)
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
+
+
+def utf16_length(text: str) -> int:
+    """Return the length of text in UTF-16 units, in which Synapse counts characters."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    """Return whether a value is a scalar or an array without dimensions of NumPy."""
+    return type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+
+
+def _to_builtin_of_numpy(value: Any) -> Any:
+    kind = value.dtype.kind
+    if kind == "M":
+        moment = value.astype("datetime64[us]")
+        # An integer is outside the range of datetime; nanoseconds have no datetime either.
+        found = moment.item() if moment == value else None
+        return found if isinstance(found, datetime) else str(value)
+    if kind == "m":
+        return value.astype("timedelta64[us]").item()
+    found = value.item()
+    # A long double converts itself to a long double.
+    return float(found) if type(found) is type(value) and kind == "f" else found
+
+
+def _has_text_form(python_type: type) -> bool:
+    """Return whether objects of a class have a text other than their address."""
+    to_str: object = python_type.__str__
+    to_repr: object = python_type.__repr__
+    return to_str is not object.__str__ or to_repr is not object.__repr__
+
+
+def _is_collection(value: Any) -> bool:
+    is_array = hasattr(value, "tolist") and not _is_numpy_scalar(value)
+    is_array = is_array and not isinstance(value, _Bytes)
+    return is_array or isinstance(value, Mapping | list | tuple | set | frozenset)
+
+
+def _to_json_value(value: Any, *, untyped: bool = False) -> Any:
+    """Convert a value and all values inside to types that the json module serializes.
+
+    Args:
+        value: The value.
+        untyped: Whether it is a list for a column of unknown type: dates become milliseconds
+            since 1970, as in a DATE_LIST, and NaN becomes null.
+    """
+    value = to_builtin(value)
+    if is_missing(value) and (untyped or not isinstance(value, float)):
+        return None  # NaN in a JSON document is an error
+    if isinstance(value, Mapping):
+        return {to_builtin(key): _to_json_value(one) for key, one in value.items()}
+    if _is_collection(value):
+        return [_to_json_value(one, untyped=untyped) for one in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, date):
+        return to_epoch_millis(value) if untyped else value.isoformat()
+    return _format_timedelta(value) if isinstance(value, timedelta) else value
+
+
+def _to_whole_number(value: Decimal) -> int | None:
+    """Convert a Decimal to an integer; None if it is not one, or has more than 64 bits."""
+    if not value.is_finite() or value != value.to_integral_value():
+        return None
+    if value.adjusted() > _MAX_INT64_DIGITS:
+        raise ValueError("does not fit into 64 bits")
+    return int(value)
 
 
 def _format_double(value: float) -> str:
     if math.isfinite(value):
         return repr(value)
     return _SPECIAL_DOUBLES.get(value, "NaN")
+
+
+def _format_decimal(value: Decimal) -> str:
+    """Format a Decimal with all its digits, and without an exponent unless it is extreme."""
+    if not value.is_finite():
+        return _format_double(float(value))
+    is_readable = abs(value.adjusted()) <= _MAX_PLAIN_DIGITS
+    return format(value, "f") if is_readable else str(value)
+
+
+def _format_timedelta(value: timedelta) -> str:
+    """Format a duration as pandas does: ``1 days 02:03:04.000005``."""
+    time_of_day = (_EPOCH + timedelta(0, value.seconds, value.microseconds)).time()
+    sign = "+" if value.days < 0 else ""
+    return f"{value.days} days {sign}{time_of_day.isoformat()}"

@@ -11,13 +11,18 @@ from typing import Any, Final
 CsvRow = list[str | None]
 #: Supported line endings.
 LINE_ENDINGS: Final = ("\n", "\r\n", "\r")
-#: Maximum field size of the csv module, in characters.
-_CSV_FIELD_LIMIT: Final = 131_072
+#: Characters that end a line.
+_LINE_BREAKS: Final = "\r\n"
+#: Maximum number of characters of a cell: the largest limit of the csv module.
+_MAX_CELL_SIZE: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class CsvDialect:
     r"""Formatting and parsing of CSV rows.
+
+    A quote opens a cell only as its first character, as in the csv module of Python; elsewhere
+    in an unquoted cell it is an ordinary character.
 
     Args:
         separator: Separator of cells, one character.
@@ -42,12 +47,15 @@ class CsvDialect:
             "escapeCharacter": self.escape,
         }
         for name, character in characters.items():
-            if len(character) != 1:
-                raise ValueError(f"Invalid {name} {character!r}: {name} must be one character.")
-        if self.separator in {self.quote, self.escape} or self.separator in "\r\n":
+            if len(character) != 1 or character in _LINE_BREAKS:
+                raise ValueError(
+                    f"Invalid {name} {character!r}: {name} must be one character, and not a line "
+                    "ending."
+                )
+        if self.separator in {self.quote, self.escape}:
             raise ValueError(
-                f"Invalid separator {self.separator!r}: it must differ from quoteCharacter, "
-                "escapeCharacter and line endings."
+                f"Invalid separator {self.separator!r}: it must differ from quoteCharacter and "
+                "escapeCharacter."
             )
         if self.line_end not in LINE_ENDINGS:
             raise ValueError(f"Invalid lineEnd {self.line_end!r}: expected one of {LINE_ENDINGS}.")
@@ -87,86 +95,92 @@ class CsvDialect:
             lines: Lines with their original line endings (``open(..., newline="")``).
 
         Raises:
-            ValueError: The text ends inside a quoted cell.
+            ValueError: The text ends inside a quoted cell, or is not valid CSV.
         """
-        for record in self.iter_records(lines):
-            yield self._parse_cells(record)
+        empty_text = self.quote * 2
+        for row, raw in self._read_rows(lines):
+            if not row:
+                yield [None]
+            elif "" not in row:
+                yield list(row)
+            elif any(empty_text in line for line in raw):
+                yield self._replace_nulls(row, "".join(raw).rstrip(_LINE_BREAKS))
+            else:
+                yield [cell or None for cell in row]
 
     def count_rows(self, lines: Iterable[str]) -> int:
-        """Count the rows without parsing their cells."""
-        return sum(1 for _ in self.iter_records(lines))
+        """Count the rows."""
+        return sum(1 for _ in self._read_rows(lines))
 
     def iter_records(self, lines: Iterable[str]) -> Iterator[str]:
         """Iterate over the text of each row, which may span several lines, without line ending.
 
         Raises:
-            ValueError: The text ends inside a quoted cell.
+            ValueError: The text ends inside a quoted cell, or is not valid CSV.
         """
-        pending: list[str] = []
-        first_line = 0
-        for number, line in enumerate(lines, 1):
-            toggles_quoting = self._count_quotes(line) % 2 == 1
-            if not pending and not toggles_quoting:
-                yield line.rstrip("\r\n")
-                continue
-            first_line = first_line if pending else number
-            pending.append(line)
-            if toggles_quoting and len(pending) > 1:
-                yield "".join(pending).rstrip("\r\n")
-                pending = []
-        if pending:
-            raise ValueError(
-                f"The CSV ends inside a quoted cell that starts in line {first_line}."
-            )
+        return ("".join(raw).rstrip(_LINE_BREAKS) for _, raw in self._read_rows(lines))
 
-    def _count_quotes(self, line: str) -> int:
-        """Count quotes, except escaped ones; doubled quotes do not change the parity."""
-        if self.escape != self.quote and self.escape in line:
-            line = self._escaped_character.sub("", line)
-        return line.count(self.quote)
+    def has_unknown_escapes(self, line: str) -> bool:
+        """Return whether a line has an escape character that escapes nothing.
 
-    def _parse_cells(self, record: str) -> CsvRow:
-        if (
-            self.quote * 2 not in record
-            and self.escape not in record
-            and len(record) < _CSV_FIELD_LIMIT
-        ):
-            return self._parse_simple_cells(record)
-        fields = self._field.findall(record)
-        return [self._unquote(quoted) if quoted else bare or None for quoted, bare in fields]
+        Such a line was written by a program to which the character is an ordinary one: Synapse
+        doubles it, and other programs use it before a quote or a separator.
+        """
+        return self.escape in self._known_escape.sub("", line)
 
-    def _parse_simple_cells(self, record: str) -> CsvRow:
-        """Parse a row without empty text and without quotes inside cells; empty cells are null."""
+    def _read_rows(self, lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
+        """Yield the cells of each row, and its lines, which the next row replaces."""
+        raw: list[str] = []
+        is_exhausted = False
+
+        def record() -> Iterator[str]:
+            nonlocal is_exhausted
+            for line in lines:
+                raw.append(line)
+                yield line
+            is_exhausted = True
+
+        csv.field_size_limit(_MAX_CELL_SIZE)  # a setting of the process
+        reader = csv.reader(
+            record(),
+            delimiter=self.separator,
+            quotechar=self.quote,
+            escapechar=None if self.escape == self.quote else self.escape,
+        )
+        first_line = 1
         try:
-            row = next(csv.reader([record], delimiter=self.separator, quotechar=self.quote), [])
+            for row in reader:
+                if is_exhausted:  # a complete row does not request another line
+                    raise ValueError(
+                        f"The CSV ends inside a quoted cell that starts in line {first_line}."
+                    )
+                yield row, raw
+                first_line += len(raw)
+                raw.clear()
         except csv.Error as error:
-            raise ValueError(f"Invalid CSV: {error} ({record[:80]!r})") from None
-        return [cell or None for cell in row] or [None]
+            raise ValueError(
+                f"Invalid CSV in line {first_line}: {error} ({''.join(raw)[:80]!r})"
+            ) from None
 
-    def _unquote(self, quoted: str) -> str:
-        content = quoted[1:-1]
-        if self.quote not in content and self.escape not in content:
-            return content
-        return self._escape_sequence.sub(lambda match: match[1] or self.quote, content)
-
-    @cached_property
-    def _escaped_character(self) -> re.Pattern[str]:
-        return re.compile(f"{re.escape(self.escape)}.", re.DOTALL)
+    def _replace_nulls(self, row: list[str], record: str) -> CsvRow:
+        """Replace empty cells by None, unless they are quoted."""
+        cells = zip(row, self._cell.findall(record), strict=True)
+        return [cell if cell or text else None for cell, text in cells]
 
     @cached_property
-    def _escape_sequence(self) -> re.Pattern[str]:
-        quote, escape = re.escape(self.quote), re.escape(self.escape)
-        if quote == escape:
-            return re.compile(f"{quote}({quote})")
-        return re.compile(f"{escape}(.)|{quote}{quote}", re.DOTALL)
+    def _known_escape(self) -> re.Pattern[str]:
+        escape, characters = re.escape(self.escape), self.escape + self.quote + self.separator
+        return re.compile(f"{escape}[{re.escape(characters)}]")
 
     @cached_property
-    def _field(self) -> re.Pattern[str]:
-        """Pattern of a cell and the separator before it; groups: quoted cell, unquoted cell."""
+    def _cell(self) -> re.Pattern[str]:
+        """Pattern of a cell and the separator before it; group: the text of the cell."""
         quote, separator = re.escape(self.quote), re.escape(self.separator)
-        plain, special = f"[^{quote}]*+", f"{quote}{quote}"
-        if self.escape != self.quote:
+        if self.escape == self.quote:
+            quoted, bare = f"[^{quote}]|{quote}{quote}", f"[^{separator}]"
+        else:
             escape = re.escape(self.escape)
-            plain, special = f"[^{quote}{escape}]*+", f"(?:{quote}{quote}|{escape}.)"
-        quoted = rf"{quote}{plain}(?:{special}{plain})*+{quote}(?={separator}|\Z)"
-        return re.compile(rf"(?:\A|{separator})(?:({quoted})|([^{separator}]*))", re.DOTALL)
+            quoted = f"[^{quote}{escape}]|{quote}{quote}|{escape}."
+            bare = f"[^{separator}{escape}]|{escape}."
+        cell = f"(?:{quote}(?:{quoted})*+{quote})?+(?:{bare})*+"
+        return re.compile(rf"(?:\A|{separator})({cell})", re.DOTALL)

@@ -1,5 +1,6 @@
 """Tests of formatting and parsing CSV, including null and empty text."""
 
+import csv
 import io
 
 import pytest
@@ -34,6 +35,69 @@ def test_round_trip_returns_equal_rows(lines, dialect):
 def test_count_rows_equals_number_of_parsed_rows(lines):
     text = "".join(DIALECT.format_row(line) for line in lines)
     assert DIALECT.count_rows(io.StringIO(text, newline="")) == len(lines)
+
+
+@st.composite
+def documents(draw) -> tuple[str, CsvDialect]:
+    """Any text of the characters that have a meaning in a dialect, as lines of that dialect."""
+    dialect = draw(DIALECTS)
+    characters = dialect.quote + dialect.escape + dialect.separator + "ab \\\"',\t"
+    cells = st.text(st.sampled_from(characters), max_size=6)
+    lines = draw(st.lists(st.lists(cells, min_size=1, max_size=4), min_size=1, max_size=4))
+    text = dialect.line_end.join(dialect.separator.join(line) for line in lines)
+    return text + dialect.line_end, dialect
+
+
+def read_with_csv_module(text: str, dialect: CsvDialect, *, strict: bool):
+    return list(
+        csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=dialect.separator,
+            quotechar=dialect.quote,
+            escapechar=None if dialect.escape == dialect.quote else dialect.escape,
+            strict=strict,
+        )
+    )
+
+
+@given(documents())
+def test_parse_rows_equals_csv_module(document):
+    text, dialect = document
+    try:
+        rows = parse(text, dialect)
+    except ValueError:
+        with pytest.raises(csv.Error):  # the text ends inside a cell
+            read_with_csv_module(text, dialect, strict=True)
+        return
+    expected = read_with_csv_module(text, dialect, strict=False)
+    assert [[cell or "" for cell in row] for row in rows] == [row or [""] for row in expected]
+
+
+@given(LINES, DIALECTS)
+def test_parse_rows_reads_what_csv_module_writes(lines, dialect):
+    """Excel, pandas and the csv module double quotes, and escape nothing."""
+    dialect = CsvDialect(dialect.separator, dialect.quote, dialect.quote, dialect.line_end)
+    file = io.StringIO(newline="")
+    csv.writer(
+        file,
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        lineterminator=dialect.line_end,
+        quoting=csv.QUOTE_ALL,  # QUOTE_MINIMAL does not quote line endings of other systems
+    ).writerows(lines)
+    rows = parse(file.getvalue(), dialect)
+    assert [[cell or "" for cell in row] for row in rows] == [
+        [cell or "" for cell in line] for line in lines
+    ]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_quote_inside_unquoted_cell_is_ordinary_character(separator):
+    dialect = CsvDialect(separator)
+    text = 'b\n5" pipe\n6" pipe\nplain\n'
+    assert parse(text, dialect) == [["b"], ['5" pipe'], ['6" pipe'], ["plain"]]
+    assert parse(f'1{separator}5"\n2{separator}"6"""\n', dialect) == [["1", '5"'], ["2", '6"']]
+    assert dialect.count_rows(io.StringIO(text, newline="")) == 4
 
 
 def test_format_row_matches_format_of_synapse():

@@ -31,7 +31,7 @@ ETAG = "0f3c1bd2-6f6c-4b7e-9d0b-5a0f6dd0c0f1"
 #: Columns and values of a few types; test_cell_codec covers all types.
 VALUES = st.tuples(
     st.none() | st.integers(-(2**63), 2**63 - 1),
-    st.none() | st.text(st.characters(codec="utf-8"), max_size=10),
+    st.none() | st.text(st.characters(codec="utf-8"), max_size=5),
     st.none()
     | st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(microsecond=0)),
     st.none() | st.lists(st.text(max_size=10), min_size=1, max_size=3),
