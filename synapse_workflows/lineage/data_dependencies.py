@@ -1,17 +1,29 @@
 """Data dependencies between task instances.
 
-A task depends on the tasks whose XComs its fields reference. Without such a reference it depends
-on all its direct upstream tasks. The references are read from the operators of the parsed DAG,
-because rendering replaces them by values in the running task.
+A task depends on the tasks whose XComs its data-bearing fields reference, as an `XComArg` or in a
+Jinja template. Without such a reference it depends on all its direct upstream tasks. The
+references are read from the operators of the parsed DAG, because rendering replaces them by values
+in the running task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from airflow.sdk import XComArg
+from airflow.sdk import ObjectStoragePath, XComArg
+from airflow.sdk.bases.decorator import DecoratedMappedOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
-from airflow.sdk.definitions.xcom_arg import ConcatXComArg
+from airflow.sdk.definitions.xcom_arg import (
+    ConcatXComArg,
+    MapXComArg,
+    ZipXComArg,
+)
+
+from synapse_workflows.lineage.template_references import XComPull, find_xcom_pulls
+
+#: Returns the number of items of a mapped argument; None if it is unknown.
+ItemCounter = Callable[[Any], int | None]
 
 
 @dataclass(frozen=True)
@@ -31,38 +43,35 @@ class TaskInstances:
 
 
 @dataclass(frozen=True)
-class _Reference:
-    """Reference to the output of another operator.
+class Dependencies:
+    """Task instances that a task takes its data from.
 
     Args:
-        operator: the other operator.
-        is_aligned: whether instance i takes item i of the output.
-        only_index: map index of the only instance that takes it; None for all instances.
+        instances: the task instances.
+        gaps: descriptions of references whose task could not be determined.
     """
 
-    operator: Any
-    is_aligned: bool = False
-    only_index: int | None = None
+    instances: tuple[TaskInstances, ...] = ()
+    gaps: tuple[str, ...] = ()
 
 
-def find_upstream(dag: Any, instances: TaskInstances) -> list[TaskInstances]:
+def find_upstream(dag: Any, instances: TaskInstances, count_items: ItemCounter) -> Dependencies:
     """Return the task instances that some instances of a task take their data from.
 
     Args:
         dag: the parsed DAG, with references in place of values.
         instances: instances of a task of the DAG; `position` is ignored.
+        count_items: returns the number of items of a mapped argument. An instance of a task with
+            several mapped arguments takes the items that its index selects.
     """
     task = dag.get_task(instances.task_id)
-    references = list(dict.fromkeys(_find_references(task)))
-    if not references:
-        upstream = (dag.get_task(task_id) for task_id in sorted(task.upstream_task_ids))
-        references = [_Reference(operator) for operator in upstream]
-    index = instances.index
-    return [
-        _select_instances(task, index, reference)
-        for reference in references
-        if index is None or reference.only_index in (None, index)
-    ]
+    found = list(dict.fromkeys(_ReferenceFinder(task, instances.index, count_items).find()))
+    gaps = tuple(f"inputs of task {task.task_id}: {one}" for one in found if isinstance(one, str))
+    upstream = tuple(one for one in found if isinstance(one, TaskInstances))
+    if not upstream:
+        direct = (dag.get_task(task_id) for task_id in sorted(task.upstream_task_ids))
+        upstream = tuple(_select_instances(task, instances.index, one) for one in direct)
+    return Dependencies(upstream, gaps)
 
 
 def is_mapped(operator: Any) -> bool:
@@ -70,13 +79,22 @@ def is_mapped(operator: Any) -> bool:
     return bool(operator.is_mapped) or operator.get_closest_mapped_task_group() is not None
 
 
-def _select_instances(task: Any, index: int | None, reference: _Reference) -> TaskInstances:
-    upstream = reference.operator
+def _select_instances(
+    task: Any, index: int | None, upstream: Any, item: int | None = None
+) -> TaskInstances:
+    """Return the instances of an upstream task that an instance of a task depends on.
+
+    Args:
+        task: the task.
+        index: map index of its instance; None for all instances.
+        upstream: the operator of the upstream task.
+        item: the item of the output that the instance takes; None for the whole output.
+    """
     if index is None or not is_mapped(upstream):
         return TaskInstances(upstream.task_id)
     if _share_mapped_group(task, upstream):
         return TaskInstances(upstream.task_id, index=index)
-    return TaskInstances(upstream.task_id, position=index if reference.is_aligned else None)
+    return TaskInstances(upstream.task_id, position=item)
 
 
 def _share_mapped_group(task: Any, other: Any) -> bool:
@@ -84,27 +102,154 @@ def _share_mapped_group(task: Any, other: Any) -> bool:
     return any(group.group_id in group_ids for group in other.iter_mapped_task_groups())
 
 
-def _find_references(task: Any) -> Iterator[_Reference]:
-    if isinstance(task, MappedOperator):
-        yield from _find_nested_references(task.partial_kwargs)
-        yield from _find_mapped_references(task._get_specified_expand_input())  # noqa: SLF001 - no public API
-    else:
-        for field in task.template_fields:
-            yield from _find_nested_references(getattr(task, field, None))
+#: A reference, or the description of a reference whose task could not be determined.
+_Found = Iterator[TaskInstances | str]
 
 
-def _find_nested_references(value: Any) -> Iterator[_Reference]:
-    """Yield the references in a value, including nested lists and dicts."""
-    if isinstance(value, XComArg):
-        yield from (_Reference(operator) for operator, _ in value.iter_references())
-    elif _is_group_argument(value):
-        yield from _find_mapped_references(value._input, value._key)  # noqa: SLF001
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from _find_nested_references(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _find_nested_references(item)
+class _ReferenceFinder:
+    """Finds the references in the data-bearing fields of one task.
+
+    The data-bearing fields of an operator are those in its class attribute `data_fields`, else all
+    its template fields.
+
+    Args:
+        task: an operator of the parsed DAG.
+        index: map index of the instance; None for all instances.
+        count_items: returns the number of items of a mapped argument.
+    """
+
+    def __init__(self, task: Any, index: int | None, count_items: ItemCounter) -> None:
+        self.task = task
+        self.index = index
+        self.count_items = count_items
+        operator_class = task.operator_class if isinstance(task, MappedOperator) else type(task)
+        self.data_fields: Sequence[str] | None = getattr(operator_class, "data_fields", None)
+
+    @cached_property
+    def environment(self) -> Any:
+        return self.task.dag.get_template_env()
+
+    def find(self) -> _Found:
+        fields = self.task.template_fields if self.data_fields is None else self.data_fields
+        if not isinstance(self.task, MappedOperator):
+            for field in fields:
+                yield from self._find_in_field(getattr(self.task, field, None))
+            return
+        for field in fields:
+            yield from self._find_in_field(self.task.partial_kwargs.get(field))
+        # the names in the input of a TaskFlow task are those of arguments, not of fields
+        is_taskflow = isinstance(self.task, DecoratedMappedOperator)
+        names = None if is_taskflow else self.data_fields
+        expand_input = self.task._get_specified_expand_input()  # noqa: SLF001 - no public API
+        yield from self._find_in_expand_input(expand_input, names)
+
+    def _find_in_field(self, value: Any) -> _Found:
+        """Yield the references in the value of a field, which may name a template file."""
+        values = value if isinstance(value, list) else [value]
+        for one in values:
+            is_file = isinstance(one, str) and one.endswith(tuple(self.task.template_ext or ()))
+            yield from self._find_in_value(f"{{% include {one!r} %}}" if is_file else one)
+
+    def _find_in_value(self, value: Any) -> _Found:
+        """Yield the references in a value, including nested ones."""
+        if isinstance(value, XComArg):
+            for operator, _ in value.iter_references():
+                yield _select_instances(self.task, self.index, operator)
+        elif isinstance(value, str):
+            yield from self._find_in_text(value)
+        elif isinstance(value, ObjectStoragePath):
+            yield from self._find_in_text(str(value))
+        elif _is_group_argument(value):
+            yield from self._find_in_expand_input(value._input, (value._key,))  # noqa: SLF001
+        else:
+            for item in _iter_nested(value):
+                yield from self._find_in_value(item)
+
+    def _find_in_text(self, text: str) -> _Found:
+        if "{{" not in text and "{%" not in text:
+            return
+        dag = self.task.dag
+        for pull in find_xcom_pulls(text, self.environment, dag.dag_id):
+            if not isinstance(pull, XComPull):
+                yield pull
+            elif not dag.has_task(pull.task_id):
+                yield f"a template pulls from {pull.task_id!r}, which is not a task of the DAG"
+            else:
+                index = self.index if pull.is_own_index else pull.map_index
+                mapped = is_mapped(dag.get_task(pull.task_id))
+                yield TaskInstances(pull.task_id, index if mapped else None)
+
+    def _find_in_expand_input(self, expand_input: Any, names: Sequence[str] | None) -> _Found:
+        """Yield the references in the mapped arguments with some names; None for all names."""
+        value = expand_input.value
+        if isinstance(value, dict):
+            for name, part in value.items():
+                if names is None or name in names:
+                    yield from self._find_in_part(part, self._select_item(value, name))
+        elif isinstance(value, XComArg):
+            yield from self._find_in_part(value, self.index)
+        else:
+            for item in _select(value, self.index):
+                is_mapping = isinstance(item, dict) and names is not None
+                chosen = [item[key] for key in names or () if key in item] if is_mapping else item
+                yield from self._find_in_value(chosen)
+
+    def _select_item(self, parts: dict[str, Any], name: str) -> int | None:
+        """Return the item of a mapped argument that the instance takes; None if unknown.
+
+        Airflow expands several arguments to all combinations; the last one varies fastest.
+        """
+        index = self.index
+        if index is None or len(parts) == 1:
+            return index
+        for key in reversed(parts):
+            length = self.count_items(parts[key])
+            if not length:
+                return None
+            if key == name:
+                return index % length
+            index //= length
+        return None
+
+    def _find_in_part(self, part: Any, item: int | None) -> _Found:
+        """Yield the references in one item of a mapped argument, or in all items."""
+        if isinstance(part, XComArg):
+            for operator, selected in self._select_outputs(part, item):
+                yield _select_instances(self.task, self.index, operator, selected)
+        elif isinstance(part, dict):
+            yield from self._find_in_value(_select(list(part.items()), item))
+        elif isinstance(part, list | tuple):
+            yield from self._find_in_value(_select(part, item))
+        else:
+            yield from self._find_in_value(part)
+
+    def _select_outputs(self, arg: Any, item: int | None) -> Iterator[tuple[Any, int | None]]:
+        """Yield the operators that an item of an output comes from, with the item of theirs."""
+        if isinstance(arg, MapXComArg):
+            yield from self._select_outputs(arg.arg, item)
+        elif isinstance(arg, ZipXComArg):
+            for one in arg.args:
+                yield from self._select_outputs(one, item)
+        elif isinstance(arg, ConcatXComArg):
+            for one, selected in self._select_concatenated(arg.args, item):
+                yield from self._select_outputs(one, selected)
+        else:
+            for operator, _ in arg.iter_references():
+                yield operator, item
+
+    def _select_concatenated(
+        self, args: Sequence[Any], item: int | None
+    ) -> Iterable[tuple[Any, int | None]]:
+        """Return the part of a concatenation that contains an item; all parts if unknown."""
+        position = item
+        for arg in args:
+            length = None if position is None else self.count_items(arg)
+            if position is None or length is None:
+                return [(one, None) for one in args]
+            if position < length:
+                return [(arg, position)]
+            position -= length
+        return ()
 
 
 def _is_group_argument(value: Any) -> bool:
@@ -112,36 +257,17 @@ def _is_group_argument(value: Any) -> bool:
     return hasattr(value, "_input") and hasattr(value, "_key") and hasattr(value, "resolve")
 
 
-def _find_mapped_references(expand_input: Any, key: str | None = None) -> Iterator[_Reference]:
-    """Yield the references in the mapped arguments of a task.
-
-    With several mapped arguments, or a concatenated list, instance i does not take item i; then
-    each instance depends on all items.
-    """
-    value = expand_input.value
-    if not isinstance(value, dict):
-        yield from _find_item_references(value, is_single=True)
-        return
-    for name, part in value.items():
-        if key in (None, name):
-            yield from _find_item_references(part, is_single=len(value) == 1)
+def _iter_nested(value: Any) -> Iterator[Any]:
+    """Yield the values in which Airflow renders templates: those in collections and objects."""
+    if isinstance(value, list | tuple | set | frozenset):
+        yield from value
+    elif isinstance(value, dict):
+        yield from value.values()
+    elif not hasattr(value, "task_id"):
+        for field in getattr(value, "template_fields", ()):
+            yield getattr(value, field, None)
 
 
-def _find_item_references(part: Any, *, is_single: bool) -> Iterator[_Reference]:
-    if isinstance(part, XComArg):
-        is_aligned = is_single and not _is_concatenated(part)
-        yield from (_Reference(operator, is_aligned) for operator, _ in part.iter_references())
-    elif isinstance(part, list | tuple):
-        for index, item in enumerate(part):
-            for reference in _find_nested_references(item):
-                yield _Reference(reference.operator, only_index=index if is_single else None)
-    else:
-        yield from _find_nested_references(part)
-
-
-def _is_concatenated(arg: Any) -> bool:
-    while not isinstance(arg, ConcatXComArg):
-        arg = getattr(arg, "arg", None)
-        if arg is None:
-            return False
-    return True
+def _select(items: Sequence[Any], index: int | None) -> Sequence[Any]:
+    """Return a list with one item; with all items if the index is None."""
+    return items if index is None else items[index : index + 1]

@@ -8,12 +8,17 @@ A task U contributes to the tasks downstream of it:
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
-from synapse_workflows.lineage.data_dependencies import TaskInstances, find_upstream
+from synapse_workflows.lineage.data_dependencies import (
+    TaskInstances,
+    find_upstream,
+    is_mapped,
+)
 from synapse_workflows.lineage.inlets import read_inlets, read_triggering_events
 from synapse_workflows.lineage.task_code import identify_code
-from synapse_workflows.provenance.record import Record
+from synapse_workflows.provenance.record import Origin, Record
 
 #: Key of the XCom with the record of a task.
 XCOM_KEY: Final = "synapse_lineage"
@@ -40,24 +45,52 @@ def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -
 def collect_upstream(context: Mapping[str, Any]) -> Record:
     """Return the lineage that the running task inherits from its upstream tasks."""
     ti = context["ti"]
-    dag = ti.task.dag
     index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
-    queue = deque(find_upstream(dag, TaskInstances(ti.task_id, index)))
-    if not queue:
-        return Record()
-    run_state = _RunState(context)
-    visited: set[TaskInstances] = set()
-    record = Record()
-    while queue:
-        for instances in run_state.select_succeeded(queue.popleft()):
-            if instances in visited:
-                continue
-            visited.add(instances)
-            contribution, is_complete = run_state.get_contribution(instances)
-            record |= contribution
-            if not is_complete:
-                queue.extend(find_upstream(dag, instances))
-    return record
+    task = ti.task.dag.get_task(ti.task_id)
+    running = TaskInstances(ti.task_id, index if is_mapped(task) else None)
+    return _UpstreamWalk(context).collect(running)
+
+
+class _UpstreamWalk:
+    """Walk from the running task to the nearest tasks that stored something.
+
+    Args:
+        context: context of the running task.
+    """
+
+    def __init__(self, context: Mapping[str, Any]) -> None:
+        self.dag = context["ti"].task.dag
+        self.run_state = _RunState(context)
+        self.visited: set[TaskInstances] = set()
+        self.queue: deque[TaskInstances] = deque()
+        self.gaps: list[str] = []
+
+    def collect(self, running: TaskInstances) -> Record:
+        """Return the lineage that a task inherits."""
+        self._add_upstream(running)
+        record = Record()
+        while self.queue:
+            for instances in self.run_state.select_succeeded(self.queue.popleft()):
+                if instances not in self.visited:
+                    self.visited.add(instances)
+                    record |= self._visit(instances)
+        return record | Record.from_refs(Origin.READ, gaps=self.gaps)
+
+    def _visit(self, instances: TaskInstances) -> Record:
+        records = self.run_state.pull_records(instances)
+        stored = sum(1 for record in records if record.wrote)
+        if instances.index is None and 0 < stored < self.run_state.count(instances):
+            # only the upstream tasks of the instances that stored nothing contribute
+            self.queue.extend(self.run_state.split(instances))
+            return Record()
+        if not stored:
+            self._add_upstream(instances)
+        return self.run_state.get_contribution(instances, records)
+
+    def _add_upstream(self, instances: TaskInstances) -> None:
+        dependencies = find_upstream(self.dag, instances, self.run_state.count_items)
+        self.queue.extend(dependencies.instances)
+        self.gaps.extend(dependencies.gaps)
 
 
 class _RunState:
@@ -69,8 +102,13 @@ class _RunState:
         self.ti = ti
         self.dag = ti.task.dag
         self.bundle = getattr(ti, "bundle_instance", None)
-        by_run = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
-        self.states: dict[str, Any] = by_run.get(ti.run_id, {})
+
+    @cached_property
+    def states(self) -> dict[str, Any]:
+        """The states of all task instances of the run, by name."""
+        by_run = self.ti.get_task_states(dag_id=self.ti.dag_id, run_ids=[self.ti.run_id])
+        states: dict[str, Any] = by_run.get(self.ti.run_id, {})
+        return states
 
     def select_succeeded(self, instances: TaskInstances) -> Iterator[TaskInstances]:
         """Yield the instances that succeeded."""
@@ -108,20 +146,37 @@ class _RunState:
             and not self.dag.has_task(name)
         }
 
-    def get_contribution(self, instances: TaskInstances) -> tuple[Record, bool]:
-        """Return what instances contribute, and whether all of them stored something.
+    def count(self, instances: TaskInstances) -> int:
+        """Return the number of instances."""
+        if instances.index is not None:
+            return 1
+        return max(len(self.get_mapped_states(instances.task_id)), 1)
 
-        Instances that stored nothing also contribute the lineage of their upstream tasks.
+    def count_items(self, argument: Any) -> int | None:
+        """Return the number of items of a mapped argument; None if it has none or is unknown."""
+        try:
+            resolved = argument.resolve(self.context) if _is_resolvable(argument) else argument
+            return len(resolved)
+        except Exception:  # noqa: BLE001 - then the task depends on all items
+            return None
+
+    def split(self, instances: TaskInstances) -> list[TaskInstances]:
+        """Return the instances that succeeded, one by one."""
+        task_id = instances.task_id
+        return [TaskInstances(task_id, index=index) for index in self.list_succeeded(task_id)]
+
+    def get_contribution(self, instances: TaskInstances, records: list[Record]) -> Record:
+        """Return what instances contribute to their downstream tasks.
+
+        Args:
+            instances: the instances.
+            records: their published records.
         """
-        records = self.pull_records(instances)
         contribution = Record.merge(record.contribution() for record in records)
-        expected = max(len(self.get_mapped_states(instances.task_id)), 1)
-        count = 1 if instances.index is not None else expected
-        if not records or len(records) < count:
+        if len(records) < self.count(instances):
             task = self.dag.get_task(instances.task_id)
             contribution |= collect_static_lineage(task, self.context, self.bundle)
-        stored = [record for record in records if record.wrote]
-        return contribution, len(stored) >= count
+        return contribution
 
     def pull_records(self, instances: TaskInstances) -> list[Record]:
         """Pull the published records of instances; an instance may have published none."""
@@ -129,3 +184,7 @@ class _RunState:
         pulled = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **options)
         values = pulled if isinstance(pulled, list) else [pulled]
         return [Record.from_json(value) for value in values if value is not None]
+
+
+def _is_resolvable(argument: Any) -> bool:
+    return hasattr(argument, "resolve")

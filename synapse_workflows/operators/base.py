@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
@@ -25,6 +25,9 @@ class SynapseOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
+    #: Fields that carry content or sources: a task depends on the tasks whose XComs these fields
+    #: reference. None for all template fields.
+    data_fields: ClassVar[Sequence[str] | None] = None
     operator_extra_links = (SynapseEntityLink(),)
     ui_color = "#d8ecf3"
 

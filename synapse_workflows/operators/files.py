@@ -1,7 +1,7 @@
 """Operators that download and upload files."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -45,6 +45,7 @@ class SynapseGetOperator(SynapseOperator):
         "download_dir",
         *SynapseOperator.template_fields,
     )
+    data_fields: ClassVar[Sequence[str] | None] = ("entity_id", "version")
 
     def __init__(
         self,
@@ -137,6 +138,7 @@ class SynapseStoreOperator(SynapseOperator):
         "activity_description",
         *SynapseOperator.template_fields,
     )
+    data_fields: ClassVar[Sequence[str] | None] = ("path", "used", "executed", "activity")
     template_fields_renderers = {  # noqa: RUF012 - as Airflow declares it
         "path": "json",
         "annotations": "json",

@@ -1,7 +1,7 @@
 """Operator that creates snapshots of tables and views."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
@@ -56,6 +56,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         "version_comment",
         *SynapseOperator.template_fields,
     )
+    data_fields: ClassVar[Sequence[str] | None] = ("table_id",)
 
     def __init__(
         self,

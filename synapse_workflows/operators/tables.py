@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -80,6 +80,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         "version_comment",
         *SynapseOperator.template_fields,
     )
+    data_fields: ClassVar[Sequence[str] | None] = ("sql",)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
 
@@ -237,6 +238,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         "activity_description",
         *SynapseOperator.template_fields,
     )
+    data_fields: ClassVar[Sequence[str] | None] = ("rows", "used", "executed", "activity")
     template_fields_renderers = {  # noqa: RUF012 - as Airflow declares it
         "rows": "json",
         "used": "json",

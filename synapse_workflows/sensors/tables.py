@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
@@ -161,6 +161,7 @@ class SynapseTableRowsSensor(_TableSensor):
     """
 
     template_fields: Sequence[str] = ("sql", *_TableSensor.template_fields)
+    data_fields: ClassVar[Sequence[str] | None] = ("sql",)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 - as Airflow declares it
 
@@ -218,6 +219,7 @@ class SynapseTableChangeSensor(_TableSensor):
     """
 
     template_fields: Sequence[str] = ("table_id", "since", *_TableSensor.template_fields)
+    data_fields: ClassVar[Sequence[str] | None] = ("table_id", "since")
 
     def __init__(
         self, *, table_id: Any, since: Mapping[str, Any] | None = None, **kwargs: Any
