@@ -7,7 +7,7 @@ See: one task instance for each table. A missing or forbidden table fails its ow
 unchanged table is skipped. The newest 30 snapshots are kept. The second DAG queries its version.
 """
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import AssetAlias, Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows import (
@@ -43,6 +43,7 @@ def synapse_03_nightly_snapshots() -> None:
         version_comment="By {{ dag.dag_id }}",
         skip_if_unchanged=True,
         retain=30,
+        outlets=[AssetAlias("snapshots")],
         map_index_template="{{ task.table_id }}",
     ).expand(table_id=tables())
 

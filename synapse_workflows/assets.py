@@ -7,13 +7,11 @@ the MD5 and the id of the Activity.
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 
 from synapse_workflows.client.model.ids import parse_entity_id
 
 SCHEME: Final = "syn"
-#: Name of the asset alias for stored entities that are not declared outlets.
-STORED: Final = "synapse"
 
 
 def synapse_asset(entity_id: str, **options: Any) -> Asset:
@@ -36,11 +34,6 @@ def create_asset(
     """Create an asset for Airflow's hook lineage, with the version in `extra`."""
     values = dict(extra or {}) | ({} if version is None else {"version": version})
     return synapse_asset(entity_id, extra=values)
-
-
-def stored_alias() -> AssetAlias:
-    """Return the asset alias for stored entities that are not declared outlets."""
-    return AssetAlias(STORED)
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:

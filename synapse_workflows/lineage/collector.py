@@ -222,8 +222,8 @@ class LineageCollector:
         )
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
-        use_alias = event.changed or self.is_retry
-        emit_asset_event(self.context, event, activity_id, use_alias=use_alias)
+        use_aliases = event.changed or self.is_retry
+        emit_asset_event(self.context, event, activity_id, use_aliases=use_aliases)
         self._publish_if_grown()
 
     def _publish_if_grown(self) -> None:

@@ -1,7 +1,7 @@
 """Asset events of stored entities."""
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, AssetAlias, task
 from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
@@ -39,25 +39,76 @@ def test_event_of_declared_outlet_has_version_md5_and_activity(api, alice, put, 
     }
 
 
-def test_entity_without_outlet_is_emitted_through_alias(api, project, result):
-    with DAG("dynamic", schedule=None) as dag:
-        store = SynapseStoreOperator(task_id="store", path=str(result), parent_id=project)
-    stored = Run(api, dag).all().value("store")
+def test_only_declared_outlets_have_events(api, project, result):
+    with DAG("undeclared", schedule=None) as dag:
+        SynapseStoreOperator(task_id="plain", path=str(result), parent_id=project)
+        SynapseStoreOperator(
+            task_id="other",
+            path=str(result),
+            name="other.txt",
+            parent_id=project,
+            outlets=[Asset("s3://bucket/other")],
+        )
+    run = Run(api, dag).all()
     (event,) = api.events
-    assert event["asset"]["uri"] == f"syn://{stored['id']}"
-    assert event["aliases"] == ["synapse"]
-    assert event["extra"] == {
-        "version": 1,
-        "md5": stored["md5"],
-        "activity_id": stored["activity_id"],
+    assert event["asset"]["uri"] == "s3://bucket/other"
+    assert event["extra"] == {}
+    reported = [instance.outlet_events for instance in api.instances.values()]
+    assert reported[0] == []
+    assert run.value("plain")["version"] == 1
+
+
+def test_declared_alias_has_an_event_for_each_stored_entity(api, project, result, tmp_path):
+    (tmp_path / "second.txt").write_text("second")
+    with DAG("dynamic", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=[str(result), str(tmp_path / "second.txt")],
+            parent_id=project,
+            outlets=[AssetAlias("results"), AssetAlias("everything")],
+        )
+    stored = Run(api, dag).all().value("store")
+    expected = {
+        (alias, f"syn://{one['id']}"): {
+            "version": 1,
+            "md5": one["md5"],
+            "activity_id": one["activity_id"],
+        }
+        for one in stored
+        for alias in ("results", "everything")
     }
-    assert store.outlets == []
+    found = {
+        (alias, event["asset"]["uri"]): event["extra"]
+        for event in api.events
+        for alias in event["aliases"]
+    }
+    assert found == expected
+    assert len(api.events) == 4
+
+
+def test_event_that_the_task_added_to_the_alias_keeps_its_extra(api, project, result):
+    alias = AssetAlias("results")
+    with DAG("own", schedule=None) as dag:
+
+        @task(outlets=[alias])
+        def work(*, outlet_events):
+            stored = SynapseHook().client.store(File(str(result), parent=project))
+            asset = synapse_asset(stored.id)
+            outlet_events[alias].add(asset, extra={"rows": 3})
+            result.write_text("better")
+            SynapseHook().client.store(File(str(result), parent=project))
+
+        work()
+    Run(api, dag).all()
+    extras = [event["extra"] for event in api.events]
+    assert [one["version"] for one in extras] == [2] * len(extras)
+    assert any(one.get("rows") == 3 for one in extras)
 
 
 def test_entity_stored_twice_has_one_event(api, project, result):
     with DAG("twice", schedule=None) as dag:
 
-        @task
+        @task(outlets=[AssetAlias("results")])
         def work():
             syn = SynapseHook().client
             syn.store(File(str(result), parent=project))
@@ -76,6 +127,7 @@ def test_unchanged_entity_has_event_only_after_retry(api, project, result):
             task_id="store",
             path=str(result),
             parent_id=project,
+            outlets=[AssetAlias("results")],
             post_execute=lambda context, result: 1 / (context["ti"].try_number - 1),  # noqa: ARG005
         )
     run = Run(api, dag, "r1")
@@ -84,14 +136,18 @@ def test_unchanged_entity_has_event_only_after_retry(api, project, result):
     assert run.task("store", max_tries=1).state == "success"
     assert len(api.events) == 1
     with DAG("news", schedule=None) as dag:
-        SynapseStoreOperator(task_id="store", path=str(result), parent_id=project)
+        SynapseStoreOperator(
+            task_id="store", path=str(result), parent_id=project, outlets=[AssetAlias("results")]
+        )
     Run(api, dag, "r2").all()
     assert len(api.events) == 1
 
 
 def test_dag_scheduled_on_entity_uses_version_of_event(api, project, result, sources_of, tmp_path):
     with DAG("producer", schedule=None) as producer:
-        SynapseStoreOperator(task_id="store", path=str(result), parent_id=project)
+        SynapseStoreOperator(
+            task_id="store", path=str(result), parent_id=project, outlets=[AssetAlias("results")]
+        )
     stored = Run(api, producer).all().value("store")
     (event,) = api.events
     (tmp_path / "next.txt").write_text("next")

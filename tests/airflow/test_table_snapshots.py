@@ -111,7 +111,7 @@ def test_snapshot_through_the_hook_has_the_activity_of_the_task(
     raw_id = put()
     with DAG("hooked", schedule=None) as dag:
 
-        @task
+        @task(outlets=[synapse_asset(table)])
         def create_snapshot():
             syn = SynapseHook().client
             syn.get(raw_id)
