@@ -15,6 +15,7 @@
     │   ├─ SynapseLockedError                                       423
     │   ├─ SynapseTooManyRequestsError                              429: .retry_after
     │   └─ SynapseServerError                                       5xx
+    ├─ SynapseResponseError (+ KeyError)         a response has an unexpected form
     ├─ SynapseJobError                           an asynchronous job failed: .job, .details
     ├─ SynapseTimeoutError (+ TimeoutError)
     ├─ SynapseTransferError
@@ -169,6 +170,12 @@ class SynapseJobError(SynapseError):
         super().__init__(message if not details else f"{message}\n{details}")
         self.job = job
         self.details = details
+
+
+class SynapseResponseError(SynapseError, KeyError):
+    """A response has an unexpected form: it is not JSON, or lacks a property."""
+
+    __str__ = Exception.__str__  # KeyError shows the repr of its message
 
 
 class SynapseTimeoutError(SynapseError, TimeoutError):

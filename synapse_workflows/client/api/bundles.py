@@ -39,8 +39,7 @@ def get_bundle(syn: Session, entity_id: str, version: int | None = None) -> dict
     reply = syn.call(
         "POST", f"/entity/{entity_id}{suffix}/bundle2", json=_BUNDLE_REQUEST, repeatable=True
     )
-    bundle: dict[str, Any] = reply.json
-    return bundle
+    return reply.object
 
 
 def get_file_handle(bundle: Mapping[str, Any]) -> dict[str, Any] | None:

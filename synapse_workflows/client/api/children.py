@@ -91,7 +91,7 @@ def findEntityId(syn: Session, name: str, parent: Any = None) -> str | None:
         reply = syn.call("POST", "/entity/child", json=body, repeatable=True)
     except SynapseNotFoundError:
         return None
-    found: str = reply.json["id"]
+    found: str = reply.object["id"]
     return found
 
 
@@ -113,5 +113,5 @@ def md5Query(syn: Session, md5: str) -> list[dict[str, Any]]:
         https://rest-docs.synapse.org/rest/GET/entity/md5/md5.html
     """
     reply = syn.call("GET", f"/entity/md5/{quote(md5, safe='')}")
-    found: list[dict[str, Any]] = reply.json["results"]
+    found: list[dict[str, Any]] = reply.object["results"]
     return found

@@ -4,7 +4,6 @@ import json
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self, TypedDict, Unpack, get_args
 
@@ -20,7 +19,7 @@ from synapse_workflows.client.model.ids import (
     parse_entity_id,
     parse_version_number,
 )
-from synapse_workflows.client.model.paths import expand_path
+from synapse_workflows.client.model.paths import is_local_file
 from synapse_workflows.client.transfer import download
 
 _NOT_DOWNLOADABLE: Final = frozenset({"project", "folder"})
@@ -63,7 +62,8 @@ class GetOptions:
 
         Raises:
             TypeError: Unknown keyword.
-            ValueError: Unknown value of `ifcollision`, or `downloadLocation` is a file.
+            ValueError: Unknown value of `ifcollision`, or `downloadLocation` is not a local
+                directory.
         """
         unknown = {key: value for key, value in keywords.items() if key not in _KEYWORDS}
         if unknown:
@@ -75,10 +75,8 @@ class GetOptions:
                 f'Invalid parameter: "{options.if_collision}" is not a valid value for '
                 f'"ifcollision"; expected one of {", ".join(policies)}'
             )
-        if options.location is not None and Path(expand_path(options.location)).is_file():
-            raise ValueError(
-                f"downloadLocation should be a directory; {options.location} is a file"
-            )
+        if options.location is not None:
+            download.parse_directory(options.location)
         return options
 
 
@@ -259,7 +257,7 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
     Source:
         No call; for local files the calls of `get`.
     """
-    if isinstance(entity, str) and Path(expand_path(entity)).is_file():
+    if not is_synapse_id(entity) and isinstance(entity, str) and is_local_file(entity):
         entity = entity_lookup.resolve_entity(syn, entity).entity_id
     page = f"Synapse:{id_of(entity)}"
     if subpageId is not None:
@@ -304,7 +302,7 @@ def _download_content(
         file_handle=handle,
         associate_type="FileEntity",
         associate_id=file.id,
-        directory=None if options.location is None else expand_path(options.location),
+        directory=options.location,
         if_collision=options.if_collision,
     )
     set_local_path(file, None if path is None else str(path))

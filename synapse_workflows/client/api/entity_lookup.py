@@ -19,7 +19,7 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import is_synapse_id, parse_entity_id, parse_version_number
-from synapse_workflows.client.model.paths import expand_path
+from synapse_workflows.client.model.paths import expand_path, is_local_file
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ def resolve_entity(
 
     Args:
         syn: The session that sends the requests; none are sent when `entity` has an ID.
-        entity: The path of a local file, an ID (``syn123`` or ``syn123.4``), an entity, a
-            mapping with ``id``, or a mapping with ``name`` and ``parentId``.
+        entity: An ID (``syn123`` or ``syn123.4``), the path of a local file, an entity, a
+            mapping with ``id``, or a mapping with ``name`` and ``parentId``. A text in the form
+            of an ID is an ID, even if there is a file of that name: pass ``./syn123`` for it.
         version: Version number; takes precedence over a version in the ID.
         limit_search: A project or folder; files found by MD5 must be inside it.
 
@@ -56,15 +57,14 @@ def resolve_entity(
             has this name or content.
         ValueError: The entity was not stored, or the argument is not an entity.
     """
-    if isinstance(entity, (str, Path)):
-        path = Path(expand_path(entity))
-        if path.is_file():
-            return _resolve_file(syn, path, limit_search)
-        if not is_synapse_id(str(entity)):
-            raise SynapseFileNotFoundError(
-                f"{entity!s} is neither a local file path  or a valid entity id. "
-                "Pass an ID such as 'syn123', or the path of an existing local file."
-            )
+    # A file that happens to have the name syn123 must not change what syn123 refers to.
+    if isinstance(entity, (str, Path)) and not is_synapse_id(entity):
+        if is_local_file(entity):
+            return _resolve_file(syn, Path(expand_path(entity)), limit_search)
+        raise SynapseFileNotFoundError(
+            f"{entity!s} is neither a local file path  or a valid entity id. "
+            "Pass an ID such as 'syn123', or the path of an existing local file."
+        )
     if isinstance(entity, Mapping) and not entity.get("id"):
         return ResolvedEntity(_resolve_name(syn, entity), _parse_version(version))
     target = parse_entity_id(entity)
@@ -164,7 +164,7 @@ def validate_parent(syn: Session, request: StoreRequest, error: SynapseBadReques
         https://rest-docs.synapse.org/rest/GET/entity/id/type.html
     """
     parent = request.properties.get("parentId")
-    parent_type = syn.call("GET", f"/entity/{parent}/type").json["type"] if parent else None
+    parent_type = syn.call("GET", f"/entity/{parent}/type").object["type"] if parent else None
     if parent_type is not None and parent_type not in constants.CONTAINERS:
         raise SynapseMalformedEntityError(
             f"{parent} is a {_type_name(parent_type)} and cannot contain other entities. "
@@ -218,7 +218,7 @@ def _resolve_file(syn: Session, path: Path, limit_search: Any) -> ResolvedEntity
 
 
 def _is_inside(syn: Session, entity: str, container: str) -> bool:
-    ancestors = syn.call("GET", f"/entity/{entity}/path").json["path"]
+    ancestors = syn.call("GET", f"/entity/{entity}/path").object["path"]
     return any(ancestor["id"] == container for ancestor in ancestors)
 
 

@@ -74,8 +74,7 @@ def _get_file_handle(syn: Session, file_handle_id: str) -> dict[str, Any]:
     Source:
         GET /fileHandle/{id} of the file service
     """
-    handle: dict[str, Any] = syn.call("GET", f"/fileHandle/{file_handle_id}", endpoint="file").json
-    return handle
+    return syn.call("GET", f"/fileHandle/{file_handle_id}", endpoint="file").object
 
 
 def _create_external_file_handle(
@@ -107,12 +106,12 @@ def _create_external_file_handle(
         "contentSize": size,
         "contentType": mimetype or mimetypes.guess_type(name)[0],
     }
-    handle: dict[str, Any] = syn.call(
+    handle = syn.call(
         "POST",
         "/externalFileHandle",
         endpoint="file",
         json={key: value for key, value in properties.items() if value is not None},
-    ).json
+    ).object
     if local is not None:
         syn.cache.add(handle["id"], local, md5)
     return handle

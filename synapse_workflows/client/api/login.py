@@ -12,6 +12,7 @@ from typing import Any
 from synapse_workflows.client.api import endpoints, users
 from synapse_workflows.client.core import config, credentials, keyring_store
 from synapse_workflows.client.core.credentials import LoginRequest, Token
+from synapse_workflows.client.core.redaction import redact
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseHTTPError
 
@@ -48,8 +49,9 @@ def login(
 
     Raises:
         SynapseNoCredentialsError: No token was found; the message lists the places searched.
-        SynapseAuthenticationError: Synapse rejected the token; or it belongs to another user or
-            lacks the scope ``view``; or a password or an API key was given.
+        SynapseAuthenticationError: Synapse rejected the token; or it belongs to another user than
+            `email` or the user name in the configuration file, or lacks the scope ``view``; or a
+            password or an API key was given.
 
     Source:
         GET /userProfile
@@ -99,20 +101,25 @@ def _verify_token(syn: Session, token: Token, email: str | None) -> Token:
     """Return the token with its user name, after verifying it with Synapse.
 
     Raises:
-        SynapseAuthenticationError: The token belongs to another user than `email`.
+        SynapseAuthenticationError: The token belongs to another user than `email`, or than the
+            user name beside it in the configuration file.
         SynapseHTTPError: Synapse rejected the token.
     """
     try:
-        profile = syn.call("GET", "/userProfile", auth=token).json
+        profile = syn.call("GET", "/userProfile", auth=token).object
     except SynapseHTTPError as error:
         error.add_note(f"The token comes from {token.origin}.")
         raise
     username = str(profile["userName"])
-    if email and email.casefold() not in _profile_names(profile):
-        raise SynapseAuthenticationError(
-            "username/email and auth_token both provided but username does not match token "
-            f"profile\nThe token from {token.origin} belongs to {username}, not to {email}."
-        )
+    names = _profile_names(profile)
+    for expected in filter(None, (email, token.username)):
+        if expected.strip().casefold() not in names:
+            raise SynapseAuthenticationError(
+                "username/email and auth_token both provided but username does not match token "
+                f"profile\nThe token from {token.origin} belongs to {username}, not to "
+                f"{redact(expected, [token.secret])}.\n"
+                "Correct the user name, or use a token of this user."
+            )
     return replace(token, username=username)
 
 

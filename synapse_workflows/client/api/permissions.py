@@ -118,7 +118,7 @@ def _find_entry(acl: dict[str, Any], principal: int) -> dict[str, Any] | None:
 
 def _get_benefactor_id(syn: Session, entity: str) -> str:
     """Return the ID of the entity whose access control list applies."""
-    return str(syn.call("GET", f"/entity/{entity}/benefactor").json["id"])
+    return str(syn.call("GET", f"/entity/{entity}/benefactor").object["id"])
 
 
 def _get_acl(syn: Session, entity: str) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _resolve_principal(syn: Session, principal: Any) -> int:
     if name.isdecimal():
         return int(name)
     reply = syn.call("GET", "/userGroupHeaders", params={"prefix": name})
-    found = reply.json["children"]
+    found = reply.object["children"]
     exact = [one for one in found if str(one.get("userName")).lower() == name.lower()]
     matches = found if len(found) == 1 else exact
     if len(matches) == 1:

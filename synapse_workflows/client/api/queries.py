@@ -182,6 +182,7 @@ def _query_csv(
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
+    directory = None if downloadLocation is None else download.parse_directory(downloadLocation)
     dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
     body = {
         "concreteType": _DOWNLOAD,
@@ -199,8 +200,8 @@ def _query_csv(
         file_handle={"id": handle, "fileName": f"SYNAPSE_TABLE_QUERY_{handle}.csv"},
         associate_type="TableEntity",
         associate_id=table.id,
-        directory=downloadLocation,
-        if_collision=None if downloadLocation is None else download.OVERWRITE_LOCAL,
+        directory=directory,
+        if_collision=None if directory is None else download.OVERWRITE_LOCAL,
     )
     result = CsvFileTable(
         table.id,

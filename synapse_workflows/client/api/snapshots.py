@@ -128,5 +128,5 @@ def _store_activity(syn: Session, activity: Mapping[str, Any] | str | None) -> s
     if activity is None:
         return None
     if isinstance(activity, Mapping) and not activity.get("id"):
-        return str(syn.call("POST", "/activity", json=dict(activity)).json["id"])
+        return str(syn.call("POST", "/activity", json=dict(activity)).object["id"])
     return id_of(activity)

@@ -55,7 +55,7 @@ def getUserProfile(
         user_id = (
             principal if principal.isdecimal() or not principal else _find_user_id(syn, principal)
         )
-        profile = UserProfile(syn.call("GET", f"/userProfile/{user_id}", auth=auth).json)
+        profile = UserProfile(syn.call("GET", f"/userProfile/{user_id}", auth=auth).object)
         if auth is not SESSION_AUTH:
             return profile
         cached[principal] = profile
@@ -81,7 +81,7 @@ def is_certified(syn: Session, user: Any) -> bool:
     """
     owner = getUserProfile(syn, user)["ownerId"]
     try:
-        record = syn.call("GET", f"/user/{owner}/certifiedUserPassingRecord").json
+        record = syn.call("GET", f"/user/{owner}/certifiedUserPassingRecord").object
     except SynapseNotFoundError:
         return False
     # `passed` stays true on a record that was revoked.

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from synapse_workflows.client.api import async_jobs, columns
+from synapse_workflows.client.core import flows
+from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column
@@ -101,10 +103,14 @@ def _iter_annotation_columns(syn: Session, view: ViewBase) -> Iterator[Column]:
     """
     scope = {"scope": view.properties["scopeIds"], **view.to_column_request()}
     body: dict[str, Any] = {"concreteType": _REQUEST, "viewScope": scope}
+    path = "/column/view/scope/async"
+    guard = flows.PageGuard()
     while True:
-        page = async_jobs.run(syn, "/column/view/scope/async", body, repeatable=True)
-        yield from (Column(**one) for one in page.get("results") or ())
+        page = async_jobs.run(syn, path, body, repeatable=True)
+        items = [Column(**one) for one in page.get("results") or ()]
         token = page.get("nextPageToken")
+        body = {**body, "nextPageToken": token}
+        guard.check(flows.Page(items, Call("POST", path, body=body) if token else None))
+        yield from items
         if not token:
             return
-        body = {**body, "nextPageToken": token}

@@ -11,6 +11,10 @@ from synapse_workflows.client.errors import SynapseError, SynapseJobError, Synap
 
 _PROCESSING: Final = "PROCESSING"
 _FAILED: Final = "FAILED"
+#: Maximum time of a job with progress, as a multiple of the time without progress.
+_MAX_TIMEOUTS: Final = 24
+#: Seconds that each status request counts at least.
+_MIN_STEP: Final = 0.01
 #: State of a TableStatus.
 _INDEX_FAILED: Final = "PROCESSING_FAILED"
 
@@ -40,7 +44,7 @@ class Polling:
         sleep: Delay between the first and the second status request.
         back_off: Factor by which each delay grows.
         max_sleep: Maximum delay.
-        timeout: Maximum time without progress.
+        timeout: Maximum time without progress. The whole job may take 24 times as long.
     """
 
     sleep: float = 2.0
@@ -66,10 +70,11 @@ class JobProgress:
     @classmethod
     def from_status(cls, status: dict[str, Any]) -> "JobProgress":
         """Read the progress from an AsynchronousJobStatus."""
+        current, total = status.get("progressCurrent"), status.get("progressTotal")
         return cls(
-            status.get("progressMessage") or "",
-            status.get("progressCurrent"),
-            status.get("progressTotal"),
+            str(status.get("progressMessage") or ""),
+            current if isinstance(current, int) else None,
+            total if isinstance(total, int) else None,
         )
 
     def __str__(self) -> str:
@@ -106,7 +111,7 @@ def start(job: Job) -> Flow[str]:
         repeatable=job.repeatable or None,
     )
     reply = yield from flows.send(call)
-    return str(reply.json["token"])
+    return str(reply.object["token"])
 
 
 def wait(
@@ -117,7 +122,8 @@ def wait(
 ) -> Flow[Any]:
     """Poll a job until it is done, and return its result, parsed from JSON.
 
-    The time without progress is the sum of the delays since the reported progress last changed.
+    The time without progress is the sum of the delays since a progress was reported that had not
+    been reported before.
 
     Args:
         job: The started job.
@@ -128,28 +134,34 @@ def wait(
     Raises:
         SynapseJobError: The job failed.
         SynapseHTTPError: The job failed with an HTTP status, or the status request failed.
-        SynapseTimeoutError: No progress within the timeout. The job itself continues.
+        SynapseTimeoutError: No progress within the timeout, or no result within 24 times the
+            timeout. The job itself continues.
     """
-    last_progress: JobProgress | None = None
-    idle, delay = 0.0, min(polling.sleep, polling.max_sleep)
+    reported: set[JobProgress] = set()
+    idle = total = 0.0
+    delay = min(polling.sleep, polling.max_sleep)
     while True:
         reply = yield from flows.send(Call("GET", f"{job.path}/get/{token}", job.endpoint))
         state = _state(reply)
         if state != _PROCESSING:
             return _result(reply.json, state, token)
-        progress = JobProgress.from_status(reply.json or {})
+        progress = JobProgress.from_status(reply.object if reply.content else {})
         on_progress(progress)
-        if progress != last_progress:
-            last_progress, idle = progress, 0.0
-        if idle >= polling.timeout:
+        if progress not in reported:
+            reported.add(progress)
+            idle = 0.0
+        if idle >= polling.timeout or total >= _MAX_TIMEOUTS * polling.timeout:
+            problem = f"made no progress for {idle:.0f} s"
+            if idle < polling.timeout:
+                problem = f"is not complete after {total:.0f} s"
             raise SynapseTimeoutError(
-                f"Timeout waiting for query results: {progress}. Job {token} made no progress "
-                f"for {idle:.0f} s. It may still complete. Increase table_query_timeout to wait "
-                "longer."
+                f"Timeout waiting for query results: {progress}. Job {token} {problem}. It may "
+                "still complete. Increase table_query_timeout to wait longer."
             )
         step = min(delay, polling.timeout - idle)
         yield Pause(step)
-        idle += step
+        idle += max(step, _MIN_STEP)
+        total += max(step, _MIN_STEP)
         delay = min(delay * polling.back_off, polling.max_sleep)
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import httpx2
 import tenacity
 
-from synapse_workflows.client.core import flows, http_errors, http_headers, http_request, urls
+from synapse_workflows.client.core import (
+    flows,
+    http_errors,
+    http_headers,
+    http_request,
+    response_limits,
+    urls,
+)
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import Endpoints, HttpRequest
@@ -22,6 +29,7 @@ from synapse_workflows.client.core.retry import (
     failure_of_tls_error,
 )
 from synapse_workflows.client.core.session import TIMEOUT, Session
+from synapse_workflows.constants import MiB
 
 if TYPE_CHECKING:
     from synapse_workflows.client.core.http_request import Identity
@@ -131,40 +139,40 @@ class AsyncSession:
 
     async def _send(self, request: HttpRequest) -> Outcome:
         try:
-            response = await self._send_following_redirects(request)
+            async with asyncio.timeout(response_limits.total_timeout(self._timeout.read)):
+                reply = await self._send_following_redirects(request)
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError):
             raise
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
+        except response_limits.ResponseTooLargeError as error:
+            return Outcome(failure=Failure.TOO_LARGE, reason=str(error))
+        except (httpx2.TransportError, httpx2.DecodingError, TimeoutError) as error:
             return Outcome(failure=_classify(error), reason=str(error) or type(error).__name__)
-        reply = Reply(response.status_code, response.headers, response.content)
         if reply.is_success:
             return Outcome(reply)
-        content_type = response.headers.get("Content-Type", "")
+        content_type = reply.headers.get("Content-Type", "")
         reason, _ = http_errors.parse_reason(reply.status, content_type, reply.content)
-        retry_after = http_headers.retry_after(response.headers, datetime.now(UTC))
+        retry_after = http_headers.retry_after(reply.headers, datetime.now(UTC))
         return Outcome(reply, reason=reason, retry_after=retry_after)
 
-    async def _send_following_redirects(self, request: HttpRequest) -> httpx2.Response:
+    async def _send_following_redirects(self, request: HttpRequest) -> Reply:
         url, headers = request.url, request.headers
-        response = await self._send_to(request, url, headers)
+        reply = await self._send_to(request, url, headers)
         for _ in range(urls.MAX_REDIRECTS if request.method in {"GET", "HEAD"} else 0):
-            target = urls.redirect_target(response.status_code, response.headers, url)
+            target = urls.redirect_target(reply.status, reply.headers, url)
             if target is None:
                 break
             headers = http_headers.headers_after_redirect(target, url, headers)
             url = target
-            response = await self._send_to(request, url, headers)
-        return response
+            reply = await self._send_to(request, url, headers)
+        return reply
 
-    async def _send_to(
-        self, request: HttpRequest, url: str, headers: Mapping[str, str]
-    ) -> httpx2.Response:
+    async def _send_to(self, request: HttpRequest, url: str, headers: Mapping[str, str]) -> Reply:
         sent = {k: v for k, v in headers.items() if k.lower() != "authorization"}
         identity: Identity = request.auth
         authorization = identity.value_for(url)
         if authorization:
             sent["Authorization"] = authorization
-        return await self._client.request(
+        async with self._client.stream(
             request.method,
             url,
             content=request.body,
@@ -172,7 +180,24 @@ class AsyncSession:
             auth=None,
             follow_redirects=False,
             timeout=self._timeout,
-        )
+        ) as response:
+            content = await _read_body(response)
+        return Reply(response.status_code, response.headers, content)
+
+
+async def _read_body(response: httpx2.Response) -> bytes:
+    """Read the body of a response.
+
+    Raises:
+        ResponseTooLargeError: It has more than `response_limits.MAX_BODY` bytes.
+    """
+    content = bytearray()
+    async for block in response.aiter_bytes():
+        content += block
+        if len(content) > response_limits.MAX_BODY:
+            size = response_limits.MAX_BODY // MiB
+            raise response_limits.ResponseTooLargeError(f"The response has more than {size} MiB.")
+    return bytes(content)
 
 
 def _limit_client_log() -> None:
@@ -192,7 +217,7 @@ def _classify(error: Exception) -> Failure:
         return failure_of_tls_error(error) or Failure.NOT_CONNECTED
     if isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return Failure.NOT_CONNECTED
-    is_timeout = isinstance(error, httpx2.TimeoutException)
+    is_timeout = isinstance(error, httpx2.TimeoutException | TimeoutError)
     return Failure.TIMED_OUT if is_timeout else Failure.INTERRUPTED
 
 

@@ -5,11 +5,12 @@ map, see `cache_map`. Unlike the official clients, this cache can have a size li
 recently used copy is evicted first, but never a file that a running process has pinned.
 """
 
+import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from synapse_workflows.client.core.cache_pins import PinnedFiles
 
 FileHandleId = str | int | Mapping[str, Any]
 
+_log = logging.getLogger(__name__)
 _EVICTION_LOCK = "eviction"
 #: Seconds for which the measured size of the cache is used.
 _HEADROOM_SECONDS = 5.0
@@ -28,24 +30,34 @@ _HEADROOM_SECONDS = 5.0
 class Cache:
     """A file cache on this machine. Safe for threads and processes.
 
+    A cache that cannot be used (not writable, no space left, deleted by another process) counts as
+    empty: files are not found and not recorded, and a warning is logged.
+
     Args:
         cache_root_dir: Root directory; `~` and environment variables are expanded. It is created
             when a file is added.
         limit: Maximum size of the files in bytes; None for no limit.
+        external_copies: Whether `get` finds recorded copies outside the cache: uploaded files and
+            files in download directories.
     """
 
     def __init__(
-        self, cache_root_dir: str | Path = "~/.synapseCache", limit: int | None = None
+        self,
+        cache_root_dir: str | Path = "~/.synapseCache",
+        limit: int | None = None,
+        *,
+        external_copies: bool = True,
     ) -> None:
         root = os.path.expandvars(Path(cache_root_dir).expanduser())
         self.cache_root_dir = os.path.abspath(root)  # noqa: PTH100 - links stay links
         self.limit = limit
+        self.external_copies = external_copies
         self._root = Path(self.cache_root_dir)
         self._headroom = _Headroom()
         self._pins = PinnedFiles(self._root / cache_lock.PRIVATE_NAME / "pins")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Cache, (self.cache_root_dir, self.limit)
+        return _create_cache, (self.cache_root_dir, self.limit, self.external_copies)
 
     def __repr__(self) -> str:
         return f"Cache({self.cache_root_dir!r}, limit={self.limit!r})"
@@ -60,7 +72,12 @@ class Cache:
         entry = self._read(file_handle_id).get(path_key(path))
         return entry is not None and entry.has_same_time(path)
 
-    def get(self, file_handle_id: FileHandleId, path: str | Path | None = None) -> str | None:
+    def get(
+        self,
+        file_handle_id: FileHandleId,
+        path: str | Path | None = None,
+        md5: str | None = None,
+    ) -> str | None:
         """Find an unmodified copy of a file.
 
         Args:
@@ -68,6 +85,8 @@ class Cache:
             path: A directory: a copy directly in it is preferred, and outdated entries of this
                 directory are removed. The path of a known copy: only this copy is returned. None
                 or another path: the newest copy is returned.
+            md5: Expected MD5 of the content in hex. Without it, a cache that was also used with
+                another Synapse may return the file of another file handle with the same ID.
 
         Returns:
             The path of the copy, or None.
@@ -77,17 +96,24 @@ class Cache:
             return None
         key = path_key(path) if path is not None else None
         inside = _copies_in(key, entries)
+        if not self.external_copies:
+            own = self._own_copies(file_handle_id, entries)
+            entries = {each: entries[each] for each in entries if each in {key, *inside, *own}}
         outdated: CacheMap = {}
         for candidate in _candidates(key, entries, inside):
-            if entries[candidate].is_unmodified(candidate):
+            if entries[candidate].is_unmodified(candidate, md5):
                 self._touch(candidate)
                 break
-            if candidate in inside:
+            if candidate in inside and not entries[candidate].is_unmodified(candidate):
                 outdated[candidate] = entries[candidate]
         else:
             candidate = None
         self._remove_entries(file_handle_id, outdated)
         return candidate
+
+    def has_copies(self, file_handle_id: FileHandleId) -> bool:
+        """Return whether copies are recorded, without checking them."""
+        return bool(self._read(file_handle_id))
 
     def add(
         self, file_handle_id: FileHandleId, path: str | Path, md5: str | None = None
@@ -108,9 +134,9 @@ class Cache:
         if not path or not Path(path).exists():
             raise ValueError(f'Can\'t find file "{path}"')
         directory = Path(self.get_cache_dir(file_handle_id))
-        entry = cache_map.create_entry(path, md5 or cache_map.file_md5(path))
-        with cache_lock.map_lock(self._root, directory):
-            entries = cache_map.read(directory) | {path_key(path): entry}
+        entries = {path_key(path): cache_map.create_entry(path, md5 or cache_map.file_md5(path))}
+        with self._tolerating_failure(), cache_lock.map_lock(self._root, directory):
+            entries = cache_map.read(directory) | entries
             cache_map.write(directory, entries)
         self._touch(path)
         return cache_map.to_json(entries)
@@ -200,9 +226,13 @@ class Cache:
         """
         if not Path(path).resolve().is_relative_to(self._root.resolve()):
             return
-        with cache_lock.named_lock(self._root, _EVICTION_LOCK):
-            Path(path).stat()
-            self._pins.add(path)
+        with (
+            self._tolerating_failure(),
+            cache_lock.named_lock(self._root, _EVICTION_LOCK),
+        ):
+            if Path(path).exists():
+                self._pins.add(path)
+        Path(path).stat()
 
     def release_pins(self) -> None:
         """Release all files pinned by this process in this cache."""
@@ -219,7 +249,11 @@ class Cache:
             return 0
         if self._headroom.take(size):
             return 0
-        with cache_lock.named_lock(self._root, _EVICTION_LOCK):
+        excess = freed = 0
+        with (
+            self._tolerating_failure(),
+            cache_lock.named_lock(self._root, _EVICTION_LOCK),
+        ):
             files = list(cache_eviction.iter_cached_files(self._root))
             excess = sum(each.size for each in files) + size - self.limit
             self._headroom = _Headroom(-excess, self.limit)
@@ -231,16 +265,22 @@ class Cache:
 
     def _read(self, file_handle_id: FileHandleId) -> CacheMap:
         directory = Path(self.get_cache_dir(file_handle_id))
-        if not directory.exists():
-            return {}
-        with cache_lock.map_read_lock(self._root, directory):
-            return cache_map.read(directory)
+        with self._tolerating_failure():
+            if directory.exists():
+                with cache_lock.map_read_lock(self._root, directory):
+                    return cache_map.read(directory)
+        return {}
+
+    def _own_copies(self, file_handle_id: FileHandleId, entries: CacheMap) -> list[str]:
+        """Return the copies in the directory of a file handle, and not elsewhere."""
+        directory = Path(self.get_cache_dir(file_handle_id)).resolve()
+        return [path for path in entries if Path(path).parent.resolve() == directory]
 
     def _remove_entries(self, file_handle_id: FileHandleId, outdated: CacheMap) -> None:
         if not outdated:
             return
         directory = Path(self.get_cache_dir(file_handle_id))
-        with suppress(PermissionError), cache_lock.map_lock(self._root, directory):
+        with suppress(OSError), cache_lock.map_lock(self._root, directory):
             current = cache_map.read(directory)
             remaining = {key: each for key, each in current.items() if outdated.get(key) != each}
             cache_map.write(directory, remaining)
@@ -249,11 +289,24 @@ class Cache:
         with cache_lock.map_lock(self._root, directory):
             shutil.rmtree(directory)
 
+    @contextmanager
+    def _tolerating_failure(self) -> Generator[None]:
+        """Log an error of the file system instead of raising it: the cache is only a copy."""
+        try:
+            yield
+        except OSError as error:
+            _log.warning("The cache %s cannot be used: %s", self.cache_root_dir, error)
+
     def _touch(self, path: str | Path) -> None:
         """Set the access time of a copy to now, for eviction; keep its modification time."""
         if self._root in Path(path).parents:
             with suppress(OSError):
                 os.utime(path, ns=(time.time_ns(), Path(path).stat().st_mtime_ns))
+
+
+def _create_cache(root: str, limit: int | None, external_copies: bool) -> Cache:
+    """Restore a pickled cache."""
+    return Cache(root, limit, external_copies=external_copies)
 
 
 class _Headroom:

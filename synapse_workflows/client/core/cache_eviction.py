@@ -14,9 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from synapse_workflows.client.core import cache_lock, cache_map
+from synapse_workflows.client.core.file_names import PARTIAL_MARK
 
-#: Text between the target name and the ID of the file handle in the name of a partial file.
-PARTIAL_MARK = ".synapse_download_"
 _NUMBER = re.compile(r"\d+")
 
 

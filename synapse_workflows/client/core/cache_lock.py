@@ -28,6 +28,8 @@ TIMEOUT_SECONDS: Final = 70.0
 #: Seconds between two checks of a lock directory.
 POLL_SECONDS: Final = 0.05
 
+#: Attempts to create a lock in a directory that another process deletes.
+_MAX_ATTEMPTS: Final = 5
 #: Errors of a file system or directory that is not writable.
 _READ_ONLY_ERRORS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -63,17 +65,29 @@ def named_lock(root: Path, name: str) -> Generator[None]:
     Raises:
         SynapseFileCacheError: Another process held the lock for more than 70 seconds.
     """
-    directory = root / PRIVATE_NAME
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / f"{name}.lock", timeout=TIMEOUT_SECONDS)
+    path = root / PRIVATE_NAME / f"{name}.lock"
+    lock = FileLock(path, timeout=TIMEOUT_SECONDS)
     try:
-        lock.acquire()
+        _acquire(lock, path)
     except Timeout:
-        raise _timeout_error(directory / f"{name}.lock") from None
+        raise _timeout_error(path) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, path: Path) -> None:
+    """Acquire a lock, and create its directory again if it is deleted at the same time."""
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except FileNotFoundError:
+            if attempt == _MAX_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 @contextmanager
@@ -84,7 +98,9 @@ def _lock_directory(directory: Path) -> Generator[None]:
         if time.monotonic() > deadline:
             raise _timeout_error(path)
         time.sleep(POLL_SECONDS)
-    acquired_at = path.stat().st_mtime_ns
+    acquired_at = None
+    with suppress(FileNotFoundError):  # the cache was deleted in the meantime
+        acquired_at = path.stat().st_mtime_ns
     try:
         yield
     finally:
@@ -98,8 +114,10 @@ def _try_acquire(path: Path) -> bool:
     try:
         path.mkdir()
     except FileExistsError:
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+        with suppress(OSError):
+            if not path.is_dir():  # content of a file handle, written by another client
+                path.unlink()
+            elif time.time() - path.stat().st_mtime > STALE_SECONDS:
                 os.utime(path)
                 return True
         return False

@@ -45,14 +45,22 @@ class CacheEntry:
             modified = math.floor(modified)
         return self.modified_time == iso_time(modified)
 
-    def is_unmodified(self, path: str | Path) -> bool:
-        """Return whether the file has the recorded time and, if recorded, the MD5.
+    def is_unmodified(self, path: str | Path, md5: str | None = None) -> bool:
+        """Return whether the file has the recorded time, and the recorded and the expected MD5.
 
-        Reads the whole file if an MD5 is recorded.
+        Reads the whole file if an MD5 is recorded or expected.
+
+        Args:
+            path: The copy.
+            md5: Expected MD5 in hex; None for any content.
         """
-        if not self.has_same_time(path):
+        expected = {each.lower() for each in (self.content_md5, md5) if each}
+        if len(expected) > 1 or not self.has_same_time(path):
             return False
-        return self.content_md5 is None or self.content_md5 == file_md5(path)
+        try:
+            return not expected or file_md5(path) in expected
+        except OSError:  # deleted in the meantime, or not readable
+            return False
 
 
 CacheMap = dict[str, CacheEntry]

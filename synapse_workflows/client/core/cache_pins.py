@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 class _PinList:
     """List of the files that this process has pinned in one cache, with its lock."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, pinned: Iterable[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.owner = os.getpid()
         self.name = uuid.uuid4().hex
@@ -32,6 +32,12 @@ class _PinList:
         self._lock = FileLock(directory / f"{self.name}.lock", thread_local=False)
         self._lock.acquire()
         atexit.register(self.delete)
+        for path in pinned:
+            self.add(path)
+
+    def exists(self) -> bool:
+        """Return whether other processes see the list: it is deleted with its cache."""
+        return Path(self._lock.lock_file).exists()
 
     def add(self, path: str) -> None:
         if path not in self.pinned:
@@ -64,8 +70,8 @@ class PinnedFiles:
         """Pin a file until this process ends or calls `release`."""
         with _lists_lock:
             own = self._own_list()
-            if own is None:
-                own = _lists[self._key] = _PinList(self._directory)
+            if own is None or not own.exists():
+                own = _lists[self._key] = _PinList(self._directory, own.pinned if own else ())
             own.add(os.path.realpath(path))
 
     def release(self) -> None:

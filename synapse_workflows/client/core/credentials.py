@@ -31,7 +31,8 @@ class Token:
 
     Args:
         secret: The token itself, which is never in a repr, log or error.
-        username: User name of its owner, once Synapse has confirmed it.
+        username: User name of its owner: as configured beside the token, or None, until the login
+            has verified it.
         origin: Description of the source where it was found.
 
     Raises:
@@ -145,7 +146,7 @@ def _config_file(request: LoginRequest) -> Token | str:
         return f"{path}: the login is for {username}, not for {request.email}"
     # A token has precedence, because the official client ignores a password beside it.
     if login.get("authtoken"):
-        return Token(login["authtoken"], origin=path)
+        return Token(login["authtoken"], username or None, origin=path)
     if login.get("password") or login.get("apikey"):
         raise retired_credentials_error(
             "a password" if login.get("password") else "an API key", path
@@ -167,7 +168,8 @@ def _keyring(request: LoginRequest) -> Token | str:
     secret = keyring_store.load_token(username)
     if not secret:
         return f"keyring: no token for {username}"
-    return Token(secret, origin=f"the keyring ({username})")
+    configured = request.config.login.get("username") or None
+    return Token(secret, configured, origin=f"the keyring ({username})")
 
 
 def _parameter_store(request: LoginRequest) -> Token | str:

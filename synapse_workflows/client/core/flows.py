@@ -10,12 +10,15 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.errors import SynapseResponseError
 
 if TYPE_CHECKING:
     import requests
+
+#: Consecutive empty pages after which a list counts as endless.
+_MAX_EMPTY_PAGES: Final = 100
 
 
 @dataclass(frozen=True)
@@ -93,24 +96,54 @@ class Reply:
     def json(self) -> Any:
         """The body parsed as JSON; None if it is empty.
 
+        A missing key of an object raises `SynapseResponseError` instead of KeyError.
+
         Raises:
-            SynapseError: The body is not valid JSON.
+            SynapseResponseError: The body is not valid JSON, or nested too deeply.
         """
         if not self.content:
             return None
         try:
-            return json.loads(self.content)
-        except ValueError:
-            raise SynapseError(
-                f"The response is not JSON ({self.headers.get('Content-Type', 'no type')}, "
+            return json.loads(self.content, object_hook=JsonObject)
+        except (ValueError, RecursionError) as error:
+            problem = "nested too deeply" if isinstance(error, RecursionError) else "not JSON"
+            raise SynapseResponseError(
+                f"The response is {problem} ({self.headers.get('Content-Type', 'no type')}, "
                 f"{len(self.content)} bytes). Check that the endpoint is a Synapse service."
             ) from None
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The body parsed as a JSON object.
+
+        Raises:
+            SynapseResponseError: The body is empty or not a JSON object.
+        """
+        found = self.json
+        if not isinstance(found, dict):
+            raise SynapseResponseError(
+                f"The response is {_describe(found)}, but a JSON object was expected. Check that "
+                "the endpoint is a Synapse service."
+            )
+        return found
 
     @property
     def value(self) -> Any:
         """The body, parsed if its content type is JSON, otherwise as text."""
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return self.json if kind == "application/json" and self.content else self.text
+
+
+class JsonObject(dict[str, Any]):
+    """JSON object of a response; a missing key is an error of the response."""
+
+    def __missing__(self, key: str) -> Any:
+        raise SynapseResponseError(
+            f"The response lacks {key!r}; it has {', '.join(map(repr, self)) or 'no properties'}."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
 
 
 T = TypeVar("T")
@@ -165,7 +198,7 @@ def fetch_token_page(call: Call) -> Flow[Page]:
     """
     reply = yield from send(call)
     items = _items(reply, "page", "results", "children", "list")
-    token = (reply.json or {}).get("nextPageToken")
+    token = (reply.object if reply.content else {}).get("nextPageToken")
     if token is None:
         return Page(items, None)
     if call.method == "POST":
@@ -177,11 +210,42 @@ def collect_items(call: Call, fetch_page: PageFetcher = fetch_offset_page) -> Fl
     """Collect the items of all pages, starting with the page that `call` fetches."""
     items: list[Any] = []
     next_call: Call | None = call
+    guard = PageGuard()
     while next_call is not None:
         page = yield from fetch_page(next_call)
+        guard.check(page)
         items += page.items
         next_call = page.next_call
     return items
+
+
+class PageGuard:
+    """Detects a list of pages that does not end, because the service repeats pages."""
+
+    def __init__(self) -> None:
+        self._calls: set[str] = set()
+        self._last_items: list[Any] = []
+        self._empty_pages = 0
+
+    def check(self, page: Page) -> None:
+        """Check the next page of the list.
+
+        Raises:
+            SynapseResponseError: The page refers to an earlier page, repeats the items of the
+                last one, or is one of many empty pages.
+        """
+        if page.next_call is None:
+            return
+        key = repr((page.next_call.params, page.next_call.body))
+        self._empty_pages = 0 if page.items else self._empty_pages + 1
+        is_repeated = key in self._calls or bool(page.items and page.items == self._last_items)
+        if is_repeated or self._empty_pages > _MAX_EMPTY_PAGES:
+            raise SynapseResponseError(
+                f"{page.next_call}: the list does not end, because Synapse returned the same page "
+                "again, or too many empty pages. The items are incomplete."
+            )
+        self._calls.add(key)
+        self._last_items = page.items
 
 
 def advance(
@@ -196,5 +260,16 @@ def advance(
 
 
 def _items(reply: Reply, *keys: str) -> list[Any]:
-    body = reply.json or {}
-    return next((body[key] for key in keys if body.get(key) is not None), [])
+    body = reply.object if reply.content else {}
+    items: Any = next((body[key] for key in keys if body.get(key) is not None), [])
+    if not isinstance(items, list):
+        raise SynapseResponseError(
+            f"The items of the page are {_describe(items)}, but a list was expected."
+        )
+    return items
+
+
+def _describe(value: Any) -> str:
+    """Return the JSON type of a value."""
+    names = {list: "a list", dict: "an object", str: "a text", type(None): "empty"}
+    return names.get(type(value), "a number or boolean")

@@ -18,6 +18,7 @@ from synapse_workflows.client.errors import (
     SynapseConnectionError,
     SynapseError,
     SynapseHTTPError,
+    SynapseResponseError,
     SynapseTimeoutError,
 )
 
@@ -141,6 +142,8 @@ def _connection_error(call_text: str, failure: Failure | None, reason: str) -> S
         return SynapseTimeoutError(f"{call_text}: no response within the timeout ({reason})")
     if failure is Failure.NOT_CONNECTED:
         message = f"no connection ({reason})\nCheck the network, the proxy, and the endpoint."
+    elif failure is Failure.TOO_LARGE:
+        return SynapseResponseError(f"{call_text}: {reason} Request fewer items at a time.")
     elif failure is Failure.INVALID:
         message = (
             f"{reason}\nCheck the URL. If the certificate of the server is not trusted, check the "
@@ -182,7 +185,7 @@ def _dump_message(first_line: str, headers: Mapping[str, str], body: bytes) -> s
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

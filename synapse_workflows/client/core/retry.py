@@ -37,13 +37,16 @@ class Failure(Enum):
     """No response within the timeout; the request may have been carried out."""
     INVALID = auto()
     """An invalid URL or header, or a server whose certificate is not trusted."""
+    TOO_LARGE = auto()
+    """The response is too large; the request was carried out."""
 
     @property
     def retry_category(self) -> RetryCategory:
         """Whether the request may be sent again."""
         if self is Failure.NOT_CONNECTED:
             return RetryCategory.SAFE
-        return RetryCategory.PERMANENT if self is Failure.INVALID else RetryCategory.UNCERTAIN
+        is_permanent = self in {Failure.INVALID, Failure.TOO_LARGE}
+        return RetryCategory.PERMANENT if is_permanent else RetryCategory.UNCERTAIN
 
 
 @dataclass(frozen=True)

@@ -238,8 +238,10 @@ class Session:
     ) -> Iterator[Any]:
         """Iterate over the items of a paged list; each page is fetched when it is reached."""
         next_call: Call | None = call
+        guard = flows.PageGuard()
         while next_call is not None:
             page = self.run(fetch_page(next_call))
+            guard.check(page)
             yield from page.items
             next_call = page.next_call
 
@@ -266,8 +268,10 @@ class Session:
         return f"{type(self).__name__}({self.repoEndpoint}, username={self.username})"
 
     def __getstate__(self) -> dict[str, Any]:
+        # A file or a queue with a pickled client must not hold a token: log in again.
         not_pickled = {"_requests", "_listeners", "_resources", "_lock", "logger"}
-        return {key: value for key, value in self.__dict__.items() if key not in not_pickled}
+        state = {key: value for key, value in self.__dict__.items() if key not in not_pickled}
+        return state | {"credentials": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

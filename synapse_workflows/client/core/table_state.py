@@ -109,9 +109,9 @@ def fetch_state(table: str, polling: Polling) -> Flow[TableState]:
         SynapseHTTPError: The table does not exist, or the user may not read it.
     """
     reply = yield from flows.send(Call("GET", f"/entity/{table}"))
-    is_view = reply.json["concreteType"] in VIEWS
+    is_view = reply.object["concreteType"] in VIEWS
     content = yield from fetch_fingerprint(table, None, polling, is_view=is_view)
-    return TableState(int(reply.json["versionNumber"]), content)
+    return TableState(int(reply.object["versionNumber"]), content)
 
 
 def fetch_fingerprint(

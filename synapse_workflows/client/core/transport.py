@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
-from synapse_workflows.client.core import http_headers, urls
+from synapse_workflows.client.core import http_headers, response_limits, urls
 from synapse_workflows.client.core.flows import Reply
 from synapse_workflows.client.core.http_errors import parse_reason
 from synapse_workflows.client.core.http_request import HttpRequest
@@ -22,7 +21,8 @@ def new_session() -> requests.Session:
     """Create a requests session with one pooled connection per possible thread."""
     session = requests.Session()
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=16, pool_maxsize=POOL_SIZE))
+        adapter = response_limits.LimitedAdapter(pool_connections=16, pool_maxsize=POOL_SIZE)
+        session.mount(scheme, adapter)
     default_agent = requests.utils.default_user_agent()
     session.headers["User-Agent"] = f"{http_headers.USER_AGENT} {default_agent}"
     return session
@@ -37,8 +37,10 @@ def send(session: requests.Session, request: HttpRequest) -> Outcome:
     try:
         response = _send_following_redirects(session, request)
         if not request.stream or not response.ok:
-            _ = response.content
-    except (requests.RequestException, ConnectionError, TimeoutError) as error:
+            response_limits.read_body(response, _read_timeout(request.timeout))
+    except response_limits.ResponseTooLargeError as error:
+        return Outcome(failure=Failure.TOO_LARGE, reason=str(error))
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         return Outcome(failure=_classify(error), reason=_describe(error))
     return outcome_of(response, streamed=request.stream, now=datetime.now(UTC))
 
@@ -86,10 +88,16 @@ def _send_to(
         data=request.body,
         headers=dict(headers),
         auth=request.auth,
-        stream=request.stream,
+        stream=True,
         timeout=request.timeout,
         **{**request.options, "allow_redirects": False},
     )
+
+
+def _read_timeout(timeout: Any) -> float | None:
+    """Return the seconds between two reads from the timeout of a request."""
+    seconds: float | None = timeout[1] if isinstance(timeout, tuple) else timeout
+    return seconds
 
 
 def _classify(error: Exception) -> Failure:

@@ -29,6 +29,14 @@ def expand_path(path: str | os.PathLike[str]) -> str:
     return os.path.expandvars(os.path.expanduser(os.fspath(path)))  # noqa: PTH111 - text in and out
 
 
+def is_local_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is that of an existing file; false for a text that cannot be one."""
+    try:
+        return Path(expand_path(path)).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def get_file_name(location: str | os.PathLike[str]) -> str:
     """Return the last component of a path or URL, with or without a trailing slash."""
     text = os.fspath(location)

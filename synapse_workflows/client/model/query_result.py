@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from synapse_workflows.client.errors import SynapseResponseError
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.rows import (
     Row,
@@ -46,6 +47,7 @@ class TableQueryResult(AbstractTable):
         self._fetch_page = fetch_page
         self._position = self._rows_read = 0
         self._etags: dict[int, str] = {}
+        self._fetched: set[str] = set()
         self._set_page(bundle.get("queryResult") or {})
         super().__init__(table_id, self.rowset["headers"], self.rowset.get("etag"))
         self.columnModels = [Column(**one) for one in bundle.get("columnModels") or ()]
@@ -79,6 +81,7 @@ class TableQueryResult(AbstractTable):
         while self._position >= len(self.rowset["rows"]):
             if self.nextPageToken is None:
                 raise StopIteration
+            self._require_new(self.nextPageToken)
             self._set_page(self._fetch_page(self.nextPageToken))
         row: Row = self.rowset["rows"][self._position]
         self._position += 1
@@ -112,6 +115,16 @@ class TableQueryResult(AbstractTable):
         return dataframes.create_dataframe(
             self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
+
+    def _require_new(self, token: Any) -> None:
+        """Check that a page is not fetched twice, which would never end."""
+        key = repr(token)
+        if key in self._fetched:
+            raise SynapseResponseError(
+                f"The result of the query does not end: Synapse returned the page token {key:.80} "
+                "twice. The rows are incomplete."
+            )
+        self._fetched.add(key)
 
     def _set_page(self, page: Mapping[str, Any]) -> None:
         self.rowset = RowSet.from_json(page.get("queryResults") or {})

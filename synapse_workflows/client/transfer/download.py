@@ -1,17 +1,23 @@
 """Download of files from Synapse through the local cache."""
 
+import itertools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from synapse_workflows.client.core import cache_map
+from synapse_workflows.client.core import cache_map, file_names
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseDownloadError, SynapseFileNotFoundError
+from synapse_workflows.client.errors import (
+    SynapseDownloadError,
+    SynapseError,
+    SynapseFileNotFoundError,
+)
+from synapse_workflows.client.model.paths import expand_path, is_local_file, is_url
 from synapse_workflows.client.transfer import download_request, executor, verified_download
 from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
 from synapse_workflows.client.transfer.partial_file import PartialFile
@@ -20,6 +26,8 @@ from synapse_workflows.client.transfer.progress import format_size
 OVERWRITE_LOCAL: Final = "overwrite.local"
 KEEP_LOCAL: Final = "keep.local"
 KEEP_BOTH: Final = "keep.both"
+#: Attempts to download a file to a directory that another process deletes.
+_MAX_ATTEMPTS: Final = 3
 COLLISIONS: Final = (OVERWRITE_LOCAL, KEEP_LOCAL, KEEP_BOTH)
 
 
@@ -76,7 +84,7 @@ def download_file(
         by this process, so that it is not evicted.
 
     Raises:
-        ValueError: `directory` is a file, or `if_collision` is invalid.
+        ValueError: `directory` is a file or a URL, or `if_collision` is invalid.
         SynapseFileNotFoundError: The file handle does not exist.
         SynapseForbiddenError: The user may not download the file.
         SynapseMd5MismatchError: The MD5 is wrong. The downloaded bytes were deleted.
@@ -90,23 +98,88 @@ def download_file(
             f'Invalid parameter: "{if_collision}" is not a valid value for "ifcollision". '
             f"Allowed values: {', '.join(COLLISIONS)}."
         )
-    folder = None
-    if directory is not None:
-        folder = Path(cache_map.path_key(Path(directory).expanduser()))
-    if folder is not None and folder.is_file():
+    folder = None if directory is None else parse_directory(directory)
+    request = _with_md5(
+        syn, DownloadRequest(file_handle, associate_type, associate_id, folder, if_collision)
+    )
+    for attempt in itertools.count(1):
+        try:
+            outcome = _try_download(syn, request)
+        except SynapseError:
+            raise
+        except OSError as error:
+            # Files of the cache may be deleted by another process at any time.
+            if isinstance(error, FileNotFoundError) and attempt < _MAX_ATTEMPTS:
+                continue
+            place = request.directory or syn.cache.cache_root_dir
+            raise SynapseDownloadError(
+                f"Cannot write file handle {request.handle_id} to {place}: {error}. Choose "
+                "another download location or cache directory."
+            ) from error
+        if isinstance(outcome, Destination):
+            return outcome.target
+        if outcome is not None:
+            return outcome.path
+    raise AssertionError("unreachable: the attempts are endless")
+
+
+def parse_directory(location: str | os.PathLike[str]) -> Path:
+    """Return a download directory as an absolute path, with `~` and variables expanded.
+
+    Raises:
+        ValueError: It is a file, or not a path of this machine.
+    """
+    text = location if isinstance(location, str) else str(location)
+    if text.startswith("file:///"):
+        text = url2pathname(urlsplit(text).path)
+    if is_url(text):
         raise ValueError(
-            f"Parameter 'downloadLocation' should be a directory, not a file: {folder}"
+            f"Invalid downloadLocation {redact_url(text)!r}: the client downloads to "
+            "directories of this machine. Download without it and copy the file, or use "
+            "SynapseGetOperator(download_dir=...) or "
+            "SynapseTableQueryOperator(output_path=...), which write to object storage."
         )
-    request = DownloadRequest(file_handle, associate_type, associate_id, folder, if_collision)
-    while True:
-        destination = resolve_destination(syn, request)
-        if destination.target is None or destination.target == destination.cached:
-            return destination.target
-        partial = PartialFile(destination.target, request.handle_id)
-        with partial.locked() as was_free, partial:
-            if was_free:
-                return _add_to_cache(syn, request, _obtain(syn, request, destination, partial))
-        # Another process has just downloaded the same file to the same path: check again.
+    directory = Path(cache_map.path_key(expand_path(text)))
+    if is_local_file(directory):
+        raise ValueError(f"downloadLocation should be a directory; {directory} is a file")
+    return directory
+
+
+def _with_md5(syn: Session, request: DownloadRequest) -> DownloadRequest:
+    """Complete the expected MD5 of a request, if a copy in the cache has to be checked."""
+    if request.md5 is not None or not syn.cache.has_copies(request.handle_id):
+        return request
+    known = _known_md5s(syn).get((syn.fileHandleEndpoint, request.handle_id))
+    if known is not None:
+        return replace(request, handle={**request.handle, "contentMd5": known})
+    return replace(request, handle=download_request.request_file_handle(syn, request))
+
+
+def _known_md5s(syn: Session) -> dict[tuple[str, str], str]:
+    """Return the MD5s of downloaded files whose handles were given without one.
+
+    The content of a file handle never changes, so a repeated query needs no request for its MD5.
+    """
+    return syn.get_or_create("MD5s of file handles", dict)
+
+
+def _try_download(syn: Session, request: DownloadRequest) -> Destination | Downloaded | None:
+    """Download a file unless it is in place.
+
+    Returns:
+        The downloaded file; the destination if nothing is downloaded; None if another process has
+        just downloaded the same file to the same path, which has to be checked again.
+    """
+    destination = resolve_destination(syn, request)
+    if destination.target is None or destination.target == destination.cached:
+        return destination
+    partial = PartialFile(destination.target, request.handle_id)
+    with partial.locked() as was_free, partial:
+        if not was_free:
+            return None
+        downloaded = _obtain(syn, request, destination, partial)
+        _add_to_cache(syn, request, downloaded)
+        return downloaded
 
 
 def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
@@ -114,7 +187,7 @@ def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
     cached = _pin_cached_copy(syn, request)
     cache_directory = Path(syn.cache.get_cache_dir(request.handle_id))
     directory = request.directory or (cached.parent if cached else cache_directory)
-    target = directory / (cached.name if cached else _safe_name(request))
+    target = directory / (cached.name if cached else _file_name(request))
     if directory == cache_directory:
         if request.if_collision not in {None, KEEP_BOTH}:
             syn.logger.warning(
@@ -133,7 +206,9 @@ def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
 
 def _pin_cached_copy(syn: Session, request: DownloadRequest) -> Path | None:
     """Find a copy in the cache and pin it."""
-    found = syn.cache.get(request.handle_id, request.directory)
+    if request.md5 is None:  # any file could be a copy
+        return None
+    found = syn.cache.get(request.handle_id, request.directory, request.md5)
     if found is None:
         return None
     try:
@@ -143,19 +218,17 @@ def _pin_cached_copy(syn: Session, request: DownloadRequest) -> Path | None:
     return Path(found)
 
 
-def _safe_name(request: DownloadRequest) -> str:
-    """Return the file name of the handle, without parts that lead out of the directory."""
-    name = str(request.handle.get("fileName") or "").replace("\0", "")
-    name = Path(name.replace(os.altsep or os.sep, os.sep)).name
-    return name if name not in {"", ".", ".."} else request.handle_id
+def _file_name(request: DownloadRequest) -> str:
+    return file_names.safe_file_name(request.handle.get("fileName"), request.handle_id)
 
 
-def _add_to_cache(syn: Session, request: DownloadRequest, downloaded: Downloaded) -> Path:
+def _add_to_cache(syn: Session, request: DownloadRequest, downloaded: Downloaded) -> None:
     """Pin the file, add it to the cache, and evict other files if the cache is too large."""
+    if request.md5 is None and downloaded.md5 is not None:
+        _known_md5s(syn)[syn.fileHandleEndpoint, request.handle_id] = downloaded.md5
     syn.cache.pin(downloaded.path)
     syn.cache.add(request.handle_id, downloaded.path, downloaded.md5)
     _make_room(syn, 0)
-    return downloaded.path
 
 
 def _make_room(syn: Session, size: int) -> None:
@@ -177,6 +250,7 @@ def _obtain(
     source = download_request.request_download_url(syn, request)
     scheme = urlsplit(source.url).scheme
     if scheme == "file":
+        _require_own(syn, request, source)
         return _use_local_file(source)
     if scheme not in {"http", "https"}:
         raise SynapseDownloadError(
@@ -200,9 +274,34 @@ def _copy(cached: Path, destination: Destination, partial: PartialFile) -> Downl
     return Downloaded(partial.move_to_target(overwrite=destination.overwrite), None)
 
 
+def _require_own(syn: Session, request: DownloadRequest, source: DownloadUrl) -> None:
+    """Check that the caller created the file handle of a `file:` URL.
+
+    The path in it is one of the machine where it was created. Chosen by another user, it could be
+    any file of this machine.
+
+    Raises:
+        SynapseDownloadError: Another user created it, or the file is stored in Synapse.
+
+    Source:
+        GET /userProfile
+    """
+    if source.is_external and source.created_by is not None:
+        user = syn.call("GET", "/userProfile").object
+        if str(user.get("ownerId")) == source.created_by:
+            return
+    raise SynapseDownloadError(
+        f"Refused to read {redact_url(source.url)} for file handle {request.handle_id}: a path of "
+        "this machine is only read if you created the file handle yourself. Ask its owner to "
+        "upload the file, or get the entity with downloadFile=False."
+    )
+
+
 def _use_local_file(source: DownloadUrl) -> Downloaded:
     """Return the file of a `file:` URL in place."""
-    url_path = urlsplit(source.url).path
+    host, url_path = urlsplit(source.url)[1:3]
+    if host not in {"", "localhost"}:
+        raise SynapseFileNotFoundError(f"{redact_url(source.url)} is a file of another machine.")
     path = Path(url_path) if Path(url_path).exists() else Path(url2pathname(url_path))
     if not path.is_file():
         raise SynapseFileNotFoundError(f"{redact_url(source.url)} does not exist on this machine.")

@@ -1,10 +1,12 @@
 """Download of a file in parts, with parallel range requests and retries."""
 
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import urllib3
 
+from synapse_workflows.client.core import response_limits
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     RetryCategory,
@@ -50,6 +52,7 @@ class PartDownloader:
         self._partial = partial
         self._progress = progress
         self._cancel_token = CancelToken()
+        self._limit: int | None = None
 
     def download_parts(self, parts: tuple[Part, ...]) -> None:
         """Download parts in parallel, in the threads of the client.
@@ -63,16 +66,19 @@ class PartDownloader:
             parts, self._download_range, self._cancel_token, threads=threads
         )
 
-    def download_whole(self, size: int | None) -> None:
+    def download_whole(self, size: int | None, limit: int | None = None) -> None:
         """Download the file in one stream; resume it where possible after an interruption.
 
         Args:
             size: Size of the file in bytes, if known.
+            limit: Maximum size in bytes, if the size is not known.
 
         Raises:
-            SynapseDownloadError: The file could not be downloaded, or the disk is full.
+            SynapseDownloadError: The file could not be downloaded, is larger than `limit`, or the
+                disk is full.
         """
         end = size if size is not None else -1
+        self._limit = limit
         self._download(Part(1, 0, end), is_range=False)
 
     def _download_range(self, part: Part) -> None:
@@ -87,12 +93,14 @@ class PartDownloader:
         while not state.is_complete:
             self._cancel_token.raise_if_cancelled()
             url = self._url.get()
-            furthest = state.furthest
+            furthest, started = state.furthest, time.monotonic()
             try:
                 self._send_request(state, url.url)
             except REQUEST_ERRORS as error:
                 if error.retry_category is not RetryCategory.PERMANENT:
-                    if state.furthest > furthest:
+                    # A server that sends single bytes makes no progress.
+                    required = max(1.0, (time.monotonic() - started) * response_limits.MIN_RATE)
+                    if state.furthest - furthest >= required:
                         backoff.reset()
                         rejections = 0
                     backoff.wait_after(error)
@@ -141,6 +149,11 @@ class PartDownloader:
             if not data:
                 state.end_of_response()
                 return
+            if self._limit is not None and state.offset + len(data) > self._limit:
+                raise SynapseDownloadError(
+                    f"Cannot download {self._partial.target.name}: it has more than the "
+                    f"{self._limit} bytes that were recorded when its MD5 was computed."
+                )
             self._partial.write(data, state.offset)
             state.advance(len(data))
             self._progress.advance(len(data))
@@ -192,7 +205,12 @@ class _PartState:
         tag = reply.headers.get("ETag", "")
         self._validator = "" if tag.startswith("W/") else tag
         length = reply.headers.get("Content-Length", "")
-        if length.isdigit() and not self._is_open_ended and int(length) != self._part.end:
+        if (
+            length.isascii()
+            and length.isdecimal()
+            and not self._is_open_ended
+            and int(length) != self._part.end
+        ):
             raise SynapseConnectionError(
                 f"The response has {length} bytes, but the file has {self._part.end} bytes."
             )

@@ -113,13 +113,12 @@ class MultipartUpload:
             json=self._request,
             repeatable=True,
         )
-        status: dict[str, Any] = reply.json
-        return status
+        return reply.object
 
     def _complete(self, upload_id: str) -> str:
         path = f"/file/multipart/{upload_id}/complete"
         try:
-            status = self._syn.call("PUT", path, endpoint="file").json
+            status = self._syn.call("PUT", path, endpoint="file").object
         except SynapseBadRequestError as error:
             if "missing" in error.reason.lower():
                 raise AttemptFailedError(str(error)) from error
@@ -233,8 +232,7 @@ class _PartUploader:
             endpoint="file",
             params={"partMD5Hex": md5},
         )
-        result: dict[str, Any] = reply.json
-        return result
+        return reply.object
 
     def _request_urls(self, numbers: list[int]) -> dict[int, PresignedUrl]:
         """Request the URLs of parts.
@@ -253,7 +251,7 @@ class _PartUploader:
             each["partNumber"]: presigned_urls.parse_presigned_url(
                 each["uploadPresignedUrl"], each.get("signedHeaders")
             )
-            for each in reply.json["partPresignedUrls"]
+            for each in reply.object["partPresignedUrls"]
         }
 
 

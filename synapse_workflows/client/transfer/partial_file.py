@@ -24,7 +24,7 @@ from typing import Final, Self
 from filelock import FileLock, Timeout
 
 from synapse_workflows.client.core import cache_map
-from synapse_workflows.client.core.cache_eviction import PARTIAL_MARK
+from synapse_workflows.client.core.file_names import PARTIAL_MARK, numbered_name
 from synapse_workflows.client.errors import SynapseDownloadError
 from synapse_workflows.client.transfer.progress import format_size
 
@@ -266,7 +266,7 @@ def iter_free_names(path: Path) -> Generator[Path]:
     """Yield those of `path`, `name(1).txt`, `name(2).txt`, ... that do not exist."""
     number, candidate = 0, path
     while True:
-        if not candidate.exists():
+        if not os.path.lexists(candidate):
             yield candidate
         number += 1
-        candidate = path.with_name(f"{path.stem}({number}){path.suffix}")
+        candidate = path.with_name(numbered_name(path.name, number))

@@ -46,7 +46,7 @@ def get_upload_destination(syn: Session, container_id: str) -> UploadDestination
         GET /entity/{id}/uploadDestination of the file service
     """
     path = f"/entity/{container_id}/uploadDestination"
-    destination = _parse(syn.call("GET", path, endpoint="file").json)
+    destination = _parse(syn.call("GET", path, endpoint="file").object)
     kind = destination.concrete_type.rpartition(".")[2]
     if destination.concrete_type in _UNSUPPORTED_TYPES:
         raise SynapseTransferError(

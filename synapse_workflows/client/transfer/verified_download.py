@@ -68,7 +68,8 @@ def _download(
     try:
         if source.is_external:
             partial.open(None)
-            PartDownloader(syn, url, partial, shown).download_whole(None)
+            limit = None if source.md5 is None else source.size
+            PartDownloader(syn, url, partial, shown).download_whole(None, limit)
         elif source.size is None or source.size <= part_plan.DEFAULT_PART_SIZE:
             partial.open(None)
             PartDownloader(syn, url, partial, shown).download_whole(source.size)

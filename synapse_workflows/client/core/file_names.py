@@ -1,0 +1,82 @@
+"""Safe names on disk for files whose names come from Synapse.
+
+The name of a file is chosen by the person who shares it. On disk it must not leave its directory,
+replace the files that the cache keeps beside it, or be a name that a file system rejects.
+"""
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+
+#: Maximum length of a file name in bytes on common file systems.
+MAX_BYTES: Final = 255
+#: Text between the target name and the ID of the file handle in the name of a partial file.
+PARTIAL_MARK: Final = ".synapse_download_"
+#: Names that start with this text belong to the map of the cache and its lock.
+_RESERVED_PREFIX: Final = ".cachemap"
+_SEPARATORS: Final = re.compile(r"[/\\]")
+#: Control characters, surrogates, line and paragraph separators.
+_UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+#: Characters that reverse the displayed text, for example of the file extension.
+_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
+#: A longer text after the last dot is not treated as a file extension.
+_MAX_SUFFIX_BYTES: Final = 20
+
+
+def safe_file_name(name: object, default: str) -> str:
+    """Return a name on disk for a file that Synapse knows under any name.
+
+    Ordinary names are returned unchanged. The directories of a path are removed; control
+    characters become ``_``; names of devices and of files of the cache start with ``_``; names
+    over 255 bytes are shortened and get a hash, so that they stay different.
+
+    Args:
+        name: The name of the file; None or empty if it has none.
+        default: Returned if nothing is left of the name, for example the file handle ID.
+    """
+    base = _SEPARATORS.split("" if name is None else str(name))[-1]
+    clean = "".join("_" if _is_unsafe(character) else character for character in base)
+    if not clean.strip(" ."):
+        return default
+    clean = clean.replace(PARTIAL_MARK, PARTIAL_MARK.replace(".", "_"))
+    if clean.casefold().startswith(_RESERVED_PREFIX) or _DEVICE.fullmatch(clean):
+        clean = f"_{clean}"
+    return clean if len(clean.encode()) <= MAX_BYTES else _shorten(clean)
+
+
+def numbered_name(name: str, number: int) -> str:
+    """Return ``name(1).txt`` for ``name.txt`` and 1, with at most 255 bytes."""
+    stem, suffix = _split_suffix(name)
+    return _join(stem, f"({number}){suffix}")
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in _UNSAFE_CATEGORIES or character in _DIRECTION_MARKS
+
+
+def _shorten(name: str) -> str:
+    stem, suffix = _split_suffix(name)
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return _join(stem, f"~{digest}{suffix}")
+
+
+def _split_suffix(name: str) -> tuple[str, str]:
+    """Split a name at its last dot; a leading dot or a long end is not a file extension."""
+    stem, dot, end = name.rpartition(".")
+    if not stem.strip(".") or len(_encode(end)) > _MAX_SUFFIX_BYTES:
+        return name, ""
+    return stem, dot + end
+
+
+def _join(stem: str, end: str) -> str:
+    """Join two texts, after shortening the first one to the maximum length of a name."""
+    room = MAX_BYTES - len(_encode(end))
+    if len(_encode(stem)) <= room:
+        return stem + end
+    return _encode(stem)[:room].decode("utf-8", "ignore") + end
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
