@@ -3,18 +3,23 @@
 Fields of the connection:
 
 host      repository endpoint; production if empty
+login     user name or e-mail of the owner of the token; optional, verified
 password  personal access token
 extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from airflow.sdk import conf
 
+from synapse_workflows.client.core import session, urls
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseConfigError
 from synapse_workflows.constants import (
     PRODUCTION_ENDPOINTS,
@@ -25,6 +30,12 @@ from synapse_workflows.constants import (
 )
 
 _REPO_PATH: Final = "/repo/v1"
+#: Hosts of the web portal, which people copy from the browser -> the repository endpoint.
+_PORTAL_HOSTS: Final = {
+    "synapse.org": PRODUCTION_ENDPOINTS["repoEndpoint"],
+    "www.synapse.org": PRODUCTION_ENDPOINTS["repoEndpoint"],
+    "staging.synapse.org": STAGING_ENDPOINTS["repoEndpoint"],
+}
 #: Client argument of an endpoint -> its key in the connection's extra, and its path on a host
 #: whose repository endpoint ends in /repo/v1.
 _ENDPOINT_FIELDS: Final = {
@@ -49,12 +60,14 @@ class ClientSettings:
     Args:
         endpoints: the four endpoints, by name of the client argument.
         token: personal access token; None if the connection has none.
+        username: user name or e-mail that the token must belong to; None for any.
         cache_dir: cache directory; None for the client's default.
         cache_limit: maximum size of the cache in bytes; None for no limit.
     """
 
     endpoints: Mapping[str, str]
     token: str | None = field(repr=False)
+    username: str | None
     cache_dir: str | None
     cache_limit: int | None
 
@@ -69,29 +82,57 @@ class ClientSettings:
             extra: parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
-            SynapseConfigError: Invalid `cache_limit`.
+            SynapseConfigError: Invalid host, `extra` or `cache_limit`.
         """
         extra = connection.extra_dejson if extra is None else extra
+        if not isinstance(extra, Mapping):
+            raise SynapseConfigError(
+                f"Invalid extra of the connection {connection.conn_id!r}: expected a JSON object "
+                f'such as {{"cache_limit": "20 GB"}}, not a {type(extra).__name__}.'
+            )
         limit = extra.get("cache_limit") or conf.get("synapse", "cache_limit", fallback="20 GB")
         directory = extra.get("cache_dir") or conf.get("synapse", "cache_dir", fallback="")
         return cls(
             endpoints=resolve_endpoints(get_repository_endpoint(connection), extra),
             token=(connection.password or "").strip() or None,
+            username=(connection.login or "").strip() or None,
             cache_dir=directory or None,
             cache_limit=parse_size(limit),
         )
 
+    @property
+    def cache_root(self) -> str:
+        """Cache directory of this Synapse, below `cache_dir`: other ones use the same IDs."""
+        _, host, port = urls.origin(self.endpoints["repoEndpoint"])
+        name = re.sub(r"[^a-z0-9.-]+", "-", f"{host}-{port}".lower())
+        return os.fspath(Path(self.cache_dir or session.DEFAULT_CACHE, name))
+
 
 def get_repository_endpoint(connection: Any) -> str:
-    """Return the repository endpoint of a connection. The host may lack scheme and path."""
+    """Return the repository endpoint of a connection.
+
+    The host may lack scheme and path, and may be that of the web portal.
+
+    Raises:
+        SynapseConfigError: The host is not a URL.
+    """
     host = (connection.host or "").strip().rstrip("/")
     if not host:
         return PRODUCTION_ENDPOINTS["repoEndpoint"]
     if "://" not in host:
         scheme = connection.schema if connection.schema in ("http", "https") else "https"
         host = f"{scheme}://{host}"
-    parts = urlsplit(host)
-    if connection.port and parts.port is None:
+    try:
+        parts = urlsplit(host)
+        has_port = parts.port is not None
+    except ValueError as error:
+        raise SynapseConfigError(
+            f"Invalid host {redact_url(host)!r} of the connection {connection.conn_id!r}: "
+            f"{error}. Leave it empty for {PRODUCTION_ENDPOINTS['repoEndpoint']}."
+        ) from None
+    if parts.hostname in _PORTAL_HOSTS:
+        return _PORTAL_HOSTS[parts.hostname]
+    if connection.port and not has_port:
         parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
     return parts._replace(path=parts.path or _REPO_PATH, query="", fragment="").geturl()
 

@@ -131,12 +131,12 @@ class SynapseHook(BaseHook):
             skip_checks=True,
             # ignore ~/.synapseConfig of the worker: it may belong to another user
             configPath=os.devnull,
-            cache_root_dir=settings.cache_dir,
+            cache_root_dir=settings.cache_root,
             cache_limit=settings.cache_limit,
             **options,
         )
         client.max_threads = min(client.max_threads, _MAX_THREADS)
-        client.login(authToken=token, silent=True)
+        client.login(settings.username, authToken=token, silent=True)
         return client
 
     def _token(self, settings: ClientSettings) -> str:

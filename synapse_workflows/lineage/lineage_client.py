@@ -40,6 +40,8 @@ class LineageClient(Synapse):
         super().__init__(**options)
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode
+        # the download directories and uploaded files of other tasks may change at any time
+        self.cache.external_copies = False
         self.subscribe(self._record_event)
 
     def get(self, entity: Any, **options: Unpack[entities.GetKeywords]) -> Entity:

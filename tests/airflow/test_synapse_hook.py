@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from airflow.sdk import DAG, task
@@ -35,7 +36,8 @@ def test_hook_returns_one_client_that_is_logged_in(default, worker, capsys, sock
     hook = SynapseHook()
     assert hook.client is hook.client is hook.get_conn()
     assert hook.client.username == "alice"
-    assert hook.client.cache.cache_root_dir == str(worker)
+    netloc = urlsplit(socket_service.endpoints["repoEndpoint"]).netloc
+    assert hook.client.cache.cache_root_dir == str(worker / netloc.replace(":", "-"))
     assert hook.client.max_threads <= 8
     log = capsys.readouterr().out
     assert log.count("as alice") == 1
@@ -65,7 +67,7 @@ def test_config_file_of_worker_is_ignored(default, worker, socket_service):
         client = SynapseHook().client
     finally:
         home.unlink()
-    assert client.cache.cache_root_dir == str(worker)
+    assert Path(client.cache.cache_root_dir).parent == worker
     assert client.repoEndpoint == socket_service.endpoints["repoEndpoint"]
 
 
