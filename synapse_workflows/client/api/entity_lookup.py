@@ -73,7 +73,7 @@ def resolve_entity(
 
 
 def find_existing(
-    syn: Session, request: StoreRequest, *, create_or_update: bool
+    syn: Session, request: StoreRequest, *, create_or_update: bool, always: bool
 ) -> dict[str, Any] | None:
     """Fetch the entity that a store request updates, if storing needs its current state.
 
@@ -84,6 +84,7 @@ def find_existing(
         syn: The session that sends the requests.
         request: What to store.
         create_or_update: Whether an entity with the same name may be updated.
+        always: Whether to fetch an entity with an ID although the request is complete.
 
     Returns:
         The bundle of the existing entity; None for a new entity, or if it is not needed.
@@ -99,7 +100,7 @@ def find_existing(
         https://rest-docs.synapse.org/rest/POST/entity/child.html
     """
     if request.id:
-        if request.content is None and not syn.skip_unchanged and not _is_incomplete(request):
+        if request.content is None and not always and not _is_incomplete(request):
             return None
         return _require_same_type(bundles.get_bundle(syn, request.id), request, None)
     name, parent = request.properties.get("name"), request.properties.get("parentId")

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseProvenanceError, SynapseStaleError
+from synapse_workflows.client.errors import (
+    SynapseError,
+    SynapseForbiddenError,
+    SynapseNotFoundError,
+    SynapseProvenanceError,
+    SynapseStaleError,
+)
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import parse_entity_id, parse_version_number
 
@@ -38,6 +44,23 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
     return Activity(data=syn.call("GET", f"/entity/{target.id}{suffix}/generatedBy").json)
 
 
+def get_activity_id(syn: Session, entity: Mapping[str, Any]) -> str | None:
+    """Return the ID of the Activity that generated the version of an entity, if it has one.
+
+    Args:
+        syn: The session that sends the request.
+        entity: Properties with ``id`` and ``versionNumber``.
+
+    Source:
+        GET /entity/{id}/version/{versionNumber}/generatedBy
+        https://rest-docs.synapse.org/rest/GET/entity/id/version/versionNumber/generatedBy.html
+    """
+    try:
+        return str(getProvenance(syn, entity)["id"])
+    except (SynapseForbiddenError, SynapseNotFoundError):
+        return None
+
+
 def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Activity:
     """Set the Activity of the current version of an entity; this changes its etag.
 
@@ -64,13 +87,13 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
             "Activity(used=[...])."
         )
     target = parse_entity_id(entity).id
-    stored = _store_activity(syn, activity)
+    stored = store_activity(syn, activity)
     reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": stored["id"]})
     return Activity(data=reply.json or stored)
 
 
-def _store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
-    """Create or update an Activity.
+def store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
+    """Create or update an Activity, without linking it to an entity.
 
     A stale etag is accepted if the content is unchanged, so that one Activity object can be
     stored with several entities, although each store changes its etag.
@@ -115,6 +138,23 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
     activity = getProvenance(syn, target)
     syn.call("DELETE", f"/entity/{target}/generatedBy")
     syn.call("DELETE", f"/activity/{activity['id']}")
+
+
+def delete_unlinked(syn: Session, activity_id: str) -> None:
+    """Delete an Activity that no version has; an error is logged.
+
+    Args:
+        syn: The session that sends the request.
+        activity_id: ID of the Activity.
+
+    Source:
+        DELETE /activity/{id}
+        https://rest-docs.synapse.org/rest/DELETE/activity/id.html
+    """
+    try:
+        syn.call("DELETE", f"/activity/{activity_id}")
+    except SynapseError as error:
+        syn.logger.warning("Cannot delete the unused Activity %s: %s", activity_id, error)
 
 
 def updateActivity(syn: Session, activity: Mapping[str, Any]) -> Activity:

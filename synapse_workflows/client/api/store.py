@@ -1,26 +1,21 @@
 """Store: create or update an entity with its content, annotations and provenance."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from synapse_workflows.client.api import (
     bundles,
     columns,
-    entity_lookup,
-    provenance,
-    store_content,
     store_entity,
     table_rows,
     views,
 )
-from synapse_workflows.client.api.annotations import put_annotations
 from synapse_workflows.client.api.store_entity import StoreResult, VersionOptions
+from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import StoreRequest, parse_store_request
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseProvenanceError
-from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.dict_object import DictObject
@@ -110,12 +105,13 @@ def store(
         SynapseConflictError: The version label is used already; or the name is used by an entity
             of another type, by one that the caller may not read, or, without `createOrUpdate`,
             by any entity.
-        SynapseStaleError: The entity was changed since it was read.
+        SynapseStaleError: The entity was changed since its etag was read. Without an etag in
+            `obj`, the change is applied to the new state.
         SynapseForbiddenError: The caller may not change the entity or its parent.
 
     Source:
         POST /entity, PUT /entity/{id}, POST /entity/child, POST /entity/{id}/bundle2,
-        PUT /entity/{id}/annotations2, PUT /entity/{id}/generatedBy
+        PUT /entity/{id}/annotations2, POST /activity
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
     made_by = build_activity(activity, used, executed, activityName, activityDescription)
@@ -128,25 +124,45 @@ def store(
         )
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]
+    options = VersionOptions(createOrUpdate, forceVersion, versionLabel)
+    provenance = StoreProvenance(syn, made_by)
+    return store_entity_with(syn, obj, options, provenance, is_restricted=isRestricted)
+
+
+def store_entity_with(
+    syn: Session,
+    obj: Any,
+    options: VersionOptions,
+    provenance: StoreProvenance,
+    *,
+    is_restricted: bool = False,
+) -> Entity:
+    """Create or update an entity, as `store` does, with another kind of provenance.
+
+    Args:
+        syn: The session that sends the requests.
+        obj: An entity, or a mapping with the same keys.
+        options: How to handle an existing entity.
+        provenance: The Activity of the stored version.
+        is_restricted: As for `store`.
+
+    Raises:
+        SynapseError: As `store`.
+        ValueError: As `store`.
+
+    Source:
+        As `store`.
+    """
     if isinstance(obj, ViewBase):
         views.add_view_columns(syn, obj)
     if isinstance(obj, SchemaBase):
         columns.create_missing_columns(syn, obj)
     request = parse_store_request(obj)
-    options = VersionOptions(createOrUpdate, forceVersion, versionLabel)
-    existing = entity_lookup.find_existing(syn, request, create_or_update=createOrUpdate)
-    handle = store_content.upload_content(syn, request, existing)
-    request = _with_file_handle(request, handle)
-    result = store_entity.create_or_update(
-        syn, request, existing, options, uploaded=handle is not None
-    )
-    if isRestricted:
+    result = store_entity.create_or_update(syn, request, options, provenance)
+    if is_restricted:
         _restrict(syn, result.id)
-    _store_annotations(syn, result)
-    if made_by is not None:
-        provenance.setProvenance(syn, result.id, made_by)
-    _announce_write(syn, result, handle, activity_given=made_by is not None)
-    return _reload(syn, request, result, uploaded=handle is not None)
+    _announce_write(syn, result, provenance)
+    return _reload(syn, request, result)
 
 
 def build_activity(
@@ -179,13 +195,6 @@ def build_activity(
     return Activity(name=name, description=description, used=used, executed=executed)
 
 
-def _with_file_handle(request: StoreRequest, handle: Mapping[str, Any] | None) -> StoreRequest:
-    """Return the request with the ID of a new file handle."""
-    if handle is None:
-        return request
-    return replace(request, properties={**request.properties, "dataFileHandleId": handle["id"]})
-
-
 def _restrict(syn: Session, entity: str) -> None:
     """Lock an entity, unless it has an access requirement already.
 
@@ -199,22 +208,10 @@ def _restrict(syn: Session, entity: str) -> None:
         syn.call("POST", f"/entity/{entity}/lockAccessRequirement", data="")
 
 
-def _store_annotations(syn: Session, result: StoreResult) -> None:
-    """Store the annotations of an entity, unless they are unchanged."""
-    if result.existing is None:
-        current: Mapping[str, Any] | None = {} if result.created else None
-    else:
-        current = result.existing["annotations"]["annotations"]
-    if current is None or not annotations.have_same_values(result.annotations, current):
-        put_annotations(syn, result.id, result.properties["etag"], result.annotations)
-
-
-def _announce_write(
-    syn: Session, result: StoreResult, handle: Mapping[str, Any] | None, *, activity_given: bool
-) -> None:
+def _announce_write(syn: Session, result: StoreResult, provenance: StoreProvenance) -> None:
     """Emit a `Wrote` event."""
     existing = bundles.get_file_handle(result.existing) if result.existing else None
-    current = handle or existing or {}
+    current = result.file_handle or existing or {}
     stored = result.properties
     has_content = current.get("id") == stored.get("dataFileHandleId")
     syn.emit(
@@ -222,18 +219,29 @@ def _announce_write(
             stored,
             md5=current.get("contentMd5") if has_content else None,
             changed=result.changed,
-            activity_given=activity_given,
+            activity_given=provenance.is_given,
+            activity_id=provenance.activity_id,
         )
     )
 
 
-def _reload(syn: Session, request: StoreRequest, result: StoreResult, *, uploaded: bool) -> Entity:
-    """Fetch the stored entity, and set its local properties."""
+def _reload(syn: Session, request: StoreRequest, result: StoreResult) -> Entity:
+    """Fetch the version that was stored, and set its local properties.
+
+    Another client may have created a newer version meanwhile.
+    """
     state = dict(request.local_state)
     old_handle = (state.pop("_file_handle", None) or {}).get("id")
-    entity = bundles.build_entity(bundles.get_bundle(syn, result.id), state)
+    number = result.properties.get("versionNumber")
+    bundle = bundles.get_bundle(syn, result.id)
+    if bundle["entity"].get("versionNumber") != number:
+        bundle = bundles.get_bundle(syn, result.id, number)
+    entity = bundles.build_entity(bundle, state)
     if isinstance(entity, File):
         new_handle = str(entity.get("dataFileHandleId"))
-        replaced = old_handle is not None and str(old_handle) != new_handle and not uploaded
-        set_local_path(entity, syn.cache.get(new_handle) if replaced else state.get("path"))
+        is_other = old_handle is not None and str(old_handle) != new_handle
+        if is_other and result.file_handle is None:
+            set_local_path(entity, syn.cache.get(new_handle))
+        else:
+            set_local_path(entity, state.get("path"))
     return entity

@@ -10,18 +10,16 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 
 
-def upload_content(
-    syn: Session, request: StoreRequest, existing: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
-    """Upload the content of a file entity, unless it is stored in Synapse already.
+def upload_content(syn: Session, content: FileContent, parent: str) -> dict[str, Any]:
+    """Upload the content of a file entity.
 
     Args:
         syn: The session that sends the requests.
-        request: What to store.
-        existing: The bundle of the existing entity; None for a new entity.
+        content: The content.
+        parent: ID of the container of the file.
 
     Returns:
-        The new FileHandle; None if the content is unchanged, or there is none.
+        The new FileHandle.
 
     Raises:
         SynapseUploadFailedException: The upload could not be completed.
@@ -31,10 +29,6 @@ def upload_content(
         GET file:/entity/{id}/uploadDestination, then the calls of `uploadFileHandle`
         https://rest-docs.synapse.org/rest/GET/entity/id/uploadDestination.html
     """
-    content = request.content
-    if content is None or not _needs_upload(syn, content, request.properties, existing):
-        return None
-    parent = request.properties.get("parentId") or (existing or {})["entity"]["parentId"]
     external = {} if content.in_synapse else content.handle
     handle: dict[str, Any] = files.uploadFileHandle(
         syn,
@@ -48,14 +42,19 @@ def upload_content(
     return handle
 
 
-def _needs_upload(
-    syn: Session,
-    content: FileContent,
-    properties: Mapping[str, Any],
-    existing: Mapping[str, Any] | None,
-) -> bool:
+def needs_upload(syn: Session, request: StoreRequest, existing: Mapping[str, Any] | None) -> bool:
+    """Return whether the content of a file entity is not stored in Synapse yet.
+
+    Args:
+        syn: The session whose cache knows the local files.
+        request: What to store.
+        existing: The bundle of the existing entity; None for a new entity.
+    """
+    content = request.content
+    if content is None:
+        return False
     if existing is None:
-        return not properties.get("dataFileHandleId")
+        return not request.properties.get("dataFileHandleId")
     handle = bundles.get_file_handle(existing) or {}
     if handle.get("concreteType") == EXTERNAL_FILE_HANDLE:
         return content.in_synapse or handle.get("externalURL") != content.location

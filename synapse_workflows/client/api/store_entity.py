@@ -1,16 +1,32 @@
 """Creation and update of entities."""
 
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from synapse_workflows import constants
-from synapse_workflows.client.api import entity_lookup
-from synapse_workflows.client.api.store_request import UNTYPED, StoreRequest
+from synapse_workflows.client.api import (
+    bundles,
+    entity_lookup,
+    provenance as provenance_api,
+    store_content,
+)
+from synapse_workflows.client.api.annotations import put_annotations
+from synapse_workflows.client.api.store_provenance import StoreProvenance
+from synapse_workflows.client.api.store_request import (
+    UNTYPED,
+    StoreRequest,
+    require_valid_annotations,
+)
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseConflictError,
+    SynapseForbiddenError,
+    SynapseHTTPError,
+    SynapseStaleError,
 )
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import get_entity_type
@@ -23,6 +39,11 @@ _SET_BY_SYNAPSE: Final = frozenset(
         "versions", "isLatestVersion",
     }
 )  # fmt: skip
+#: Properties that a request sets on a new version.
+_VERSION_CONTENT: Final = frozenset({"dataFileHandleId", "versionLabel", "versionComment"})
+#: Number of updates that other clients may make during one store operation.
+_MAX_CONFLICTS: Final = 60
+_SERVER_ERRORS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -50,6 +71,8 @@ class StoreResult:
         existing: The bundle of the entity before the update, if it was fetched.
         created: Whether the entity is new.
         changed: Whether the entity differs from the existing one.
+        new_version: Whether the request created the version.
+        file_handle: The file handle of the content, if it was uploaded.
     """
 
     properties: Mapping[str, Any]
@@ -57,6 +80,8 @@ class StoreResult:
     existing: Mapping[str, Any] | None = None
     created: bool = False
     changed: bool = True
+    new_version: bool = False
+    file_handle: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -65,86 +90,292 @@ class StoreResult:
 
 
 def create_or_update(
-    syn: Session,
-    request: StoreRequest,
-    existing: Mapping[str, Any] | None,
-    options: VersionOptions,
-    *,
-    uploaded: bool = False,
+    syn: Session, request: StoreRequest, options: VersionOptions, provenance: StoreProvenance
 ) -> StoreResult:
-    """Create an entity, or update the existing one.
+    """Create an entity, or update the existing one, with its content and annotations.
+
+    If another client changes the entity at the same time, its new state is read and the update is
+    repeated, unless the request has an etag.
 
     Args:
         syn: The session that sends the requests.
-        request: What to store; its content is uploaded already.
-        existing: The result of `entity_lookup.find_existing`.
+        request: What to store.
         options: How to handle an existing entity.
-        uploaded: Whether the content was uploaded for this request.
+        provenance: The Activity of the version.
 
     Raises:
         SynapseConflictError: The version label is used already; or the name is used by an entity
             that cannot be updated.
-        SynapseStaleError: The entity was changed since it was read.
+        SynapseStaleError: The entity was changed since the request's etag was read.
         SynapseMalformedEntityError: The parent is not a container.
         SynapseForbiddenError: The caller may not change the entity or its parent.
 
     Source:
-        POST /entity, PUT /entity/{id}
+        POST /entity, PUT /entity/{id}, PUT /entity/{id}/annotations2
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
-    if existing is not None:
-        return _update(syn, _fill_properties(request, existing), existing, options)
-    if request.id:
-        return _update(syn, request, None, options)
-    prepared = _prepare_create(syn, request, options)
-    try:
-        reply = syn.call("POST", "/entity", json=dict(prepared.properties))
-    except SynapseConflictError as conflict:
-        if not options.create_or_update:
-            raise
-        found = entity_lookup.find_by_name(syn, prepared, conflict)
-        if found is None:
-            raise
-        options = _options_after_lost_reply(options, prepared, found, uploaded=uploaded)
-        return _update(syn, _fill_annotations(prepared, found), found, options)
-    except SynapseBadRequestError as error:
-        entity_lookup.validate_parent(syn, prepared, error)
-        raise
-    return StoreResult(reply.json, request.annotations, created=True)
-
-
-def _update(
-    syn: Session,
-    request: StoreRequest,
-    existing: Mapping[str, Any] | None,
-    options: VersionOptions,
-) -> StoreResult:
-    is_kept = existing is not None and _is_unchanged(request, existing, options)
-    is_same = is_kept and _has_same_annotations(request, existing)
-    if existing is not None and is_kept and syn.skip_unchanged:
-        # An earlier attempt may have failed before it stored the annotations.
-        return StoreResult(existing["entity"], request.annotations, existing, changed=not is_same)
-    properties, new_version = _apply_version(request, options)
-    params = {"newVersion": "true"} if new_version else None
-    reply = syn.call("PUT", f"/entity/{request.id}", params=params, json=properties)
-    changed = new_version or not is_same
-    return StoreResult(reply.json, request.annotations, existing, changed=changed)
-
-
-def _apply_version(request: StoreRequest, options: VersionOptions) -> tuple[dict[str, Any], bool]:
-    """Return the properties with their version label, and whether to create a new version.
-
-    Only files get new versions when they are stored.
-    """
-    properties = dict(request.properties)
-    new_version = request.entity_type.is_versionable and (
-        options.label is not None or options.force
+    existing = entity_lookup.find_existing(
+        syn,
+        request,
+        create_or_update=options.create_or_update,
+        always=provenance.requires_existing,
     )
-    if options.label is not None and "versionLabel" in request.entity_type.property_keys:
+    writer = _EntityWriter(syn, request, options, provenance)
+    try:
+        for attempt in range(_MAX_CONFLICTS):
+            try:
+                return writer.write(existing)
+            except SynapseStaleError as stale:
+                if request.properties.get("etag") or writer.entity_id is None:
+                    raise
+                syn.logger.debug("%s; reading the entity again", stale)
+            time.sleep(random.uniform(0, min(0.5, 0.02 * 2**attempt)))  # noqa: S311 - no secret
+            existing = bundles.get_bundle(syn, writer.entity_id)
+        return writer.write(existing)
+    except SynapseHTTPError as error:
+        if error.status < _SERVER_ERRORS:
+            provenance.discard()
+        raise
+
+
+@dataclass(frozen=True)
+class _SentUpdate:
+    """A request whose response may have been lost: what it would have created."""
+
+    version: int
+    properties: Mapping[str, Any]
+    activity_id: str | None
+
+
+class _EntityWriter:
+    """Writes one entity; a repeated write uploads the content only once."""
+
+    def __init__(
+        self,
+        syn: Session,
+        request: StoreRequest,
+        options: VersionOptions,
+        provenance: StoreProvenance,
+    ) -> None:
+        self.syn = syn
+        self.request = request
+        self.options = options
+        self.provenance = provenance
+        self.entity_id: str | None = request.id
+        self._handle: dict[str, Any] | None = None
+        self._sent: _SentUpdate | None = None
+
+    def write(self, existing: Mapping[str, Any] | None) -> StoreResult:
+        """Create the entity, or update it from its current state."""
+        if existing is not None:
+            self.entity_id = existing["entity"]["id"]
+        if self.entity_id is not None:
+            result = self._update(self.request, existing)
+        else:
+            result = self._create()
+        self.entity_id = result.id
+        self._store_annotations(result)
+        return replace(result, file_handle=self._handle)
+
+    def _create(self) -> StoreResult:
+        request = _prepare_create(self.syn, self.request, self.options)
+        activity_id = self.provenance.save(request.properties, None, new_version=True)
+        properties = self._add_content(request, None)
+        self._sent = _SentUpdate(0, properties, activity_id)
+        try:
+            reply = self.syn.call(
+                "POST", "/entity", params=_link_params(activity_id), json=properties
+            )
+        except SynapseConflictError as conflict:
+            return self._update_conflicting(request, conflict)
+        except SynapseBadRequestError as error:
+            entity_lookup.validate_parent(self.syn, request, error)
+            raise
+        self.provenance.mark_linked()
+        return StoreResult(reply.json, request.annotations, created=True, new_version=True)
+
+    def _update_conflicting(
+        self, request: StoreRequest, conflict: SynapseConflictError
+    ) -> StoreResult:
+        """Update the entity that has the name of the new one."""
+        if not self.options.create_or_update and self._handle is None:
+            raise conflict
+        found = entity_lookup.find_by_name(self.syn, request, conflict)
+        if found is None or not (self.options.create_or_update or self._is_own_write(found)):
+            raise conflict
+        self.entity_id = found["entity"]["id"]
+        if request.content is None:  # otherwise as if it had been found before its upload
+            request = _fill_annotations(request, found)
+        return self._update(request, found)
+
+    def _update(self, request: StoreRequest, existing: Mapping[str, Any] | None) -> StoreResult:
+        if existing is None:
+            return self._put(request, None, is_same=False, new_version=self._wants_version(None))
+        request = _fill_properties(request, existing)
+        if self._is_own_write(existing):
+            self.provenance.mark_linked()
+            return StoreResult(existing["entity"], request.annotations, existing, new_version=True)
+        own = self.provenance.find_own(existing)
+        if own is not None and self._is_result(request, own, existing):
+            self.provenance.keep(own, is_own=True)
+            return self._unchanged(request, own)
+        is_kept = self._is_unchanged(request, existing)
+        if is_kept and self.provenance.keeps_unchanged():
+            # An earlier attempt may have failed before it stored the annotations.
+            self.provenance.keep(existing, is_own=False)
+            return self._unchanged(request, existing)
+        new_version = self._wants_version(existing) and not (is_kept and self.syn.skip_unchanged)
+        is_same = is_kept and _has_same_annotations(request, existing)
+        is_needed = new_version or self.provenance.activity or self.request.properties.get("etag")
+        if is_same and not is_needed:
+            return self._unchanged(request, existing)
+        return self._put(request, existing, is_same=is_same, new_version=new_version)
+
+    def _put(
+        self,
+        request: StoreRequest,
+        existing: Mapping[str, Any] | None,
+        *,
+        is_same: bool,
+        new_version: bool,
+    ) -> StoreResult:
+        activity_id = self.provenance.save(request.properties, existing, new_version=new_version)
+        properties = self._add_content(request, existing)
+        if request.entity_type.is_versionable:
+            _apply_version(
+                properties, self.request, self.options, existing, new_version=new_version
+            )
+        number = int(((existing or {}).get("entity") or properties).get("versionNumber") or 0)
+        self._sent = _SentUpdate(number, properties, activity_id) if new_version else None
+        params = _link_params(activity_id) | ({"newVersion": "true"} if new_version else {})
+        reply = self.syn.call("PUT", f"/entity/{request.id}", params=params, json=properties)
+        self.provenance.mark_linked()
+        changed = new_version or not is_same
+        return StoreResult(
+            reply.json, request.annotations, existing, changed=changed, new_version=new_version
+        )
+
+    def _add_content(
+        self, request: StoreRequest, existing: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return the properties with the ID of the file handle; upload the content if needed."""
+        properties = dict(request.properties)
+        if request.content is None or not self._needs_upload(existing):
+            return properties
+        if self._handle is None:
+            parent = str(properties.get("parentId"))
+            self._handle = store_content.upload_content(self.syn, request.content, parent)
+        return {**properties, "dataFileHandleId": self._handle["id"]}
+
+    def _needs_upload(self, existing: Mapping[str, Any] | None) -> bool:
+        return store_content.needs_upload(self.syn, self.request, existing)
+
+    def _wants_version(self, existing: Mapping[str, Any] | None) -> bool:
+        """Whether an update creates a version. Only files get versions when they are stored."""
+        concrete_type = (existing or {}).get("entity", self.request.properties)["concreteType"]
+        if not get_entity_type(concrete_type).is_versionable:
+            return False
+        if self.options.force or self.options.label is not None:
+            return True
+        if existing is None:
+            return False
+        comment = self.request.properties.get("versionComment")
+        has_other_comment = comment and comment != existing["entity"].get("versionComment")
+        return bool(
+            self._needs_upload(existing)
+            or (has_other_comment and not self.provenance.edits_comment)
+        )
+
+    def _is_result(
+        self, request: StoreRequest, own: Mapping[str, Any], existing: Mapping[str, Any]
+    ) -> bool:
+        """Whether the request would create the version `own` again."""
+        is_current = own["entity"]["versionNumber"] == existing["entity"]["versionNumber"]
+        return self._is_unchanged(request, own) and (
+            is_current or _has_same_annotations(request, own)
+        )
+
+    def _is_unchanged(self, request: StoreRequest, bundle: Mapping[str, Any]) -> bool:
+        if self._needs_upload(bundle):
+            return False
+        if request.content is not None:
+            handle = {"dataFileHandleId": bundle["entity"]["dataFileHandleId"]}
+            request = replace(request, properties={**request.properties, **handle})
+        return _is_unchanged(request, bundle, self.options)
+
+    def _unchanged(self, request: StoreRequest, bundle: Mapping[str, Any]) -> StoreResult:
+        is_same = _has_same_annotations(request, bundle)
+        return StoreResult(bundle["entity"], request.annotations, bundle, changed=not is_same)
+
+    def _is_own_write(self, existing: Mapping[str, Any]) -> bool:
+        """Whether the current version was created by a request of this object.
+
+        A request is repeated if its response is lost. The repetition then conflicts with its own
+        result.
+        """
+        sent, stored = self._sent, existing["entity"]
+        if sent is None or int(stored.get("versionNumber") or 0) <= sent.version:
+            return False
+        if sent.activity_id is not None:
+            return provenance_api.get_activity_id(self.syn, stored) == sent.activity_id
+        is_next = stored["versionNumber"] == sent.version + 1
+        keys = _VERSION_CONTENT & sent.properties.keys()
+        return is_next and all(sent.properties[key] == stored.get(key) for key in keys)
+
+    def _store_annotations(self, result: StoreResult) -> None:
+        """Store the annotations of an entity, unless they are unchanged.
+
+        Raises:
+            SynapseStaleError: Another client changed the entity. If it created a version, the
+                version of the result is deleted: it cannot get its annotations any more.
+        """
+        current: Mapping[str, Any] | None = {} if result.created else None
+        if result.existing is not None:
+            current = result.existing["annotations"]["annotations"]
+        if current is not None and annotations.have_same_values(result.annotations, current):
+            return
+        try:
+            put_annotations(self.syn, result.id, result.properties["etag"], result.annotations)
+        except SynapseStaleError:
+            if result.new_version:
+                self._delete_if_superseded(result)
+            raise
+
+    def _delete_if_superseded(self, result: StoreResult) -> None:
+        number, path = result.properties.get("versionNumber"), f"/entity/{result.id}"
+        if self.syn.call("GET", path).json.get("versionNumber") == number:
+            return
+        self._sent = None
+        try:
+            self.syn.call("DELETE", f"{path}/version/{number}")
+        except SynapseForbiddenError as error:
+            self.syn.logger.warning(
+                "%s.%s has the annotations of the version before it: %s", result.id, number, error
+            )
+
+
+def _link_params(activity_id: str | None) -> dict[str, str]:
+    return {} if activity_id is None else {"generatedBy": activity_id}
+
+
+def _apply_version(
+    properties: dict[str, Any],
+    given: StoreRequest,
+    options: VersionOptions,
+    existing: Mapping[str, Any] | None,
+    *,
+    new_version: bool,
+) -> None:
+    """Set the label and the comment of the version in the properties of a file."""
+    if new_version or existing is None:
+        # Without it, Synapse copies the comment of the last version to the new one.
+        properties["versionComment"] = given.properties.get("versionComment")
+    if options.label is not None:
         properties["versionLabel"] = str(options.label)
-    elif new_version and "versionNumber" in properties:
+    elif new_version and options.force and "versionNumber" in properties:
         properties["versionLabel"] = str(int(properties["versionNumber"]) + 1)
-    return properties, new_version
+    elif new_version:
+        properties.pop("versionLabel", None)
 
 
 def _is_unchanged(
@@ -195,6 +426,7 @@ def _fill_properties(request: StoreRequest, existing: Mapping[str, Any]) -> Stor
         del given["concreteType"]
     properties = {**existing["entity"], **given}
     entity_type = get_entity_type(properties["concreteType"])
+    require_valid_annotations(request.annotations, entity_type)
     return replace(request, entity_type=entity_type, properties=properties)
 
 
@@ -203,16 +435,3 @@ def _fill_annotations(request: StoreRequest, existing: Mapping[str, Any]) -> Sto
     stored = existing["annotations"]["annotations"]
     filled = _fill_properties(request, existing)
     return replace(filled, annotations={**stored, **request.annotations})
-
-
-def _options_after_lost_reply(
-    options: VersionOptions, request: StoreRequest, existing: Mapping[str, Any], *, uploaded: bool
-) -> VersionOptions:
-    """Return options that create no second version of an entity created by a lost request.
-
-    If the reply to a create request is lost, its repetition conflicts with the created entity,
-    which has the file handle that was just uploaded.
-    """
-    handle = request.properties.get("dataFileHandleId")
-    is_own = uploaded and handle == existing["entity"].get("dataFileHandleId")
-    return replace(options, force=False, label=None) if is_own else options

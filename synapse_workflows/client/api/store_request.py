@@ -1,6 +1,6 @@
 """Store requests: the argument of `store`, validated before any request is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,10 @@ from synapse_workflows.constants import FILE
 _FIRST_KEYS: Final = ("path", "synapseStore")
 #: Type of an entity without a concrete type; it does not exist in Synapse.
 UNTYPED: Final = get_entity_type(None).concrete_type
+#: Property keys of older versions of Synapse, which are valid names of annotations.
+_NOT_RESERVED: Final = frozenset(
+    {"uri", "annotations", "accessControlList", "entityType", "versions", "versionUrl"}
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def parse_store_request(obj: Any) -> StoreRequest:
 
     Raises:
         SynapseError: `obj` is neither an entity nor a mapping.
-        SynapseMalformedEntityError: The type or the parent is missing.
+        SynapseMalformedEntityError: The type or the parent is missing, or an annotation has the
+            name of a property.
         SynapseFileNotFoundError: The local file does not exist, or is a directory.
         ValueError: An ID, an annotation or a location is invalid.
     """
@@ -85,10 +90,11 @@ def parse_store_request(obj: Any) -> StoreRequest:
         )
     entity = obj if isinstance(obj, Entity) else _to_entity(obj)
     entity_type = get_entity_type(entity.properties.get("concreteType"))
-    properties = _get_properties(entity, entity_type)
+    properties = _get_properties(entity)
     state = entity.local_state() if entity_type.local_keys else {}
     if state.get("path"):
         state["path"] = expand_path(state["path"])
+    require_valid_annotations(entity.annotations, entity_type)
     values = annotations.to_synapse_annotations(entity.annotations)
     return StoreRequest(entity_type, properties, values, state, _get_content(state))
 
@@ -113,7 +119,7 @@ def _key_order(key: str) -> int:
     return _FIRST_KEYS.index(key) if key in _FIRST_KEYS else len(_FIRST_KEYS)
 
 
-def _get_properties(entity: Entity, entity_type: EntityType) -> dict[str, Any]:
+def _get_properties(entity: Entity) -> dict[str, Any]:
     properties = dict(entity.properties)
     for key in ("id", "parentId"):
         if properties.get(key):
@@ -122,10 +128,21 @@ def _get_properties(entity: Entity, entity_type: EntityType) -> dict[str, Any]:
         raise SynapseMalformedEntityError(
             "A new entity needs a type: use Project, Folder, File or Link, or set its concreteType"
         )
-    if entity_type.is_versionable:
-        # Without it, Synapse copies the comment of the last version to the new one.
-        properties.setdefault("versionComment", None)
     return properties
+
+
+def require_valid_annotations(names: Iterable[str], entity_type: EntityType) -> None:
+    """Check that no annotation has the name of a property of its entity.
+
+    Raises:
+        SynapseMalformedEntityError: One has.
+    """
+    reserved = sorted(set(names) & entity_type.property_keys - _NOT_RESERVED)
+    if reserved:
+        raise SynapseMalformedEntityError(
+            f"Invalid annotation name {reserved[0]!r}: it is a property of the entity. Use "
+            "another name, or set the property itself."
+        )
 
 
 def _get_content(state: Mapping[str, Any]) -> FileContent | None:

@@ -41,6 +41,8 @@ class Wrote:
         activity_given: Whether the caller passed provenance.
         replaced: Whether all earlier content was replaced. For a table that is not replaced,
             earlier rows remain beside the stored ones.
+        activity_id: ID of the Activity of the version, if the caller passed provenance and the
+            version was created with it.
     """
 
     entity_id: str
@@ -52,6 +54,7 @@ class Wrote:
     changed: bool = True
     activity_given: bool = False
     replaced: bool = False
+    activity_id: str | None = None
 
     @classmethod
     def from_entity(cls, entity: Mapping[str, Any], **details: Any) -> Self:
