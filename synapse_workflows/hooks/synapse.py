@@ -13,7 +13,6 @@ from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
-from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
 
@@ -58,11 +57,7 @@ class SynapseHook(BaseHook):
             SynapseNoCredentialsError: The connection has no token.
             SynapseUnauthorizedError: Synapse rejects the token.
         """
-        client = self._client
-        collector = current_collector()
-        # a retry must not create new versions of what an earlier try has stored
-        client.skip_unchanged = collector is not None and collector.is_retry
-        return client
+        return self._client
 
     def get_conn(self) -> LineageClient:
         """Return `client`."""

@@ -1,9 +1,15 @@
-"""The Activity of a running task: created once, updated, and linked to the stored entities."""
+"""The Activity of a running task: created once, updated, and linked to tables."""
 
+import random
+import time
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
+from synapse_workflows.client.api.provenance import delete_unlinked
 from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -11,17 +17,21 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
     SynapseStaleError,
 )
-from synapse_workflows.constants import CONTAINERS, TABLE
+from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.task_state_store import TaskStateStore
 from synapse_workflows.provenance.activity import (
     build_activity,
     have_same_sources,
     iter_unpinned,
+    keep_added,
     move_uncommon_urls,
     parse_activity,
 )
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
+
+#: Number of changes that other clients may make to an entity while an Activity is linked to it.
+_MAX_CONFLICTS: Final = 60
 
 
 class ActivityWriter:
@@ -32,6 +42,7 @@ class ActivityWriter:
         description: default name and description of the Activity.
         state_store: stores the id of the Activity for retries.
         key: key of the id in the store.
+        max_tries: `max_tries` of the task instance; clearing the task raises it.
     """
 
     def __init__(
@@ -40,53 +51,115 @@ class ActivityWriter:
         description: ActivityDescription,
         state_store: TaskStateStore,
         key: str,
+        max_tries: int = 0,
     ) -> None:
         self.client = client
         self.description = description
         self.state_store = state_store
         self.key = key
+        self.max_tries = max_tries
         self.declared_name: str | None = None
         self.declared_description: str | None = None
         self._saved: dict[str, Any] | None = None
+        self._is_unlinked = False
         self._inherited = Record()
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
 
-    def link(self, stored: Wrote, sources: Record) -> str:
-        """Write the Activity and link it to a stored version.
+    @cached_property
+    def earlier_activity_id(self) -> str | None:
+        """Id of the Activity that earlier tries of the task wrote."""
+        state: Mapping[str, Any] | str | None = self.state_store.get(self.key)
+        if isinstance(state, Mapping):
+            return str(state["id"]) if state["done"] == self.max_tries else None
+        return state
 
-        The version keeps an Activity of another task instance with the same sources: the same
-        content was stored again, and no new version was created.
+    @cached_property
+    def earlier_versions(self) -> Mapping[str, list[int]]:
+        """Versions that earlier tries of the task created, by entity id, in ascending order."""
+        versions: defaultdict[str, list[int]] = defaultdict(list)
+        if self.earlier_activity_id is None:
+            return versions
+        path = f"/activity/{self.earlier_activity_id}"
+        activity = self._get(path)
+        if activity is None or not self.description.matches(activity):
+            return versions
+        for reference in self.client.iter_items(Call("GET", f"{path}/generated")):
+            number = reference.get("targetVersionNumber")
+            versions[reference["targetId"]].append(int(number or 0))
+        return {entity_id: sorted(numbers) for entity_id, numbers in versions.items()}
 
-        The Activity of a table accumulates the sources of all rows. The sources of the present
-        Activity are therefore added, unless all rows were replaced. If no row changed, the table
-        keeps its present Activity.
+    def save(self, sources: Record) -> str:
+        """Write the Activity of a version that is about to be created.
 
         Args:
-            stored: the stored version.
             sources: what the task used and ran.
 
         Returns:
-            The id of the Activity that the version is linked to.
+            The id of the Activity.
+
+        Raises:
+            SynapseNotFoundError: A declared source does not exist.
         """
-        linked = self._get(f"/entity/{stored.entity_id}/generatedBy")
-        if linked is not None and stored.concrete_type == TABLE:
+        _ = self.earlier_versions  # before this try creates versions with the same Activity
+        return str(self._save_with_accepted_urls(self._create_body(sources), None)["id"])
+
+    def mark_linked(self) -> None:
+        """Record that a version with the Activity was created."""
+        self._is_unlinked = False
+
+    def discard(self) -> None:
+        """Delete the Activity if this try created it and no version has it."""
+        if self._is_unlinked and self._saved is not None:
+            delete_unlinked(self.client, self._saved["id"])
+            self.state_store.delete(self.key)
+            self._is_unlinked, self._saved = False, None
+
+    def link(self, stored: Wrote, sources: Record) -> str:
+        """Add sources to the Activity of the open version of an entity, after it was changed.
+
+        For entities whose content changes without a new version, such as tables: their Activity
+        accumulates the sources of all rows. The sources of the present Activity are added to
+        those of the task, unless all rows were replaced. If nothing changed, the entity keeps its
+        present Activity. The Activity is linked under the etag of the entity, and merged again if
+        another client has linked one meanwhile.
+
+        Args:
+            stored: the stored entity.
+            sources: what the task used and ran.
+
+        Returns:
+            The id of the Activity that the open version is linked to.
+
+        Raises:
+            SynapseStaleError: Other clients keep changing the entity.
+        """
+        for attempt in range(_MAX_CONFLICTS):
+            try:
+                return self._merge(stored, sources)
+            except SynapseStaleError:
+                if attempt == _MAX_CONFLICTS - 1:
+                    raise
+            time.sleep(random.uniform(0, min(0.5, 0.02 * 2**attempt)))  # noqa: S311 - no secret
+        raise AssertionError
+
+    def _merge(self, stored: Wrote, sources: Record) -> str:
+        path = f"/entity/{stored.entity_id}"
+        entity = self.client.call("GET", path).json
+        linked = self._get(f"{path}/generatedBy")
+        if linked is not None:
             if not stored.changed:
                 return str(linked["id"])
             if not stored.replaced:
                 self._inherited |= parse_activity(linked, Origin.WROTE)
         body = self._create_body(sources)
-        if linked is not None and not self.description.matches(linked):
-            if have_same_sources(linked, body):
-                return str(linked["id"])
-            linked = None
-        saved = self._save_with_accepted_urls(body, linked)
-        if linked is None or linked["id"] != saved["id"]:
-            self.client.call(
-                "PUT",
-                f"/entity/{stored.entity_id}/generatedBy",
-                params={"generatedBy": saved["id"]},
-            )
+        is_own = linked is not None and self.description.matches(linked)
+        if linked is not None and not is_own and have_same_sources(linked, body):
+            return str(linked["id"])
+        saved = self._save_with_accepted_urls(body, linked if is_own else None)
+        if linked is None or linked["id"] != saved["id"] or linked["etag"] != saved["etag"]:
+            self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=entity)
+        self._is_unlinked = False
         return str(saved["id"])
 
     def create_for_snapshot(self, current: EntityRef, sources: Record) -> str:
@@ -113,9 +186,13 @@ class ActivityWriter:
         self._saved = self._get(f"/activity/{activity_id}")
 
     def finish(self) -> None:
-        """Delete the stored id, so that a cleared task creates a new Activity."""
+        """Mark the stored id as done, so that a cleared task creates a new Activity.
+
+        A retry still finds its versions: a worker may stop before it reports success.
+        """
         if self._saved is not None:
-            self.state_store.delete(self.key)
+            done = {"id": self._saved["id"], "done": self.max_tries}
+            self.state_store.set(self.key, done)
 
     def _create_body(self, sources: Record) -> dict[str, Any]:
         pinned = self._pin_versions(sources | self._inherited)
@@ -146,18 +223,22 @@ class ActivityWriter:
         if saved is None:
             saved = self.client.call("POST", "/activity", json=dict(body)).json
             self.state_store.set(self.key, saved["id"])
+            self._is_unlinked = True
         self._saved = saved
         return saved
 
     def _get_from_earlier_try(self) -> dict[str, Any] | None:
         activity_id = self.state_store.get(self.key)
-        if activity_id is None:
+        if not isinstance(activity_id, str):
             return None
         activity = self._get(f"/activity/{activity_id}")
         return activity if activity is not None and self.description.matches(activity) else None
 
     def _update(self, existing: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Update an Activity if it differs; return None if it is gone or not writable."""
+        """Update an Activity if it differs; return None if it is gone or not writable.
+
+        Sources that another client has added meanwhile are kept.
+        """
         if _is_up_to_date(existing, body):
             return existing
         path = f"/activity/{existing['id']}"
@@ -165,9 +246,9 @@ class ActivityWriter:
             return _to_dict(self.client.call("PUT", path, json={**existing, **body}))
         except SynapseStaleError:
             fresh = self._get(path)
-            if fresh is None:
-                return None
-            return _to_dict(self.client.call("PUT", path, json={**fresh, **body}))
+            return (
+                None if fresh is None else self._update(fresh, keep_added(body, existing, fresh))
+            )
         except (SynapseForbiddenError, SynapseNotFoundError):
             return None
 
@@ -179,10 +260,15 @@ class ActivityWriter:
             return None
 
     def _pin_versions(self, sources: Record) -> Record:
-        """Set the current version where a reference has none; an unknown entity becomes a gap."""
+        """Set the current version where a reference has none; an unknown entity becomes a gap.
+
+        Raises:
+            SynapseNotFoundError: An unknown entity was declared.
+        """
         record = sources
+        declared = {entry.ref for entry in sources.with_origins(Origin.DECLARED).entries()}
         for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
-            current = self._get_current(ref)
+            current = self._get_current(ref, is_declared=ref in declared)
             if current is None:
                 record = record.replace_ref(ref, None).with_gap(
                     f"{ref.id} was not found, or is not readable by this account"
@@ -191,17 +277,34 @@ class ActivityWriter:
                 record = record.replace_ref(ref, current)
         return record
 
-    def _get_current(self, ref: EntityRef) -> EntityRef | None:
+    def _get_current(self, ref: EntityRef, *, is_declared: bool) -> EntityRef | None:
         """Return the current version of an entity, or None if it is not readable."""
         if ref.id not in self._versions:
-            entity = self._get(f"/entity/{ref.id}")
-            if entity is None:
+            try:
+                entity = _to_dict(self.client.call("GET", f"/entity/{ref.id}"))
+            except SynapseNotFoundError as error:
+                if is_declared:
+                    raise _create_unknown_source_error(ref, error) from error
+                self._versions[ref.id] = None
+            except SynapseForbiddenError:
                 self._versions[ref.id] = None
             else:
                 is_container = entity.get("concreteType") in CONTAINERS
                 version = None if is_container else entity.get("versionNumber")
                 self._versions[ref.id] = EntityRef(ref.id, version, self.client.repoEndpoint)
         return self._versions[ref.id]
+
+
+def _create_unknown_source_error(
+    ref: EntityRef, error: SynapseNotFoundError
+) -> SynapseNotFoundError:
+    return SynapseNotFoundError(
+        error.status,
+        error.reason,
+        error.call,
+        advice=f"{ref.id} is declared as a source (used, executed or activity) of what the task "
+        "stores. Correct its ID, or remove it.",
+    )
 
 
 def _is_up_to_date(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:

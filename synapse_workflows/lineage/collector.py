@@ -24,6 +24,7 @@ from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.store_notes import StoreNotes
 from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
@@ -97,6 +98,8 @@ class LineageCollector:
         self.record = Record()
         #: Id of the Activity of each stored entity.
         self.activity_ids: dict[str, str] = {}
+        #: Ids of the files of which this try has created a version.
+        self.stored_files: set[str] = set()
         self._writers: dict[str, ActivityWriter] = {}
         self._task_objects: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}
@@ -168,13 +171,40 @@ class LineageCollector:
             sources = self._collect_sources(client, declared)
             if sources is None:
                 return None
-            return self._get_writer(client, declared).create_for_snapshot(current, sources)
+            return self.get_writer(client, declared).create_for_snapshot(current, sources)
+
+    def save_activity(self, client: EventSource) -> str | None:
+        """Write the Activity of a version that is about to be created.
+
+        Returns:
+            The id of the Activity, or None if the lineage mode requires none.
+
+        Raises:
+            SynapseNotFoundError: A declared source does not exist.
+        """
+        with self._lock:
+            declared = _declared.get() or DeclaredProvenance()
+            self.record |= declared.record
+            sources = self._collect_sources(client, declared)
+            return None if sources is None else self.get_writer(client, declared).save(sources)
+
+    def get_notes(self, client: EventSource) -> StoreNotes:
+        """Return the notes about what the task stores under a connection."""
+        return self.get_or_create(
+            f"store notes {client.synapse_conn_id}", lambda: self._create_notes(client)
+        )
+
+    def _create_notes(self, client: EventSource) -> StoreNotes:
+        store = self.context["task_state_store"]
+        notes = StoreNotes(store, client.synapse_conn_id, int(self.ti.max_tries))
+        self.add_finish_callback(notes.mark_done)
+        return notes
 
     def attach_activity(self, entity_id: str, activity_id: str, client: EventSource) -> None:
         """Set the Activity of the task that the next stored version of an entity has."""
         with self._lock:
             self._attached[entity_id] = activity_id
-            self._get_writer(client).attach(activity_id)
+            self.get_writer(client).attach(activity_id)
 
     def add_finish_callback(self, callback: Callable[[], object]) -> None:
         """Add a function that is called after the task's code and before it reports success."""
@@ -217,9 +247,10 @@ class LineageCollector:
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint)
         self.record |= Record.from_stored(stored) | declared.record
         attached = self._attached.pop(event.entity_id, None)
-        activity_id = (
-            attached if event.activity_given else self._link_activity(event, client, declared)
-        )
+        if event.activity_given:
+            activity_id = attached or event.activity_id
+        else:
+            activity_id = self._link_activity(event, client, declared)
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
         use_aliases = event.changed or self.is_retry
@@ -237,7 +268,7 @@ class LineageCollector:
         sources = self._collect_sources(client, declared)
         if sources is None:
             return None
-        return self._get_writer(client, declared).link(event, sources)
+        return self.get_writer(client, declared).link(event, sources)
 
     def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
@@ -247,9 +278,10 @@ class LineageCollector:
         is_declared = sources.used or sources.ran or declared.name or declared.description
         return sources if is_declared else None
 
-    def _get_writer(
+    def get_writer(
         self, client: Any, declared: DeclaredProvenance = DeclaredProvenance()
     ) -> ActivityWriter:
+        """Return the writer of the task's Activity under the connection of a client."""
         conn_id = client.synapse_conn_id
         if conn_id not in self._writers:
             self._writers[conn_id] = ActivityWriter(
@@ -257,6 +289,7 @@ class LineageCollector:
                 ActivityDescription.from_context(self.context),
                 self.context["task_state_store"],
                 f"synapse_activity:{conn_id}",
+                int(self.ti.max_tries),
             )
         writer = self._writers[conn_id]
         writer.declared_name = declared.name or writer.declared_name

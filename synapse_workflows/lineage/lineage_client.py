@@ -11,7 +11,11 @@ from synapse_workflows.client.api import (
     snapshots,
     store as store_api,
 )
+from synapse_workflows.client.api.store_entity import VersionOptions
+from synapse_workflows.client.api.store_provenance import StoreProvenance
+from synapse_workflows.client.api.table_rows import ROW_TYPES
 from synapse_workflows.client.core.events import Event, Wrote
+from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import parse_entity_id
@@ -23,6 +27,11 @@ from synapse_workflows.lineage.collector import (
     current_collector,
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.store_provenance import (
+    IfUnchanged,
+    TaskProvenance,
+    check_if_unchanged,
+)
 from synapse_workflows.provenance.activity import parse_activity, parse_declared
 from synapse_workflows.provenance.record import EntityRef, Origin
 
@@ -78,6 +87,7 @@ class LineageClient(Synapse):
         executed: Any = None,
         activityName: str | None = None,  # noqa: N803 - defined by Synapse
         activityDescription: str | None = None,  # noqa: N803
+        if_unchanged: IfUnchanged = "keep",
         **options: Any,
     ) -> Any:
         """Create or update an entity, or store rows of a table, as `Synapse.store` does.
@@ -85,20 +95,57 @@ class LineageClient(Synapse):
         Inside a task, `used`, `executed` and a new `activity` are added to the Activity of the
         task. An Activity for this call alone would be created again by a retry. An existing
         `activity` is linked unchanged.
+
+        Args:
+            obj: as for `Synapse.store`.
+            activity: as for `Synapse.store`.
+            used: as for `Synapse.store`.
+            executed: as for `Synapse.store`.
+            activityName: as for `Synapse.store`.
+            activityDescription: as for `Synapse.store`.
+            if_unchanged: what to do, with `forceVersion=False`, if the content is stored already,
+                by another run or a person: `keep` its version and its Activity, or create a
+                `new_version` with the Activity of this task.
+            options: further arguments of `Synapse.store`.
+
+        Raises:
+            ValueError: Unknown `if_unchanged`.
         """
-        declared = {
-            "activity": activity,
-            "used": used,
-            "executed": executed,
-            "activityName": activityName,
-            "activityDescription": activityDescription,
-        }
-        if self._needs_separate_activity(activity, used, executed):
-            return store_api.store(self, obj, **(declared | options))
-        with attach_declared(
-            _create_declared(activity, used, executed, activityName, activityDescription)
-        ):
-            return store_api.store(self, obj, **options)
+        check_if_unchanged(if_unchanged)
+        declared = (activity, used, executed, activityName, activityDescription)
+        is_separate = self._needs_separate_activity(activity, used, executed)
+        new = store_api.build_activity(*declared) if is_separate else None
+        context = DeclaredProvenance() if is_separate else _create_declared(*declared)
+        if if_unchanged == "new_version":
+            options["forceVersion"] = True
+        with attach_declared(context):
+            if isinstance(obj, (*ROW_TYPES, Column)):
+                return store_api.store(self, obj, activity=new, **options)
+            return self._store_entity(obj, new, is_separate=is_separate, **options)
+
+    def _store_entity(
+        self,
+        obj: Any,
+        activity: Mapping[str, Any] | None,
+        *,
+        is_separate: bool,
+        createOrUpdate: bool = True,  # noqa: N803
+        forceVersion: bool = True,  # noqa: N803
+        versionLabel: str | int | None = None,  # noqa: N803
+        isRestricted: bool = False,  # noqa: N803
+    ) -> Entity:
+        collector = current_collector()
+        made_by = StoreProvenance(self, activity)
+        if collector is not None:
+            made_by = TaskProvenance(
+                self,
+                collector,
+                activity,
+                has_task_activity=not is_separate,
+                force=forceVersion,
+            )
+        version = VersionOptions(createOrUpdate, forceVersion, versionLabel)
+        return store_api.store_entity_with(self, obj, version, made_by, is_restricted=isRestricted)
 
     def record_row_provenance(
         self,

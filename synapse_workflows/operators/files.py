@@ -15,6 +15,7 @@ from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flat
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.store_provenance import IfUnchanged, check_if_unchanged
 from synapse_workflows.operators.base import SynapseOperator
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -99,8 +100,7 @@ class SynapseStoreOperator(SynapseOperator):
     """Upload files to Synapse and record their provenance.
 
     The Activity of the files names what this task and the upstream tasks it takes data from have
-    read, and the code of the DAG. Storing content that is already stored creates neither a new
-    version nor a second Activity. Returns a reference for each path, as a list if `path` is one.
+    read, and the code of the DAG. Returns a reference for each path, as a list if `path` is one.
 
     Args:
         path: a local path, the URL of an object, an `ObjectStoragePath`, a reference, or a list of
@@ -119,6 +119,11 @@ class SynapseStoreOperator(SynapseOperator):
         activity_name: name of the Activity; the default is the name of the task (templated).
         activity_description: text before the description of the task (templated).
         force_version: whether to create a new version of unchanged content.
+        if_unchanged: what to do if the content is stored already, by another run or a person:
+            `keep` its version and its Activity (the log names their origin; `annotations` that
+            differ are set on it, and a different label or comment creates a version), or create a
+            `new_version` with the Activity of this task. A retry of the task never creates a
+            second version.
         kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: record only `used` and `executed`)
             and the arguments of `BaseOperator`.
     """
@@ -163,8 +168,10 @@ class SynapseStoreOperator(SynapseOperator):
         activity_name: str | None = None,
         activity_description: str | None = None,
         force_version: bool = False,
+        if_unchanged: IfUnchanged = "keep",
         **kwargs: Any,
     ) -> None:
+        check_if_unchanged(if_unchanged)
         super().__init__(**kwargs)
         self.path = path
         self.parent_id = parent_id
@@ -179,6 +186,7 @@ class SynapseStoreOperator(SynapseOperator):
         self.activity_name = activity_name
         self.activity_description = activity_description
         self.force_version = force_version
+        self.if_unchanged = if_unchanged
 
     def execute(
         self,
@@ -193,8 +201,6 @@ class SynapseStoreOperator(SynapseOperator):
             )
         parent_id = parse_entity_id(self.parent_id, "parent_id").id
         client = self.hook.client
-        # unchanged entities are not updated, and keep their date of modification
-        client.skip_unchanged = client.skip_unchanged or not self.force_version
         container = get_or_create_folder(client, parent_id, self.folder)
         references = []
         for path in paths:
@@ -219,6 +225,7 @@ class SynapseStoreOperator(SynapseOperator):
         stored = client.store(
             entity,
             forceVersion=self.force_version,
+            if_unchanged=self.if_unchanged,
             versionLabel=self.version_label,
             used=self.used,
             executed=self.executed,

@@ -71,6 +71,24 @@ def have_same_sources(first: Mapping[str, Any], second: Mapping[str, Any]) -> bo
     return _source_keys(first) == _source_keys(second)
 
 
+def keep_added(
+    body: Mapping[str, Any], known: Mapping[str, Any], current: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Add the sources to an Activity that another client has added to its stored version.
+
+    Args:
+        body: the new state of the Activity.
+        known: the stored Activity as it was before the change of the other client.
+        current: the stored Activity.
+
+    Returns:
+        `body`, with the sources that are in `current` but not in `known`.
+    """
+    present = _source_keys(known) | _source_keys(body)
+    added = [item for item in current.get("used") or () if _source_key(item) not in present]
+    return {**body, "used": [*body["used"], *added]}
+
+
 def iter_unpinned(record: Record, site: str) -> Iterator[EntityRef]:
     """Iterate over the entities of the Synapse at `site` that are sources without a version."""
     refs = (*record.inputs(), *record.executed())
@@ -144,12 +162,11 @@ def _parse_item(item: Mapping[str, Any]) -> Ref:
 
 
 def _source_keys(activity: Mapping[str, Any]) -> set[tuple[str, int | None, bool]]:
-    facts: set[tuple[str, int | None, bool]] = set()
-    for item in activity.get("used") or ():
-        ref = _parse_item(item)
-        executed = bool(item.get("wasExecuted"))
-        if isinstance(ref, UrlRef):
-            facts.add((ref.url, None, executed))
-        else:
-            facts.add((ref.id, ref.version, executed))
-    return facts
+    return {_source_key(item) for item in activity.get("used") or ()}
+
+
+def _source_key(item: Mapping[str, Any]) -> tuple[str, int | None, bool]:
+    ref, executed = _parse_item(item), bool(item.get("wasExecuted"))
+    if isinstance(ref, UrlRef):
+        return ref.url, None, executed
+    return ref.id, ref.version, executed

@@ -188,6 +188,10 @@ class Record:
             and not any(_covers(ref, entry.ref) for ref in own[_get_key(entry.ref)])
         )
 
+    def entries(self) -> tuple[RecordEntry, ...]:
+        """Return all sources: what was used and what was run."""
+        return self.used + self.ran
+
     def executed(self) -> tuple[Ref, ...]:
         """Return the references that count as executed, without duplicates."""
         return _keep_most_exact(entry.ref for entry in self.ran)

@@ -142,18 +142,3 @@ def test_run_with_same_content_and_sources_changes_nothing(api, project, put, re
     assert second["version"] == first["version"] == 1
     assert second["activity_id"] == first["activity_id"]
     assert alice.getProvenance(first["id"]) == before
-
-
-def test_run_with_same_content_and_other_sources_links_new_activity(
-    api, project, put, result, alice, sources_of
-):
-    with DAG("moved", schedule=None) as dag:
-        raw = SynapseGetOperator(task_id="raw", entity_id="{{ dag_run.conf['raw'] }}")
-        store = SynapseStoreOperator(task_id="store", path=str(result), parent_id=project)
-        raw >> store
-    one, two = put("one.txt"), put("two.txt")
-    first = Run(api, dag, "r1", conf={"raw": one}).all().value("store")
-    second = Run(api, dag, "r2", conf={"raw": two}).all().value("store")
-    assert second["version"] == 1
-    assert second["activity_id"] != first["activity_id"]
-    assert sources_of(second["id"])[0] == [two]

@@ -215,10 +215,10 @@ class _EntityWriter:
         if self._is_own_write(existing):
             self.provenance.mark_linked()
             return StoreResult(existing["entity"], request.annotations, existing, new_version=True)
-        own = self.provenance.find_own(existing)
-        if own is not None and self._is_result(request, own, existing):
-            self.provenance.keep(own, is_own=True)
-            return self._unchanged(request, own)
+        for own in self.provenance.iter_own(existing):
+            if self._is_result(request, own, existing):
+                self.provenance.keep(own, is_own=True)
+                return self._unchanged(request, own)
         is_kept = self._is_unchanged(request, existing)
         if is_kept and self.provenance.keeps_unchanged():
             # An earlier attempt may have failed before it stored the annotations.

@@ -4,7 +4,7 @@ The Activity is linked by the request that creates the version (`generatedBy`), 
 by then, the current version may be that of another client.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synapse_workflows.client.api import provenance
@@ -42,12 +42,12 @@ class StoreProvenance:
         """Return whether a file that has not changed is left as it is."""
         return self.syn.skip_unchanged and self.activity is None
 
-    def find_own(
+    def iter_own(
         self,
         existing: Mapping[str, Any],  # noqa: ARG002 - for subclasses
-    ) -> Mapping[str, Any] | None:
-        """Return the bundle of a version that an earlier attempt of the caller created."""
-        return None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the bundles of the versions that earlier attempts of the caller created."""
+        yield from ()
 
     def keep(self, existing: Mapping[str, Any], *, is_own: bool) -> None:
         """Record that an existing version is the result of the operation."""

@@ -1,0 +1,153 @@
+"""Provenance of one store operation of a task."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
+
+from synapse_workflows.client.api import bundles, provenance
+from synapse_workflows.client.api.store_provenance import StoreProvenance
+from synapse_workflows.constants import CONTAINERS, FILE
+from synapse_workflows.lineage.collector import LineageCollector
+
+#: What to do with content that another run or a person has stored already: `keep` its version and
+#: its Activity, or create a `new_version` with the Activity of this task.
+IfUnchanged = Literal["keep", "new_version"]
+
+
+def check_if_unchanged(value: str) -> None:
+    """Check the value of an argument `if_unchanged`.
+
+    Raises:
+        ValueError: Unknown value.
+    """
+    if value not in get_args(IfUnchanged):
+        raise ValueError(
+            f"Invalid if_unchanged {value!r}: expected one of {', '.join(get_args(IfUnchanged))}"
+        )
+
+
+class TaskProvenance(StoreProvenance):
+    """Provenance of a store operation of a task.
+
+    A version that another run created is never changed. A version that an earlier try of the task
+    created is the result of a repeated operation.
+
+    Args:
+        client: the `LineageClient` of the task.
+        collector: collector of the task.
+        activity: an Activity to use instead of that of the task; None without one.
+        has_task_activity: whether created versions get the Activity of the task.
+        force: whether to create a version of content that is stored already.
+    """
+
+    edits_comment = False
+    syn: Any
+
+    def __init__(
+        self,
+        client: Any,
+        collector: LineageCollector,
+        activity: Mapping[str, Any] | None,
+        *,
+        has_task_activity: bool,
+        force: bool,
+    ) -> None:
+        super().__init__(client, activity)
+        self.collector = collector
+        self.has_task_activity = has_task_activity
+        self.force = force
+        self.requires_existing = True
+        self._is_linked = False
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the stored version has its Activity; False to add to that of a table."""
+        return self._is_linked or super().is_given
+
+    def keeps_unchanged(self) -> bool:
+        """Return whether a file that has not changed is left as it is."""
+        return not self.force
+
+    def iter_own(self, existing: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the bundles of the versions that earlier tries of the task created."""
+        entity = existing["entity"]
+        current = entity.get("versionNumber")
+        if entity["concreteType"] != FILE or entity["id"] in self.collector.stored_files:
+            return
+        numbers = self.collector.get_writer(self.syn).earlier_versions.get(entity["id"], ())
+        for number in reversed(numbers):
+            is_current = number == current
+            yield existing if is_current else bundles.get_bundle(self.syn, entity["id"], number)
+        noted = self.collector.get_notes(self.syn).find(entity["parentId"], entity["name"])
+        if noted is not None and current > noted and current not in numbers:
+            yield existing
+
+    def keep(self, existing: Mapping[str, Any], *, is_own: bool) -> None:
+        """Record that an existing version is the result of the operation."""
+        entity = existing["entity"]
+        if entity["concreteType"] != FILE:
+            return
+        self._is_linked = True
+        activity_id = provenance.get_activity_id(self.syn, entity)
+        if not is_own:
+            self._log_kept(entity, activity_id)
+        elif self.has_task_activity and activity_id is not None:
+            self.collector.get_writer(self.syn).attach(activity_id)
+            activity_id = self.collector.save_activity(self.syn)
+        self.activity_id = activity_id
+
+    def save(
+        self,
+        properties: Mapping[str, Any],
+        existing: Mapping[str, Any] | None,
+        *,
+        new_version: bool,
+    ) -> str | None:
+        """Store the Activity of the version that is about to be created; return its ID."""
+        concrete_type = properties["concreteType"]
+        self._is_linked = new_version or concrete_type == FILE
+        if concrete_type == FILE and not new_version:
+            return None  # the version may be that of another run
+        if not self.has_task_activity:
+            super().save(properties, existing, new_version=new_version)
+        elif new_version and concrete_type not in CONTAINERS:
+            self.activity_id = self.collector.save_activity(self.syn)
+        if new_version and concrete_type == FILE:
+            self._note(properties, existing)
+        return self.activity_id
+
+    def mark_linked(self) -> None:
+        """Record that a version has the Activity."""
+        super().mark_linked()
+        if self.has_task_activity and self.activity_id is not None:
+            self.collector.get_writer(self.syn).mark_linked()
+
+    def discard(self) -> None:
+        """Delete the Activity that was stored for a version that was not created."""
+        super().discard()
+        if self.has_task_activity:
+            self.collector.get_writer(self.syn).discard()
+
+    def _note(self, properties: Mapping[str, Any], existing: Mapping[str, Any] | None) -> None:
+        """Note the version before this one, where the Activity does not identify the task."""
+        entity = properties if existing is None else existing["entity"]
+        if existing is not None:
+            self.collector.stored_files.add(entity["id"])
+        if self.force and not (self.has_task_activity and self.activity_id):
+            version = 0 if existing is None else entity["versionNumber"]
+            self.collector.get_notes(self.syn).begin(entity["parentId"], entity["name"], version)
+
+    def _log_kept(self, entity: Mapping[str, Any], activity_id: str | None) -> None:
+        origin = f"user {entity.get('modifiedBy')}, without an Activity"
+        if activity_id is not None:
+            activity = self.syn.call("GET", f"/activity/{activity_id}").json
+            lines = (activity.get("description") or "").splitlines()
+            run = next((line for line in lines if line.startswith("Airflow run ")), None)
+            origin = f"Activity {activity_id} ({run or activity.get('name')})"
+        self.syn.logger.info(
+            "%s.%s (%s) already has this content. It was stored by %s, and is left as it is; set "
+            "if_unchanged='new_version' to create a version with the Activity of this task",
+            entity["id"],
+            entity["versionNumber"],
+            entity["name"],
+            origin,
+        )
