@@ -11,7 +11,7 @@ from synapse_workflows.client.api import (
     snapshots,
     store as store_api,
 )
-from synapse_workflows.client.api.store_entity import VersionOptions
+from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.table_rows import ROW_TYPES
 from synapse_workflows.client.core.events import Event, Wrote

@@ -25,6 +25,7 @@ TESTED_BY = {
     "client/api/rest": "unit/client/core/test_session.py",
     "client/api/store_content": "contract/test_store.py",
     "client/api/store_entity": "contract/test_store.py",
+    "client/api/store_properties": "contract/test_store.py",
     "client/api/store_request": "contract/test_store.py",
     "client/core/cache_map": "unit/client/core/test_cache.py",
     "client/core/cache_pins": "unit/client/core/test_cache_eviction.py",
@@ -57,6 +58,7 @@ TESTED_BY = {
     "idempotency/upsert_index": "airflow/test_table_stores_modes.py",
     "lineage/activity_description": "airflow/test_activity_writer.py",
     "lineage/data_dependencies": "airflow/test_upstream.py",
+    "lineage/store_notes": "airflow/test_store_provenance.py",
     "lineage/task_state_store": "airflow/test_collector_retries.py",
     # the local service is tested over HTTP, by subject
     "local/app": "service/test_server.py",

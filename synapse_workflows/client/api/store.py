@@ -10,7 +10,8 @@ from synapse_workflows.client.api import (
     table_rows,
     views,
 )
-from synapse_workflows.client.api.store_entity import StoreResult, VersionOptions
+from synapse_workflows.client.api.store_entity import StoreResult
+from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import StoreRequest, parse_store_request
 from synapse_workflows.client.core.events import Wrote

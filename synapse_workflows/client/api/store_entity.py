@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from synapse_workflows import constants
 from synapse_workflows.client.api import (
     bundles,
     entity_lookup,
     provenance as provenance_api,
     store_content,
+    store_properties,
 )
 from synapse_workflows.client.api.annotations import put_annotations
+from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
-from synapse_workflows.client.api.store_request import (
-    UNTYPED,
-    StoreRequest,
-    require_valid_annotations,
-)
+from synapse_workflows.client.api.store_request import StoreRequest
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -31,34 +28,11 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import get_entity_type
 
-#: Properties that Synapse sets; they are ignored when an entity is checked for changes.
-_SET_BY_SYNAPSE: Final = frozenset(
-    {
-        "id", "etag", "createdOn", "createdBy", "modifiedOn", "modifiedBy", "uri", "entityType",
-        "annotations", "accessControlList", "versionNumber", "versionLabel", "versionUrl",
-        "versions", "isLatestVersion",
-    }
-)  # fmt: skip
 #: Properties that a request sets on a new version.
 _VERSION_CONTENT: Final = frozenset({"dataFileHandleId", "versionLabel", "versionComment"})
 #: Number of updates that other clients may make during one store operation.
 _MAX_CONFLICTS: Final = 60
 _SERVER_ERRORS: Final = 500
-
-
-@dataclass(frozen=True)
-class VersionOptions:
-    """How to handle an existing entity.
-
-    Args:
-        create_or_update: Whether to update an existing entity with the same name.
-        force: Whether to create a new version if nothing changed.
-        label: Label of the new version; None for its number.
-    """
-
-    create_or_update: bool = True
-    force: bool = True
-    label: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +152,7 @@ class _EntityWriter:
         return replace(result, file_handle=self._handle)
 
     def _create(self) -> StoreResult:
-        request = _prepare_create(self.syn, self.request, self.options)
+        request = store_properties.prepare_create(self.syn, self.request, self.options)
         activity_id = self.provenance.save(request.properties, None, new_version=True)
         properties = self._add_content(request, None)
         self._sent = _SentUpdate(0, properties, activity_id)
@@ -205,13 +179,13 @@ class _EntityWriter:
             raise conflict
         self.entity_id = found["entity"]["id"]
         if request.content is None:  # otherwise as if it had been found before its upload
-            request = _fill_annotations(request, found)
+            request = store_properties.fill_annotations(request, found)
         return self._update(request, found)
 
     def _update(self, request: StoreRequest, existing: Mapping[str, Any] | None) -> StoreResult:
         if existing is None:
             return self._put(request, None, is_same=False, new_version=self._wants_version(None))
-        request = _fill_properties(request, existing)
+        request = store_properties.fill_properties(request, existing)
         if self._is_own_write(existing):
             self.provenance.mark_linked()
             return StoreResult(existing["entity"], request.annotations, existing, new_version=True)
@@ -225,7 +199,7 @@ class _EntityWriter:
             self.provenance.keep(existing, is_own=False)
             return self._unchanged(request, existing)
         new_version = self._wants_version(existing) and not (is_kept and self.syn.skip_unchanged)
-        is_same = is_kept and _has_same_annotations(request, existing)
+        is_same = is_kept and store_properties.has_same_annotations(request, existing)
         is_needed = new_version or self.provenance.activity or self.request.properties.get("etag")
         if is_same and not is_needed:
             return self._unchanged(request, existing)
@@ -242,7 +216,7 @@ class _EntityWriter:
         activity_id = self.provenance.save(request.properties, existing, new_version=new_version)
         properties = self._add_content(request, existing)
         if request.entity_type.is_versionable:
-            _apply_version(
+            store_properties.apply_version(
                 properties, self.request, self.options, existing, new_version=new_version
             )
         number = int(((existing or {}).get("entity") or properties).get("versionNumber") or 0)
@@ -292,7 +266,7 @@ class _EntityWriter:
         """Whether the request would create the version `own` again."""
         is_current = own["entity"]["versionNumber"] == existing["entity"]["versionNumber"]
         return self._is_unchanged(request, own) and (
-            is_current or _has_same_annotations(request, own)
+            is_current or store_properties.has_same_annotations(request, own)
         )
 
     def _is_unchanged(self, request: StoreRequest, bundle: Mapping[str, Any]) -> bool:
@@ -301,10 +275,10 @@ class _EntityWriter:
         if request.content is not None:
             handle = {"dataFileHandleId": bundle["entity"]["dataFileHandleId"]}
             request = replace(request, properties={**request.properties, **handle})
-        return _is_unchanged(request, bundle, self.options)
+        return store_properties.is_unchanged(request, bundle, self.options)
 
     def _unchanged(self, request: StoreRequest, bundle: Mapping[str, Any]) -> StoreResult:
-        is_same = _has_same_annotations(request, bundle)
+        is_same = store_properties.has_same_annotations(request, bundle)
         return StoreResult(bundle["entity"], request.annotations, bundle, changed=not is_same)
 
     def _is_own_write(self, existing: Mapping[str, Any]) -> bool:
@@ -356,82 +330,3 @@ class _EntityWriter:
 
 def _link_params(activity_id: str | None) -> dict[str, str]:
     return {} if activity_id is None else {"generatedBy": activity_id}
-
-
-def _apply_version(
-    properties: dict[str, Any],
-    given: StoreRequest,
-    options: VersionOptions,
-    existing: Mapping[str, Any] | None,
-    *,
-    new_version: bool,
-) -> None:
-    """Set the label and the comment of the version in the properties of a file."""
-    if new_version or existing is None:
-        # Without it, Synapse copies the comment of the last version to the new one.
-        properties["versionComment"] = given.properties.get("versionComment")
-    if options.label is not None:
-        properties["versionLabel"] = str(options.label)
-    elif new_version and options.force and "versionNumber" in properties:
-        properties["versionLabel"] = str(int(properties["versionNumber"]) + 1)
-    elif new_version:
-        properties.pop("versionLabel", None)
-
-
-def _is_unchanged(
-    request: StoreRequest, existing: Mapping[str, Any], options: VersionOptions
-) -> bool:
-    """Whether content, properties and version label are the same as those in Synapse."""
-    stored = existing["entity"]
-    if options.label is not None and str(options.label) != stored.get("versionLabel"):
-        return False
-    keys = request.properties.keys() - _SET_BY_SYNAPSE
-    return all((request.properties[key] or None) == (stored.get(key) or None) for key in keys)
-
-
-def _has_same_annotations(request: StoreRequest, existing: Mapping[str, Any] | None) -> bool:
-    stored = {} if existing is None else existing["annotations"]["annotations"]
-    return annotations.have_same_values(request.annotations, stored)
-
-
-def _prepare_create(syn: Session, request: StoreRequest, options: VersionOptions) -> StoreRequest:
-    properties = dict(request.properties)
-    if options.label is not None and "versionLabel" in request.entity_type.property_keys:
-        properties["versionLabel"] = str(options.label)
-    if properties["concreteType"] == constants.LINK:
-        properties |= _get_link_properties(syn, properties)
-    return replace(request, properties=properties)
-
-
-def _get_link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the name and the target type of a new link, which are those of its target.
-
-    Source:
-        GET /entity/{id}, GET /entity/{id}/version/{versionNumber}
-        https://rest-docs.synapse.org/rest/GET/entity/id.html
-    """
-    link = properties["linksTo"]
-    version = link.get("targetVersionNumber")
-    suffix = "" if version is None else f"/version/{version}"
-    target = syn.call("GET", f"/entity/{link['targetId']}{suffix}").json
-    if target.get("parentId") == properties.get("parentId"):
-        raise ValueError("Cannot create a Link to an entity under the same parent.")
-    return {"name": target["name"], "linksToClassName": target["concreteType"]}
-
-
-def _fill_properties(request: StoreRequest, existing: Mapping[str, Any]) -> StoreRequest:
-    """Add the properties of the existing entity that the request does not set."""
-    given = dict(request.properties)
-    if given["concreteType"] == UNTYPED:
-        del given["concreteType"]
-    properties = {**existing["entity"], **given}
-    entity_type = get_entity_type(properties["concreteType"])
-    require_valid_annotations(request.annotations, entity_type)
-    return replace(request, entity_type=entity_type, properties=properties)
-
-
-def _fill_annotations(request: StoreRequest, existing: Mapping[str, Any]) -> StoreRequest:
-    """Add the properties and annotations of the existing entity that the request does not set."""
-    stored = existing["annotations"]["annotations"]
-    filled = _fill_properties(request, existing)
-    return replace(filled, annotations={**stored, **request.annotations})
