@@ -1,6 +1,7 @@
 """Airflow hook for Synapse."""
 
 import os
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +15,7 @@ from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName, without_lineage
 
 #: Maximum number of transfer threads of a task. Many tasks may share a worker.
 _MAX_THREADS = 8
@@ -62,6 +63,14 @@ class SynapseHook(BaseHook):
     def get_conn(self) -> LineageClient:
         """Return `client`."""
         return self.client
+
+    def without_lineage(self) -> AbstractContextManager[None]:
+        """Record nothing that is read, stored or run inside this block, by any client of the task.
+
+        What is stored inside has no Activity, unless the call declares one, and no asset event.
+        The block applies to the current thread.
+        """
+        return without_lineage()
 
     async def async_session(self) -> AsyncSession:
         """Create a session for the event loop of a trigger. The caller closes it.

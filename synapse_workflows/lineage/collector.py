@@ -23,7 +23,7 @@ from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
-from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.store_notes import StoreNotes
 from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
@@ -57,8 +57,11 @@ class EventSource(Protocol):
     """Client that emits events: its connection, lineage mode and repository endpoint."""
 
     synapse_conn_id: str
-    lineage_mode: LineageMode
     repoEndpoint: str  # noqa: N815 - name of the client attribute
+
+    @property
+    def lineage_mode(self) -> LineageMode:
+        """Sources of the Activities that the client writes."""
 
 
 def current_collector() -> "LineageCollector | None":
@@ -125,7 +128,9 @@ class LineageCollector:
                 self.add(_record_from_event(event, client.repoEndpoint))
 
     def add(self, record: Record) -> None:
-        """Add references to the record of the task."""
+        """Add references to the record of the task, except in a `without_lineage` block."""
+        if is_suspended():
+            return
         with self._lock:
             self.record |= record
             if record and self.ti.task.inherits_from_skipmixin:

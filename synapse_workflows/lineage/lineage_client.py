@@ -1,7 +1,7 @@
 """Synapse client that records the lineage of the running Airflow task."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Unpack
 
 from synapse_workflows.client.api import (
@@ -26,7 +26,7 @@ from synapse_workflows.lineage.collector import (
     attach_declared,
     current_collector,
 )
-from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
 from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
@@ -48,7 +48,7 @@ class LineageClient(Synapse):
     def __init__(self, *, synapse_conn_id: str, lineage_mode: LineageMode, **options: Any) -> None:
         super().__init__(**options)
         self.synapse_conn_id = synapse_conn_id
-        self.lineage_mode = lineage_mode
+        self._lineage_mode = lineage_mode
         # the download directories and uploaded files of other tasks may change at any time
         self.cache.external_copies = False
         self.subscribe(self._record_event)
@@ -239,14 +239,28 @@ class LineageClient(Synapse):
             collector.attach_activity(current.id, activity_id, self)
         return activity_id
 
-    @contextmanager
-    def without_lineage(self) -> Iterator[None]:
-        """Emit no events inside this block, so that reads do not become inputs of the task."""
-        listeners, self._listeners = self._listeners, ()
-        try:
-            yield
-        finally:
-            self._listeners = listeners
+    @property
+    def lineage_mode(self) -> LineageMode:
+        """Sources of the Activities; `off` inside a `without_lineage` block."""
+        return LineageMode.OFF if is_suspended() else self._lineage_mode
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether an event has a listener; False inside a `without_lineage` block."""
+        return not is_suspended() and super().has_listeners
+
+    def emit(self, event: Event) -> None:
+        """Call all listeners, but none inside a `without_lineage` block."""
+        if not is_suspended():
+            super().emit(event)
+
+    def without_lineage(self) -> AbstractContextManager[None]:
+        """Record nothing that is read, stored or run inside this block, by any client of the task.
+
+        What is stored inside has no Activity, unless the call declares one, and no asset event.
+        The block applies to the current thread.
+        """
+        return without_lineage()
 
     def _pin_file(self, path: str | None) -> None:
         collector = current_collector()

@@ -1,11 +1,15 @@
-"""Lineage modes: `auto`, `declared` and `off`."""
+"""Lineage modes: `auto`, `declared` and `off`; and blocks without lineage."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Literal
 
 from airflow.sdk import conf
 
 LineageModeName = Literal["auto", "declared", "off"]
+_suspended: ContextVar[bool] = ContextVar("lineage_suspended", default=False)
 
 
 class LineageMode(StrEnum):
@@ -33,3 +37,22 @@ class LineageMode(StrEnum):
         except ValueError:
             modes = ", ".join(repr(str(mode)) for mode in cls)
             raise ValueError(f"Invalid lineage_mode {name!r}: expected one of {modes}.") from None
+
+
+@contextmanager
+def without_lineage() -> Iterator[None]:
+    """Record nothing that is read, stored or run inside this block, by any client of the task.
+
+    What is stored inside has no Activity, unless the call declares one, and no asset event. The
+    block applies to the current thread, or to the current asyncio task.
+    """
+    token = _suspended.set(True)
+    try:
+        yield
+    finally:
+        _suspended.reset(token)
+
+
+def is_suspended() -> bool:
+    """Return whether the caller is inside a `without_lineage` block."""
+    return _suspended.get()
