@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from synapse_workflows.client.errors import SynapseError as SynapseError
     from synapse_workflows.client.model.activity import Activity as Activity
     from synapse_workflows.client.model.annotations import Annotations as Annotations
+    from synapse_workflows.client.model.column_inference import (
+        as_table_columns as as_table_columns,
+    )
     from synapse_workflows.client.model.columns import (
         Column as Column,
         SelectColumn as SelectColumn,
     )
     from synapse_workflows.client.model.csv_tables import CsvFileTable as CsvFileTable
-    from synapse_workflows.client.model.dataframes import as_table_columns as as_table_columns
     from synapse_workflows.client.model.entity import (
         Entity as Entity,
         File as File,
@@ -103,7 +105,7 @@ _MODULES = {
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",
     "Table": "synapse_workflows.client.model.table_factory",
     "TableQueryResult": "synapse_workflows.client.model.query_result",
-    "as_table_columns": "synapse_workflows.client.model.dataframes",
+    "as_table_columns": "synapse_workflows.client.model.column_inference",
     "build_table": "synapse_workflows.client.model.table_factory",
     "local_path": "synapse_workflows.file_references",
     "login": "synapse_workflows.client.synapse",

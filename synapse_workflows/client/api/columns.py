@@ -11,7 +11,7 @@ from synapse_workflows.client.model.argument_types import ColumnTypeName
 from synapse_workflows.client.model.columns import Column, validate_columns
 from synapse_workflows.client.model.ids import id_of, is_synapse_id, parse_entity_id
 from synapse_workflows.client.model.schemas import SchemaBase
-from synapse_workflows.constants import MODEL, ColumnType
+from synapse_workflows.constants import MODEL, TABLE, ColumnType
 
 _LIST: Final = f"{MODEL}.ListWrapper"
 
@@ -163,6 +163,44 @@ def getTableColumns(syn: Session, table: Any) -> Iterator[Column]:
     versioned = target.id if target.version is None else f"{target.id}.{target.version}"
     for one in syn.call("GET", f"/entity/{versioned}/column").json.get("results") or ():
         yield Column(**one)
+
+
+def get_columns_for_rows(syn: Session, table: str, *, adds_rows: bool) -> list[Column]:
+    """Get the columns of a table or view, to store rows in it.
+
+    Args:
+        syn: The session that sends the request.
+        table: ``syn123``.
+        adds_rows: Whether some of the rows are new; a view takes updates only.
+
+    Returns:
+        The columns, in their order.
+
+    Raises:
+        ValueError: The entity is not a table or view, or is a view and some rows are new.
+        SynapseNotFoundError: The table does not exist.
+        SynapseForbiddenError: The caller may not read the table.
+
+    Source:
+        POST /entity/{id}/bundle2
+        https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
+    """
+    request = {"includeEntity": True, "includeTableBundle": True}
+    bundle = syn.call("POST", f"/entity/{table}/bundle2", json=request, repeatable=True).json
+    concrete_type = bundle["entity"]["concreteType"]
+    name = concrete_type.rpartition(".")[2]
+    if "tableBundle" not in bundle:
+        raise ValueError(
+            f"Cannot store rows in {table}: it is of type {name}, which has no rows. Pass the ID "
+            "of a table."
+        )
+    if adds_rows and concrete_type != TABLE:
+        raise ValueError(
+            f"Cannot add rows to {table}: it is of type {name}, whose rows follow from other "
+            "entities. Pass the ID of a table; or, to change annotations through a view, pass "
+            "the rows of a query of it, which have row IDs and etags."
+        )
+    return [Column(**one) for one in bundle["tableBundle"].get("columnModels") or ()]
 
 
 def create_missing_columns(syn: Session, schema: SchemaBase) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.client.api import provenance, table_transactions
+from synapse_workflows.client.api import columns, provenance, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
@@ -14,7 +14,7 @@ from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
-from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet
+from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet, get_row_metadata
 from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
@@ -63,6 +63,9 @@ def store_rows(
     if isinstance(rows, AbstractTable):
         _require_columns(rows)
         _store_schema(syn, rows, store_schema)
+    if isinstance(rows, CsvFileTable):
+        _bind_columns(syn, rows)
+        _require_file_size(rows)
     stored, changed = _store_by_type(syn, rows)
     _finish_write(syn, rows, made_by, changed=changed)
     return stored
@@ -101,12 +104,33 @@ def _require_columns(rows: AbstractTable) -> None:
         )
     if isinstance(rows, CsvFileTable):
         rows.validate()
-        size = Path(rows.filepath).stat().st_size
-        if size > MAX_FILE_SIZE:
-            raise ValueError(
-                f"{rows.filepath} has {size} bytes; the maximum size of a CSV file is "
-                f"{MAX_FILE_SIZE} bytes. Store the rows in several files."
-            )
+
+
+def _require_file_size(rows: CsvFileTable) -> None:
+    size = Path(rows.filepath).stat().st_size
+    if size > MAX_FILE_SIZE:
+        raise ValueError(
+            f"{rows.filepath} has {size} bytes; the maximum size of a CSV file is "
+            f"{MAX_FILE_SIZE} bytes. Store the rows in several files."
+        )
+
+
+def _bind_columns(syn: Session, rows: CsvFileTable) -> None:
+    """Look up the columns of a table that the rows were given without.
+
+    The rows are then serialized by column type, and validated, like rows of a schema with
+    columns. A file of the caller is validated by Synapse.
+    """
+    if rows.pending is not None:
+        adds_rows = not rows.pending.has_row_ids
+        found = columns.get_columns_for_rows(syn, _table_id(rows), adds_rows=adds_rows)
+        if found:  # otherwise Synapse rejects the rows
+            rows.bind_columns(found)
+    if rows.has_only_row_ids():
+        raise ValueError(
+            "The rows have no columns other than row IDs and versions, and storing them would "
+            "delete the rows: use syn.delete to do that, or add columns."
+        )
 
 
 def _store_schema(
@@ -125,7 +149,7 @@ def _store_schema(
 def _require_column_order(syn: Session, schema: SchemaBase) -> None:
     """Check that a table still has the columns of its schema, in the same order.
 
-    Rows of a CSV file without a header are matched to columns by position only.
+    Rows without column names are matched to columns by position only.
 
     Source:
         GET /entity/{id}
@@ -134,9 +158,9 @@ def _require_column_order(syn: Session, schema: SchemaBase) -> None:
     current = syn.call("GET", f"/entity/{schema.id}").json.get("columnIds") or ()
     if [str(one) for one in current] != list(schema.properties["columnIds"]):
         raise ValueError(
-            f"The columns of {schema.id} were changed since its schema was read, and the CSV file "
-            f"has no header. Get the schema again with syn.get({schema.id!r}), and create the "
-            "table from it."
+            f"The columns of {schema.id} were changed since its schema was read, and the rows "
+            f"have no column names. Get the schema again with syn.get({schema.id!r}), and create "
+            "the table from it."
         )
 
 
@@ -173,7 +197,7 @@ def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
 
 def _append_rows(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
     table_id = _table_id(rows)
-    body = rows.to_json() if isinstance(rows, RowSet) else dict(rows)
+    body = _serialize_rows(syn, table_id, rows)
     size = len(json.dumps(body).encode())
     if size > MAX_REQUEST_SIZE:
         raise ValueError(
@@ -185,6 +209,14 @@ def _append_rows(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:
     return dict(result.get("rowReferenceSet") or {})
 
 
+def _serialize_rows(syn: Session, table_id: str, rows: RowSet | PartialRowset) -> dict[str, Any]:
+    """Convert rows to the JSON of the REST API; look up the types of columns if needed."""
+    if rows.is_typed():
+        return rows.to_json()
+    adds_rows = any(get_row_metadata(row) is None for row in rows["rows"])
+    return rows.to_json(columns.get_columns_for_rows(syn, table_id, adds_rows=adds_rows))
+
+
 def _run_change(syn: Session, table_id: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
     """Run a transaction of one change and return the result of that change."""
     response = table_transactions.run_transaction(syn, table_id, [change])
@@ -194,9 +226,9 @@ def _run_change(syn: Session, table_id: str, change: Mapping[str, Any]) -> Mappi
 
 def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
     """Append the row set of a table; return a table whose rows have their IDs."""
-    columns = {one["name"]: one for one in table.known_columns() or ()}
+    known = {one["name"]: one for one in table.known_columns() or ()}
     headers = [
-        one if one.get("id") else SelectColumn.from_column(columns.get(one.get("name"), one))
+        one if one.get("id") else SelectColumn.from_column(known.get(one.get("name"), one))
         for one in table.headers or ()
     ]
     rowset = RowSet(**{**table.asRowSet(), "headers": headers})

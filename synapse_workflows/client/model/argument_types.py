@@ -1,6 +1,6 @@
 """Literal types of the arguments of the client's methods, for type checkers and completion."""
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 #: What happens when a file of the same name exists in the download directory.
 CollisionPolicy = Literal["keep.both", "keep.local", "overwrite.local"]
@@ -68,3 +68,15 @@ ColumnTypeName = Literal[
 
 #: Values of the deprecated argument `type` of entity views.
 LegacyViewType = Literal["file", "project", "file_and_table"]
+
+
+class CsvOptions(TypedDict, total=False):
+    """Optional arguments of `CsvFileTable` that its factory methods accept."""
+
+    etag: str | None
+    quoteCharacter: str
+    escapeCharacter: str
+    lineEnd: str
+    separator: str
+    header: bool
+    linesToSkip: int

@@ -1,26 +1,39 @@
 """Mapping between the cells of CSV lines and the columns of a table."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 from synapse_workflows.client.model import cell_codec
+from synapse_workflows.client.model.cell_values import is_missing
 from synapse_workflows.client.model.columns import Column, SelectColumn
-from synapse_workflows.client.model.rows import Row, RowMetadata, serialize_cells, validate_width
+from synapse_workflows.client.model.rows import (
+    RowMetadata,
+    serialize_cells,
+    to_row_values,
+    validate_width,
+)
 from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 METADATA_COLUMNS: Final = tuple(
     SelectColumn(name=name, columnType=ColumnType.STRING) for name in ROW_METADATA
 )
+#: Names of an unnamed index, in files written by pandas and DataFrames read from them.
+_INDEX_NAME: Final = re.compile(r"|__index_level_\d+__|Unnamed: \d+")
 
 
-class _TableRows(Protocol):
+class TableRows(Protocol):
     """Rows that belong to a table."""
 
     @property
-    def schema(self) -> SchemaBase | None: ...
-    def known_columns(self) -> list[Column] | None: ...
+    def schema(self) -> SchemaBase | None:
+        """The table."""
+
+    def known_columns(self) -> list[Column] | None:
+        """Return the columns of the table in order; None if they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +53,13 @@ class RowSerializer:
     @classmethod
     def create(
         cls,
-        table: _TableRows,
+        table: TableRows,
         names: Sequence[str] | None,
         headers: Iterable[Mapping[str, Any]] | None,
         *,
         row_ids: bool = False,
         first: Sequence[Any] = (),
+        optional: bool = False,
     ) -> Self:
         """Create a serializer from the columns of the table and of the rows.
 
@@ -55,6 +69,7 @@ class RowSerializer:
             headers: Headers of the rows, if specified by the caller.
             row_ids: Whether lists of values start with the ID and version of the row.
             first: A list with the first row, or an empty list.
+            optional: Whether a row may have values for other columns of the table than `names`.
 
         Raises:
             ValueError: The columns do not match the table.
@@ -64,6 +79,9 @@ class RowSerializer:
         if names is None and known is not None:
             names = [str(column["name"]) for column in known]
             names = [ROW_ID, ROW_VERSION, *names] if row_ids else names
+        elif names is not None and table_columns is not None and optional:
+            validate_column_names(names, table_columns)
+            names = [*dict.fromkeys([*names, *(str(one["name"]) for one in table_columns)])]
         if names is None:
             width = _infer_width(table, first, row_ids=row_ids)
             return cls(None, None, [cell_codec.create_writer({})] * width)
@@ -95,46 +113,77 @@ class RowSerializer:
     def _width(self) -> int:
         return len(self.writers)
 
-    def _to_values(self, number: int, row: Any) -> Sequence[Any]:
+    def _to_values(self, number: int, row: Any) -> list[Any]:
         """Return the values of a row in the order of the columns."""
-        if isinstance(row, Row):
-            values: Sequence[Any] = row["values"]
+        values = to_row_values(number, row)
+        if isinstance(values, list):
             return values
-        if not isinstance(row, Mapping):
-            if isinstance(row, str | bytes) or not isinstance(row, Iterable):
-                raise ValueError(  # noqa: TRY004 - the content of the table is invalid
-                    f"Row {number} is not a list or mapping of values: {row!r:.60}"
-                )
-            return row if isinstance(row, Sequence) else list(row)
-        unexpected = [name for name in row if name not in (self.names or ())]
+        names = self.names or []
+        unexpected = [name for name in values if name not in names]
         if unexpected:
             raise ValueError(
-                f"Row {number} has values for columns that are not in the first row: {unexpected}"
+                f"Row {number} has values for unknown columns: {unexpected}. The columns are "
+                f"{', '.join(map(repr, names)):.200}{suggest_names(unexpected, names)}"
             )
-        return [row.get(name) for name in self.names or ()]
+        if not is_missing(values.get(ROW_ID)):
+            self._require_all_values(number, values)
+        return [values.get(name) for name in names]
+
+    def _require_all_values(self, number: int, values: Mapping[str, Any]) -> None:
+        """Check that an update has a value for each column: a missing one would erase the cell."""
+        missing = [
+            name for name in self.names or () if name not in values and name not in ROW_METADATA
+        ]
+        if missing:
+            raise ValueError(
+                f"Row {number} updates row {values[ROW_ID]} without values for {missing}, which "
+                "would delete them: pass the current values, None for null, or store the rows "
+                "that have the same columns together."
+            )
 
 
 def validate_column_names(names: Sequence[str], table_columns: Sequence[Column]) -> None:
-    """Validate column names against a table. Rows with row IDs may omit columns.
+    """Validate column names against a table. Columns may be missing.
 
     Raises:
-        ValueError: Columns are missing, unknown or repeated.
+        ValueError: Columns are unknown or repeated.
     """
     validate_unique_names(names)
     expected = [str(column["name"]) for column in table_columns]
     unknown = [name for name in names if name not in expected and name not in ROW_METADATA]
-    missing = [] if ROW_ID in names else [name for name in expected if name not in names]
+    if not unknown:
+        return
+    missing = [name for name in expected if name not in names and ROW_ID not in names]
     problems = [
         f"{problem}: {', '.join(map(repr, found))}"
         for problem, found in (("missing columns", missing), ("unknown columns", unknown))
         if found
     ]
-    if problems:
-        raise ValueError(
-            f"The columns of the rows do not match the table: {'; '.join(problems)}. Use the "
-            f"column names of the table ({', '.join(map(repr, expected)):.200}), or change its "
-            "columns and store the schema."
-        )
+    raise ValueError(
+        f"The columns of the rows do not match the table: {'; '.join(problems)}. Use the "
+        f"column names of the table ({', '.join(map(repr, expected)):.200}), or change its "
+        f"columns and store the schema{suggest_names(unknown, expected)}"
+    )
+
+
+def suggest_names(unknown: Sequence[str], expected: Sequence[str]) -> str:
+    """Return the end of an error message: how unknown column names came about.
+
+    Args:
+        unknown: Names that are not columns of the table.
+        expected: Names of the columns of the table.
+    """
+    by_key = {name.strip().casefold(): name for name in (*expected, *ROW_METADATA)}
+    hints = []
+    for name in map(str, unknown):
+        similar = by_key.get(name.strip().casefold())
+        if similar is not None:
+            hints.append(f"{name!r} differs from {similar!r} in upper and lower case or spaces")
+        elif _INDEX_NAME.fullmatch(name):
+            hints.append(
+                f"{name!r} is the index of a DataFrame, written without index=False: drop it"
+            )
+    return f". {'; '.join(hints)}." if hints else "."
 
 
 def validate_unique_names(names: Sequence[str]) -> None:
@@ -143,14 +192,9 @@ def validate_unique_names(names: Sequence[str]) -> None:
     Raises:
         ValueError: A name is repeated.
     """
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise ValueError(f"Duplicate column names: {', '.join(map(repr, repeated))}")
-
-
-def is_row_mapping(row: Any) -> bool:
-    """Return whether a row is a mapping of column names to values."""
-    return isinstance(row, Mapping) and not isinstance(row, Row)
 
 
 def to_select_column(column: Mapping[str, Any]) -> SelectColumn:
@@ -235,9 +279,9 @@ def split_row(
     return RowMetadata(int(metadata[ROW_ID]), number, metadata.get(ROW_ETAG)), values
 
 
-def _infer_width(table: _TableRows, first: Sequence[Any], *, row_ids: bool) -> int:
+def _infer_width(table: TableRows, first: Sequence[Any], *, row_ids: bool) -> int:
     """Return the number of cells of a row if the names of the columns are unknown."""
     headers = table.schema.headers() if table.schema is not None else []
     if headers:
         return len(headers) + (2 if row_ids else 0)
-    return max((len(one["values"] if isinstance(one, Row) else one) for one in first), default=0)
+    return max((len(to_row_values(1, one)) for one in first), default=0)

@@ -1,5 +1,6 @@
 """Reading and writing of CSV files in UTF-8."""
 
+import gzip
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ from synapse_workflows.constants import MiB
 
 #: Characters read at a time when a file is validated.
 _CHUNK_CHARACTERS: Final = MiB
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 _ENCODING_HINT: Final = "Save the file as UTF-8; its encoding may be Latin-1 or Windows-1252."
 
 
 @contextmanager
 def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
-    """Open a CSV file for reading.
+    """Open a CSV file, which may be compressed by gzip, for reading.
 
     Args:
         path: Path of the file.
@@ -28,7 +30,8 @@ def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
         OSError: The file cannot be read.
     """
     expanded = Path(path).expanduser()
-    with expanded.open(encoding="utf-8-sig", newline="") as file:
+    opener = gzip.open if is_compressed(expanded) else open
+    with opener(expanded, "rt", encoding="utf-8-sig", newline="") as file:
         try:
             for _ in islice(file, skip):
                 pass
@@ -39,16 +42,26 @@ def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
             ) from error
 
 
-def validate_utf8(path: str | os.PathLike[str]) -> None:
-    """Validate the encoding of a file.
+def is_compressed(path: Path) -> bool:
+    """Return whether a file is compressed by gzip."""
+    with path.open("rb") as file:
+        return file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
+def has_unknown_escapes(path: str | os.PathLike[str], dialect: CsvDialect) -> bool:
+    """Validate the encoding of a file, and return whether it has escapes that escape nothing.
 
     Raises:
         ValueError: The file is not UTF-8; the message contains the line.
         OSError: The file cannot be read.
     """
+    found = False
     with open_csv(path) as file:
-        while file.read(_CHUNK_CHARACTERS):
-            pass
+        while lines := file.readlines(_CHUNK_CHARACTERS):
+            found = found or any(
+                dialect.has_unknown_escapes(line) for line in lines if dialect.escape in line
+            )
+    return found and dialect.escape != dialect.quote
 
 
 def write_rows(
@@ -80,7 +93,8 @@ def write_rows(
 
 def _locate_invalid_byte(path: Path) -> str:
     """Describe the first line that is not UTF-8."""
-    with path.open("rb") as file:
+    opener = gzip.open if is_compressed(path) else open
+    with opener(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()

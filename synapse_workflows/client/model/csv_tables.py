@@ -4,32 +4,31 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self, TextIO, TypedDict, Unpack
+from shutil import copyfileobj
+from typing import Any, Self, TextIO, Unpack
 
 from synapse_workflows.client.model import cell_codec, column_mapping, csv_io
+from synapse_workflows.client.model.argument_types import CsvOptions
 from synapse_workflows.client.model.column_mapping import RowSerializer
-from synapse_workflows.client.model.columns import SelectColumn, get_column_type
+from synapse_workflows.client.model.columns import Column, SelectColumn, get_column_type
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
-from synapse_workflows.client.model.rows import Row, RowMetadata, RowSet, require_row_metadata
+from synapse_workflows.client.model.row_spool import PendingRows, RowSpool
+from synapse_workflows.client.model.rows import (
+    Row,
+    RowMetadata,
+    RowSet,
+    require_row_metadata,
+    to_row_values,
+)
 from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 #: Column used to read dates as milliseconds, which pandas converts.
 _MILLIS_COLUMN = SelectColumn(columnType=ColumnType.INTEGER)
-
-
-class CsvOptions(TypedDict, total=False):
-    """Optional arguments of `CsvFileTable` that its factory methods accept."""
-
-    etag: str | None
-    quoteCharacter: str
-    escapeCharacter: str
-    lineEnd: str
-    separator: str
-    header: bool
-    linesToSkip: int
 
 
 class CsvFileTable(AbstractTable):
@@ -77,6 +76,8 @@ class CsvFileTable(AbstractTable):
         self.linesToSkip = linesToSkip
         self.includeRowIdAndRowVersion = includeRowIdAndRowVersion
         self._is_generated = False
+        #: Rows to write again when the columns of the table are known.
+        self.pending: PendingRows | None = None
         if select_columns is not None:
             self.setColumnHeaders(select_columns)
 
@@ -108,11 +109,21 @@ class CsvFileTable(AbstractTable):
                 reason.
         """
         table = cls._create_empty(schema, filepath, options)
+        row_ids = bool(includeRowIdAndRowVersion)
+        if table.known_columns() is None:
+            spool = RowSpool(values)
+            table.write_pending(PendingRows(spool, spool.names, headers, row_ids))
+            return table
         rows = iter(values)
-        first = list(islice(rows, 1))
-        names = list(first[0]) if first and column_mapping.is_row_mapping(first[0]) else None
+        first = [to_row_values(1, one) for one in islice(rows, 1)]
+        names = list(first[0]) if first and isinstance(first[0], dict) else None
         serializer = RowSerializer.create(
-            table, names, headers, row_ids=bool(includeRowIdAndRowVersion), first=first
+            table,
+            names,
+            headers,
+            row_ids=row_ids,
+            first=first,
+            optional=headers is None and ROW_ID not in (names or ()),
         )
         table.write_rows(serializer, chain(first, rows))
         return table
@@ -143,16 +154,35 @@ class CsvFileTable(AbstractTable):
             ValueError: Columns or cells do not match the table.
             SynapseError: The labels differ from the columns ROW_ID and ROW_VERSION.
         """
-        from synapse_workflows.client.model import dataframes
+        from synapse_workflows.client.model import column_inference, dataframes
 
         table = cls._create_empty(schema, filepath, options)
         names, rows = dataframes.split_dataframe(
             df, row_ids=includeRowIdAndRowVersion is not False
         )
         if table.schema is not None and not table.schema.has_columns():
-            table.schema.addColumns(dataframes.as_table_columns(df))
-        table.write_rows(RowSerializer.create(table, names, None), rows)
+            table.schema.addColumns(column_inference.as_table_columns(df))
+        if table.known_columns() is None:
+            table.write_pending(PendingRows(RowSpool(rows), names, None))
+        else:
+            table.write_rows(RowSerializer.create(table, names, None), rows)
         return table
+
+    def write_pending(self, pending: PendingRows) -> None:
+        """Write rows by their Python types, and keep them until `bind_columns`."""
+        self.pending = pending
+        self.write_rows(pending.create_serializer(self), pending.rows)
+
+    def bind_columns(self, columns: Sequence[Column]) -> None:
+        """Set the columns of the table, and write rows again by the types of their columns.
+
+        Raises:
+            ValueError: The rows do not match the columns; the message contains row and column.
+        """
+        self.table_columns = list(columns)
+        if self.pending is not None:
+            self.write_rows(self.pending.create_serializer(self), self.pending.rows)
+            self.pending = None
 
     def write_rows(self, serializer: RowSerializer, rows: Iterable[Any]) -> None:
         """Replace the content of the file with rows.
@@ -201,16 +231,20 @@ class CsvFileTable(AbstractTable):
     def validate(self) -> None:
         """Validate the encoding of the file, and its columns against the table.
 
+        In a file of the caller with backslashes that escape nothing, as other programs write
+        them, the backslash becomes an ordinary character.
+
         Raises:
-            ValueError: The file is not UTF-8, or columns are missing or unknown.
+            ValueError: The file is not UTF-8, or columns are unknown or have no name.
             FileNotFoundError: The file does not exist.
         """
-        if not self._is_generated:
-            csv_io.validate_utf8(self.filepath)
+        if not self._is_generated and csv_io.has_unknown_escapes(self.filepath, self.dialect):
+            self.escapeCharacter = self.quoteCharacter
+            self.dialect = replace(self.dialect, escape=self.quoteCharacter)
         known = self.known_columns()
         if known is not None and self.header:
             column_mapping.validate_column_names(
-                [str(name) for name in self._read_first_row() or ()], known
+                [name or "" for name in self._read_first_row() or ()], known
             )
         elif known is not None:
             self.columns()
@@ -220,8 +254,11 @@ class CsvFileTable(AbstractTable):
 
         Synapse ignores empty lines, and a null in a table with one column is an empty line. If
         a file written by this class has such lines, they are written to another file that has
-        empty ROW_ID and ROW_VERSION cells. Files of the caller are returned unchanged.
+        empty ROW_ID and ROW_VERSION cells. Files of the caller are returned unchanged, unless
+        they are compressed.
         """
+        if not self._is_generated and csv_io.is_compressed(Path(self.filepath).expanduser()):
+            return self._decompress()
         if not self._is_generated or len(self.columns()) != 1 or not self._has_empty_lines():
             return self
         options: CsvOptions = {"etag": self.etag, "header": self.header}
@@ -238,9 +275,24 @@ class CsvFileTable(AbstractTable):
             )
         return padded
 
+    def _decompress(self) -> "CsvFileTable":
+        plain = copy(self)
+        plain._use_temporary_file()  # noqa: SLF001 - of the same class
+        with (
+            csv_io.open_csv(self.filepath) as file,
+            Path(plain.filepath).open("w", encoding="utf-8", newline="") as target,
+        ):
+            copyfileobj(file, target)
+        return plain
+
     def _has_empty_lines(self) -> bool:
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             return any(row == [None] for row in self._parse_rows(file))
+
+    def has_only_row_ids(self) -> bool:
+        """Return whether the file has row IDs and versions, but no other columns."""
+        names = {column.get("name") for column in self.columns()}
+        return ROW_ID in names and names <= set(ROW_METADATA)
 
     def is_empty(self) -> bool:
         """Return whether there are no rows."""
@@ -344,10 +396,13 @@ class CsvFileTable(AbstractTable):
         cls, schema: Any, filepath: str | os.PathLike[str] | None, options: CsvOptions
     ) -> Self:
         """Create a table whose file is written later; None for a temporary file."""
-        if filepath is not None:
-            return cls(schema, filepath, **options)
-        table = cls(schema, "", **options)
-        handle, table.filepath = tempfile.mkstemp(prefix="synapse_table_", suffix=".csv")
-        os.close(handle)
-        weakref.finalize(table, Path(table.filepath).unlink, missing_ok=True)
+        table = cls(schema, filepath or "", **options)
+        if filepath is None:
+            table._use_temporary_file()
         return table
+
+    def _use_temporary_file(self) -> None:
+        """Set the path to a new file, which is deleted together with this object."""
+        handle, self.filepath = tempfile.mkstemp(prefix="synapse_table_", suffix=".csv")
+        os.close(handle)
+        weakref.finalize(self, Path(self.filepath).unlink, missing_ok=True)

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from importlib import import_module
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, Final
 
 from synapse_workflows.client.errors import SynapseError
-from synapse_workflows.client.model import cell_codec, cell_values
-from synapse_workflows.client.model.argument_types import ColumnTypeName
-from synapse_workflows.client.model.columns import Column, get_column_type
+from synapse_workflows.client.model import cell_values
+from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.rows import RowMetadata
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
 
@@ -22,12 +20,7 @@ Series = Any
 #: Rows converted at a time.
 CHUNK_ROWS: Final = 20_000
 _INTEGER_TYPES: Final = frozenset({ColumnType.INTEGER, ColumnType.DATE})
-_MIN_STRING_SIZE, _MAX_STRING_SIZE = 30, 1000
 _ETAG: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-#: Kind of a NumPy dtype -> column type.
-_DTYPE_TYPES: Final[Mapping[str, ColumnTypeName]] = MappingProxyType(
-    {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "u": "INTEGER", "M": "DATE"}
-)
 #: Index label of a row: row ID, row version and, for views, etag.
 _ROW_LABEL: Final = re.compile(rf"(\d+)_(\d+)(?:_({_ETAG}))?")
 
@@ -169,13 +162,16 @@ def split_dataframe(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iter
         del columns[ROW_ETAG]
     for name in [name for name in columns if name in names]:
         _validate_labels(name, frame.iloc[:, names.index(name)], columns.pop(name))
-    rows = map(list.__add__, map(list, zip(*columns.values(), strict=True)), _iter_rows(frame))
-    return [*columns, *names], rows if columns else _iter_rows(frame)
+    if not columns:
+        return names, _iter_rows(frame)
+    labels = map(list, zip(*columns.values(), strict=True))
+    rows = (label + row for label, row in zip(labels, _iter_rows(frame), strict=True))
+    return [*columns, *names], rows
 
 
 def _validate_labels(name: str, series: Series, labels: Sequence[Any]) -> None:
     values = [
-        None if one is None else str(one).removesuffix(".0") for one in _to_python_values(series)
+        None if one is None else str(one).removesuffix(".0") for one in to_python_values(series)
     ]
     if values != list(labels):
         raise SynapseError(
@@ -188,11 +184,12 @@ def _iter_rows(frame: DataFrame) -> Iterator[list[Any]]:
     """Iterate over the rows of a DataFrame as lists of Python values; missing values are None."""
     for start in range(0, len(frame), CHUNK_ROWS):
         chunk = frame.iloc[start : start + CHUNK_ROWS]
-        columns = [_to_python_values(chunk.iloc[:, index]) for index in range(chunk.shape[1])]
-        yield from map(list, zip(*columns, strict=True)) if columns else iter(())
+        columns = [to_python_values(chunk.iloc[:, index]) for index in range(chunk.shape[1])]
+        yield from map(list, zip(*columns, strict=True)) if columns else ([] for _ in chunk.index)
 
 
-def _to_python_values(series: Series) -> list[Any]:
+def to_python_values(series: Series) -> list[Any]:
+    """Return the values of a column as Python objects; missing values are None."""
     missing = series.isna()
     if not missing.any():
         return list(series.tolist())
@@ -200,97 +197,3 @@ def _to_python_values(series: Series) -> list[Any]:
         None if is_missing else value
         for value, is_missing in zip(series.tolist(), missing, strict=True)
     ]
-
-
-def as_table_columns(values: Any) -> list[Column]:
-    """Infer the columns of a table from a DataFrame or a CSV file.
-
-    Recognized are booleans, integers, floats, dates, datetimes, lists of these or of strings,
-    and dictionaries (JSON). Other columns become STRING, or LARGETEXT if a value is longer than
-    1000 characters.
-
-    Args:
-        values: A DataFrame, a mapping of column names to values, or the path of a CSV file.
-
-    Raises:
-        ImportError: pandas is not installed.
-    """
-    pd = import_pandas()
-    if isinstance(values, pd.DataFrame):
-        frame = values
-    else:
-        frame = _from_columns(values) if isinstance(values, Mapping) else pd.read_csv(values)
-    names = [str(name) for name in frame.columns]
-    columns = [_infer_column(name, frame.iloc[:, index]) for index, name in enumerate(names)]
-    return [one for one in columns if one["name"] not in {ROW_ID, ROW_VERSION, ROW_ETAG}]
-
-
-def _from_columns(values: Mapping[str, Iterable[Any]]) -> DataFrame:
-    """Create a DataFrame of Python objects, in which nulls do not turn integers into floats."""
-    pd = import_pandas()
-    return pd.DataFrame({name: pd.Series(list(one), dtype=object) for name, one in values.items()})
-
-
-def _infer_column(name: str, series: Series) -> Column:
-    dtype_type = _DTYPE_TYPES.get(getattr(series.dtype, "kind", ""))
-    if dtype_type is not None:
-        return Column(name=name, columnType=dtype_type)
-    values = [_to_list(one) for one in _to_python_values(series) if one is not None]
-    column_type = _infer_type(values)
-    if column_type is not None:
-        return _create_sized_column(name, column_type, values)
-    longest = max((len(cell_codec.create_writer({})(one) or "") for one in values), default=0)
-    if longest > _MAX_STRING_SIZE:
-        return Column(name=name, columnType="LARGETEXT")
-    return Column(name=name, columnType="STRING", maximumSize=_suggest_size(longest))
-
-
-def _to_list(value: Any) -> Any:
-    """Convert a NumPy array, as in DataFrames read from Parquet files, to a list."""
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _suggest_size(longest: int) -> int:
-    return min(_MAX_STRING_SIZE, max(_MIN_STRING_SIZE, longest * 3 // 2))
-
-
-def _infer_type(values: Sequence[Any]) -> ColumnType | None:
-    """Return the common type of Python objects; None for strings and mixed types."""
-    if values and all(isinstance(one, list | tuple) for one in values):
-        return _infer_list_type([one for items in values for one in items])
-    if values and all(isinstance(one, Mapping | list | tuple) for one in values):
-        return ColumnType.JSON
-    return _infer_scalar_type(values)
-
-
-def _infer_list_type(items: Sequence[Any]) -> ColumnType:
-    """Return the type of lists with these items; JSON for mixed or missing items."""
-    if all(isinstance(one, str) for one in items):
-        return ColumnType.STRING_LIST
-    by_item = {item: column_type for column_type, item in cell_codec.ITEM_TYPES.items()}
-    item_type = _infer_scalar_type(items)
-    return ColumnType.JSON if item_type is None else by_item.get(item_type, ColumnType.JSON)
-
-
-def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
-    tests: tuple[tuple[ColumnType, type | tuple[type, ...]], ...] = (
-        (ColumnType.BOOLEAN, bool),
-        (ColumnType.INTEGER, int),
-        (ColumnType.DOUBLE, (int, float)),
-        (ColumnType.DATE, (date, datetime)),
-    )
-    for column_type, classes in tests:
-        if values and all(isinstance(one, classes) for one in values):
-            return column_type
-    return None
-
-
-def _create_sized_column(name: str, column_type: ColumnType, values: Sequence[Any]) -> Column:
-    column = Column(name=name)
-    column["columnType"] = str(column_type)
-    if column_type in cell_codec.ITEM_TYPES:
-        column["maximumListLength"] = max(2, *(len(one) for one in values))
-    if column_type is ColumnType.STRING_LIST:
-        longest = max((len(str(one)) for items in values for one in items), default=0)
-        column["maximumSize"] = _suggest_size(longest)
-    return column

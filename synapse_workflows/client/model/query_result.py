@@ -19,11 +19,13 @@ FetchPage = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class TableQueryResult(AbstractTable):
-    """Iterator over the rows of a query result, which fetches one page at a time.
+    """Rows of a query result, which are fetched one page at a time.
 
     ``headers``, ``etag``, ``tableId``, ``count`` (rows of all pages), ``columnModels``,
     ``maxRowsPerPage``, ``lastUpdatedOn`` and ``sumFileSizes`` are the values returned by Synapse;
-    ``rowset`` is the current page. The rows can be read once. The result cannot be stored.
+    ``rowset`` is the page fetched last. Each iteration starts with the first row and fetches the
+    pages again, except that it continues after rows that were read by ``next(result)``. The result
+    cannot be stored.
 
     Args:
         table_id: ID of the queried table.
@@ -45,10 +47,10 @@ class TableQueryResult(AbstractTable):
     ) -> None:
         self.query, self.limit, self.offset = query, limit, offset
         self._fetch_page = fetch_page
-        self._position = self._rows_read = 0
+        #: Iterator of `next`; None before the first row and after the last one.
+        self._cursor: Iterator[Row] | None = None
         self._etags: dict[int, str] = {}
-        self._fetched: set[str] = set()
-        self._set_page(bundle.get("queryResult") or {})
+        self._first_page = self._parse_page(bundle.get("queryResult") or {})
         super().__init__(table_id, self.rowset["headers"], self.rowset.get("etag"))
         self.columnModels = [Column(**one) for one in bundle.get("columnModels") or ()]
         self.count: int | None = bundle.get("queryCount")
@@ -63,72 +65,83 @@ class TableQueryResult(AbstractTable):
 
     @property
     def is_partly_read(self) -> bool:
-        """Whether rows were read already; iteration returns the remaining rows only."""
-        return self._rows_read > 0
+        """Whether ``next(result)`` returned some rows already, but not all."""
+        return self._cursor is not None
 
     def row_etags(self) -> dict[int, str]:
-        """Return the etags of all rows, including rows that were read already."""
+        """Return the etags of all rows."""
         if self._etags:
-            for _ in self:  # read all pages
+            for _ in self._iter_rows():  # read all pages
                 pass
         return dict(self._etags)
 
     def __iter__(self) -> Iterator[Row]:
-        return self
+        return self if self.is_partly_read else self._iter_rows()
 
     def __next__(self) -> Row:
-        """Return the next row, fetching the next page if necessary."""
-        while self._position >= len(self.rowset["rows"]):
-            if self.nextPageToken is None:
-                raise StopIteration
-            self._require_new(self.nextPageToken)
-            self._set_page(self._fetch_page(self.nextPageToken))
-        row: Row = self.rowset["rows"][self._position]
-        self._position += 1
-        self._rows_read += 1
-        return row
+        """Return the next row; after the last row, start again with the first."""
+        if self._cursor is None:
+            self._cursor = self._iter_rows()
+        try:
+            return next(self._cursor)
+        except StopIteration:
+            self._cursor = None
+            raise
 
     def next(self) -> Row:
         """Return the next row."""
         return next(self)
 
+    def _iter_rows(self) -> Iterator[Row]:
+        """Iterate over all rows."""
+        rows, token = self._first_page
+        fetched: set[str] = set()
+        while True:
+            yield from rows["rows"]
+            if token is None:
+                return
+            _require_new(token, fetched)
+            rows, token = self._parse_page(self._fetch_page(token))
+
     def __len__(self) -> int:
-        """Return the number of rows of the current page."""
+        """Return the number of rows of the page fetched last."""
         return len(self.rowset["rows"])
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """Implement `AbstractTable`; this reads the remaining rows."""
-        return (require_row_metadata(get_row_metadata(row)) for row in self)
+        """Implement `AbstractTable`."""
+        return (require_row_metadata(get_row_metadata(row)) for row in self._iter_rows())
 
     def asRowSet(self) -> RowSet:
-        """Read the remaining rows into memory."""
-        rows = list(self)
+        """Read all rows into memory."""
+        rows = list(self._iter_rows())
         return RowSet(self.headers, rows=rows, tableId=self.tableId, etag=self.etag)
 
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """Implement `AbstractTable`; this reads the remaining rows."""
+        """Implement `AbstractTable`."""
         from synapse_workflows.client.model import dataframes
 
-        rows = ((get_row_metadata(row), row["values"]) for row in self)
+        rows = ((get_row_metadata(row), row["values"]) for row in self._iter_rows())
         return dataframes.create_dataframe(
             self.headers or [], rows, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
         )
 
-    def _require_new(self, token: Any) -> None:
-        """Check that a page is not fetched twice, which would never end."""
-        key = repr(token)
-        if key in self._fetched:
-            raise SynapseResponseError(
-                f"The result of the query does not end: Synapse returned the page token {key:.80} "
-                "twice. The rows are incomplete."
-            )
-        self._fetched.add(key)
-
-    def _set_page(self, page: Mapping[str, Any]) -> None:
+    def _parse_page(self, page: Mapping[str, Any]) -> tuple[RowSet, Mapping[str, Any] | None]:
+        """Return the rows of a page, and the token of the next page."""
         self.rowset = RowSet.from_json(page.get("queryResults") or {})
         self.nextPageToken = page.get("nextPageToken")
-        self._position = 0
         etags = {row["rowId"]: row["etag"] for row in self.rowset["rows"] if row.get("etag")}
         self._etags.update(etags)
+        return self.rowset, self.nextPageToken
+
+
+def _require_new(token: Any, fetched: set[str]) -> None:
+    """Check that a page is not fetched twice, which would never end."""
+    key = repr(token)
+    if key in fetched:
+        raise SynapseResponseError(
+            f"The result of the query does not end: Synapse returned the page token {key:.80} "
+            "twice. The rows are incomplete."
+        )
+    fetched.add(key)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from synapse_workflows.client.model import cell_codec
-from synapse_workflows.client.model.columns import SelectColumn
+from synapse_workflows.client.model.columns import SelectColumn, get_column_type
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import MODEL
@@ -67,15 +67,47 @@ class PartialRow(DictObject):
     ) -> None:
         ids = None if nameToColumnId is None else dict(nameToColumnId)
         write = cell_codec.create_writer({})
-        cells = [
-            {"key": _get_column_id(name, ids), "value": write(value)}
-            for name, value in values.items()
-        ]
+        given = {_get_column_id(name, ids): value for name, value in values.items()}
+        cells = [{"key": key, "value": write(value)} for key, value in given.items()]
         super().__init__({"values": cells})
+        # Values whose text depends on the type of the column, with their text until it is known.
+        self.__dict__["_untyped"] = {
+            key: (write(value), value)
+            for key, value in given.items()
+            if not isinstance(value, str | None)
+        }
         if rowId is not None:
             self["rowId"] = int(rowId)
         if etag is not None:
             self["etag"] = etag
+
+    def is_typed(self) -> bool:
+        """Return whether the cells are independent of the types of their columns."""
+        return not self.__dict__.get("_untyped")
+
+    def to_json(self, columns: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Convert to the JSON of the REST API.
+
+        Args:
+            columns: Columns of the table by ID.
+
+        Raises:
+            ValueError: A value does not match its column; the message contains row and column.
+        """
+        untyped = self.__dict__.get("_untyped", {})
+        cells = []
+        for cell in self["values"]:
+            text, value = untyped.get(cell["key"], (None, None))
+            if value is not None and text == cell["value"]:
+                column = columns.get(cell["key"], {})
+                name = str(column.get("name", cell["key"]))
+                (text,) = serialize_cells(
+                    self.get("rowId", "(new)"), [value], [cell_codec.create_writer(column)], [name]
+                )
+                cells.append({**cell, "value": text})
+            else:
+                cells.append(cell)
+        return {**self, "values": cells}
 
 
 class RowSet(DictObject):
@@ -118,14 +150,28 @@ class RowSet(DictObject):
         fields = {key: value for key, value in json.items() if key not in {"headers", "rows"}}
         return cls(headers, rows=rows, **fields)
 
-    def to_json(self) -> dict[str, Any]:
+    def is_typed(self) -> bool:
+        """Return whether the types of all columns are known, or all cells are text."""
+        if all(get_column_type(column) is not None for column in self["headers"]):
+            return True
+        return all(
+            cell is None or isinstance(cell, str)
+            for row in self["rows"]
+            for cell in (row.get("values") or () if isinstance(row, Mapping) else row)
+        )
+
+    def to_json(self, columns: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
         """Convert to the JSON of the REST API, in which every cell is text.
+
+        Args:
+            columns: Columns of the table, for headers without a type.
 
         Raises:
             ValueError: A row does not match the header; the message contains row and column.
         """
-        writers = [cell_codec.create_writer(column) for column in self["headers"]]
-        names = [column.get("name") or f"#{column.get('id')}" for column in self["headers"]]
+        headers = _add_types(self["headers"], columns)
+        writers = [cell_codec.create_writer(column) for column in headers]
+        names = [column.get("name") or f"#{column.get('id')}" for column in headers]
         rows = []
         for number, row in enumerate(self["rows"], 1):
             fields = dict(row) if isinstance(row, Mapping) else {"values": row}
@@ -135,7 +181,7 @@ class RowSet(DictObject):
                 values = serialize_cells(number, values, writers, names)
             rows.append({**fields, "values": values})
         fields = {key: value for key, value in self.items() if value is not None}
-        return {**fields, "headers": [dict(one) for one in self["headers"]], "rows": rows}
+        return {**fields, "headers": headers, "rows": rows}
 
 
 class PartialRowset(DictObject):
@@ -149,6 +195,26 @@ class PartialRowset(DictObject):
     def __init__(self, schema: Any, rows: Any) -> None:
         partial_rows = [rows] if isinstance(rows, Mapping) else list(rows)
         super().__init__(concreteType=PARTIAL_ROW_SET, tableId=id_of(schema), rows=partial_rows)
+
+    def is_typed(self) -> bool:
+        """Return whether the cells are independent of the types of their columns."""
+        return all(row.is_typed() for row in self["rows"] if isinstance(row, PartialRow))
+
+    def to_json(self, columns: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """Convert to the JSON of the REST API.
+
+        Args:
+            columns: Columns of the table, for values whose text depends on the column type.
+
+        Raises:
+            ValueError: A value does not match its column; the message contains row and column.
+        """
+        by_id = {str(column["id"]): column for column in columns}
+        rows = [
+            row.to_json(by_id) if isinstance(row, PartialRow) else dict(row)
+            for row in self["rows"]
+        ]
+        return {**self, "rows": rows}
 
     @classmethod
     def from_mapping(
@@ -208,6 +274,27 @@ def require_row_metadata(metadata: RowMetadata | None) -> RowMetadata:
             "aggregates or without row IDs and versions."
         )
     return metadata
+
+
+def to_row_values(number: int, row: Any) -> list[Any] | dict[str, Any]:
+    """Return a row as a list of values, or as a dictionary of values by column name.
+
+    Args:
+        number: Number of the row, starting at 1, for the error message.
+        row: The row.
+
+    Raises:
+        ValueError: The row is neither a list nor a mapping.
+    """
+    if isinstance(row, Row):
+        return list(row["values"])
+    if isinstance(row, Mapping):
+        return dict(row)
+    if isinstance(row, str | bytes) or not isinstance(row, Iterable):
+        raise ValueError(  # noqa: TRY004 - the content of the table is invalid
+            f"Row {number} is not a list or mapping of values: {row!r:.60}"
+        )
+    return list(row)
 
 
 def validate_width(row: object, found: int, expected: int) -> None:
@@ -273,6 +360,21 @@ def _get_column_id(name: Any, ids: Mapping[str, str] | None) -> str:
     if name not in ids:
         raise ValueError(f"Unknown column {name!r}: expected one of {', '.join(ids)}.")
     return str(ids[name])
+
+
+def _add_types(
+    headers: Iterable[Mapping[str, Any]], columns: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return headers with the ID, name and type of the columns of the table."""
+    by_key = {}
+    for column in columns:
+        by_key[column.get("id")] = by_key[column.get("name")] = SelectColumn.from_column(column)
+    return [
+        dict(one)
+        if get_column_type(one) is not None
+        else {**one, **by_key.get(one.get("id") or one.get("name"), {})}
+        for one in headers
+    ]
 
 
 def _create_headers(

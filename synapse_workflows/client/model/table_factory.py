@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack, overload
 
-from synapse_workflows.client.model.csv_tables import CsvFileTable, CsvOptions
+from synapse_workflows.client.model.argument_types import CsvOptions
+from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.rows import RowSet
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
@@ -63,9 +64,9 @@ def build_table(name: str, parent: Any, values: Any) -> AbstractTable:
     Raises:
         ImportError: pandas is not installed.
     """
-    from synapse_workflows.client.model import dataframes
+    from synapse_workflows.client.model import column_inference
 
-    columns = dataframes.as_table_columns(values)
+    columns = column_inference.as_table_columns(values)
     table: AbstractTable = Table(Schema(name=name, columns=columns, parent=parent), values)
     return table
 
@@ -73,9 +74,9 @@ def build_table(name: str, parent: Any, values: Any) -> AbstractTable:
 def _from_columns(schema: Any, values: Mapping[str, Any], **kwargs: Any) -> AbstractTable:
     names, columns = [str(name) for name in values], [list(one) for one in values.values()]
     if isinstance(schema, Schema) and not schema.has_columns():
-        from synapse_workflows.client.model import dataframes
+        from synapse_workflows.client.model import column_inference
 
-        schema.addColumns(dataframes.as_table_columns(values))
+        schema.addColumns(column_inference.as_table_columns(values))
     try:
         rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     except ValueError:

@@ -40,6 +40,8 @@ class AbstractTable(ABC):
             self.tableId = split_version(schema).id
         else:
             raise ValueError("Must provide a schema or a synapse ID of a Table Entity")
+        #: Columns of the table, if they were looked up.
+        self.table_columns: list[Column] | None = None
         self.headers: list[SelectColumn] | None = headers
         self.etag = etag
 
@@ -50,6 +52,8 @@ class AbstractTable(ABC):
 
     def known_columns(self) -> list[Column] | None:
         """Return the columns of the table in order; None if they are unknown."""
+        if self.table_columns is not None:
+            return self.table_columns
         if self.schema is None or not self.schema.has_columns():
             return None
         return self.schema.columns()

@@ -39,6 +39,27 @@ def test_store_row_set_sends_append_request(syn, add_jobs, get_job_requests):
     ]
 
 
+@pytest.fixture
+def table(http, repo_url):
+    """The table has a column, which is looked up to serialize values by its type."""
+    entity = {"id": "syn5", "concreteType": f"{MODEL}.table.TableEntity"}
+    columns = [{"id": "7", "name": "is_new", "columnType": "BOOLEAN"}]
+    bundle = {"entity": entity, "tableBundle": {"columnModels": columns}}
+    http.post(f"{repo_url}/entity/syn5/bundle2", json=bundle)
+
+
+@pytest.mark.usefixtures("table")
+def test_partial_rows_are_serialized_by_column_type(syn, add_jobs, get_job_requests):
+    add_jobs(PATH, response_of())
+    syn.store(PartialRowset("syn5", PartialRow({"7": 1}, 2)))
+    (request,) = get_job_requests(PATH)
+    assert request["changes"][0]["toAppend"]["rows"] == [
+        {"rowId": 2, "values": [{"key": "7", "value": "true"}]}
+    ]
+    with pytest.raises(ValueError, match=r"Row 2, column 'is_new': 5 is neither true nor false"):
+        syn.store(PartialRowset("syn5", PartialRow({"7": 5}, 2)))
+
+
 def test_upload_request_has_etag_only_if_given():
     request = {
         "concreteType": f"{MODEL}.table.UploadToTableRequest",
@@ -79,12 +100,12 @@ def test_failed_updates_of_a_view_raise(syn, add_jobs):
         {"entityId": "syn2", "failureCode": "CONCURRENT_UPDATE", "failureMessage": "stale"},
     ]
     add_jobs(PATH, response_of("EntityUpdateResults", updateResults=results))
-    rows = PartialRowset("syn5", PartialRow({"7": 1}, 2, "e"))
+    rows = PartialRowset("syn5", PartialRow({"7": "1"}, 2, "e"))
     with pytest.raises(SynapseError, match=r"Successful updates: \['syn1'\].*CONCURRENT_UPDATE"):
         syn.store(rows)
 
 
 def test_unknown_result_type_is_logged(syn, add_jobs, log_messages):
     add_jobs(PATH, response_of("NewResult"))
-    syn.store(PartialRowset("syn5", PartialRow({"7": 1}, 2)))
+    syn.store(PartialRowset("syn5", PartialRow({"7": "1"}, 2)))
     assert log_messages == [f"Unknown result type of a table change: {MODEL}.table.NewResult"]

@@ -88,8 +88,23 @@ def test_rows_can_be_mappings():
     assert list(table) == ROWS
     partly = Table("syn5", [{"b": 1, "a": 2}, {"a": 3}])
     assert read_text(partly) == '"b","a"\n"1","2"\n,"3"\n'
-    with pytest.raises(ValueError, match=r"Row 2 .*\['c'\]"):
-        Table("syn5", [{"a": 1}, {"c": 1}])
+    joined = Table("syn5", [{"a": 1}, {"c": 1}])
+    assert read_text(joined) == '"a","c"\n"1",\n,"1"\n'
+    optional = Table(schema(), [{"an int": 1}, {"when": NOON}])
+    assert list(optional) == [[1, None, None, None], [None, None, NOON, None]]
+    with pytest.raises(ValueError, match=r"Row 2 has values for unknown columns: \['c'\]"):
+        Table(schema(), [{"an int": 1}, {"c": 1}])
+    with pytest.raises(ValueError, match="Row 2 is a list"):
+        Table("syn5", [{"a": 1}, [1]])
+
+
+def test_records_that_update_rows_need_equal_columns():
+    """A missing value would delete the cell."""
+    records = [{"ROW_ID": 1, "ROW_VERSION": 1, "an int": 5}, {"ROW_ID": 2, "ROW_VERSION": 1}]
+    for table in (schema(), "syn5"):
+        assert len(Table(table, records[:1])) == 1
+        with pytest.raises(ValueError, match=r"Row 2 updates row 2 without values for \['an int"):
+            Table(table, records)
 
 
 def test_values_can_be_mapping_of_columns():
@@ -126,7 +141,8 @@ def test_generator_is_consumed_one_row_at_a_time():
         ([[1, "a" * 11, NOON, None]], r"Row 1, column 'täxt .*11 characters, .* limited to 10"),
         (["text"], "Row 1 is not a list or mapping of values: 'text'"),
         ([5], "Row 1 is not a list or mapping of values: 5"),
-        ([{"an int": 1}], "missing columns: .*'when'"),
+        ([{"An Int ": 1}], "unknown columns: 'An Int '.* differs from 'an int' in upper"),
+        ([{"__index_level_0__": 1}], "is the index of a DataFrame"),
         ([{**dict.fromkeys(c["name"] for c in COLUMNS), "more": 1}], "unknown columns: 'more'"),
     ],
 )
@@ -166,7 +182,7 @@ def test_temporary_file_is_deleted_with_table(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("an int,when,list", "missing columns: 'täxt"),
+        (",an int,when,list", "unknown columns: ''.* '' is the index of a DataFrame"),
         ('an int,"täxt ""q"", x",when,list,more', "unknown columns: 'more'"),
         ("an int,text,when,list", "missing columns: 'täxt.*unknown columns: 'text'"),
         ("an int,an int", "Duplicate column names: 'an int'"),
@@ -179,7 +195,22 @@ def test_header_that_does_not_match_raises_error(tmp_path, header, message):
         table.validate()
 
 
-def test_update_can_omit_columns(tmp_path):
+def test_backslash_that_escapes_nothing_is_ordinary_character(tmp_path):
+    """Python, pandas and Excel escape no backslashes; Synapse doubles them."""
+    columns = schema(*(Column(name=name, columnType="STRING") for name in "ab"))
+    cases = [
+        ('C:\\temp,"D:\\new\nline\\"', ["C:\\temp", "D:\\new\nline\\"]),
+        ('"a\\\\b","\\"quoted\\""', ["a\\b", '"quoted"']),
+        ("\\\\server\\x,1", ["\\\\server\\x", "1"]),
+    ]
+    for text, cells in cases:
+        table = CsvFileTable(columns, **write_file(tmp_path, f"a,b\n{text}\n"))
+        table.validate()
+        assert list(table) == [cells]
+
+
+def test_columns_can_be_omitted(tmp_path):
+    CsvFileTable(schema(), **write_file(tmp_path, "an int,when,list\n1,2,\n")).validate()
     CsvFileTable(schema(), **write_file(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).validate()
 
 

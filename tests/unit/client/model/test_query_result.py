@@ -31,13 +31,27 @@ def test_iteration_fetches_next_page_when_needed():
     result, tokens = create_result(bundle, page(row(3)))
     assert (len(result), result.count, result.maxRowsPerPage, result.etag) == (2, 3, 2, "e")
     assert (result.tableId, result.headers, result.columnModels[0].name) == ("syn5", HEADERS, "n")
-    rows = iter(result)
-    assert [next(rows)["rowId"], result.next()["rowId"]] == [1, 2]
+    assert [next(result)["rowId"], result.next()["rowId"]] == [1, 2]
     assert tokens == []
-    assert [one["values"] for one in rows] == [[3, NOON]]
+    assert [one["values"] for one in result] == [[3, NOON]]
     assert tokens == [{"token": "t"}]
     assert len(result) == 1
-    assert list(result) == []
+
+
+def test_each_iteration_returns_all_rows():
+    following = [page(row(3)) for _ in range(5)]
+    bundle = {"queryResult": page(row(1), row(2), token={"token": "t"})}
+    result, _ = create_result(bundle, *following)
+    for one in result:
+        assert one["rowId"] == 1
+        break
+    for _ in range(2):
+        assert [one["rowId"] for one in result] == [1, 2, 3]
+    assert len(result.asRowSet().rows) == 3
+    assert next(result)["rowId"] == 1
+    assert len(result.asRowSet().rows) == 3
+    assert [one["rowId"] for one in result] == [2, 3]
+    assert not result.is_partly_read
 
 
 def test_iteration_skips_empty_page():
@@ -80,10 +94,9 @@ def test_partial_rowset_from_result():
 
 def test_partial_rowset_from_result_that_was_read():
     bundle = {"queryResult": page(row(1, ETAG), token={"token": "t"})}
-    result, _ = create_result(bundle, page(row(2, ETAG)))
-    assert not result.is_partly_read
+    result, _ = create_result(bundle, *[page(row(2, ETAG))] * 2)
     changes = {one["rowId"]: {"n": None} for one in result}
-    assert result.is_partly_read
+    assert not result.is_partly_read
     assert [one["etag"] for one in PartialRowset.from_mapping(changes, result).rows] == [ETAG] * 2
     fresh, tokens = create_result(bundle, page(row(2, ETAG)))
     assert fresh.row_etags() == {1: ETAG, 2: ETAG}

@@ -1,0 +1,248 @@
+"""Inference of the columns of a table from a DataFrame, a mapping of columns or a CSV file.
+
+A column gets the narrowest type that all of its values fit, as they are written when they are
+stored: a column never has a type that rejects, or changes, one of its own values.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Any, Final
+
+from synapse_workflows.client.model import cell_codec, cell_values, csv_io, dataframes
+from synapse_workflows.client.model.argument_types import ColumnTypeName
+from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.csv_dialect import CsvDialect
+from synapse_workflows.constants import ROW_METADATA, ColumnType
+
+_MIN_STRING_SIZE, _MAX_STRING_SIZE, _MAX_LIST_LENGTH = 30, 1000, 100
+#: Integers that are exact as DOUBLE, and the number of digits that a DOUBLE has at most.
+_EXACT_RANGE: Final = range(-(2**53), 2**53 + 1)
+_MAX_DIGITS: Final = 17
+_INT64_RANGE: Final = range(-(2**63), 2**63)
+#: Kind of a NumPy dtype -> column type.
+_DTYPE_TYPES: Final[Mapping[str, ColumnTypeName]] = MappingProxyType(
+    {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "M": "DATE"}
+)
+#: Types of the columns of a CSV file, narrowest first; all other text is STRING or LARGETEXT.
+_TEXT_TYPES: Final = (ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.DOUBLE)
+_BOOLEAN_WORDS: Final = frozenset({"true", "false"})
+_SPECIAL_DOUBLES: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
+def as_table_columns(values: Any) -> list[Column]:
+    """Infer the columns of a table.
+
+    Recognized are booleans, integers of 64 bits, floats, dates, datetimes, lists of these or of
+    strings, and dictionaries (JSON). Other values, such as larger integers, Decimals, and mixed
+    types, become STRING, or LARGETEXT if a value is longer than 1000 characters.
+
+    Args:
+        values: A DataFrame, a mapping of column names to values, the path of a CSV file, which
+            may be compressed by gzip, or an open CSV file. In a CSV file, only an empty cell is
+            null: ``NA`` is text.
+
+    Raises:
+        ValueError: A column has no name, or values that no column can contain.
+        TypeError: `values` is none of these.
+        ImportError: pandas is not installed, and `values` is a DataFrame.
+    """
+    if isinstance(values, Mapping):
+        columns = [
+            _infer_column(str(name), [*map(cell_values.to_builtin, one)])
+            for name, one in values.items()
+        ]
+    elif isinstance(values, str | os.PathLike):
+        with csv_io.open_csv(values) as file:
+            columns = _infer_csv_columns(file)
+    elif hasattr(values, "read"):
+        columns = _infer_csv_columns(values)
+    elif isinstance(values, dataframes.import_pandas().DataFrame):
+        columns = [
+            _infer_series_column(str(name), values.iloc[:, index])
+            for index, name in enumerate(values.columns)
+        ]
+    else:
+        raise TypeError(
+            "Cannot infer columns from values of type "
+            f"{type(values).__name__}: pass a DataFrame, a mapping of column names to values, or "
+            "the path of a CSV file."
+        )
+    return [one for one in columns if one["name"] not in ROW_METADATA]
+
+
+def _infer_csv_columns(lines: Iterable[str]) -> list[Column]:
+    rows = CsvDialect().parse_rows(lines)
+    names = next(rows, [])
+    unnamed = [number for number, name in enumerate(names, 1) if not (name or "").strip()]
+    if unnamed:
+        raise ValueError(
+            f"Column {unnamed[0]} of the CSV file has no name: name it, or leave it out. An index "
+            "of a DataFrame has no name: write the file with to_csv(path, index=False)."
+        )
+    columns = [_TextColumn(str(name)) for name in names]
+    for row in rows:
+        for column, cell in zip(columns, row, strict=False):
+            if cell is not None:
+                column.add(cell)
+    return [one.create_column() for one in columns]
+
+
+class _TextColumn:
+    """Type of a column of a CSV file, narrowed down cell by cell.
+
+    Args:
+        name: Name of the column.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._types = list(_TEXT_TYPES)
+        self._longest = 0
+        self._is_empty = True
+
+    def add(self, cell: str) -> None:
+        """Add a cell, and drop the types that it does not fit."""
+        self._is_empty = False
+        self._longest = max(self._longest, cell_values.utf16_length(cell))
+        while self._types and not _fits_text(cell, self._types[0]):
+            del self._types[0]
+
+    def create_column(self) -> Column:
+        """Create the column."""
+        if self._types and not self._is_empty:
+            return _create_column(self.name, self._types[0])
+        return _create_text_column(self.name, self._longest)
+
+
+def _fits_text(cell: str, column_type: ColumnType) -> bool:
+    if column_type is ColumnType.BOOLEAN:
+        return cell.lower() in _BOOLEAN_WORDS
+    if not cell.isascii() or "_" in cell or cell != cell.strip():
+        return False  # accepted by Python, but not by Synapse
+    try:
+        if column_type is ColumnType.INTEGER:
+            return str(int(cell)) == cell and int(cell) in _INT64_RANGE
+        return cell in _SPECIAL_DOUBLES or _is_double(cell)
+    except ValueError:
+        return False
+
+
+def _is_double(cell: str) -> bool:
+    """Return whether the text of a number is a DOUBLE, and not a code or a longer number."""
+    digits = cell.lstrip("+-")
+    is_code = digits[:1] == "0" and digits[1:2].isdigit()
+    mantissa = digits.lower().partition("e")[0].replace(".", "").lstrip("0")
+    is_long = len(mantissa) > _MAX_DIGITS or (digits.isdigit() and int(cell) not in _EXACT_RANGE)
+    return math.isfinite(float(cell)) and not is_code and not is_long
+
+
+def _infer_series_column(name: str, series: Any) -> Column:
+    kind = getattr(series.dtype, "kind", "")
+    if kind in _DTYPE_TYPES:
+        return _create_column(name, ColumnType(_DTYPE_TYPES[kind]))
+    return _infer_column(name, dataframes.to_python_values(series))
+
+
+def _infer_column(name: str, values: Iterable[Any]) -> Column:
+    """Infer a column from Python objects."""
+    if not name.strip():
+        raise ValueError("A column has no name: rename it, or leave it out.")
+    present = [
+        _to_list(cell_values.to_builtin(one)) for one in values if not cell_values.is_missing(one)
+    ]
+    column_type = _infer_type(present)
+    if column_type is not None:
+        column = _create_sized_column(name, column_type, present)
+        if column is not None:
+            return column
+    return _create_text_column(name, _get_longest(name, present))
+
+
+def _get_longest(name: str, values: Iterable[Any]) -> int:
+    """Return the length of the longest text."""
+    try:
+        return max(
+            (cell_values.utf16_length(cell_values.to_text(one)) for one in values), default=0
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"Column {name!r} has values of different types, one of which {error}: convert them "
+            "to one type."
+        ) from None
+
+
+def _create_text_column(name: str, longest: int) -> Column:
+    if longest > _MAX_STRING_SIZE:
+        return _create_column(name, ColumnType.LARGETEXT)
+    return Column(name=name, columnType="STRING", maximumSize=_suggest_size(longest))
+
+
+def _create_column(name: str, column_type: ColumnType) -> Column:
+    column = Column(name=name)
+    column["columnType"] = str(column_type)
+    return column
+
+
+def _to_list(value: Any) -> Any:
+    """Convert a NumPy array, as in DataFrames read from Parquet files, to a list."""
+    is_array = hasattr(value, "tolist") and not isinstance(value, memoryview)
+    return [cell_values.to_builtin(one) for one in value] if is_array else value
+
+
+def _suggest_size(longest: int) -> int:
+    return min(_MAX_STRING_SIZE, max(_MIN_STRING_SIZE, longest * 3 // 2))
+
+
+def _infer_type(values: Sequence[Any]) -> ColumnType | None:
+    """Return the common type of Python objects; None for strings and mixed types."""
+    if values and all(isinstance(one, list | tuple) for one in values):
+        return _infer_list_type([cell_values.to_builtin(one) for items in values for one in items])
+    if values and all(isinstance(one, Mapping | list | tuple) for one in values):
+        return ColumnType.JSON
+    return _infer_scalar_type(values)
+
+
+def _infer_list_type(items: Sequence[Any]) -> ColumnType:
+    """Return the type of lists with these items; JSON for mixed or missing items."""
+    if all(isinstance(one, str) for one in items):
+        return ColumnType.STRING_LIST
+    by_item = {item: column_type for column_type, item in cell_codec.ITEM_TYPES.items()}
+    item_type = None if any(map(cell_values.is_missing, items)) else _infer_scalar_type(items)
+    return ColumnType.JSON if item_type is None else by_item.get(item_type, ColumnType.JSON)
+
+
+def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
+    if not values:
+        return None
+    if all(isinstance(one, bool) for one in values):
+        return ColumnType.BOOLEAN
+    if all(isinstance(one, date) for one in values):
+        return ColumnType.DATE
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+        return None
+    integers = [one for one in values if isinstance(one, int)]
+    if len(integers) == len(values):
+        return ColumnType.INTEGER if all(one in _INT64_RANGE for one in integers) else None
+    is_exact = all(one in _EXACT_RANGE for one in integers)
+    return ColumnType.DOUBLE if is_exact else None
+
+
+def _create_sized_column(
+    name: str, column_type: ColumnType, values: Sequence[Any]
+) -> Column | None:
+    """Create a column with the sizes of its values; JSON if they are too large for a list."""
+    column = _create_column(name, column_type)
+    if column_type in cell_codec.ITEM_TYPES:
+        most = max(map(len, values))
+        longest = 0
+        if column_type is ColumnType.STRING_LIST:
+            texts = (str(one) for items in values for one in items)
+            longest = max(map(cell_values.utf16_length, texts), default=0)
+            column["maximumSize"] = _suggest_size(longest)
+        if most > _MAX_LIST_LENGTH or longest > _MAX_STRING_SIZE:
+            return _create_column(name, ColumnType.JSON)
+        column["maximumListLength"] = max(2, most)
+    return column
