@@ -18,7 +18,7 @@ from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet, get_
 from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
-from synapse_workflows.constants import ROW_ID, ROW_VERSION, GiB, MiB
+from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION, GiB, MiB
 
 #: Types that `store` and `delete` accept as rows of a table.
 ROW_TYPES: Final = (AbstractTable, RowSet, PartialRowset)
@@ -126,7 +126,8 @@ def _bind_columns(syn: Session, rows: CsvFileTable) -> None:
         found = columns.get_columns_for_rows(syn, _table_id(rows), adds_rows=adds_rows)
         if found:  # otherwise Synapse rejects the rows
             rows.bind_columns(found)
-    if rows.has_only_row_ids():
+    names = {column.get("name") for column in rows.columns()}
+    if ROW_ID in names and names <= set(ROW_METADATA):
         raise ValueError(
             "The rows have no columns other than row IDs and versions, and storing them would "
             "delete the rows: use syn.delete to do that, or add columns."

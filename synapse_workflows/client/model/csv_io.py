@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Final, TextIO
 
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
@@ -46,6 +47,12 @@ def is_compressed(path: Path) -> bool:
     """Return whether a file is compressed by gzip."""
     with path.open("rb") as file:
         return file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
+def decompress(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Write the text of a compressed file to another file."""
+    with open_csv(path) as file, Path(target).open("w", encoding="utf-8", newline="") as copy:
+        copyfileobj(file, copy)
 
 
 def has_unknown_escapes(path: str | os.PathLike[str], dialect: CsvDialect) -> bool:

@@ -8,7 +8,6 @@ from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from shutil import copyfileobj
 from typing import Any, Self, TextIO, Unpack
 
 from synapse_workflows.client.model import cell_codec, column_mapping, csv_io
@@ -278,21 +277,12 @@ class CsvFileTable(AbstractTable):
     def _decompress(self) -> "CsvFileTable":
         plain = copy(self)
         plain._use_temporary_file()  # noqa: SLF001 - of the same class
-        with (
-            csv_io.open_csv(self.filepath) as file,
-            Path(plain.filepath).open("w", encoding="utf-8", newline="") as target,
-        ):
-            copyfileobj(file, target)
+        csv_io.decompress(self.filepath, plain.filepath)
         return plain
 
     def _has_empty_lines(self) -> bool:
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
             return any(row == [None] for row in self._parse_rows(file))
-
-    def has_only_row_ids(self) -> bool:
-        """Return whether the file has row IDs and versions, but no other columns."""
-        names = {column.get("name") for column in self.columns()}
-        return ROW_ID in names and names <= set(ROW_METADATA)
 
     def is_empty(self) -> bool:
         """Return whether there are no rows."""
