@@ -1,6 +1,7 @@
 """Operators that download and upload files."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -11,6 +12,7 @@ from synapse_workflows.constants import FILE
 from synapse_workflows.file_references import SynapseFile, local_path, reference_of
 from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.idempotency.folders import get_or_create_folder
+from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
 from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten, is_list
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -33,7 +35,9 @@ class SynapseGetOperator(SynapseOperator):
         entity_id: `syn123` for the current version, `syn123.4`, or a reference (templated).
         version: version number; overrides the one in `entity_id` (templated).
         download_file: whether to download the content.
-        download_dir: directory for the file, instead of the cache (templated).
+        download_dir: directory for the file, instead of the cache: a local path, the URL of a
+            directory in object storage (`s3://conn@bucket/key`), or an `ObjectStoragePath`. The
+            content is streamed there (templated).
         if_collision: what to do when `download_dir` has a file of the same name: `keep.both`,
             `overwrite.local` or `keep.local`.
         follow_link: whether to download the target of a Link.
@@ -54,7 +58,7 @@ class SynapseGetOperator(SynapseOperator):
         entity_id: Any,
         version: int | str | None = None,
         download_file: bool = True,
-        download_dir: str | None = None,
+        download_dir: Any = None,
         if_collision: CollisionPolicy = "keep.both",
         follow_link: bool = False,
         **kwargs: Any,
@@ -71,21 +75,35 @@ class SynapseGetOperator(SynapseOperator):
         """Download the entity and return its reference."""
         parsed = parse_entity_id(self.entity_id, "entity_id")
         version = self.version or parsed.version
+        target = self._target()
+        is_local = isinstance(target, Path)
         entity = self.hook.client.get(
             parsed.id,
             **({} if version is None else {"version": int(version)}),
             downloadFile=self.download_file,
-            downloadLocation=self.download_dir,
-            ifcollision=self.if_collision,
+            downloadLocation=str(target) if is_local else None,
+            ifcollision=self.if_collision if is_local else "keep.both",
             followLink=self.follow_link,
         )
         reference = reference_of(entity, self.synapse_conn_id)
         self._require_content(reference)
+        if isinstance(target, ObjectTarget) and reference["path"]:
+            file = Path(reference["path"])
+            reference["path"] = target.join(file.name).write(file, self.if_collision)
         self.set_entity_url(reference)
         self.log.info(
             "Downloaded %s (%s.%s)", reference["name"], reference["id"], reference["version"]
         )
         return reference
+
+    def _target(self) -> Path | ObjectTarget | None:
+        """Return the directory for the file; None for the cache."""
+        if self.download_dir is None:
+            return None
+        try:
+            return parse_target(self.download_dir, "download_dir")
+        except (TypeError, ValueError) as error:
+            raise AirflowFailException(str(error)) from error
 
     def _require_content(self, reference: SynapseFile) -> None:
         expected = self.download_file and self.if_collision != "keep.local"

@@ -14,6 +14,7 @@ from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.file_references import SynapseTableFile, local_path
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
 from synapse_workflows.idempotency.query_results import (
     FileFormat,
     OutputFormat,
@@ -57,8 +58,11 @@ class SynapseTableQueryOperator(SynapseOperator):
     Args:
         sql: the query: `select name from syn123 where age > 5`, or `from syn123.4` for a
             snapshot; or the path of a `.sql` file (templated).
-        output_path: the file to write; the default is a file in the worker's cache (templated).
-        download_dir: directory for the file, whose name is generated (templated).
+        output_path: the file to write: a local path, the URL of an object
+            (`s3://conn@bucket/key`), or an `ObjectStoragePath`; the default is a file in the
+            worker's cache (templated).
+        download_dir: directory for the file, whose name is generated; a path, a URL or an
+            `ObjectStoragePath` (templated).
         output_format: `csv` or `parquet`; the default is `parquet` for an `output_path` that ends
             in `.parquet`, else `csv`. Parquet requires
             `pip install 'synapse-workflows[parquet]'`.
@@ -88,8 +92,8 @@ class SynapseTableQueryOperator(SynapseOperator):
         self,
         *,
         sql: str,
-        output_path: str | None = None,
-        download_dir: str | None = None,
+        output_path: Any = None,
+        download_dir: Any = None,
         output_format: OutputFormat | None = None,
         include_row_ids: bool = False,
         snapshot_first: bool = False,
@@ -111,7 +115,7 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def execute(self, context: "Context") -> SynapseTableFile:
         """Run the query and return the reference of its result."""
-        file_format = self._file_format()
+        file_format, target = self._file_format(), self._target()
         client = self.hook.client
         table = self._table()
         sql = self.sql
@@ -119,11 +123,17 @@ class SynapseTableQueryOperator(SynapseOperator):
             sql = pin_version(sql, table.id, self._create_snapshot(client, context, table))
         with _recorded_reads(client) as reads:
             try:
-                result = self._run(client, TableQuery(sql, self.include_row_ids, file_format))
+                query = TableQuery(sql, self.include_row_ids, file_format)
+                result = self._run(client, query, target)
             except parquet.ParquetConversionError as error:
                 raise AirflowFailException(str(error)) from error
         version = next((one.version for one in reads if one.entity_id == table.id), None)
         reference = self._reference(result, sql, file_format, version)
+        if isinstance(target, ObjectTarget):
+            is_file = self.output_path is not None
+            reference["path"] = (target if is_file else target.join(result.path.name)).write(
+                result.path, "overwrite.local"
+            )
         self.set_entity_url(reference)
         self.log.info(
             "Wrote %s rows of %s.%s to %s",
@@ -136,7 +146,7 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def _file_format(self) -> FileFormat:
         """Return the format of the file, and check that it can be written."""
-        suffix = Path(self.output_path).suffix.lower() if self.output_path is not None else ""
+        suffix = Path(str(self.output_path)).suffix.lower()
         file_format = self.output_format or _FORMATS.get(suffix, FileFormat.CSV)
         if file_format is FileFormat.PARQUET:
             try:
@@ -168,12 +178,24 @@ class SynapseTableQueryOperator(SynapseOperator):
             version = maker.create(self.version_label, self.version_comment)
         return maker.finish(version)["version"]
 
-    def _run(self, client: LineageClient, query: TableQuery) -> QueryResultFile:
+    def _target(self) -> Path | ObjectTarget | None:
+        """Return the file or directory to write to; None for the cache."""
+        name = "download_dir" if self.output_path is None else "output_path"
+        value = getattr(self, name)
+        try:
+            return None if value is None else parse_target(value, name)
+        except (TypeError, ValueError) as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _run(
+        self, client: LineageClient, query: TableQuery, target: Path | ObjectTarget | None
+    ) -> QueryResultFile:
+        """Run the query; the result for an object is written to the cache first."""
+        if not isinstance(target, Path):
+            return run_query(client, query)
         if self.output_path is not None:
-            target = Path(self.output_path).expanduser().absolute()
             return run_query_to_file(client, query, target)
-        directory = None if self.download_dir is None else Path(self.download_dir)
-        return run_query(client, query, directory)
+        return run_query(client, query, target)
 
     def _reference(
         self, result: QueryResultFile, sql: str, file_format: FileFormat, version: int | None

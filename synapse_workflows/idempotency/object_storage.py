@@ -1,0 +1,168 @@
+"""Object storage as the target of downloads: URLs of fsspec and Airflow, `ObjectStoragePath`."""
+
+import hashlib
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.io.fs import has_fs
+
+from synapse_workflows.client.core.cache_map import file_md5
+from synapse_workflows.client.core.file_names import numbered_name
+from synapse_workflows.client.core.redaction import redact_url
+from synapse_workflows.client.errors import SynapseTransferError
+from synapse_workflows.client.model.argument_types import CollisionPolicy
+from synapse_workflows.client.model.paths import expand_path, is_url
+from synapse_workflows.constants import MiB
+
+#: Storage without directories, where creating one could create a bucket.
+_FLAT_SCHEMES: Final = frozenset(
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
+)
+#: Protocols that can only be read.
+_READ_ONLY_SCHEMES: Final = frozenset({"http", "https", "data", "zip", "tar", "github"})
+_LOCAL_SCHEMES: Final = frozenset({"file", "local"})
+
+
+@dataclass(frozen=True)
+class ObjectTarget:
+    """An object, or a directory of objects, to which files are written.
+
+    Args:
+        url: the URL, for example `s3://conn@bucket/key`.
+    """
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """Last component of the URL."""
+        return unquote(urlsplit(self.url).path).rstrip("/").rpartition("/")[2]
+
+    def join(self, name: str) -> "ObjectTarget":
+        """Return the target of a file in this directory."""
+        return ObjectTarget(f"{self.url.rstrip('/')}/{name}")
+
+    def write(self, source: Path, if_collision: CollisionPolicy = "keep.both") -> str | None:
+        """Stream a local file to the object.
+
+        Args:
+            source: the file.
+            if_collision: what to do if the object exists with other content: `keep.both` writes
+                `name(1).txt`.
+
+        Returns:
+            The URL of the written object, or of an existing one with the same content; None if
+            `keep.local` kept an existing object.
+
+        Raises:
+            SynapseTransferError: The object storage did not store the whole file.
+        """
+        target, number = self, 0
+        while if_collision != "overwrite.local" and target._exists():
+            if if_collision == "keep.local":
+                return None
+            if target._has_content_of(source):
+                return target.url
+            number += 1
+            target = ObjectTarget(
+                f"{self.url[: len(self.url) - len(self.name)]}{numbered_name(self.name, number)}"
+            )
+        target._stream(source)
+        return target.url
+
+    def _file_system(self) -> tuple[Any, str]:
+        """Return the file system, of Airflow or else of fsspec, and the path in it."""
+        if has_fs(urlsplit(self.url).scheme):
+            path = ObjectStoragePath(self.url)
+            return path.fs, path.path
+        import fsspec
+
+        file_system, found = fsspec.core.url_to_fs(self.url)
+        return file_system, found
+
+    def _exists(self) -> bool:
+        file_system, path = self._file_system()
+        file_system.invalidate_cache()
+        return bool(file_system.exists(path))
+
+    def _has_content_of(self, source: Path) -> bool:
+        """Whether the object has the content of a file: an earlier try may have written it."""
+        file_system, path = self._file_system()
+        if file_system.isdir(path) or file_system.size(path) != source.stat().st_size:
+            return False
+        digest = hashlib.md5(usedforsecurity=False)
+        with file_system.open(path, "rb") as stream:
+            while block := stream.read(MiB):
+                digest.update(block)
+        return digest.hexdigest() == file_md5(source)
+
+    def _stream(self, source: Path) -> None:
+        file_system, path = self._file_system()
+        if urlsplit(self.url).scheme not in _FLAT_SCHEMES:
+            file_system.makedirs(file_system._parent(path), exist_ok=True)  # noqa: SLF001
+        stream = file_system.open(path, "wb")
+        try:
+            with source.open("rb") as file:
+                shutil.copyfileobj(file, stream, MiB)
+        except BaseException:
+            # Closing the stream would store an incomplete object.
+            with suppress(Exception):
+                stream.discard()
+                stream.closed = True
+            raise
+        stream.close()
+        file_system.invalidate_cache()
+        size = file_system.size(path)
+        if size != source.stat().st_size:
+            raise SynapseTransferError(
+                f"{redact_url(self.url)} has {size} bytes, but {source.stat().st_size} bytes were "
+                "written."
+            )
+
+
+def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
+    """Return the local path or the object that an operator writes to.
+
+    Args:
+        value: a local path, a `file:` URL, the URL of an object, or an `ObjectStoragePath`.
+        argument: name of the argument, for error messages.
+
+    Raises:
+        TypeError: The value is none of these.
+        ValueError: The URL has a protocol that cannot be written.
+    """
+    if not isinstance(value, str | PathLike | ObjectStoragePath):
+        raise TypeError(
+            f"Invalid {argument} {value!r:.200}: expected a path, a URL or an ObjectStoragePath"
+        )
+    text = str(value) if isinstance(value, ObjectStoragePath) else fspath(value)
+    if urlsplit(text).scheme in _LOCAL_SCHEMES and "://" in text:
+        return Path(unquote(urlsplit(text).path))
+    if "://" in text or is_url(text):
+        _require_writable(text, argument)
+        return ObjectTarget(text)
+    return Path(expand_path(text)).absolute()
+
+
+def _require_writable(url: str, argument: str) -> None:
+    """Check that a file system for the URL is installed, and that it can be written."""
+    scheme = urlsplit(url).scheme
+    reason = "this protocol can only be read" if scheme in _READ_ONLY_SCHEMES else None
+    if reason is None and not has_fs(scheme):
+        import fsspec
+
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except (ValueError, ImportError) as error:
+            reason = str(error)
+    if reason is not None:
+        raise ValueError(
+            f"Invalid {argument} {redact_url(url)!r}: {reason}. Pass a local path or the URL of "
+            "an object storage, for example 's3://bucket/key'."
+        )
