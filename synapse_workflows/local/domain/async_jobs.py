@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.job_pool import JobProgress
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError
+from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.job_models import Job
 
 log = logging.getLogger("synapse_workflows.local")
@@ -199,9 +200,8 @@ def get_job(
         Forbidden: Another user started the job.
         NotFound: The job does not exist.
     """
-    job = session.get(Job, parse_id(token, "token"))
-    if job is None:
-        raise NotFound(f"The job: {token} does not exist")
+    message = f"The job: {token} does not exist"
+    job = get_or_404(session, Job, parse_id(token, "token"), message)
     if job.started_by != caller.id:
         raise Forbidden("Only the user that started a job can get the job's results.")
     if job_type is not None and (job.kind, job.entity) != (job_type.concrete_type, entity):

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller, create_anonymous
-from synapse_workflows.local.errors import Forbidden, NotFound
+from synapse_workflows.local.errors import Forbidden
 from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 EVALUATION_ACL: Final = "EVALUATION"
@@ -39,10 +40,8 @@ def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
     Raises:
         NotFound: there is none.
     """
-    evaluation = session.get(Evaluation, evaluation_id)
-    if evaluation is None:
-        raise NotFound(f"Evaluation with id {evaluation_id} does not exist")
-    return evaluation
+    message = f"Evaluation with id {evaluation_id} does not exist"
+    return get_or_404(session, Evaluation, evaluation_id, message)
 
 
 def get_denial(

@@ -10,6 +10,7 @@ from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access
 from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.storage.evaluation_models import (
@@ -45,10 +46,8 @@ def get_submission(session: Session, submission_id: int) -> Submission:
     Raises:
         NotFound: there is none.
     """
-    submission = session.get(Submission, submission_id)
-    if submission is None:
-        raise NotFound(f"Submission with id {submission_id} does not exist")
-    return submission
+    message = f"Submission with id {submission_id} does not exist"
+    return get_or_404(session, Submission, submission_id, message)
 
 
 def require(session: Session, caller: Caller, submission_id: int, right: AccessType) -> Submission:
