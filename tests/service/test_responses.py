@@ -1,4 +1,4 @@
-"""What all answers have in common: errors in one shape, content types, sizes, the log."""
+"""Tests of errors, content types, size limits and logging that all routes share."""
 
 import logging
 
@@ -20,19 +20,19 @@ LOG = "synapse_workflows.local"
     ["/", "/repo/v1", "/repo/v1/", "/auth/v1", "/file/v1", f"{REPO}/nothing", "/docker/v1",
      f"{REPO}/entity/syn1/wiki2", f"{REPO}/teams", f"{REPO}/team/1"],
 )  # fmt: skip
-def test_an_unknown_route_is_not_found_in_the_shape_of_errors(ann, path):
+def test_unknown_route_returns_error_response(ann, path):
     for method in ("GET", "POST"):
         body = assert_error(ann.request(method, path), 404, path)
         assert body["concreteType"] == ERROR_RESPONSE
 
 
-def test_a_wrong_verb_is_405(ann):
+def test_wrong_method_returns_405(ann):
     answer = ann.request("PATCH", f"{REPO}/entity/syn1")
     assert assert_error(answer, 405, "PATCH")["concreteType"] == ERROR_RESPONSE
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml, image/png"])
-def test_what_wants_no_json_is_406(ann, accept):
+def test_accept_without_json_returns_406(ann, accept):
     answer = ann.session.get(
         f"{ann.base_url}{REPO}/version", headers={"Accept": "*/*"}, timeout=30
     )
@@ -43,19 +43,19 @@ def test_what_wants_no_json_is_406(ann, accept):
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/*", "a/b, */*;q=0.1", ""])
-def test_what_takes_json_gets_it(ann, accept):
+def test_accept_with_json_returns_json(ann, accept):
     headers = {**ann.headers, "Accept": accept}
     answer = ann.session.get(f"{ann.base_url}{REPO}/userProfile", headers=headers, timeout=30)
     assert answer.headers["Content-Type"].startswith("application/json")
 
 
-def test_a_body_that_is_not_json_is_415(ann):
+def test_body_with_other_content_type_returns_415(ann):
     headers = {**ann.headers, "Content-Type": "text/plain"}
     answer = ann.session.post(f"{ann.base_url}{REPO}/entity", "x", headers=headers, timeout=30)
     assert_error(answer, 415, "text/plain")
 
 
-def test_a_charset_beside_the_content_type_is_fine(ann):
+def test_content_type_with_charset_is_accepted(ann):
     headers = {**ann.headers, "Content-Type": "application/json; charset=UTF-8"}
     answer = ann.session.post(
         f"{ann.base_url}{REPO}/entity/child", "{}", headers=headers, timeout=30
@@ -63,22 +63,22 @@ def test_a_charset_beside_the_content_type_is_fine(ann):
     assert_error(answer, 400, "entityName")
 
 
-def test_a_body_above_two_megabytes_is_413(ann):
+def test_body_over_2_mib_returns_413(ann):
     assert_error(ann.post(f"{REPO}/entity", {"description": "x" * (2 * MiB)}), 413, "2097152")
 
 
-def test_nulls_are_left_out_of_objects_and_stay_in_arrays():
+def test_drop_nulls_keeps_nulls_in_arrays():
     body = {"a": None, "b": [None, {"c": None}], "d": {"e": None, "f": 0, "g": ""}}
     assert drop_nulls(body) == {"b": [None, {}], "d": {"f": 0, "g": ""}}
 
 
-def test_text_of_all_languages_comes_back(ann):
+def test_unicode_text_is_returned_unchanged(ann):
     text = "größer ≥ 3 µm, 数据 🧬, null: \x00, quote: \"'"
     project = ann.new_project(description=text)
     assert ann.entity(project["id"])["description"] == text
 
 
-def test_each_request_leaves_one_line_without_its_query(ann, caplog):
+def test_request_log_has_one_line_without_query(ann, caplog):
     with caplog.at_level(logging.INFO, LOG):
         ann.get(f"{REPO}/userGroupHeaders?prefix=secret{unique_name('')}")
     lines = [each.getMessage() for each in caplog.records if each.name == LOG]
@@ -88,16 +88,16 @@ def test_each_request_leaves_one_line_without_its_query(ann, caplog):
     assert float(milliseconds) >= 0
 
 
-def test_no_token_is_shown_by_the_parts_of_the_service(tmp_path):
+def test_repr_of_service_has_no_token(tmp_path):
     users = (UserSeed(user_name="ada", token="open sesame"), UserSeed(user_name="bea"))
     service = create_app(Settings(data_dir=tmp_path, users=users)).state.service
-    shown = repr(service) + repr(ApiRequest(service, "open sesame", b"{}"))
-    assert "ada" in shown
-    assert not any(user.token in shown for user in service.users)
-    assert repr((tmp_path / "secret").read_bytes()) not in shown
+    text = repr(service) + repr(ApiRequest(service, "open sesame", b"{}"))
+    assert "ada" in text
+    assert not any(user.token in text for user in service.users)
+    assert repr((tmp_path / "secret").read_bytes()) not in text
     service.database.close()
 
 
-def test_what_the_service_signs_with_is_for_its_owner_alone(tmp_path):
+def test_secret_file_is_readable_by_owner_only(tmp_path):
     create_app(Settings(data_dir=tmp_path)).state.service.database.close()
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
