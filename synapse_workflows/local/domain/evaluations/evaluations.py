@@ -11,7 +11,7 @@ from synapse_workflows.local.domain import access as entity_access, entities, id
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import parse_name
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, submission_rounds
-from synapse_workflows.local.domain.ids import format_entity_id, next_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, next_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
@@ -74,7 +74,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         content_source=source,
         owner_id=caller.id,
         created_on=caller.now,
-        etag=entities.generate_etag(),
+        etag=generate_etag(),
         properties=properties,
     )
     session.add(evaluation)
@@ -128,7 +128,7 @@ def update(
     evaluation.name = name
     evaluation.description = request_fields.get_text(body, "description")
     evaluation.properties = properties
-    evaluation.etag = entities.generate_etag()
+    evaluation.etag = generate_etag()
     return serialize(evaluation)
 
 

@@ -9,7 +9,7 @@ from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import annotations, entities, ids, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access, status_annotations, submissions
-from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.evaluation_models import (
@@ -27,7 +27,7 @@ def create(session: Session, submission: Submission) -> None:
     session.add(
         SubmissionStatus(
             submission_id=submission.id,
-            etag=entities.generate_etag(),
+            etag=generate_etag(),
             modified_on=submission.created_on,
             status=SubmissionStatusEnum.RECEIVED.value,
             submission_annotations={},
@@ -152,7 +152,7 @@ def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) ->
 
 def mark_changed(status: SubmissionStatus, caller: Caller) -> None:
     """Set a new etag, version and modification time."""
-    status.etag = entities.generate_etag()
+    status.etag = generate_etag()
     status.status_version += 1
     status.modified_on = caller.now
 
@@ -209,7 +209,7 @@ def update_batch(
         if not isinstance(each, dict):
             raise BadRequest("statuses must be an array of objects.")
         _apply(caller, _get_status_of_evaluation(session, evaluation, each), each)
-    evaluation.batch_token = None if is_last else entities.generate_etag()
+    evaluation.batch_token = None if is_last else generate_etag()
     return {"nextUploadToken": evaluation.batch_token}
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.domain import access, async_jobs, entities
-from synapse_workflows.local.domain.ids import parse_entity_version
+from synapse_workflows.local.domain.ids import generate_etag, parse_entity_version
 from synapse_workflows.local.domain.job_pool import JobInterrupted
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
@@ -97,7 +97,7 @@ def apply(session: Session, entry: OutboxEntry) -> None:
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
         version = entities.get_version(session, entity)
     if entry.snapshot is not None or entry.schema_number is not None:
-        entity.etag = entities.generate_etag()
+        entity.etag = generate_etag()
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
     async_jobs.mark_complete(session, entry.job_id, entry.response, entry.made_on)
     session.flush()
@@ -108,7 +108,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
         SchemaChange(
             entity_id=entry.entity_id,
             number=entry.schema_number,
-            etag=entities.generate_etag(),
+            etag=generate_etag(),
             column_ids=list(entry.column_ids),
             made_on=entry.made_on,
             made_by=entry.made_by,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.local.domain import entities
+from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
 from synapse_workflows.local.errors import BadRequest, ServiceError
@@ -23,7 +23,7 @@ class RowChangeSet:
 
     def __init__(self, update: TableUpdate) -> None:
         self._update = update
-        self.etag = entities.generate_etag()
+        self.etag = generate_etag()
         now, caller = update.run.service.now(), update.run.caller
         self.version = update.writer.create_change_set(self.etag, now, caller.id)
         self.rows = RowWriter(update.writer, self.version)
