@@ -69,15 +69,15 @@ def test_transfer_of_256_mib_uses_limited_memory(service):
         upload = ok(alice.start(b"", **body))["uploadId"]
         part_md5 = md5(PART)
         for number in (1, 2):
-            answer = session.put(
+            response = session.put(
                 alice.part_url(upload, number), data=iter_blocks(PART), timeout=60
             )
-            assert answer.headers["ETag"] == f'"{part_md5}"'
+            assert response.headers["ETag"] == f'"{part_md5}"'
             assert alice.add(upload, number, part_md5)["addPartState"] == "ADD_SUCCESS"
         handle = ok(alice.complete(upload))["resultFileHandleId"]
         digest = hashlib.md5()
-        with session.get(alice.url(handle), stream=True, timeout=60) as answer:
-            for chunk in answer.iter_content(MiB):
+        with session.get(alice.url(handle), stream=True, timeout=60) as response:
+            for chunk in response.iter_content(MiB):
                 digest.update(chunk)
         assert digest.hexdigest() == body["contentMD5Hex"]
         assert peak_memory(service["pid"]) - before < 32 * MiB
