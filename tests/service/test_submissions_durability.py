@@ -70,11 +70,11 @@ def test_acknowledged_submissions_survive_sigkill(tmp_path):
         assert not thread.is_alive()
     with start_service_process(tmp_path) as (_, author):
         alice = Submitter(author)
-        pages = itertools.count(step=100)
-        pages_with_items = itertools.takewhile(
-            bool, (alice.list(queue, query=f"?limit=100&offset={each}") for each in pages)
+        offsets = itertools.count(step=100)
+        pages = itertools.takewhile(
+            bool, (alice.list(queue, query=f"?limit=100&offset={each}") for each in offsets)
         )
-        stored = [each["id"] for page in pages_with_items for each in page]
+        stored = [each["id"] for page in pages for each in page]
         assert stored[: len(acknowledged)] == acknowledged
         assert len(stored) - len(acknowledged) in {0, 1}
         for number, each in enumerate(acknowledged[:-1]):
