@@ -24,9 +24,9 @@ from synapse_workflows.local.routers import (
     evaluations,
     files,
     permissions,
+    presigned_urls,
     provenance,
     stack_status,
-    storage_bytes,
     submissions,
     tables,
     trash,
@@ -59,7 +59,7 @@ ROUTERS = (
     tables,
     evaluations,
     submissions,
-    storage_bytes,
+    presigned_urls,
 )
 
 

@@ -196,7 +196,7 @@ def test_job_interrupted_by_a_restart_has_failed(tmp_path, recording):
         )
 
 
-def test_the_service_can_be_opened_and_closed(tmp_path):
+def test_service_can_be_closed_twice(tmp_path):
     service = create_app(Settings(data_dir=tmp_path)).state.service
     service.close()
     service.close()

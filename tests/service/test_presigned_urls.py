@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from support.file_api import PART, start_service
 
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError
-from synapse_workflows.local.routers.storage_bytes import parse_byte_range
+from synapse_workflows.local.routers.presigned_urls import parse_byte_range
 
 DATA = bytes(range(256)) * 4
 

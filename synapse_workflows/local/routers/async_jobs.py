@@ -1,4 +1,4 @@
-"""Routes of asynchronous jobs, and the functions that other routers build theirs from."""
+"""Routes of asynchronous jobs, and a function that adds the routes of a job type to a router."""
 
 from fastapi import APIRouter, Response
 
@@ -61,7 +61,7 @@ def _get(
 ) -> Response:
     """Return the result of a job with status 201, or its status with 202 while it is running.
 
-    Wait a moment for the end of the job, at most the `job_wait_seconds` of the settings.
+    Wait for the end of the job for at most the `job_wait_seconds` of the settings.
     """
     with request.read_transaction(*scopes) as tx:
         job_id = async_jobs.get_job(tx.session, tx.caller, token, job_type, entity).id
