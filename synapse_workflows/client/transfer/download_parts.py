@@ -7,7 +7,6 @@ import urllib3
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
-    RetryCategory,
     SynapseConnectionError,
     SynapseDownloadError,
     SynapseHTTPError,
@@ -91,7 +90,7 @@ class PartDownloader:
             try:
                 self._send_request(state, url.url)
             except REQUEST_ERRORS as error:
-                if error.retry_category is not RetryCategory.PERMANENT:
+                if error.retry_category.can_repeat_request:
                     if state.furthest > furthest:
                         backoff.reset()
                         rejections = 0
