@@ -11,7 +11,7 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access, status_annotations, submissions
 from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
+from synapse_workflows.local.errors import BadRequest, Forbidden, PreconditionFailed
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
@@ -191,7 +191,7 @@ def update_batch(
         BadRequest: There are no or too many statuses, or one is invalid.
         Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
         NotFound: No such evaluation or submission.
-        ServiceError: 412: another upload has started.
+        PreconditionFailed: Another upload has started.
         StaleEtag: An etag is not the current one.
     """
     evaluation = require_scorer(session, caller, evaluation_id)
@@ -204,7 +204,7 @@ def update_batch(
         message = (
             "Your batch token is out of date. You must restart the upload from the first batch."
         )
-        raise ServiceError(message, status=412)
+        raise PreconditionFailed(message)
     for each in statuses:
         if not isinstance(each, dict):
             raise BadRequest("statuses must be an array of objects.")
