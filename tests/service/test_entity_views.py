@@ -49,8 +49,6 @@ def test_view_entity_has_mask_scope_and_columns(ann, tables, create_view):
     assert len(tables.list_columns(created["id"])) == len(created["columnIds"]) == 21
     changed = ann.change(created["id"], viewTypeMask=1, scopeIds=[])
     assert (changed["viewTypeMask"], changed["scopeIds"]) == (1, [])
-    old = ann.make(ENTITY_VIEW, tables.project, type="file_and_table")
-    assert old["viewTypeMask"] == 5
 
 
 @pytest.mark.parametrize(
@@ -59,7 +57,6 @@ def test_view_entity_has_mask_scope_and_columns(ann, tables, create_view):
         {},
         {"viewTypeMask": 0},
         {"viewTypeMask": 0x400},
-        {"type": "folder"},
         {"viewTypeMask": 1, "scopeIds": ["nonsense"]},
         {"viewTypeMask": 1, "isSearchEnabled": True},
     ],
