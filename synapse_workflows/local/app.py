@@ -69,7 +69,7 @@ def open_service(settings: Settings) -> Service:
     database = Database(settings.data_dir / "synapse.db")
     signer = Signer(load_secret(settings.data_dir))
     now = int(settings.clock().timestamp() * 1000)
-    with database.transaction() as session:
+    with database.write_transaction() as session:
         bootstrap.create_builtins(session, now)
         users = bootstrap.create_users(session, signer, settings.users, now)
     service = Service(

@@ -21,12 +21,12 @@ class CrashingDatabase:
         self.database = database
         self.after = after
 
-    def reading(self):
-        return self.database.reading()
+    def read_transaction(self):
+        return self.database.read_transaction()
 
     @contextmanager
-    def transaction(self):
-        with self.database.transaction() as session:
+    def write_transaction(self):
+        with self.database.write_transaction() as session:
             yield session
             if not self.after:
                 raise KeyboardInterrupt
@@ -44,7 +44,7 @@ def crash_snapshot(data_dir, *, after):
         body = {"scopeIds": [tables.project], "viewTypeMask": 1, "columnIds": [column]}
         view = alice.make(ENTITY_VIEW, tables.project, **body)["id"]
         assert tables.query(f"select name from {view}") == [["file"]]
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
             job_type = transactions.TRANSACTION

@@ -126,7 +126,7 @@ def run_job(
 ) -> None:
     """Run a job in this thread and record its result or its error."""
     try:
-        with service.database.reading() as session:
+        with service.database.read_transaction() as session:
             job = session.get_one(Job, job_id)
         run = JobRun(
             service=service,
@@ -138,7 +138,7 @@ def run_job(
         )
         progress.report(0, 1, "Running")
         response = job_type.run(run)
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             mark_complete(session, job_id, response, service.now())
     except ServiceError as error:
         _record_error(service, job_id, error)
@@ -156,7 +156,7 @@ def run_immediately(
         ServiceError: The job failed.
     """
     run_job(service, caller, job_id, job_type, service.jobs.get_progress(job_id))
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         return get_result(session.get_one(Job, job_id)) or {}
 
 
@@ -175,7 +175,7 @@ def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) ->
 
 
 def _record_error(service: Service, job_id: int, error: ServiceError) -> None:
-    with service.database.transaction() as session:
+    with service.database.write_transaction() as session:
         mark_failed(session, job_id, error, service.now())
 
 

@@ -99,7 +99,7 @@ def _find_files(run: JobRun, associations: list[Association]) -> list[_ArchiveFi
     files: list[_ArchiveFile] = []
     seen: set[int] = set()
     size, max_size = 0, run.service.settings.archive_bytes
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         for association in associations:
             file = _ArchiveFile(
                 association, failure=("DUPLICATE", "The file was requested before.")

@@ -210,7 +210,7 @@ def delete_orphaned_files(service: Service) -> int:
     Returns:
         The number of deleted files.
     """
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         referenced = {*session.scalars(select(Segment.name)), *session.scalars(select(Part.name))}
     return service.blobs.sweep(referenced)
 

@@ -37,7 +37,7 @@ def store(
     stored = writer.commit()
     blob = Blob(id=str(uuid.uuid4()), size=stored.size, md5=md5)
     try:
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             session.add(blob)
             session.flush()
             session.add(Segment(blob_id=blob.id, position=1, name=stored.name, size=stored.size))

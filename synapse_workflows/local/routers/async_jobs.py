@@ -70,7 +70,7 @@ def _get(
     is_delayed = minimum_polls > 0 and service.jobs.count_poll(job_id) <= minimum_polls
     if not is_delayed:
         service.jobs.wait(job_id, service.settings.job_wait_seconds)
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         job = async_jobs.get_job(session, tx.caller, token, job_type, entity)
         if is_delayed:
             return ApiResponse(

@@ -92,7 +92,7 @@ def download_file(request: Request, handle_id: int) -> Response:
     Source: GET of a pre-signed URL of POST /file/v1/fileHandle/batch
     """
     service = get_service(request)
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         handle = file_handles.get_handle(session, handle_id)
         files = file_handles.list_stored_files(session, handle)
     size = handle.content_size or 0
@@ -166,7 +166,7 @@ async def upload_part(request: Request, upload_id: int, number: int) -> Response
 
 
 def _get_part_size(service: Service, upload_id: int) -> int:
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         return upload_parts.get_part_size(session, upload_id)
 
 
@@ -197,7 +197,7 @@ def _check_size(size: int, limit: int) -> None:
 def _record_part(service: Service, upload_id: int, number: int, writer: FileWriter) -> None:
     writer.commit()
     try:
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             unused = upload_parts.record_part(session, upload_id, number, writer)
     except BaseException:
         service.blobs.delete([writer.name])

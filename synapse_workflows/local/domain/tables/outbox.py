@@ -120,7 +120,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
 
 def recover(service: Service) -> None:
     """Finish or fail the jobs that a crash interrupted, and delete unreferenced files."""
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         interrupted = async_jobs.list_unfinished(session)
         tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
         view_files = set(session.scalars(select(ViewSnapshot.file_name)))
@@ -133,7 +133,7 @@ def recover(service: Service) -> None:
 def recover_job(service: Service, job: Job) -> None:
     """Finish a job whose change was committed in the file; fail it otherwise."""
     if apply_committed(service, job) is None:
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             async_jobs.mark_failed(session, job.id, JobInterrupted(), service.now())
 
 
@@ -150,6 +150,6 @@ def apply_committed(service: Service, job: Job) -> dict[str, Any] | None:
     if text is None:
         return None
     entry = parse(text)
-    with service.database.transaction() as session:
+    with service.database.write_transaction() as session:
         apply(session, entry)
     return entry.response

@@ -30,7 +30,7 @@ def change_schema(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, 
     """
     old_ids = [each.column.id for each in update.columns]
     new_ids, replaced, removed = parse_changes(request, old_ids)
-    with update.run.service.database.reading() as session:
+    with update.run.service.database.read_transaction() as session:
         schema = schemas.validate(session, new_ids)
     _apply(update, schema, replaced, removed)
     return {"concreteType": RESULT, "schema": [dict(each.body) for each in schema]}
