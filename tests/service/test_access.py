@@ -122,8 +122,8 @@ def test_every_read_route_requires_read(private, ben, path):
 
 def test_bundle_requires_read(private, ben):
     for path in ("/bundle2", "/version/1/bundle2"):
-        answer = ben.post(f"{REPO}/entity/{private['file']}{path}", {"includeEntity": True})
-        assert_error(answer, 403, "You lack READ access to the requested entity.")
+        response = ben.post(f"{REPO}/entity/{private['file']}{path}", {"includeEntity": True})
+        assert_error(response, 403, "You lack READ access to the requested entity.")
 
 
 def test_forbidden_error_names_missing_access_type(ann, ben):

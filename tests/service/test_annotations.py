@@ -39,8 +39,10 @@ def test_replace_removes_other_keys_and_changes_entity_etag(ann):
 def test_replace_requires_current_etag(ann):
     project = ann.new_project()
     for etag in ("x", None):
-        answer = ann.put(path(project["id"]), {"etag": etag, "annotations": {}})
-        assert_error(answer, 412, f"Object: {project['id']} was updated since you last fetched it")
+        response = ann.put(path(project["id"]), {"etag": etag, "annotations": {}})
+        assert_error(
+            response, 412, f"Object: {project['id']} was updated since you last fetched it"
+        )
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)

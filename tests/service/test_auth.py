@@ -23,11 +23,11 @@ def test_insufficient_scope_error_names_missing_scope(ann, author):
 @pytest.mark.parametrize("header", ["Bearer x", "Bearer x.y.z", "Bearer ", "Basic YTpi", "x"])
 def test_invalid_credentials_return_401(rules, header):
     for path in (f"{REPO}/userProfile", f"{REPO}/entity/syn4489", "/auth/v1/personalAccessToken"):
-        answer = rules.session.get(
+        response = rules.session.get(
             rules.base_url + path, headers={"Authorization": header}, timeout=30
         )
-        assert_error(answer, 401, "Invalid access token")
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Synapse Repository Services"'
+        assert_error(response, 401, "Invalid access token")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="Synapse Repository Services"'
 
 
 def test_forged_token_is_rejected(ann, author):
@@ -37,12 +37,12 @@ def test_forged_token_is_rejected(ann, author):
 
 
 def test_session_token_header_is_accepted(rules):
-    answer = rules.session.get(
+    response = rules.session.get(
         f"{rules.base_url}{REPO}/userProfile",
         headers={"sessionToken": rules.tokens["bob"]},
         timeout=30,
     )
-    assert ok(answer)["userName"] == "bob"
+    assert ok(response)["userName"] == "bob"
 
 
 def test_api_key_route_is_gone(ann):

@@ -121,9 +121,9 @@ def test_create_bundle_writes_entity_annotations_and_acl(ann, ben):
         "annotations": {"annotations": note},
         "accessControlList": {"resourceAccess": entries},
     }
-    answer = ann.post(f"{REPO}/entity/bundle2/create?generatedBy={activity}", body)
-    assert answer.status_code == 201
-    created = answer.json()
+    response = ann.post(f"{REPO}/entity/bundle2/create?generatedBy={activity}", body)
+    assert response.status_code == 201
+    created = response.json()
     assert created["annotations"]["annotations"] == note
     assert created["accessControlList"]["resourceAccess"] == entries
     assert ben.entity(created["entity"]["id"]) == created["entity"]

@@ -73,9 +73,11 @@ def test_concurrent_new_versions_have_unique_numbers(ann):
 
     def retry_update(_):
         while True:
-            answer = ann.save({**ann.entity(file["id"]), "versionLabel": None}, "?newVersion=true")
-            if answer.status_code != 412:
-                return answer
+            response = ann.save(
+                {**ann.entity(file["id"]), "versionLabel": None}, "?newVersion=true"
+            )
+            if response.status_code != 412:
+                return response
 
     assert run_concurrently(8, retry_update) == [200] * 8
     history = ok(ann.get(f"{path}/version?limit=50"))["results"]
@@ -89,9 +91,9 @@ def test_concurrent_creates_have_unique_ids(ann):
     assert len({each["id"] for each in created}) == THREADS
 
 
-def append_json(created, answer):
-    created.append(answer.json())
-    return answer
+def append_json(created, response):
+    created.append(response.json())
+    return response
 
 
 def test_reads_during_writes_are_consistent(ann):

@@ -151,10 +151,10 @@ def test_malformed_entity_is_rejected(ann, body, words):
 )
 def test_body_must_be_a_json_object(ann, body):
     headers = {**ann.headers, "Content-Type": "application/json"}
-    answer = ann.session.post(
+    response = ann.session.post(
         f"{ann.base_url}{REPO}/entity", data=body.encode("latin-1"), headers=headers, timeout=30
     )
-    assert_error(answer, 400, "The request body")
+    assert_error(response, 400, "The request body")
 
 
 def test_create_file_without_file_handle_is_rejected(ann):
@@ -162,20 +162,20 @@ def test_create_file_without_file_handle_is_rejected(ann):
 
 
 def test_create_file_with_file_handle_of_another_user_is_forbidden(ann, ben):
-    answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId=ben.handle())
-    assert_error(answer, 403, "FileHandle")
+    response = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId=ben.handle())
+    assert_error(response, 403, "FileHandle")
 
 
 def test_create_file_with_missing_file_handle_is_not_found(ann):
-    answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId="99999999")
-    assert_error(answer, 404, "99999999")
+    response = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId="99999999")
+    assert_error(response, 404, "99999999")
 
 
 def test_file_name_override_cannot_be_set(ann):
-    answer = ann.try_make(
+    response = ann.try_make(
         FILE, ann.new_project()["id"], dataFileHandleId=ann.handle(), fileNameOverride="x.csv"
     )
-    assert_error(answer, 400, "fileNameOverride")
+    assert_error(response, 400, "fileNameOverride")
 
 
 def test_names_are_unique_within_a_container(ann):

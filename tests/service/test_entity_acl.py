@@ -159,8 +159,8 @@ def test_granting_download_to_all_users_requires_certification(ann, dan):
     body = (AUTHENTICATED, ["READ", "DOWNLOAD"])
     project = dan.new_project()["id"]
     own_entry = (dan.id, ALL_RIGHTS)
-    answer = dan.put(path(project), {**dan.acl(project), **entries(own_entry, body)})
-    assert assert_error(answer, 403)["errorCode"] == "USER_CERTIFICATION_REQUIRED"
+    response = dan.put(path(project), {**dan.acl(project), **entries(own_entry, body)})
+    assert assert_error(response, 403)["errorCode"] == "USER_CERTIFICATION_REQUIRED"
     reading = entries(own_entry, (AUTHENTICATED, ["READ"]))
     ok(dan.put(path(project), {**dan.acl(project), **reading}))
     project = ann.new_project()["id"]

@@ -160,9 +160,9 @@ def test_delete_of_used_file_handle_is_a_conflict(alice):
 def test_batch_returns_handles_and_urls_in_request_order(alice, shared_project):
     a, b = alice.upload(b"file a"), alice.upload(b"file b")
     of_a, of_b = alice.file("batch a", shared_project, a), alice.file("batch b", shared_project, b)
-    answer = alice.batch((b, of_b, "FileEntity"), (a, of_a, "FileEntity"))
-    assert answer.status_code == 201
-    first, second = answer.json()["requestedFiles"]
+    response = alice.batch((b, of_b, "FileEntity"), (a, of_a, "FileEntity"))
+    assert response.status_code == 201
+    first, second = response.json()["requestedFiles"]
     assert [first["fileHandleId"], second["fileHandleId"]] == [b, a]
     assert first["fileHandle"] == ok(alice.get(f"{HANDLE}/{b}"))
     assert alice.session.get(first["preSignedURL"], timeout=5).content == b"file b"
@@ -267,9 +267,9 @@ def test_entity_file_route_redirects_to_download(rest_service, alice, bob, share
     entity = alice.file("redirected", shared_project, handle)
     query = f"fileAssociateType=FileEntity&fileAssociateId={entity}"
     carol = rest_service.user("carol")
-    answer = carol.get(f"/file/v1/file/{handle}?{query}")
-    assert answer.status_code == 307
-    assert carol.session.get(answer.headers["Location"], timeout=5).content == b"redirected"
+    response = carol.get(f"/file/v1/file/{handle}?{query}")
+    assert response.status_code == 307
+    assert carol.session.get(response.headers["Location"], timeout=5).content == b"redirected"
     response = carol.get(f"/file/v1/file/{handle}?{query}&redirect=false")
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/plain")
@@ -281,9 +281,9 @@ def test_entity_file_route_redirects_to_download(rest_service, alice, bob, share
 
 def test_creator_of_file_handle_gets_its_url(alice, bob):
     handle = alice.upload(b"direct")
-    answer = alice.get(f"{HANDLE}/{handle}/url")
-    assert answer.status_code == 307
-    assert alice.session.get(answer.headers["Location"], timeout=5).content == b"direct"
+    response = alice.get(f"{HANDLE}/{handle}/url")
+    assert response.status_code == 307
+    assert alice.session.get(response.headers["Location"], timeout=5).content == b"direct"
     assert_error(bob.get(f"{HANDLE}/{handle}/url"), 403)
 
 
@@ -359,8 +359,8 @@ def test_token_without_required_scope_is_rejected(rest_service, alice, scopes, m
     created = ok(alice.post("/auth/v1/personalAccessToken", {"scope": scopes}))
     rest_service.tokens["limited"] = created["token"]
     body = {} if method == "POST" else None
-    answer = rest_service.user("limited").request(method, path, body)
-    assert assert_error(answer, 403)["error"] == "insufficient_scope"
+    response = rest_service.user("limited").request(method, path, body)
+    assert assert_error(response, 403)["error"] == "insufficient_scope"
 
 
 def test_upload_destination_is_default_storage(rest_service, alice, shared_project):

@@ -47,8 +47,8 @@ def start_upload(user, data=b"some bytes", **more):
 
 def upload_part(user, upload, number, data):
     """Upload and add a part."""
-    answer = user.put_part(upload, number, data)
-    assert answer.status_code == 200
+    response = user.put_part(upload, number, data)
+    assert response.status_code == 200
     return user.add(upload, number, md5(data))["addPartState"]
 
 
@@ -81,9 +81,9 @@ def test_upload_of_part_returns_md5_as_etag(alice):
 
 
 def test_start_and_complete_return_201(alice):
-    answer = alice.start(b"status codes")
-    assert answer.status_code == 201
-    upload = answer.json()["uploadId"]
+    response = alice.start(b"status codes")
+    assert response.status_code == 201
+    upload = response.json()["uploadId"]
     upload_part(alice, upload, 1, b"status codes")
     assert alice.complete(upload).status_code == 201
 
@@ -201,9 +201,9 @@ def test_anonymous_caller_cannot_upload(rest_service):
 def test_part_urls_are_returned_in_request_order(alice):
     upload = start_upload(alice, BIG, fileName="urls")["uploadId"]
     body = {"uploadId": upload, "partNumbers": [3, 1]}
-    answer = alice.post(f"{MULTIPART}/{upload}/presigned/url/batch", body)
-    assert answer.status_code == 201
-    urls = answer.json()["partPresignedUrls"]
+    response = alice.post(f"{MULTIPART}/{upload}/presigned/url/batch", body)
+    assert response.status_code == 201
+    urls = response.json()["partPresignedUrls"]
     assert [each["partNumber"] for each in urls] == [3, 1]
     assert {str(each["signedHeaders"]) for each in urls} == {"{}"}
 
@@ -375,12 +375,12 @@ def test_upload_of_another_user_is_forbidden(rest_service, alice, bob):
     upload = start_upload(alice, BIG, fileName="owned")["uploadId"]
     body = {"uploadId": upload, "partNumbers": [1]}
     for user in (bob, rest_service.user("admin"), rest_service.user(None)):
-        for answer in (
+        for response in (
             user.post(f"{MULTIPART}/{upload}/presigned/url/batch", body),
             user.put(f"{MULTIPART}/{upload}/add/1?partMD5Hex={'0' * 32}"),
             user.complete(upload),
         ):
-            assert_error(answer, 403, "Only the user that started a multi-part upload")
+            assert_error(response, 403, "Only the user that started a multi-part upload")
 
 
 def test_unknown_upload_is_not_found(alice):

@@ -56,10 +56,10 @@ def test_upload_url_has_longer_lifetime(alice):
 
 
 def test_download_returns_bytes_and_headers(alice, handle):
-    answer = alice.read(handle)
-    assert answer.status_code == 200
-    assert answer.content == DATA
-    headers = answer.headers
+    response = alice.read(handle)
+    assert response.status_code == 200
+    assert response.content == DATA
+    headers = response.headers
     assert headers["Content-Length"] == str(len(DATA))
     assert headers["Content-Type"] == "text/plain"
     assert headers["Content-Disposition"] == 'attachment; filename="data.bin"'
@@ -77,14 +77,14 @@ def test_download_returns_bytes_and_headers(alice, handle):
     ],
 )
 def test_content_disposition_encodes_any_file_name(alice, name, header):
-    answer = alice.read(alice.upload(b"named", fileName=name))
-    assert answer.headers["Content-Disposition"] == header
+    response = alice.read(alice.upload(b"named", fileName=name))
+    assert response.headers["Content-Disposition"] == header
 
 
 def test_invalid_content_type_is_not_sent_in_header(alice):
-    answer = alice.read(alice.upload(b"typed", contentType="text/é\r\nX-Evil: 1"))
-    assert answer.headers["Content-Type"] == "text/___X-Evil: 1"
-    assert "X-Evil" not in answer.headers
+    response = alice.read(alice.upload(b"typed", contentType="text/é\r\nX-Evil: 1"))
+    assert response.headers["Content-Type"] == "text/___X-Evil: 1"
+    assert "X-Evil" not in response.headers
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(29.0, 200), (30.2, 403), (3600, 403)])
@@ -93,11 +93,11 @@ def test_expired_download_url_is_rejected(tmp_path, seconds, status):
         alice = rest_service.user("alice")
         url = alice.url(alice.upload(b"expires"))
         rest_service.clock.advance(seconds)
-        answer = alice.session.get(url, timeout=5)
-    assert answer.status_code == status
+        response = alice.session.get(url, timeout=5)
+    assert response.status_code == status
     if status == 403:
-        assert answer.headers["Content-Type"].startswith("application/xml")
-        assert "<Message>Request has expired</Message>" in answer.text
+        assert response.headers["Content-Type"].startswith("application/xml")
+        assert "<Message>Request has expired</Message>" in response.text
 
 
 def test_expired_upload_url_is_rejected(tmp_path):
@@ -133,14 +133,14 @@ def test_url_lifetimes_are_configurable(tmp_path):
     ],
 )
 def test_changed_query_is_rejected(alice, handle, change):
-    answer = alice.session.get(change_query(alice.url(handle), **change), timeout=5)
-    assert answer.status_code == 403
-    assert answer.text.startswith("<?xml")
+    response = alice.session.get(change_query(alice.url(handle), **change), timeout=5)
+    assert response.status_code == 403
+    assert response.text.startswith("<?xml")
 
 
 def test_repeated_query_parameter_is_rejected(alice, handle):
-    answer = alice.session.get(alice.url(handle) + "&X-Amz-Expires=3000", timeout=5)
-    assert answer.status_code == 403
+    response = alice.session.get(alice.url(handle) + "&X-Amz-Expires=3000", timeout=5)
+    assert response.status_code == 403
 
 
 def test_signature_is_valid_for_one_path_and_method(alice, handle):
@@ -156,9 +156,9 @@ def test_signature_is_valid_for_one_path_and_method(alice, handle):
 
 def test_url_without_signature_is_rejected(alice, handle):
     bare = alice.url(handle).partition("?")[0]
-    answer = alice.session.get(bare, timeout=5)
-    assert answer.status_code == 403
-    assert "not signed" in answer.text
+    response = alice.session.get(bare, timeout=5)
+    assert response.status_code == 403
+    assert "not signed" in response.text
 
 
 def test_signature_of_another_service_is_rejected(tmp_path, alice, handle):
@@ -171,9 +171,9 @@ def test_url_of_deleted_file_handle_is_not_found(alice):
     handle = alice.upload(b"deleted")
     url = alice.url(handle)
     alice.delete(f"/file/v1/fileHandle/{handle}")
-    answer = alice.session.get(url, timeout=5)
-    assert answer.status_code == 404
-    assert "<Code>NoSuchKey</Code>" in answer.text
+    response = alice.session.get(url, timeout=5)
+    assert response.status_code == 404
+    assert "<Code>NoSuchKey</Code>" in response.text
 
 
 def test_presigned_url_ignores_access_token(alice, handle):
@@ -199,23 +199,23 @@ def test_range_request_returns_requested_bytes(rest_service, two_part_file, firs
         "open": whole[first:],
         "suffix": whole[len(whole) - length :],
     }[form]
-    answer = rest_service.user("alice").read(two_part_file, Range=range_header)
+    response = rest_service.user("alice").read(two_part_file, Range=range_header)
     if len(expected) == 0:
-        assert answer.status_code == 416
+        assert response.status_code == 416
         return
     begin = len(whole) - length if form == "suffix" else first
-    assert answer.status_code == 206
-    assert answer.content == expected
-    assert answer.headers["Content-Length"] == str(len(expected))
+    assert response.status_code == 206
+    assert response.content == expected
+    assert response.headers["Content-Length"] == str(len(expected))
     end = begin + len(expected) - 1
-    assert answer.headers["Content-Range"] == f"bytes {begin}-{end}/{len(whole)}"
+    assert response.headers["Content-Range"] == f"bytes {begin}-{end}/{len(whole)}"
 
 
 def test_range_past_end_returns_416_with_size(alice, handle):
-    answer = alice.read(handle, Range=f"bytes={len(DATA)}-")
-    assert answer.status_code == 416
-    assert answer.headers["Content-Range"] == f"bytes */{len(DATA)}"
-    assert "<Code>InvalidRange</Code>" in answer.text
+    response = alice.read(handle, Range=f"bytes={len(DATA)}-")
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == f"bytes */{len(DATA)}"
+    assert "<Code>InvalidRange</Code>" in response.text
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_range_past_end_returns_416_with_size(alice, handle):
     ["bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=a-b", "bytes=0-1,4-5", "1-2"],
 )
 def test_invalid_range_returns_whole_file(alice, handle, invalid_range):
-    answer = alice.read(handle, Range=invalid_range)
-    assert (answer.status_code, answer.content) == (200, DATA)
+    response = alice.read(handle, Range=invalid_range)
+    assert (response.status_code, response.content) == (200, DATA)
 
 
 @given(st.text(alphabet="bytes=-0123456789, ", max_size=40), st.integers(0, 50))

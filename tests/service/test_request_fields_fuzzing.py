@@ -86,8 +86,8 @@ def test_random_bodies_cause_no_internal_error(
     if is_current:
         present = admin.entity(entity)
         body = {**present, **body, "etag": present["etag"]}
-    answer = ann.request(method, path.format(id=entity), body)
-    assert answer.status_code < 500, f"{method} {path} {body} {answer.text}"
+    response = ann.request(method, path.format(id=entity), body)
+    assert response.status_code < 500, f"{method} {path} {body} {response.text}"
 
 
 @settings(max_examples=100, deadline=None)

@@ -28,9 +28,9 @@ def test_new_entity_has_no_requirements(ann, tree):
 
 
 def test_create_lock_returns_requirement(ann, tree):
-    answer = create_lock(ann, tree[0])
-    assert answer.status_code == 201
-    requirement = answer.json()
+    response = create_lock(ann, tree[0])
+    assert response.status_code == 201
+    requirement = response.json()
     assert requirement["concreteType"].endswith(".LockAccessRequirement")
     assert requirement["accessType"] == "DOWNLOAD"
     assert requirement["subjectIds"] == [{"id": tree[0], "type": "ENTITY"}]
@@ -39,8 +39,8 @@ def test_create_lock_returns_requirement(ann, tree):
 
 
 def test_restriction_information_accepts_empty_body(ann, tree):
-    answer = ann.post(f"{REPO}/entity/{tree[0]}/lockAccessRequirement", "")
-    assert answer.status_code == 201
+    response = ann.post(f"{REPO}/entity/{tree[0]}/lockAccessRequirement", "")
+    assert response.status_code == 201
 
 
 def test_lock_restricts_download_to_administrators(ann, ben, admin, tree):
@@ -89,12 +89,12 @@ def test_page_size_of_requirements_is_limited(ann, tree):
 def test_file_route_returns_redirect_or_text(ann, tree):
     path = f"{REPO}/entity/{tree[1]}"
     for way in ("/file", "/version/1/file"):
-        answer = ann.get(path + way)
-        assert answer.status_code == 307
-        assert answer.headers["Location"] == "https://example.org/data.csv"
-        answer = ann.get(f"{path}{way}?redirect=false")
-        assert (answer.status_code, answer.text) == (200, "https://example.org/data.csv")
-        assert answer.headers["Content-Type"].startswith("text/plain")
+        response = ann.get(path + way)
+        assert response.status_code == 307
+        assert response.headers["Location"] == "https://example.org/data.csv"
+        response = ann.get(f"{path}{way}?redirect=false")
+        assert (response.status_code, response.text) == (200, "https://example.org/data.csv")
+        assert response.headers["Content-Type"].startswith("text/plain")
     assert_error(ann.get(f"{REPO}/entity/{tree[0]}/file"), 404, "file")
     for way in ("/filehandles", "/version/1/filehandles"):
         assert [each["fileName"] for each in ok(ann.get(path + way))["list"]] == ["data.csv"]

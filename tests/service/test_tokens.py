@@ -97,8 +97,8 @@ def test_revoked_token_is_rejected(ann, author):
     name = unique_name("token")
     holder = author("alice", ann.create_token(name=name))
     assert holder.get(f"{REPO}/userProfile").ok
-    answer = ann.delete(f"{TOKENS}/{find_record(ann, name)['id']}")
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = ann.delete(f"{TOKENS}/{find_record(ann, name)['id']}")
+    assert (response.status_code, response.content) == (200, b"")
     assert_error(holder.get(f"{REPO}/userProfile"), 401)
 
 

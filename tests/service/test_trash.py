@@ -35,8 +35,8 @@ def test_delete_moves_subtree_to_trash_can(ann, admin, tree):
     for entity in (folder, file):
         for user in (ann, admin):
             for path in ("", "/version/1", "/annotations2", "/type", "/acl", "/permissions"):
-                answer = user.get(f"{REPO}/entity/{entity}{path}")
-                assert_error(answer, 404, f"Entity {entity} is in trash can.")
+                response = user.get(f"{REPO}/entity/{entity}{path}")
+                assert_error(response, 404, f"Entity {entity} is in trash can.")
 
 
 def test_delete_is_idempotent(ann, tree):
