@@ -46,6 +46,10 @@ _NOT_PICKLED = frozenset({"response", "request"})
 
 #: The server refused the request without processing it.
 _SAFE_STATUSES: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+#: The target is locked, or its state is not the one that the request expects.
+_CONFLICT_STATUSES: Final = frozenset(
+    {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED}
+)
 #: Server errors that the same request always gets.
 _UNSUPPORTED_STATUSES: Final = frozenset(
     {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
@@ -66,18 +70,24 @@ class RetryCategory(Enum):
     """The server did nothing. The same request can be sent again."""
     UNCERTAIN = "uncertain"
     """The request may have been carried out. Only a repeatable request may be sent again."""
+    CONFLICT = "conflict"
+    """The target is locked or has changed. The same request fails again; one that is built from
+    the current state can succeed."""
     PERMANENT = "permanent"
-    """A retry of the same request cannot succeed."""
+    """A retry cannot succeed."""
+
+    @property
+    def can_repeat_request(self) -> bool:
+        """Whether the same request can succeed when it is sent again."""
+        return self in {RetryCategory.SAFE, RetryCategory.UNCERTAIN}
 
     @classmethod
     def of_status(cls, status: int) -> "RetryCategory":
-        """Return the category of an HTTP error status.
-
-        A conflict (409, 412) and a lock (423) are permanent for the same request. The caller has
-        to read the current state and to build another request.
-        """
+        """Return the category of an HTTP error status."""
         if status in _SAFE_STATUSES:
             return cls.SAFE
+        if status in _CONFLICT_STATUSES:
+            return cls.CONFLICT
         if status == HTTPStatus.REQUEST_TIMEOUT:
             return cls.UNCERTAIN
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in _UNSUPPORTED_STATUSES:
@@ -98,7 +108,7 @@ class RetryCategory(Enum):
             return cls.SAFE
         if category is cls.UNCERTAIN or any(phrase in text for phrase in _UNCERTAIN_PHRASES):
             return cls.UNCERTAIN
-        return cls.PERMANENT
+        return category
 
 
 class SynapseError(Exception):

@@ -7,19 +7,13 @@ from airflow.sdk import RetryDecision, RetryPolicy
 
 from synapse_workflows.client.errors import (
     RetryCategory,
-    SynapseConflictError,
-    SynapseConnectionError,
     SynapseError,
-    SynapseLockedError,
     SynapseTooManyRequestsError,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Errors that are permanent for one request, but not for a task: the next try reads the current
-#: state, and the network may have changed.
-_RETRIED_ERRORS: Final = (SynapseConflictError, SynapseConnectionError, SynapseLockedError)
 #: Delay after a 429 without a Retry-After header.
 _RATE_LIMIT_DELAY: Final = timedelta(seconds=60)
 
@@ -42,7 +36,7 @@ class SynapseRetryPolicy(RetryPolicy):
             seconds = exception.retry_after
             delay = timedelta(seconds=seconds) if seconds else _RATE_LIMIT_DELAY
             return RetryDecision.retry(delay, "Synapse limits the request rate (429)")
-        if not isinstance(exception, SynapseError) or isinstance(exception, _RETRIED_ERRORS):
+        if not isinstance(exception, SynapseError):
             return RetryDecision.default()
         if exception.retry_category is RetryCategory.PERMANENT:
             return RetryDecision.fail(f"Permanent error: {type(exception).__name__}")

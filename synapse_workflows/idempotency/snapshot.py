@@ -250,8 +250,7 @@ class SnapshotMaker:
             self._state.clear()
             raise
         except SynapseHTTPError as error:
-            is_permanent = error.retry_category is RetryCategory.PERMANENT
-            if is_permanent and not isinstance(error, SynapseConflictError):
+            if error.retry_category is RetryCategory.PERMANENT:
                 self._state.clear()
             else:
                 self._state.save(replace(plan, job=None))

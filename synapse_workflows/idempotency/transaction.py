@@ -16,7 +16,6 @@ from typing import Any, Final, Self
 
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.errors import (
-    RetryCategory,
     SynapseError,
     SynapseHTTPError,
     SynapseJobError,
@@ -215,5 +214,5 @@ def _is_final(error: SynapseHTTPError) -> bool:
 
     A 401 shows nothing about the job: the token was rejected, not the request.
     """
-    is_permanent = error.retry_category is RetryCategory.PERMANENT
-    return is_permanent and not isinstance(error, SynapseUnauthorizedError)
+    can_repeat = error.retry_category.can_repeat_request
+    return not can_repeat and not isinstance(error, SynapseUnauthorizedError)

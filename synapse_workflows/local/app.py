@@ -1,4 +1,4 @@
-"""The factory of the local service."""
+"""Application factory of the local service."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,9 +24,9 @@ from synapse_workflows.local.routers import (
     evaluations,
     files,
     permissions,
+    presigned_urls,
     provenance,
     stack_status,
-    storage_bytes,
     submissions,
     tables,
     trash,
@@ -59,17 +59,17 @@ ROUTERS = (
     tables,
     evaluations,
     submissions,
-    storage_bytes,
+    presigned_urls,
 )
 
 
 def open_service(settings: Settings) -> Service:
-    """Open the data directory, and lay its ground on the first start."""
+    """Open the data directory and create its built-in content and users if they are missing."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.data_dir / "synapse.db")
     signer = Signer(load_secret(settings.data_dir))
     now = int(settings.clock().timestamp() * 1000)
-    with database.transaction() as session:
+    with database.write_transaction() as session:
         bootstrap.create_builtins(session, now)
         users = bootstrap.create_users(session, signer, settings.users, now)
     service = Service(
@@ -89,22 +89,22 @@ def open_service(settings: Settings) -> Service:
 
 def _to_bad_request(error: RequestValidationError) -> ServiceError:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
-    return BadRequest(f"{where}: {first['msg']}")
+    parameter = ".".join(str(part) for part in first["loc"][1:])
+    return BadRequest(f"{parameter}: {first['msg']}")
 
 
 def _to_route_error(request: Request, error: HTTPException) -> ServiceError:
-    sentences = {
+    reasons = {
         404: f"{request.method} {request.url.path} was not found. "
         "Please reference API documentation at https://rest-docs.synapse.org/rest/",
         405: f"Request method '{request.method}' is not supported for {request.url.path}",
     }
-    reason = sentences.get(error.status_code, str(error.detail))
+    reason = reasons.get(error.status_code, str(error.detail))
     return ServiceError(reason, status=error.status_code, headers=error.headers)
 
 
 def _handle_error(request: Request, error: Exception) -> Response:
-    """Answer what the rules or the framework raised, in the shape of ErrorResponse."""
+    """Return the response for an error of the domain or of the framework."""
     match error:
         case ServiceError():
             return error_response(error)
@@ -117,21 +117,21 @@ def _handle_error(request: Request, error: Exception) -> Response:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Make the service; `app.state.service` holds its parts.
+    """Create the application of the service. The service is `app.state.service`.
 
     Args:
-        settings: how it runs; `data_dir` is created when it is missing.
+        settings: Settings of the service. `data_dir` is created if it does not exist.
     """
     app = FastAPI(
-        title="Synapse, local",
+        title="Local Synapse",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.service = open_service(settings)
-    for kind in (ServiceError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _handle_error)
+    for error_type in (ServiceError, RequestValidationError, HTTPException):
+        app.add_exception_handler(error_type, _handle_error)
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_middleware(RequestLog)

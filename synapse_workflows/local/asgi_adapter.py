@@ -1,15 +1,15 @@
-"""The service without a socket: `requests` on one side, the ASGI application on the other.
+"""Transport adapter of `requests` that calls an ASGI application without a socket.
 
-    thread of the caller                         one event loop in the background
-    requests.Session -> ASGIAdapter.send -> application(scope, receive, send)
-                        body of the answer    <- a channel that holds one chunk at a time
+    thread of the caller                       event loop in a background thread
+    requests.Session -> ASGIAdapter.send   ->  application(scope, receive, send)
+                        body of the response <- memory stream without a buffer
 
-Bytes go both ways as streams: an upload is read as the application asks for it, a download is
-produced as the caller reads it.
+Bodies are streamed in both directions: an upload is read when the application receives it, and a
+download is produced when the caller reads it.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from concurrent.futures import Future, TimeoutError as WaitedTooLong
+from concurrent.futures import Future
 from contextlib import ExitStack
 from http import HTTPStatus
 from io import RawIOBase
@@ -34,22 +34,26 @@ Application = Callable[
 ]
 
 BASE_URL: Final = "http://synapse.local"
-_CHUNK_BYTES: Final = 1 << 16  # bytes taken at a time from an upload that is a file
+#: Number of bytes that are read at once from an upload that is a file.
+_CHUNK_BYTES: Final = 1 << 16
 
 
 def create_session(app: Application, base_url: str = BASE_URL) -> requests.Session:
-    """Give a session that finds `app` at `base_url`; closing it ends the event loop."""
-    opened = requests.Session()
-    opened.trust_env = False
-    opened.mount(base_url, ASGIAdapter(app))
-    return opened
+    """Create a session that sends requests for `base_url` to `app`. Close it after use."""
+    session = requests.Session()
+    session.trust_env = False
+    session.mount(base_url, ASGIAdapter(app))
+    return session
 
 
 class ASGIAdapter(BaseAdapter):
-    """Transport of `requests` that calls an ASGI application; safe among threads.
+    """Transport adapter of `requests` that calls an ASGI application. It is thread-safe.
 
-    The event loop starts with the first request and ends with `close()`. The application's
-    lifespan events are not sent.
+    The event loop starts with the first request and stops with `close()`. Lifespan events are
+    not sent.
+
+    Args:
+        app: The ASGI application.
     """
 
     def __init__(self, app: Application) -> None:
@@ -58,7 +62,7 @@ class ASGIAdapter(BaseAdapter):
         self._lock = Lock()
         self._open = ExitStack()
         self._portal: BlockingPortal | None = None
-        self._answers = HTTPAdapter()
+        self._http_adapter = HTTPAdapter()
 
     def send(
         self,
@@ -69,19 +73,27 @@ class ASGIAdapter(BaseAdapter):
         cert: Any = None,  # noqa: ARG002
         proxies: Any = None,  # noqa: ARG002
     ) -> requests.Response:
-        """Answer one request.
+        """Send a request to the application.
+
+        Args:
+            request: The request.
+            stream: Leave the body of the response unread.
+            timeout: Read timeout in seconds, or a tuple of connect and read timeout.
+            verify: Ignored.
+            cert: Ignored.
+            proxies: Ignored.
 
         Raises:
-            requests.ReadTimeout: No answer began within the read timeout (seconds).
-            requests.ConnectionError: The application failed before it answered.
+            requests.ReadTimeout: The response did not start within the read timeout.
+            requests.ConnectionError: The application failed before the response started.
         """
-        exchange = _Exchange(self._app, request, self._started())
+        exchange = _Exchange(self._app, request, self._get_portal())
         try:
-            status, headers = exchange.begin(timeout[1] if isinstance(timeout, tuple) else timeout)
-        except WaitedTooLong:
-            raise requests.ReadTimeout("no answer in time", request=request) from None
-        except _NoResponseError as failure:
-            raise requests.ConnectionError(failure, request=request) from failure.__cause__
+            status, headers = exchange.start(timeout[1] if isinstance(timeout, tuple) else timeout)
+        except TimeoutError:
+            raise requests.ReadTimeout("Read timed out.", request=request) from None
+        except _NoResponseError as error:
+            raise requests.ConnectionError(error, request=request) from error.__cause__
         raw = HTTPResponse(
             body=exchange,
             headers=headers,
@@ -90,20 +102,20 @@ class ASGIAdapter(BaseAdapter):
             preload_content=False,
             request_method=request.method,
         )
-        response = self._answers.build_response(request, raw)
+        response = self._http_adapter.build_response(request, raw)
         if not stream:
             _ = response.content
         return response
 
     def close(self) -> None:
-        """End the event loop and what still runs in it; the next request starts another."""
+        """Stop the event loop and cancel running requests. The next request starts a new loop."""
         with self._lock:
             if self._portal is not None:
                 self._portal.call(self._portal.stop, True)
             self._portal = None
             self._open.close()
 
-    def _started(self) -> "BlockingPortal":
+    def _get_portal(self) -> "BlockingPortal":
         with self._lock:
             if self._portal is None:
                 self._portal = self._open.enter_context(from_thread.start_blocking_portal())
@@ -111,11 +123,11 @@ class ASGIAdapter(BaseAdapter):
 
 
 class _NoResponseError(Exception):
-    """The application ended before it answered; its own error is the cause."""
+    """The application ended without a response; its error is the cause."""
 
 
 class _Exchange(RawIOBase):
-    """One request on its way through the application; as a file, the body of its answer."""
+    """One request and its response. As a file object it is the body of the response."""
 
     def __init__(
         self, app: Application, request: requests.PreparedRequest, portal: "BlockingPortal"
@@ -124,37 +136,48 @@ class _Exchange(RawIOBase):
         self._scope = _build_scope(request)
         self._portal = portal
         self._upload: Iterator[bytes] | None = _iter_chunks(request.body)
-        self._upload_failure: Exception | None = None
-        self._began: Future[tuple[int, HTTPHeaderDict]] = Future()
+        self._upload_error: Exception | None = None
+        self._started: Future[tuple[int, HTTPHeaderDict]] = Future()
         self._to_body, self._body = anyio.create_memory_object_stream[bytes](0)
         self._complete = anyio.Event()
-        self._rest = b""
+        self._buffer = b""
         self._task: Future[None] = Future()
 
-    def begin(self, timeout: float | None) -> tuple[int, HTTPHeaderDict]:
-        """Start the application and give status and headers once it has sent them."""
+    def start(self, timeout: float | None) -> tuple[int, HTTPHeaderDict]:
+        """Start the application, wait for the start of the response and return it.
+
+        Args:
+            timeout: Maximum time in seconds; None for no limit.
+
+        Returns:
+            Status and headers.
+
+        Raises:
+            TimeoutError: The response did not start in time.
+            Exception: Reading the body of the request failed.
+        """
         self._task = self._portal.start_task_soon(self._run)
         try:
-            answer = self._began.result(timeout)
-        except WaitedTooLong:
+            response = self._started.result(timeout)
+        except TimeoutError:
             self._task.cancel()
             raise
-        if self._upload_failure is not None:
+        if self._upload_error is not None:
             self.close()
-            raise self._upload_failure
-        return answer
+            raise self._upload_error
+        return response
 
     async def _run(self) -> None:
-        failure: Exception = _NoResponseError("the application ended without an answer")
+        error: Exception = _NoResponseError("The application ended without a response.")
         try:
             async with self._to_body:
                 await self._app(self._scope, self._receive, self._send)
-        except Exception as raised:
-            failure.__cause__ = raised
+        except Exception as cause:
+            error.__cause__ = cause
             raise
         finally:
-            if not self._began.done():
-                self._began.set_exception(self._upload_failure or failure)
+            if not self._started.done():
+                self._started.set_exception(self._upload_error or error)
 
     async def _receive(self) -> Message:
         if self._upload is None:
@@ -162,8 +185,8 @@ class _Exchange(RawIOBase):
             return {"type": "http.disconnect"}
         try:
             chunk = await to_thread.run_sync(next, self._upload, None)
-        except Exception as failure:  # noqa: BLE001 - the caller's own: `begin` raises it again
-            self._upload, self._upload_failure = None, failure
+        except Exception as error:  # noqa: BLE001 - an error of the caller: `start` raises it
+            self._upload, self._upload_error = None, error
             return {"type": "http.disconnect"}
         if chunk is None:
             self._upload = None
@@ -174,7 +197,7 @@ class _Exchange(RawIOBase):
             headers = HTTPHeaderDict()
             for name, value in message["headers"]:
                 headers.add(name.decode("latin-1"), value.decode("latin-1"))
-            self._began.set_result((message["status"], headers))
+            self._started.set_result((message["status"], headers))
         elif message["type"] == "http.response.body":
             if message.get("body"):
                 await self._to_body.send(bytes(message["body"]))
@@ -183,34 +206,37 @@ class _Exchange(RawIOBase):
                 await self._to_body.aclose()
 
     def readable(self) -> bool:
-        """Say yes: this is the body of an answer."""
+        """Whether the file can be read: always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` with what the application sent next; 0 at the end.
+        """Read the next bytes of the response into `buffer`.
+
+        Returns:
+            Number of bytes; 0 at the end of the response.
 
         Raises:
-            ProtocolError: The application failed in the middle of its answer.
+            ProtocolError: The application failed during the response.
         """
-        if not self._rest:
-            self._rest = self._next_chunk()
-        taken = self._rest[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
+        if not self._buffer:
+            self._buffer = self._receive_chunk()
+        chunk = self._buffer[: len(buffer)]
+        buffer[: len(chunk)] = chunk
+        self._buffer = self._buffer[len(chunk) :]
+        return len(chunk)
 
-    def _next_chunk(self) -> bytes:
+    def _receive_chunk(self) -> bytes:
         try:
             return self._portal.call(self._body.receive)
         except anyio.EndOfStream:
             if self._complete.is_set():
                 return b""
-        except RuntimeError as failure:  # the event loop has ended
-            raise ProtocolError("the answer broke off", failure) from failure
-        raise ProtocolError("the answer broke off")
+        except RuntimeError as error:  # the event loop has stopped
+            raise ProtocolError("The response is incomplete.", error) from error
+        raise ProtocolError("The response is incomplete.")
 
     def close(self) -> None:
-        """Stop the application if the caller has read enough."""
+        """Cancel the application if the response is not complete."""
         if not self.closed:
             super().close()
             self._task.cancel()
@@ -218,7 +244,7 @@ class _Exchange(RawIOBase):
 
 
 def _iter_chunks(body: Any) -> Iterator[bytes]:
-    """Cut a body of any kind `requests` allows into pieces; no piece where there is none."""
+    """Iterate over the chunks of any kind of body that `requests` accepts."""
     if body is None:
         return iter(())
     if isinstance(body, str):
@@ -227,12 +253,12 @@ def _iter_chunks(body: Any) -> Iterator[bytes]:
         return iter([bytes(body)])
     if hasattr(body, "read"):
         return _iter_file(body)
-    return (piece.encode() if isinstance(piece, str) else bytes(piece) for piece in body)
+    return (chunk.encode() if isinstance(chunk, str) else bytes(chunk) for chunk in body)
 
 
 def _iter_file(stream: Any) -> Iterator[bytes]:
-    while piece := stream.read(_CHUNK_BYTES):
-        yield piece.encode() if isinstance(piece, str) else piece
+    while chunk := stream.read(_CHUNK_BYTES):
+        yield chunk.encode() if isinstance(chunk, str) else chunk
 
 
 def _build_scope(request: requests.PreparedRequest) -> Message:

@@ -1,4 +1,4 @@
-"""One service to a data directory."""
+"""Lock of a data directory: one running service per directory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,21 +8,21 @@ from filelock import FileLock, Timeout
 
 
 class DataDirInUseError(RuntimeError):
-    """Another running service has the data directory."""
+    """Another running service uses the data directory."""
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(
             f"{data_dir} is in use by another running service: "
-            "stop that one, or choose another directory"
+            "stop that service or use another directory"
         )
 
 
 @contextmanager
 def lock_data_dir(data_dir: Path) -> Iterator[None]:
-    """Have a data directory to oneself while the block lasts.
+    """Lock a data directory for the duration of the block. Create it if it does not exist.
 
     Raises:
-        DataDirInUseError: Another running service has it.
+        DataDirInUseError: Another running service uses it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,6 +1,6 @@
-"""What a fresh service can be filled with. Speaks HTTP to it, as any other client does.
+"""Example data for a local service, created through its REST API.
 
-Seeding again finds what is there and leaves it as it is.
+Seeding is idempotent: existing entities are not changed.
 """
 
 import csv
@@ -38,13 +38,13 @@ from synapse_workflows.local.user_file import load_users
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import Service
 
-#: Names that `--seed` understands.
+#: Names of the data sets.
 SEEDS: Final = ("demo",)
 _PART_BYTES: Final = 8 * MiB
 _TIMEOUT_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _QUERY_COUNT: Final = 0x2
-#: Columns of the tables that are no measured numbers; the others are.
+#: Column models of the CSV files; the columns that are not listed are of type DOUBLE.
 _COLUMNS: Final[dict[str, dict[str, Any]]] = {
     "id": {"columnType": ColumnType.INTEGER},
     "diagnosis": {"columnType": ColumnType.STRING, "enumValues": ["benign", "malignant"]},
@@ -72,154 +72,182 @@ _DICTIONARY_ANNOTATIONS: Final[dict[str, Any]] = {
 
 
 class SeedError(RuntimeError):
-    """The service refused what it was to be filled with."""
+    """A request of the seeder failed."""
 
 
 def seed_app(app: Any, name: str) -> dict[str, str]:
-    """Fill the service behind an application, in this process.
+    """Create a data set in the service of an application.
 
     Args:
-        app: what `create_app` made.
-        name: one of SEEDS.
+        app: Application of `create_app`.
+        name: Name of the data set, one of `SEEDS`.
 
     Returns:
-        Entity ids: `project`, `raw`, `results`; the files `data` and `dictionary`; the tables
-        `measurements` and `features`, which hold what the files do.
+        Entity IDs: `project`, `raw`, `results`; the files `data` and `dictionary`; the tables
+        `measurements` and `features` with the rows of these files.
 
     Raises:
-        ValueError: There is no such seed.
-        SeedError: The service refused something.
+        ValueError: The data set does not exist.
+        SeedError: A request failed.
     """
     service: Service = app.state.service
     base_url = service.settings.base_url
+    token = select_default_user(service.users).token
     with asgi_adapter.create_session(app, base_url) as session:
-        return _seed_demo(
-            name, Seeder(session, base_url, select_default_user(service.users).token)
-        )
+        return _seed(name, Seeder(session, base_url, token))
 
 
 def seed_data_dir(data_dir: Path, name: str) -> dict[str, str]:
-    """Fill the service of a data directory, running or not; give the entity ids.
+    """Create a data set in the service of a data directory, whether it is running or not.
+
+    Args:
+        data_dir: Data directory.
+        name: Name of the data set, one of `SEEDS`.
+
+    Returns:
+        Entity IDs, as for `seed_app`.
 
     Raises:
-        ValueError: There is no such seed.
-        SeedError: The service refused something.
-        DataDirInUseError: It runs, but does not answer yet.
+        ValueError: The data set does not exist.
+        SeedError: A request failed.
+        DataDirInUseError: The service is starting and does not accept requests yet.
     """
     try:
         with lock_data_dir(data_dir):
-            users = load_users(data_dir, None)
-            app = create_app(
-                Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users)
-            )
-            try:
-                return seed_app(app, name)
-            finally:
-                app.state.service.close()
+            return _seed_stopped_service(data_dir, name)
     except DataDirInUseError:
         if not (data_dir / SERVICE_FILE).exists():
             raise
-    told = json.loads((data_dir / SERVICE_FILE).read_text())
-    token = json.loads(told["airflow_connection"])["password"]
+    return _seed_running_service(data_dir, name)
+
+
+def _seed_stopped_service(data_dir: Path, name: str) -> dict[str, str]:
+    users = load_users(data_dir, None)
+    app = create_app(Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users))
+    try:
+        return seed_app(app, name)
+    finally:
+        app.state.service.close()
+
+
+def _seed_running_service(data_dir: Path, name: str) -> dict[str, str]:
+    facts = json.loads((data_dir / SERVICE_FILE).read_text())
+    base_url = facts["repoEndpoint"].removesuffix("/repo/v1")
+    token = json.loads(facts["airflow_connection"])["password"]
     with requests.Session() as session:
-        base_url = told["repoEndpoint"].removesuffix("/repo/v1")
-        told["seed"] = _seed_demo(name, Seeder(session, base_url, token))
-    write_private_file(data_dir / SERVICE_FILE, json.dumps(told, indent=2) + "\n")
-    return dict(told["seed"])
+        ids = _seed(name, Seeder(session, base_url, token))
+    facts["seed"] = ids
+    write_private_file(data_dir / SERVICE_FILE, json.dumps(facts, indent=2) + "\n")
+    return ids
 
 
 @dataclass(frozen=True)
 class Seeder:
-    """A service that is being filled by one user."""
+    """Creates entities that do not exist, as one user.
+
+    Args:
+        session: HTTP session.
+        base_url: Base URL of the service.
+        token: Access token of the user.
+    """
 
     session: requests.Session
     base_url: str
     token: str = field(repr=False)
 
-    def get_or_create_entity(self, kind: str, name: str, parent: str | None, **more: Any) -> str:
-        """Give the id of an entity, made if it is not there."""
-        wanted = {"concreteType": kind, "name": name, "parentId": parent, **more}
-        return self.find_child(name, parent) or str(
-            self.request_json("POST", "/repo/v1/entity", wanted)["id"]
-        )
+    def get_or_create_entity(
+        self, concrete_type: str, name: str, parent: str | None, **properties: Any
+    ) -> str:
+        """Return the ID of an entity. Create it if it does not exist.
 
-    def get_or_create_file(self, parent: str, path: Path, about: dict[str, Any]) -> str:
-        """Give the id of a file with annotations, made if it is not there."""
+        Args:
+            concrete_type: Concrete type of the entity.
+            name: Name of the entity.
+            parent: ID of the container; None for a project.
+            properties: More properties of the entity.
+        """
+        found = self.find_child(name, parent)
+        if found is not None:
+            return found
+        body = {"concreteType": concrete_type, "name": name, "parentId": parent, **properties}
+        return str(self.request_json("POST", "/repo/v1/entity", body)["id"])
+
+    def get_or_create_file(self, parent: str, path: Path, annotations: dict[str, Any]) -> str:
+        """Return the ID of a File with annotations. Create it if it does not exist."""
         entity = self.find_child(path.name, parent) or self.get_or_create_entity(
             FILE, path.name, parent, dataFileHandleId=self.upload_file(path)
         )
-        where = f"/repo/v1/entity/{entity}/annotations2"
-        found = self.request_json("GET", where)
-        if not found["annotations"]:
-            found["annotations"] = {key: _build_annotation(value) for key, value in about.items()}
-            self.request_json("PUT", where, found)
+        url = f"/repo/v1/entity/{entity}/annotations2"
+        current = self.request_json("GET", url)
+        if not current["annotations"]:
+            current["annotations"] = {
+                key: _build_annotation(values) for key, values in annotations.items()
+            }
+            self.request_json("PUT", url, current)
         return entity
 
     def get_or_create_table(self, name: str, parent: str, path: Path, file: str) -> str:
-        """Give the id of a table with the rows of a CSV file, made if it is not there.
+        """Return the ID of a table with the rows of a CSV file. Create it if it does not exist.
 
         Args:
-            name: of the table.
-            parent: where it lies.
-            path: the file.
-            file: the entity that holds it; its file handle gives the rows.
+            name: Name of the table.
+            parent: ID of the project.
+            path: The CSV file.
+            file: ID of the File with the content of the CSV file.
         """
-        with path.open(newline="") as lines:
-            names = next(csv.reader(lines))
-        wanted = [
-            {"name": each, "columnType": ColumnType.DOUBLE} | _COLUMNS.get(each, {})
-            for each in names
-        ]
-        columns = self.request_json(
-            "POST",
-            "/repo/v1/column/batch",
-            {"concreteType": f"{MODEL}.ListWrapper", "list": wanted},
+        table = self.get_or_create_entity(TABLE, name, parent, columnIds=self.create_columns(path))
+        query = {"sql": f"select * from {table}"}  # noqa: S608 - an ID
+        bundle = self.run_job(
+            table, "query", "QueryBundleRequest", query=query, partMask=_QUERY_COUNT
         )
-        table = self.get_or_create_entity(
-            TABLE, name, parent, columnIds=[each["id"] for each in columns["list"]]
-        )
-        count = {"sql": f"select * from {table}"}  # noqa: S608 - an id
-        asked = self.run_job(
-            table, "query", "QueryBundleRequest", query=count, partMask=_QUERY_COUNT
-        )
-        if not asked["queryCount"]:
+        if not bundle["queryCount"]:
+            handle = self.request_json("GET", f"/repo/v1/entity/{file}")["dataFileHandleId"]
             upload = {
                 "concreteType": f"{MODEL}.table.UploadToTableRequest",
                 "tableId": table,
-                "uploadFileHandleId": self.request_json("GET", f"/repo/v1/entity/{file}")[
-                    "dataFileHandleId"
-                ],
+                "uploadFileHandleId": handle,
             }
             self.run_job(table, "transaction", "TableUpdateTransactionRequest", changes=[upload])
         return table
 
-    def run_job(self, table: str, what: str, kind: str, **request: Any) -> Any:
-        """Have a table do something, and wait for what comes of it."""
-        where = f"/repo/v1/entity/{table}/table/{what}/async"
-        body = {"concreteType": f"{MODEL}.table.{kind}", "entityId": table, **request}
-        token = self.request_json("POST", f"{where}/start", body)["token"]
-        answer = self.request("GET", f"{where}/get/{token}")
-        while answer.status_code == requests.codes.accepted:
+    def create_columns(self, path: Path) -> list[str]:
+        """Create the columns of a CSV file and return their IDs."""
+        with path.open(newline="") as lines:
+            names = next(csv.reader(lines))
+        models = [
+            {"name": name, "columnType": ColumnType.DOUBLE} | _COLUMNS.get(name, {})
+            for name in names
+        ]
+        body = {"concreteType": f"{MODEL}.ListWrapper", "list": models}
+        columns = self.request_json("POST", "/repo/v1/column/batch", body)
+        return [column["id"] for column in columns["list"]]
+
+    def run_job(self, table: str, path: str, request_type: str, **properties: Any) -> Any:
+        """Run an asynchronous job of a table and return its result."""
+        url = f"/repo/v1/entity/{table}/table/{path}/async"
+        concrete_type = f"{MODEL}.table.{request_type}"
+        body = {"concreteType": concrete_type, "entityId": table, **properties}
+        token = self.request_json("POST", f"{url}/start", body)["token"]
+        response = self.request("GET", f"{url}/get/{token}")
+        while response.status_code == requests.codes.accepted:
             time.sleep(_POLL_SECONDS)
-            answer = self.request("GET", f"{where}/get/{token}")
-        return _parse_response(answer)
+            response = self.request("GET", f"{url}/get/{token}")
+        return _parse_response(response)
 
     def find_child(self, name: str, parent: str | None) -> str | None:
-        """Give the id of a child, or None."""
-        wanted = {"entityName": name, "parentId": parent}
-        answer = self.request("POST", "/repo/v1/entity/child", wanted)
-        return (
-            None
-            if answer.status_code == requests.codes.not_found
-            else _parse_response(answer)["id"]
-        )
+        """Return the ID of a child, or None."""
+        body = {"entityName": name, "parentId": parent}
+        response = self.request("POST", "/repo/v1/entity/child", body)
+        if response.status_code == requests.codes.not_found:
+            return None
+        return str(_parse_response(response)["id"])
 
     def upload_file(self, path: Path) -> str:
-        """Give the id of a file handle for a file of one part."""
+        """Upload a file in one part and return the ID of its file handle."""
         content = path.read_bytes()
         md5 = hashlib.md5(content).hexdigest()
         uploads = "/file/v1/file/multipart"
-        request = {
+        body = {
             "concreteType": MULTIPART_UPLOAD_REQUEST,
             "fileName": path.name,
             "fileSizeBytes": len(content),
@@ -227,66 +255,79 @@ class Seeder:
             "contentMD5Hex": md5,
             "contentType": "text/csv",
         }
-        status = self.request_json("POST", uploads, request)
+        status = self.request_json("POST", uploads, body)
         if status["state"] != "COMPLETED":
-            here = f"{uploads}/{status['uploadId']}"
-            signed = self.request_json("POST", f"{here}/presigned/url/batch", {"partNumbers": [1]})
-            url = signed["partPresignedUrls"][0]["uploadPresignedUrl"]
+            upload = f"{uploads}/{status['uploadId']}"
+            batch = self.request_json(
+                "POST", f"{upload}/presigned/url/batch", {"partNumbers": [1]}
+            )
+            url = batch["partPresignedUrls"][0]["uploadPresignedUrl"]
             self.session.put(url, data=content, timeout=_TIMEOUT_SECONDS).raise_for_status()
-            self.request_json("PUT", f"{here}/add/1?partMD5Hex={md5}")
-            status = self.request_json("PUT", f"{here}/complete")
+            self.request_json("PUT", f"{upload}/add/1?partMD5Hex={md5}")
+            status = self.request_json("PUT", f"{upload}/complete")
         return str(status["resultFileHandleId"])
 
     def request_json(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request and read the JSON of its answer."""
+        """Send a request and return the JSON of the response.
+
+        Raises:
+            SeedError: The request failed.
+        """
         return _parse_response(self.request(method, path, body))
 
     def request(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """Send a request."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        url = self.base_url + path
+        """Send a request and return the response."""
         return self.session.request(
-            method, url, json=body, headers=headers, timeout=_TIMEOUT_SECONDS
+            method,
+            self.base_url + path,
+            json=body,
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=_TIMEOUT_SECONDS,
         )
 
 
-def _seed_demo(name: str, seeder: Seeder) -> dict[str, str]:
-    """Lay out a seed. The order decides the ids in a fresh service: the examples name them."""
+def _seed(name: str, seeder: Seeder) -> dict[str, str]:
     if name not in SEEDS:
-        raise ValueError(f"there is no seed named {name!r}; there is: {', '.join(SEEDS)}")
+        raise ValueError(f"Unknown seed {name!r}: expected one of: {', '.join(SEEDS)}.")
+    return _seed_demo(seeder)
+
+
+def _seed_demo(seeder: Seeder) -> dict[str, str]:
+    """Create the data of the example DAGs.
+
+    Keep the order: it determines the IDs in an empty service, which the examples contain.
+    """
     data = examples_dir() / "data"
     project = seeder.get_or_create_entity(
         PROJECT,
-        "Demo - breast cancer diagnostics",  # a colon may not stand in a name
+        "Demo - breast cancer diagnostics",  # entity names must not contain colons
         None,
         description="The Breast Cancer Wisconsin (Diagnostic) data, for the examples.",
     )
     raw = seeder.get_or_create_entity(FOLDER, "raw", project)
-    measured, explained = data / "breast_cancer_wisconsin.csv", data / "feature_dictionary.csv"
-    found = {
+    measurements, features = data / "breast_cancer_wisconsin.csv", data / "feature_dictionary.csv"
+    ids = {
         "project": project,
         "raw": raw,
-        "data": seeder.get_or_create_file(raw, measured, _DATA_ANNOTATIONS),
-        "dictionary": seeder.get_or_create_file(raw, explained, _DICTIONARY_ANNOTATIONS),
+        "data": seeder.get_or_create_file(raw, measurements, _DATA_ANNOTATIONS),
+        "dictionary": seeder.get_or_create_file(raw, features, _DICTIONARY_ANNOTATIONS),
         "results": seeder.get_or_create_entity(FOLDER, "results", project),
     }
-    return found | {
-        "measurements": seeder.get_or_create_table(
-            "measurements", project, measured, found["data"]
-        ),
-        "features": seeder.get_or_create_table(
-            "features", project, explained, found["dictionary"]
-        ),
-    }
+    for name, path, file in (
+        ("measurements", measurements, ids["data"]),
+        ("features", features, ids["dictionary"]),
+    ):
+        ids[name] = seeder.get_or_create_table(name, project, path, file)
+    return ids
 
 
-def _parse_response(answer: requests.Response) -> Any:
-    if not answer.ok:
-        where = f"{answer.request.method} {answer.request.path_url}"
-        raise SeedError(f"{where} answered {answer.status_code}: {answer.text}")
-    return answer.json()
+def _parse_response(response: requests.Response) -> Any:
+    if not response.ok:
+        request = f"{response.request.method} {response.request.path_url}"
+        raise SeedError(f"{request} failed with status {response.status_code}: {response.text}")
+    return response.json()
 
 
 def _build_annotation(values: list[Any]) -> dict[str, Any]:
-    kind = "LONG" if isinstance(values[0], int) else "STRING"
-    return {"type": kind, "value": [str(value) for value in values]}
+    value_type = "LONG" if isinstance(values[0], int) else "STRING"
+    return {"type": value_type, "value": [str(value) for value in values]}

@@ -1,4 +1,4 @@
-"""service.json: all that is needed to use a running service."""
+"""service.json: endpoints, users and Airflow connection of a running service."""
 
 import json
 import os
@@ -18,18 +18,33 @@ _PATHS: Final = {
 
 
 def get_endpoints(base_url: str) -> dict[str, str]:
-    """Give the four endpoints of a service, under the names that clients have for them."""
+    """Return the endpoint arguments of clients, for example `repoEndpoint`."""
     return {name: base_url + path for name, path in _PATHS.items()}
 
 
 def select_default_user(users: tuple["KnownUser", ...]) -> "KnownUser":
-    """Choose who owns what is seeded and whom Airflow logs in as: alice, or one like her."""
-    ordinary = [user for user in users[1:] if user.certified]
-    return next((user for user in users if user.user_name == "alice"), (*ordinary, *users)[0])
+    """Return the user of the Airflow connection, who also owns the seeded data.
+
+    It is alice; without alice, the first certified user after the administrator; else the
+    administrator.
+    """
+    certified = [user for user in users[1:] if user.certified]
+    return next((user for user in users if user.user_name == "alice"), (*certified, *users)[0])
 
 
-def describe_service(service: "Service", planted: dict[str, str] | None = None) -> dict[str, Any]:
-    """Tell all that is needed to use a running service: the content of service.json."""
+def describe_service(
+    service: "Service", seeded_ids: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the content of service.json.
+
+    Args:
+        service: The service.
+        seeded_ids: Entity IDs of the seeded data.
+
+    Returns:
+        The endpoints; `users` with their tokens; `airflow_connection`, a connection as JSON text;
+        `pid`; and `seed`, the entity IDs, if data was seeded.
+    """
     endpoints = get_endpoints(service.settings.base_url)
     connection = {
         "conn_type": "synapse",
@@ -50,16 +65,16 @@ def describe_service(service: "Service", planted: dict[str, str] | None = None) 
         }
         for user in service.users
     ]
-    told = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
-    return {**told, "pid": os.getpid(), **({"seed": planted} if planted else {})}
+    facts = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
+    return {**facts, "pid": os.getpid(), **({"seed": seeded_ids} if seeded_ids else {})}
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    """Write a file atomically, with permissions for its owner only."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    temporary.replace(path)

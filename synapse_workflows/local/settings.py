@@ -1,4 +1,4 @@
-"""What a local service is started with: values only, no I/O."""
+"""Settings of the local service."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from synapse_workflows.constants import GiB
 
 
 def utc_now() -> datetime:
-    """Tell the time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(tz=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserSeed:
-    """One user that the service knows from its first start.
+    """A user that the service creates when it starts.
 
     Args:
-        user_name: unique among users and teams, ignoring case and punctuation.
-        token: a token of one's own choice; None lets the service make a JWT.
-        certified: whether the user passed the certification quiz.
-        admin: whether the user administers this Synapse.
-        first_name: shown in the profile.
-        last_name: shown in the profile.
-        email: None means `<user_name>@synapse.local`.
-        owner_id: the principal id; None takes the next free one.
+        user_name: User name. It is unique, ignoring case and punctuation.
+        token: Personal access token; None generates a token.
+        certified: Whether the user passed the certification quiz.
+        admin: Whether the user is an administrator.
+        first_name: First name of the profile.
+        last_name: Last name of the profile.
+        email: E-mail address; None stands for `<user_name>@synapse.local`.
+        owner_id: Principal ID; None selects the next free one.
     """
 
     user_name: str
@@ -38,11 +38,11 @@ class UserSeed:
     owner_id: int | None = None
 
     def __repr__(self) -> str:
-        """Show the user without the token."""
+        """Return a representation without the token."""
         return f"UserSeed(user_name={self.user_name!r}, owner_id={self.owner_id!r})"
 
 
-#: The first is the administrator; dave has not passed the certification quiz.
+#: Default users: an administrator, three certified users and one who is not certified.
 DEFAULT_USERS = (
     UserSeed(user_name="admin", admin=True, first_name="Ada", last_name="Admin", owner_id=1),
     UserSeed(user_name="alice", first_name="Alice", last_name="Archer"),
@@ -54,13 +54,14 @@ DEFAULT_USERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Throttle:
-    """What one user may ask of the service before it answers 429.
+    """Rate limits per user. A request that exceeds one of them fails with status 429.
 
     Args:
-        concurrent: requests at a time.
-        requests: requests within `seconds`.
-        seconds: the time in which requests are counted.
-        columns: requests for the columns of tables within `seconds`.
+        concurrent: Maximum number of concurrent requests (default 3).
+        requests: Maximum number of requests within `seconds` (default 600).
+        seconds: Length of the time window in seconds (default 60).
+        columns: Maximum number of requests for the columns of tables within `seconds`
+            (default 6).
     """
 
     concurrent: int = 3
@@ -71,22 +72,25 @@ class Throttle:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How one local service runs.
+    """Settings of a local service.
 
     Args:
-        data_dir: directory that holds everything the service keeps.
-        base_url: how clients reach the service, without a path.
-        users: who exists from the first start; later starts add those that are missing.
-        download_url_seconds: life of a pre-signed download URL.
-        upload_url_seconds: life of a pre-signed upload URL.
-        throttle: what one user may ask; None, as by default, bounds nothing.
-        job_workers: asynchronous jobs that run at a time.
-        job_wait_seconds: how long the answer of a job waits for its end.
-        processing_answers: how often every job is said to be under way before its result is
-            given, whether it is or not: to test those who poll.
-        query_seconds: how long a query of a table may take.
-        archive_bytes: of all files in one archive of a bulk download.
-        clock: tells the time, in UTC.
+        data_dir: Data directory.
+        base_url: URL by which clients reach the service, without a path.
+        users: Users of the service. Missing users are created at each start.
+        download_url_seconds: Validity of pre-signed download URLs in seconds (default 30).
+        upload_url_seconds: Validity of pre-signed upload URLs in seconds (default 900).
+        throttle: Rate limits per user; None for no limits (default).
+        job_workers: Maximum number of asynchronous jobs that run in parallel (default 4), once
+            for jobs that change tables and once for all others.
+        job_wait_seconds: Maximum time in seconds that a poll for the result of a job waits
+            before it returns status 202 (default 0.5).
+        processing_answers: Number of polls per job that return status 202 even if the job has
+            finished (default 0). For tests of clients that poll.
+        query_seconds: Maximum duration of a table query in seconds (default 300).
+        archive_bytes: Maximum total size of the files of a bulk download in bytes
+            (default 1 GiB).
+        clock: Returns the current time in UTC. Tests replace it.
     """
 
     data_dir: Path

@@ -1,4 +1,4 @@
-"""Whom a service knows: the users of a file, kept with the data for the starts that follow."""
+"""User file: a JSON file with the users of a service, saved in its data directory."""
 
 import json
 from collections.abc import Mapping
@@ -25,80 +25,84 @@ _KEYS: Final[Mapping[str, tuple[str, type]]] = {
 
 
 class UserFileError(ValueError):
-    """The file of users cannot be used; the message says where and why."""
+    """The user file is missing or invalid."""
 
 
-def load_users(data_dir: Path, given: Path | None) -> tuple[UserSeed, ...]:
-    """Give the users of a service: those of a file, or of an earlier start, or the usual ones.
+def load_users(data_dir: Path, path: Path | None) -> tuple[UserSeed, ...]:
+    """Load the users of a user file; without one, of the saved file; else the default users.
 
     Args:
-        data_dir: of the service.
-        given: a JSON list of `{"userName", "token"?, "certified"?, "admin"?, "firstName"?,
-            "lastName"?, "email"?, "ownerId"?}`.
+        data_dir: Data directory of the service.
+        path: User file, a JSON list of `{"userName", "token"?, "certified"?, "admin"?,
+            "firstName"?, "lastName"?, "email"?, "ownerId"?}`.
 
     Raises:
-        UserFileError: The file cannot be used.
+        UserFileError: The file is missing or invalid.
     """
-    kept = data_dir / _SAVED_NAME
-    if given is None and not kept.exists():
+    saved = data_dir / _SAVED_NAME
+    if path is None and not saved.exists():
         return DEFAULT_USERS
-    return read_user_file(given or kept)
+    return read_user_file(path or saved)
 
 
-def save_user_file(data_dir: Path, given: Path) -> None:
-    """Keep a file of users, for the starts that follow, once a service has taken it."""
-    write_private_file(data_dir / _SAVED_NAME, given.read_text())
+def save_user_file(data_dir: Path, path: Path) -> None:
+    """Save a user file in the data directory, for later starts without a user file."""
+    write_private_file(data_dir / _SAVED_NAME, path.read_text())
 
 
 def read_user_file(path: Path) -> tuple[UserSeed, ...]:
-    """Read a file of users; the administrator comes first, and is added where there is none.
+    """Read a user file. Administrators come first; the default one is added if there is none.
 
     Raises:
-        UserFileError: The file cannot be used.
+        UserFileError: The file is missing or invalid.
     """
     try:
-        found = json.loads(path.read_text())
+        entries = json.loads(path.read_text())
     except OSError as error:
-        raise UserFileError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserFileError(f"Cannot read the user file {path}: {error.strerror}") from None
     except ValueError as error:
-        raise UserFileError(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, list) or not found:
-        raise UserFileError(f"{path} must hold a JSON list of users, as [{{'userName': 'eve'}}]")
-    users = [_parse_user(each, f"{path}, user {number}") for number, each in enumerate(found, 1)]
-    for what in ("user_name", "token", "owner_id"):
-        values = [getattr(user, what) for user in users if getattr(user, what) is not None]
-        if what == "user_name":
+        raise UserFileError(f"The user file {path} is not valid JSON: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise UserFileError(
+            f'{path} must contain a JSON list of users, for example [{{"userName": "eve"}}]'
+        )
+    users = [_parse_user(each, f"{path}, user {number}") for number, each in enumerate(entries, 1)]
+    for field in ("user_name", "token", "owner_id"):
+        values = [getattr(user, field) for user in users if getattr(user, field) is not None]
+        if field == "user_name":
             values = [normalize_name(value) for value in values]
         if len(set(values)) < len(values):
-            raise UserFileError(f"{path}: two users have the same {what}")
+            raise UserFileError(f"{path}: two users have the same {field}")
     return _sort_administrators_first(users)
 
 
-def _parse_user(entry: object, where: str) -> UserSeed:
+def _parse_user(entry: object, location: str) -> UserSeed:
     if not isinstance(entry, dict):
-        raise UserFileError(f"{where}: must be an object with a userName")
+        raise UserFileError(f"{location}: must be an object with a userName")
     values: dict[str, Any] = {}
     for key, value in entry.items():
         if key not in _KEYS:
-            raise UserFileError(f"{where}: unknown key {key!r}; known are {', '.join(_KEYS)}")
-        name, kind = _KEYS[key]
+            raise UserFileError(
+                f"{location}: unknown key {key!r}; expected one of: {', '.join(_KEYS)}"
+            )
+        name, expected_type = _KEYS[key]
         if value is None:
             continue
-        if kind is int and isinstance(value, str) and value.isdecimal():
-            value = int(value)  # noqa: PLW2901 - ids are text on the wire
-        if type(value) is not kind:
-            raise UserFileError(f"{where}: {key} must be of type {kind.__name__}")
+        if expected_type is int and isinstance(value, str) and value.isdecimal():
+            value = int(value)  # noqa: PLW2901 - IDs are strings in the REST API
+        if type(value) is not expected_type:
+            raise UserFileError(f"{location}: {key} must be of type {expected_type.__name__}")
         values[name] = value
     if not values.get("user_name", "").strip():
-        raise UserFileError(f"{where}: userName is missing")
+        raise UserFileError(f"{location}: userName is missing")
     return UserSeed(**values)
 
 
 def _sort_administrators_first(users: list[UserSeed]) -> tuple[UserSeed, ...]:
-    usual = DEFAULT_USERS[0]
+    default = DEFAULT_USERS[0]
     if not any(user.admin for user in users):
-        named = [user for user in users if user.user_name.lower() == usual.user_name]
+        named = [user for user in users if user.user_name.lower() == default.user_name]
         users = [user for user in users if user not in named]
-        first = replace(named[0], admin=True) if named else usual
+        first = replace(named[0], admin=True) if named else default
         return (first, *users)
-    return (*(u for u in users if u.admin), *(u for u in users if not u.admin))
+    return tuple(sorted(users, key=lambda user: not user.admin))

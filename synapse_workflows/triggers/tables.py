@@ -13,7 +13,6 @@ from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.table_state import TableState, count_rows, fetch_state
 from synapse_workflows.client.errors import (
     RetryCategory,
-    SynapseConflictError,
     SynapseConnectionError,
     SynapseError,
     SynapseHTTPError,
@@ -30,7 +29,7 @@ def is_temporary(error: SynapseError) -> bool:
     After a connection error the network may recover. A conflict means that the job of a query was
     interrupted; the next poll starts another job.
     """
-    if isinstance(error, SynapseConflictError | SynapseConnectionError):
+    if isinstance(error, SynapseConnectionError):
         return True
     is_response = isinstance(error, SynapseHTTPError | SynapseTimeoutError)
     return is_response and error.retry_category is not RetryCategory.PERMANENT

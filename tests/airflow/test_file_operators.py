@@ -18,6 +18,8 @@ from synapse_workflows import (
     SynapseStoreOperator,
 )
 from synapse_workflows.client.errors import (
+    RetryCategory,
+    SynapseConnectionError,
     SynapseFileNotFoundError,
     SynapseHTTPError,
     SynapseMalformedEntityError,
@@ -157,6 +159,19 @@ def test_retry_policy_by_status(status, retry_after, action, seconds):
     decision = SynapseRetryPolicy().evaluate(error, 1, 3)
     assert decision.action is action
     assert (decision.retry_delay and decision.retry_delay.total_seconds()) == seconds
+
+
+@pytest.mark.parametrize(
+    ("category", "action"),
+    [
+        (RetryCategory.SAFE, RetryAction.DEFAULT),
+        (RetryCategory.UNCERTAIN, RetryAction.DEFAULT),
+        (RetryCategory.PERMANENT, RetryAction.FAIL),  # for example an untrusted certificate
+    ],
+)
+def test_retry_policy_by_category_of_connection_errors(category, action):
+    error = SynapseConnectionError("no connection", retry_category=category)
+    assert SynapseRetryPolicy().evaluate(error, 1, 3).action is action
 
 
 def test_other_errors_follow_the_retries_of_the_task():

@@ -1,4 +1,4 @@
-"""One service for the tests of the entity rules, and its people."""
+"""Fixtures of a service and its users."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory, recording) -> Iterator[RestS
 
 @pytest.fixture(scope="session")
 def author(rules):
-    """Make the author of a name; None is the anonymous caller."""
+    """Return an Author by user name; None is the anonymous caller."""
 
     def make(name: str | None, token: str | None = None) -> Author:
         return Author(rules, name, token)
@@ -32,37 +32,37 @@ def admin(author) -> Author:
 
 @pytest.fixture(scope="session")
 def ann(author) -> Author:
-    """Alice, as an author."""
+    """Alice as an Author."""
     return author("alice")
 
 
 @pytest.fixture(scope="session")
 def ben(author) -> Author:
-    """Bob, as an author."""
+    """Bob as an Author."""
     return author("bob")
 
 
 @pytest.fixture(scope="session")
 def dan(author) -> Author:
-    """Dave, who is not certified, as an author."""
+    """Dave, who is not certified, as an Author."""
     return author("dave")
 
 
 @pytest.fixture(scope="session")
 def anonymous(author) -> Author:
-    """Somebody without credentials."""
+    """The anonymous caller."""
     return author(None)
 
 
 @pytest.fixture(scope="session")
 def tables(ann) -> TableClient:
-    """Alice, at work on tables."""
+    """Alice as a TableClient."""
     return TableClient(ann)
 
 
 @pytest.fixture(scope="session")
 def organiser(ann) -> Submitter:
-    """Alice, who holds evaluations."""
+    """Alice, who creates evaluations."""
     return Submitter(ann)
 
 

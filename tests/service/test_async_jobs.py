@@ -142,7 +142,7 @@ def test_number_of_parallel_jobs_is_limited(tmp_path):
         alice = Author(rest_service, "alice")
         tokens = []
         for _ in range(4):
-            with service.database.transaction() as session:
+            with service.database.write_transaction() as session:
                 caller = authenticate(service, session, alice)
                 tokens.append(async_jobs.create_job(session, caller, job_type, {}))
             async_jobs.submit_job(service, caller, tokens[-1], job_type)
@@ -150,7 +150,7 @@ def test_number_of_parallel_jobs_is_limited(tmp_path):
         release.set()
         for token in tokens:
             service.jobs.wait(token, 5)
-        with service.database.reading() as session:
+        with service.database.read_transaction() as session:
             states = {async_jobs.get_job(session, caller, str(token)).state for token in tokens}
     assert highest == [2]
     assert states == {"COMPLETE"}
@@ -170,7 +170,7 @@ def test_unexpected_error_is_logged_and_not_returned(tmp_path, caplog):
 
         job_type = async_jobs.JobType("test", work)
         alice = Author(rest_service, "alice")
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             caller = authenticate(service, session, alice)
             token = async_jobs.create_job(session, caller, job_type, {})
         async_jobs.submit_job(service, caller, token, job_type)
@@ -187,7 +187,7 @@ def test_job_interrupted_by_a_restart_has_failed(tmp_path, recording):
         service = get_service(rest_service)
         alice = Author(rest_service, "alice")
         table = TableClient(alice).create_table(("a", "STRING"))["id"]
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             caller = authenticate(service, session, alice)
             token = async_jobs.create_job(session, caller, QUERY, {"query": {"sql": "x"}}, table)
     with start_service(tmp_path, recording) as rest_service:
@@ -196,7 +196,7 @@ def test_job_interrupted_by_a_restart_has_failed(tmp_path, recording):
         )
 
 
-def test_the_service_can_be_opened_and_closed(tmp_path):
+def test_service_can_be_closed_twice(tmp_path):
     service = create_app(Settings(data_dir=tmp_path)).state.service
     service.close()
     service.close()

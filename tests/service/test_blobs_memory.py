@@ -1,4 +1,4 @@
-"""A large file never sits in memory: not on its way in, nor when proven, nor on its way out."""
+"""Uploads and downloads of large files use limited memory."""
 
 import hashlib
 import os
@@ -21,61 +21,63 @@ PART = 128 * MiB
 BLOCK = os.urandom(MiB)
 
 
-def blocks(size: int) -> Iterator[bytes]:
+def iter_blocks(size: int) -> Iterator[bytes]:
     for _ in range(size // MiB):
         yield BLOCK
 
 
 def md5(size: int) -> str:
     digest = hashlib.md5()
-    for block in blocks(size):
+    for block in iter_blocks(size):
         digest.update(block)
     return digest.hexdigest()
 
 
-def peak(pid: int) -> int:
-    """The most memory that a process ever had, in bytes."""
+def peak_memory(pid: int) -> int:
+    """Return the peak memory of a process in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 @pytest.fixture
-def served(tmp_path):
-    """A service in a process of its own: what service.json says."""
-    words = ["serve", "--data", str(tmp_path), "--port", "0"]
-    told = tmp_path / "service.json"
+def service(tmp_path):
+    """Start a service process and yield the content of its service.json."""
+    arguments = ["serve", "--data", str(tmp_path), "--port", "0"]
+    service_file = tmp_path / "service.json"
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "synapse_workflows", *words], stdout=log, stderr=log
+            [sys.executable, "-m", "synapse_workflows", *arguments], stdout=log, stderr=log
         )
     deadline = time.monotonic() + 60
-    while not told.exists():
+    while not service_file.exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    yield loads(told.read_text())
+    yield loads(service_file.read_text())
     process.kill()
     process.wait(30)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
-def test_256_mib_go_in_and_out_with_little_memory(served):
+def test_transfer_of_256_mib_uses_limited_memory(service):
     with requests.Session() as session:
-        base_url = served["repoEndpoint"].removesuffix("/repo/v1")
-        alice = RestUser(session, base_url, served["users"][1]["token"])
+        base_url = service["repoEndpoint"].removesuffix("/repo/v1")
+        alice = RestUser(session, base_url, service["users"][1]["token"])
         alice.upload(b"warm")
-        before = peak(served["pid"])
+        before = peak_memory(service["pid"])
         body = {"fileSizeBytes": SIZE, "partSizeBytes": PART, "contentMD5Hex": md5(SIZE)}
         upload = ok(alice.start(b"", **body))["uploadId"]
         part_md5 = md5(PART)
         for number in (1, 2):
-            answer = session.put(alice.part_url(upload, number), data=blocks(PART), timeout=60)
-            assert answer.headers["ETag"] == f'"{part_md5}"'
+            response = session.put(
+                alice.part_url(upload, number), data=iter_blocks(PART), timeout=60
+            )
+            assert response.headers["ETag"] == f'"{part_md5}"'
             assert alice.add(upload, number, part_md5)["addPartState"] == "ADD_SUCCESS"
         handle = ok(alice.complete(upload))["resultFileHandleId"]
         digest = hashlib.md5()
-        with session.get(alice.url(handle), stream=True, timeout=60) as answer:
-            for chunk in answer.iter_content(MiB):
+        with session.get(alice.url(handle), stream=True, timeout=60) as response:
+            for chunk in response.iter_content(MiB):
                 digest.update(chunk)
         assert digest.hexdigest() == body["contentMD5Hex"]
-        assert peak(served["pid"]) - before < 32 * MiB
+        assert peak_memory(service["pid"]) - before < 32 * MiB

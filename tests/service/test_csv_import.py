@@ -203,7 +203,7 @@ def test_csv_larger_than_one_gigabyte_is_rejected(tmp_path, recording):
         body = tables.csv(table, "a\nx\n")
         service = rest_service.session.get_adapter(rest_service.base_url)._app.state.service
         for size, status in ((2**30 + 1, 400), (2**30, 201)):
-            with service.database.transaction() as session:
+            with service.database.write_transaction() as session:
                 handle = file_handles.get_handle(session, int(body["uploadFileHandleId"]))
                 handle.content_size = size
             assert tables.try_transact(table, body).status_code == status

@@ -1,4 +1,4 @@
-"""Entity views: which entities are rows, what stands in them, and who sees them."""
+"""Entity views: rows, columns, permissions and column suggestions."""
 
 import pytest
 from support.entity_api import REPO
@@ -11,23 +11,25 @@ FILE, PROJECT, FOLDER, VIEW = 1, 2, 8, 16
 
 
 def annotate(author, entity, **values):
-    """Set annotations, each as (type, value, ...)."""
+    """Replace the annotations of an entity by (type, value, ...)."""
     body = ok(author.get(f"{REPO}/entity/{entity}/annotations2"))
-    made = {key: {"type": kind, "value": rest} for key, (kind, *rest) in values.items()}
-    return ok(author.put(f"{REPO}/entity/{entity}/annotations2", {**body, "annotations": made}))
+    annotations = {key: {"type": kind, "value": rest} for key, (kind, *rest) in values.items()}
+    return ok(
+        author.put(f"{REPO}/entity/{entity}/annotations2", {**body, "annotations": annotations})
+    )
 
 
-def defaults(author, mask):
+def list_default_columns(author, mask):
     return ok(author.get(f"{REPO}/column/tableview/defaults?viewTypeMask={mask}"))["list"]
 
 
 @pytest.fixture
-def view(ann, tables):
-    """Make a view of a scope; columns as of tables, default columns where none are given."""
+def create_view(ann, tables):
+    """Return a function that creates a view of a scope, by default with the default columns."""
 
     def make(*scope, mask=FILE, columns=None):
         if columns is None:
-            ids = [each["id"] for each in defaults(ann, mask)]
+            ids = [each["id"] for each in list_default_columns(ann, mask)]
         else:
             ids = [tables.create_column(*each)["id"] for each in columns]
         body = {"scopeIds": list(scope), "viewTypeMask": mask, "columnIds": ids}
@@ -36,19 +38,17 @@ def view(ann, tables):
     return make
 
 
-def names(tables, view):
-    return [row[0] for row in tables.query(f"select name from {view} order by name")]
+def query_names(tables, create_view):
+    return [row[0] for row in tables.query(f"select name from {create_view} order by name")]
 
 
-def test_a_view_is_an_entity_with_a_scope(ann, tables, view):
-    made = ann.entity(view(tables.project, mask=FILE | FOLDER))
-    assert made["concreteType"] == ENTITY_VIEW
-    assert (made["viewTypeMask"], made["scopeIds"]) == (9, [tables.project])
-    assert len(tables.list_columns(made["id"])) == len(made["columnIds"]) == 21
-    changed = ann.change(made["id"], viewTypeMask=1, scopeIds=[])
+def test_view_entity_has_mask_scope_and_columns(ann, tables, create_view):
+    created = ann.entity(create_view(tables.project, mask=FILE | FOLDER))
+    assert created["concreteType"] == ENTITY_VIEW
+    assert (created["viewTypeMask"], created["scopeIds"]) == (9, [tables.project])
+    assert len(tables.list_columns(created["id"])) == len(created["columnIds"]) == 21
+    changed = ann.change(created["id"], viewTypeMask=1, scopeIds=[])
     assert (changed["viewTypeMask"], changed["scopeIds"]) == (1, [])
-    old = ann.make(ENTITY_VIEW, tables.project, type="file_and_table")
-    assert old["viewTypeMask"] == 5
 
 
 @pytest.mark.parametrize(
@@ -57,67 +57,77 @@ def test_a_view_is_an_entity_with_a_scope(ann, tables, view):
         {},
         {"viewTypeMask": 0},
         {"viewTypeMask": 0x400},
-        {"type": "folder"},
         {"viewTypeMask": 1, "scopeIds": ["nonsense"]},
         {"viewTypeMask": 1, "isSearchEnabled": True},
     ],
 )
-def test_a_view_without_a_meaning_is_refused(ann, tables, body):
+def test_invalid_view_definition_returns_400(ann, tables, body):
     assert_error(ann.try_make(ENTITY_VIEW, tables.project, **body), 400)
 
 
 def test_default_columns_depend_on_the_mask(ann):
-    of_projects = [each["name"] for each in defaults(ann, PROJECT)]
-    assert of_projects == [
+    project_columns = [each["name"] for each in list_default_columns(ann, PROJECT)]
+    assert project_columns == [
         "id", "name", "description", "createdOn", "createdBy", "etag", "modifiedOn",
         "modifiedBy", "path",
     ]  # fmt: skip
-    of_folders = [each["name"] for each in defaults(ann, FOLDER)]
-    assert of_folders[9:] == ["type", "currentVersion", "parentId", "benefactorId", "projectId"]
-    of_files = defaults(ann, FILE | FOLDER)
-    assert [each["name"] for each in of_files[:14]] == of_folders
-    assert [(each["name"], each["columnType"], each.get("maximumSize")) for each in of_files[14:]][
-        :4
-    ] == [
+    folder_columns = [each["name"] for each in list_default_columns(ann, FOLDER)]
+    assert folder_columns[9:] == [
+        "type",
+        "currentVersion",
+        "parentId",
+        "benefactorId",
+        "projectId",
+    ]
+    file_columns = list_default_columns(ann, FILE | FOLDER)
+    assert [each["name"] for each in file_columns[:14]] == folder_columns
+    assert [
+        (each["name"], each["columnType"], each.get("maximumSize")) for each in file_columns[14:]
+    ][:4] == [
         ("dataFileHandleId", "FILEHANDLEID", None),
         ("dataFileName", "STRING", 256),
         ("dataFileSizeBytes", "INTEGER", None),
         ("dataFileMD5Hex", "STRING", 100),
     ]
-    assert defaults(ann, FILE | FOLDER) == of_files
-    assert ok(ann.get(f"{REPO}/column/{of_files[0]['id']}"))["name"] == "id"
+    assert list_default_columns(ann, FILE | FOLDER) == file_columns
+    assert ok(ann.get(f"{REPO}/column/{file_columns[0]['id']}"))["name"] == "id"
 
 
 @pytest.mark.parametrize("query", ["", "?viewTypeMask=3", "?viewTypeMask=0", "?viewTypeMask=2048"])
-def test_default_columns_need_a_mask(ann, query):
+def test_default_columns_require_a_valid_mask(ann, query):
     assert_error(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
 
 
-def test_default_columns_of_unknown_views_are_refused(ann):
+def test_default_columns_of_unknown_view_type_returns_400(ann):
     query = "?viewEntityType=nonsense&viewTypeMask=1"
     assert_error(ann.get(f"{REPO}/column/tableview/defaults{query}"), 400)
 
 
-def test_rows_are_what_lies_below_the_scope(ann, tables, view):
+def test_rows_are_the_entities_in_scope_and_mask(ann, tables, create_view):
     project = ann.new_project()["id"]
     outer = ann.new_folder(project, name="outer")["id"]
     inner = ann.new_folder(outer, name="inner")["id"]
     ann.new_file(project, name="top")
     ann.new_file(inner, name="deep")
     ann.new_link(outer, outer, name="a link")
-    assert names(tables, view(project)) == ["deep", "top"]
-    assert names(tables, view(outer)) == ["deep"]
-    assert names(tables, view(outer, inner)) == ["deep"]
-    assert names(tables, view(project, mask=FILE | FOLDER)) == ["deep", "inner", "outer", "top"]
-    assert names(tables, view(outer, mask=FOLDER)) == ["inner"]
-    assert names(tables, view(project, mask=PROJECT)) == [ann.entity(project)["name"]]
-    assert names(tables, view(outer, mask=PROJECT)) == []
-    assert names(tables, view()) == []
+    assert query_names(tables, create_view(project)) == ["deep", "top"]
+    assert query_names(tables, create_view(outer)) == ["deep"]
+    assert query_names(tables, create_view(outer, inner)) == ["deep"]
+    assert query_names(tables, create_view(project, mask=FILE | FOLDER)) == [
+        "deep",
+        "inner",
+        "outer",
+        "top",
+    ]
+    assert query_names(tables, create_view(outer, mask=FOLDER)) == ["inner"]
+    assert query_names(tables, create_view(project, mask=PROJECT)) == [ann.entity(project)["name"]]
+    assert query_names(tables, create_view(outer, mask=PROJECT)) == []
+    assert query_names(tables, create_view()) == []
 
 
-def test_views_of_tables_and_views_have_rows_of_their_own(ann, tables, view):
+def test_view_can_show_tables_views_and_datasets(ann, tables, create_view):
     project = ann.new_project()["id"]
-    made = {
+    created = {
         word: ann.make(kind, project, name=word, **more)["id"]
         for word, kind, more in (
             ("table", TABLE, {}),
@@ -127,23 +137,25 @@ def test_views_of_tables_and_views_have_rows_of_their_own(ann, tables, view):
         )
     }
     for word, bit in (("table", 4), ("entityview", 16), ("submissionview", 64), ("dataset", 128)):
-        sql = f"select id, name, type from {view(project, mask=bit)}"
-        assert tables.query(sql) == [[made[word], word, word]]
-    assert len(names(tables, view(project, mask=4 | 16 | 64 | 128))) == 4
+        sql = f"select id, name, type from {create_view(project, mask=bit)}"
+        assert tables.query(sql) == [[created[word], word, word]]
+    assert len(query_names(tables, create_view(project, mask=4 | 16 | 64 | 128))) == 4
 
 
-def test_a_row_shows_the_entity_as_it_is_now(ann, tables, view):
+def test_row_shows_the_current_entity(ann, tables, create_view):
     project = ann.new_project(name="the project of paths")["id"]
     folder = ann.new_folder(project, name="in")["id"]
-    file = ann.new_file(folder, name="data", description="what it is")
-    made = view(project)
-    row = tables.row_set(f"select * from {made}", includeEntityEtag=True)["rows"][0]
-    cells = dict(zip([c["name"] for c in tables.list_columns(made)], row["values"], strict=True))
+    file = ann.new_file(folder, name="data", description="a description")
+    created = create_view(project)
+    row = tables.row_set(f"select * from {created}", includeEntityEtag=True)["rows"][0]
+    cells = dict(
+        zip([c["name"] for c in tables.list_columns(created)], row["values"], strict=True)
+    )
     number = int(file["id"].removeprefix("syn"))
     assert (row["rowId"], row["versionNumber"], row["etag"]) == (number, 1, file["etag"])
     handle = file["dataFileHandleId"]
     expected = {
-        "id": file["id"], "name": "data", "description": "what it is", "etag": file["etag"],
+        "id": file["id"], "name": "data", "description": "a description", "etag": file["etag"],
         "createdBy": str(ann.id), "modifiedBy": str(ann.id), "type": "file",
         "path": "the project of paths/in/data", "currentVersion": "1", "parentId": folder,
         "benefactorId": project, "projectId": project, "dataFileHandleId": handle,
@@ -152,40 +164,42 @@ def test_a_row_shows_the_entity_as_it_is_now(ann, tables, view):
     assert {key: cells[key] for key in expected} == expected
     assert cells["createdOn"].isdecimal()
     ann.change(file["id"], "?newVersion=true", name="renamed", versionLabel=None)
-    sql = f"select name, currentVersion, ROW_VERSION from {made}"
+    sql = f"select name, currentVersion, ROW_VERSION from {created}"
     assert tables.query(sql) == [["renamed", "2", "2"]]
     ann.delete(f"{REPO}/entity/{file['id']}")
     assert tables.query(sql) == []
 
 
-def test_etags_come_when_they_are_asked_for(ann, tables, view):
+def test_etags_are_included_on_request(ann, tables, create_view):
     project = ann.new_project()["id"]
     file = ann.new_file(project)
-    made = view(project, columns=[("name",)])
-    assert "etag" not in tables.row_set(f"select * from {made}")["rows"][0]
+    created = create_view(project, columns=[("name",)])
+    assert "etag" not in tables.row_set(f"select * from {created}")["rows"][0]
     number = file["id"].removeprefix("syn")
-    assert tables.query(f"select ROW_ETAG from {made}") == [[file["etag"]]]
-    first = tables.download(f"select * from {made}", includeEntityEtag=True).splitlines()
+    assert tables.query(f"select ROW_ETAG from {created}") == [[file["etag"]]]
+    first = tables.download(f"select * from {created}", includeEntityEtag=True).splitlines()
     assert first == [
         '"ROW_ID","ROW_VERSION","ROW_ETAG","name"',
         f'"{number}","1","{file["etag"]}","{file["name"]}"',
     ]
-    assert tables.download(f"select * from {made}").startswith('"ROW_ID","ROW_VERSION","name"\n')
-    assert tables.download(f"select count(*) as n from {made}") == '"n"\n"1"\n'
+    assert tables.download(f"select * from {created}").startswith(
+        '"ROW_ID","ROW_VERSION","name"\n'
+    )
+    assert tables.download(f"select count(*) as n from {created}") == '"n"\n"1"\n'
 
 
-def test_a_csv_is_made_again_when_an_entity_changed(ann, tables, view):
+def test_csv_download_is_cached_until_an_entity_changes(ann, tables, create_view):
     project = ann.new_project()["id"]
     file = ann.new_file(project, name="before")["id"]
-    made = view(project, columns=[("name",)])
-    sql = f"select name from {made}"
+    created = create_view(project, columns=[("name",)])
+    sql = f"select name from {created}"
     handles = [ok(tables.try_download(sql))["resultsFileHandleId"] for _ in range(2)]
     assert handles[0] == handles[1]
     ann.change(file, name="after")
     assert '"after"' in tables.download(sql)
 
 
-def test_annotations_are_shown_by_name_and_type(ann, tables, view):
+def test_annotations_appear_in_columns_of_same_name_and_type(ann, tables, create_view):
     project = ann.new_project()["id"]
     file = ann.new_file(project)["id"]
     columns = [
@@ -193,7 +207,7 @@ def test_annotations_are_shown_by_name_and_type(ann, tables, view):
         ("words", "STRING_LIST"), ("ns", "INTEGER_LIST"), ("flags", "BOOLEAN_LIST"),
         ("none",), ("about", "ENTITYID"), ("single", "STRING_LIST"), ("mismatch", "INTEGER"),
     ]  # fmt: skip
-    made = view(project, columns=columns)
+    created = create_view(project, columns=columns)
     annotate(
         ann,
         file,
@@ -209,42 +223,42 @@ def test_annotations_are_shown_by_name_and_type(ann, tables, view):
         single=("STRING", "only"),
         mismatch=("STRING", "many"),
     )
-    assert tables.query(f"select * from {made}") == [
+    assert tables.query(f"select * from {created}") == [
         [
             "ant", "-3", "1.5", "true", "1600000000000", '["a", "b"]', "[1, 2]",
             "[true, false]", None, "syn12", '["only"]', None,
         ]
     ]  # fmt: skip
-    assert tables.query(f"select word from {made} where n < 0 and words has ('b')") == [["ant"]]
+    assert tables.query(f"select word from {created} where n < 0 and words has ('b')") == [["ant"]]
 
 
-def test_a_column_that_is_too_small_is_told(ann, tables, view):
+def test_query_with_too_small_column_returns_400(ann, tables, create_view):
     project = ann.new_project()["id"]
     annotate(ann, ann.new_file(project)["id"], word=("STRING", "x" * 51))
-    made = view(project, columns=[("word",)])
-    answer = assert_error(tables.try_query(f"select * from {made}"), 400)
-    assert "at least 51 characters" in str(answer)
+    created = create_view(project, columns=[("word",)])
+    response = assert_error(tables.try_query(f"select * from {created}"), 400)
+    assert "at least 51 characters" in str(response)
 
 
-def test_everyone_sees_what_they_may_read(ann, ben, tables, view):
+def test_query_and_download_show_readable_rows_only(ann, ben, tables, create_view):
     shared = ann.new_project()["id"]
     secret = ann.new_folder(shared, name="secret")["id"]
     ann.new_file(shared, name="open")
     ann.new_file(secret, name="hidden")
-    made = view(shared)
+    created = create_view(shared)
     acl = ok(ann.get(f"{REPO}/entity/{shared}/acl"))
     ok(ann.post(f"{REPO}/entity/{secret}/acl", {**acl, "id": secret}))
     ann.share(shared, {ben.id: ["READ"]})
-    readers = type(tables)(ben)
-    assert_error(readers.try_query(f"select name from {made}"), 403)
-    ann.share(made, {ben.id: ["READ"]})
-    assert names(readers, made) == ["open"]
-    assert names(tables, made) == ["hidden", "open"]
-    assert "hidden" not in readers.download(f"select name from {made}")
-    assert readers.bundle(f"select name from {made}")["queryCount"] == 1
+    ben_tables = type(tables)(ben)
+    assert_error(ben_tables.try_query(f"select name from {created}"), 403)
+    ann.share(created, {ben.id: ["READ"]})
+    assert query_names(ben_tables, created) == ["open"]
+    assert query_names(tables, created) == ["hidden", "open"]
+    assert "hidden" not in ben_tables.download(f"select name from {created}")
+    assert ben_tables.bundle(f"select name from {created}")["queryCount"] == 1
 
 
-def test_a_view_shows_the_columns_of_its_annotations(ann, tables):
+def test_suggested_columns_match_the_annotations_in_scope(ann, tables):
     project = ann.new_project()["id"]
     one, two = (ann.new_file(project)["id"] for _ in range(2))
     annotate(ann, one, word=("STRING", "four"), n=("LONG", "1"), mixed=("STRING", "a"))
@@ -257,9 +271,9 @@ def test_a_view_shows_the_columns_of_its_annotations(ann, tables):
         day=("TIMESTAMP_MS", "0"),
         yes=("BOOLEAN", "true"),
     )
-    found = suggested(tables, [project])
+    results = suggest_columns(tables, [project])
     assert [
-        (each["name"], each["columnType"], each.get("maximumSize")) for each in found["results"]
+        (each["name"], each["columnType"], each.get("maximumSize")) for each in results["results"]
     ] == [
         ("day", "DATE", None),
         ("mixed", "DOUBLE", None),
@@ -268,10 +282,10 @@ def test_a_view_shows_the_columns_of_its_annotations(ann, tables):
         ("word", "STRING", 6),
         ("yes", "BOOLEAN", None),
     ]
-    assert suggested(tables, [])["results"] == []
+    assert suggest_columns(tables, [])["results"] == []
 
 
-def suggested(tables, scope, token=None, **more):
+def suggest_columns(tables, scope, token=None, **more):
     body = {
         "concreteType": f"{M}.ViewColumnModelRequest",
         "viewScope": {
@@ -282,17 +296,17 @@ def suggested(tables, scope, token=None, **more):
     return ok(tables.run(f"{REPO}/column/view/scope", body))
 
 
-def test_columns_of_annotations_come_fifty_at_a_time(ann, tables):
+def test_suggested_columns_are_paged_by_50(ann, tables):
     project = ann.new_project()["id"]
     annotate(ann, ann.new_file(project)["id"], **{f"k{n:02}": ("LONG", "1") for n in range(60)})
-    first = suggested(tables, [project])
-    second = suggested(tables, [project], first["nextPageToken"])
+    first = suggest_columns(tables, [project])
+    second = suggest_columns(tables, [project], first["nextPageToken"])
     assert [len(first["results"]), len(second["results"])] == [50, 10]
     assert second.get("nextPageToken") is None
     assert second["results"][0]["name"] == "k50"
 
 
-def test_a_scope_without_a_meaning_is_refused(tables):
-    path, kind = f"{REPO}/column/view/scope", f"{M}.ViewColumnModelRequest"
+def test_suggested_columns_of_invalid_scope_return_400(tables):
+    path, concrete_type = f"{REPO}/column/view/scope", f"{M}.ViewColumnModelRequest"
     for scope in ({"scope": []}, {"scope": [], "viewTypeMask": 3}):
-        assert_error(tables.run(path, {"concreteType": kind, "viewScope": scope}), 400)
+        assert_error(tables.run(path, {"concreteType": concrete_type, "viewScope": scope}), 400)

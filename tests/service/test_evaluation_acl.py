@@ -1,4 +1,4 @@
-"""Who may do what to an evaluation: its access control list, and permissions told in advance."""
+"""Access control lists and permissions of evaluations."""
 
 import pytest
 from support.evaluation_api import EVALUATION
@@ -13,38 +13,38 @@ OWNER_RIGHTS = {
 
 @pytest.fixture
 def queue(organiser):
-    return organiser.evaluation()["id"]
+    return organiser.create_evaluation()["id"]
 
 
-def acl_of(person, queue):
-    return ok(person.get(f"{EVALUATION}/{queue}/acl"))
+def get_acl(user, queue):
+    return ok(user.get(f"{EVALUATION}/{queue}/acl"))
 
 
-def put(person, acl, *more, kept=True):
-    """Put an ACL with further entries: (principal, rights)."""
-    entries = [{"principalId": who, "accessType": what} for who, what in more]
-    present = acl["resourceAccess"] if kept else []
-    return person.put(f"{EVALUATION}/acl", {**acl, "resourceAccess": present + entries})
+def put_acl(user, acl, *additional, keep=True):
+    """Update an ACL with additional entries of (principal ID, rights)."""
+    entries = [{"principalId": key, "accessType": value} for key, value in additional]
+    present = acl["resourceAccess"] if keep else []
+    return user.put(f"{EVALUATION}/acl", {**acl, "resourceAccess": present + entries})
 
 
-def test_its_maker_holds_all_rights_and_nobody_else_any(ann, ben, organiser):
-    made = organiser.evaluation()
-    acl = acl_of(ann, made["id"])
+def test_new_acl_grants_all_rights_to_the_creator_only(ann, ben, organiser):
+    created = organiser.create_evaluation()
+    acl = get_acl(ann, created["id"])
     (entry,) = acl["resourceAccess"]
     assert entry["principalId"] == ann.id
     assert set(entry["accessType"]) == OWNER_RIGHTS
-    assert acl["id"] == made["id"]
-    assert acl["creationDate"] == made["createdOn"]
-    assert_error(ben.get(f"{EVALUATION}/{made['id']}/acl"), 403, "You lack READ access")
+    assert acl["id"] == created["id"]
+    assert acl["creationDate"] == created["createdOn"]
+    assert_error(ben.get(f"{EVALUATION}/{created['id']}/acl"), 403, "You lack READ access")
     assert_error(ann.get(f"{EVALUATION}/9699999/acl"), 404)
 
 
-def test_what_is_put_replaces_what_was(ann, ben, queue):
-    before = acl_of(ann, queue)
-    after = ok(put(ann, before, (ben.id, ["SUBMIT", "READ"])))
+def test_update_replaces_all_entries(ann, ben, queue):
+    before = get_acl(ann, queue)
+    after = ok(put_acl(ann, before, (ben.id, ["SUBMIT", "READ"])))
     assert after["etag"] != before["etag"]
     assert after["creationDate"] == before["creationDate"]
-    assert acl_of(ben, queue) == after
+    assert get_acl(ben, queue) == after
     assert after["resourceAccess"][1] == {
         "principalId": ben.id,
         "accessType": ["READ", "SUBMIT"],
@@ -53,53 +53,53 @@ def test_what_is_put_replaces_what_was(ann, ben, queue):
     assert_error(ben.get(f"{EVALUATION}/{queue}"), 403)
 
 
-def test_it_takes_the_current_etag(ann, queue):
-    acl = acl_of(ann, queue)
-    ok(put(ann, acl))
-    assert_error(put(ann, acl), 412, f"Object: {queue} was updated")
-    assert_error(put(ann, {**acl, "etag": None}), 412)
+def test_update_with_stale_etag_returns_412(ann, queue):
+    acl = get_acl(ann, queue)
+    ok(put_acl(ann, acl))
+    assert_error(put_acl(ann, acl), 412, f"Object: {queue} was updated")
+    assert_error(put_acl(ann, {**acl, "etag": None}), 412)
 
 
-def test_it_takes_the_right_to_change_permissions(ann, ben, anonymous, organiser, queue):
+def test_update_requires_change_permissions(ann, ben, anonymous, organiser, queue):
     organiser.share(queue, {ben.id: ["READ", "UPDATE"]})
-    acl = acl_of(ben, queue)
+    acl = get_acl(ben, queue)
     assert_error(
-        put(ben, acl), 403, "You lack CHANGE_PERMISSIONS access to the requested evaluation"
+        put_acl(ben, acl), 403, "You lack CHANGE_PERMISSIONS access to the requested evaluation"
     )
-    assert_error(put(anonymous, acl), 403, "Anonymous users have only READ access permission.")
-    assert_error(put(ann, {**acl, "id": "9699999"}), 404)
-    assert_error(put(ann, {**acl, "id": None}), 400, "id is required")
-    assert_error(put(ann, {**acl, "id": "syn"}), 400)
+    assert_error(put_acl(anonymous, acl), 403, "Anonymous users have only READ access permission.")
+    assert_error(put_acl(ann, {**acl, "id": "9699999"}), 404)
+    assert_error(put_acl(ann, {**acl, "id": None}), 400, "id is required")
+    assert_error(put_acl(ann, {**acl, "id": "syn"}), 400)
 
 
 @pytest.mark.parametrize("group", [AUTHENTICATED, PUBLIC])
-def test_groups_of_all_may_only_read(ann, dan, queue, group):
-    assert_error(put(ann, acl_of(ann, queue), (group, ["READ", "SUBMIT"])), 400, "Only READ")
-    ok(put(ann, acl_of(ann, queue), (group, ["READ"])))
+def test_public_groups_can_only_have_read(ann, dan, queue, group):
+    assert_error(put_acl(ann, get_acl(ann, queue), (group, ["READ", "SUBMIT"])), 400, "Only READ")
+    ok(put_acl(ann, get_acl(ann, queue), (group, ["READ"])))
     assert ok(dan.get(f"{EVALUATION}/{queue}"))["id"] == queue
 
 
-def test_the_anonymous_caller_reads_what_is_public_and_no_more(ann, anonymous, organiser, queue):
+def test_anonymous_caller_can_only_read_public_evaluations(ann, anonymous, organiser, queue):
     assert_error(anonymous.get(f"{EVALUATION}/{queue}"), 403)
     organiser.share(queue, {PUBLIC: ["READ"]})
     assert ok(anonymous.get(f"{EVALUATION}/{queue}"))["id"] == queue
-    assert acl_of(anonymous, queue)["id"] == queue
-    assert_error(put(ann, acl_of(ann, queue), (ANONYMOUS, ["READ"])), 400, "anonymous")
+    assert get_acl(anonymous, queue)["id"] == queue
+    assert_error(put_acl(ann, get_acl(ann, queue), (ANONYMOUS, ["READ"])), 400, "anonymous")
     body = ok(anonymous.get(f"{EVALUATION}/{queue}"))
-    told = "Anonymous users have only READ access permission."
-    assert_error(anonymous.put(f"{EVALUATION}/{queue}", body), 403, told)
-    assert_error(anonymous.delete(f"{EVALUATION}/{queue}"), 403, told)
+    message = "Anonymous users have only READ access permission."
+    assert_error(anonymous.put(f"{EVALUATION}/{queue}", body), 403, message)
+    assert_error(anonymous.delete(f"{EVALUATION}/{queue}"), 403, message)
 
 
-def test_the_old_right_to_participate_is_kept_and_means_nothing(ben, organiser, queue):
+def test_participate_does_not_grant_submit(ben, organiser, queue):
     organiser.share(queue, {ben.id: ["READ", "PARTICIPATE"]})
-    told = ok(ben.get(f"{EVALUATION}/{queue}/permissions"))
-    assert told["canParticipate"]
-    assert not told["canSubmit"]
+    permissions = ok(ben.get(f"{EVALUATION}/{queue}/permissions"))
+    assert permissions["canParticipate"]
+    assert not permissions["canSubmit"]
 
 
 @pytest.mark.parametrize(
-    ("entry", "words"),
+    ("entry", "reason"),
     [
         ({"principalId": 999, "accessType": ["READ"]}, "999"),
         ({"accessType": ["READ"]}, "null"),
@@ -107,23 +107,23 @@ def test_the_old_right_to_participate_is_kept_and_means_nothing(ben, organiser, 
         ({"principalId": 3300002, "accessType": ["LOOK"]}, "LOOK"),
     ],
 )
-def test_what_an_entry_may_not_say(ann, queue, entry, words):
-    acl = acl_of(ann, queue)
+def test_invalid_entry_returns_400(ann, queue, entry, reason):
+    acl = get_acl(ann, queue)
     body = {**acl, "resourceAccess": [*acl["resourceAccess"], entry]}
-    assert_error(ann.put(f"{EVALUATION}/acl", body), 400, words)
-    assert acl_of(ann, queue) == acl
+    assert_error(ann.put(f"{EVALUATION}/acl", body), 400, reason)
+    assert get_acl(ann, queue) == acl
 
 
-def test_only_its_maker_may_give_up_the_right_to_change_permissions(ann, ben, organiser, queue):
+def test_only_the_owner_can_revoke_their_change_permissions(ann, ben, organiser, queue):
     organiser.share(queue, {ben.id: ["READ", "CHANGE_PERMISSIONS"]})
-    acl = acl_of(ben, queue)
-    told = "Caller is trying to revoke their own ACL editing permissions."
-    assert_error(put(ben, acl, (ben.id, ["READ"]), kept=False), 400, told)
-    ok(put(ann, acl, (ann.id, ["READ"]), kept=False))
-    assert_error(put(ann, acl_of(ann, queue)), 403, "CHANGE_PERMISSIONS")
+    acl = get_acl(ben, queue)
+    message = "Caller is trying to revoke their own ACL editing permissions."
+    assert_error(put_acl(ben, acl, (ben.id, ["READ"]), keep=False), 400, message)
+    ok(put_acl(ann, acl, (ann.id, ["READ"]), keep=False))
+    assert_error(put_acl(ann, get_acl(ann, queue)), 403, "CHANGE_PERMISSIONS")
 
 
-EACH = {
+RIGHTS_BY_PERMISSION = {
     "canView": "READ",
     "canEdit": "UPDATE",
     "canDelete": "DELETE",
@@ -135,18 +135,18 @@ EACH = {
 }
 
 
-@pytest.mark.parametrize(("flag", "right"), EACH.items())
-def test_each_permission_follows_from_one_right(ben, organiser, queue, flag, right):
+@pytest.mark.parametrize(("flag", "right"), RIGHTS_BY_PERMISSION.items())
+def test_each_permission_requires_one_right(ben, organiser, queue, flag, right):
     organiser.share(queue, {ben.id: [right]})
-    told = ok(ben.get(f"{EVALUATION}/{queue}/permissions"))
-    assert told.pop("ownerPrincipalId") == organiser.author.id
-    assert [name for name, held in told.items() if held] == [flag]
+    permissions = ok(ben.get(f"{EVALUATION}/{queue}/permissions"))
+    assert permissions.pop("ownerPrincipalId") == organiser.author.id
+    assert [name for name, value in permissions.items() if value] == [flag]
 
 
-def test_permissions_are_told_to_everybody(ann, admin, anonymous, organiser, queue):
+def test_permissions_are_readable_by_all_callers(ann, admin, anonymous, organiser, queue):
     path = f"{EVALUATION}/{queue}/permissions"
-    mine = ok(ann.get(path))
-    assert {name for name, held in mine.items() if held is False} == {
+    permissions = ok(ann.get(path))
+    assert {name for name, value in permissions.items() if value is False} == {
         "canPublicRead",
         "canParticipate",
     }
@@ -158,7 +158,7 @@ def test_permissions_are_told_to_everybody(ann, admin, anonymous, organiser, que
     assert_error(ann.get(f"{EVALUATION}/9699999/permissions"), 404)
 
 
-def test_updating_and_deleting_take_their_rights(ben, organiser, rival, queue):
+def test_update_and_delete_require_their_rights(ben, organiser, rival, queue):
     organiser.share(queue, {ben.id: ["READ"]})
     body = rival.get(queue)
     assert_error(rival.save(body), 403, "You lack UPDATE access to the requested evaluation.")
@@ -168,12 +168,12 @@ def test_updating_and_deleting_take_their_rights(ben, organiser, rival, queue):
     assert ben.delete(f"{EVALUATION}/{queue}").status_code == 204
 
 
-def test_an_uncertified_user_submits_and_holds_what_is_given(dan, organiser):
-    queue = organiser.evaluation()["id"]
+def test_uncertified_user_can_have_rights_and_submit(dan, organiser):
+    queue = organiser.create_evaluation()["id"]
     organiser.share(queue, {dan.id: ["READ", "SUBMIT", "UPDATE"]})
     body = ok(dan.get(f"{EVALUATION}/{queue}"))
     assert ok(dan.put(f"{EVALUATION}/{queue}", body))["id"] == queue
     project = dan.new_project()
     submission = {"evaluationId": queue, "entityId": project["id"], "versionNumber": 1}
-    made = ok(dan.post(f"{EVALUATION}/submission?etag={project['etag']}", submission))
-    assert made["userId"] == str(dan.id)
+    created = ok(dan.post(f"{EVALUATION}/submission?etag={project['etag']}", submission))
+    assert created["userId"] == str(dan.id)

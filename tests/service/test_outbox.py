@@ -54,12 +54,12 @@ class FailingDatabase:
         self.database = database
         self.is_failing = True
 
-    def reading(self):
-        return self.database.reading()
+    def read_transaction(self):
+        return self.database.read_transaction()
 
     @contextmanager
-    def transaction(self):
-        with self.database.transaction() as session:
+    def write_transaction(self):
+        with self.database.write_transaction() as session:
             yield session
             if self.is_failing:
                 raise KeyboardInterrupt
@@ -84,7 +84,7 @@ def crashed(tmp_path):
             "createSnapshot": True,
             "snapshotOptions": {"snapshotLabel": "kept", "snapshotComment": "c"},
         }
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
             job_id = async_jobs.create_job(session, caller, transactions.TRANSACTION, body, table)

@@ -1,4 +1,4 @@
-"""What a fresh service is filled with: the data of the examples, once."""
+"""Tests of the seeder and of the example data."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from synapse_workflows.local.seed import SeedError, seed_app, seed_data_dir
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.settings import Settings, UserSeed
 
-#: In a fresh service; the examples name them.
+#: Entity IDs in an empty service; the examples contain them.
 IDS = {
     "project": "syn10000001",
     "raw": "syn10000002",
@@ -44,16 +44,16 @@ def alice(seeded):
         yield RestUser(session, service.base_url, service.token("alice"))
 
 
-def content(person, entity):
-    url = person.get(f"/repo/v1/entity/{entity}/file?redirect=false").text
+def content(user, entity):
+    url = user.get(f"/repo/v1/entity/{entity}/file?redirect=false").text
     return requests.get(url, timeout=10).content
 
 
-def entity(person, number):
-    return ok(person.get(f"/repo/v1/entity/{number}"))
+def entity(user, number):
+    return ok(user.get(f"/repo/v1/entity/{number}"))
 
 
-def test_the_ids_are_those_that_the_examples_name(seeded):
+def test_seed_creates_the_ids_of_the_examples(seeded):
     _, ids = seeded
     assert ids == IDS
     examples = "".join(path.read_text() for path in examples_dir().glob("*.py"))
@@ -66,7 +66,7 @@ def test_the_ids_are_those_that_the_examples_name(seeded):
     }
 
 
-def test_a_project_of_alice_with_two_folders(alice):
+def test_seed_creates_a_project_of_alice_with_two_folders(alice):
     project = entity(alice, IDS["project"])
     assert project["name"] == "Demo - breast cancer diagnostics"
     assert project["createdBy"] == ok(alice.get("/repo/v1/userProfile"))["ownerId"]
@@ -75,14 +75,14 @@ def test_a_project_of_alice_with_two_folders(alice):
 
 
 @pytest.mark.parametrize("key", ["data", "dictionary"])
-def test_the_files_are_those_of_the_examples(alice, key):
+def test_seed_uploads_the_files_of_the_examples(alice, key):
     name = {"data": "breast_cancer_wisconsin.csv", "dictionary": "feature_dictionary.csv"}[key]
     file = entity(alice, IDS[key])
     assert (file["name"], file["parentId"], file["versionNumber"]) == (name, IDS["raw"], 1)
     assert content(alice, IDS[key]) == (examples_dir() / "data" / name).read_bytes()
 
 
-def test_source_and_licence_are_annotations(alice):
+def test_seed_annotates_source_and_license(alice):
     found = ok(alice.get(f"/repo/v1/entity/{IDS['data']}/annotations2"))["annotations"]
     assert found["license"] == {"type": "STRING", "value": ["CC BY 4.0"]}
     assert found["doi"]["value"] == ["10.24432/C5DW2B"]
@@ -91,44 +91,44 @@ def test_source_and_licence_are_annotations(alice):
 
 
 @pytest.mark.parametrize(("key", "file"), [("measurements", "data"), ("features", "dictionary")])
-def test_the_tables_hold_what_the_files_do(alice, key, file):
+def test_seed_creates_tables_with_the_rows_of_the_files(alice, key, file):
     query = {
         "concreteType": f"{M}.DownloadFromTableRequest",
         "sql": f"select * from {IDS[key]} order by ROW_ID",
         "includeRowIdAndRowVersion": False,
     }
-    found = ok(run_job(alice, f"{REPO}/entity/{IDS[key]}/table/download/csv", query))
-    url = alice.get(f"/file/v1/fileHandle/{found['resultsFileHandleId']}/url?redirect=false").text
-    answered = list(csv.reader(io.StringIO(requests.get(url, timeout=10).text)))
-    given = list(csv.reader(io.StringIO(content(alice, IDS[file]).decode())))
-    assert answered[0] == given[0]
-    assert [list(map(plain, row)) for row in answered] == [list(map(plain, row)) for row in given]
+    result = ok(run_job(alice, f"{REPO}/entity/{IDS[key]}/table/download/csv", query))
+    url = alice.get(f"/file/v1/fileHandle/{result['resultsFileHandleId']}/url?redirect=false").text
+    actual = list(csv.reader(io.StringIO(requests.get(url, timeout=10).text)))
+    expected = list(csv.reader(io.StringIO(content(alice, IDS[file]).decode())))
+    assert actual[0] == expected[0]
+    assert [list(map(parse, row)) for row in actual] == [list(map(parse, row)) for row in expected]
 
 
-def plain(cell):
-    """Numbers may be written in more ways than one."""
+def parse(cell):
+    """Parse a number, which has several text forms; return other text unchanged."""
     try:
         return float(cell)
     except ValueError:
         return cell
 
 
-def run_job(person, path, body):
-    token = ok(person.post(f"{path}/async/start", body))["token"]
-    answer = person.get(f"{path}/async/get/{token}")
-    while answer.status_code == 202:
-        answer = person.get(f"{path}/async/get/{token}")
-    return answer
+def run_job(user, path, body):
+    token = ok(user.post(f"{path}/async/start", body))["token"]
+    response = user.get(f"{path}/async/get/{token}")
+    while response.status_code == 202:
+        response = user.get(f"{path}/async/get/{token}")
+    return response
 
 
-def test_seeding_again_finds_everything_and_changes_nothing(seeded, alice):
+def test_seeding_again_changes_nothing(seeded, alice):
     service, ids = seeded
     before = {key: entity(alice, number)["etag"] for key, number in ids.items()}
     assert service.seed("demo") == ids
     assert {key: entity(alice, number)["etag"] for key, number in ids.items()} == before
 
 
-def test_without_alice_the_first_certified_user_owns_it(tmp_path):
+def test_first_certified_user_owns_the_data_if_there_is_no_alice(tmp_path):
     users = (
         UserSeed(user_name="root", admin=True),
         UserSeed(user_name="new", certified=False),
@@ -141,21 +141,21 @@ def test_without_alice_the_first_certified_user_owns_it(tmp_path):
         eve.session.close()
 
 
-def test_an_unknown_seed_is_a_clear_error(tmp_path):
+def test_unknown_seed_raises_value_error(tmp_path):
     app = create_app(Settings(data_dir=tmp_path))
-    with pytest.raises(ValueError, match="there is no seed named 'demi'; there is: demo"):
+    with pytest.raises(ValueError, match="Unknown seed 'demi': expected one of: demo"):
         seed_app(app, "demi")
     app.state.service.database.close()
 
 
-def test_a_service_that_refuses_says_why(tmp_path):
+def test_seed_error_contains_status_of_failed_request(tmp_path):
     with start_service(tmp_path) as rest_service:
         rest_service.user("bob").project("Demo - breast cancer diagnostics")
     with pytest.raises(SeedError, match="403"):
         seed_data_dir(tmp_path, "demo")
 
 
-# The command line.
+# Command line.
 
 
 def run(*words):
@@ -168,38 +168,38 @@ def run(*words):
     )
 
 
-def test_seeding_a_service_that_does_not_run(tmp_path):
-    done = run("seed", "--data", str(tmp_path))
-    assert json.loads(done.stdout) == IDS
+def test_seed_command_seeds_a_stopped_service(tmp_path):
+    completed = run("seed", "--data", str(tmp_path))
+    assert json.loads(completed.stdout) == IDS
     with LocalService(tmp_path) as service:
         assert service.seed() == IDS
 
 
-def test_seeding_a_service_that_runs(tmp_path):
+def test_seed_data_dir_seeds_a_running_service(tmp_path):
     with LocalService(tmp_path) as service:
         (tmp_path / "service.json").write_text(json.dumps(service.describe()))
         assert seed_data_dir(tmp_path, "demo") == IDS
     assert json.loads((tmp_path / "service.json").read_text())["seed"] == IDS
 
 
-def test_what_cannot_be_seeded_is_a_clear_error(tmp_path):
+def test_commands_report_seed_errors(tmp_path):
     with lock_data_dir(tmp_path):
-        done = run("seed", "--data", str(tmp_path))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "in use by another running service" in done.stderr
-    done = run("serve", "--data", str(tmp_path), "--seed", "demi")
-    assert done.returncode == 2
-    assert "known: demo" in done.stderr
+        completed = run("seed", "--data", str(tmp_path))
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert "in use by another running service" in completed.stderr
+    completed = run("serve", "--data", str(tmp_path), "--seed", "demi")
+    assert completed.returncode == 2
+    assert "known: demo" in completed.stderr
 
 
-# The data.
+# Example data.
 
 
 def rows(name):
     return list(csv.DictReader(io.StringIO((examples_dir() / "data" / name).read_text())))
 
 
-def test_the_data_are_569_real_rows():
+def test_data_file_has_569_rows_with_known_values():
     data = rows("breast_cancer_wisconsin.csv")
     assert len(data) == 569
     assert [int(row["id"]) for row in data] == list(range(1, 570))
@@ -211,7 +211,7 @@ def test_the_data_are_569_real_rows():
     assert (min(area), max(area)) == (185.2, 4254.0)
 
 
-def test_the_dictionary_names_each_feature():
+def test_dictionary_describes_each_feature():
     features = [row["feature"] for row in rows("feature_dictionary.csv")]
     columns = list(rows("breast_cancer_wisconsin.csv")[0])
     assert columns == ["id", *features, "diagnosis"]
@@ -219,7 +219,7 @@ def test_the_dictionary_names_each_feature():
     assert all(row["unit"] and row["description"] for row in rows("feature_dictionary.csv"))
 
 
-def test_source_authors_licence_and_changes_are_told():
-    told = (examples_dir() / "data" / "SOURCE.md").read_text()
+def test_source_file_names_authors_license_and_changes():
+    text = (examples_dir() / "data" / "SOURCE.md").read_text()
     for words in ("Wolberg", "Street", "Mangasarian", "10.24432/C5DW2B", "CC BY 4.0", "changed"):
-        assert words in told
+        assert words in text

@@ -1,4 +1,4 @@
-"""The service over a socket: started, stopped, killed, and started again."""
+"""Tests of the server on a socket: start, shutdown, crash and restart."""
 
 import hashlib
 import http.client
@@ -26,33 +26,33 @@ from synapse_workflows.local.server import AddressError, LocalService, bind_sock
 BIG = bytes(range(256)) * (2 * PART // 256) + b"the end"
 
 
-def user(service: LocalService) -> RestUser:
+def log_in(service: LocalService) -> RestUser:
     return RestUser(requests.Session(), service.base_url, service.token("alice"))
 
 
 class Process:
-    """`synapse-workflows serve` as a process of its own."""
+    """A process that runs `synapse-workflows serve`."""
 
-    def __init__(self, data_dir: Path, *words: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str) -> None:
         self.data_dir = data_dir
         self.log = data_dir.parent / "serve.log"
-        self.words = ["serve", "--data", str(data_dir), "--port", "0", *words]
+        self.arguments = ["serve", "--data", str(data_dir), "--port", "0", *arguments]
 
     def __enter__(self) -> Self:
-        before = self.data_dir / "service.json"
-        before.unlink(missing_ok=True)
+        service_file = self.data_dir / "service.json"
+        service_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "synapse_workflows", *self.words],
+                [sys.executable, "-m", "synapse_workflows", *self.arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + 60
-        while not before.exists():
+        while not service_file.exists():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        self.told = json.loads(before.read_text())
+        self.facts = json.loads(service_file.read_text())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,203 +60,205 @@ class Process:
             self.process.kill()
         self.process.wait(30)
 
-    def end(self, number: int) -> int:
-        self.process.send_signal(number)
+    def stop(self, signal_number: int) -> int:
+        self.process.send_signal(signal_number)
         return self.process.wait(30)
 
     def user(self, name: str = "alice") -> RestUser:
-        user = next(user for user in self.told["users"] if user["userName"] == name)
-        base_url = self.told["repoEndpoint"].removesuffix("/repo/v1")
+        user = next(user for user in self.facts["users"] if user["userName"] == name)
+        base_url = self.facts["repoEndpoint"].removesuffix("/repo/v1")
         return RestUser(requests.Session(), base_url, user["token"])
 
 
 @contextmanager
-def half_a_part(url: str, data: bytes, length: int):
-    """Send the beginning of a part and keep the line open."""
+def incomplete_part(url: str, data: bytes, length: int):
+    """Send the first bytes of a part and keep the connection open."""
     parts = urlsplit(url)
-    line = http.client.HTTPConnection(parts.netloc, timeout=10)
-    with closing(line):
-        line.putrequest("PUT", f"{parts.path}?{parts.query}")
-        line.putheader("Content-Length", str(length))
-        line.endheaders(data)
-        yield line
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    with closing(connection):
+        connection.putrequest("PUT", f"{parts.path}?{parts.query}")
+        connection.putheader("Content-Length", str(length))
+        connection.endheaders(data)
+        yield connection
 
 
-# In a thread of this process.
+# LocalService: a thread of this process.
 
 
-def test_a_service_in_a_thread_answers_over_a_socket(tmp_path):
-    others = set(threading.enumerate())
+def test_local_service_serves_requests_until_it_exits(tmp_path):
+    before = set(threading.enumerate())
     with LocalService(tmp_path) as service:
-        assert service.repo_endpoint == f"{service.base_url}/repo/v1"
-        assert service.auth_endpoint == f"{service.base_url}/auth/v1"
-        assert service.file_endpoint == f"{service.base_url}/file/v1"
-        assert service.portal_endpoint == f"{service.base_url}/"
-        profile = ok(user(service).get("/repo/v1/userProfile"))
+        assert service.endpoints == {
+            "repoEndpoint": f"{service.base_url}/repo/v1",
+            "authEndpoint": f"{service.base_url}/auth/v1",
+            "fileHandleEndpoint": f"{service.base_url}/file/v1",
+            "portalEndpoint": f"{service.base_url}/",
+        }
+        profile = ok(log_in(service).get("/repo/v1/userProfile"))
         assert profile["userName"] == "alice"
         assert next(iter(service.users)) == "admin"
         base_url = service.base_url
     with pytest.raises(requests.ConnectionError):
         requests.get(base_url, timeout=5)
-    left = set(threading.enumerate()) - others
-    assert not [thread for thread in left if thread.name == "local-synapse"]
+    remaining = set(threading.enumerate()) - before
+    assert not [thread for thread in remaining if thread.name == "local-synapse"]
 
 
-def test_the_next_service_in_the_same_place_goes_on(tmp_path):
+def test_next_service_with_the_same_directory_has_the_same_data(tmp_path):
     with LocalService(tmp_path) as first:
         tokens = {name: user.token for name, user in first.users.items()}
-        handle = user(first).upload(b"kept")
-        project = user(first).project("Kept")
+        handle = log_in(first).upload(b"kept")
+        project = log_in(first).project("Kept")
     with LocalService(tmp_path) as second:
         assert {name: user.token for name, user in second.users.items()} == tokens
-        assert user(second).read(handle).content == b"kept"
-        assert ok(user(second).get(f"/repo/v1/entity/{project}"))["name"] == "Kept"
+        assert log_in(second).read(handle).content == b"kept"
+        assert ok(log_in(second).get(f"/repo/v1/entity/{project}"))["name"] == "Kept"
 
 
-def test_signed_urls_lead_back_to_the_socket(tmp_path):
+def test_presigned_urls_have_the_base_url_of_the_service(tmp_path):
     with LocalService(tmp_path) as service:
-        alice = user(service)
+        alice = log_in(service)
         handle = alice.upload(BIG)
         assert alice.url(handle).startswith(service.base_url)
         assert alice.read(handle).content == BIG
         assert alice.read(handle, Range=f"bytes={PART - 1}-{PART}").content == BIG[PART - 1 :][:2]
 
 
-def test_two_services_do_not_share_a_directory(tmp_path):
+def test_data_directory_is_locked_while_the_service_runs(tmp_path):
     with LocalService(tmp_path), pytest.raises(DataDirInUseError, match="another running service"):
         LocalService(tmp_path).__enter__()
     with LocalService(tmp_path) as service:
-        assert user(service).get("/repo/v1/userProfile").ok
+        assert log_in(service).get("/repo/v1/userProfile").ok
 
 
-def test_an_address_that_is_taken_is_a_clear_error():
-    with bind_socket("127.0.0.1", 0) as taken:
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_bind_socket_raises_address_error_with_host_and_port():
+    with bind_socket("127.0.0.1", 0) as listener:
+        listener.listen()
+        port = listener.getsockname()[1]
         with pytest.raises(AddressError, match=f"port {port}"):
             bind_socket("127.0.0.1", port)
     with pytest.raises(AddressError, match="such"):
         bind_socket("no.such.host.invalid", 0)
 
 
-def test_a_refusal_reaches_the_one_who_is_still_sending(tmp_path):
+def test_error_response_is_received_during_an_upload(tmp_path):
     with LocalService(tmp_path, upload_url_seconds=-1) as service:
-        alice = user(service)
+        alice = log_in(service)
         upload = ok(alice.start(BIG, part=3 * PART))["uploadId"]
         for _ in range(3):
-            answer = alice.put_part(upload, 1, BIG)
-            assert answer.status_code == 403
-            assert "expired" in answer.text
+            response = alice.put_part(upload, 1, BIG)
+            assert response.status_code == 403
+            assert "expired" in response.text
 
 
-def test_a_line_cut_in_the_middle_of_a_part_leaves_nothing(tmp_path):
+def test_part_of_an_interrupted_upload_is_deleted(tmp_path):
     with LocalService(tmp_path) as service:
-        alice = user(service)
+        alice = log_in(service)
         upload = ok(alice.start(BIG, part=3 * PART))["uploadId"]
-        with half_a_part(alice.part_url(upload), BIG[:PART], len(BIG)):
+        with incomplete_part(alice.part_url(upload), BIG[:PART], len(BIG)):
             wait_until(lambda: bytes_on_disk(tmp_path))
         wait_until(lambda: not bytes_on_disk(tmp_path))
         assert ok(alice.start(BIG, part=3 * PART))["partsState"] == "0"
 
 
-def test_neither_tokens_nor_signatures_are_logged(tmp_path, caplog):
+def test_log_contains_no_tokens_and_no_signatures(tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     with LocalService(tmp_path) as service:
-        alice = user(service)
+        alice = log_in(service)
         handle = alice.upload(b"secret")
         alice.read(handle)
         requests.get(alice.url(handle) + "0", timeout=5)
         lines = [each.getMessage() for each in caplog.records if each.name.startswith("synapse")]
         assert any(line.startswith(f"GET /storage/download/{handle} 200") for line in lines)
-        told = "\n".join(lines)
-        assert "X-Amz" not in told
-        assert service.token("alice") not in told
+        text = "\n".join(lines)
+        assert "X-Amz" not in text
+        assert service.token("alice") not in text
 
 
-def wait_until(fact):
+def wait_until(is_true):
     deadline = time.monotonic() + 10
-    while not fact():
+    while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-# As a process of its own.
+# serve: a separate process.
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """One process for all the tests that only look."""
+    """A process that is shared by all tests that do not change its data."""
     with Process(tmp_path_factory.mktemp("served") / "data") as process:
         yield process
 
 
-def test_service_json_says_all_that_is_needed(served):
-    told = served.told
-    base_url = told["repoEndpoint"].removesuffix("/repo/v1")
-    assert told["authEndpoint"] == f"{base_url}/auth/v1"
-    assert told["fileHandleEndpoint"] == f"{base_url}/file/v1"
-    assert told["portalEndpoint"] == f"{base_url}/"
-    assert told["pid"] == served.process.pid
-    users = told["users"]
+def test_service_json_has_endpoints_users_and_airflow_connection(served):
+    facts = served.facts
+    base_url = facts["repoEndpoint"].removesuffix("/repo/v1")
+    assert facts["authEndpoint"] == f"{base_url}/auth/v1"
+    assert facts["fileHandleEndpoint"] == f"{base_url}/file/v1"
+    assert facts["portalEndpoint"] == f"{base_url}/"
+    assert facts["pid"] == served.process.pid
+    users = facts["users"]
     assert [(u["userName"], u["certified"]) for u in users] == [
         ("admin", True), ("alice", True), ("bob", True), ("carol", True), ("dave", False),
     ]  # fmt: skip
     assert {type(u["ownerId"]) for u in users} == {str}
-    connection = json.loads(told["airflow_connection"])
+    connection = json.loads(facts["airflow_connection"])
     assert connection["conn_type"] == "synapse"
-    assert connection["host"] == told["repoEndpoint"]
+    assert connection["host"] == facts["repoEndpoint"]
     assert connection["password"] == users[1]["token"]
-    assert connection["extra"]["file_endpoint"] == told["fileHandleEndpoint"]
+    assert connection["extra"]["file_endpoint"] == facts["fileHandleEndpoint"]
     assert ok(served.user("bob").get("/repo/v1/userProfile"))["ownerId"] == users[2]["ownerId"]
 
 
-def test_service_json_is_for_its_owner_only(served):
+def test_service_json_and_secret_are_readable_by_owner_only(served):
     for name in ("service.json", "secret"):
         assert stat.S_IMODE((served.data_dir / name).stat().st_mode) == 0o600
 
 
-def test_the_service_listens_on_the_loopback_only(served):
-    port = int(served.told["repoEndpoint"].split(":")[2].partition("/")[0])
-    mine = {address[4][0] for address in socket.getaddrinfo(socket.gethostname(), port)}
-    for address in mine - {"127.0.0.1", "127.0.1.1", "::1"}:
+def test_service_listens_on_loopback_only(served):
+    port = int(served.facts["repoEndpoint"].split(":")[2].partition("/")[0])
+    addresses = {address[4][0] for address in socket.getaddrinfo(socket.gethostname(), port)}
+    for address in addresses - {"127.0.0.1", "127.0.1.1", "::1"}:
         with pytest.raises(OSError), socket.create_connection((address, port), timeout=2):  # noqa: PT011
             pass
     assert socket.create_connection(("127.0.0.1", port), timeout=2).close() is None
 
 
-def test_it_prints_how_to_use_it(served):
+def test_serve_prints_usage_of_clients(served):
     wait_until(lambda: "service.json" in served.log.read_text())
-    said = served.log.read_text()
-    for words in (
+    output = served.log.read_text()
+    for text in (
         "syn = Synapse(",
         "export AIRFLOW_CONN_SYNAPSE_DEFAULT='{",
         "[endpoints]",
-        f"repoEndpoint = {served.told['repoEndpoint']}",
+        f"repoEndpoint = {served.facts['repoEndpoint']}",
         "username = alice",
-        f"authtoken = {served.told['users'][1]['token']}",
+        f"authtoken = {served.facts['users'][1]['token']}",
     ):
-        assert words in said
+        assert text in output
 
 
-def test_a_second_service_in_its_directory_says_so(served):
-    said = refuse(served.data_dir)
-    assert said.startswith("Error: ")
-    assert "in use by another running service" in said
+def test_second_service_in_a_directory_fails(served):
+    error = fail_to_serve(served.data_dir)
+    assert error.startswith("Error: ")
+    assert "in use by another running service" in error
     assert (served.data_dir / "service.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_order(tmp_path, number):
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_causes_graceful_shutdown(tmp_path, signal_number):
     with Process(tmp_path / "data") as process:
         project = process.user().project("Before the signal")
-        assert process.end(number) == 0
+        assert process.stop(signal_number) == 0
         assert not (tmp_path / "data" / "service.json").exists()
         assert "Traceback" not in process.log.read_text()
     with LocalService(tmp_path / "data") as service:
-        assert user(service).get(f"/repo/v1/entity/{project}").ok
+        assert log_in(service).get(f"/repo/v1/entity/{project}").ok
 
 
-def test_what_was_answered_survives_kill_9_and_nothing_half_written_is_left(tmp_path):
+def test_completed_writes_survive_sigkill_and_incomplete_parts_are_deleted(tmp_path):
     data_dir = tmp_path / "data"
     with Process(data_dir) as process:
         alice = process.user()
@@ -267,15 +269,15 @@ def test_what_was_answered_survives_kill_9_and_nothing_half_written_is_left(tmp_
         alice.put_part(upload, 2, BIG[PART : 2 * PART])
         assert alice.add(upload, 2, md5(BIG[PART : 2 * PART]))["addPartState"] == "ADD_SUCCESS"
         alice.put_part(upload, 3, BIG[2 * PART :])
-        kept = bytes_on_disk(data_dir)
-        with half_a_part(alice.part_url(upload, 1), BIG[: PART // 2], PART):
-            wait_until(lambda: len(bytes_on_disk(data_dir)) > len(kept))
-            process.end(signal.SIGKILL)
-        tokens = process.told["users"]
+        sizes = bytes_on_disk(data_dir)
+        with incomplete_part(alice.part_url(upload, 1), BIG[: PART // 2], PART):
+            wait_until(lambda: len(bytes_on_disk(data_dir)) > len(sizes))
+            process.stop(signal.SIGKILL)
+        users = process.facts["users"]
     with Process(data_dir) as process:
         alice = process.user()
-        assert process.told["users"] == tokens
-        assert bytes_on_disk(data_dir) == kept
+        assert process.facts["users"] == users
+        assert bytes_on_disk(data_dir) == sizes
         assert ok(alice.get(f"/repo/v1/entity/{entity}"))["dataFileHandleId"] == handle
         assert hashlib.md5(alice.read(handle).content).hexdigest() == md5(BIG)
         again = ok(alice.start(BIG, fileName="half.bin"))
@@ -287,24 +289,24 @@ def test_what_was_answered_survives_kill_9_and_nothing_half_written_is_left(tmp_
         assert ok(alice.complete(upload))["state"] == "COMPLETED"
 
 
-# Users.
+# User files.
 
 
-def refuse(data_dir: Path, *words: str) -> str:
-    """What `serve` says when it cannot begin."""
-    done = subprocess.run(
-        [sys.executable, "-m", "synapse_workflows", *Process(data_dir, *words).words],
+def fail_to_serve(data_dir: Path, *arguments: str) -> str:
+    """Run `serve`, which must fail, and return its error message."""
+    completed = subprocess.run(
+        [sys.executable, "-m", "synapse_workflows", *Process(data_dir, *arguments).arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    assert completed.returncode == 1
+    assert "Traceback" not in completed.stderr
+    return completed.stderr
 
 
-def test_users_of_ones_own(tmp_path):
+def test_users_of_a_user_file_exist_in_later_starts_too(tmp_path):
     users = tmp_path / "users.json"
     users.write_text(
         json.dumps(
@@ -317,34 +319,34 @@ def test_users_of_ones_own(tmp_path):
     )
     data_dir = tmp_path / "data"
     with Process(data_dir, "--users", str(users)) as process:
-        told = process.told["users"]
-        assert [u["userName"] for u in told] == ["root", "eve", "mallory"]
-        assert (told[0]["ownerId"], told[1]["token"]) == ("77", "my-own-token")
-        assert not told[2]["certified"]
+        expected = process.facts["users"]
+        assert [u["userName"] for u in expected] == ["root", "eve", "mallory"]
+        assert (expected[0]["ownerId"], expected[1]["token"]) == ("77", "my-own-token")
+        assert not expected[2]["certified"]
         assert ok(process.user("eve").get("/repo/v1/userProfile"))["firstName"] == "Eve"
-        assert json.loads(process.told["airflow_connection"])["password"] == "my-own-token"
-        process.end(signal.SIGTERM)
+        assert json.loads(process.facts["airflow_connection"])["password"] == "my-own-token"
+        process.stop(signal.SIGTERM)
     users.unlink()
     with Process(data_dir) as process:
-        assert process.told["users"] == told
+        assert process.facts["users"] == expected
         assert stat.S_IMODE((data_dir / "users.json").stat().st_mode) == 0o600
 
 
-def test_a_file_of_users_that_is_not_there(tmp_path):
-    said = refuse(tmp_path / "data", "--users", str(tmp_path / "users.json"))
-    assert "users.json cannot be read: No such file" in said
+def test_missing_user_file_is_an_error(tmp_path):
+    error = fail_to_serve(tmp_path / "data", "--users", str(tmp_path / "users.json"))
+    assert f"Cannot read the user file {tmp_path / 'users.json'}: No such file" in error
     assert not (tmp_path / "data").exists()
 
 
-def test_users_whom_the_service_cannot_have_are_not_kept(tmp_path):
+def test_rejected_user_file_is_not_saved(tmp_path):
     users = tmp_path / "users.json"
-    users.write_text('[{"userName": "Administrators", "token": "not-told"}]')
-    said = refuse(tmp_path / "data", "--users", str(users))
-    assert "Administrators" in said
-    assert "not-told" not in said
+    users.write_text('[{"userName": "Administrators", "token": "my-token"}]')
+    error = fail_to_serve(tmp_path / "data", "--users", str(users))
+    assert "Administrators" in error
+    assert "my-token" not in error
     assert not (tmp_path / "data" / "users.json").exists()
 
 
-def test_a_place_that_is_no_directory(tmp_path):
+def test_data_directory_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "data").write_text("a file")
-    assert "data" in refuse(tmp_path / "data")
+    assert "data" in fail_to_serve(tmp_path / "data")

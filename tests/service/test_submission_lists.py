@@ -1,4 +1,4 @@
-"""Lists of what was submitted: everybody's and one's own, by status, page by page."""
+"""Lists and counts of submissions, statuses and bundles."""
 
 import pytest
 from support.evaluation_api import EVALUATION
@@ -9,74 +9,80 @@ OWN = ["submission", "submission/bundle"]
 
 
 @pytest.fixture(scope="module")
-def field(organiser, rival):
-    """An evaluation with five submissions, the second and fourth of bob; the last two scored."""
-    queue = organiser.evaluation()["id"]
+def evaluation_with_submissions(organiser, rival):
+    """An evaluation with five submissions: two by Bob, the last two scored."""
+    queue = organiser.create_evaluation()["id"]
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
-    entries = {who: who.author.new_project() for who in (organiser, rival)}
-    turns = (organiser, rival, organiser, rival, organiser)
-    made = [who.submit(queue, entries[who])["id"] for who in turns]
-    for each in made[3:]:
-        organiser.score(each, status="SCORED")
-    return queue, made
+    projects = {submitter: submitter.author.new_project() for submitter in (organiser, rival)}
+    submitters = (organiser, rival, organiser, rival, organiser)
+    created = [submitter.submit(queue, projects[submitter])["id"] for submitter in submitters]
+    for each in created[3:]:
+        organiser.update_status(each, status="SCORED")
+    return queue, created
 
 
-def ids(found):
-    return [(each.get("submission") or each)["id"] for each in found]
+def get_ids(results):
+    return [(each.get("submission") or each)["id"] for each in results]
 
 
-@pytest.mark.parametrize("what", ALL)
-def test_all_are_listed_in_the_order_they_came(organiser, field, what):
-    queue, made = field
-    assert ids(organiser.list(queue, what)) == made
+@pytest.mark.parametrize("route", ALL)
+def test_list_returns_all_submissions_oldest_first(organiser, evaluation_with_submissions, route):
+    queue, created = evaluation_with_submissions
+    assert get_ids(organiser.list(queue, route)) == created
 
 
-@pytest.mark.parametrize("what", ALL)
-def test_all_are_listed_by_status(organiser, field, what):
-    queue, made = field
-    assert ids(organiser.list(queue, what, "?status=SCORED")) == made[3:]
-    assert ids(organiser.list(queue, what, "?status=RECEIVED&limit=2&offset=1")) == made[1:3]
-    assert organiser.list(queue, what, "?status=INVALID") == []
-    answer = organiser.author.get(f"{EVALUATION}/{queue}/{what}?status=DONE")
-    assert_error(answer, 400, "DONE")
+@pytest.mark.parametrize("route", ALL)
+def test_list_filters_by_status(organiser, evaluation_with_submissions, route):
+    queue, created = evaluation_with_submissions
+    assert get_ids(organiser.list(queue, route, "?status=SCORED")) == created[3:]
+    assert (
+        get_ids(organiser.list(queue, route, "?status=RECEIVED&limit=2&offset=1")) == created[1:3]
+    )
+    assert organiser.list(queue, route, "?status=INVALID") == []
+    response = organiser.author.get(f"{EVALUATION}/{queue}/{route}?status=DONE")
+    assert_error(response, 400, "DONE")
 
 
-@pytest.mark.parametrize("what", OWN)
-def test_own_ones_take_no_right_and_heed_no_status(organiser, rival, anonymous, field, what):
-    queue, made = field
+@pytest.mark.parametrize("route", OWN)
+def test_list_of_own_submissions_requires_no_right_and_ignores_status(
+    organiser, rival, anonymous, evaluation_with_submissions, route
+):
+    queue, created = evaluation_with_submissions
     organiser.share(queue, {rival.author.id: []})
-    assert ids(rival.list(queue, what)) == [made[1], made[3]]
-    assert ids(rival.list(queue, what, "?status=SCORED")) == [made[1], made[3]]
-    assert ids(rival.list(queue, what, "?status=DONE&limit=1&offset=1")) == [made[3]]
-    assert ids(organiser.list(queue, what)) == [made[0], made[2], made[4]]
-    assert ok(anonymous.get(f"{EVALUATION}/{queue}/{what}"))["results"] == []
+    assert get_ids(rival.list(queue, route)) == [created[1], created[3]]
+    assert get_ids(rival.list(queue, route, "?status=SCORED")) == [created[1], created[3]]
+    assert get_ids(rival.list(queue, route, "?status=DONE&limit=1&offset=1")) == [created[3]]
+    assert get_ids(organiser.list(queue, route)) == [created[0], created[2], created[4]]
+    assert ok(anonymous.get(f"{EVALUATION}/{queue}/{route}"))["results"] == []
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
 
 
-@pytest.mark.parametrize("what", ALL)
-def test_all_take_the_right_to_read_private_submissions(organiser, rival, field, what):
-    queue, made = field
-    answer = rival.author.get(f"{EVALUATION}/{queue}/{what}")
+@pytest.mark.parametrize("route", ALL)
+def test_list_of_all_submissions_requires_read_private_submission(
+    organiser, rival, evaluation_with_submissions, route
+):
+    queue, created = evaluation_with_submissions
+    response = rival.author.get(f"{EVALUATION}/{queue}/{route}")
     assert_error(
-        answer, 403, "You lack READ_PRIVATE_SUBMISSION access to the requested evaluation."
+        response, 403, "You lack READ_PRIVATE_SUBMISSION access to the requested evaluation."
     )
     organiser.share(queue, {rival.author.id: ["READ_PRIVATE_SUBMISSION"]})
-    assert ids(rival.list(queue, what)) == made
+    assert get_ids(rival.list(queue, route)) == created
     organiser.share(queue, {rival.author.id: ["READ", "SUBMIT"]})
 
 
-def test_the_parts_of_a_bundle_are_those_that_are_read_alone(organiser, field):
-    queue, made = field
+def test_bundles_consist_of_submissions_and_statuses(organiser, evaluation_with_submissions):
+    queue, created = evaluation_with_submissions
     bundles = organiser.list(queue, "submission/bundle/all")
     assert [each["submission"] for each in bundles] == organiser.list(queue)
     statuses = [each["submissionStatus"] for each in bundles]
     assert statuses == organiser.list(queue, "submission/status/all")
-    assert statuses == [organiser.status(each) for each in made]
+    assert statuses == [organiser.get_status(each) for each in created]
 
 
-@pytest.mark.parametrize("what", ALL + OWN)
-def test_a_page_holds_up_to_100(organiser, field, what):
-    path = f"{EVALUATION}/{field[0]}/{what}"
+@pytest.mark.parametrize("route", ALL + OWN)
+def test_page_size_is_limited_to_100(organiser, evaluation_with_submissions, route):
+    path = f"{EVALUATION}/{evaluation_with_submissions[0]}/{route}"
     for limit in (-1, 101):
         assert_error(organiser.author.get(f"{path}?limit={limit}"), 400,
                 "limit must be between 0 and 100")  # fmt: skip
@@ -86,8 +92,8 @@ def test_a_page_holds_up_to_100(organiser, field, what):
     assert beyond["results"] == []
 
 
-def test_the_total_is_an_estimate(organiser, field):
-    path = f"{EVALUATION}/{field[0]}/submission/all"
+def test_total_is_an_estimate(organiser, evaluation_with_submissions):
+    path = f"{EVALUATION}/{evaluation_with_submissions[0]}/submission/all"
     totals = [
         ok(organiser.author.get(f"{path}?limit=2&offset={offset}"))["totalNumberOfResults"]
         for offset in (0, 2, 4)
@@ -95,8 +101,10 @@ def test_the_total_is_an_estimate(organiser, field):
     assert totals == [3, 5, 5]
 
 
-def test_they_are_counted(organiser, rival, anonymous, field):
-    queue, _ = field
+def test_count_returns_number_of_submissions(
+    organiser, rival, anonymous, evaluation_with_submissions
+):
+    queue, _ = evaluation_with_submissions
     path = f"{EVALUATION}/{queue}/submission/count"
     assert organiser.author.get(path).text == "5"
     assert ok(organiser.author.get(f"{path}?status=SCORED")) == 2
@@ -105,14 +113,14 @@ def test_they_are_counted(organiser, rival, anonymous, field):
     assert_error(organiser.author.get(f"{path}?status=DONE"), 400)
 
 
-@pytest.mark.parametrize("what", [*ALL, *OWN, "submission/count"])
-def test_there_must_be_an_evaluation(organiser, what):
-    assert_error(organiser.author.get(f"{EVALUATION}/9699999/{what}"), 404, "9699999")
-    assert_error(organiser.author.get(f"{EVALUATION}/nonsense/{what}"), 400, "nonsense")
+@pytest.mark.parametrize("route", [*ALL, *OWN, "submission/count"])
+def test_list_of_unknown_evaluation_returns_404(organiser, route):
+    assert_error(organiser.author.get(f"{EVALUATION}/9699999/{route}"), 404, "9699999")
+    assert_error(organiser.author.get(f"{EVALUATION}/nonsense/{route}"), 400, "nonsense")
 
 
-def test_those_of_other_evaluations_stay_there(organiser, rival):
-    queues = [organiser.evaluation()["id"] for _ in range(2)]
+def test_list_excludes_submissions_to_other_evaluations(organiser, rival):
+    queues = [organiser.create_evaluation()["id"] for _ in range(2)]
     project = organiser.author.new_project()
-    made = [organiser.submit(queue, project)["id"] for queue in queues]
-    assert [ids(organiser.list(queue)) for queue in queues] == [[made[0]], [made[1]]]
+    created = [organiser.submit(queue, project)["id"] for queue in queues]
+    assert [get_ids(organiser.list(queue)) for queue in queues] == [[created[0]], [created[1]]]

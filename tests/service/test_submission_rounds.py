@@ -1,4 +1,4 @@
-"""Rounds and quotas: when an evaluation takes submissions, and how many."""
+"""Submission rounds and quotas of evaluations."""
 
 import pytest
 from support.entity_api import REPO, Author
@@ -11,8 +11,8 @@ CLOSED = "It is currently outside of the time range allowed for submissions."
 
 @pytest.fixture(scope="module")
 def rest_service(tmp_path_factory, recording):
-    with start_service(tmp_path_factory.mktemp("rounds"), recording) as opened:
-        yield opened
+    with start_service(tmp_path_factory.mktemp("rounds"), recording) as rest_service:
+        yield rest_service
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +30,25 @@ def project(alice):
     return alice.author.new_project()
 
 
-def test_a_quota_is_kept_as_it_was_given(rest_service, alice, project):
+def test_quota_is_stored(rest_service, alice, project):
     quota = {
         "firstRoundStart": timestamp(rest_service, HOUR),
         "roundDurationMillis": 1000,
         "numberOfRounds": 3,
         "submissionLimit": 2,
     }
-    made = alice.evaluation(project["id"], quota=quota)
-    assert made["quota"] == quota
-    assert alice.get(made["id"])["quota"] == quota
-    changed = ok(alice.save({**made, "quota": {"submissionLimit": "5"}}))
+    created = alice.create_evaluation(project["id"], quota=quota)
+    assert created["quota"] == quota
+    assert alice.get(created["id"])["quota"] == quota
+    changed = ok(alice.save({**created, "quota": {"submissionLimit": "5"}}))
     assert changed["quota"] == {"submissionLimit": 5}
     assert "quota" not in ok(alice.save({**changed, "quota": None}))
 
 
-def test_a_start_may_have_any_offset(alice, project):
+def test_round_start_is_normalized_to_utc(alice, project):
     quota = {"firstRoundStart": "2026-03-04T07:06:07+02:00"}
-    made = alice.evaluation(project["id"], quota=quota)
-    assert made["quota"] == {"firstRoundStart": "2026-03-04T05:06:07.000Z"}
+    created = alice.create_evaluation(project["id"], quota=quota)
+    assert created["quota"] == {"firstRoundStart": "2026-03-04T05:06:07.000Z"}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_a_start_may_have_any_offset(alice, project):
         "ten",
     ],
 )
-def test_a_quota_must_make_sense(alice, project, quota):
-    assert_error(alice.try_evaluation(project["id"], quota=quota), 400)
+def test_invalid_quota_returns_400(alice, project, quota):
+    assert_error(alice.try_create_evaluation(project["id"], quota=quota), 400)
 
 
-def test_without_rounds_the_limit_holds_for_ever(rest_service, alice, bob, project):
-    queue = alice.evaluation(project["id"], quota={"submissionLimit": 2})["id"]
+def test_limit_without_rounds_has_no_time_limit(rest_service, alice, bob, project):
+    queue = alice.create_evaluation(project["id"], quota={"submissionLimit": 2})["id"]
     first = alice.submit(queue, project)
     assert "evaluationRoundId" not in first
     rest_service.clock.advance(1000 * HOUR)
@@ -85,29 +85,29 @@ def test_without_rounds_the_limit_holds_for_ever(rest_service, alice, bob, proje
     ("status", "is_counted"),
     [("INVALID", False), ("REJECTED", False), ("SCORED", True), ("CLOSED", True)],
 )
-def test_what_was_invalid_or_rejected_does_not_count(alice, project, status, is_counted):
-    queue = alice.evaluation(project["id"], quota={"submissionLimit": 1})["id"]
+def test_invalid_and_rejected_submissions_do_not_count(alice, project, status, is_counted):
+    queue = alice.create_evaluation(project["id"], quota={"submissionLimit": 1})["id"]
     submission = alice.submit(queue, project)["id"]
     assert_error(alice.try_submit(queue, project), 403, "limit of 1")
-    alice.score(submission, status=status)
+    alice.update_status(submission, status=status)
     assert alice.try_submit(queue, project).status_code == (403 if is_counted else 201)
 
 
-def test_a_deleted_submission_does_not_count(alice, project):
-    queue = alice.evaluation(project["id"], quota={"submissionLimit": 1})["id"]
+def test_deleted_submissions_do_not_count(alice, project):
+    queue = alice.create_evaluation(project["id"], quota={"submissionLimit": 1})["id"]
     submission = alice.submit(queue, project)["id"]
     assert alice.author.delete(f"{EVALUATION}/submission/{submission}").status_code == 204
     alice.submit(queue, project)
 
 
-def test_rounds_follow_each_other_and_end(rest_service, alice, project):
+def test_limit_applies_to_each_round(rest_service, alice, project):
     quota = {
         "firstRoundStart": timestamp(rest_service, HOUR),
         "roundDurationMillis": HOUR * 1000,
         "numberOfRounds": 2,
         "submissionLimit": 1,
     }
-    queue = alice.evaluation(project["id"], quota=quota)["id"]
+    queue = alice.create_evaluation(project["id"], quota=quota)["id"]
     assert_error(alice.try_submit(queue, project), 403, CLOSED)
     rest_service.clock.advance(HOUR)
     first = alice.submit(queue, project)
@@ -123,38 +123,38 @@ def test_rounds_follow_each_other_and_end(rest_service, alice, project):
 
 def test_submissions_of_one_round_share_its_id(rest_service, alice, project):
     quota = {"firstRoundStart": timestamp(rest_service, -HOUR)}
-    queue = alice.evaluation(project["id"], quota=quota)["id"]
+    queue = alice.create_evaluation(project["id"], quota=quota)["id"]
     first = alice.submit(queue, project)
     rest_service.clock.advance(500 * HOUR)
     assert alice.submit(queue, project)["evaluationRoundId"] == first["evaluationRoundId"]
 
 
-def test_a_change_of_the_quota_makes_other_rounds(rest_service, alice, project):
+def test_changed_quota_starts_new_rounds(rest_service, alice, project):
     quota = {"firstRoundStart": timestamp(rest_service, -HOUR), "submissionLimit": 1}
-    made = alice.evaluation(project["id"], quota=quota)
-    first = alice.submit(made["id"], project)
-    assert_error(alice.try_submit(made["id"], project), 403)
+    created = alice.create_evaluation(project["id"], quota=quota)
+    first = alice.submit(created["id"], project)
+    assert_error(alice.try_submit(created["id"], project), 403)
     rest_service.clock.advance(1)
-    ok(alice.save({**made, "quota": {**quota, "firstRoundStart": timestamp(rest_service, 0)}}))
-    second = alice.submit(made["id"], project)
+    ok(alice.save({**created, "quota": {**quota, "firstRoundStart": timestamp(rest_service, 0)}}))
+    second = alice.submit(created["id"], project)
     assert second["evaluationRoundId"] != first["evaluationRoundId"]
 
 
-def test_an_evaluation_goes_with_its_rounds(rest_service, alice, project):
-    made = alice.evaluation(
+def test_evaluation_with_rounds_can_be_deleted(rest_service, alice, project):
+    created = alice.create_evaluation(
         project["id"], quota={"firstRoundStart": timestamp(rest_service, -HOUR)}
     )
-    submission = alice.submit(made["id"], project)["id"]
-    assert alice.author.delete(f"{EVALUATION}/{made['id']}").status_code == 204
+    submission = alice.submit(created["id"], project)["id"]
+    assert alice.author.delete(f"{EVALUATION}/{created['id']}").status_code == 204
     assert_error(alice.author.get(f"{EVALUATION}/submission/{submission}"), 404)
 
 
-def test_a_round_is_the_services_to_name(alice, project):
-    queue = alice.evaluation(project["id"])["id"]
+def test_create_with_round_id_returns_400(alice, project):
+    queue = alice.create_evaluation(project["id"])["id"]
     assert_error(alice.try_submit(queue, project, evaluationRoundId="1"), 400, "evaluationRoundId")
 
 
-def test_lists_may_leave_out_what_has_no_round_now(rest_service, alice):
+def test_active_only_lists_evaluations_in_a_round(rest_service, alice):
     project = alice.author.new_project()["id"]
     soon = {"firstRoundStart": timestamp(rest_service, HOUR), "roundDurationMillis": HOUR * 1000}
     now = {
@@ -162,15 +162,15 @@ def test_lists_may_leave_out_what_has_no_round_now(rest_service, alice):
         "roundDurationMillis": 3 * HOUR * 1000,
         "numberOfRounds": 1,
     }
-    made = [alice.evaluation(project, quota=each)["id"] for each in (soon, now, None)]
+    created = [alice.create_evaluation(project, quota=each)["id"] for each in (soon, now, None)]
 
-    def active(query=""):
+    def list_active(query=""):
         path = f"{REPO}/entity/{project}/evaluation?activeOnly=true{query}"
         return [each["id"] for each in ok(alice.author.get(path))["results"]]
 
-    assert active() == [made[1]]
+    assert list_active() == [created[1]]
     rest_service.clock.advance(HOUR)
-    assert active() == made[:2]
-    assert active("&limit=1&offset=1") == [made[1]]
+    assert list_active() == created[:2]
+    assert list_active("&limit=1&offset=1") == [created[1]]
     rest_service.clock.advance(HOUR)
-    assert active() == [made[0]]
+    assert list_active() == [created[0]]

@@ -1,4 +1,4 @@
-"""Submission views: which submissions are rows, what stands in them, who sees and scores them."""
+"""Submission views: rows, columns, permissions, row updates and snapshots."""
 
 import pytest
 from support.entity_api import REPO, unique_name
@@ -18,19 +18,19 @@ DEFAULTS = [
 ]  # fmt: skip
 
 
-def defaults(author):
+def list_default_columns(author):
     return ok(author.get(f"{REPO}/column/tableview/defaults?viewEntityType=submissionview"))[
         "list"
     ]
 
 
 class Challenge:
-    """An evaluation of Alice's with one submission of hers, and a view of it."""
+    """An evaluation of Alice with one submission, and a view of it."""
 
     def __init__(self, ann, tables):
         self.ann, self.tables = ann, tables
         self.project = ann.new_project()["id"]
-        self.queue = self.new_queue()
+        self.queue = self.create_evaluation()
         self.file = ann.new_file(self.project, name="answer")
         self.submission = self.submit()
         self.columns = [
@@ -41,9 +41,9 @@ class Challenge:
             ),
             tables.create_column("words", "STRING_LIST")["id"],
         ]
-        self.id = self.new_view(self.queue)
+        self.id = self.create_view(self.queue)
 
-    def new_queue(self):
+    def create_evaluation(self):
         body = {"name": unique_name("queue"), "contentSource": self.project}
         return ok(self.ann.post(f"{REPO}/evaluation", body))["id"]
 
@@ -58,44 +58,44 @@ class Challenge:
         path = f"{REPO}/evaluation/submission?etag={author.entity(file['id'])['etag']}"
         return ok(author.post(path, body))["id"]
 
-    def new_view(self, *scope, columns=None):
+    def create_view(self, *scope, columns=None):
         ids = self.columns if columns is None else columns
         body = {"scopeIds": list(scope), "columnIds": ids}
         return self.ann.make(SUBMISSION_VIEW, self.tables.project, **body)["id"]
 
-    def status(self, submission=None, author=None):
+    def get_status(self, submission=None, author=None):
         path = f"{REPO}/evaluation/submission/{submission or self.submission}/status"
         return ok((author or self.ann).get(path))
 
-    def note(self, submission=None, **values):
-        """Set annotations of a submission, each as (type, value, ...)."""
-        body = self.status(submission)
-        made = {key: {"type": kind, "value": rest} for key, (kind, *rest) in values.items()}
-        body["submissionAnnotations"] = {"annotations": made}
+    def annotate(self, submission=None, **values):
+        """Replace the annotations of a submission by (type, value, ...)."""
+        body = self.get_status(submission)
+        annotations = {key: {"type": kind, "value": rest} for key, (kind, *rest) in values.items()}
+        body["submissionAnnotations"] = {"annotations": annotations}
         return ok(self.ann.put(f"{REPO}/evaluation/submission/{body['id']}/status", body))
 
-    def annotations(self, submission=None):
-        found = self.status(submission)["submissionAnnotations"]["annotations"]
-        return {key: (each["type"], each["value"]) for key, each in found.items()}
+    def get_annotations(self, submission=None):
+        annotations = self.get_status(submission)["submissionAnnotations"]["annotations"]
+        return {key: (each["type"], each["value"]) for key, each in annotations.items()}
 
     def share(self, rights, queue=None):
         path = f"{REPO}/evaluation/{queue or self.queue}/acl"
         acl = ok(self.ann.get(path))
-        kept = [each for each in acl["resourceAccess"] if each["principalId"] == self.ann.id]
-        more = [{"principalId": who, "accessType": what} for who, what in rights.items()]
-        ok(self.ann.put(f"{REPO}/evaluation/acl", {**acl, "resourceAccess": kept + more}))
+        own = [each for each in acl["resourceAccess"] if each["principalId"] == self.ann.id]
+        others = [{"principalId": key, "accessType": value} for key, value in rights.items()]
+        ok(self.ann.put(f"{REPO}/evaluation/acl", {**acl, "resourceAccess": own + others}))
 
-    def partial(self, *rows):
-        """An AppendableRowSetRequest of (row id, etag, cells)."""
+    def build_rows(self, *rows):
+        """Return an AppendableRowSetRequest for rows of (row ID, etag, cells)."""
         change = self.tables.partial(self.id, *((row[0], row[2]) for row in rows))
-        for made, (_, etag, _) in zip(change["toAppend"]["rows"], rows, strict=True):
-            made["etag"] = etag
+        for created, (_, etag, _) in zip(change["toAppend"]["rows"], rows, strict=True):
+            created["etag"] = etag
         return change
 
     def update(self, *rows, tables=None):
-        answer = (tables or self.tables).transact(self.id, self.partial(*rows))["results"][0]
-        assert answer["concreteType"] == f"{M}.EntityUpdateResults"
-        return answer["updateResults"]
+        response = (tables or self.tables).transact(self.id, self.build_rows(*rows))["results"][0]
+        assert response["concreteType"] == f"{M}.EntityUpdateResults"
+        return response["updateResults"]
 
 
 @pytest.fixture
@@ -103,39 +103,42 @@ def challenge(ann, tables):
     return Challenge(ann, tables)
 
 
-def test_a_submission_view_is_an_entity_with_evaluations(challenge):
-    made = challenge.ann.entity(challenge.id)
-    assert made["concreteType"] == SUBMISSION_VIEW
-    assert made["scopeIds"] == [challenge.queue]
-    assert challenge.ann.change(made["id"], scopeIds=[])["scopeIds"] == []
+def test_submission_view_entity_has_scope_and_columns(challenge):
+    created = challenge.ann.entity(challenge.id)
+    assert created["concreteType"] == SUBMISSION_VIEW
+    assert created["scopeIds"] == [challenge.queue]
+    assert challenge.ann.change(created["id"], scopeIds=[])["scopeIds"] == []
     bundle = challenge.ann.post(
-        f"{REPO}/entity/{made['id']}/bundle2", {"includeEntity": True, "includeTableBundle": True}
+        f"{REPO}/entity/{created['id']}/bundle2",
+        {"includeEntity": True, "includeTableBundle": True},
     )
     assert ok(bundle)["entityType"] == "submissionview"
     assert len(ok(bundle)["tableBundle"]["columnModels"]) == len(challenge.columns)
 
 
 @pytest.mark.parametrize("scope", [["syn1"], ["nonsense"], [str(n) for n in range(1, 35_002)]])
-def test_a_scope_that_can_be_none_is_refused(ann, tables, scope):
+def test_invalid_scope_returns_400(ann, tables, scope):
     assert_error(ann.try_make(SUBMISSION_VIEW, tables.project, scopeIds=scope), 400)
 
 
 def test_default_columns_of_submission_views(ann):
-    found = defaults(ann)
-    assert [(c["name"], c["columnType"], c.get("maximumSize")) for c in found] == DEFAULTS
-    assert [c["name"] for c in found if "enumValues" in c] == ["status"]
-    assert defaults(ann) == found
-    again = {key: value for key, value in found[7].items() if key != "id"}
-    assert ok(ann.post(f"{REPO}/column", again))["id"] == found[7]["id"]
+    columns = list_default_columns(ann)
+    assert [(c["name"], c["columnType"], c.get("maximumSize")) for c in columns] == DEFAULTS
+    assert [c["name"] for c in columns if "enumValues" in c] == ["status"]
+    assert list_default_columns(ann) == columns
+    again = {key: value for key, value in columns[7].items() if key != "id"}
+    assert ok(ann.post(f"{REPO}/column", again))["id"] == columns[7]["id"]
 
 
-def test_a_row_shows_a_submission_as_it_stands(challenge):
+def test_row_shows_submission_and_current_status(challenge):
     ann, tables = challenge.ann, challenge.tables
     submission = challenge.submit(name="second try", submitterAlias="the ants")
-    view = challenge.new_view(challenge.queue, columns=[each["id"] for each in defaults(ann)])
+    view = challenge.create_view(
+        challenge.queue, columns=[each["id"] for each in list_default_columns(ann)]
+    )
     rows = tables.row_set(f"select * from {view} order by id", includeEntityEtag=True)["rows"]
     assert [str(row["rowId"]) for row in rows] == sorted([challenge.submission, submission])
-    status = challenge.status(submission)
+    status = challenge.get_status(submission)
     row = rows[-1]
     assert (row["versionNumber"], row["etag"]) == (status["statusVersion"], status["etag"])
     cells = dict(zip([c["name"] for c in tables.list_columns(view)], row["values"], strict=True))
@@ -157,11 +160,11 @@ def test_a_row_shows_a_submission_as_it_stands(challenge):
     assert tables.query(sql) == [[scored["etag"], str(scored["statusVersion"]), "SCORED"]]
 
 
-def test_rows_are_what_was_submitted_to_the_evaluations_in_scope(challenge):
-    other = challenge.new_queue()
-    assert challenge.tables.query(f"select name from {challenge.new_view(other)}") == []
+def test_rows_are_the_submissions_to_evaluations_in_scope(challenge):
+    other = challenge.create_evaluation()
+    assert challenge.tables.query(f"select name from {challenge.create_view(other)}") == []
     challenge.submit(queue=other, name="other")
-    both = challenge.new_view(challenge.queue, other, "999999999")
+    both = challenge.create_view(challenge.queue, other, "999999999")
     sql = f"select name from {both} order by name"
     assert challenge.tables.query(sql) == [["answer"], ["other"]]
     assert challenge.tables.query(f"select name from {challenge.id}") == [["answer"]]
@@ -169,64 +172,64 @@ def test_rows_are_what_was_submitted_to_the_evaluations_in_scope(challenge):
     assert challenge.tables.query(sql) == [["answer"]]
 
 
-def test_annotations_of_submissions_are_shown_and_legacy_ones_are_not(challenge):
-    challenge.note(score=("DOUBLE", "0.5"), n=("LONG", "3"), words=("STRING", "a", "b"))
-    body = challenge.status()
+def test_rows_show_annotations_but_no_legacy_annotations(challenge):
+    challenge.annotate(score=("DOUBLE", "0.5"), n=("LONG", "3"), words=("STRING", "a", "b"))
+    body = challenge.get_status()
     legacy = {"doubleAnnos": [{"key": "score", "value": 0.9, "isPrivate": False}]}
     path = f"{REPO}/evaluation/submission/{body['id']}/status"
     ok(challenge.ann.put(path, {**body, "annotations": legacy}))
     sql = f"select score, n, words from {challenge.id}"
     assert challenge.tables.query(sql) == [["0.5", "3", '["a", "b"]']]
-    body = challenge.status()
+    body = challenge.get_status()
     del body["submissionAnnotations"]
     ok(challenge.ann.put(path, body))
     assert challenge.tables.query(sql) == [[None, None, None]]
 
 
-def test_rows_are_for_those_who_read_private_submissions(challenge, ben):
-    readers = type(challenge.tables)(ben)
+def test_rows_require_read_private_submission(challenge, ben):
+    ben_tables = type(challenge.tables)(ben)
     sql = f"select name from {challenge.id}"
     challenge.ann.share(challenge.id, {ben.id: ["READ"]})
     challenge.share({ben.id: ["READ", "SUBMIT"]})
-    assert readers.query(sql) == []
+    assert ben_tables.query(sql) == []
     challenge.share({ben.id: ["READ_PRIVATE_SUBMISSION"]})
-    assert readers.query(sql) == [["answer"]]
-    assert readers.bundle(sql)["queryCount"] == 1
+    assert ben_tables.query(sql) == [["answer"]]
+    assert ben_tables.bundle(sql)["queryCount"] == 1
     challenge.share({})
-    assert readers.query(sql) == []
-    assert "answer" not in readers.download(sql)
+    assert ben_tables.query(sql) == []
+    assert "answer" not in ben_tables.download(sql)
 
 
-def test_a_view_of_what_one_cannot_read_is_made_and_shows_nothing(challenge, ben):
+def test_view_of_unreadable_evaluation_has_no_rows(challenge, ben):
     project = ben.new_project()["id"]
     body = {"scopeIds": [challenge.queue], "columnIds": challenge.columns}
     view = ben.make(SUBMISSION_VIEW, project, **body)["id"]
     assert type(challenge.tables)(ben).query(f"select name from {view}") == []
 
 
-def test_updates_write_annotations_of_submissions(challenge):
-    number, status = int(challenge.submission), challenge.status()
+def test_row_update_changes_annotations_of_submissions(challenge):
+    number, status = int(challenge.submission), challenge.get_status()
     cells = {"score": "0.25", "n": "7", "words": '["x", "y"]', "name": "another"}
     assert challenge.update((number, status["etag"], cells)) == [
         {"entityId": challenge.submission}
     ]
-    assert challenge.annotations() == {
+    assert challenge.get_annotations() == {
         "score": ("DOUBLE", ["0.25"]), "n": ("LONG", ["7"]), "words": ("STRING", ["x", "y"]),
     }  # fmt: skip
-    after = challenge.status()
+    after = challenge.get_status()
     assert after["statusVersion"] == status["statusVersion"] + 1
     assert after["etag"] != status["etag"]
     assert after["status"] == "RECEIVED"
     sql = f"select name, score, n, words from {challenge.id}"
     assert challenge.tables.query(sql) == [["answer", "0.25", "7", '["x", "y"]']]
     challenge.update((number, after["etag"], {"n": None}))
-    assert set(challenge.annotations()) == {"score", "words"}
-    same = challenge.status()
+    assert set(challenge.get_annotations()) == {"score", "words"}
+    same = challenge.get_status()
     challenge.update((number, same["etag"], {"score": "0.25"}))
-    assert challenge.status()["etag"] == same["etag"]
+    assert challenge.get_status()["etag"] == same["etag"]
 
 
-def test_what_was_downloaded_of_submissions_can_be_uploaded(challenge):
+def test_downloaded_csv_can_be_uploaded(challenge):
     text = challenge.tables.download(
         f"select name, score from {challenge.id}", includeEntityEtag=True
     )
@@ -234,11 +237,11 @@ def test_what_was_downloaded_of_submissions_can_be_uploaded(challenge):
     assert header == '"ROW_ID","ROW_VERSION","ROW_ETAG","name","score"'
     change = challenge.tables.csv(challenge.id, f'{header}\n{line.removesuffix(",")},"0.75"\n')
     challenge.tables.transact(challenge.id, change)
-    assert challenge.annotations() == {"score": ("DOUBLE", ["0.75"])}
+    assert challenge.get_annotations() == {"score": ("DOUBLE", ["0.75"])}
 
 
-def test_updates_fail_one_by_one(challenge, ben):
-    other = challenge.new_queue()
+def test_rows_fail_independently(challenge, ben):
+    other = challenge.create_evaluation()
     stale, bare, wrong, foreign, good = (
         challenge.submit(queue=queue) for queue in (None, None, None, other, None)
     )
@@ -247,7 +250,7 @@ def test_updates_fail_one_by_one(challenge, ben):
     challenge.share({ben.id: ["READ_PRIVATE_SUBMISSION"]}, other)
 
     def etag(submission):
-        return challenge.status(submission)["etag"]
+        return challenge.get_status(submission)["etag"]
 
     results = challenge.update(
         (int(stale), "an old one", {"n": "1"}),
@@ -263,11 +266,11 @@ def test_updates_fail_one_by_one(challenge, ben):
         None,
     ]  # fmt: skip
     assert all(each["failureMessage"] for each in results if "failureCode" in each)
-    noted = [challenge.annotations(each) for each in (stale, bare, wrong, foreign, good)]
-    assert noted == [{}, {}, {}, {}, {"n": ("LONG", ["1"])}]
+    annotations = [challenge.get_annotations(each) for each in (stale, bare, wrong, foreign, good)]
+    assert annotations == [{}, {}, {}, {}, {"n": ("LONG", ["1"])}]
 
 
-def suggested(tables, scope, **more):
+def suggest_columns(tables, scope, **more):
     body = {
         "concreteType": f"{M}.ViewColumnModelRequest",
         "viewScope": {"scope": scope, "viewEntityType": "submissionview", **more},
@@ -275,36 +278,36 @@ def suggested(tables, scope, **more):
     return tables.run(f"{REPO}/column/view/scope", body)
 
 
-def test_a_scope_of_evaluations_has_the_columns_of_its_annotations(challenge, ben):
-    challenge.note(n=("LONG", "1"), word=("STRING", "four"))
+def test_suggested_columns_match_the_annotations_in_scope(challenge, ben):
+    challenge.annotate(n=("LONG", "1"), word=("STRING", "four"))
     second = challenge.submit()
-    challenge.note(second, n=("LONG", "1", "2"), x=("DOUBLE", "1"))
-    found = ok(suggested(challenge.tables, [challenge.queue]))["results"]
-    assert [(c["name"], c["columnType"], c.get("maximumSize")) for c in found] == [
+    challenge.annotate(second, n=("LONG", "1", "2"), x=("DOUBLE", "1"))
+    results = ok(suggest_columns(challenge.tables, [challenge.queue]))["results"]
+    assert [(c["name"], c["columnType"], c.get("maximumSize")) for c in results] == [
         ("n", "INTEGER_LIST", None), ("word", "STRING", 4), ("x", "DOUBLE", None),
     ]  # fmt: skip
-    readers = type(challenge.tables)(ben)
-    assert ok(suggested(readers, [challenge.queue]))["results"] == []
-    assert_error(suggested(challenge.tables, ["nonsense"]), 400)
+    ben_tables = type(challenge.tables)(ben)
+    assert ok(suggest_columns(ben_tables, [challenge.queue]))["results"] == []
+    assert_error(suggest_columns(challenge.tables, ["nonsense"]), 400)
 
 
-def test_a_snapshot_keeps_submissions_and_shows_each_what_they_may_read_now(challenge, ben):
+def test_snapshot_preserves_rows_and_follows_changes_of_permissions(challenge, ben):
     tables, ann = challenge.tables, challenge.ann
-    challenge.note(score=("DOUBLE", "0.5"))
+    challenge.annotate(score=("DOUBLE", "0.5"))
     sql = f"select name, score from {challenge.id}"
     before = tables.row_set(sql, includeEntityEtag=True)["rows"]
-    made = tables.transact(
+    created = tables.transact(
         challenge.id, createSnapshot=True, snapshotOptions={"snapshotLabel": "round 1"}
     )
-    assert made["snapshotVersionNumber"] == 1
-    challenge.note(score=("DOUBLE", "1"))
+    assert created["snapshotVersionNumber"] == 1
+    challenge.annotate(score=("DOUBLE", "1"))
     challenge.submit(name="late")
-    frozen = f"select name, score from {challenge.id}.1"
-    assert tables.row_set(frozen, includeEntityEtag=True)["rows"] == before
+    snapshot_sql = f"select name, score from {challenge.id}.1"
+    assert tables.row_set(snapshot_sql, includeEntityEtag=True)["rows"] == before
     assert tables.query(f"{sql} order by name") == [["answer", "1.0"], ["late", None]]
-    readers = type(tables)(ben)
+    ben_tables = type(tables)(ben)
     ann.share(challenge.id, {ben.id: ["READ"]})
-    assert readers.query(frozen) == []
+    assert ben_tables.query(snapshot_sql) == []
     challenge.share({ben.id: ["READ_PRIVATE_SUBMISSION"]})
-    assert readers.query(frozen) == [["answer", "0.5"]]
+    assert ben_tables.query(snapshot_sql) == [["answer", "0.5"]]
     assert ann.entity(challenge.id)["versionNumber"] == 2

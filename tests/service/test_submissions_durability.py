@@ -1,4 +1,4 @@
-"""What was answered is kept: over a restart, and when the service is killed."""
+"""Durability of submissions: restarts, crashes and concurrent requests."""
 
 import itertools
 import signal
@@ -12,96 +12,95 @@ from support.file_api import ok, start_service
 from support.service_process import start_service_process
 
 
-def test_all_is_there_after_a_restart(tmp_path, recording):
+def test_evaluation_data_survives_a_restart(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
         alice = Submitter(Author(rest_service, "alice"))
         project = alice.author.new_project()["id"]
         file = alice.author.new_file(project)
-        made = alice.evaluation(project, quota={"submissionLimit": 3})
-        alice.share(made["id"], {273949: ["READ"]})
-        first = alice.submit(made["id"], file)
-        alice.score(first["id"], status="SCORED", score=0.5)
-        second = alice.submit(made["id"], file)
-        body = {"statuses": [alice.status(second["id"])], "isFirstBatch": True,
+        created = alice.create_evaluation(project, quota={"submissionLimit": 3})
+        alice.share(created["id"], {273949: ["READ"]})
+        first = alice.submit(created["id"], file)
+        alice.update_status(first["id"], status="SCORED", score=0.5)
+        second = alice.submit(created["id"], file)
+        body = {"statuses": [alice.get_status(second["id"])], "isFirstBatch": True,
                 "isLastBatch": False}  # fmt: skip
-        path = f"/repo/v1/evaluation/{made['id']}"
+        path = f"/repo/v1/evaluation/{created['id']}"
         token = ok(alice.author.put(f"{path}/statusBatch", body))["nextUploadToken"]
-        bundles = alice.list(made["id"], "submission/bundle/all")
+        bundles = alice.list(created["id"], "submission/bundle/all")
         acl = ok(alice.author.get(f"{path}/acl"))
     with start_service(tmp_path, recording) as rest_service:
         alice = Submitter(Author(rest_service, "alice"))
-        assert alice.get(made["id"]) == made
+        assert alice.get(created["id"]) == created
         assert ok(alice.author.get(f"{path}/acl")) == acl
-        assert alice.list(made["id"], "submission/bundle/all") == bundles
-        body = {"statuses": [alice.status(second["id"])], "isFirstBatch": False,
+        assert alice.list(created["id"], "submission/bundle/all") == bundles
+        body = {"statuses": [alice.get_status(second["id"])], "isFirstBatch": False,
                 "isLastBatch": True, "batchToken": token}  # fmt: skip
         assert ok(alice.author.put(f"{path}/statusBatch", body)) == {}
-        third = alice.submit(made["id"], file)
+        third = alice.submit(created["id"], file)
         assert int(third["id"]) == int(second["id"]) + 1
-        assert alice.try_submit(made["id"], file).status_code == 403
+        assert alice.try_submit(created["id"], file).status_code == 403
 
 
-def test_kill_9_takes_nothing_that_was_answered_and_leaves_no_half(tmp_path):
-    """Submissions come one after another; the one under way is there with its status, or not."""
-    answered: list[str] = []
-    enough = threading.Event()
+def test_acknowledged_submissions_survive_sigkill(tmp_path):
+    """A submission in progress is stored with its status, or not at all."""
+    acknowledged: list[str] = []
+    is_enough = threading.Event()
 
-    def submit_on(alice, queue, file):
+    def submit_until_killed(alice, queue, file):
         for number in itertools.count():
             try:
-                made = alice.submit(queue, file, name=str(number))
-                answered.append(made["id"])
-                alice.score(made["id"], status="SCORED", report=str(number))
+                created = alice.submit(queue, file, name=str(number))
+                acknowledged.append(created["id"])
+                alice.update_status(created["id"], status="SCORED", report=str(number))
             except requests.RequestException:
                 return
             if number == 20:
-                enough.set()
+                is_enough.set()
 
     with start_service_process(tmp_path) as (process, author):
         alice = Submitter(author)
         file = author.new_file(author.new_project()["id"])
-        queue = alice.evaluation()["id"]
-        thread = threading.Thread(target=submit_on, args=(alice, queue, file))
+        queue = alice.create_evaluation()["id"]
+        thread = threading.Thread(target=submit_until_killed, args=(alice, queue, file))
         thread.start()
-        assert enough.wait(60)
+        assert is_enough.wait(60)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
         thread.join(30)
         assert not thread.is_alive()
     with start_service_process(tmp_path) as (_, author):
         alice = Submitter(author)
-        pages = itertools.count(step=100)
-        found = itertools.takewhile(
-            bool, (alice.list(queue, query=f"?limit=100&offset={each}") for each in pages)
+        offsets = itertools.count(step=100)
+        pages = itertools.takewhile(
+            bool, (alice.list(queue, query=f"?limit=100&offset={each}") for each in offsets)
         )
-        kept = [each["id"] for page in found for each in page]
-        assert kept[: len(answered)] == answered
-        assert len(kept) - len(answered) in {0, 1}
-        for number, each in enumerate(answered[:-1]):
-            status = alice.status(each)
+        stored = [each["id"] for page in pages for each in page]
+        assert stored[: len(acknowledged)] == acknowledged
+        assert len(stored) - len(acknowledged) in {0, 1}
+        for number, each in enumerate(acknowledged[:-1]):
+            status = alice.get_status(each)
             assert (status["status"], status["report"]) == ("SCORED", str(number))
-        following = str(int(kept[-1]) + 1)
+        following = str(int(stored[-1]) + 1)
         for path in (f"{SUBMISSION}/{following}", f"{SUBMISSION}/{following}/status"):
             assert author.get(path).status_code == 404
-        assert alice.status(kept[-1])["status"] in {"RECEIVED", "SCORED"}
+        assert alice.get_status(stored[-1])["status"] in {"RECEIVED", "SCORED"}
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_two_who_submit_at_once_keep_to_the_limit(tmp_path, recording, limit):
-    """Checking and counting are one transaction."""
+def test_concurrent_submissions_do_not_exceed_the_limit(tmp_path, recording, limit):
     with start_service(tmp_path, recording) as rest_service:
         alice = Submitter(Author(rest_service, "alice"))
         project = alice.author.new_project()
-        queue = alice.evaluation(project["id"], quota={"submissionLimit": limit})["id"]
-        answers: list[int] = []
+        queue = alice.create_evaluation(project["id"], quota={"submissionLimit": limit})["id"]
+        responses: list[int] = []
 
         def submit():
-            answers.append(alice.try_submit(queue, project).status_code)
+            responses.append(alice.try_submit(queue, project).status_code)
 
         threads = [threading.Thread(target=submit) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
-        assert sorted(answers) == [201] * limit + [403] * (6 - limit)
+        assert sorted(responses) == [201] * limit + [403] * (6 - limit)
         assert alice.count(queue) == limit

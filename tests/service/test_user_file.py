@@ -1,4 +1,4 @@
-"""Files of users: who is in, and what is wrong with the others."""
+"""Tests of user files: loading, saving and validation."""
 
 import json
 
@@ -13,41 +13,45 @@ from synapse_workflows.local.user_file import (
 )
 
 
-def written(tmp_path, content):
+def write_user_file(tmp_path, content):
     path = tmp_path / "mine.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 
 
-def test_without_a_file_there_are_the_usual_users(tmp_path):
+def test_load_users_without_file_returns_default_users(tmp_path):
     assert load_users(tmp_path, None) == DEFAULT_USERS
 
 
-def test_a_file_is_kept_for_the_starts_that_follow(tmp_path):
-    mine = written(tmp_path, [{"userName": "eve", "token": "t"}])
-    save_user_file(tmp_path, mine)
-    assert load_users(tmp_path, None) == read_user_file(mine)
+def test_saved_user_file_is_loaded_unless_another_one_is_given(tmp_path):
+    path = write_user_file(tmp_path, [{"userName": "eve", "token": "t"}])
+    save_user_file(tmp_path, path)
+    assert load_users(tmp_path, None) == read_user_file(path)
     other = tmp_path / "other.json"
     other.write_text('[{"userName": "mallory"}]')
     assert load_users(tmp_path, other) == read_user_file(other)
 
 
-def test_an_administrator_is_added_where_there_is_none(tmp_path):
-    names = [user.user_name for user in read_user_file(written(tmp_path, [{"userName": "eve"}]))]
+def test_default_administrator_is_added_to_users_without_administrator(tmp_path):
+    names = [
+        user.user_name for user in read_user_file(write_user_file(tmp_path, [{"userName": "eve"}]))
+    ]
     assert names == ["admin", "eve"]
 
 
-def test_a_user_named_admin_is_the_administrator(tmp_path):
-    first, second = read_user_file(written(tmp_path, [{"userName": "eve"}, {"userName": "Admin"}]))
+def test_user_named_admin_becomes_the_administrator(tmp_path):
+    first, second = read_user_file(
+        write_user_file(tmp_path, [{"userName": "eve"}, {"userName": "Admin"}])
+    )
     assert (first.user_name, first.admin, second.user_name) == ("Admin", True, "eve")
 
 
-def test_all_keys(tmp_path):
+def test_read_user_file_returns_all_fields(tmp_path):
     entry = {
         "userName": "eve", "token": "t", "certified": False, "admin": True,
         "firstName": "Eve", "lastName": "E", "email": "e@example.org", "ownerId": "12",
     }  # fmt: skip
-    (user,) = read_user_file(written(tmp_path, [entry]))
+    (user,) = read_user_file(write_user_file(tmp_path, [entry]))
     assert (user.user_name, user.token, user.certified, user.admin) == ("eve", "t", False, True)
     assert (user.first_name, user.last_name, user.email) == ("Eve", "E", "e@example.org")
     assert user.owner_id == 12
@@ -55,9 +59,9 @@ def test_all_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "is not valid JSON"),
         ({}, "JSON list of users"),
         ([], "JSON list of users"),
         (["eve"], "user 1: must be an object"),
@@ -71,13 +75,16 @@ def test_all_keys(tmp_path):
         ([{"userName": "a", "token": "t"}, {"userName": "b", "token": "t"}], "same token"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path, content, words):
-    with pytest.raises(UserFileError, match=words):
-        read_user_file(written(tmp_path, content))
+def test_invalid_file_raises_error(tmp_path, content, message):
+    with pytest.raises(UserFileError, match=message):
+        read_user_file(write_user_file(tmp_path, content))
 
 
-def test_a_token_is_not_told_in_an_error(tmp_path):
-    twice = [{"userName": "a", "token": "secret-one"}, {"userName": "b", "token": "secret-one"}]
+def test_error_message_does_not_contain_tokens(tmp_path):
+    duplicates = [
+        {"userName": "a", "token": "secret-one"},
+        {"userName": "b", "token": "secret-one"},
+    ]
     with pytest.raises(UserFileError) as caught:
-        read_user_file(written(tmp_path, twice))
+        read_user_file(write_user_file(tmp_path, duplicates))
     assert "secret-one" not in str(caught.value)

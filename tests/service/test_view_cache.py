@@ -1,4 +1,4 @@
-"""Views follow what happens: to entities, to their places, to rights, and to the view itself."""
+"""Current rows of views after changes of entities, permissions and the view itself."""
 
 import pytest
 from support.entity_api import REPO, Author
@@ -8,7 +8,7 @@ from support.table_api import M, TableClient
 from synapse_workflows.constants import DATASET, ENTITY_VIEW
 
 
-class Watched:
+class FolderView:
     """A project with a folder and a file in it, and a view of the folder."""
 
     def __init__(self, ann, tables):
@@ -20,210 +20,210 @@ class Watched:
         self.columns = [
             tables.create_column(name, maximumSize=size)["id"] for name, size in columns
         ]
-        self.id = self.view(self.folder)
+        self.id = self.create_view(self.folder)
 
-    def view(self, *scope):
+    def create_view(self, *scope):
         body = {"scopeIds": scope, "viewTypeMask": 1, "columnIds": self.columns}
         return self.ann.make(ENTITY_VIEW, self.tables.project, **body)["id"]
 
-    def names(self, tables=None, view=None):
+    def query_names(self, tables=None, view=None):
         sql = f"select name from {view or self.id} order by name"
         return [row[0] for row in (tables or self.tables).query(sql)]
 
 
 @pytest.fixture
-def watched(ann, tables):
-    return Watched(ann, tables)
+def folder_view(ann, tables):
+    return FolderView(ann, tables)
 
 
-def test_what_is_moved_comes_and_goes(watched):
-    ann = watched.ann
-    other = ann.new_file(watched.project, name="other")["id"]
-    assert watched.names() == ["file"]
-    ann.change(other, parentId=watched.folder)
-    assert watched.names() == ["file", "other"]
-    inner = ann.new_folder(watched.project, name="inner")["id"]
+def test_rows_follow_moved_entities(folder_view):
+    ann = folder_view.ann
+    other = ann.new_file(folder_view.project, name="other")["id"]
+    assert folder_view.query_names() == ["file"]
+    ann.change(other, parentId=folder_view.folder)
+    assert folder_view.query_names() == ["file", "other"]
+    inner = ann.new_folder(folder_view.project, name="inner")["id"]
     deep = ann.new_file(inner, name="deep")["id"]
-    ann.change(inner, parentId=watched.folder)
-    assert watched.names() == ["deep", "file", "other"]
-    ann.change(deep, parentId=watched.project)
-    ann.change(watched.file, parentId=watched.project)
-    assert watched.names() == ["other"]
+    ann.change(inner, parentId=folder_view.folder)
+    assert folder_view.query_names() == ["deep", "file", "other"]
+    ann.change(deep, parentId=folder_view.project)
+    ann.change(folder_view.file, parentId=folder_view.project)
+    assert folder_view.query_names() == ["other"]
 
 
-def test_what_is_deleted_goes_and_comes_back(watched):
-    ann = watched.ann
-    assert watched.names() == ["file"]
-    for entity in (watched.file, watched.folder, watched.project):
+def test_rows_follow_deleted_and_restored_entities(folder_view):
+    ann = folder_view.ann
+    assert folder_view.query_names() == ["file"]
+    for entity in (folder_view.file, folder_view.folder, folder_view.project):
         ann.delete(f"{REPO}/entity/{entity}")
-        assert watched.names() == []
+        assert folder_view.query_names() == []
         assert ann.put(f"{REPO}/trashcan/restore/{entity}", None).ok
-        assert watched.names() == ["file"]
+        assert folder_view.query_names() == ["file"]
 
 
-def test_a_path_follows_the_containers(watched):
-    ann = watched.ann
-    sql = f"select path from {watched.id}"
-    first = watched.tables.query(sql)[0][0]
+def test_path_follows_the_names_of_containers(folder_view):
+    ann = folder_view.ann
+    sql = f"select path from {folder_view.id}"
+    first = folder_view.tables.query(sql)[0][0]
     assert first.endswith("/folder/file")
-    ann.change(watched.folder, name="renamed")
-    assert watched.tables.query(sql) == [[first.replace("/folder/", "/renamed/")]]
+    ann.change(folder_view.folder, name="renamed")
+    assert folder_view.tables.query(sql) == [[first.replace("/folder/", "/renamed/")]]
 
 
-def test_new_content_is_shown(watched):
-    sql = f"select dataFileMD5Hex, ROW_VERSION from {watched.id}"
-    before = watched.tables.query(sql)[0]
-    handle = watched.ann.handle("another")
-    watched.ann.change(watched.file, dataFileHandleId=handle, versionLabel=None)
-    after = watched.tables.query(sql)[0]
+def test_row_shows_the_current_file_version(folder_view):
+    sql = f"select dataFileMD5Hex, ROW_VERSION from {folder_view.id}"
+    before = folder_view.tables.query(sql)[0]
+    handle = folder_view.ann.handle("another")
+    folder_view.ann.change(folder_view.file, dataFileHandleId=handle, versionLabel=None)
+    after = folder_view.tables.query(sql)[0]
     assert (before[1], after[1]) == ("1", "2")
     assert before[0] != after[0]
-    assert watched.ann.delete(f"{REPO}/entity/{watched.file}/version/2").ok
-    assert watched.tables.query(sql) == [before]
+    assert folder_view.ann.delete(f"{REPO}/entity/{folder_view.file}/version/2").ok
+    assert folder_view.tables.query(sql) == [before]
 
 
-def test_rights_are_those_of_the_moment(watched, ben):
-    ann, readers = watched.ann, type(watched.tables)(ben)
-    ann.share(watched.id, {ben.id: ["READ"]})
-    assert watched.names(readers) == []
-    ann.share(watched.project, {ben.id: ["READ"]})
-    assert watched.names(readers) == ["file"]
-    text = readers.download(f"select name from {watched.id}")
-    ann.share(watched.folder, {})
-    assert watched.names(readers) == []
+def test_rows_follow_changes_of_permissions(folder_view, ben):
+    ann, ben_tables = folder_view.ann, type(folder_view.tables)(ben)
+    ann.share(folder_view.id, {ben.id: ["READ"]})
+    assert folder_view.query_names(ben_tables) == []
+    ann.share(folder_view.project, {ben.id: ["READ"]})
+    assert folder_view.query_names(ben_tables) == ["file"]
+    text = ben_tables.download(f"select name from {folder_view.id}")
+    ann.share(folder_view.folder, {})
+    assert folder_view.query_names(ben_tables) == []
     assert '"file"' in text
-    assert '"file"' not in readers.download(f"select name from {watched.id}")
-    assert ann.delete(f"{REPO}/entity/{watched.folder}/acl").ok
-    assert watched.names(readers) == ["file"]
-    ann.share(watched.project, {})
-    assert watched.names(readers) == []
+    assert '"file"' not in ben_tables.download(f"select name from {folder_view.id}")
+    assert ann.delete(f"{REPO}/entity/{folder_view.folder}/acl").ok
+    assert folder_view.query_names(ben_tables) == ["file"]
+    ann.share(folder_view.project, {})
+    assert folder_view.query_names(ben_tables) == []
 
 
-def test_frozen_rows_are_seen_with_the_rights_of_the_moment(watched, ben):
-    ann, readers = watched.ann, type(watched.tables)(ben)
-    ann.share(watched.folder, {ben.id: ["READ"]})
-    ann.share(watched.id, {ben.id: ["READ"]})
-    watched.tables.transact(watched.id, createSnapshot=True)
-    frozen = f"{watched.id}.1"
-    assert watched.names(readers, frozen) == ["file"]
-    assert ann.delete(f"{REPO}/entity/{watched.folder}/acl").ok
-    assert watched.names(readers, frozen) == []
-    ann.share(watched.project, {ben.id: ["READ"]})
-    assert watched.names(readers, frozen) == ["file"]
-    ann.delete(f"{REPO}/entity/{watched.folder}")
-    assert watched.names(readers, frozen) == []
+def test_snapshot_rows_follow_changes_of_permissions(folder_view, ben):
+    ann, ben_tables = folder_view.ann, type(folder_view.tables)(ben)
+    ann.share(folder_view.folder, {ben.id: ["READ"]})
+    ann.share(folder_view.id, {ben.id: ["READ"]})
+    folder_view.tables.transact(folder_view.id, createSnapshot=True)
+    snapshot = f"{folder_view.id}.1"
+    assert folder_view.query_names(ben_tables, snapshot) == ["file"]
+    assert ann.delete(f"{REPO}/entity/{folder_view.folder}/acl").ok
+    assert folder_view.query_names(ben_tables, snapshot) == []
+    ann.share(folder_view.project, {ben.id: ["READ"]})
+    assert folder_view.query_names(ben_tables, snapshot) == ["file"]
+    ann.delete(f"{REPO}/entity/{folder_view.folder}")
+    assert folder_view.query_names(ben_tables, snapshot) == []
 
 
-def test_other_columns_and_other_scopes_are_shown_at_once(watched):
-    ann, tables = watched.ann, watched.tables
-    assert watched.names() == ["file"]
-    before = ann.entity(watched.id)
+def test_rows_follow_changes_of_columns_and_scope(folder_view):
+    ann, tables = folder_view.ann, folder_view.tables
+    assert folder_view.query_names() == ["file"]
+    before = ann.entity(folder_view.id)
     new = tables.create_column("word")["id"]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
-        "entityId": watched.id,
-        "changes": [{"oldColumnId": watched.columns[1], "newColumnId": new}],
+        "entityId": folder_view.id,
+        "changes": [{"oldColumnId": folder_view.columns[1], "newColumnId": new}],
     }
-    tables.transact(watched.id, change)
-    after = ann.entity(watched.id)
+    tables.transact(folder_view.id, change)
+    after = ann.entity(folder_view.id)
     assert after["etag"] != before["etag"]
     assert after["versionNumber"] == before["versionNumber"]
-    row = tables.row_set(f"select * from {watched.id}")
+    row = tables.row_set(f"select * from {folder_view.id}")
     assert [each["name"] for each in row["headers"]] == ["name", "word", "dataFileMD5Hex"]
-    ann.change(watched.id, scopeIds=[])
-    assert watched.names() == []
-    ann.change(watched.id, scopeIds=[watched.project], viewTypeMask=8)
-    assert watched.names() == ["folder"]
+    ann.change(folder_view.id, scopeIds=[])
+    assert folder_view.query_names() == []
+    ann.change(folder_view.id, scopeIds=[folder_view.project], viewTypeMask=8)
+    assert folder_view.query_names() == ["folder"]
 
 
-def test_etags_of_rows_tell_whether_something_changed(watched, ben):
-    ann, tables = watched.ann, watched.tables
-    sql = f"select name from {watched.id}"
+def test_row_set_etag_changes_with_the_readable_rows_only(folder_view, ben):
+    ann, tables = folder_view.ann, folder_view.tables
+    sql = f"select name from {folder_view.id}"
 
-    def etag(who=tables):
-        return who.row_set(sql)["etag"]
+    def get_etag(client=tables):
+        return client.row_set(sql)["etag"]
 
-    first = etag()
+    first = get_etag()
     ann.new_folder(ann.new_project()["id"])
-    assert etag() == first
-    readers = type(tables)(ben)
-    ann.share(watched.id, {ben.id: ["READ"]})
-    assert etag(readers) != first
-    view = ann.entity(watched.id)["etag"]
-    ann.change(watched.file, description="new")
-    assert etag() != first
-    assert ann.entity(watched.id)["etag"] == view
+    assert get_etag() == first
+    ben_tables = type(tables)(ben)
+    ann.share(folder_view.id, {ben.id: ["READ"]})
+    assert get_etag(ben_tables) != first
+    view = ann.entity(folder_view.id)["etag"]
+    ann.change(folder_view.file, description="new")
+    assert get_etag() != first
+    assert ann.entity(folder_view.id)["etag"] == view
 
 
-def test_many_views_are_read_in_turn(watched):
-    views = [watched.view(watched.folder) for _ in range(12)]
+def test_more_views_than_the_cache_holds_return_current_rows(folder_view):
+    views = [folder_view.create_view(folder_view.folder) for _ in range(12)]
     for _ in range(2):
-        assert {tuple(watched.names(view=each)) for each in views} == {("file",)}
-    watched.ann.change(watched.file, name="renamed")
-    assert {tuple(watched.names(view=each)) for each in views} == {("renamed",)}
+        assert {tuple(folder_view.query_names(view=each)) for each in views} == {("file",)}
+    folder_view.ann.change(folder_view.file, name="renamed")
+    assert {tuple(folder_view.query_names(view=each)) for each in views} == {("renamed",)}
 
 
-def test_views_and_their_versions_are_there_after_a_restart(tmp_path, recording):
+def test_views_and_snapshots_are_readable_after_a_restart(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
         ann = Author(rest_service, "alice")
-        watched = Watched(ann, TableClient(ann))
-        items = [{"entityId": watched.file, "versionNumber": 1}]
-        body = {"items": items, "columnIds": watched.columns}
-        dataset = ann.make(DATASET, watched.project, **body)["id"]
-        for view in (watched.id, dataset):
-            watched.tables.transact(view, createSnapshot=True)
-        ann.change(watched.file, name="renamed")
-        assert watched.names() == ["renamed"]
-    copies = tmp_path / "views"
-    (copies / "left by a crash.db").write_bytes(b"x")
+        folder_view = FolderView(ann, TableClient(ann))
+        items = [{"entityId": folder_view.file, "versionNumber": 1}]
+        body = {"items": items, "columnIds": folder_view.columns}
+        dataset = ann.make(DATASET, folder_view.project, **body)["id"]
+        for view in (folder_view.id, dataset):
+            folder_view.tables.transact(view, createSnapshot=True)
+        ann.change(folder_view.file, name="renamed")
+        assert folder_view.query_names() == ["renamed"]
+    files = tmp_path / "views"
+    (files / "orphan.db").write_bytes(b"x")
     with start_service(tmp_path, recording) as rest_service:
-        watched.ann = Author(rest_service, "alice")
-        watched.tables = TableClient(watched.ann)
-        assert len(list(copies.iterdir())) == 2
-        for view in (watched.id, dataset):
-            assert watched.names(view=view) == ["renamed"]
-            assert watched.names(view=f"{view}.1") == ["file"]
+        folder_view.ann = Author(rest_service, "alice")
+        folder_view.tables = TableClient(folder_view.ann)
+        assert len(list(files.iterdir())) == 2
+        for view in (folder_view.id, dataset):
+            assert folder_view.query_names(view=view) == ["renamed"]
+            assert folder_view.query_names(view=f"{view}.1") == ["file"]
 
 
-def test_copies_of_versions_that_were_deleted_go(tmp_path, recording):
+def test_files_of_deleted_snapshots_are_deleted(tmp_path, recording):
     with start_service(tmp_path, recording) as rest_service:
         ann = Author(rest_service, "alice")
-        watched = Watched(ann, TableClient(ann))
+        folder_view = FolderView(ann, TableClient(ann))
         for number in (1, 2, 3):
-            watched.tables.transact(watched.id, createSnapshot=True)
+            folder_view.tables.transact(folder_view.id, createSnapshot=True)
             if number > 1:
-                assert ann.delete(f"{REPO}/entity/{watched.id}/version/{number - 1}").ok
-        watched.tables.transact(watched.id, createSnapshot=True)
-        assert watched.names(view=f"{watched.id}.3") == ["file"]
-        assert watched.names(view=f"{watched.id}.4") == ["file"]
-        frozen_and_live = 3
-        assert len(list((tmp_path / "views").iterdir())) == frozen_and_live
+                assert ann.delete(f"{REPO}/entity/{folder_view.id}/version/{number - 1}").ok
+        folder_view.tables.transact(folder_view.id, createSnapshot=True)
+        assert folder_view.query_names(view=f"{folder_view.id}.3") == ["file"]
+        assert folder_view.query_names(view=f"{folder_view.id}.4") == ["file"]
+        expected_files = 3
+        assert len(list((tmp_path / "views").iterdir())) == expected_files
 
 
-def test_whatever_is_asked_comes_of_visible_rows_alone(watched, ben):
-    ann, tables = watched.ann, watched.tables
+def test_queries_use_readable_rows_only(folder_view, ben):
+    ann, tables = folder_view.ann, folder_view.tables
     columns = [
         tables.create_column("word", facetType="enumeration")["id"],
         tables.create_column("words", "STRING_LIST")["id"],
         tables.create_column("n", "INTEGER")["id"],
     ]
-    hidden = ann.new_folder(watched.folder)["id"]
-    for parent, word, number in ((watched.folder, "open", 1), (hidden, "hidden", 100)):
+    hidden = ann.new_folder(folder_view.folder)["id"]
+    for parent, word, number in ((folder_view.folder, "open", 1), (hidden, "hidden", 100)):
         file = ann.new_file(parent)["id"]
         path = f"{REPO}/entity/{file}/annotations2"
-        noted = {
+        annotations = {
             "word": {"type": "STRING", "value": [word]},
             "words": {"type": "STRING", "value": [word, "both"]},
             "n": {"type": "LONG", "value": [number]},
         }
-        assert ann.put(path, {**ann.get(path).json(), "annotations": noted}).ok
+        assert ann.put(path, {**ann.get(path).json(), "annotations": annotations}).ok
     ann.share(hidden, {})
-    for entity in (watched.project, watched.id):
+    for entity in (folder_view.project, folder_view.id):
         ann.share(entity, {ben.id: ["READ"]})
-    ann.change(watched.id, columnIds=columns)
-    tables.transact(watched.id, createSnapshot=True)
-    readers = type(tables)(ben)
-    for view in (watched.id, f"{watched.id}.1"):
+    ann.change(folder_view.id, columnIds=columns)
+    tables.transact(folder_view.id, createSnapshot=True)
+    ben_tables = type(tables)(ben)
+    for view in (folder_view.id, f"{folder_view.id}.1"):
         for sql, rows in (
             ("select count(*), sum(n) from {}", [["2", "1"]]),
             (
@@ -235,9 +235,9 @@ def test_whatever_is_asked_comes_of_visible_rows_alone(watched, ben):
             ("select distinct word from {} where n in (1, 100) or n = 100", [["open"]]),
             ("select max(ROW_ID) from {} where word = 'hidden'", [[None]]),
         ):
-            assert readers.query(sql.format(view)) == rows, sql
-        bundle = readers.bundle(f"select * from {view}")
+            assert ben_tables.query(sql.format(view)) == rows, sql
+        bundle = ben_tables.bundle(f"select * from {view}")
         assert bundle["queryCount"] == 2
         values = bundle["facets"][0]["facetValues"]
         assert "hidden" not in {each.get("value") for each in values}
-        assert "hidden" not in readers.download(f"select * from {view}")
+        assert "hidden" not in ben_tables.download(f"select * from {view}")

@@ -1,4 +1,4 @@
-"""A service that ends while it freezes a view: the version is there afterwards, or nothing is."""
+"""Snapshots of views that a crash of the service interrupts."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,27 +14,27 @@ from synapse_workflows.local.domain import async_jobs, auth
 from synapse_workflows.local.domain.tables import transactions
 
 
-class Breaking:
-    """A database that is gone right before or right after a commit, as in a crash."""
+class CrashingDatabase:
+    """A database that simulates a crash right before or right after a commit."""
 
     def __init__(self, database, *, after):
         self.database = database
         self.after = after
 
-    def reading(self):
-        return self.database.reading()
+    def read_transaction(self):
+        return self.database.read_transaction()
 
     @contextmanager
-    def transaction(self):
-        with self.database.transaction() as session:
+    def write_transaction(self):
+        with self.database.write_transaction() as session:
             yield session
             if not self.after:
                 raise KeyboardInterrupt
         raise KeyboardInterrupt
 
 
-def crash(data_dir, *, after):
-    """Freeze a view in a service that ends; give the view, the file that it shows, and the job."""
+def crash_snapshot(data_dir, *, after):
+    """Start a snapshot that a crash interrupts; return the view, its file entity and the job."""
     with start_service(data_dir) as rest_service:
         service = rest_service.session.get_adapter(asgi_adapter.BASE_URL)._app.state.service
         alice = Author(rest_service, "alice")
@@ -44,35 +44,35 @@ def crash(data_dir, *, after):
         body = {"scopeIds": [tables.project], "viewTypeMask": 1, "columnIds": [column]}
         view = alice.make(ENTITY_VIEW, tables.project, **body)["id"]
         assert tables.query(f"select name from {view}") == [["file"]]
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             token = alice.headers["Authorization"].removeprefix("Bearer ")
             caller = auth.authenticate(session, token, service.now())
-            kind = transactions.TRANSACTION
-            job = async_jobs.create_job(session, caller, kind, {"createSnapshot": True}, view)
-        broken = replace(service, database=Breaking(service.database, after=after))
+            job_type = transactions.TRANSACTION
+            job = async_jobs.create_job(session, caller, job_type, {"createSnapshot": True}, view)
+        crashing = replace(service, database=CrashingDatabase(service.database, after=after))
         with pytest.raises(KeyboardInterrupt):
-            async_jobs.run_job(broken, caller, job, kind, service.jobs.get_progress(job))
+            async_jobs.run_job(crashing, caller, job, job_type, service.jobs.get_progress(job))
     return view, file, job
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_version_is_frozen_whole_or_not_at_all(tmp_path, recording, after):
-    view, file, job = crash(tmp_path, after=after)
+def test_interrupted_snapshot_is_complete_or_absent_after_a_restart(tmp_path, recording, after):
+    view, file, job = crash_snapshot(tmp_path, after=after)
     with start_service(tmp_path, recording) as rest_service:
         alice = Author(rest_service, "alice")
         tables = TableClient(alice)
-        copies = list((tmp_path / "views").iterdir())
-        answer = alice.get(f"{REPO}/entity/{view}/table/transaction/async/get/{job}")
+        files = list((tmp_path / "views").iterdir())
+        response = alice.get(f"{REPO}/entity/{view}/table/transaction/async/get/{job}")
         alice.change(file, name="renamed")
         if after:
-            assert ok(answer)["snapshotVersionNumber"] == 1
+            assert ok(response)["snapshotVersionNumber"] == 1
             assert tables.query(f"select name from {view}.1") == [["file"]]
-            assert len(copies) == 1
+            assert len(files) == 1
         else:
-            assert_error(answer, 409, "Nothing was applied")
+            assert_error(response, 409, "Nothing was applied")
             assert alice.entity(view)["versionNumber"] == 1
-            assert copies == []
+            assert files == []
         assert tables.query(f"select name from {view}") == [["renamed"]]
-        made = tables.transact(view, createSnapshot=True)["snapshotVersionNumber"]
-        assert made == (2 if after else 1)
-        assert tables.query(f"select name from {view}.{made}") == [["renamed"]]
+        created = tables.transact(view, createSnapshot=True)["snapshotVersionNumber"]
+        assert created == (2 if after else 1)
+        assert tables.query(f"select name from {view}.{created}") == [["renamed"]]

@@ -73,6 +73,11 @@ class Author(RestUser):
         """Read and update an entity; return the updated one."""
         return ok(self.save({**self.entity(entity), **more}, query))
 
+    def create_token(self, **body: Any) -> str:
+        """Create an access token with a unique name and return it."""
+        body.setdefault("name", unique_name("token"))
+        return ok(self.post("/auth/v1/personalAccessToken", body))["token"]
+
     def acl(self, entity: str) -> dict[str, Any]:
         return ok(self.get(f"{REPO}/entity/{entity}/acl"))
 

@@ -22,11 +22,11 @@ class Submitter:
     def __init__(self, author: Author) -> None:
         self.author = author
 
-    def evaluation(self, project: str | None = None, **more: Any) -> dict[str, Any]:
+    def create_evaluation(self, project: str | None = None, **more: Any) -> dict[str, Any]:
         """Create an evaluation and return the response of the service."""
-        return ok(self.try_evaluation(project or self.author.new_project()["id"], **more))
+        return ok(self.try_create_evaluation(project or self.author.new_project()["id"], **more))
 
-    def try_evaluation(self, project: str, **more: Any) -> Any:
+    def try_create_evaluation(self, project: str, **more: Any) -> Any:
         body = {"name": unique_name("queue"), "contentSource": project, **more}
         return self.author.post(EVALUATION, body)
 
@@ -58,16 +58,16 @@ class Submitter:
         }
         return self.author.post(f"{SUBMISSION}?etag={entity['etag']}{query}", body)
 
-    def status(self, submission: str) -> dict[str, Any]:
+    def get_status(self, submission: str) -> dict[str, Any]:
         return ok(self.author.get(f"{SUBMISSION}/{submission}/status"))
 
-    def try_score(self, submission: str, **changes: Any) -> Any:
+    def try_update_status(self, submission: str, **changes: Any) -> Any:
         """Read, change and update a status."""
-        body = {**self.status(submission), **changes}
+        body = {**self.get_status(submission), **changes}
         return self.author.put(f"{SUBMISSION}/{submission}/status", body)
 
-    def score(self, submission: str, **changes: Any) -> dict[str, Any]:
-        return ok(self.try_score(submission, **changes))
+    def update_status(self, submission: str, **changes: Any) -> dict[str, Any]:
+        return ok(self.try_update_status(submission, **changes))
 
     def list(self, evaluation: str, what: str = "submission/all", query: str = "") -> list[Any]:
         """Return one page of a list."""

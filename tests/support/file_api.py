@@ -137,16 +137,16 @@ class RestService:
         return RestUser(self.session, self.base_url, token)
 
 
-def ok(answer: requests.Response) -> Any:
+def ok(response: requests.Response) -> Any:
     """Assert success and return the JSON of a response."""
-    assert answer.ok, f"{answer.request.method} {answer.request.path_url}: {answer.text}"
-    return answer.json()
+    assert response.ok, f"{response.request.method} {response.request.path_url}: {response.text}"
+    return response.json()
 
 
-def assert_error(answer: requests.Response, status: int, words: str = "") -> dict[str, Any]:
+def assert_error(response: requests.Response, status: int, words: str = "") -> dict[str, Any]:
     """Assert an error with a status and words in its reason; return its JSON."""
-    assert answer.status_code == status, answer.text
-    body = answer.json()
+    assert response.status_code == status, response.text
+    body = response.json()
     assert words in body["reason"]
     return body
 

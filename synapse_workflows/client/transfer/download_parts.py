@@ -9,7 +9,6 @@ import urllib3
 from synapse_workflows.client.core import response_limits
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
-    RetryCategory,
     SynapseConnectionError,
     SynapseDownloadError,
     SynapseHTTPError,
@@ -97,7 +96,7 @@ class PartDownloader:
             try:
                 self._send_request(state, url.url)
             except REQUEST_ERRORS as error:
-                if error.retry_category is not RetryCategory.PERMANENT:
+                if error.retry_category.can_repeat_request:
                     # A server that sends single bytes makes no progress.
                     required = max(1.0, (time.monotonic() - started) * response_limits.MIN_RATE)
                     if state.furthest - furthest >= required:

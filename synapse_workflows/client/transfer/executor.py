@@ -23,7 +23,6 @@ from typing import Final, TypeVar
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
-    RetryCategory,
     SynapseConnectionError,
     SynapseHTTPError,
     SynapseTimeoutError,
@@ -123,8 +122,8 @@ class Backoff:
         retry_after = error.retry_after if isinstance(error, SynapseHTTPError) else None
         delay = self._policy.delay(self._failures, retry_after)
         is_late = self._clock() + delay - self._since > self._policy.total
-        is_permanent = error.retry_category is RetryCategory.PERMANENT
-        if is_permanent or is_late or self._failures >= self._policy.attempts:
+        can_repeat = error.retry_category.can_repeat_request
+        if not can_repeat or is_late or self._failures >= self._policy.attempts:
             raise error
         self._cancel_token.wait(delay)
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
-    RetryCategory,
     SynapseBadRequestError,
     SynapseConnectionError,
     SynapseHTTPError,
@@ -75,7 +74,7 @@ class MultipartUpload:
             except AttemptFailedError as error:
                 last_error = error
             except REQUEST_ERRORS as error:
-                if error.retry_category is RetryCategory.PERMANENT:
+                if not error.retry_category.can_repeat_request:
                     raise
                 last_error = error
             self._syn.logger.debug("%s: attempt %d: %s", self._source.path, number, last_error)
@@ -210,7 +209,7 @@ class _PartUploader:
                     "PUT", url.url, headers=url.headers, auth=body, retry=executor.NO_RETRY
                 )
             except REQUEST_ERRORS as error:
-                if error.retry_category is not RetryCategory.PERMANENT:
+                if error.retry_category.can_repeat_request:
                     backoff.wait_after(error)
                     if isinstance(error, SynapseConnectionError):
                         # A storage may close the connection before it reports an expired URL.

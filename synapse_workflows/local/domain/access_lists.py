@@ -1,6 +1,5 @@
 """Access control lists of entities and evaluations."""
 
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import ANONYMOUS, PUBLIC, AccessType
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.dates import to_iso
+from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Acl, AclEntry, Principal
@@ -144,7 +144,7 @@ def check_caller_keeps_access(caller: Caller, created_by: int, grants: Grants) -
 
 def create(session: Session, owner: Owner, grants: Grants, now: int) -> Acl:
     """Create an ACL."""
-    acl = Acl(owner_type=owner.kind, owner_id=owner.id, etag=str(uuid.uuid4()), created_on=now)
+    acl = Acl(owner_type=owner.kind, owner_id=owner.id, etag=generate_etag(), created_on=now)
     session.add(acl)
     _add_entries(session, acl, grants)
     return acl
@@ -153,7 +153,7 @@ def create(session: Session, owner: Owner, grants: Grants, now: int) -> Acl:
 def replace(session: Session, acl: Acl, grants: Grants) -> None:
     """Replace the entries of an ACL."""
     _delete_entries(session, acl)
-    acl.etag = str(uuid.uuid4())
+    acl.etag = generate_etag()
     _add_entries(session, acl, grants)
 
 

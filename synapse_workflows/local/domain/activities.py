@@ -11,7 +11,13 @@ from synapse_workflows.constants import USED_ENTITY, USED_URL, AccessType
 from synapse_workflows.local.domain import access, entities, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import parse_reference
-from synapse_workflows.local.domain.ids import format_entity_id, next_id, parse_entity_id, parse_id
+from synapse_workflows.local.domain.ids import (
+    format_entity_id,
+    generate_etag,
+    next_id,
+    parse_entity_id,
+    parse_id,
+)
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
@@ -91,7 +97,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         raise Forbidden("Anonymous users cannot create activities.")
     activity = Activity(
         id=next_id(session, "activity"),
-        etag=entities.generate_etag(),
+        etag=generate_etag(),
         name=request_fields.get_text(body, "name"),
         description=request_fields.get_text(body, "description"),
         created_on=caller.now,
@@ -155,7 +161,7 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
     activity.name = request_fields.get_text(body, "name")
     activity.description = request_fields.get_text(body, "description")
     activity.used = _parse_used(session, body)
-    activity.etag = entities.generate_etag()
+    activity.etag = generate_etag()
     activity.modified_on = caller.now
     activity.modified_by = caller.id
     return serialize(activity)

@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.job_pool import JobProgress
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, ServiceError
+from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.job_models import Job
 
 log = logging.getLogger("synapse_workflows.local")
@@ -125,7 +126,7 @@ def run_job(
 ) -> None:
     """Run a job in this thread and record its result or its error."""
     try:
-        with service.database.reading() as session:
+        with service.database.read_transaction() as session:
             job = session.get_one(Job, job_id)
         run = JobRun(
             service=service,
@@ -137,7 +138,7 @@ def run_job(
         )
         progress.report(0, 1, "Running")
         response = job_type.run(run)
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             mark_complete(session, job_id, response, service.now())
     except ServiceError as error:
         _record_error(service, job_id, error)
@@ -155,7 +156,7 @@ def run_immediately(
         ServiceError: The job failed.
     """
     run_job(service, caller, job_id, job_type, service.jobs.get_progress(job_id))
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         return get_result(session.get_one(Job, job_id)) or {}
 
 
@@ -174,7 +175,7 @@ def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) ->
 
 
 def _record_error(service: Service, job_id: int, error: ServiceError) -> None:
-    with service.database.transaction() as session:
+    with service.database.write_transaction() as session:
         mark_failed(session, job_id, error, service.now())
 
 
@@ -199,9 +200,8 @@ def get_job(
         Forbidden: Another user started the job.
         NotFound: The job does not exist.
     """
-    job = session.get(Job, parse_id(token, "token"))
-    if job is None:
-        raise NotFound(f"The job: {token} does not exist")
+    message = f"The job: {token} does not exist"
+    job = get_or_404(session, Job, parse_id(token, "token"), message)
     if job.started_by != caller.id:
         raise Forbidden("Only the user that started a job can get the job's results.")
     if job_type is not None and (job.kind, job.entity) != (job_type.concrete_type, entity):

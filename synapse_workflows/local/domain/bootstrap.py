@@ -20,7 +20,7 @@ from synapse_workflows.constants import (
 )
 from synapse_workflows.local.domain import auth
 from synapse_workflows.local.domain.access import ENTITY_ACL
-from synapse_workflows.local.domain.ids import ROOT, TRASH, next_id
+from synapse_workflows.local.domain.ids import ROOT, TRASH, generate_etag, next_id
 from synapse_workflows.local.domain.service import KnownUser
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.errors import Conflict
@@ -64,7 +64,7 @@ def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) ->
             benefactor_id=entity_id,
             concrete_type=FOLDER,
             name=name,
-            etag=str(uuid.uuid4()),
+            etag=generate_etag(),
             created_on=now,
             created_by=ADMIN,
             current_version=1,
@@ -79,7 +79,7 @@ def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) ->
             properties={},
             annotations={},
         ),
-        Acl(owner_type=ENTITY_ACL, owner_id=entity_id, etag=str(uuid.uuid4()), created_on=now),
+        Acl(owner_type=ENTITY_ACL, owner_id=entity_id, etag=generate_etag(), created_on=now),
     ]
 
 
@@ -120,7 +120,7 @@ def _build_profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
     properties = {"firstName": seed.first_name, "lastName": seed.last_name}
     return Profile(
         owner_id=owner_id,
-        etag=str(uuid.uuid4()),
+        etag=generate_etag(),
         email=email,
         properties={key: value for key, value in properties.items() if value},
     )

@@ -32,16 +32,16 @@ class _ArchiveFile:
 
     association: Association
     name: str = ""
-    pieces: tuple[StoredFile, ...] = ()
+    stored_files: tuple[StoredFile, ...] = ()
     size: int = 0
     failure: tuple[str, str] | None = None
 
 
-class _DraftWriter(io.RawIOBase):
-    """Write-only file object on a blob draft."""
+class _WriterStream(io.RawIOBase):
+    """Write-only file object on a file writer."""
 
-    def __init__(self, draft: FileWriter) -> None:
-        self._draft = draft
+    def __init__(self, writer: FileWriter) -> None:
+        self._writer = writer
 
     def writable(self) -> bool:
         """Return True."""
@@ -49,7 +49,7 @@ class _DraftWriter(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Append bytes."""
-        self._draft.write(bytes(data))
+        self._writer.write(bytes(data))
         return len(data)
 
 
@@ -77,9 +77,9 @@ def create_archive(run: JobRun) -> dict[str, Any]:
     if all(each.failure for each in files):
         return _build_response(run, [_build_summary(each, None) for each in files], None)
     name = request_fields.get_text(body, "zipFileName") or f"Job-{run.job_id}.zip"
-    with run.service.blobs.create() as draft:
-        summaries = _write_archive(run, draft, files, flat=layout == "Flat")
-        handle_id = generated_files.store(run.service, run.caller, draft, name, "application/zip")
+    with run.service.blobs.create() as writer:
+        summaries = _write_archive(run, writer, files, flat=layout == "Flat")
+        handle_id = generated_files.store(run.service, run.caller, writer, name, "application/zip")
     return _build_response(run, summaries, handle_id)
 
 
@@ -99,7 +99,7 @@ def _find_files(run: JobRun, associations: list[Association]) -> list[_ArchiveFi
     files: list[_ArchiveFile] = []
     seen: set[int] = set()
     size, max_size = 0, run.service.settings.archive_bytes
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         for association in associations:
             file = _ArchiveFile(
                 association, failure=("DUPLICATE", "The file was requested before.")
@@ -123,16 +123,16 @@ def _find_file(session: Session, caller: Caller, association: Association) -> _A
     if handle.blob_id is None:
         message = f"FileHandle {handle.id} is not stored in Synapse."
         return _ArchiveFile(association, failure=("UNKNOWN_ERROR", message))
-    pieces = tuple(file_handles.list_stored_files(session, handle))
-    return _ArchiveFile(association, handle.file_name, pieces, handle.content_size or 0)
+    stored_files = tuple(file_handles.list_stored_files(session, handle))
+    return _ArchiveFile(association, handle.file_name, stored_files, handle.content_size or 0)
 
 
 def _write_archive(
-    run: JobRun, draft: FileWriter, files: list[_ArchiveFile], *, flat: bool
+    run: JobRun, writer: FileWriter, files: list[_ArchiveFile], *, flat: bool
 ) -> list[dict[str, Any]]:
     summaries = []
     names: set[str] = set()
-    with zipfile.ZipFile(_DraftWriter(draft), "w") as archive:
+    with zipfile.ZipFile(_WriterStream(writer), "w") as archive:
         for number, each in enumerate(files, 1):
             run.progress.report(number, len(files), f"Packed {number} of {len(files)} files")
             entry = None
@@ -140,14 +140,14 @@ def _write_archive(
                 entry = _choose_entry_name(each, names, flat=flat)
                 names.add(entry)
                 with archive.open(zipfile.ZipInfo(entry), "w", force_zip64=True) as file:
-                    for chunk in run.service.blobs.read(each.pieces):
+                    for chunk in run.service.blobs.read(each.stored_files):
                         file.write(chunk)
             summaries.append(_build_summary(each, entry))
     return summaries
 
 
 def _choose_entry_name(file: _ArchiveFile, names: set[str], *, flat: bool) -> str:
-    """Return the archive name of a file. It never points outside of the extraction directory."""
+    """Return the path of a file in the archive; it stays inside the extraction directory."""
     number = file.association.handle_id
     name = file.name.replace("\\", "/").rpartition("/")[2].strip(". ") or "file"
     if not flat:

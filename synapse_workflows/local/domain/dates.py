@@ -27,7 +27,7 @@ def to_iso(milliseconds: int) -> str:
 
 
 def parse_date(text: str) -> int:
-    """Return the milliseconds since the epoch that a text stands for.
+    """Parse a date and return it in milliseconds since the epoch.
 
     Args:
         text: milliseconds, `yy-M-d[ H:m[:s[.SSS]]]` in UTC, or an ISO 8601 date-time.

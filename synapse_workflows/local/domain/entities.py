@@ -1,6 +1,5 @@
 """Entities: reading, serialization and etags."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +10,13 @@ from synapse_workflows.constants import ZERO_ETAG, AccessType
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
-from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import StaleEtag
 from synapse_workflows.local.storage.evaluation_models import SubmissionFileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import TableFileHandle
-
-
-def generate_etag() -> str:
-    """Return a new unique etag."""
-    return str(uuid.uuid4())
 
 
 def check_etag(object_id: str, current: str, body: Mapping[str, Any]) -> None:

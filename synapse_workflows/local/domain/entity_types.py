@@ -157,7 +157,6 @@ CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
             ENTITY_VIEW,
             definitions.parse_entity_view,
             "viewTypeMask",
-            "type",
             "scopeIds",
             complete=definitions.check_entity_view,
         ),

@@ -19,7 +19,13 @@ from synapse_workflows.local.domain import (
     versions,
 )
 from synapse_workflows.local.domain.entity_types import EntityRequest
-from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id, next_id
+from synapse_workflows.local.domain.ids import (
+    ROOT,
+    TRASH,
+    format_entity_id,
+    generate_etag,
+    next_id,
+)
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest, Forbidden
@@ -82,7 +88,7 @@ def _build_rows(
         parent_id=parent.id,
         benefactor_id=parent.benefactor_id,
         concrete_type=request.type.concrete_type,
-        etag=entities.generate_etag(),
+        etag=generate_etag(),
         created_on=caller.now,
         created_by=caller.id,
         current_version=1,

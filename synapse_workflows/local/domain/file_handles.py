@@ -13,8 +13,8 @@ from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, S3_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.destinations import BUCKET, parse_location_id
-from synapse_workflows.local.domain.entities import generate_etag, is_file_handle_used
-from synapse_workflows.local.domain.ids import next_id
+from synapse_workflows.local.domain.entities import is_file_handle_used
+from synapse_workflows.local.domain.ids import generate_etag, next_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
@@ -201,7 +201,7 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
         return []
     session.execute(sql_delete(Segment).where(Segment.blob_id == handle.blob_id))
     session.execute(sql_delete(Blob).where(Blob.id == handle.blob_id))
-    return [piece.name for piece in unused]
+    return [each.name for each in unused]
 
 
 def delete_orphaned_files(service: Service) -> int:
@@ -210,7 +210,7 @@ def delete_orphaned_files(service: Service) -> int:
     Returns:
         The number of deleted files.
     """
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         referenced = {*session.scalars(select(Segment.name)), *session.scalars(select(Part.name))}
     return service.blobs.sweep(referenced)
 

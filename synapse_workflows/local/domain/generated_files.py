@@ -15,17 +15,17 @@ from synapse_workflows.local.storage.file_models import Blob, FileHandle, Segmen
 def store(
     service: Service,
     caller: Caller,
-    draft: FileWriter,
+    writer: FileWriter,
     file_name: str,
     content_type: str,
     on_create: Callable[[Session, FileHandle], None] = lambda _session, _handle: None,
 ) -> int:
-    """Store a written blob draft and create a file handle for it.
+    """Store a written file and create a file handle for it.
 
     Args:
         service: The service.
         caller: Owner of the file handle.
-        draft: Written blob draft.
+        writer: Writer of the file, with all bytes written.
         file_name: File name of the file handle.
         content_type: Media type.
         on_create: Called with the new file handle in the same transaction.
@@ -33,19 +33,19 @@ def store(
     Returns:
         ID of the file handle.
     """
-    md5 = draft.md5
-    piece = draft.commit()
-    blob = Blob(id=str(uuid.uuid4()), size=piece.size, md5=md5)
+    md5 = writer.md5
+    stored = writer.commit()
+    blob = Blob(id=str(uuid.uuid4()), size=stored.size, md5=md5)
     try:
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             session.add(blob)
             session.flush()
-            session.add(Segment(blob_id=blob.id, position=1, name=piece.name, size=piece.size))
+            session.add(Segment(blob_id=blob.id, position=1, name=stored.name, size=stored.size))
             handle = file_handles.create_stored(
                 session, caller, blob, file_name=file_name, content_type=content_type
             )
             on_create(session, handle)
             return handle.id
     except BaseException:
-        service.blobs.delete([piece.name])
+        service.blobs.delete([stored.name])
         raise

@@ -1,6 +1,7 @@
-"""Parsing, formatting and generation of IDs."""
+"""Parsing, formatting and generation of IDs, and generation of etags."""
 
 import re
+import uuid
 
 from sqlalchemy.orm import Session
 
@@ -32,6 +33,11 @@ def next_id(session: Session, kind: str) -> int:
         session.add(counter)
     counter.last += 1
     return counter.last
+
+
+def generate_etag() -> str:
+    """Return a new unique etag."""
+    return str(uuid.uuid4())
 
 
 def parse_entity_id(text: object) -> int:

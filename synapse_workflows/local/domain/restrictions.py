@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, AccessType
-from synapse_workflows.local.domain import access, entities
+from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.ids import format_entity_id, next_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, next_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
@@ -48,7 +48,7 @@ def create_lock(session: Session, caller: Caller, entity_id: int) -> dict[str, A
     requirement = AccessRequirement(
         id=next_id(session, "access_requirement"),
         entity_id=entity_id,
-        etag=entities.generate_etag(),
+        etag=generate_etag(),
         created_on=caller.now,
         created_by=caller.id,
     )

@@ -6,11 +6,11 @@ from sqlalchemy import delete as sql_delete, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, PROJECT, AccessType
-from synapse_workflows.local.domain import access, access_lists, entities, entity_writes, hierarchy
+from synapse_workflows.local.domain import access, access_lists, entity_writes, hierarchy
 from synapse_workflows.local.domain.access import get_acl_owner
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
-from synapse_workflows.local.domain.ids import TRASH, format_entity_id
+from synapse_workflows.local.domain.ids import TRASH, format_entity_id, generate_etag
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
@@ -51,7 +51,7 @@ def delete(session: Session, caller: Caller, entity_id: int, *, skip_trash: bool
     _delete_acls(session, entity)
     entity.name = format_entity_id(entity_id)
     entity.parent_id = TRASH
-    entity.etag = entities.generate_etag()
+    entity.etag = generate_etag()
     hierarchy.set_benefactor(session, entity, TRASH, include_own_acls=True)
 
 
@@ -105,7 +105,7 @@ def restore(
     parent = hierarchy.require_parent(session, caller, entity_type, target, height=height)
     hierarchy.check_name_available(session, parent.id, trashed.original_name)
     entity.name, entity.parent_id = trashed.original_name, parent.id
-    entity.etag = entities.generate_etag()
+    entity.etag = generate_etag()
     session.delete(trashed)
     benefactor = parent.benefactor_id
     if entity.concrete_type == PROJECT:

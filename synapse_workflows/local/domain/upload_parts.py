@@ -41,7 +41,7 @@ def _get_upload(session: Session, upload_id: int) -> Upload:
     return get_or_404(session, Upload, upload_id, message)
 
 
-def record_part(session: Session, upload_id: int, number: int, draft: FileWriter) -> list[str]:
+def record_part(session: Session, upload_id: int, number: int, writer: FileWriter) -> list[str]:
     """Record an uploaded part. It replaces a part with the same number but other bytes.
 
     A part that was added stays added when the same bytes are uploaded again. Parts of a completed
@@ -54,17 +54,17 @@ def record_part(session: Session, upload_id: int, number: int, draft: FileWriter
         NotFound: No such upload, or a restart deleted it.
     """
     if _get_upload(session, upload_id).state == multipart.COMPLETED:
-        return [draft.name]
+        return [writer.name]
     part = session.get(Part, (upload_id, number))
     if part is None:
         part = Part(upload_id=upload_id, number=number, added=False)
         session.add(part)
         unused = []
-    elif (part.md5, part.size) == (draft.md5, draft.size):
-        return [draft.name]
+    elif (part.md5, part.size) == (writer.md5, writer.size):
+        return [writer.name]
     else:
         unused = [part.name]
-    part.name, part.size, part.md5, part.added = draft.name, draft.size, draft.md5, False
+    part.name, part.size, part.md5, part.added = writer.name, writer.size, writer.md5, False
     return unused
 
 
@@ -115,7 +115,7 @@ def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
 class Assembly:
     """The blob files of all parts in order, and the MD5 of the request."""
 
-    pieces: tuple[StoredFile, ...]
+    files: tuple[StoredFile, ...]
     md5: str
 
 
@@ -134,16 +134,16 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
     if upload.state == multipart.COMPLETED:
         return None
     query = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
-    pieces = tuple(StoredFile(part.name, part.size) for part in session.scalars(query))
-    if missing := upload.part_count - len(pieces):
+    files = tuple(StoredFile(part.name, part.size) for part in session.scalars(query))
+    if missing := upload.part_count - len(files):
         raise BadRequest(
             f"Missing {missing} part(s). All parts must be successfully added before a file "
             "upload can be completed."
         )
-    size, expected = sum(piece.size for piece in pieces), upload.request["file_size"]
+    size, expected = sum(each.size for each in files), upload.request["file_size"]
     if size != expected:
         raise BadRequest(f"The parts have {size} bytes, but fileSizeBytes is {expected}.")
-    return Assembly(pieces, upload.request["md5"])
+    return Assembly(files, upload.request["md5"])
 
 
 def verify_md5(blobs: BlobStore, assembly: Assembly) -> None:
@@ -152,7 +152,7 @@ def verify_md5(blobs: BlobStore, assembly: Assembly) -> None:
     Raises:
         BadRequest: The MD5s differ.
     """
-    md5 = blobs.compute_md5(assembly.pieces)
+    md5 = blobs.compute_md5(assembly.files)
     if md5 != assembly.md5:
         raise BadRequest(
             f"The MD5 of the uploaded file is {md5}, but contentMD5Hex is {assembly.md5}. "
@@ -193,8 +193,8 @@ def complete(
     blob = Blob(id=str(uuid.uuid4()), size=upload.request["file_size"], md5=assembly.md5)
     session.add(blob)
     session.flush()
-    for position, piece in enumerate(assembly.pieces, 1):
-        session.add(Segment(blob_id=blob.id, position=position, name=piece.name, size=piece.size))
+    for position, file in enumerate(assembly.files, 1):
+        session.add(Segment(blob_id=blob.id, position=position, name=file.name, size=file.size))
     handle = file_handles.create_stored(
         session,
         caller,

@@ -11,7 +11,7 @@ from synapse_workflows.constants import ACCESS_AND_COMPLIANCE, CERTIFIED_USERS
 from synapse_workflows.local.domain import entities, request_fields
 from synapse_workflows.local.domain.bootstrap import BUILTIN_PRINCIPALS, normalize_name
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.ids import parse_id
+from synapse_workflows.local.domain.ids import generate_etag, parse_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
@@ -122,7 +122,7 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
     properties |= {key: request_fields.get_object(body, key) for key in _PRIVATE_OBJECTS}
     properties |= {key: request_fields.get_list(body, key) for key in _PRIVATE_LISTS}
     profile.properties = {key: value for key, value in properties.items() if value is not None}
-    profile.etag = entities.generate_etag()
+    profile.etag = generate_etag()
     return _serialize(principal, profile)
 
 

@@ -9,7 +9,7 @@ from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities, file_handles, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import EntityRequest
-from synapse_workflows.local.domain.ids import format_entity_id, parse_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, parse_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
@@ -129,7 +129,7 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
         NotFound: No such entity or version.
     """
     entity = access.require(session, caller, entity_id, AccessType.DELETE)
-    access.get_not_trashed(session, entity_id)  # administrators pass `require`
+    access.get_not_trashed(session, entity_id)  # `require` skips this check for administrators
     version = entities.get_version(session, entity, number)
     numbers = set(
         session.scalars(select(EntityVersion.number).where(EntityVersion.entity_id == entity.id))
@@ -141,7 +141,7 @@ def delete(session: Session, caller: Caller, entity_id: int, number: int) -> Non
     if current != entity.current_version:
         entity.current_version = current
         schemas.sync_current_version(session, entity)
-    entity.etag = entities.generate_etag()
+    entity.etag = generate_etag()
 
 
 def list_versions(
@@ -210,4 +210,4 @@ def replace_file_handle(
             f"Cannot replace file handle {old} by {new}: their MD5s must be set and equal."
         )
     version.file_handle_id = new
-    entity.etag = entities.generate_etag()
+    entity.etag = generate_etag()

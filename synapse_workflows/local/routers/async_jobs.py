@@ -1,4 +1,4 @@
-"""Routes of asynchronous jobs, and the functions that other routers build theirs from."""
+"""Routes of asynchronous jobs, and a function that adds the routes of a job type to a router."""
 
 from fastapi import APIRouter, Response
 
@@ -61,7 +61,7 @@ def _get(
 ) -> Response:
     """Return the result of a job with status 201, or its status with 202 while it is running.
 
-    Wait a moment for the end of the job, at most the `job_wait_seconds` of the settings.
+    Wait for the end of the job for at most the `job_wait_seconds` of the settings.
     """
     with request.read_transaction(*scopes) as tx:
         job_id = async_jobs.get_job(tx.session, tx.caller, token, job_type, entity).id
@@ -70,7 +70,7 @@ def _get(
     is_delayed = minimum_polls > 0 and service.jobs.count_poll(job_id) <= minimum_polls
     if not is_delayed:
         service.jobs.wait(job_id, service.settings.job_wait_seconds)
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         job = async_jobs.get_job(session, tx.caller, token, job_type, entity)
         if is_delayed:
             return ApiResponse(

@@ -84,12 +84,12 @@ class ApiRequest:
             TooManyRequests: The caller exceeds a rate limit.
             ServiceUnavailable: The service is read-only or down.
         """
-        with self.service.database.reading() as session:
+        with self.service.database.read_transaction() as session:
             tx = self._authenticate(session)
             with self._admit(tx.caller, scopes):
                 yield tx
         if tx.caller.token_id is not None and tx.caller.is_last_use_outdated:
-            with self.service.database.transaction() as session:
+            with self.service.database.write_transaction() as session:
                 auth.update_last_use(session, tx.caller)
 
     @contextmanager
@@ -105,7 +105,7 @@ class ApiRequest:
             TooManyRequests: The caller exceeds a rate limit.
             ServiceUnavailable: The service is read-only or down.
         """
-        with self.service.database.transaction() as session:
+        with self.service.database.write_transaction() as session:
             tx = self._authenticate(session)
             if tx.caller.is_last_use_outdated:
                 auth.update_last_use(session, tx.caller)

@@ -70,10 +70,10 @@ def start_upload(
     Source: POST /file/v1/file/multipart
     """
     with request.write_transaction("view", "modify") as tx:
-        status, superfluous = multipart.start(
+        status, unused = multipart.start(
             tx.session, tx.caller, request.json_object(), force_restart=force_restart
         )
-    request.service.blobs.delete(superfluous)
+    request.service.blobs.delete(unused)
     return created_response(status)
 
 
@@ -175,8 +175,8 @@ def delete_file_handle(request: JsonRequest, handle_id: int) -> Response:
     Source: DELETE /file/v1/fileHandle/{handleId}
     """
     with request.write_transaction("modify") as tx:
-        superfluous = file_handles.delete(tx.session, tx.caller, handle_id)
-    request.service.blobs.delete(superfluous)
+        unused = file_handles.delete(tx.session, tx.caller, handle_id)
+    request.service.blobs.delete(unused)
     return empty_response()
 
 

@@ -34,7 +34,7 @@ def get_status(request: JsonRequest) -> Response:
 
     Source: GET /status
     """
-    with request.service.database.reading() as session:
+    with request.service.database.read_transaction() as session:
         return ApiResponse(stack_status.get(session))
 
 
@@ -44,7 +44,7 @@ def update_status(request: JsonRequest) -> Response:
 
     Source: PUT /admin/synapse/status
     """
-    with request.service.database.transaction() as session:
+    with request.service.database.write_transaction() as session:
         caller = auth.authenticate(session, request.token, request.service.now())
         return ApiResponse(stack_status.update(session, caller, request.json_object()))
 

@@ -65,11 +65,6 @@ def get_cell_file(
     with request.read_transaction("download") as tx:
         target = QueryTarget(tx.service, tx.caller, *parse_entity_version(entity_id))
         handle_id = cell_files.get_handle_id(target, column_id, row_id, version)
-        found = file_associations.require_handle(
-            tx.session, tx.caller, _in_cell(entity_id, handle_id)
-        )
-        return redirect_to(file_handles.get_url(tx.service, found), redirect=redirect)
-
-
-def _in_cell(entity_id: str, handle_id: int) -> Association:
-    return Association(handle_id, AssociateType.TABLE_ENTITY, entity_id)
+        association = Association(handle_id, AssociateType.TABLE_ENTITY, entity_id)
+        handle = file_associations.require_handle(tx.session, tx.caller, association)
+        return redirect_to(file_handles.get_url(tx.service, handle), redirect=redirect)

@@ -62,7 +62,7 @@ class Database:
             Base.metadata.create_all(connection)
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def write_transaction(self) -> Iterator[Session]:
         """Open a session that may write. Commit at the end, roll back on an error.
 
         Enter and exit it in the same thread.
@@ -75,7 +75,7 @@ class Database:
             yield session
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def read_transaction(self) -> Iterator[Session]:
         """Open a session that reads one consistent state. Changes are discarded."""
         with Session(self._engine, autoflush=False) as session:
             yield session

@@ -1,1 +1,1 @@
-"""Evaluations: queues that take submissions, and the scores that those are given."""
+"""Evaluations, submissions to them, and the statuses of submissions."""

@@ -1,4 +1,4 @@
-"""Who may do what to an evaluation and to what was submitted to it."""
+"""Access checks on evaluations and their submissions."""
 
 from typing import Any, Final
 
@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller, create_anonymous
-from synapse_workflows.local.errors import Forbidden, NotFound
+from synapse_workflows.local.errors import Forbidden
 from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 EVALUATION_ACL: Final = "EVALUATION"
 
-#: Rights of a creator on a new evaluation.
+#: Access types of the creator of an evaluation.
 ALL_RIGHTS: Final = (
     AccessType.CREATE,
     AccessType.READ,
@@ -29,29 +30,27 @@ ALL_RIGHTS: Final = (
 
 
 def get_acl_owner(evaluation_id: int) -> Owner:
-    """Name the ACL of an evaluation; each has one."""
+    """Return the owner key of the ACL of an evaluation."""
     return Owner(EVALUATION_ACL, evaluation_id)
 
 
 def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
-    """Give the evaluation.
+    """Return an evaluation.
 
     Raises:
-        NotFound: there is none.
+        NotFound: No such evaluation.
     """
-    evaluation = session.get(Evaluation, evaluation_id)
-    if evaluation is None:
-        raise NotFound(f"Evaluation with id {evaluation_id} does not exist")
-    return evaluation
+    message = f"Evaluation with id {evaluation_id} does not exist"
+    return get_or_404(session, Evaluation, evaluation_id, message)
 
 
 def get_denial(
     session: Session, caller: Caller, evaluation: Evaluation, right: AccessType
 ) -> Forbidden | None:
-    """Decide on a right to an evaluation that exists.
+    """Check whether the caller has a right on an evaluation.
 
     Returns:
-        The error to raise, or None when the caller may.
+        The error to raise; None if the caller has the right.
     """
     if caller.is_admin:
         return None
@@ -63,27 +62,27 @@ def get_denial(
 
 
 def require(session: Session, caller: Caller, evaluation_id: int, right: AccessType) -> Evaluation:
-    """Give the evaluation when the caller holds the right on it.
+    """Return an evaluation on which the caller has a right.
 
     Raises:
-        NotFound: there is no such evaluation.
-        Forbidden: the caller lacks the right.
+        NotFound: No such evaluation.
+        Forbidden: The caller lacks the right.
     """
     evaluation = get_evaluation(session, evaluation_id)
-    refused = get_denial(session, caller, evaluation, right)
-    if refused is not None:
-        raise refused
+    denial = get_denial(session, caller, evaluation, right)
+    if denial is not None:
+        raise denial
     return evaluation
 
 
 def is_allowed(session: Session, caller: Caller, evaluation_id: int, right: AccessType) -> bool:
-    """Tell whether the caller holds the right; on what is missing nobody does."""
+    """Return whether the evaluation exists and the caller has a right on it."""
     evaluation = session.get(Evaluation, evaluation_id)
     return evaluation is not None and get_denial(session, caller, evaluation, right) is None
 
 
 def select_evaluations(caller: Caller, right: AccessType) -> Select[int]:
-    """Make the query of the ids of all evaluations on which the caller holds the right."""
+    """Return the query of the IDs of all evaluations on which the caller has a right."""
     if caller.is_admin:
         return select(Evaluation.id)
     if caller.is_anonymous and right is not AccessType.READ:
@@ -92,28 +91,28 @@ def select_evaluations(caller: Caller, right: AccessType) -> Select[int]:
 
 
 def get_permissions(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
-    """Tell what the caller may do to an evaluation (UserEvaluationPermissions).
+    """Return the permissions of the caller on an evaluation (UserEvaluationPermissions).
 
-    No right is needed to ask.
+    The caller needs no right.
 
     Raises:
-        NotFound: there is no such evaluation.
+        NotFound: No such evaluation.
     """
     evaluation = get_evaluation(session, evaluation_id)
 
-    def may(right: AccessType, who: Caller = caller) -> bool:
-        return get_denial(session, who, evaluation, right) is None
+    def has(right: AccessType, principal: Caller = caller) -> bool:
+        return get_denial(session, principal, evaluation, right) is None
 
     return {
-        "canView": may(AccessType.READ),
-        "canPublicRead": may(AccessType.READ, create_anonymous(caller.now)),
-        "canEdit": may(AccessType.UPDATE),
-        "canDelete": may(AccessType.DELETE),
-        "canChangePermissions": may(AccessType.CHANGE_PERMISSIONS),
-        "canParticipate": may(AccessType.PARTICIPATE),
-        "canSubmit": may(AccessType.SUBMIT),
-        "canViewPrivateSubmissionStatusAnnotations": may(AccessType.READ_PRIVATE_SUBMISSION),
-        "canEditSubmissionStatuses": may(AccessType.UPDATE_SUBMISSION),
-        "canDeleteSubmissions": may(AccessType.DELETE_SUBMISSION),
+        "canView": has(AccessType.READ),
+        "canPublicRead": has(AccessType.READ, create_anonymous(caller.now)),
+        "canEdit": has(AccessType.UPDATE),
+        "canDelete": has(AccessType.DELETE),
+        "canChangePermissions": has(AccessType.CHANGE_PERMISSIONS),
+        "canParticipate": has(AccessType.PARTICIPATE),
+        "canSubmit": has(AccessType.SUBMIT),
+        "canViewPrivateSubmissionStatusAnnotations": has(AccessType.READ_PRIVATE_SUBMISSION),
+        "canEditSubmissionStatuses": has(AccessType.UPDATE_SUBMISSION),
+        "canDeleteSubmissions": has(AccessType.DELETE_SUBMISSION),
         "ownerPrincipalId": evaluation.owner_id,
     }

@@ -1,4 +1,4 @@
-"""The access control list that every evaluation has: who may read and set it, what it may say."""
+"""Access control lists of evaluations. Every evaluation has one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +16,13 @@ from synapse_workflows.local.storage.models import Acl
 
 
 def create(session: Session, caller: Caller, evaluation_id: int) -> None:
-    """Give a new evaluation its ACL: every right to the caller."""
-    wanted = {caller.id: access.ALL_RIGHTS}
-    access_lists.create(session, get_acl_owner(evaluation_id), wanted, caller.now)
+    """Create the ACL of a new evaluation, which grants all rights to the caller."""
+    grants = {caller.id: access.ALL_RIGHTS}
+    access_lists.create(session, get_acl_owner(evaluation_id), grants, caller.now)
 
 
 def delete(session: Session, evaluation_id: int) -> None:
-    """Remove the ACL of an evaluation that goes."""
+    """Delete the ACL of an evaluation that is deleted."""
     access_lists.delete(session, _get_acl(session, evaluation_id))
 
 
@@ -34,41 +34,40 @@ def _get_acl(session: Session, evaluation_id: int) -> Acl:
 
 
 def get(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
-    """Give the ACL of an evaluation.
+    """Return the ACL of an evaluation.
 
     Raises:
-        Forbidden: the caller may not READ the evaluation.
-        NotFound: no such evaluation.
+        Forbidden: The caller lacks READ.
+        NotFound: No such evaluation.
     """
     access.require(session, caller, evaluation_id, AccessType.READ)
     return access_lists.serialize(session, _get_acl(session, evaluation_id), str(evaluation_id))
 
 
 def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace what the ACL of an evaluation says; the body names the evaluation.
+    """Replace the entries of the ACL of the evaluation with the ID in the body.
 
     Raises:
-        BadRequest: the ACL breaks a rule.
-        Forbidden: the caller lacks CHANGE_PERMISSIONS.
-        NotFound: no such evaluation.
-        Stale: the etag is not the ACL's.
+        BadRequest: The ACL is invalid.
+        Forbidden: The caller lacks CHANGE_PERMISSIONS.
+        NotFound: No such evaluation.
+        StaleEtag: The etag is not the current one.
     """
     evaluation_id = ids.parse_id(request_fields.get_required_text(body, "id"), "id")
     right = AccessType.CHANGE_PERMISSIONS
     evaluation = access.require(session, caller, evaluation_id, right)
-    wanted = access_lists.parse(session, body)
-    _check_grants(caller, evaluation, wanted)
+    grants = access_lists.parse(session, body)
+    _check_grants(caller, evaluation, grants)
     acl = _get_acl(session, evaluation_id)
     entities.check_etag(str(evaluation_id), acl.etag, body)
-    access_lists.replace(session, acl, wanted)
+    access_lists.replace(session, acl, grants)
     return access_lists.serialize(session, acl, str(evaluation_id))
 
 
-def _check_grants(caller: Caller, evaluation: Evaluation, wanted: access_lists.Grants) -> None:
-    """Check the rules for ACLs of evaluations."""
-    access_lists.check_public_grants(wanted)
-    if set(wanted.get(AUTHENTICATED_USERS, ())) - {AccessType.READ}:
+def _check_grants(caller: Caller, evaluation: Evaluation, grants: access_lists.Grants) -> None:
+    access_lists.check_public_grants(grants)
+    if set(grants.get(AUTHENTICATED_USERS, ())) - {AccessType.READ}:
         raise BadRequest(
             "Only READ permissions can be assigned to the group of all authenticated users"
         )
-    access_lists.check_caller_keeps_access(caller, evaluation.owner_id, wanted)
+    access_lists.check_caller_keeps_access(caller, evaluation.owner_id, grants)

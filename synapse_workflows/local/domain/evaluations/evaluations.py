@@ -1,4 +1,4 @@
-"""Evaluations themselves: making, reading, changing, deleting and listing them."""
+"""Evaluations: create, read, update, delete and list."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from synapse_workflows.local.domain import access as entity_access, entities, id
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.entity_types import parse_name
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, submission_rounds
-from synapse_workflows.local.domain.ids import format_entity_id, next_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, next_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
@@ -19,7 +19,7 @@ from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 
 def serialize(evaluation: Evaluation) -> dict[str, Any]:
-    """Write an Evaluation."""
+    """Return an evaluation in the format of the REST API."""
     return {
         "id": str(evaluation.id),
         "etag": evaluation.etag,
@@ -33,15 +33,15 @@ def serialize(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _parse_properties(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the fields that have no column of their own."""
-    found = {
+    """Parse the properties that have no column of their own."""
+    properties = {
         "submissionInstructionsMessage": request_fields.get_text(
             body, "submissionInstructionsMessage"
         ),
         "submissionReceiptMessage": request_fields.get_text(body, "submissionReceiptMessage"),
         "quota": submission_rounds.parse_quota(body),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in properties.items() if value is not None}
 
 
 def _check_name_available(session: Session, name: str) -> None:
@@ -50,13 +50,13 @@ def _check_name_available(session: Session, name: str) -> None:
 
 
 def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Make an evaluation; its maker holds all rights on it.
+    """Create an evaluation and grant all rights on it to the caller.
 
     Raises:
-        BadRequest: a field is missing or ill-typed, or the content source is no project.
-        Conflict: the name is taken.
-        Forbidden: the caller lacks CREATE on the content source.
-        NotFound: no such content source.
+        BadRequest: A property is missing or invalid, or the content source is not a project.
+        Conflict: Another evaluation has the name.
+        Forbidden: The caller lacks CREATE on the content source.
+        NotFound: No such content source.
     """
     name = parse_name(request_fields.get_required_text(body, "name"))
     source = ids.parse_entity_id(request_fields.get_required_text(body, "contentSource"))
@@ -74,7 +74,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         content_source=source,
         owner_id=caller.id,
         created_on=caller.now,
-        etag=entities.generate_etag(),
+        etag=generate_etag(),
         properties=properties,
     )
     session.add(evaluation)
@@ -83,38 +83,38 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
 
 
 def get(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
-    """Give an evaluation.
+    """Return an evaluation.
 
     Raises:
-        Forbidden: the caller may not READ it.
-        NotFound: no such evaluation.
+        Forbidden: The caller lacks READ.
+        NotFound: No such evaluation.
     """
     return serialize(access.require(session, caller, evaluation_id, AccessType.READ))
 
 
 def get_by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
-    """Find an evaluation by its name.
+    """Return the evaluation with a name.
 
     Raises:
-        NotFound: there is none, or the caller may not READ it.
+        NotFound: No such evaluation, or the caller lacks READ.
     """
-    found = session.scalar(select(Evaluation).where(Evaluation.name == name.strip()))
-    if found is None or access.get_denial(session, caller, found, AccessType.READ):
+    evaluation = session.scalar(select(Evaluation).where(Evaluation.name == name.strip()))
+    if evaluation is None or access.get_denial(session, caller, evaluation, AccessType.READ):
         raise NotFound(f"Evaluation with name '{name}' does not exist")
-    return serialize(found)
+    return serialize(evaluation)
 
 
 def update(
     session: Session, caller: Caller, evaluation_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace what an evaluation says; its content source stays.
+    """Replace the properties of an evaluation. The content source cannot be changed.
 
     Raises:
-        BadRequest: a field is missing or ill-typed, or names another content source.
-        Conflict: the name is taken.
-        Forbidden: the caller lacks UPDATE.
-        NotFound: no such evaluation.
-        Stale: the etag is not the current one.
+        BadRequest: A property is missing or invalid, or the content source is another one.
+        Conflict: Another evaluation has the name.
+        Forbidden: The caller lacks UPDATE.
+        NotFound: No such evaluation.
+        StaleEtag: The etag is not the current one.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.UPDATE)
     name = parse_name(request_fields.get_required_text(body, "name"))
@@ -128,16 +128,16 @@ def update(
     evaluation.name = name
     evaluation.description = request_fields.get_text(body, "description")
     evaluation.properties = properties
-    evaluation.etag = entities.generate_etag()
+    evaluation.etag = generate_etag()
     return serialize(evaluation)
 
 
 def delete(session: Session, caller: Caller, evaluation_id: int) -> None:
-    """Remove an evaluation with all that was submitted to it.
+    """Delete an evaluation with its submissions.
 
     Raises:
-        Forbidden: the caller lacks DELETE.
-        NotFound: no such evaluation.
+        Forbidden: The caller lacks DELETE.
+        NotFound: No such evaluation.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.DELETE)
     evaluation_acl.delete(session, evaluation_id)
@@ -148,35 +148,33 @@ def list_evaluations(
     session: Session,
     caller: Caller,
     right: AccessType,
-    asked: Page,
+    page: Page,
     *,
     content_source: int | None = None,
     only: frozenset[int] | None = None,
     active_only: bool = False,
 ) -> list[dict[str, Any]]:
-    """List the evaluations on which the caller holds a right, in the order they were made.
+    """List the evaluations on which the caller has a right, oldest first.
 
     Args:
-        session: reads the tables.
-        caller: who asks.
-        right: the right.
-        asked: which of them.
-        content_source: the project that they belong to; None for any.
-        only: ids among which to look; None for all.
-        active_only: leave out those that have no round now.
+        session: Database session.
+        caller: The caller.
+        right: Required right.
+        page: Page of the list.
+        content_source: ID of the project of the evaluations; None for any project.
+        only: IDs of the evaluations to list; None for all.
+        active_only: Only list evaluations that are in a round.
     """
-    found = select(Evaluation).where(Evaluation.id.in_(access.select_evaluations(caller, right)))
+    query = select(Evaluation).where(Evaluation.id.in_(access.select_evaluations(caller, right)))
     if content_source is not None:
-        found = found.where(Evaluation.content_source == content_source)
+        query = query.where(Evaluation.content_source == content_source)
     if only is not None:
-        found = found.where(Evaluation.id.in_(only))
-    found = found.order_by(Evaluation.id)
+        query = query.where(Evaluation.id.in_(only))
+    query = query.order_by(Evaluation.id)
     if not active_only:
-        return [
-            serialize(each)
-            for each in session.scalars(found.limit(asked.limit).offset(asked.offset))
-        ]
+        query = query.limit(page.limit).offset(page.offset)
+        return [serialize(each) for each in session.scalars(query)]
     active = [
-        each for each in session.scalars(found) if submission_rounds.is_active(each, caller.now)
+        each for each in session.scalars(query) if submission_rounds.is_active(each, caller.now)
     ]
-    return [serialize(each) for each in active[asked.offset : asked.offset + asked.limit]]
+    return [serialize(each) for each in active[page.offset : page.offset + page.limit]]

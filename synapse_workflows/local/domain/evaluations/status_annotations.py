@@ -1,4 +1,4 @@
-"""The legacy annotations of a submission's status, each private or not."""
+"""Legacy annotations of submission statuses. Each is private or public."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.errors import BadRequest
 
-#: List of annotations -> how a value of its type is read.
+#: Property with a list of annotations -> parser of the values.
 _VALUE_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Any]]] = {
     "stringAnnos": request_fields.get_text,
     "longAnnos": request_fields.get_integer,
@@ -15,51 +15,52 @@ _VALUE_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], Any]]] = {
 
 
 def parse(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read the legacy annotations of a SubmissionStatus, as they are kept.
+    """Parse the legacy annotations of a SubmissionStatus.
 
     Raises:
-        BadRequest: a list, a key, a value or a flag is ill-typed, or a key occurs twice.
+        BadRequest: A list, key, value or flag is invalid, or a key is not unique.
     """
-    given = request_fields.get_object(body, "annotations")
-    if given is None:
+    annotations = request_fields.get_object(body, "annotations")
+    if annotations is None:
         return None
-    seen: set[str] = set()
-    found: dict[str, Any] = {}
-    for name, value_of in _VALUE_PARSERS.items():
-        entries = request_fields.get_list(given, name)
+    keys: set[str] = set()
+    lists: dict[str, Any] = {}
+    for name, parse_value in _VALUE_PARSERS.items():
+        entries = request_fields.get_list(annotations, name)
         if entries is not None:
-            found[name] = [_parse_entry(each, value_of, seen) for each in entries]
-    return found
+            lists[name] = [_parse_entry(each, parse_value, keys) for each in entries]
+    return lists
 
 
 def _parse_entry(
-    given: object, value_of: Callable[[Mapping[str, Any], str], Any], seen: set[str]
+    entry: object, parse_value: Callable[[Mapping[str, Any], str], Any], keys: set[str]
 ) -> dict[str, Any]:
-    if not isinstance(given, dict):
+    """Parse an annotation and add its key to `keys`."""
+    if not isinstance(entry, dict):
         raise BadRequest("An annotation must have a key and a value.")
-    key = request_fields.get_required_text(given, "key")
-    if key in seen:
+    key = request_fields.get_required_text(entry, "key")
+    if key in keys:
         raise BadRequest(f"Duplicate annotations found for key: {key}")
-    seen.add(key)
-    private = request_fields.get_boolean(given, "isPrivate", default=True)
-    return {"key": key, "value": value_of(given, "value"), "isPrivate": private}
+    keys.add(key)
+    is_private = request_fields.get_boolean(entry, "isPrivate", default=True)
+    return {"key": key, "value": parse_value(entry, "value"), "isPrivate": is_private}
 
 
 def serialize(
-    kept: Mapping[str, Any] | None, object_id: int, scope_id: int, *, with_private: bool
+    annotations: Mapping[str, Any] | None, object_id: int, scope_id: int, *, with_private: bool
 ) -> dict[str, Any] | None:
-    """Write legacy annotations.
+    """Return legacy annotations in the format of the REST API.
 
     Args:
-        kept: as `read` gave them.
-        object_id: the submission.
-        scope_id: the evaluation.
-        with_private: keep those that are private.
+        annotations: Result of `parse`.
+        object_id: ID of the submission.
+        scope_id: ID of the evaluation.
+        with_private: Include private annotations.
     """
-    if kept is None:
+    if annotations is None:
         return None
     lists = {
         name: [each for each in entries if with_private or not each["isPrivate"]]
-        for name, entries in kept.items()
+        for name, entries in annotations.items()
     }
     return {"objectId": str(object_id), "scopeId": str(scope_id), **lists}

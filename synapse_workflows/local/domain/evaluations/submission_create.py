@@ -1,4 +1,4 @@
-"""Submitting: what a request must hold, and freezing the entity as it is."""
+"""Creation of submissions: validation of the request and a copy of the submitted entity."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from synapse_workflows.local.storage.models import Entity
 
 MAX_NAME_LENGTH: Final = 256
 MAX_ALIAS_LENGTH: Final = 500
-#: What of an entity is frozen.
+#: Parts of the EntityBundle in a submission.
 _BUNDLE_PARTS: Final = {
     "includeEntity": True,
     "includeAnnotations": True,
@@ -38,15 +38,15 @@ _BUNDLE_PARTS: Final = {
 
 @dataclass(frozen=True)
 class _SubmissionRequest:
-    """What a request says.
+    """A parsed Submission.
 
     Args:
-        evaluation_id: where to submit to.
-        entity_id: what is submitted.
-        version_number: which version of it.
-        name: title; None for the name of the entity.
-        alias: of the submitter.
-        contributors: principals, each once, the submitter among them.
+        evaluation_id: ID of the evaluation.
+        entity_id: ID of the submitted entity.
+        version_number: Version of the entity.
+        name: Title; None for the name of the entity.
+        alias: Name of the submitter to display.
+        contributors: Principal IDs without duplicates, including the submitter.
     """
 
     evaluation_id: int
@@ -60,17 +60,15 @@ class _SubmissionRequest:
 def _parse_request(
     caller: Caller, body: Mapping[str, Any], eligibility_hash: str | None
 ) -> _SubmissionRequest:
-    """Read a Submission.
-
-    The names of Docker things are not read: only a Docker repository may carry them.
+    """Parse a Submission. Docker properties are ignored, as for any non-Docker entity.
 
     Raises:
-        BadRequest: a field is missing, ill-typed or the server's to set, or the form is neither
-            that of an individual nor that of a team.
-        NotFound: the team is unknown.
+        BadRequest: A property is missing, invalid or read-only, or the submission is neither that
+            of an individual nor that of a team.
+        NotFound: No such team.
     """
     if request_fields.get_text(body, "evaluationRoundId"):
-        raise BadRequest("evaluationRoundId is set by the service; please leave it out.")
+        raise BadRequest("evaluationRoundId is set by the service: omit it from the request.")
     number = request_fields.get_integer(body, "versionNumber")
     if number is None:
         raise BadRequest("versionNumber is required.")
@@ -91,24 +89,23 @@ def _parse_request(
 
 
 def _parse_contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, ...]:
-    found = []
+    principal_ids = []
     for each in request_fields.get_list(body, "contributors") or []:
         if not isinstance(each, dict):
-            raise BadRequest("contributors must hold objects.")
-        found.append(
-            ids.parse_id(request_fields.get_required_text(each, "principalId"), "principalId")
-        )
-    return tuple(dict.fromkeys([*found, caller.id]))
+            raise BadRequest("contributors must be an array of objects.")
+        text = request_fields.get_required_text(each, "principalId")
+        principal_ids.append(ids.parse_id(text, "principalId"))
+    return tuple(dict.fromkeys([*principal_ids, caller.id]))
 
 
 def _check_individual(
     caller: Caller, contributors: tuple[int, ...], team: str | None, eligibility_hash: str | None
 ) -> None:
-    """Check that this is the submission of an individual; there are no teams yet.
+    """Check that the submission is that of an individual. The service does not support teams.
 
     Raises:
-        BadRequest: it is neither of the two forms.
-        NotFound: it is a team's.
+        BadRequest: The submission is neither that of an individual nor that of a team.
+        NotFound: The submission is that of a team.
     """
     if team and eligibility_hash:
         raise NotFound(f"Team with id {ids.parse_id(team, 'teamId')} does not exist")
@@ -123,34 +120,34 @@ def create(
     etag: str,
     eligibility_hash: str | None = None,
 ) -> dict[str, Any]:
-    """Submit a version of an entity, frozen as it is.
+    """Submit a version of an entity. The submission holds a copy of that version.
 
     Args:
-        session: writes the tables.
-        caller: who submits; needs SUBMIT on the evaluation and READ on the entity. Files that it
-            may not DOWNLOAD are not submitted with it.
-        body: the Submission.
-        etag: of the entity, as the caller knows it.
-        eligibility_hash: of the team, for a team's submission.
+        session: Database session.
+        caller: The submitter. Needs SUBMIT on the evaluation and READ on the entity. The
+            submission includes only those files for which the caller has DOWNLOAD.
+        body: The Submission.
+        etag: The etag of the entity when the caller last read it.
+        eligibility_hash: Hash of the eligibility of the team; only for submissions of teams.
 
     Returns:
         The Submission; its status is RECEIVED.
 
     Raises:
-        BadRequest: the body breaks a rule, or the entity has changed meanwhile.
-        Forbidden: a right is missing, it is outside of all rounds, or the limit is reached.
-        NotFound: no such evaluation, entity, version or team.
+        BadRequest: The body is invalid, or the entity has changed.
+        Forbidden: A right is missing, there is no current round, or the limit is reached.
+        NotFound: No such evaluation, entity, version or team.
     """
-    draft = _parse_request(caller, body, eligibility_hash)
-    evaluation = access.require(session, caller, draft.evaluation_id, AccessType.SUBMIT)
-    entity = entity_access.require(session, caller, draft.entity_id, AccessType.READ)
+    request = _parse_request(caller, body, eligibility_hash)
+    evaluation = access.require(session, caller, request.evaluation_id, AccessType.SUBMIT)
+    entity = entity_access.require(session, caller, request.entity_id, AccessType.READ)
     if entity.etag != etag:
         raise BadRequest(
             "The supplied eTag is out of date. Please fetch Entity "
             f"{format_entity_id(entity.id)} again."
         )
-    bundle = bundles.get(session, caller, entity.id, _BUNDLE_PARTS, draft.version_number)
-    submission = _add_submission(session, caller, evaluation, entity, draft, bundle)
+    bundle = bundles.get(session, caller, entity.id, _BUNDLE_PARTS, request.version_number)
+    submission = _add_submission(session, caller, evaluation, entity, request, bundle)
     submission_status.create(session, submission)
     return submissions.serialize(submission)
 
@@ -160,21 +157,22 @@ def _add_submission(
     caller: Caller,
     evaluation: Evaluation,
     entity: Entity,
-    draft: _SubmissionRequest,
+    request: _SubmissionRequest,
     bundle: dict[str, Any],
 ) -> Submission:
     now = to_iso(caller.now)
+    contributors = [{"principalId": str(each), "createdOn": now} for each in request.contributors]
     submission = Submission(
         id=next_id(session, "submission"),
         evaluation_id=evaluation.id,
         user_id=caller.id,
         entity_id=entity.id,
-        version_number=draft.version_number,
-        name=draft.name or entity.name,
-        submitter_alias=draft.alias,
+        version_number=request.version_number,
+        name=request.name or entity.name,
+        submitter_alias=request.alias,
         created_on=caller.now,
-        contributors=[{"principalId": str(each), "createdOn": now} for each in draft.contributors],
-        round_id=submission_rounds.check_limits(session, caller, evaluation),
+        contributors=contributors,
+        round_id=submission_rounds.assign_round(session, caller, evaluation),
         entity_bundle=json.dumps(request_fields.drop_nulls(bundle), ensure_ascii=False),
     )
     session.add(submission)

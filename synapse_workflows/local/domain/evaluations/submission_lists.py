@@ -1,4 +1,4 @@
-"""Lists of what was submitted to an evaluation: submissions, statuses, both, and how many."""
+"""Lists and counts of the submissions to an evaluation and their statuses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,27 +21,27 @@ SubmissionQuery = Select[Submission, SubmissionStatus]
 
 
 def _select_submissions(evaluation: Evaluation, status: str | None) -> SubmissionQuery:
-    """Make the query of an evaluation's submissions, perhaps only of those that stand so.
+    """Return the query of the submissions to an evaluation, optionally with a given status.
 
     Raises:
-        BadRequest: there is no such status.
+        BadRequest: The status is invalid.
     """
-    found = (
+    query = (
         select(Submission, SubmissionStatus)
         .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
         .where(Submission.evaluation_id == evaluation.id)
     )
     if not status:
-        return found
-    word = request_fields.parse_enum(SubmissionStatusEnum, status, "status")
-    return found.where(SubmissionStatus.status == word.value)
+        return query
+    value = request_fields.parse_enum(SubmissionStatusEnum, status, "status")
+    return query.where(SubmissionStatus.status == value.value)
 
 
 def _iter_page(
-    session: Session, found: SubmissionQuery, asked: Page
+    session: Session, query: SubmissionQuery, page: Page
 ) -> Iterator[tuple[Submission, SubmissionStatus]]:
-    page = found.order_by(Submission.id).limit(asked.limit).offset(asked.offset)
-    for row in session.execute(page):
+    query = query.order_by(Submission.id).limit(page.limit).offset(page.offset)
+    for row in session.execute(query):
         yield row[0], row[1]
 
 
@@ -57,29 +57,29 @@ def _select_own(caller: Caller, evaluation: Evaluation) -> SubmissionQuery:
 
 
 def list_submissions(
-    session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
+    session: Session, caller: Caller, evaluation_id: int, page: Page, status: str | None
 ) -> list[dict[str, Any]]:
-    """List submissions, oldest first.
+    """List the submissions to an evaluation, oldest first.
 
     Raises:
-        BadRequest: there is no such status.
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
-        NotFound: no such evaluation.
+        BadRequest: The status is invalid.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION.
+        NotFound: No such evaluation.
     """
-    found = _select_all(session, caller, evaluation_id, status)
-    return [submissions.serialize(each) for each, _ in _iter_page(session, found, asked)]
+    query = _select_all(session, caller, evaluation_id, status)
+    return [submissions.serialize(each) for each, _ in _iter_page(session, query, page)]
 
 
 def list_own_submissions(
-    session: Session, caller: Caller, evaluation_id: int, asked: Page
+    session: Session, caller: Caller, evaluation_id: int, page: Page
 ) -> list[dict[str, Any]]:
-    """List what the caller submitted, oldest first; no right is needed.
+    """List the submissions of the caller, oldest first. The caller needs no right.
 
     Raises:
-        NotFound: no such evaluation.
+        NotFound: No such evaluation.
     """
-    found = _select_own(caller, access.get_evaluation(session, evaluation_id))
-    return [submissions.serialize(each) for each, _ in _iter_page(session, found, asked)]
+    query = _select_own(caller, access.get_evaluation(session, evaluation_id))
+    return [submissions.serialize(each) for each, _ in _iter_page(session, query, page)]
 
 
 def _serialize_bundle(
@@ -94,65 +94,67 @@ def _serialize_bundle(
 
 
 def list_bundles(
-    session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
+    session: Session, caller: Caller, evaluation_id: int, page: Page, status: str | None
 ) -> list[dict[str, Any]]:
-    """List submissions with their statuses (SubmissionBundle), oldest first.
+    """List the submissions with their statuses (SubmissionBundle), oldest first.
 
     Raises:
-        BadRequest: there is no such status.
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
-        NotFound: no such evaluation.
+        BadRequest: The status is invalid.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION.
+        NotFound: No such evaluation.
     """
-    found = _select_all(session, caller, evaluation_id, status)
+    query = _select_all(session, caller, evaluation_id, status)
     return [
-        _serialize_bundle(*each, with_private=True) for each in _iter_page(session, found, asked)
+        _serialize_bundle(*each, with_private=True) for each in _iter_page(session, query, page)
     ]
 
 
 def list_own_bundles(
-    session: Session, caller: Caller, evaluation_id: int, asked: Page
+    session: Session, caller: Caller, evaluation_id: int, page: Page
 ) -> list[dict[str, Any]]:
-    """List what the caller submitted with its statuses, without their private parts if need be.
+    """List the submissions of the caller with their statuses, oldest first.
+
+    Private annotations are included only if the caller has READ_PRIVATE_SUBMISSION.
 
     Raises:
-        NotFound: no such evaluation.
+        NotFound: No such evaluation.
     """
     evaluation = access.get_evaluation(session, evaluation_id)
-    private = submission_status.can_see_private(session, caller, evaluation)
-    found = _select_own(caller, evaluation)
+    with_private = submission_status.can_see_private(session, caller, evaluation)
+    query = _select_own(caller, evaluation)
     return [
-        _serialize_bundle(*each, with_private=private)
-        for each in _iter_page(session, found, asked)
+        _serialize_bundle(*each, with_private=with_private)
+        for each in _iter_page(session, query, page)
     ]
 
 
 def list_statuses(
-    session: Session, caller: Caller, evaluation_id: int, asked: Page, status: str | None
+    session: Session, caller: Caller, evaluation_id: int, page: Page, status: str | None
 ) -> list[dict[str, Any]]:
-    """List statuses of submissions, oldest submission first.
+    """List the statuses of the submissions, oldest submission first.
 
     Raises:
-        BadRequest: there is no such status.
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
-        NotFound: no such evaluation.
+        BadRequest: The status is invalid.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION.
+        NotFound: No such evaluation.
     """
-    found = _select_all(session, caller, evaluation_id, status)
+    query = _select_all(session, caller, evaluation_id, status)
     return [
         submission_status.serialize(*each, with_private=True)
-        for each in _iter_page(session, found, asked)
+        for each in _iter_page(session, query, page)
     ]
 
 
 def count_submissions(
     session: Session, caller: Caller, evaluation_id: int, status: str | None
 ) -> int:
-    """Count submissions.
+    """Return the number of submissions to an evaluation.
 
     Raises:
-        BadRequest: there is no such status.
-        Forbidden: the caller may not READ the evaluation.
-        NotFound: no such evaluation.
+        BadRequest: The status is invalid.
+        Forbidden: The caller lacks READ.
+        NotFound: No such evaluation.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.READ)
-    found = _select_submissions(evaluation, status).subquery()
-    return session.scalar(select(func.count()).select_from(found)) or 0
+    subquery = _select_submissions(evaluation, status).subquery()
+    return session.scalar(select(func.count()).select_from(subquery)) or 0

@@ -1,8 +1,9 @@
-"""When an evaluation takes submissions, and how many of one submitter: its quota.
+"""Submission rounds: the periods in which an evaluation accepts submissions, and its limits.
 
-A quota says when the first round begins, how long each lasts, how many there are, and how many
-submissions a submitter has in each. Each part is optional: without a start there is one round that
-always was; without a duration the first round never ends; without a number there is always a next.
+The quota of an evaluation sets the start of the first round, the duration and number of the
+rounds, and the limit of submissions per submitter and round. Each part is optional. Without a
+start, there is one round without start and end. Without a duration, the first round has no end.
+Without a number, the rounds never end.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from synapse_workflows.local.storage.evaluation_models import (
     SubmissionStatus,
 )
 
-#: Submissions that stand so do not count against a limit.
+#: Statuses of submissions that do not count against the limit.
 UNCOUNTED_STATUSES: Final = (
     SubmissionStatusEnum.INVALID.value,
     SubmissionStatusEnum.REJECTED.value,
@@ -35,27 +36,27 @@ _MAX_TIME: Final = 2**63 - 1
 
 @dataclass(frozen=True)
 class Round:
-    """A span of time, in milliseconds since the epoch: from `start` to before `end`."""
+    """A round in milliseconds since the epoch. `end` is exclusive; None means unlimited."""
 
     start: int | None
     end: int | None
 
 
-def parse_quota(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read the SubmissionQuota of an evaluation, and write it as it is kept.
+def parse_quota(evaluation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Parse and normalize the SubmissionQuota of an evaluation.
 
     Raises:
-        BadRequest: a part is ill-typed, or not above zero.
+        BadRequest: A property has the wrong type or is not positive.
     """
-    given = request_fields.get_object(body, "quota")
-    if given is None:
+    body = request_fields.get_object(evaluation, "quota")
+    if body is None:
         return None
-    start = request_fields.get_date(given, "firstRoundStart")
+    start = request_fields.get_date(body, "firstRoundStart")
     quota = {
         "firstRoundStart": None if start is None else to_iso(start),
-        "roundDurationMillis": _parse_positive(given, "roundDurationMillis"),
-        "numberOfRounds": _parse_positive(given, "numberOfRounds"),
-        "submissionLimit": _parse_positive(given, "submissionLimit"),
+        "roundDurationMillis": _parse_positive(body, "roundDurationMillis"),
+        "numberOfRounds": _parse_positive(body, "numberOfRounds"),
+        "submissionLimit": _parse_positive(body, "submissionLimit"),
     }
     return {key: value for key, value in quota.items() if value is not None}
 
@@ -63,7 +64,7 @@ def parse_quota(body: Mapping[str, Any]) -> dict[str, Any] | None:
 def _parse_positive(body: Mapping[str, Any], key: str) -> int | None:
     value = request_fields.get_integer(body, key)
     if value is not None and value < 1:
-        raise BadRequest(f"quota: {key} must be 1 or more; it is {value}.")
+        raise BadRequest(f"Invalid quota.{key} {value}: expected 1 or more.")
     return value
 
 
@@ -72,12 +73,10 @@ def _get_quota(evaluation: Evaluation) -> Mapping[str, Any]:
 
 
 def get_current_round(evaluation: Evaluation, now: int) -> Round | None:
-    """Give the round that is on; None outside of all."""
+    """Return the current round; None if there is none."""
     quota = _get_quota(evaluation)
-    start, duration = (
-        request_fields.get_date(quota, "firstRoundStart"),
-        quota.get("roundDurationMillis"),
-    )
+    start = request_fields.get_date(quota, "firstRoundStart")
+    duration = quota.get("roundDurationMillis")
     if start is None:
         return Round(None, None)
     if now < start:
@@ -92,34 +91,34 @@ def get_current_round(evaluation: Evaluation, now: int) -> Round | None:
 
 
 def is_active(evaluation: Evaluation, now: int) -> bool:
-    """Tell whether the evaluation has rounds and is in one of them."""
-    found = get_current_round(evaluation, now)
-    return found is not None and found.start is not None
+    """Return whether the evaluation has rounds and is in one of them."""
+    current = get_current_round(evaluation, now)
+    return current is not None and current.start is not None
 
 
-def check_limits(session: Session, caller: Caller, evaluation: Evaluation) -> int | None:
-    """Check that an individual may submit now.
+def assign_round(session: Session, caller: Caller, evaluation: Evaluation) -> int | None:
+    """Assign a new submission of the caller to the current round.
 
     Returns:
-        Id of the round that the submission belongs to; None when the evaluation has no rounds.
+        The ID of the round of the submission; None if the evaluation has no rounds.
 
     Raises:
-        Forbidden: it is outside of all rounds, or the limit is reached.
+        Forbidden: There is no current round, or the limit is reached.
     """
-    found = get_current_round(evaluation, caller.now)
-    if found is None:
+    current = get_current_round(evaluation, caller.now)
+    if current is None:
         raise Forbidden("It is currently outside of the time range allowed for submissions.")
     limit = _get_quota(evaluation).get("submissionLimit")
-    if limit is not None and _count_submissions(session, caller, evaluation, found) >= limit:
+    if limit is not None and _count_submissions(session, caller, evaluation, current) >= limit:
         raise Forbidden(f"Submitter has reached the limit of {limit} submissions in this round.")
-    return None if found.start is None else _get_or_create_round_id(session, evaluation, found)
+    return None if current.start is None else _get_or_create_round_id(session, evaluation, current)
 
 
 def _count_submissions(
-    session: Session, caller: Caller, evaluation: Evaluation, within: Round
+    session: Session, caller: Caller, evaluation: Evaluation, period: Round
 ) -> int:
-    """Count what the caller submitted alone within a round."""
-    counted = (
+    """Return the number of individual submissions of the caller in a round."""
+    query = (
         select(func.count())
         .select_from(Submission)
         .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
@@ -130,26 +129,26 @@ def _count_submissions(
             SubmissionStatus.status.not_in(UNCOUNTED_STATUSES),
         )
     )
-    if within.start is not None:
-        counted = counted.where(Submission.created_on >= within.start)
-    if within.end is not None:
-        counted = counted.where(Submission.created_on < within.end)
-    return session.scalar(counted) or 0
+    if period.start is not None:
+        query = query.where(Submission.created_on >= period.start)
+    if period.end is not None:
+        query = query.where(Submission.created_on < period.end)
+    return session.scalar(query) or 0
 
 
-def _get_or_create_round_id(session: Session, evaluation: Evaluation, of: Round) -> int:
-    """Give the id of a round; it gets one with its first submission."""
-    known = select(EvaluationRound.id).where(
+def _get_or_create_round_id(session: Session, evaluation: Evaluation, period: Round) -> int:
+    """Return the ID of a round, which is assigned at its first submission."""
+    query = select(EvaluationRound.id).where(
         EvaluationRound.evaluation_id == evaluation.id,
-        EvaluationRound.start == of.start,
-        EvaluationRound.end.is_(None) if of.end is None else EvaluationRound.end == of.end,
+        EvaluationRound.start == period.start,
+        EvaluationRound.end.is_(None) if period.end is None else EvaluationRound.end == period.end,
     )
-    found = session.scalar(known)
-    if found is not None:
-        return found
+    round_id = session.scalar(query)
+    if round_id is not None:
+        return round_id
     number = next_id(session, "evaluation_round")
     session.add(
-        EvaluationRound(id=number, evaluation_id=evaluation.id, start=of.start, end=of.end)
+        EvaluationRound(id=number, evaluation_id=evaluation.id, start=period.start, end=period.end)
     )
     session.flush()
     return number

@@ -1,4 +1,4 @@
-"""How submissions stand: reading, scoring, cancelling."""
+"""Statuses of submissions: read, update, and request a cancellation."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,25 +9,25 @@ from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import annotations, entities, ids, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access, status_annotations, submissions
-from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
+from synapse_workflows.local.errors import BadRequest, Forbidden, PreconditionFailed
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
     SubmissionStatus,
 )
 
-#: Statuses in one batch.
+#: Maximum number of statuses in a batch.
 MAX_BATCH_SIZE: Final = 500
 
 
 def create(session: Session, submission: Submission) -> None:
-    """Give a new submission its status."""
+    """Create the status of a new submission."""
     session.add(
         SubmissionStatus(
             submission_id=submission.id,
-            etag=entities.generate_etag(),
+            etag=generate_etag(),
             modified_on=submission.created_on,
             status=SubmissionStatusEnum.RECEIVED.value,
             submission_annotations={},
@@ -42,14 +42,14 @@ def create(session: Session, submission: Submission) -> None:
 def serialize(
     submission: Submission, status: SubmissionStatus, *, with_private: bool
 ) -> dict[str, Any]:
-    """Write a SubmissionStatus.
+    """Return a status in the format of the REST API.
 
     Args:
-        submission: what it is the status of.
-        status: the status.
-        with_private: show what only holders of READ_PRIVATE_SUBMISSION see.
+        submission: The submission.
+        status: Its status.
+        with_private: Include the annotations that require READ_PRIVATE_SUBMISSION.
     """
-    shown = {
+    annotations_body = {
         "id": str(submission.id),
         "etag": status.etag,
         "annotations": status.submission_annotations,
@@ -64,7 +64,7 @@ def serialize(
         "annotations": status_annotations.serialize(
             status.annotations, submission.id, submission.evaluation_id, with_private=with_private
         ),
-        "submissionAnnotations": shown if with_private else None,
+        "submissionAnnotations": annotations_body if with_private else None,
         "entityId": format_entity_id(submission.entity_id),
         "versionNumber": submission.version_number,
         "statusVersion": status.status_version,
@@ -74,40 +74,42 @@ def serialize(
 
 
 def get_status(session: Session, submission_id: int) -> SubmissionStatus:
-    """Give the status of a submission that exists."""
+    """Return the status of an existing submission."""
     return session.get_one(SubmissionStatus, submission_id)
 
 
 def can_see_private(session: Session, caller: Caller, evaluation: Evaluation) -> bool:
-    """Tell whether the caller sees the private parts of statuses."""
+    """Return whether the caller may read private annotations."""
     right = AccessType.READ_PRIVATE_SUBMISSION
     return access.get_denial(session, caller, evaluation, right) is None
 
 
 def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
-    """Give the status of a submission, without its private parts if need be.
+    """Return the status of a submission.
+
+    Private annotations are included only if the caller has READ_PRIVATE_SUBMISSION.
 
     Raises:
-        Forbidden: the caller may not READ the evaluation.
-        NotFound: no such submission.
+        Forbidden: The caller lacks READ on the evaluation.
+        NotFound: No such submission.
     """
     submission = submissions.get_submission(session, submission_id)
     right = AccessType.READ
     evaluation = access.require(session, caller, submission.evaluation_id, right)
-    private = can_see_private(session, caller, evaluation)
-    return serialize(submission, get_status(session, submission_id), with_private=private)
+    with_private = can_see_private(session, caller, evaluation)
+    return serialize(submission, get_status(session, submission_id), with_private=with_private)
 
 
 def update(
     session: Session, caller: Caller, submission_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace the status of a submission, both kinds of annotations included.
+    """Replace the status of a submission, including both types of annotations.
 
     Raises:
-        BadRequest: a field is missing or ill-typed, or the score is not within 0 and 1.
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
-        NotFound: no such submission.
-        Stale: the etag is not the status's.
+        BadRequest: A property is missing or invalid.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
+        NotFound: No such submission.
+        StaleEtag: The etag is not the current one.
     """
     submission = submissions.get_submission(session, submission_id)
     require_scorer(session, caller, submission.evaluation_id)
@@ -117,52 +119,50 @@ def update(
 
 
 def require_scorer(session: Session, caller: Caller, evaluation_id: int) -> Evaluation:
-    """Give the evaluation to a caller who may change the statuses of what was submitted to it.
+    """Return an evaluation whose submission statuses the caller may change.
 
     Raises:
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
-        NotFound: no such evaluation.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
+        NotFound: No such evaluation.
     """
     access.require(session, caller, evaluation_id, AccessType.READ_PRIVATE_SUBMISSION)
     return access.require(session, caller, evaluation_id, AccessType.UPDATE_SUBMISSION)
 
 
 def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) -> None:
-    word = request_fields.parse_enum(SubmissionStatusEnum, body.get("status"), "status")
+    value = request_fields.parse_enum(SubmissionStatusEnum, body.get("status"), "status")
     score = request_fields.get_number(body, "score")
     if score is not None and not 0 <= score <= 1:
-        raise BadRequest(f"Score must be between 0 and 1; it is {score}.")
+        raise BadRequest(f"Score must be between 0 and 1; got {score}.")
     legacy = status_annotations.parse(body)
-    given = request_fields.get_object(body, "submissionAnnotations") or {}
-    noted = annotations.parse(given, frozenset())
+    annotations_body = request_fields.get_object(body, "submissionAnnotations") or {}
+    parsed_annotations = annotations.parse(annotations_body, frozenset())
     can_cancel = request_fields.get_boolean(body, "canCancel", default=status.can_cancel)
     requested = request_fields.get_boolean(
         body, "cancelRequested", default=status.cancel_requested
     )
     entities.check_etag(str(status.submission_id), status.etag, body)
-    status.status, status.score, status.report = (
-        word.value,
-        score,
-        request_fields.get_text(body, "report"),
-    )
-    status.annotations, status.submission_annotations = legacy, noted
+    status.status = value.value
+    status.score = score
+    status.report = request_fields.get_text(body, "report")
+    status.annotations, status.submission_annotations = legacy, parsed_annotations
     status.can_cancel, status.cancel_requested = can_cancel, requested
     mark_changed(status, caller)
 
 
 def mark_changed(status: SubmissionStatus, caller: Caller) -> None:
-    """Mark a status as changed: a new etag and version, and when."""
-    status.etag = entities.generate_etag()
+    """Set a new etag, version and modification time."""
+    status.etag = generate_etag()
     status.status_version += 1
     status.modified_on = caller.now
 
 
 def request_cancellation(session: Session, caller: Caller, submission_id: int) -> None:
-    """Note that the submitter wants a submission to be cancelled.
+    """Request the cancellation of a submission.
 
     Raises:
-        Forbidden: somebody else submitted it, or it cannot be cancelled.
-        NotFound: no such submission.
+        Forbidden: The caller is not the submitter, or the submission cannot be cancelled.
+        NotFound: No such submission.
     """
     submission = submissions.get_submission(session, submission_id)
     if submission.user_id != caller.id:
@@ -181,35 +181,35 @@ def update_batch(
 ) -> dict[str, Any]:
     """Replace up to 500 statuses of an evaluation (SubmissionStatusBatch), all or none.
 
-    Several batches make an upload: each but the first brings the token that the one before it
-    was answered with. A new first batch ends whatever upload was under way.
+    An upload consists of one or more batches. Each batch except the first must carry the token in
+    the response to the previous batch. A new first batch ends an upload in progress.
 
     Returns:
-        A BatchUploadResponse: the token for the next batch, none after the last.
+        A BatchUploadResponse with the token for the next batch; without token after the last.
 
     Raises:
-        BadRequest: no status or too many, or one breaks a rule.
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
-        NotFound: no such evaluation or submission.
-        ServiceError: 412 when another upload has begun meanwhile.
-        Stale: an etag is not the current one.
+        BadRequest: There are no or too many statuses, or one is invalid.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
+        NotFound: No such evaluation or submission.
+        PreconditionFailed: Another upload has started.
+        StaleEtag: An etag is not the current one.
     """
     evaluation = require_scorer(session, caller, evaluation_id)
-    given = request_fields.get_list(body, "statuses") or []
-    if not 1 <= len(given) <= MAX_BATCH_SIZE:
-        raise BadRequest(
-            f"statuses must hold 1 to {MAX_BATCH_SIZE} statuses; it holds {len(given)}."
-        )
+    statuses = request_fields.get_list(body, "statuses") or []
+    if not 1 <= len(statuses) <= MAX_BATCH_SIZE:
+        raise BadRequest(f"statuses must have 1 to {MAX_BATCH_SIZE} items; got {len(statuses)}.")
     is_first, is_last = _parse_flag(body, "isFirstBatch"), _parse_flag(body, "isLastBatch")
     token = evaluation.batch_token
     if not is_first and (token is None or request_fields.get_text(body, "batchToken") != token):
-        told = "Your batch token is out of date. You must restart the upload from the first batch."
-        raise ServiceError(told, status=412)
-    for each in given:
+        message = (
+            "Your batch token is out of date. You must restart the upload from the first batch."
+        )
+        raise PreconditionFailed(message)
+    for each in statuses:
         if not isinstance(each, dict):
-            raise BadRequest("statuses must hold objects.")
+            raise BadRequest("statuses must be an array of objects.")
         _apply(caller, _get_status_of_evaluation(session, evaluation, each), each)
-    evaluation.batch_token = None if is_last else entities.generate_etag()
+    evaluation.batch_token = None if is_last else generate_etag()
     return {"nextUploadToken": evaluation.batch_token}
 
 
@@ -224,5 +224,5 @@ def _get_status_of_evaluation(
 ) -> SubmissionStatus:
     number = ids.parse_id(request_fields.get_required_text(body, "id"), "id")
     if submissions.get_submission(session, number).evaluation_id != evaluation.id:
-        raise BadRequest(f"The submission {number} is not of the evaluation {evaluation.id}.")
+        raise BadRequest(f"Submission {number} does not belong to evaluation {evaluation.id}.")
     return get_status(session, number)

@@ -1,4 +1,4 @@
-"""Submissions as they are kept: finding, reading and deleting them, and their files."""
+"""Submissions and their files: read and delete."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access
 from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.storage.evaluation_models import (
@@ -20,7 +21,7 @@ from synapse_workflows.local.storage.file_models import FileHandle
 
 
 def serialize(submission: Submission) -> dict[str, Any]:
-    """Write a Submission."""
+    """Return a submission in the format of the REST API."""
     return {
         "id": str(submission.id),
         "userId": str(submission.user_id),
@@ -40,23 +41,21 @@ def serialize(submission: Submission) -> dict[str, Any]:
 
 
 def get_submission(session: Session, submission_id: int) -> Submission:
-    """Give a submission.
+    """Return a submission.
 
     Raises:
-        NotFound: there is none.
+        NotFound: No such submission.
     """
-    submission = session.get(Submission, submission_id)
-    if submission is None:
-        raise NotFound(f"Submission with id {submission_id} does not exist")
-    return submission
+    message = f"Submission with id {submission_id} does not exist"
+    return get_or_404(session, Submission, submission_id, message)
 
 
 def require(session: Session, caller: Caller, submission_id: int, right: AccessType) -> Submission:
-    """Give a submission when the caller holds the right on its evaluation.
+    """Return a submission to an evaluation on which the caller has a right.
 
     Raises:
-        Forbidden: the caller lacks the right.
-        NotFound: no such submission.
+        Forbidden: The caller lacks the right.
+        NotFound: No such submission.
     """
     submission = get_submission(session, submission_id)
     access.require(session, caller, submission.evaluation_id, right)
@@ -64,37 +63,37 @@ def require(session: Session, caller: Caller, submission_id: int, right: AccessT
 
 
 def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
-    """Give a submission.
+    """Return a submission.
 
     Raises:
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION, be it the submitter.
-        NotFound: no such submission.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION, which the submitter needs as well.
+        NotFound: No such submission.
     """
     right = AccessType.READ_PRIVATE_SUBMISSION
     return serialize(require(session, caller, submission_id, right))
 
 
 def delete(session: Session, caller: Caller, submission_id: int) -> None:
-    """Remove a submission with its status.
+    """Delete a submission with its status.
 
     Raises:
-        Forbidden: the caller lacks DELETE_SUBMISSION.
-        NotFound: no such submission.
+        Forbidden: The caller lacks DELETE_SUBMISSION.
+        NotFound: No such submission.
     """
     session.delete(require(session, caller, submission_id, AccessType.DELETE_SUBMISSION))
 
 
 def has_file_handle(session: Session, submission_id: int, handle_id: int) -> bool:
-    """Tell whether a file handle was frozen with the submission."""
-    held = exists().where(
+    """Return whether a submission includes a file handle."""
+    condition = exists().where(
         SubmissionFileHandle.submission_id == submission_id,
         SubmissionFileHandle.handle_id == handle_id,
     )
-    return bool(session.scalar(select(held)))
+    return bool(session.scalar(select(condition)))
 
 
 def can_read_files(session: Session, caller: Caller, submission_id: int) -> bool:
-    """Tell whether the caller may have the files of a submission; of a missing one nobody may."""
+    """Return whether the submission exists and the caller may read its files."""
     submission = session.get(Submission, submission_id)
     right = AccessType.READ_PRIVATE_SUBMISSION
     return submission is not None and access.is_allowed(
@@ -105,11 +104,11 @@ def can_read_files(session: Session, caller: Caller, submission_id: int) -> bool
 def get_file_handle(
     session: Session, caller: Caller, submission_id: int, handle_id: int
 ) -> FileHandle:
-    """Give a file handle of a submission.
+    """Return a file handle of a submission.
 
     Raises:
-        Forbidden: the caller lacks READ_PRIVATE_SUBMISSION.
-        NotFound: no such submission, or it does not hold the handle.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION.
+        NotFound: No such submission, or it does not include the file handle.
     """
     require(session, caller, submission_id, AccessType.READ_PRIVATE_SUBMISSION)
     if not has_file_handle(session, submission_id, handle_id):

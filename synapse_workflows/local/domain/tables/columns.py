@@ -16,11 +16,12 @@ from synapse_workflows.constants import (
 )
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.ids import next_id, parse_id
+from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values, column_types
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.table_models import ColumnModel
 
 RESERVED_NAMES: Final = frozenset(
@@ -217,10 +218,8 @@ def get(session: Session, column_id: int) -> dict[str, Any]:
 
 
 def _find(session: Session, column_id: int) -> ColumnModel:
-    model = session.get(ColumnModel, column_id)
-    if model is None:
-        raise NotFound(f"A column model with id: {column_id} does not exist.")
-    return model
+    message = f"A column model with id: {column_id} does not exist."
+    return get_or_404(session, ColumnModel, column_id, message)
 
 
 def list_columns(session: Session, prefix: str | None, window: Page) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _compute_key(execution: QueryExecution) -> str:
 
 
 def _find_result(run: JobRun, key: str) -> int | None:
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         result = session.get(TableResult, key)
         return None if result is None else result.handle_id
 

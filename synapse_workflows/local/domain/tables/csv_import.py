@@ -102,7 +102,7 @@ def open_csv(run: JobRun, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
     handle_id = parse_id(
         request_fields.get_required_text(request, "uploadFileHandleId"), "uploadFileHandleId"
     )
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         handle = file_handles.get_own_handle(session, run.caller, handle_id)
         pieces = file_handles.list_stored_files(session, handle)
     size = handle.content_size or 0

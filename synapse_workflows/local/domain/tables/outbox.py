@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.domain import access, async_jobs, entities
-from synapse_workflows.local.domain.ids import parse_entity_version
+from synapse_workflows.local.domain.ids import generate_etag, parse_entity_version
 from synapse_workflows.local.domain.job_pool import JobInterrupted
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
@@ -97,7 +97,7 @@ def apply(session: Session, entry: OutboxEntry) -> None:
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
         version = entities.get_version(session, entity)
     if entry.snapshot is not None or entry.schema_number is not None:
-        entity.etag = entities.generate_etag()
+        entity.etag = generate_etag()
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
     async_jobs.mark_complete(session, entry.job_id, entry.response, entry.made_on)
     session.flush()
@@ -108,7 +108,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
         SchemaChange(
             entity_id=entry.entity_id,
             number=entry.schema_number,
-            etag=entities.generate_etag(),
+            etag=generate_etag(),
             column_ids=list(entry.column_ids),
             made_on=entry.made_on,
             made_by=entry.made_by,
@@ -120,7 +120,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
 
 def recover(service: Service) -> None:
     """Finish or fail the jobs that a crash interrupted, and delete unreferenced files."""
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         interrupted = async_jobs.list_unfinished(session)
         tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
         view_files = set(session.scalars(select(ViewSnapshot.file_name)))
@@ -133,7 +133,7 @@ def recover(service: Service) -> None:
 def recover_job(service: Service, job: Job) -> None:
     """Finish a job whose change was committed in the file; fail it otherwise."""
     if apply_committed(service, job) is None:
-        with service.database.transaction() as session:
+        with service.database.write_transaction() as session:
             async_jobs.mark_failed(session, job.id, JobInterrupted(), service.now())
 
 
@@ -150,6 +150,6 @@ def apply_committed(service: Service, job: Job) -> dict[str, Any] | None:
     if text is None:
         return None
     entry = parse(text)
-    with service.database.transaction() as session:
+    with service.database.write_transaction() as session:
         apply(session, entry)
     return entry.response

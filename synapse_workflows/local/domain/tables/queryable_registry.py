@@ -28,7 +28,7 @@ def open_queryable(target: QueryTarget) -> Iterator[Queryable]:
         Forbidden: The caller may not read its rows.
         NotFound: The entity or version does not exist.
     """
-    with target.service.database.reading() as session:
+    with target.service.database.read_transaction() as session:
         entity = access.require(session, target.caller, target.entity_id, AccessType.READ)
         opener = OPENERS.get(entity.concrete_type)
         if opener is None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.local.domain import entities
+from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
-from synapse_workflows.local.errors import BadRequest, ServiceError
+from synapse_workflows.local.errors import BadRequest, PreconditionFailed
 from synapse_workflows.local.storage.table_rows import RowWriter
 
 
@@ -23,7 +23,7 @@ class RowChangeSet:
 
     def __init__(self, update: TableUpdate) -> None:
         self._update = update
-        self.etag = entities.generate_etag()
+        self.etag = generate_etag()
         now, caller = update.run.service.now(), update.run.caller
         self.version = update.writer.create_change_set(self.etag, now, caller.id)
         self.rows = RowWriter(update.writer, self.version)
@@ -132,15 +132,14 @@ class RowChangeSet:
         """Check that no row was changed after the caller read it.
 
         Raises:
-            ServiceError: 412, a row was changed.
+            PreconditionFailed: A row was changed.
             BadRequest: A row was deleted.
         """
         version, row_id = self._last_changed
         if version > self._read_version:
-            raise ServiceError(
+            raise PreconditionFailed(
                 f"Row id: {row_id} has been changed since last read.  Please get the latest "
-                "value for this row and then attempt to update it again.",
-                status=412,
+                "value for this row and then attempt to update it again."
             )
         if self._missing_row is not None:
             raise BadRequest(f"Cannot update row: {self._missing_row} because it does not exist.")

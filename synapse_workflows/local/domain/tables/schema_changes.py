@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from synapse_workflows.constants import MODEL, ColumnType
-from synapse_workflows.local.domain import entities, request_fields
-from synapse_workflows.local.domain.ids import parse_id
+from synapse_workflows.local.domain import request_fields
+from synapse_workflows.local.domain.ids import generate_etag, parse_id
 from synapse_workflows.local.domain.tables import cell_values, schemas
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_TYPES, Column
@@ -30,7 +30,7 @@ def change_schema(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, 
     """
     old_ids = [each.column.id for each in update.columns]
     new_ids, replaced, removed = parse_changes(request, old_ids)
-    with update.run.service.database.reading() as session:
+    with update.run.service.database.read_transaction() as session:
         schema = schemas.validate(session, new_ids)
     _apply(update, schema, replaced, removed)
     return {"concreteType": RESULT, "schema": [dict(each.body) for each in schema]}
@@ -87,7 +87,7 @@ def _apply(
     update: TableUpdate, schema: schemas.Schema, replaced: Mapping[int, int], removed: set[int]
 ) -> None:
     writer, run = update.writer, update.run
-    version = writer.create_change_set(entities.generate_etag(), run.service.now(), run.caller.id)
+    version = writer.create_change_set(generate_etag(), run.service.now(), run.caller.id)
     before = update.columns_by_id()
     by_id = {each.id: each for each in schema}
     kept = {number: each.slot for number, each in before.items() if number not in removed}

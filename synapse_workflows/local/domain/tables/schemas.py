@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MAX_COLUMNS, TABLE, AccessType, MiB
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.entity_types import CONCRETE_TYPES
+from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.column_types import Column
@@ -91,7 +92,7 @@ def record_change(
     change = SchemaChange(
         entity_id=entity_id,
         number=0 if previous is None else previous.number + 1,
-        etag=entities.generate_etag(),
+        etag=generate_etag(),
         column_ids=column_ids,
         made_on=caller.now,
         made_by=caller.id,

@@ -46,7 +46,7 @@ def parse_snapshot(run: JobRun, request: Mapping[str, Any]) -> Snapshot:
     value = request.get("snapshotActivityId")
     activity_id = None if value is None else parse_id(value, "snapshotActivityId")
     if activity_id is not None:
-        with run.service.database.reading() as session:
+        with run.service.database.read_transaction() as session:
             activities.require_access(session, run.caller, activity_id)
     return Snapshot(
         number=0,

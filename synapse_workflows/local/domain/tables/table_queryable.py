@@ -34,7 +34,7 @@ def open_table(target: QueryTarget) -> Iterator[Queryable]:
     service = target.service
     with ExitStack() as stack:
         reader = stack.enter_context(service.tables.open_reader(target.entity_id))
-        with service.database.reading() as session:
+        with service.database.read_transaction() as session:
             state = _read_state(session, target)
         if not state.is_contained_in(reader):
             reader = stack.enter_context(service.tables.open_reader(target.entity_id))
@@ -75,7 +75,7 @@ class _TableState:
         return has_snapshot and reader.schema_number >= self.last_schema_number
 
     def load_columns(self, column_ids: Sequence[int]) -> Schema:
-        with self.target.service.database.reading() as session:
+        with self.target.service.database.read_transaction() as session:
             return columns.load(session, column_ids)
 
 

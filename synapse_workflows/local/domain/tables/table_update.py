@@ -76,7 +76,7 @@ class TableUpdate:
             NotFound: A file handle does not exist.
         """
         new = sorted(handle_ids - self.handles)
-        with self.run.service.database.reading() as session:
+        with self.run.service.database.read_transaction() as session:
             for start in range(0, len(new), _BATCH_HANDLES):
                 self._add_batch(session, new[start : start + _BATCH_HANDLES])
 
@@ -119,7 +119,7 @@ class TableUpdate:
             NotFound: The table was deleted.
         """
         self.writer.flush()
-        with self.run.service.database.transaction() as session:
+        with self.run.service.database.write_transaction() as session:
             entry = self._create_outbox_entry(session, response, snapshot)
             outbox.apply(session, entry)
             self.writer.set_outbox(self.run.job_id, outbox.serialize(entry))
@@ -173,7 +173,7 @@ def open_update(run: JobRun, *, wait: float = -1) -> Iterator[TableUpdate]:
     entity_id, number = parse_entity_version(run.entity)
     if number is not None:
         raise BadRequest(f"{run.entity}: versions of a table cannot be changed.")
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         _require_updatable_table(session, run, entity_id)
     try:
         with run.service.tables.open_writer(entity_id, wait=wait) as writer:
@@ -196,7 +196,7 @@ def _require_updatable_table(session: Session, run: JobRun, entity_id: int) -> N
 
 
 def _create_update(run: JobRun, entity_id: int, writer: TableWriter) -> TableUpdate:
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         numbers = select(EntityVersion.number).where(EntityVersion.entity_id == entity_id)
         writer.retain_snapshots(set(session.scalars(numbers)))
         pending = schemas.list_changes_after(session, entity_id, writer.schema_number)

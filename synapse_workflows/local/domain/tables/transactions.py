@@ -34,7 +34,7 @@ def _run_or_recover(run: JobRun, work: Callable[[], dict[str, Any]]) -> dict[str
     except ServiceError:
         raise
     except Exception:
-        with run.service.database.reading() as session:
+        with run.service.database.read_transaction() as session:
             job = session.get_one(Job, run.job_id)
         response = outbox.apply_committed(run.service, job)
         if response is None:

@@ -36,7 +36,7 @@ def open_rows(service: Service, view_id: int) -> OpenRows:
         BadRequest: On entering: a value is too long for its column.
         NotFound: On entering: the view does not exist.
     """
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         revision = get_revision(session)
     return service.views.open_current(view_id, revision, lambda: _materialize(service, view_id))
 
@@ -47,7 +47,7 @@ def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
     Returns:
         The revision of the rows and the file.
     """
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         revision = get_revision(session)  # the first query fixes the state that the session reads
         view = access.get_not_trashed(session, view_id)
         version = entities.get_version(session, view)

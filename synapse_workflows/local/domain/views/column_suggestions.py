@@ -80,7 +80,7 @@ def suggest_columns(run: JobRun) -> dict[str, Any]:
     """
     view_type, scope = _parse_scope(run.request)
     page = paging.parse_token(request_fields.get_text(run.request, "nextPageToken"))
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         scope.check_size(session)
         columns = list(_iter_columns(session, run.caller, view_type, scope))
     remaining = columns[page.offset :]

@@ -15,6 +15,7 @@ from synapse_workflows.local.domain.views import dataset_items, entity_rows, typ
 from synapse_workflows.local.domain.views.dataset_items import DatasetItem
 from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
 from synapse_workflows.local.domain.views.view_types import DefaultColumn, ViewType
+from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -111,7 +112,7 @@ DATASET_TYPE: Final = ViewType(
     get_default_columns=_get_default_columns,
     get_scope=_get_scope,
     parse_scope=_parse_scope,
-    is_visible_to=entity_rows.is_visible_to,
+    is_visible_to=is_readable_by,
     find_readable=entity_rows.find_readable,
     format_row_id=format_entity_id,
 )

@@ -39,8 +39,7 @@ def parse_entity_view(body: Mapping[str, Any]) -> Properties:
     scope = container_scope.parse_ids(request_fields.get_list(body, "scopeIds") or [])
     return {
         **parse_table(body),
-        "viewTypeMask": type_masks.parse_mask(body, "type"),
-        "type": request_fields.get_text(body, "type"),
+        "viewTypeMask": type_masks.parse_mask(body),
         "scopeIds": [format_entity_id(each) for each in scope],
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, AccessType, ColumnType
@@ -154,11 +154,6 @@ class _PathResolver:
             self._cache[parent_id] = self.resolve(parent.id, parent.parent_id, parent.name)
         path, project_id = self._cache[parent_id]
         return f"{path}/{name}", project_id
-
-
-def is_visible_to(caller: Caller) -> ColumnElement[bool]:
-    """Return the SQL condition that a caller may read an entity."""
-    return is_readable_by(caller)
 
 
 def find_readable(session: Session, caller: Caller, entity_ids: Collection[int]) -> set[int]:

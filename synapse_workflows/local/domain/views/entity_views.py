@@ -16,6 +16,7 @@ from synapse_workflows.local.domain.views import container_scope, entity_rows, t
 from synapse_workflows.local.domain.views.container_scope import ContainerScope
 from synapse_workflows.local.domain.views.entity_rows import EntityItem, EntityTargets
 from synapse_workflows.local.domain.views.view_types import DefaultColumn, ViewType
+from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -56,7 +57,7 @@ def _get_scope(properties: Mapping[str, Any]) -> EntityScope:
 
 
 def _parse_scope(body: Mapping[str, Any]) -> EntityScope:
-    mask = type_masks.parse_mask(body, "viewType")
+    mask = type_masks.parse_mask(body)
     type_masks.check_combination(mask)
     scope = request_fields.get_list(body, "scope") or []
     return EntityScope(container_scope.parse_ids(scope), mask)
@@ -75,7 +76,7 @@ ENTITY_VIEW_TYPE: Final = ViewType(
     get_default_columns=_get_default_columns,
     get_scope=_get_scope,
     parse_scope=_parse_scope,
-    is_visible_to=entity_rows.is_visible_to,
+    is_visible_to=is_readable_by,
     find_readable=entity_rows.find_readable,
     format_row_id=format_entity_id,
 )

@@ -33,7 +33,7 @@ def create_view_snapshot(run: JobRun, view_id: int, snapshot: Snapshot) -> dict[
         Conflict: The label is not unique, or the definition of the view keeps changing.
     """
     for _ in range(_MAX_ATTEMPTS):
-        with run.service.database.reading() as session:
+        with run.service.database.read_transaction() as session:
             definition = _get_definition(session, view_id)
         with cache.open_rows(run.service, view_id) as (current, connection):
             copy = replace(current, name=run.service.views.copy(connection))
@@ -75,7 +75,7 @@ def _record_snapshot(
         The response; None if the definition of the view has changed.
     """
     now = run.service.now()
-    with run.service.database.transaction() as session:
+    with run.service.database.write_transaction() as session:
         view = access.require(session, run.caller, view_id, AccessType.UPDATE)
         if _get_definition(session, view_id) != definition:
             return None
@@ -107,7 +107,7 @@ def _record_snapshot(
 
 def _delete_unused_files(run: JobRun) -> None:
     """Delete the files of deleted versions. The service also deletes them when it starts."""
-    with run.service.database.transaction() as session:
+    with run.service.database.write_transaction() as session:
         query = delete(UnusedViewFile).returning(UnusedViewFile.file_name)
         names = list(session.scalars(query))
     for name in names:

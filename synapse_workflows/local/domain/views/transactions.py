@@ -31,7 +31,7 @@ def is_view_update(run: JobRun) -> bool:
         Forbidden: The caller may not update the entity.
         NotFound: The entity does not exist.
     """
-    with run.service.database.reading() as session:
+    with run.service.database.read_transaction() as session:
         entity_id = parse_entity_version(run.entity)[0]
         entity = access.require(session, run.caller, entity_id, AccessType.UPDATE)
         return entity.concrete_type in VIEW_TYPES
@@ -55,7 +55,7 @@ def update_view(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) 
         return snapshots.create_view_snapshot(run, view_id, snapshot)
     parser = _ChangeParser(run, view_id)
     parsed = [parser.parse(each) for each in changes]
-    with run.service.database.transaction() as session:
+    with run.service.database.write_transaction() as session:
         access.require(session, run.caller, view_id, AccessType.UPDATE)
         response = {
             "concreteType": f"{_M}.TableUpdateTransactionResponse",
@@ -71,7 +71,7 @@ class _ChangeParser:
     def __init__(self, run: JobRun, view_id: int) -> None:
         self._run = run
         self._view_id = view_id
-        with run.service.database.reading() as session:
+        with run.service.database.read_transaction() as session:
             view = access.get_entity(session, view_id)
             self._schema = schemas.get_version_schema(session, entities.get_version(session, view))
 
@@ -113,7 +113,7 @@ class _ChangeParser:
     def _parse_columns(self, request: Mapping[str, Any]) -> Change:
         present = [each.id for each in self._schema]
         column_ids, _, _ = schema_changes.parse_changes(request, present)
-        with self._run.service.database.reading() as session:
+        with self._run.service.database.read_transaction() as session:
             self._schema = schemas.validate(session, column_ids)
         return _ColumnChange(self._run, self._view_id, present, self._schema).apply
 

@@ -22,12 +22,6 @@ BITS: Final[Mapping[str, int]] = {
     "datasetcollection": 0x100,
     "materializedview": 0x200,
 }
-#: Deprecated ViewType -> the equivalent mask.
-DEPRECATED_TYPES: Final[Mapping[str, int]] = {
-    "file": 0x01,
-    "project": 0x02,
-    "file_and_table": 0x05,
-}
 _ALL: Final = sum(BITS.values())
 
 
@@ -42,23 +36,16 @@ def check_mask(mask: int) -> int:
     return mask
 
 
-def parse_mask(body: Mapping[str, Any], deprecated_key: str) -> int:
-    """Parse the viewTypeMask of a request, or the deprecated view type.
-
-    Args:
-        body: View or ViewScope.
-        deprecated_key: Property that may hold the deprecated view type.
+def parse_mask(body: Mapping[str, Any]) -> int:
+    """Parse the viewTypeMask of a view or ViewScope.
 
     Raises:
         BadRequest: The mask is missing or invalid.
     """
     mask = request_fields.get_integer(body, "viewTypeMask")
-    if mask is not None:
-        return check_mask(mask)
-    if body.get(deprecated_key) is None:
+    if mask is None:
         raise BadRequest("viewTypeMask is required.")
-    view_type = request_fields.parse_choice(DEPRECATED_TYPES, body[deprecated_key], deprecated_key)
-    return DEPRECATED_TYPES[view_type]
+    return check_mask(mask)
 
 
 def check_combination(mask: int) -> None:

@@ -33,7 +33,7 @@ def open_view(target: QueryTarget) -> Iterator[Queryable]:
         NotFound: The view or version does not exist.
     """
     service = target.service
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         view = access.require(session, target.caller, target.entity_id, AccessType.READ)
         version = entities.get_version(session, view, target.number)
         is_current = version.number == view.current_version
@@ -66,7 +66,7 @@ def _create_queryable(
     changed_on: int,
 ) -> Queryable:
     view_type = VIEW_TYPES[concrete_type]
-    with target.service.database.reading() as session:
+    with target.service.database.read_transaction() as session:
         readable = view_type.find_readable(session, target.caller, file.benefactor_ids)
         schema = columns.load(session, file.column_ids)
     sql, params = _build_source(file, readable)

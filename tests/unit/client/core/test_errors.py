@@ -134,7 +134,7 @@ def test_success_that_is_not_json_raises(syn, http):
         syn.getUserProfile(1)
 
 
-SAFE, UNCERTAIN, PERMANENT = RetryCategory.SAFE, RetryCategory.UNCERTAIN, RetryCategory.PERMANENT
+SAFE, UNCERTAIN, CONFLICT, PERMANENT = RetryCategory
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ SAFE, UNCERTAIN, PERMANENT = RetryCategory.SAFE, RetryCategory.UNCERTAIN, RetryC
         (403, PERMANENT),
         (404, PERMANENT),
         (408, UNCERTAIN),
-        (409, PERMANENT),
+        (409, CONFLICT),
         (410, PERMANENT),
-        (412, PERMANENT),
+        (412, CONFLICT),
         (418, PERMANENT),
-        (423, PERMANENT),
+        (423, CONFLICT),
         (429, SAFE),
         (500, UNCERTAIN),
         (501, PERMANENT),
@@ -199,7 +199,7 @@ def test_retry_category_of_other_errors_depends_on_the_class(error, category):
         (400, "RequestTimeout: idle", UNCERTAIN),
         (500, "try again", SAFE),
         (404, "No entity named 'timeout'", PERMANENT),
-        (409, "try again", PERMANENT),
+        (409, "try again", CONFLICT),
         (503, "timeout", SAFE),
     ],
 )

@@ -1,4 +1,4 @@
-"""Finding entities: children, by name, by MD5, headers."""
+"""Tests of children, lookup by name and MD5, and headers."""
 
 import pytest
 from support.entity_api import ALL_RIGHTS, REPO
@@ -9,9 +9,9 @@ from synapse_workflows.constants import FOLDER
 CHILDREN = f"{REPO}/entity/children"
 
 
-def children(person, parent, *types, **more):
+def children(user, parent, *types, **more):
     body = {"parentId": parent, "includeTypes": list(types) or ["folder", "file", "link"], **more}
-    return ok(person.post(CHILDREN, body))
+    return ok(user.post(CHILDREN, body))
 
 
 def names(page):
@@ -19,8 +19,8 @@ def names(page):
 
 
 @pytest.fixture(scope="module")
-def shelf(ann, rules):
-    """A project of alice with children made a minute apart."""
+def project(ann, rules):
+    """A project of alice whose children were created at intervals of one minute."""
     project = ann.new_project()["id"]
     for name in ("b", "A", "c"):
         ann.new_folder(project, name=name)
@@ -33,8 +33,8 @@ def shelf(ann, rules):
     return project
 
 
-def test_children_are_sorted_by_name_whatever_the_case(ann, shelf):
-    page = children(ann, shelf)
+def test_children_are_sorted_by_name_ignoring_case(ann, project):
+    page = children(ann, project)
     assert names(page) == ["A", "b", "c", "d", "E"]
     assert page.keys() == {"page"}
     assert page["page"][0]["type"] == FOLDER
@@ -42,7 +42,7 @@ def test_children_are_sorted_by_name_whatever_the_case(ann, shelf):
 
 
 @pytest.mark.parametrize(
-    ("by", "way", "expected"),
+    ("by", "direction", "expected"),
     [
         ("NAME", "DESC", "EdcbA"),
         ("CREATED_ON", "ASC", "bAcdE"),
@@ -51,18 +51,18 @@ def test_children_are_sorted_by_name_whatever_the_case(ann, shelf):
         ("MODIFIED_ON", None, "bAcEd"),
     ],
 )
-def test_children_are_sorted_as_asked(ann, shelf, by, way, expected):
-    assert names(children(ann, shelf, sortBy=by, sortDirection=way)) == list(expected)
+def test_children_are_sorted_by_requested_key(ann, project, by, direction, expected):
+    assert names(children(ann, project, sortBy=by, sortDirection=direction)) == list(expected)
 
 
-def test_children_are_of_the_types_asked_for(ann, shelf):
-    assert names(children(ann, shelf, "file")) == ["d"]
-    assert names(children(ann, shelf, "link", "file")) == ["d", "E"]
-    assert names(children(ann, shelf, "table", "searchindex")) == []
+def test_children_have_requested_types(ann, project):
+    assert names(children(ann, project, "file")) == ["d"]
+    assert names(children(ann, project, "link", "file")) == ["d", "E"]
+    assert names(children(ann, project, "table", "searchindex")) == []
 
 
-def test_totals_come_when_asked_for(ann, shelf):
-    page = children(ann, shelf, includeTotalChildCount=True, includeSumFileSizes=True)
+def test_totals_are_returned_on_request(ann, project):
+    page = children(ann, project, includeTotalChildCount=True, includeSumFileSizes=True)
     assert (page["totalChildCount"], page["sumFileSizesBytes"]) == (5, 7)
 
 
@@ -79,84 +79,84 @@ def test_totals_come_when_asked_for(ann, shelf):
         ({"includeTypes": ["file"], "parentId": "syn1.1"}, "syn1.1"),
     ],
 )
-def test_a_bad_request_is_refused(ann, body, words):
+def test_invalid_request_is_rejected(ann, body, words):
     assert_error(ann.post(CHILDREN, body), 400, words)
 
 
-def test_children_come_in_pages_of_fifty(ann):
+def test_children_are_returned_in_pages_of_50(ann):
     project = ann.new_project()["id"]
-    wanted = [ann.new_folder(project, name=f"{number:03}")["name"] for number in range(101)]
-    seen, token, sizes = [], None, []
+    expected = [ann.new_folder(project, name=f"{number:03}")["name"] for number in range(101)]
+    names_seen, token, sizes = [], None, []
     while True:
         page = children(ann, project, nextPageToken=token)
         sizes.append(len(page["page"]))
-        seen += names(page)
+        names_seen += names(page)
         token = page.get("nextPageToken")
         if token is None:
             break
     assert sizes == [50, 50, 1]
-    assert seen == wanted
+    assert names_seen == expected
 
 
-def test_no_token_follows_a_last_page_that_is_full(ann):
+def test_full_last_page_has_no_next_page_token(ann):
     project = ann.new_project()["id"]
     for _ in range(50):
         ann.new_folder(project)
     assert "nextPageToken" not in children(ann, project)
 
 
-def test_children_one_may_not_read_are_left_out(ann, ben, anonymous):
+def test_unreadable_children_are_omitted(ann, ben, anonymous):
     project = ann.new_project()["id"]
-    shown, hidden = ann.new_folder(project), ann.new_folder(project)
+    visible, hidden = ann.new_folder(project), ann.new_folder(project)
     assert_error(
         ben.post(CHILDREN, {"parentId": project, "includeTypes": ["folder"]}), 403, "READ"
     )
     ann.share(project, {273949: ["READ"]})
     ann.share(hidden["id"], {})
-    for person in (ben, anonymous):
-        page = children(person, project, includeTotalChildCount=True)
-        assert names(page) == [shown["name"]]
+    for user in (ben, anonymous):
+        page = children(user, project, includeTotalChildCount=True)
+        assert names(page) == [visible["name"]]
         assert page["totalChildCount"] == 1
     assert len(children(ann, project)["page"]) == 2
 
 
-def test_without_a_parent_the_projects_one_may_read_are_listed(ann, ben):
-    hidden, shown = ann.new_project(), ann.new_project()
-    ann.share(shown["id"], {ben.id: ["READ"]})
-    seen, token = [], None
+def test_children_without_parent_are_readable_projects(ann, ben):
+    hidden, visible = ann.new_project(), ann.new_project()
+    ann.share(visible["id"], {ben.id: ["READ"]})
+    names_seen, token = [], None
     while True:
         body = {"includeTypes": ["project"], "nextPageToken": token}
         page = ok(ben.post(CHILDREN, body))
-        seen += names(page)
+        names_seen += names(page)
         token = page.get("nextPageToken")
         if token is None:
             break
-    assert shown["name"] in seen
-    assert hidden["name"] not in seen
-    assert "trash" not in seen
+    assert visible["name"] in names_seen
+    assert hidden["name"] not in names_seen
+    assert "trash" not in names_seen
 
 
-def test_a_missing_container_is_not_found(ann):
+def test_children_of_missing_container_are_not_found(ann):
     assert_error(ann.post(CHILDREN, {"parentId": "syn1", "includeTypes": ["file"]}), 404, "syn1")
 
 
-def test_a_child_is_found_by_its_exact_name(ann, ben, shelf):
+def test_lookup_finds_child_by_exact_name(ann, ben, project):
     child = f"{REPO}/entity/child"
-    found = ok(ann.post(child, {"parentId": shelf, "entityName": "A"}))
+    found = ok(ann.post(child, {"parentId": project, "entityName": "A"}))
     assert ann.entity(found["id"])["name"] == "A"
-    assert_error(ann.post(child, {"parentId": shelf, "entityName": "a"}), 404, "Child not found")
-    assert_error(ben.post(child, {"parentId": shelf, "entityName": "A"}), 403, "READ")
-    assert_error(ann.post(child, {"parentId": shelf}), 400, "entityName")
+    assert_error(ann.post(child, {"parentId": project, "entityName": "a"}), 404, "Child not found")
+    assert_error(ben.post(child, {"parentId": project, "entityName": "A"}), 403, "READ")
+    assert_error(ann.post(child, {"parentId": project}), 400, "entityName")
 
 
-def test_a_project_is_found_by_its_name_alone(ann):
+def test_lookup_without_parent_finds_project(ann):
     project = ann.new_project()
     found = ok(ann.post(f"{REPO}/entity/child", {"entityName": project["name"]}))
     assert found == {"id": project["id"]}
     assert_error(ann.post(f"{REPO}/entity/child", {"entityName": "trash"}), 404)
 
 
-def test_md5_finds_every_version_that_has_it(ann, ben):
+def test_md5_search_returns_all_versions(ann, ben):
     project = ann.new_project()["id"]
     one = ann.new_file(project, "md5 one")["id"]
     ann.change(one, dataFileHandleId=ann.handle("md5 two"))
@@ -175,12 +175,12 @@ def test_md5_finds_every_version_that_has_it(ann, ben):
     assert [each["id"] for each in ok(ann.get(path))["results"]] == [two]
 
 
-def test_headers_of_many_leave_out_what_is_unknown_or_hidden(ann, ben):
+def test_headers_omit_unknown_and_unreadable_entities(ann, ben):
     project = ann.new_project()["id"]
     file = ann.new_file(project, "one")["id"]
     ann.change(file, dataFileHandleId=ann.handle("two"))
-    asked = [(file, None), (file, 1), (file, 7), ("syn1", None), (project, None)]
-    body = {"references": [{"targetId": e, "targetVersionNumber": v} for e, v in asked]}
+    references = [(file, None), (file, 1), (file, 7), ("syn1", None), (project, None)]
+    body = {"references": [{"targetId": e, "targetVersionNumber": v} for e, v in references]}
     found = ok(ann.post(f"{REPO}/entity/header", body))
     assert [(each["id"], each["versionNumber"]) for each in found["results"]] == [
         (file, 2), (file, 1), (project, 1),
@@ -189,7 +189,7 @@ def test_headers_of_many_leave_out_what_is_unknown_or_hidden(ann, ben):
     assert_error(ann.post(f"{REPO}/entity/header", {"references": ["syn1"]}), 400, "references")
 
 
-def test_a_header_tells_what_an_entity_is(ann):
+def test_header_has_type_and_version(ann):
     file = ann.new_file(ann.new_project()["id"])
     assert ok(ann.get(f"{REPO}/entity/{file['id']}/type")) == {
         "id": file["id"],
@@ -206,7 +206,7 @@ def test_a_header_tells_what_an_entity_is(ann):
     }
 
 
-def test_the_benefactor_is_given_as_a_header(ann, ben):
+def test_benefactor_is_returned_as_header(ann, ben):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)["id"]
     assert ok(ann.get(f"{REPO}/entity/{folder}/benefactor"))["id"] == project

@@ -1,4 +1,4 @@
-"""Bundles: which parts come, and writing several at once."""
+"""Tests of entity bundles."""
 
 import pytest
 from support.entity_api import ALL_RIGHTS, REPO, unique_name
@@ -12,34 +12,34 @@ FLAGS = [
     "includeRootWikiId", "includeBenefactorACL", "includeDOIAssociation", "includeFileName",
     "includeThreadCount", "includeRestrictionInformation", "includeActivity",
 ]  # fmt: skip
-EVERYTHING = dict.fromkeys(FLAGS, True)
+ALL_FLAGS = dict.fromkeys(FLAGS, True)
 
 
-def bundle(person, entity, version=None, **flags):
+def bundle(user, entity, version=None, **flags):
     path = f"{REPO}/entity/{entity}" + (f"/version/{version}" if version else "")
-    return ok(person.post(f"{path}/bundle2", flags))
+    return ok(user.post(f"{path}/bundle2", flags))
 
 
 @pytest.fixture(scope="module")
 def file(ann):
     """A file of alice with annotations and an activity, in its second version."""
-    made = ann.new_file(ann.new_project()["id"], "one")
-    path = f"{REPO}/entity/{made['id']}"
-    body = {"etag": made["etag"], "annotations": {"k": {"type": "STRING", "value": ["v"]}}}
+    created = ann.new_file(ann.new_project()["id"], "one")
+    path = f"{REPO}/entity/{created['id']}"
+    body = {"etag": created["etag"], "annotations": {"k": {"type": "STRING", "value": ["v"]}}}
     ok(ann.put(f"{path}/annotations2", body))
-    ann.change(made["id"], dataFileHandleId=ann.handle("two"))
+    ann.change(created["id"], dataFileHandleId=ann.handle("two"))
     activity = ok(ann.post(f"{REPO}/activity", {"name": "made"}))["id"]
     ok(ann.put(f"{path}/generatedBy?generatedBy={activity}"))
-    return ann.entity(made["id"])
+    return ann.entity(created["id"])
 
 
-def test_nothing_asked_is_nothing_given(ann, file):
+def test_bundle_without_flags_is_empty(ann, file):
     assert bundle(ann, file["id"]) == {}
     assert bundle(ann, file["id"], includeEntity=False, includeAnnotations=None) == {}
 
 
-def test_a_file_has_these_parts(ann, file):
-    parts = bundle(ann, file["id"], **EVERYTHING)
+def test_bundle_of_file_has_all_parts(ann, file):
+    parts = bundle(ann, file["id"], **ALL_FLAGS)
     assert parts.keys() == {
         "entity", "entityType", "annotations", "permissions", "path", "hasChildren",
         "benefactorAcl", "fileHandles", "fileName", "threadCount", "restrictionInformation",
@@ -62,8 +62,8 @@ def test_a_file_has_these_parts(ann, file):
     }
 
 
-def test_a_project_has_these_parts(ann, file):
-    parts = bundle(ann, file["parentId"], **EVERYTHING)
+def test_bundle_of_project_has_all_parts(ann, file):
+    parts = bundle(ann, file["parentId"], **ALL_FLAGS)
     assert parts["entityType"] == "project"
     assert parts["accessControlList"] == parts["benefactorAcl"]
     assert parts["hasChildren"] is True
@@ -71,15 +71,15 @@ def test_a_project_has_these_parts(ann, file):
     assert not parts.keys() & {"fileName", "activity"}
 
 
-def test_the_type_comes_with_the_entity(ann, file):
+def test_bundle_has_entity_type(ann, file):
     project = file["parentId"]
     words = {FOLDER: ann.new_folder(project)["id"], "link": ann.new_link(project, "syn1")["id"]}
     assert bundle(ann, words[FOLDER], includeEntity=True)["entityType"] == "folder"
     assert bundle(ann, words["link"], includeEntity=True)["entityType"] == "link"
 
 
-def test_a_version_has_its_own_content_and_no_etag(ann, file):
-    parts = bundle(ann, file["id"], 1, **EVERYTHING)
+def test_bundle_of_version_has_its_content_and_zero_etag(ann, file):
+    parts = bundle(ann, file["id"], 1, **ALL_FLAGS)
     assert parts["entity"]["versionNumber"] == 1
     assert parts["entity"]["etag"] == parts["annotations"]["etag"] == ZERO_ETAG
     assert parts["fileHandles"][0]["contentMd5"] == "6f6e65".ljust(32, "0")
@@ -89,7 +89,7 @@ def test_a_version_has_its_own_content_and_no_etag(ann, file):
     assert newest["entity"] == {**file, "etag": ZERO_ETAG}
 
 
-def test_without_download_the_list_of_handles_is_empty(ann, ben):
+def test_file_handles_are_empty_without_download(ann, ben):
     project = ann.new_project()["id"]
     file = ann.new_file(project)["id"]
     ann.share(project, {ben.id: ["READ"]})
@@ -98,18 +98,18 @@ def test_without_download_the_list_of_handles_is_empty(ann, ben):
     assert len(bundle(ben, file, includeFileHandles=True)["fileHandles"]) == 1
 
 
-def test_a_bad_request_is_refused(ann, file):
+def test_invalid_request_is_rejected(ann, file):
     path = f"{REPO}/entity/{file['id']}"
     assert_error(ann.post(f"{path}/bundle2", {"includeEntity": "yes"}), 400, "includeEntity")
     assert_error(ann.post(f"{path}/version/9/bundle2", {}), 404, "version 9")
     assert_error(ann.post(f"{REPO}/entity/syn1/bundle2", {}), 404, "syn1")
 
 
-def test_entity_annotations_and_acl_are_created_at_once(ann, ben):
+def test_create_bundle_writes_entity_annotations_and_acl(ann, ben):
     activity = ok(ann.post(f"{REPO}/activity", {}))["id"]
     project = ann.new_project()["id"]
     note = {"k": {"type": "LONG", "value": ["1"]}}
-    shared = [{"principalId": 3300001, "accessType": ALL_RIGHTS},
+    entries = [{"principalId": 3300001, "accessType": ALL_RIGHTS},
               {"principalId": ben.id, "accessType": ["READ"]}]  # fmt: skip
     body = {
         "entity": {
@@ -119,19 +119,19 @@ def test_entity_annotations_and_acl_are_created_at_once(ann, ben):
             "dataFileHandleId": ann.handle(),
         },
         "annotations": {"annotations": note},
-        "accessControlList": {"resourceAccess": shared},
+        "accessControlList": {"resourceAccess": entries},
     }
-    answer = ann.post(f"{REPO}/entity/bundle2/create?generatedBy={activity}", body)
-    assert answer.status_code == 201
-    made = answer.json()
-    assert made["annotations"]["annotations"] == note
-    assert made["accessControlList"]["resourceAccess"] == shared
-    assert ben.entity(made["entity"]["id"]) == made["entity"]
-    path = f"{REPO}/entity/{made['entity']['id']}/generatedBy"
+    response = ann.post(f"{REPO}/entity/bundle2/create?generatedBy={activity}", body)
+    assert response.status_code == 201
+    created = response.json()
+    assert created["annotations"]["annotations"] == note
+    assert created["accessControlList"]["resourceAccess"] == entries
+    assert ben.entity(created["entity"]["id"]) == created["entity"]
+    path = f"{REPO}/entity/{created['entity']['id']}/generatedBy"
     assert ok(ann.get(path))["id"] == activity
 
 
-def test_a_bundle_is_created_whole_or_not_at_all(ann):
+def test_failed_create_bundle_writes_nothing(ann):
     name = unique_name()
     body = {
         "entity": {"concreteType": PROJECT, "name": name},
@@ -142,7 +142,7 @@ def test_a_bundle_is_created_whole_or_not_at_all(ann):
     assert_error(ann.post(f"{REPO}/entity/bundle2/create", {"annotations": {}}), 400, "entity")
 
 
-def test_entity_annotations_and_acl_are_updated_at_once(ann):
+def test_update_bundle_writes_entity_annotations_and_acl(ann):
     project = ann.new_project()
     path = f"{REPO}/entity/{project['id']}/bundle2"
     body = {
@@ -155,6 +155,6 @@ def test_entity_annotations_and_acl_are_updated_at_once(ann):
     assert changed["entity"]["description"] == "d"
     assert changed["annotations"]["etag"] == changed["entity"]["etag"]
     assert_error(ann.put(path, body), 412)
-    noted = {"annotations": {**changed["annotations"], "annotations": {}}}
-    assert ok(ann.put(path, noted)).keys() == {"annotations"}
-    assert_error(ann.put(path, noted), 412)
+    annotations = {"annotations": {**changed["annotations"], "annotations": {}}}
+    assert ok(ann.put(path, annotations)).keys() == {"annotations"}
+    assert_error(ann.put(path, annotations), 412)

@@ -1,4 +1,4 @@
-"""Pre-signed URLs: good for one thing, for a while, and in any range."""
+"""Tests of pre-signed URLs and range requests."""
 
 import contextlib
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from support.file_api import PART, start_service
 
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError
-from synapse_workflows.local.routers.storage_bytes import parse_byte_range
+from synapse_workflows.local.routers.presigned_urls import parse_byte_range
 
 DATA = bytes(range(256)) * 4
 
@@ -30,36 +30,36 @@ def handle(rest_service):
 
 
 @pytest.fixture(scope="module")
-def pieces(rest_service):
-    """A file of two parts, so that ranges cross from one file on disk into the next."""
+def two_part_file(rest_service):
+    """A file of two parts, so that ranges span two files on disk."""
     return rest_service.user("alice").upload(bytes(PART) + DATA, fileName="pieces.bin")
 
 
-def changed(url, **fields):
-    """The URL with other fields in its query; None takes one away."""
+def change_query(url, **fields):
+    """Return the URL with changed query parameters; None removes a parameter."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query)) | fields
     kept = {name: value for name, value in query.items() if value is not None}
     return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
-def test_a_download_url_has_what_clients_read_from_it(alice, handle):
+def test_download_url_has_s3_query_parameters(alice, handle):
     query = parse_qs(urlsplit(alice.url(handle)).query)
     assert query["X-Amz-Date"] == ["20260304T050607Z"]
     assert query["X-Amz-Expires"] == ["30"]
     assert set(query) >= {"X-Amz-Algorithm", "X-Amz-Signature", "X-Amz-SignedHeaders"}
 
 
-def test_an_upload_url_lives_longer(alice):
+def test_upload_url_has_longer_lifetime(alice):
     upload = alice.start(b"upload url").json()["uploadId"]
     assert parse_qs(urlsplit(alice.part_url(upload)).query)["X-Amz-Expires"] == ["900"]
 
 
-def test_the_whole_file_comes_with_its_headers(alice, handle):
-    answer = alice.read(handle)
-    assert answer.status_code == 200
-    assert answer.content == DATA
-    headers = answer.headers
+def test_download_returns_bytes_and_headers(alice, handle):
+    response = alice.read(handle)
+    assert response.status_code == 200
+    assert response.content == DATA
+    headers = response.headers
     assert headers["Content-Length"] == str(len(DATA))
     assert headers["Content-Type"] == "text/plain"
     assert headers["Content-Disposition"] == 'attachment; filename="data.bin"'
@@ -68,7 +68,7 @@ def test_the_whole_file_comes_with_its_headers(alice, handle):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "header"),
     [
         ("a b,c.txt", 'attachment; filename="a b,c.txt"'),
         ('a"b\\c.txt', "attachment; filename=\"a_b_c.txt\"; filename*=UTF-8''a%22b%5Cc.txt"),
@@ -76,34 +76,31 @@ def test_the_whole_file_comes_with_its_headers(alice, handle):
         ("a\r\nb", "attachment; filename=\"a__b\"; filename*=UTF-8''a%0D%0Ab"),
     ],
 )
-def test_any_file_name_can_be_told(alice, name, told):
-    answer = alice.read(alice.upload(b"named", fileName=name))
-    assert answer.headers["Content-Disposition"] == told
+def test_content_disposition_encodes_any_file_name(alice, name, header):
+    response = alice.read(alice.upload(b"named", fileName=name))
+    assert response.headers["Content-Disposition"] == header
 
 
-def test_a_content_type_cannot_break_the_headers(alice):
-    answer = alice.read(alice.upload(b"typed", contentType="text/é\r\nX-Evil: 1"))
-    assert answer.headers["Content-Type"] == "text/___X-Evil: 1"
-    assert "X-Evil" not in answer.headers
-
-
-# Time.
+def test_invalid_content_type_is_not_sent_in_header(alice):
+    response = alice.read(alice.upload(b"typed", contentType="text/é\r\nX-Evil: 1"))
+    assert response.headers["Content-Type"] == "text/___X-Evil: 1"
+    assert "X-Evil" not in response.headers
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(29.0, 200), (30.2, 403), (3600, 403)])
-def test_a_download_url_expires(tmp_path, seconds, status):
+def test_expired_download_url_is_rejected(tmp_path, seconds, status):
     with start_service(tmp_path) as rest_service:
         alice = rest_service.user("alice")
         url = alice.url(alice.upload(b"expires"))
         rest_service.clock.advance(seconds)
-        answer = alice.session.get(url, timeout=5)
-    assert answer.status_code == status
+        response = alice.session.get(url, timeout=5)
+    assert response.status_code == status
     if status == 403:
-        assert answer.headers["Content-Type"].startswith("application/xml")
-        assert "<Message>Request has expired</Message>" in answer.text
+        assert response.headers["Content-Type"].startswith("application/xml")
+        assert "<Message>Request has expired</Message>" in response.text
 
 
-def test_an_expired_upload_url_takes_nothing_and_a_new_one_does(tmp_path):
+def test_expired_upload_url_is_rejected(tmp_path):
     with start_service(tmp_path) as rest_service:
         alice = rest_service.user("alice")
         upload = alice.start(b"too late").json()["uploadId"]
@@ -113,15 +110,12 @@ def test_an_expired_upload_url_takes_nothing_and_a_new_one_does(tmp_path):
         assert alice.put_part(upload, 1, b"too late").status_code == 200
 
 
-def test_the_lives_of_urls_can_be_set(tmp_path):
+def test_url_lifetimes_are_configurable(tmp_path):
     with start_service(tmp_path, download_url_seconds=2, upload_url_seconds=3) as rest_service:
         alice = rest_service.user("alice")
         upload = alice.start(b"lives").json()["uploadId"]
         assert "X-Amz-Expires=3&" in alice.part_url(upload)
         assert "X-Amz-Expires=2&" in alice.url(alice.upload(b"lives"))
-
-
-# Signature.
 
 
 @pytest.mark.parametrize(
@@ -138,18 +132,18 @@ def test_the_lives_of_urls_can_be_set(tmp_path):
         {"another": "field"},
     ],
 )
-def test_whoever_changes_the_query_gets_nothing(alice, handle, change):
-    answer = alice.session.get(changed(alice.url(handle), **change), timeout=5)
-    assert answer.status_code == 403
-    assert answer.text.startswith("<?xml")
+def test_changed_query_is_rejected(alice, handle, change):
+    response = alice.session.get(change_query(alice.url(handle), **change), timeout=5)
+    assert response.status_code == 403
+    assert response.text.startswith("<?xml")
 
 
-def test_a_field_given_twice_breaks_the_signature(alice, handle):
-    answer = alice.session.get(alice.url(handle) + "&X-Amz-Expires=3000", timeout=5)
-    assert answer.status_code == 403
+def test_repeated_query_parameter_is_rejected(alice, handle):
+    response = alice.session.get(alice.url(handle) + "&X-Amz-Expires=3000", timeout=5)
+    assert response.status_code == 403
 
 
-def test_a_signature_is_good_for_one_path_and_one_verb(alice, handle):
+def test_signature_is_valid_for_one_path_and_method(alice, handle):
     other = alice.upload(b"other file")
     url = alice.url(handle)
     assert alice.session.get(url.replace(handle, other), timeout=5).status_code == 403
@@ -160,34 +154,31 @@ def test_a_signature_is_good_for_one_path_and_one_verb(alice, handle):
     assert alice.session.get(put, timeout=5).status_code == 405
 
 
-def test_without_a_signature_there_is_nothing(alice, handle):
+def test_url_without_signature_is_rejected(alice, handle):
     bare = alice.url(handle).partition("?")[0]
-    answer = alice.session.get(bare, timeout=5)
-    assert answer.status_code == 403
-    assert "not signed" in answer.text
+    response = alice.session.get(bare, timeout=5)
+    assert response.status_code == 403
+    assert "not signed" in response.text
 
 
-def test_another_service_signs_otherwise(tmp_path, alice, handle):
+def test_signature_of_another_service_is_rejected(tmp_path, alice, handle):
     with start_service(tmp_path) as other:
         url = other.user("alice").url(other.user("alice").upload(DATA))
     assert alice.session.get(url, timeout=5).status_code == 403
 
 
-def test_the_url_of_a_deleted_handle_is_not_found(alice):
+def test_url_of_deleted_file_handle_is_not_found(alice):
     handle = alice.upload(b"deleted")
     url = alice.url(handle)
     alice.delete(f"/file/v1/fileHandle/{handle}")
-    answer = alice.session.get(url, timeout=5)
-    assert answer.status_code == 404
-    assert "<Code>NoSuchKey</Code>" in answer.text
+    response = alice.session.get(url, timeout=5)
+    assert response.status_code == 404
+    assert "<Code>NoSuchKey</Code>" in response.text
 
 
-def test_no_synapse_token_is_needed_nor_looked_at(alice, handle):
+def test_presigned_url_ignores_access_token(alice, handle):
     headers = {"Authorization": "Bearer nonsense"}
     assert alice.session.get(alice.url(handle), headers=headers, timeout=5).status_code == 200
-
-
-# Ranges.
 
 
 @settings(max_examples=80, deadline=None)
@@ -196,48 +187,48 @@ def test_no_synapse_token_is_needed_nor_looked_at(alice, handle):
     length=st.integers(0, 60),
     form=st.sampled_from(["closed", "open", "suffix"]),
 )
-def test_any_range_is_that_range_of_the_bytes(rest_service, pieces, first, length, form):
+def test_range_request_returns_requested_bytes(rest_service, two_part_file, first, length, form):
     whole = memoryview(bytes(PART) + DATA)
-    asked = {
+    range_header = {
         "closed": f"bytes={first}-{first + length}",
         "open": f"bytes={first}-",
         "suffix": f"bytes=-{length}",
     }[form]
-    wanted = {
+    expected = {
         "closed": whole[first : first + length + 1],
         "open": whole[first:],
         "suffix": whole[len(whole) - length :],
     }[form]
-    answer = rest_service.user("alice").read(pieces, Range=asked)
-    if len(wanted) == 0:
-        assert answer.status_code == 416
+    response = rest_service.user("alice").read(two_part_file, Range=range_header)
+    if len(expected) == 0:
+        assert response.status_code == 416
         return
     begin = len(whole) - length if form == "suffix" else first
-    assert answer.status_code == 206
-    assert answer.content == wanted
-    assert answer.headers["Content-Length"] == str(len(wanted))
-    end = begin + len(wanted) - 1
-    assert answer.headers["Content-Range"] == f"bytes {begin}-{end}/{len(whole)}"
+    assert response.status_code == 206
+    assert response.content == expected
+    assert response.headers["Content-Length"] == str(len(expected))
+    end = begin + len(expected) - 1
+    assert response.headers["Content-Range"] == f"bytes {begin}-{end}/{len(whole)}"
 
 
-def test_a_range_past_the_end_is_416_with_the_size(alice, handle):
-    answer = alice.read(handle, Range=f"bytes={len(DATA)}-")
-    assert answer.status_code == 416
-    assert answer.headers["Content-Range"] == f"bytes */{len(DATA)}"
-    assert "<Code>InvalidRange</Code>" in answer.text
+def test_range_past_end_returns_416_with_size(alice, handle):
+    response = alice.read(handle, Range=f"bytes={len(DATA)}-")
+    assert response.status_code == 416
+    assert response.headers["Content-Range"] == f"bytes */{len(DATA)}"
+    assert "<Code>InvalidRange</Code>" in response.text
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "invalid_range",
     ["bytes=", "bytes=-", "bytes=5-2", "lines=1-2", "bytes=a-b", "bytes=0-1,4-5", "1-2"],
 )
-def test_a_range_that_makes_no_sense_is_the_whole_file(alice, handle, nonsense):
-    answer = alice.read(handle, Range=nonsense)
-    assert (answer.status_code, answer.content) == (200, DATA)
+def test_invalid_range_returns_whole_file(alice, handle, invalid_range):
+    response = alice.read(handle, Range=invalid_range)
+    assert (response.status_code, response.content) == (200, DATA)
 
 
 @given(st.text(alphabet="bytes=-0123456789, ", max_size=40), st.integers(0, 50))
-def test_no_header_breaks_the_reading_of_ranges(header, size):
+def test_random_range_header_causes_no_internal_error(header, size):
     with contextlib.suppress(PresignedUrlError):
         found = parse_byte_range(header, size)
         assert found is None or 0 <= found[0] <= found[1] < size

@@ -1,4 +1,4 @@
-"""File handles: who may see, use, copy and delete them, and where uploads go."""
+"""Tests of file handles and upload destinations."""
 
 import pytest
 from support.file_api import assert_error, bytes_on_disk, ok, start_service
@@ -30,8 +30,8 @@ def bob(rest_service):
 
 
 @pytest.fixture(scope="module")
-def shared(rest_service):
-    """A project of alice in which bob may only read, and carol download too."""
+def shared_project(rest_service):
+    """A project of alice. Bob can READ it; carol can also DOWNLOAD."""
     alice = rest_service.user("alice")
     project = alice.project("Shared")
     acl = ok(alice.get(f"/repo/v1/entity/{project}/acl"))
@@ -43,12 +43,12 @@ def shared(rest_service):
     return project
 
 
-def external(person, **more):
+def create_external(user, **more):
     body = {"concreteType": EXTERNAL, "externalURL": "https://example.org/a.csv", **more}
-    return person.post("/file/v1/externalFileHandle", body)
+    return user.post("/file/v1/externalFileHandle", body)
 
 
-def test_a_stored_file_has_all_the_properties_of_an_s3_file_handle(alice):
+def test_uploaded_file_has_s3_file_handle(alice):
     handle = ok(alice.get(f"{HANDLE}/{alice.upload(b'hello', fileName='a b.txt')}"))
     bucket, key, etag = handle.pop("bucketName"), handle.pop("key"), handle.pop("etag")
     assert bucket
@@ -71,7 +71,7 @@ def test_a_stored_file_has_all_the_properties_of_an_s3_file_handle(alice):
     }
 
 
-def test_only_the_maker_and_the_administrator_see_a_handle(rest_service, alice, bob):
+def test_only_creator_and_administrator_can_get_file_handle(rest_service, alice, bob):
     handle = alice.upload(b"mine")
     assert_error(
         bob.get(f"{HANDLE}/{handle}"), 403, "Only the creator of a FileHandle can access it"
@@ -82,31 +82,31 @@ def test_only_the_maker_and_the_administrator_see_a_handle(rest_service, alice, 
     assert_error(alice.get(f"{HANDLE}/abc"), 400)
 
 
-def test_an_external_handle_is_filled_with_defaults(alice):
-    made = ok(external(alice))
-    assert (made["fileName"], made["contentType"]) == ("NOT_SET", "NOT_SET")
-    assert made["externalURL"] == "https://example.org/a.csv"
-    assert "contentMd5" not in made
-    assert ok(alice.get(f"{HANDLE}/{made['id']}")) == made
-    assert alice.url(made["id"]) == "https://example.org/a.csv"
+def test_external_file_handle_has_defaults(alice):
+    created = ok(create_external(alice))
+    assert (created["fileName"], created["contentType"]) == ("NOT_SET", "NOT_SET")
+    assert created["externalURL"] == "https://example.org/a.csv"
+    assert "contentMd5" not in created
+    assert ok(alice.get(f"{HANDLE}/{created['id']}")) == created
+    assert alice.url(created["id"]) == "https://example.org/a.csv"
 
 
-def test_an_external_handle_keeps_what_it_was_given(alice):
+def test_external_file_handle_keeps_request_fields(alice):
     md5 = "5D41402ABC4B2A76B9719D911017C592"
-    given = {
+    fields = {
         "externalURL": "file:///data/a.csv",
         "fileName": "a.csv",
         "contentType": "text/csv",
         "contentSize": "7",
         "storageLocationId": None,
     }
-    made = ok(external(alice, contentMd5=md5, **given))
-    assert (made["contentMd5"], made["contentSize"]) == (md5.lower(), 7)
-    assert made["externalURL"] == "file:///data/a.csv"
+    created = ok(create_external(alice, contentMd5=md5, **fields))
+    assert (created["contentMd5"], created["contentSize"]) == (md5.lower(), 7)
+    assert created["externalURL"] == "file:///data/a.csv"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "status", "words"),
+    ("changes", "status", "words"),
     [
         ({"externalURL": "no url"}, 400, "externalURL"),
         ({"externalURL": "http://"}, 400, "externalURL"),
@@ -119,15 +119,15 @@ def test_an_external_handle_keeps_what_it_was_given(alice):
         ({"concreteType": None}, 400, "concreteType"),
     ],
 )
-def test_a_wrong_external_handle_is_refused(alice, wrong, status, words):
-    assert_error(external(alice, **wrong), status, words)
+def test_invalid_external_file_handle_is_rejected(alice, changes, status, words):
+    assert_error(create_external(alice, **changes), status, words)
 
 
-def test_the_anonymous_caller_makes_no_handle(rest_service):
-    assert_error(external(rest_service.user(None)), 403, "Anonymous")
+def test_anonymous_caller_cannot_create_file_handle(rest_service):
+    assert_error(create_external(rest_service.user(None)), 403, "Anonymous")
 
 
-def test_a_handle_that_is_not_used_can_be_deleted_with_its_bytes(alice, bob, data_dir):
+def test_delete_unused_file_handle_removes_bytes(alice, bob, data_dir):
     before = bytes_on_disk(data_dir)
     handle = alice.upload(b"to be deleted")
     assert len(bytes_on_disk(data_dir)) == len(before) + 1
@@ -137,10 +137,10 @@ def test_a_handle_that_is_not_used_can_be_deleted_with_its_bytes(alice, bob, dat
     assert_error(alice.get(f"{HANDLE}/{handle}"), 404)
     assert bytes_on_disk(data_dir) == before
     assert alice.delete(f"{HANDLE}/{handle}").status_code == 200
-    assert alice.delete(f"{HANDLE}/{ok(external(alice))['id']}").status_code == 200
+    assert alice.delete(f"{HANDLE}/{ok(create_external(alice))['id']}").status_code == 200
 
 
-def test_the_same_upload_after_a_deletion_begins_anew(alice):
+def test_upload_after_deletion_starts_again(alice):
     first = alice.upload(b"again and again")
     alice.delete(f"{HANDLE}/{first}")
     second = alice.upload(b"again and again")
@@ -148,7 +148,7 @@ def test_the_same_upload_after_a_deletion_begins_anew(alice):
     assert alice.read(second).content == b"again and again"
 
 
-def test_a_handle_in_use_is_not_deleted_even_for_an_old_version_or_in_the_trash(alice):
+def test_delete_of_used_file_handle_is_a_conflict(alice):
     old, new = alice.upload(b"version 1"), alice.upload(b"version 2")
     entity = alice.file("used", alice.project("In use"), old)
     alice.new_version(entity, new)
@@ -157,24 +157,21 @@ def test_a_handle_in_use_is_not_deleted_even_for_an_old_version_or_in_the_trash(
     assert_error(alice.delete(f"{HANDLE}/{new}"), 409, "in use")
 
 
-# Batches.
-
-
-def test_a_batch_gives_handles_and_urls_in_the_order_asked(alice, shared):
+def test_batch_returns_handles_and_urls_in_request_order(alice, shared_project):
     a, b = alice.upload(b"file a"), alice.upload(b"file b")
-    of_a, of_b = alice.file("batch a", shared, a), alice.file("batch b", shared, b)
-    answer = alice.batch((b, of_b, "FileEntity"), (a, of_a, "FileEntity"))
-    assert answer.status_code == 201
-    first, second = answer.json()["requestedFiles"]
+    of_a, of_b = alice.file("batch a", shared_project, a), alice.file("batch b", shared_project, b)
+    response = alice.batch((b, of_b, "FileEntity"), (a, of_a, "FileEntity"))
+    assert response.status_code == 201
+    first, second = response.json()["requestedFiles"]
     assert [first["fileHandleId"], second["fileHandleId"]] == [b, a]
     assert first["fileHandle"] == ok(alice.get(f"{HANDLE}/{b}"))
     assert alice.session.get(first["preSignedURL"], timeout=5).content == b"file b"
     assert "failureCode" not in first
 
 
-def test_ids_may_be_numbers_and_any_writing_of_the_entity_id_will_do(rest_service, alice, shared):
+def test_batch_accepts_numeric_ids_and_ids_without_prefix(rest_service, alice, shared_project):
     handle = alice.upload(b"numbers")
-    entity = alice.file("numbers", shared, handle)
+    entity = alice.file("numbers", shared_project, handle)
     carol = rest_service.user("carol")
     for of in (entity, entity.upper(), f" {entity} ", entity[3:]):
         (found,) = ok(carol.batch((int(handle), of, "FileEntity")))["requestedFiles"]
@@ -182,21 +179,21 @@ def test_ids_may_be_numbers_and_any_writing_of_the_entity_id_will_do(rest_servic
         assert found["preSignedURL"]
 
 
-def test_a_batch_includes_only_what_was_asked_for(alice):
+def test_batch_includes_only_requested_parts(alice):
     handle = alice.upload(b"flags")
-    asked = (handle, "syn1", "FileEntity")
-    (only_url,) = ok(alice.batch(asked, includePreSignedURLs=True))["requestedFiles"]
+    association = (handle, "syn1", "FileEntity")
+    (only_url,) = ok(alice.batch(association, includePreSignedURLs=True))["requestedFiles"]
     assert set(only_url) == {"fileHandleId", "preSignedURL"}
-    (only_handle,) = ok(alice.batch(asked, includeFileHandles=True))["requestedFiles"]
+    (only_handle,) = ok(alice.batch(association, includeFileHandles=True))["requestedFiles"]
     assert set(only_handle) == {"fileHandleId", "fileHandle"}
-    (previews,) = ok(alice.batch(asked, includePreviewPreSignedURLs=True))["requestedFiles"]
+    (previews,) = ok(alice.batch(association, includePreviewPreSignedURLs=True))["requestedFiles"]
     assert set(previews) == {"fileHandleId"}
 
 
-def test_each_item_fails_by_itself(rest_service, alice, shared):
+def test_batch_returns_failure_code_per_file(rest_service, alice, shared_project):
     used, unused = alice.upload(b"used in shared"), alice.upload(b"belongs to nothing")
-    entity = alice.file("failing items", shared, used)
-    trashed = alice.file("trashed", shared, alice.upload(b"trashed"))
+    entity = alice.file("failing items", shared_project, used)
+    trashed = alice.file("trashed", shared_project, alice.upload(b"trashed"))
     alice.delete(f"/repo/v1/entity/{trashed}")
     carol = rest_service.user("carol")
     results = ok(
@@ -216,18 +213,18 @@ def test_each_item_fails_by_itself(rest_service, alice, shared):
     assert "fileHandle" not in results[1]
 
 
-def test_reading_an_entity_is_not_enough_to_download_it(rest_service, alice, bob, shared):
+def test_batch_requires_download_on_entity(rest_service, alice, bob, shared_project):
     handle = alice.upload(b"read but not download")
-    entity = alice.file("no download", shared, handle)
+    entity = alice.file("no download", shared_project, handle)
     assert ok(bob.get(f"/repo/v1/entity/{entity}"))
-    for person in (bob, rest_service.user("dave"), rest_service.user(None)):
-        (result,) = ok(person.batch((handle, entity, "FileEntity")))["requestedFiles"]
+    for user in (bob, rest_service.user("dave"), rest_service.user(None)):
+        (result,) = ok(user.batch((handle, entity, "FileEntity")))["requestedFiles"]
         assert result["failureCode"] == "UNAUTHORIZED"
 
 
-def test_the_handle_of_an_older_version_belongs_to_the_entity_too(rest_service, alice, shared):
+def test_batch_allows_file_handle_of_older_version(rest_service, alice, shared_project):
     old, new = alice.upload(b"old bytes"), alice.upload(b"new bytes")
-    entity = alice.file("two versions", shared, old)
+    entity = alice.file("two versions", shared_project, old)
     alice.new_version(entity, new)
     carol = rest_service.user("carol")
     results = ok(carol.batch((old, entity, "FileEntity"), (new, entity, "FileEntity")))
@@ -239,19 +236,19 @@ def test_the_handle_of_an_older_version_belongs_to_the_entity_too(rest_service, 
 
 
 @pytest.mark.parametrize("kind", ["FileEntity", "TableEntity", "WikiAttachment", "FormData"])
-def test_the_maker_of_a_handle_is_always_allowed(alice, kind):
+def test_creator_of_file_handle_can_always_download(alice, kind):
     handle = alice.upload(b"my own")
     (result,) = ok(alice.batch((handle, "12", kind)))["requestedFiles"]
     assert result["preSignedURL"]
 
 
-def test_a_batch_has_bounds(alice):
+def test_batch_size_is_limited(alice):
     handle = alice.upload(b"bounds")
-    asked = (handle, "syn1", "FileEntity")
+    association = (handle, "syn1", "FileEntity")
     assert_error(alice.batch(), 400, "1 to 100")
-    assert_error(alice.batch(*[asked] * 101), 400, "1 to 100")
-    assert len(ok(alice.batch(*[asked] * 100))["requestedFiles"]) == 100
-    assert_error(alice.batch(asked, includeFileHandles=False), 400, "At least one")
+    assert_error(alice.batch(*[association] * 101), 400, "1 to 100")
+    assert len(ok(alice.batch(*[association] * 100))["requestedFiles"]) == 100
+    assert_error(alice.batch(association, includeFileHandles=False), 400, "At least one")
     assert_error(alice.batch((handle, "syn1", "Nonsense")), 400, "associateObjectType")
     assert_error(alice.batch(("x", "syn1", "FileEntity")), 400, "fileHandleId")
     assert_error(alice.batch((handle, "", "FileEntity")), 400, "associateObjectId")
@@ -260,43 +257,37 @@ def test_a_batch_has_bounds(alice):
     )
 
 
-def test_a_malformed_entity_id_is_a_mistake_not_a_refusal(rest_service, alice):
+def test_batch_with_malformed_entity_id_is_a_bad_request(rest_service, alice):
     handle = alice.upload(b"malformed")
     assert_error(rest_service.user("bob").batch((handle, "syn1.2", "FileEntity")), 400, "syn1.2")
 
 
-# Redirects.
-
-
-def test_a_file_is_found_by_redirect_through_its_entity(rest_service, alice, bob, shared):
+def test_entity_file_route_redirects_to_download(rest_service, alice, bob, shared_project):
     handle = alice.upload(b"redirected")
-    entity = alice.file("redirected", shared, handle)
+    entity = alice.file("redirected", shared_project, handle)
     query = f"fileAssociateType=FileEntity&fileAssociateId={entity}"
     carol = rest_service.user("carol")
-    answer = carol.get(f"/file/v1/file/{handle}?{query}")
-    assert answer.status_code == 307
-    assert carol.session.get(answer.headers["Location"], timeout=5).content == b"redirected"
-    told = carol.get(f"/file/v1/file/{handle}?{query}&redirect=false")
-    assert told.status_code == 200
-    assert told.headers["Content-Type"].startswith("text/plain")
-    assert carol.session.get(told.text, timeout=5).content == b"redirected"
+    response = carol.get(f"/file/v1/file/{handle}?{query}")
+    assert response.status_code == 307
+    assert carol.session.get(response.headers["Location"], timeout=5).content == b"redirected"
+    response = carol.get(f"/file/v1/file/{handle}?{query}&redirect=false")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert carol.session.get(response.text, timeout=5).content == b"redirected"
     assert_error(bob.get(f"/file/v1/file/{handle}?{query}"), 403, "DOWNLOAD")
     assert_error(carol.get(f"/file/v1/file/69999999?{query}"), 404)
     assert_error(carol.get(f"/file/v1/file/{handle}"), 400, "fileAssociateType")
 
 
-def test_the_maker_of_a_handle_gets_its_url_directly(alice, bob):
+def test_creator_of_file_handle_gets_its_url(alice, bob):
     handle = alice.upload(b"direct")
-    answer = alice.get(f"{HANDLE}/{handle}/url")
-    assert answer.status_code == 307
-    assert alice.session.get(answer.headers["Location"], timeout=5).content == b"direct"
+    response = alice.get(f"{HANDLE}/{handle}/url")
+    assert response.status_code == 307
+    assert alice.session.get(response.headers["Location"], timeout=5).content == b"direct"
     assert_error(bob.get(f"{HANDLE}/{handle}/url"), 403)
 
 
-# Copies.
-
-
-def copy(person, *originals, **more):
+def copy(user, *originals, **more):
     requests = [
         {
             "originalFile": {
@@ -308,36 +299,36 @@ def copy(person, *originals, **more):
         }
         for handle, of in originals
     ]
-    return person.post("/file/v1/filehandles/copy", {"copyRequests": requests})
+    return user.post("/file/v1/filehandles/copy", {"copyRequests": requests})
 
 
-def test_a_copy_belongs_to_the_copier_and_shares_the_bytes(rest_service, alice, shared, data_dir):
+def test_copy_is_owned_by_caller_and_shares_bytes(rest_service, alice, shared_project, data_dir):
     handle = alice.upload(b"copied", fileName="original.txt")
-    entity = alice.file("copied", shared, handle)
+    entity = alice.file("copied", shared_project, handle)
     before = bytes_on_disk(data_dir)
     carol = rest_service.user("carol")
     (result,) = ok(copy(carol, (handle, entity), newFileName="copy.csv"))["copyResults"]
-    made = result["newFileHandle"]
+    created = result["newFileHandle"]
     assert result["originalFileHandleId"] == handle
-    assert (made["createdBy"], made["fileName"]) == ("3300003", "copy.csv")
-    assert made["contentType"] == "text/plain"
-    assert carol.read(made["id"]).content == b"copied"
+    assert (created["createdBy"], created["fileName"]) == ("3300003", "copy.csv")
+    assert created["contentType"] == "text/plain"
+    assert carol.read(created["id"]).content == b"copied"
     assert bytes_on_disk(data_dir) == before
 
 
-def test_bytes_stay_as_long_as_one_copy_is_there(alice, data_dir):
+def test_bytes_are_kept_until_last_copy_is_deleted(alice, data_dir):
     handle = alice.upload(b"stays while one is left")
     before = bytes_on_disk(data_dir)
-    made = ok(copy(alice, (handle, "syn1")))["copyResults"][0]["newFileHandle"]["id"]
+    created = ok(copy(alice, (handle, "syn1")))["copyResults"][0]["newFileHandle"]["id"]
     alice.delete(f"{HANDLE}/{handle}")
-    assert alice.read(made).content == b"stays while one is left"
-    alice.delete(f"{HANDLE}/{made}")
+    assert alice.read(created).content == b"stays while one is left"
+    alice.delete(f"{HANDLE}/{created}")
     assert len(bytes_on_disk(data_dir)) == len(before) - 1
 
 
-def test_what_may_not_be_downloaded_is_not_copied(alice, bob, shared):
+def test_copy_requires_download_access(alice, bob, shared_project):
     handle = alice.upload(b"not for bob")
-    entity = alice.file("not for bob", shared, handle)
+    entity = alice.file("not for bob", shared_project, handle)
     results = ok(copy(bob, (handle, entity), (69999999, entity)))["copyResults"]
     assert [each["failureCode"] for each in results] == ["UNAUTHORIZED", "NOT_FOUND"]
     assert not [each for each in results if "newFileHandle" in each]
@@ -345,14 +336,11 @@ def test_what_may_not_be_downloaded_is_not_copied(alice, bob, shared):
     assert_error(copy(bob, *[(handle, entity)] * 101), 400, "1 to 100")
 
 
-def test_an_external_handle_is_copied_as_it_is(alice):
-    made = ok(external(alice, fileName="a.csv"))
-    (result,) = ok(copy(alice, (made["id"], "syn1"), newContentType="text/csv"))["copyResults"]
-    assert result["newFileHandle"]["externalURL"] == made["externalURL"]
+def test_copy_of_external_file_handle(alice):
+    created = ok(create_external(alice, fileName="a.csv"))
+    (result,) = ok(copy(alice, (created["id"], "syn1"), newContentType="text/csv"))["copyResults"]
+    assert result["newFileHandle"]["externalURL"] == created["externalURL"]
     assert result["newFileHandle"]["contentType"] == "text/csv"
-
-
-# Scopes.
 
 
 @pytest.mark.parametrize(
@@ -367,22 +355,19 @@ def test_an_external_handle_is_copied_as_it_is(alice):
         (["view", "download"], "POST", "/file/v1/filehandles/copy"),
     ],
 )
-def test_a_token_without_the_scope_is_refused(rest_service, alice, scopes, method, path):
-    made = ok(alice.post("/auth/v1/personalAccessToken", {"scope": scopes}))
-    rest_service.tokens["limited"] = made["token"]
+def test_token_without_required_scope_is_rejected(rest_service, alice, scopes, method, path):
+    created = ok(alice.post("/auth/v1/personalAccessToken", {"scope": scopes}))
+    rest_service.tokens["limited"] = created["token"]
     body = {} if method == "POST" else None
-    answer = rest_service.user("limited").request(method, path, body)
-    assert assert_error(answer, 403)["error"] == "insufficient_scope"
+    response = rest_service.user("limited").request(method, path, body)
+    assert assert_error(response, 403)["error"] == "insufficient_scope"
 
 
-# Where uploads go.
-
-
-def test_uploads_go_to_the_services_own_storage(rest_service, alice, shared):
-    where = ok(alice.get(f"/file/v1/entity/{shared}/uploadDestination"))
+def test_upload_destination_is_default_storage(rest_service, alice, shared_project):
+    where = ok(alice.get(f"/file/v1/entity/{shared_project}/uploadDestination"))
     assert where["concreteType"] == "org.sagebionetworks.repo.model.file.S3UploadDestination"
     assert (where["storageLocationId"], where["uploadType"]) == (1, "S3")
-    path = f"/file/v1/entity/{shared}"
+    path = f"/file/v1/entity/{shared_project}"
     assert ok(alice.get(f"{path}/uploadDestination/1")) == where
     assert ok(alice.get(f"{path}/uploadDestinationLocations"))["list"] == [
         {"storageLocationId": 1, "uploadType": "S3"}
@@ -390,7 +375,7 @@ def test_uploads_go_to_the_services_own_storage(rest_service, alice, shared):
     assert rest_service.user("dave").get(f"{path}/uploadDestination").ok
 
 
-def test_there_is_no_destination_below_what_is_not_there(alice):
+def test_upload_destination_of_missing_container_is_not_found(alice):
     project = alice.project("Trashed")
     alice.delete(f"/repo/v1/entity/{project}")
     assert_error(alice.get(f"/file/v1/entity/{project}/uploadDestination"), 404, "trash")

@@ -1,4 +1,4 @@
-"""Users: profiles, names, certification."""
+"""Tests of user profiles, user lookup and certification."""
 
 import pytest
 from support.entity_api import REPO
@@ -8,42 +8,42 @@ PRIVATE = {"etag", "email", "emails", "openIds", "twoFactorAuthEnabled"}
 
 
 @pytest.mark.parametrize("path", ["/userProfile", "/userProfile/"])
-def test_the_own_profile_is_answered_directly_and_whole(ann, path):
-    mine = ok(ann.get(REPO + path))
-    assert mine.keys() >= PRIVATE
-    assert (mine["userName"], mine["ownerId"]) == ("alice", "3300001")
-    assert mine["emails"] == ["alice@synapse.local"]
-    assert "displayName" not in mine
+def test_get_own_profile_has_private_fields(ann, path):
+    profile = ok(ann.get(REPO + path))
+    assert profile.keys() >= PRIVATE
+    assert (profile["userName"], profile["ownerId"]) == ("alice", "3300001")
+    assert profile["emails"] == ["alice@synapse.local"]
+    assert "displayName" not in profile
 
 
-def test_an_anonymous_caller_is_273950(anonymous):
-    mine = ok(anonymous.get(f"{REPO}/userProfile"))
-    assert (mine["ownerId"], mine["userName"]) == ("273950", "anonymous")
+def test_profile_of_anonymous_caller(anonymous):
+    profile = ok(anonymous.get(f"{REPO}/userProfile"))
+    assert (profile["ownerId"], profile["userName"]) == ("273950", "anonymous")
 
 
-def test_private_fields_are_for_oneself_and_administrators(ann, ben, admin, anonymous):
+def test_private_fields_are_only_for_the_user_and_administrators(ann, ben, admin, anonymous):
     path = f"{REPO}/userProfile/3300001"
     assert ok(ann.get(path)).keys() >= PRIVATE
     assert ok(admin.get(path)).keys() >= PRIVATE
-    for person in (ben, anonymous):
-        shown = ok(person.get(path))
-        assert not shown.keys() & PRIVATE
-        assert (shown["userName"], shown["firstName"]) == ("alice", "Alice")
+    for user in (ben, anonymous):
+        profile = ok(user.get(path))
+        assert not profile.keys() & PRIVATE
+        assert (profile["userName"], profile["firstName"]) == ("alice", "Alice")
 
 
-def test_an_unknown_user_is_not_found(ann):
+def test_unknown_user_is_not_found(ann):
     assert_error(ann.get(f"{REPO}/userProfile/1234567"), 404, "1234567")
     assert_error(ann.get(f"{REPO}/userProfile/273948"), 404)
     assert_error(ann.get(f"{REPO}/userProfile/alice"), 400, "alice")
 
 
-def test_profiles_of_several(ben):
+def test_list_profiles(ben):
     found = ok(ben.post(f"{REPO}/userProfile", {"list": ["3300001", 3300002]}))["list"]
     assert [each["userName"] for each in found] == ["alice", "bob"]
     assert not any(each.keys() & PRIVATE for each in found)
 
 
-def test_a_profile_is_replaced_under_its_etag(author):
+def test_update_profile_checks_etag(author):
     carol = author("carol")
     before = ok(carol.get(f"{REPO}/userProfile"))
     changed = ok(carol.put(f"{REPO}/userProfile", {**before, "company": "Sage", "lastName": None}))
@@ -56,21 +56,23 @@ def test_a_profile_is_replaced_under_its_etag(author):
     assert ok(carol.put(f"{REPO}/userProfile", restored))["lastName"] == before["lastName"]
 
 
-def test_a_profile_is_ones_own_and_its_name_unique(author, ann, admin):
+def test_update_profile_requires_own_profile_and_unique_name(author, ann, admin):
     carol = author("carol")
-    mine = ok(carol.get(f"{REPO}/userProfile"))
-    assert_error(ann.put(f"{REPO}/userProfile", mine), 403)
-    assert_error(carol.put(f"{REPO}/userProfile", {**mine, "userName": "A.L.I.C.E"}), 409, "taken")
-    assert_error(carol.put(f"{REPO}/userProfile", {**mine, "userName": "..."}), 400)
-    assert ok(admin.put(f"{REPO}/userProfile", mine))["ownerId"] == "3300003"
+    profile = ok(carol.get(f"{REPO}/userProfile"))
+    assert_error(ann.put(f"{REPO}/userProfile", profile), 403)
+    assert_error(
+        carol.put(f"{REPO}/userProfile", {**profile, "userName": "A.L.I.C.E"}), 409, "taken"
+    )
+    assert_error(carol.put(f"{REPO}/userProfile", {**profile, "userName": "..."}), 400)
+    assert ok(admin.put(f"{REPO}/userProfile", profile))["ownerId"] == "3300003"
 
 
-def headers(person, query):
-    return ok(person.get(f"{REPO}/userGroupHeaders{query}"))
+def headers(user, query):
+    return ok(user.get(f"{REPO}/userGroupHeaders{query}"))
 
 
 @pytest.mark.parametrize("prefix", ["al", "ALICE", "arch", "Alice"])
-def test_users_are_found_by_the_beginning_of_any_of_their_names(ben, prefix):
+def test_prefix_search_matches_any_name(ben, prefix):
     found = headers(ben, f"?prefix={prefix}")
     assert found["prefixFilter"] == prefix
     assert found["children"] == [
@@ -84,16 +86,16 @@ def test_users_are_found_by_the_beginning_of_any_of_their_names(ben, prefix):
     ]
 
 
-def test_a_prefix_is_no_pattern_and_groups_are_not_found(ben):
+def test_prefix_search_escapes_wildcards_and_excludes_builtin_groups(ben):
     for prefix in ("%25", "_", "lice", "AUTHENTICATED", "anonymous"):
         assert headers(ben, f"?prefix={prefix}")["children"] == []
 
 
-def test_the_search_comes_in_pages(ben):
-    everybody = headers(ben, "?limit=100")["children"]
-    assert [each["userName"] for each in everybody] == ["admin", "alice", "bob", "carol", "dave"]
+def test_prefix_search_is_paginated(ben):
+    headers_all = headers(ben, "?limit=100")["children"]
+    assert [each["userName"] for each in headers_all] == ["admin", "alice", "bob", "carol", "dave"]
     assert headers(ben, "?limit=2")["totalNumberOfResults"] == 3
-    assert headers(ben, "?limit=2&offset=4")["children"] == everybody[4:]
+    assert headers(ben, "?limit=2&offset=4")["children"] == headers_all[4:]
     assert headers(ben, "?limit=2&offset=5")["children"] == []
     assert headers(ben, "?typeFilter=TEAMS_ONLY")["children"] == []
     assert len(headers(ben, "?typeFilter=USERS_ONLY")["children"]) == 5
@@ -101,7 +103,7 @@ def test_the_search_comes_in_pages(ben):
     assert_error(ben.get(f"{REPO}/userGroupHeaders?limit=-1"), 400, "limit")
 
 
-def test_principals_are_given_by_id_and_unknown_ones_left_out(ben, anonymous):
+def test_headers_by_id_omit_unknown_principals(ben, anonymous):
     found = headers(anonymous, "/batch?ids=3300001,99,273949,273948")["children"]
     assert [(each["ownerId"], each["isIndividual"]) for each in found] == [
         ("3300001", True), ("273949", False), ("273948", False),
@@ -110,7 +112,7 @@ def test_principals_are_given_by_id_and_unknown_ones_left_out(ben, anonymous):
     assert_error(ben.get(f"{REPO}/userGroupHeaders/batch"), 400, "ids")
 
 
-def test_principals_are_given_by_their_whole_names(ben):
+def test_headers_by_alias(ben):
     path = f"{REPO}/userGroupHeaders/aliases"
     found = ok(ben.post(path, {"list": ["alice", "ali", "bob"]}))["list"]
     assert [each["userName"] for each in found] == ["alice", "bob"]
@@ -118,14 +120,14 @@ def test_principals_are_given_by_their_whole_names(ben):
     assert_error(ben.post(path, {"list": ["x"] * 101}), 400, "100")
 
 
-def test_who_passed_the_quiz_is_certified(ann, anonymous):
+def test_passing_record_of_certified_user(ann, anonymous):
     record = ok(anonymous.get(f"{REPO}/user/3300001/certifiedUserPassingRecord"))
     assert (record["passed"], record["certified"], record["userId"]) == (True, True, "3300001")
     path = f"{REPO}/user/3300004/certifiedUserPassingRecord"
     assert_error(ann.get(path), 404, "No quiz results for quiz 1 and user 3300004")
 
 
-def test_a_bundle_has_the_parts_of_its_mask(ann, ben):
+def test_bundle_has_parts_of_mask(ann, ben):
     path = f"{REPO}/user/3300001/bundle"
     whole = ok(ben.get(f"{path}?mask=127"))
     assert whole.keys() == {
@@ -139,6 +141,6 @@ def test_a_bundle_has_the_parts_of_its_mask(ann, ben):
     assert_error(ben.get(f"{REPO}/user/99/bundle?mask=1"), 404)
 
 
-def test_nobody_is_in_a_team_yet(ann):
+def test_users_have_no_teams(ann):
     page = ok(ann.get(f"{REPO}/user/3300001/team?limit=20"))
     assert page == {"totalNumberOfResults": 0, "results": []}

@@ -92,7 +92,7 @@ def download_file(request: Request, handle_id: int) -> Response:
     Source: GET of a pre-signed URL of POST /file/v1/fileHandle/batch
     """
     service = get_service(request)
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         handle = file_handles.get_handle(session, handle_id)
         files = file_handles.list_stored_files(session, handle)
     size = handle.content_size or 0
@@ -166,23 +166,17 @@ async def upload_part(request: Request, upload_id: int, number: int) -> Response
 
 
 def _get_part_size(service: Service, upload_id: int) -> int:
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         return upload_parts.get_part_size(session, upload_id)
 
 
 async def _receive(request: Request, writer: FileWriter, limit: int) -> None:
     content_length = request.headers.get("content-length")
-    if content_length is not None and int(content_length) > limit:
-        raise PresignedUrlError(
-            "EntityTooLarge", f"The part exceeds the maximum of {limit} bytes.", 400
-        )
+    _check_size(int(content_length or 0), limit)
     buffer = bytearray()
     async for chunk in request.stream():
         buffer += chunk
-        if writer.size + len(buffer) > limit:
-            raise PresignedUrlError(
-                "EntityTooLarge", f"The part exceeds the maximum of {limit} bytes.", 400
-            )
+        _check_size(writer.size + len(buffer), limit)
         if len(buffer) >= _BUFFER_BYTES:
             await to_thread.run_sync(writer.write, bytes(buffer))
             buffer.clear()
@@ -193,12 +187,19 @@ async def _receive(request: Request, writer: FileWriter, limit: int) -> None:
         )
 
 
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise PresignedUrlError(
+            "EntityTooLarge", f"The part exceeds the maximum of {limit} bytes.", 400
+        )
+
+
 def _record_part(service: Service, upload_id: int, number: int, writer: FileWriter) -> None:
     writer.commit()
     try:
-        with service.database.transaction() as session:
-            superfluous = upload_parts.record_part(session, upload_id, number, writer)
+        with service.database.write_transaction() as session:
+            unused = upload_parts.record_part(session, upload_id, number, writer)
     except BaseException:
         service.blobs.delete([writer.name])
         raise
-    service.blobs.delete(superfluous)
+    service.blobs.delete(unused)

@@ -1,4 +1,4 @@
-"""Whatever is sent, the service answers; it never makes a mistake of its own (500)."""
+"""Random requests never cause an internal error (500)."""
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -65,8 +65,8 @@ def admin(rest_service):
 
 
 @pytest.fixture(scope="module")
-def ground(ann):
-    """Ids of a file and a folder of alice."""
+def entity_ids(ann):
+    """IDs of a file and a folder of alice."""
     project = ann.new_project()["id"]
     return ann.new_file(project)["id"], ann.new_folder(project)["id"]
 
@@ -75,17 +75,19 @@ def ground(ann):
 @given(
     route=st.sampled_from(ROUTES),
     body=request_bodies(FIELDS, WORDS),
-    which=st.integers(0, 1),
+    index=st.integers(0, 1),
     is_current=st.booleans(),
 )
-def test_no_body_makes_the_service_stumble(ann, admin, ground, route, body, which, is_current):
+def test_random_bodies_cause_no_internal_error(
+    ann, admin, entity_ids, route, body, index, is_current
+):
     method, path = route
-    entity = ground[which]
+    entity = entity_ids[index]
     if is_current:
         present = admin.entity(entity)
         body = {**present, **body, "etag": present["etag"]}
-    answer = ann.request(method, path.format(id=entity), body)
-    assert answer.status_code < 500, f"{method} {path} {body} {answer.text}"
+    response = ann.request(method, path.format(id=entity), body)
+    assert response.status_code < 500, f"{method} {path} {body} {response.text}"
 
 
 @settings(max_examples=100, deadline=None)
@@ -94,10 +96,10 @@ def test_no_body_makes_the_service_stumble(ann, admin, ground, route, body, whic
     st.text(max_size=12).filter(lambda text: not set(text) & set("/?#%")),
     st.sampled_from(["GET", "POST", "DELETE"]),
 )
-def test_no_path_makes_the_service_stumble(ann, tail, text, method):
+def test_random_paths_cause_no_internal_error(ann, tail, text, method):
     path = f"{REPO}/entity/{text}{tail.format(text)}"
     assert ann.request(method, path, {} if method == "POST" else None).status_code < 500
 
 
-def test_the_service_is_still_whole(admin, ground):
-    assert ok(admin.get(f"{REPO}/entity/{ground[0]}"))["id"] == ground[0]
+def test_entity_is_readable_after_random_requests(admin, entity_ids):
+    assert ok(admin.get(f"{REPO}/entity/{entity_ids[0]}"))["id"] == entity_ids[0]

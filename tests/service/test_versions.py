@@ -1,4 +1,4 @@
-"""Which change makes a version, and how versions are read, listed and deleted."""
+"""Tests of creating, reading, listing and deleting versions."""
 
 import pytest
 from support.entity_api import REPO
@@ -26,27 +26,27 @@ def state(entity):
     return tuple(entity.get(key) for key in keys)
 
 
-def test_other_content_makes_a_version_with_label_and_comment_of_its_own(ann, file):
+def test_new_content_creates_version_with_default_label(ann, file):
     changed = ann.change(file["id"], dataFileHandleId=ann.handle("two"))
     assert state(changed) == (2, "2", None)
     assert changed["isLatestVersion"] is True
 
 
-def test_content_of_unknown_md5_makes_a_version(ann, file):
+def test_content_without_md5_creates_version(ann, file):
     changed = ann.change(file["id"], dataFileHandleId=ann.handle(None))
     assert state(changed) == (2, "2", None)
     again = ann.change(file["id"], dataFileHandleId=ann.handle(None))
     assert again["versionNumber"] == 3
 
 
-def test_the_same_content_in_another_handle_is_swapped_in_place(ann, file):
+def test_equal_content_keeps_version(ann, file):
     handle = ann.handle("one")
     changed = ann.change(file["id"], dataFileHandleId=handle)
     assert state(changed) == (1, "1", "first")
     assert changed["dataFileHandleId"] == handle
 
 
-def test_without_other_content_the_version_is_edited_in_place(ann, file):
+def test_update_without_new_content_keeps_version(ann, file):
     changed = ann.change(file["id"], versionLabel="v1", versionComment="better", description="d")
     assert state(changed) == (1, "v1", "better")
     assert changed["description"] == "d"
@@ -54,28 +54,28 @@ def test_without_other_content_the_version_is_edited_in_place(ann, file):
     assert state(cleared) == (1, "1", None)
 
 
-def test_a_version_is_made_when_asked_for(ann, file):
-    asked = "?newVersion=true"
-    changed = ann.change(file["id"], asked, versionLabel="two", versionComment="second")
+def test_new_version_parameter_creates_version(ann, file):
+    query = "?newVersion=true"
+    changed = ann.change(file["id"], query, versionLabel="two", versionComment="second")
     assert state(changed) == (2, "two", "second")
     assert changed["dataFileHandleId"] == file["dataFileHandleId"]
-    plain = ann.change(file["id"], asked, versionLabel=None, versionComment=None)
+    plain = ann.change(file["id"], query, versionLabel=None, versionComment=None)
     assert state(plain) == (3, "3", None)
 
 
-def test_a_version_is_not_made_when_not_asked_for(ann, file):
+def test_new_version_parameter_false_keeps_version(ann, file):
     assert ann.change(file["id"], "?newVersion=false")["versionNumber"] == 1
     assert_error(ann.save(ann.entity(file["id"]), "?newVersion=perhaps"), 400, "newVersion")
 
 
-def test_containers_have_no_versions_to_make(ann):
+def test_new_version_parameter_is_ignored_for_containers(ann):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)
     assert "versionNumber" not in ann.change(folder["id"], "?newVersion=true")
     assert numbers(ann, folder) == [1]
 
 
-def test_a_label_belongs_to_one_version(ann, file):
+def test_version_labels_are_unique(ann, file):
     ann.change(file["id"], versionLabel="v1")
     ann.change(file["id"], "?newVersion=true", versionLabel="v2")
     assert_error(ann.save({**ann.entity(file["id"]), "versionLabel": "v1"}), 409, "v1")
@@ -83,14 +83,14 @@ def test_a_label_belongs_to_one_version(ann, file):
     assert numbers(ann, file) == [2, 1]
 
 
-def test_reads_of_a_number_hide_the_etag_even_of_the_newest(ann, file):
+def test_get_version_returns_zero_etag(ann, file):
     read = version(ann, file, 1)
     assert read["etag"] == ZERO_ETAG
     assert {**read, "etag": file["etag"]} == file
     assert_error(ann.save(read), 412)
 
 
-def test_an_old_version_shows_what_it_was(ann, file):
+def test_get_old_version_returns_its_content(ann, file):
     ann.change(file["id"], dataFileHandleId=ann.handle("two"), description="new", name="new name")
     old = version(ann, file, 1)
     assert old["dataFileHandleId"] == file["dataFileHandleId"]
@@ -100,7 +100,7 @@ def test_an_old_version_shows_what_it_was(ann, file):
 
 
 @pytest.mark.parametrize("number", ["2", "0", "999999999"])
-def test_an_unknown_version_is_not_found(ann, file, number):
+def test_unknown_version_is_not_found(ann, file, number):
     assert_error(
         ann.get(f"{REPO}/entity/{file['id']}/version/{number}"),
         404,
@@ -109,11 +109,11 @@ def test_an_unknown_version_is_not_found(ann, file, number):
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "9" * 30])
-def test_what_is_no_version_number_is_refused(ann, file, number):
+def test_invalid_version_number_is_rejected(ann, file, number):
     assert_error(ann.get(f"{REPO}/entity/{file['id']}/version/{number}"), 400, number)
 
 
-def test_annotations_go_over_to_a_new_version_and_part_there(ann, file):
+def test_new_version_copies_annotations(ann, file):
     path = f"{REPO}/entity/{file['id']}"
     one = {"age": {"type": "LONG", "value": ["1"]}}
     two = {"age": {"type": "LONG", "value": ["2"]}}
@@ -127,7 +127,7 @@ def test_annotations_go_over_to_a_new_version_and_part_there(ann, file):
     assert ok(ann.get(f"{path}/version/2/annotations2"))["annotations"] == two
 
 
-def test_the_activity_does_not_go_over_to_a_new_version(ann, file):
+def test_new_version_has_no_activity(ann, file):
     path = f"{REPO}/entity/{file['id']}"
     first = ok(ann.post(f"{REPO}/activity", {"name": "one"}))["id"]
     second = ok(ann.post(f"{REPO}/activity", {"name": "two"}))["id"]
@@ -143,7 +143,7 @@ def test_the_activity_does_not_go_over_to_a_new_version(ann, file):
     assert ok(ann.get(f"{path}/version/1/generatedBy"))["id"] == first
 
 
-def test_deleted_numbers_are_not_given_again(ann, file):
+def test_deleted_version_numbers_are_not_reused(ann, file):
     path = f"{REPO}/entity/{file['id']}"
     for _ in range(2):
         ann.change(file["id"], "?newVersion=true", versionLabel=None)
@@ -155,12 +155,12 @@ def test_deleted_numbers_are_not_given_again(ann, file):
     assert_error(ann.delete(f"{path}/version/1"), 404)
 
 
-def test_the_last_version_cannot_be_deleted(ann, file):
+def test_delete_of_only_version_is_rejected(ann, file):
     assert_error(ann.delete(f"{REPO}/entity/{file['id']}/version/1"), 400)
     assert numbers(ann, file) == [1]
 
 
-def test_history_is_newest_first_and_tells_of_the_content(ann, file, rules):
+def test_list_versions_returns_newest_first(ann, file, rules):
     rules.clock.advance(60)
     ann.change(file["id"], dataFileHandleId=ann.handle("two"))
     history = ok(ann.get(f"{REPO}/entity/{file['id']}/version"))
@@ -181,7 +181,7 @@ def test_history_is_newest_first_and_tells_of_the_content(ann, file, rules):
     assert (newest["versionNumber"], newest["isLatestVersion"]) == (2, True)
 
 
-def test_history_comes_in_pages(ann, file):
+def test_list_versions_is_paginated(ann, file):
     for _ in range(3):
         ann.change(file["id"], "?newVersion=true", versionLabel=None)
     path = f"{REPO}/entity/{file['id']}/version"
@@ -198,7 +198,7 @@ def test_history_comes_in_pages(ann, file):
     assert_error(ann.get(f"{path}?limit=x"), 400, "limit")
 
 
-def test_a_version_may_take_another_handle_of_the_same_content(ann, ben, file):
+def test_replace_file_handle_requires_equal_content(ann, ben, file):
     path = f"{REPO}/entity/{file['id']}/version/1/filehandle"
     old, new = file["dataFileHandleId"], ann.handle("one")
     body = {"oldFileHandleId": old, "newFileHandleId": new}
@@ -211,7 +211,7 @@ def test_a_version_may_take_another_handle_of_the_same_content(ann, ben, file):
     assert_error(ann.put(path, foreign), 403, "FileHandle")
 
 
-def test_a_new_handle_must_be_the_callers_and_the_old_one_may_be_anybodys(ann, ben, file):
+def test_replace_file_handle_requires_own_new_handle(ann, ben, file):
     ann.share(file["parentId"], {ben.id: ["READ", "UPDATE"]})
     assert ben.change(file["id"], description="by bob")["modifiedBy"] == "3300002"
     stolen = {**ben.entity(file["id"]), "dataFileHandleId": ann.handle("two")}

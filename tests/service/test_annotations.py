@@ -1,4 +1,4 @@
-"""What annotations can hold, and how they are replaced."""
+"""Tests of the validation and replacement of annotations."""
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -10,9 +10,9 @@ def path(entity):
     return f"{REPO}/entity/{entity}/annotations2"
 
 
-def put(person, entity, annotations):
-    etag = ok(person.get(path(entity)))["etag"]
-    return person.put(path(entity), {"etag": etag, "annotations": annotations})
+def put(user, entity, annotations):
+    etag = ok(user.get(path(entity)))["etag"]
+    return user.put(path(entity), {"etag": etag, "annotations": annotations})
 
 
 @pytest.fixture(scope="module")
@@ -20,27 +20,29 @@ def project(ann):
     return ann.new_project()["id"]
 
 
-def test_a_new_entity_has_none_and_shares_its_etag(ann):
-    made = ann.new_project()
-    read = ok(ann.get(path(made["id"])))
-    assert read == {"id": made["id"], "etag": made["etag"], "annotations": {}}
+def test_new_entity_has_no_annotations_and_same_etag(ann):
+    project = ann.new_project()
+    read = ok(ann.get(path(project["id"])))
+    assert read == {"id": project["id"], "etag": project["etag"], "annotations": {}}
 
 
-def test_a_put_replaces_all_keys_and_renews_the_etag_of_the_entity(ann):
-    made = ann.new_project()
-    first = ok(put(ann, made["id"], {"a": {"type": "STRING", "value": ["x"]}}))
-    second = ok(put(ann, made["id"], {"b": {"type": "LONG", "value": ["1"]}}))
+def test_replace_removes_other_keys_and_changes_entity_etag(ann):
+    project = ann.new_project()
+    first = ok(put(ann, project["id"], {"a": {"type": "STRING", "value": ["x"]}}))
+    second = ok(put(ann, project["id"], {"b": {"type": "LONG", "value": ["1"]}}))
     assert second["annotations"] == {"b": {"type": "LONG", "value": ["1"]}}
-    assert len({made["etag"], first["etag"], second["etag"]}) == 3
-    assert ann.entity(made["id"])["etag"] == second["etag"]
-    assert ok(put(ann, made["id"], {}))["annotations"] == {}
+    assert len({project["etag"], first["etag"], second["etag"]}) == 3
+    assert ann.entity(project["id"])["etag"] == second["etag"]
+    assert ok(put(ann, project["id"], {}))["annotations"] == {}
 
 
-def test_a_put_needs_the_current_etag(ann):
-    made = ann.new_project()
+def test_replace_requires_current_etag(ann):
+    project = ann.new_project()
     for etag in ("x", None):
-        answer = ann.put(path(made["id"]), {"etag": etag, "annotations": {}})
-        assert_error(answer, 412, f"Object: {made['id']} was updated since you last fetched it")
+        response = ann.put(path(project["id"]), {"etag": etag, "annotations": {}})
+        assert_error(
+            response, 412, f"Object: {project['id']} was updated since you last fetched it"
+        )
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -62,9 +64,9 @@ keys = st.text("abcXYZ019_.,", min_size=1, max_size=30).filter(
 
 @settings(max_examples=50, deadline=None)
 @given(st.dictionaries(keys, values, max_size=20))
-def test_what_is_put_is_read_back(ann, project, wanted):
+def test_valid_annotations_are_stored_unchanged(ann, project, annotations):
     annotations = {
-        key: {"type": kind, "value": list(value)} for key, (kind, value) in wanted.items()
+        key: {"type": kind, "value": list(value)} for key, (kind, value) in annotations.items()
     }
     written = ok(put(ann, project, annotations))
     assert written["annotations"] == annotations
@@ -80,11 +82,11 @@ def test_what_is_put_is_read_back(ann, project, wanted):
         ({"type": "BOOLEAN", "value": [True]}, ["true"]),
     ],
 )
-def test_numbers_are_taken_for_text(ann, project, value, read):
+def test_numbers_are_stored_as_text(ann, project, value, read):
     assert ok(put(ann, project, {"k": value}))["annotations"]["k"]["value"] == read
 
 
-BAD = [
+INVALID_ANNOTATIONS = [
     ({"type": "LONG", "value": ["1.5"]}, "k"),
     ({"type": "LONG", "value": ["9223372036854775808"]}, "LONG"),
     ({"type": "LONG", "value": ["9" * 5000]}, "LONG"),
@@ -108,31 +110,31 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("value", "words"), BAD)
-def test_what_synapse_cannot_hold_is_refused(ann, project, value, words):
+@pytest.mark.parametrize(("value", "words"), INVALID_ANNOTATIONS)
+def test_invalid_annotations_are_rejected(ann, project, value, words):
     before = ok(ann.get(path(project)))
     assert_error(put(ann, project, {"k": value}), 400, words)
     assert ok(ann.get(path(project))) == before
 
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "a-b", "a/b", "_accessRequirementIds", "name"])
-def test_keys_are_words_that_are_not_taken(ann, project, key):
+def test_invalid_and_reserved_keys_are_rejected(ann, project, key):
     assert_error(put(ann, project, {key: {"type": "STRING", "value": ["x"]}}), 400, f"'{key}'")
 
 
-def test_fields_of_another_class_are_free(ann, project):
+def test_fields_of_other_entity_types_are_valid_keys(ann, project):
     ok(put(ann, project, {"dataFileHandleId": {"type": "STRING", "value": ["x"]}}))
     file = ann.new_file(project)["id"]
     taken = {"dataFileHandleId": {"type": "STRING", "value": ["x"]}}
     assert_error(put(ann, file, taken), 400, "dataFileHandleId")
 
 
-def test_there_are_at_most_100_keys(ann, project):
+def test_more_than_100_keys_are_rejected(ann, project):
     one = {"type": "STRING", "value": ["x" * 500]}
     ok(put(ann, project, {f"k{number}": one for number in range(100)}))
     assert_error(put(ann, project, {f"k{number}": one for number in range(101)}), 400, "100")
 
 
-def test_annotations_are_an_object(ann, project):
+def test_annotations_must_be_an_object(ann, project):
     etag = ok(ann.get(path(project)))["etag"]
     assert_error(ann.put(path(project), {"etag": etag, "annotations": []}), 400, "object")

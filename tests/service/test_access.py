@@ -1,4 +1,4 @@
-"""Who may do what to an entity: every row of the decision table, and its sentences."""
+"""Tests of access checks on entities."""
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -8,7 +8,7 @@ from support.file_api import assert_error, ok
 from synapse_workflows.constants import FOLDER, PROJECT
 
 AUTHENTICATED, PUBLIC = 273948, 273949
-TOLD = {
+PERMISSION_FIELDS = {
     "READ": "canView",
     "DOWNLOAD": "canDownload",
     "UPDATE": "canEdit",
@@ -18,21 +18,21 @@ TOLD = {
     "CHANGE_SETTINGS": "canChangeSettings",
     "MODERATE": "canModerate",
 }
-PEOPLE = ["admin", "alice", "bob", "dave", None]
+USERS = ["admin", "alice", "bob", "dave", None]
 
 
-def may(person, entity, right):
-    return ok(person.get(f"{REPO}/entity/{entity}/access?accessType={right}"))["result"]
+def get_access(user, entity, right):
+    return ok(user.get(f"{REPO}/entity/{entity}/access?accessType={right}"))["result"]
 
 
-def expected(name, entity, right, held):
-    """The table of the rules, written down once more: admin, barriers, then the ACL.
+def expected(name, entity, right, is_granted):
+    """Return whether access is allowed: administrators, rules before the ACL, then the ACL.
 
     Args:
-        name: who asks; alice created everything.
+        name: User of the request; alice created everything.
         entity: `project`, `folder` or `locked`.
-        right: what is asked.
-        held: whether an entry of the ACL gives the right to the caller.
+        right: Access type.
+        is_granted: Whether the ACL grants the access type to the user.
     """
     if name == "admin":
         return True
@@ -44,19 +44,19 @@ def expected(name, entity, right, held):
     }
     if barriers.get(right, name is None and right != "READ"):
         return False
-    return held or (name == "alice" and right == "CHANGE_SETTINGS")
+    return is_granted or (name == "alice" and right == "CHANGE_SETTINGS")
 
 
 @pytest.fixture(scope="module")
-def ground(ann):
-    """Entities of alice: a project, a folder, and a locked folder, each with an ACL of its own."""
+def entities(ann):
+    """A project, a folder and a locked folder of alice, each with its own ACL."""
     project = ann.new_project()["id"]
     folder, locked = ann.new_folder(project)["id"], ann.new_folder(project)["id"]
     ok(ann.post(f"{REPO}/entity/{locked}/lockAccessRequirement"))
-    found = {"project": project, "folder": folder, "locked": locked}
-    for each in found.values():
+    entities = {"project": project, "folder": folder, "locked": locked}
+    for each in entities.values():
         ann.share(each, {})
-    return found
+    return entities
 
 
 rights = st.sets(st.sampled_from(ALL_RIGHTS))
@@ -66,21 +66,21 @@ rights = st.sets(st.sampled_from(ALL_RIGHTS))
 @given(
     where=st.sampled_from(["project", "folder", "locked"]),
     own=st.fixed_dictionaries({"alice": rights, "bob": rights, "dave": rights}),
-    everybody=rights,
+    authenticated=rights,
     public=st.booleans(),
 )
-def test_every_right_of_everybody_follows_the_table(
-    admin, author, ground, where, own, everybody, public
+def test_access_follows_the_decision_table(
+    admin, author, entities, where, own, authenticated, public
 ):
-    people = {name: author(name) for name in PEOPLE}
-    grants = {people[name].id: what for name, what in own.items()}
-    grants |= {AUTHENTICATED: everybody, PUBLIC: {"READ"} if public else set()}
-    put_acl(admin, ground[where], grants)
-    for name, person in people.items():
-        counted = set(own.get(name, ())) | grants[PUBLIC] | (everybody if name else set())
-        told = ok(person.get(f"{REPO}/entity/{ground[where]}/permissions"))
-        assert {right: told[key] for right, key in TOLD.items()} == {
-            right: expected(name, where, right, right in counted) for right in TOLD
+    users = {name: author(name) for name in USERS}
+    grants = {users[name].id: what for name, what in own.items()}
+    grants |= {AUTHENTICATED: authenticated, PUBLIC: {"READ"} if public else set()}
+    put_acl(admin, entities[where], grants)
+    for name, user in users.items():
+        granted = set(own.get(name, ())) | grants[PUBLIC] | (authenticated if name else set())
+        permissions = ok(user.get(f"{REPO}/entity/{entities[where]}/permissions"))
+        assert {right: permissions[key] for right, key in PERMISSION_FIELDS.items()} == {
+            right: expected(name, where, right, right in granted) for right in PERMISSION_FIELDS
         }, f"{name} on {where}"
 
 
@@ -94,17 +94,17 @@ def put_acl(admin, entity, grants):
 
 @pytest.fixture(scope="module")
 def private(ann):
-    """A project of alice that nobody else may see, with a folder and a file."""
+    """A project of alice without access for other users, with a folder and a file."""
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)["id"]
     return {"project": project, "folder": folder, "file": ann.new_file(folder)["id"]}
 
 
-def test_another_user_does_not_read_a_private_project(private, ben, anonymous):
-    for person in (ben, anonymous):
+def test_get_private_project_of_another_user_is_forbidden(private, ben, anonymous):
+    for user in (ben, anonymous):
         for entity in private.values():
             reason = "You lack READ access to the requested entity."
-            assert_error(person.get(f"{REPO}/entity/{entity}"), 403, reason)
+            assert_error(user.get(f"{REPO}/entity/{entity}"), 403, reason)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +115,18 @@ def test_another_user_does_not_read_a_private_project(private, ben, anonymous):
         "/version/1/file", "/version/1/filehandles", "/accessRequirement",
     ],
 )  # fmt: skip
-def test_no_way_leads_around_read(private, ben, path):
+def test_every_read_route_requires_read(private, ben, path):
     reason = "You lack READ access to the requested entity."
     assert_error(ben.get(f"{REPO}/entity/{private['file']}{path}"), 403, reason)
 
 
-def test_no_bundle_leads_around_read(private, ben):
+def test_bundle_requires_read(private, ben):
     for path in ("/bundle2", "/version/1/bundle2"):
-        answer = ben.post(f"{REPO}/entity/{private['file']}{path}", {"includeEntity": True})
-        assert_error(answer, 403, "You lack READ access to the requested entity.")
+        response = ben.post(f"{REPO}/entity/{private['file']}{path}", {"includeEntity": True})
+        assert_error(response, 403, "You lack READ access to the requested entity.")
 
 
-def test_a_refusal_names_the_right_that_is_missing(ann, ben):
+def test_forbidden_error_names_missing_access_type(ann, ben):
     project = ann.new_project()["id"]
     file = ann.new_file(project)
     ann.share(project, {ben.id: ["READ"]})
@@ -147,7 +147,7 @@ def test_a_refusal_names_the_right_that_is_missing(ann, ben):
     assert_error(ben.post(f"{path}/lockAccessRequirement"), 403, "You lack UPDATE access")
 
 
-def test_an_anonymous_caller_has_only_read(ann, anonymous):
+def test_anonymous_caller_has_only_read(ann, anonymous):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)
     ann.share(project, {PUBLIC: ["READ"]})
@@ -158,7 +158,7 @@ def test_an_anonymous_caller_has_only_read(ann, anonymous):
     assert_error(anonymous.try_make(FOLDER, project), 403, reason)
 
 
-def test_uncertified_users_do_not_update_but_may_delete(ann, dan):
+def test_uncertified_user_can_delete_but_not_update(ann, dan):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)
     ann.share(project, {dan.id: ["READ", "UPDATE", "CREATE", "DELETE"]})
@@ -169,7 +169,7 @@ def test_uncertified_users_do_not_update_but_may_delete(ann, dan):
     assert dan.delete(f"{REPO}/entity/{folder['id']}").status_code == 204
 
 
-def test_moving_needs_create_there_and_change_permissions_here(ann, ben):
+def test_move_requires_create_on_target_and_change_permissions(ann, ben):
     here, there = ann.new_project()["id"], ann.new_project()["id"]
     folder = ann.new_folder(here)
     moved = {**folder, "parentId": there}
@@ -181,65 +181,67 @@ def test_moving_needs_create_there_and_change_permissions_here(ann, ben):
     assert ok(ben.save(moved))["parentId"] == there
 
 
-def test_administrators_may_do_all(private, admin):
+def test_administrator_has_all_access(private, admin):
     for right in ALL_RIGHTS:
-        assert may(admin, private["file"], right)
+        assert get_access(admin, private["file"], right)
 
 
-def test_an_unknown_right_is_refused_and_an_unknown_entity_not_found(private, ann):
+def test_access_check_rejects_unknown_access_type_and_entity(private, ann):
     path = f"{REPO}/entity/{private['file']}/access"
     assert_error(ann.get(f"{path}?accessType=LOOK"), 400, "LOOK")
     assert_error(ann.get(path), 400, "accessType")
     assert_error(ann.get(f"{REPO}/entity/syn1/access?accessType=READ"), 404, "does not exist")
 
 
-def test_permissions_tell_a_creator_all(private, ann):
-    told = ok(ann.get(f"{REPO}/entity/{private['folder']}/permissions"))
+def test_permissions_of_creator(private, ann):
+    permissions = ok(ann.get(f"{REPO}/entity/{private['folder']}/permissions"))
     no = {"canPublicRead", "isEntityOpenData"}
-    assert {key for key, value in told.items() if value is False} == no
-    assert told["ownerPrincipalId"] == 3300001
+    assert {key for key, value in permissions.items() if value is False} == no
+    assert permissions["ownerPrincipalId"] == 3300001
 
 
-def test_permissions_tell_a_stranger_nothing_but_what_they_are(private, ben, anonymous):
-    told = ok(ben.get(f"{REPO}/entity/{private['folder']}/permissions"))
+def test_permissions_of_user_without_access(private, ben, anonymous):
+    permissions = ok(ben.get(f"{REPO}/entity/{private['folder']}/permissions"))
     yes = {"isCertifiedUser", "canUpload", "isCertificationRequired"}
-    assert {key for key, value in told.items() if value is True} == yes
-    told = ok(anonymous.get(f"{REPO}/entity/{private['folder']}/permissions"))
-    assert {key for key, value in told.items() if value is True} == {"isCertificationRequired"}
+    assert {key for key, value in permissions.items() if value is True} == yes
+    permissions = ok(anonymous.get(f"{REPO}/entity/{private['folder']}/permissions"))
+    assert {key for key, value in permissions.items() if value is True} == {
+        "isCertificationRequired"
+    }
 
 
-def test_permissions_tell_an_uncertified_user_what_certification_would_give(ann, dan):
+def test_permissions_of_uncertified_user(ann, dan):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)["id"]
     ann.share(project, {dan.id: ["READ", "UPDATE", "CREATE"]})
-    told = ok(dan.get(f"{REPO}/entity/{folder}/permissions"))
-    assert (told["canEdit"], told["canCertifiedUserEdit"]) == (False, True)
-    assert (told["canAddChild"], told["canCertifiedUserAddChild"]) == (False, True)
-    assert told["isCertifiedUser"] is False
-    told = ok(dan.get(f"{REPO}/entity/{project}/permissions"))
-    assert (told["canEdit"], told["canAddChild"]) == (True, False)
+    permissions = ok(dan.get(f"{REPO}/entity/{folder}/permissions"))
+    assert (permissions["canEdit"], permissions["canCertifiedUserEdit"]) == (False, True)
+    assert (permissions["canAddChild"], permissions["canCertifiedUserAddChild"]) == (False, True)
+    assert permissions["isCertifiedUser"] is False
+    permissions = ok(dan.get(f"{REPO}/entity/{project}/permissions"))
+    assert (permissions["canEdit"], permissions["canAddChild"]) == (True, False)
 
 
-def test_each_right_can_be_asked_for_alone(ann, ben):
+def test_access_route_returns_one_access_type(ann, ben):
     project = ann.new_project()["id"]
     ann.share(project, {ben.id: ["READ", "DELETE"]})
-    assert [right for right in ALL_RIGHTS if may(ben, project, right)] == ["READ", "DELETE"]
+    assert [right for right in ALL_RIGHTS if get_access(ben, project, right)] == ["READ", "DELETE"]
 
 
-def test_permissions_know_who_may_let_an_entity_inherit(ann, ben):
+def test_can_enable_inheritance_requires_change_permissions(ann, ben):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)["id"]
     ann.share(folder, {ben.id: ["READ", "CHANGE_PERMISSIONS"]})
 
-    def told(person, entity):
-        return ok(person.get(f"{REPO}/entity/{entity}/permissions"))["canEnableInheritance"]
+    def permissions(user, entity):
+        return ok(user.get(f"{REPO}/entity/{entity}/permissions"))["canEnableInheritance"]
 
-    assert told(ann, folder) is True
-    assert told(ben, folder) is True
-    assert told(ann, project) is False
+    assert permissions(ann, folder) is True
+    assert permissions(ben, folder) is True
+    assert permissions(ann, project) is False
 
 
-def test_names_of_ancestors_that_one_may_not_read_are_masked(ann, ben):
+def test_path_masks_names_of_unreadable_ancestors(ann, ben):
     project = ann.new_project()
     folder = ann.new_folder(project["id"])
     ann.share(folder["id"], {ben.id: ["READ"]})
@@ -249,6 +251,6 @@ def test_names_of_ancestors_that_one_may_not_read_are_masked(ann, ben):
     assert path[2]["name"] == folder["name"]
 
 
-def test_a_project_needs_no_right_that_a_logged_in_user_lacks(ben, dan):
-    for person in (ben, dan):
-        assert person.make(PROJECT)["createdBy"] == str(person.id)
+def test_every_user_can_create_projects(ben, dan):
+    for user in (ben, dan):
+        assert user.make(PROJECT)["createdBy"] == str(user.id)

@@ -1,4 +1,4 @@
-"""Creating, reading and updating entities of the four types."""
+"""Tests of creating, reading and updating entities."""
 
 import re
 
@@ -14,15 +14,15 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 @pytest.fixture
 def date(rules):
-    """What the service's clock shows, as it is on the wire."""
+    """The time of the service's clock in responses."""
     return f"{rules.clock.now:%Y-%m-%dT%H:%M:%S}.890Z"
 
 
-def test_a_project_is_created_under_the_root(ann, date):
-    made = ann.new_project(name=(name := unique_name("Project")), description="d")
-    assert UUID.fullmatch(made.pop("etag"))
-    assert re.fullmatch(r"syn1\d{7}", made.pop("id"))
-    assert made == {
+def test_create_project_below_root(ann, date):
+    entity = ann.new_project(name=(name := unique_name("Project")), description="d")
+    assert UUID.fullmatch(entity.pop("etag"))
+    assert re.fullmatch(r"syn1\d{7}", entity.pop("id"))
+    assert entity == {
         "name": name,
         "description": "d",
         "createdOn": date,
@@ -34,10 +34,10 @@ def test_a_project_is_created_under_the_root(ann, date):
     }
 
 
-def test_a_file_has_a_version_and_a_file_handle(ann):
+def test_create_file_with_version_and_file_handle(ann):
     handle = ann.handle()
-    made = ann.make(FILE, ann.new_project()["id"], dataFileHandleId=int(handle))
-    assert {key: made[key] for key in made.keys() & {
+    entity = ann.make(FILE, ann.new_project()["id"], dataFileHandleId=int(handle))
+    assert {key: entity[key] for key in entity.keys() & {
         "versionNumber", "versionLabel", "versionComment", "isLatestVersion", "dataFileHandleId",
     }} == {
         "versionNumber": 1, "versionLabel": "1", "isLatestVersion": True,
@@ -45,9 +45,9 @@ def test_a_file_has_a_version_and_a_file_handle(ann):
     }  # fmt: skip
 
 
-def test_label_and_comment_of_the_first_version_are_as_given(ann):
-    made = ann.new_file(ann.new_project()["id"], versionLabel="v0", versionComment="first")
-    assert (made["versionLabel"], made["versionComment"]) == ("v0", "first")
+def test_create_keeps_version_label_and_comment(ann):
+    entity = ann.new_file(ann.new_project()["id"], versionLabel="v0", versionComment="first")
+    assert (entity["versionLabel"], entity["versionComment"]) == ("v0", "first")
 
 
 def test_folders_projects_and_links_have_no_versions(ann):
@@ -58,43 +58,43 @@ def test_folders_projects_and_links_have_no_versions(ann):
         assert not each.keys() & {"versionNumber", "versionLabel", "isLatestVersion"}
 
 
-def test_a_link_keeps_its_target_whether_or_not_it_exists(ann):
+def test_link_target_does_not_need_to_exist(ann):
     project = ann.new_project()["id"]
-    made = ann.make(
+    entity = ann.make(
         LINK,
         project,
         linksTo={"targetId": "SYN999", "targetVersionNumber": "2"},
         linksToClassName=FILE,
     )
-    assert made["linksTo"] == {"targetId": "syn999", "targetVersionNumber": 2}
-    assert made["linksToClassName"] == FILE
+    assert entity["linksTo"] == {"targetId": "syn999", "targetVersionNumber": 2}
+    assert entity["linksToClassName"] == FILE
 
 
-def test_what_the_server_sets_is_ignored_from_the_client(ann, date):
-    made = ann.new_project(
+def test_read_only_fields_in_request_are_ignored(ann, date):
+    entity = ann.new_project(
         id="syn1", etag="x", createdOn="1999-01-01T00:00:00.000Z", createdBy="1", modifiedBy="1"
     )
-    assert made["id"] != "syn1"
-    assert made["etag"] != "x"
-    assert (made["createdOn"], made["createdBy"]) == (date, "3300001")
+    assert entity["id"] != "syn1"
+    assert entity["etag"] != "x"
+    assert (entity["createdOn"], entity["createdBy"]) == (date, "3300001")
 
 
 def test_unknown_and_null_properties_are_ignored(ann):
-    made = ann.new_project(nonsense=1, description=None)
-    assert not made.keys() & {"nonsense", "description"}
+    entity = ann.new_project(nonsense=1, description=None)
+    assert not entity.keys() & {"nonsense", "description"}
 
 
-def test_without_a_name_the_id_is_the_name(ann):
-    made = ann.new_project(name=None)
-    assert made["name"] == made["id"]
+def test_name_defaults_to_id(ann):
+    entity = ann.new_project(name=None)
+    assert entity["name"] == entity["id"]
 
 
-def test_a_name_is_trimmed(ann):
+def test_name_is_trimmed(ann):
     assert ann.new_project(name=f"  {(name := unique_name())}\t")["name"] == name
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "é", "a:b", "x" * 257, "a\nb", "[a]"])
-def test_a_bad_name_is_refused_with_what_is_allowed(ann, name):
+def test_invalid_name_error_lists_allowed_characters(ann, name):
     assert_error(
         ann.try_make(PROJECT, name=name),
         400,
@@ -105,8 +105,8 @@ def test_a_bad_name_is_refused_with_what_is_allowed(ann, name):
 
 @settings(max_examples=30, deadline=None)
 @given(st.text("abcXYZ019 _-.,+'()", min_size=1, max_size=256).map(str.strip).filter(bool))
-def test_every_name_of_allowed_characters_is_taken_as_it_is(recycled, name):
-    ann, project, entity = recycled
+def test_valid_names_are_stored_unchanged(renamable_project, name):
+    ann, project, entity = renamable_project
     changed = ann.change(entity, name=name)
     assert changed["name"] == name
     found = ok(ann.post(f"{REPO}/entity/child", {"parentId": project, "entityName": name}))
@@ -114,12 +114,12 @@ def test_every_name_of_allowed_characters_is_taken_as_it_is(recycled, name):
 
 
 @pytest.fixture(scope="module")
-def recycled(ann):
+def renamable_project(ann):
     project = ann.new_project()["id"]
     return ann, project, ann.new_folder(project)["id"]
 
 
-def test_a_description_has_at_most_1000_characters(ann):
+def test_description_over_1000_characters_is_rejected(ann):
     ann.new_project(description="d" * 1000)
     assert_error(ann.try_make(PROJECT, description="d" * 1001), 400, "description")
 
@@ -142,40 +142,40 @@ def test_a_description_has_at_most_1000_characters(ann):
         ({"concreteType": PROJECT, "alias": "no spaces"}, "Invalid alias"),
     ],
 )
-def test_an_ill_formed_entity_is_refused(ann, body, words):
+def test_malformed_entity_is_rejected(ann, body, words):
     assert_error(ann.post(f"{REPO}/entity", body), 400, words)
 
 
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", '"x"', "null", "\xff", '{"name": "\\ud800"}', '{"a": NaN}']
 )
-def test_a_body_that_is_no_json_object_is_refused(ann, body):
+def test_body_must_be_a_json_object(ann, body):
     headers = {**ann.headers, "Content-Type": "application/json"}
-    answer = ann.session.post(
+    response = ann.session.post(
         f"{ann.base_url}{REPO}/entity", data=body.encode("latin-1"), headers=headers, timeout=30
     )
-    assert_error(answer, 400, "The request body")
+    assert_error(response, 400, "The request body")
 
 
-def test_a_file_needs_a_file_handle(ann):
+def test_create_file_without_file_handle_is_rejected(ann):
     assert_error(ann.try_make(FILE, ann.new_project()["id"]), 400, "dataFileHandleId is required")
 
 
-def test_a_file_needs_a_file_handle_of_the_callers_own(ann, ben):
-    answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId=ben.handle())
-    assert_error(answer, 403, "FileHandle")
+def test_create_file_with_file_handle_of_another_user_is_forbidden(ann, ben):
+    response = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId=ben.handle())
+    assert_error(response, 403, "FileHandle")
 
 
-def test_a_file_needs_a_file_handle_that_exists(ann):
-    answer = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId="99999999")
-    assert_error(answer, 404, "99999999")
+def test_create_file_with_missing_file_handle_is_not_found(ann):
+    response = ann.try_make(FILE, ann.new_project()["id"], dataFileHandleId="99999999")
+    assert_error(response, 404, "99999999")
 
 
-def test_a_new_file_has_no_file_name_override(ann):
-    answer = ann.try_make(
+def test_file_name_override_cannot_be_set(ann):
+    response = ann.try_make(
         FILE, ann.new_project()["id"], dataFileHandleId=ann.handle(), fileNameOverride="x.csv"
     )
-    assert_error(answer, 400, "fileNameOverride")
+    assert_error(response, 400, "fileNameOverride")
 
 
 def test_names_are_unique_within_a_container(ann):
@@ -190,7 +190,7 @@ def test_names_are_unique_within_a_container(ann):
     ann.new_folder(ann.new_project()["id"], name="data")
 
 
-def test_project_names_are_unique_among_all_users(ann, ben):
+def test_project_names_are_unique_across_users(ann, ben):
     name = ann.new_project()["name"]
     assert_error(
         ben.try_make(PROJECT, name=name),
@@ -199,7 +199,7 @@ def test_project_names_are_unique_among_all_users(ann, ben):
     )
 
 
-def test_where_an_entity_may_lie(ann):
+def test_allowed_parent_types(ann):
     project = ann.new_project()["id"]
     folder = ann.new_folder(project)["id"]
     file = ann.new_file(folder)["id"]
@@ -215,7 +215,7 @@ def test_where_an_entity_may_lie(ann):
     )
 
 
-def test_the_root_can_be_read_and_not_changed(ann, anonymous, admin):
+def test_root_folder_is_readable_and_unchangeable(ann, anonymous, admin):
     root = anonymous.entity("syn4489")
     assert "parentId" not in root
     assert_error(admin.save(root), 403)
@@ -223,30 +223,30 @@ def test_the_root_can_be_read_and_not_changed(ann, anonymous, admin):
     assert_error(ann.save(root), 403)
 
 
-def test_paths_are_at_most_50_levels_deep(ann):
-    here = ann.new_project()["id"]  # level 2, below the root
+def test_paths_deeper_than_50_levels_are_rejected(ann):
+    parent = ann.new_project()["id"]  # level 2, below the root
     for _ in range(48):
-        here = ann.new_folder(here)["id"]
-    assert_error(ann.try_make(FOLDER, here), 400, "50")
+        parent = ann.new_folder(parent)["id"]
+    assert_error(ann.try_make(FOLDER, parent), 400, "50")
 
 
 @pytest.mark.parametrize("form", ["syn{}", "{}", "SYN{}", "Syn{}", "%20syn{}%20"])
-def test_an_id_is_read_in_every_form_and_given_in_one(ann, form):
+def test_ids_are_accepted_with_and_without_prefix(ann, form):
     project = ann.new_project()["id"]
-    asked = form.format(project.removeprefix("syn"))
-    assert ann.entity(asked)["id"] == project
+    written_id = form.format(project.removeprefix("syn"))
+    assert ann.entity(written_id)["id"] == project
 
 
 @pytest.mark.parametrize("text", ["syn1.2", "synX", "x", "syn", "-1", "syn1x", "syn" + "9" * 30])
-def test_what_is_no_id_is_refused(ann, text):
+def test_invalid_id_is_rejected(ann, text):
     assert_error(ann.get(f"{REPO}/entity/{text}"), 400, f"{text} is not a valid Synapse ID.")
 
 
-def test_an_unknown_entity_is_not_found(ann):
+def test_unknown_entity_is_not_found(ann):
     assert_error(ann.get(f"{REPO}/entity/syn1"), 404, "Resource: 'syn1' does not exist")
 
 
-def test_an_update_gives_a_new_etag_even_without_a_difference(ann, rules):
+def test_update_without_changes_changes_etag(ann, rules):
     before = ann.new_project()
     rules.clock.advance(2)
     after = ok(ann.save(before))
@@ -256,14 +256,14 @@ def test_an_update_gives_a_new_etag_even_without_a_difference(ann, rules):
     assert ann.entity(before["id"]) == after
 
 
-def test_an_update_clears_what_it_leaves_out(ann):
+def test_update_clears_omitted_fields(ann):
     before = ann.new_project(description="d", alias=f"a{unique_name('').strip()}")
     after = ok(ann.save({key: before[key] for key in ("id", "etag", "concreteType", "name")}))
     assert not after.keys() & {"description", "alias"}
 
 
 @pytest.mark.parametrize("etag", [None, "", "00000000-0000-0000-0000-000000000000", 7])
-def test_an_update_needs_the_current_etag(ann, etag):
+def test_update_requires_current_etag(ann, etag):
     before = ann.new_project()
     assert_error(
         ann.save({**before, "etag": etag}),
@@ -274,25 +274,25 @@ def test_an_update_needs_the_current_etag(ann, etag):
     assert ann.entity(before["id"]) == before
 
 
-def test_the_id_in_the_path_wins(ann):
+def test_update_uses_id_in_path(ann):
     one, two = ann.new_project(), ann.new_project()
     changed = ok(ann.put(f"{REPO}/entity/{one['id']}", {**one, "id": two["id"]}))
     assert changed["id"] == one["id"]
 
 
-def test_the_class_is_fixed_for_life(ann):
+def test_concrete_type_cannot_be_changed(ann):
     folder = ann.new_folder(ann.new_project()["id"])
     assert_error(ann.save({**folder, "concreteType": LINK}), 400, "concreteType")
 
 
-def test_a_rename_onto_a_sibling_is_a_conflict(ann):
+def test_rename_to_name_of_sibling_is_a_conflict(ann):
     project = ann.new_project()["id"]
     one, two = ann.new_folder(project), ann.new_folder(project)
     assert_error(ann.save({**two, "name": one["name"]}), 409, "already exists with a parentId")
     assert ann.entity(two["id"]) == two
 
 
-def test_a_move_takes_the_subtree_along(ann):
+def test_move_keeps_subtree(ann):
     project, other = ann.new_project()["id"], ann.new_project()["id"]
     folder = ann.new_folder(project)
     file = ann.new_file(folder["id"])
@@ -302,7 +302,7 @@ def test_a_move_takes_the_subtree_along(ann):
     assert [each["id"] for each in path] == ["syn4489", other, folder["id"], file["id"]]
 
 
-def test_a_move_is_held_to_the_rules_of_a_creation(ann):
+def test_move_checks_the_rules_of_creation(ann):
     project, other = ann.new_project()["id"], ann.new_project()["id"]
     folder, taken = ann.new_folder(project), ann.new_folder(other)
     inner = ann.new_folder(folder["id"])
@@ -318,7 +318,7 @@ def test_a_move_is_held_to_the_rules_of_a_creation(ann):
     assert ann.entity(folder["id"]) == folder
 
 
-def test_uncertified_users_create_projects_and_nothing_else(dan):
+def test_uncertified_user_can_only_create_projects(dan):
     project = dan.new_project()
     dan.change(project["id"], description="mine")
     body = assert_error(
@@ -329,13 +329,13 @@ def test_uncertified_users_create_projects_and_nothing_else(dan):
     assert body["errorCode"] == "USER_CERTIFICATION_REQUIRED"
 
 
-def test_an_anonymous_caller_creates_nothing(anonymous, ann):
+def test_anonymous_caller_cannot_create_entities(anonymous, ann):
     assert_error(
         anonymous.try_make(PROJECT), 403, "Anonymous users have only READ access permission."
     )
 
 
-def test_a_project_is_found_by_its_alias_and_the_alias_is_unique(ann, ben):
+def test_alias_is_unique_and_finds_project(ann, ben):
     alias = f"alias{unique_name('').strip()}"
     project = ann.new_project(alias=alias)
     assert ok(ben.get(f"{REPO}/entity/alias/{alias}")) == {"id": project["id"]}
@@ -344,7 +344,7 @@ def test_a_project_is_found_by_its_alias_and_the_alias_is_unique(ann, ben):
     assert_error(ann.get(f"{REPO}/entity/alias/nobodys"), 404, "nobodys")
 
 
-def test_an_activity_is_linked_on_creation(ann, ben):
+def test_create_with_generated_by_links_activity(ann, ben):
     activity = ok(ann.post(f"{REPO}/activity", {"name": "made"}))["id"]
     project = ann.new_project()["id"]
     body = {"concreteType": FOLDER, "parentId": project}
@@ -352,7 +352,5 @@ def test_an_activity_is_linked_on_creation(ann, ben):
     assert ok(ann.get(f"{REPO}/entity/{folder['id']}/generatedBy"))["id"] == activity
     assert_error(ann.post(f"{REPO}/entity?generatedBy=987654", body), 404, "987654")
     assert_error(ann.post(f"{REPO}/entity?generatedBy=x", body), 400, "generatedBy")
-    theirs = {"concreteType": PROJECT}
-    assert_error(
-        ben.post(f"{REPO}/entity?generatedBy={activity}", theirs), 403, "lacks read access"
-    )
+    body = {"concreteType": PROJECT}
+    assert_error(ben.post(f"{REPO}/entity?generatedBy={activity}", body), 403, "lacks read access")

@@ -1,0 +1,41 @@
+"""Tests of the configured users and their tokens."""
+
+import pytest
+from support.entity_api import REPO, Author
+from support.file_api import ok, start_service
+
+from synapse_workflows.local.settings import UserSeed
+
+
+def test_configured_users_have_configured_tokens(tmp_path):
+    users = (
+        UserSeed(user_name="root", admin=True, owner_id=1),
+        UserSeed(user_name="Zoë Q.", token="open sesame", owner_id=3300001, first_name="Zoë"),
+        UserSeed(user_name="next", certified=False),
+    )
+    with start_service(tmp_path, users=users) as rest_service:
+        assert rest_service.tokens["Zoë Q."] == "open sesame"
+        profile = ok(Author(rest_service, "Zoë Q.").get(f"{REPO}/userProfile"))
+        assert (profile["ownerId"], profile["firstName"]) == ("3300001", "Zoë")
+        assert (
+            int(ok(Author(rest_service, "next").get(f"{REPO}/userProfile"))["ownerId"]) > 3300001
+        )
+    with start_service(tmp_path, users=users[:2]) as rest_service:
+        assert Author(rest_service, "Zoë Q.").get(f"{REPO}/userProfile").ok
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        UserSeed(user_name="b", owner_id=1),
+        UserSeed(user_name="b", token="same"),
+        UserSeed(user_name="public"),
+    ],
+)
+def test_conflicting_users_are_rejected_at_start(tmp_path, second):
+    first = UserSeed(user_name="a", token="same", owner_id=1)
+    with (
+        pytest.raises(Exception, match=r"already in use|belongs to"),
+        start_service(tmp_path, users=(first, second)),
+    ):
+        pass
