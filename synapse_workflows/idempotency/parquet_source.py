@@ -45,7 +45,7 @@ class ParquetRowSource(RowSource):
         number = 0
         with self._open() as file:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                columns = [column.to_pylist() for column in batch.columns]
+                columns = [column.to_pylist(maps_as_pydicts="strict") for column in batch.columns]
                 for row in zip(*columns, strict=True):
                     number += 1
                     yield self._to_text(number, row, writers)

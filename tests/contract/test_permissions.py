@@ -10,7 +10,7 @@ from synapse_workflows.client.errors import (
     SynapseError,
     SynapseForbiddenError,
 )
-from synapse_workflows.constants import AUTHENTICATED_USERS, PUBLIC
+from synapse_workflows.constants import AUTHENTICATED_USERS, PUBLIC, AccessType
 
 
 def get_access(acl, principal):
@@ -43,6 +43,15 @@ def test_set_permissions_overwrites_or_extends_access(syn, project):
     assert set(syn.getPermissions(project, "bob")) == {"READ", "UPDATE", "DOWNLOAD"}
     syn.setPermissions(project, "bob", ["READ"])
     assert syn.getPermissions(project, "bob") == ["READ"]
+
+
+def test_access_type_can_be_text(syn, project):
+    syn.setPermissions(project, "bob", "READ")
+    assert syn.getPermissions(project, "bob") == ["READ"]
+    syn.setPermissions(project, "bob", AccessType.DOWNLOAD, overwrite=False)
+    assert syn.getPermissions(project, "bob") == ["READ", "DOWNLOAD"]
+    syn.setPermissions(project, "bob", "")
+    assert syn.getPermissions(project, "bob") == []
 
 
 def test_public_access_is_read_only(syn, client_of, project):

@@ -155,7 +155,7 @@ def test_annotations_of_file_are_replaced(syn, folder, path, file):
     assert syn.store(File(str(path), parent=folder, n=[1, 2])).annotations == {"n": [1, 2]}
 
 
-@pytest.mark.parametrize("value", [float("nan"), [True, False], [1.5, float("inf")]])
+@pytest.mark.parametrize("value", [[True, False], [1.5, float("inf")]])
 def test_unchanged_special_values_are_not_stored_again(syn, folder, path, events, value):
     syn.store(File(str(path), parent=folder, k=value))
     syn.store(File(str(path), parent=folder, k=value), forceVersion=False)

@@ -8,6 +8,7 @@ from synapse_workflows import (
     Column,
     EntityViewSchema,
     File,
+    Folder,
     Project,
     Schema,
     Table,
@@ -81,6 +82,31 @@ def test_files_are_downloaded_to_directory(syn, result, handles, tmp_path):
     paths = syn.downloadTableColumns(result, ["a second", "f"], downloadLocation=str(directory))
     assert sorted(paths) == sorted(handles)
     assert sorted(path.name for path in directory.iterdir()) == ["0.txt", "1.txt", "2.txt"]
+
+
+@pytest.mark.parametrize("request_size", [1, 10])
+def test_files_of_one_name_have_paths_of_their_own(syn, project, tmp_path, request_size):
+    contents = {}
+    for number in range(4):
+        path = tmp_path / f"site {number}" / "data.csv.gz"
+        path.parent.mkdir()
+        path.write_text(f"of site {number}")
+        folder = syn.store(Folder(path.parent.name, parent=project))
+        stored = syn.store(File(str(path), parent=folder))
+        contents[stored.dataFileHandleId] = path.read_text()
+        syn.cache.remove(stored.dataFileHandleId, delete=False)
+    rows = [[handle] for handle in contents]
+    table = syn.store(Table(Schema("sites", COLUMNS[:1], parent=project), rows))
+    found = syn.tableQuery(f"select * from {table.tableId} order by ROW_ID")
+    target = tmp_path / "downloads"
+    target.mkdir()
+    (target / "data.csv.gz").write_text("mine")
+    options = {"downloadLocation": target, "max_files_per_request": request_size}
+    paths = syn.downloadTableColumns(found, "f", **options)
+    assert {handle: Path(path).read_text() for handle, path in paths.items()} == contents
+    assert (target / "data.csv.gz").read_text() == "mine"
+    assert len(list(target.iterdir())) == 5
+    assert syn.downloadTableColumns(found, "f", **options) == paths
 
 
 def test_download_accepts_every_csv_dialect(syn, table, handles):

@@ -43,7 +43,7 @@ def setPermissions(
     syn: Session,
     entity: Any,
     principalId: Any = None,
-    accessType: Sequence[AccessType | AccessTypeName] | None = ["READ", "DOWNLOAD"],
+    accessType: Sequence[AccessType | AccessTypeName] | str | None = ["READ", "DOWNLOAD"],
     modify_benefactor: bool = False,
     warn_if_inherits: bool = True,
     overwrite: bool = True,
@@ -58,7 +58,8 @@ def setPermissions(
         entity: An entity, or its ID.
         principalId: ID or name of a user or team; None or ``"PUBLIC"`` for everyone (273949), to
             whom only ``["READ"]`` can be granted; 273948 for all signed-in users.
-        accessType: Access types to grant; None or empty to revoke all (with `overwrite`).
+        accessType: Access types to grant, or one of them as text; None or empty to revoke all
+            (with `overwrite`).
         modify_benefactor: Whether to change the inherited access control list instead.
         warn_if_inherits: Whether to log a warning when the inherited list is copied.
         overwrite: Whether to replace the current access types; False to add to them.
@@ -89,7 +90,9 @@ def setPermissions(
         )
     acl = _get_acl(syn, benefactor)
     principal = _resolve_principal(syn, principalId)
-    _set_access(acl, principal, [str(one) for one in accessType or ()], overwrite=overwrite)
+    granted = [accessType] if isinstance(accessType, str) else accessType
+    access = [str(one) for one in granted or () if one]
+    _set_access(acl, principal, access, overwrite=overwrite)
     method = "PUT" if target == benefactor else "POST"
     stored: dict[str, Any] = syn.call(method, f"/entity/{target}/acl", json=acl).json
     return stored

@@ -124,6 +124,12 @@ def _get_properties(entity: Entity) -> dict[str, Any]:
     for key in ("id", "parentId"):
         if properties.get(key):
             properties[key] = parse_entity_id(properties[key]).id
+    name = properties.get("name")
+    if name is not None and not str(name).strip():
+        raise SynapseMalformedEntityError(
+            f"Invalid name {name!r} of a {properties['concreteType'].rpartition('.')[2]}: a name "
+            "must not be empty. Pass None to name the entity by its ID."
+        )
     if not properties.get("id") and properties["concreteType"] == UNTYPED:
         raise SynapseMalformedEntityError(
             "A new entity needs a type: use Project, Folder, File or Link, or set its concreteType"

@@ -56,8 +56,8 @@ def downloadTableColumns(
         syn: The session that sends the requests.
         table: The result of ``tableQuery(..., resultsAs='csv')``.
         columns: Name, or list of names, of columns of type FILEHANDLEID.
-        downloadLocation: Download directory; None for the cache. Files with the same name
-            overwrite each other.
+        downloadLocation: Download directory; None for the cache. A file whose name exists in the
+            directory gets its file handle ID as a suffix: ``name-123.txt``.
         **kwargs: ``max_files_per_request`` (default 2500).
 
     Returns:
@@ -182,7 +182,7 @@ def _fetch_single(files: _TableFiles, handle: str) -> None:
         associate_type="TableEntity",
         associate_id=files.table_id,
         directory=files.directory,
-        if_collision=None if files.directory is None else download.OVERWRITE_LOCAL,
+        if_collision=None if files.directory is None else download.KEEP_BOTH,
     )
     files.paths[handle] = str(path)
 
@@ -215,7 +215,7 @@ def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: s
     name = name if name not in {"", ".", ".."} else handle
     directory = files.directory or Path(files.syn.cache.get_cache_dir(handle))
     directory.mkdir(parents=True, exist_ok=True)
-    target = directory / name
+    target = _choose_target(directory / name, handle, overwrite=files.directory is None)
     partial = directory / f"{name}.synapse_download_{handle}"
     with archive.open(entry) as source, partial.open("wb") as file:
         while block := source.read(_BLOCK_SIZE):
@@ -224,3 +224,10 @@ def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: s
     files.syn.cache.add(handle, target)
     files.syn.cache.pin(target)
     files.paths[handle] = str(target)
+
+
+def _choose_target(path: Path, handle: str, *, overwrite: bool) -> Path:
+    """Return a path that belongs to one file handle only: files can have the same name."""
+    if overwrite or not os.path.lexists(path):
+        return path
+    return path.with_name(f"{path.stem}-{handle}{path.suffix}")

@@ -3,11 +3,18 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Final
 
+from synapse_workflows.client.model.cell_values import (
+    from_epoch_millis,
+    is_missing,
+    to_builtin,
+    to_epoch_millis,
+    utf16_length,
+)
 from synapse_workflows.constants import AnnotationType
 
 #: Limits of Synapse: keys per entity, values per key, total characters of the strings of a key.
@@ -16,14 +23,27 @@ MAX_VALUES: Final = 100
 MAX_CHARACTERS: Final = 500
 _KEY: Final = re.compile(r"[a-zA-Z0-9,_.]+")
 _RESERVED_KEY: Final = "_accessRequirementIds"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _INT64_RANGE: Final = range(-(2**63), 2**63)
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 _SUPPORTED_VALUES: Final = (
     "Supported values are strings, booleans, integers of 64 bits, floats (including nan and inf), "
     "dates, datetimes, and lists of these"
 )
+
+
+class EpochMilliseconds(int):
+    """A timestamp outside years 1 to 9999, in milliseconds since 1970-01-01 UTC.
+
+    Unlike other integers, it is stored with the type TIMESTAMP_MS.
+    """
+
+
+class StoredNaN(float):
+    """NaN that was read from Synapse. Unlike other NaN, which are missing, it is stored."""
+
+
+#: Values read from Synapse that keep their type when they are stored.
+_STORED_TYPES: Final = (EpochMilliseconds, StoredNaN)
 
 
 class Annotations(dict[str, Any]):
@@ -59,7 +79,8 @@ def to_synapse_annotations(values: Mapping[str, Any]) -> dict[str, dict[str, Any
     of the key are of another type, or if Synapse has no such type, all are stored as strings.
 
     Args:
-        values: One value or an iterable of values by key. None is ignored.
+        values: One value or an iterable of values by key. None is ignored, and so are NaN, and
+            `NA` and `NaT` of pandas and NumPy.
 
     Returns:
         ``{"type": ..., "value": [text, ...]}`` by key.
@@ -86,7 +107,8 @@ def from_synapse_annotations(body: Mapping[str, Any]) -> Annotations:
         body: ``{"id", "etag", "annotations": {key: {"type", "value": [text, ...]}}}``.
 
     Returns:
-        Lists by key of str, bool, int, float, or datetime in UTC.
+        Lists by key of str, bool, int, float, or datetime in UTC (`EpochMilliseconds` outside
+        years 1 to 9999).
 
     Raises:
         ValueError: An annotation type is unknown, or a value does not match its type.
@@ -111,13 +133,13 @@ def _normalize(annotations: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_list(key: str, value: Any) -> list[Any]:
     """Convert one value or an iterable to a list of built-in values."""
-    if value is None:
+    if _is_missing(value):
         return []
     if isinstance(value, (Mapping, bytes, bytearray, memoryview)):
         raise _create_error(key, value)
     if isinstance(value, str) or not isinstance(value, Iterable) or _is_scalar(value):
         value = [value]
-    return [_to_builtin(key, element) for element in value if element is not None]
+    return [_to_builtin(key, element) for element in value if not _is_missing(element)]
 
 
 def _is_scalar(value: Any) -> bool:
@@ -125,15 +147,18 @@ def _is_scalar(value: Any) -> bool:
     return getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None))
 
 
+def _is_missing(value: Any) -> bool:
+    return not isinstance(value, StoredNaN) and is_missing(value)
+
+
 def _to_builtin(key: str, element: Any) -> Any:
     """Convert an element to a type that Synapse supports, or to a string."""
-    if _is_scalar(element):
-        is_time = type(element).__name__ == "datetime64"  # item() of nanoseconds is an int
-        element = element.astype("datetime64[us]").item() if is_time else element.item()
+    if not isinstance(element, _STORED_TYPES):
+        element = to_builtin(element)
     match element:
         case str():
             return str.__str__(element)
-        case bool() | date():
+        case bool() | date() | EpochMilliseconds() | StoredNaN():
             return element
         case Integral():
             return int(element)
@@ -165,9 +190,9 @@ def _infer_type(values: list[Any]) -> AnnotationType:
     """Return the type of the first value if all values match it, else STRING."""
     candidates: tuple[tuple[type | tuple[type, ...], AnnotationType], ...] = (
         (bool, AnnotationType.BOOLEAN),
+        ((date, EpochMilliseconds), AnnotationType.TIMESTAMP_MS),
         (int, AnnotationType.LONG),
         (float, AnnotationType.DOUBLE),
-        (date, AnnotationType.TIMESTAMP_MS),
     )
     for python_type, value_type in candidates:
         if isinstance(values[0], python_type):
@@ -188,15 +213,19 @@ def _encode_double(_key: str, value: float) -> str:
     return "NaN" if math.isnan(value) else _SPECIAL_DOUBLES.get(value, str(value))
 
 
-def _encode_timestamp(key: str, value: date) -> str:
+def _encode_timestamp(_key: str, value: date | EpochMilliseconds) -> str:
     """Encode milliseconds since 1970-01-01 UTC; naive datetimes are taken as UTC."""
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, time.min, UTC)
-    try:
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return str((aware - _EPOCH) // _MILLISECOND)
-    except (ValueError, TypeError):  # for example pandas.NaT
-        raise _create_error(key, value) from None
+    return str(to_epoch_millis(value) if isinstance(value, date) else int(value))
+
+
+def _decode_double(text: str) -> float:
+    value = float(text)
+    return StoredNaN(value) if math.isnan(value) else value
+
+
+def _decode_timestamp(text: str) -> datetime | EpochMilliseconds:
+    value = from_epoch_millis(int(text))
+    return value if isinstance(value, datetime) else EpochMilliseconds(value)
 
 
 _ENCODERS: Final[Mapping[AnnotationType, Callable[[str, Any], str]]] = MappingProxyType(
@@ -212,8 +241,8 @@ _DECODERS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
         AnnotationType.STRING: str,
         AnnotationType.BOOLEAN: lambda text: text.lower() == "true",
         AnnotationType.LONG: int,
-        AnnotationType.DOUBLE: float,
-        AnnotationType.TIMESTAMP_MS: lambda text: _EPOCH + int(text) * _MILLISECOND,
+        AnnotationType.DOUBLE: _decode_double,
+        AnnotationType.TIMESTAMP_MS: _decode_timestamp,
     }
 )
 
@@ -240,7 +269,7 @@ def _validate_size(key: str, entry: Mapping[str, Any]) -> None:
         raise ValueError(
             f"Annotation {key!r} has {len(texts)} values; at most {MAX_VALUES} are allowed."
         )
-    characters = sum(map(len, texts))
+    characters = sum(map(utf16_length, texts))
     if entry["type"] == AnnotationType.STRING and characters > MAX_CHARACTERS:
         raise ValueError(
             f"Annotation {key!r} has {characters} characters ({texts[0][:40]!r}...); "

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -70,6 +71,8 @@ def as_table_columns(values: Any) -> list[Column]:
             f"{type(values).__name__}: pass a DataFrame, a mapping of column names to values, or "
             "the path of a CSV file."
         )
+    if any(not one["name"].strip() for one in columns):
+        raise ValueError("A column has no name: rename it, or leave it out.")
     return [one for one in columns if one["name"] not in ROW_METADATA]
 
 
@@ -84,9 +87,8 @@ def _infer_csv_columns(lines: Iterable[str]) -> list[Column]:
         )
     columns = [_TextColumn(str(name)) for name in names]
     for row in rows:
-        for column, cell in zip(columns, row, strict=False):
-            if cell is not None:
-                column.add(cell)
+        for column, cell in zip_longest(columns, row[: len(columns)]):
+            column.add(cell)
     return [one.create_column() for one in columns]
 
 
@@ -101,20 +103,25 @@ class _TextColumn:
         self.name = name
         self._types = list(_TEXT_TYPES)
         self._longest = 0
-        self._is_empty = True
+        self._is_empty, self._has_nulls = True, False
 
-    def add(self, cell: str) -> None:
+    def add(self, cell: str | None) -> None:
         """Add a cell, and drop the types that it does not fit."""
+        if cell is None:
+            self._has_nulls = True
+            return
         self._is_empty = False
         self._longest = max(self._longest, cell_values.utf16_length(cell))
-        while self._types and not _fits_text(cell, self._types[0]):
-            del self._types[0]
+        self._types = [one for one in self._types if _fits_text(cell, one)]
 
     def create_column(self) -> Column:
-        """Create the column."""
-        if self._types and not self._is_empty:
-            return _create_column(self.name, self._types[0])
-        return _create_text_column(self.name, self._longest)
+        """Create the column; integers beside nulls become DOUBLE, as in pandas."""
+        types = self._types
+        if not types or self._is_empty:
+            return _create_text_column(self.name, self._longest)
+        if types[0] is ColumnType.INTEGER and self._has_nulls:
+            types = types[-1:]
+        return _create_column(self.name, types[0])
 
 
 def _fits_text(cell: str, column_type: ColumnType) -> bool:
@@ -148,8 +155,6 @@ def _infer_series_column(name: str, series: Any) -> Column:
 
 def _infer_column(name: str, values: Iterable[Any]) -> Column:
     """Infer a column from Python objects."""
-    if not name.strip():
-        raise ValueError("A column has no name: rename it, or leave it out.")
     present = [
         _to_list(cell_values.to_builtin(one)) for one in values if not cell_values.is_missing(one)
     ]

@@ -150,11 +150,14 @@ def split_dataframe(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iter
         The column names, and the rows; missing values are None.
 
     Raises:
+        ValueError: The DataFrame has rows, but neither columns nor such labels.
         SynapseError: The DataFrame has such columns with other values than the labels.
     """
     names = [str(name) for name in frame.columns]
     matches = [_ROW_LABEL.fullmatch(str(label)) for label in frame.index] if row_ids else []
     if not any(matches):
+        if not names and len(frame):
+            raise ValueError(f"The DataFrame has {len(frame)} rows, but no columns.")
         return names, _iter_rows(frame)
     parts = [match.groups() if match else (None, None, None) for match in matches]
     columns = dict(zip((ROW_ID, ROW_VERSION, ROW_ETAG), zip(*parts, strict=True), strict=True))

@@ -59,7 +59,7 @@ class Project(Entity):
         local_state: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if name:
+        if name is not None:
             kwargs["name"] = name
         super().__init__(properties, annotations, local_state, **kwargs)
 
@@ -87,7 +87,7 @@ class Folder(Entity):
         local_state: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if name:
+        if name is not None:
             kwargs["name"] = name
         super().__init__(properties, annotations, local_state, parent, **kwargs)
 

@@ -48,7 +48,7 @@ class SchemaBase(Entity):
         local_state: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if name:
+        if name is not None:
             kwargs["name"] = name
         state = {"columns_to_store": [], "known_columns": {}, **(local_state or {})}
         super().__init__(properties, annotations, state, parent, **kwargs)
