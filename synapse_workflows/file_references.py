@@ -6,11 +6,12 @@ on the worker that wrote it; `local_path` returns a valid path on any worker.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
+from synapse_workflows.operator_arguments import is_reference, parse_reference_text
 
 if TYPE_CHECKING:
     from synapse_workflows.hooks.synapse import SynapseHook
@@ -71,28 +72,14 @@ def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = No
         synapse_conn_id: the connection to download it with.
         activity_id: ID of the Activity of the version, if known.
     """
-    handle = getattr(entity, "_file_handle", None) or {}
-    path = getattr(entity, "path", None)
-    content_size = handle.get("contentSize")
-    reference: SynapseFile = {
-        "id": entity["id"],
-        "version": entity.get("versionNumber"),
-        "name": entity["name"],
-        "concrete_type": entity["concreteType"],
-        "parent_id": entity.get("parentId"),
-        "path": str(path) if path else None,
-        "md5": handle.get("contentMd5"),
-        "size": None if content_size is None else int(content_size),
-        "content_type": handle.get("contentType"),
-        "file_handle_id": entity.get("dataFileHandleId"),
-        "synapse_conn_id": synapse_conn_id,
-    }
+    values = entity.serialize() | {"synapse_conn_id": synapse_conn_id}
+    reference = cast("SynapseFile", values)
     if activity_id is not None:
         reference["activity_id"] = activity_id
     return reference
 
 
-def local_path(reference: Mapping[str, Any]) -> str:
+def local_path(reference: Mapping[str, Any] | str) -> str:
     """Return the path of a referenced file on this worker; download the file if necessary.
 
     The path of the reference is used if it has the expected content. Otherwise the file is
@@ -101,7 +88,7 @@ def local_path(reference: Mapping[str, Any]) -> str:
 
     Args:
         reference: the result of `SynapseGetOperator`, `SynapseStoreOperator` or
-            `SynapseTableQueryOperator`.
+            `SynapseTableQueryOperator`, or its text, which a template renders.
 
     Raises:
         TypeError: The argument is not a reference.
@@ -111,16 +98,13 @@ def local_path(reference: Mapping[str, Any]) -> str:
         SynapseNotFoundError: The version does not exist any more.
         ImportError: The file is a Parquet file, and pyarrow is not installed.
     """
-    if not _is_reference(reference):
+    value = parse_reference_text(reference)
+    if not is_reference(value):
         raise TypeError(
-            f"Invalid reference of type {type(reference).__name__}: expected the result of "
-            "SynapseGetOperator, SynapseStoreOperator or SynapseTableQueryOperator"
+            f"Invalid reference of type {type(value).__name__}, {value!r:.100}: expected the "
+            "result of SynapseGetOperator, SynapseStoreOperator or SynapseTableQueryOperator"
         )
-    return _find_local(reference) or _download(reference)
-
-
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, Mapping) and {"id", "version"} <= value.keys()
+    return _find_local(value) or _download(value)
 
 
 def _find_local(reference: Mapping[str, Any]) -> str | None:

@@ -1,8 +1,16 @@
-"""Airflow plugin that registers the operator link."""
+"""Airflow plugin that registers the operator link and the XCom form of entities.
+
+Airflow imports it in every process that runs tasks.
+"""
 
 from airflow.sdk.plugins_manager import AirflowPlugin
+from airflow.sdk.serde import allow_class
 
+from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.links import SynapseEntityLink
+
+for entity_class in list_entity_classes():
+    allow_class(entity_class)
 
 
 class SynapsePlugin(AirflowPlugin):

@@ -139,6 +139,8 @@ def _rebuild(
 class SynapseConfigError(SynapseError, ValueError):
     """A setting is missing or invalid. The message names the file, key or variable."""
 
+    _retry_category = RetryCategory.PERMANENT
+
 
 class SynapseAuthenticationError(SynapseError):
     """Synapse did not accept the credentials, or a login is required."""
@@ -347,6 +349,8 @@ class SynapseFileCacheError(SynapseError):
 
 class SynapseFileNotFoundError(SynapseError, FileNotFoundError):
     """A local file does not exist."""
+
+    _retry_category = RetryCategory.PERMANENT
 
 
 class SynapseMalformedEntityError(SynapseError, ValueError):

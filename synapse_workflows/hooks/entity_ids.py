@@ -6,21 +6,24 @@ from typing import Any
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model import ids
 from synapse_workflows.client.model.ids import VersionedId
+from synapse_workflows.operator_arguments import parse_reference_text
 
 
 def parse_entity_id(value: Any, argument: str) -> VersionedId:
     """Parse an entity ID, or the ID of a reference that another task returned.
 
     Args:
-        value: `syn123`, `syn123.4`, or a reference.
+        value: `syn123`, `syn123.4`, or a reference, also as text.
         argument: name of the argument, for the error message.
 
     Raises:
         SynapseMalformedEntityError: The value is not an entity ID.
     """
-    if isinstance(value, Mapping) and "id" in value:
-        return VersionedId(str(value["id"]), value.get("version"))
+    value = parse_reference_text(value)
     try:
+        if isinstance(value, Mapping) and "id" in value:
+            version = value.get("version", value.get("versionNumber"))
+            return VersionedId(ids.parse_entity_id(str(value["id"])).id, version)
         return ids.parse_entity_id(value)
     except ValueError as error:
         raise SynapseMalformedEntityError(f"Invalid {argument}: {error}") from error

@@ -114,6 +114,20 @@ class SynapseHook(BaseHook):
             ) from missing
         return ClientSettings.from_connection(connection)
 
+    def get_entity_url(self, entity_id: str, version: int | None = None) -> str:
+        """Return the URL of an entity on the web portal of the connection.
+
+        Args:
+            entity_id: `syn123`.
+            version: version number; None for the current version.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+        """
+        portal = self.settings().endpoints["portalEndpoint"].rstrip("/")
+        suffix = f".{version}" if version else ""
+        return f"{portal}/Synapse:{entity_id}{suffix}"
+
     @cached_property
     def _client(self) -> LineageClient:
         client = self._create_client()

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from synapse_workflows.client.errors import (
     RetryCategory,
@@ -21,6 +22,8 @@ _RATE_LIMIT_DELAY: Final = timedelta(seconds=60)
 class SynapseRetryPolicy(RetryPolicy):
     """Fails at once on permanent errors, and waits as long as Synapse requests on a 429.
 
+    A connection that is not defined, and a file that is not on the worker, are permanent errors.
+
     Other errors follow the task's own `retries` and `retry_delay`.
     """
 
@@ -36,6 +39,8 @@ class SynapseRetryPolicy(RetryPolicy):
             seconds = exception.retry_after
             delay = timedelta(seconds=seconds) if seconds else _RATE_LIMIT_DELAY
             return RetryDecision.retry(delay, "Synapse limits the request rate (429)")
+        if isinstance(exception, AirflowNotFoundException):
+            return RetryDecision.fail(f"Permanent error: {exception}")
         if not isinstance(exception, SynapseError):
             return RetryDecision.default()
         if exception.retry_category is RetryCategory.PERMANENT:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
@@ -16,9 +16,15 @@ from airflow.sdk.io.fs import has_fs
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.constants import MiB
+from synapse_workflows.operator_arguments import invalid_type, is_reference, parse_reference_text
 
 #: Returns the local path of a referenced file, and downloads the file if necessary.
 ResolveReference = Callable[[Mapping[str, Any]], str]
+
+_FORMS: Final = (
+    "the path of a file, a URL, an ObjectStoragePath, a reference that another task returned, or "
+    "a list of these"
+)
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,15 @@ def as_local_file(
 
     Raises:
         SynapseFileNotFoundError: The file does not exist.
-        TypeError: The value is none of these.
+        AirflowFailException: The value is none of these.
     """
-    if isinstance(value, Mapping):
+    value = parse_reference_text(value)
+    if is_reference(value):
         yield LocalFile(Path(resolve_reference(value)))
     elif isinstance(value, ObjectStoragePath):
         with _download(str(value)) as file:
             yield file
-    elif isinstance(value, str | PathLike):
+    elif isinstance(value, PathLike) or (isinstance(value, str) and value.strip()):
         text = fspath(value)
         if urlsplit(text).scheme and "://" in text:
             with _download(text) as file:
@@ -79,10 +86,7 @@ def as_local_file(
         else:
             yield LocalFile(_require_file(Path(text).expanduser()))
     else:
-        raise TypeError(
-            f"Invalid {argument} {value!r:.200}: expected the path of a file, a URL, an "
-            "ObjectStoragePath, a reference that another task returned, or a list of these"
-        )
+        raise invalid_type(value, argument, _FORMS)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from synapse_workflows.idempotency.transaction import TableTransaction
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.operator_arguments import invalid_type, parse_reference_text
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: What happens to the rows of the table: `append` keeps them, `upsert` updates those with the key
@@ -185,6 +186,11 @@ def _open_rows(
         table = _write_csv(rows, table_id, columns)
         yield CsvRowSource(Path(table.filepath), columns, SYNAPSE_CSV, "rows")
         return
+    rows = parse_reference_text(rows)
+    if hasattr(rows, "to_dict"):
+        raise invalid_type(
+            rows, "rows", "a file or rows.to_dict('records'), a list of dictionaries"
+        )
     _reject_json_text(rows)
     is_query_result = isinstance(rows, Mapping) and "query" in rows
     with as_local_file(rows, resolve_reference, "rows") as file:

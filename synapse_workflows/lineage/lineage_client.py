@@ -60,6 +60,7 @@ class LineageClient(Synapse):
         """
         found = entities.get(self, entity, **options)
         self._pin_file(getattr(found, "path", None))
+        found.add_to_reference(synapse_conn_id=self.synapse_conn_id)
         return found
 
     if not TYPE_CHECKING:  # type checkers use the overloads of Synapse.tableQuery
@@ -145,7 +146,13 @@ class LineageClient(Synapse):
                 force=forceVersion,
             )
         version = VersionOptions(createOrUpdate, forceVersion, versionLabel)
-        return store_api.store_entity_with(self, obj, version, made_by, is_restricted=isRestricted)
+        stored = store_api.store_entity_with(
+            self, obj, version, made_by, is_restricted=isRestricted
+        )
+        activity_id = collector.activity_ids.get(stored.id) if collector else None
+        activity = {} if activity_id is None else {"activity_id": activity_id}
+        stored.add_to_reference(synapse_conn_id=self.synapse_conn_id, **activity)
+        return stored
 
     def record_row_provenance(
         self,

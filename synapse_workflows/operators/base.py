@@ -1,21 +1,30 @@
 """Base class of the Synapse operators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import TaskDeferralTimeout
 
+from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageModeName
 from synapse_workflows.links import SynapseEntityLink
+from synapse_workflows.operator_arguments import TemplateValues
+from synapse_workflows.triggers.execution_deadline import execution_timeout_error
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
-class SynapseOperator(BaseOperator):
+class SynapseOperator(TemplateValues, BaseOperator):
     """Base class of operators that use a Synapse connection.
 
-    Permanent errors fail the task without a retry, unless another `retry_policy` is given.
+    Permanent errors fail the task without a retry, unless another `retry_policy` is given. The
+    items of a result are XComs as well: `task.output["path"]`, unless `multiple_outputs=False`.
 
     Args:
         synapse_conn_id: the Airflow connection (templated).
@@ -38,7 +47,7 @@ class SynapseOperator(BaseOperator):
         lineage_mode: LineageModeName | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**({"multiple_outputs": True} | kwargs))
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode
         if self.retry_policy is None:
@@ -51,8 +60,45 @@ class SynapseOperator(BaseOperator):
         """The hook of the connection."""
         return SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
 
-    def set_entity_url(self, reference: Mapping[str, Any]) -> None:
-        """Set the target of the task's link to the entity of a reference."""
-        portal = self.hook.client.portalEndpoint.rstrip("/")
-        version = f".{reference['version']}" if reference["version"] else ""
-        self.entity_url = f"{portal}/Synapse:{reference['id']}{version}"
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
+    ) -> Any:
+        """Resume after a deferral, whose only time limit is the execution_timeout.
+
+        Raises:
+            AirflowTaskTimeout: The execution_timeout has passed.
+        """
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            raise execution_timeout_error(self) from error
+
+    def set_entity_url(self, entity_id: str, version: int | None = None) -> None:
+        """Set the target of the task's link, without a login."""
+        self.entity_url = self.hook.get_entity_url(entity_id, version)
+
+    @contextmanager
+    def entity_link(self, entity_id: str, version: int | None = None) -> Iterator[None]:
+        """Link the task to an entity, also if the block fails, unless the entity is not found."""
+        self.set_entity_url(entity_id, version)
+        try:
+            yield
+        except SynapseNotFoundError:
+            self.entity_url = None
+            raise
+
+    def push_items(self, context: "Context", result: Mapping[str, Any]) -> None:
+        """Push the items of a result as XComs, for `task.output["path"]`; None is not pushed."""
+        if self.multiple_outputs and self.do_xcom_push:
+            for key, value in result.items():
+                if value is not None:
+                    context["ti"].xcom_push(key, value)
+        self.multiple_outputs = False  # done; Airflow would push None as well
+
+    def set_map_index_name(self, context: "Context", name: str) -> None:
+        """Show a mapped instance by a name instead of its index, unless the DAG has a template."""
+        index = context["ti"].map_index
+        if index is not None and index >= 0 and not context.get("map_index_template"):
+            values = cast("dict[str, Any]", context)
+            values["map_index_template"] = "{{ synapse_entity_name }}"
+            values["synapse_entity_name"] = name

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -18,11 +18,27 @@ from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.store_provenance import IfUnchanged, check_if_unchanged
+from synapse_workflows.operator_arguments import (
+    check_provenance,
+    optional_mapping,
+    optional_text,
+    parse_version,
+)
 from synapse_workflows.operators.base import SynapseOperator
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+_TEXTS: Final = (
+    "folder",
+    "name",
+    "version_label",
+    "version_comment",
+    "activity_name",
+    "activity_description",
+)
 
 
 class SynapseGetOperator(SynapseOperator):
@@ -71,26 +87,29 @@ class SynapseGetOperator(SynapseOperator):
         self.if_collision = if_collision
         self.follow_link = follow_link
 
-    def execute(self, context: "Context") -> SynapseFile:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: "Context") -> SynapseFile:
         """Download the entity and return its reference."""
         parsed = parse_entity_id(self.entity_id, "entity_id")
-        version = self.version or parsed.version
+        version = parse_version(self.version, "version") or parsed.version
         target = self._target()
         is_local = isinstance(target, Path)
-        entity = self.hook.client.get(
-            parsed.id,
-            **({} if version is None else {"version": int(version)}),
-            downloadFile=self.download_file,
-            downloadLocation=str(target) if is_local else None,
-            ifcollision=self.if_collision if is_local else "keep.both",
-            followLink=self.follow_link,
-        )
+        with self.entity_link(parsed.id, version):
+            entity = self.hook.client.get(
+                parsed.id,
+                **({} if version is None else {"version": version}),
+                downloadFile=self.download_file,
+                downloadLocation=str(target) if is_local else None,
+                ifcollision=self.if_collision if is_local else "keep.both",
+                followLink=self.follow_link,
+            )
         reference = reference_of(entity, self.synapse_conn_id)
+        self.set_entity_url(reference["id"], reference["version"])
+        self.set_map_index_name(context, reference["name"])
         self._require_content(reference)
         if isinstance(target, ObjectTarget) and reference["path"]:
             file = Path(reference["path"])
             reference["path"] = target.join(file.name).write(file, self.if_collision)
-        self.set_entity_url(reference)
+        self.push_items(context, reference)
         self.log.info(
             "Downloaded %s (%s.%s)", reference["name"], reference["id"], reference["version"]
         )
@@ -206,12 +225,10 @@ class SynapseStoreOperator(SynapseOperator):
         self.force_version = force_version
         self.if_unchanged = if_unchanged
 
-    def execute(
-        self,
-        context: "Context",  # noqa: ARG002 - Airflow's signature
-    ) -> SynapseFile | list[SynapseFile]:
+    def execute(self, context: "Context") -> SynapseFile | list[SynapseFile]:
         """Upload the files and return their references."""
         paths = list(flatten(self.path))
+        self._normalize_arguments()
         if self.name and len(paths) > 1:
             raise AirflowFailException(
                 f"Invalid name {self.name!r}: {len(paths)} files cannot have one name. Remove "
@@ -219,14 +236,28 @@ class SynapseStoreOperator(SynapseOperator):
             )
         parent_id = parse_entity_id(self.parent_id, "parent_id").id
         client = self.hook.client
-        container = get_or_create_folder(client, parent_id, self.folder)
+        with self.entity_link(parent_id):
+            container = get_or_create_folder(client, parent_id, self.folder)
         references = []
         for path in paths:
             with as_local_file(path, local_path) as file:
                 references.append(self._store(client, file, container))
         if references:
-            self.set_entity_url(references[-1])
-        return references if is_list(self.path) else references[0]
+            last = references[-1]
+            self.set_entity_url(last["id"], last["version"])
+            self.set_map_index_name(context, ", ".join(one["name"] for one in references))
+        if is_list(self.path):
+            self.multiple_outputs = False  # which requires a dictionary
+            return references
+        self.push_items(context, references[0])
+        return references[0]
+
+    def _normalize_arguments(self) -> None:
+        """Check the types of the arguments, before any request."""
+        for argument in _TEXTS:
+            setattr(self, argument, optional_text(getattr(self, argument), argument))
+        self.annotations = optional_mapping(self.annotations, "annotations")
+        self.activity = check_provenance(self.used, self.executed, self.activity)
 
     def _store(self, client: LineageClient, file: LocalFile, parent_id: str) -> SynapseFile:
         entity = File(

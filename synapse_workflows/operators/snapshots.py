@@ -10,7 +10,13 @@ from synapse_workflows.client.errors import SynapseTimeoutError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.idempotency.snapshot import SnapshotMaker, SynapseSnapshot
 from synapse_workflows.idempotency.task_state import TaskState
+from synapse_workflows.operator_arguments import optional_text
 from synapse_workflows.operators.base import SynapseOperator
+from synapse_workflows.triggers.execution_deadline import (
+    enforce_deadline,
+    get_execution_deadline,
+    get_remaining_time,
+)
 from synapse_workflows.triggers.jobs import SynapseJobTrigger
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
     takes data from, and of every task that stored rows since the last snapshot. A retry creates no
     second snapshot: it finds the first one, or the job that creates it. The asset event of the
     table has the version of the snapshot, `{"version": 7}`. Returns a reference
-    (`SynapseSnapshot`).
+    (`SynapseSnapshot`). With `deferrable`, `execution_timeout` includes the time in the triggerer.
 
     Args:
         table_id: the table, or a reference to it, without a version such as `syn123.4`
@@ -91,40 +97,61 @@ class SynapseTableSnapshotOperator(SynapseOperator):
 
     def execute(self, context: "Context") -> SynapseSnapshot:
         """Create the snapshot and return its reference."""
+        deadline = get_execution_deadline(self)
         maker = self._snapshot_maker(context)
         version = maker.find_created()
         if version is None and maker.job is None:
             if self.skip_if_unchanged and not maker.is_requested:
                 self._skip_if_unchanged(maker)
             if not self.deferrable:
-                version = maker.create(self._full_label, self.version_comment)
+                version = maker.create(self._full_label, self._comment)
             else:
-                maker.start_job(self._full_label, self.version_comment)
+                maker.start_job(self._full_label, self._comment)
         if version is not None:
-            return self._finish(maker, version)
+            return self._finish(context, maker, version)
         if self.deferrable:
-            self._defer(maker)
-        return self._finish(maker, maker.wait_for_job())
+            self._defer(maker, deadline)
+        return self._finish(context, maker, maker.wait_for_job())
 
-    def execute_complete(self, context: "Context", event: Mapping[str, Any]) -> SynapseSnapshot:
+    def execute_complete(
+        self,
+        context: "Context",
+        event: Mapping[str, Any],
+        execution_deadline: float | None = None,
+    ) -> SynapseSnapshot:
         """Return the reference of the snapshot, after the trigger fired.
+
+        Args:
+            context: context of the task.
+            event: event of the trigger.
+            execution_deadline: end of the execution_timeout, in seconds since the epoch.
 
         Raises:
             SynapseTimeoutError: The triggerer stopped waiting; a retry continues to wait.
+            AirflowTaskTimeout: The execution_timeout has passed; a retry continues to wait.
         """
         if event.get("error"):
             raise SynapseTimeoutError(f"Stopped waiting for the snapshot: {event['error']}")
-        maker = self._snapshot_maker(context)
-        return self._finish(maker, maker.wait_for_job())
+        with enforce_deadline(self, execution_deadline):
+            maker = self._snapshot_maker(context)
+            return self._finish(context, maker, maker.wait_for_job())
 
     @property
     def _full_label(self) -> str | None:
-        label = self.version_label
-        return f"{self.label_prefix or ''}{label}" if label else None
+        label = optional_text(self.version_label, "version_label")
+        prefix = optional_text(self.label_prefix, "label_prefix") or ""
+        return f"{prefix}{label}" if label else None
+
+    @property
+    def _comment(self) -> str | None:
+        return optional_text(self.version_comment, "version_comment")
 
     def _snapshot_maker(self, context: "Context") -> SnapshotMaker:
         table_id = parse_unversioned_id(self.table_id, "table_id")
-        return SnapshotMaker(self.hook.client, TaskState.from_context(context), table_id)
+        with self.entity_link(table_id):
+            maker = SnapshotMaker(self.hook.client, TaskState.from_context(context), table_id)
+        self.set_map_index_name(context, maker.entity["name"])
+        return maker
 
     def _skip_if_unchanged(self, maker: SnapshotMaker) -> None:
         newest = maker.find_unchanged()
@@ -133,7 +160,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
                 f"{newest['id']} has not changed since its snapshot {newest['versionNumber']}"
             )
 
-    def _defer(self, maker: SnapshotMaker) -> None:
+    def _defer(self, maker: SnapshotMaker, deadline: float | None) -> None:
         self.defer(
             trigger=SynapseJobTrigger(
                 synapse_conn_id=self.synapse_conn_id,
@@ -143,11 +170,13 @@ class SynapseTableSnapshotOperator(SynapseOperator):
                 timeout=self.timeout,
             ),
             method_name="execute_complete",
+            kwargs={"execution_deadline": deadline},
+            timeout=get_remaining_time(self, deadline),
         )
 
-    def _finish(self, maker: SnapshotMaker, version: int) -> SynapseSnapshot:
+    def _finish(self, context: "Context", maker: SnapshotMaker, version: int) -> SynapseSnapshot:
         snapshot = maker.finish(version)
-        self.set_entity_url(snapshot)
+        self.set_entity_url(snapshot["id"], version)
         self.log.info(
             "Created the snapshot %s.%s (%s)", snapshot["id"], version, snapshot["label"]
         )
@@ -155,4 +184,5 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             deleted = maker.delete_old(self.retain, str(self.label_prefix))
             if deleted:
                 self.log.info("Deleted older snapshots of %s: %s", snapshot["id"], deleted)
+        self.push_items(context, snapshot)
         return snapshot

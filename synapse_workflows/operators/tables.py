@@ -33,6 +33,7 @@ from synapse_workflows.idempotency.table_store import (
 )
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.operator_arguments import check_provenance, optional_text, require_text
 from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
@@ -116,8 +117,9 @@ class SynapseTableQueryOperator(SynapseOperator):
     def execute(self, context: "Context") -> SynapseTableFile:
         """Run the query and return the reference of its result."""
         file_format, target = self._file_format(), self._target()
-        client = self.hook.client
         table = self._table()
+        self.set_entity_url(table.id, table.version)
+        client = self.hook.client
         sql = self.sql
         if self.snapshot_first:
             sql = pin_version(sql, table.id, self._create_snapshot(client, context, table))
@@ -129,12 +131,14 @@ class SynapseTableQueryOperator(SynapseOperator):
                 raise AirflowFailException(str(error)) from error
         version = next((one.version for one in reads if one.entity_id == table.id), None)
         reference = self._reference(result, sql, file_format, version)
+        self.set_entity_url(reference["id"], version)
         if isinstance(target, ObjectTarget):
             is_file = self.output_path is not None
             reference["path"] = (target if is_file else target.join(result.path.name)).write(
                 result.path, "overwrite.local"
             )
-        self.set_entity_url(reference)
+        self.set_map_index_name(context, result.path.name)
+        self.push_items(context, reference)
         self.log.info(
             "Wrote %s rows of %s.%s to %s",
             reference["rows"],
@@ -157,7 +161,7 @@ class SynapseTableQueryOperator(SynapseOperator):
 
     def _table(self) -> VersionedId:
         try:
-            return parse_table_id(self.sql)
+            return parse_table_id(require_text(self.sql, "sql"))
         except ValueError as error:
             raise AirflowFailException(str(error)) from error
 
@@ -175,7 +179,10 @@ class SynapseTableQueryOperator(SynapseOperator):
         if version is None and maker.job is not None:
             version = maker.wait_for_job()
         if version is None:
-            version = maker.create(self.version_label, self.version_comment)
+            version = maker.create(
+                optional_text(self.version_label, "version_label"),
+                optional_text(self.version_comment, "version_comment"),
+            )
         return maker.finish(version)["version"]
 
     def _target(self) -> Path | ObjectTarget | None:
@@ -310,15 +317,19 @@ class SynapseTableStoreOperator(SynapseOperator):
             provenance={
                 "used": self.used,
                 "executed": self.executed,
-                "activity": self.activity,
-                "activityName": self.activity_name,
-                "activityDescription": self.activity_description,
+                "activity": check_provenance(self.used, self.executed, self.activity),
+                "activityName": optional_text(self.activity_name, "activity_name"),
+                "activityDescription": optional_text(
+                    self.activity_description, "activity_description"
+                ),
             },
         )
         table_id = parse_unversioned_id(self.table_id, "table_id")
         task = TaskState.from_context(context)
-        result = store_rows(self.hook.client, task, table_id, self.rows, options, local_path)
-        self.set_entity_url(result)
+        with self.entity_link(table_id):
+            result = store_rows(self.hook.client, task, table_id, self.rows, options, local_path)
+        self.set_map_index_name(context, table_id)
+        self.push_items(context, result)
         self.log.info(
             "%s: %d rows added, %d changed, %d deleted",
             table_id,

@@ -9,7 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.exceptions import (
+    AirflowSensorTimeout,
+    TaskDeferralTimeout,
+)
 
 from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.api.queries import parse_table_id
@@ -24,6 +27,18 @@ from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.operator_arguments import (
+    TemplateValues,
+    invalid_type,
+    parse_reference_text,
+    require_text,
+)
+from synapse_workflows.triggers.execution_deadline import (
+    enforce_deadline,
+    execution_timeout_error,
+    get_execution_deadline,
+    get_remaining_time,
+)
 from synapse_workflows.triggers.tables import (
     SynapseTableChangeTrigger,
     SynapseTableRowsTrigger,
@@ -37,11 +52,12 @@ _KEY: Final = "synapse_table_state"
 _ROWS_QUERY: Final = "select * from {} where ..."
 
 
-class _TableSensor(BaseSensorOperator):
+class _TableSensor(TemplateValues, BaseSensorOperator):
     """Base class of sensors that poll a table, in a worker or in the triggerer.
 
     While Synapse is unavailable, the sensor keeps polling until its timeout. Permanent errors fail
-    the task without a retry, even with `soft_fail`.
+    the task without a retry, even with `soft_fail`. `execution_timeout` includes the time in the
+    triggerer; unlike `timeout`, it leaves the retries of the task.
 
     Args:
         synapse_conn_id: the Airflow connection (templated).
@@ -83,10 +99,15 @@ class _TableSensor(BaseSensorOperator):
         """Wait, and return the result of the last poll."""
         if not self.deferrable:
             return super().execute(context)
-        return self._poke_or_defer(context, time.time() + self.timeout)
+        execution_deadline = get_execution_deadline(self)
+        return self._poke_or_defer(context, time.time() + self.timeout, execution_deadline)
 
     def execute_complete(
-        self, context: "Context", event: Mapping[str, Any], deadline: float | None = None
+        self,
+        context: "Context",
+        event: Mapping[str, Any],
+        deadline: float | None = None,
+        execution_deadline: float | None = None,
     ) -> Any:
         """Return the event of the trigger; on an error of the trigger, poll in the worker.
 
@@ -94,14 +115,45 @@ class _TableSensor(BaseSensorOperator):
             context: context of the task.
             event: event of the trigger.
             deadline: end of the timeout, in seconds since the epoch.
+            execution_deadline: end of the execution_timeout, in seconds since the epoch.
 
         Raises:
             SynapseError: Polling in the worker fails too.
+            AirflowTaskTimeout: The execution_timeout has passed.
         """
+        deadline = deadline or time.time() + self.timeout
+        with enforce_deadline(self, execution_deadline):
+            return self.complete(context, event, deadline, execution_deadline)
+
+    def complete(
+        self,
+        context: "Context",
+        event: Mapping[str, Any],
+        deadline: float,
+        execution_deadline: float | None,
+    ) -> Any:
+        """Do the work of `execute_complete`, which limits its time."""
         if "error" not in event:
             return {"id": self.polled_table_id} | dict(event)
         self.log.warning("Polling in the triggerer failed: %s", event["error"])
-        return self._poke_or_defer(context, deadline or time.time() + self.timeout)
+        return self._poke_or_defer(context, deadline, execution_deadline)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
+    ) -> Any:
+        """Resume after a deferral; the end of the execution_timeout is not that of the timeout.
+
+        Raises:
+            AirflowTaskTimeout: The execution_timeout has passed.
+            AirflowSensorTimeout: The timeout has passed.
+        """
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as error:
+            is_deferral_timeout = isinstance(error.__cause__, TaskDeferralTimeout)
+            if not is_deferral_timeout or not self._has_shorter_execution_timeout:
+                raise
+            raise execution_timeout_error(self) from error
 
     def poke(self, context: "Context") -> PokeReturnValue:
         """Poll once; temporary errors of Synapse count as no result."""
@@ -113,27 +165,39 @@ class _TableSensor(BaseSensorOperator):
             self.log.warning("Polling again in %s s after: %s", self.poke_interval, error)
             return PokeReturnValue(is_done=False)
 
-    def defer_until(self, context: "Context", deadline: float) -> Any:
+    def defer_until(
+        self, context: "Context", deadline: float, execution_deadline: float | None
+    ) -> Any:
         """Defer to the triggerer for the remaining time.
 
         Raises:
             AirflowSensorTimeout: The deadline has passed.
+            AirflowTaskTimeout: The execution_timeout has passed.
         """
-        remaining = deadline - time.time()
-        if remaining <= 0:
+        remaining = timedelta(seconds=deadline - time.time())
+        if remaining <= timedelta():
             raise AirflowSensorTimeout(
                 f"The condition for {self.polled_table_id} was not met within {self.timeout} s"
             )
         return self.defer(
             trigger=self.create_trigger(context),
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
-            timeout=timedelta(seconds=remaining),
+            kwargs={"deadline": deadline, "execution_deadline": execution_deadline},
+            timeout=min(remaining, get_remaining_time(self, execution_deadline) or remaining),
         )
 
-    def _poke_or_defer(self, context: "Context", deadline: float) -> Any:
+    def _poke_or_defer(
+        self, context: "Context", deadline: float, execution_deadline: float | None
+    ) -> Any:
         result = self.poke(context)
-        return result.xcom_value if result.is_done else self.defer_until(context, deadline)
+        if result.is_done:
+            return result.xcom_value
+        return self.defer_until(context, deadline, execution_deadline)
+
+    @property
+    def _has_shorter_execution_timeout(self) -> bool:
+        limit = self.execution_timeout
+        return limit is not None and limit.total_seconds() < self.timeout
 
     @property
     @abstractmethod
@@ -174,7 +238,7 @@ class SynapseTableRowsSensor(_TableSensor):
     def polled_table_id(self) -> str:
         """ID of the table in the query."""
         try:
-            return parse_table_id(self.sql).id
+            return parse_table_id(require_text(self.sql, "sql")).id
         except ValueError as error:
             raise SynapseMalformedEntityError(f"Invalid sql: {error}") from error
 
@@ -255,24 +319,35 @@ class SynapseTableChangeSensor(_TableSensor):
             poll_interval=self.poke_interval,
         )
 
-    def execute_complete(
-        self, context: "Context", event: Mapping[str, Any], deadline: float | None = None
+    def complete(
+        self,
+        context: "Context",
+        event: Mapping[str, Any],
+        deadline: float,
+        execution_deadline: float | None,
     ) -> Any:
         """Return the event of the trigger; a first state is saved for comparison instead."""
         if "error" not in event and self._load_state(context) is None:
             self._save_state(context, event)
-            return self.defer_until(context, deadline or time.time() + self.timeout)
-        result = super().execute_complete(context, event, deadline)
+            return self.defer_until(context, deadline, execution_deadline)
+        result = super().complete(context, event, deadline, execution_deadline)
         context["task_state_store"].delete(_KEY)
         return result
 
     def _load_state(self, context: "Context") -> TableState | None:
         if self.since:
-            return TableState.from_json(self.since)
+            return self._parse_since()
         values: Any = context["task_state_store"].get(_KEY)
         if not values or values["table"] != self.polled_table_id:
             return None
         return TableState.from_json(values)
+
+    def _parse_since(self) -> TableState:
+        try:
+            return TableState.from_json(parse_reference_text(self.since))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            expected = "the result of this sensor or of a query, with version and etag"
+            raise invalid_type(self.since, "since", expected) from None
 
     def _save_state(self, context: "Context", state: Mapping[str, Any]) -> None:
         """Store the state to compare with; each poll may run in another process."""

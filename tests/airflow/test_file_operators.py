@@ -8,6 +8,7 @@ import fsspec
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
 
 from synapse_workflows import (
@@ -257,7 +258,7 @@ def test_name_for_several_files_fails(store, result):
 @pytest.mark.parametrize("nonsense", [3, None, b"bytes"])
 def test_invalid_path_fails(store, nonsense):
     failed, _ = store(path=nonsense)
-    assert isinstance(failed.error, TypeError)
+    assert isinstance(failed.error, AirflowFailException)
     assert "expected the path of a file" in str(failed.error)
 
 

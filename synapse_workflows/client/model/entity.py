@@ -13,6 +13,7 @@ from synapse_workflows.client.model.entity_base import (
     BASE_ENTITY_TYPE,
     Entity,
     get_entity_type,
+    list_entity_classes,
 )
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.paths import get_file_name, to_url
@@ -21,7 +22,8 @@ from synapse_workflows.client.model.views import EntityViewSchema, SubmissionVie
 
 __all__ = [
     "Dataset", "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
-    "SubmissionViewSchema", "get_entity_type", "set_local_path",
+    "SubmissionViewSchema", "get_entity_type", "list_entity_classes",
+    "set_local_path",
 ]  # fmt: skip
 
 _VERSION_KEYS: Final = (

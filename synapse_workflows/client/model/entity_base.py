@@ -10,6 +10,8 @@ from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import id_of
 
 _NAMESPACES = ("properties", "annotations")
+#: Key of the local state with additional values for the reference of an entity.
+_REFERENCE: Final = "_reference"
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,39 @@ class Entity(NamespacedMapping):
         """Return the URI that updates the entity."""
         return f"/entity/{self.id}"
 
+    def serialize(self) -> dict[str, Any]:
+        """Return the reference of the entity, as which an Airflow task passes it on.
+
+        Returns:
+            A dictionary with `id`, `version`, `name`, `concrete_type`, `parent_id`, `path`, and of
+            the file handle `md5`, `size` (bytes), `content_type` and `file_handle_id`; each is
+            None where the entity has no such value. Further keys are those of `add_to_reference`.
+        """
+        handle = self.get("_file_handle") or {}
+        path, size = self.get("path"), handle.get("contentSize")
+        return {
+            "id": self.get("id"),
+            "version": self.get("versionNumber"),
+            "name": self.get("name"),
+            "concrete_type": self.get("concreteType"),
+            "parent_id": self.get("parentId"),
+            "path": str(path) if path else None,
+            "md5": handle.get("contentMd5"),
+            "size": None if size is None else int(size),
+            "content_type": handle.get("contentType"),
+            "file_handle_id": self.get("dataFileHandleId"),
+            **(self.get(_REFERENCE) or {}),
+        }
+
+    @staticmethod
+    def deserialize(data: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG004
+        """Return the reference that `serialize` returned: other tasks get it, not an entity."""
+        return data
+
+    def add_to_reference(self, **values: Any) -> None:
+        """Set further keys of the reference that `serialize` returns."""
+        self.local_state({_REFERENCE: values})
+
     def deleteURI(self, versionNumber: int | None = None) -> str:
         """Return the URI that deletes the entity, or one version of it."""
         has_versions = self._entity_type.is_versionable or "versionNumber" in self.properties
@@ -226,6 +261,11 @@ def get_entity_class(concrete_type: str | None) -> type[Entity]:
         if subclass._entity_type.concrete_type == concrete_type:  # noqa: SLF001 - our own class
             return subclass
     return Entity
+
+
+def list_entity_classes() -> list[type[Entity]]:
+    """Return `Entity` and all classes of entities."""
+    return [Entity, *_iter_subclasses(Entity)]
 
 
 def _iter_subclasses(base: type[Entity]) -> Iterator[type[Entity]]:

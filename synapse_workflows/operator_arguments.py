@@ -1,0 +1,179 @@
+"""Arguments of operators and sensors: values of templates, and checks that name the argument."""
+
+import ast
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.model.ids import parse_version_number
+from synapse_workflows.provenance.activity import parse_declared
+
+_TEMPLATE_MARKS: Final = ("{{", "{%")
+_NONE: Final = "None"
+
+
+class TemplateValues:
+    """Mixin for operators: templates that render to None or to a reference give the value.
+
+    Without `render_template_as_native_obj`, Jinja renders every value as text. A template that
+    renders to the text of a reference (`{{ ti.xcom_pull('get') }}`), or of a list of references,
+    gives the references. A template that renders to `None` gives None. Other values, and text that
+    is not a template, stay as they are.
+    """
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render a template as `BaseOperator` does, and convert the text of None and references.
+
+        Args:
+            content: the template, or a collection of templates.
+            args: further arguments of `BaseOperator.render_template`.
+            kwargs: further arguments of `BaseOperator.render_template`.
+        """
+        rendered = super().render_template(content, *args, **kwargs)  # type: ignore[misc]
+        is_template = isinstance(content, str) and any(one in content for one in _TEMPLATE_MARKS)
+        if not is_template or not isinstance(rendered, str):
+            return rendered
+        return None if rendered.strip() == _NONE else parse_reference_text(rendered)
+
+
+def parse_reference_text(value: Any) -> Any:
+    """Return the reference, or list of references, that a text contains.
+
+    Args:
+        value: the text of a reference as Python or JSON writes it; any other value is returned
+            unchanged.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] + text[-1:] not in ("{}", "[]"):
+        return value
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            parsed = parse(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        return parsed if _has_references(parsed) else value
+    return value
+
+
+def is_reference(value: Any) -> bool:
+    """Return whether a value is a reference: the JSON with ID and version of an operator."""
+    return isinstance(value, Mapping) and {"id", "version"} <= value.keys()
+
+
+def parse_version(value: Any, argument: str) -> int | None:
+    """Return a version number; None for None and for text that a template left empty.
+
+    Args:
+        value: a positive integer, its text, or None.
+        argument: name of the argument, for the error message.
+
+    Raises:
+        AirflowFailException: The value is not a version number.
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ("", _NONE)):
+        return None
+    try:
+        return parse_version_number(value)
+    except ValueError as error:
+        raise AirflowFailException(f"Invalid {argument}: {error}") from error
+
+
+def optional_text(value: Any, argument: str) -> str | None:
+    """Return text; None for None and for empty text. Numbers and dates become text.
+
+    Args:
+        value: value of the argument.
+        argument: name of the argument, for the error message.
+
+    Raises:
+        AirflowFailException: The value is of another type.
+    """
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, int | float | Decimal | date) and not isinstance(value, bool):
+        return str(value)
+    raise invalid_type(value, argument, "text")
+
+
+def require_text(value: Any, argument: str) -> str:
+    """Return text that is not empty.
+
+    Args:
+        value: value of the argument.
+        argument: name of the argument, for the error message.
+
+    Raises:
+        AirflowFailException: The value is empty or no text.
+    """
+    if isinstance(value, str) and value.strip():
+        return value
+    raise invalid_type(value, argument, "text")
+
+
+def optional_mapping(value: Any, argument: str) -> dict[str, Any]:
+    """Return a dictionary; an empty one for None.
+
+    Args:
+        value: a mapping, or its text as JSON.
+        argument: name of the argument, for the error message.
+
+    Raises:
+        AirflowFailException: The value is neither.
+    """
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = json.loads(value)
+    if not isinstance(value, Mapping):
+        raise invalid_type(value, argument, "a dictionary")
+    return dict(value)
+
+
+def check_provenance(
+    used: Any, executed: Any, activity: Mapping[str, Any] | str | None
+) -> Mapping[str, Any] | None:
+    """Check declared provenance before any request; return the Activity.
+
+    Args:
+        used: additional inputs.
+        executed: additional code.
+        activity: an Activity, its JSON, or None.
+
+    Raises:
+        AirflowFailException: One of them has another form.
+    """
+    for argument, value in (("used", used), ("executed", executed)):
+        try:
+            parse_declared(**{argument: value})
+        except (SynapseError, ValueError, TypeError, KeyError) as error:
+            raise AirflowFailException(f"Invalid {argument}: {error}") from error
+    if isinstance(activity, Mapping):
+        return activity
+    return optional_mapping(activity, "activity") or None
+
+
+def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailException:
+    """Return the error for an argument of the wrong type.
+
+    Args:
+        value: value of the argument.
+        argument: name of the argument.
+        expected: what is expected instead, with its article.
+    """
+    shown = "" if value is None else f" of type {type(value).__name__}"
+    return AirflowFailException(
+        f"Invalid {argument}{shown}: expected {expected}, not {value!r:.100}"
+    )
+
+
+def _has_references(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_has_references, value))
+    return is_reference(value)
