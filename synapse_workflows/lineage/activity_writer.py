@@ -185,6 +185,14 @@ class ActivityWriter:
         """Use an existing Activity, which an earlier process of the task created."""
         self._saved = self._get(f"/activity/{activity_id}")
 
+    def adopt(self, activity: Mapping[str, Any]) -> bool:
+        """Use an existing Activity, if a try of this task instance wrote it; return whether."""
+        is_other = self._saved is not None and self._saved["id"] != activity["id"]
+        if is_other or not self.description.matches(activity):
+            return False
+        self._saved = dict(activity)
+        return True
+
     def finish(self) -> None:
         """Mark the stored id as done, so that a cleared task creates a new Activity.
 

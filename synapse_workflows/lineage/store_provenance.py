@@ -65,7 +65,7 @@ class TaskProvenance(StoreProvenance):
 
     def keeps_unchanged(self) -> bool:
         """Return whether a file that has not changed is left as it is."""
-        return not self.force
+        return not self.force or super().keeps_unchanged()
 
     def iter_own(self, existing: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Yield the bundles of the versions that earlier tries of the task created."""
@@ -77,23 +77,28 @@ class TaskProvenance(StoreProvenance):
         for number in reversed(numbers):
             is_current = number == current
             yield existing if is_current else bundles.get_bundle(self.syn, entity["id"], number)
+        if not self.force:
+            return
         noted = self.collector.get_notes(self.syn).find(entity["parentId"], entity["name"])
         if noted is not None and current > noted and current not in numbers:
             yield existing
 
-    def keep(self, existing: Mapping[str, Any], *, is_own: bool) -> None:
-        """Record that an existing version is the result of the operation."""
+    def keep(self, existing: Mapping[str, Any]) -> None:
+        """Record that an existing version is the result of the operation.
+
+        The Activity is updated if this task instance wrote it, and left as it is otherwise.
+        """
         entity = existing["entity"]
         if entity["concreteType"] != FILE:
             return
         self._is_linked = True
-        activity_id = provenance.get_activity_id(self.syn, entity)
-        if not is_own:
-            self._log_kept(entity, activity_id)
-        elif self.has_task_activity and activity_id is not None:
-            self.collector.get_writer(self.syn).attach(activity_id)
-            activity_id = self.collector.save_activity(self.syn)
-        self.activity_id = activity_id
+        activity = provenance.find_activity(self.syn, entity)
+        self.activity_id = None if activity is None else activity["id"]
+        writer = self.collector.get_writer(self.syn)
+        if self.has_task_activity and activity is not None and writer.adopt(activity):
+            self.activity_id = self.collector.save_activity(self.syn)
+        else:
+            self._log_kept(entity, activity)
 
     def save(
         self,
@@ -136,13 +141,12 @@ class TaskProvenance(StoreProvenance):
             version = 0 if existing is None else entity["versionNumber"]
             self.collector.get_notes(self.syn).begin(entity["parentId"], entity["name"], version)
 
-    def _log_kept(self, entity: Mapping[str, Any], activity_id: str | None) -> None:
+    def _log_kept(self, entity: Mapping[str, Any], activity: Mapping[str, Any] | None) -> None:
         origin = f"user {entity.get('modifiedBy')}, without an Activity"
-        if activity_id is not None:
-            activity = self.syn.call("GET", f"/activity/{activity_id}").json
+        if activity is not None:
             lines = (activity.get("description") or "").splitlines()
             run = next((line for line in lines if line.startswith("Airflow run ")), None)
-            origin = f"Activity {activity_id} ({run or activity.get('name')})"
+            origin = f"Activity {activity['id']} ({run or activity.get('name')})"
         self.syn.logger.info(
             "%s.%s (%s) already has this content. It was stored by %s, and is left as it is; set "
             "if_unchanged='new_version' to create a version with the Activity of this task",

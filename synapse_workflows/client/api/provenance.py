@@ -44,8 +44,8 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
     return Activity(data=syn.call("GET", f"/entity/{target.id}{suffix}/generatedBy").json)
 
 
-def get_activity_id(syn: Session, entity: Mapping[str, Any]) -> str | None:
-    """Return the ID of the Activity that generated the version of an entity, if it has one.
+def find_activity(syn: Session, entity: Mapping[str, Any]) -> Activity | None:
+    """Return the Activity that generated the version of an entity; None if it has none.
 
     Args:
         syn: The session that sends the request.
@@ -56,7 +56,7 @@ def get_activity_id(syn: Session, entity: Mapping[str, Any]) -> str | None:
         https://rest-docs.synapse.org/rest/GET/entity/id/version/versionNumber/generatedBy.html
     """
     try:
-        return str(getProvenance(syn, entity)["id"])
+        return getProvenance(syn, entity)
     except (SynapseForbiddenError, SynapseNotFoundError):
         return None
 

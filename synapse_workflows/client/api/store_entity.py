@@ -138,6 +138,7 @@ class _EntityWriter:
         self.entity_id: str | None = request.id
         self._handle: dict[str, Any] | None = None
         self._sent: _SentUpdate | None = None
+        self._merges_annotations = False
 
     def write(self, existing: Mapping[str, Any] | None) -> StoreResult:
         """Create the entity, or update it from its current state."""
@@ -178,25 +179,28 @@ class _EntityWriter:
         if found is None or not (self.options.create_or_update or self._is_own_write(found)):
             raise conflict
         self.entity_id = found["entity"]["id"]
-        if request.content is None:  # otherwise as if it had been found before its upload
-            request = store_properties.fill_annotations(request, found)
+        # a file is updated as if it had been found before its upload
+        self._merges_annotations = request.content is None
         return self._update(request, found)
 
     def _update(self, request: StoreRequest, existing: Mapping[str, Any] | None) -> StoreResult:
         if existing is None:
             return self._put(request, None, is_same=False, new_version=self._wants_version(None))
-        request = store_properties.fill_properties(request, existing)
+        if self._merges_annotations:
+            request = store_properties.fill_annotations(request, existing)
+        else:
+            request = store_properties.fill_properties(request, existing)
         if self._is_own_write(existing):
             self.provenance.mark_linked()
             return StoreResult(existing["entity"], request.annotations, existing, new_version=True)
         for own in self.provenance.iter_own(existing):
             if self._is_result(request, own, existing):
-                self.provenance.keep(own, is_own=True)
+                self.provenance.keep(own)
                 return self._unchanged(request, own)
         is_kept = self._is_unchanged(request, existing)
         if is_kept and self.provenance.keeps_unchanged():
             # An earlier attempt may have failed before it stored the annotations.
-            self.provenance.keep(existing, is_own=False)
+            self.provenance.keep(existing)
             return self._unchanged(request, existing)
         new_version = self._wants_version(existing) and not (is_kept and self.syn.skip_unchanged)
         is_same = is_kept and store_properties.has_same_annotations(request, existing)
@@ -291,7 +295,8 @@ class _EntityWriter:
         if sent is None or int(stored.get("versionNumber") or 0) <= sent.version:
             return False
         if sent.activity_id is not None:
-            return provenance_api.get_activity_id(self.syn, stored) == sent.activity_id
+            activity = provenance_api.find_activity(self.syn, stored)
+            return activity is not None and activity["id"] == sent.activity_id
         is_next = stored["versionNumber"] == sent.version + 1
         keys = _VERSION_CONTENT & sent.properties.keys()
         return is_next and all(sent.properties[key] == stored.get(key) for key in keys)

@@ -49,7 +49,7 @@ class StoreProvenance:
         """Yield the bundles of the versions that earlier attempts of the caller created."""
         yield from ()
 
-    def keep(self, existing: Mapping[str, Any], *, is_own: bool) -> None:
+    def keep(self, existing: Mapping[str, Any]) -> None:
         """Record that an existing version is the result of the operation."""
 
     def save(
