@@ -50,6 +50,14 @@ def test_parallel_get_or_create_returns_one_entity(syn, in_parallel):
     assert syn.get(folders[0].id).colour == ["red"]
 
 
+def test_parallel_stores_of_a_folder_keep_all_annotations(syn, folder, in_parallel):
+    def store(one, number):
+        return one.store(Folder("f", parent=folder.parentId, **{f"key{number}": number})).id
+
+    (found,) = set(in_parallel(store))
+    assert syn.get_annotations(found) == {f"key{number}": [number] for number in range(16)}
+
+
 def test_parallel_stores_of_one_name_return_own_versions(syn, folder, in_parallel, tmp_path):
     """Each version has the content, annotations, comment and Activity of one call."""
 

@@ -154,6 +154,8 @@ class _EntityWriter:
 
     def _create(self) -> StoreResult:
         request = store_properties.prepare_create(self.syn, self.request, self.options)
+        # a file is looked up by its name before; the annotations of an existing one are replaced
+        self._merges_annotations = request.content is None
         activity_id = self.provenance.save(request.properties, None, new_version=True)
         properties = self._add_content(request, None)
         self._sent = _SentUpdate(0, properties, activity_id)
@@ -179,8 +181,6 @@ class _EntityWriter:
         if found is None or not (self.options.create_or_update or self._is_own_write(found)):
             raise conflict
         self.entity_id = found["entity"]["id"]
-        # a file is updated as if it had been found before its upload
-        self._merges_annotations = request.content is None
         return self._update(request, found)
 
     def _update(self, request: StoreRequest, existing: Mapping[str, Any] | None) -> StoreResult:
