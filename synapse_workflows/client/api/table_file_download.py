@@ -4,15 +4,17 @@ import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from synapse_workflows.client.api import async_jobs
+from synapse_workflows.client.core.cache_map import file_md5
+from synapse_workflows.client.core.file_names import append_to_stem, safe_file_name
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseDownloadError
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.paths import expand_path
-from synapse_workflows.client.transfer import download
+from synapse_workflows.client.transfer import download, download_request
+from synapse_workflows.client.transfer.partial_file import PartialFile
 from synapse_workflows.constants import MODEL
 
 #: Default number of files in one request.
@@ -81,11 +83,10 @@ def downloadTableColumns(
     if batch < 1:
         raise ValueError(f"max_files_per_request must be at least 1, not {batch}")
     handles = _list_file_handles(syn, table, _validate_columns(table, columns))
-    directory = (
-        None if downloadLocation is None else Path(expand_path(os.fspath(downloadLocation)))
-    )
+    directory = None if downloadLocation is None else download.parse_directory(downloadLocation)
     files = _TableFiles(syn, table.tableId, directory)
-    pending = [handle for handle in handles if not _find_cached(files, handle)]
+    _find_cached(files, handles)
+    pending = [handle for handle in handles if handle not in files.paths]
     requests = 0
     while pending and requests < MAX_REQUESTS:
         requested, pending = pending[:batch], pending[batch:]
@@ -129,13 +130,20 @@ def _list_file_handles(syn: Session, table: CsvFileTable, columns: Iterable[str]
     return list(found)
 
 
-def _find_cached(files: _TableFiles, handle: str) -> bool:
-    """Look up a file in the cache, and return whether it was found."""
-    cached = files.syn.cache.get(handle, files.directory)
-    if cached is None or (files.directory and Path(cached).parent != files.directory):
-        return False
-    files.paths[handle] = cached
-    return True
+def _find_cached(files: _TableFiles, handles: Iterable[str]) -> None:
+    """Look up files in the cache, and check that they have the MD5s of their file handles."""
+    syn, cache = files.syn, files.syn.cache
+    recorded = [handle for handle in handles if cache.has_copies(handle)]
+    known = download.known_md5s(syn)
+    md5s = {each: known.get((syn.fileHandleEndpoint, each)) for each in recorded}
+    unknown = [handle for handle, md5 in md5s.items() if md5 is None]
+    md5s |= download_request.request_md5s(syn, unknown, "TableEntity", files.table_id)
+    for handle, md5 in md5s.items():
+        if md5 is None:
+            continue
+        cached = cache.get(handle, files.directory, md5)
+        if cached and files.directory in {None, Path(cached).parent}:
+            files.paths[handle] = cached
 
 
 def _fetch_batch(files: _TableFiles, handles: Sequence[str]) -> list[str]:
@@ -210,18 +218,21 @@ def _unpack(files: _TableFiles, zip_handle: str, items: Iterable[Mapping[str, An
 
 
 def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: str) -> None:
-    name = PurePosixPath(entry.replace("\\", "/")).name
-    # A name without path components cannot leave the directory, but can refer to it.
-    name = name if name not in {"", ".", ".."} else handle
+    name = safe_file_name(entry, handle)
     directory = files.directory or Path(files.syn.cache.get_cache_dir(handle))
-    directory.mkdir(parents=True, exist_ok=True)
     target = _choose_target(directory / name, handle, overwrite=files.directory is None)
-    partial = directory / f"{name}.synapse_download_{handle}"
-    with archive.open(entry) as source, partial.open("wb") as file:
+    partial = PartialFile(target, handle)
+    with partial.locked(), partial, archive.open(entry) as source:
+        partial.require_space(archive.getinfo(entry).file_size)
+        partial.open(None)
+        offset = 0
         while block := source.read(_BLOCK_SIZE):
-            file.write(block)
-    partial.replace(target)
-    files.syn.cache.add(handle, target)
+            partial.write(block, offset)
+            offset += len(block)
+        target = partial.move_to_target(overwrite=True)
+    md5 = file_md5(target)
+    download.known_md5s(files.syn)[files.syn.fileHandleEndpoint, handle] = md5
+    files.syn.cache.add(handle, target, md5)
     files.syn.cache.pin(target)
     files.paths[handle] = str(target)
 
@@ -230,4 +241,4 @@ def _choose_target(path: Path, handle: str, *, overwrite: bool) -> Path:
     """Return a path that belongs to one file handle only: files can have the same name."""
     if overwrite or not os.path.lexists(path):
         return path
-    return path.with_name(f"{path.stem}-{handle}{path.suffix}")
+    return path.with_name(append_to_stem(path.name, f"-{handle}"))

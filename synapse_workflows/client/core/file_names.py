@@ -48,8 +48,13 @@ def safe_file_name(name: object, default: str) -> str:
 
 def numbered_name(name: str, number: int) -> str:
     """Return ``name(1).txt`` for ``name.txt`` and 1, with at most 255 bytes."""
+    return append_to_stem(name, f"({number})")
+
+
+def append_to_stem(name: str, text: str) -> str:
+    """Return ``name-7.txt`` for ``name.txt`` and ``-7``, with at most 255 bytes."""
     stem, suffix = _split_suffix(name)
-    return _join(stem, f"({number}){suffix}")
+    return _join(stem, f"{text}{suffix}")
 
 
 def _is_unsafe(character: str) -> bool:

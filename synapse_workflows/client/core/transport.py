@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from synapse_workflows.client.core import http_headers, response_limits, urls
 from synapse_workflows.client.core.flows import Reply
@@ -41,6 +41,7 @@ def send(session: requests.Session, request: HttpRequest) -> Outcome:
     except response_limits.ResponseTooLargeError as error:
         return Outcome(failure=Failure.TOO_LARGE, reason=str(error))
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        # requests raises a plain ValueError for an invalid redirect.
         return Outcome(failure=_classify(error), reason=_describe(error))
     return outcome_of(response, streamed=request.stream, now=datetime.now(UTC))
 
@@ -109,7 +110,7 @@ def _classify(error: Exception) -> Failure:
         return Failure.INVALID
     if isinstance(error, requests.ConnectTimeout):
         return Failure.NOT_CONNECTED
-    if isinstance(error, requests.Timeout | TimeoutError):
+    if isinstance(error, requests.Timeout | TimeoutError) or is_read_timeout(error):
         return Failure.TIMED_OUT
     if isinstance(_cause(error), NewConnectionError):
         return Failure.NOT_CONNECTED
@@ -117,10 +118,19 @@ def _classify(error: Exception) -> Failure:
 
 
 def _describe(error: Exception) -> str:
+    if is_read_timeout(error):
+        return "no more data within the timeout"
     return str(_cause(error)) or type(error).__name__
+
+
+def is_read_timeout(error: Exception) -> bool:
+    """Return whether a response was interrupted because it did not arrive in time."""
+    return isinstance(_cause(error), ReadTimeoutError)
 
 
 def _cause(error: Exception) -> object:
     """Return the error of urllib3 that requests wraps."""
+    if isinstance(error, HTTPError):
+        return error
     inner = error.args[0] if error.args else error
     return inner.reason if isinstance(inner, MaxRetryError) else inner

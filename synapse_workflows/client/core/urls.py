@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from synapse_workflows.client.core.redaction import redact_url
+from synapse_workflows.client.errors import SynapseResponseError
+
 MAX_REDIRECTS: Final = 5
 _REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -40,11 +43,22 @@ def origin(url: str) -> Origin:
 
 
 def redirect_target(status: int, headers: Mapping[str, str], url: str) -> str | None:
-    """Return the absolute URL that a response to `url` redirects to; None without a redirect."""
+    """Return the absolute URL that a response to `url` redirects to; None without a redirect.
+
+    Raises:
+        SynapseResponseError: The response redirects to an invalid URL.
+    """
     target = headers.get("Location")
     if status not in _REDIRECT_STATUSES or not target:
         return None
-    return urljoin(url, target)
+    try:
+        absolute = urljoin(url, target)
+        origin(absolute)
+    except ValueError as error:
+        raise SynapseResponseError(
+            f"{redact_url(url)} redirects to an invalid URL ({error})."
+        ) from None
+    return absolute
 
 
 def _pairs(params: Any) -> list[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from synapse_workflows.client.transfer import download_request, executor, verifi
 from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
 from synapse_workflows.client.transfer.partial_file import PartialFile
 from synapse_workflows.client.transfer.progress import format_size
+from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 
 OVERWRITE_LOCAL: Final = "overwrite.local"
 KEEP_LOCAL: Final = "keep.local"
@@ -102,6 +103,9 @@ def download_file(
     request = _with_md5(
         syn, DownloadRequest(file_handle, associate_type, associate_id, folder, if_collision)
     )
+    url = str(request.handle.get("externalURL") or "")
+    if url.lower().startswith("file:"):
+        _require_own(syn, request.handle, url)
     for attempt in itertools.count(1):
         try:
             outcome = _try_download(syn, request)
@@ -149,13 +153,13 @@ def _with_md5(syn: Session, request: DownloadRequest) -> DownloadRequest:
     """Complete the expected MD5 of a request, if a copy in the cache has to be checked."""
     if request.md5 is not None or not syn.cache.has_copies(request.handle_id):
         return request
-    known = _known_md5s(syn).get((syn.fileHandleEndpoint, request.handle_id))
+    known = known_md5s(syn).get((syn.fileHandleEndpoint, request.handle_id))
     if known is not None:
         return replace(request, handle={**request.handle, "contentMd5": known})
     return replace(request, handle=download_request.request_file_handle(syn, request))
 
 
-def _known_md5s(syn: Session) -> dict[tuple[str, str], str]:
+def known_md5s(syn: Session) -> dict[tuple[str, str], str]:
     """Return the MD5s of downloaded files whose handles were given without one.
 
     The content of a file handle never changes, so a repeated query needs no request for its MD5.
@@ -225,7 +229,7 @@ def _file_name(request: DownloadRequest) -> str:
 def _add_to_cache(syn: Session, request: DownloadRequest, downloaded: Downloaded) -> None:
     """Pin the file, add it to the cache, and evict other files if the cache is too large."""
     if request.md5 is None and downloaded.md5 is not None:
-        _known_md5s(syn)[syn.fileHandleEndpoint, request.handle_id] = downloaded.md5
+        known_md5s(syn)[syn.fileHandleEndpoint, request.handle_id] = downloaded.md5
     syn.cache.pin(downloaded.path)
     syn.cache.add(request.handle_id, downloaded.path, downloaded.md5)
     _make_room(syn, 0)
@@ -250,7 +254,7 @@ def _obtain(
     source = download_request.request_download_url(syn, request)
     scheme = urlsplit(source.url).scheme
     if scheme == "file":
-        _require_own(syn, request, source)
+        _require_own(syn, source.handle, source.url)
         return _use_local_file(source)
     if scheme not in {"http", "https"}:
         raise SynapseDownloadError(
@@ -274,8 +278,8 @@ def _copy(cached: Path, destination: Destination, partial: PartialFile) -> Downl
     return Downloaded(partial.move_to_target(overwrite=destination.overwrite), None)
 
 
-def _require_own(syn: Session, request: DownloadRequest, source: DownloadUrl) -> None:
-    """Check that the caller created the file handle of a `file:` URL.
+def _require_own(syn: Session, handle: Mapping[str, Any], url: str) -> None:
+    """Check that the caller created the external file handle of a `file:` URL.
 
     The path in it is one of the machine where it was created. Chosen by another user, it could be
     any file of this machine.
@@ -286,14 +290,14 @@ def _require_own(syn: Session, request: DownloadRequest, source: DownloadUrl) ->
     Source:
         GET /userProfile
     """
-    if source.is_external and source.created_by is not None:
+    if handle.get("concreteType") == EXTERNAL_FILE_HANDLE and handle.get("createdBy"):
         user = syn.call("GET", "/userProfile").object
-        if str(user.get("ownerId")) == source.created_by:
+        if str(user.get("ownerId")) == str(handle["createdBy"]):
             return
     raise SynapseDownloadError(
-        f"Refused to read {redact_url(source.url)} for file handle {request.handle_id}: a path of "
-        "this machine is only read if you created the file handle yourself. Ask its owner to "
-        "upload the file, or get the entity with downloadFile=False."
+        f"Refused to read {redact_url(url)} for file handle {handle.get('id')}: a path of this "
+        "machine is only read if you created the file handle yourself. Ask its owner to upload "
+        "the file, or get the entity with downloadFile=False."
     )
 
 

@@ -12,6 +12,7 @@ from synapse_workflows.client.errors import (
     SynapseConnectionError,
     SynapseDownloadError,
     SynapseHTTPError,
+    SynapseTimeoutError,
 )
 from synapse_workflows.client.transfer import executor, part_plan, presigned_urls
 from synapse_workflows.client.transfer.executor import (
@@ -144,6 +145,8 @@ class PartDownloader:
                 data = raw.read(state.next_size(), decode_content=False)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 self._cancel_token.raise_if_cancelled()
+                if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                    raise SynapseTimeoutError("No more data within the timeout") from error
                 raise SynapseConnectionError(f"The connection was interrupted: {error}") from error
             if not data:
                 state.end_of_response()

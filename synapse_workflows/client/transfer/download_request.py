@@ -1,9 +1,10 @@
 """Download URLs of file handles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from synapse_workflows import constants
 from synapse_workflows.client.core.session import Session
@@ -13,6 +14,8 @@ from synapse_workflows.client.errors import (
     SynapseForbiddenError,
 )
 
+#: Maximum number of file handles in one request.
+_BATCH_SIZE: Final = 100
 _CALL: Final = "POST /fileHandle/batch"
 
 
@@ -55,14 +58,14 @@ class DownloadUrl:
         md5: MD5 of the content in hex, if Synapse knows it.
         size: Size in bytes, if Synapse knows it.
         is_external: Whether the file is stored outside of Synapse.
-        created_by: ID of the user who created the file handle, if known.
+        handle: Properties of the file handle.
     """
 
     url: str = field(repr=False)
     md5: str | None
     size: int | None
     is_external: bool
-    created_by: str | None
+    handle: Mapping[str, Any]
 
 
 def request_download_url(syn: Session, request: DownloadRequest) -> DownloadUrl:
@@ -85,13 +88,13 @@ def request_download_url(syn: Session, request: DownloadRequest) -> DownloadUrl:
             f"File handle {request.handle_id} cannot be downloaded: its type is "
             f"{kind.rpartition('.')[2] or 'unknown'}, a storage that is not supported."
         )
-    created_by = handle.get("createdBy")
+    _require_valid(str(url), request)
     return DownloadUrl(
         url=str(url),
         md5=replace(request, handle=handle).md5,
         size=_parse_size(handle.get("contentSize")),
         is_external=kind == constants.EXTERNAL_FILE_HANDLE,
-        created_by=None if created_by is None else str(created_by),
+        handle=handle,
     )
 
 
@@ -109,8 +112,54 @@ def request_file_handle(syn: Session, request: DownloadRequest) -> dict[str, Any
     return {**(result.get("fileHandle") or {}), **request.handle}
 
 
+def request_md5s(
+    syn: Session, handle_ids: Sequence[str], associate_type: str, associate_id: str
+) -> dict[str, str]:
+    """Request the MD5s of the content of file handles that belong to one object.
+
+    Returns:
+        MD5s in hex by file handle ID, without those that the user may not download.
+
+    Source:
+        POST /fileHandle/batch of the file service
+    """
+    found: dict[str, str] = {}
+    for start in range(0, len(handle_ids), _BATCH_SIZE):
+        batch = handle_ids[start : start + _BATCH_SIZE]
+        for result in _request_batch(syn, batch, associate_type, associate_id, with_url=False):
+            md5 = (result.get("fileHandle") or {}).get("contentMd5")
+            if md5:
+                found[str(result["fileHandleId"])] = str(md5).lower()
+    return found
+
+
 def _request(syn: Session, request: DownloadRequest, *, with_url: bool) -> dict[str, Any]:
-    """Request the file handle, and optionally its URL.
+    """Request the file handle, and optionally its URL."""
+    results = _request_batch(
+        syn,
+        [request.handle_id],
+        request.associate_type,
+        request.associate_id,
+        with_url=with_url,
+    )
+    if not results:
+        raise SynapseDownloadError(
+            f"Cannot download file handle {request.handle_id}: Synapse returned no result for it."
+        )
+    if results[0].get("failureCode"):
+        raise _error_of(str(results[0]["failureCode"]), request)
+    return results[0]
+
+
+def _request_batch(
+    syn: Session,
+    handle_ids: Sequence[str],
+    associate_type: str,
+    associate_id: str,
+    *,
+    with_url: bool,
+) -> list[dict[str, Any]]:
+    """Request file handles, and optionally their URLs; return the results in the same order.
 
     Source:
         POST /fileHandle/batch of the file service
@@ -120,22 +169,28 @@ def _request(syn: Session, request: DownloadRequest, *, with_url: bool) -> dict[
         "includePreSignedURLs": with_url,
         "requestedFiles": [
             {
-                "fileHandleId": request.handle_id,
-                "associateObjectId": request.associate_id,
-                "associateObjectType": request.associate_type,
+                "fileHandleId": handle_id,
+                "associateObjectId": associate_id,
+                "associateObjectType": associate_type,
             }
+            for handle_id in handle_ids
         ],
     }
     reply = syn.call("POST", "/fileHandle/batch", endpoint="file", json=body, repeatable=True)
     results = reply.object.get("requestedFiles")
-    if not isinstance(results, list) or not results or not isinstance(results[0], dict):
+    if not isinstance(results, list):
+        return []
+    return [result for result in results if isinstance(result, dict)]
+
+
+def _require_valid(url: str, request: DownloadRequest) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
         raise SynapseDownloadError(
-            f"Cannot download file handle {request.handle_id}: Synapse returned no result for it."
-        )
-    result: dict[str, Any] = results[0]
-    if result.get("failureCode"):
-        raise _error_of(str(result["failureCode"]), request)
-    return result
+            f"Cannot download file handle {request.handle_id}: Synapse returned an invalid URL "
+            f"({error})."
+        ) from None
 
 
 def _parse_size(size: Any) -> int | None:
