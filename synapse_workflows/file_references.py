@@ -44,13 +44,15 @@ class SynapseTableFile(TypedDict):
     """Reference to the result of a query, as JSON; the rows are in the file.
 
     `version` is the version of the table that was queried, and `etag` the state of its rows. If
-    that version is not a snapshot, the same query may have another result later. `file_format` is
-    `csv` or `parquet`. `md5` and `size` are those of the file; `csv_md5` is the MD5 of the CSV
+    that version is not a snapshot, the same query may have another result later. `name` is that of
+    the file in `output_path`, else the id of the task and the format. `file_format` is `csv` or
+    `parquet`. `md5` and `size` are those of the file; `csv_md5` is the MD5 of the CSV
     file that Synapse wrote.
     """
 
     id: str
     version: int | None
+    name: str
     etag: str | None
     query: str
     row_ids: bool
@@ -207,12 +209,14 @@ def _pin(path: Path, reference: Mapping[str, Any]) -> None:
 
 def _record_read(reference: Mapping[str, Any]) -> None:
     """Record a read in the lineage of the task: no client reads the entity."""
+    from synapse_workflows.client.api.queries import parse_table_id
     from synapse_workflows.lineage.collector import current_collector
     from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
     collector = current_collector()
     if collector is not None:
-        read = EntityRef(reference["id"], reference["version"])
+        is_open = "query" in reference and parse_table_id(reference["query"]).version is None
+        read = EntityRef(reference["id"], reference["version"], is_open=is_open)
         collector.add(Record.from_refs(Origin.READ, used=[read]))
 
 

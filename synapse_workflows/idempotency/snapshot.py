@@ -2,7 +2,8 @@
 
 A request may succeed although its response is lost, and its job may still run when the next try
 starts. All tries of a task therefore request the same label. Labels are unique, so at most one
-snapshot is created, and its Activity identifies the task that created it.
+snapshot is created, and its Activity identifies the task that created it; without an Activity, its
+comment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -179,7 +180,7 @@ class SnapshotMaker:
             # later, when the task succeeds: a task that still fails may be cleared and continue
             collector.add_finish_callback(self._state.mark_done)
         entity = self.client.call("GET", f"/entity/{self.table_id}/version/{version}").json
-        self.client.emit(Wrote.from_entity(entity, activity_given=True))
+        self.client.emit(Wrote.from_entity(entity, activity_given=True, is_open=False))
         return {
             "id": entity["id"],
             "version": version,
@@ -232,10 +233,12 @@ class SnapshotMaker:
         # where another task took the version, a request with that version as label has ended
         if plan is None or (plan.numbered and plan.version != version):
             plan = SnapshotPlan(version, label or str(version), numbered=not label)
+        own_id = activity_id if isinstance(activity_id, str) else None
         plan = replace(
             plan,
-            comment=comment,
-            activity_id=activity_id if isinstance(activity_id, str) else None,
+            # without an Activity, a retry recognizes the snapshot of the task by its comment
+            comment=comment if comment or own_id else _describe_task(),
+            activity_id=own_id,
             job=None,
         )
         self._state.save(plan)
@@ -280,18 +283,29 @@ class SnapshotMaker:
         return self.create(None, plan.comment)
 
     def _is_own(self, snapshot: Mapping[str, Any], plan: SnapshotPlan) -> bool:
-        """Return whether a snapshot has the label and the Activity of the plan."""
+        """Return whether a snapshot has the label and the Activity of the plan.
+
+        Without an Activity, the account and the comment identify the task.
+        """
         version = snapshot["versionNumber"]
         if version < plan.version or snapshot.get("versionLabel") != plan.label:
             return False
         if plan.activity_id is None:
-            return True
+            account = self.client.call("GET", "/userProfile").json["ownerId"]
+            is_by_account = str(snapshot.get("modifiedByPrincipalId")) == str(account)
+            return is_by_account and snapshot.get("versionComment") == plan.comment
         path = f"/entity/{self.table_id}/version/{version}/generatedBy"
         try:
             activity = self.client.call("GET", path).json
         except SynapseNotFoundError:
             return False
         return bool(activity["id"] == plan.activity_id)
+
+
+def _describe_task() -> str | None:
+    """Return a text that is unique to the running task instance; None outside a task."""
+    collector = current_collector()
+    return None if collector is None else collector.description.signature
 
 
 def _options(plan: SnapshotPlan) -> dict[str, str]:

@@ -35,11 +35,13 @@ class LocalFile:
         path: the file.
         url: where the file was downloaded from, without credentials; None for a local file.
         is_temporary: whether the file is deleted at the end of the task.
+        stored_name: name for the stored file; None for the name of `path`.
     """
 
     path: Path
     url: str | None = None
     is_temporary: bool = False
+    stored_name: str | None = None
 
 
 def is_list(value: Any) -> bool:
@@ -74,7 +76,9 @@ def as_local_file(
     """
     value = parse_reference_text(value)
     if is_reference(value):
-        yield LocalFile(Path(resolve_reference(value)))
+        # the file of a query has another name in each run
+        name = value.get("name") if "query" in value else None
+        yield LocalFile(Path(resolve_reference(value)), stored_name=name)
     elif isinstance(value, ObjectStoragePath):
         with _download(str(value)) as file:
             yield file

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from airflow.sdk import conf
 
+from synapse_workflows.provenance.activity import GAP_PREFIX
+
 
 @dataclass(frozen=True)
 class ActivityDescription:
@@ -46,7 +48,7 @@ class ActivityDescription:
             self.signature,
             self.date,
             self.link,
-            *(f"Not pinned: {gap}" for gap in gaps),
+            *(f"{GAP_PREFIX}{gap}" for gap in gaps),
         ]
         return "\n".join(line for line in lines if line)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from synapse_workflows.client.api.provenance import delete_unlinked
-from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.core.events import Wrote, has_open_version
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
@@ -207,7 +207,7 @@ class ActivityWriter:
         body = build_activity(
             pinned,
             self.declared_name or self.description.name,
-            self.description.to_text(self.declared_description, pinned.gaps),
+            self.description.to_text(self.declared_description, pinned.list_gaps()),
             site=self.client.repoEndpoint,
         )
         return move_uncommon_urls(body) if self._common_urls_only else body
@@ -299,7 +299,9 @@ class ActivityWriter:
             else:
                 is_container = entity.get("concreteType") in CONTAINERS
                 version = None if is_container else entity.get("versionNumber")
-                self._versions[ref.id] = EntityRef(ref.id, version, self.client.repoEndpoint)
+                self._versions[ref.id] = EntityRef(
+                    ref.id, version, self.client.repoEndpoint, has_open_version(entity)
+                )
         return self._versions[ref.id]
 
 

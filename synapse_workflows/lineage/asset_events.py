@@ -27,6 +27,8 @@ def emit_asset_event(
     """
     values = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}
     extra = {name: value for name, value in values.items() if value is not None}
+    if stored.is_open:
+        extra["open_version"] = True
     for outlet in context["ti"].task.outlets:
         if _is_asset_of(outlet, stored.entity_id):
             context["outlet_events"][outlet].extra.update(extra)

@@ -18,7 +18,6 @@ from airflow.sdk import BaseOperator, get_current_context
 
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
-from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
@@ -26,7 +25,7 @@ from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.store_notes import StoreNotes
 from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
-from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
+from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 T = TypeVar("T")
 _CONTEXT_KEY: Final = "synapse_lineage"
@@ -111,6 +110,11 @@ class LineageCollector:
         self._published: Record | None = None
         self._lock = threading.RLock()
         _call_after_execute(self.ti.task, self.finish)
+
+    @cached_property
+    def description(self) -> ActivityDescription:
+        """Name and description of the Activity of the task."""
+        return ActivityDescription.from_context(self.context)
 
     @property
     def is_retry(self) -> bool:
@@ -249,7 +253,7 @@ class LineageCollector:
 
     def _record_write(self, event: Wrote, client: EventSource) -> None:
         declared = _declared.get() or DeclaredProvenance()
-        stored = EntityRef(event.entity_id, event.version, client.repoEndpoint)
+        stored = EntityRef(event.entity_id, event.version, client.repoEndpoint, event.is_open)
         self.record |= Record.from_stored(stored) | declared.record
         attached = self._attached.pop(event.entity_id, None)
         if event.activity_given:
@@ -291,7 +295,7 @@ class LineageCollector:
         if conn_id not in self._writers:
             self._writers[conn_id] = ActivityWriter(
                 client,
-                ActivityDescription.from_context(self.context),
+                self.description,
                 self.context["task_state_store"],
                 f"synapse_activity:{conn_id}",
                 int(self.ti.max_tries),
@@ -304,21 +308,19 @@ class LineageCollector:
 
 def _record_from_event(event: Event, site: str) -> Record:
     """Return what a client read or ran as a record. Reading a container is not an input."""
+    if isinstance(event, Wrote):
+        return Record()
+    refs: list[EntityRef | UrlRef] = []
+    if event.entity_id is not None:
+        is_open = isinstance(event, Read) and event.is_open
+        refs.append(EntityRef(event.entity_id, event.version, site, is_open))
+    elif event.url is not None:
+        refs.append(UrlRef(event.url, event.name))
     if isinstance(event, Ran):
-        ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
-        return Record.from_refs(Origin.CODE, ran=[ref] if ref else ())
-    if isinstance(event, Read) and event.concrete_type not in CONTAINERS:
-        ref = _create_ref(event.entity_id, event.version, event.url, event.name, site)
-        return Record.from_refs(Origin.READ, used=[ref] if ref else ())
-    return Record()
-
-
-def _create_ref(
-    entity_id: str | None, version: int | None, url: str | None, name: str | None, site: str
-) -> Ref | None:
-    if entity_id is not None:
-        return EntityRef(entity_id, version, site)
-    return None if url is None else UrlRef(redact_url(url), name)
+        return Record.from_refs(Origin.CODE, ran=refs)
+    if event.concrete_type in CONTAINERS:
+        return Record()
+    return Record.from_refs(Origin.LOOKUP if event.is_lookup else Origin.READ, used=refs)
 
 
 def _call_after_execute(task: Any, callback: Callable[[], object]) -> None:

@@ -9,7 +9,6 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
 from synapse_workflows.assets import entity_id_from_uri
-from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 
@@ -78,9 +77,10 @@ def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any]
     if entity_id is not None:
         entity = EntityRef.parse(entity_id)
         version = _parse_version(extra or {}) or entity.version
-        return Record.from_refs(origin, used=[EntityRef(entity.id, version)])
+        is_open = bool((extra or {}).get("open_version"))
+        return Record.from_refs(origin, used=[EntityRef(entity.id, version, is_open=is_open)])
     if urlsplit(uri).scheme:
-        url = UrlRef(redact_url(uri), name if name != uri else None)
+        url = UrlRef(uri, name if name != uri else None)
         return Record.from_refs(origin, used=[url])
     return Record().with_gap(f"asset {name}: its URI has no scheme")
 

@@ -15,6 +15,7 @@ from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.table_rows import ROW_TYPES
 from synapse_workflows.client.core.events import Event, Wrote
+from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity
@@ -32,7 +33,7 @@ from synapse_workflows.lineage.store_provenance import (
     TaskProvenance,
     check_if_unchanged,
 )
-from synapse_workflows.provenance.activity import parse_activity, parse_declared
+from synapse_workflows.provenance.activity import parse_activity, parse_declared, redact_activity
 from synapse_workflows.provenance.record import EntityRef, Origin
 
 
@@ -115,7 +116,7 @@ class LineageClient(Synapse):
         check_if_unchanged(if_unchanged)
         declared = (activity, used, executed, activityName, activityDescription)
         is_separate = self._needs_separate_activity(activity, used, executed)
-        new = store_api.build_activity(*declared) if is_separate else None
+        new = _build_separate(*declared) if is_separate else None
         context = DeclaredProvenance() if is_separate else _create_declared(*declared)
         if if_unchanged == "new_version":
             options["forceVersion"] = True
@@ -184,7 +185,7 @@ class LineageClient(Synapse):
         """
         declared = (activity, used, executed, activityName, activityDescription)
         is_separate = self._needs_separate_activity(activity, used, executed)
-        new = store_api.build_activity(*declared) if is_separate else None
+        new = _build_separate(*declared) if is_separate else None
         saved = None if new is None else provenance.setProvenance(self, table_id, new)
         entity = self.call("GET", f"/entity/{table_id}").json
         wrote = Wrote.from_entity(
@@ -291,3 +292,11 @@ def _create_declared(
         return DeclaredProvenance(parse_declared(used, executed), name, description)
     record = parse_activity(activity, Origin.DECLARED)
     return DeclaredProvenance(record, activity.get("name"), activity.get("description"))
+
+
+def _build_separate(*declared: Any) -> Mapping[str, Any] | None:
+    """Return a declared Activity that is not merged into that of the task, without secrets."""
+    activity = store_api.build_activity(*declared)
+    if activity is None or activity.get("id"):
+        return activity
+    return Activity(data=redact_activity(activity))

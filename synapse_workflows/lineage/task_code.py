@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from synapse_workflows.client.core.redaction import redact_url
+from airflow.sdk import conf
+
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: Characters of a commit or digest in the name of a reference.
@@ -38,13 +39,20 @@ def _iter_files(task: Any, bundle: Any) -> Iterator[tuple[Path, str]]:
     """Yield each file with its path relative to the bundle."""
     dag_file = Path(task.dag.fileloc)
     relative = task.dag.relative_fileloc or dag_file.name
-    root = Path(bundle.path) if bundle is not None else dag_file.parent
+    root = Path(bundle.path) if bundle is not None else _find_root(dag_file)
     yield dag_file, Path(relative).as_posix()
     source = _find_source_file(getattr(task, "python_callable", None))
     if source is None or source.resolve() == dag_file.resolve():
         return
     if source.resolve().is_relative_to(root.resolve()):
         yield source, source.resolve().relative_to(root.resolve()).as_posix()
+
+
+def _find_root(dag_file: Path) -> Path:
+    """Return the directory of the user's code, for a DAG without a bundle."""
+    dags_folder = Path(conf.get("core", "dags_folder"))
+    is_inside = dag_file.resolve().is_relative_to(dags_folder.resolve())
+    return dags_folder if is_inside else dag_file.parent
 
 
 def _find_source_file(function: Any) -> Path | None:
@@ -66,7 +74,7 @@ def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
     page = _create_page_url(bundle, commit, subdir)
     label = f"{name} at {commit[:_SHORT_HASH]}"
     if page is not None:
-        return UrlRef(redact_url(f"{page}/{quote(name)}"), label)
+        return UrlRef(f"{page}/{quote(name)}", label)
     repository = _create_repository_url(getattr(bundle, "repo_url", None))
     if repository is None:
         return None
@@ -118,7 +126,7 @@ def _create_repository_url(url: str | None) -> str | None:
     parts = urlsplit(url)
     if not parts.scheme or not parts.hostname:
         return None
-    return "git+" + redact_url(url)
+    return f"git+{url}"
 
 
 def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
@@ -128,9 +136,10 @@ def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
-    path = name if bundle is None else f"{bundle.name}/{name}"
+    # without the directory: it depends on whether the DAG runs in a bundle or in dag.test()
+    name = Path(name).name
     commit = _get_commit(bundle)
     at = f" at {commit[:_SHORT_HASH]}" if commit else ""
     return UrlRef(
-        f"file:///{quote(path)}#sha256={digest}", f"{name}{at} (sha256 {digest[:_SHORT_HASH]})"
+        f"file:///{quote(name)}#sha256={digest}", f"{name}{at} (sha256 {digest[:_SHORT_HASH]})"
     )

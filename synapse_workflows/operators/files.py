@@ -145,7 +145,8 @@ class SynapseStoreOperator(SynapseOperator):
         parent_id: the project or folder (templated).
         folder: path of folders below the parent, as `2026/november`; missing folders are created
             (templated).
-        name: name of the entity, for a single path; the default is the file name (templated).
+        name: name of the entity, for a single path; the default is the file name, or the `name` in
+            the reference of a query (templated).
         annotations: annotations of each entity (templated).
         version_label: label of the version; a new label creates a new version (templated).
         version_comment: comment of the version (templated).
@@ -263,7 +264,7 @@ class SynapseStoreOperator(SynapseOperator):
         entity = File(
             str(file.path),
             parent=parent_id,
-            name=self.name or file.path.name,
+            name=self.name or file.stored_name or file.path.name,
             annotations=dict(self.annotations or {}),
         )
         if self.version_comment is not None:

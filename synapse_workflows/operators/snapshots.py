@@ -41,7 +41,8 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             (templated).
         label_prefix: text before the label that identifies the snapshots of this task
             (templated).
-        version_comment: comment of the snapshot (templated).
+        version_comment: comment of the snapshot; with lineage off, the default is the task
+            instance (templated).
         skip_if_unchanged: whether to skip the task if neither rows nor columns have changed since
             the newest snapshot; for a view, if nothing it shows has changed.
         retain: number of the newest snapshots with `label_prefix` to keep; older ones are deleted.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -130,14 +130,15 @@ class SynapseTableQueryOperator(SynapseOperator):
             except parquet.ParquetConversionError as error:
                 raise AirflowFailException(str(error)) from error
         version = next((one.version for one in reads if one.entity_id == table.id), None)
-        reference = self._reference(result, sql, file_format, version)
+        name = self._name(context, file_format)
+        reference = self._reference(result, sql, file_format, version, name)
         self.set_entity_url(reference["id"], version)
         if isinstance(target, ObjectTarget):
             is_file = self.output_path is not None
             reference["path"] = (target if is_file else target.join(result.path.name)).write(
                 result.path, "overwrite.local"
             )
-        self.set_map_index_name(context, result.path.name)
+        self.set_map_index_name(context, name)
         self.push_items(context, reference)
         self.log.info(
             "Wrote %s rows of %s.%s to %s",
@@ -204,13 +205,27 @@ class SynapseTableQueryOperator(SynapseOperator):
             return run_query_to_file(client, query, target)
         return run_query(client, query, target)
 
+    def _name(self, context: "Context", file_format: FileFormat) -> str:
+        """Return the name of the result, the same in each run: a stored file keeps its entity."""
+        if self.output_path is not None:
+            return PurePosixPath(str(self.output_path)).name
+        index = context["ti"].map_index
+        suffix = f"_{index}" if index is not None and index >= 0 else ""
+        return f"{self.task_id}{suffix}.{file_format.value}"
+
     def _reference(
-        self, result: QueryResultFile, sql: str, file_format: FileFormat, version: int | None
+        self,
+        result: QueryResultFile,
+        sql: str,
+        file_format: FileFormat,
+        version: int | None,
+        name: str,
     ) -> SynapseTableFile:
         is_csv = file_format is FileFormat.CSV
         return {
             "id": result.table_id,
             "version": version,
+            "name": name,
             "etag": result.etag,
             "query": sql,
             "row_ids": self.include_row_ids,

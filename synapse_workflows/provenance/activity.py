@@ -1,14 +1,16 @@
 """Conversion between lineage records and Activities."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from synapse_workflows.client.core.redaction import redact_url
+from synapse_workflows.client.core.redaction import redact, redact_url
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
+#: Start of a line of an Activity's description that names a source that is not pinned.
+GAP_PREFIX: Final = "Not pinned: "
 _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 
 
@@ -30,7 +32,7 @@ def build_activity(
     """
     used = [_create_item(ref, site, executed=False) for ref in record.inputs()]
     executed = [_create_item(ref, site, executed=True) for ref in record.executed()]
-    return {"name": name, "description": description, "used": used + executed}
+    return {"name": redact(name), "description": redact(description), "used": used + executed}
 
 
 def parse_declared(used: Any = None, executed: Any = None) -> Record:
@@ -49,8 +51,20 @@ def parse_declared(used: Any = None, executed: Any = None) -> Record:
     return parse_activity(activity, Origin.DECLARED)
 
 
+def redact_activity(activity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of an Activity whose URLs are safe to record; see `UrlRef`."""
+    used = []
+    for item in activity.get("used") or ():
+        if "url" in item:
+            url = UrlRef(item["url"], item.get("name"))
+            used.append({**item, "url": url.url} | ({"name": url.name} if url.name else {}))
+        else:
+            used.append(item)
+    return {**activity, "used": used}
+
+
 def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
-    """Parse the `used` list of an Activity.
+    """Parse the `used` list of an Activity, and the gaps in the description of a stored one.
 
     Args:
         activity: an Activity or its JSON.
@@ -60,7 +74,8 @@ def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
     ran: list[Ref] = []
     for item in activity.get("used") or ():
         (ran if item.get("wasExecuted") else used).append(_parse_item(item))
-    return Record.from_refs(origin, used=used, ran=ran)
+    gaps = _parse_gaps(activity) if origin is Origin.WROTE else _find_dropped_queries(activity)
+    return Record.from_refs(origin, used=used, ran=ran, gaps=gaps)
 
 
 def have_same_sources(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
@@ -159,6 +174,18 @@ def _parse_item(item: Mapping[str, Any]) -> Ref:
     reference = item["reference"]
     version = reference.get("targetVersionNumber")
     return EntityRef(reference["targetId"], None if version is None else int(version))
+
+
+def _parse_gaps(activity: Mapping[str, Any]) -> list[str]:
+    lines = (activity.get("description") or "").splitlines()
+    return [line.removeprefix(GAP_PREFIX) for line in lines if line.startswith(GAP_PREFIX)]
+
+
+def _find_dropped_queries(activity: Mapping[str, Any]) -> list[str]:
+    """Return the gaps of URLs with a query, which `UrlRef` removes."""
+    urls = [str(item["url"]) for item in activity.get("used") or () if "url" in item]
+    redacted = [redact_url(url) for url in urls if "?" in url]
+    return [f"{url}: the query of the URL is not recorded" for url in redacted]
 
 
 def _source_keys(activity: Mapping[str, Any]) -> set[tuple[str, int | None, bool]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
+from synapse_workflows.client.core.redaction import redact_name, redact_url
 from synapse_workflows.client.model.ids import split_version
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ class Origin(StrEnum):
     INLET = "inlet"  # inlet of the task
     EVENT = "event"  # asset event that triggered the run
     CODE = "code"  # code of a task
+    LOOKUP = "lookup"  # metadata read by the task, without the content
 
 
 #: Origins that are overridden by references of other origins to the same object.
@@ -40,11 +42,13 @@ class EntityRef:
         version: version number; None if unknown.
         site: repository endpoint of the Synapse that stores the entity; None for the Synapse in
             which the record is used.
+        is_open: whether the version is the open one of a table or view, whose content may change.
     """
 
     id: str
     version: int | None = None
     site: str | None = None
+    is_open: bool = False
 
     @classmethod
     def parse(cls, text: str, site: str | None = None) -> Self:
@@ -67,12 +71,17 @@ class UrlRef:
     """Reference to an object outside Synapse.
 
     Args:
-        url: URL without credentials.
-        name: display name; None to display the URL.
+        url: URL. User info, query and fragment are removed, because they may hold credentials.
+        name: display name; None to display the URL. URLs in it are redacted in the same way.
     """
 
     url: str
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", redact_url(self.url))
+        if self.name is not None:
+            object.__setattr__(self, "name", redact_name(self.name))
 
     def covers(self, other: "UrlRef") -> bool:
         """Return whether this reference contains all information of another one."""
@@ -104,11 +113,8 @@ class RecordEntry:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Create an entry from the result of `to_json`."""
-        ref: Ref
-        if "url" in data:
-            ref = UrlRef(data["url"], data.get("name"))
-        else:
-            ref = EntityRef(data["id"], data.get("version"), data.get("site"))
+        is_url = "url" in data
+        ref = UrlRef(data["url"], data.get("name")) if is_url else _entity_from_json(data)
         return cls(ref, Origin(data["origin"]))
 
 
@@ -129,6 +135,10 @@ class Record:
     ran: tuple[RecordEntry, ...] = ()
     wrote: tuple[EntityRef, ...] = ()
     gaps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.gaps:
+            object.__setattr__(self, "gaps", tuple(redact_name(gap) for gap in self.gaps))
 
     @classmethod
     def from_refs(
@@ -200,11 +210,26 @@ class Record:
         """Return the record that downstream tasks inherit.
 
         If the task stored entities, downstream tasks inherit those, because they have their own
-        Activity. Otherwise they inherit the inputs and the code of the task.
+        Activity. Otherwise they inherit the inputs and the code of the task, without look-ups.
         """
         if self.wrote:
             return Record.from_refs(Origin.WROTE, used=self.wrote)
-        return self
+        return replace(
+            self, used=tuple(entry for entry in self.used if entry.origin is not Origin.LOOKUP)
+        )
+
+    def list_gaps(self) -> tuple[str, ...]:
+        """Return the gaps, including the inputs that are open versions of tables and views."""
+        inputs = [ref for ref in self.inputs() if isinstance(ref, EntityRef)]
+        open_refs = (
+            entry.ref
+            for entry in self.used
+            if isinstance(entry.ref, EntityRef)
+            and entry.ref.is_open
+            and any(ref.covers(entry.ref) for ref in inputs)
+        )
+        texts = (f"{ref} is an open version, not a snapshot" for ref in open_refs)
+        return _unique((*self.gaps, *texts))
 
     def with_origins(self, *origins: Origin) -> "Record":
         """Return a copy with only the inputs and code of these origins; outputs are kept."""
@@ -245,10 +270,7 @@ class Record:
         return cls(
             used=tuple(RecordEntry.from_json(item) for item in data.get("used", ())),
             ran=tuple(RecordEntry.from_json(item) for item in data.get("ran", ())),
-            wrote=tuple(
-                EntityRef(item["id"], item.get("version"), item.get("site"))
-                for item in data.get("wrote", ())
-            ),
+            wrote=tuple(_entity_from_json(item) for item in data.get("wrote", ())),
             gaps=tuple(data.get("gaps", ())),
         )
 
@@ -278,5 +300,10 @@ def _keep_most_exact(refs: Iterable[Ref]) -> tuple[Ref, ...]:
 
 
 def _entity_to_json(ref: EntityRef) -> dict[str, Any]:
-    fields = {"id": ref.id, "version": ref.version, "site": ref.site}
+    fields = {"id": ref.id, "version": ref.version, "site": ref.site, "open": ref.is_open or None}
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _entity_from_json(data: Mapping[str, Any]) -> EntityRef:
+    is_open = bool(data.get("open"))
+    return EntityRef(data["id"], data.get("version"), data.get("site"), is_open)

@@ -11,6 +11,8 @@ summary.csv (syn12.1)
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from synapse_workflows.client.core.redaction import redact, redact_name, redact_url
+
 #: Default number of levels of activities.
 DEFAULT_DEPTH = 8
 #: HTTP status codes for objects that do not exist or are not readable.
@@ -74,7 +76,7 @@ class _TreeRenderer:
         yield f"└─ {found.get('name') or 'activity ' + str(found.get('id', ''))}"
         sources = sorted(found.get("used") or (), key=lambda item: bool(item.get("wasExecuted")))
         margin = "   │" if sources else "    "
-        for line in (found.get("description") or "").splitlines():
+        for line in redact(found.get("description") or "").splitlines():
             yield f"{margin}  {line}".rstrip()
         for number, item in enumerate(sources, start=1):
             yield from self._render_source(item, depth, last=number == len(sources))
@@ -109,10 +111,11 @@ def _format_entity(name: str | None, entity_id: str, version: int | None) -> str
 
 
 def _format_url(url: str, name: str | None) -> str:
-    if name in (None, "", url):
+    url, name = redact_url(url), redact_name(name or "")
+    if name in ("", url):
         return url
     # the URL of a file without a location; the name contains the hash of its content
-    return str(name) if url.startswith("file:") else f"{name} <{url}>"
+    return name if url.startswith("file:") else f"{name} <{url}>"
 
 
 def _version_argument(version: int | None) -> dict[str, int]:

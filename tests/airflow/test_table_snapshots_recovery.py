@@ -206,6 +206,33 @@ def test_lost_response_creates_no_second_snapshot(run_of, delay, table, client, 
     assert run.value("freeze")["version"] == 1
 
 
+@pytest.mark.parametrize("comment", [None, "by run"])
+def test_snapshot_of_another_writer_is_not_taken_with_lineage_off(
+    run_of, delay, table, client, comment
+):
+    """The first request of the task is lost; then another writer creates a snapshot."""
+    run = run_of(table_id=table, lineage_mode="off", version_comment=comment)
+    delay.delay_next(500)
+    assert run.task("freeze", max_tries=5).state == "up_for_retry"
+    delay.delayed.clear()
+    client.create_snapshot_version(table)
+    result = run.task("freeze", max_tries=5)
+    assert result.state == "success", result.error
+    assert labels(client, table) == ["1", "2", "in progress"]
+    assert run.value("freeze")["version"] == 2
+
+
+def test_label_of_another_writer_is_not_taken_with_lineage_off(run_of, delay, table, client):
+    run = run_of(table_id=table, lineage_mode="off", version_label="nightly")
+    delay.delay_next(500)
+    assert run.task("freeze", max_tries=5).state == "up_for_retry"
+    delay.delayed.clear()
+    client.create_snapshot_version(table, label="nightly")
+    result = run.task("freeze", max_tries=5)
+    assert result.state == "failed"
+    assert "already has a version labelled 'nightly'" in str(result.error)
+
+
 @pytest.mark.parametrize("label", [None, "nightly"])
 def test_conflict_with_a_free_label_is_retried(run_of, delay, table, client, label):
     """For example, another writer changes the table: the label stays free."""

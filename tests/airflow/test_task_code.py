@@ -118,7 +118,7 @@ def test_local_repository_gives_hash_and_commit(bundle):
     digest = hashlib.sha256(FLOW.encode()).hexdigest()
     assert list_code(identify_code(task, made)) == [
         (
-            f"file:///flows/flow.py#sha256={digest}",
+            f"file:///flow.py#sha256={digest}",
             f"flow.py at {commit[:12]} (sha256 {digest[:12]})",
         )
     ]
@@ -133,11 +133,11 @@ def test_unversioned_file_gives_hash(tmp_path):
     task = create_operator(file, "sub/my flow.py")
     assert list_code(identify_code(task, bundle)) == [
         (
-            f"file:///local/sub/my%20flow.py#sha256={digest}",
-            f"sub/my flow.py (sha256 {digest[:12]})",
+            f"file:///my%20flow.py#sha256={digest}",
+            f"my flow.py (sha256 {digest[:12]})",
         )
     ]
-    assert list_code(identify_code(task))[0][0] == f"file:///sub/my%20flow.py#sha256={digest}"
+    assert list_code(identify_code(task))[0][0] == f"file:///my%20flow.py#sha256={digest}"
 
 
 def test_absolute_path_is_not_recorded(tmp_path):
@@ -161,6 +161,23 @@ def test_file_of_task_function_is_recorded(tmp_path):
     assert len(identify_code(library_task, bundle).ran) == 1
 
 
+def test_same_code_has_one_identity_with_and_without_a_bundle(tmp_path, monkeypatch):
+    """Under the scheduler a DAG has a bundle and a relative path, in `dag.test()` neither."""
+    flow, steps = tmp_path / "dags" / "flow.py", tmp_path / "lib" / "steps.py"
+    for file, text in ((flow, FLOW), (steps, "def step():\n    return 1\n")):
+        file.parent.mkdir()
+        file.write_text(text)
+    scope = {}
+    exec(compile(steps.read_text(), str(steps), "exec"), scope)  # noqa: S102
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+    bundle = LocalDagBundle(name="dags-folder", path=str(tmp_path))
+    scheduled = create_operator(flow, "dags/flow.py", python_callable=scope["step"])
+    tested = create_operator(flow, python_callable=scope["step"])
+    tested.dag.relative_fileloc = None
+    assert list_code(identify_code(scheduled, bundle)) == list_code(identify_code(tested))
+    assert len(list_code(identify_code(tested))) == 2
+
+
 def test_unreadable_file_is_a_gap(tmp_path):
     record = identify_code(create_operator(tmp_path / "gone.py", "gone.py"))
     assert not record.ran
@@ -170,13 +187,13 @@ def test_unreadable_file_is_a_gap(tmp_path):
 def test_template_with_unknown_field_is_ignored(bundle):
     made, _ = bundle(view_url_template="https://host/{version}/{unknown}")
     task = create_operator(Path(made.path) / "flow.py", "flow.py")
-    assert list_code(identify_code(task, made))[0][0].startswith("file:///flows/flow.py#sha256=")
+    assert list_code(identify_code(task, made))[0][0].startswith("file:///flow.py#sha256=")
 
 
 def test_template_with_query_is_ignored(bundle):
     made, _ = bundle(view_url_template="https://host/{subdir}?version={version}&token=secret")
     task = create_operator(Path(made.path) / "flow.py", "flow.py")
-    assert list_code(identify_code(task, made))[0][0].startswith("file:///flows/flow.py#sha256=")
+    assert list_code(identify_code(task, made))[0][0].startswith("file:///flow.py#sha256=")
 
 
 def test_collector_uses_bundle_of_running_task(bundle):

@@ -222,9 +222,9 @@ def test_get_emits_read_event_with_actual_version(syn, project, stored, events):
     file = ("data.txt", stored.concreteType, "get")
     assert events == [
         Read(stored.id, 2, *file),
-        Read(stored.id, 1, *file),
+        Read(stored.id, 1, *file, is_lookup=True),
         Read(stored.id, 2, *file),
-        Read(project.id, None, project.name, project.concreteType, "get"),
+        Read(project.id, None, project.name, project.concreteType, "get", is_lookup=True),
     ]
 
 

@@ -208,7 +208,7 @@ def test_query_emits_read_event_with_version(syn, numbers, events):
     syn.tableQuery(f"SELECT * FROM {numbers}.1")
     read = [event for event in events if isinstance(event, Read)]
     assert read == [
-        Read(numbers, 1, "n", TABLE, how="tableQuery"),
-        Read(numbers, 2, "n", TABLE, how="tableQuery"),
+        Read(numbers, 1, "n", TABLE, how="tableQuery", is_open=True),
+        Read(numbers, 2, "n", TABLE, how="tableQuery", is_open=True),
         Read(numbers, 1, how="tableQuery"),
     ]

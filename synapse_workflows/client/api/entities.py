@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self, TypedDict, Unpack, get_args
 
 from synapse_workflows.client.api import bundles, entity_lookup, table_rows
-from synapse_workflows.client.core.events import Read
+from synapse_workflows.client.core.events import Read, has_open_version
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseUnmetAccessRestrictions
 from synapse_workflows.client.model.argument_types import CollisionPolicy
@@ -122,8 +122,19 @@ def get(syn: Session, entity: Any, **kwargs: Unpack[GetKeywords]) -> Entity:
         POST /entity/{id}/bundle2, POST /entity/{id}/version/{versionNumber}/bundle2
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
-    found = get_unannounced(syn, entity, GetOptions.from_keywords(kwargs))
-    syn.emit(Read(found.id, found.get("versionNumber"), found.name, found.concreteType, how="get"))
+    options = GetOptions.from_keywords(kwargs)
+    found = get_unannounced(syn, entity, options)
+    has_content = options.download and getattr(found, "path", None) is not None
+    syn.emit(
+        Read(
+            found.id,
+            found.get("versionNumber"),
+            found.name,
+            found.concreteType,
+            is_lookup=not has_content,
+            is_open=has_open_version(found),
+        )
+    )
     return found
 
 

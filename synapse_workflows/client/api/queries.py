@@ -243,5 +243,6 @@ def _announce_read(syn: Session, table: VersionedId) -> None:
             entity.get("name"),
             entity.get("concreteType"),
             how="tableQuery",
+            is_open=True,
         )
     )

@@ -70,7 +70,7 @@ def create_snapshot_version(
         return None
     number = int(response["snapshotVersionNumber"])
     # Listeners must not set an Activity: the current version is already the next one.
-    syn.emit(Wrote.from_entity(entity, version=number, activity_given=True))
+    syn.emit(Wrote.from_entity(entity, version=number, activity_given=True, is_open=False))
     return number if wait else None
 
 

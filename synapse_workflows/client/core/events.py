@@ -2,7 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from synapse_workflows.constants import DATASET, ENTITY_VIEW, SUBMISSION_VIEW, TABLE
+
+_WITH_SNAPSHOTS: Final = frozenset({TABLE, ENTITY_VIEW, SUBMISSION_VIEW, DATASET})
+
+
+def has_open_version(entity: Mapping[str, Any]) -> bool:
+    """Return whether the version of an entity is the open one of a table or view.
+
+    The content of the open version may change. A snapshot is immutable.
+
+    Args:
+        entity: Properties as returned by ``GET /entity/{id}``, or ``/entity/{id}/version/{n}``.
+    """
+    is_latest = entity.get("isLatestVersion") is not False
+    return is_latest and entity.get("concreteType") in _WITH_SNAPSHOTS
 
 
 @dataclass(frozen=True)
@@ -16,6 +32,9 @@ class Read:
         concrete_type: Full type, for example ``org.sagebionetworks.repo.model.FileEntity``.
         how: Name of the public method that read it, for example ``get``.
         url: The URL, if it is not an entity.
+        is_lookup: Whether only metadata was read: properties, a schema, not the content.
+        is_open: Whether the version is the open one of a table or view, whose content may change;
+            see `has_open_version`.
     """
 
     entity_id: str | None
@@ -24,6 +43,8 @@ class Read:
     concrete_type: str | None = None
     how: str = "get"
     url: str | None = None
+    is_lookup: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,7 @@ class Wrote:
             earlier rows remain beside the stored ones.
         activity_id: ID of the Activity of the version, if the caller passed provenance and the
             version was created with it.
+        is_open: Whether the version is the open one of a table or view; False for a snapshot.
     """
 
     entity_id: str
@@ -55,6 +77,7 @@ class Wrote:
     activity_given: bool = False
     replaced: bool = False
     activity_id: str | None = None
+    is_open: bool = False
 
     @classmethod
     def from_entity(cls, entity: Mapping[str, Any], **details: Any) -> Self:
@@ -71,6 +94,7 @@ class Wrote:
             "name": entity.get("name"),
             "concrete_type": entity.get("concreteType"),
             "parent_id": entity.get("parentId"),
+            "is_open": has_open_version(entity),
         }
         return cls(**{**known, **details})
 

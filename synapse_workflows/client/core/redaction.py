@@ -17,9 +17,14 @@ _BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
 #: User info of a URL, up to the last @ of the authority; also in `jdbc:db://user:password@host/`.
-_URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//[^/]*@")
+#: A password may contain ? and #.
+_URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//(?:[^/?#]*|[^/?#@]*:[^/]*)@")
+#: A URL inside a text, up to white space or a quote.
+_URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://[^\s'\"<>]+")
 #: Fragment that identifies the content of a file; see `lineage.task_code`.
 _CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}")
+#: Path of a Python file in a repository, encoded for a URL.
+_PATH = re.compile(r"[\w./%~+-]+\.py")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -41,13 +46,25 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 def redact_url(url: str) -> str:
     """Return a URL that is safe to show or to record: without user info, query and fragment.
 
-    A fragment is kept only if it is the content hash that this package writes itself
-    (``#sha256=`` and 64 hexadecimal digits).
+    A fragment is kept only if this package writes it itself: a content hash (``#sha256=`` and 64
+    hexadecimal digits), or the path of a Python file in a repository (``git+https://...@commit#a/b.py``).
 
     Args:
         url: A URL; also an invalid one, or a path.
     """
     fragment = url.partition("#")[2]
-    place = re.split(r"[?#]", url, maxsplit=1)[0]
-    place = _URL_USER_INFO.sub("//", place)
-    return f"{place}#{fragment}" if _CONTENT_HASH.fullmatch(fragment) else place
+    place = re.split(r"[?#]", _URL_USER_INFO.sub("//", url), maxsplit=1)[0]
+    is_path = place.startswith("git+") and _PATH.fullmatch(fragment)
+    is_kept = is_path or _CONTENT_HASH.fullmatch(fragment)
+    return f"{place}#{fragment}" if is_kept else place
+
+
+def redact_name(text: str) -> str:
+    """Return a display name that is safe to record: URLs in it as `redact_url` returns them.
+
+    Args:
+        text: A name, for example that of an Airflow asset, which may be a URI.
+    """
+    if _URL_IN_TEXT.match(text):
+        text = redact_url(text)
+    return redact(_URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text))
