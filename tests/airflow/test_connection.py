@@ -1,6 +1,7 @@
 """Client settings of an Airflow connection."""
 
 import json
+from pathlib import Path
 
 import pytest
 from airflow.sdk import Connection
@@ -43,6 +44,30 @@ def test_endpoint_in_extra_takes_precedence():
     endpoints = settings(host="https://my.org/repo/v1", extra=extra).endpoints
     assert endpoints["fileHandleEndpoint"] == "https://files.org/v1"
     assert endpoints["portalEndpoint"] == "https://my.org/"
+
+
+@pytest.mark.parametrize("host", ["https://www.synapse.org", "synapse.org", "www.synapse.org/x"])
+def test_host_of_the_web_portal_is_production(host):
+    assert settings(host=host, password="t").endpoints == dict(PRODUCTION_ENDPOINTS)
+
+
+def test_invalid_host_names_the_connection():
+    with pytest.raises(SynapseConfigError, match="host 'http://x:port' of the connection 'c'"):
+        settings(host="http://x:port")
+
+
+@pytest.mark.parametrize("extra", [["cache_dir"], [{}]])
+def test_extra_that_is_not_an_object_names_the_connection(extra):
+    with pytest.raises(SynapseConfigError, match=r"extra of the connection 'c'.*list"):
+        settings(extra=extra)
+
+
+def test_each_synapse_has_a_cache_directory(tmp_path):
+    extra = {"cache_dir": str(tmp_path)}
+    hosts = [None, STAGING_ENDPOINTS["repoEndpoint"], "http://127.0.0.1:1", "http://127.0.0.1:2"]
+    roots = {settings(host=host, extra=extra).cache_root for host in hosts}
+    assert len(roots) == 4
+    assert {Path(root).parent for root in roots} == {tmp_path}
 
 
 def test_host_and_port_are_joined():

@@ -11,6 +11,7 @@ from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook
 from synapse_workflows.client.errors import (
+    SynapseAuthenticationError,
     SynapseNoCredentialsError,
     SynapseUnauthorizedError,
 )
@@ -128,3 +129,27 @@ def test_shared_hook_records_for_the_running_task(api, project, put, sources_of,
     run = Run(api, dag).all()
     assert sources_of(run.value("first"))[0] == [one]
     assert sources_of(run.value("second"))[0] == [two]
+
+
+@pytest.mark.parametrize(("login", "accepted"), [("alice", True), ("ALICE", True), ("bob", False)])
+def test_login_of_the_connection_must_own_the_token(connection, monkeypatch, login, accepted):
+    fields = json.loads(connection) | {"login": login}
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", json.dumps(fields))
+    if accepted:
+        assert SynapseHook().client.username == "alice"
+    else:
+        with pytest.raises(SynapseAuthenticationError, match="belongs to alice, not to bob"):
+            _ = SynapseHook().client
+
+
+def test_files_outside_the_cache_are_not_handed_to_tasks(default, alice, project, tmp_path):
+    path = tmp_path / "source.txt"
+    path.write_text("uploaded")
+    stored = SynapseHook().client.store(File(str(path), parent=project))
+    elsewhere = SynapseHook().client.get(stored.id, downloadLocation=str(tmp_path / "run 1")).path
+    again = SynapseHook().client.get(stored.id, downloadLocation=str(tmp_path / "run 1")).path
+    assert again == elsewhere
+    client = SynapseHook().client
+    found = client.get(stored.id)
+    assert Path(found.path).is_relative_to(client.cache.cache_root_dir)
+    assert found.path == SynapseHook().client.get(stored.id).path

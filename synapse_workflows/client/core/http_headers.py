@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from synapse_workflows import __version__
 from synapse_workflows.client.core.urls import origin
+
+T = TypeVar("T", str, str | None)
 
 JSON_TYPE: Final = "application/json; charset=UTF-8"
 USER_AGENT: Final = f"synapse-workflows/{__version__}"
@@ -26,7 +28,7 @@ def request_headers(custom: Mapping[str, str] | None, *, is_synapse: bool) -> di
     return {"content-type": JSON_TYPE, "Accept": JSON_TYPE} if is_synapse else {"Accept": "*/*"}
 
 
-def headers_after_redirect(target: str, source: str, headers: Mapping[str, str]) -> dict[str, str]:
+def headers_after_redirect(target: str, source: str, headers: Mapping[str, T]) -> dict[str, T]:
     """Return the headers to send after a redirect: to another origin, none that is private."""
     if origin(target) == origin(source):
         return dict(headers)

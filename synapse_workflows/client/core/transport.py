@@ -66,7 +66,8 @@ def _send_following_redirects(
 
     The redirects of requests are not used: they would take credentials from a ~/.netrc.
     """
-    url, headers = request.url, request.headers
+    url = request.url
+    headers: Mapping[str, str | None] = request.headers
     follow = request.options.get("allow_redirects", request.method in {"GET", "HEAD"})
     response = _send_to(session, request, url, headers)
     for _ in range(urls.MAX_REDIRECTS if follow else 0):
@@ -74,14 +75,17 @@ def _send_following_redirects(
         if target is None:
             break
         response.close()
-        headers = http_headers.headers_after_redirect(target, url, headers)
+        if urls.origin(target) != urls.origin(url):
+            # None removes a header that the caller set for the whole session.
+            removed = dict.fromkeys(http_headers.PRIVATE_HEADERS)
+            headers = removed | http_headers.headers_after_redirect(target, url, headers)
         url = target
         response = _send_to(session, request, url, headers)
     return response
 
 
 def _send_to(
-    session: requests.Session, request: HttpRequest, url: str, headers: Mapping[str, str]
+    session: requests.Session, request: HttpRequest, url: str, headers: Mapping[str, str | None]
 ) -> requests.Response:
     return session.request(
         request.method,

@@ -130,6 +130,28 @@ def test_progress_restarts_the_timeout(change):
     assert sum(pauses(steps)) == 80
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda n: processing(f"message {n}"),
+        lambda n: processing("same", progressCurrent=n, progressTotal=9),
+        lambda n: processing("ab"[n % 2], progressCurrent=[n]),
+    ],
+    ids=["message", "count", "alternating"],
+)
+@pytest.mark.parametrize("sleep", [1, 0])
+def test_job_that_never_ends_raises_timeout(change, sleep):
+    def poll():
+        flow, number = async_job_flow.wait(JOB, "7", Polling(sleep, 1, 4, timeout=5)), 0
+        step = flow.send(None)
+        while number < 100_000:
+            number += isinstance(step, Call)
+            step = flow.send(change(number) if isinstance(step, Call) else None)
+
+    with pytest.raises(SynapseTimeoutError, match="Job 7 "):
+        poll()
+
+
 def test_failed_job_raises_with_message_and_details():
     failed = {"jobState": "FAILED", "errorMessage": "No such column", "errorDetails": "at line 1"}
     with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,25 @@ def test_pin_resolves_symbolic_links(root, tmp_path):
     Cache(link).pin(link / "1" / "1" / "1.bin")
     assert cache.make_room() == 100
     assert file.exists()
+
+
+def test_pinned_file_is_kept_if_the_cache_is_reached_through_a_link(root, tmp_path):
+    file = put(Cache(root), 1)
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    Cache(root).pin(file)
+    assert Cache(link, limit=0).make_room() == 100
+    assert file.exists()
+
+
+def test_pins_survive_the_deletion_of_the_cache(root):
+    cache = Cache(root)
+    cache.pin(put(cache, 1))
+    shutil.rmtree(root)
+    again = put(cache, 1)
+    cache.pin(again)
+    assert Cache(root, limit=0).make_room() == 100
+    assert again.exists()
 
 
 def test_pin_raises_for_a_missing_file(root):

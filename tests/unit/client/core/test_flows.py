@@ -109,6 +109,35 @@ def test_session_runs_a_flow_with_a_pause(syn, http):
     assert syn.run(twice()) == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        lambda n: {"page": [n], "nextPageToken": "same"},
+        lambda n: {"page": [n], "nextPageToken": f"token {n % 2}"},
+        lambda n: {"page": [], "nextPageToken": f"token {n}"},
+    ],
+    ids=["repeated", "alternating", "empty"],
+)
+def test_repeated_page_tokens_raise(bodies):
+    flow = flows.collect_items(Call("POST", "/x"), flows.fetch_token_page)
+    with pytest.raises(SynapseError, match="POST /x: the list does not end"):
+        execute(flow, *(Reply.of(bodies(number)) for number in range(1000)))
+
+
+def test_offset_that_is_ignored_raises():
+    flow = flows.collect_items(flows.with_offset(Call("GET", "/x")))
+    with pytest.raises(SynapseError, match="does not end"):
+        execute(flow, *[Reply.of({"results": [1, 2]})] * 1000)
+
+
+@pytest.mark.parametrize("body", [[1], "text", {"results": {}}, {"results": 7}])
+def test_page_of_another_form_raises(body):
+    flow = flows.collect_items(flows.with_offset(Call("GET", "/x")))
+    flow.send(None)
+    with pytest.raises(SynapseError):
+        flow.send(Reply.of(body))
+
+
 def test_iter_items_fetches_pages_lazily(syn, http):
     numbers = itertools.count(1)
 

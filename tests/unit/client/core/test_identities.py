@@ -90,6 +90,21 @@ def test_redirect_to_another_host_sends_no_token(syn, http, status):
     assert not {"Authorization", "sessionToken", "Cookie"} & set(asked)
 
 
+@pytest.mark.parametrize(
+    "change", [("https://", "http://"), (".org/", ".org:8443/"), (".org/", ".org.example.net/")]
+)
+def test_redirect_to_another_origin_sends_no_private_header(syn, http, change):
+    target = f"{REPO}/there".replace(*change)
+    http.get(f"{REPO}/file", status=302, headers={"Location": target})
+    http.get(target, body="bytes")
+    syn._requests.headers["sessionToken"] = "of the session"
+    assert syn.restGET("/file", headers={"Cookie": "c=1", "Signature": "s"}) == "bytes"
+    first, second = (set(map(str.lower, call.request.headers)) for call in http.calls)
+    private = {"authorization", "sessiontoken", "cookie", "signature"}
+    assert private & first == private
+    assert not private & second
+
+
 def test_redirect_within_synapse_sends_the_token(syn, http):
     http.get(f"{REPO}/a", status=302, headers={"Location": "/repo/v1/b"})
     http.get(f"{REPO}/b", json=2)
