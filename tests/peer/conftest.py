@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.official_client import find_official_python
 
 from synapse_workflows.testing import SynapseService
 
-REPO = Path(__file__).parents[2]
 DRIVERS = Path(__file__).parent
 #: Number of the cache directory of the next call; no two calls share a cache.
 CACHES = count()
@@ -23,10 +23,7 @@ Official = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def peer_python() -> str:
     """The interpreter with the official client, installed by `make install-peer`."""
-    python = os.environ.get("SYNAPSE_PEER_PYTHON", str(REPO / ".venv-peer" / "bin" / "python"))
-    if not Path(python).exists():
-        pytest.skip("the official client is not installed: run `make install-peer`")
-    return python
+    return find_official_python()
 
 
 @pytest.fixture

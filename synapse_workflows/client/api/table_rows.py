@@ -214,7 +214,9 @@ def _serialize_rows(syn: Session, table_id: str, rows: RowSet | PartialRowset) -
     """Convert rows to the JSON of the REST API; look up the types of columns if needed."""
     if rows.is_typed():
         return rows.to_json()
-    adds_rows = any(get_row_metadata(row) is None for row in rows["rows"])
+    adds_rows = any(
+        not isinstance(row, Mapping) or get_row_metadata(row) is None for row in rows["rows"]
+    )
     return rows.to_json(columns.get_columns_for_rows(syn, table_id, adds_rows=adds_rows))
 
 
