@@ -98,10 +98,14 @@ def run_scheduler(
     for command in commands:
         run_airflow_command(environment, folder / f"{command[0]}.log", *command)
     with ExitStack() as stack:
-        for component in (("api-server", "--port", str(port)), ("scheduler", "--skip-serve-logs")):
-            log = stack.enter_context((folder / f"{component[0]}.log").open("wb"))
-            stack.enter_context(run_process(["airflow", *component], environment, log))
+
+        def start(component: str, *options: str) -> None:
+            log = stack.enter_context((folder / f"{component}.log").open("wb"))
+            stack.enter_context(run_process(["airflow", component, *options], environment, log))
+
+        start("api-server", "--port", str(port))
         _wait_for_server(f"http://127.0.0.1:{port}/api/v2/version")
+        start("scheduler", "--skip-serve-logs")  # its tasks need the server at once
         yield Scheduler(folder)
 
 
