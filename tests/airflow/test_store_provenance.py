@@ -197,7 +197,9 @@ def test_retry_returns_its_own_version_although_another_run_stored_later(
         def work():
             context = get_current_context()
             result.write_text(context["run_id"])
-            stored = SynapseHook().client.store(File(str(result), parent=project))
+            comment = {"versionComment": "fast"} if context["run_id"] == "fast" else {}
+            file = File(str(result), parent=project, run=context["run_id"], **comment)
+            stored = SynapseHook().client.store(file)
             if context["run_id"] == "slow":
                 fail_first_try(context)
             return [stored.id, stored.versionNumber, stored.md5]

@@ -194,9 +194,10 @@ class _EntityWriter:
             self.provenance.mark_linked()
             return StoreResult(existing["entity"], request.annotations, existing, new_version=True)
         for own in self.provenance.iter_own(existing):
-            if self._is_result(request, own, existing):
+            as_own = store_properties.fill_properties(self.request, own)
+            if self._is_result(as_own, own, existing):
                 self.provenance.keep(own)
-                return self._unchanged(request, own)
+                return self._unchanged(as_own, own)
         is_kept = self._is_unchanged(request, existing)
         if is_kept and self.provenance.keeps_unchanged():
             # An earlier attempt may have failed before it stored the annotations.
