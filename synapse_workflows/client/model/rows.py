@@ -98,15 +98,15 @@ class PartialRow(DictObject):
         cells = []
         for cell in self["values"]:
             text, value = untyped.get(cell["key"], (None, None))
-            if value is not None and text == cell["value"]:
-                column = columns.get(cell["key"], {})
-                name = str(column.get("name", cell["key"]))
-                (text,) = serialize_cells(
-                    self.get("rowId", "(new)"), [value], [cell_codec.create_writer(column)], [name]
-                )
-                cells.append({**cell, "value": text})
-            else:
-                cells.append(cell)
+            value = value if text == cell["value"] else cell["value"]
+            column = columns.get(cell["key"], {})
+            (text,) = serialize_cells(
+                self.get("rowId", "(new)"),
+                [value],
+                [cell_codec.create_writer(column)],
+                [str(column.get("name", cell["key"]))],
+            )
+            cells.append({**cell, "value": text})
         return {**self, "values": cells}
 
 
@@ -211,7 +211,7 @@ class PartialRowset(DictObject):
         """
         by_id = {str(column["id"]): column for column in columns}
         rows = [
-            row.to_json(by_id) if isinstance(row, PartialRow) else dict(row)
+            row.to_json(by_id) if by_id and isinstance(row, PartialRow) else dict(row)
             for row in self["rows"]
         ]
         return {**self, "rows": rows}
