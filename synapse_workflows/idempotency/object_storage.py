@@ -17,7 +17,7 @@ from synapse_workflows.client.core.file_names import numbered_name
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseTransferError
 from synapse_workflows.client.model.argument_types import CollisionPolicy
-from synapse_workflows.client.model.paths import expand_path, is_url
+from synapse_workflows.client.model.paths import expand_path, is_url, looks_like_url
 from synapse_workflows.constants import MiB
 
 #: Storage without directories, where creating one could create a bucket.
@@ -142,6 +142,8 @@ def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
             f"Invalid {argument} {value!r:.200}: expected a path, a URL or an ObjectStoragePath"
         )
     text = str(value) if isinstance(value, ObjectStoragePath) else fspath(value)
+    if looks_like_url(text) and "://" not in text:  # pathlib has removed a slash
+        text = text.replace(":/", "://", 1)
     if urlsplit(text).scheme in _LOCAL_SCHEMES and "://" in text:
         return Path(unquote(urlsplit(text).path))
     if "://" in text or is_url(text):

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -17,6 +18,11 @@ def is_url(value: object) -> bool:
     except ValueError:
         return False
     return bool(parts.path if parts.scheme == "file" else parts.scheme and parts.netloc)
+
+
+def looks_like_url(text: str) -> bool:
+    """Return whether a text starts with a scheme; `Path("s3://a")` has become `s3:/a`."""
+    return _SCHEME.match(text) is not None
 
 
 def to_url(location: str) -> str:

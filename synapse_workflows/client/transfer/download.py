@@ -17,7 +17,7 @@ from synapse_workflows.client.errors import (
     SynapseError,
     SynapseFileNotFoundError,
 )
-from synapse_workflows.client.model.paths import expand_path, is_local_file, is_url
+from synapse_workflows.client.model.paths import expand_path, is_local_file, is_url, looks_like_url
 from synapse_workflows.client.transfer import download_request, executor, verified_download
 from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
 from synapse_workflows.client.transfer.partial_file import PartialFile
@@ -136,7 +136,7 @@ def parse_directory(location: str | os.PathLike[str]) -> Path:
     text = location if isinstance(location, str) else str(location)
     if text.startswith("file:///"):
         text = url2pathname(urlsplit(text).path)
-    if is_url(text):
+    if is_url(text) or looks_like_url(text):
         raise ValueError(
             f"Invalid downloadLocation {redact_url(text)!r}: the client downloads to "
             "directories of this machine. Download without it and copy the file, or use "
@@ -228,7 +228,8 @@ def _file_name(request: DownloadRequest) -> str:
 
 def _add_to_cache(syn: Session, request: DownloadRequest, downloaded: Downloaded) -> None:
     """Pin the file, add it to the cache, and evict other files if the cache is too large."""
-    if request.md5 is None and downloaded.md5 is not None:
+    is_external = request.handle.get("concreteType") == EXTERNAL_FILE_HANDLE
+    if request.md5 is None and downloaded.md5 is not None and not is_external:
         known_md5s(syn)[syn.fileHandleEndpoint, request.handle_id] = downloaded.md5
     syn.cache.pin(downloaded.path)
     syn.cache.add(request.handle_id, downloaded.path, downloaded.md5)
