@@ -138,3 +138,18 @@ def test_more_than_100_keys_are_rejected(ann, project):
 def test_annotations_must_be_an_object(ann, project):
     etag = ok(ann.get(path(project)))["etag"]
     assert_error(ann.put(path(project), {"etag": etag, "annotations": []}), 400, "object")
+
+
+def test_sizes_of_annotations_and_descriptions_count_utf16_units(ann):
+    project = ann.new_project()
+    path = f"{REPO}/entity/{project['id']}/annotations2"
+    found = ok(ann.get(path))
+    found["annotations"] = {"k": {"type": "STRING", "value": ["😀" * 250]}}
+    assert_error(
+        ann.put(path, {**found, "annotations": {"k": {"type": "STRING", "value": ["😀" * 251]}}}),
+        400,
+        "502 characters",
+    )
+    ok(ann.put(path, found))
+    ann.change(project["id"], description="😀" * 500)
+    assert_error(ann.save({**ann.entity(project["id"]), "description": "😀" * 501}), 400, "1002")

@@ -127,3 +127,9 @@ def test_unknown_column_is_not_found(ann):
 
 def test_anonymous_user_cannot_create_a_column(anonymous):
     assert_error(anonymous.post(f"{REPO}/column", {"name": "a", "columnType": "STRING"}), 403)
+
+
+@pytest.mark.parametrize("kind", ["STRING", "LINK", "STRING_LIST"])
+def test_maximum_size_over_its_limit(ann, kind):
+    reason = assert_error(create(ann, unique_name(), kind, maximumSize=1001), 400)["reason"]
+    assert reason == f"ColumnModel.maxSize for a {kind} cannot exceed: 1000"

@@ -207,3 +207,49 @@ def test_csv_larger_than_one_gigabyte_is_rejected(tmp_path, recording):
                 handle = file_handles.get_handle(session, int(body["uploadFileHandleId"]))
                 handle.content_size = size
             assert tables.try_transact(table, body).status_code == status
+
+
+@pytest.mark.parametrize("names", [("a", "STRING"), None])
+def test_header_with_an_unknown_column(tables, names):
+    table = tables.create_table(*([names] if names else []))["id"]
+    answer = tables.try_transact(table, tables.csv(table, "zzz,a\n1,2\n"))
+    reason = assert_error(answer, 400)["reason"]
+    assert reason == (
+        "The first line is expected to be a header but the values do not match the names of of "
+        "the columns of the table (zzz is not a valid column name or id). Header row: zzz,a"
+    )
+
+
+def test_line_with_only_row_id_and_version_deletes_the_row(tables):
+    table = tables.create_table(("a", "STRING"), ("b", "STRING"))["id"]
+    tables.append(table, *([f"a{number}", f"b{number}"] for number in range(1, 6)))
+    lines = ["ROW_ID,ROW_VERSION,a,b", "1,1", "2,1,new", "3,1,,", ",,x,y", "5,1"]
+    response = tables.transact(table, tables.csv(table, "\n".join(lines) + "\n"))
+    assert response["results"][0]["rowsProcessed"] == 5
+    assert [(row, values) for row, _, values in tables.list_rows(table)] == [
+        (2, ["new", "b2"]),
+        (3, [None, None]),
+        (4, ["a4", "b4"]),
+        (6, ["x", "y"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        ("ROW_ID,ROW_VERSION,a\n1,0\n", 412, "changed since last read"),
+        ("ROW_ID,ROW_VERSION,a\n1\n", 400, "version number cannot be null"),
+        ("ROW_ID,ROW_VERSION,a\n99,1\n", 400, "does not exist"),
+    ],
+)
+def test_line_that_deletes_a_row_is_checked(tables, data, status, words):
+    table = tables.create_table(("a", "STRING"))["id"]
+    tables.append(table, ["x"])
+    assert_error(tables.try_transact(table, tables.csv(table, data)), status, words)
+    assert len(tables.list_rows(table)) == 1
+
+
+def test_line_that_deletes_a_row_of_an_empty_table_is_rejected(tables):
+    table = tables.create_table(("a", "STRING"))["id"]
+    answer = tables.try_transact(table, tables.csv(table, "ROW_ID,ROW_VERSION,a\n1,1\n"))
+    assert_error(answer, 400, "does not exist")

@@ -1,6 +1,7 @@
 """Tests of creating, reading and updating entities."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -354,3 +355,30 @@ def test_create_with_generated_by_links_activity(ann, ben):
     assert_error(ann.post(f"{REPO}/entity?generatedBy=x", body), 400, "generatedBy")
     body = {"concreteType": PROJECT}
     assert_error(ben.post(f"{REPO}/entity?generatedBy={activity}", body), 403, "lacks read access")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\t"])
+def test_empty_name_is_rejected(ann, name):
+    project = ann.new_project()["id"]
+    assert_error(ann.try_make(FOLDER, project, name=name), 400, "Invalid Name")
+    created = ok(ann.try_make(FOLDER, project, name=None))
+    assert created["name"] == created["id"]
+
+
+def test_one_of_many_parallel_creations_of_a_name_succeeds(ann):
+    project = ann.new_project()["id"]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: ann.try_make(FOLDER, project, name="same"), range(32)))
+    assert sorted(each.status_code for each in answers) == [201] + [409] * 31
+    body = {"entityName": "same", "parentId": project}
+    created = next(each.json()["id"] for each in answers if each.ok)
+    assert ok(ann.post(f"{REPO}/entity/child", body))["id"] == created
+
+
+def test_one_of_many_parallel_updates_with_one_etag_succeeds(ann):
+    folder = ann.new_folder(ann.new_project()["id"])
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda each: ann.save({**folder, "description": str(each)}), range(16))
+        )
+    assert sorted(each.status_code for each in answers) == [200] + [412] * 15

@@ -45,7 +45,10 @@ def query_names(tables, create_view):
 def test_view_entity_has_mask_scope_and_columns(ann, tables, create_view):
     created = ann.entity(create_view(tables.project, mask=FILE | FOLDER))
     assert created["concreteType"] == ENTITY_VIEW
-    assert (created["viewTypeMask"], created["scopeIds"]) == (9, [tables.project])
+    assert (created["viewTypeMask"], created["scopeIds"]) == (
+        9,
+        [tables.project.removeprefix("syn")],
+    )
     assert len(tables.list_columns(created["id"])) == len(created["columnIds"]) == 21
     changed = ann.change(created["id"], viewTypeMask=1, scopeIds=[])
     assert (changed["viewTypeMask"], changed["scopeIds"]) == (1, [])
@@ -310,3 +313,25 @@ def test_suggested_columns_of_invalid_scope_return_400(tables):
     path, concrete_type = f"{REPO}/column/view/scope", f"{M}.ViewColumnModelRequest"
     for scope in ({"scope": []}, {"scope": [], "viewTypeMask": 3}):
         assert_error(tables.run(path, {"concreteType": concrete_type, "viewScope": scope}), 400)
+
+
+@pytest.mark.parametrize("prefix", ["", "syn", "SYN"])
+def test_scope_is_returned_without_prefix(ann, tables, prefix):
+    number = tables.project.removeprefix("syn")
+    body = {"viewTypeMask": 1, "scopeIds": [prefix + number], "columnIds": []}
+    created = ann.make(ENTITY_VIEW, tables.project, **body)
+    assert created["scopeIds"] == [number]
+    assert ann.entity(created["id"])["scopeIds"] == [number]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [(ENTITY_VIEW, {"viewTypeMask": 1}), (SUBMISSION_VIEW, {})],
+    ids=["entity", "submission"],
+)
+def test_snapshot_of_a_view_without_scope_is_rejected(ann, tables, kind):
+    column = tables.create_column("name")["id"]
+    view = ann.make(kind[0], tables.project, scopeIds=[], columnIds=[column], **kind[1])["id"]
+    answer = tables.try_transact(view, createSnapshot=True)
+    assert_error(answer, 400, "You cannot create a version of a view that has no scope.")
+    assert ann.entity(view)["versionNumber"] == 1

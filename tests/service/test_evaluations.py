@@ -217,3 +217,33 @@ def test_administrator_lists_all_evaluations(admin, anonymous, three_evaluations
     assert list_ids(admin, f"/entity/{project}/evaluation") == queues
     assert list_ids(anonymous, f"/entity/{project}/evaluation") == []
     assert list_ids(anonymous, "/evaluation/available") == []
+
+
+def test_prefix_of_evaluation_ids_is_dropped(ann, organiser):
+    evaluation = organiser.create_evaluation()["id"]
+    path = f"{REPO}/evaluation/syn{evaluation}"
+    assert ok(ann.get(path))["id"] == evaluation
+    assert ok(ann.get(f"{path}/submission/all"))["results"] == []
+    found = ok(ann.get(f"{REPO}/evaluation?evaluationIds=syn{evaluation}"))["results"]
+    assert [each["id"] for each in found] == [evaluation]
+    for missing in ("evaluation/syn999", "evaluation/syn999/submission/all", "activity/syn999"):
+        assert_error(ann.get(f"{REPO}/{missing}"), 404)
+    assert_error(ann.get(f"{REPO}/evaluation/synsyn9"), 400)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "evaluation?accessType=NOPE",
+        "userGroupHeaders?prefix=a&typeFilter=NOPE",
+        "entity/syn4489/access?accessType=NOPE",
+        "evaluation/{}/submission/all?status=NOPE",
+    ],
+)
+def test_unknown_enumeration_value_in_a_query_parameter(ann, organiser, path):
+    reason = assert_error(
+        ann.get(f"{REPO}/{path}".format(organiser.create_evaluation()["id"])),
+        400,
+        "No enum constant",
+    )["reason"]
+    assert "NOPE" in reason

@@ -316,22 +316,6 @@ def test_complete_is_idempotent(alice):
     assert ok(alice.complete(upload)) == ok(alice.complete(upload))
 
 
-def test_complete_with_wrong_size_is_rejected(alice):
-    upload = start_upload(alice, fileSizeBytes=11)["uploadId"]
-    upload_part(alice, upload, 1, b"some bytes")
-    assert_error(alice.complete(upload), 400, "fileSizeBytes")
-
-
-def test_complete_with_wrong_md5_is_rejected_until_restart(alice):
-    upload = start_upload(alice, b"announced!", fileName="other")["uploadId"]
-    upload_part(alice, upload, 1, b"some bytes")
-    assert_error(alice.complete(upload), 400, "forceRestart")
-    assert ok(alice.start(b"announced!", fileName="other"))["state"] == "UPLOADING"
-    again = start_upload(alice, b"announced!", fileName="other")["uploadId"]
-    upload_part(alice, again, 1, b"announced!")
-    assert ok(alice.complete(again))["state"] == "COMPLETED"
-
-
 def test_late_equal_parts_are_accepted_and_dropped(alice, data_dir):
     upload = start_upload(alice, BIG, fileName="late")["uploadId"]
     early = alice.part_url(upload, 2)
@@ -397,3 +381,32 @@ def test_status_has_date_of_last_part(rest_service, alice):
     completed = ok(alice.complete(status["uploadId"]))
     assert completed["startedOn"] == status["startedOn"]
     assert completed["updatedOn"] > status["updatedOn"]
+
+
+def upload_as(user, data, **claims):
+    upload = ok(user.start(data, **claims))["uploadId"]
+    assert user.put_part(upload, 1, data).status_code == 200
+    user.add(upload, 1, md5(data))
+    return ok(user.get(f"/file/v1/fileHandle/{ok(user.complete(upload))['resultFileHandleId']}"))
+
+
+def test_claimed_md5_and_size_are_trusted_and_logged(alice, caplog):
+    handle = upload_as(alice, b"five!", contentMD5Hex="0" * 32, fileSizeBytes=77)
+    assert (handle["contentMd5"], handle["contentSize"]) == ("0" * 32, 5)
+    assert alice.read(handle["id"]).content == b"five!"
+    assert "contentMD5Hex is 000" in caplog.text
+    assert "has 5 bytes, but fileSizeBytes is 77" in caplog.text
+    caplog.clear()
+    upload_as(alice, b"right")
+    assert "but" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["é.txt", "a/b", "a\\b", "t\tab", "x" * 257, " ", "n\x00ul", "esc\x1b", "日本"]
+)
+def test_file_name_obeys_the_rules_of_entity_names(alice, name):
+    assert_error(alice.start(b"x", fileName=name), 400, "Invalid Name: ")
+
+
+def test_file_name_of_256_characters_is_accepted(alice):
+    assert upload_as(alice, b"long", fileName="x" * 256)["fileName"] == "x" * 256

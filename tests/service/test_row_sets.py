@@ -186,7 +186,8 @@ def test_rows_for_a_table_without_columns_are_rejected(ann, tables):
     table = tables.create_table()["id"]
     body = tables.rows(table, ["x"])
     assert_error(tables.try_transact(table, body), 400, f"Schema for {table} is empty.")
-    assert_error(tables.try_transact(table, tables.csv(table, "a\n1\n")), 400, "is empty.")
+    answer = tables.try_transact(table, tables.csv(table, "a\n1\n"))
+    assert_error(answer, 400, "a is not a valid column name or id")
 
 
 def test_transaction_requires_update_permission_on_a_table(ann, ben, tables, table):
@@ -231,3 +232,13 @@ def test_last_change_of_a_repeated_row_wins(ann, tables, table):
 
 def row_values(tables, table):
     return [row[2] for row in tables.list_rows(table)]
+
+
+def test_partial_row_set_without_rows_changes_nothing(tables):
+    table = tables.create_table(("a", "STRING"))["id"]
+    tables.append(table, ["x"])
+    before = tables.row_set(f"select * from {table}")
+    response = tables.transact(table, tables.partial(table))
+    assert response["results"][0]["rowReferenceSet"]["rows"] == []
+    assert tables.row_set(f"select * from {table}") == before
+    assert tables.append(table, ["y"]) == [(2, 2)]

@@ -1,8 +1,9 @@
 """Schemas of tables: columns, limits and table bundles."""
 
+import pytest
 from support.entity_api import REPO, Author, unique_name
 from support.file_api import assert_error, ok, start_service
-from support.table_api import TableClient
+from support.table_api import M, TableClient
 
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.settings import Throttle
@@ -98,3 +99,33 @@ def test_table_without_column_ids_is_empty(ann, tables):
     assert tables.bundle(f"select * from {table}")["queryResult"]["queryResults"]["rows"] == []
     snapshot = ok(ann.post(f"{REPO}/entity/{table}/table/snapshot", {}))
     assert snapshot == {"snapshotVersionNumber": 1}
+
+
+def change_by_entity(ann, tables, table):
+    ann.change(table, columnIds=[tables.create_column("a")["id"]])
+
+
+def change_by_transaction(_ann, tables, table):
+    change = {"oldColumnId": None, "newColumnId": tables.create_column("a")["id"]}
+    tables.transact(
+        table,
+        {"concreteType": f"{M}.TableSchemaChangeRequest", "entityId": table, "changes": [change]},
+    )
+
+
+@pytest.mark.parametrize("change", [change_by_entity, change_by_transaction])
+def test_first_rows_after_the_first_schema_have_version_1(ann, tables, change):
+    table = tables.create_table()["id"]
+    change(ann, tables, table)
+    assert tables.append(table, ["x"]) == [(1, 1)]
+    assert tables.append(table, ["y"]) == [(2, 2)]
+
+
+def test_each_change_of_a_table_takes_the_next_version(ann, tables):
+    table = tables.create_table(("a", "STRING"))["id"]
+    assert tables.append(table, ["x"]) == [(1, 1)]
+    ann.change(table, columnIds=[tables.create_column("b")["id"]])
+    assert tables.append(table, ["y"]) == [(2, 3)]
+    ann.change(table, columnIds=[])
+    ann.change(table, columnIds=[tables.create_column("c")["id"]])
+    assert tables.append(table, ["z"]) == [(3, 6)]

@@ -90,7 +90,7 @@ def test_snapshot_creates_a_version_with_label_comment_and_activity(ann, tables,
     assert version["isLatestVersion"] is False
     assert (current["versionNumber"], current["versionLabel"]) == (2, "in progress")
     assert current["isLatestVersion"] is True
-    assert "versionComment" not in current
+    assert current["versionComment"] == "in progress"
     assert ok(ann.get(f"{REPO}/entity/{table}/version/1/generatedBy"))["id"] == activity_id
     assert_error(ann.get(f"{REPO}/entity/{table}/generatedBy"), 404)
     history = ok(ann.get(f"{REPO}/entity/{table}/version"))["results"]
@@ -233,3 +233,19 @@ def test_deleting_the_current_version_keeps_the_columns_of_the_rows(ann, tables,
     assert ann.delete(f"{REPO}/entity/{table}/version/2").status_code == 204
     assert ann.entity(table)["columnIds"] == [n]
     assert [row[2] for row in tables.list_rows(table)] == [["1"], ["2"]]
+
+
+def test_open_version_has_the_label_and_comment_in_progress(ann, table):
+    ok(create_snapshot(ann, table, snapshotComment="first"))
+    current = get_version(ann, table, 2)
+    assert (current["versionLabel"], current["versionComment"]) == ("in progress", "in progress")
+    assert get_version(ann, table, 1)["versionComment"] == "first"
+
+
+def test_snapshot_without_columns_stays_without_columns(ann, tables):
+    table = tables.create_table()["id"]
+    ok(create_snapshot(ann, table))
+    column = tables.create_column("later")["id"]
+    ann.change(table, columnIds=[column])
+    assert tables.append(table, ["x"]) == [(1, 1)]
+    assert tables.bundle(f"select * from {table}.1")["columnModels"] == []

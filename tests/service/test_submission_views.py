@@ -116,7 +116,7 @@ def test_submission_view_entity_has_scope_and_columns(challenge):
     assert len(ok(bundle)["tableBundle"]["columnModels"]) == len(challenge.columns)
 
 
-@pytest.mark.parametrize("scope", [["syn1"], ["nonsense"], [str(n) for n in range(1, 35_002)]])
+@pytest.mark.parametrize("scope", [["synsyn1"], ["nonsense"], [str(n) for n in range(1, 35_002)]])
 def test_invalid_scope_returns_400(ann, tables, scope):
     assert_error(ann.try_make(SUBMISSION_VIEW, tables.project, scopeIds=scope), 400)
 
@@ -311,3 +311,9 @@ def test_snapshot_preserves_rows_and_follows_changes_of_permissions(challenge, b
     challenge.share({ben.id: ["READ_PRIVATE_SUBMISSION"]})
     assert ben_tables.query(snapshot_sql) == [["answer", "0.5"]]
     assert ann.entity(challenge.id)["versionNumber"] == 2
+
+
+def test_scope_of_evaluations_accepts_the_prefix(challenge):
+    body = {"scopeIds": [f"syn{challenge.queue}", "syn999"], "columnIds": challenge.columns}
+    view = challenge.ann.make(SUBMISSION_VIEW, challenge.project, **body)
+    assert view["scopeIds"] == [challenge.queue, "999"]

@@ -83,13 +83,6 @@ def test_version_labels_are_unique(ann, file):
     assert numbers(ann, file) == [2, 1]
 
 
-def test_get_version_returns_zero_etag(ann, file):
-    read = version(ann, file, 1)
-    assert read["etag"] == ZERO_ETAG
-    assert {**read, "etag": file["etag"]} == file
-    assert_error(ann.save(read), 412)
-
-
 def test_get_old_version_returns_its_content(ann, file):
     ann.change(file["id"], dataFileHandleId=ann.handle("two"), description="new", name="new name")
     old = version(ann, file, 1)
@@ -217,3 +210,29 @@ def test_replace_file_handle_requires_own_new_handle(ann, ben, file):
     stolen = {**ben.entity(file["id"]), "dataFileHandleId": ann.handle("two")}
     assert_error(ben.save(stolen), 403, "FileHandle")
     assert ben.change(file["id"], dataFileHandleId=ben.handle("three"))["versionNumber"] == 2
+
+
+def test_current_version_read_by_number_has_the_etag_of_the_entity(ann, file):
+    etag = ann.change(file["id"], "?newVersion=true", versionLabel=None)["etag"]
+    assert [version(ann, file, number)["etag"] for number in (1, 2)] == [ZERO_ETAG, etag]
+    body = {"includeEntity": True, "includeAnnotations": True}
+    bundles = [
+        ok(ann.post(f"{REPO}/entity/{file['id']}/version/{number}/bundle2", body))
+        for number in (1, 2)
+    ]
+    assert [each["entity"]["etag"] for each in bundles] == [ZERO_ETAG, etag]
+    assert [each["annotations"]["etag"] for each in bundles] == [ZERO_ETAG, ZERO_ETAG]
+
+
+def test_current_version_read_by_number_can_be_stored_again(ann, file):
+    ann.change(file["id"], "?newVersion=true", versionLabel=None)
+    stored = ok(ann.save({**version(ann, file, 2), "description": "again"}))
+    assert (stored["versionNumber"], stored["description"]) == (2, "again")
+    assert_error(ann.save(version(ann, file, 1)), 412)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_annotations_of_a_version_have_the_zero_etag(ann, file, number):
+    ann.change(file["id"], "?newVersion=true", versionLabel=None)
+    path = f"{REPO}/entity/{file['id']}/version/{number}/annotations2"
+    assert ok(ann.get(path))["etag"] == ZERO_ETAG

@@ -327,3 +327,31 @@ def test_invalid_csv_line_rolls_back_previous_lines(file_view):
     assert file_view.update(file_view.tables.csv(file_view.id, good)) == [
         {"entityId": file_view.file}
     ]
+
+
+def test_row_update_may_be_longer_than_the_column(ann, tables):
+    project = ann.new_project()["id"]
+    file = ann.new_file(project)
+    column = tables.create_column("colour", maximumSize=3)["id"]
+    body = {"viewTypeMask": 1, "scopeIds": [project], "columnIds": [column]}
+    view = ann.make(ENTITY_VIEW, project, **body)["id"]
+    row = {
+        "rowId": int(file["id"].removeprefix("syn")),
+        "etag": file["etag"],
+        "values": [{"key": column, "value": "purple"}],
+    }
+    change = {
+        "concreteType": f"{M}.AppendableRowSetRequest",
+        "entityId": view,
+        "toAppend": {"concreteType": f"{M}.PartialRowSet", "tableId": view, "rows": [row]},
+    }
+    assert "failureCode" not in tables.transact(view, change)["results"][0]["updateResults"][0]
+    annotations = ok(ann.get(f"{REPO}/entity/{file['id']}/annotations2"))["annotations"]
+    assert annotations == {"colour": {"type": "STRING", "value": ["purple"]}}
+    assert_error(tables.try_query(f"select * from {view}"), 400, "at least 6 characters")
+
+
+def test_partial_row_set_of_a_view_without_rows_is_accepted(ann, tables):
+    body = {"viewTypeMask": 1, "scopeIds": [tables.project], "columnIds": []}
+    view = ann.make(ENTITY_VIEW, tables.project, **body)["id"]
+    assert tables.transact(view, tables.partial(view))["results"][0]["updateResults"] == []

@@ -16,7 +16,7 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 MAX_KEYS: Final = 100
 MAX_VALUES: Final = 100
-#: Maximum number of characters in all values of a STRING annotation.
+#: Maximum number of UTF-16 units in all values of a STRING annotation.
 MAX_CHARACTERS: Final = 500
 
 _KEY: Final = re.compile(r"[a-zA-Z0-9,_.]+")
@@ -92,9 +92,10 @@ def _parse_annotation(key: str, value: object, reserved: frozenset[str]) -> dict
             raise BadRequest(
                 f"Value associated with key={key} is not valid for type={kind}: {each}"
             )
-    if kind is AnnotationType.STRING and sum(map(len, values)) > MAX_CHARACTERS:
+    length = sum(map(request_fields.utf16_length, values))
+    if kind is AnnotationType.STRING and length > MAX_CHARACTERS:
         raise BadRequest(
-            f"The values of the annotation '{key}' have {sum(map(len, values))} characters; "
+            f"The values of the annotation '{key}' have {length} characters; "
             f"the limit is {MAX_CHARACTERS}."
         )
     return {"type": kind.value, "value": values}

@@ -42,9 +42,7 @@ class _BundleContext:
 
 def _get_entity(context: _BundleContext) -> dict[str, Any]:
     return {
-        "entity": entities.serialize(
-            context.entity, context.version, zero_etag=context.has_zero_etag
-        ),
+        "entity": entities.serialize(context.entity, context.version),
         "entityType": ENTITY_TYPES[context.entity.concrete_type],
     }
 

@@ -49,7 +49,7 @@ def get(
         session: Database session.
         caller: User of the request; needs READ.
         entity_id: ID of the entity.
-        number: Version; None for the current version with its etag.
+        number: Version; None for the current version.
 
     Raises:
         NotFound: No such entity or version, or the entity is in the trash can.
@@ -57,24 +57,17 @@ def get(
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     version = get_version(session, entity, number)
-    return serialize(entity, version, zero_etag=number is not None)
+    return serialize(entity, version)
 
 
-def serialize(
-    entity: Entity, version: EntityVersion, *, zero_etag: bool = False
-) -> dict[str, Any]:
-    """Return the Entity of a version.
-
-    Args:
-        entity: Entity.
-        version: Version of the entity.
-        zero_etag: Hide the etag, as in responses to requests for a specific version.
-    """
+def serialize(entity: Entity, version: EntityVersion) -> dict[str, Any]:
+    """Return the Entity of a version. Versions other than the current one have the zero etag."""
+    is_current = version.number == entity.current_version
     body = {
         "name": entity.name,
         "description": version.description,
         "id": format_entity_id(entity.id),
-        "etag": ZERO_ETAG if zero_etag else entity.etag,
+        "etag": entity.etag if is_current else ZERO_ETAG,
         "createdOn": to_iso(entity.created_on),
         "modifiedOn": to_iso(version.modified_on),
         "createdBy": str(entity.created_by),
@@ -88,7 +81,7 @@ def serialize(
             "versionNumber": version.number,
             "versionLabel": version.label,
             "versionComment": version.comment,
-            "isLatestVersion": version.number == entity.current_version,
+            "isLatestVersion": is_current,
         }
     if version.file_handle_id is not None:
         body["dataFileHandleId"] = str(version.file_handle_id)

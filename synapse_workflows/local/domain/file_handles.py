@@ -116,7 +116,7 @@ def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -
     """Create a file handle for an external file (ExternalFileHandle).
 
     Raises:
-        BadRequest: Another concrete type, a missing or invalid URL, or an invalid MD5.
+        BadRequest: Another concrete type, or a missing or invalid URL.
         Forbidden: The caller is anonymous.
         NotFound: No such storage location.
     """
@@ -124,7 +124,6 @@ def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -
     concrete_type = request_fields.get_text(body, "concreteType")
     if concrete_type != EXTERNAL_FILE_HANDLE:
         raise BadRequest(f"concreteType must be {EXTERNAL_FILE_HANDLE}, not {concrete_type}.")
-    md5 = request_fields.get_text(body, "contentMd5")
     location = body.get("storageLocationId")
     return _add(
         session,
@@ -132,7 +131,7 @@ def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -
         concrete_type=concrete_type,
         file_name=request_fields.get_text(body, "fileName") or NOT_SET,
         content_type=request_fields.get_text(body, "contentType") or NOT_SET,
-        content_md5=None if md5 is None else parse_md5(md5, "contentMd5"),
+        content_md5=request_fields.get_text(body, "contentMd5"),
         content_size=request_fields.get_integer(body, "contentSize"),
         storage_location_id=None if location is None else parse_location_id(location),
         location={"externalURL": _parse_external_url(body)},

@@ -87,6 +87,20 @@ def parse_id(text: object, name: str) -> int:
     return int(match[1])
 
 
+def parse_unprefixed_id(text: object, name: str) -> int:
+    """Parse the ID of an evaluation or an activity; a leading `syn` is dropped.
+
+    Args:
+        text: Value to parse.
+        name: Name of the field, for the error message.
+
+    Raises:
+        BadRequest: The value is not an ID.
+    """
+    match = _ENTITY.fullmatch(text) if isinstance(text, str) else None
+    return parse_id(text if match is None else match[1], name)
+
+
 def canonical_id(text: object) -> str:
     """Return the ID of an entity or of one of its versions in canonical form: `syn123.4`.
 

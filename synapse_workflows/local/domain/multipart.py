@@ -16,7 +16,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MULTIPART_UPLOAD_REQUEST, MiB
-from synapse_workflows.local.domain import file_handles, presigned_urls, request_fields
+from synapse_workflows.local.domain import (
+    entity_types,
+    file_handles,
+    presigned_urls,
+    request_fields,
+)
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.destinations import parse_location_id
 from synapse_workflows.local.domain.ids import next_id
@@ -69,7 +74,7 @@ def parse_request(body: Mapping[str, Any]) -> UploadRequest:
             f"Unsupported concreteType: '{concrete_type}'. Use {MULTIPART_UPLOAD_REQUEST}."
         )
     request = UploadRequest(
-        file_name=request_fields.get_required_text(body, "fileName"),
+        file_name=_parse_file_name(body),
         file_size=_parse_size(body, "fileSizeBytes", 1, MAX_FILE),
         part_size=_parse_size(body, "partSizeBytes", MIN_PART, MAX_PART),
         md5=file_handles.parse_md5(
@@ -85,6 +90,11 @@ def parse_request(body: Mapping[str, Any]) -> UploadRequest:
             "Use a larger partSizeBytes."
         )
     return request
+
+
+def _parse_file_name(body: Mapping[str, Any]) -> str:
+    """Return the file name, which follows the rules for names of entities."""
+    return entity_types.parse_name(request_fields.get_required_text(body, "fileName"))
 
 
 def _parse_size(body: Mapping[str, Any], key: str, minimum: int, maximum: int) -> int:

@@ -22,6 +22,14 @@ Body = Mapping[str, Any]
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
 
+def utf16_length(text: str) -> int:
+    """Return the length of a text in UTF-16 units, as Synapse counts it.
+
+    A character outside the Basic Multilingual Plane, such as an emoji, counts 2.
+    """
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def parse_text(value: object, name: str) -> str:
     """Return text, or a number as text.
 
@@ -34,7 +42,7 @@ def parse_text(value: object, name: str) -> str:
 
 
 def get_text(body: Body, key: str, *, limit: int | None = None) -> str | None:
-    """Return an optional text property of at most `limit` characters.
+    """Return an optional text property of at most `limit` UTF-16 units.
 
     Raises:
         BadRequest: The value is not text, or too long.
@@ -42,8 +50,8 @@ def get_text(body: Body, key: str, *, limit: int | None = None) -> str | None:
     if body.get(key) is None:
         return None
     value = parse_text(body[key], key)
-    if limit is not None and len(value) > limit:
-        raise BadRequest(f"{key} must be {limit} characters or less; it has {len(value)}.")
+    if limit is not None and (length := utf16_length(value)) > limit:
+        raise BadRequest(f"{key} must be {limit} characters or less; it has {length}.")
     return value
 
 
@@ -179,7 +187,10 @@ def parse_enum(enum: type[EnumT], value: object, name: str) -> EnumT:
     Raises:
         BadRequest: The enumeration has no such value.
     """
-    return enum(parse_choice([each.value for each in enum], value, name))
+    choices = [each.value for each in enum]
+    if isinstance(value, str) and value in choices:
+        return enum(value)
+    raise BadRequest(f"{name}: No enum constant '{value}'; expected one of {', '.join(choices)}.")
 
 
 def drop_nulls(value: Any) -> Any:

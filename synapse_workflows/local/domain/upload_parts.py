@@ -9,6 +9,7 @@ Functions that make blob files unused return their names; remove them after the 
 committed.
 """
 
+import logging
 import uuid
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,8 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
 from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upload
+
+log = logging.getLogger("synapse_workflows.local")
 
 #: Key in `Upload.request` for the MD5s of the parts of a completed upload, in order.
 _PART_MD5S: Final = "part_md5s"
@@ -113,20 +116,26 @@ def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
 
 @dataclass(frozen=True)
 class Assembly:
-    """The blob files of all parts in order, and the MD5 of the request."""
+    """The blob files of all parts in order, and the MD5 and the size in bytes of the request."""
 
     files: tuple[StoredFile, ...]
     md5: str
+    claimed_size: int
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of all parts."""
+        return sum(each.size for each in self.files)
 
 
 def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | None:
     """Collect the added parts of an upload.
 
     Returns:
-        The parts, to be checked by `verify_md5`; None if the upload is completed.
+        The parts; None if the upload is completed.
 
     Raises:
-        BadRequest: Parts are missing, or their sizes do not match the file size.
+        BadRequest: Parts are missing.
         NotFound: No such upload.
         Forbidden: Another user started the upload.
     """
@@ -140,28 +149,31 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
             f"Missing {missing} part(s). All parts must be successfully added before a file "
             "upload can be completed."
         )
-    size, expected = sum(each.size for each in files), upload.request["file_size"]
-    if size != expected:
-        raise BadRequest(f"The parts have {size} bytes, but fileSizeBytes is {expected}.")
-    return Assembly(files, upload.request["md5"])
+    return Assembly(files, upload.request["md5"], upload.request["file_size"])
 
 
-def verify_md5(blobs: BlobStore, assembly: Assembly) -> None:
-    """Compare the MD5 of all parts with that of the request. Call this outside of a transaction.
+def log_mismatches(blobs: BlobStore, upload_id: int, assembly: Assembly) -> None:
+    """Log a warning if the content differs from the MD5 or the size of the request.
 
-    Raises:
-        BadRequest: The MD5s differ.
+    Synapse trusts the MD5s of the parts and accepts such uploads. Call this outside of a
+    transaction.
     """
     md5 = blobs.compute_md5(assembly.files)
     if md5 != assembly.md5:
-        raise BadRequest(
-            f"The MD5 of the uploaded file is {md5}, but contentMD5Hex is {assembly.md5}. "
-            "Start the upload again with forceRestart=true."
+        log.warning(
+            "Upload %d has the MD5 %s, but contentMD5Hex is %s.", upload_id, md5, assembly.md5
+        )
+    if assembly.size != assembly.claimed_size:
+        log.warning(
+            "Upload %d has %d bytes, but fileSizeBytes is %d.",
+            upload_id,
+            assembly.size,
+            assembly.claimed_size,
         )
 
 
 def complete(
-    session: Session, caller: Caller, upload_id: int, verified: Assembly | None
+    session: Session, caller: Caller, upload_id: int, checked: Assembly | None
 ) -> dict[str, Any]:
     """Create a file handle for the parts of an upload. Repeated calls return the same result.
 
@@ -169,7 +181,7 @@ def complete(
         session: Database session with write access.
         caller: User who started the upload.
         upload_id: ID of the upload.
-        verified: Result of `assemble`, after `verify_md5`.
+        checked: Result of `assemble`, after `log_mismatches`.
 
     Returns:
         MultipartUploadStatus with the state COMPLETED.
@@ -183,14 +195,14 @@ def complete(
     upload = multipart.get_upload(session, caller, upload_id)
     if assembly is None:
         return multipart.serialize_status(session, upload)
-    if assembly != verified:
+    if assembly != checked:
         raise BadRequest(
             "A part was replaced while the upload was being completed. Retry the request."
         )
     md5s = select(Part.md5).where(Part.upload_id == upload_id).order_by(Part.number)
     upload.request = {**upload.request, _PART_MD5S: list(session.scalars(md5s))}
     session.execute(sql_delete(Part).where(Part.upload_id == upload_id))
-    blob = Blob(id=str(uuid.uuid4()), size=upload.request["file_size"], md5=assembly.md5)
+    blob = Blob(id=str(uuid.uuid4()), size=assembly.size, md5=assembly.md5)
     session.add(blob)
     session.flush()
     for position, file in enumerate(assembly.files, 1):

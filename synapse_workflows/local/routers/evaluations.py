@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, evaluations
-from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
 from synapse_workflows.local.routers.responses import (
@@ -26,7 +26,7 @@ async def parse_evaluation_id(evaluation_id: str) -> int:
     Raises:
         BadRequest: The ID is invalid.
     """
-    return parse_id(evaluation_id, "evaluationId")
+    return parse_unprefixed_id(evaluation_id, "evaluationId")
 
 
 EvaluationId = Annotated[int, Depends(parse_evaluation_id)]
@@ -75,7 +75,7 @@ async def parse_filter(
         BadRequest: An ID is invalid, or the limit or the offset is out of range.
     """
     texts = ",".join(evaluation_ids or []).split(",")
-    ids = frozenset(parse_id(each, "evaluationIds") for each in texts if each.strip())
+    ids = frozenset(parse_unprefixed_id(each, "evaluationIds") for each in texts if each.strip())
     return EvaluationFilter(paging.parse_page(limit, offset), ids or None, active_only)
 
 

@@ -14,6 +14,7 @@ from synapse_workflows.local.domain import (
     upload_parts,
 )
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
+from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
@@ -78,7 +79,7 @@ def start_upload(
 
 
 @router.post("/file/multipart/{upload_id}/presigned/url/batch")
-def create_part_urls(request: JsonRequest, upload_id: int) -> ApiResponse:
+def create_part_urls(request: JsonRequest, upload_id: PathNumber) -> ApiResponse:
     """Create pre-signed URLs for the upload of parts.
 
     Source: POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
@@ -93,8 +94,8 @@ def create_part_urls(request: JsonRequest, upload_id: int) -> ApiResponse:
 @router.put("/file/multipart/{upload_id}/add/{number}")
 def add_part(
     request: JsonRequest,
-    upload_id: int,
-    number: int,
+    upload_id: PathNumber,
+    number: PathNumber,
     md5: Annotated[str, Query(alias="partMD5Hex")],
 ) -> ApiResponse:
     """Add an uploaded part to a multipart upload.
@@ -108,15 +109,15 @@ def add_part(
 
 
 @router.put("/file/multipart/{upload_id}/complete")
-def complete_upload(request: JsonRequest, upload_id: int) -> ApiResponse:
-    """Complete a multipart upload. The MD5 is verified outside the write transaction.
+def complete_upload(request: JsonRequest, upload_id: PathNumber) -> ApiResponse:
+    """Complete a multipart upload. The MD5 is computed outside the write transaction.
 
     Source: PUT /file/v1/file/multipart/{uploadId}/complete
     """
     with request.read_transaction("view", "modify") as tx:
         assembly = upload_parts.assemble(tx.session, tx.caller, upload_id)
     if assembly is not None:
-        upload_parts.verify_md5(request.service.blobs, assembly)
+        upload_parts.log_mismatches(request.service.blobs, upload_id, assembly)
     with request.write_transaction("view", "modify") as tx:
         return created_response(upload_parts.complete(tx.session, tx.caller, upload_id, assembly))
 
@@ -158,7 +159,7 @@ def copy_file_handles(request: JsonRequest) -> ApiResponse:
 
 
 @router.get("/fileHandle/{handle_id}")
-def get_file_handle(request: JsonRequest, handle_id: int) -> ApiResponse:
+def get_file_handle(request: JsonRequest, handle_id: PathNumber) -> ApiResponse:
     """Return a file handle that the caller created.
 
     Source: GET /file/v1/fileHandle/{handleId}
@@ -169,7 +170,7 @@ def get_file_handle(request: JsonRequest, handle_id: int) -> ApiResponse:
 
 
 @router.delete("/fileHandle/{handle_id}")
-def delete_file_handle(request: JsonRequest, handle_id: int) -> Response:
+def delete_file_handle(request: JsonRequest, handle_id: PathNumber) -> Response:
     """Delete a file handle; an unknown ID is ignored.
 
     Source: DELETE /file/v1/fileHandle/{handleId}
@@ -182,7 +183,7 @@ def delete_file_handle(request: JsonRequest, handle_id: int) -> Response:
 
 @router.get("/fileHandle/{handle_id}/url")
 def get_file_handle_url(
-    request: RedirectRequest, handle_id: int, *, redirect: bool = True
+    request: RedirectRequest, handle_id: PathNumber, *, redirect: bool = True
 ) -> Response:
     """Redirect to the content of a file handle that the caller created.
 
@@ -196,7 +197,7 @@ def get_file_handle_url(
 @router.get("/file/{handle_id}")
 def get_file_url(
     request: RedirectRequest,
-    handle_id: int,
+    handle_id: PathNumber,
     object_type: Annotated[str, Query(alias="fileAssociateType")],
     object_id: Annotated[str, Query(alias="fileAssociateId")],
     *,

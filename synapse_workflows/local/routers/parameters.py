@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 
-from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed_id
 from synapse_workflows.local.errors import BadRequest
 
 
@@ -16,6 +16,8 @@ async def get_path_version(request: Request) -> str | None:
 
 #: `{number}` of the path, for functions that serve the paths of an entity and of its versions.
 PathVersion = Annotated[str | None, Depends(get_path_version)]
+#: Number in a path that fits into 64 bits.
+PathNumber = Annotated[int, Path(ge=-(2**63), lt=2**63)]
 GeneratedBy = Annotated[str | None, Query(alias="generatedBy")]
 
 
@@ -25,7 +27,7 @@ def parse_activity_id(text: str | None) -> int | None:
     Raises:
         BadRequest: The ID is invalid.
     """
-    return None if not text else parse_id(text, "generatedBy")
+    return None if not text else parse_unprefixed_id(text, "generatedBy")
 
 
 def parse_version_number(text: str) -> int:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import activities, paging
-from synapse_workflows.local.domain.ids import parse_entity_id, parse_id
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed_id
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.parameters import (
@@ -38,7 +38,7 @@ def get_activity(request: JsonRequest, activity_id: str) -> Response:
     Source: GET /activity/{id}
     """
     with request.read_transaction("view") as tx:
-        number = parse_id(activity_id, "id")
+        number = parse_unprefixed_id(activity_id, "id")
         found = activities.require_access(tx.session, tx.caller, number)
         return ApiResponse(activities.serialize(found))
 
@@ -60,7 +60,7 @@ def delete_activity(request: JsonRequest, activity_id: str) -> Response:
     Source: DELETE /activity/{id}
     """
     with request.write_transaction("modify") as tx:
-        activities.delete(tx.session, tx.caller, parse_id(activity_id, "id"))
+        activities.delete(tx.session, tx.caller, parse_unprefixed_id(activity_id, "id"))
     return no_content_response()
 
 
@@ -74,7 +74,7 @@ def list_generated(
     """
     page = paging.parse_page(limit, offset)
     with request.read_transaction("view") as tx:
-        number = parse_id(activity_id, "id")
+        number = parse_unprefixed_id(activity_id, "id")
         found = activities.list_generated(tx.session, tx.caller, number, page)
     return ApiResponse(paging.build_results(found, page))
 

@@ -14,6 +14,7 @@ from synapse_workflows.local.domain.tables import (
 from synapse_workflows.local.domain.tables.queryable import QueryTarget
 from synapse_workflows.local.routers.async_jobs import add_job_routes
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
+from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import created_response, redirect_to
 
 router = APIRouter(prefix="/repo/v1/entity")
@@ -53,9 +54,9 @@ def create_snapshot(request: JsonRequest, entity_id: str) -> Response:
 def get_cell_file(
     request: RedirectRequest,
     entity_id: str,
-    column_id: int,
-    row_id: int,
-    version: int,
+    column_id: PathNumber,
+    row_id: PathNumber,
+    version: PathNumber,
     redirect: bool = True,
 ) -> Response:
     """Redirect to the content of the file in a cell.

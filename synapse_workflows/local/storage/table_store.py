@@ -8,7 +8,7 @@ Files are named `<root>/<entity id>.db`. Their tables:
     gone        deleted rows and the change sets that deleted them
     change_set  accepted changes of rows or columns, numbered from 0
     layout      columns and their slots, in order, from a change set on
-    snapshot    number of an entity version -> last change set that the snapshot shows
+    snapshot    number of an entity version -> last change set that the snapshot shows; -1 for none
     outbox      updates of the service's database that belong to a commit, see `tables.outbox`
 
 A writer locks its table. Readers see one consistent state and never wait.

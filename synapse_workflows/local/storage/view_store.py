@@ -83,7 +83,7 @@ class ViewStore:
             text_columns: IDs of columns with text.
 
         Returns:
-            The file, and the length of the longest text of each text column in characters.
+            The file, and the length of the longest text of each text column in UTF-16 units.
         """
         name = uuid.uuid4().hex
         digest = hashlib.sha256()
@@ -209,8 +209,14 @@ class ViewStore:
 def _get_text_lengths(connection: sqlite3.Connection, text_columns: Sequence[int]) -> list[int]:
     if not text_columns:
         return []
-    lengths = ", ".join(f"max(length(c{each}))" for each in text_columns)
+    connection.create_function("utf16_length", 1, _get_length, deterministic=True)
+    lengths = ", ".join(f"max(utf16_length(c{each}))" for each in text_columns)
     return [each or 0 for each in connection.execute(f"SELECT {lengths} FROM live").fetchone()]
+
+
+def _get_length(cell: Any) -> int | None:
+    """Return the length of a text in UTF-16 units; None for null."""
+    return None if cell is None else len(str(cell).encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 from synapse_workflows.local.domain.dates import parse_date
+from synapse_workflows.local.domain.request_fields import utf16_length
 from synapse_workflows.local.domain.tables import lenient_json
 from synapse_workflows.local.domain.tables.column_types import (
     ITEM_TYPES,
@@ -96,7 +97,7 @@ _SCALAR_PARSERS: Final[dict[ColumnType, CellParser]] = {
 
 def _create_text_parser(max_size: int) -> CellParser:
     def parse(text: str) -> str:
-        if len(text) > max_size:
+        if utf16_length(text) > max_size:
             raise CellError(
                 f"String '{text[:100]}' exceeds the maximum length of {max_size} characters. "
                 "Consider using a column with a larger maximumSize or a LARGETEXT column."
@@ -106,38 +107,36 @@ def _create_text_parser(max_size: int) -> CellParser:
     return parse
 
 
-def _load_json(text: str) -> Any:
-    def reject(constant: str) -> None:
-        raise CellError(f"{constant} is not valid JSON.")
-
+def _load_lenient(text: str) -> tuple[Any, bool]:
+    """Parse JSON, then the lenient form of some clients; return whether it was strict JSON."""
     try:
-        value = json.loads(text, parse_constant=reject)
-        json.dumps(value, ensure_ascii=False).encode()  # reject unpaired surrogates
-    except CellError:
-        raise
+        value, is_strict = json.loads(text, parse_constant=_reject_constant), True
     except (ValueError, RecursionError) as error:
-        raise CellError(f"It is not valid JSON: {error}"[:200]) from None
-    return value
-
-
-def _load_array(text: str) -> Any:
-    """Parse an array as strict JSON, then in the lenient form of some clients."""
+        try:
+            value, is_strict = lenient_json.parse(text), False
+        except ValueError:
+            raise CellError(f"It is not valid JSON: {error}"[:200]) from None
     try:
-        return _load_json(text)
-    except CellError:
-        items = lenient_json.parse_array(text)
-        if items is None:
-            raise
-        return _load_json(json.dumps(items))
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # unpaired surrogates, or too deeply nested
+        raise CellError(f"It is not valid JSON: {error}"[:200]) from None
+    return value, is_strict
+
+
+def _reject_constant(constant: str) -> None:
+    raise CellError(f"{constant} is not valid JSON.")
 
 
 def _parse_json(text: str) -> str:
+    """Return the text of a JSON object or array; other forms than strict JSON are converted."""
     max_size = MAX_CELL_SIZES[ColumnType.JSON]
-    if len(text) > max_size:
-        raise CellError(f"It exceeds the maximum length of {max_size} characters.")
-    if not isinstance(_load_json(text), dict | list):
+    value, is_strict = _load_lenient(text)
+    if not isinstance(value, dict | list):
         raise CellError("It must be a JSON object or array.")
-    return text
+    stored = text if is_strict else json.dumps(value, ensure_ascii=False)
+    if utf16_length(stored) > max_size:
+        raise CellError(f"It exceeds the maximum length of {max_size} characters.")
+    return stored
 
 
 def _create_item_parser(column: Column) -> Callable[[Any], Any]:
@@ -167,7 +166,7 @@ def _create_list_parser(column: Column) -> Callable[[str], str | None]:
     parse_item = _create_item_parser(column)
 
     def parse(text: str) -> str | None:
-        items = _load_array(text)
+        items, _ = _load_lenient(text)
         if not isinstance(items, list):
             raise CellError("It must be a JSON array.")
         if any(item is None for item in items):

@@ -41,7 +41,7 @@ def _parse_name(body: request_fields.Body) -> str:
     name = (request_fields.get_text(body, "name") or "").strip()
     if not name:
         raise BadRequest("Column name cannot be null or empty.")
-    if len(name) > MAX_NAME_LENGTH:
+    if request_fields.utf16_length(name) > MAX_NAME_LENGTH:
         raise BadRequest(f"Column name must be: {MAX_NAME_LENGTH} characters or less.")
     if name.upper() in RESERVED_NAMES:
         raise BadRequest(f"The column name: {name} is a system reserved column name.")
@@ -61,6 +61,9 @@ def _parse_bounded(
 def _parse_size(body: request_fields.Body, kind: ColumnType) -> int | None:
     if kind not in column_types.SIZED_TYPES:
         return None
+    size = request_fields.get_integer(body, "maximumSize")
+    if size is not None and size > _SIZE_BOUNDS[1]:
+        raise BadRequest(f"ColumnModel.maxSize for a {kind} cannot exceed: {_SIZE_BOUNDS[1]}")
     return _parse_bounded(body, "maximumSize", _SIZE_BOUNDS, DEFAULT_CELL_SIZE)
 
 

@@ -147,7 +147,6 @@ def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any
         NotFound: The file handle does not exist.
         ServiceError: 412, a row was changed after it was read.
     """
-    update.require_columns()
     run = update.run
     with open_csv(run, request) as csv:
         changes = RowChangeSet(update)
@@ -200,13 +199,19 @@ def _map_named(update: TableUpdate, names: Sequence[str]) -> FieldMapping:
             columns.append(by_name[name])
             indexes.append(index)
         else:
-            raise BadRequest(
-                f"The first line is expected to be a header but the value '{field}' does not "
-                "match the name of a column of the table, nor ROW_ID or ROW_VERSION."
-            )
+            raise build_header_error(field, names)
         if is_duplicate:
             raise BadRequest(f"The CSV has two columns named '{name}'.")
     return _create_mapping(tuple(columns), tuple(indexes), metadata, len(names))
+
+
+def build_header_error(field: str, header: Sequence[str]) -> BadRequest:
+    """Return the error for a header with a field that is not a column."""
+    return BadRequest(
+        "The first line is expected to be a header but the values do not match the names of of "
+        f"the columns of the table ({field} is not a valid column name or id). "
+        f"Header row: {','.join(header)}"
+    )
 
 
 def _map_unnamed(update: TableUpdate, width: int) -> FieldMapping:
@@ -246,7 +251,7 @@ class _RowLoader:
         self.count = 0
 
     def load(self, records: Sequence[CsvRecord]) -> None:
-        """Load a batch of records.
+        """Load a batch of records. A record that has a row ID and no values deletes its row.
 
         Raises:
             BadRequest: A record has too many fields, or a value is invalid.
@@ -260,7 +265,8 @@ class _RowLoader:
                     f"but the first line has {self._fields.width}."
                 )
             cells = self._parse_cells(record)
-            row_id = None if self._ignores_ids else self._parse_id(record, self._fields.row_id)
+            ignores_id = self._ignores_ids and bool(cells)
+            row_id = None if ignores_id else self._parse_id(record, self._fields.row_id)
             if row_id is None:
                 inserts.append(cells + self._defaults[len(cells) :])
             else:
@@ -278,7 +284,7 @@ class _RowLoader:
         if inserts:
             self._changes.insert(columns, inserts)
         for size, group in groupby(updates, key=lambda each: len(each[2])):
-            if columns:
+            if size:
                 self._changes.update(columns[:size], list(group))
             else:
                 self._changes.delete([(row_id, version) for row_id, version, _ in group])

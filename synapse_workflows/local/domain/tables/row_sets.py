@@ -33,22 +33,39 @@ def append_rows(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, An
     row_set = request_fields.get_object(request, "toAppend")
     if row_set is None:
         raise BadRequest("AppendableRowSetRequest.toAppend is required.")
-    changes = RowChangeSet(update)
     kind = request_fields.parse_choice(
         (ROW_SET, PARTIAL_ROW_SET), row_set.get("concreteType"), "concreteType"
     )
+    if kind == PARTIAL_ROW_SET and not request_fields.get_objects(row_set, "rows"):
+        return _build_result(update, _get_etag(update), (), ())
+    changes = RowChangeSet(update)
     apply = _apply_row_set if kind == ROW_SET else _apply_partial_row_set
     columns, row_ids = apply(update, changes, row_set)
     changes.check_conflicts()
+    rows = [{"rowId": each, "versionNumber": changes.version} for each in row_ids]
+    return _build_result(update, changes.etag, columns, rows)
+
+
+def _build_result(
+    update: TableUpdate,
+    etag: str | None,
+    columns: Sequence[StoredColumn],
+    rows: Sequence[Mapping[str, int]],
+) -> dict[str, Any]:
     return {
         "concreteType": RESULT,
         "rowReferenceSet": {
             "tableId": format_entity_id(update.entity_id),
-            "etag": changes.etag,
+            "etag": etag,
             "headers": [serialize_select_column(each) for each in columns],
-            "rows": [{"rowId": each, "versionNumber": changes.version} for each in row_ids],
+            "rows": list(rows),
         },
     }
+
+
+def _get_etag(update: TableUpdate) -> str | None:
+    last = update.writer.get_last_change()
+    return None if last is None else last.etag
 
 
 def serialize_select_column(stored: StoredColumn) -> dict[str, Any]:
@@ -179,8 +196,6 @@ def _apply_partial_row_set(
         _parse_partial_row(parser, update, number, row)
         for number, row in enumerate(request_fields.get_objects(row_set, "rows"))
     ]
-    if not rows:
-        raise BadRequest("PartialRowSet.rows must contain at least one row.")
     row_ids: list[int] = []
     for (is_insert, columns), group in groupby(rows, key=lambda row: (row[0] is None, row[1])):
         batch = list(group)

@@ -12,7 +12,7 @@ from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.errors import Conflict
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
-#: Label of the current version of a table that has snapshots.
+#: Label and comment of the current version of a table that has snapshots.
 IN_PROGRESS: Final = "in progress"
 
 
@@ -72,7 +72,7 @@ def create_snapshot(
     if snapshot.activity_id is not None:
         version.activity_id = snapshot.activity_id
     session.flush()
-    versions.create_version(session, entity, version, IN_PROGRESS, None)
+    versions.create_version(session, entity, version, IN_PROGRESS, IN_PROGRESS)
     if snapshot.column_ids is not None:
         column_ids = [str(each) for each in snapshot.column_ids]
         version.properties = {**version.properties, "columnIds": column_ids}

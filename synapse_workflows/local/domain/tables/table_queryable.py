@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +15,7 @@ from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarg
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
 from synapse_workflows.local.errors import NotFound
-from synapse_workflows.local.storage.table_db import TableReader
+from synapse_workflows.local.storage.table_db import ChangeSet, TableReader
 from synapse_workflows.local.storage.table_models import SchemaChange
 
 
@@ -99,7 +98,7 @@ def _open_current(
     for change in pending:
         slots = {number: slots.get(number) for number in change.column_ids}
     schema = state.load_columns(list(slots))
-    last = pending[-1] if pending else None if reader is None else reader.get_last_change()
+    last = pending[-1] if pending or reader is None else reader.get_last_change()
     added = [each for each in schema if slots[each.id] is None]
     cells = {each.id: f"c{slots[each.id]}" for each in schema if slots[each.id] is not None}
     cells |= {each.id: f"d{each.id}" for each in added}
@@ -135,14 +134,15 @@ def _create_queryable(
     schema: Schema,
     relation: Relation,
     connection: sqlite3.Connection,
-    last_change: Any,
+    last_change: SchemaChange | ChangeSet | None,
 ) -> Queryable:
+    change = last_change or state.changes[0]  # a table that never had columns has no change set
     return Queryable(
         table_id=format_entity_id(state.target.entity_id),
         number=state.target.number,
         schema=schema,
         relation=relation,
         connection=connection,
-        etag=last_change.etag,
-        changed_on=last_change.made_on,
+        etag=change.etag,
+        changed_on=change.made_on,
     )

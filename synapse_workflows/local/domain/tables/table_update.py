@@ -142,7 +142,7 @@ class TableUpdate:
             snapshot = replace(snapshot, number=entity.current_version, column_ids=column_ids)
             response = {**response, "snapshotVersionNumber": snapshot.number}
             last = self.writer.get_last_change()
-            self.writer.set_snapshot(snapshot.number, 0 if last is None else last.version)
+            self.writer.set_snapshot(snapshot.number, -1 if last is None else last.version)
         return OutboxEntry(
             job_id=self.run.job_id,
             entity_id=self.entity_id,
@@ -217,7 +217,13 @@ def _create_update(run: JobRun, entity_id: int, writer: TableWriter) -> TableUpd
 def _apply_schema_change(
     writer: TableWriter, change: SchemaChange, by_id: dict[int, Column]
 ) -> None:
-    """Apply a schema change that an update of the entity requested."""
+    """Apply a schema change that an update of the entity requested.
+
+    Change sets are numbered from the first schema with columns.
+    """
+    if not change.column_ids and writer.get_last_change() is None:
+        writer.set_schema_number(change.number)
+        return
     version = writer.create_change_set(change.etag, change.made_on, change.made_by)
     apply_layout(writer, version, [by_id[number] for number in change.column_ids])
     writer.set_schema_number(change.number)

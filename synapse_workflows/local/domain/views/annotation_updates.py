@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ _ANNOTATION_TYPES: Final[Mapping[ColumnType, AnnotationType]] = {
     ColumnType.DATE: AnnotationType.TIMESTAMP_MS,
 }
 _BATCH_SIZE: Final = 500
+_NO_LIMITS: Final[Mapping[str, Any]] = {"maximum_size": 1 << 31, "maximum_length": 1 << 31}
 _FAILURE_CODES: Final[tuple[tuple[type[ServiceError], str], ...]] = (
     (NotFound, "NOT_FOUND"),
     (Forbidden, "UNAUTHORIZED"),
@@ -97,13 +99,15 @@ def _write_annotations(view_type: ViewType, target: AnnotationTarget, update: Ro
 def build_annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
     """Return the annotation with the value of a cell; None for null.
 
+    The value may be longer than the column: annotations have limits of their own.
+
     Raises:
         BadRequest: The cell is not a value of the column's type.
     """
     if cell is None:
         return None
     try:
-        stored = cell_values.get_cell_parser(column)(cell)
+        stored = cell_values.get_cell_parser(replace(column, **_NO_LIMITS))(cell)
     except cell_values.CellError as error:
         raise BadRequest(
             f"The value of '{column.name}' was not a valid {column.type}. {error}"

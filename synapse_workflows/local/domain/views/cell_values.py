@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from synapse_workflows.constants import AnnotationType, ColumnType
+from synapse_workflows.local.domain.request_fields import utf16_length
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.cell_values import StoredValue
 from synapse_workflows.local.domain.tables.column_types import (
@@ -78,7 +79,7 @@ def _get_values_parser(column: Column) -> Callable[[list[str]], StoredValue]:
         max_size, max_length = column.max_cell_size, column.maximum_length or 0
 
         def parse_strings(values: list[str]) -> StoredValue:
-            if len(values) > max_length or any(len(each) > max_size for each in values):
+            if len(values) > max_length or any(utf16_length(each) > max_size for each in values):
                 raise cell_values.CellError
             return json.dumps(values, ensure_ascii=False)
 
@@ -95,7 +96,7 @@ def _check_limits(column: Column, values: list[str]) -> None:
         BadRequest: A value or the list is too long.
     """
     if ITEM_TYPES.get(column.type, column.type) in TEXT_TYPES:
-        check_column_size(column, max(map(len, values)))
+        check_column_size(column, max(map(utf16_length, values)))
     if column.type in LIST_TYPES and len(values) > (column.maximum_length or 0):
         raise BadRequest(
             f"maximumListLength for ColumnModel '{column.name}' must be at least: {len(values)}"

@@ -35,7 +35,7 @@ class _ValueSizes:
     max_length: int = 1
 
     def add(self, values: list[str]) -> None:
-        self.max_size = max(self.max_size, *map(len, values))
+        self.max_size = max(self.max_size, *map(request_fields.utf16_length, values))
         self.max_length = max(self.max_length, len(values))
 
     def build_column(self, name: str, annotation_type: str) -> dict[str, Any]:

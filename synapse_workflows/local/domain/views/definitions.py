@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.ids import format_entity_id, parse_id
+from synapse_workflows.local.domain.ids import parse_id, parse_unprefixed_id
 from synapse_workflows.local.domain.views import (
     container_scope,
     dataset_items,
@@ -40,7 +40,7 @@ def parse_entity_view(body: Mapping[str, Any]) -> Properties:
     return {
         **parse_table(body),
         "viewTypeMask": type_masks.parse_mask(body),
-        "scopeIds": [format_entity_id(each) for each in scope],
+        "scopeIds": [str(each) for each in scope],
     }
 
 
@@ -61,7 +61,7 @@ def parse_evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
     Raises:
         BadRequest: A value is not an ID.
     """
-    return tuple(dict.fromkeys(parse_id(each, "scopeIds") for each in values))
+    return tuple(dict.fromkeys(parse_unprefixed_id(each, "scopeIds") for each in values))
 
 
 def parse_dataset(body: Mapping[str, Any]) -> Properties:

@@ -65,7 +65,7 @@ def parse_row_set(request: Mapping[str, Any], schema: Schema) -> list[RowUpdate]
         (ROW_SET, PARTIAL_ROW_SET), row_set.get("concreteType"), "concreteType"
     )
     rows = _get_objects(row_set, "rows")
-    if not rows:
+    if not rows and concrete_type == ROW_SET:
         raise BadRequest("toAppend.rows must contain at least one row.")
     if concrete_type == PARTIAL_ROW_SET:
         return [_parse_partial_row(row, schema) for row in rows]
@@ -156,7 +156,7 @@ def _get_field_names(
     names = [name.upper() if name.upper() in ROW_METADATA else name for name in names]
     for name in names:
         if name not in expected:
-            raise BadRequest(f"The view has no column '{name}', which the CSV has.")
+            raise csv_import.build_header_error(name, names)
         if names.count(name) > 1:
             raise BadRequest(f"The CSV has more than one column '{name}'.")
     return names

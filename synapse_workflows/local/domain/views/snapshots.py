@@ -11,7 +11,7 @@ from synapse_workflows.local.domain import access, async_jobs, entities
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.domain.views import cache
-from synapse_workflows.local.errors import Conflict, ServiceError
+from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnapshot
 from synapse_workflows.local.storage.view_store import ViewFile
@@ -30,6 +30,7 @@ def create_view_snapshot(run: JobRun, view_id: int, snapshot: Snapshot) -> dict[
         A TableUpdateTransactionResponse.
 
     Raises:
+        BadRequest: The scope of the view is empty.
         Conflict: The label is not unique, or the definition of the view keeps changing.
     """
     for _ in range(_MAX_ATTEMPTS):
@@ -53,8 +54,14 @@ def create_view_snapshot(run: JobRun, view_id: int, snapshot: Snapshot) -> dict[
 
 
 def _get_definition(session: Session, view_id: int) -> tuple[int, dict[str, Any]]:
-    """Return the current version number of a view and its scope and columns."""
+    """Return the current version number of a view and its scope and columns.
+
+    Raises:
+        BadRequest: The scope is empty.
+    """
     version = _get_current_version(session, access.get_entity(session, view_id))
+    if version.properties.get("scopeIds") == []:
+        raise BadRequest("You cannot create a version of a view that has no scope.")
     return version.number, version.properties
 
 
