@@ -9,6 +9,8 @@ PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
 DATA ?= .synapse
 PORT ?= 8610
 WORKERS ?= auto
+# PORT has a default for `make serve`; `make airflow` selects a free port itself
+AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT)) $(if $(DAGS),--dags $(DAGS))
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev install-peer demo test test-lowest quick check format bench serve airflow build clean
@@ -53,8 +55,8 @@ demo: $(VENV)/installed  ## Run the example DAGs under Airflow against a local S
 serve: $(VENV)/installed  ## Run a local Synapse until Ctrl-C (PORT, DATA)
 	@$(BIN)/synapse-workflows serve --port $(PORT) --data $(DATA) --seed demo
 
-airflow: $(VENV)/installed  ## Run `airflow standalone` with the example DAGs and a local Synapse
-	@$(BIN)/synapse-workflows airflow
+airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Synapse (PORT, DAGS)
+	@$(BIN)/synapse-workflows airflow $(AIRFLOW_OPTIONS)
 
 test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal

@@ -103,14 +103,29 @@ def demo(
 
 @app.command()
 def airflow(
+    *,
     folder: Annotated[Path, typer.Option(help="Working directory.")] = Path(".airflow"),
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="TCP port of the web interface. Default: AIRFLOW__API__PORT, 8080 or a free one.",
+        ),
+    ] = None,
+    dags: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, resolve_path=True, help="DAGs instead of the examples."
+        ),
+    ] = None,
 ) -> None:
-    """Run `airflow standalone` with the example DAGs and a local Synapse, until Ctrl-C."""
+    """Run Airflow with the example DAGs and a local Synapse, until Ctrl-C."""
+    from synapse_workflows.demo.airflow_server import run_airflow
     from synapse_workflows.demo.processes import ProcessError
-    from synapse_workflows.demo.runner import run_airflow
 
     try:
-        run_airflow(folder)
+        run_airflow(folder, port, dags)
     except ProcessError as error:
         _fail(error)
 

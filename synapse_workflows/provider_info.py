@@ -34,11 +34,18 @@ _CONNECTION_FIELDS = {
 
 _FORM = {
     "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "login"],
-        "relabeling": {"password": "Personal access token", "host": "REST endpoint"},
+        # without a port, the test button of the form does not use the stored token: it sends port
+        # 0, which Airflow takes for another host
+        "hidden-fields": ["schema", "login"],
+        "relabeling": {
+            "password": "Personal access token",
+            "host": "REST endpoint",
+            "port": "Port (required to test a saved connection)",
+        },
         "placeholders": {
-            "host": "https://repo-prod.prod.sagebase.org/repo/v1",
-            "password": "created on synapse.org in the account settings (view, download, modify)",
+            "host": "https://repo-prod.prod.sagebase.org/repo/v1 (empty: the same)",
+            "port": "443",
+            "password": "from synapse.org: Account Settings, Personal Access Tokens",
         },
     },
     "conn-fields": _CONNECTION_FIELDS,
@@ -105,12 +112,6 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "synapse",
                 "hook-class-name": "synapse_workflows.hooks.synapse.SynapseHook",
                 "hook-name": "Synapse (synapse.org)",
-                **_FORM,
-            },
-            {
-                "connection-type": "syn",
-                "hook-class-name": "synapse_workflows.hooks.synapse.SynHook",
-                "hook-name": "Synapse (synapse.org), type syn",
                 **_FORM,
             },
         ],

@@ -10,6 +10,7 @@ before any process is ended.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,10 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
 
+LOOPBACK: Final = "127.0.0.1"
 #: Maximum time for the service to start, in seconds.
 START_TIMEOUT: Final = 60.0
 #: Maximum time for processes to end after each signal, in seconds.
@@ -66,7 +69,8 @@ def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterat
     Args:
         data: Data directory; the output of the service is written to `serve.log` in it.
         seed: Name of the data set to seed the service with, if any.
-        port: TCP port; 0 selects a free one.
+        port: TCP port; 0 for the one of the last start with this data directory, at first a free
+            one. The URLs of entities in earlier runs stay valid.
 
     Yields:
         The content of service.json.
@@ -75,7 +79,9 @@ def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterat
         ProcessError: The service ended, or did not start within a minute.
     """
     data.mkdir(parents=True, exist_ok=True)
-    log, service_file = data / "serve.log", data / "service.json"
+    log, service_file, port_file = data / "serve.log", data / "service.json", data / "port"
+    if not port and port_file.exists():
+        port = int(port_file.read_text())
     arguments = ["synapse_workflows", "serve", "--data", str(data), "--port", str(port)]
     arguments += ["--seed", seed] if seed else []
     with _open_private(log) as output, run_process(arguments, dict(os.environ), output) as process:
@@ -85,7 +91,26 @@ def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterat
                 tail = log.read_text(errors="replace")[-2000:]
                 raise ProcessError(f"The local Synapse did not start:\n{tail}")
             time.sleep(0.05)
+        port_file.write_text(str(urlsplit(facts["repoEndpoint"]).port))
         yield facts
+
+
+def is_free_port(port: int) -> bool:
+    """Return whether no process listens on a TCP port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def find_free_port() -> int:
+    """Return a free TCP port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def _open_private(log: Path) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""The commands `demo` and `airflow`: a local Synapse, Airflow and the example DAGs.
+"""The command `demo`: a local Synapse, Airflow and the example DAGs.
 
 <folder>/synapse/       data of the local Synapse, its service.json and its log
 <folder>/airflow/       AIRFLOW_HOME
@@ -8,7 +8,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.demo.paths import examples_dir
-from synapse_workflows.demo.processes import ProcessError, run_process, run_service
+from synapse_workflows.demo.processes import ProcessError, run_service
 from synapse_workflows.provenance.tree import render_tree
 
 #: DAG ID -> parameters of its run -> key, or keys, of the seed in service.json.
@@ -69,17 +68,13 @@ def airflow_environment(
     home = folder / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     return os.environ | {
-        "AIRFLOW__API__HOST": "127.0.0.1",  # every visitor is an administrator
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags or examples_dir()),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__SYNAPSE__CACHE_DIR": str(folder / "cache"),
         "AIRFLOW_CONN_SYNAPSE_DEFAULT": service["airflow_connection"],
-        # `airflow standalone` starts its components by the name `airflow`
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
 
 
@@ -198,29 +193,3 @@ def _dag_runs(seed: dict[str, str]) -> Iterator[str]:
 
 def _look_up(seed: dict[str, str], key: str | list[str]) -> str | list[str]:
     return seed[key] if isinstance(key, str) else [seed[each] for each in key]
-
-
-def run_airflow(folder: Path) -> None:
-    """Run `airflow standalone` and a local Synapse until Ctrl-C or SIGTERM, then end both.
-
-    Args:
-        folder: Working directory of both; a second run continues with its content.
-
-    Raises:
-        ProcessError: Airflow ended by itself, or the service did not start.
-    """
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with run_service(folder / "synapse", seed="demo") as service:
-        environment = airflow_environment(folder, service)
-        echo(f"The local Synapse runs at {service['repoEndpoint']}.")
-        echo("Airflow is starting (half a minute on the first run). Then open")
-        echo("http://127.0.0.1:8080 and trigger synapse_01_summarise. Ctrl-C ends both.\n")
-        with run_process(["airflow", "standalone"], environment) as standalone:
-            try:
-                code = standalone.wait()
-            except KeyboardInterrupt:
-                echo("\nStopping Airflow and the local Synapse.")
-                return
-        raise ProcessError(f"Airflow ended with status {code}")

@@ -30,6 +30,7 @@ from synapse_workflows.constants import (
 )
 
 _REPO_PATH: Final = "/repo/v1"
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 #: Hosts of the web portal, which people copy from the browser -> the repository endpoint.
 _PORTAL_HOSTS: Final = {
     "synapse.org": PRODUCTION_ENDPOINTS["repoEndpoint"],
@@ -132,7 +133,8 @@ def get_repository_endpoint(connection: Any) -> str:
         ) from None
     if parts.hostname in _PORTAL_HOSTS:
         return _PORTAL_HOSTS[parts.hostname]
-    if connection.port and not has_port:
+    is_default = connection.port == _DEFAULT_PORTS.get(parts.scheme)
+    if connection.port and not has_port and not is_default:
         parts = parts._replace(netloc=f"{parts.netloc}:{connection.port}")
     return parts._replace(path=parts.path or _REPO_PATH, query="", fragment="").geturl()
 

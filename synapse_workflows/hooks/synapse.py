@@ -175,7 +175,9 @@ class SynapseHook(BaseHook):
 
 
 class SynHook(SynapseHook):
-    """Synapse hook for connections of type `syn`."""
+    """Synapse hook under its name for connections of the old type `syn`.
+
+    `SynapseHook` accepts such connections too. The type is not in the list of the web interface.
+    """
 
     conn_type = "syn"
-    hook_name = "Synapse (synapse.org), type syn"

@@ -66,6 +66,11 @@ class ActivityWriter:
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
 
+    @property
+    def saved(self) -> Mapping[str, Any] | None:
+        """The Activity as it was saved last; None before."""
+        return self._saved
+
     @cached_property
     def earlier_activity_id(self) -> str | None:
         """Id of the Activity that earlier tries of the task wrote."""

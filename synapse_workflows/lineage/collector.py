@@ -22,6 +22,7 @@ from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
+from synapse_workflows.lineage.lineage_log import log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.store_notes import StoreNotes
 from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
@@ -136,6 +137,7 @@ class LineageCollector:
         if is_suspended():
             return
         with self._lock:
+            log_reads(self.record, record)
             self.record |= record
             if record and self.ti.task.inherits_from_skipmixin:
                 # branch operators end with an exception, so post_execute is not called
@@ -223,6 +225,8 @@ class LineageCollector:
     def publish(self) -> None:
         """Push the record as an XCom for the downstream tasks, if it has changed."""
         record = self.record | self.static_lineage
+        if record.wrote and "upstream" in self.__dict__:  # for readers: downstream takes `wrote`
+            record |= self.upstream
         if record != self._published:
             self.ti.xcom_push(XCOM_KEY, record.to_json())
             self._published = record
@@ -262,9 +266,21 @@ class LineageCollector:
             activity_id = self._link_activity(event, client, declared)
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
+        log_store(event, self._find_activity(client, activity_id))
         use_aliases = event.changed or self.is_retry
         emit_asset_event(self.context, event, activity_id, use_aliases=use_aliases)
         self._publish_if_grown()
+
+    def _find_activity(
+        self, client: EventSource, activity_id: str | None
+    ) -> Mapping[str, Any] | None:
+        """Return the Activity as this task wrote it, else its id."""
+        if activity_id is None:
+            return None
+        writer = self._writers.get(client.synapse_conn_id)
+        saved = None if writer is None else writer.saved
+        is_own = saved is not None and str(saved["id"]) == str(activity_id)
+        return saved if is_own else {"id": activity_id}
 
     def _publish_if_grown(self) -> None:
         published = len(self._published.wrote) if self._published is not None else 0

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
+from airflow.sdk import XComArg
+from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
+
 from synapse_workflows.lineage.data_dependencies import (
     TaskInstances,
     find_upstream,
@@ -102,6 +105,7 @@ class _RunState:
         self.ti = ti
         self.dag = ti.task.dag
         self.bundle = getattr(ti, "bundle_instance", None)
+        self._counts: dict[str, int] = {}
 
     @cached_property
     def states(self) -> dict[str, Any]:
@@ -180,10 +184,19 @@ class _RunState:
 
     def pull_records(self, instances: TaskInstances) -> list[Record]:
         """Pull the published records of instances; an instance may have published none."""
+        if instances.index is not None and not self._count_records(instances.task_id):
+            return []  # Airflow logs an error for an XCom of one instance that is missing
         options = {} if instances.index is None else {"map_indexes": instances.index}
         pulled = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **options)
         values = pulled if isinstance(pulled, list) else [pulled]
         return [Record.from_json(value) for value in values if value is not None]
+
+    def _count_records(self, task_id: str) -> int:
+        """Return the number of instances of a task that have published a record."""
+        if task_id not in self._counts:
+            records: Any = XComArg(self.dag.get_task(task_id), key=XCOM_KEY)
+            self._counts[task_id] = len(LazyXComSequence(records, self.ti))
+        return self._counts[task_id]
 
 
 def _is_resolvable(argument: Any) -> bool:

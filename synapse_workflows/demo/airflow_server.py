@@ -1,0 +1,236 @@
+"""The command `airflow`: Airflow's web interface and scheduler with a local Synapse.
+
+The components of Airflow run as child processes. `airflow standalone` starts them as well, but its
+log servers listen on all interfaces.
+
+<folder>/synapse/       data of the local Synapse, its service.json and its log
+<folder>/airflow/       AIRFLOW_HOME
+<folder>/cache/         the worker's cache of downloads
+<folder>/port           port of the web interface
+<folder>/*.log          output of the components
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+
+from synapse_workflows.demo.processes import (
+    LOOPBACK,
+    ProcessError,
+    find_free_port,
+    is_free_port,
+    run_process,
+    run_service,
+)
+from synapse_workflows.demo.runner import (
+    airflow_environment,
+    echo,
+    migrate_database,
+    run_airflow_command,
+    step,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+
+_PORT: Final = "AIRFLOW__API__PORT"
+_LOG_PORT: Final = "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"
+_TRIGGER_LOG_PORT: Final = "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"
+_CONNECTION: Final = "AIRFLOW_CONN_SYNAPSE_DEFAULT"
+_DEFAULT_PORT: Final = 8080
+#: Maximum time for Airflow to start, in seconds.
+_START_TIMEOUT: Final = 240.0
+#: Maximum number of tasks that run at once.
+_MAX_TASKS: Final = 4
+
+#: Component -> module and arguments.
+_COMPONENTS: Final[dict[str, list[str]]] = {
+    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+    "api-server": ["airflow", "api-server"],
+}
+
+Components = Mapping[str, "subprocess.Popen[bytes]"]
+
+
+def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None) -> None:
+    """Run Airflow and a local Synapse until Ctrl-C or SIGTERM, then end both.
+
+    Args:
+        folder: Working directory of both; a second run continues with its content.
+        port: TCP port of the web interface; None for `AIRFLOW__API__PORT`, else for the port of
+            the last start, 8080 or a free one.
+        dags: Directory of the DAGs; the examples if None, which are then not paused.
+
+    Raises:
+        ProcessError: The port is in use, a component of Airflow ended by itself, or the service
+            did not start.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    port = choose_port(folder, port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with run_service(folder / "synapse", seed="demo") as service:
+            echo(f"The local Synapse runs at {service['repoEndpoint']}.")
+            environment = create_environment(folder, service, port, dags)
+            migrate_database(environment, folder)
+            with step("creating the connection synapse_default"):
+                _import_connection(environment, folder, service)
+            with run_components(environment, folder) as components:
+                with step("starting Airflow"):
+                    wait_until_healthy(port, components, folder)
+                (folder / "port").write_text(str(port))
+                echo(f"\nOpen http://{LOOPBACK}:{port} and trigger a DAG.")
+                echo("The connection is under Admin > Connections. Ctrl-C ends all.")
+                echo(f"Logs: {folder}/*.log")
+                _wait_for_exit(components, folder)
+    except KeyboardInterrupt:
+        echo("\nStopped Airflow and the local Synapse.")
+
+
+def choose_port(folder: Path, port: int | None) -> int:
+    """Return the port of the web interface.
+
+    Args:
+        folder: Working directory.
+        port: The port that the user has chosen; None without a choice.
+
+    Raises:
+        ProcessError: The chosen port is in use or invalid.
+    """
+    chosen = port if port is not None else os.environ.get(_PORT)
+    if chosen:
+        try:
+            number = int(chosen)
+        except ValueError:
+            raise ProcessError(f"Invalid {_PORT}={chosen!r}: expected a port number") from None
+        if not is_free_port(number):
+            raise ProcessError(
+                f"Port {number} is in use. Choose another one with --port, or {_PORT}, or leave "
+                "both out to get a free one"
+            )
+        return number
+    file = folder / "port"
+    last = int(file.read_text()) if file.exists() else _DEFAULT_PORT
+    return next((one for one in (last, _DEFAULT_PORT) if is_free_port(one)), find_free_port())
+
+
+def create_environment(
+    folder: Path, service: dict[str, Any], port: int, dags: Path | None
+) -> dict[str, str]:
+    """Return the environment of the components.
+
+    Variables that the user has set for the number of tasks and for the log server are kept.
+
+    Args:
+        folder: Working directory.
+        service: The content of service.json.
+        port: Port of the web interface.
+        dags: Directory of the DAGs; the examples if None.
+    """
+    url, log_port = f"http://{LOOPBACK}:{port}", str(find_free_port())
+    defaults = {
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": str(dags is not None),
+        "AIRFLOW__CORE__PARALLELISM": str(min(_MAX_TASKS, os.cpu_count() or 1)),
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        _LOG_PORT: log_port,
+    }
+    environment = defaults | airflow_environment(folder, service, dags)
+    # the connection is in the database, where the web interface shows it
+    del environment[_CONNECTION]
+    return environment | {
+        _PORT: str(port),
+        "AIRFLOW__API__HOST": LOOPBACK,  # every visitor is an administrator
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{__name__}.get_hostname",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        _TRIGGER_LOG_PORT: environment[_LOG_PORT],  # one server for all logs
+    }
+
+
+def get_hostname() -> str:
+    """Return the host name by which Airflow requests the logs of running tasks."""
+    return LOOPBACK
+
+
+@contextmanager
+def run_components(environment: dict[str, str], folder: Path) -> Iterator[Components]:
+    """Run the components of Airflow and the log server for the block, each with a log file."""
+    log_server = ["uvicorn", "airflow.utils.serve_logs.log_server:get_app", "--factory"]
+    log_server += ["--host", LOOPBACK, "--port", environment[_LOG_PORT]]
+    with ExitStack() as stack:
+        components = {}
+        for name, arguments in ({"log-server": log_server} | _COMPONENTS).items():
+            output = stack.enter_context((folder / f"{name}.log").open("wb"))
+            process = run_process(arguments, environment, output)
+            components[name] = stack.enter_context(process)
+        yield components
+
+
+def wait_until_healthy(port: int, components: Components, folder: Path) -> None:
+    """Wait until all components of Airflow are healthy.
+
+    Raises:
+        ProcessError: A component ended, or the time is up.
+    """
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not _is_healthy(port):
+        _check_running(components, folder)
+        if time.monotonic() > deadline:
+            raise ProcessError(f"Airflow did not start; see {folder}/*.log")
+        time.sleep(0.5)
+
+
+def _is_healthy(port: int) -> bool:
+    url = f"http://{LOOPBACK}:{port}/api/v2/monitor/health"
+    try:
+        states = requests.get(url, timeout=5).json()
+    except (requests.RequestException, ValueError):
+        return False
+    names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    return all(states.get(name, {}).get("status") == "healthy" for name in names)
+
+
+def _wait_for_exit(components: Components, folder: Path) -> None:
+    while True:
+        _check_running(components, folder)
+        time.sleep(0.5)
+
+
+def _check_running(components: Components, folder: Path) -> None:
+    for name, process in components.items():
+        code = process.poll()
+        if code is not None:
+            log = folder / f"{name}.log"
+            tail = log.read_text(errors="replace")[-2000:]
+            raise ProcessError(f"Airflow's {name} ended with status {code}:\n{tail}")
+
+
+def _import_connection(environment: dict[str, str], folder: Path, service: dict[str, Any]) -> None:
+    """Store the connection to the service in Airflow's database.
+
+    It has a port because the test button of the web interface requires one.
+    """
+    connection = json.loads(service["airflow_connection"])
+    connection["port"] = urlsplit(connection["host"]).port
+    file = folder / "connection.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"synapse_default": connection}))
+    try:
+        arguments = ("connections", "import", "--overwrite", str(file))
+        run_airflow_command(environment, folder / "connection.log", *arguments)
+    finally:
+        file.unlink()

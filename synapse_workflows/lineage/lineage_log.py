@@ -1,0 +1,66 @@
+"""Log lines of a task about what it reads, and what its Activities record."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.provenance.record import Record
+
+_log: Final = logging.getLogger(__name__)
+#: Maximum number of sources in one line.
+_MAX_SOURCES: Final = 20
+
+
+def log_reads(known: Record, added: Record) -> None:
+    """Log the inputs that a task has not recorded before, and how they became known.
+
+    Args:
+        known: what the task has recorded.
+        added: references that are being added.
+    """
+    before = set(known.inputs())
+    for entry in added.used:
+        if entry.ref not in before:
+            _log.info("Recorded as used: %s (%s)", entry.ref, entry.origin.value)
+
+
+def log_store(stored: Wrote, activity: Mapping[str, Any] | None) -> None:
+    """Log a stored version and the sources in its Activity.
+
+    Args:
+        stored: the stored version.
+        activity: the Activity as JSON, or only its `id`; None without one.
+    """
+    verb = "Stored" if stored.changed else "Kept unchanged"
+    _log.info("%s %s.%s: %s", verb, stored.entity_id, stored.version, format_activity(activity))
+
+
+def format_activity(activity: Mapping[str, Any] | None) -> str:
+    """Return an Activity as one line: `Activity 4: used syn3.1; executed a.py@sha256:9f8e`."""
+    if activity is None:
+        return "no Activity"
+    items = activity.get("used")
+    if items is None:
+        return f"Activity {activity['id']}"
+    used, executed = (
+        _join([item for item in items if bool(item.get("wasExecuted")) is is_executed])
+        for is_executed in (False, True)
+    )
+    return f"Activity {activity['id']}: used {used}; executed {executed}"
+
+
+def _join(items: list[Mapping[str, Any]]) -> str:
+    names = list(_iter_names(items[:_MAX_SOURCES]))
+    more = [f"{len(items) - _MAX_SOURCES} more"] if len(items) > _MAX_SOURCES else []
+    return ", ".join(names + more) or "nothing"
+
+
+def _iter_names(items: list[Mapping[str, Any]]) -> Iterator[str]:
+    for item in items:
+        reference = item.get("reference")
+        if reference is None:
+            yield str(item.get("name") or item.get("url"))
+            continue
+        version = reference.get("targetVersionNumber")
+        yield str(reference["targetId"]) + (f".{version}" if version else "")
