@@ -12,11 +12,12 @@ import csv
 import statistics
 from collections import defaultdict
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import Param, dag, task
 
-from synapse_workflows import SynapseGetOperator, SynapseStoreOperator, local_path
+from synapse_workflows import File, SynapseGetOperator, SynapseHook, local_path
 
 SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+(\.\d+)?$"}
 FEATURES = ("mean_radius", "mean_texture", "mean_concavity")
@@ -36,30 +37,29 @@ def synapse_01_summarise() -> None:
     raw = SynapseGetOperator(task_id="raw", entity_id="{{ params.entity_id }}")
 
     @task
-    def summarise(file: dict) -> str:
-        """Write count and means for each diagnosis; return the path of the summary."""
+    def store(file: dict[str, Any], params: dict[str, Any]) -> Any:
+        """Store count and means for each diagnosis; return a reference to the summary."""
         rows = defaultdict(list)
         with Path(local_path(file)).open(newline="") as source:
             for row in csv.DictReader(source):
                 rows[row["diagnosis"]].append([float(row[feature]) for feature in FEATURES])
-        run_id = get_current_context()["run_id"].replace(":", "-")
-        summary = Path(gettempdir()) / run_id / "diagnosis_summary.csv"
-        summary.parent.mkdir(exist_ok=True)
-        with summary.open("w", newline="") as target:
-            writer = csv.writer(target)
-            writer.writerow(["diagnosis", "patients", *FEATURES])
-            for diagnosis, values in sorted(rows.items()):
-                columns = zip(*values, strict=True)
-                means = [round(statistics.fmean(column), 3) for column in columns]
-                writer.writerow([diagnosis, len(values), *means])
-        return str(summary)
+        with TemporaryDirectory() as folder:  # another worker does not have the file
+            summary = Path(folder, "diagnosis_summary.csv")
+            with summary.open("w", newline="") as target:
+                writer = csv.writer(target)
+                writer.writerow(["diagnosis", "patients", *FEATURES])
+                for diagnosis, values in sorted(rows.items()):
+                    columns = zip(*values, strict=True)
+                    means = [round(statistics.fmean(column), 3) for column in columns]
+                    writer.writerow([diagnosis, len(values), *means])
+            entity = File(
+                str(summary),
+                parent=params["parent_id"],
+                annotations={"dataType": "summary", "features": list(FEATURES)},
+            )
+            return SynapseHook("synapse_default").client.store(entity, forceVersion=False)
 
-    SynapseStoreOperator(
-        task_id="store",
-        path=summarise(raw.output),
-        parent_id="{{ params.parent_id }}",
-        annotations={"dataType": "summary", "features": list(FEATURES)},
-    )
+    store(raw.output)
 
 
 synapse_01_summarise()

@@ -177,7 +177,11 @@ def run_components(environment: dict[str, str], folder: Path) -> Iterator[Compon
             output = stack.enter_context((folder / f"{name}.log").open("wb"))
             process = run_process(arguments, environment, output)
             components[name] = stack.enter_context(process)
-        yield components
+        try:
+            yield components
+        finally:
+            for component in components.values():  # end them side by side
+                component.send_signal(signal.SIGINT)
 
 
 def wait_until_healthy(port: int, components: Components, folder: Path) -> None:

@@ -18,7 +18,7 @@ from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.entity import Entity
+from synapse_workflows.client.model.entity import Entity, File
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.synapse import Synapse
@@ -33,6 +33,7 @@ from synapse_workflows.lineage.store_provenance import (
     TaskProvenance,
     check_if_unchanged,
 )
+from synapse_workflows.lineage.write_access import require_write_access
 from synapse_workflows.provenance.activity import parse_activity, parse_declared, redact_activity
 from synapse_workflows.provenance.record import EntityRef, Origin
 
@@ -146,6 +147,8 @@ class LineageClient(Synapse):
                 has_task_activity=not is_separate,
                 force=forceVersion,
             )
+        if isinstance(obj, File):
+            require_write_access(self, obj, self.synapse_conn_id)
         version = VersionOptions(createOrUpdate, forceVersion, versionLabel)
         stored = store_api.store_entity_with(
             self, obj, version, made_by, is_restricted=isRestricted

@@ -111,7 +111,11 @@ class SynapseGetOperator(SynapseOperator):
             reference["path"] = target.join(file.name).write(file, self.if_collision)
         self.push_items(context, reference)
         self.log.info(
-            "Downloaded %s (%s.%s)", reference["name"], reference["id"], reference["version"]
+            "Read %s (%s.%s), the %s version",
+            reference["name"],
+            reference["id"],
+            reference["version"],
+            "current" if version is None else "requested",
         )
         return reference
 

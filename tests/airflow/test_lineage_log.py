@@ -1,0 +1,99 @@
+"""Log lines about what tasks read and what their Activities record."""
+
+import logging
+from itertools import count
+
+import pytest
+from airflow.sdk import DAG, task
+from support.execution_api import Run
+
+from synapse_workflows import SynapseGetOperator, SynapseHook, SynapseStoreOperator
+
+RUNS = count(1)
+
+
+@pytest.fixture
+def result(tmp_path):
+    path = tmp_path / "result.txt"
+    path.write_text("result")
+    return str(path)
+
+
+def lines(caplog, task_run):
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "synapse_workflows.lineage"):
+        assert task_run().state == "success"
+    return [record.getMessage() for record in caplog.records if "lineage" in record.name]
+
+
+def test_each_read_and_each_store_is_one_line(api, put, project, result, caplog):
+    raw = put("raw.csv")
+    with DAG("logged", schedule=None) as dag:
+        get = SynapseGetOperator(task_id="get", entity_id=raw)
+        get >> SynapseStoreOperator(task_id="store", path=result, parent_id=project)
+    run = Run(api, dag, f"run_{next(RUNS)}")
+    assert lines(caplog, lambda: run.task("get")) == [f"Recorded as used: {raw} (read)"]
+    (line,) = lines(caplog, lambda: run.task("store"))
+    stored = run.value("store")
+    assert line.startswith(
+        f"Stored {stored['id']}.1: Activity {stored['activity_id']}: used {raw}; executed "
+    )
+    assert "test_lineage_log.py" in line
+    assert "sha256" in line
+
+
+def test_an_entity_that_is_read_twice_is_logged_once(api, put, caplog):
+    raw = put("raw.csv")
+    with DAG("logged", schedule=None) as dag:
+
+        @task
+        def read():
+            client = SynapseHook().client
+            client.get(raw)
+            client.get(raw)
+
+        read()
+    run = Run(api, dag, f"run_{next(RUNS)}")
+    assert lines(caplog, lambda: run.task("read")) == [f"Recorded as used: {raw} (read)"]
+
+
+def test_unchanged_content_is_said_to_be_kept(api, project, result, caplog):
+    with DAG("logged", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path=result, parent_id=project)
+    Run(api, dag, f"run_{next(RUNS)}").all()
+    run = Run(api, dag, f"run_{next(RUNS)}")
+    assert any(
+        line.startswith("Kept unchanged syn") for line in lines(caplog, lambda: run.task("store"))
+    )
+
+
+def test_the_record_of_a_storing_task_has_its_sources(api, put, project, result):
+    raw = put("raw.csv")
+    with DAG("logged", schedule=None) as dag:
+        get = SynapseGetOperator(task_id="get", entity_id=raw)
+        store = SynapseStoreOperator(task_id="store", path=result, parent_id=project)
+        again = SynapseStoreOperator(
+            task_id="again", path=result, parent_id=project, folder="again"
+        )
+        get >> store >> again
+    run = Run(api, dag, f"run_{next(RUNS)}").all()
+    record = run.record("store")
+    assert [f"{one['id']}.{one['version']}" for one in record["used"]] == [raw]
+    stored = run.value("store")
+    assert [one["id"] for one in run.record("again")["used"]] == [stored["id"]]
+
+
+def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result, capfd):
+    with DAG("mapped", schedule=None) as dag:
+
+        @task
+        def name(index):
+            return f"{index}.txt"
+
+        names = name.expand(index=[0, 1])
+        SynapseStoreOperator.partial(task_id="store", path=result, parent_id=project).expand(
+            name=names
+        )
+    Run(api, dag, f"run_{next(RUNS)}").all(name=2, store=2)
+    output = "".join(capfd.readouterr())
+    assert "XCom not found" not in output
