@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from synapse_workflows.client.core.redaction import redact, redact_url
+from synapse_workflows.client.core.redaction import redact_name, redact_text, redact_url
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
@@ -32,7 +32,11 @@ def build_activity(
     """
     used = [_create_item(ref, site, executed=False) for ref in record.inputs()]
     executed = [_create_item(ref, site, executed=True) for ref in record.executed()]
-    return {"name": redact(name), "description": redact(description), "used": used + executed}
+    return {
+        "name": redact_name(name),
+        "description": redact_text(description),
+        "used": used + executed,
+    }
 
 
 def parse_declared(used: Any = None, executed: Any = None) -> Record:
@@ -60,7 +64,10 @@ def redact_activity(activity: Mapping[str, Any]) -> dict[str, Any]:
             used.append({**item, "url": url.url} | ({"name": url.name} if url.name else {}))
         else:
             used.append(item)
-    return {**activity, "used": used}
+    texts = {
+        key: redact_text(activity[key]) for key in ("name", "description") if activity.get(key)
+    }
+    return {**activity, **texts, "used": used}
 
 
 def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:

@@ -11,7 +11,7 @@ summary.csv (syn12.1)
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from synapse_workflows.client.core.redaction import redact, redact_name, redact_url
+from synapse_workflows.client.core.redaction import redact_name, redact_text, redact_url
 
 #: Default number of levels of activities.
 DEFAULT_DEPTH = 8
@@ -73,10 +73,11 @@ class _TreeRenderer:
         if depth < 1:
             yield "└─ ..."
             return
-        yield f"└─ {found.get('name') or 'activity ' + str(found.get('id', ''))}"
+        name = redact_name(found.get("name") or "")
+        yield f"└─ {name or 'activity ' + str(found.get('id', ''))}"
         sources = sorted(found.get("used") or (), key=lambda item: bool(item.get("wasExecuted")))
         margin = "   │" if sources else "    "
-        for line in redact(found.get("description") or "").splitlines():
+        for line in redact_text(found.get("description") or "").splitlines():
             yield f"{margin}  {line}".rstrip()
         for number, item in enumerate(sources, start=1):
             yield from self._render_source(item, depth, last=number == len(sources))

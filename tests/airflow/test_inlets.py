@@ -1,5 +1,7 @@
 """Inlets and triggering asset events as inputs of a task."""
 
+import json
+
 import pytest
 from airflow.sdk import DAG, Asset, AssetAlias, task
 from airflow.sdk.definitions.asset import AssetNameRef
@@ -152,3 +154,36 @@ def test_triggering_event_is_no_input_of_later_tasks(api, project, put, write, s
         later(root())
     run = Run(api, dag, events=(api.emit(asset.uri, version=1),)).all()
     assert sources_of(run.value("later"))[0] == [f"{run.value('root')}.1"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgres://user:q7Zx@host:5432/db/schema/table",
+        "https://user:q7Zx@host/path",
+        "https://host/path?X-Amz-Signature=q7Zx&X-Amz-Date=1",
+        "https://host/path?token=q7Zx",
+        "s3://AKIA:q7Zx@bucket/key",
+        "custom://user:q7Zx@host/a",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:An Asset URI should not contain a password")
+@pytest.mark.parametrize("role", ["inlet", "used", "executed", "activity", "separate"])
+def test_no_secret_of_a_url_is_recorded(api, project, alice, tmp_path, uri, role):
+    (tmp_path / "out.txt").write_text("out")
+    declared = {
+        "inlet": {"inlets": [Asset(uri)]},
+        "used": {"used": [{"url": uri, "name": f"see {uri}"}]},
+        "executed": {"executed": uri},
+        "activity": {"activity": {"name": f"from {uri}", "used": [{"url": uri, "name": uri}]}},
+        "separate": {"used": uri, "lineage_mode": "off"},
+    }
+    with DAG("secrets", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=str(tmp_path / "out.txt"), parent_id=project, **declared[role]
+        )
+    run = Run(api, dag).all()
+    activity = dict(alice.getProvenance(run.value("store")["id"]))
+    assert "q7Zx" not in json.dumps(activity)
+    assert "q7Zx" not in json.dumps(run.record("store"))
+    assert [one for one in activity["used"] if uri.partition(":")[0] in json.dumps(one)]

@@ -152,3 +152,82 @@ def test_lineage_mode_off_records_nothing(api, table_factory, project, alice):
     stored = Run(api, dag).all().value("store")
     assert "activity_id" not in stored
     assert stored["version"] == 1
+
+
+def get_gaps(alice, entity, version=None):
+    lines = alice.getProvenance(entity, version)["description"].splitlines()
+    return [line for line in lines if line.startswith("Not pinned: ")]
+
+
+@pytest.mark.parametrize("kind", TABLE_TYPES)
+def test_open_version_is_a_gap_and_a_snapshot_is_not(
+    api, table_factory, other_project, alice, sources_of, kind
+):
+    table = table_factory.create(kind)
+    for number, snapshot_first in enumerate((False, True)):
+        with DAG(f"open_{number}", schedule=None) as dag:
+            query = SynapseTableQueryOperator(
+                task_id="ask", sql=f"select * from {table}", snapshot_first=snapshot_first
+            )
+            SynapseStoreOperator(
+                task_id="store",
+                path=query.output,
+                name=f"{number}.csv",
+                parent_id=other_project,
+            )
+        stored = Run(api, dag).all().value("store")
+        assert sources_of(stored["id"])[0] == [f"{table}.1"]
+        gap = f"Not pinned: {table}.1 is an open version, not a snapshot"
+        assert get_gaps(alice, stored["id"]) == ([] if snapshot_first else [gap])
+
+
+def test_declared_live_table_is_a_gap(api, table_factory, project, alice, summary):
+    table = table_factory.create("table")
+    Path(summary).write_text("summary")
+    with DAG("declared", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path=summary, parent_id=project, used=table)
+    stored = Run(api, dag).all().value("store")
+    expected = [f"Not pinned: {table}.1 is an open version, not a snapshot"]
+    assert get_gaps(alice, stored["id"]) == expected
+
+
+def test_rows_stored_upstream_are_a_gap(
+    api, table_factory, project, alice, summary, write_csv, sources_of
+):
+    table = table_factory.create("table")
+    Path(summary).write_text("summary")
+    with DAG("rows", schedule=None) as dag:
+        rows = SynapseTableStoreOperator(
+            task_id="rows", table_id=table, rows=write_csv([1], names=("n",)), missing_columns=True
+        )
+        store = SynapseStoreOperator(task_id="store", path=summary, parent_id=project)
+        rows >> store
+    stored = Run(api, dag).all().value("store")
+    assert sources_of(stored["id"])[0] == [f"{table}.1"]
+    assert len(get_gaps(alice, stored["id"])) == 1
+
+
+def test_result_is_stored_under_one_name_in_every_run(api, table_factory, project):
+    table = table_factory.create("table")
+    stored = []
+    for number in range(2):
+        with DAG("named", schedule=None) as dag:
+            query = SynapseTableQueryOperator(task_id="ask", sql=f"select * from {table}")
+            SynapseStoreOperator(task_id="store", path=query.output, parent_id=project)
+        run = Run(api, dag, f"run_{number}").all()
+        assert run.value("ask")["name"] == "ask.csv"
+        stored.append(run.value("store"))
+    assert [one["name"] for one in stored] == ["ask.csv", "ask.csv"]
+    assert len({one["id"] for one in stored}) == 1
+
+
+def test_results_of_mapped_queries_have_names_of_their_own(api, table_factory, project):
+    tables = [table_factory.create("table") for _ in range(2)]
+    with DAG("mapped_names", schedule=None) as dag:
+        query = SynapseTableQueryOperator.partial(task_id="ask").expand(
+            sql=[f"select * from {table}" for table in tables]
+        )
+        SynapseStoreOperator.partial(task_id="store", parent_id=project).expand(path=query.output)
+    run = Run(api, dag).all(ask=2, store=2)
+    names = [run.value("store", map_index=index)["name"] for index in range(2)]
+    assert names == ["ask_0.csv", "ask_1.csv"]

@@ -155,7 +155,7 @@ def test_trigger_timeout_is_that_of_the_sensor(wait, table, kind, soft_fail, sta
         assert isinstance(result.error, AirflowSensorTimeout)
 
 
-@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("status", [409, 500, 503])
 @pytest.mark.parametrize("mode", MODES)
 def test_sensor_polls_again_after_an_outage(wait, table, outage, client, mode, status):
     run = wait(sql=select_all(table), **mode)
@@ -190,11 +190,12 @@ def test_soft_fail_does_not_skip_sql_without_a_table(wait, table):
     assert run.task("wait", max_tries=5).state == "failed"
 
 
-def test_trigger_polls_again_after_an_outage(wait, table, outage, client):
+@pytest.mark.parametrize("status", [409, 503])
+def test_trigger_polls_again_after_an_outage(wait, table, outage, client, status):
     run = wait(sql=no_rows(table), deferrable=True)
     deferred = run.task("wait")
     client.store(Table(table, [[6]]))
-    outage.begin(3)
+    outage.begin(3, status)
     event = fire_trigger(deferred)
     assert outage.queries == 4
     assert run.task("wait", event=event).state == "success"

@@ -265,3 +265,50 @@ def test_entity_of_other_synapse_is_recorded_as_url(
         get >> store
     used = sources_of(Run(api, dag).all().value("store")["id"])[0]
     assert used == [f"{far['host']}/entity/{without_version(entity)}/version/1"]
+
+
+def test_lookup_counts_for_the_task_but_is_not_handed_on(
+    api, project, put, write, sources_of, table
+):
+    data, looked_up = put("data.txt"), put("looked_up.txt", "looked up")
+    with DAG("lookup", schedule=None) as dag:
+
+        @task
+        def work():
+            syn = SynapseHook().client
+            syn.get(data)
+            syn.get(looked_up, downloadFile=False)
+            syn.get(table)
+            list(syn.getChildren(project))
+            return write("worked.txt")
+
+        @task
+        def look_up_and_store():
+            syn = SynapseHook().client
+            syn.get(looked_up, downloadFile=False)
+            return syn.store(File(write("own.txt", "own"), parent=project)).id
+
+        SynapseStoreOperator(task_id="store", path=work(), parent_id=project)
+        look_up_and_store()
+    run = Run(api, dag).all()
+    assert sources_of(run.value("store")["id"])[0] == [data]
+    assert sources_of(run.value("look_up_and_store"))[0] == [looked_up]
+
+
+def test_reference_without_content_is_read_where_it_is_downloaded(
+    api, project, put, write, sources_of
+):
+    raw, other = put("raw.txt", "raw"), put("other.txt", "other")
+    with DAG("deferred", schedule=None) as dag:
+        gets = [
+            SynapseGetOperator(task_id=f"get_{n}", entity_id=entity, download_file=False)
+            for n, entity in enumerate((raw, other))
+        ]
+
+        @task
+        def work(first, second):
+            return write("worked.txt", Path(local_path(first)).read_text())
+
+        worked = work(gets[0].output, gets[1].output)
+        SynapseStoreOperator(task_id="store", path=worked, parent_id=project)
+    assert sources_of(Run(api, dag).all().value("store")["id"])[0] == [raw]

@@ -19,8 +19,8 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
 #: User info of a URL, up to the last @ of the authority; also in `jdbc:db://user:password@host/`.
 #: A password may contain ? and #.
 _URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//(?:[^/?#]*|[^/?#@]*:[^/]*)@")
-#: A URL inside a text, up to white space or a quote.
-_URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://[^\s'\"<>]+")
+#: A URL inside a text, up to white space.
+_URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://\S*")
 #: Fragment that identifies the content of a file; see `lineage.task_code`.
 _CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}")
 #: Path of a Python file in a repository, encoded for a URL.
@@ -59,12 +59,15 @@ def redact_url(url: str) -> str:
     return f"{place}#{fragment}" if is_kept else place
 
 
-def redact_name(text: str) -> str:
-    """Return a display name that is safe to record: URLs in it as `redact_url` returns them.
+def redact_name(name: str) -> str:
+    """Return a display name that is safe to record.
 
     Args:
-        text: A name, for example that of an Airflow asset, which may be a URI.
+        name: A name, for example that of an Airflow asset, which may be a URI.
     """
-    if _URL_IN_TEXT.match(text):
-        text = redact_url(text)
+    return redact_text(redact_url(name) if _URL_IN_TEXT.match(name) else name)
+
+
+def redact_text(text: str) -> str:
+    """Return a text that is safe to record: URLs in it as `redact_url` returns them."""
     return redact(_URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text))

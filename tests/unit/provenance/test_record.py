@@ -154,3 +154,35 @@ def test_entity_ref_parses_versioned_id():
     assert EntityRef.parse("syn12.3") == EntityRef("syn12", 3)
     assert EntityRef.parse("syn12") == EntityRef("syn12")
     assert str(EntityRef("syn12", 3)) == "syn12.3"
+
+
+@given(
+    user=st.text(st.characters(exclude_characters="/@", categories=["L", "N", "P"])),
+    place=st.sampled_from(["password", "query", "fragment", "signature"]),
+    scheme=st.sampled_from(["https", "s3", "postgres", "jdbc:postgresql", "git+https"]),
+    prefix=st.sampled_from(["", "see ", "inlet "]),
+)
+def test_reference_and_gap_hold_no_secret(user, place, scheme, prefix):
+    secret = "q7Zx0000"
+    url = {
+        "password": f"{scheme}://{user}:{secret}@host/a/b",
+        "query": f"{scheme}://host/a/b?{user}={secret}",
+        "fragment": f"{scheme}://host/a/b#{secret}",
+        "signature": f"{scheme}://host/a/b?X-Amz-Signature={secret}",
+    }[place]
+    ref = UrlRef(url, f"{prefix}{url}")
+    record = Record.from_refs(Origin.INLET, used=[ref], gaps=[f"{prefix}{url}: no event"])
+    assert secret not in str(record.to_json())
+    assert secret not in str(Record().with_gap(url).to_json())
+    assert Record.from_json(record.to_json()) == record
+
+
+def test_open_version_is_a_gap_beside_the_snapshot_of_the_same_number():
+    snapshot, current = EntityRef("syn1", 3), EntityRef("syn1", 3, is_open=True)
+    for refs in ([snapshot, current], [current, snapshot]):
+        record = Record.from_refs(Origin.READ, used=refs)
+        assert len(record.inputs()) == 1
+        assert record.list_gaps() == ("syn1.3 is an open version, not a snapshot",)
+        assert Record.from_json(record.to_json()) == record
+    own = Record.from_refs(Origin.READ, used=[current]) | Record.from_stored(snapshot)
+    assert own.inputs() == own.list_gaps() == ()

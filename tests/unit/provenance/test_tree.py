@@ -110,3 +110,17 @@ def test_file_url_with_content_hash_is_shown_by_name():
     code = {"url": "file:///flow.py#sha256=0f3a", "name": "flow.py (sha256 0f3a)"}
     client.put("syn1", 1, "a", activity("one", executed=[code]))
     assert render_tree(client, "syn1").endswith("└─ executed  flow.py (sha256 0f3a)")
+
+
+def test_secrets_of_activities_are_not_shown():
+    client = FakeClient()
+    url = "https://user:q7Zx@host/a?X-Amz-Signature=q7Zx"
+    items = [
+        {"url": url, "name": url, "wasExecuted": False},
+        {"url": url, "name": f"see {url}", "wasExecuted": True},
+    ]
+    activity = {"name": f"from {url}", "description": f"read {url}", "used": items}
+    client.put("syn1", 1, "a.txt", activity)
+    text = render_tree(client, "syn1")
+    assert "q7Zx" not in text
+    assert "https://host/a" in text
