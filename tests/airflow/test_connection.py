@@ -104,3 +104,9 @@ def test_cache_settings_come_from_connection_or_configuration(monkeypatch, tmp_p
     assert settings().cache_limit == GiB
     own = settings(extra={"cache_dir": "/own", "cache_limit": "none"})
     assert (own.cache_dir, own.cache_limit) == ("/own", None)
+
+
+@pytest.mark.parametrize("host", ["", "https://repo-prod.prod.sagebase.org/repo/v1"])
+def test_the_default_port_is_not_part_of_the_endpoints(host):
+    """The test button of the web interface requires one."""
+    assert settings(host=host, port=443).endpoints == dict(PRODUCTION_ENDPOINTS)

@@ -64,3 +64,10 @@ def test_a_running_service_writes_a_private_log(tmp_path):
         assert (tmp_path / "serve.log").stat().st_mode & 0o777 == 0o600
         assert psutil.Process(facts["pid"]).cmdline()[0] == sys.executable
     assert not psutil.pid_exists(facts["pid"])
+
+
+def test_the_service_keeps_its_port(tmp_path):
+    with run_service(tmp_path) as first:
+        pass
+    with run_service(tmp_path) as second:
+        assert second["repoEndpoint"] == first["repoEndpoint"]
