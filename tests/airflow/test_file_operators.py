@@ -211,6 +211,15 @@ def test_stored_file_has_the_given_properties(store, result, alice):
     assert stored["path"] == str(result)
 
 
+def test_new_label_of_unchanged_content_creates_a_version(store, result, alice):
+    first = store(path=str(result), version_label="one")[1].value("store")
+    same = store(path=str(result), version_label="one")[1].value("store")
+    second = store(path=str(result), version_label="two")[1].value("store")
+    assert [one["version"] for one in (first, same, second)] == [1, 1, 2]
+    assert alice.get(first["id"]).versionLabel == "two"
+    assert alice.get(first["id"], version=1).versionLabel == "one"
+
+
 def test_task_link_leads_to_the_entity(store, get, put, result):
     _, run = store(path=str(result))
     stored = run.value("store")
