@@ -37,10 +37,10 @@ def serve(
     import logging
 
     from synapse_workflows.local import server
-    from synapse_workflows.local.data_dir_lock import DataDirInUseError
     from synapse_workflows.local.errors import ServiceError
     from synapse_workflows.local.seed import SEEDS, SeedError
     from synapse_workflows.local.settings import Settings
+    from synapse_workflows.local.storage.data_dir import DataDirError
     from synapse_workflows.local.user_file import UserFileError, load_users, save_user_file
 
     if seed is not None and seed not in SEEDS:
@@ -54,7 +54,7 @@ def serve(
             save_user_file(data, users)
         typer.echo(format_usage(facts, data))
 
-    failures = (DataDirInUseError, server.AddressError, UserFileError, ServiceError, SeedError)
+    failures = (DataDirError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
         server.serve(
             Settings(data_dir=data.resolve(), users=load_users(data, users)),
@@ -77,12 +77,12 @@ def seed(
     """Create a data set in a local Synapse, running or not, and print its IDs as JSON."""
     import json
 
-    from synapse_workflows.local.data_dir_lock import DataDirInUseError
     from synapse_workflows.local.seed import SeedError, seed_data_dir
+    from synapse_workflows.local.storage.data_dir import DataDirError
 
     try:
         ids = seed_data_dir(data.resolve(), name)
-    except (ValueError, SeedError, DataDirInUseError, OSError) as error:
+    except (ValueError, SeedError, DataDirError, OSError) as error:
         _fail(error)
     typer.echo(json.dumps(ids, indent=2))
 

@@ -36,6 +36,7 @@ from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import error_response
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import BlobStore
+from synapse_workflows.local.storage.data_dir import DATABASE, check_database
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
 from synapse_workflows.local.storage.table_store import TableStore
@@ -64,9 +65,14 @@ ROUTERS = (
 
 
 def open_service(settings: Settings) -> Service:
-    """Open the data directory and create its built-in content and users if they are missing."""
+    """Open the data directory and create its built-in content and users if they are missing.
+
+    Raises:
+        DataDirError: The database of existing content is missing, or the secret is too weak.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.data_dir / "synapse.db")
+    check_database(settings.data_dir)
+    database = Database(settings.data_dir / DATABASE)
     signer = Signer(load_secret(settings.data_dir))
     now = int(settings.clock().timestamp() * 1000)
     with database.write_transaction() as session:
@@ -83,7 +89,11 @@ def open_service(settings: Settings) -> Service:
         rate_limiter=RateLimiter(settings.throttle),
         users=users,
     )
-    outbox.recover(service)
+    try:
+        outbox.recover(service)
+    except BaseException:
+        service.close()
+        raise
     return service
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from synapse_workflows.local.storage.data_dir import DataDirError
 
-class DataDirInUseError(RuntimeError):
+
+class DataDirInUseError(DataDirError):
     """Another running service uses the data directory."""
 
     def __init__(self, data_dir: Path) -> None:

@@ -4,9 +4,9 @@
     ├── BadRequest 400           ├── NotAcceptable 406      ├── ContentTooLarge 413
     ├── Unauthorized 401         ├── Conflict 409           ├── UnsupportedMediaType 415
     ├── Forbidden 403            ├── Gone 410               ├── TooManyRequests 429
-    │   ├── CertificationRequired├── PreconditionFailed 412 └── ServiceUnavailable 503
-    │   └── InsufficientScope    │   └── StaleEtag
-    └── NotFound 404
+    │   ├── CertificationRequired├── PreconditionFailed 412 ├── DataLost 500
+    │   └── InsufficientScope    │   └── StaleEtag          ├── ServiceUnavailable 503
+    └── NotFound 404                                        └── InsufficientStorage 507
         └── EntityInTrash
 
 The domain raises the errors; `app` converts them to HTTP responses.
@@ -168,3 +168,15 @@ class ServiceUnavailable(ServiceError):
     """The service is read-only or down."""
 
     status = 503
+
+
+class DataLost(ServiceError):
+    """A file of the data directory is missing or damaged."""
+
+    status = 500
+
+
+class InsufficientStorage(ServiceError):
+    """The disk with the data directory is full."""
+
+    status = 507

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -192,24 +192,23 @@ class LocalService:
         self._lock = lock_data_dir(Path(data_dir))
 
     def __enter__(self) -> Self:
-        self._lock.__enter__()
-        try:
-            self._listener = bind_socket(LOOPBACK, 0)
-            self.base_url = get_url(self._listener)
+        with ExitStack() as stack:
+            stack.enter_context(self._lock)
+            listener = stack.enter_context(bind_socket(LOOPBACK, 0))
+            self.base_url = get_url(listener)
             self.app = create_app(replace(self._settings, base_url=self.base_url))
             self.service: Service = self.app.state.service
+            stack.callback(self.service.close)
             file_handles.delete_orphaned_files(self.service)
-            self._start()
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
+            self._start(listener)
+            self._resources = stack.pop_all()
         return self
 
-    def _start(self) -> None:
+    def _start(self, listener: socket.socket) -> None:
         ready = threading.Event()
         self._server = _Server(self._wrap(self.app), ready.set, _TEST_GRACE_SECONDS)
         self._thread = threading.Thread(
-            target=self._server.run, args=([self._listener],), name="local-synapse", daemon=True
+            target=self._server.run, args=([listener],), name="local-synapse", daemon=True
         )
         self._thread.start()
         while not ready.wait(0.05):
@@ -224,9 +223,7 @@ class LocalService:
     ) -> None:
         self._server.stop()
         self._thread.join(_GRACE_SECONDS + 10)
-        self._listener.close()
-        self.service.close()
-        self._lock.__exit__(None, None, None)
+        self._resources.close()
 
     @property
     def users(self) -> dict[str, "KnownUser"]:

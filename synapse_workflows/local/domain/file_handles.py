@@ -20,7 +20,7 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
-from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment
+from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment, UnusedFile
 
 #: Name and content type of external files without one.
 NOT_SET: Final = "NOT_SET"
@@ -204,14 +204,18 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
 
 
 def delete_orphaned_files(service: Service) -> int:
-    """Delete blob files without a database row. Call this before the service accepts requests.
+    """Delete unused blob files that a crash left. Call this before the service accepts requests.
 
     Returns:
         The number of deleted files.
     """
     with service.database.read_transaction() as session:
         referenced = {*session.scalars(select(Segment.name)), *session.scalars(select(Part.name))}
-    return service.blobs.sweep(referenced)
+        unused = set(session.scalars(select(UnusedFile.name)))
+    count = service.blobs.sweep(referenced, unused)
+    with service.database.write_transaction() as session:
+        session.execute(sql_delete(UnusedFile))
+    return count
 
 
 def check_logged_in(caller: Caller) -> None:

@@ -35,6 +35,12 @@ def next_id(session: Session, kind: str) -> int:
     return counter.last
 
 
+def get_last_id(session: Session, kind: str) -> int:
+    """Return the last ID that was generated for a type of object."""
+    counter = session.get(Counter, kind)
+    return _LAST_RESERVED_IDS.get(kind, 0) if counter is None else counter.last
+
+
 def generate_etag() -> str:
     """Return a new unique etag."""
     return str(uuid.uuid4())

@@ -95,6 +95,13 @@ def download_file(request: Request, handle_id: int) -> Response:
     with service.database.read_transaction() as session:
         handle = file_handles.get_handle(session, handle_id)
         files = file_handles.list_stored_files(session, handle)
+    if (lost := service.blobs.find_incomplete(files)) is not None:
+        raise PresignedUrlError(
+            "InternalError",
+            f"The content of file handle {handle_id} is lost: {lost.name} of the data directory "
+            "is missing or incomplete. Restore it from a backup.",
+            500,
+        )
     size = handle.content_size or 0
     headers = _build_headers(handle)
     byte_range = parse_byte_range(request.headers.get("range"), size)

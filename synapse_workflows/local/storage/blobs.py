@@ -1,11 +1,12 @@
 """Storage of file content in a directory.
 
-<root>/drafts/<name>        file being written; discarded after a crash
+<root>/drafts/<name>        file that is being written, or whose transaction has not ended
 <root>/stored/<ab>/<name>   complete file, flushed to disk, never changed; <ab> starts its name
 """
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Final, Self
 
 #: Maximum number of bytes of a file in memory while it is read.
 CHUNK_SIZE: Final = 1 << 19
+_NAME: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ class FileWriter:
         self.size += len(data)
 
     def commit(self) -> StoredFile:
-        """Flush the file to disk and move it to its final path. It then survives a crash."""
+        """Flush the file to disk and link it to its final path. It then survives a crash.
+
+        The draft remains until the end of the context, so that a crash before the transaction
+        that refers to the file leaves a file that is known to be unused.
+        """
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -60,7 +66,7 @@ class FileWriter:
         if not directory.exists():
             directory.mkdir(exist_ok=True)
             _sync_directory(directory.parent)
-        self._path.rename(self._stored_path)
+        self._stored_path.hardlink_to(self._path)
         _sync_directory(directory)
         return StoredFile(self.name, self.size)
 
@@ -139,20 +145,33 @@ class BlobStore:
         for name in names:
             self._get_path(name).unlink(missing_ok=True)
 
-    def sweep(self, wanted: set[str]) -> int:
-        """Delete all drafts and all other files. Call it before the service accepts requests.
+    def find_incomplete(self, files: Iterable[StoredFile]) -> StoredFile | None:
+        """Return the first file that is missing or has another size; None if there is none."""
+        for file in files:
+            path = self._get_path(file.name)
+            if not path.is_file() or path.stat().st_size != file.size:
+                return file
+        return None
+
+    def sweep(self, wanted: set[str], unused: set[str]) -> int:
+        """Delete drafts and unused files. Call it before the service accepts requests.
+
+        Other unknown files are kept: the database may be older than they are.
 
         Args:
             wanted: Names of the files to keep.
+            unused: Names of files that became unused.
 
         Returns:
             The number of deleted files.
         """
-        unwanted = [path for path in self._drafts.iterdir() if path.is_file()]
-        unwanted += [path for path in self._stored.glob("*/*") if path.name not in wanted]
-        for path in unwanted:
+        drafts = [path for path in self._drafts.iterdir() if _NAME.fullmatch(path.name)]
+        names = (unused | {path.name for path in drafts}) - wanted
+        paths = [*drafts, *(self._get_path(name) for name in names)]
+        deleted = [path for path in paths if path.is_file()]
+        for path in deleted:
             path.unlink()
-        return len(unwanted)
+        return len(deleted)
 
     def _get_path(self, name: str) -> Path:
         return self._stored / name[:2] / name

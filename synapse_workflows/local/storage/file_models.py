@@ -7,9 +7,17 @@
 Dates are milliseconds since the epoch, sizes are bytes, MD5s are 32 hexadecimal digits.
 """
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    ForeignKey,
+    String,
+    UniqueConstraint,
+    event,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from synapse_workflows.local.storage.database import Base
@@ -90,3 +98,36 @@ class Part(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     md5: Mapped[str] = mapped_column(String(32))
     added: Mapped[bool]
+
+
+class UnusedFile(Base):
+    """A file of a deleted or replaced segment or part, to be deleted."""
+
+    __tablename__ = "unused_file"
+    name: Mapped[str] = mapped_column(primary_key=True)
+
+
+#: Triggers that record unused files, so that no code path can miss one. The parts of a completed
+#: upload become segments.
+_TRIGGERS: Final = tuple(
+    f"CREATE TRIGGER IF NOT EXISTS unused_file_{name} AFTER {change} BEGIN {statement}; END"
+    for name, change, statement in (
+        *(
+            (name, change, "INSERT OR IGNORE INTO unused_file (name) VALUES (old.name)")
+            for name, change in (
+                ("segment", "DELETE ON segment"),
+                ("part", "DELETE ON part"),
+                ("replaced", "UPDATE OF name ON part"),
+            )
+        ),
+        ("used", "INSERT ON segment", "DELETE FROM unused_file WHERE name = new.name"),
+    )
+)
+
+
+def _create_triggers(_metadata: Any, connection: Connection, **_options: Any) -> None:
+    for trigger in _TRIGGERS:
+        connection.exec_driver_sql(trigger)
+
+
+event.listen(Base.metadata, "after_create", _create_triggers)

@@ -39,6 +39,15 @@ class SchemaChange(Base):
     made_by: Mapped[int]
 
 
+class TableFile(Base):
+    """A table whose rows are stored in a file of the `TableStore`."""
+
+    __tablename__ = "table_file"
+    entity_id: Mapped[int] = mapped_column(
+        ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True
+    )
+
+
 class TableFileHandle(Base):
     """A file handle that a cell of a table holds or once held."""
 

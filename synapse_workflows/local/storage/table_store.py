@@ -24,6 +24,8 @@ from typing import Final
 
 from synapse_workflows.local.storage.table_db import TableReader, TableWriter
 
+#: Start of each SQLite file.
+_MAGIC: Final = b"SQLite format 3\0"
 _SCHEMA: Final = """
 CREATE TABLE live (row_id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
 CREATE TABLE past (
@@ -64,9 +66,9 @@ class TableStore:
 
     @contextmanager
     def open_reader(self, table: int) -> Iterator[TableReader | None]:
-        """Open one consistent state of a table; None for a table that was never changed."""
+        """Open one consistent state of a table; None without a file or with a damaged one."""
         path = self._get_path(table)
-        if not path.exists():
+        if not _is_database(path):
             yield None
             return
         with closing(_connect(path, "ro")) as connection:
@@ -104,24 +106,23 @@ class TableStore:
         finally:
             lock.release()
 
-    def sweep(self, wanted: set[int]) -> int:
-        """Delete the files of all other tables. Call it before the service accepts requests.
+    def list_tables(self) -> set[int]:
+        """List the tables that have a file."""
+        return {int(path.stem) for path in self._root.glob("*.db") if path.stem.isdecimal()}
 
-        Args:
-            wanted: Entity IDs of the tables to keep.
-
-        Returns:
-            The number of deleted files.
-        """
-        unwanted = [path for path in self._root.iterdir() if not _belongs_to(path, wanted)]
-        for path in unwanted:
-            path.unlink()
-        return len(unwanted)
+    def delete(self, table: int) -> None:
+        """Delete the files of a table."""
+        path = self._get_path(table)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _belongs_to(path: Path, tables: set[int]) -> bool:
-    head = path.name.partition(".")[0]
-    return head.isdecimal() and int(head) in tables
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except FileNotFoundError:
+        return False
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -1,6 +1,10 @@
 """Row storage of views: one SQLite file for each materialized state, never changed after that.
 
-Files are named `<root>/<name>.db`. Their table:
+    <root>/<name>.db            rows of a snapshot
+    <root>/current/<name>.db    current rows of a view, or a copy whose transaction has not ended;
+                                deleted at the next start
+
+The table of a file:
 
     live    row_id, version, etag, benefactor_id, modified_on, file_size, and cells c<column ID>
 
@@ -11,11 +15,12 @@ cached until the data of any view changes.
 
 import hashlib
 import os
+import re
 import sqlite3
 import threading
 import uuid
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +33,7 @@ _FIXED_COLUMNS: Final = (
     "row_id INTEGER PRIMARY KEY", "version", "etag", "benefactor_id", "modified_on", "file_size",
 )  # fmt: skip
 _BENEFACTOR_INDEX: Final = 3
+_NAME: Final = re.compile(r"[0-9a-f]{32}\.db")
 #: Maximum number of views whose current rows are cached.
 MAX_CACHED: Final = 8
 
@@ -64,13 +70,18 @@ class ViewStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._root.mkdir(parents=True, exist_ok=True)
+        self._current = root / "current"
+        self._current.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
         self._cache: OrderedDict[int, _CachedFile] = OrderedDict()
 
     def _get_path(self, name: str) -> Path:
+        """Return the path of the file of a snapshot."""
         return self._root / f"{name}.db"
+
+    def _get_current_path(self, name: str) -> Path:
+        return self._current / f"{name}.db"
 
     def write(
         self, column_ids: Sequence[int], rows: Iterable[ViewRow], text_columns: Sequence[int]
@@ -98,7 +109,7 @@ class ViewStore:
         columns = [*_FIXED_COLUMNS, *(f"c{each}" for each in column_ids)]
         marks = ", ".join("?" * len(columns))
         try:
-            with closing(_connect(self._get_path(name), "rwc")) as connection:
+            with closing(_connect(self._get_current_path(name), "rwc")) as connection:
                 connection.execute("PRAGMA journal_mode=OFF")
                 connection.execute("PRAGMA synchronous=OFF")
                 connection.execute(f"CREATE TABLE live ({', '.join(columns)})")
@@ -153,7 +164,7 @@ class ViewStore:
             if cached is None or cached.revision < revision:
                 return None
             self._cache.move_to_end(view_id)
-            path = self._get_path(cached.file.name)
+            path = self._get_current_path(cached.file.name)
             return cached.file, _connect(path, "ro&immutable=1")
 
     def _add_to_cache(
@@ -168,18 +179,22 @@ class ViewStore:
                 evicted.append(self._cache.popitem(last=False)[1])
             for each in evicted:
                 self.delete(each.file.name)
-            path = self._get_path(cached.file.name)
+            path = self._get_current_path(cached.file.name)
             return cached.file, _connect(path, "ro&immutable=1")
 
     def copy(self, connection: sqlite3.Connection) -> str:
-        """Copy an open file durably and return the name of the copy."""
+        """Copy an open file durably and return the name of the copy.
+
+        Call `confirm` after the transaction that refers to the copy.
+        """
         name = uuid.uuid4().hex
-        path = self._get_path(name)
+        path = self._get_current_path(name)
         try:
             with closing(_connect(path, "rwc")) as target:
                 target.execute("PRAGMA journal_mode=OFF")
                 connection.backup(target, pages=1000)
             _sync(path, os.O_RDWR)
+            self._get_path(name).hardlink_to(path)
             _sync(self._root, os.O_RDONLY)
         except BaseException:
             self.delete(name)
@@ -190,20 +205,31 @@ class ViewStore:
         """Delete a file. If this fails, the next start of the service deletes it."""
         with suppress(OSError):
             self._get_path(name).unlink(missing_ok=True)
+            self._get_current_path(name).unlink(missing_ok=True)
 
-    def sweep(self, wanted: Collection[str]) -> int:
-        """Delete all other files. Call it before the service accepts requests.
+    def confirm(self, name: str) -> None:
+        """Keep the file of a snapshot when the service starts again."""
+        with suppress(OSError):
+            self._get_current_path(name).unlink(missing_ok=True)
+
+    def sweep(self, wanted: set[str], unused: set[str]) -> int:
+        """Delete current rows and unused files. Call it before the service accepts requests.
+
+        Other unknown files are kept: the database may be older than they are.
 
         Args:
             wanted: Names of the files to keep.
+            unused: Names of files that became unused.
 
         Returns:
             The number of deleted files.
         """
-        unwanted = [path for path in self._root.iterdir() if path.stem not in wanted]
-        for path in unwanted:
+        current = [path for path in self._current.iterdir() if _NAME.match(path.name)]
+        names = (unused | {path.stem for path in current}) - wanted
+        deleted = [path for path in map(self._get_path, names) if path.is_file()]
+        for path in (*current, *deleted):
             path.unlink()
-        return len(unwanted)
+        return len(current) + len(deleted)
 
 
 def _get_text_lengths(connection: sqlite3.Connection, text_columns: Sequence[int]) -> list[int]:

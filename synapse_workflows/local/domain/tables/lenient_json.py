@@ -50,7 +50,7 @@ class _Parser:
         self.at = match.end() if match else len(self._text)
 
     def _take(self, characters: str) -> str:
-        """Return the next character and skip it if it is one of `characters`, else return an empty text."""
+        """Skip the next character if it is one of some and return it; else return no text."""
         found = self._text[self.at : self.at + 1]
         if not found or found not in characters:
             return ""

@@ -9,6 +9,7 @@ holds the pending updates of the database. After a crash, the next start applies
 """
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,14 +19,23 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE
 from synapse_workflows.local.domain import access, async_jobs, entities
-from synapse_workflows.local.domain.ids import generate_etag, parse_entity_version
+from synapse_workflows.local.domain.ids import (
+    format_entity_id,
+    generate_etag,
+    get_last_id,
+    parse_entity_version,
+)
 from synapse_workflows.local.domain.job_pool import JobInterrupted
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
+from synapse_workflows.local.errors import DataLost
+from synapse_workflows.local.storage.data_dir import DataDirError
 from synapse_workflows.local.storage.job_models import Job
 from synapse_workflows.local.storage.models import Entity, EntityVersion
-from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
-from synapse_workflows.local.storage.view_models import ViewSnapshot
+from synapse_workflows.local.storage.table_models import SchemaChange, TableFile, TableFileHandle
+from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnapshot
+
+log = logging.getLogger("synapse_workflows.local")
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ def apply(session: Session, entry: OutboxEntry) -> None:
     version = entities.get_version(session, entity)
     if entry.schema_number is not None:
         _change_schema(session, entry, version)
+    record_table_file(session, entity.id)
     if entry.handles:
         rows = [{"entity_id": entity.id, "handle_id": handle_id} for handle_id in entry.handles]
         session.execute(insert(TableFileHandle).on_conflict_do_nothing(), rows)
@@ -119,15 +130,63 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
 
 
 def recover(service: Service) -> None:
-    """Finish or fail the jobs that a crash interrupted, and delete unreferenced files."""
+    """Finish or fail the jobs that a crash interrupted, and delete unused files.
+
+    Raises:
+        DataDirError: The database is older than the files of tables.
+    """
     with service.database.read_transaction() as session:
         interrupted = async_jobs.list_unfinished(session)
         tables = set(session.scalars(select(Entity.id).where(Entity.concrete_type == TABLE)))
         view_files = set(session.scalars(select(ViewSnapshot.file_name)))
+        unused = set(session.scalars(select(UnusedViewFile.file_name)))
+    _check_table_files(service, tables)
     for job in interrupted:
         recover_job(service, job)
-    service.tables.sweep(tables)
-    service.views.sweep(view_files)
+    service.views.sweep(view_files, unused)
+
+
+def _check_table_files(service: Service, tables: set[int]) -> None:
+    """Delete the files of deleted tables, and record which tables have a file.
+
+    Raises:
+        DataDirError: A file belongs to a table that the database has not created yet.
+    """
+    present = service.tables.list_tables()
+    with service.database.write_transaction() as session:
+        last = get_last_id(session, "entity")
+        if newer := sorted(each for each in present if each > last):
+            raise DataDirError(
+                f"synapse.db is older than tables/{newer[0]}.db: restore the synapse.db of the "
+                "same backup, or use another data directory. Nothing was deleted."
+            )
+        for table in present & tables:
+            with service.tables.open_reader(table) as reader:
+                if reader is not None:
+                    record_table_file(session, table)
+        recorded = set(session.scalars(select(TableFile.entity_id)))
+    for table in sorted(recorded - present):
+        log.error("tables/%d.db is missing: the rows of syn%d are lost.", table, table)
+    for table in present - tables:
+        service.tables.delete(table)
+
+
+def record_table_file(session: Session, table: int) -> None:
+    """Record that a table has a file."""
+    session.execute(insert(TableFile).values(entity_id=table).on_conflict_do_nothing())
+
+
+def has_table_file(session: Session, table: int) -> bool:
+    """Return whether a table has a file. Ask before opening it: the file is committed first."""
+    return session.get(TableFile, table) is not None
+
+
+def build_lost_file_error(table: int) -> DataLost:
+    """Return the error for a table whose file is missing."""
+    return DataLost(
+        f"The rows of {format_entity_id(table)} are lost: tables/{table}.db of the data "
+        "directory is missing or damaged. Restore it from a backup, or delete the table."
+    )
 
 
 def recover_job(service: Service, job: Job) -> None:

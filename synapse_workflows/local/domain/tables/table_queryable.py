@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.ids import format_entity_id
-from synapse_workflows.local.domain.tables import cell_values, columns, schemas
+from synapse_workflows.local.domain.tables import cell_values, columns, outbox, schemas
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
@@ -27,6 +27,7 @@ def open_table(target: QueryTarget) -> Iterator[Queryable]:
     for the state of the database, it is opened again.
 
     Raises:
+        DataLost: The file with the rows is missing.
         Forbidden: The caller may not DOWNLOAD the table.
         NotFound: The table or version does not exist.
     """
@@ -37,6 +38,8 @@ def open_table(target: QueryTarget) -> Iterator[Queryable]:
             state = _read_state(session, target)
         if not state.is_contained_in(reader):
             reader = stack.enter_context(service.tables.open_reader(target.entity_id))
+        if reader is None and state.has_file:
+            raise outbox.build_lost_file_error(target.entity_id)
         if reader is None:
             empty = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
             empty.execute("CREATE TABLE live (row_id INTEGER PRIMARY KEY, version INTEGER)")
@@ -55,11 +58,13 @@ class _TableState:
         target: The table, version and caller.
         snapshot: Number of the requested snapshot; None for the current version.
         changes: All schema changes of the table, oldest first.
+        has_file: Whether the rows were written to a file.
     """
 
     target: QueryTarget
     snapshot: int | None
     changes: tuple[SchemaChange, ...]
+    has_file: bool
 
     @property
     def last_schema_number(self) -> int:
@@ -69,7 +74,7 @@ class _TableState:
         """Return whether a table's file contains the schema changes and the snapshot."""
         snapshot = self.snapshot
         if reader is None:
-            return self.last_schema_number < 0 and snapshot is None
+            return self.last_schema_number < 0 and snapshot is None and not self.has_file
         has_snapshot = snapshot is None or reader.get_snapshot_version(snapshot) is not None
         return has_snapshot and reader.schema_number >= self.last_schema_number
 
@@ -85,7 +90,8 @@ def _read_state(session: Session, target: QueryTarget) -> _TableState:
         entities.get_version(session, entity, target.number)
         snapshot = None if target.number == entity.current_version else target.number
     changes = tuple(schemas.list_changes_after(session, entity.id, -1))
-    return _TableState(target, snapshot, changes)
+    has_file = outbox.has_table_file(session, entity.id)
+    return _TableState(target, snapshot, changes, has_file)
 
 
 def _open_current(

@@ -166,6 +166,7 @@ def open_update(run: JobRun, *, wait: float = -1) -> Iterator[TableUpdate]:
 
     Raises:
         BadRequest: The job names a version, or the entity is not a table.
+        DataLost: The file with the rows is missing.
         Forbidden: The caller may not UPDATE the table.
         NotFound: The table does not exist.
         Unavailable: Another update did not end in time.
@@ -175,6 +176,10 @@ def open_update(run: JobRun, *, wait: float = -1) -> Iterator[TableUpdate]:
         raise BadRequest(f"{run.entity}: versions of a table cannot be changed.")
     with run.service.database.read_transaction() as session:
         _require_updatable_table(session, run, entity_id)
+        has_file = outbox.has_table_file(session, entity_id)
+    with run.service.tables.open_reader(entity_id) as reader:
+        if reader is None and has_file:
+            raise outbox.build_lost_file_error(entity_id)
     try:
         with run.service.tables.open_writer(entity_id, wait=wait) as writer:
             yield _create_update(run, entity_id, writer)

@@ -44,6 +44,7 @@ def create_view_snapshot(run: JobRun, view_id: int, snapshot: Snapshot) -> dict[
             run.service.views.delete(copy.name)
             raise
         if response is not None:
+            run.service.views.confirm(copy.name)
             _delete_unused_files(run)
             return response
         run.service.views.delete(copy.name)

@@ -18,7 +18,7 @@ from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarg
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
 from synapse_workflows.local.domain.views import cache
 from synapse_workflows.local.domain.views.registry import VIEW_TYPES
-from synapse_workflows.local.errors import NotFound
+from synapse_workflows.local.errors import DataLost, NotFound
 from synapse_workflows.local.storage.view_models import ViewSnapshot
 from synapse_workflows.local.storage.view_store import ViewFile
 
@@ -29,6 +29,7 @@ def open_view(target: QueryTarget) -> Iterator[Queryable]:
 
     Raises:
         BadRequest: A value is too long for its column.
+        DataLost: The file of the snapshot is missing.
         Forbidden: The caller may not read the view.
         NotFound: The view or version does not exist.
     """
@@ -43,8 +44,14 @@ def open_view(target: QueryTarget) -> Iterator[Queryable]:
             yield _create_queryable(
                 target, view.concrete_type, file, connection, version.modified_on
             )
-    elif snapshot is None or not service.views.exists(snapshot.file_name):
+    elif snapshot is None:
         raise NotFound(f"{format_entity_id(view.id)}.{version.number} has no snapshot.")
+    elif not service.views.exists(snapshot.file_name):
+        raise DataLost(
+            f"The rows of {format_entity_id(view.id)}.{version.number} are lost: "
+            f"views/{snapshot.file_name}.db of the data directory is missing. "
+            "Restore it from a backup, or delete the version."
+        )
     else:
         file = ViewFile(
             snapshot.file_name,
