@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -75,47 +77,101 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.mark.timeout(300)
-def test_airflow_lists_the_examples_and_ctrl_c_ends_all_processes(tmp_path):
-    api, logs, trigger_logs = free_port(), free_port(), free_port()
-    environment = os.environ | {
-        "AIRFLOW__API__PORT": str(api),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{api}",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{api}/execution/",
-        "AIRFLOW__CORE__PARALLELISM": "2",
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(logs),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-    }
-    log = tmp_path / "output.txt"
-    with start_command(log, "airflow", "--folder", str(tmp_path), env=environment) as running:
+def log_in(airflow: str) -> dict[str, str]:
+    """Return the headers of an authorized request."""
+    token = requests.get(f"{airflow}/auth/token", timeout=5).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+@contextmanager
+def running_airflow(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple]:
+    """Run `airflow` for the block; yield its process and URL when it is ready."""
+    log = folder / "output.txt"
+    arguments = ("airflow", "--folder", str(folder), *arguments)
+    with start_command(log, *arguments, env=os.environ | environment) as process:
         try:
-            listed = examples_are_listed(f"http://127.0.0.1:{api}", running)
+            yield process, wait_for_url(log, process)
         finally:
-            running.send_signal(signal.SIGINT)
-            code = running.wait(timeout=60)
-    assert listed, log.read_text()[-3000:]
+            process.send_signal(signal.SIGINT)
+            code = process.wait(timeout=60)
     assert code == 0, log.read_text()[-3000:]
-    assert processes_of(tmp_path) == []
-    for port in (api, logs, trigger_logs):
-        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            pass
+    assert processes_of(folder) == []
 
 
-def examples_are_listed(airflow: str, running: "subprocess.Popen[bytes]") -> bool:
-    """Return whether Airflow lists the examples before it ends or the time is up."""
+def wait_for_url(log: Path, process: "subprocess.Popen[bytes]") -> str:
+    """Return the URL that the command prints when Airflow is ready."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"^Open (\S+) and trigger a DAG", log.read_text(), re.MULTILINE)
+        if found:
+            return found[1]
+        time.sleep(0.5)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+def listening_addresses(folder: Path) -> set[str]:
+    """Return the addresses on which the processes of a folder listen."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = [*process.cmdline(), process.environ().get("AIRFLOW_HOME", "")]
+            if any(str(folder) in word for word in words):
+                connections = process.net_connections()
+                found |= {one.laddr.ip for one in connections if one.status == "LISTEN"}
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_airflow_is_ready_for_a_browser(tmp_path):
+    """It takes a free port; the examples run, and the connection is listed and can be tested."""
+    with running_airflow(tmp_path) as (_, url):
+        headers = log_in(url)
+        assert examples_are_listed(url, headers)
+        assert listening_addresses(tmp_path) == {"127.0.0.1"}
+        path = f"{url}/api/v2/connections/synapse_default"
+        connection = requests.get(path, headers=headers, timeout=10).json()
+        assert connection["password"] == "***"
+        # as the test button does: a missing port would be 0
+        body = {key: connection[key] for key in connection if key != "team_name"}
+        body["port"] = connection["port"] or 0
+        tested = requests.post(
+            f"{url}/api/v2/connections/test", headers=headers, json=body, timeout=30
+        ).json()
+        assert tested["status"], tested
+        assert "alice" in tested["message"]
+    host = connection["host"]
+
+    with socket.socket() as taken, running_airflow(tmp_path) as (_, again):
+        assert again == url, "the same port as before"
+        headers = log_in(again)
+        path = f"{again}/api/v2/connections/synapse_default"
+        assert requests.get(path, headers=headers, timeout=10).json()["host"] == host
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = str(taken.getsockname()[1])
+        for arguments, environment in (
+            (("--port", busy), {}),
+            ((), {"AIRFLOW__API__PORT": busy}),
+        ):
+            log = tmp_path / "refused.txt"
+            with start_command(
+                log,
+                *("airflow", "--folder", str(tmp_path / "other"), *arguments),
+                env=os.environ | environment,
+            ) as refused:
+                assert refused.wait(timeout=60) == 1
+            assert f"Port {busy} is in use" in log.read_text()
+
+
+def examples_are_listed(airflow: str, headers: dict[str, str]) -> bool:
+    """Return whether Airflow lists the examples, none of them paused, within a minute."""
     wanted = {path.stem for path in examples_dir().glob("0*.py")}
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and running.poll() is None:
-        try:
-            token = requests.get(f"{airflow}/auth/token", timeout=5).json()["access_token"]
-            dags = requests.get(
-                f"{airflow}/api/v2/dags",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=5,
-            ).json()["dags"]
-        except (requests.RequestException, KeyError):
-            dags = []
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        dags = requests.get(f"{airflow}/api/v2/dags", headers=headers, timeout=10).json()["dags"]
         if len(dags) >= len(wanted):
-            return all(dag["dag_id"].startswith("synapse_") for dag in dags)
+            return all(
+                dag["dag_id"].startswith("synapse_") and not dag["is_paused"] for dag in dags
+            )
         time.sleep(0.5)
     return False
