@@ -56,9 +56,9 @@ TESTED_BY = {
     "idempotency/transaction": "airflow/test_table_stores_recovery.py",
     "idempotency/upsert_index": "airflow/test_table_stores_modes.py",
     "lineage/activity_description": "airflow/test_activity_writer.py",
-    "lineage/data_dependencies": "airflow/test_upstream.py",
     "lineage/store_notes": "airflow/test_store_provenance.py",
     "lineage/task_state_store": "airflow/test_collector_retries.py",
+    "lineage/template_references": "airflow/test_data_dependencies.py",
     # the local service is tested over HTTP, by subject
     "local/data_dir_lock": "service/test_server.py",
     "local/domain/access_lists": "service/test_entity_acl.py",
