@@ -81,13 +81,14 @@ class Settings:
         download_url_seconds: Validity of pre-signed download URLs in seconds (default 30).
         upload_url_seconds: Validity of pre-signed upload URLs in seconds (default 900).
         throttle: Rate limits per user; None for no limits (default).
-        job_workers: Maximum number of asynchronous jobs that run in parallel (default 4), once
-            for jobs that change tables and once for all others.
+        job_workers: Maximum number of asynchronous jobs of one user that run in parallel
+            (default 4), once for jobs that change tables and once for all others. All users
+            together run at most four times as many, in turn.
         job_wait_seconds: Maximum time in seconds that a poll for the result of a job waits
             before it returns status 202 (default 0.5).
         processing_answers: Number of polls per job that return status 202 even if the job has
             finished (default 0). For tests of clients that poll.
-        query_seconds: Maximum duration of a table query in seconds (default 300).
+        query_seconds: Maximum duration of a table query in seconds (default 30).
         archive_bytes: Maximum total size of the files of a bulk download in bytes
             (default 1 GiB).
         clock: Returns the current time in UTC. Tests replace it.
@@ -102,6 +103,6 @@ class Settings:
     job_workers: int = 4
     job_wait_seconds: float = 0.5
     processing_answers: int = 0
-    query_seconds: float = 300
+    query_seconds: float = 30
     archive_bytes: int = GiB
     clock: Callable[[], datetime] = utc_now

@@ -117,7 +117,10 @@ def submit_job(
     """Queue a job in the thread pool."""
     key = (entity or "") if job_type.is_sequential else None
     service.jobs.submit(
-        job_id, lambda progress: run_job(service, caller, job_id, job_type, progress), key
+        job_id,
+        caller.id,
+        lambda progress: run_job(service, caller, job_id, job_type, progress),
+        key,
     )
 
 
@@ -233,7 +236,7 @@ def get_status(service: Service, job: Job, *, as_processing: bool = False) -> di
     return {
         "jobId": str(job.id),
         "jobState": state,
-        "jobCanceling": False,
+        "jobCanceling": progress.is_cancelled,
         "etag": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{job.id} {state} {progress.current}")),
         "startedOn": to_iso(job.started_on),
         "startedByUserId": job.started_by,

@@ -1,7 +1,7 @@
-"""Thread pool of the asynchronous jobs."""
+"""Thread pools of the asynchronous jobs, shared fairly by the users."""
 
 import threading
-from collections import deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,6 +11,8 @@ from typing import Final
 from synapse_workflows.local.errors import ServiceError
 
 _INTERRUPTED_STATUS: Final = 409
+#: Threads of all users, as a multiple of the maximum of one user.
+_SHARES: Final = 4
 
 
 class JobInterrupted(ServiceError):  # noqa: N818 - named like the other errors of the service
@@ -24,18 +26,49 @@ class JobInterrupted(ServiceError):  # noqa: N818 - named like the other errors 
         )
 
 
+class JobCancelled(ServiceError):  # noqa: N818 - named like the other errors of the service
+    """Error of a job that its user cancelled."""
+
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("The job was cancelled. Nothing was applied.")
+
+
 class JobProgress:
     """Progress of a running job. It can be written and read from different threads."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
+        self._cancelled = threading.Event()
         self.current = 0
         self.total = 0
         self.message = ""
 
-    def is_stopping(self) -> bool:
-        """Whether the service is stopping."""
-        return self._stopping.is_set()
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the user cancelled the job."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Request the job to end as soon as possible."""
+        self._cancelled.set()
+
+    def is_interrupted(self) -> bool:
+        """Return whether the service is stopping or the job was cancelled."""
+        return self._stopping.is_set() or self._cancelled.is_set()
+
+    def raise_if_interrupted(self) -> None:
+        """Check that the job may continue.
+
+        Raises:
+            JobInterrupted: The service is stopping.
+            JobCancelled: The user cancelled the job.
+        """
+        if self._stopping.is_set():
+            raise JobInterrupted
+        if self._cancelled.is_set():
+            raise JobCancelled
 
     def report(self, current: int, total: int, message: str) -> None:
         """Record the progress of the job.
@@ -47,9 +80,9 @@ class JobProgress:
 
         Raises:
             JobInterrupted: The service is stopping.
+            JobCancelled: The user cancelled the job.
         """
-        if self._stopping.is_set():
-            raise JobInterrupted
+        self.raise_if_interrupted()
         self.current, self.total, self.message = current, total, message
 
 
@@ -61,31 +94,109 @@ class _Running:
     finished: threading.Event = field(default_factory=threading.Event)
 
 
-class JobPool:
-    """Bounded pool of threads. Jobs with the same key run one after another, in their order.
+@dataclass(frozen=True)
+class _Queued:
+    run: Callable[[], None]
+    key: str | None
 
-    A waiting job occupies no thread.
+
+class _FairPool:
+    """Thread pool whose threads are shared fairly by users.
+
+    Free threads go to the users in turn. Each user has at most `per_user` threads. Jobs with the
+    same key run one after another, those of one user in their order. A waiting job occupies no
+    thread.
+    """
+
+    def __init__(self, per_user: int, name: str) -> None:
+        self._per_user = per_user
+        self._free = per_user * _SHARES
+        self._threads = ThreadPoolExecutor(self._free, thread_name_prefix=name)
+        self._lock = threading.Lock()
+        #: Waiting jobs of each user. The user whose turn is next is first.
+        self._waiting: OrderedDict[int, list[_Queued]] = OrderedDict()
+        self._running: Counter[int] = Counter()
+        self._keys: set[str] = set()
+
+    def submit(self, job: _Queued, user: int) -> None:
+        """Queue a job of a user."""
+        with self._lock:
+            self._waiting.setdefault(user, []).append(job)
+            self._start_jobs()
+
+    def close(self, *, wait: bool) -> None:
+        """Drop the waiting jobs and, if requested, wait for the threads."""
+        with self._lock:
+            self._waiting.clear()
+        self._threads.shutdown(wait=wait, cancel_futures=True)
+
+    def _start_jobs(self) -> None:
+        """Start as many waiting jobs as possible. Call it with the lock."""
+        while self._free and (found := self._take_next()) is not None:
+            user, job = found
+            self._free -= 1
+            self._running[user] += 1
+            if job.key is not None:
+                self._keys.add(job.key)
+            with suppress(RuntimeError):  # the pool is shut down
+                self._threads.submit(self._run, job, user)
+
+    def _take_next(self) -> tuple[int, _Queued] | None:
+        """Remove and return the next job that can start, and move its user to the end."""
+        for user, jobs in self._waiting.items():
+            if self._running[user] >= self._per_user:
+                continue
+            job = next((each for each in jobs if each.key not in self._keys), None)
+            if job is None:
+                continue
+            jobs.remove(job)
+            self._waiting.move_to_end(user)
+            if not jobs:
+                del self._waiting[user]
+            return user, job
+        return None
+
+    def _run(self, job: _Queued, user: int) -> None:
+        try:
+            job.run()
+        finally:
+            with self._lock:
+                self._free += 1
+                self._running[user] -= 1
+                if job.key is not None:
+                    self._keys.discard(job.key)
+                self._start_jobs()
+
+
+class JobPool:
+    """Threads for asynchronous jobs. Jobs that change tables have threads of their own.
 
     Args:
-        workers: Number of threads for jobs with a key, and of threads for jobs without one.
+        workers: Maximum number of threads of one user, for jobs with a key and for jobs without
+            one. All users together have at most four times as many.
     """
 
     def __init__(self, workers: int) -> None:
-        self._unkeyed = ThreadPoolExecutor(workers, thread_name_prefix="local-synapse-job")
-        self._keyed = ThreadPoolExecutor(workers, thread_name_prefix="local-synapse-change")
+        self._unkeyed = _FairPool(workers, "local-synapse-job")
+        self._keyed = _FairPool(workers, "local-synapse-change")
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._waiting: dict[str, deque[Callable[[], None]]] = {}
         self._running: dict[int, _Running] = {}
         self._poll_counts: dict[int, int] = {}
+        self._errors: dict[int, ServiceError] = {}
 
     def submit(
-        self, job_id: int, run: Callable[[JobProgress], None], key: str | None = None
+        self,
+        job_id: int,
+        user: int,
+        run: Callable[[JobProgress], None],
+        key: str | None = None,
     ) -> None:
         """Queue a job.
 
         Args:
             job_id: ID of the job.
+            user: Principal ID of its user.
             run: Function that runs the job. It must not raise.
             key: Jobs with the same key run one after another.
         """
@@ -101,10 +212,8 @@ class JobPool:
                 with self._lock:
                     self._running.pop(job_id, None)
 
-        if key is None:
-            self._unkeyed.submit(task)
-        else:
-            self._submit_keyed(task, key)
+        pool = self._unkeyed if key is None else self._keyed
+        pool.submit(_Queued(task, key), user)
 
     def get_progress(self, job_id: int) -> JobProgress:
         """Return the progress of a job; an empty one if the job is not running."""
@@ -125,30 +234,19 @@ class JobPool:
             self._poll_counts[job_id] = self._poll_counts.get(job_id, 0) + 1
             return self._poll_counts[job_id]
 
+    def record_error(self, job_id: int, error: ServiceError) -> None:
+        """Keep the error of a job in memory because the database cannot be written."""
+        with self._lock:
+            self._errors[job_id] = error
+
+    def get_error(self, job_id: int) -> ServiceError | None:
+        """Return the error of a job that is kept in memory."""
+        with self._lock:
+            return self._errors.get(job_id)
+
     def close(self) -> None:
         """Interrupt the running jobs, drop the queued ones and wait for the threads."""
         self._stopping.set()
-        for pool in (self._unkeyed, self._keyed):
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in (self._unkeyed, self._keyed):
-            pool.shutdown(wait=True)
-
-    def _submit_keyed(self, task: Callable[[], None], key: str) -> None:
-        with self._lock:
-            if key in self._waiting:
-                self._waiting[key].append(task)
-                return
-            self._waiting[key] = deque()
-        self._keyed.submit(self._run_keyed, task, key)
-
-    def _run_keyed(self, task: Callable[[], None], key: str) -> None:
-        try:
-            task()
-        finally:
-            with self._lock:
-                following = self._waiting[key].popleft() if self._waiting[key] else None
-                if following is None:
-                    del self._waiting[key]
-            if following is not None:
-                with suppress(RuntimeError):  # the pool is shut down
-                    self._keyed.submit(self._run_keyed, following, key)
+        for wait in (False, True):
+            for pool in (self._unkeyed, self._keyed):
+                pool.close(wait=wait)

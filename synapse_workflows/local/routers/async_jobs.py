@@ -7,7 +7,7 @@ from synapse_workflows.local.domain.async_jobs import JobType
 from synapse_workflows.local.domain.ids import canonical_id
 from synapse_workflows.local.domain.tables import csv_preview
 from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
-from synapse_workflows.local.routers.responses import ApiResponse, created_response
+from synapse_workflows.local.routers.responses import ApiResponse, created_response, empty_response
 
 router = APIRouter()
 
@@ -91,6 +91,18 @@ def get_job(request: JsonRequest, token: str) -> Response:
     with request.read_transaction("view") as tx:
         job = async_jobs.get_job(tx.session, tx.caller, token)
         return ApiResponse(async_jobs.get_status(tx.service, job))
+
+
+@router.get("/repo/v1/asynchronous/job/{token}/cancel")
+def cancel_job(request: JsonRequest, token: str) -> Response:
+    """Cancel a job of the caller. A job that has finished is not changed.
+
+    Source: GET /asynchronous/job/{jobId}/cancel
+    """
+    with request.read_transaction("view") as tx:
+        job = async_jobs.get_job(tx.session, tx.caller, token)
+    request.service.jobs.get_progress(job.id).cancel()
+    return empty_response()
 
 
 add_job_routes(router, "/file/v1/file/bulk", bulk_download.BULK_DOWNLOAD, "download")

@@ -29,7 +29,7 @@ class QueryTimeoutError(Exception):
 
 
 class QueryCancelledError(Exception):
-    """The query was cancelled because the service stops."""
+    """The query was cancelled."""
 
 
 def _create_authorizer(functions: Collection[str]) -> Callable[..., int]:

@@ -12,7 +12,6 @@ from sqlglot import exp
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_entity_version
-from synapse_workflows.local.domain.job_pool import JobInterrupted
 from synapse_workflows.local.domain.tables import cell_values, query_filters
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
@@ -137,6 +136,7 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
 
     Raises:
         BadRequest: The query is invalid, or exceeds the time limit.
+        JobCancelled: The user cancelled the job.
         Forbidden: The caller may not read the table.
         NotFound: The table or version does not exist.
     """
@@ -148,12 +148,12 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
         tree = query_filters.apply_facets(query.tree_without_facets, body, queryable.schema)
         query = replace(query, tree=tree)
         with (
-            _translate_errors(seconds, recorder),
+            _translate_errors(run, seconds, recorder),
             sandbox(
                 queryable.connection,
                 sqlite_functions.ALLOWED_FUNCTIONS,
                 seconds,
-                run.progress.is_stopping,
+                run.progress.is_interrupted,
             ) as connection,
         ):
             execution = QueryExecution(run, query, queryable, None, connection)
@@ -163,14 +163,18 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
 
 
 @contextmanager
-def _translate_errors(seconds: float, recorder: ErrorRecorder) -> Iterator[None]:
+def _translate_errors(run: JobRun, seconds: float, recorder: ErrorRecorder) -> Iterator[None]:
     """Convert errors of SQLite to errors of the service."""
     try:
         yield
     except QueryCancelledError:
-        raise JobInterrupted from None
+        run.progress.raise_if_interrupted()
+        raise
     except QueryTimeoutError:
-        raise BadRequest(f"The query took longer than {seconds:g} seconds.") from None
+        raise BadRequest(
+            f"The query took longer than {seconds:g} seconds, the time limit of the service. "
+            "Select fewer rows, or raise query_seconds in its settings."
+        ) from None
     except sqlite3.Error as error:
         if "stack overflow" in str(error) or "maximum depth" in str(error):
             raise BadRequest("The SQL is nested too deeply.") from None
