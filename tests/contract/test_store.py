@@ -78,6 +78,13 @@ def test_store_updates_projects_folders_and_links_by_name(syn, project, file):
     assert syn.store(Link(file, 1, parent=project)).id == link.id
 
 
+def test_store_of_existing_folder_by_name_updates_its_description(syn, project):
+    first = syn.store(Folder("f", parent=project, description="first"))
+    second = syn.store(Folder("f", parent=project, description="second"))
+    assert (second.id, second.description) == (first.id, "second")
+    assert syn.get(first.id).description == "second"
+
+
 def test_store_without_create_or_update_rejects_existing_name(syn, folder, project, path, file):
     for again in (Folder("data", parent=project), File(str(path), parent=folder)):
         with pytest.raises(SynapseConflictError, match="already exists with a parentId") as caught:

@@ -52,7 +52,7 @@ def get_rows(syn, view_id, **options):
 
 def test_store_adds_default_and_annotation_columns(syn, project, files):
     view = syn.store(EntityViewSchema("v", parent=project, scopes=[project]))
-    assert (view.concreteType, view.scopeIds) == (ENTITY_VIEW, [project.id])
+    assert (view.concreteType, view.scopeIds) == (ENTITY_VIEW, [project.id.removeprefix("syn")])
     columns = {one["name"]: one["columnType"] for one in syn.getTableColumns(view)}
     assert list(columns)[:3] == ["id", "name", "description"]
     assert len(columns) == 21 + 3
@@ -112,7 +112,8 @@ def test_storing_view_again_keeps_its_columns(syn, project, files):
     view.add_scope(files[0].parentId)
     again = syn.store(view)
     assert [one["name"] for one in syn.getTableColumns(again)] == ["colour"]
-    assert (again.description, again.scopeIds) == ("changed", [project.id, files[0].parentId])
+    scope = [one.removeprefix("syn") for one in (project.id, files[0].parentId)]
+    assert (again.description, again.scopeIds) == ("changed", scope)
 
 
 def test_store_updates_view_with_same_name(syn, project, files):

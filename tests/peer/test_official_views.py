@@ -46,7 +46,7 @@ def test_view_of_the_official_client_is_read(official_tables, project, files, so
     made = official_tables(verb, parent=project.id, scope=project.id)
     view = socket_client.get(made["id"])
     assert isinstance(view, EntityViewSchema)
-    assert (view.scopeIds, view.viewTypeMask) == ([project.id], 1)
+    assert (view.scopeIds, view.viewTypeMask) == ([project.id.removeprefix("syn")], 1)
     columns = {one["name"]: one["columnType"] for one in socket_client.getTableColumns(view)}
     assert list(columns) == made["columns"]
     assert (columns["id"], columns["legs"]) == ("ENTITYID", "INTEGER")

@@ -300,7 +300,8 @@ class _EntityWriter:
             return activity is not None and activity["id"] == sent.activity_id
         is_next = stored["versionNumber"] == sent.version + 1
         keys = _VERSION_CONTENT & sent.properties.keys()
-        return is_next and all(sent.properties[key] == stored.get(key) for key in keys)
+        # without content, the request cannot be told from that of another client
+        return bool(keys) and is_next and all(sent.properties[k] == stored.get(k) for k in keys)
 
     def _store_annotations(self, result: StoreResult) -> None:
         """Store the annotations of an entity, unless they are unchanged.

@@ -81,7 +81,17 @@ def is_unchanged(
     if options.label is not None and str(options.label) != stored.get("versionLabel"):
         return False
     keys = request.properties.keys() - _SET_BY_SYNAPSE
-    return all((request.properties[key] or None) == (stored.get(key) or None) for key in keys)
+    return all(
+        _normalize(key, request.properties[key]) == _normalize(key, stored.get(key))
+        for key in keys
+    )
+
+
+def _normalize(key: str, value: Any) -> Any:
+    """Return a property for a comparison. Synapse returns scope IDs without `syn`."""
+    if key == "scopeIds":
+        return [str(one).lower().removeprefix("syn") for one in value or ()]
+    return value or None
 
 
 def has_same_annotations(request: StoreRequest, existing: Mapping[str, Any] | None) -> bool:
