@@ -85,8 +85,10 @@ class WireFacts:
 
     def route(self, method: str, path: str) -> Route | None:
         """Find the route of a request; None if the table does not know it."""
-        asked = f"{method} {path.rstrip('/')}"
-        return next((found for rule, found in self._patterns if rule.fullmatch(asked)), None)
+        request_line = f"{method} {path.rstrip('/')}"
+        return next(
+            (found for rule, found in self._patterns if rule.fullmatch(request_line)), None
+        )
 
     def validate(self, name: str, value: Any, *, lenient: bool = False) -> list[str]:
         """Return what is wrong with a value, as `$.path: problem`.

@@ -54,7 +54,7 @@ class Outcome:
         reply: The response, with any status; None if there was none.
         failure: Why there was no response.
         reason: The server's reason for an error status, or a description of the failure.
-        retry_after: Seconds the server asked to wait, if any.
+        retry_after: Seconds to wait, as requested by the server; None without a request.
     """
 
     reply: Reply | None = None
