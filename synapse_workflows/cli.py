@@ -13,7 +13,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-DataDir = Annotated[Path, typer.Option(help="Data directory.")]
+DataDir = Annotated[
+    Path, typer.Option(help="Directory in which the local Synapse stores its data.")
+]
 
 
 @app.command()
@@ -30,7 +32,10 @@ def serve(
     seed: Annotated[str | None, typer.Option(help="Data set to create: demo.")] = None,
     users: Annotated[
         Path | None,
-        typer.Option(help="JSON file with a list of users: userName, token?, certified?, ..."),
+        typer.Option(
+            help="JSON file with a list of users. Keys: userName; "
+            "optional: token, certified, admin, firstName, lastName, email, ownerId."
+        ),
     ] = None,
 ) -> None:
     """Run the local Synapse until Ctrl-C."""
@@ -45,7 +50,9 @@ def serve(
 
     if seed is not None and seed not in SEEDS:
         known = ", ".join(SEEDS)
-        raise typer.BadParameter(f"{seed!r} is not a seed; known: {known}", param_hint="--seed")
+        raise typer.BadParameter(
+            f"Unknown data set {seed!r}: expected one of {known}.", param_hint="--seed"
+        )
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 
@@ -122,7 +129,10 @@ def provenance(
         int, typer.Option(min=1, help="Maximum number of activities in a chain.")
     ] = 8,
 ) -> None:
-    """Print the provenance of an entity; reads token and endpoints from ~/.synapseConfig."""
+    """Print the provenance of an entity.
+
+    The token is looked up as in `Synapse.login`; endpoints are read from ~/.synapseConfig.
+    """
     from synapse_workflows.client.errors import SynapseError
     from synapse_workflows.client.synapse import Synapse
     from synapse_workflows.provenance.tree import render_tree
@@ -173,7 +183,7 @@ From the official client, in ~/.synapseConfig:
     username = {user}
     authtoken = {token}
 {seeded}
-The same facts are in {data}/service.json.
+The same information is in {data}/service.json.
 """
 
 
@@ -201,5 +211,5 @@ def format_usage(facts: dict[str, Any], data: Path) -> str:
         users=users,
         user=user,
         token=token,
-        seeded=f"\nSeeded:\n\n{seeded}\n" if seeded else "",
+        seeded=f"\nCreated entities:\n\n{seeded}\n" if seeded else "",
     )
