@@ -56,10 +56,10 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 
-    def print_usage(facts: dict[str, Any]) -> None:
+    def print_usage(service_info: dict[str, Any]) -> None:
         if users is not None:
             save_user_file(data, users)
-        typer.echo(format_usage(facts, data))
+        typer.echo(format_usage(service_info, data))
 
     failures = (DataDirInUseError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
@@ -187,26 +187,28 @@ The same information is in {data}/service.json.
 """
 
 
-def format_usage(facts: dict[str, Any], data: Path) -> str:
+def format_usage(service_info: dict[str, Any], data: Path) -> str:
     """Return instructions for using a running service.
 
     Args:
-        facts: The content of service.json.
+        service_info: The content of service.json.
         data: The data directory of the service.
     """
     import json
 
-    token = json.loads(facts["airflow_connection"])["password"]
-    user = next(user["userName"] for user in facts["users"] if user["token"] == token)
+    token = json.loads(service_info["airflow_connection"])["password"]
+    user = next(user["userName"] for user in service_info["users"] if user["token"] == token)
     users = "\n".join(
         f"    {each['userName']:<10} {each['ownerId']:<8} "
         f"{'certified' if each['certified'] else 'not certified':<13} {each['token']}"
-        for each in facts["users"]
+        for each in service_info["users"]
     )
-    seeded = "\n".join(f"    {key:<11} {value}" for key, value in facts.get("seed", {}).items())
+    seeded = "\n".join(
+        f"    {key:<11} {value}" for key, value in service_info.get("seed", {}).items()
+    )
     return _USAGE.format(
-        **{key: value for key, value in facts.items() if isinstance(value, str)},
-        base=facts["repoEndpoint"].removesuffix("/repo/v1"),
+        **{key: value for key, value in service_info.items() if isinstance(value, str)},
+        base=service_info["repoEndpoint"].removesuffix("/repo/v1"),
         data=data,
         users=users,
         user=user,

@@ -179,7 +179,10 @@ class ActivityWriter:
             return None
 
     def _pin_versions(self, sources: Record) -> Record:
-        """Set the current version where a reference has none; an unknown entity becomes a gap."""
+        """Set the current version where a reference has none.
+
+        An unknown entity is added to `Record.gaps`.
+        """
         record = sources
         for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
             current = self._get_current(ref)

@@ -206,7 +206,7 @@ class _Exchange(RawIOBase):
                 await self._to_body.aclose()
 
     def readable(self) -> bool:
-        """Whether the file can be read: always."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -257,7 +257,9 @@ class Cache:
 
 
 class _Headroom:
-    """Free bytes within the limit, as measured by the last scan of the cache, which is slow.
+    """Free bytes within the limit, as measured by the last scan of the cache.
+
+    Scans are slow, so the result is kept.
 
     Args:
         size: Free bytes.

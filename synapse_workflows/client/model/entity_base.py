@@ -14,7 +14,7 @@ _NAMESPACES = ("properties", "annotations")
 
 @dataclass(frozen=True)
 class EntityType:
-    """Facts about one type of entity.
+    """Properties of one entity type.
 
     Args:
         concrete_type: Full type name, ``org.sagebionetworks.repo.model.FileEntity``.
@@ -130,7 +130,7 @@ class NamespacedMapping(MutableMapping[str, Any]):
         return f"{type(self).__name__}({fields})"
 
 
-#: Facts common to all entities; used for types that have no class of their own.
+#: Properties common to all entities; used for types that have no class of their own.
 BASE_ENTITY_TYPE: Final = EntityType(
     f"{constants.MODEL}.Entity",
     frozenset({
@@ -236,7 +236,7 @@ def _iter_subclasses(base: type[Entity]) -> Iterator[type[Entity]]:
 
 
 def get_entity_type(concrete_type: str | None) -> EntityType:
-    """Return the facts about a concrete type; the common ones if the type has no class."""
+    """Return the `EntityType` of a concrete type; the common one if the type has no class."""
     return get_entity_class(concrete_type)._entity_type  # noqa: SLF001 - our own class
 
 

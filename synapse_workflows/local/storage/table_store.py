@@ -105,7 +105,9 @@ class TableStore:
             lock.release()
 
     def sweep(self, wanted: set[int]) -> int:
-        """Delete the files of all other tables. Call it before the service accepts requests.
+        """Delete the files of tables that are not in `wanted`.
+
+        Call it before the service accepts requests.
 
         Args:
             wanted: Entity IDs of the tables to keep.
