@@ -223,4 +223,4 @@ def run_airflow(folder: Path) -> None:
             except KeyboardInterrupt:
                 echo("\nStopping Airflow and the local Synapse.")
                 return
-        raise ProcessError(f"Airflow ended with status {code}")
+        raise ProcessError(f"Airflow ended with status {code}; see its output above.")

@@ -103,13 +103,15 @@ class RowSerializer:
         if not isinstance(row, Mapping):
             if isinstance(row, str | bytes) or not isinstance(row, Iterable):
                 raise ValueError(  # noqa: TRY004 - the content of the table is invalid
-                    f"Row {number} is not a list or mapping of values: {row!r:.60}"
+                    f"Row {number} is not a list or mapping of values: {row!r:.60}. "
+                    "Pass one list or dictionary for each row."
                 )
             return row if isinstance(row, Sequence) else list(row)
         unexpected = [name for name in row if name not in (self.names or ())]
         if unexpected:
             raise ValueError(
                 f"Row {number} has values for columns that are not in the first row: {unexpected}"
+                ". Add these keys to the first row, with None as value."
             )
         return [row.get(name) for name in self.names or ()]
 
@@ -145,7 +147,10 @@ def validate_unique_names(names: Sequence[str]) -> None:
     """
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     if repeated:
-        raise ValueError(f"Duplicate column names: {', '.join(map(repr, repeated))}")
+        raise ValueError(
+            f"Duplicate column names: {', '.join(map(repr, repeated))}. "
+            "Rename all but one of each."
+        )
 
 
 def is_row_mapping(row: Any) -> bool:
@@ -203,7 +208,10 @@ def match_by_position(width: int, known: Sequence[SelectColumn]) -> list[SelectC
     if not known:
         return [SelectColumn() for _ in range(width)]
     if metadata_count not in {0, 2, 3}:
-        raise ValueError(f"The lines have {width} cells for {len(data_columns)} columns.")
+        raise ValueError(
+            f"The lines have {width} cells for {len(data_columns)} columns. Expected one cell for "
+            "each column, optionally preceded by row ID, row version and etag."
+        )
     return [*METADATA_COLUMNS[:metadata_count], *data_columns]
 
 

@@ -322,7 +322,7 @@ class CsvFileTable(AbstractTable):
                 if missing < 0:
                     raise ValueError(
                         f"Row {number} of {self.filepath} has {len(row)} cells for "
-                        f"{len(readers)} columns."
+                        f"{len(readers)} columns. Check the row, the separator and the quotes."
                     )
                 padded = [*row, *([None] * missing)] if missing else row
                 yield [read(cell) for read, cell in zip(readers, padded, strict=True)]

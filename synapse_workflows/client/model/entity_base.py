@@ -252,5 +252,6 @@ def _get_container_id(parent: Any) -> str:
         return id_of(parent)
     except ValueError:
         raise SynapseMalformedEntityError(
-            "Couldn't find 'id' of parent. Has it been stored in Synapse?"
+            "Couldn't find 'id' of parent. Has it been stored in Synapse? "
+            "Store it first with syn.store(parent)."
         ) from None

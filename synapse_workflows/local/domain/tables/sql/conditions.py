@@ -177,7 +177,7 @@ def _compile_is(compiler: Compiler, node: exp.Is) -> Fragment:
     if isinstance(other, exp.Boolean):
         template = "({} IS TRUE)" if other.this else "({} IS FALSE)"
         return combine(template, compiler.condition(node.this))
-    raise BadRequest(f"Not supported: {write(node)[:200]}")
+    raise BadRequest(f"IS takes NULL, TRUE or FALSE: {write(node)[:200]}")
 
 
 def _parse_quoted_text(node: Any, syntax: str) -> str:
