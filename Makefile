@@ -61,7 +61,7 @@ airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Syn
 test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-lowest: $(LOWEST)/installed  ## Run unit and SQL tests with the lowest declared dependency versions
+test-lowest: $(LOWEST)/installed  ## Run unit, SQL and import tests with the lowest declared dependency versions
 	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/structure/test_imports.py tests/service/test_sql_*.py
 
 quick: $(VENV)/installed-dev  ## Run the tests that need neither Airflow nor the official client

@@ -1,4 +1,4 @@
-"""Download a file from Synapse, summarise it, and store the summary with automatic provenance.
+"""Download a file from Synapse, summarize it, and store the summary with automatic provenance.
 
 Set: the connection `synapse_default` (its password is a personal access token) and the
 parameters of the run. The defaults are the IDs of the local Synapse that `make demo` and
@@ -28,7 +28,7 @@ FEATURES = ("mean_radius", "mean_texture", "mean_concavity")
     tags=["synapse", "example"],
     doc_md=__doc__,
     params={
-        "entity_id": Param("syn10000003", description="The table to summarise", **SYNAPSE_ID),
+        "entity_id": Param("syn10000003", description="The table to summarize", **SYNAPSE_ID),
         "parent_id": Param("syn10000005", description="Folder for the summary", **SYNAPSE_ID),
     },
 )

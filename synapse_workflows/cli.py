@@ -13,7 +13,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-DataDir = Annotated[Path, typer.Option(help="Data directory.")]
+DataDir = Annotated[
+    Path, typer.Option(help="Directory in which the local Synapse stores its data.")
+]
 
 
 @app.command()
@@ -30,7 +32,10 @@ def serve(
     seed: Annotated[str | None, typer.Option(help="Data set to create: demo.")] = None,
     users: Annotated[
         Path | None,
-        typer.Option(help="JSON file with a list of users: userName, token?, certified?, ..."),
+        typer.Option(
+            help="JSON file with a list of users. Keys: userName; "
+            "optional: token, certified, admin, firstName, lastName, email, ownerId."
+        ),
     ] = None,
 ) -> None:
     """Run the local Synapse until Ctrl-C."""
@@ -45,14 +50,16 @@ def serve(
 
     if seed is not None and seed not in SEEDS:
         known = ", ".join(SEEDS)
-        raise typer.BadParameter(f"{seed!r} is not a seed; known: {known}", param_hint="--seed")
+        raise typer.BadParameter(
+            f"Unknown data set {seed!r}: expected one of {known}.", param_hint="--seed"
+        )
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 
-    def print_usage(facts: dict[str, Any]) -> None:
+    def print_usage(service_info: dict[str, Any]) -> None:
         if users is not None:
             save_user_file(data, users)
-        typer.echo(format_usage(facts, data))
+        typer.echo(format_usage(service_info, data))
 
     failures = (DataDirError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
@@ -137,7 +144,10 @@ def provenance(
         int, typer.Option(min=1, help="Maximum number of activities in a chain.")
     ] = 8,
 ) -> None:
-    """Print the provenance of an entity; reads token and endpoints from ~/.synapseConfig."""
+    """Print the provenance of an entity.
+
+    The token is looked up as in `Synapse.login`; endpoints are read from ~/.synapseConfig.
+    """
     from synapse_workflows.client.errors import SynapseError
     from synapse_workflows.client.synapse import Synapse
     from synapse_workflows.provenance.tree import render_tree
@@ -188,33 +198,35 @@ From the official client, in ~/.synapseConfig:
     username = {user}
     authtoken = {token}
 {seeded}
-The same facts are in {data}/service.json.
+The same information is in {data}/service.json.
 """
 
 
-def format_usage(facts: dict[str, Any], data: Path) -> str:
+def format_usage(service_info: dict[str, Any], data: Path) -> str:
     """Return instructions for using a running service.
 
     Args:
-        facts: The content of service.json.
+        service_info: The content of service.json.
         data: The data directory of the service.
     """
     import json
 
-    token = json.loads(facts["airflow_connection"])["password"]
-    user = next(user["userName"] for user in facts["users"] if user["token"] == token)
+    token = json.loads(service_info["airflow_connection"])["password"]
+    user = next(user["userName"] for user in service_info["users"] if user["token"] == token)
     users = "\n".join(
         f"    {each['userName']:<10} {each['ownerId']:<8} "
         f"{'certified' if each['certified'] else 'not certified':<13} {each['token']}"
-        for each in facts["users"]
+        for each in service_info["users"]
     )
-    seeded = "\n".join(f"    {key:<11} {value}" for key, value in facts.get("seed", {}).items())
+    seeded = "\n".join(
+        f"    {key:<11} {value}" for key, value in service_info.get("seed", {}).items()
+    )
     return _USAGE.format(
-        **{key: value for key, value in facts.items() if isinstance(value, str)},
-        base=facts["repoEndpoint"].removesuffix("/repo/v1"),
+        **{key: value for key, value in service_info.items() if isinstance(value, str)},
+        base=service_info["repoEndpoint"].removesuffix("/repo/v1"),
         data=data,
         users=users,
         user=user,
         token=token,
-        seeded=f"\nSeeded:\n\n{seeded}\n" if seeded else "",
+        seeded=f"\nCreated entities:\n\n{seeded}\n" if seeded else "",
     )

@@ -132,7 +132,8 @@ def _download(reference: Mapping[str, Any]) -> str:
     found, expected = file_md5(path), reference.get("md5")
     if expected and found != expected:
         raise SynapseMd5MismatchError(
-            f"The content of {reference['id']}.{reference['version']} differs from the reference",
+            f"The content of {reference['id']}.{reference['version']} differs from the reference: "
+            f"its MD5 is {found}, not {expected}. Run the task that returned the reference again",
             expected=expected,
             found=found,
             path=str(path),

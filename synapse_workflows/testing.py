@@ -39,28 +39,28 @@ class SynapseService:
     """A running local Synapse.
 
     Args:
-        facts: The content of service.json.
+        service_info: The content of service.json.
         folder: Directory for the caches of its clients.
         session: HTTP session that reaches a service without a socket; None for a socket.
     """
 
-    facts: Mapping[str, Any]
+    service_info: Mapping[str, Any]
     folder: Path
     session: "requests.Session | None" = None
 
     @property
     def endpoints(self) -> dict[str, str]:
         """The four endpoint arguments of `Synapse`, for example `repoEndpoint`."""
-        return {name: url for name, url in self.facts.items() if name.endswith("Endpoint")}
+        return {name: url for name, url in self.service_info.items() if name.endswith("Endpoint")}
 
     @property
     def airflow_connection(self) -> str:
         """A value for AIRFLOW_CONN_SYNAPSE_DEFAULT; needs a service with a socket."""
-        return str(self.facts["airflow_connection"])
+        return str(self.service_info["airflow_connection"])
 
     def _user(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = next(
-            user for user in self.facts["users"] if user["userName"] == name
+            user for user in self.service_info["users"] if user["userName"] == name
         )
         return found
 

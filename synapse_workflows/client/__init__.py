@@ -1,1 +1,1 @@
-"""The Synapse client: the flat class, what it talks about, and how it talks."""
+"""Synapse client: class `Synapse`, its data model, its sessions and its transfers."""

@@ -203,7 +203,7 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
         call: The request, for example ``GET /entity/syn1``, without the query of a pre-signed URL.
         response: The response if it came through `requests`. It is not pickled.
         error_code: Synapse's own error code (``errorCode``), if any.
-        retry_after: Seconds to wait before a retry, if the server named a number.
+        retry_after: Seconds to wait before a retry, if the server sent Retry-After.
         advice: One line with the action to take.
     """
 
@@ -277,7 +277,7 @@ class SynapseLockedError(SynapseHTTPError):
 
 
 class SynapseTooManyRequestsError(SynapseHTTPError):
-    """429: rate limit exceeded. `.retry_after` is the wait in seconds, if the server names it."""
+    """429: rate limit exceeded. `retry_after` is the wait in seconds, if the server sent it."""
 
 
 class SynapseServerError(SynapseHTTPError):

@@ -73,7 +73,7 @@ class Synapse(Session):
         cache_limit: int | None = None,
     ) -> None:
         if debug is not None and not isinstance(debug, bool):
-            raise ValueError("debug must be set to a bool (either True or False)")
+            raise ValueError(f"debug must be set to a bool (either True or False), not {debug!r}")
         parser = config.read_file(configPath)
         settings = config.parse_config(parser, configPath)
         super().__init__(

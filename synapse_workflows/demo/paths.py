@@ -15,4 +15,6 @@ def examples_dir() -> Path:
         if (candidate / "data").is_dir():
             return candidate
     searched = " or ".join(str(candidate) for candidate in candidates)
-    raise FileNotFoundError(f"No example DAGs found in {searched}")
+    raise FileNotFoundError(
+        f"No example DAGs found in {searched}. Use a checkout, or install a complete wheel."
+    )

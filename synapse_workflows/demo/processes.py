@@ -86,13 +86,13 @@ def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterat
     arguments += ["--seed", seed] if seed else []
     with _open_private(log) as output, run_process(arguments, dict(os.environ), output) as process:
         deadline = time.monotonic() + START_TIMEOUT
-        while not (facts := _read_service_file(service_file, process.pid)):
+        while not (service_info := _read_service_file(service_file, process.pid)):
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = log.read_text(errors="replace")[-2000:]
                 raise ProcessError(f"The local Synapse did not start:\n{tail}")
             time.sleep(0.05)
-        port_file.write_text(str(urlsplit(facts["repoEndpoint"]).port))
-        yield facts
+        port_file.write_text(str(urlsplit(service_info["repoEndpoint"]).port))
+        yield service_info
 
 
 def is_free_port(port: int) -> bool:
@@ -122,8 +122,8 @@ def _read_service_file(file: Path, pid: int) -> dict[str, Any]:
     """Return the content of service.json, or {} while it is missing or of an earlier process."""
     if not file.exists():
         return {}
-    facts: dict[str, Any] = json.loads(file.read_text())
-    return facts if facts["pid"] == pid else {}
+    service_info: dict[str, Any] = json.loads(file.read_text())
+    return service_info if service_info["pid"] == pid else {}
 
 
 @contextmanager
@@ -140,22 +140,24 @@ def _ignore_interrupts() -> Iterator[None]:
 
 
 def _end_all(process: "subprocess.Popen[bytes]", marker: str) -> None:
-    """Interrupt the process, then terminate and finally kill what is left of its family."""
-    family = _find_family(marker, process.pid)
+    """Interrupt the process, then terminate and finally kill its remaining descendants."""
+    descendants = _find_descendants(marker, process.pid)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT)
     for end in (psutil.Process.terminate, psutil.Process.kill):
-        family |= _find_family(marker, *(member.pid for member in family if member.is_running()))
-        for member in family:
+        descendants |= _find_descendants(
+            marker, *(member.pid for member in descendants if member.is_running())
+        )
+        for member in descendants:
             with suppress(psutil.NoSuchProcess):
                 end(member)
-        psutil.wait_procs(family, timeout=STOP_TIMEOUT)
+        psutil.wait_procs(descendants, timeout=STOP_TIMEOUT)
     process.wait()
 
 
-def _find_family(marker: str, *pids: int) -> set[psutil.Process]:
+def _find_descendants(marker: str, *pids: int) -> set[psutil.Process]:
     """Find the processes with these IDs or with the marker, and all their descendants."""
     found = set()
     for candidate in psutil.process_iter():

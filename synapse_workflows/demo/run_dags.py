@@ -1,4 +1,4 @@
-"""Run `airflow dags test` for several DAGs in one process, which pays Airflow's start-up once.
+"""Run `airflow dags test` for several DAGs in one process, so that Airflow starts only once.
 
 python -m synapse_workflows.demo.run_dags DAG_ID CONF_JSON [DAG_ID CONF_JSON ...]
 """

@@ -66,7 +66,9 @@ class RowSource(ABC):
             )
         duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
         if duplicates:
-            raise AirflowFailException(f"{self.label} has duplicate columns: {duplicates}")
+            raise AirflowFailException(
+                f"{self.label} has duplicate columns: {duplicates}. Rename all but one of each"
+            )
         unknown = [name for name in self.names if name not in by_name]
         if unknown or not self.names:
             raise AirflowFailException(
@@ -89,7 +91,8 @@ class RowSource(ABC):
             for number, line in enumerate(self._read_rows(), 1):
                 if len(line) != width:
                     raise AirflowFailException(
-                        f"Row {number} of {self.label} has {len(line)} cells for {width} columns"
+                        f"Row {number} of {self.label} has {len(line)} cells for {width} columns. "
+                        "Check the row, the separator and the quotes"
                     )
                 self.normalizer.check_sizes(number, line)
                 yield line

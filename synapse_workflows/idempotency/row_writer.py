@@ -107,15 +107,20 @@ class RowWriter:
             key: names of the key columns.
 
         Raises:
-            AirflowFailException: A key column is not in the source, or a key is empty or not
-                unique.
+            AirflowFailException: No key column is given or one is not in the source, or a key is
+                empty or not unique.
             SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
-        missing = [name for name in key if name not in self.source.names]
-        if missing or not key:
+        if not key:
             raise AirflowFailException(
-                f"{self.source.label} does not have the key columns {missing}. Its columns are "
-                f"{list(self.source.names)}"
+                "upsert requires at least one key column. The columns of "
+                f"{self.source.label} are {list(self.source.names)}"
+            )
+        missing = [name for name in key if name not in self.source.names]
+        if missing:
+            raise AirflowFailException(
+                f"{self.source.label} does not have the key columns {missing}. Choose key "
+                f"columns from {list(self.source.names)}"
             )
         indexes = [self.source.names.index(name) for name in key]
         self._pending = self.transaction.resolve_pending()
@@ -209,7 +214,7 @@ class RowWriter:
             The highest row ID; and the key hashes and row IDs of rows that duplicate a key, added
             since this task started to add rows.
         """
-        since, max_row_id, count = self._first_own_row_id(), 0, 0
+        since, max_row_id, count = self._max_row_id_before_task(), 0, 0
         duplicates: list[tuple[bytes, CsvRow]] = []
         columns, order = quote_columns(self.source.names), f"order by {ROW_ID}"
         with self.reader.query(columns, order, row_ids=True) as stored_rows:
@@ -229,7 +234,7 @@ class RowWriter:
         self.client.logger.info("%s: compared with %d rows", self.transaction.table_id, count)
         return max_row_id, duplicates
 
-    def _first_own_row_id(self) -> int | None:
+    def _max_row_id_before_task(self) -> int | None:
         """Return the highest row ID before this task added rows; None if it added none."""
         if self.transaction.max_row_id is None and self._pending is not None:
             return self._pending.max_row_id
@@ -263,7 +268,8 @@ class RowWriter:
         if row.source_row is not None:
             raise AirflowFailException(
                 f"The key {key} is in the source more than once: in the rows {row.source_row} and "
-                f"{number} of {self.source.label}"
+                f"{number} of {self.source.label}. Remove one of the rows, or use other key "
+                "columns"
             )
         if row.duplicate_id is not None:
             raise AirflowFailException(

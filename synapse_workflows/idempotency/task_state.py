@@ -9,9 +9,10 @@ from synapse_workflows.lineage.task_state_store import TaskStateStore
 
 @dataclass(frozen=True)
 class TaskState:
-    """Airflow's task state store, and the number that tells a retry from a cleared task.
+    """Airflow's task state store, and `max_tries` of the task instance.
 
-    Clearing a task raises its `max_tries`; a retry leaves it as it is.
+    `max_tries` distinguishes a retry from a cleared task: clearing a task raises it, a retry
+    leaves it as it is.
 
     Args:
         store: the task state store.

@@ -198,7 +198,7 @@ class TableTransaction:
             return
         raise SynapseError(
             f"{table_id} stored the rows of file handle {pending.file_handle_id} after it was "
-            "deleted"
+            "deleted. Check the table for duplicate rows before you run this task again"
         )
 
     def _load(self) -> dict[str, Any]:

@@ -273,7 +273,9 @@ class ActivityWriter:
             return None
 
     def _pin_versions(self, sources: Record) -> Record:
-        """Set the current version where a reference has none; an unknown entity becomes a gap.
+        """Set the current version where a reference has none.
+
+        An unknown entity that was not declared is added to `Record.gaps`.
 
         Raises:
             SynapseNotFoundError: An unknown entity was declared.

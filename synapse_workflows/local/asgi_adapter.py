@@ -60,7 +60,7 @@ class ASGIAdapter(BaseAdapter):
         super().__init__()
         self._app = app
         self._lock = Lock()
-        self._open = ExitStack()
+        self._exit_stack = ExitStack()
         self._portal: BlockingPortal | None = None
         self._http_adapter = HTTPAdapter()
 
@@ -113,12 +113,12 @@ class ASGIAdapter(BaseAdapter):
             if self._portal is not None:
                 self._portal.call(self._portal.stop, True)
             self._portal = None
-            self._open.close()
+            self._exit_stack.close()
 
     def _get_portal(self) -> "BlockingPortal":
         with self._lock:
             if self._portal is None:
-                self._portal = self._open.enter_context(from_thread.start_blocking_portal())
+                self._portal = self._exit_stack.enter_context(from_thread.start_blocking_portal())
             return self._portal
 
 
@@ -206,7 +206,7 @@ class _Exchange(RawIOBase):
                 await self._to_body.aclose()
 
     def readable(self) -> bool:
-        """Whether the file can be read: always."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:

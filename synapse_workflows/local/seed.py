@@ -131,13 +131,13 @@ def _seed_stopped_service(data_dir: Path, name: str) -> dict[str, str]:
 
 
 def _seed_running_service(data_dir: Path, name: str) -> dict[str, str]:
-    facts = json.loads((data_dir / SERVICE_FILE).read_text())
-    base_url = facts["repoEndpoint"].removesuffix("/repo/v1")
-    token = json.loads(facts["airflow_connection"])["password"]
+    service_info = json.loads((data_dir / SERVICE_FILE).read_text())
+    base_url = service_info["repoEndpoint"].removesuffix("/repo/v1")
+    token = json.loads(service_info["airflow_connection"])["password"]
     with requests.Session() as session:
         ids = _seed(name, Seeder(session, base_url, token))
-    facts["seed"] = ids
-    write_private_file(data_dir / SERVICE_FILE, json.dumps(facts, indent=2) + "\n")
+    service_info["seed"] = ids
+    write_private_file(data_dir / SERVICE_FILE, json.dumps(service_info, indent=2) + "\n")
     return ids
 
 

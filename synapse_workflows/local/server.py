@@ -136,11 +136,13 @@ def serve(
         app = create_app(settings)
         service: Service = app.state.service
         file_handles.delete_orphaned_files(service)
-        facts = describe_service(service, seed.seed_app(app, seed_name) if seed_name else None)
+        service_info = describe_service(
+            service, seed.seed_app(app, seed_name) if seed_name else None
+        )
 
         def write_service_file() -> None:
-            announce(facts)
-            write_private_file(data_dir / SERVICE_FILE, json.dumps(facts, indent=2) + "\n")
+            announce(service_info)
+            write_private_file(data_dir / SERVICE_FILE, json.dumps(service_info, indent=2) + "\n")
 
         server = _Server(app, write_service_file)
         try:

@@ -65,8 +65,8 @@ def describe_service(
         }
         for user in service.users
     ]
-    facts = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
-    return {**facts, "pid": os.getpid(), **({"seed": seeded_ids} if seeded_ids else {})}
+    service_info = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
+    return {**service_info, "pid": os.getpid(), **({"seed": seeded_ids} if seeded_ids else {})}
 
 
 def write_private_file(path: Path, text: str) -> None:

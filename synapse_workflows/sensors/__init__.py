@@ -1,1 +1,1 @@
-"""The Airflow sensors."""
+"""Airflow sensors for Synapse."""

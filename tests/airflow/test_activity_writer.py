@@ -57,7 +57,7 @@ def test_retry_reuses_activity_created_before_failed_link(socket_service, alice,
     assert alice.getProvenance(stored.entity_id)["used"][0]["url"] == "https://b"
 
 
-def test_linked_activity_is_recognised_by_its_description(alice, stored):
+def test_linked_activity_is_recognized_by_its_description(alice, stored):
     first = ActivityWriter(alice, DESCRIPTION, StateStore(), "k").link(
         stored, parse_declared("https://a")
     )

@@ -23,28 +23,28 @@ THIS_FILE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 @pytest.fixture
-def summarise(tmp_path):
+def summarize(tmp_path):
     """Task that reads a file and returns the path of a summary."""
 
     @task
-    def summarise(file):
+    def summarize(file):
         text = Path(local_path(file)).read_text()
         path = tmp_path / "summary.txt"
         path.write_text(f"{len(text)} characters")
         return str(path)
 
-    return summarise
+    return summarize
 
 
 def test_stored_file_has_activity_with_inputs_and_code(
-    api, project, put, summarise, sources_of, alice
+    api, project, put, summarize, sources_of, alice
 ):
     raw_id = put()
     with DAG("flow", schedule=None) as dag:
         raw = SynapseGetOperator(task_id="raw", entity_id=raw_id.split(".")[0])
         SynapseStoreOperator(
             task_id="store",
-            path=summarise(raw.output),
+            path=summarize(raw.output),
             parent_id=project,
             annotations={"kind": ["summary"]},
         )
@@ -82,10 +82,10 @@ def test_activity_of_taskflow_task_names_both_inputs(api, project, put, sources_
     assert len(executed) == 1
 
 
-def test_record_is_published_before_success_is_reported(api, project, put, summarise):
+def test_record_is_published_before_success_is_reported(api, project, put, summarize):
     raw_id = put()
     with DAG("early", schedule=None) as dag:
-        summarise(SynapseGetOperator(task_id="raw", entity_id=raw_id).output)
+        summarize(SynapseGetOperator(task_id="raw", entity_id=raw_id).output)
     run = Run(api, dag).all()
     assert run.record("raw")["used"][0] | {"site": ""} == {
         "id": raw_id.split(".")[0],
@@ -204,12 +204,12 @@ def test_move_does_not_change_provenance(api, project, put, alice):
     assert alice.get(raw_id, downloadFile=False).parentId == folder
 
 
-def test_requests_to_airflow_contain_no_token(api, project, put, summarise, connection):
+def test_requests_to_airflow_contain_no_token(api, project, put, summarize, connection):
     token = json.loads(connection)["password"]
     raw_id = put()
     with DAG("secrets", schedule=None) as dag:
         raw = SynapseGetOperator(task_id="raw", entity_id=raw_id)
-        SynapseStoreOperator(task_id="store", path=summarise(raw.output), parent_id=project)
+        SynapseStoreOperator(task_id="store", path=summarize(raw.output), parent_id=project)
     Run(api, dag).all()
     assert len(api.requests) > 10
     assert not [url for _, url, body in api.requests if token in url or token in body]

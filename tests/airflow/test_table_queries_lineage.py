@@ -40,16 +40,16 @@ def pipeline(api, other_project, summary):
     """Run of a query, a task that derives a file from its result, and its upload."""
 
     def make(query, **arguments):
-        with DAG("summarise", schedule=None) as dag:
+        with DAG("summarize", schedule=None) as dag:
 
             @task
-            def summarise(reference):
+            def summarize(reference):
                 text = Path(local_path(reference)).read_bytes()
                 Path(summary).write_text(f"{len(text)} bytes")
                 return summary
 
             query_task = SynapseTableQueryOperator(task_id="ask", sql=query, **arguments)
-            derived = summarise(query_task.output)
+            derived = summarize(query_task.output)
             SynapseStoreOperator(task_id="store", path=derived, parent_id=other_project)
         return Run(api, dag, f"run_{next(RUNS)}")
 
@@ -87,7 +87,7 @@ def test_repeated_query_uses_the_version_of_the_reference(
     run.task("ask")
     shutil.rmtree(worker)
     alice.create_snapshot_version(table)
-    assert run.task("summarise").state == "success"
+    assert run.task("summarize").state == "success"
     assert run.task("store").state == "success"
     assert sources_of(run.value("store")["id"])[0] == [f"{table}.1"]
 

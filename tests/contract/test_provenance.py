@@ -96,7 +96,7 @@ def test_delete_provenance_deletes_activity(syn, file_with_activity):
 
 
 def test_delete_provenance_affects_current_version_only(syn, file_with_activity):
-    """An entity object of an older version refers to the current version here."""
+    """The version of the entity object is ignored: the current version loses its Activity."""
     second = syn.store(syn.get(file_with_activity.id), executed="https://example.org/again.py")
     syn.deleteProvenance(file_with_activity)
     assert syn.getProvenance(file_with_activity)["name"] == "make"

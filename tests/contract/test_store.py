@@ -353,8 +353,8 @@ def test_store_of_stale_entity_is_rejected(client_of, syn, file):
 @pytest.mark.parametrize(
     ("entity", "arguments", "error", "message"),
     [
-        (7, {}, SynapseError, "Can't store a <class 'int'>. Pass an entity"),
-        ("syn1", {}, SynapseError, "Can't store a <class 'str'>"),
+        (7, {}, SynapseError, "Can't store a value of type int. Pass an entity"),
+        ("syn1", {}, SynapseError, "Can't store a value of type str. Pass"),
         ({"name": "x"}, {}, SynapseMalformedEntityError, "needs a type"),
         (Entity(name="x"), {}, SynapseMalformedEntityError, "needs a type"),
         ({"concreteType": FOLDER, "name": "x"}, {}, SynapseMalformedEntityError, "parentId"),

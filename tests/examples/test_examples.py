@@ -39,7 +39,7 @@ def test_an_example_is_short_and_has_set_and_see_sections(path):
     assert "See:" in text
 
 
-def test_the_data_names_its_source_and_licence():
+def test_the_data_names_its_source_and_license():
     data = examples_dir() / "data"
     source = (data / "SOURCE.md").read_text()
     assert "CC BY 4.0" in source

@@ -99,10 +99,10 @@ def test_the_dags_of_the_readme(tmp_path):
         write_dag(dags / "tables.py", 2, full, empty, tmp_path)
         environment = airflow_environment(tmp_path, service, dags)
         migrate_database(environment, tmp_path)
-        run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "summarise_counts")
+        run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "summarize_counts")
         (stored,) = [c for c in syn.getChildren(project) if c["name"] == "summary.txt"]
         activity = syn.getProvenance(stored["id"])
-        assert activity["name"] == "summarise_counts.store"
+        assert activity["name"] == "summarize_counts.store"
         used = [u["reference"] for u in activity["used"] if not u["wasExecuted"]]
         assert used == [{"targetId": raw.id, "targetVersionNumber": 1}]
         assert [u["name"].split()[0] for u in activity["used"] if u["wasExecuted"]] == [

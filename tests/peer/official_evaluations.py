@@ -138,7 +138,7 @@ def models(syn, a):
     made[1].delete()
     counted = Submission.get_submission_count(evaluation_id=queue.id)
     own = list(Submission.get_user_submissions(evaluation_id=queue.id))
-    told = {
+    result = {
         "description": Evaluation(name=a["name"]).get().description,
         "permissions": queue.get_permissions()["canSubmit"],
         "acl": sorted(each["principalId"] for each in queue.get_acl()["resourceAccess"]),
@@ -158,7 +158,7 @@ def models(syn, a):
         "id": queue.id,
     }
     queue.delete()
-    return {**told, "gone": refusal(lambda: Evaluation(id=queue.id).get())}
+    return {**result, "gone": refusal(lambda: Evaluation(id=queue.id).get())}
 
 
 if __name__ == "__main__":

@@ -97,7 +97,9 @@ def flat_table(syn, a):
         "id": schema.id,
         "snapshot": number,
         "now": plain(syn.tableQuery(sql).asDataFrame()),
-        "frozen": plain(syn.tableQuery(f"select * from {schema.id}.{number}").asDataFrame()),
+        "snapshot_rows": plain(
+            syn.tableQuery(f"select * from {schema.id}.{number}").asDataFrame()
+        ),
         "activity": syn.getProvenance(schema.id, number)["name"],
         "columns": [[c["name"], c["columnType"]] for c in syn.getTableColumns(schema)],
     }
@@ -232,7 +234,7 @@ def model_dataset(syn, a):
         "id": dataset.id,
         "snapshot": number,
         "now": names(dataset.id),
-        "frozen": names(f"{dataset.id}.{number}"),
+        "snapshot_rows": names(f"{dataset.id}.{number}"),
     }
 
 

@@ -65,15 +65,15 @@ def test_classes_of_the_4_x_interface(official, project, tmp_path):
     path = tmp_path / "prediction.txt"
     path.write_text(str(uuid4()))
     name = f"queue {uuid4()}"
-    told = official("models", name=name, project=project, other=BOB, path=str(path))
-    assert f"{told['id']} does not exist" in told.pop("gone")
-    assert told == {
-        "id": told["id"],
+    result = official("models", name=name, project=project, other=BOB, path=str(path))
+    assert f"{result['id']} does not exist" in result.pop("gone")
+    assert result == {
+        "id": result["id"],
         "description": "changed",
         "permissions": True,
         "acl": [ALICE, BOB],
         "available": True,
-        "of_project": [told["id"]],
+        "of_project": [result["id"]],
         "batch": {},
         "statuses": ["ACCEPTED", "REJECTED", "REJECTED"],
         "cancel": [False, False, True],

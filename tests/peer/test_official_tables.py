@@ -77,7 +77,7 @@ def test_table_of_the_2_x_functions_is_read(official_tables, project, socket_cli
         assert [row[2:6] for row in rows] == kept + last
     assert made["snapshot"] == 1
     assert [row[:4] for row in made["now"]["rows"]] == [*kept, ["late", 1, 0.1, True]]
-    assert [row[:4] for row in made["frozen"]["rows"]] == kept
+    assert [row[:4] for row in made["snapshot_rows"]["rows"]] == kept
     notes = socket_client.tableQuery(f"select note from {made['id']} order by ROW_ID limit 3")
     assert [row[2] or "" for row in notes] == ["", "é😀", "\\"]
     activity = socket_client.getProvenance(made["id"], version=1)

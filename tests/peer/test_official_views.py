@@ -148,8 +148,8 @@ def test_dataset_of_the_official_client_is_read(official_tables, project, files,
         return [row[-1] for row in found]
 
     assert names(made["id"]) == made["now"] == ["bee"]
-    frozen = f"{made['id']}.{made['snapshot']}"
-    assert names(frozen) == made["frozen"] == ["ant", "bee"]
+    snapshot = f"{made['id']}.{made['snapshot']}"
+    assert names(snapshot) == made["snapshot_rows"] == ["ant", "bee"]
     number = socket_client.create_snapshot_version(made["id"], label="ours")
     seen = official_tables("flat_read", sql=f"select name from {made['id']}.{number}")
     assert [row[0] for row in seen["rows"]] == ["bee"]

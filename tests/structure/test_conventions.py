@@ -48,7 +48,7 @@ def test_module_and_package_names_are_terms_of_their_field(names):
 
 
 def test_files_contain_no_machine_paths_and_no_package_index():
-    """Neither do lock files that record download addresses exist."""
+    """There are no lock files with download URLs either."""
     foreign = re.compile(r"/(?:work|farm|root|home/\w+)/|index[-]url|\"resolve[d]\":")
     found = [
         f"{path.relative_to(REPO)}: {line.strip()}"
@@ -61,6 +61,16 @@ def test_files_contain_no_machine_paths_and_no_package_index():
     assert not [
         p.name for p in tracked_files() if p.name in {"uv.lock", "poetry.lock", "pdm.lock"}
     ]
+
+
+def test_text_files_have_no_conflict_markers():
+    marker = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    found = [
+        str(path.relative_to(REPO))
+        for path in tracked_files()
+        if marker.search(path.read_text(errors="ignore"))
+    ]
+    assert found == []
 
 
 def test_constraints_are_names_and_versions_only():

@@ -104,11 +104,11 @@ class RestUser:
             assert added["addPartState"] == "ADD_SUCCESS"
         return ok(self.complete(status["uploadId"]))["resultFileHandleId"]
 
-    def batch(self, *asked: tuple[Any, str, str], **flags: bool) -> requests.Response:
+    def batch(self, *associations: tuple[Any, str, str], **flags: bool) -> requests.Response:
         """Request file handles and URLs, given (handle, object ID, object type) each."""
         files = [
             {"fileHandleId": handle, "associateObjectId": of, "associateObjectType": kind}
-            for handle, of, kind in asked
+            for handle, of, kind in associations
         ]
         flags = flags or {"includeFileHandles": True, "includePreSignedURLs": True}
         return self.post("/file/v1/fileHandle/batch", {"requestedFiles": files, **flags})

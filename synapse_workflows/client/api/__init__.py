@@ -1,1 +1,1 @@
-"""What Synapse offers, one module per chapter of its REST documentation."""
+"""Methods of the client, one module per chapter of the REST documentation."""

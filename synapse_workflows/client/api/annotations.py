@@ -59,20 +59,25 @@ def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
         https://rest-docs.synapse.org/rest/PUT/entity/id/annotations2.html
     """
     if not isinstance(annotations, Annotations):
-        raise TypeError("Expected a synapseclient.Annotations object")
+        raise TypeError(
+            "Expected a synapseclient.Annotations object: pass synapse_workflows.Annotations, "
+            f"not {type(annotations).__name__}"
+        )
     return put_annotations(
         syn, annotations.id, annotations.etag, model.to_synapse_annotations(annotations)
     )
 
 
-def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any]) -> Annotations:
+def put_annotations(
+    syn: Session, entity: str, etag: str, values: Mapping[str, Any]
+) -> Annotations:
     """Store annotations in their JSON form; see `set_annotations`.
 
     Args:
         syn: The session that sends the request.
         entity: ``syn123``.
         etag: The current etag of the entity.
-        wire: AnnotationsValue by key.
+        values: AnnotationsValue by key.
 
     Raises:
         SynapseStaleError: The entity has another etag.
@@ -81,7 +86,7 @@ def put_annotations(syn: Session, entity: str, etag: str, wire: Mapping[str, Any
         PUT /entity/{id}/annotations2
         https://rest-docs.synapse.org/rest/PUT/entity/id/annotations2.html
     """
-    body = {"id": entity, "etag": etag, "annotations": wire}
+    body = {"id": entity, "etag": etag, "annotations": values}
     return model.from_synapse_annotations(
         syn.call("PUT", f"/entity/{entity}/annotations2", json=body).json
     )

@@ -196,7 +196,10 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
             syn.logger.warning("%s has no versions; deleting the whole entity.", obj.id)
         syn.call("DELETE", uri)
     else:
-        raise SynapseError(f"Can't delete a {type(obj)}. Please specify a Synapse object or id")
+        raise SynapseError(
+            f"Can't delete a {type(obj)}. Please specify a Synapse object or id: pass an entity "
+            "or a Synapse ID."
+        )
 
 
 def move(syn: Session, entity: Any, new_parent: Any) -> Entity:

@@ -54,7 +54,9 @@ def uploadFileHandle(
         POST /externalFileHandle of the file service
     """
     if path is None:
-        raise ValueError("path can not be None")
+        raise ValueError(
+            "path can not be None. Pass the path of a file, or a URL with synapseStore=False."
+        )
     if not synapseStore:
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
     destination = upload_destination.get_upload_destination(syn, id_of(parent))
@@ -127,7 +129,10 @@ def _to_url(location: str) -> str:
     if not parts.scheme:
         return f"file://{cache_map.path_key(Path(location).expanduser())}"
     if not parts.netloc and not parts.path.strip("/"):
-        raise ValueError(f'externalURL "{redact_url(location)}" is not a valid URL')
+        raise ValueError(
+            f'externalURL "{redact_url(location)}" is not a valid URL. Pass a path, or a URL such '
+            'as "https://example.org/data.csv".'
+        )
     return location
 
 

@@ -177,6 +177,9 @@ def updateActivity(syn: Session, activity: Mapping[str, Any]) -> Activity:
         https://rest-docs.synapse.org/rest/PUT/activity/id.html
     """
     if not activity.get("id"):
-        raise ValueError("The activity you want to update must exist on Synapse")
+        raise ValueError(
+            "The activity you want to update must exist on Synapse. "
+            "Store it first with setProvenance."
+        )
     reply = syn.call("PUT", f"/activity/{activity['id']}", json=dict(activity))
     return Activity(data=reply.json)

@@ -122,7 +122,10 @@ def _get_link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[st
     suffix = "" if version is None else f"/version/{version}"
     target = syn.call("GET", f"/entity/{link['targetId']}{suffix}").json
     if target.get("parentId") == properties.get("parentId"):
-        raise ValueError("Cannot create a Link to an entity under the same parent.")
+        raise ValueError(
+            "Cannot create a Link to an entity under the same parent. The parent of "
+            f"{link['targetId']} is {target.get('parentId')}: choose another parent."
+        )
     return {"name": target["name"], "linksToClassName": target["concreteType"]}
 
 

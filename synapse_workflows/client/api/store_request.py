@@ -85,8 +85,8 @@ def parse_store_request(obj: Any) -> StoreRequest:
     """
     if not isinstance(obj, Mapping):
         raise SynapseError(
-            f"Can't store a {type(obj)}. Pass an entity, as File('data.csv', parent='syn123'), "
-            "or a dictionary with its properties."
+            f"Can't store a value of type {type(obj).__name__}. Pass an entity, as "
+            "File('data.csv', parent='syn123'), or a dictionary with its properties."
         )
     entity = obj if isinstance(obj, Entity) else _to_entity(obj)
     entity_type = get_entity_type(entity.properties.get("concreteType"))

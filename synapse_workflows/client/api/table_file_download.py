@@ -111,7 +111,10 @@ def _validate_columns(table: Any, columns: str | Sequence[str]) -> list[str]:
     existing = [column.get("name") for column in table.columns()]
     missing = [name for name in names if name not in existing]
     if missing:
-        raise ValueError(f"Columns not found: {', '.join(map(str, missing))}")
+        raise ValueError(
+            f"Columns not found: {', '.join(map(str, missing))}. "
+            f"The result has the columns {', '.join(map(str, existing))}."
+        )
     return names
 
 

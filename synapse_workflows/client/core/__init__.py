@@ -1,1 +1,1 @@
-"""How to talk to Synapse: one seam, flows, sessions, credentials, the cache."""
+"""HTTP sessions, retries, flows, credentials, configuration and the file cache."""

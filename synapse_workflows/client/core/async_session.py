@@ -72,7 +72,7 @@ class AsyncSession:
 
     @classmethod
     def of(cls, session: Session, client: httpx2.AsyncClient | None = None) -> "AsyncSession":
-        """Create one with endpoints, credentials, retry settings and timeout of a `Session`."""
+        """Create one from the endpoints, credentials, retry policy and timeout of a session."""
         return cls(
             session.endpoints,
             session.credentials,

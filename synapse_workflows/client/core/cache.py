@@ -195,10 +195,16 @@ class Cache:
             ValueError: No date is given, or `after_date` is later than `before_date`.
         """
         if before_date is None and after_date is None:
-            raise ValueError("Either before date or after date should be provided")
+            raise ValueError(
+                "Either before date or after date should be provided: before_date and after_date "
+                "are None."
+            )
         before, after = _seconds(before_date, float("inf")), _seconds(after_date, float("-inf"))
         if before < after:
-            raise ValueError("Before date should be larger than after date")
+            raise ValueError(
+                "Before date should be larger than after date: before_date is "
+                f"{before_date!r}, after_date is {after_date!r}."
+            )
         if not self._root.is_dir():
             return 0
         with cache_lock.named_lock(self._root, _EVICTION_LOCK):
@@ -310,7 +316,9 @@ def _create_cache(root: str, limit: int | None, external_copies: bool) -> Cache:
 
 
 class _Headroom:
-    """Free bytes within the limit, as measured by the last scan of the cache, which is slow.
+    """Free bytes within the limit, as measured by the last scan of the cache.
+
+    Scans are slow, so the result is kept.
 
     Args:
         size: Free bytes.

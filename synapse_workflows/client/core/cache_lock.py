@@ -2,7 +2,7 @@
 
 The directory `.cacheMap.lock` in the directory of a file handle is shared with the official
 Synapse clients. Among processes of this package an operating system lock is acquired first: it is
-released when its process dies, and it is fair.
+released when its process ends, even after a crash.
 """
 
 import errno

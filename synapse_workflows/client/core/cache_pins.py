@@ -1,7 +1,7 @@
 """Pinned files of a cache: files that a running process uses and that must not be evicted.
 
 Each process writes the paths of its pinned files to a list `<id>.paths` in the cache and holds the
-lock `<id>.lock`. The lock is released when the process ends, for whatever reason. A list whose
+lock `<id>.lock`. The lock is released when the process ends, even after a crash. A list whose
 lock is free has no owner and is deleted by the next process that reads it.
 
 The owner is the process and not a client object, because the path that a client returned is used

@@ -1,4 +1,7 @@
-"""Mapping of HTTP error responses to exceptions, with reasons and advice."""
+"""Creation of errors from HTTP responses: reason, advice, redaction.
+
+The class for each status is in `client.errors`.
+"""
 
 import json
 import re

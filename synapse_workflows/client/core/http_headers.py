@@ -29,7 +29,10 @@ def request_headers(custom: Mapping[str, str] | None, *, is_synapse: bool) -> di
 
 
 def headers_after_redirect(target: str, source: str, headers: Mapping[str, T]) -> dict[str, T]:
-    """Return the headers to send after a redirect: to another origin, none that is private."""
+    """Return the headers to send after a redirect.
+
+    Private headers are dropped if the origin differs.
+    """
     if origin(target) == origin(source):
         return dict(headers)
     return {name: text for name, text in headers.items() if name.lower() not in PRIVATE_HEADERS}

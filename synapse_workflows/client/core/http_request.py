@@ -1,4 +1,4 @@
-"""HTTP requests as they are sent: URL, headers, body, and the credentials each host may see."""
+"""HTTP requests: URL, headers, body, and the credentials that may be sent to each host."""
 
 import json
 from collections.abc import Mapping

@@ -57,7 +57,7 @@ class Outcome:
         reply: The response, with any status; None if there was none.
         failure: Why there was no response.
         reason: The server's reason for an error status, or a description of the failure.
-        retry_after: Seconds the server asked to wait, if any.
+        retry_after: Seconds to wait, as requested by the server; None if it sent no Retry-After.
     """
 
     reply: Reply | None = None
@@ -183,7 +183,7 @@ class RetryState:
     def resolve(self, outcome: Outcome) -> Outcome:
         """Return the final outcome, considering that an earlier attempt may have succeeded.
 
-        In this case a DELETE that finds nothing counts as a success, and the reason of a conflict
+        If so, a DELETE that returns 404 counts as a success, and the reason of a 409 or 412
         mentions that the call may conflict with its own earlier attempt.
         """
         if not self.may_have_succeeded:

@@ -76,7 +76,7 @@ class TableState:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Build the object from `to_json`, or from a mapping with these keys and others."""
+        """Create the state from the result of `to_json`; other keys are ignored."""
         content = ContentFingerprint(values.get("etag"), values.get("digest"))
         return cls(int(values["version"]), content)
 

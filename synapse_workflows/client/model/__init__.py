@@ -1,1 +1,1 @@
-"""Data model: entities, activities, annotations, tables. Values without I/O to Synapse."""
+"""Data model: entities, activities, annotations and tables, without requests to Synapse."""

@@ -64,9 +64,9 @@ class Annotations(dict[str, Any]):
         self, id: str, etag: str, values: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> None:
         if id is None:
-            raise ValueError("id must not be None")
+            raise ValueError("id must not be None. Pass the ID of the entity, such as 'syn123'.")
         if etag is None:
-            raise ValueError("etag must not be None")
+            raise ValueError("etag must not be None. Pass the current etag of the entity.")
         super().__init__(values or {}, **kwargs)
         self.id = id
         self.etag = etag

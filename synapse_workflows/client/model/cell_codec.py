@@ -71,7 +71,10 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
 
 
 def create_reader(column: Mapping[str, Any]) -> CellReader:
-    """Create a function that decodes the cells of a column; text stays text if untyped."""
+    """Create a function that decodes the cells of a column.
+
+    Without a column type, cells stay text.
+    """
     column_type = get_column_type(column)
     if column_type is None or column_type in TEXT_TYPES:
         return _identity

@@ -194,7 +194,10 @@ def validate_unique_names(names: Sequence[str]) -> None:
     """
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
-        raise ValueError(f"Duplicate column names: {', '.join(map(repr, repeated))}")
+        raise ValueError(
+            f"Duplicate column names: {', '.join(map(repr, repeated))}. "
+            "Rename all but one of each."
+        )
 
 
 def to_select_column(column: Mapping[str, Any]) -> SelectColumn:
@@ -247,7 +250,10 @@ def match_by_position(width: int, known: Sequence[SelectColumn]) -> list[SelectC
     if not known:
         return [SelectColumn() for _ in range(width)]
     if metadata_count not in {0, 2, 3}:
-        raise ValueError(f"The lines have {width} cells for {len(data_columns)} columns.")
+        raise ValueError(
+            f"The lines have {width} cells for {len(data_columns)} columns. Expected one cell for "
+            "each column, optionally preceded by row ID, row version and etag."
+        )
     return [*METADATA_COLUMNS[:metadata_count], *data_columns]
 
 

@@ -299,7 +299,7 @@ class CsvFileTable(AbstractTable):
             return sum(1 for _ in self._parse_rows(file))
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """Implement `AbstractTable`."""
+        """Iterate over the metadata of the rows."""
         columns = self.columns()
         for row in self._iter_values(columns):
             yield require_row_metadata(column_mapping.split_row(columns, row)[0])
@@ -321,7 +321,7 @@ class CsvFileTable(AbstractTable):
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """Implement `AbstractTable`."""
+        """Return the rows as a pandas DataFrame; see `AbstractTable`."""
         from synapse_workflows.client.model import dataframes
 
         columns = self.columns()
@@ -364,7 +364,7 @@ class CsvFileTable(AbstractTable):
                 if missing < 0:
                     raise ValueError(
                         f"Row {number} of {self.filepath} has {len(row)} cells for "
-                        f"{len(readers)} columns."
+                        f"{len(readers)} columns. Check the row, the separator and the quotes."
                     )
                 padded = [*row, *([None] * missing)] if missing else row
                 yield [read(cell) for read, cell in zip(readers, padded, strict=True)]

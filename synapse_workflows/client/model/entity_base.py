@@ -16,7 +16,7 @@ _REFERENCE: Final = "_reference"
 
 @dataclass(frozen=True)
 class EntityType:
-    """Facts about one type of entity.
+    """Properties of one entity type.
 
     Args:
         concrete_type: Full type name, ``org.sagebionetworks.repo.model.FileEntity``.
@@ -132,7 +132,7 @@ class NamespacedMapping(MutableMapping[str, Any]):
         return f"{type(self).__name__}({fields})"
 
 
-#: Facts common to all entities; used for types that have no class of their own.
+#: Properties common to all entities; used for types that have no class of their own.
 BASE_ENTITY_TYPE: Final = EntityType(
     f"{constants.MODEL}.Entity",
     frozenset({
@@ -276,7 +276,7 @@ def _iter_subclasses(base: type[Entity]) -> Iterator[type[Entity]]:
 
 
 def get_entity_type(concrete_type: str | None) -> EntityType:
-    """Return the facts about a concrete type; the common ones if the type has no class."""
+    """Return the `EntityType` of a concrete type; the common one if the type has no class."""
     return get_entity_class(concrete_type)._entity_type  # noqa: SLF001 - our own class
 
 
@@ -292,5 +292,6 @@ def _get_container_id(parent: Any) -> str:
         return id_of(parent)
     except ValueError:
         raise SynapseMalformedEntityError(
-            "Couldn't find 'id' of parent. Has it been stored in Synapse?"
+            "Couldn't find 'id' of parent. Has it been stored in Synapse? "
+            "Store it first with syn.store(parent)."
         ) from None

@@ -135,7 +135,7 @@ class RowSetTable(AbstractTable):
     def asDataFrame(
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
-        """Implement `AbstractTable`."""
+        """Return the rows as a pandas DataFrame; see `AbstractTable`."""
         from synapse_workflows.client.model import dataframes
 
         rows = (
@@ -158,7 +158,7 @@ class RowSetTable(AbstractTable):
         return len(self.rowset["rows"])
 
     def iter_row_metadata(self) -> Iterator[RowMetadata]:
-        """Implement `AbstractTable`."""
+        """Iterate over the metadata of the rows."""
         return (require_row_metadata(get_row_metadata(row)) for row in self._rows())
 
     def _rows(self) -> Iterator[Mapping[str, Any]]:

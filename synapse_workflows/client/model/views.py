@@ -48,7 +48,10 @@ def get_view_type_mask(types: Iterable[EntityViewType]) -> int:
             )
         mask |= one.value
     if not mask:
-        raise ValueError("A view must contain at least one EntityViewType.")
+        raise ValueError(
+            "A view must contain at least one EntityViewType. Pass for example "
+            "[EntityViewType.FILE]."
+        )
     return mask
 
 

@@ -1,1 +1,1 @@
-"""How bytes move: plans, one manager, uploads, downloads."""
+"""Uploads and downloads of files."""

@@ -138,7 +138,10 @@ class MultipartUpload:
         return self._attempt()
 
     def _restart(self, upload_id: str, error: SynapseBadRequestError) -> str:
-        """Discard all parts: they do not form the file, for example because it was changed."""
+        """Discard all parts because their content does not match the file.
+
+        This happens for example after the file was changed.
+        """
         status = self._start(restart=False)
         if status["state"] == "COMPLETED" or str(status["uploadId"]) != upload_id:
             return self._check_status_again(error)

@@ -221,7 +221,7 @@ class PartialFile:
                 return target
             self.path.unlink()
             return target
-        raise AssertionError("unreachable: the names are endless")
+        raise AssertionError("unreachable: the iterator is infinite")
 
     @contextmanager
     def _checking_space(self, size: int) -> Generator[None]:

@@ -136,7 +136,8 @@ class PartBody(AuthBase):
         if requested and not data:
             self._source.require_unchanged()
             raise SynapseUploadFailedException(
-                f"Cannot upload {self._source.path}: the file ended before its part."
+                f"Cannot upload {self._source.path}: the file is shorter than when "
+                "the upload started."
             )
         self._digest.update(data)
         self._sent += len(data)

@@ -1,1 +1,1 @@
-"""The rules of the service; no HTTP."""
+"""Rules of the local service, without HTTP."""

@@ -56,7 +56,7 @@ class JobRun:
 
 @dataclass(frozen=True)
 class JobType:
-    """A type of asynchronous jobs.
+    """A type of asynchronous job.
 
     Args:
         concrete_type: Concrete type of the request bodies.

@@ -86,7 +86,7 @@ def can_download(
 
 @dataclass(frozen=True)
 class _Rule:
-    """Download rule for one type of objects.
+    """Download rule for one type of object.
 
     Args:
         parse_id: Parses the ID of the object.

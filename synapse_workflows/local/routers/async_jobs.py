@@ -13,7 +13,7 @@ router = APIRouter()
 
 
 def add_job_routes(router: APIRouter, path: str, job_type: JobType, *scopes: str) -> None:
-    """Add the two routes of a type of asynchronous jobs: start a job, get its result.
+    """Add the two routes of a type of asynchronous job: start a job, get its result.
 
     Args:
         router: The router.

@@ -1,1 +1,1 @@
-"""Tables and bytes; no rules."""
+"""Database models and files of the local service, without rules."""

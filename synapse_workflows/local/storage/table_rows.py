@@ -73,7 +73,7 @@ class RowWriter:
         return versions
 
     def _preserve(self, row_ids: Iterable[int]) -> None:
-        """Copy rows that a snapshot shows to `past`. Row IDs may repeat."""
+        """Copy to `past` those rows that are part of a snapshot. Row IDs may repeat."""
         if self._last_snapshot >= 0:
             self._connection.executemany(
                 self._copy_to_past,

@@ -1,1 +1,1 @@
-"""Views: tables whose rows are things that exist on their own: entities, submissions."""
+"""Views: tables whose rows are entities or submissions."""

@@ -85,9 +85,9 @@ def test_redirect_to_another_host_sends_no_token(syn, http, status):
     http.get(ELSEWHERE, body="bytes")
     headers = {"sessionToken": "t", "Cookie": "c=1", "Range": "bytes=0-4"}
     assert syn.restGET("/file", headers=headers) == "bytes"
-    asked = http.calls[1].request.headers
-    assert asked["Range"] == "bytes=0-4"
-    assert not {"Authorization", "sessionToken", "Cookie"} & set(asked)
+    headers = http.calls[1].request.headers
+    assert headers["Range"] == "bytes=0-4"
+    assert not {"Authorization", "sessionToken", "Cookie"} & set(headers)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +172,11 @@ def test_concurrent_clients_use_their_own_token(make, http):
     http.add_callback("GET", f"{REPO}/userProfile/", callback=answer)
     clients = {name: make(f"token-of-{name}") for name in ("alice", "bob")}
 
-    def ask(name: str) -> bool:
+    def is_logged_in(name: str) -> bool:
         return clients[name].getUserProfile(refresh=True)["userName"] == name
 
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(ask, ["alice", "bob"] * 20))
+        assert all(pool.map(is_logged_in, ["alice", "bob"] * 20))
     assert clients["alice"].getUserProfile()["userName"] == "alice"
     assert clients["bob"].getUserProfile()["userName"] == "bob"
 

@@ -105,18 +105,18 @@ def test_unknown_number_raises(syn, http):
 
 
 def test_profiles_are_cached_until_refresh_or_logout(make, http):
-    asked = profile(http, "5")
+    response = profile(http, "5")
     one, other = make("token-of-alice-000"), make("token-of-bob-0000")
     one.getUserProfile(5)
     one.getUserProfile("5")
-    assert asked.call_count == 1
+    assert response.call_count == 1
     other.getUserProfile(5)
-    assert asked.call_count == 2
+    assert response.call_count == 2
     one.getUserProfile(5, refresh=True)
-    assert asked.call_count == 3
+    assert response.call_count == 3
     one.logout()
     one.getUserProfile(5)
-    assert asked.call_count == 4
+    assert response.call_count == 4
 
 
 def test_cached_profile_is_not_changed_by_the_caller(syn, http):
@@ -126,14 +126,14 @@ def test_cached_profile_is_not_changed_by_the_caller(syn, http):
 
 
 def test_session_token_is_used_for_the_profile(syn, http):
-    asked = profile(http, "5")
+    response = profile(http, "5")
     body = base64.urlsafe_b64encode(b'{"access": {"scope": ["view"]}}').decode().rstrip("=")
     token = f"eyJh.{body}.sig"
     with pytest.warns(DeprecationWarning, match="sessionToken"):
         assert syn.getUserProfile(5, sessionToken=token)["ownerId"] == "5"
     assert http.calls[0].request.headers["Authorization"] == f"Bearer {token}"
     syn.getUserProfile(5)
-    assert asked.call_count == 2
+    assert response.call_count == 2
     with (
         pytest.warns(DeprecationWarning, match="sessionToken"),
         pytest.raises(SynapseAuthenticationError, match="session token"),

@@ -109,15 +109,15 @@ def test_views_are_entities(kind, concrete_type, scope):
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_columns_are_added_to_new_views_only(kind):
-    def wishes(view):
+    def flags(view):
         return view.addDefaultViewColumns, view.addAnnotationColumns
 
-    assert wishes(kind("v", parent="syn1")) == (True, True)
-    assert wishes(kind("v", parent="syn1", addAnnotationColumns=False)) == (True, False)
-    assert wishes(kind("v", parent="syn1", id="syn5")) == (False, False)
+    assert flags(kind("v", parent="syn1")) == (True, True)
+    assert flags(kind("v", parent="syn1", addAnnotationColumns=False)) == (True, False)
+    assert flags(kind("v", parent="syn1", id="syn5")) == (False, False)
     concrete_type = kind("v", parent="syn1").concreteType
     found = Entity.create({"concreteType": concrete_type, "id": "syn5", "parentId": "syn1"})
-    assert wishes(found) == (False, False)
+    assert flags(found) == (False, False)
 
 
 def test_views_do_not_share_state():

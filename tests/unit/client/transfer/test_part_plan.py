@@ -9,10 +9,10 @@ MiB = 1024 * 1024
 SIZES = st.integers(min_value=1, max_value=5 * 1024 * 1024 * MiB)
 
 
-@given(size=SIZES, asked=st.none() | st.integers(min_value=1, max_value=64 * MiB))
-def test_part_size_is_within_the_limits(size, asked):
-    chosen = part_plan.choose_part_size(size, asked)
-    assert chosen >= max(asked or 8 * MiB, 5 * MiB)
+@given(size=SIZES, requested=st.none() | st.integers(min_value=1, max_value=64 * MiB))
+def test_part_size_is_within_the_limits(size, requested):
+    chosen = part_plan.choose_part_size(size, requested)
+    assert chosen >= max(requested or 8 * MiB, 5 * MiB)
     assert -(-size // chosen) <= 10_000
 
 

@@ -59,7 +59,7 @@ def _compile_argument(compiler: Compiler, node: exp.Anonymous) -> tuple[Fragment
     inner, distinct = node.expressions[0], False
     if isinstance(inner, exp.Distinct):
         if len(inner.expressions) != 1 or inner.args.get("on") or name not in _WITH_DISTINCT:
-            raise BadRequest(f"{name} does not take this DISTINCT.")
+            raise BadRequest(f"{name} does not support DISTINCT with these arguments.")
         inner, distinct = inner.expressions[0], True
     if any(is_aggregate(each) for each in inner.walk()):
         raise BadRequest("Aggregate functions cannot be nested.")

@@ -79,7 +79,10 @@ def _incomparable_error(left: Fragment, right: Fragment) -> BadRequest:
 
 
 def _is_computed_text(left: Fragment, right: Fragment) -> bool:
-    """Return whether computed text is compared with a number. It then counts as a number."""
+    """Return whether computed text is compared with a number.
+
+    In this case the text is converted to a number.
+    """
     is_number = isinstance(right.literal, int | float) and not isinstance(right.literal, bool)
     return left.type in TEXT_TYPES and left.column is None and is_number
 
@@ -124,7 +127,7 @@ def _require_equal(values: Sequence[Fragment], syntax: str) -> None:
     """Check that the left operand is the same in all comparisons, so that it is written once.
 
     Raises:
-        BadRequest: It is not.
+        BadRequest: The left operands differ.
     """
     if any(value != values[0] for value in values):
         raise BadRequest(f"{syntax} takes values of one type.")
@@ -174,7 +177,7 @@ def _compile_is(compiler: Compiler, node: exp.Is) -> Fragment:
     if isinstance(other, exp.Boolean):
         template = "({} IS TRUE)" if other.this else "({} IS FALSE)"
         return combine(template, compiler.condition(node.this))
-    raise BadRequest(f"Not supported: {write(node)[:200]}")
+    raise BadRequest(f"IS takes NULL, TRUE or FALSE: {write(node)[:200]}")
 
 
 def _parse_quoted_text(node: Any, syntax: str) -> str:

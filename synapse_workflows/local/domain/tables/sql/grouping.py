@@ -69,7 +69,7 @@ def check_selected(node: exp.Expression, selected: Sequence[exp.Expression]) -> 
     """Check that a sort key of a query with DISTINCT is made of selected values.
 
     Raises:
-        BadRequest: It is not.
+        BadRequest: It contains a column or an aggregate that is not selected.
     """
     if any(_is_same(node, each) for each in selected):
         return
@@ -85,7 +85,7 @@ def check_grouped(node: exp.Expression, keys: Sequence[exp.Expression]) -> None:
     """Check that a value is the same in all rows of a group.
 
     Raises:
-        BadRequest: It is not.
+        BadRequest: It contains a column that is neither grouped nor aggregated.
     """
     if is_aggregate(node) or any(_is_same(node, each) for each in keys):
         return
