@@ -83,7 +83,7 @@ def test_the_record_of_a_storing_task_has_its_sources(api, put, project, result)
     assert [one["id"] for one in run.record("again")["used"]] == [stored["id"]]
 
 
-def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result, capfd):
+def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result):
     with DAG("mapped", schedule=None) as dag:
 
         @task
@@ -95,5 +95,6 @@ def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result,
             name=names
         )
     Run(api, dag, f"run_{next(RUNS)}").all(name=2, store=2)
-    output = "".join(capfd.readouterr())
-    assert "XCom not found" not in output
+    pulled = [url for method, url, _ in api.requests if method == "GET" and "/name/" in url]
+    # Airflow logs an error if the XCom of one instance is missing
+    assert not [url for url in pulled if "/synapse_lineage" in url and "map_index=" in url]
