@@ -87,13 +87,11 @@ def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result)
     with DAG("mapped", schedule=None) as dag:
 
         @task
-        def name(index):
-            return f"{index}.txt"
+        def name(index):  # noqa: ARG001 - the mapped argument
+            return result
 
-        names = name.expand(index=[0, 1])
-        SynapseStoreOperator.partial(task_id="store", path=result, parent_id=project).expand(
-            name=names
-        )
+        store = SynapseStoreOperator.partial(task_id="store", parent_id=project)
+        store.expand(path=name.expand(index=[0, 1]))
     Run(api, dag, f"run_{next(RUNS)}").all(name=2, store=2)
     pulled = [url for method, url, _ in api.requests if method == "GET" and "/name/" in url]
     # Airflow logs an error if the XCom of one instance is missing
