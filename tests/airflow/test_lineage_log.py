@@ -87,7 +87,7 @@ def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result)
     with DAG("mapped", schedule=None) as dag:
 
         @task
-        def name(index):  # noqa: ARG001 - the mapped argument
+        def name(index):
             return result
 
         store = SynapseStoreOperator.partial(task_id="store", parent_id=project)
