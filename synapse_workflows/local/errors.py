@@ -180,3 +180,9 @@ class InsufficientStorage(ServiceError):
     """The disk with the data directory is full."""
 
     status = 507
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The disk with the data directory of the service is full. Nothing was stored. "
+            "Free some space and try again."
+        )

@@ -4,7 +4,9 @@
 <data_dir>/service.lock      locked while the service runs
 """
 
+import ipaddress
 import json
+import logging
 import signal
 import socket
 import threading
@@ -31,6 +33,8 @@ from synapse_workflows.local.settings import DEFAULT_USERS, Settings, UserSeed
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import KnownUser, Service
+
+log = logging.getLogger("synapse_workflows.local")
 
 LOOPBACK: Final = "127.0.0.1"
 #: Time in seconds that running requests have to finish on shutdown.
@@ -69,6 +73,18 @@ def get_url(listener: socket.socket) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = LOOPBACK
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def warn_of_network_access(listener: socket.socket) -> None:
+    """Log a warning if other machines can reach a bound socket."""
+    host = listener.getsockname()[0]
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        log.warning(
+            "The service listens on %s: other machines can reach it, without encryption. "
+            "It is meant for development and tests; use --host %s unless others need it.",
+            host,
+            LOOPBACK,
+        )
 
 
 class _Server(uvicorn.Server):
@@ -131,6 +147,7 @@ def serve(
     """
     data_dir = settings.data_dir
     with lock_data_dir(data_dir), bind_socket(host, port) as listener:
+        warn_of_network_access(listener)
         (data_dir / SERVICE_FILE).unlink(missing_ok=True)
         settings = replace(settings, base_url=(base_url or get_url(listener)).rstrip("/"))
         app = create_app(settings)

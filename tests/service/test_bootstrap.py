@@ -4,6 +4,7 @@ import pytest
 from support.entity_api import REPO, Author
 from support.file_api import ok, start_service
 
+from synapse_workflows.local.errors import ServiceError
 from synapse_workflows.local.settings import UserSeed
 
 
@@ -38,4 +39,11 @@ def test_conflicting_users_are_rejected_at_start(tmp_path, second):
         pytest.raises(Exception, match=r"already in use|belongs to"),
         start_service(tmp_path, users=(first, second)),
     ):
+        pass
+
+
+@pytest.mark.parametrize("owner_id", [2**63, 10**30, 0, -5])
+def test_owner_id_outside_64_bits_is_rejected(tmp_path, owner_id):
+    users = (UserSeed(user_name="big", owner_id=owner_id),)
+    with pytest.raises(ServiceError, match="64-bit"), start_service(tmp_path, users=users):
         pass

@@ -388,3 +388,54 @@ def test_external_handle_keeps_any_md5(alice, md5):
     body = {"concreteType": EXTERNAL, "externalURL": "https://a.example/b", "contentMd5": md5}
     handle = ok(alice.post("/file/v1/externalFileHandle", body))
     assert ok(alice.get(f"/file/v1/fileHandle/{handle['id']}"))["contentMd5"] == md5
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "GET /file/v1/fileHandle/{}",
+        "DELETE /file/v1/fileHandle/{}",
+        "GET /file/v1/fileHandle/{}/url",
+        "GET /file/v1/file/{}?fileAssociateType=FileEntity&fileAssociateId=syn1",
+        "PUT /file/v1/file/multipart/{}/complete",
+        "PUT /file/v1/file/multipart/{}/add/1?partMD5Hex=x",
+        "PUT /file/v1/file/multipart/1/add/{}?partMD5Hex=x",
+        "POST /file/v1/file/multipart/{}/presigned/url/batch",
+        "GET /repo/v1/entity/syn1/table/column/{}/row/1/version/1/file",
+        "GET /repo/v1/entity/syn1/table/column/1/row/{}/version/1/file",
+        "GET /repo/v1/entity/syn1/table/column/1/row/1/version/{}/file",
+        "GET /repo/v1/entity/{}",
+        "GET /repo/v1/entity/syn1/version/{}",
+        "GET /repo/v1/evaluation/{}",
+        "GET /repo/v1/activity/{}",
+        "GET /repo/v1/column/{}",
+        "GET /repo/v1/userProfile/{}",
+        "GET /repo/v1/asynchronous/job/{}",
+        "GET /repo/v1/entity/syn4489/version?offset={}",
+        "GET /repo/v1/entity/syn4489/version?limit={}",
+    ],
+)
+def test_ids_above_64_bits_are_rejected(alice, path, number):
+    method, path = path.format(number).split(" ", 1)
+    answer = alice.request(method, path, {} if method == "POST" else None)
+    assert answer.status_code in {400, 404}, answer.text
+
+
+@pytest.mark.parametrize("name", ["x" * 257, "😀" * 129, "x" * 100_000])
+def test_over_long_file_name_is_rejected(alice, name):
+    assert_error(create_external(alice, fileName=name), 400, "256 characters or less")
+    handle = ok(create_external(alice))["id"]
+    body = {
+        "copyRequests": [
+            {
+                "originalFile": {
+                    "fileHandleId": handle,
+                    "associateObjectId": handle,
+                    "associateObjectType": "FileEntity",
+                },
+                "newFileName": name,
+            }
+        ]
+    }
+    assert alice.post("/file/v1/filehandles/copy", body).status_code < 500

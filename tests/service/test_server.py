@@ -21,7 +21,12 @@ import requests
 from support.file_api import PART, RestUser, bytes_on_disk, md5, ok
 
 from synapse_workflows.local.data_dir_lock import DataDirInUseError
-from synapse_workflows.local.server import AddressError, LocalService, bind_socket
+from synapse_workflows.local.server import (
+    AddressError,
+    LocalService,
+    bind_socket,
+    warn_of_network_access,
+)
 
 BIG = bytes(range(256)) * (2 * PART // 256) + b"the end"
 
@@ -350,3 +355,15 @@ def test_rejected_user_file_is_not_saved(tmp_path):
 def test_data_directory_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "data").write_text("a file")
     assert "data" in fail_to_serve(tmp_path / "data")
+
+
+@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_network_access_is_warned_of(caplog, host, is_warned):
+    with bind_socket(host, 0) as listener:
+        warn_of_network_access(listener)
+    assert ("other machines can reach it" in caplog.text) is is_warned
+
+
+def test_serve_on_all_interfaces_warns(tmp_path):
+    with Process(tmp_path / "data", "--host", "0.0.0.0") as process:
+        assert "other machines can reach it" in process.log.read_text()

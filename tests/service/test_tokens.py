@@ -155,3 +155,31 @@ def test_tokens_of_configured_users_have_all_scopes(rules):
         assert {"view", "modify", "download", "authorize"} <= set(
             decode_claims(token)["access"]["scope"]
         )
+
+
+@pytest.mark.parametrize("depth", [98, 300, 900, 5000, 50_000])
+def test_deeply_nested_claims_are_rejected(ann, depth):
+    nested = '{"a":' * depth + "1" + "}" * depth
+    body = f'{{"name": "{unique_name()}", "userInfoClaims": {{"id_token": {nested}}}}}'
+    answer = post_text(ann, "/auth/v1/personalAccessToken", body)
+    assert_error(answer, 400, "deeply nested")
+    assert ann.get("/auth/v1/personalAccessToken").ok
+
+
+def test_nested_claims_within_the_limit_are_returned(ann):
+    nested = '{"a":' * 90 + "1" + "}" * 90
+    body = f'{{"name": "{unique_name()}", "userInfoClaims": {{"id_token": {nested}}}}}'
+    assert post_text(ann, "/auth/v1/personalAccessToken", body).ok
+    assert ann.get("/auth/v1/personalAccessToken").ok
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+@pytest.mark.parametrize("path", ["/repo/v1/entity", "/repo/v1/activity", "/repo/v1/column"])
+def test_deeply_nested_bodies_are_rejected(ann, path, opening):
+    nested = opening * 700 + "1" + {"[": "]"}.get(opening, "}") * 700
+    assert_error(post_text(ann, path, f'{{"name": {nested}}}'), 400, "deeply nested")
+
+
+def post_text(user, path, body):
+    headers = {**user.headers, "Content-Type": "application/json"}
+    return user.session.post(user.base_url + path, data=body.encode(), headers=headers, timeout=30)

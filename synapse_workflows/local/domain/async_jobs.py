@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain.dates import to_iso
@@ -21,7 +22,8 @@ from synapse_workflows.local.domain.job_pool import JobProgress
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
+from synapse_workflows.local.errors import BadRequest, Forbidden, InsufficientStorage, ServiceError
+from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.job_models import Job
 
 log = logging.getLogger("synapse_workflows.local")
@@ -145,7 +147,11 @@ def run_job(
             mark_complete(session, job_id, response, service.now())
     except ServiceError as error:
         _record_error(service, job_id, error)
-    except Exception:
+    except Exception as error:
+        if is_disk_full(error):
+            log.error("job %d failed: the disk is full: %s", job_id, error)  # noqa: TRY400 - no traceback
+            _record_error(service, job_id, InsufficientStorage())
+            return
         log.exception("job %d, %s, failed", job_id, job_type.concrete_type)
         _record_error(service, job_id, ServiceError("Internal error; see the service log."))
 
@@ -160,7 +166,7 @@ def run_immediately(
     """
     run_job(service, caller, job_id, job_type, service.jobs.get_progress(job_id))
     with service.database.read_transaction() as session:
-        return get_result(session.get_one(Job, job_id)) or {}
+        return get_result(service, session.get_one(Job, job_id)) or {}
 
 
 def mark_complete(session: Session, job_id: int, response: dict[str, Any], now: int) -> None:
@@ -178,8 +184,12 @@ def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) ->
 
 
 def _record_error(service: Service, job_id: int, error: ServiceError) -> None:
-    with service.database.write_transaction() as session:
-        mark_failed(session, job_id, error, service.now())
+    try:
+        with service.database.write_transaction() as session:
+            mark_failed(session, job_id, error, service.now())
+    except DBAPIError as failure:
+        log.error("the error of job %d cannot be stored: %s", job_id, failure.orig)  # noqa: TRY400 - no traceback
+        service.jobs.record_error(job_id, error)
 
 
 def get_job(
@@ -212,7 +222,7 @@ def get_job(
     return job
 
 
-def get_result(job: Job) -> dict[str, Any] | None:
+def get_result(service: Service, job: Job) -> dict[str, Any] | None:
     """Return the response body of a job; None while the job is running.
 
     Raises:
@@ -220,6 +230,8 @@ def get_result(job: Job) -> dict[str, Any] | None:
     """
     if job.state == FAILED:
         raise ServiceError(job.reason or "The job failed.", status=job.status or 500)
+    if job.state == PROCESSING and (error := service.jobs.get_error(job.id)) is not None:
+        raise error
     return job.response if job.state == COMPLETE else None
 
 

@@ -23,7 +23,7 @@ from synapse_workflows.local.domain.access import ENTITY_ACL
 from synapse_workflows.local.domain.ids import ROOT, TRASH, generate_etag, next_id
 from synapse_workflows.local.domain.service import KnownUser
 from synapse_workflows.local.domain.signing import Signer
-from synapse_workflows.local.errors import Conflict
+from synapse_workflows.local.errors import BadRequest, Conflict
 from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.local.storage.models import (
     AccessToken,
@@ -129,6 +129,11 @@ def _build_profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
 def _choose_id(session: Session, seed: UserSeed) -> int:
     """Return the configured principal ID, or the next free one."""
     if seed.owner_id is not None:
+        if not 0 < seed.owner_id < 1 << 63:
+            raise BadRequest(
+                f"Cannot create user {seed.user_name}: the ID {seed.owner_id} is not a positive "
+                "64-bit number."
+            )
         if session.get(Principal, seed.owner_id) is not None:
             raise Conflict(
                 f"Cannot create user {seed.user_name}: the ID {seed.owner_id} is already in use."

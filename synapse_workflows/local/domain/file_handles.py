@@ -24,6 +24,7 @@ from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, 
 
 #: Name and content type of external files without one.
 NOT_SET: Final = "NOT_SET"
+MAX_NAME_LENGTH: Final = 256
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -163,12 +164,17 @@ def copy(
     )
 
 
-def _add(session: Session, caller: Caller, **columns: Any) -> FileHandle:
+def _add(session: Session, caller: Caller, *, file_name: str, **columns: Any) -> FileHandle:
+    if request_fields.utf16_length(file_name) > MAX_NAME_LENGTH:
+        raise BadRequest(
+            f"File names must be {MAX_NAME_LENGTH} characters or less: {file_name[:50]!r}..."
+        )
     handle = FileHandle(
         id=next_id(session, "file_handle"),
         etag=generate_etag(),
         created_by=caller.id,
         created_on=caller.now,
+        file_name=file_name,
         **columns,
     )
     session.add(handle)

@@ -3,6 +3,7 @@
 A null is treated as a missing property. Text properties accept numbers.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -14,12 +15,50 @@ from synapse_workflows.local.errors import BadRequest
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _LONG: Final = 2**63
+#: Maximum depth of nested objects and arrays in a request body.
+MAX_DEPTH: Final = 100
+_TOO_DEEP: Final = (
+    f"The request body is too deeply nested: the limit is {MAX_DEPTH} objects and arrays."
+)
 #: Range of dates with four-digit years.
 _EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 Body = Mapping[str, Any]
 EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+def parse_json(text: bytes, *, allow_nan: bool = False) -> Any:
+    """Parse JSON of a limited depth.
+
+    Args:
+        text: The JSON, in UTF-8.
+        allow_nan: Accept NaN and Infinity, which standard JSON does not have.
+
+    Raises:
+        BadRequest: The text is not JSON, or it is too deeply nested.
+    """
+    try:
+        value = json.loads(text.decode(), parse_constant=float if allow_nan else _reject_constant)
+    except RecursionError:
+        raise BadRequest(_TOO_DEEP) from None
+    except ValueError as error:
+        raise BadRequest(f"The request body is not valid JSON: {error}") from None
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        children = [
+            iter(each.values()) if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, dict | list)
+        ]
+        level = [each for items in children for each in items if isinstance(each, dict | list)]
+        if not level:
+            return value
+    raise BadRequest(_TOO_DEEP)
+
+
+def _reject_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a JSON value")
 
 
 def utf16_length(text: str) -> int:

@@ -76,7 +76,7 @@ def _get(
             return ApiResponse(
                 async_jobs.get_status(service, job, as_processing=True), status_code=202
             )
-        body = async_jobs.get_result(job)
+        body = async_jobs.get_result(service, job)
         if body is None:
             return ApiResponse(async_jobs.get_status(service, job), status_code=202)
         return created_response(body)

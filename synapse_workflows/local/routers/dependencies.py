@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MiB
-from synapse_workflows.local.domain import auth, stack_status
+from synapse_workflows.local.domain import auth, request_fields, stack_status
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import (
@@ -33,6 +34,7 @@ from synapse_workflows.local.errors import (
     NotAcceptable,
     UnsupportedMediaType,
 )
+from synapse_workflows.local.storage.disk_space import is_disk_full
 
 #: Maximum size of a request body, in bytes.
 MAX_BODY_BYTES = 2 * MiB
@@ -89,8 +91,7 @@ class ApiRequest:
             with self._admit(tx.caller, scopes):
                 yield tx
         if tx.caller.token_id is not None and tx.caller.is_last_use_outdated:
-            with self.service.database.write_transaction() as session:
-                auth.update_last_use(session, tx.caller)
+            self._update_last_use(tx.caller)
 
     @contextmanager
     def write_transaction(self, *scopes: str) -> Iterator[Transaction]:
@@ -112,6 +113,15 @@ class ApiRequest:
             with self._admit(tx.caller, scopes):
                 yield tx
 
+    def _update_last_use(self, caller: Caller) -> None:
+        """Record the use of the token. A full disk does not prevent reading."""
+        try:
+            with self.service.database.write_transaction() as session:
+                auth.update_last_use(session, caller)
+        except DBAPIError as error:
+            if not is_disk_full(error):
+                raise
+
     def _authenticate(self, session: Session) -> Transaction:
         stack_status.check_available(session)
         caller = auth.authenticate(session, self.token, self.service.now())
@@ -132,22 +142,14 @@ class ApiRequest:
             allow_nan: Accept NaN and Infinity, which standard JSON does not have.
 
         Raises:
-            BadRequest: The body is not a JSON object.
+            BadRequest: The body is not a JSON object, or it is too deeply nested.
         """
-        parse_constant = float if allow_nan else _reject_constant
-        try:
-            value = json.loads(self.body.decode(), parse_constant=parse_constant)
-        except (ValueError, RecursionError) as error:
-            raise BadRequest(f"The request body is not valid JSON: {error}") from None
+        value = request_fields.parse_json(self.body, allow_nan=allow_nan)
         if not isinstance(value, dict):
             raise BadRequest("The request body must be a JSON object.")
         if _SURROGATE_ESCAPE.search(self.body) and not _is_unicode(value):
             raise BadRequest("The request body contains an unpaired surrogate.")
         return value
-
-
-def _reject_constant(word: str) -> None:
-    raise ValueError(f"{word} is not a JSON value")
 
 
 def _is_unicode(value: Any) -> bool:

@@ -20,9 +20,10 @@ from synapse_workflows.constants import MiB
 from synapse_workflows.local.domain import file_handles, presigned_urls, upload_parts
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, SignedRequest
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.errors import NotFound
+from synapse_workflows.local.errors import InsufficientStorage, NotFound
 from synapse_workflows.local.routers.dependencies import get_service
 from synapse_workflows.local.storage.blobs import FileWriter
+from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.file_models import FileHandle
 
 #: Number of bytes of an upload that are buffered in memory before they are written.
@@ -46,6 +47,11 @@ class S3Route(APIRoute):
                 response = _error_response(error.code, error.reason, error.status, error.headers)
             except NotFound as error:
                 response = _error_response("NoSuchKey", error.reason, error.status)
+            except OSError as error:
+                if not is_disk_full(error):
+                    raise
+                full = InsufficientStorage()
+                response = _error_response("InsufficientStorage", full.reason, full.status)
             except ClientDisconnect:
                 return _error_response("RequestTimeout", "The upload was interrupted.", 400)
             await _drain(request)

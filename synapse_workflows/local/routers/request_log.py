@@ -3,10 +3,12 @@
 import logging
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from synapse_workflows.local.errors import ServiceError
+from synapse_workflows.local.errors import InsufficientStorage, ServiceError
 from synapse_workflows.local.routers.responses import error_response
+from synapse_workflows.local.storage.disk_space import is_disk_full
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -14,8 +16,10 @@ log = logging.getLogger("synapse_workflows.local")
 class RequestLog:
     """ASGI middleware that logs method, path, status and duration of every request.
 
-    Query strings are not logged: those of pre-signed URLs are secret. An unexpected exception is
-    logged with its traceback and returned as an error with status 500.
+    Query strings are not logged: those of pre-signed URLs are secret. Control characters of the
+    path are escaped. A client that closes the connection has the status 0. A full disk is an error
+    with status 507. Any other exception is logged with its traceback and returned as an error with
+    status 500.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,6 +31,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
+        line = escape_controls(f"{scope['method']} {scope['path']}")
         status = 0
 
         async def send_and_record_status(message: Message) -> None:
@@ -37,12 +42,27 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_and_record_status)
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
+        except ClientDisconnect:
+            log.info("%s: the client closed the connection", line)
+        except Exception as error:
+            reason = _get_reason(error, line)
             if status:
                 raise
-            response = error_response(ServiceError("Internal error; see the service log."))
-            await response(scope, receive, send_and_record_status)
+            await error_response(reason)(scope, receive, send_and_record_status)
         finally:
             duration = (time.perf_counter() - start) * 1000
-            log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, duration)
+            log.info("%s %d %.1f ms", line, status, duration)
+
+
+def escape_controls(text: str) -> str:
+    """Escape control characters and all others that are not printable, as in Python strings."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _get_reason(error: Exception, line: str) -> ServiceError:
+    """Log an unexpected error and return the error for the client."""
+    if is_disk_full(error):
+        log.error("%s failed: the disk is full: %s", line, error)
+        return InsufficientStorage()
+    log.error("%s failed", line, exc_info=error)
+    return ServiceError("Internal error; see the service log.")

@@ -4,7 +4,11 @@ import os
 import secrets
 from pathlib import Path
 
+from synapse_workflows.local.storage.data_dir import DataDirError
+
 _SIZE = 32
+#: A random secret has fewer different bytes with a probability below 1e-20.
+_MIN_DIFFERENT = 12
 
 
 def load_secret(data_dir: Path) -> bytes:
@@ -12,6 +16,9 @@ def load_secret(data_dir: Path) -> bytes:
 
     The file is written completely under another name and then linked. Two services that start at
     the same time get the same secret, and a crash leaves no incomplete secret.
+
+    Raises:
+        DataDirError: The secret is too short or has too few different bytes.
     """
     path = data_dir / "secret"
     if not path.exists():
@@ -27,4 +34,11 @@ def load_secret(data_dir: Path) -> bytes:
             pass
         finally:
             draft.unlink()
-    return path.read_bytes()
+    secret = path.read_bytes()
+    if len(secret) < _SIZE or len(set(secret)) < _MIN_DIFFERENT:
+        raise DataDirError(
+            f"{path} is too weak to sign tokens: expected {_SIZE} random bytes, it has "
+            f"{len(secret)}, {len(set(secret))} of them different. Restore it from a backup, or "
+            "delete it: the service then creates a new one, and tokens and URLs that were issued before become invalid."
+        )
+    return secret

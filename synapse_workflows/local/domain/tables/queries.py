@@ -20,6 +20,7 @@ from synapse_workflows.local.domain.tables.sql.compiler import QueryContext
 from synapse_workflows.local.domain.tables.sql.errors import ErrorRecorder
 from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.query_sandbox import (
     QueryCancelledError,
     QueryTimeoutError,
@@ -176,11 +177,13 @@ def _translate_errors(run: JobRun, seconds: float, recorder: ErrorRecorder) -> I
             "Select fewer rows, or raise query_seconds in its settings."
         ) from None
     except sqlite3.Error as error:
+        if is_disk_full(error):
+            raise
         if "stack overflow" in str(error) or "maximum depth" in str(error):
             raise BadRequest("The SQL is nested too deeply.") from None
         if recorder.last is not None:
             raise BadRequest(recorder.last) from None
         if "too big" in str(error):
             raise BadRequest("A value computed by the query is too large.") from None
-        log.warning("SQLite rejected a query: %s", error)
+        log.warning("SQLite rejected a query: %r", str(error))
         raise BadRequest(f"The query cannot be evaluated: {error}") from None

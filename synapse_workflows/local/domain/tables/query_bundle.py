@@ -171,8 +171,8 @@ def get_next_page(run: JobRun) -> dict[str, Any]:
     """
     token = request_fields.get_required_text(run.request, "token")
     try:
-        body = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, RecursionError):
+        body = request_fields.parse_json(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, BadRequest):
         body = None
     if not isinstance(body, dict):
         raise BadRequest(f"The provided token is not valid: {token[:100]}")
