@@ -26,7 +26,6 @@ def start_limited_service(data_dir):
              "--data", str(data_dir)],
             stdout=output,
             stderr=output,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT, _LIMIT)),
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
@@ -34,6 +33,7 @@ def start_limited_service(data_dir):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_LIMIT, _LIMIT))
         facts = json.loads((data_dir / "service.json").read_text())
         tokens = {user["userName"]: user["token"] for user in facts["users"]}
         with requests.Session() as session:
@@ -67,9 +67,8 @@ def test_rows_for_a_full_disk_are_507_and_nothing_is_stored(limited):
     tables = TableClient(alice)
     table = tables.create_table(("a", "LARGETEXT"))["id"]
     tables.append(table, ["x"])
-    answers = []
-    for _ in range(6):
-        answers.append(tables.try_transact(table, tables.rows(table, *[["y" * 400_000]] * 4)))
+    rows = tables.rows(table, *[["y" * 400_000]] * 4)
+    answers = [tables.try_transact(table, rows) for _ in range(6)]
     stored = 1 + 4 * sum(each.ok for each in answers)
     assert_error(answers[-1], 507, "is full")
     assert tables.query(f"select count(*) from {table}") == [[str(stored)]]

@@ -10,7 +10,7 @@ from synapse_workflows.local.storage.secret import load_secret
 
 
 @pytest.mark.parametrize(
-    "weak", [b"", b"\n", b"password", bytes(32), b"password" * 8, secrets.token_bytes(31)]
+    "weak", [b"", b"\n", b"password", bytes(32), b"password" * 8, bytes(range(31))]
 )
 def test_weak_secret_is_refused(tmp_path, weak):
     (tmp_path / "secret").write_bytes(weak)

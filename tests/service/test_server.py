@@ -357,7 +357,7 @@ def test_data_directory_that_is_a_file_is_an_error(tmp_path):
     assert "data" in fail_to_serve(tmp_path / "data")
 
 
-@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("0.0.0.0", True)])  # noqa: S104
 def test_network_access_is_warned_of(caplog, host, is_warned):
     with bind_socket(host, 0) as listener:
         warn_of_network_access(listener)
@@ -365,5 +365,5 @@ def test_network_access_is_warned_of(caplog, host, is_warned):
 
 
 def test_serve_on_all_interfaces_warns(tmp_path):
-    with Process(tmp_path / "data", "--host", "0.0.0.0") as process:
+    with Process(tmp_path / "data", "--host", "0.0.0.0") as process:  # noqa: S104
         assert "other machines can reach it" in process.log.read_text()

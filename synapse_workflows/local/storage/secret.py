@@ -39,6 +39,6 @@ def load_secret(data_dir: Path) -> bytes:
         raise DataDirError(
             f"{path} is too weak to sign tokens: expected {_SIZE} random bytes, it has "
             f"{len(secret)}, {len(set(secret))} of them different. Restore it from a backup, or "
-            "delete it: the service then creates a new one, and tokens and URLs that were issued before become invalid."
+            "delete it: the service then creates a new one, and earlier tokens become invalid."
         )
     return secret
