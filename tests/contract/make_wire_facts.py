@@ -20,6 +20,8 @@ from typing import Any
 PREFIXES = {"e.": "org.sagebionetworks.evaluation.model.", "": "org.sagebionetworks.repo.model."}
 #: Enum values that clients newer than the contract (October 2024) send.
 NEWER = {"EntityType": ["recordset", "searchindex"]}
+#: Routes of the service that the contract does not list.
+ADDED = {"GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]]}
 #: Schemas that the contract names in another way than by ID.
 NAMED = {"Annotations (v1)": "Annotations", "BooleanResult (schemas-extra)": "BooleanResult"}
 OWNERS = ("entity", "evaluation", "access_requirement")
@@ -257,7 +259,7 @@ def main(contract: str, output: str | None = None) -> None:
     types = Types(load_contract(folder).Registry())
     for name in ("asynch.AsynchronousJobStatus", "ErrorResponse"):
         types.add(types.registry.resolve(name))
-    found = routes((folder / "endpoints.md").read_text(), types)
+    found = routes((folder / "endpoints.md").read_text(), types) | ADDED
     table = {"newer": NEWER, "routes": found, "types": types.table}
     target = Path(output) if output else Path(__file__).with_name("wire_facts.json")
     target.write_text(dump(table))

@@ -244,7 +244,9 @@ def get_status(service: Service, job: Job, *, as_processing: bool = False) -> di
         as_processing: Report the job as PROCESSING in any case.
     """
     progress = service.jobs.get_progress(job.id)
-    state = PROCESSING if as_processing else job.state
+    error = service.jobs.get_error(job.id) if job.state == PROCESSING else None
+    state, reason = (job.state, job.reason) if error is None else (FAILED, error.reason)
+    state = PROCESSING if as_processing else state
     return {
         "jobId": str(job.id),
         "jobState": state,
@@ -257,8 +259,8 @@ def get_status(service: Service, job: Job, *, as_processing: bool = False) -> di
         "progressCurrent": progress.current,
         "progressTotal": progress.total,
         "responseBody": job.response if state == COMPLETE else None,
-        "errorMessage": job.reason if state == FAILED else None,
-        "errorDetails": job.reason if state == FAILED else None,
+        "errorMessage": reason if state == FAILED else None,
+        "errorDetails": reason if state == FAILED else None,
         "runtimeMS": max(0, job.changed_on - job.started_on),
     }
 

@@ -32,7 +32,7 @@ class RequestLog:
             return
         start = time.perf_counter()
         line = escape_controls(f"{scope['method']} {scope['path']}")
-        status = 0
+        status, remark = 0, ""
 
         async def send_and_record_status(message: Message) -> None:
             nonlocal status
@@ -43,7 +43,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_and_record_status)
         except ClientDisconnect:
-            log.info("%s: the client closed the connection", line)
+            remark = ", the client closed the connection"
         except Exception as error:
             reason = _get_reason(error, line)
             if status:
@@ -51,7 +51,7 @@ class RequestLog:
             await error_response(reason)(scope, receive, send_and_record_status)
         finally:
             duration = (time.perf_counter() - start) * 1000
-            log.info("%s %d %.1f ms", line, status, duration)
+            log.info("%s %d %.1f ms%s", line, status, duration, remark)
 
 
 def escape_controls(text: str) -> str:
