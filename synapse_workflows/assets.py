@@ -19,7 +19,7 @@ def synapse_asset(entity_id: str, **options: Any) -> Asset:
 
     Args:
         entity_id: `syn123`; a version is ignored.
-        options: other arguments of `airflow.sdk.Asset` (`group`, `extra`, `watchers`).
+        options: Other arguments of `airflow.sdk.Asset` (`group`, `extra`, `watchers`).
 
     Raises:
         ValueError: Invalid Synapse ID.

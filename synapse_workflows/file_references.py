@@ -70,8 +70,8 @@ def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = No
     """Build the reference of an entity.
 
     Args:
-        entity: an entity of the client.
-        synapse_conn_id: the connection to download it with.
+        entity: An entity of the client.
+        synapse_conn_id: The connection to download it with.
         activity_id: ID of the Activity of the version, if known.
     """
     values = entity.serialize() | {"synapse_conn_id": synapse_conn_id}
@@ -89,7 +89,7 @@ def local_path(reference: Mapping[str, Any] | str) -> str:
     running task the file stays in the cache until the task ends, and counts as read by the task.
 
     Args:
-        reference: the result of `SynapseGetOperator`, `SynapseStoreOperator` or
+        reference: The result of `SynapseGetOperator`, `SynapseStoreOperator` or
             `SynapseTableQueryOperator`, or its text, which a template renders.
 
     Raises:

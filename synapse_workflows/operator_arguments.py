@@ -31,9 +31,9 @@ class TemplateValues:
         """Render a template as `BaseOperator` does, and convert the text of None and references.
 
         Args:
-            content: the template, or a collection of templates.
-            args: further arguments of `BaseOperator.render_template`.
-            kwargs: further arguments of `BaseOperator.render_template`.
+            content: The template, or a collection of templates.
+            args: Further arguments of `BaseOperator.render_template`.
+            kwargs: Further arguments of `BaseOperator.render_template`.
         """
         rendered = super().render_template(content, *args, **kwargs)  # type: ignore[misc]
         is_template = isinstance(content, str) and any(one in content for one in _TEMPLATE_MARKS)
@@ -46,7 +46,7 @@ def parse_reference_text(value: Any) -> Any:
     """Return the reference, or list of references, that a text contains.
 
     Args:
-        value: the text of a reference as Python or JSON writes it; any other value is returned
+        value: The text of a reference as Python or JSON writes it; any other value is returned
             unchanged.
     """
     text = value.strip() if isinstance(value, str) else ""
@@ -70,8 +70,8 @@ def parse_version(value: Any, argument: str) -> int | None:
     """Return a version number; None for None and for text that a template left empty.
 
     Args:
-        value: a positive integer, its text, or None.
-        argument: name of the argument, for the error message.
+        value: A positive integer, its text, or None.
+        argument: Name of the argument, for the error message.
 
     Raises:
         AirflowFailException: The value is not a version number.
@@ -88,8 +88,8 @@ def optional_text(value: Any, argument: str) -> str | None:
     """Return text; None for None and for empty text. Numbers and dates become text.
 
     Args:
-        value: value of the argument.
-        argument: name of the argument, for the error message.
+        value: Value of the argument.
+        argument: Name of the argument, for the error message.
 
     Raises:
         AirflowFailException: The value is of another type.
@@ -105,8 +105,8 @@ def require_text(value: Any, argument: str) -> str:
     """Return text that is not empty.
 
     Args:
-        value: value of the argument.
-        argument: name of the argument, for the error message.
+        value: Value of the argument.
+        argument: Name of the argument, for the error message.
 
     Raises:
         AirflowFailException: The value is empty or no text.
@@ -120,8 +120,8 @@ def optional_mapping(value: Any, argument: str) -> dict[str, Any]:
     """Return a dictionary; an empty one for None.
 
     Args:
-        value: a mapping, or its text as JSON.
-        argument: name of the argument, for the error message.
+        value: A mapping, or its text as JSON.
+        argument: Name of the argument, for the error message.
 
     Raises:
         AirflowFailException: The value is neither.
@@ -142,9 +142,9 @@ def check_provenance(
     """Check declared provenance before any request; return the Activity.
 
     Args:
-        used: additional inputs.
-        executed: additional code.
-        activity: an Activity, its JSON, or None.
+        used: Additional inputs.
+        executed: Additional code.
+        activity: An Activity, its JSON, or None.
 
     Raises:
         AirflowFailException: One of them has another form.
@@ -163,9 +163,9 @@ def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailExcepti
     """Return the error for an argument of the wrong type.
 
     Args:
-        value: value of the argument.
-        argument: name of the argument.
-        expected: what is expected instead, with its article.
+        value: Value of the argument.
+        argument: Name of the argument.
+        expected: What is expected instead, with its article.
     """
     shown = "" if value is None else f" of type {type(value).__name__}"
     return AirflowFailException(

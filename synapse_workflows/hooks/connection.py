@@ -59,11 +59,11 @@ class ClientSettings:
     """Settings of a client.
 
     Args:
-        endpoints: the four endpoints, by name of the client argument.
-        token: personal access token; None if the connection has none.
-        username: user name or e-mail that the token must belong to; None for any.
-        cache_dir: cache directory; None for the client's default.
-        cache_limit: maximum size of the cache in bytes; None for no limit.
+        endpoints: The four endpoints, by name of the client argument.
+        token: Personal access token; None if the connection has none.
+        username: User name or e-mail that the token must belong to; None for any.
+        cache_dir: Cache directory; None for the client's default.
+        cache_limit: Maximum size of the cache in bytes; None for no limit.
     """
 
     endpoints: Mapping[str, str]
@@ -80,7 +80,7 @@ class ClientSettings:
 
         Args:
             connection: Airflow connection.
-            extra: parsed `extra` of the connection; None to parse it here, which may block.
+            extra: Parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
             SynapseConfigError: Invalid host, `extra` or `cache_limit`.
@@ -146,7 +146,7 @@ def resolve_endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
     /repo/v1, else from production.
 
     Args:
-        repo: the repository endpoint.
+        repo: The repository endpoint.
         extra: `extra` of the connection.
     """
     for known in (PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS):

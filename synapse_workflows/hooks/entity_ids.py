@@ -14,7 +14,7 @@ def parse_entity_id(value: Any, argument: str) -> VersionedId:
 
     Args:
         value: `syn123`, `syn123.4`, or a reference, also as text.
-        argument: name of the argument, for the error message.
+        argument: Name of the argument, for the error message.
 
     Raises:
         SynapseMalformedEntityError: The value is not an entity ID.
@@ -34,7 +34,7 @@ def parse_unversioned_id(value: Any, argument: str) -> str:
 
     Args:
         value: `syn123`, or a reference, whose version is ignored.
-        argument: name of the argument, for the error message.
+        argument: Name of the argument, for the error message.
 
     Raises:
         SynapseMalformedEntityError: The value is not an entity ID, or is text with a version.

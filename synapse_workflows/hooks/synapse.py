@@ -30,7 +30,7 @@ class SynapseHook(BaseHook):
     everything it stores has an Activity.
 
     Args:
-        synapse_conn_id: id of the connection. Its password is a personal access token.
+        synapse_conn_id: Id of the connection. Its password is a personal access token.
         lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
     """
 
@@ -119,7 +119,7 @@ class SynapseHook(BaseHook):
 
         Args:
             entity_id: `syn123`.
-            version: version number; None for the current version.
+            version: Version number; None for the current version.
 
         Raises:
             AirflowNotFoundException: The connection is not defined.

@@ -36,7 +36,7 @@ class CellNormalizer:
     """Normalizes rows with given columns.
 
     Args:
-        columns: columns of the table, in the order of the cells.
+        columns: Columns of the table, in the order of the cells.
     """
 
     def __init__(self, columns: Sequence[Mapping[str, Any]]) -> None:
@@ -62,8 +62,8 @@ class CellNormalizer:
         """Check that text cells fit their columns; Synapse checks everything else.
 
         Args:
-            number: number of the row, for the error message.
-            line: cells of the row.
+            number: Number of the row, for the error message.
+            line: Cells of the row.
 
         Raises:
             AirflowFailException: A cell is too long.
@@ -91,9 +91,9 @@ class CellNormalizer:
         """Return the normalized key of a row.
 
         Args:
-            number: number of the row, for the error message.
-            line: cells of the row.
-            indexes: indexes of the key columns.
+            number: Number of the row, for the error message.
+            line: Cells of the row.
+            indexes: Indexes of the key columns.
 
         Raises:
             AirflowFailException: A key cell is empty or not of its column's type.

@@ -12,9 +12,9 @@ def get_or_create_folder(client: LineageClient, parent_id: str, path: str | None
     """Return the ID of a folder below a container, and create the folders that are missing.
 
     Args:
-        client: sends the requests.
+        client: Sends the requests.
         parent_id: ID of a project or folder.
-        path: names of folders, as `a/b`; empty or None for the container itself.
+        path: Names of folders, as `a/b`; empty or None for the container itself.
 
     Raises:
         AirflowFailException: An entity on the path is not a folder.

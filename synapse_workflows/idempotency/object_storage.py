@@ -34,7 +34,7 @@ class ObjectTarget:
     """An object, or a directory of objects, to which files are written.
 
     Args:
-        url: the URL, for example `s3://conn@bucket/key`.
+        url: The URL, for example `s3://conn@bucket/key`.
     """
 
     url: str
@@ -52,8 +52,8 @@ class ObjectTarget:
         """Stream a local file to the object.
 
         Args:
-            source: the file.
-            if_collision: what to do if the object exists with other content: `keep.both` writes
+            source: The file.
+            if_collision: What to do if the object exists with other content: `keep.both` writes
                 `name(1).txt`.
 
         Returns:
@@ -130,8 +130,8 @@ def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
     """Return the local path or the object that an operator writes to.
 
     Args:
-        value: a local path, a `file:` URL, the URL of an object, or an `ObjectStoragePath`.
-        argument: name of the argument, for error messages.
+        value: A local path, a `file:` URL, the URL of an object, or an `ObjectStoragePath`.
+        argument: Name of the argument, for error messages.
 
     Raises:
         TypeError: The value is none of these.

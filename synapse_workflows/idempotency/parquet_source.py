@@ -28,8 +28,8 @@ class ParquetRowSource(RowSource):
     """A Parquet file, whose values are converted to the types of the table's columns.
 
     Args:
-        path: the file.
-        columns: columns of the table.
+        path: The file.
+        columns: Columns of the table.
 
     Raises:
         AirflowFailException: As for `RowSource`; or pyarrow is not installed.

@@ -36,9 +36,9 @@ class TableQuery:
     """A query and the format of its result.
 
     Args:
-        sql: the query.
-        row_ids: start each row with its ROW_ID and ROW_VERSION.
-        file_format: format of the file.
+        sql: The query.
+        row_ids: Start each row with its ROW_ID and ROW_VERSION.
+        file_format: Format of the file.
     """
 
     sql: str
@@ -51,11 +51,11 @@ class QueryResultFile:
     """A file with the rows of a query.
 
     Args:
-        path: the file.
-        rows: number of rows.
-        columns: names of the columns.
-        table_id: the table, as `syn123`.
-        etag: etag of the rows of the table.
+        path: The file.
+        rows: Number of rows.
+        columns: Names of the columns.
+        table_id: The table, as `syn123`.
+        etag: Etag of the rows of the table.
         csv_md5: MD5 of the CSV file that Synapse wrote.
     """
 
@@ -86,11 +86,11 @@ def run_query(
     """Run a query and write its result to a file.
 
     Args:
-        client: sends the requests.
-        query: the query.
-        directory: directory for the file; None for the cache, where the file stays until the
+        client: Sends the requests.
+        query: The query.
+        directory: Directory for the file; None for the cache, where the file stays until the
             task ends.
-        check: called with the MD5 of the CSV result before it is converted.
+        check: Called with the MD5 of the CSV result before it is converted.
 
     Raises:
         ImportError: Parquet is requested and pyarrow is not installed.

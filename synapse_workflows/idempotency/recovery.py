@@ -46,9 +46,9 @@ def is_behind_other_rows(reader: TableReader, source: RowSource, rows: int) -> b
     Rows after them do not count: they were added later.
 
     Args:
-        reader: reads the table.
-        source: the rows.
-        rows: number of rows of the source.
+        reader: Reads the table.
+        source: The rows.
+        rows: Number of rows of the source.
     """
     if rows == 0 or reader.count_after(0) == rows:
         return False

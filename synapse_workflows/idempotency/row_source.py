@@ -26,9 +26,9 @@ class RowSource(ABC):
     """A file of rows to store in a table.
 
     Args:
-        path: the file.
-        columns: columns of the table.
-        label: name of the source in error messages; the default is the path.
+        path: The file.
+        columns: Columns of the table.
+        label: Name of the source in error messages; the default is the path.
 
     Raises:
         AirflowFailException: The file has columns that the table does not have, or row IDs, or
@@ -121,10 +121,10 @@ class CsvRowSource(RowSource):
     """A CSV file with a header.
 
     Args:
-        path: the file.
-        columns: columns of the table.
+        path: The file.
+        columns: Columns of the table.
         dialect: CSV dialect of the file.
-        label: name of the source in error messages; the default is the path.
+        label: Name of the source in error messages; the default is the path.
     """
 
     def __init__(

@@ -30,11 +30,11 @@ class RowUpload:
     again.
 
     Args:
-        client: sends the requests.
+        client: Sends the requests.
         table_id: `syn123`.
-        max_rows: maximum number of rows in one file.
-        log: writes a progress message; takes a format and its arguments.
-        clock: returns the time in seconds.
+        max_rows: Maximum number of rows in one file.
+        log: Writes a progress message; takes a format and its arguments.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class RowUpload:
         """Upload rows.
 
         Args:
-            names: names of the columns.
-            lines: the rows.
-            on_row: called with each serialized row.
+            names: Names of the columns.
+            lines: The rows.
+            on_row: Called with each serialized row.
 
         Returns:
             The number of rows.

@@ -45,10 +45,10 @@ class RowWriter:
     """Writes the rows of one source to one table, once per task instance.
 
     Args:
-        client: sends the requests.
-        transaction: commits the changes and stores their state.
-        source: the rows.
-        max_rows: maximum number of rows in one uploaded file.
+        client: Sends the requests.
+        transaction: Commits the changes and stores their state.
+        source: The rows.
+        max_rows: Maximum number of rows in one uploaded file.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class RowWriter:
         Rows that are equal in the table and the source are not changed.
 
         Args:
-            key: names of the key columns.
+            key: Names of the key columns.
 
         Raises:
             AirflowFailException: No key column is given or one is not in the source, or a key is

@@ -52,9 +52,9 @@ class SnapshotMaker:
     """Creates one snapshot of one table or view for one task instance.
 
     Args:
-        client: sends the requests.
-        task: the state of the task.
-        table_id: a table, view, submission view or dataset, as `syn123`.
+        client: Sends the requests.
+        task: The state of the task.
+        table_id: A table, view, submission view or dataset, as `syn123`.
 
     Raises:
         SynapseNotFoundError: The table does not exist.
@@ -117,8 +117,8 @@ class SnapshotMaker:
         """Create the snapshot and return its version; its Activity is stored first.
 
         Args:
-            label: label of the snapshot; None for its version number.
-            comment: comment of the snapshot.
+            label: Label of the snapshot; None for its version number.
+            comment: Comment of the snapshot.
 
         Raises:
             AirflowFailException: Another version has the label.
@@ -197,8 +197,8 @@ class SnapshotMaker:
         """Delete the snapshots whose label has a prefix, except the newest of them.
 
         Args:
-            retain: number of snapshots to keep.
-            label_prefix: prefix of the labels.
+            retain: Number of snapshots to keep.
+            label_prefix: Prefix of the labels.
 
         Returns:
             The versions that were deleted.

@@ -13,12 +13,12 @@ class SnapshotPlan:
     """A snapshot that a task has requested or is about to request.
 
     Args:
-        version: number of the current version of the table, which the snapshot will get.
-        label: label of the snapshot.
-        comment: comment of the snapshot.
-        activity_id: the Activity that the snapshot will have; no other snapshot has it.
-        job: token of the job that creates the snapshot; None without one.
-        numbered: whether the label is the number of the version.
+        version: Number of the current version of the table, which the snapshot will get.
+        label: Label of the snapshot.
+        comment: Comment of the snapshot.
+        activity_id: The Activity that the snapshot will have; no other snapshot has it.
+        job: Token of the job that creates the snapshot; None without one.
+        numbered: Whether the label is the number of the version.
     """
 
     version: int
@@ -33,7 +33,7 @@ class SnapshotState:
     """Stores the plan of a task instance for one table.
 
     Args:
-        task: the state of the task.
+        task: The state of the task.
         table_id: `syn123`.
     """
 

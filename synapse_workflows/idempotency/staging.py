@@ -32,10 +32,10 @@ class LocalFile:
     """A file on this worker.
 
     Args:
-        path: the file.
-        url: where the file was downloaded from, without credentials; None for a local file.
-        is_temporary: whether the file is deleted at the end of the task.
-        stored_name: name for the stored file; None for the name of `path`.
+        path: The file.
+        url: Where the file was downloaded from, without credentials; None for a local file.
+        is_temporary: Whether the file is deleted at the end of the task.
+        stored_name: Name for the stored file; None for the name of `path`.
     """
 
     path: Path
@@ -65,10 +65,10 @@ def as_local_file(
     """Provide an input as a local file inside the block.
 
     Args:
-        value: a local path, the URL of an object (`s3://conn@bucket/key`), an
+        value: A local path, the URL of an object (`s3://conn@bucket/key`), an
             `ObjectStoragePath`, or a reference that another task returned.
-        resolve_reference: returns the local path of a reference.
-        argument: name of the argument, for error messages.
+        resolve_reference: Returns the local path of a reference.
+        argument: Name of the argument, for error messages.
 
     Raises:
         SynapseFileNotFoundError: The file does not exist.

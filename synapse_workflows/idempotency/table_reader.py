@@ -18,7 +18,7 @@ class TableReader:
     """Reads the current rows of one table.
 
     Args:
-        client: sends the requests.
+        client: Sends the requests.
         table_id: `syn123`.
     """
 
@@ -35,9 +35,9 @@ class TableReader:
         """Run a query and yield its rows as text; they can be read inside the block only.
 
         Args:
-            select: the select list, as SQL.
-            rest: the SQL after the name of the table.
-            row_ids: start each row with its ROW_ID and ROW_VERSION.
+            select: The select list, as SQL.
+            rest: The SQL after the name of the table.
+            row_ids: Start each row with its ROW_ID and ROW_VERSION.
         """
         sql = f"select {select} from {self.table_id} {rest}"  # noqa: S608 - built here
         with TemporaryDirectory(prefix="synapse-") as folder:

@@ -57,10 +57,10 @@ class StoreOptions:
 
     Args:
         mode: `append`, `upsert` or `replace`.
-        key: key columns, for `upsert` only.
-        missing_columns: whether appended and replacing rows may lack columns of the table.
-        chunk_rows: maximum number of rows in one uploaded file.
-        allow_empty: whether `replace` may leave the table without rows.
+        key: Key columns, for `upsert` only.
+        missing_columns: Whether appended and replacing rows may lack columns of the table.
+        chunk_rows: Maximum number of rows in one uploaded file.
+        allow_empty: Whether `replace` may leave the table without rows.
         provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
             `Synapse.store` takes them.
 
@@ -108,12 +108,12 @@ def store_rows(
     """Store rows in one transaction, once per task instance.
 
     Args:
-        client: sends the requests.
-        task: the state of the task.
+        client: Sends the requests.
+        task: The state of the task.
         table_id: `syn123`.
-        rows: a file, as `staging.as_local_file` takes it, or a list of dictionaries.
-        options: mode, key and limits.
-        resolve_reference: returns the local path of a reference in `rows`.
+        rows: A file, as `staging.as_local_file` takes it, or a list of dictionaries.
+        options: Mode, key and limits.
+        resolve_reference: Returns the local path of a reference in `rows`.
 
     Raises:
         AirflowFailException: The rows or the table are not as they should be.

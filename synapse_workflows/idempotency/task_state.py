@@ -15,7 +15,7 @@ class TaskState:
     leaves it as it is.
 
     Args:
-        store: the task state store.
+        store: The task state store.
         max_tries: `max_tries` of the task instance.
     """
 
@@ -35,8 +35,8 @@ class SavedState:
     task was cleared.
 
     Args:
-        task: the state of the task.
-        key: key in the task state store.
+        task: The state of the task.
+        key: Key in the task state store.
         table_id: `syn123`.
     """
 

@@ -54,11 +54,11 @@ class PendingTransaction:
     """A transaction whose result has not been saved yet.
 
     Args:
-        file_handle_id: an uploaded file that only this transaction needs.
-        counts: what the transaction does.
+        file_handle_id: An uploaded file that only this transaction needs.
+        counts: What the transaction does.
         content_md5: MD5 of the rows it stores; empty for an upsert.
-        max_row_id: highest row ID of the table before the transaction.
-        job: token of its job; None if no token was saved.
+        max_row_id: Highest row ID of the table before the transaction.
+        job: Token of its job; None if no token was saved.
     """
 
     file_handle_id: str
@@ -77,8 +77,8 @@ class TableTransaction:
     """The transactions of one task instance on one table, over all tries of the task.
 
     Args:
-        client: sends the requests.
-        task: the state of the task.
+        client: Sends the requests.
+        task: The state of the task.
         table_id: `syn123`.
     """
 

@@ -26,11 +26,11 @@ class IndexedRow:
     """A key, with its row of the table and its row of the source.
 
     Args:
-        row_id: row ID in the table; None for a key that only the source has.
-        version: version of the row in the table.
-        content: hash of the cells in the table.
-        source_row: number of the row in the source; None while none was found.
-        duplicate_id: row ID of another row of the table with the same key; None without one.
+        row_id: Row ID in the table; None for a key that only the source has.
+        version: Version of the row in the table.
+        content: Hash of the cells in the table.
+        source_row: Number of the row in the source; None while none was found.
+        duplicate_id: Row ID of another row of the table with the same key; None without one.
     """
 
     row_id: int | None
@@ -44,7 +44,7 @@ class UpsertIndex:
     """Rows by the hashes of their keys.
 
     Args:
-        connection: connection to an empty database.
+        connection: Connection to an empty database.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -94,8 +94,8 @@ class UpsertIndex:
         """Record that the source has a key; return the row as it was before.
 
         Args:
-            key: hash of the key.
-            source_row: number of the row in the source.
+            key: Hash of the key.
+            source_row: Number of the row in the source.
         """
         row = self.find(key)
         if row is None:

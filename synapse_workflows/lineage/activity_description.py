@@ -16,8 +16,8 @@ class ActivityDescription:
 
     Args:
         name: `dag.task` or `dag.task[3]`.
-        signature: line of the description that is unique to the task instance.
-        date: the line with the logical date; None for a run without one.
+        signature: Line of the description that is unique to the task instance.
+        date: The line with the logical date; None for a run without one.
         link: URL of the task instance in the Airflow UI; None when `[api] base_url` is not set.
     """
 
@@ -40,8 +40,8 @@ class ActivityDescription:
         """Return the description of the Activity.
 
         Args:
-            text: declared description; comes first.
-            gaps: sources that could not be pinned to a version.
+            text: Declared description; comes first.
+            gaps: Sources that could not be pinned to a version.
         """
         lines = [
             text,

@@ -38,10 +38,10 @@ class ActivityWriter:
     """Writer of the Activity of one task instance under one connection.
 
     Args:
-        client: client of the connection.
-        description: default name and description of the Activity.
-        state_store: stores the id of the Activity for retries.
-        key: key of the id in the store.
+        client: Client of the connection.
+        description: Default name and description of the Activity.
+        state_store: Stores the id of the Activity for retries.
+        key: Key of the id in the store.
         max_tries: `max_tries` of the task instance; clearing the task raises it.
     """
 
@@ -98,7 +98,7 @@ class ActivityWriter:
         """Write the Activity of a version that is about to be created.
 
         Args:
-            sources: what the task used and ran.
+            sources: What the task used and ran.
 
         Returns:
             The id of the Activity.
@@ -130,8 +130,8 @@ class ActivityWriter:
         another client has linked one meanwhile.
 
         Args:
-            stored: the stored entity.
-            sources: what the task used and ran.
+            stored: The stored entity.
+            sources: What the task used and ran.
 
         Returns:
             The id of the Activity that the open version is linked to.
@@ -173,8 +173,8 @@ class ActivityWriter:
         The sources of the current Activity are added. The version itself is not a source.
 
         Args:
-            current: the current version, which the snapshot will make immutable.
-            sources: what the task used and ran.
+            current: The current version, which the snapshot will make immutable.
+            sources: What the task used and ran.
 
         Returns:
             The id of the Activity.

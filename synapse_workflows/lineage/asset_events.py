@@ -20,10 +20,10 @@ def emit_asset_event(
     which receives one event per stored entity.
 
     Args:
-        context: context of the running task.
-        stored: the stored entity.
-        activity_id: id of its Activity, if any.
-        use_aliases: whether to emit an event for the aliases.
+        context: Context of the running task.
+        stored: The stored entity.
+        activity_id: Id of its Activity, if any.
+        use_aliases: Whether to emit an event for the aliases.
     """
     values = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}
     extra = {name: value for name, value in values.items() if value is not None}

@@ -40,9 +40,9 @@ class DeclaredProvenance:
     """Provenance that the caller declares for one store operation.
 
     Args:
-        record: used and executed references.
-        name: name of the Activity.
-        description: description of the Activity.
+        record: Used and executed references.
+        name: Name of the Activity.
+        description: Description of the Activity.
     """
 
     record: Record = field(default_factory=Record)
@@ -92,7 +92,7 @@ class LineageCollector:
     """Collector of what one try of a task reads, writes and runs.
 
     Args:
-        context: context of the running task.
+        context: Context of the running task.
     """
 
     def __init__(self, context: Mapping[str, Any]) -> None:
@@ -168,8 +168,8 @@ class LineageCollector:
         The Activity of an existing snapshot cannot be changed.
 
         Args:
-            current: the current version, which the snapshot will make immutable.
-            client: the client that will create the snapshot.
+            current: The current version, which the snapshot will make immutable.
+            client: The client that will create the snapshot.
 
         Returns:
             The id of the Activity, or None if the lineage mode requires none.

@@ -31,9 +31,9 @@ class TaskInstances:
     """Some or all instances of a task.
 
     Args:
-        task_id: id of the task.
-        index: map index; None for all instances, and for a task that is not mapped.
-        position: position among the instances that returned a value, counted from 0. It selects
+        task_id: Id of the task.
+        index: Map index; None for all instances, and for a task that is not mapped.
+        position: Position among the instances that returned a value, counted from 0. It selects
             one instance of a mapped task whose output is mapped over.
     """
 
@@ -47,8 +47,8 @@ class Dependencies:
     """Task instances that a task takes its data from.
 
     Args:
-        instances: the task instances.
-        gaps: descriptions of references whose task could not be determined.
+        instances: The task instances.
+        gaps: Descriptions of references whose task could not be determined.
     """
 
     instances: tuple[TaskInstances, ...] = ()
@@ -59,9 +59,9 @@ def find_upstream(dag: Any, instances: TaskInstances, count_items: ItemCounter) 
     """Return the task instances that some instances of a task take their data from.
 
     Args:
-        dag: the parsed DAG, with references in place of values.
-        instances: instances of a task of the DAG; `position` is ignored.
-        count_items: returns the number of items of a mapped argument. An instance of a task with
+        dag: The parsed DAG, with references in place of values.
+        instances: Instances of a task of the DAG; `position` is ignored.
+        count_items: Returns the number of items of a mapped argument. An instance of a task with
             several mapped arguments takes the items that its index selects.
     """
     task = dag.get_task(instances.task_id)
@@ -85,10 +85,10 @@ def _select_instances(
     """Return the instances of an upstream task that an instance of a task depends on.
 
     Args:
-        task: the task.
-        index: map index of its instance; None for all instances.
-        upstream: the operator of the upstream task.
-        item: the item of the output that the instance takes; None for the whole output.
+        task: The task.
+        index: Map index of its instance; None for all instances.
+        upstream: The operator of the upstream task.
+        item: The item of the output that the instance takes; None for the whole output.
     """
     if index is None or not is_mapped(upstream):
         return TaskInstances(upstream.task_id)
@@ -113,9 +113,9 @@ class _ReferenceFinder:
     its template fields.
 
     Args:
-        task: an operator of the parsed DAG.
-        index: map index of the instance; None for all instances.
-        count_items: returns the number of items of a mapped argument.
+        task: An operator of the parsed DAG.
+        index: Map index of the instance; None for all instances.
+        count_items: Returns the number of items of a mapped argument.
     """
 
     def __init__(self, task: Any, index: int | None, count_items: ItemCounter) -> None:

@@ -19,7 +19,7 @@ def read_inlets(inlets: Iterable[Any]) -> Record:
     is None.
 
     Args:
-        inlets: assets, asset aliases and references to assets; other objects are ignored.
+        inlets: Assets, asset aliases and references to assets; other objects are ignored.
     """
     record = Record()
     for inlet in inlets:

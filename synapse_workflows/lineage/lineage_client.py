@@ -42,9 +42,9 @@ class LineageClient(Synapse):
     """Synapse client of an Airflow connection. It records the lineage of the running task.
 
     Args:
-        synapse_conn_id: id of the connection.
-        lineage_mode: sources of the Activities that it writes.
-        options: arguments of `Synapse`.
+        synapse_conn_id: Id of the connection.
+        lineage_mode: Sources of the Activities that it writes.
+        options: Arguments of `Synapse`.
     """
 
     def __init__(self, *, synapse_conn_id: str, lineage_mode: LineageMode, **options: Any) -> None:
@@ -100,16 +100,16 @@ class LineageClient(Synapse):
         `activity` is linked unchanged.
 
         Args:
-            obj: as for `Synapse.store`.
-            activity: as for `Synapse.store`.
-            used: as for `Synapse.store`.
-            executed: as for `Synapse.store`.
-            activityName: as for `Synapse.store`.
-            activityDescription: as for `Synapse.store`.
-            if_unchanged: what to do, with `forceVersion=False`, if the content is stored already,
+            obj: As for `Synapse.store`.
+            activity: As for `Synapse.store`.
+            used: As for `Synapse.store`.
+            executed: As for `Synapse.store`.
+            activityName: As for `Synapse.store`.
+            activityDescription: As for `Synapse.store`.
+            if_unchanged: What to do, with `forceVersion=False`, if the content is stored already,
                 by another run or a person: `keep` its version and its Activity, or create a
                 `new_version` with the Activity of this task.
-            options: further arguments of `Synapse.store`.
+            options: Further arguments of `Synapse.store`.
 
         Raises:
             ValueError: Unknown `if_unchanged`.
@@ -174,13 +174,13 @@ class LineageClient(Synapse):
 
         Args:
             table_id: `syn123`.
-            changed: whether rows were changed.
-            replaced: whether all previous rows were replaced.
-            activity: declared Activity, as for `store`.
-            used: additional sources.
-            executed: additional code.
-            activityName: name of the Activity.
-            activityDescription: description of the Activity.
+            changed: Whether rows were changed.
+            replaced: Whether all previous rows were replaced.
+            activity: Declared Activity, as for `store`.
+            used: Additional sources.
+            executed: Additional code.
+            activityName: Name of the Activity.
+            activityDescription: Description of the Activity.
 
         Returns:
             The JSON of the table, read after the change because another client may have created
@@ -233,8 +233,8 @@ class LineageClient(Synapse):
         """Write the Activity of a snapshot before the snapshot is created.
 
         Args:
-            table: a table or its id.
-            declared: declared Activity, to be merged into the Activity of the task.
+            table: A table or its id.
+            declared: Declared Activity, to be merged into the Activity of the task.
 
         Returns:
             The id of the Activity; outside a task, or if lineage is off, `declared`.

@@ -16,8 +16,8 @@ def log_reads(known: Record, added: Record) -> None:
     """Log the inputs that a task has not recorded before, and how they became known.
 
     Args:
-        known: what the task has recorded.
-        added: references that are being added.
+        known: What the task has recorded.
+        added: References that are being added.
     """
     before = set(known.inputs())
     for entry in added.used:
@@ -29,8 +29,8 @@ def log_store(stored: Wrote, activity: Mapping[str, Any] | None) -> None:
     """Log a stored version and the sources in its Activity.
 
     Args:
-        stored: the stored version.
-        activity: the Activity as JSON, or only its `id`; None without one.
+        stored: The stored version.
+        activity: The Activity as JSON, or only its `id`; None without one.
     """
     verb = "Stored" if stored.changed else "Kept unchanged"
     _log.info("%s %s.%s: %s", verb, stored.entity_id, stored.version, format_activity(activity))

@@ -24,7 +24,7 @@ class LineageMode(StrEnum):
         """Return the lineage mode of a hook or an operator.
 
         Args:
-            value: the name of a mode; None for the one in `[synapse] lineage_mode`.
+            value: The name of a mode; None for the one in `[synapse] lineage_mode`.
 
         Raises:
             ValueError: Unknown mode.

@@ -13,8 +13,8 @@ class StoreNotes:
     with an Activity that several tasks share.
 
     Args:
-        state_store: task state store of the task instance.
-        conn_id: connection of the client.
+        state_store: Task state store of the task instance.
+        conn_id: Connection of the client.
         max_tries: `max_tries` of the task instance; clearing the task raises it.
     """
 
@@ -30,8 +30,8 @@ class StoreNotes:
 
         Args:
             parent_id: ID of its container.
-            name: name of the entity.
-            version: number of its current version; 0 for a new entity.
+            name: Name of the entity.
+            version: Number of its current version; 0 for a new entity.
         """
         key = self._key(parent_id, name)
         self._begun.add(key)

@@ -32,11 +32,11 @@ class TaskProvenance(StoreProvenance):
     created is the result of a repeated operation.
 
     Args:
-        client: the `LineageClient` of the task.
-        collector: collector of the task.
-        activity: an Activity to use instead of that of the task; None without one.
-        has_task_activity: whether created versions get the Activity of the task.
-        force: whether to create a version of content that is stored already.
+        client: The `LineageClient` of the task.
+        collector: Collector of the task.
+        activity: An Activity to use instead of that of the task; None without one.
+        has_task_activity: Whether created versions get the Activity of the task.
+        force: Whether to create a version of content that is stored already.
     """
 
     edits_comment = False

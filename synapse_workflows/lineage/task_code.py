@@ -19,8 +19,8 @@ def identify_code(task: Any, bundle: Any = None) -> Record:
     """Return the code of a task: the file of its DAG, and the file of its function if different.
 
     Args:
-        task: an operator of a DAG.
-        bundle: the DAG bundle; None without one, for example in `dag.test()`.
+        task: An operator of a DAG.
+        bundle: The DAG bundle; None without one, for example in `dag.test()`.
 
     Returns:
         A record with the files in `ran`. A file that cannot be read is a gap.

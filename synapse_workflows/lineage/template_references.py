@@ -16,9 +16,9 @@ class XComPull:
     """XComs of one task of the same run that a template pulls.
 
     Args:
-        task_id: id of the task.
-        map_index: map index of the only instance; None for all instances.
-        is_own_index: whether the template pulls from the instance with its own map index.
+        task_id: Id of the task.
+        map_index: Map index of the only instance; None for all instances.
+        is_own_index: Whether the template pulls from the instance with its own map index.
     """
 
     task_id: str
@@ -30,9 +30,9 @@ def find_xcom_pulls(text: str, environment: Environment, dag_id: str) -> Iterato
     """Yield the XComs that a template pulls. Nothing is rendered.
 
     Args:
-        text: the template.
-        environment: environment of the DAG. It loads the files that the template includes.
-        dag_id: id of the DAG.
+        text: The template.
+        environment: Environment of the DAG. It loads the files that the template includes.
+        dag_id: Id of the DAG.
 
     Yields:
         Pulls, and a description of each call whose task cannot be determined.

@@ -35,9 +35,9 @@ def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -
     asset events that triggered the run.
 
     Args:
-        task: an operator of the DAG.
-        context: context of a task in the same run.
-        bundle: the DAG bundle, if any.
+        task: An operator of the DAG.
+        context: Context of a task in the same run.
+        bundle: The DAG bundle, if any.
     """
     record = identify_code(task, bundle) | read_inlets(task.inlets)
     if not task.upstream_task_ids:
@@ -58,7 +58,7 @@ class _UpstreamWalk:
     """Walk from the running task to the nearest tasks that stored something.
 
     Args:
-        context: context of the running task.
+        context: Context of the running task.
     """
 
     def __init__(self, context: Mapping[str, Any]) -> None:
@@ -173,8 +173,8 @@ class _RunState:
         """Return what instances contribute to their downstream tasks.
 
         Args:
-            instances: the instances.
-            records: their published records.
+            instances: The instances.
+            records: Their published records.
         """
         contribution = Record.merge(record.contribution() for record in records)
         if len(records) < self.count(instances):

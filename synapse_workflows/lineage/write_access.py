@@ -21,9 +21,9 @@ def require_write_access(client: Session, file: File, conn_id: str) -> None:
     Where the permissions are not readable, Synapse decides when the file is stored.
 
     Args:
-        client: sends the requests.
-        file: the file to store, with its ID, or with its parent and name.
-        conn_id: the Airflow connection; the rights in a parent are read once per task.
+        client: Sends the requests.
+        file: The file to store, with its ID, or with its parent and name.
+        conn_id: The Airflow connection; the rights in a parent are read once per task.
 
     Raises:
         SynapseForbiddenError: The caller may not create the file, or not change the existing one.

@@ -27,10 +27,10 @@ class SynapseOperator(TemplateValues, BaseOperator):
     items of a result are XComs as well: `task.output["path"]`, unless `multiple_outputs=False`.
 
     Args:
-        synapse_conn_id: the Airflow connection (templated).
+        synapse_conn_id: The Airflow connection (templated).
         lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode` of the
             Airflow configuration.
-        kwargs: arguments of `BaseOperator`.
+        kwargs: Arguments of `BaseOperator`.
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)

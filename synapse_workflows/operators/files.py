@@ -49,14 +49,14 @@ class SynapseGetOperator(SynapseOperator):
 
     Args:
         entity_id: `syn123` for the current version, `syn123.4`, or a reference (templated).
-        version: version number; overrides the one in `entity_id` (templated).
-        download_file: whether to download the content.
-        download_dir: directory for the file, instead of the cache: a local path, the URL of a
+        version: Version number; overrides the one in `entity_id` (templated).
+        download_file: Whether to download the content.
+        download_dir: Directory for the file, instead of the cache: a local path, the URL of a
             directory in object storage (`s3://conn@bucket/key`), or an `ObjectStoragePath`. The
             content is streamed there (templated).
-        if_collision: what to do when `download_dir` has a file of the same name: `keep.both`,
+        if_collision: What to do when `download_dir` has a file of the same name: `keep.both`,
             `overwrite.local` or `keep.local`.
-        follow_link: whether to download the target of a Link.
+        follow_link: Whether to download the target of a Link.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
     """
 
@@ -144,24 +144,24 @@ class SynapseStoreOperator(SynapseOperator):
     read, and the code of the DAG. Returns a reference for each path, as a list if `path` is one.
 
     Args:
-        path: a local path, the URL of an object, an `ObjectStoragePath`, a reference, or a list of
+        path: A local path, the URL of an object, an `ObjectStoragePath`, a reference, or a list of
             these (templated).
-        parent_id: the project or folder (templated).
-        folder: path of folders below the parent, as `2026/november`; missing folders are created
+        parent_id: The project or folder (templated).
+        folder: Path of folders below the parent, as `2026/november`; missing folders are created
             (templated).
-        name: name of the entity, for a single path; the default is the file name, or the `name` in
+        name: Name of the entity, for a single path; the default is the file name, or the `name` in
             the reference of a query (templated).
-        annotations: annotations of each entity (templated).
-        version_label: label of the version; a new label creates a new version (templated).
-        version_comment: comment of the version (templated).
-        used: additional inputs, in any form that the client's Activity accepts (templated).
-        executed: additional code that was executed (templated).
-        activity: inputs, code, name and description as one `Activity` or its JSON. An Activity
+        annotations: Annotations of each entity (templated).
+        version_label: Label of the version; a new label creates a new version (templated).
+        version_comment: Comment of the version (templated).
+        used: Additional inputs, in any form that the client's Activity accepts (templated).
+        executed: Additional code that was executed (templated).
+        activity: Inputs, code, name and description as one `Activity` or its JSON. An Activity
             with an ID is linked unchanged (templated).
-        activity_name: name of the Activity; the default is the name of the task (templated).
-        activity_description: text before the description of the task (templated).
-        force_version: whether to create a new version of unchanged content.
-        if_unchanged: what to do if the content is stored already, by another run or a person:
+        activity_name: Name of the Activity; the default is the name of the task (templated).
+        activity_description: Text before the description of the task (templated).
+        force_version: Whether to create a new version of unchanged content.
+        if_unchanged: What to do if the content is stored already, by another run or a person:
             `keep` its version and its Activity (the log names their origin; `annotations` that
             differ are set on it, and a different label or comment creates a version), or create a
             `new_version` with the Activity of this task. A retry of the task never creates a

@@ -35,21 +35,21 @@ class SynapseTableSnapshotOperator(SynapseOperator):
     (`SynapseSnapshot`). With `deferrable`, `execution_timeout` includes the time in the triggerer.
 
     Args:
-        table_id: the table, or a reference to it, without a version such as `syn123.4`
+        table_id: The table, or a reference to it, without a version such as `syn123.4`
             (templated).
-        version_label: label of the snapshot, unique for the table; the default is its version
+        version_label: Label of the snapshot, unique for the table; the default is its version
             (templated).
-        label_prefix: text before the label that identifies the snapshots of this task
+        label_prefix: Text before the label that identifies the snapshots of this task
             (templated).
-        version_comment: comment of the snapshot; with lineage off, the default is the task
+        version_comment: Comment of the snapshot; with lineage off, the default is the task
             instance (templated).
-        skip_if_unchanged: whether to skip the task if neither rows nor columns have changed since
+        skip_if_unchanged: Whether to skip the task if neither rows nor columns have changed since
             the newest snapshot; for a view, if nothing it shows has changed.
-        retain: number of the newest snapshots with `label_prefix` to keep; older ones are deleted.
+        retain: Number of the newest snapshots with `label_prefix` to keep; older ones are deleted.
             None keeps all.
-        deferrable: whether to wait in the triggerer.
-        poll_interval: seconds between two requests, when deferred.
-        timeout: seconds without progress before the task fails, when deferred.
+        deferrable: Whether to wait in the triggerer.
+        poll_interval: Seconds between two requests, when deferred.
+        timeout: Seconds without progress before the task fails, when deferred.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
@@ -123,9 +123,9 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         """Return the reference of the snapshot, after the trigger fired.
 
         Args:
-            context: context of the task.
-            event: event of the trigger.
-            execution_deadline: end of the execution_timeout, in seconds since the epoch.
+            context: Context of the task.
+            event: Event of the trigger.
+            execution_deadline: End of the execution_timeout, in seconds since the epoch.
 
         Raises:
             SynapseTimeoutError: The triggerer stopped waiting; a retry continues to wait.

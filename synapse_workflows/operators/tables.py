@@ -57,20 +57,20 @@ class SynapseTableQueryOperator(SynapseOperator):
     be unique.
 
     Args:
-        sql: the query: `select name from syn123 where age > 5`, or `from syn123.4` for a
+        sql: The query: `select name from syn123 where age > 5`, or `from syn123.4` for a
             snapshot; or the path of a `.sql` file (templated).
-        output_path: the file to write: a local path, the URL of an object
+        output_path: The file to write: a local path, the URL of an object
             (`s3://conn@bucket/key`), or an `ObjectStoragePath`; the default is a file in the
             worker's cache (templated).
-        download_dir: directory for the file, whose name is generated; a path, a URL or an
+        download_dir: Directory for the file, whose name is generated; a path, a URL or an
             `ObjectStoragePath` (templated).
         output_format: `csv` or `parquet`; the default is `parquet` for an `output_path` that ends
             in `.parquet`, else `csv`. Parquet requires
             `pip install 'synapse-workflows[parquet]'`.
-        include_row_ids: whether rows start with ROW_ID and ROW_VERSION, which updates need.
-        snapshot_first: whether to create a snapshot and query it; a retry queries the same one.
-        version_label: label of that snapshot (templated).
-        version_comment: comment of that snapshot (templated).
+        include_row_ids: Whether rows start with ROW_ID and ROW_VERSION, which updates need.
+        snapshot_first: Whether to create a snapshot and query it; a retry queries the same one.
+        version_label: Label of that snapshot (templated).
+        version_comment: Comment of that snapshot (templated).
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
@@ -250,22 +250,22 @@ class SynapseTableStoreOperator(SynapseOperator):
     numbers of changed rows (`SynapseTableRows`).
 
     Args:
-        table_id: the table, or a reference to it (templated).
-        rows: a file with the column names of the table: a local path, the URL of an object, an
+        table_id: The table, or a reference to it (templated).
+        rows: A file with the column names of the table: a local path, the URL of an object, an
             `ObjectStoragePath`, or a reference of another task. It is CSV, tab-separated if its
             name ends in `.tsv`, or Parquet. For few rows also a list of dictionaries (templated).
         mode: `append`, `upsert` or `replace` (templated).
-        key: for `upsert`, the columns that identify a row (templated).
-        missing_columns: whether appended and replacing rows may lack columns of the table, which
+        key: For `upsert`, the columns that identify a row (templated).
+        missing_columns: Whether appended and replacing rows may lack columns of the table, which
             stay empty. `upsert` keeps the values in those columns.
-        chunk_rows: maximum number of rows in one uploaded file.
-        allow_empty: whether `replace` may leave the table without rows.
-        used: additional inputs, in any form that the client's Activity accepts (templated).
-        executed: additional code that was executed (templated).
-        activity: inputs, code, name and description as one `Activity` or its JSON. An Activity
+        chunk_rows: Maximum number of rows in one uploaded file.
+        allow_empty: Whether `replace` may leave the table without rows.
+        used: Additional inputs, in any form that the client's Activity accepts (templated).
+        executed: Additional code that was executed (templated).
+        activity: Inputs, code, name and description as one `Activity` or its JSON. An Activity
             with an ID is linked unchanged (templated).
-        activity_name: name of the Activity; the default is the name of the task (templated).
-        activity_description: text before the description of the task (templated).
+        activity_name: Name of the Activity; the default is the name of the task (templated).
+        activity_description: Text before the description of the task (templated).
         kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: record only `used` and `executed`)
             and the arguments of `BaseOperator`.
     """

@@ -20,10 +20,10 @@ def build_activity(
     """Build the body of an Activity from a record.
 
     Args:
-        record: record with the sources and the code.
-        name: name of the Activity.
-        description: description of the Activity.
-        site: repository endpoint of the Synapse that stores the Activity. Entities of another
+        record: Record with the sources and the code.
+        name: Name of the Activity.
+        description: Description of the Activity.
+        site: Repository endpoint of the Synapse that stores the Activity. Entities of another
             Synapse are represented by URLs.
 
     Returns:
@@ -43,9 +43,9 @@ def parse_declared(used: Any = None, executed: Any = None) -> Record:
     """Parse declared sources, as passed to the arguments `used` and `executed`.
 
     Args:
-        used: an ID, a versioned ID, a URL, an entity, a reference returned by an operator, an
+        used: An ID, a versioned ID, a URL, an entity, a reference returned by an operator, an
             item of `used` of an Activity, or a list of these.
-        executed: executed sources in the same forms.
+        executed: Executed sources in the same forms.
 
     Raises:
         SynapseError: A source is of an unsupported type, or is a malformed entity or reference.
@@ -74,8 +74,8 @@ def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
     """Parse the `used` list of an Activity, and the gaps in the description of a stored one.
 
     Args:
-        activity: an Activity or its JSON.
-        origin: origin of its references.
+        activity: An Activity or its JSON.
+        origin: Origin of its references.
     """
     used: list[Ref] = []
     ran: list[Ref] = []
@@ -99,9 +99,9 @@ def keep_added(
     """Add the sources to an Activity that another client has added to its stored version.
 
     Args:
-        body: the new state of the Activity.
-        known: the stored Activity as it was before the change of the other client.
-        current: the stored Activity.
+        body: The new state of the Activity.
+        known: The stored Activity as it was before the change of the other client.
+        current: The stored Activity.
 
     Returns:
         `body`, with the sources that are in `current` but not in `known`.
@@ -125,7 +125,7 @@ def move_uncommon_urls(activity: Mapping[str, Any]) -> dict[str, Any]:
     For services that reject an Activity with a URL such as `s3://bucket/key`.
 
     Args:
-        activity: result of `build_activity`.
+        activity: Result of `build_activity`.
     """
     uncommon = [
         item

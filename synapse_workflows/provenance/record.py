@@ -39,10 +39,10 @@ class EntityRef:
 
     Args:
         id: ID such as `syn123`.
-        version: version number; None if unknown.
-        site: repository endpoint of the Synapse that stores the entity; None for the Synapse in
+        version: Version number; None if unknown.
+        site: Repository endpoint of the Synapse that stores the entity; None for the Synapse in
             which the record is used.
-        is_open: whether the version is the open one of a table or view, whose content may change.
+        is_open: Whether the version is the open one of a table or view, whose content may change.
     """
 
     id: str
@@ -72,7 +72,7 @@ class UrlRef:
 
     Args:
         url: URL. User info, query and fragment are removed, because they may hold credentials.
-        name: display name; None to display the URL. URLs in it are redacted in the same way.
+        name: Display name; None to display the URL. URLs in it are redacted in the same way.
     """
 
     url: str
@@ -126,9 +126,9 @@ class Record:
 
     Args:
         used: inputs.
-        ran: executed code.
-        wrote: stored entities, with the versions that were created.
-        gaps: descriptions of references without a version, or that could not be determined.
+        ran: Executed code.
+        wrote: Stored entities, with the versions that were created.
+        gaps: Descriptions of references without a version, or that could not be determined.
     """
 
     used: tuple[RecordEntry, ...] = ()

@@ -35,10 +35,10 @@ def render_tree(
     """Render the provenance of an entity as text.
 
     Args:
-        syn: client with permission to read the entity.
+        syn: Client with permission to read the entity.
         entity: ID such as `syn123` or `syn123.4`.
-        version: version; None for the version in the ID, or the current version.
-        depth: number of levels of activities, at least 1.
+        version: Version; None for the version in the ID, or the current version.
+        depth: Number of levels of activities, at least 1.
 
     Returns:
         Lines of text, without a trailing newline.

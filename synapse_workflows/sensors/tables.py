@@ -60,8 +60,8 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
     triggerer; unlike `timeout`, it leaves the retries of the task.
 
     Args:
-        synapse_conn_id: the Airflow connection (templated).
-        deferrable: whether to wait in the triggerer.
+        synapse_conn_id: The Airflow connection (templated).
+        deferrable: Whether to wait in the triggerer.
         kwargs: `poke_interval`, `timeout`, `mode` and the other arguments of
             `BaseSensorOperator`.
     """
@@ -112,10 +112,10 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
         """Return the event of the trigger; on an error of the trigger, poll in the worker.
 
         Args:
-            context: context of the task.
-            event: event of the trigger.
-            deadline: end of the timeout, in seconds since the epoch.
-            execution_deadline: end of the execution_timeout, in seconds since the epoch.
+            context: Context of the task.
+            event: Event of the trigger.
+            deadline: End of the timeout, in seconds since the epoch.
+            execution_deadline: End of the execution_timeout, in seconds since the epoch.
 
         Raises:
             SynapseError: Polling in the worker fails too.
@@ -217,10 +217,10 @@ class SynapseTableRowsSensor(_TableSensor):
     """Wait until a query finds rows. Returns `{"id": "syn123", "rows": 3}`.
 
     Args:
-        sql: the query: `select * from syn123 where status = 'new'`; or the path of a `.sql` file.
+        sql: The query: `select * from syn123 where status = 'new'`; or the path of a `.sql` file.
             `select count(*)` is rejected, because it has one row even if the count is 0
             (templated).
-        min_rows: minimum number of rows.
+        min_rows: Minimum number of rows.
         kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.
     """
 
@@ -276,8 +276,8 @@ class SynapseTableChangeSensor(_TableSensor):
     `{"id": "syn123", "version": 4, "etag": "..."}`, and for a view its `digest`.
 
     Args:
-        table_id: the table, view, submission view or dataset, without a version (templated).
-        since: the state to compare with: the result of this sensor, or of a query of the whole
+        table_id: The table, view, submission view or dataset, without a version (templated).
+        since: The state to compare with: the result of this sensor, or of a query of the whole
             table. The default is the state at the first poll (templated).
         kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.
     """

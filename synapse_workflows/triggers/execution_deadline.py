@@ -18,7 +18,7 @@ def get_execution_deadline(task: Any) -> float | None:
     """Return the end of the `execution_timeout` of a task that starts now.
 
     Args:
-        task: the operator.
+        task: The operator.
 
     Returns:
         Seconds since the epoch; None without a timeout.
@@ -30,8 +30,8 @@ def get_remaining_time(task: Any, deadline: float | None) -> timedelta | None:
     """Return the time until a deadline, for `defer(timeout=...)`; None without one.
 
     Args:
-        task: the operator.
-        deadline: result of `get_execution_deadline`.
+        task: The operator.
+        deadline: Result of `get_execution_deadline`.
 
     Raises:
         AirflowTaskTimeout: The deadline has passed.
@@ -51,8 +51,8 @@ def enforce_deadline(task: Any, deadline: float | None) -> Iterator[None]:
     Airflow's own timeout counts anew from each resumption, so this one is never later.
 
     Args:
-        task: the operator.
-        deadline: result of `get_execution_deadline`; None for no limit.
+        task: The operator.
+        deadline: Result of `get_execution_deadline`; None for no limit.
 
     Raises:
         AirflowTaskTimeout: The deadline has passed.

@@ -19,11 +19,11 @@ class SynapseJobTrigger(BaseTrigger):
     same error as without deferral.
 
     Args:
-        synapse_conn_id: id of the connection. Its token is read in the triggerer only.
-        path: path of the kind of job, `/entity/syn1/table/transaction/async`.
-        job: token of the job.
-        poll_interval: seconds between two requests.
-        timeout: maximum seconds without progress.
+        synapse_conn_id: Id of the connection. Its token is read in the triggerer only.
+        path: Path of the kind of job, `/entity/syn1/table/transaction/async`.
+        job: Token of the job.
+        poll_interval: Seconds between two requests.
+        timeout: Maximum seconds without progress.
     """
 
     def __init__(

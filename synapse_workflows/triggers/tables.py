@@ -41,9 +41,9 @@ class _TableTrigger(BaseTrigger):
     The worker polls before it defers, so the first poll of the trigger is after one interval.
 
     Args:
-        synapse_conn_id: the Airflow connection.
+        synapse_conn_id: The Airflow connection.
         table_id: ID of the table, as `syn123`.
-        poll_interval: seconds between two polls.
+        poll_interval: Seconds between two polls.
     """
 
     def __init__(self, *, synapse_conn_id: str, table_id: str, poll_interval: float) -> None:
@@ -97,8 +97,8 @@ class SynapseTableRowsTrigger(_TableTrigger):
     """Fires with `{"rows": 3}` when a query finds enough rows.
 
     Args:
-        sql: the query.
-        min_rows: minimum number of rows.
+        sql: The query.
+        min_rows: Minimum number of rows.
         kwargs: `synapse_conn_id`, `table_id`, `poll_interval`.
     """
 
@@ -123,7 +123,7 @@ class SynapseTableChangeTrigger(_TableTrigger):
     Without a known state, it fires with the first state it reads.
 
     Args:
-        known: the known state, as `TableState.to_json` returns it; None without one.
+        known: The known state, as `TableState.to_json` returns it; None without one.
         kwargs: `synapse_conn_id`, `table_id`, `poll_interval`.
     """
 

@@ -20,7 +20,7 @@ def to_iso(milliseconds: int) -> str:
     """Return a date as ISO 8601 text in UTC, with three decimals and the suffix `Z`.
 
     Args:
-        milliseconds: milliseconds since the epoch.
+        milliseconds: Milliseconds since the epoch.
     """
     seconds, millis = divmod(milliseconds, 1000)
     return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
@@ -30,7 +30,7 @@ def parse_date(text: str) -> int:
     """Parse a date and return it in milliseconds since the epoch.
 
     Args:
-        text: milliseconds, `yy-M-d[ H:m[:s[.SSS]]]` in UTC, or an ISO 8601 date-time.
+        text: Milliseconds, `yy-M-d[ H:m[:s[.SSS]]]` in UTC, or an ISO 8601 date-time.
 
     Raises:
         ValueError: The text has another format.
