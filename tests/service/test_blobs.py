@@ -63,15 +63,26 @@ def test_delete_ignores_missing_files(tmp_path):
     assert list_files(tmp_path) == []
 
 
-def test_sweep_deletes_drafts_and_unwanted_files(tmp_path):
+def test_sweep_deletes_drafts_and_unused_files_only(tmp_path):
     blobs = BlobStore(tmp_path)
-    wanted, unwanted = write(blobs, b"wanted"), write(blobs, b"unwanted")
+    wanted, unused, unknown = (write(blobs, text) for text in (b"wanted", b"unused", b"unknown"))
     with blobs.create() as writer:
         writer.write(b"half")
-        assert blobs.sweep({wanted.name}) == 2
-    assert [path.name for path in list_files(tmp_path)] == [wanted.name]
+        assert blobs.sweep({wanted.name}, {unused.name, wanted.name}) == 2
+    names = {path.name for path in list_files(tmp_path)}
+    assert names == {wanted.name, unknown.name}
     with pytest.raises(FileNotFoundError):
-        list(blobs.read([unwanted]))
+        list(blobs.read([unused]))
+
+
+@pytest.mark.parametrize("is_referenced", [True, False])
+def test_sweep_decides_about_a_file_whose_transaction_did_not_end(tmp_path, is_referenced):
+    blobs = BlobStore(tmp_path)
+    with blobs.create() as writer:
+        writer.write(b"content")
+        file = writer.commit()
+        blobs.sweep({file.name} if is_referenced else set(), set())
+        assert len(list_files(tmp_path)) == is_referenced
 
 
 def test_read_of_a_truncated_file_raises(tmp_path):

@@ -175,11 +175,13 @@ def test_views_and_snapshots_are_readable_after_a_restart(tmp_path, recording):
         ann.change(folder_view.file, name="renamed")
         assert folder_view.query_names() == ["renamed"]
     files = tmp_path / "views"
-    (files / "orphan.db").write_bytes(b"x")
+    current = set((files / "current").glob("*.db"))
+    assert current
     with start_service(tmp_path, recording) as rest_service:
         folder_view.ann = Author(rest_service, "alice")
         folder_view.tables = TableClient(folder_view.ann)
-        assert len(list(files.iterdir())) == 2
+        assert len(list(files.glob("*.db"))) == 2
+        assert not current & set((files / "current").glob("*.db"))
         for view in (folder_view.id, dataset):
             assert folder_view.query_names(view=view) == ["renamed"]
             assert folder_view.query_names(view=f"{view}.1") == ["file"]
@@ -197,7 +199,7 @@ def test_files_of_deleted_snapshots_are_deleted(tmp_path, recording):
         assert folder_view.query_names(view=f"{folder_view.id}.3") == ["file"]
         assert folder_view.query_names(view=f"{folder_view.id}.4") == ["file"]
         expected_files = 3
-        assert len(list((tmp_path / "views").iterdir())) == expected_files
+        assert len(list((tmp_path / "views").rglob("*.db"))) == expected_files
 
 
 def test_queries_use_readable_rows_only(folder_view, ben):

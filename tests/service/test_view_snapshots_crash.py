@@ -61,7 +61,7 @@ def test_interrupted_snapshot_is_complete_or_absent_after_a_restart(tmp_path, re
     with start_service(tmp_path, recording) as rest_service:
         alice = Author(rest_service, "alice")
         tables = TableClient(alice)
-        files = list((tmp_path / "views").iterdir())
+        files = list((tmp_path / "views").rglob("*.db"))
         response = alice.get(f"{REPO}/entity/{view}/table/transaction/async/get/{job}")
         alice.change(file, name="renamed")
         if after:

@@ -35,7 +35,7 @@ def read_current(store, view_id, revision, create):
 
 
 def list_names(tmp_path):
-    return {path.stem for path in (tmp_path / "views").iterdir()}
+    return {path.stem for path in (tmp_path / "views").rglob("*.db")}
 
 
 def test_write_returns_columns_benefactors_digest_and_text_lengths(store):
@@ -118,8 +118,18 @@ def test_copy_survives_replacement_of_its_source_and_a_restart(store, tmp_path):
     with store.open(name) as connection:
         assert read_cells(connection) == ["then"]
     restarted = ViewStore(tmp_path / "views")
-    assert restarted.sweep({name}) == 1
+    assert restarted.sweep({name}, set()) >= 1
     assert list_names(tmp_path) == {name}
+
+
+def test_sweep_deletes_unconfirmed_copies_and_unused_files_only(store, tmp_path):
+    with store.open_current(1, 1, lambda: (1, write(store, (1, 1, "x")))) as (_, connection):
+        confirmed, unconfirmed, unused, unknown = (store.copy(connection) for _ in range(4))
+    for name in (confirmed, unused, unknown):
+        store.confirm(name)
+    ViewStore(tmp_path / "views").sweep({confirmed}, {unused})
+    assert list_names(tmp_path) == {confirmed, unknown}
+    assert unconfirmed not in list_names(tmp_path)
 
 
 def test_writing_many_rows_takes_little_memory(store):
