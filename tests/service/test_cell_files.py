@@ -104,7 +104,10 @@ def test_names_in_a_flat_archive_are_unique(ann, tables, table):
 
 
 def test_archive_names_contain_no_directories_of_the_file_name(ann, tables, table):
-    handle = ann.upload(b"x", fileName="..\\..\\evil.txt")
+    original = association(ann.upload(b"x"), table)
+    requests = [{"originalFile": original, "newFileName": "..\\..\\evil.txt"}]
+    copies = ok(ann.post("/file/v1/filehandles/copy", {"copyRequests": requests}))["copyResults"]
+    handle = copies[0]["newFileHandle"]["id"]
     answer = ok(bulk(tables, association(handle, table)))
     assert list(read_archive(ann, answer)) == [f"{int(handle) % 1000}/{handle}/evil.txt"]
 
