@@ -1,5 +1,6 @@
 """Tests of errors of table requests: helpful messages, and unchanged tables."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -89,7 +90,7 @@ def test_csv_file_must_have_the_columns_of_the_table(syn, table, write_csv, text
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("name,how many,colour\nx,1,red\n", {}, r"'colour'(.|\n)*getTableColumns lists"),
+        ("name,how many,colour\nx,1,red\n", {}, r"\(colour is not(.|\n)*getTableColumns lists"),
         ("x,1\ny,2,3\n", {"header": False}, "Row 1 has 3 fields, but the first line has 2"),
         ("name,how many\nx,1\ny,2,3\n", {}, "Row 1 has 3 fields, but the first line has 2"),
         ("name,how many\nx,1\nabcdef,2\n", {}, "maximum length of 5(.|\n)*larger maximumSize"),
@@ -131,9 +132,11 @@ def test_table_without_columns_is_rejected(syn, project):
         lambda: syn.store(rows),
         lambda: syn.tableQuery(f"select * from {schema.id}"),
     ):
-        with pytest.raises(SynapseBadRequestError, match="is empty") as caught:
+        with pytest.raises(
+            SynapseBadRequestError, match=r"is empty|is not a valid column"
+        ) as caught:
             attempt()
-        assert "schema.addColumn(" in str(caught.value)
+        assert re.search(r"schema\.addColumn\(|getTableColumns", str(caught.value))
 
 
 def test_concurrent_update_of_a_row_is_rejected(syn, client_of, table):
@@ -212,7 +215,7 @@ def test_rows_with_removed_column_are_rejected(syn, table):
     current = get_rows(syn, table)
     with pytest.raises(SynapseBadRequestError, match=r"'how many, \d+'(.|\n)*getTableColumns"):
         syn.store(pages)
-    with pytest.raises(SynapseBadRequestError, match=r"'how many'(.|\n)*getTableColumns"):
+    with pytest.raises(SynapseBadRequestError, match=r"\(how many is not(.|\n)*getTableColumns"):
         syn.store(read)
     with pytest.raises(SynapseBadRequestError, match=r"how many(.|\n)*getTableColumns lists"):
         syn.tableQuery(f'select "how many" from {table.tableId}')
