@@ -1,6 +1,5 @@
 """Tests of errors of table requests: helpful messages, and unchanged tables."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -132,11 +131,9 @@ def test_table_without_columns_is_rejected(syn, project):
         lambda: syn.store(rows),
         lambda: syn.tableQuery(f"select * from {schema.id}"),
     ):
-        with pytest.raises(
-            SynapseBadRequestError, match=r"is empty|is not a valid column"
-        ) as caught:
+        with pytest.raises(SynapseBadRequestError, match="is empty") as caught:
             attempt()
-        assert re.search(r"schema\.addColumn\(|getTableColumns", str(caught.value))
+        assert "schema.addColumn(" in str(caught.value)
 
 
 def test_concurrent_update_of_a_row_is_rejected(syn, client_of, table):

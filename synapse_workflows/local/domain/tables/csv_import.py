@@ -216,6 +216,7 @@ def build_header_error(field: str, header: Sequence[str]) -> BadRequest:
 
 def _map_unnamed(update: TableUpdate, width: int) -> FieldMapping:
     """Map fields by the order of the columns, after ROW_ID and ROW_VERSION if two are left."""
+    update.require_columns()
     metadata = {ROW_ID: 0, ROW_VERSION: 1} if width == len(update.columns) + 2 else {}
     columns = update.columns[: width - len(metadata)]
     if len(columns) + len(metadata) < width:
