@@ -73,7 +73,6 @@ TESTED_BY = {
     "local/domain/file_associations": "service/test_file_handles.py",
     "local/domain/generated_files": "service/test_csv_export.py",
     "local/domain/hierarchy": "service/test_children.py",
-    "local/domain/job_pool": "service/test_async_jobs.py",
     "local/domain/lookup": "service/test_entities.py",
     "local/domain/paging": "service/test_children.py",
     "local/domain/principal": "service/test_auth.py",
