@@ -220,10 +220,9 @@ class _EntityWriter:
     ) -> StoreResult:
         activity_id = self.provenance.save(request.properties, existing, new_version=new_version)
         properties = self._add_content(request, existing)
-        if request.entity_type.is_versionable:
-            store_properties.apply_version(
-                properties, self.request, self.options, existing, new_version=new_version
-            )
+        store_properties.apply_version(
+            properties, self.request, self.options, existing, new_version=new_version
+        )
         number = int(((existing or {}).get("entity") or properties).get("versionNumber") or 0)
         self._sent = _SentUpdate(number, properties, activity_id) if new_version else None
         params = _link_params(activity_id) | ({"newVersion": "true"} if new_version else {})

@@ -47,7 +47,10 @@ def apply_version(
     *,
     new_version: bool,
 ) -> None:
-    """Set the label and the comment of the version in the properties of a file.
+    """Set the label and the comment of the version in the properties to send.
+
+    The label of an entity without versions of its own, for example a table, is that of its
+    current version.
 
     Args:
         properties: The properties to send; they are changed.
@@ -56,15 +59,19 @@ def apply_version(
         existing: The bundle of the existing entity, if it was fetched.
         new_version: Whether the request creates a version.
     """
+    entity_type = get_entity_type(properties["concreteType"])
+    if options.label is not None and "versionLabel" in entity_type.property_keys:
+        properties["versionLabel"] = str(options.label)
+    if not entity_type.is_versionable:
+        return
     if new_version or existing is None:
         # Without it, Synapse copies the comment of the last version to the new one.
         properties["versionComment"] = given.properties.get("versionComment")
-    if options.label is not None:
-        properties["versionLabel"] = str(options.label)
-    elif new_version and options.force and "versionNumber" in properties:
-        properties["versionLabel"] = str(int(properties["versionNumber"]) + 1)
-    elif new_version:
-        properties.pop("versionLabel", None)
+    if options.label is None and new_version:
+        if options.force and "versionNumber" in properties:
+            properties["versionLabel"] = str(int(properties["versionNumber"]) + 1)
+        else:
+            properties.pop("versionLabel", None)
 
 
 def is_unchanged(
