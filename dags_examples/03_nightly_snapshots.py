@@ -68,9 +68,8 @@ def synapse_03_publish_snapshot() -> None:
         newest = max(events, key=lambda event: event.timestamp)
         return f"{TABLES[0]}.{newest.extra['version']}"
 
-    rows = SynapseTableQueryOperator(
-        task_id="rows", sql="select * from {{ ti.xcom_pull('snapshot') }}"
-    )
+    sql = "select * from {{ ti.xcom_pull('snapshot') }}"
+    rows = SynapseTableQueryOperator(task_id="rows", sql=sql)
     snapshot() >> rows
     SynapseStoreOperator(
         task_id="publish", path=rows.output, parent_id="{{ params.parent_id }}", name="latest.csv"

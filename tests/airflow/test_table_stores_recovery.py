@@ -349,7 +349,7 @@ KILL_POINTS = {
     "when the job's token is saved": ("transaction/async/get", False, 1),
     "when the job is done": ("transaction/async/get", True, 1),
     "before the Activity": ("POST /repo/v1/activity", False, 1),
-    "after the Activity": ("PUT /repo/v1/entity/.*/generatedBy", True, 1),
+    "after the Activity": (r"PUT /repo/v1/entity/syn\d+$", True, 1),
 }
 
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from support.file_api import PART, start_service
+from support.file_api import PART, ok, start_service
 
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError
 from synapse_workflows.local.routers.presigned_urls import parse_byte_range
@@ -77,7 +77,15 @@ def test_download_returns_bytes_and_headers(alice, handle):
     ],
 )
 def test_content_disposition_encodes_any_file_name(alice, name, header):
-    response = alice.read(alice.upload(b"named", fileName=name))
+    """A copied file handle can have a name that is invalid for an upload."""
+    original = {
+        "fileHandleId": alice.upload(b"named"),
+        "associateObjectId": "syn1",
+        "associateObjectType": "FileEntity",
+    }
+    requests = [{"originalFile": original, "newFileName": name}]
+    copies = ok(alice.post("/file/v1/filehandles/copy", {"copyRequests": requests}))
+    response = alice.read(copies["copyResults"][0]["newFileHandle"]["id"])
     assert response.headers["Content-Disposition"] == header
 
 

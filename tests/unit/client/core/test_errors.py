@@ -170,7 +170,7 @@ def test_retry_category_of_http_errors_depends_on_the_status(status, category):
     ("error", "category"),
     [
         (errors.SynapseError("x"), UNCERTAIN),
-        (errors.SynapseConfigError("x"), UNCERTAIN),
+        (errors.SynapseConfigError("x"), PERMANENT),
         (errors.SynapseAuthenticationError("x"), PERMANENT),
         (errors.SynapseNoCredentialsError("x"), PERMANENT),
         (errors.SynapseConnectionError("x"), UNCERTAIN),
@@ -179,7 +179,7 @@ def test_retry_category_of_http_errors_depends_on_the_status(status, category):
         (errors.SynapseJobError("x"), UNCERTAIN),
         (errors.SynapseTimeoutError("x"), UNCERTAIN),
         (errors.SynapseDownloadError("x"), UNCERTAIN),
-        (errors.SynapseFileNotFoundError("x"), UNCERTAIN),
+        (errors.SynapseFileNotFoundError("x"), PERMANENT),
         (errors.SynapseMalformedEntityError("x"), PERMANENT),
         (errors.SynapseProvenanceError("x"), PERMANENT),
         (errors.SynapseUnmetAccessRestrictions("x"), PERMANENT),
