@@ -244,7 +244,7 @@ class ModelTable:
         self.labels[number], self.comments[number] = label, comment
         self.snapshots[number] = deepcopy(TableVersion(self.columns, self.rows))
         self.current = self.highest = self.highest + 1
-        self.labels[self.current], self.comments[self.current] = "in progress", None
+        self.labels[self.current], self.comments[self.current] = "in progress", "in progress"
         return number
 
     def delete_version(self, number: int) -> None:
