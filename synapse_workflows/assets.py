@@ -39,8 +39,8 @@ def create_asset(
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """Return the canonical form of a `syn://` URI. Never raises.
 
-    Airflow also creates assets from object storage paths, which may name a connection
-    (`syn://conn@syn123/a.txt`); the connection is removed.
+    Airflow also creates assets from object storage paths. Such a path may contain a connection ID
+    (`syn://conn@syn123/a.txt`); the connection ID is removed.
     """
     host = uri.netloc.rpartition("@")[2]
     path = "" if uri.path == "/" else uri.path

@@ -44,10 +44,10 @@ class SynapseTableFile(TypedDict):
     """Reference to the result of a query, as JSON; the rows are in the file.
 
     `version` is the version of the table that was queried, and `etag` the state of its rows. If
-    that version is not a snapshot, the same query may have another result later. `name` is that of
-    the file in `output_path`, else the id of the task and the format. `file_format` is `csv` or
-    `parquet`. `md5` and `size` are those of the file; `csv_md5` is the MD5 of the CSV
-    file that Synapse wrote.
+    that version is not a snapshot, the same query may have a different result later. `name` is the
+    file name in `output_path`; without `output_path`, the id of the task and the format.
+    `file_format` is `csv` or `parquet`. `md5` and `size` describe the file; `csv_md5` is the MD5
+    of the CSV file that Synapse wrote.
     """
 
     id: str
@@ -71,7 +71,7 @@ def reference_of(entity: Any, synapse_conn_id: str, activity_id: str | None = No
 
     Args:
         entity: An entity of the client.
-        synapse_conn_id: The connection to download it with.
+        synapse_conn_id: The connection for downloads of the entity.
         activity_id: ID of the Activity of the version, if known.
     """
     values = entity.serialize() | {"synapse_conn_id": synapse_conn_id}
@@ -90,12 +90,12 @@ def local_path(reference: Mapping[str, Any] | str) -> str:
 
     Args:
         reference: The result of `SynapseGetOperator`, `SynapseStoreOperator` or
-            `SynapseTableQueryOperator`, or its text, which a template renders.
+            `SynapseTableQueryOperator`, or the text that a template renders of the result.
 
     Raises:
         TypeError: The argument is not a reference.
         SynapseFileNotFoundError: The entity has no file, or the file cannot be downloaded.
-        SynapseMd5MismatchError: The downloaded file has other content than the reference, for
+        SynapseMd5MismatchError: The MD5 of the downloaded file differs from the reference, for
             example because a table that is not a snapshot has changed.
         SynapseNotFoundError: The version does not exist any more.
         ImportError: The file is a Parquet file, and pyarrow is not installed.
@@ -110,7 +110,7 @@ def local_path(reference: Mapping[str, Any] | str) -> str:
 
 
 def _find_local(reference: Mapping[str, Any]) -> str | None:
-    """Return the path of the reference if it has the expected content; else None."""
+    """Return the path of the reference if the file has the expected content; else None."""
     path, md5 = reference.get("path"), reference.get("md5")
     if not path or not md5 or not Path(path).is_file():
         return None
@@ -160,7 +160,7 @@ def _run_query(client: "LineageClient", reference: Mapping[str, Any]) -> str:
 
     file_format = FileFormat(reference.get("file_format", FileFormat.CSV))
     query = TableQuery(reference["query"], reference["row_ids"], file_format)
-    # an equal result counts as read from the version of the reference, not from the current one
+    # an equal result is recorded as read from the version of the reference, not the current one
     with client.without_lineage():
         result = run_query(client, query, None, check)
     _record_read(reference)
@@ -181,7 +181,7 @@ def _download_content(client: "LineageClient", reference: Mapping[str, Any]) -> 
 
 
 def _hook(conn_id: str) -> "SynapseHook":
-    """Return a hook; all downloads of a task share one, which logs in once."""
+    """Return a hook. All downloads of a task share one hook, which logs in once."""
     from synapse_workflows.hooks.synapse import SynapseHook
     from synapse_workflows.lineage.collector import current_collector
 
@@ -192,7 +192,7 @@ def _hook(conn_id: str) -> "SynapseHook":
 
 
 def _pin(path: Path, reference: Mapping[str, Any]) -> None:
-    """Protect a file from eviction while the task runs, if it is in a cache.
+    """Protect a file from eviction while the task runs, if the file is in a cache.
 
     The path of a file in a cache is `<root>/<handle id mod 1000>/<handle id>/<name>`.
     """
@@ -209,7 +209,7 @@ def _pin(path: Path, reference: Mapping[str, Any]) -> None:
 
 
 def _record_read(reference: Mapping[str, Any]) -> None:
-    """Record a read in the lineage of the task: no client reads the entity."""
+    """Record a read in the lineage of the task, because no client reads the entity."""
     from synapse_workflows.client.api.queries import parse_table_id
     from synapse_workflows.lineage.collector import current_collector
     from synapse_workflows.provenance.record import EntityRef, Origin, Record

@@ -20,5 +20,5 @@ class SynapseEntityLink(BaseOperatorLink):
         return "synapse_entity_link"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - defined by Airflow
-        """Return the URL of the entity; empty if the task failed before it was known."""
+        """Return the URL of the entity; empty if the task failed before the URL was known."""
         return getattr(operator, "entity_url", None) or ""

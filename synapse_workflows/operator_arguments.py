@@ -1,4 +1,4 @@
-"""Arguments of operators and sensors: values of templates, and checks that name the argument."""
+"""Arguments of operators and sensors: rendered template values and argument checks."""
 
 import ast
 import json
@@ -19,12 +19,12 @@ _NONE: Final = "None"
 
 
 class TemplateValues:
-    """Mixin for operators: templates that render to None or to a reference give the value.
+    """Mixin for operators that converts rendered text to None or to references.
 
     Without `render_template_as_native_obj`, Jinja renders every value as text. A template that
     renders to the text of a reference (`{{ ti.xcom_pull('get') }}`), or of a list of references,
-    gives the references. A template that renders to `None` gives None. Other values, and text that
-    is not a template, stay as they are.
+    gives the references. A template that renders to the text `None` gives the value None. Other
+    values, and text that is not a template, are not changed.
     """
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
@@ -62,12 +62,12 @@ def parse_reference_text(value: Any) -> Any:
 
 
 def is_reference(value: Any) -> bool:
-    """Return whether a value is a reference: the JSON with ID and version of an operator."""
+    """Return whether a value is a reference: an operator's JSON with an ID and a version."""
     return isinstance(value, Mapping) and {"id", "version"} <= value.keys()
 
 
 def parse_version(value: Any, argument: str) -> int | None:
-    """Return a version number; None for None and for text that a template left empty.
+    """Return a version number; None for None and for text that is empty after rendering.
 
     Args:
         value: A positive integer, its text, or None.
@@ -85,7 +85,7 @@ def parse_version(value: Any, argument: str) -> int | None:
 
 
 def optional_text(value: Any, argument: str) -> str | None:
-    """Return text; None for None and for empty text. Numbers and dates become text.
+    """Return a value as text; None for None and for empty text. Convert numbers and dates.
 
     Args:
         value: Value of the argument.
@@ -109,7 +109,7 @@ def require_text(value: Any, argument: str) -> str:
         argument: Name of the argument, for the error message.
 
     Raises:
-        AirflowFailException: The value is empty or no text.
+        AirflowFailException: The value is empty or is not text.
     """
     if isinstance(value, str) and value.strip():
         return value
@@ -124,7 +124,7 @@ def optional_mapping(value: Any, argument: str) -> dict[str, Any]:
         argument: Name of the argument, for the error message.
 
     Raises:
-        AirflowFailException: The value is neither.
+        AirflowFailException: The value is neither a mapping nor JSON text of a mapping.
     """
     if value is None:
         return {}
@@ -147,7 +147,7 @@ def check_provenance(
         activity: An Activity, its JSON, or None.
 
     Raises:
-        AirflowFailException: One of them has another form.
+        AirflowFailException: An argument has an invalid form.
     """
     for argument, value in (("used", used), ("executed", executed)):
         try:
@@ -165,7 +165,7 @@ def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailExcepti
     Args:
         value: Value of the argument.
         argument: Name of the argument.
-        expected: What is expected instead, with its article.
+        expected: Description of the expected value, with its article.
     """
     shown = "" if value is None else f" of type {type(value).__name__}"
     return AirflowFailException(

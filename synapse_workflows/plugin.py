@@ -1,6 +1,6 @@
 """Airflow plugin that registers the operator link and the XCom form of entities.
 
-Airflow imports it in every process that runs tasks.
+Airflow imports this module in every process that runs tasks.
 """
 
 from airflow.sdk.plugins_manager import AirflowPlugin

@@ -34,8 +34,8 @@ _CONNECTION_FIELDS = {
 
 _FORM = {
     "ui-field-behaviour": {
-        # without a port, the test button of the form does not use the stored token: it sends port
-        # 0, which Airflow takes for another host
+        # Without a port, the test button of the form sends port 0. Airflow treats port 0 as
+        # another host and does not use the stored token.
         "hidden-fields": ["schema", "login"],
         "relabeling": {
             "password": "Personal access token",

@@ -4,8 +4,9 @@ In a `conftest.py`:
 
     pytest_plugins = ["synapse_workflows.testing"]
 
-`synapse_service` is a local Synapse for the whole session, `synapse_client` a client of its user
-alice, and `synapse_connection` the Airflow connection to it. Needs `synapse-workflows[local]`.
+`synapse_service` is a local Synapse for the whole session, `synapse_client` is a client that is
+logged in as user alice, and `synapse_connection` is the ID of an Airflow connection to the
+service. Requires `synapse-workflows[local]`.
 """
 
 import json
@@ -40,7 +41,7 @@ class SynapseService:
 
     Args:
         service_info: The content of service.json.
-        folder: Directory for the caches of its clients.
+        folder: Directory for the caches of the service's clients.
         session: HTTP session that reaches a service without a socket; None for a socket.
     """
 
@@ -55,7 +56,7 @@ class SynapseService:
 
     @property
     def airflow_connection(self) -> str:
-        """A value for AIRFLOW_CONN_SYNAPSE_DEFAULT; needs a service with a socket."""
+        """Value for AIRFLOW_CONN_SYNAPSE_DEFAULT; requires a service with a socket."""
         return str(self.service_info["airflow_connection"])
 
     def _user(self, name: str) -> dict[str, Any]:

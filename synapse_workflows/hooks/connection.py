@@ -31,7 +31,7 @@ from synapse_workflows.constants import (
 
 _REPO_PATH: Final = "/repo/v1"
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
-#: Hosts of the web portal, which people copy from the browser -> the repository endpoint.
+#: Host of the web portal, which users may copy from the browser -> repository endpoint.
 _PORTAL_HOSTS: Final = {
     "synapse.org": PRODUCTION_ENDPOINTS["repoEndpoint"],
     "www.synapse.org": PRODUCTION_ENDPOINTS["repoEndpoint"],
@@ -61,7 +61,7 @@ class ClientSettings:
     Args:
         endpoints: The four endpoints, by name of the client argument.
         token: Personal access token; None if the connection has none.
-        username: User name or e-mail that the token must belong to; None for any.
+        username: User name or e-mail of the account that must own the token; None for any account.
         cache_dir: Cache directory; None for the client's default.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
     """
@@ -76,7 +76,9 @@ class ClientSettings:
     def from_connection(
         cls, connection: Any, extra: Mapping[str, Any] | None = None
     ) -> "ClientSettings":
-        """Return the settings of a connection, with `[synapse]` of the configuration as default.
+        """Return the settings of a connection.
+
+        The section `[synapse]` of the Airflow configuration has the defaults.
 
         Args:
             connection: Airflow connection.
@@ -103,7 +105,7 @@ class ClientSettings:
 
     @property
     def cache_root(self) -> str:
-        """Cache directory of this Synapse, below `cache_dir`: other ones use the same IDs."""
+        """Cache directory of this Synapse stack, below `cache_dir`: IDs are unique per stack."""
         _, host, port = urls.origin(self.endpoints["repoEndpoint"])
         name = re.sub(r"[^a-z0-9.-]+", "-", f"{host}-{port}".lower())
         return os.fspath(Path(self.cache_dir or session.DEFAULT_CACHE, name))
@@ -112,7 +114,7 @@ class ClientSettings:
 def get_repository_endpoint(connection: Any) -> str:
     """Return the repository endpoint of a connection.
 
-    The host may lack scheme and path, and may be that of the web portal.
+    The host may lack the scheme and the path. The host may also be the host of the web portal.
 
     Raises:
         SynapseConfigError: The host is not a URL.

@@ -13,7 +13,7 @@ def parse_entity_id(value: Any, argument: str) -> VersionedId:
     """Parse an entity ID, or the ID of a reference that another task returned.
 
     Args:
-        value: `syn123`, `syn123.4`, or a reference, also as text.
+        value: `syn123`, `syn123.4`, a reference, or the text of a reference.
         argument: Name of the argument, for the error message.
 
     Raises:
@@ -30,7 +30,7 @@ def parse_entity_id(value: Any, argument: str) -> VersionedId:
 
 
 def parse_unversioned_id(value: Any, argument: str) -> str:
-    """Parse the ID of an entity whose current state is meant.
+    """Parse an entity ID that must not have a version.
 
     Args:
         value: `syn123`, or a reference, whose version is ignored.

@@ -26,8 +26,8 @@ _CONNECTION_TEST_RETRY = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
 class SynapseHook(BaseHook):
     """Interact with Synapse (synapse.org).
 
-    Inside a task, the client records what it reads and stores as the lineage of the task, and
-    everything it stores has an Activity.
+    Inside a task, the client records what it reads and stores as the lineage of the task. Every
+    entity that the client stores has an Activity.
 
     Args:
         synapse_conn_id: Id of the connection. Its password is a personal access token.
@@ -51,7 +51,7 @@ class SynapseHook(BaseHook):
 
     @property
     def client(self) -> LineageClient:
-        """The client of the connection, logged in. It is created on first access.
+        """Logged-in client of the connection, created on first access.
 
         Raises:
             AirflowNotFoundException: The connection is not defined.
@@ -65,15 +65,16 @@ class SynapseHook(BaseHook):
         return self.client
 
     def without_lineage(self) -> AbstractContextManager[None]:
-        """Record nothing that is read, stored or run inside this block, by any client of the task.
+        """Suspend lineage inside this block, for all clients of the task.
 
-        What is stored inside has no Activity, unless the call declares one, and no asset event.
-        The block applies to the current thread.
+        What is read, stored or run inside the block is not recorded. Stored entities have no
+        asset event, and no Activity unless the call declares an Activity. The block applies to
+        the current thread.
         """
         return without_lineage()
 
     async def async_session(self) -> AsyncSession:
-        """Create a session for the event loop of a trigger. The caller closes it.
+        """Create a session for the event loop of a trigger. The caller must close the session.
 
         Raises:
             AirflowNotFoundException: The connection is not defined.
@@ -175,9 +176,9 @@ class SynapseHook(BaseHook):
 
 
 class SynHook(SynapseHook):
-    """Synapse hook under its name for connections of the old type `syn`.
+    """Synapse hook for connections of the old type `syn`.
 
-    `SynapseHook` accepts such connections too. The type is not in the list of the web interface.
+    `SynapseHook` accepts such connections too. The web UI does not list the type `syn`.
     """
 
     conn_type = "syn"

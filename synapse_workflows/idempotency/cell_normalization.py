@@ -16,7 +16,7 @@ from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import DEFAULT_CELL_SIZE, MAX_CELL_SIZES, ColumnType
 
-#: Returns the normal form of a cell; raises ValueError for text that is not of the column's type.
+#: Returns the normal form of a cell; raises ValueError if the text is not of the column's type.
 Normalize = Callable[[str], str | None]
 _NormalizeCell = Callable[[str | None], str | None]
 
@@ -33,7 +33,7 @@ _HASH_BYTES: Final = 16
 
 
 class CellNormalizer:
-    """Normalizes rows with given columns.
+    """Normalizer of the rows of a table.
 
     Args:
         columns: Columns of the table, in the order of the cells.
@@ -59,7 +59,7 @@ class CellNormalizer:
         self._strict = [_normalizer(column) for column in columns]
 
     def check_sizes(self, number: int, line: CsvRow) -> None:
-        """Check that text cells fit their columns; Synapse checks everything else.
+        """Check that text cells fit their columns. Synapse checks all other constraints.
 
         Args:
             number: Number of the row, for the error message.
@@ -135,7 +135,7 @@ def _max_characters(column: Mapping[str, Any]) -> int | None:
 
 
 def _input_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
-    """Return the normalizer of source cells; None where Synapse stores them unchanged."""
+    """Return the normalizer of source cells; None if Synapse stores the cells unchanged."""
     kind, default = get_column_type(column), column.get("defaultValue")
     if kind in TEXT_TYPES:
         return None if default is None else lambda cell: default if cell is None else cell
@@ -145,7 +145,7 @@ def _input_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
 
 
 def _stored_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
-    """Return the normalizer of stored cells; None where Synapse stores one form only."""
+    """Return the normalizer of stored cells; None if Synapse stores only one form per value."""
     kind = get_column_type(column)
     if kind in (ColumnType.DOUBLE, ColumnType.JSON) or kind in ITEM_TYPES:
         normalize = _normalizer(column)

@@ -1,4 +1,4 @@
-"""Object storage as the target of downloads: URLs of fsspec and Airflow, `ObjectStoragePath`."""
+"""Object storage as the target of downloads: fsspec URLs, Airflow URLs, `ObjectStoragePath`."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.paths import expand_path, is_url, looks_like_url
 from synapse_workflows.constants import MiB
 
-#: Storage without directories, where creating one could create a bucket.
+#: Protocols of storage without directories. Creating a directory there could create a bucket.
 _FLAT_SCHEMES: Final = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
 )
@@ -53,8 +53,8 @@ class ObjectTarget:
 
         Args:
             source: The file.
-            if_collision: What to do if the object exists with other content: `keep.both` writes
-                `name(1).txt`.
+            if_collision: What to do if the object exists with different content. `keep.both`
+                writes to a new name such as `name(1).txt`.
 
         Returns:
             The URL of the written object, or of an existing one with the same content; None if
@@ -77,7 +77,7 @@ class ObjectTarget:
         return target.url
 
     def _file_system(self) -> tuple[Any, str]:
-        """Return the file system, of Airflow or else of fsspec, and the path in it."""
+        """Return the Airflow file system, else the fsspec file system, and the path in it."""
         if has_fs(urlsplit(self.url).scheme):
             path = ObjectStoragePath(self.url)
             return path.fs, path.path
@@ -134,7 +134,7 @@ def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
         argument: Name of the argument, for error messages.
 
     Raises:
-        TypeError: The value is none of these.
+        TypeError: The value has another type.
         ValueError: The URL has a protocol that cannot be written.
     """
     if not isinstance(value, str | PathLike | ObjectStoragePath):

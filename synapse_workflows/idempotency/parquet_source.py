@@ -19,7 +19,7 @@ _BUFFER_SIZE: Final = 1 << 18
 
 
 def is_parquet(path: Path) -> bool:
-    """Return whether a file starts as a Parquet file does."""
+    """Return whether a file starts with the Parquet signature."""
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
@@ -32,7 +32,7 @@ class ParquetRowSource(RowSource):
         columns: Columns of the table.
 
     Raises:
-        AirflowFailException: As for `RowSource`; or pyarrow is not installed.
+        AirflowFailException: See `RowSource`; or pyarrow is not installed.
     """
 
     def _read_header(self) -> Sequence[str]:
@@ -73,6 +73,6 @@ class ParquetRowSource(RowSource):
                 f"Reading the Parquet file {self.path} requires pyarrow: "
                 "pip install 'synapse-workflows[parquet]'"
             ) from error
-        # without pre-buffering: it loads whole columns of a row group, which may be all the file
+        # no pre-buffering: it loads whole columns of a row group, and a file may be one row group
         with parquet.ParquetFile(self.path, buffer_size=_BUFFER_SIZE, pre_buffer=False) as file:
             yield file

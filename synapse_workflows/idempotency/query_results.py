@@ -1,4 +1,4 @@
-"""Query results as CSV or Parquet files, the same on every worker."""
+"""Query results as CSV or Parquet files with identical content on every worker."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from synapse_workflows.client.transfer import progress
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 
-#: Cache keys from here on are not file handle IDs of Synapse.
+#: Lowest cache key of converted files. File handle IDs of Synapse are lower.
 _FIRST_CACHE_KEY: Final = 10**19
 
 #: Values of `output_format`.
@@ -37,7 +37,7 @@ class TableQuery:
 
     Args:
         sql: The query.
-        row_ids: Start each row with its ROW_ID and ROW_VERSION.
+        row_ids: Whether each row starts with its ROW_ID and ROW_VERSION.
         file_format: Format of the file.
     """
 
@@ -68,12 +68,12 @@ class QueryResultFile:
 
     @classmethod
     def of(cls, table: CsvFileTable, path: Path, rows: int, csv_md5: str) -> "QueryResultFile":
-        """Build the object for the rows of a CSV file, at `path` or converted to it."""
+        """Describe a query result; `path` is the CSV file or the converted file."""
         names = tuple(str(column["name"]) for column in table.columns())
         return cls(path.absolute(), rows, names, str(table.tableId), table.etag, csv_md5)
 
 
-#: Takes the MD5 of a CSV result; raises if it is not the expected one.
+#: Checks the MD5 of a CSV result; raises an exception if the MD5 is not the expected value.
 Check = Callable[[str], object]
 
 
@@ -144,7 +144,7 @@ def _download_csv(
 
 
 def _convert_in_cache(client: LineageClient, table: CsvFileTable, csv_md5: str) -> QueryResultFile:
-    """Convert a CSV file to a Parquet file in the cache, unless the cache has it."""
+    """Convert a CSV file to a Parquet file in the cache, unless the Parquet file exists."""
     cache, key = client.cache, _cache_key(table, csv_md5)
     path = cache.get(key)
     if path is None:
@@ -166,7 +166,7 @@ def _convert_in_cache(client: LineageClient, table: CsvFileTable, csv_md5: str) 
 def _cache_key(table: CsvFileTable, csv_md5: str) -> int:
     """Return the cache key of a converted file, used in place of a file handle ID.
 
-    It depends on the content, the types of the columns and the Parquet writer.
+    The key depends on the content, the types of the columns and the Parquet writer.
     """
     types = [[one.get("name"), one.get("columnType")] for one in table.columns()]
     text = json.dumps([csv_md5, types, parquet.get_writer_version()])
@@ -174,7 +174,7 @@ def _cache_key(table: CsvFileTable, csv_md5: str) -> int:
 
 
 def _convert(client: LineageClient, table: CsvFileTable, target: Path) -> int:
-    """Write the rows of a CSV file to a Parquet file; return their number."""
+    """Write the rows of a CSV file to a Parquet file; return the number of rows."""
     size = Path(table.filepath).stat().st_size
     with progress.show_progress(
         client, f"Writing {target.name}", f"Wrote {target.name}", size

@@ -1,4 +1,4 @@
-"""Detection of rows in a table that an earlier try of the task added.
+"""Detection of table rows that an earlier try of the task added.
 
 Rows of one transaction have consecutive row IDs, in the order of the source.
 """
@@ -10,17 +10,18 @@ from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
 from synapse_workflows.idempotency.transaction import PendingTransaction
 
-#: Number of rows compared first, at each place where the task's rows may start.
+#: Number of rows to compare first at each row ID where the task's rows may start.
 _SAMPLE_ROWS = 100
 #: Maximum number of transactions checked for a replacement by another task.
 _MAX_TRANSACTIONS = 20
 
 
 def was_applied(reader: TableReader, source: RowSource, pending: PendingTransaction) -> bool:
-    """Return whether the rows of a transaction that is over are in the table.
+    """Return whether the table contains the rows of a finished transaction.
 
     Raises:
-        AirflowFailException: The table has rows that may be the task's, changed since.
+        AirflowFailException: It is unknown whether rows of the table were added by this task and
+            changed afterwards.
     """
     rows = pending.counts.added
     starts = _transaction_starts(reader, pending.max_row_id)
@@ -41,9 +42,10 @@ def was_applied(reader: TableReader, source: RowSource, pending: PendingTransact
 
 
 def is_behind_other_rows(reader: TableReader, source: RowSource, rows: int) -> bool:
-    """Return whether the table has the rows of a source, and rows of other tasks before them.
+    """Return whether the table has rows of other tasks before the rows of a source.
 
-    Rows after them do not count: they were added later.
+    Return False if the table does not have the rows of the source. Rows after the rows of the
+    source are ignored, because they were added later.
 
     Args:
         reader: Reads the table.
@@ -64,7 +66,7 @@ def _transaction_starts(reader: TableReader, after: int) -> list[int]:
 
 
 def _count_equal_rows(reader: TableReader, source: RowSource, start: int, rows: int) -> int:
-    """Count the rows of the source that are in the table, with row IDs from `start`."""
+    """Count the source rows that the table contains at row IDs from `start` upwards."""
     sample = min(rows, _SAMPLE_ROWS)
     equal = _compare(reader, source, start, sample)
     if sample == rows or 2 * equal < sample:

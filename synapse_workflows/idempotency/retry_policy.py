@@ -20,9 +20,9 @@ _RATE_LIMIT_DELAY: Final = timedelta(seconds=60)
 
 
 class SynapseRetryPolicy(RetryPolicy):
-    """Fails at once on permanent errors, and waits as long as Synapse requests on a 429.
+    """Retry policy that fails at once on permanent errors and obeys Retry-After on a 429.
 
-    A connection that is not defined, and a file that is not on the worker, are permanent errors.
+    An undefined connection and a file that does not exist on the worker are permanent errors.
 
     Other errors follow the task's own `retries` and `retry_delay`.
     """

@@ -13,9 +13,9 @@ from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
-#: The dialect of Synapse's own CSV files.
+#: Dialect of the CSV files that Synapse writes.
 SYNAPSE_CSV: Final = CsvDialect()
-#: The dialect of other CSV files: a backslash is an ordinary character.
+#: Dialect of all other CSV files: a backslash is an ordinary character.
 STANDARD_CSV: Final = CsvDialect(escape='"')
 TSV: Final = CsvDialect(separator="\t", escape='"')
 
@@ -56,7 +56,7 @@ class RowSource(ABC):
         """Set the columns of the table.
 
         Raises:
-            AirflowFailException: The file has other columns.
+            AirflowFailException: The columns of the file do not fit the table.
         """
         by_name = {str(column["name"]): column for column in columns}
         if any(name.upper() in ROW_METADATA for name in self.names):
@@ -146,15 +146,15 @@ class CsvRowSource(RowSource):
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             lines = self.dialect.parse_rows(file)
             next(lines, None)
-            # an empty line is a null in a file of one column, else it is ignored
+            # an empty line is a null in a file with one column, and is ignored in other files
             yield from (line for line in lines if is_single or line != [None])
 
 
 def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], bytes]]:
     """Return the header of a file to upload, and the function that serializes its rows.
 
-    Synapse ignores empty lines, and a null in a file of one column is an empty line. A file of
-    one column therefore gets empty row IDs.
+    Synapse ignores empty lines. In a file with one column, a null would be an empty line, so such
+    a file gets the additional, empty columns ROW_ID and ROW_VERSION.
     """
     if len(names) > 1:
         header = SYNAPSE_CSV.format_row(list(names)).encode()

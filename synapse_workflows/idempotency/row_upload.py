@@ -23,17 +23,17 @@ _LOG_INTERVAL: Final = 10.0
 
 
 class RowUpload:
-    """Uploads rows in CSV files and collects the file handles for one transaction.
+    """Uploader of rows as CSV files, which collects the file handles for one transaction.
 
-    The name of the first file is unique: deleting that file prevents a transaction that has not
-    started. The other files are identified by their content, so a retry does not upload them
-    again.
+    The name of the first file is unique. If that file is deleted, a transaction that has not
+    started cannot run. The other files are identified by their content, so a retry does not
+    upload them again.
 
     Args:
         client: Sends the requests.
         table_id: `syn123`.
         max_rows: Maximum number of rows in one file.
-        log: Writes a progress message; takes a format and its arguments.
+        log: Writes a progress message; takes a format string and its arguments.
         clock: Returns the time in seconds.
     """
 
@@ -98,7 +98,7 @@ class RowUpload:
         lines: Iterator[bytes],
         on_row: Callable[[bytes], object],
     ) -> int:
-        """Write rows to a file until it is full; return their number."""
+        """Write rows to a file until the file is full; return the number of rows."""
         rows = size = 0
         with path.open("wb") as file:
             file.write(header)

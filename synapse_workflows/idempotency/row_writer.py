@@ -32,7 +32,7 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 #: Maximum number of comparisons when other writers keep changing the table.
 _MAX_ROUNDS: Final = 5
 _IDS: Final = (ROW_ID, ROW_VERSION)
-#: Errors of a change to stale rows or columns; they can have other causes too.
+#: Errors that a change to stale rows or columns raises. The errors can also have other causes.
 _STALE_ERRORS: Final = (
     SynapseConflictError,
     SynapseBadRequestError,
@@ -42,7 +42,7 @@ _STALE_ERRORS: Final = (
 
 
 class RowWriter:
-    """Writes the rows of one source to one table, once per task instance.
+    """Writer of the rows of one source to one table, once per task instance.
 
     Args:
         client: Sends the requests.
@@ -66,7 +66,7 @@ class RowWriter:
         self._pending: PendingTransaction | None = None
 
     def append(self) -> None:
-        """Append the rows, unless an earlier try did.
+        """Append the rows, unless an earlier try appended them.
 
         Raises:
             AirflowFailException: An earlier try appended other rows; or it is unknown whether an
@@ -99,7 +99,7 @@ class RowWriter:
             self._repeat(self._replace_once)
 
     def upsert(self, key: Sequence[str]) -> None:
-        """Update the rows whose key is in the table, and add the others.
+        """Update the rows whose key is in the table, and add the rows with new keys.
 
         Rows that are equal in the table and the source are not changed.
 
@@ -107,8 +107,8 @@ class RowWriter:
             key: Names of the key columns.
 
         Raises:
-            AirflowFailException: No key column is given or one is not in the source, or a key is
-                empty or not unique.
+            AirflowFailException: No key column is given, a key column is not in the source, or a
+                key is empty or not unique.
             SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
         if not key:
@@ -127,7 +127,7 @@ class RowWriter:
         self._repeat(lambda: self._upsert_once(indexes))
 
     def _repeat(self, run_once: Callable[[], bool]) -> None:
-        """Compare and change the rows, and again while other writers change the table."""
+        """Compare and change the rows; repeat while other writers change the table."""
         table_id = self.transaction.table_id
         for _ in range(_MAX_ROUNDS):
             try:
@@ -145,7 +145,7 @@ class RowWriter:
         )
 
     def _replace_once(self) -> bool:
-        """Replace the rows; return False if another writer came first."""
+        """Replace the rows; return False if another writer changed the table first."""
         columns = self.reader.columns()
         self.source.bind_columns(columns)
         names = [str(column["name"]) for column in columns]
@@ -160,12 +160,13 @@ class RowWriter:
             deleted = upload.upload(_IDS, old_rows)
         added = upload.upload(self.source.names, self.source.iter_rows(), content.update)
         self._commit(upload, RowCounts(added=added, deleted=deleted), content.hexdigest(), 0)
-        # Rows added meanwhile cause no conflict, as no row ID names them. When two tasks replace
-        # an empty table, both add their rows, and the later one has to delete the others.
+        # Rows that another writer adds meanwhile cause no conflict, as the request has no row IDs
+        # of them. If two tasks replace an empty table, both add rows; the later task must delete
+        # the rows of the earlier task.
         return not is_behind_other_rows(self.reader, self.source, added)
 
     def _is_replaced(self) -> bool:
-        """Return whether the rows of an earlier try come first in the table."""
+        """Return whether an earlier try replaced the rows: its rows come first in the table."""
         rows = sum(1 for _ in self.source.iter_rows())
         return not is_behind_other_rows(self.reader, self.source, rows)
 
@@ -202,7 +203,7 @@ class RowWriter:
             self._complete_pending()
             return True
         self._commit(upload, RowCounts(added, changed, deleted), "", max_row_id)
-        # Two writers that add the same key do not conflict: the later one deletes its rows.
+        # Two writers that add the same key cause no conflict; the later writer deletes its rows.
         return not added or self.reader.count_after(max_row_id) == added
 
     def _index_table(
@@ -211,8 +212,8 @@ class RowWriter:
         """Add the rows of the table to an index.
 
         Returns:
-            The highest row ID; and the key hashes and row IDs of rows that duplicate a key, added
-            since this task started to add rows.
+            The highest row ID; and the key hashes and row IDs of the rows that duplicate a key
+            and were added since this task started to add rows.
         """
         since, max_row_id, count = self._max_row_id_before_task(), 0, 0
         duplicates: list[tuple[bytes, CsvRow]] = []
@@ -235,7 +236,7 @@ class RowWriter:
         return max_row_id, duplicates
 
     def _max_row_id_before_task(self) -> int | None:
-        """Return the highest row ID before this task added rows; None if it added none."""
+        """Return the highest row ID before this task added rows; None if the task added no row."""
         if self.transaction.max_row_id is None and self._pending is not None:
             return self._pending.max_row_id
         return self.transaction.max_row_id
@@ -243,7 +244,7 @@ class RowWriter:
     def _upload_edits(
         self, upload: RowUpload, index: UpsertIndex, key: Sequence[int]
     ) -> tuple[int, int]:
-        """Upload the rows to add and to change; return their numbers."""
+        """Upload the rows to add and the rows to change; return the number of each."""
         added = changed = 0
 
         def edits() -> Iterator[CsvRow]:
@@ -298,7 +299,8 @@ class RowWriter:
         """Check that an earlier try appended the same rows.
 
         Raises:
-            AirflowFailException: It appended other rows; the next try appends the current ones.
+            AirflowFailException: An earlier try appended different rows. The next try appends the
+                current rows.
         """
         if self.source.content_md5() == self.transaction.content_md5:
             return

@@ -2,8 +2,8 @@
 
 A request may succeed although its response is lost, and its job may still run when the next try
 starts. All tries of a task therefore request the same label. Labels are unique, so at most one
-snapshot is created, and its Activity identifies the task that created it; without an Activity, its
-comment.
+snapshot is created. The Activity of the snapshot identifies the task that created the snapshot;
+without an Activity, the comment identifies the task.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 class SynapseSnapshot(TypedDict):
     """A snapshot of a table or view, as JSON.
 
-    `activity_id` is None where lineage is off.
+    `activity_id` is None if lineage is off.
     """
 
     id: str
@@ -49,7 +49,7 @@ class SynapseSnapshot(TypedDict):
 
 
 class SnapshotMaker:
-    """Creates one snapshot of one table or view for one task instance.
+    """Creator of one snapshot of one table or view for one task instance.
 
     Args:
         client: Sends the requests.
@@ -82,17 +82,17 @@ class SnapshotMaker:
 
     @property
     def is_requested(self) -> bool:
-        """Whether this task, in any of its tries, may have requested a snapshot."""
+        """Whether any try of this task may have requested a snapshot."""
         return self._state.load() is not None
 
     @property
     def job(self) -> str | None:
-        """Token of a job that this task, in any of its tries, started; None without one."""
+        """Token of a job that a try of this task started; None without a job."""
         plan = self._state.load()
         return None if plan is None else plan.job
 
     def find_created(self) -> int | None:
-        """Return the version of the snapshot that an earlier try created; None without one."""
+        """Return the version of the snapshot that an earlier try created; None if none exists."""
         plan = self._state.load()
         if plan is None:
             return None
@@ -100,7 +100,7 @@ class SnapshotMaker:
         return next(own, None)
 
     def find_unchanged(self) -> Mapping[str, Any] | None:
-        """Return the newest snapshot if the table has not changed since; else None."""
+        """Return the newest snapshot if the table has not changed since then; else None."""
         newest = next(self.iter_snapshots(), None)
         if newest is None:
             return None
@@ -114,7 +114,7 @@ class SnapshotMaker:
         return newest if current.is_known_to_equal(snapshot) else None
 
     def create(self, label: str | None, comment: str | None) -> int:
-        """Create the snapshot and return its version; its Activity is stored first.
+        """Store the Activity, create the snapshot and return the version of the snapshot.
 
         Args:
             label: Label of the snapshot; None for its version number.
@@ -124,7 +124,7 @@ class SnapshotMaker:
             AirflowFailException: Another version has the label.
             SynapseHTTPError: Synapse rejected the request.
         """
-        if self.is_view:  # Synapse creates snapshots of views in jobs only
+        if self.is_view:  # only a job can create a snapshot of a view
             self.start_job(label, comment)
             return self.wait_for_job()
         plan = self._save_plan(label, comment)
@@ -151,8 +151,8 @@ class SnapshotMaker:
         """Wait for the job that was started; return the version of the snapshot.
 
         Raises:
-            SynapseHTTPError: The job failed; the next try starts another one.
-            SynapseJobError: The job failed; the next try starts another one.
+            SynapseHTTPError: The job failed; the next try starts another job.
+            SynapseJobError: The job failed; the next try starts another job.
             SynapseTimeoutError: The job makes no progress; the next try continues to wait.
         """
         plan = self._state.load()
@@ -177,7 +177,7 @@ class SnapshotMaker:
         if collector is not None:
             if activity_id is not None:
                 collector.attach_activity(self.table_id, activity_id, self.client)
-            # later, when the task succeeds: a task that still fails may be cleared and continue
+            # called only if the task succeeds: a failed task that is cleared continues this work
             collector.add_finish_callback(self._state.mark_done)
         entity = self.client.call("GET", f"/entity/{self.table_id}/version/{version}").json
         self.client.emit(Wrote.from_entity(entity, activity_given=True, is_open=False))
@@ -194,10 +194,10 @@ class SnapshotMaker:
         }
 
     def delete_old(self, retain: int, label_prefix: str) -> list[int]:
-        """Delete the snapshots whose label has a prefix, except the newest of them.
+        """Delete the snapshots whose label has a prefix, except the newest ones.
 
         Args:
-            retain: Number of snapshots to keep.
+            retain: Number of newest snapshots to keep.
             label_prefix: Prefix of the labels.
 
         Returns:
@@ -225,12 +225,12 @@ class SnapshotMaker:
     def _save_plan(self, label: str | None, comment: str | None) -> SnapshotPlan:
         """Store the Activity in Synapse, and the plan in the task state.
 
-        A request of an earlier try may still be running: this try requests the same label.
+        This try requests the same label as an earlier try, whose request may still be running.
         """
         activity_id = self.client.create_snapshot_activity(self.table_id)
         version = self.entity["versionNumber"]
         plan = self._state.load()
-        # where another task took the version, a request with that version as label has ended
+        # if another task created that version, a request with the version as label has ended
         if plan is None or (plan.numbered and plan.version != version):
             plan = SnapshotPlan(version, label or str(version), numbered=not label)
         own_id = activity_id if isinstance(activity_id, str) else None
@@ -246,7 +246,7 @@ class SnapshotMaker:
 
     @contextmanager
     def _clear_on_final_error(self, plan: SnapshotPlan) -> Iterator[None]:
-        """Delete the plan if its request failed for good; else keep it, without its job."""
+        """Delete the plan if its request cannot succeed; else keep the plan without its job."""
         try:
             yield
         except SynapseJobError:

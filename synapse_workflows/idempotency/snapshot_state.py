@@ -13,11 +13,11 @@ class SnapshotPlan:
     """A snapshot that a task has requested or is about to request.
 
     Args:
-        version: Number of the current version of the table, which the snapshot will get.
+        version: Number of the table's current version. The snapshot will have this number.
         label: Label of the snapshot.
         comment: Comment of the snapshot.
         activity_id: The Activity that the snapshot will have; no other snapshot has it.
-        job: Token of the job that creates the snapshot; None without one.
+        job: Token of the job that creates the snapshot; None without a job.
         numbered: Whether the label is the number of the version.
     """
 
@@ -30,7 +30,7 @@ class SnapshotPlan:
 
 
 class SnapshotState:
-    """Stores the plan of a task instance for one table.
+    """Storage for the snapshot plan of a task instance for one table.
 
     Args:
         task: The state of the task.
@@ -41,7 +41,7 @@ class SnapshotState:
         self._state = SavedState(task, _KEY, table_id)
 
     def load(self) -> SnapshotPlan | None:
-        """Return the plan of this try or an earlier one; None without one."""
+        """Return the plan of this try or of an earlier try; None without a plan."""
         values = self._state.load()
         return None if values is None else SnapshotPlan(**values)
 
@@ -54,5 +54,5 @@ class SnapshotState:
         self._state.mark_done()
 
     def clear(self) -> None:
-        """Delete a plan that cannot have an effect any more."""
+        """Delete a plan whose request can no longer have an effect."""
         self._state.clear()

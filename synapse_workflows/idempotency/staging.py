@@ -72,11 +72,11 @@ def as_local_file(
 
     Raises:
         SynapseFileNotFoundError: The file does not exist.
-        AirflowFailException: The value is none of these.
+        AirflowFailException: The value has another type.
     """
     value = parse_reference_text(value)
     if is_reference(value):
-        # the file of a query has another name in each run
+        # the file of a query result has a different name in each run
         name = value.get("name") if "query" in value else None
         yield LocalFile(Path(resolve_reference(value)), stored_name=name)
     elif isinstance(value, ObjectStoragePath):
@@ -109,7 +109,7 @@ def _download(url: str) -> Iterator[LocalFile]:
 
 @contextmanager
 def _open(url: str) -> Iterator[Any]:
-    """Open an object with a file system of Airflow, or else of fsspec."""
+    """Open an object with an Airflow file system, else with an fsspec file system."""
     try:
         if has_fs(urlsplit(url).scheme):
             with ObjectStoragePath(url).open("rb") as stream:
@@ -120,7 +120,7 @@ def _open(url: str) -> Iterator[Any]:
             with fsspec.open(url, "rb") as stream:
                 yield stream
     except FileNotFoundError:
-        # not chained: the message may contain the query, which may be a signature
+        # do not chain: the message may contain the query string, which may hold a signature
         raise SynapseFileNotFoundError(f"Object not found: {redact_url(url)}") from None
 
 

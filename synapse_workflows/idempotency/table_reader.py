@@ -1,4 +1,4 @@
-"""Queries of the table that a task writes to; they do not become lineage."""
+"""Queries of the table that a task writes to. These queries are not recorded as lineage."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,12 +32,12 @@ class TableReader:
     def query(
         self, select: str, rest: str = "", *, row_ids: bool = False
     ) -> Iterator[Iterator[CsvRow]]:
-        """Run a query and yield its rows as text; they can be read inside the block only.
+        """Run a query and provide its rows as text. Read the rows inside the block only.
 
         Args:
             select: The select list, as SQL.
             rest: The SQL after the name of the table.
-            row_ids: Start each row with its ROW_ID and ROW_VERSION.
+            row_ids: Whether each row starts with its ROW_ID and ROW_VERSION.
         """
         sql = f"select {select} from {self.table_id} {rest}"  # noqa: S608 - built here
         with TemporaryDirectory(prefix="synapse-") as folder:

@@ -30,16 +30,16 @@ from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.operator_arguments import invalid_type, parse_reference_text
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
-#: What happens to the rows of the table: `append` keeps them, `upsert` updates those with the key
-#: of a new row, `replace` deletes them.
+#: What happens to the existing rows of the table: `append` keeps them, `upsert` updates the rows
+#: that have the key of a new row, and `replace` deletes them.
 StoreMode = Literal["append", "upsert", "replace"]
 
 
 class SynapseTableRows(TypedDict):
     """Result of storing rows, as JSON.
 
-    The counts are those of all tries of the task. `version` is the number of the current version
-    of the table; `activity_id` is None where lineage is off and no provenance was declared.
+    The counts are totals over all tries of the task. `version` is the number of the table's
+    current version. `activity_id` is None if lineage is off and no provenance was declared.
     """
 
     id: str
@@ -58,7 +58,8 @@ class StoreOptions:
     Args:
         mode: `append`, `upsert` or `replace`.
         key: Key columns, for `upsert` only.
-        missing_columns: Whether appended and replacing rows may lack columns of the table.
+        missing_columns: Whether the rows may lack columns of the table with `append` and
+            `replace`.
         chunk_rows: Maximum number of rows in one uploaded file.
         allow_empty: Whether `replace` may leave the table without rows.
         provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
@@ -116,7 +117,7 @@ def store_rows(
         resolve_reference: Returns the local path of a reference in `rows`.
 
     Raises:
-        AirflowFailException: The rows or the table are not as they should be.
+        AirflowFailException: The rows or the table are invalid.
         SynapseHTTPError: Synapse rejected the rows; none was stored.
     """
     columns = _require_columns(client, table_id)
@@ -133,7 +134,7 @@ def store_rows(
     counts = transaction.counts
     collector = current_collector()
     if collector is not None:
-        # later, when the task succeeds: a task that still fails may be cleared and continue
+        # called only if the task succeeds: a failed task that is cleared continues this work
         collector.add_finish_callback(transaction.mark_done)
     entity, activity_id = client.record_row_provenance(
         table_id,
@@ -212,7 +213,7 @@ def _open_file(
 
 
 def _check_source(source: RowSource, options: StoreOptions) -> None:
-    """Check that the source has all columns, and rows where the mode requires some."""
+    """Check that the source has all columns, and has rows if the mode requires rows."""
     if source.missing and options.mode != "upsert" and not options.missing_columns:
         raise AirflowFailException(
             f"{source.label} lacks columns of the table: {source.missing}. Add them, or set "
@@ -228,7 +229,7 @@ def _check_source(source: RowSource, options: StoreOptions) -> None:
 
 
 def _reject_json_text(rows: Any) -> None:
-    """Reject the text of a list or dictionary, which a template renders instead of its value."""
+    """Reject a list or dictionary that a template has rendered as text."""
     text = rows.strip() if isinstance(rows, str) else ""
     kind = {"[]": "list", "{}": "dictionary"}.get(text[:1] + text[-1:])
     if kind:

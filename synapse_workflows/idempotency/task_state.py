@@ -11,8 +11,8 @@ from synapse_workflows.lineage.task_state_store import TaskStateStore
 class TaskState:
     """Airflow's task state store, and `max_tries` of the task instance.
 
-    `max_tries` distinguishes a retry from a cleared task: clearing a task raises it, a retry
-    leaves it as it is.
+    `max_tries` distinguishes a retry from a cleared task: clearing a task increases `max_tries`, a
+    retry does not change it.
 
     Args:
         store: The task state store.
@@ -46,14 +46,14 @@ class SavedState:
         self._table_id = table_id
 
     def load(self) -> dict[str, Any] | None:
-        """Return the values that this try or an earlier one saved; None without any."""
+        """Return the values that this or an earlier try saved; None without saved values."""
         stored = self._stored()
         if stored is None:
             return None
         return {name: value for name, value in stored.items() if name not in ("table", "done")}
 
     def save(self, values: Mapping[str, Any]) -> None:
-        """Replace the values; a mark of `mark_done` stays."""
+        """Replace the values; a mark that `mark_done` has set is kept."""
         stored = self._stored() or {}
         mark = {"done": stored["done"]} if "done" in stored else {}
         self._task.store.set(self._key, {**values, "table": self._table_id, **mark})

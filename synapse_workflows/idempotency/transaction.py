@@ -1,13 +1,14 @@
-"""Table transactions that are applied once, even when the worker stops at any point.
+"""Table transactions that are applied once, even if the worker stops at any point.
 
     files are uploaded -> the pending transaction is saved -> its job is started
         -> the job's token is saved -> the job is done -> the result is saved
 
 A retry that finds a token waits for that job. A retry that finds a pending transaction without a
 token cannot know whether a job was started. It deletes one of the uploaded files: a job that has
-not started cannot succeed without it. Then it runs another transaction on the same table, which
-Synapse queues behind a job that has started. After that the transaction was applied or never will
-be, and `recovery.was_applied` finds out by comparing rows.
+not started cannot succeed without the file. Then the retry runs another transaction on the same
+table. Synapse queues this transaction behind a job that has already started. When the other
+transaction is done, the pending transaction either was applied or never will be.
+`recovery.was_applied` compares rows to determine the result.
 """
 
 from collections.abc import Mapping
@@ -55,10 +56,10 @@ class PendingTransaction:
 
     Args:
         file_handle_id: An uploaded file that only this transaction needs.
-        counts: What the transaction does.
-        content_md5: MD5 of the rows it stores; empty for an upsert.
+        counts: Numbers of rows that the transaction adds, changes and deletes.
+        content_md5: MD5 of the rows that the transaction stores; empty for an upsert.
         max_row_id: Highest row ID of the table before the transaction.
-        job: Token of its job; None if no token was saved.
+        job: Token of the transaction's job; None if no token was saved.
     """
 
     file_handle_id: str
@@ -99,18 +100,19 @@ class TableTransaction:
 
     @property
     def max_row_id(self) -> int | None:
-        """Highest row ID before the task's first transaction; None before that."""
+        """Highest row ID before the task's first transaction; None if there was no transaction."""
         return self._load().get("max_row_id")
 
     def resolve_pending(self) -> PendingTransaction | None:
         """Finish the transaction that an earlier try left pending.
 
         Returns:
-            A transaction that is over with an unknown result: compare the rows of the table, then
-            call `mark_succeeded` or `mark_failed`. None if nothing is pending.
+            A finished transaction whose result is unknown, or None if nothing is pending. The
+            caller must compare the rows of the table, then call `mark_succeeded` or
+            `mark_failed`.
 
         Raises:
-            SynapseTimeoutError: Its job is still running.
+            SynapseTimeoutError: The job of the transaction is still running.
             SynapseError: The state of the job is unknown.
         """
         values = self._load().get("pending")
@@ -180,7 +182,7 @@ class TableTransaction:
         self._state.clear()
 
     def _prevent(self, pending: PendingTransaction) -> None:
-        """Ensure that the job of a transaction, if there is one, is over or cannot succeed."""
+        """Ensure that the job of a transaction, if any, has ended or cannot succeed."""
         client, table_id = self.client, self.table_id
         client.logger.info(
             "%s: an earlier try may have started a transaction; waiting until it is over", table_id
@@ -212,7 +214,7 @@ class TableTransaction:
 def _is_final(error: SynapseHTTPError) -> bool:
     """Return whether a response shows that a job failed or was not started.
 
-    A 401 shows nothing about the job: the token was rejected, not the request.
+    A 401 is not final: Synapse rejected the access token, and the state of the job is unknown.
     """
     can_repeat = error.retry_category.can_repeat_request
     return not can_repeat and not isinstance(error, SynapseUnauthorizedError)

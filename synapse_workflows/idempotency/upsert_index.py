@@ -23,14 +23,15 @@ BEGIN;
 
 @dataclass(frozen=True, slots=True)
 class IndexedRow:
-    """A key, with its row of the table and its row of the source.
+    """A key, with the table row and the source row that have this key.
 
     Args:
-        row_id: Row ID in the table; None for a key that only the source has.
+        row_id: Row ID in the table; None if only the source has the key.
         version: Version of the row in the table.
         content: Hash of the cells in the table.
-        source_row: Number of the row in the source; None while none was found.
-        duplicate_id: Row ID of another row of the table with the same key; None without one.
+        source_row: Number of the row in the source; None until `match` is called with the key.
+        duplicate_id: Row ID of another table row with the same key; None without a
+            duplicate.
     """
 
     row_id: int | None
@@ -41,7 +42,7 @@ class IndexedRow:
 
 
 class UpsertIndex:
-    """Rows by the hashes of their keys.
+    """Index of rows by the hashes of their keys.
 
     Args:
         connection: Connection to an empty database.
@@ -77,7 +78,7 @@ class UpsertIndex:
         )
 
     def find(self, key: bytes) -> IndexedRow | None:
-        """Return the row with a key; None without one."""
+        """Return the row with a key, or None if the index does not have the key."""
         row = self._connection.execute(
             "SELECT row_id, version, content, source_row, duplicate_id FROM row_index"
             " WHERE key = ?",
@@ -91,7 +92,7 @@ class UpsertIndex:
         return row is not None and row.source_row is not None
 
     def match(self, key: bytes, source_row: int) -> IndexedRow | None:
-        """Record that the source has a key; return the row as it was before.
+        """Record that the source has a key; return the indexed row as it was before the call.
 
         Args:
             key: Hash of the key.

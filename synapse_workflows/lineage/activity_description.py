@@ -12,12 +12,13 @@ from synapse_workflows.provenance.activity import GAP_PREFIX
 
 @dataclass(frozen=True)
 class ActivityDescription:
-    """Text of the Activity of a task instance. It is the same for every try of the task.
+    """Name and description of a task instance's Activity, identical in every try of the task.
 
     Args:
         name: `dag.task` or `dag.task[3]`.
         signature: Line of the description that is unique to the task instance.
-        date: The line with the logical date; None for a run without one.
+        date: Line of the description with the logical date; None for a run without a logical
+            date.
         link: URL of the task instance in the Airflow UI; None when `[api] base_url` is not set.
     """
 
@@ -40,7 +41,7 @@ class ActivityDescription:
         """Return the description of the Activity.
 
         Args:
-            text: Declared description; comes first.
+            text: Description that the caller declared. It is placed first.
             gaps: Sources that could not be pinned to a version.
         """
         lines = [

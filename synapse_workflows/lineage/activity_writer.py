@@ -30,7 +30,7 @@ from synapse_workflows.provenance.activity import (
 )
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
-#: Number of changes that other clients may make to an entity while an Activity is linked to it.
+#: Maximum number of attempts to link an Activity to an entity that other clients keep changing.
 _MAX_CONFLICTS: Final = 60
 
 
@@ -41,8 +41,8 @@ class ActivityWriter:
         client: Client of the connection.
         description: Default name and description of the Activity.
         state_store: Stores the id of the Activity for retries.
-        key: Key of the id in the store.
-        max_tries: `max_tries` of the task instance; clearing the task raises it.
+        key: Key of the Activity id in `state_store`.
+        max_tries: `max_tries` of the task instance. Clearing the task increases `max_tries`.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ActivityWriter:
 
     @property
     def saved(self) -> Mapping[str, Any] | None:
-        """The Activity as it was saved last; None before."""
+        """The Activity as last saved; None before the first save."""
         return self._saved
 
     @cached_property
@@ -106,28 +106,29 @@ class ActivityWriter:
         Raises:
             SynapseNotFoundError: A declared source does not exist.
         """
-        _ = self.earlier_versions  # before this try creates versions with the same Activity
+        _ = self.earlier_versions  # read before this try creates versions with this Activity
         return str(self._save_with_accepted_urls(self._create_body(sources), None)["id"])
 
     def mark_linked(self) -> None:
-        """Record that a version with the Activity was created."""
+        """Record that a version that has the Activity was created."""
         self._is_unlinked = False
 
     def discard(self) -> None:
-        """Delete the Activity if this try created it and no version has it."""
+        """Delete the Activity if this try created the Activity and no version has it."""
         if self._is_unlinked and self._saved is not None:
             delete_unlinked(self.client, self._saved["id"])
             self.state_store.delete(self.key)
             self._is_unlinked, self._saved = False, None
 
     def link(self, stored: Wrote, sources: Record) -> str:
-        """Add sources to the Activity of the open version of an entity, after it was changed.
+        """Add sources to the Activity of an entity's open version, after the entity was changed.
 
-        For entities whose content changes without a new version, such as tables: their Activity
-        accumulates the sources of all rows. The sources of the present Activity are added to
-        those of the task, unless all rows were replaced. If nothing changed, the entity keeps its
-        present Activity. The Activity is linked under the etag of the entity, and merged again if
-        another client has linked one meanwhile.
+        Use this method for entities whose content changes without a new version, such as tables.
+        The Activity of a table accumulates the sources of all rows: the sources of its current
+        Activity are added to the sources of the task, unless all rows were replaced. If nothing
+        changed, the entity keeps its current Activity. The Activity is linked under the etag of
+        the entity. If another client has changed the entity meanwhile, the sources are merged
+        again.
 
         Args:
             stored: The stored entity.
@@ -170,7 +171,8 @@ class ActivityWriter:
     def create_for_snapshot(self, current: EntityRef, sources: Record) -> str:
         """Write the Activity of a snapshot that is about to be created, without linking it.
 
-        The sources of the current Activity are added. The version itself is not a source.
+        The Activity also contains the sources of the current version's Activity. The current
+        version itself is not a source.
 
         Args:
             current: The current version, which the snapshot will make immutable.
@@ -187,11 +189,11 @@ class ActivityWriter:
         return str(self._save_with_accepted_urls(body, linked if is_own else None)["id"])
 
     def attach(self, activity_id: str) -> None:
-        """Use an existing Activity, which an earlier process of the task created."""
+        """Use an existing Activity that an earlier process of the task created."""
         self._saved = self._get(f"/activity/{activity_id}")
 
     def adopt(self, activity: Mapping[str, Any]) -> bool:
-        """Use an existing Activity, if a try of this task instance wrote it; return whether."""
+        """Use an existing Activity if a try of this task instance wrote it; return True if so."""
         is_other = self._saved is not None and self._saved["id"] != activity["id"]
         if is_other or not self.description.matches(activity):
             return False
@@ -199,9 +201,10 @@ class ActivityWriter:
         return True
 
     def finish(self) -> None:
-        """Mark the stored id as done, so that a cleared task creates a new Activity.
+        """Mark the stored Activity id as done, so that a cleared task creates a new Activity.
 
-        A retry still finds its versions: a worker may stop before it reports success.
+        A retry still finds the versions of earlier tries, because a worker may stop before it
+        reports success.
         """
         if self._saved is not None:
             done = {"id": self._saved["id"], "done": self.max_tries}
@@ -220,7 +223,7 @@ class ActivityWriter:
     def _save_with_accepted_urls(
         self, body: Mapping[str, Any], linked: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Save the Activity; if Synapse rejects it, save it without URLs of uncommon schemes."""
+        """Save the Activity; if Synapse rejects it, retry without URLs of uncommon schemes."""
         try:
             return self._save(body, linked)
         except SynapseBadRequestError:
@@ -248,9 +251,10 @@ class ActivityWriter:
         return activity if activity is not None and self.description.matches(activity) else None
 
     def _update(self, existing: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Update an Activity if it differs; return None if it is gone or not writable.
+        """Update an Activity if its content differs from `body`.
 
-        Sources that another client has added meanwhile are kept.
+        Sources that another client has added meanwhile are kept. Return None if the Activity was
+        deleted or is not writable.
         """
         if _is_up_to_date(existing, body):
             return existing
@@ -266,14 +270,14 @@ class ActivityWriter:
             return None
 
     def _get(self, path: str) -> dict[str, Any] | None:
-        """Return the JSON of a GET request, or None if it is not found or not readable."""
+        """Return the JSON of a GET request, or None if the object is not found or not readable."""
         try:
             return _to_dict(self.client.call("GET", path))
         except (SynapseForbiddenError, SynapseNotFoundError):
             return None
 
     def _pin_versions(self, sources: Record) -> Record:
-        """Set the current version where a reference has none.
+        """Set the current version in each reference that has no version.
 
         An unknown entity that was not declared is added to `Record.gaps`.
 
@@ -293,7 +297,7 @@ class ActivityWriter:
         return record
 
     def _get_current(self, ref: EntityRef, *, is_declared: bool) -> EntityRef | None:
-        """Return the current version of an entity, or None if it is not readable."""
+        """Return the current version of an entity, or None if the entity is not readable."""
         if ref.id not in self._versions:
             try:
                 entity = _to_dict(self.client.call("GET", f"/entity/{ref.id}"))

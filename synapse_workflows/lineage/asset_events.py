@@ -16,13 +16,13 @@ def emit_asset_event(
 ) -> None:
     """Emit the asset events of a stored entity, with version, MD5 and Activity in `extra`.
 
-    Only declared outlets of the task have events: the asset of the entity, and each asset alias,
-    which receives one event per stored entity.
+    Events are emitted only for the declared outlets of the task: the asset of the entity, and each
+    asset alias. An alias receives one event per stored entity.
 
     Args:
         context: Context of the running task.
         stored: The stored entity.
-        activity_id: Id of its Activity, if any.
+        activity_id: Id of the stored entity's Activity, if any.
         use_aliases: Whether to emit an event for the aliases.
     """
     values = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}

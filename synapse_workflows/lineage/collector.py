@@ -30,8 +30,8 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRe
 
 T = TypeVar("T")
 _CONTEXT_KEY: Final = "synapse_lineage"
-#: Factor by which the stored entities must grow before the record is published again. It limits
-#: the number of XComs of a task that stores thousands of files.
+#: Factor by which the number of stored entities must grow before the record is published again.
+#: The factor limits the number of XComs of a task that stores thousands of files.
 _PUBLISH_GROWTH: Final = 1.1
 
 
@@ -54,7 +54,7 @@ _declared: ContextVar[DeclaredProvenance | None] = ContextVar("declared", defaul
 
 
 class EventSource(Protocol):
-    """Client that emits events: its connection, lineage mode and repository endpoint."""
+    """Connection, lineage mode and repository endpoint of a client that emits events."""
 
     synapse_conn_id: str
     repoEndpoint: str  # noqa: N815 - name of the client attribute
@@ -65,7 +65,10 @@ class EventSource(Protocol):
 
 
 def current_collector() -> "LineageCollector | None":
-    """Return the collector of the running task, or None outside a task. Create it if needed."""
+    """Return the collector of the running task, or None outside a task.
+
+    The first call in a task creates the collector.
+    """
     try:
         context = cast("dict[str, Any]", get_current_context())
     except RuntimeError:
@@ -144,7 +147,7 @@ class LineageCollector:
                 self.publish()
 
     def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
-        """Return an object that is shared within the task, for example a hook."""
+        """Return an object that the task shares, for example a hook; create a missing object."""
         with self._lock:
             if key not in self._task_objects:
                 self._task_objects[key] = factory()
@@ -155,10 +158,10 @@ class LineageCollector:
         """Protect a cached file from eviction until the task ends.
 
         Raises:
-            FileNotFoundError: The file is gone.
+            FileNotFoundError: The file does not exist.
         """
         with self._lock:
-            # the cache object owns the pin, so it must live as long as the task
+            # the cache object owns the pin, so keep a reference to the cache until the task ends
             self._caches[id(cache)] = cache
             cache.pin(path)
 
@@ -212,7 +215,7 @@ class LineageCollector:
         return notes
 
     def attach_activity(self, entity_id: str, activity_id: str, client: EventSource) -> None:
-        """Set the Activity of the task that the next stored version of an entity has."""
+        """Set the Activity that the next stored version of an entity will have."""
         with self._lock:
             self._attached[entity_id] = activity_id
             self.get_writer(client).attach(activity_id)
@@ -225,7 +228,8 @@ class LineageCollector:
     def publish(self) -> None:
         """Push the record as an XCom for the downstream tasks, if it has changed."""
         record = self.record | self.static_lineage
-        if record.wrote and "upstream" in self.__dict__:  # for readers: downstream takes `wrote`
+        # for display only: downstream tasks use `wrote`
+        if record.wrote and "upstream" in self.__dict__:
             record |= self.upstream
         if record != self._published:
             self.ti.xcom_push(XCOM_KEY, record.to_json())
@@ -274,7 +278,7 @@ class LineageCollector:
     def _find_activity(
         self, client: EventSource, activity_id: str | None
     ) -> Mapping[str, Any] | None:
-        """Return the Activity as this task wrote it, else its id."""
+        """Return the Activity if this task wrote it, else only its id."""
         if activity_id is None:
             return None
         writer = self._writers.get(client.synapse_conn_id)
@@ -323,7 +327,7 @@ class LineageCollector:
 
 
 def _record_from_event(event: Event, site: str) -> Record:
-    """Return what a client read or ran as a record. Reading a container is not an input."""
+    """Return a record of what a client read or ran. A container that was read is not an input."""
     if isinstance(event, Wrote):
         return Record()
     refs: list[EntityRef | UrlRef] = []

@@ -2,8 +2,8 @@
 
 A task depends on the tasks whose XComs its data-bearing fields reference, as an `XComArg` or in a
 Jinja template. Without such a reference it depends on all its direct upstream tasks. The
-references are read from the operators of the parsed DAG, because rendering replaces them by values
-in the running task.
+references are read from the operators of the parsed DAG, because the running task has only the
+rendered values.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ from airflow.sdk.definitions.xcom_arg import (
 
 from synapse_workflows.lineage.template_references import XComPull, find_xcom_pulls
 
-#: Returns the number of items of a mapped argument; None if it is unknown.
+#: Returns the number of items of a mapped argument; None if the number is unknown.
 ItemCounter = Callable[[Any], int | None]
 
 
@@ -33,8 +33,8 @@ class TaskInstances:
     Args:
         task_id: Id of the task.
         index: Map index; None for all instances, and for a task that is not mapped.
-        position: Position among the instances that returned a value, counted from 0. It selects
-            one instance of a mapped task whose output is mapped over.
+        position: Position among the instances that returned a value, counted from 0. The position
+            selects one instance of a mapped task whose output is mapped over.
     """
 
     task_id: str
@@ -44,7 +44,7 @@ class TaskInstances:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Task instances that a task takes its data from.
+    """Task instances from which a task takes its data.
 
     Args:
         instances: The task instances.
@@ -56,13 +56,13 @@ class Dependencies:
 
 
 def find_upstream(dag: Any, instances: TaskInstances, count_items: ItemCounter) -> Dependencies:
-    """Return the task instances that some instances of a task take their data from.
+    """Return the task instances from which the given instances of a task take their data.
 
     Args:
         dag: The parsed DAG, with references in place of values.
         instances: Instances of a task of the DAG; `position` is ignored.
-        count_items: Returns the number of items of a mapped argument. An instance of a task with
-            several mapped arguments takes the items that its index selects.
+        count_items: Returns the number of items of a mapped argument. The number determines which
+            items the map index of an instance selects in a task with several mapped arguments.
     """
     task = dag.get_task(instances.task_id)
     found = list(dict.fromkeys(_ReferenceFinder(task, instances.index, count_items).find()))
@@ -86,9 +86,9 @@ def _select_instances(
 
     Args:
         task: The task.
-        index: Map index of its instance; None for all instances.
+        index: Map index of the task's instance; None for all instances.
         upstream: The operator of the upstream task.
-        item: The item of the output that the instance takes; None for the whole output.
+        item: Index of the output item that the instance takes; None for the whole output.
     """
     if index is None or not is_mapped(upstream):
         return TaskInstances(upstream.task_id)
@@ -107,10 +107,10 @@ _Found = Iterator[TaskInstances | str]
 
 
 class _ReferenceFinder:
-    """Finds the references in the data-bearing fields of one task.
+    """Finder of the references in the data-bearing fields of one task.
 
-    The data-bearing fields of an operator are those in its class attribute `data_fields`, else all
-    its template fields.
+    The class attribute `data_fields` of an operator lists its data-bearing fields. Without
+    `data_fields`, all template fields are data-bearing.
 
     Args:
         task: An operator of the parsed DAG.
@@ -137,7 +137,7 @@ class _ReferenceFinder:
             return
         for field in fields:
             yield from self._find_in_field(self.task.partial_kwargs.get(field))
-        # the names in the input of a TaskFlow task are those of arguments, not of fields
+        # in a TaskFlow task, the names are argument names of the function, not field names
         is_taskflow = isinstance(self.task, DecoratedMappedOperator)
         names = None if is_taskflow else self.data_fields
         expand_input = self.task._get_specified_expand_input()  # noqa: SLF001 - no public API
@@ -180,7 +180,7 @@ class _ReferenceFinder:
                 yield TaskInstances(pull.task_id, index if mapped else None)
 
     def _find_in_expand_input(self, expand_input: Any, names: Sequence[str] | None) -> _Found:
-        """Yield the references in the mapped arguments with some names; None for all names."""
+        """Yield the references in the mapped arguments with given names; None for all names."""
         value = expand_input.value
         if isinstance(value, dict):
             for name, part in value.items():
@@ -195,9 +195,10 @@ class _ReferenceFinder:
                 yield from self._find_in_value(chosen)
 
     def _select_item(self, parts: dict[str, Any], name: str) -> int | None:
-        """Return the item of a mapped argument that the instance takes; None if unknown.
+        """Return the index of the item that the instance takes from a mapped argument.
 
-        Airflow expands several arguments to all combinations; the last one varies fastest.
+        Airflow expands several arguments to all combinations; the last argument varies fastest.
+        Return None if the index is unknown.
         """
         index = self.index
         if index is None or len(parts) == 1:
@@ -224,7 +225,7 @@ class _ReferenceFinder:
             yield from self._find_in_value(part)
 
     def _select_outputs(self, arg: Any, item: int | None) -> Iterator[tuple[Any, int | None]]:
-        """Yield the operators that an item of an output comes from, with the item of theirs."""
+        """Yield each operator that produced an output item, with the item's index there."""
         if isinstance(arg, MapXComArg):
             yield from self._select_outputs(arg.arg, item)
         elif isinstance(arg, ZipXComArg):
@@ -253,12 +254,12 @@ class _ReferenceFinder:
 
 
 def _is_group_argument(value: Any) -> bool:
-    """Return whether a value is an argument of a mapped task group: one item of the mapping."""
+    """Return whether a value is a mapped task group's argument, which is one mapped item."""
     return hasattr(value, "_input") and hasattr(value, "_key") and hasattr(value, "resolve")
 
 
 def _iter_nested(value: Any) -> Iterator[Any]:
-    """Yield the values in which Airflow renders templates: those in collections and objects."""
+    """Yield the values in collections and objects in which Airflow renders templates."""
     if isinstance(value, list | tuple | set | frozenset):
         yield from value
     elif isinstance(value, dict):
@@ -269,5 +270,5 @@ def _iter_nested(value: Any) -> Iterator[Any]:
 
 
 def _select(items: Sequence[Any], index: int | None) -> Sequence[Any]:
-    """Return a list with one item; with all items if the index is None."""
+    """Return a sequence with the item at an index, or all items if the index is None."""
     return items if index is None else items[index : index + 1]

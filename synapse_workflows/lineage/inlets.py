@@ -15,8 +15,8 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRe
 def read_inlets(inlets: Iterable[Any]) -> Record:
     """Return the inlets of a task as used references.
 
-    The version of an entity comes from the newest event of its asset. Without an event it
-    is None.
+    The version of an entity comes from the newest event of its asset. Without an event, the
+    version is None.
 
     Args:
         inlets: Assets, asset aliases and references to assets; other objects are ignored.
@@ -66,7 +66,7 @@ def _read_event(inlet_name: str, event: Any) -> Record:
 def _get_newest_event(
     *, asset_name: str | None = None, asset_uri: str | None = None, alias_name: str | None = None
 ) -> Any:
-    """Return the newest event of an asset, or None without events."""
+    """Return the newest event of an asset, or None if the asset has no event."""
     events = InletEventsAccessor(asset_name=asset_name, asset_uri=asset_uri, alias_name=alias_name)
     newest = list(events.ascending(False).limit(1))
     return newest[0] if newest else None

@@ -39,11 +39,11 @@ from synapse_workflows.provenance.record import EntityRef, Origin
 
 
 class LineageClient(Synapse):
-    """Synapse client of an Airflow connection. It records the lineage of the running task.
+    """Synapse client of an Airflow connection that records the lineage of the running task.
 
     Args:
         synapse_conn_id: Id of the connection.
-        lineage_mode: Sources of the Activities that it writes.
+        lineage_mode: Sources of the Activities that the client writes.
         options: Arguments of `Synapse`.
     """
 
@@ -96,8 +96,8 @@ class LineageClient(Synapse):
         """Create or update an entity, or store rows of a table, as `Synapse.store` does.
 
         Inside a task, `used`, `executed` and a new `activity` are added to the Activity of the
-        task. An Activity for this call alone would be created again by a retry. An existing
-        `activity` is linked unchanged.
+        task. There is no separate Activity for the call, because a retry would create it again.
+        An existing `activity` is linked unchanged.
 
         Args:
             obj: As for `Synapse.store`.
@@ -106,9 +106,9 @@ class LineageClient(Synapse):
             executed: As for `Synapse.store`.
             activityName: As for `Synapse.store`.
             activityDescription: As for `Synapse.store`.
-            if_unchanged: What to do, with `forceVersion=False`, if the content is stored already,
-                by another run or a person: `keep` its version and its Activity, or create a
-                `new_version` with the Activity of this task.
+            if_unchanged: With `forceVersion=False`, what to do if another run or a person has
+                already stored the same content. `keep` keeps the existing version and its
+                Activity; `new_version` creates a version with the Activity of this task.
             options: Further arguments of `Synapse.store`.
 
         Raises:
@@ -183,8 +183,8 @@ class LineageClient(Synapse):
             activityDescription: Description of the Activity.
 
         Returns:
-            The JSON of the table, read after the change because another client may have created
-            a snapshot meanwhile; and the id of its Activity, if any.
+            The JSON of the table, and the id of its Activity, if any. The JSON is read after the
+            change, because another client may have created a snapshot meanwhile.
         """
         declared = (activity, used, executed, activityName, activityDescription)
         is_separate = self._needs_separate_activity(activity, used, executed)
@@ -219,8 +219,8 @@ class LineageClient(Synapse):
     ) -> int | None:
         """Create a snapshot of a table, as `Synapse.create_snapshot_version` does.
 
-        Inside a task, a new `activity` is added to the Activity of the task, which becomes the
-        Activity of the snapshot. An existing `activity` is used unchanged.
+        Inside a task, a new `activity` is added to the Activity of the task. The Activity of the
+        task becomes the Activity of the snapshot. An existing `activity` is used unchanged.
         """
         is_new = activity is None or (isinstance(activity, Mapping) and not activity.get("id"))
         if is_new:
@@ -257,19 +257,20 @@ class LineageClient(Synapse):
 
     @property
     def has_listeners(self) -> bool:
-        """Whether an event has a listener; False inside a `without_lineage` block."""
+        """Whether emitted events have a listener; False inside a `without_lineage` block."""
         return not is_suspended() and super().has_listeners
 
     def emit(self, event: Event) -> None:
-        """Call all listeners, but none inside a `without_lineage` block."""
+        """Call all listeners with an event. Inside a `without_lineage` block, do nothing."""
         if not is_suspended():
             super().emit(event)
 
     def without_lineage(self) -> AbstractContextManager[None]:
-        """Record nothing that is read, stored or run inside this block, by any client of the task.
+        """Suspend lineage inside this block, for all clients of the task.
 
-        What is stored inside has no Activity, unless the call declares one, and no asset event.
-        The block applies to the current thread.
+        What is read, stored or run inside the block is not recorded. Stored entities have no
+        asset event, and no Activity unless the call declares an Activity. The block applies to
+        the current thread.
         """
         return without_lineage()
 
@@ -298,7 +299,7 @@ def _create_declared(
 
 
 def _build_separate(*declared: Any) -> Mapping[str, Any] | None:
-    """Return a declared Activity that is not merged into that of the task, without secrets."""
+    """Return a declared Activity, without secrets, to store apart from the task's Activity."""
     activity = store_api.build_activity(*declared)
     if activity is None or activity.get("id"):
         return activity

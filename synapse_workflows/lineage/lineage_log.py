@@ -1,4 +1,4 @@
-"""Log lines of a task about what it reads, and what its Activities record."""
+"""Log lines about the inputs of a task and the content of its Activities."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ _MAX_SOURCES: Final = 20
 
 
 def log_reads(known: Record, added: Record) -> None:
-    """Log the inputs that a task has not recorded before, and how they became known.
+    """Log the inputs that a task has not recorded before, and the origin of each input.
 
     Args:
         known: What the task has recorded.
@@ -30,7 +30,7 @@ def log_store(stored: Wrote, activity: Mapping[str, Any] | None) -> None:
 
     Args:
         stored: The stored version.
-        activity: The Activity as JSON, or only its `id`; None without one.
+        activity: The Activity as JSON, or only its `id`; None without an Activity.
     """
     verb = "Stored" if stored.changed else "Kept unchanged"
     _log.info("%s %s.%s: %s", verb, stored.entity_id, stored.version, format_activity(activity))

@@ -15,8 +15,8 @@ _suspended: ContextVar[bool] = ContextVar("lineage_suspended", default=False)
 class LineageMode(StrEnum):
     """Sources of the Activities that a task writes."""
 
-    AUTO = "auto"  # what tasks read and ran, and what is declared
-    DECLARED = "declared"  # only what is declared
+    AUTO = "auto"  # what tasks read and ran, plus declared provenance
+    DECLARED = "declared"  # declared provenance only
     OFF = "off"  # no lineage
 
     @classmethod
@@ -24,7 +24,7 @@ class LineageMode(StrEnum):
         """Return the lineage mode of a hook or an operator.
 
         Args:
-            value: The name of a mode; None for the one in `[synapse] lineage_mode`.
+            value: Name of a mode; None for the mode in `[synapse] lineage_mode`.
 
         Raises:
             ValueError: Unknown mode.
@@ -41,10 +41,11 @@ class LineageMode(StrEnum):
 
 @contextmanager
 def without_lineage() -> Iterator[None]:
-    """Record nothing that is read, stored or run inside this block, by any client of the task.
+    """Suspend lineage inside this block, for all clients of the task.
 
-    What is stored inside has no Activity, unless the call declares one, and no asset event. The
-    block applies to the current thread, or to the current asyncio task.
+    What is read, stored or run inside the block is not recorded. Stored entities have no asset
+    event, and no Activity unless the call declares an Activity. The block applies to the current
+    thread, or to the current asyncio task.
     """
     token = _suspended.set(True)
     try:

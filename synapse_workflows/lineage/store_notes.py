@@ -7,15 +7,15 @@ from synapse_workflows.lineage.task_state_store import TaskStateStore
 
 
 class StoreNotes:
-    """The version that an entity had before the task stored it.
+    """Version numbers of entities before the task stored them.
 
-    Needed where the Activity does not show which versions the task created: without lineage, or
-    with an Activity that several tasks share.
+    The notes are needed if the Activity does not show which versions the task created: without
+    lineage, or with an Activity that several tasks share.
 
     Args:
         state_store: Task state store of the task instance.
         conn_id: Connection of the client.
-        max_tries: `max_tries` of the task instance; clearing the task raises it.
+        max_tries: `max_tries` of the task instance. Clearing the task increases `max_tries`.
     """
 
     def __init__(self, state_store: TaskStateStore, conn_id: str, max_tries: int) -> None:
@@ -29,16 +29,16 @@ class StoreNotes:
         """Note that an entity is about to be stored.
 
         Args:
-            parent_id: ID of its container.
+            parent_id: ID of the entity's container.
             name: Name of the entity.
-            version: Number of its current version; 0 for a new entity.
+            version: Number of the entity's current version; 0 for a new entity.
         """
         key = self._key(parent_id, name)
         self._begun.add(key)
         self._save(key, {"version": version})
 
     def find(self, parent_id: str, name: str) -> int | None:
-        """Return the version before an earlier try stored an entity; None if none did."""
+        """Return the version before an earlier try stored the entity; None if no try stored it."""
         key = self._key(parent_id, name)
         state = None if key in self._begun else self._state_store.get(key)
         if state is None or state.get("done") not in (None, self._max_tries):
@@ -47,7 +47,7 @@ class StoreNotes:
         return int(state["version"])
 
     def mark_done(self) -> None:
-        """Record that the task has finished, so that it starts again after it is cleared."""
+        """Record that the task has finished. After the task is cleared, the notes are ignored."""
         for key, state in self._states.items():
             self._save(key, {**state, "done": self._max_tries})
 

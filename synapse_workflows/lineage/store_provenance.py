@@ -8,8 +8,8 @@ from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.constants import CONTAINERS, FILE
 from synapse_workflows.lineage.collector import LineageCollector
 
-#: What to do with content that another run or a person has stored already: `keep` its version and
-#: its Activity, or create a `new_version` with the Activity of this task.
+#: What to do if another run or a person has already stored the same content: `keep` the existing
+#: version and its Activity, or create a `new_version` with the Activity of this task.
 IfUnchanged = Literal["keep", "new_version"]
 
 
@@ -28,15 +28,15 @@ def check_if_unchanged(value: str) -> None:
 class TaskProvenance(StoreProvenance):
     """Provenance of a store operation of a task.
 
-    A version that another run created is never changed. A version that an earlier try of the task
-    created is the result of a repeated operation.
+    A version that another run created is never changed. If an earlier try of the task created a
+    version, a repeated operation returns that version.
 
     Args:
         client: The `LineageClient` of the task.
         collector: Collector of the task.
-        activity: An Activity to use instead of that of the task; None without one.
+        activity: Activity to use instead of the task's Activity; None to use the task's Activity.
         has_task_activity: Whether created versions get the Activity of the task.
-        force: Whether to create a version of content that is stored already.
+        force: Whether to create a version even if the content is already stored.
     """
 
     edits_comment = False
@@ -60,11 +60,11 @@ class TaskProvenance(StoreProvenance):
 
     @property
     def is_given(self) -> bool:
-        """Whether the stored version has its Activity; False to add to that of a table."""
+        """Whether the stored version has an Activity; False to extend a table's Activity."""
         return self._is_linked or super().is_given
 
     def keeps_unchanged(self) -> bool:
-        """Return whether a file that has not changed is left as it is."""
+        """Return whether a file with unchanged content keeps its version."""
         return not self.force or super().keeps_unchanged()
 
     def iter_own(self, existing: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -86,7 +86,7 @@ class TaskProvenance(StoreProvenance):
     def keep(self, existing: Mapping[str, Any]) -> None:
         """Record that an existing version is the result of the operation.
 
-        The Activity is updated if this task instance wrote it, and left as it is otherwise.
+        The Activity is updated only if this task instance wrote it.
         """
         entity = existing["entity"]
         if entity["concreteType"] != FILE:
@@ -111,7 +111,7 @@ class TaskProvenance(StoreProvenance):
         concrete_type = properties["concreteType"]
         self._is_linked = new_version or concrete_type == FILE
         if concrete_type == FILE and not new_version:
-            return None  # the version may be that of another run
+            return None  # another run may have created the version
         if not self.has_task_activity:
             super().save(properties, existing, new_version=new_version)
         elif new_version and concrete_type not in CONTAINERS:
@@ -133,7 +133,7 @@ class TaskProvenance(StoreProvenance):
             self.collector.get_writer(self.syn).discard()
 
     def _note(self, properties: Mapping[str, Any], existing: Mapping[str, Any] | None) -> None:
-        """Note the version before this one, where the Activity does not identify the task."""
+        """Note the previous version if the Activity does not identify the task."""
         entity = properties if existing is None else existing["entity"]
         if existing is not None:
             self.collector.stored_files.add(entity["id"])

@@ -16,11 +16,11 @@ _SHORT_HASH = 12
 
 
 def identify_code(task: Any, bundle: Any = None) -> Record:
-    """Return the code of a task: the file of its DAG, and the file of its function if different.
+    """Return the code of a task: its DAG file, and the file of its function if different.
 
     Args:
         task: An operator of a DAG.
-        bundle: The DAG bundle; None without one, for example in `dag.test()`.
+        bundle: The DAG bundle; None without a bundle, for example in `dag.test()`.
 
     Returns:
         A record with the files in `ran`. A file that cannot be read is a gap.
@@ -83,7 +83,7 @@ def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
 
 
 def _get_commit(bundle: Any) -> str | None:
-    """Return the commit of a bundle; a git bundle has one even without versioning."""
+    """Return the commit of a bundle; a git bundle has a commit even without versioning."""
     if bundle is None:
         return None
     version = bundle.version
@@ -96,7 +96,8 @@ def _get_commit(bundle: Any) -> str | None:
 def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
     """Return the web page of the bundle's directory, from the URL template of the bundle.
 
-    A URL with a query is not used: queries are never recorded, and without it the URL is wrong.
+    A URL with a query string is not used: query strings are never recorded, and without its query
+    string the URL would be wrong.
     """
     template = bundle.view_url_template()
     if not template:
@@ -136,7 +137,7 @@ def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
-    # without the directory: it depends on whether the DAG runs in a bundle or in dag.test()
+    # omit the directory: it differs between a DAG bundle and dag.test()
     name = Path(name).name
     commit = _get_commit(bundle)
     at = f" at {commit[:_SHORT_HASH]}" if commit else ""

@@ -7,7 +7,7 @@ class TaskStateStore(Protocol):
     """Key-value store of a task instance that survives a retry: `context["task_state_store"]`."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a value, or `default` where the key is missing."""
+        """Return a value, or `default` if the key is missing."""
 
     def set(self, key: str, value: Any) -> None:
         """Store a value."""

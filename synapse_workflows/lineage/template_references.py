@@ -17,7 +17,7 @@ class XComPull:
 
     Args:
         task_id: Id of the task.
-        map_index: Map index of the only instance; None for all instances.
+        map_index: Map index of the instance to pull from; None for all instances.
         is_own_index: Whether the template pulls from the instance with its own map index.
     """
 
@@ -31,7 +31,8 @@ def find_xcom_pulls(text: str, environment: Environment, dag_id: str) -> Iterato
 
     Args:
         text: The template.
-        environment: Environment of the DAG. It loads the files that the template includes.
+        environment: Jinja environment of the DAG, which loads the files that the template
+            includes.
         dag_id: Id of the DAG.
 
     Yields:
@@ -120,7 +121,7 @@ def _parse_tasks(call: nodes.Call, arguments: dict[str, nodes.Expr]) -> Iterator
 
 
 def _evaluate(node: nodes.Expr | None) -> Any:
-    """Return the value of a constant expression; None without one, `...` if it is computed."""
+    """Return the value of a constant; None without a node, `...` for a computed expression."""
     if node is None:
         return None
     try:

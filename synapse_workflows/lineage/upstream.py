@@ -109,7 +109,7 @@ class _RunState:
 
     @cached_property
     def states(self) -> dict[str, Any]:
-        """The states of all task instances of the run, by name."""
+        """States of all task instances of the run, by task instance name."""
         by_run = self.ti.get_task_states(dag_id=self.ti.dag_id, run_ids=[self.ti.run_id])
         states: dict[str, Any] = by_run.get(self.ti.run_id, {})
         return states
@@ -157,7 +157,7 @@ class _RunState:
         return max(len(self.get_mapped_states(instances.task_id)), 1)
 
     def count_items(self, argument: Any) -> int | None:
-        """Return the number of items of a mapped argument; None if it has none or is unknown."""
+        """Return the number of items of a mapped argument; None if the number is unknown."""
         try:
             resolved = argument.resolve(self.context) if _is_resolvable(argument) else argument
             return len(resolved)
@@ -170,7 +170,7 @@ class _RunState:
         return [TaskInstances(task_id, index=index) for index in self.list_succeeded(task_id)]
 
     def get_contribution(self, instances: TaskInstances, records: list[Record]) -> Record:
-        """Return what instances contribute to their downstream tasks.
+        """Return the lineage that task instances contribute to their downstream tasks.
 
         Args:
             instances: The instances.
@@ -183,9 +183,9 @@ class _RunState:
         return contribution
 
     def pull_records(self, instances: TaskInstances) -> list[Record]:
-        """Pull the published records of instances; an instance may have published none."""
+        """Pull the published records of instances. Some instances have no published record."""
         if instances.index is not None and not self._count_records(instances.task_id):
-            return []  # Airflow logs an error for an XCom of one instance that is missing
+            return []  # Airflow logs an error if the XCom of a single instance is missing
         options = {} if instances.index is None else {"map_indexes": instances.index}
         pulled = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **options)
         values = pulled if isinstance(pulled, list) else [pulled]

@@ -16,14 +16,16 @@ from synapse_workflows.lineage.collector import current_collector
 
 
 def require_write_access(client: Session, file: File, conn_id: str) -> None:
-    """Check that the caller may store a file; a refusal after the upload would come late.
+    """Check before the upload that the caller may store a file.
 
-    Where the permissions are not readable, Synapse decides when the file is stored.
+    If the permissions are not readable, the check passes; Synapse then checks the permissions
+    when the file is stored.
 
     Args:
         client: Sends the requests.
         file: The file to store, with its ID, or with its parent and name.
-        conn_id: The Airflow connection; the rights in a parent are read once per task.
+        conn_id: The Airflow connection. The rights in a parent are read once per task and
+            connection.
 
     Raises:
         SynapseForbiddenError: The caller may not create the file, or not change the existing one.

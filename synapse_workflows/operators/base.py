@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class SynapseOperator(TemplateValues, BaseOperator):
     """Base class of operators that use a Synapse connection.
 
-    Permanent errors fail the task without a retry, unless another `retry_policy` is given. The
-    items of a result are XComs as well: `task.output["path"]`, unless `multiple_outputs=False`.
+    Permanent errors fail the task without a retry, unless another `retry_policy` is given. Each
+    item of a result is also a separate XCom, for example `task.output["path"]`, unless
+    `multiple_outputs=False`.
 
     Args:
         synapse_conn_id: The Airflow connection (templated).
@@ -34,8 +35,8 @@ class SynapseOperator(TemplateValues, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
-    #: Fields that carry content or sources: a task depends on the tasks whose XComs these fields
-    #: reference. None for all template fields.
+    #: Fields that contain content or sources. A task depends on the tasks whose XComs these fields
+    #: reference. None means all template fields.
     data_fields: ClassVar[Sequence[str] | None] = None
     operator_extra_links = (SynapseEntityLink(),)
     ui_color = "#d8ecf3"
@@ -63,7 +64,7 @@ class SynapseOperator(TemplateValues, BaseOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
     ) -> Any:
-        """Resume after a deferral, whose only time limit is the execution_timeout.
+        """Resume after a deferral; enforce the execution_timeout, which includes the deferral.
 
         Raises:
             AirflowTaskTimeout: The execution_timeout has passed.
@@ -74,12 +75,12 @@ class SynapseOperator(TemplateValues, BaseOperator):
             raise execution_timeout_error(self) from error
 
     def set_entity_url(self, entity_id: str, version: int | None = None) -> None:
-        """Set the target of the task's link, without a login."""
+        """Set the target of the task's link. No login is needed."""
         self.entity_url = self.hook.get_entity_url(entity_id, version)
 
     @contextmanager
     def entity_link(self, entity_id: str, version: int | None = None) -> Iterator[None]:
-        """Link the task to an entity, also if the block fails, unless the entity is not found."""
+        """Link the task to an entity, even if the block fails, unless the entity is not found."""
         self.set_entity_url(entity_id, version)
         try:
             yield
@@ -88,15 +89,15 @@ class SynapseOperator(TemplateValues, BaseOperator):
             raise
 
     def push_items(self, context: "Context", result: Mapping[str, Any]) -> None:
-        """Push the items of a result as XComs, for `task.output["path"]`; None is not pushed."""
+        """Push each item of a result as an XCom, for `task.output["path"]`. Skip None values."""
         if self.multiple_outputs and self.do_xcom_push:
             for key, value in result.items():
                 if value is not None:
                     context["ti"].xcom_push(key, value)
-        self.multiple_outputs = False  # done; Airflow would push None as well
+        self.multiple_outputs = False  # the items are pushed; Airflow would also push None values
 
     def set_map_index_name(self, context: "Context", name: str) -> None:
-        """Show a mapped instance by a name instead of its index, unless the DAG has a template."""
+        """Name a mapped instance in the web UI, unless the task has a `map_index_template`."""
         index = context["ti"].map_index
         if index is not None and index >= 0 and not context.get("map_index_template"):
             values = cast("dict[str, Any]", context)

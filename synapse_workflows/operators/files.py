@@ -48,8 +48,9 @@ class SynapseGetOperator(SynapseOperator):
     on any worker. The file is in the cache of the worker, or in `download_dir`.
 
     Args:
-        entity_id: `syn123` for the current version, `syn123.4`, or a reference (templated).
-        version: Version number; overrides the one in `entity_id` (templated).
+        entity_id: `syn123` for the current version, `syn123.4` for version 4, or a reference
+            (templated).
+        version: Version number; overrides the version in `entity_id` (templated).
         download_file: Whether to download the content.
         download_dir: Directory for the file, instead of the cache: a local path, the URL of a
             directory in object storage (`s3://conn@bucket/key`), or an `ObjectStoragePath`. The
@@ -140,8 +141,9 @@ class SynapseGetOperator(SynapseOperator):
 class SynapseStoreOperator(SynapseOperator):
     """Upload files to Synapse and record their provenance.
 
-    The Activity of the files names what this task and the upstream tasks it takes data from have
-    read, and the code of the DAG. Returns a reference for each path, as a list if `path` is one.
+    The Activity of the files lists the inputs of this task, the inputs of the upstream tasks from
+    which this task takes data, and the code of the DAG. Returns a reference; if `path` is a list,
+    returns a list with one reference per path.
 
     Args:
         path: A local path, the URL of an object, an `ObjectStoragePath`, a reference, or a list of
@@ -161,11 +163,11 @@ class SynapseStoreOperator(SynapseOperator):
         activity_name: Name of the Activity; the default is the name of the task (templated).
         activity_description: Text before the description of the task (templated).
         force_version: Whether to create a new version of unchanged content.
-        if_unchanged: What to do if the content is stored already, by another run or a person:
-            `keep` its version and its Activity (the log names their origin; `annotations` that
-            differ are set on it, and a different label or comment creates a version), or create a
-            `new_version` with the Activity of this task. A retry of the task never creates a
-            second version.
+        if_unchanged: What to do if another run or a person has already stored the same content.
+            `keep` keeps the existing version and its Activity, and logs their origin; different
+            `annotations` are set on the existing version, and a different label or comment
+            creates a version. `new_version` creates a version with the Activity of this task. A
+            retry of the task never creates a second version.
         kwargs: `synapse_conn_id`, `lineage_mode` (`declared`: record only `used` and `executed`)
             and the arguments of `BaseOperator`.
     """
@@ -252,13 +254,13 @@ class SynapseStoreOperator(SynapseOperator):
             self.set_entity_url(last["id"], last["version"])
             self.set_map_index_name(context, ", ".join(one["name"] for one in references))
         if is_list(self.path):
-            self.multiple_outputs = False  # which requires a dictionary
+            self.multiple_outputs = False  # multiple outputs require a dictionary
             return references
         self.push_items(context, references[0])
         return references[0]
 
     def _normalize_arguments(self) -> None:
-        """Check the types of the arguments, before any request."""
+        """Check and normalize the arguments before sending any request."""
         for argument in _TEXTS:
             setattr(self, argument, optional_text(getattr(self, argument), argument))
         self.annotations = optional_mapping(self.annotations, "annotations")

@@ -28,11 +28,12 @@ class SynapseTableSnapshotOperator(SynapseOperator):
 
     Tables, views, submission views and datasets have snapshots; "table" below means any of them.
 
-    The Activity of the snapshot names the inputs and code of this task, of the upstream tasks it
-    takes data from, and of every task that stored rows since the last snapshot. A retry creates no
-    second snapshot: it finds the first one, or the job that creates it. The asset event of the
-    table has the version of the snapshot, `{"version": 7}`. Returns a reference
-    (`SynapseSnapshot`). With `deferrable`, `execution_timeout` includes the time in the triggerer.
+    The Activity of the snapshot lists the inputs and code of this task, of the upstream tasks from
+    which this task takes data, and of every task that stored rows since the last snapshot. A retry
+    creates no second snapshot: the retry finds the first snapshot, or the job that creates the
+    snapshot. The asset event of the table has the version of the snapshot, `{"version": 7}`.
+    Returns a reference (`SynapseSnapshot`). With `deferrable`, `execution_timeout`
+    includes the time in the triggerer.
 
     Args:
         table_id: The table, or a reference to it, without a version such as `syn123.4`
@@ -41,10 +42,10 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             (templated).
         label_prefix: Text before the label that identifies the snapshots of this task
             (templated).
-        version_comment: Comment of the snapshot; with lineage off, the default is the task
-            instance (templated).
+        version_comment: Comment of the snapshot. If lineage is off, the default identifies the
+            task instance (templated).
         skip_if_unchanged: Whether to skip the task if neither rows nor columns have changed since
-            the newest snapshot; for a view, if nothing it shows has changed.
+            the newest snapshot; for a view, if its content has not changed.
         retain: Number of the newest snapshots with `label_prefix` to keep; older ones are deleted.
             None keeps all.
         deferrable: Whether to wait in the triggerer.

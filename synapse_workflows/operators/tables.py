@@ -43,14 +43,14 @@ _FORMATS: Final = {".parquet": FileFormat.PARQUET}
 
 
 class SynapseTableQueryOperator(SynapseOperator):
-    """Query a table or view and write the result to a file; rows are never put in an XCom.
+    """Query a table or view and write the result to a file; no rows are stored in XComs.
 
-    The version of the table counts as used. For a table or view that is not a snapshot, this is
-    the number of the current version. Returns a reference (`SynapseTableFile`) for other tasks.
-    `local_path(reference)` returns the file on any worker and repeats the query where the file is
-    on another one. Only a snapshot gives the same result every time. Where tasks may run on
-    several machines, query a snapshot or set `snapshot_first=True`: if the table has changed, the
-    task that repeats the query fails.
+    The queried version of the table is recorded as used; if the query names no snapshot, this is
+    the current version. Returns a reference (`SynapseTableFile`) for other tasks.
+    `local_path(reference)` returns the file on any worker. If the file is on another worker,
+    `local_path` repeats the query, and fails if the result has changed. Only a snapshot gives the
+    same result every time. If tasks may run on several machines, query a snapshot or set
+    `snapshot_first=True`.
 
     A Parquet file has the types of the columns: integers with nulls are integers, dates are
     timestamps in UTC (milliseconds), lists are lists, IDs and JSON are text. Its column names must
@@ -68,7 +68,8 @@ class SynapseTableQueryOperator(SynapseOperator):
             in `.parquet`, else `csv`. Parquet requires
             `pip install 'synapse-workflows[parquet]'`.
         include_row_ids: Whether rows start with ROW_ID and ROW_VERSION, which updates need.
-        snapshot_first: Whether to create a snapshot and query it; a retry queries the same one.
+        snapshot_first: Whether to create a snapshot and query that snapshot. A retry queries the
+            same snapshot.
         version_label: Label of that snapshot (templated).
         version_comment: Comment of that snapshot (templated).
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
@@ -198,7 +199,7 @@ class SynapseTableQueryOperator(SynapseOperator):
     def _run(
         self, client: LineageClient, query: TableQuery, target: Path | ObjectTarget | None
     ) -> QueryResultFile:
-        """Run the query; the result for an object is written to the cache first."""
+        """Run the query. If the target is an object, write the result to the cache first."""
         if not isinstance(target, Path):
             return run_query(client, query)
         if self.output_path is not None:
@@ -206,7 +207,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         return run_query(client, query, target)
 
     def _name(self, context: "Context", file_format: FileFormat) -> str:
-        """Return the name of the result, the same in each run: a stored file keeps its entity."""
+        """Return the file name, identical in each run so that uploads update the same entity."""
         if self.output_path is not None:
             return PurePosixPath(str(self.output_path)).name
         index = context["ti"].map_index
@@ -243,21 +244,22 @@ class SynapseTableQueryOperator(SynapseOperator):
 class SynapseTableStoreOperator(SynapseOperator):
     """Store rows in a table and record their provenance.
 
-    Either all rows are stored or none, in one transaction of Synapse. No row is stored twice,
-    however often the task is retried and whenever its worker stops. `upsert` does not change rows
-    that are equal already; with `replace`, readers see either the old rows or the new ones. If
+    One Synapse transaction stores either all rows or no row. No row is stored twice, even if the
+    task is retried or its worker stops at any point. `upsert` does not change rows that are
+    already equal. With `replace`, readers see either the old rows or the new rows. If
     another writer changes the table at the same time, the rows are compared again. Returns the
     numbers of changed rows (`SynapseTableRows`).
 
     Args:
         table_id: The table, or a reference to it (templated).
         rows: A file with the column names of the table: a local path, the URL of an object, an
-            `ObjectStoragePath`, or a reference of another task. It is CSV, tab-separated if its
-            name ends in `.tsv`, or Parquet. For few rows also a list of dictionaries (templated).
+            `ObjectStoragePath`, or a reference of another task. The file is CSV (tab-separated if
+            its name ends in `.tsv`) or Parquet. A short list of rows can also be given as
+            dictionaries (templated).
         mode: `append`, `upsert` or `replace` (templated).
         key: For `upsert`, the columns that identify a row (templated).
-        missing_columns: Whether appended and replacing rows may lack columns of the table, which
-            stay empty. `upsert` keeps the values in those columns.
+        missing_columns: Whether the rows may lack columns of the table with `append` and
+            `replace`; the missing cells are empty. `upsert` keeps the values in those columns.
         chunk_rows: Maximum number of rows in one uploaded file.
         allow_empty: Whether `replace` may leave the table without rows.
         used: Additional inputs, in any form that the client's Activity accepts (templated).
@@ -357,7 +359,7 @@ class SynapseTableStoreOperator(SynapseOperator):
 
 @contextmanager
 def _recorded_reads(client: LineageClient) -> Iterator[list[Read]]:
-    """Provide a list of what the client reads inside the block."""
+    """Provide a list that collects the read events of the client inside the block."""
     reads: list[Read] = []
 
     def record(event: Event) -> None:

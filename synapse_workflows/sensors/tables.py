@@ -1,4 +1,4 @@
-"""Sensors that wait for rows in a table or for changes of it."""
+"""Sensors that wait for rows in a table or for changes of a table."""
 
 import time
 from abc import abstractmethod
@@ -57,7 +57,7 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
 
     While Synapse is unavailable, the sensor keeps polling until its timeout. Permanent errors fail
     the task without a retry, even with `soft_fail`. `execution_timeout` includes the time in the
-    triggerer; unlike `timeout`, it leaves the retries of the task.
+    triggerer. `execution_timeout` allows retries of the task; `timeout` does not.
 
     Args:
         synapse_conn_id: The Airflow connection (templated).
@@ -89,7 +89,7 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
 
     @property
     def client(self) -> LineageClient:
-        """The client; it retries a request no longer than until the next poll."""
+        """Client of the connection. Retries of a request end before the next poll."""
         client = self.hook.client
         total = min(client.retry.total, self.poke_interval)
         client.retry = replace(client.retry, total=total)
@@ -132,7 +132,7 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
         deadline: float,
         execution_deadline: float | None,
     ) -> Any:
-        """Do the work of `execute_complete`, which limits its time."""
+        """Do the work of `execute_complete`, which enforces the execution_timeout."""
         if "error" not in event:
             return {"id": self.polled_table_id} | dict(event)
         self.log.warning("Polling in the triggerer failed: %s", event["error"])
@@ -141,7 +141,7 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
     ) -> Any:
-        """Resume after a deferral; the end of the execution_timeout is not that of the timeout.
+        """Resume after a deferral, and distinguish execution_timeout from timeout.
 
         Raises:
             AirflowTaskTimeout: The execution_timeout has passed.
@@ -156,7 +156,7 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
             raise execution_timeout_error(self) from error
 
     def poke(self, context: "Context") -> PokeReturnValue:
-        """Poll once; temporary errors of Synapse count as no result."""
+        """Poll once. Treat a temporary error of Synapse as an unmet condition."""
         try:
             return self.poll(context)
         except SynapseError as error:
@@ -218,7 +218,7 @@ class SynapseTableRowsSensor(_TableSensor):
 
     Args:
         sql: The query: `select * from syn123 where status = 'new'`; or the path of a `.sql` file.
-            `select count(*)` is rejected, because it has one row even if the count is 0
+            `select count(*)` is rejected, because its result has one row even if the count is 0
             (templated).
         min_rows: Minimum number of rows.
         kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.
@@ -270,15 +270,15 @@ class SynapseTableRowsSensor(_TableSensor):
 
 
 class SynapseTableChangeSensor(_TableSensor):
-    """Wait until the rows or columns of a table change, or a snapshot of it is created.
+    """Wait until the rows or columns of a table change, or a snapshot of the table is created.
 
-    For a view, any change of what it shows counts. Returns the new state:
+    For a view, any change of its content counts. Returns the new state:
     `{"id": "syn123", "version": 4, "etag": "..."}`, and for a view its `digest`.
 
     Args:
         table_id: The table, view, submission view or dataset, without a version (templated).
-        since: The state to compare with: the result of this sensor, or of a query of the whole
-            table. The default is the state at the first poll (templated).
+        since: The state to compare with: a result of this sensor, or the result of a query of the
+            whole table. The default is the state at the first poll (templated).
         kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.
     """
 
@@ -298,7 +298,7 @@ class SynapseTableChangeSensor(_TableSensor):
         return parse_unversioned_id(self.table_id, "table_id")
 
     def poll(self, context: "Context") -> PokeReturnValue:
-        """Compare the current state of the table with the known one."""
+        """Compare the current state of the table with the known state."""
         client, table_id = self.client, self.polled_table_id
         current = client.run(fetch_state(table_id, async_jobs.polling_settings(client)))
         known = self._load_state(context)
@@ -326,7 +326,7 @@ class SynapseTableChangeSensor(_TableSensor):
         deadline: float,
         execution_deadline: float | None,
     ) -> Any:
-        """Return the event of the trigger; a first state is saved for comparison instead."""
+        """Return the event of the trigger; if no state was known, save the state instead."""
         if "error" not in event and self._load_state(context) is None:
             self._save_state(context, event)
             return self.defer_until(context, deadline, execution_deadline)
@@ -350,6 +350,6 @@ class SynapseTableChangeSensor(_TableSensor):
             raise invalid_type(self.since, "since", expected) from None
 
     def _save_state(self, context: "Context", state: Mapping[str, Any]) -> None:
-        """Store the state to compare with; each poll may run in another process."""
+        """Store the state to compare with, because each poll may run in another process."""
         values = {"table": self.polled_table_id} | dict(state)
         context["task_state_store"].set(_KEY, values)

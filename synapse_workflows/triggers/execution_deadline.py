@@ -1,7 +1,7 @@
 """The `execution_timeout` of tasks that wait in the triggerer.
 
-Airflow applies `execution_timeout` to each period that a task spends in a worker, and not to the
-time in between. The end of the timeout is therefore part of each deferral.
+Airflow applies `execution_timeout` separately to each period that a task spends in a worker, and
+not to the time in the triggerer. Each deferral therefore passes on the end of the timeout.
 """
 
 import time
@@ -27,7 +27,7 @@ def get_execution_deadline(task: Any) -> float | None:
 
 
 def get_remaining_time(task: Any, deadline: float | None) -> timedelta | None:
-    """Return the time until a deadline, for `defer(timeout=...)`; None without one.
+    """Return the time until a deadline, for `defer(timeout=...)`; None without a deadline.
 
     Args:
         task: The operator.
@@ -46,9 +46,10 @@ def get_remaining_time(task: Any, deadline: float | None) -> timedelta | None:
 
 @contextmanager
 def enforce_deadline(task: Any, deadline: float | None) -> Iterator[None]:
-    """End the block with an error when a deadline passes.
+    """Raise an error inside the block when a deadline passes.
 
-    Airflow's own timeout counts anew from each resumption, so this one is never later.
+    Airflow restarts its own timeout at each resumption, so this deadline is never later than
+    Airflow's timeout.
 
     Args:
         task: The operator.

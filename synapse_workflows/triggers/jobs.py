@@ -20,10 +20,10 @@ class SynapseJobTrigger(BaseTrigger):
 
     Args:
         synapse_conn_id: Id of the connection. Its token is read in the triggerer only.
-        path: Path of the kind of job, `/entity/syn1/table/transaction/async`.
+        path: Path of the job type, for example `/entity/syn1/table/transaction/async`.
         job: Token of the job.
         poll_interval: Seconds between two requests.
-        timeout: Maximum seconds without progress.
+        timeout: Maximum time without progress, in seconds.
     """
 
     def __init__(

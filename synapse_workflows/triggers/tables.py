@@ -1,4 +1,4 @@
-"""Triggers that wait for rows in a table or for changes of it."""
+"""Triggers that wait for rows in a table or for changes of a table."""
 
 import asyncio
 from abc import abstractmethod
@@ -66,7 +66,7 @@ class _TableTrigger(BaseTrigger):
         """Poll until there is a result, then yield one event."""
         session = await SynapseHook(self.synapse_conn_id).async_session()
         async with session:
-            # no retries beyond the next poll
+            # no retries after the time of the next poll
             total = min(session.retry.total, self.poll_interval)
             session.retry = replace(session.retry, total=total)
             event = None
@@ -86,7 +86,7 @@ class _TableTrigger(BaseTrigger):
 
     @abstractmethod
     def extra_arguments(self) -> dict[str, Any]:
-        """Return the arguments that the base class does not have."""
+        """Return the constructor arguments that the base class does not have."""
 
     @abstractmethod
     async def poll(self, session: AsyncSession) -> dict[str, Any] | None:
@@ -94,7 +94,7 @@ class _TableTrigger(BaseTrigger):
 
 
 class SynapseTableRowsTrigger(_TableTrigger):
-    """Fires with `{"rows": 3}` when a query finds enough rows.
+    """Trigger that fires with `{"rows": 3}` when a query finds enough rows.
 
     Args:
         sql: The query.
@@ -118,12 +118,13 @@ class SynapseTableRowsTrigger(_TableTrigger):
 
 
 class SynapseTableChangeTrigger(_TableTrigger):
-    """Fires with the state of a table when it differs from a known state.
+    """Trigger that fires with the state of a table when the state differs from a known state.
 
-    Without a known state, it fires with the first state it reads.
+    Without a known state, the trigger fires with the first state that it reads.
 
     Args:
-        known: The known state, as `TableState.to_json` returns it; None without one.
+        known: The known state, as `TableState.to_json` returns it; None without a known
+            state.
         kwargs: `synapse_conn_id`, `table_id`, `poll_interval`.
     """
 
@@ -136,7 +137,7 @@ class SynapseTableChangeTrigger(_TableTrigger):
         return {"known": self.known}
 
     async def poll(self, session: AsyncSession) -> dict[str, Any] | None:
-        """Compare the current state of the table with the known one."""
+        """Compare the current state of the table with the known state."""
         current = await session.run(fetch_state(self.table_id, _POLLING))
         if self.known is not None and not current.differs(TableState.from_json(self.known)):
             return None
