@@ -43,7 +43,7 @@ def is_trashed(entity: Entity) -> bool:
 
 
 def get_entity(session: Session, entity_id: int) -> Entity:
-    """Return an entity, also from the trash can.
+    """Return an entity, even if it is in the trash can.
 
     Raises:
         NotFound: No such entity.
@@ -82,7 +82,7 @@ def list_requirements(session: Session, entity: Entity) -> list[AccessRequiremen
 
 
 def get_acl_owner(entity_id: int) -> Owner:
-    """Return the owner of an ACL for an entity."""
+    """Return the owner key of the ACL of an entity."""
     return Owner(ENTITY_ACL, entity_id)
 
 
@@ -111,7 +111,11 @@ def _get_denial_before_acl(
     access: AccessType,
     new_type: str | None,
 ) -> ServiceError | None:
-    """Return the error of the rules that apply before the ACL is checked; None without one."""
+    """Check the rules that precede the ACL check.
+
+    Returns:
+        The error of the first rule that denies access; None if no rule denies access.
+    """
     if access is AccessType.DOWNLOAD and list_requirements(session, entity):
         return Forbidden(
             "There are unmet access requirements that must be met to read content in the "

@@ -32,7 +32,7 @@ class Owner:
 
 
 def find_acl(session: Session, owner: Owner) -> Acl | None:
-    """Return the ACL of an owner; None if it has none."""
+    """Return the ACL of an owner; None if the owner has no ACL."""
     return session.get(Acl, (owner.kind, owner.id))
 
 
@@ -52,7 +52,7 @@ def is_granted(session: Session, caller: Caller, owner: Owner, right: AccessType
 
 
 def serialize(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
-    """Return the AccessControlList of an ACL.
+    """Serialize an ACL as an AccessControlList.
 
     Args:
         session: Database session.
@@ -112,7 +112,8 @@ def check_public_grants(grants: Grants) -> None:
     """Check that anonymous users have no entry and the public group has READ only.
 
     Raises:
-        BadRequest: The ACL grants more.
+        BadRequest: The ACL has an entry for anonymous users, or grants the public group more than
+            READ.
     """
     if ANONYMOUS in grants:
         raise BadRequest(
@@ -128,7 +129,8 @@ def check_caller_keeps_access(caller: Caller, created_by: int, grants: Grants) -
 
     Args:
         caller: User of the request.
-        created_by: Creator of the owner; can always change the ACL.
+        created_by: Principal ID of the creator of the owner. The creator can always change the
+            ACL.
         grants: New content of the ACL.
 
     Raises:

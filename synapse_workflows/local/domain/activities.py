@@ -27,7 +27,7 @@ from synapse_workflows.local.storage.models import Activity, Entity, EntityVersi
 
 
 def serialize(activity: Activity) -> dict[str, Any]:
-    """Return the Activity of a row."""
+    """Serialize a database row as an Activity."""
     return {
         "id": str(activity.id),
         "name": activity.name,
@@ -77,7 +77,7 @@ def _check_url(url: str) -> None:
 
 
 def _parse_target(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse a Reference; without a version it gets the current one."""
+    """Parse a Reference. The default version is the current version of the entity."""
     target = parse_reference(body)
     if target["targetVersionNumber"] is None:
         entity = access.get_entity(session, parse_entity_id(target["targetId"]))
@@ -126,7 +126,8 @@ def _is_generated_by(activity_id: int, caller: Caller) -> tuple[ColumnElement[bo
 def require_access(session: Session, caller: Caller, activity_id: int) -> Activity:
     """Return an activity if the caller can read it.
 
-    Its creator, administrators, and readers of an entity version that it generated can read it.
+    The creator of the activity and administrators can read the activity. So can every user who can
+    READ an entity version that the activity generated.
 
     Raises:
         Forbidden: The caller cannot read the activity.

@@ -16,7 +16,7 @@ _ALIAS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_\-]*")
 
 
 def find_project(session: Session, alias: str) -> int | None:
-    """Return the ID of the project with an alias; None if there is none."""
+    """Return the ID of the project with an alias; None if no project has the alias."""
     return session.scalar(
         select(Entity.id)
         .join(EntityVersion, EntityVersion.entity_id == Entity.id)

@@ -59,7 +59,7 @@ def parse(body: Mapping[str, Any], reserved: frozenset[str]) -> dict[str, Any]:
 
     Args:
         body: Annotations object (v2).
-        reserved: Field names of the entity, which cannot be keys.
+        reserved: Field names of the entity. They are not allowed as keys of annotations.
 
     Returns:
         `{key: {"type": ..., "value": [text, ...]}}`.

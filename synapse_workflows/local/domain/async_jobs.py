@@ -2,8 +2,8 @@
 
     PROCESSING -> COMPLETE (with a response body) | FAILED (with status and reason)
 
-When the service starts, a job that was interrupted becomes FAILED, or COMPLETE if its changes
-were committed already.
+When the service starts, it marks each interrupted job as FAILED, or as COMPLETE if the changes of
+the job were already committed.
 """
 
 import logging
@@ -41,9 +41,11 @@ class JobRun:
 
     Args:
         service: The service.
-        caller: The user who started the job; `now` is the time when the job began to run.
+        caller: The user who started the job. `caller.now` is the time when the job began to
+            run.
         job_id: ID of the job.
-        entity: ID in the path of the request, as `syn123` or `syn123.4`; None without one.
+        entity: ID in the path of the request, as `syn123` or `syn123.4`; None if the path has no
+            ID.
         request: The request body.
         progress: Receives the progress of the job.
     """
@@ -91,7 +93,7 @@ def create_job(
         The ID of the job, which is also its token.
 
     Raises:
-        BadRequest: The concrete type of the body is that of another type of jobs.
+        BadRequest: The `concreteType` of the body belongs to another job type.
     """
     concrete_type = body.get("concreteType") or job_type.concrete_type
     if concrete_type != job_type.concrete_type:
@@ -205,11 +207,11 @@ def get_job(
         session: Database session.
         caller: The user who requests the job.
         token: The token of the job.
-        job_type: Type of jobs that the path is for; None accepts any type.
+        job_type: Job type of the request path; None accepts any type.
         entity: ID in the path of the request.
 
     Raises:
-        BadRequest: The path is for another entity or for another type of jobs.
+        BadRequest: The request path names another entity, or belongs to another job type.
         Forbidden: Another user started the job.
         NotFound: The job does not exist.
     """
@@ -241,7 +243,7 @@ def get_status(service: Service, job: Job, *, as_processing: bool = False) -> di
     Args:
         service: The service.
         job: The job.
-        as_processing: Report the job as PROCESSING in any case.
+        as_processing: Report the state PROCESSING even if the job has finished.
     """
     progress = service.jobs.get_progress(job.id)
     error = service.jobs.get_error(job.id) if job.state == PROCESSING else None

@@ -22,7 +22,7 @@ from synapse_workflows.local.storage.models import AccessToken, Membership
 ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
 
 HOUR_MS = 60 * 60 * 1000
-#: A token expires when it was not used for this time.
+#: A token expires if it is not used for this time, in milliseconds.
 IDLE_LIMIT_MS = 180 * 24 * HOUR_MS
 
 
@@ -47,7 +47,7 @@ def build_claims(record: AccessToken) -> dict[str, Any]:
 
 
 def is_expired(record: AccessToken, now: int) -> bool:
-    """Return whether a token expired because it was not used.
+    """Return whether a token has expired because it was not used for too long.
 
     Args:
         record: Token record.
@@ -103,7 +103,8 @@ def authenticate(session: Session, token: str | None, now: int) -> Caller:
 def check_scopes(caller: Caller, scopes: Iterable[str]) -> None:
     """Check that the caller's token has all scopes.
 
-    Anonymous callers pass unless `authorize` is required; ACLs decide about their access.
+    An anonymous caller passes unless the scope `authorize` is required. ACLs determine what an
+    anonymous caller can access.
 
     Raises:
         Unauthorized: The caller is anonymous and `authorize` is required.

@@ -52,7 +52,7 @@ BUILTIN_PRINCIPALS = frozenset({*_BUILTIN_GROUPS, ANONYMOUS})
 
 
 def normalize_name(name: str) -> str:
-    """Return a name in lowercase and without punctuation; this form must be unique."""
+    """Convert a name to lowercase without punctuation. Normalized names must be unique."""
     return re.sub(r"[\W_]", "", name).lower()
 
 
@@ -84,7 +84,7 @@ def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) ->
 
 
 def create_builtins(session: Session, now: int) -> None:
-    """Create the built-in entities and principals, unless they exist."""
+    """Create the built-in entities and principals that do not exist yet."""
     if session.get(Entity, ROOT) is not None:
         return
     session.add(StackStatus(id=0, status="READ_WRITE", message=None))
@@ -127,7 +127,7 @@ def _build_profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
 
 
 def _choose_id(session: Session, seed: UserSeed) -> int:
-    """Return the configured principal ID, or the next free one."""
+    """Return the configured principal ID, or the next free ID."""
     if seed.owner_id is not None:
         if not 0 < seed.owner_id < 1 << 63:
             raise BadRequest(

@@ -58,7 +58,7 @@ def create_archive(run: JobRun) -> dict[str, Any]:
 
     Returns:
         BulkFileDownloadResponse with the status of each file, and the file handle of the archive
-        if it has any files.
+        if the archive contains any files.
 
     Raises:
         BadRequest: The request is malformed or has no files.
@@ -147,7 +147,7 @@ def _write_archive(
 
 
 def _choose_entry_name(file: _ArchiveFile, names: set[str], *, flat: bool) -> str:
-    """Return the path of a file in the archive; it stays inside the extraction directory."""
+    """Return the path of a file in the archive. The path stays in the extraction directory."""
     number = file.association.handle_id
     name = file.name.replace("\\", "/").rpartition("/")[2].strip(". ") or "file"
     if not flat:

@@ -157,7 +157,8 @@ def get(
         caller: User of the request; needs READ.
         entity_id: ID of the entity.
         body: EntityBundleRequest.
-        number: Version; None for the current one. ACL, permissions and path do not depend on it.
+        number: Version; None for the current version. The ACL, permissions and path are the same
+            for all versions.
 
     Raises:
         BadRequest: A flag is not a boolean.
@@ -201,7 +202,8 @@ def update(
 ) -> dict[str, Any]:
     """Update an entity, its annotations and its ACL (EntityBundleCreate) in one transaction.
 
-    The etag of the entity is checked; without an entity, the etag of the annotations.
+    The etag of the entity must be current. If the body has no entity, the etag of the annotations
+    must be current.
 
     Raises:
         BadRequest: A part is invalid.

@@ -22,7 +22,7 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 MAX_MD5: Final = 200
 #: Name shown in a path for an ancestor that the caller cannot READ.
 MASKED: Final = "..."
-#: Entity types that current clients request and that this service does not have.
+#: Entity types that current clients request and that this service does not support.
 _NEWER_TYPES: Final = ("recordset", "searchindex")
 
 

@@ -12,7 +12,7 @@ _DATE: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-#: Two-digit years up to this one are 20xx, the others 19xx.
+#: Last two-digit year that stands for 20xx. Higher values stand for 19xx.
 _PIVOT_YEAR: Final = 69
 
 
@@ -27,7 +27,7 @@ def to_iso(milliseconds: int) -> str:
 
 
 def parse_date(text: str) -> int:
-    """Parse a date and return it in milliseconds since the epoch.
+    """Parse a date and convert it to milliseconds since the epoch.
 
     Args:
         text: Milliseconds, `yy-M-d[ H:m[:s[.SSS]]]` in UTC, or an ISO 8601 date-time.
@@ -61,12 +61,12 @@ def _parse_offset(text: str | None) -> timezone:
 
 
 def to_milliseconds(date: datetime) -> int:
-    """Return the number of milliseconds since the epoch of a date with a time zone."""
+    """Convert a time-zone-aware date to milliseconds since the epoch."""
     return (date - _EPOCH) // _MILLISECOND
 
 
 def from_milliseconds(milliseconds: float) -> datetime:
-    """Return the date of a number of milliseconds since the epoch, in UTC.
+    """Convert milliseconds since the epoch to a date in UTC.
 
     Raises:
         OverflowError: The date is outside the years 1 to 9999.

@@ -1,4 +1,4 @@
-"""Upload destinations. The only one is the storage of the service, with ID 1."""
+"""Upload destinations. The only destination is the storage of the service, with ID 1."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BUCKET = "local.synapse.storage"
 
 
 def parse_location_id(value: object) -> int:
-    """Parse the ID of a storage location; None is the default.
+    """Parse the ID of a storage location; None stands for the default location.
 
     Raises:
         BadRequest: The value is not an ID.

@@ -23,7 +23,7 @@ def check_etag(object_id: str, current: str, body: Mapping[str, Any]) -> None:
     """Check the etag of a request body.
 
     Raises:
-        StaleEtag: The body has another etag, or none.
+        StaleEtag: The etag in the body is missing, or differs from the current etag.
     """
     if body.get("etag") != current:
         raise StaleEtag(object_id)
@@ -61,7 +61,7 @@ def get(
 
 
 def serialize(entity: Entity, version: EntityVersion) -> dict[str, Any]:
-    """Return the Entity of a version. Versions other than the current one have the zero etag."""
+    """Serialize a version as an Entity. Versions other than the current one get the zero etag."""
     is_current = version.number == entity.current_version
     body = {
         "name": entity.name,
@@ -128,7 +128,7 @@ def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
 def is_file_handle_used(session: Session, handle_id: int) -> bool:
     """Return whether an entity version, a table or a submission uses the file handle.
 
-    Entities in the trash can count.
+    Entities in the trash can are included.
     """
     used = exists().where(EntityVersion.file_handle_id == handle_id)
     in_cell = exists().where(TableFileHandle.handle_id == handle_id)

@@ -28,7 +28,8 @@ def get(session: Session, caller: Caller, entity_id: int) -> dict[str, Any]:
 
     Raises:
         Forbidden: The caller lacks READ.
-        NotFound: No such entity, or it inherits its ACL; the message names the benefactor.
+        NotFound: No such entity, or the entity inherits its ACL. In the second case, the message
+            names the benefactor.
     """
     entity = access.require(session, caller, entity_id, AccessType.READ)
     acl = get_own(session, entity_id)
@@ -57,7 +58,9 @@ def _parse_grants(
 def create(
     session: Session, caller: Caller, entity_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Create an ACL for an entity. Descendants that inherited through the entity use the new ACL.
+    """Create an ACL for an entity.
+
+    The new ACL also applies to descendants that inherited their ACL through the entity.
 
     Raises:
         BadRequest: The ACL is invalid.
@@ -82,7 +85,7 @@ def update(
         BadRequest: The ACL is invalid.
         Forbidden: The entity inherits its ACL, or the caller lacks CHANGE_PERMISSIONS.
         NotFound: No such entity.
-        StaleEtag: The etag is not that of the ACL.
+        StaleEtag: The etag differs from the etag of the ACL.
     """
     entity = access.require(session, caller, entity_id, AccessType.CHANGE_PERMISSIONS)
     acl = access_lists.find_acl(session, get_acl_owner(entity_id))
@@ -111,7 +114,7 @@ def create_or_replace(
 
 
 def delete(session: Session, caller: Caller, entity_id: int) -> None:
-    """Delete the ACL of an entity, which then inherits from its parent.
+    """Delete the ACL of an entity. The entity then inherits the ACL of its parent.
 
     Raises:
         Forbidden: The entity is a project, it has no ACL, or the caller lacks CHANGE_PERMISSIONS.

@@ -125,7 +125,7 @@ def _build_table_type(
         [Session, dict[str, Any], Mapping[str, Any]], dict[str, Any]
     ] = _keep_properties,
 ) -> EntityType:
-    """Return a type of tables or views."""
+    """Build the entity type of tables or of one type of view."""
     return EntityType(
         concrete_type,
         CONTAINERS,
@@ -196,7 +196,8 @@ class EntityRequest:
         type: Entity type.
         name: Validated name.
         description: At most 1000 characters.
-        parent_id: ID of the parent; a project without one gets the root folder.
+        parent_id: ID of the parent. For a project without a parent in the request: the root
+            folder.
         label: Version label.
         comment: Version comment.
         file_handle_id: Data file handle; always set for files.

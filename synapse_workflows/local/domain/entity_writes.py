@@ -138,7 +138,7 @@ def update(
         The updated entity.
 
     Raises:
-        BadRequest: The entity is invalid, or has another type.
+        BadRequest: The entity in the body is invalid, or has another type than the stored entity.
         Conflict: The name, the alias or the version label is in use.
         Forbidden: The caller lacks an access type, or does not own the new file handle.
         NotFound: No such entity, parent, file handle or activity.
@@ -187,7 +187,7 @@ def check_not_builtin(entity: Entity) -> None:
 def _check_file(
     session: Session, caller: Caller, request: EntityRequest, current: EntityVersion
 ) -> EntityRequest:
-    """Check the file handle and its name against the current version.
+    """Check that the request may set its file handle and keeps the file name override.
 
     Returns:
         The request, with the file name override of the current version.

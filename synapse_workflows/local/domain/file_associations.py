@@ -69,9 +69,9 @@ def can_download(
 ) -> bool:
     """Return whether the caller can download a file.
 
-    The creator of the file handle always can. Otherwise the handle must belong to the object (to
-    a version of a file, a cell of a table or view, or a submission), and the caller needs access
-    to the object. Other types of objects have no file handles.
+    The creator of the file handle can always download the file. Otherwise the handle must belong
+    to the object (to a version of a file, a cell of a table or view, or a submission), and the
+    caller needs access to the object. Other types of objects have no file handles.
 
     Raises:
         BadRequest: The ID of the object is malformed.

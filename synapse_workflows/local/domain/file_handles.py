@@ -22,7 +22,7 @@ from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment, UnusedFile
 
-#: Name and content type of external files without one.
+#: Default name and default content type of external files.
 NOT_SET: Final = "NOT_SET"
 MAX_NAME_LENGTH: Final = 256
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
@@ -48,7 +48,7 @@ def get_own_handle(session: Session, caller: Caller, handle_id: int) -> FileHand
 
     Raises:
         NotFound: No such file handle.
-        Forbidden: The caller did not create it.
+        Forbidden: The caller did not create the file handle.
     """
     handle = get_handle(session, handle_id)
     if not is_owner(caller, handle):
@@ -60,7 +60,7 @@ def get_own_handle(session: Session, caller: Caller, handle_id: int) -> FileHand
 
 
 def serialize(handle: FileHandle) -> dict[str, Any]:
-    """Return the FileHandle of a row."""
+    """Serialize a database row as a FileHandle."""
     body = {
         "id": str(handle.id),
         "etag": handle.etag,
@@ -83,7 +83,7 @@ def serialize(handle: FileHandle) -> dict[str, Any]:
 
 
 def get_url(service: Service, handle: FileHandle) -> str:
-    """Return the download URL of a file: pre-signed, or external."""
+    """Return the pre-signed URL of a stored file, or the URL of an external file."""
     if handle.blob_id is None:
         return str(handle.location["externalURL"])
     return presigned_urls.create_download_url(service, handle.id)
@@ -117,7 +117,7 @@ def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -
     """Create a file handle for an external file (ExternalFileHandle).
 
     Raises:
-        BadRequest: Another concrete type, or a missing or invalid URL.
+        BadRequest: The concrete type is not supported, or the URL is missing or invalid.
         Forbidden: The caller is anonymous.
         NotFound: No such storage location.
     """
@@ -210,7 +210,9 @@ def delete(session: Session, caller: Caller, handle_id: int) -> list[str]:
 
 
 def delete_orphaned_files(service: Service) -> int:
-    """Delete unused blob files that a crash left. Call this before the service accepts requests.
+    """Delete unused blob files that remained after a crash.
+
+    Call this function before the service accepts requests.
 
     Returns:
         The number of deleted files.

@@ -145,7 +145,8 @@ def move(
         target: ID of the new parent, and the new name.
 
     Raises:
-        BadRequest: The entity cannot be in the container, or the container is in its subtree.
+        BadRequest: The entity is not allowed in the container, or the container is in the subtree
+            of the entity.
         Conflict: The name is in use.
         Forbidden: The caller lacks CREATE on the container or CHANGE_PERMISSIONS on the entity.
         NotFound: No such container.

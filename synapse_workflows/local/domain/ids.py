@@ -15,7 +15,7 @@ _DECIMAL = re.compile(r"\s*([0-9]{1,18})\s*")
 ROOT = int(ROOT_ENTITY.removeprefix("syn"))
 TRASH = int(TRASH_ENTITY.removeprefix("syn"))
 
-#: Last ID before the first generated one, by type of object; 0 for other types.
+#: Type of object -> number before the first generated ID. Types without an entry start after 0.
 _LAST_RESERVED_IDS = {
     "entity": 10_000_000,
     "principal": 3_300_000,
@@ -62,7 +62,7 @@ def parse_entity_version(text: object) -> tuple[int, int | None]:
     """Parse an entity ID with an optional version: `syn123` or `syn123.4`.
 
     Raises:
-        BadRequest: The value is not such an ID.
+        BadRequest: The value is not an entity ID with an optional version.
     """
     head, dot, tail = str(text).strip().partition(".")
     if not dot:

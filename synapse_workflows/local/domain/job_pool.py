@@ -11,7 +11,7 @@ from typing import Final
 from synapse_workflows.local.errors import ServiceError
 
 _INTERRUPTED_STATUS: Final = 409
-#: Threads of all users, as a multiple of the maximum of one user.
+#: Maximum number of threads of all users, as a multiple of the maximum of one user.
 _SHARES: Final = 4
 
 
@@ -51,7 +51,7 @@ class JobProgress:
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Request the job to end as soon as possible."""
+        """Request that the job ends as soon as possible."""
         self._cancelled.set()
 
     def is_interrupted(self) -> bool:
@@ -103,9 +103,9 @@ class _Queued:
 class _FairPool:
     """Thread pool whose threads are shared fairly by users.
 
-    Free threads go to the users in turn. Each user has at most `per_user` threads. Jobs with the
-    same key run one after another, those of one user in their order. A waiting job occupies no
-    thread.
+    Free threads are assigned to the users in turn. Each user has at most `per_user` threads. Jobs
+    with the same key run one after another. Jobs of one user with the same key run in the order of
+    their submission. A waiting job occupies no thread.
     """
 
     def __init__(self, per_user: int, name: str) -> None:
@@ -113,7 +113,7 @@ class _FairPool:
         self._free = per_user * _SHARES
         self._threads = ThreadPoolExecutor(self._free, thread_name_prefix=name)
         self._lock = threading.Lock()
-        #: Waiting jobs of each user. The user whose turn is next is first.
+        #: Waiting jobs by user, in the order of the users' turns.
         self._waiting: OrderedDict[int, list[_Queued]] = OrderedDict()
         self._running: Counter[int] = Counter()
         self._keys: set[str] = set()
@@ -131,7 +131,7 @@ class _FairPool:
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
     def _start_jobs(self) -> None:
-        """Start as many waiting jobs as possible. Call it with the lock."""
+        """Start as many waiting jobs as possible. The caller must hold the lock."""
         while self._free and (found := self._take_next()) is not None:
             user, job = found
             self._free -= 1
@@ -142,7 +142,7 @@ class _FairPool:
                 self._threads.submit(self._run, job, user)
 
     def _take_next(self) -> tuple[int, _Queued] | None:
-        """Remove and return the next job that can start, and move its user to the end."""
+        """Remove and return the next job that can start. Its user becomes the last in turn."""
         for user, jobs in self._waiting.items():
             if self._running[user] >= self._per_user:
                 continue
@@ -172,8 +172,9 @@ class JobPool:
     """Threads for asynchronous jobs. Jobs that change tables have threads of their own.
 
     Args:
-        workers: Maximum number of threads of one user, for jobs with a key and for jobs without
-            one. All users together have at most four times as many.
+        workers: Maximum number of threads of one user. The maximum applies to jobs with a key and
+            to jobs without a key separately. All users together have at most four times as many
+            threads.
     """
 
     def __init__(self, workers: int) -> None:
@@ -196,7 +197,7 @@ class JobPool:
 
         Args:
             job_id: ID of the job.
-            user: Principal ID of its user.
+            user: Principal ID of the user who started the job.
             run: Function that runs the job. It must not raise.
             key: Jobs with the same key run one after another.
         """
@@ -216,7 +217,7 @@ class JobPool:
         pool.submit(_Queued(task, key), user)
 
     def get_progress(self, job_id: int) -> JobProgress:
-        """Return the progress of a job; an empty one if the job is not running."""
+        """Return the progress of a job; an empty progress if the job is not running."""
         with self._lock:
             running = self._running.get(job_id)
         return JobProgress(self._stopping) if running is None else running.progress
@@ -229,13 +230,13 @@ class JobPool:
             running.finished.wait(seconds)
 
     def count_poll(self, job_id: int) -> int:
-        """Count a request for the status of a job, and return the number of them."""
+        """Count a status request for a job, and return the number of its status requests."""
         with self._lock:
             self._poll_counts[job_id] = self._poll_counts.get(job_id, 0) + 1
             return self._poll_counts[job_id]
 
     def record_error(self, job_id: int, error: ServiceError) -> None:
-        """Keep the error of a job in memory because the database cannot be written."""
+        """Keep the error of a job in memory. Use this if writing to the database fails."""
         with self._lock:
             self._errors[job_id] = error
 

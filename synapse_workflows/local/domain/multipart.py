@@ -2,8 +2,9 @@
 
     UPLOADING --complete--> COMPLETED
 
-Repeating a request resumes the upload; forceRestart deletes it and starts another. Functions that
-make blob files unused return their names; remove them after the transaction is committed.
+An equal request resumes the upload. With forceRestart, the request deletes the upload and starts a
+new one. Functions that make blob files unused return the names of these files. The caller must
+remove the files after the transaction is committed.
 """
 
 import hashlib
@@ -107,7 +108,7 @@ def _parse_size(body: Mapping[str, Any], key: str, minimum: int, maximum: int) -
 def start(
     session: Session, caller: Caller, body: Mapping[str, Any], *, force_restart: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
-    """Start an upload, or return the upload of the same user with an equal request.
+    """Start an upload, or return the existing upload of the same user with an equal request.
 
     Returns:
         MultipartUploadStatus, and the names of blob files that a restart made unused.
@@ -195,7 +196,9 @@ def check_part_number(upload: Upload, value: int | None) -> int:
 def create_urls(
     service: Service, session: Session, caller: Caller, upload_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Create upload URLs (BatchPresignedUploadUrlRequest). Completed uploads are valid.
+    """Create the upload URLs of parts (BatchPresignedUploadUrlRequest).
+
+    Completed uploads are accepted, too.
 
     Raises:
         BadRequest: Part numbers are missing or out of range.

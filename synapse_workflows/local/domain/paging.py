@@ -58,7 +58,10 @@ def build_next_token(page: Page, found: int) -> str | None:
 
 
 def build_results(results: Sequence[Any], page: Page, *, key: str = "results") -> dict[str, Any]:
-    """Return PaginatedResults with an estimated total: a full page counts one more result."""
+    """Return PaginatedResults with an estimated total.
+
+    If the page is full, the total includes one more result.
+    """
     size = len(results)
     total = page.offset + size + (1 if size and size == page.limit else 0)
     return {"totalNumberOfResults": total, key: list(results)}

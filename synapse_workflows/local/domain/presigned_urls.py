@@ -1,6 +1,7 @@
 """Pre-signed URLs for one method and path, with an expiration time.
 
-They have the query parameters of Amazon S3, because clients read the date and lifetime from them:
+The URLs have the query parameters of Amazon S3, because clients read the date and the lifetime of
+a URL from these parameters:
 
     <base>/storage/download/<file handle>?X-Amz-Algorithm=...&X-Amz-Date=...&X-Amz-Expires=30
                                           &X-Amz-SignedHeaders=host&X-Amz-Signature=...
@@ -50,7 +51,7 @@ class SignedRequest:
         method: GET or PUT.
         path: Decoded path below the root of the service.
         query: Query string.
-        content_type: Content-Type header; None without one.
+        content_type: Content-Type header; None if the header is missing.
     """
 
     method: str

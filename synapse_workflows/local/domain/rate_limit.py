@@ -11,7 +11,9 @@ from synapse_workflows.local.settings import Throttle
 
 
 class RateLimiter:
-    """Limits the concurrent and the recent requests of each user. Anonymous callers have no limit.
+    """Limiter of the concurrent and recent requests of each user.
+
+    Anonymous callers have no limit.
 
     Args:
         limits: Limits per user; None for no limits.
@@ -43,7 +45,7 @@ class RateLimiter:
                 self._running[caller.id] -= 1
 
     def count_columns_request(self, caller: Caller) -> None:
-        """Count one request for the columns of a table, which has a limit of its own.
+        """Count one request for the columns of a table. A separate limit applies to such requests.
 
         Raises:
             TooManyRequests: The caller exceeds the limit.

@@ -64,7 +64,7 @@ def _reject_constant(word: str) -> None:
 def utf16_length(text: str) -> int:
     """Return the length of a text in UTF-16 units, as Synapse counts it.
 
-    A character outside the Basic Multilingual Plane, such as an emoji, counts 2.
+    A character outside the Basic Multilingual Plane, such as an emoji, counts as 2.
     """
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -132,7 +132,7 @@ def get_number(body: Body, key: str) -> float | None:
     if value is None:
         return None
     try:
-        return float(parse_text(value, key).replace("_", "?"))  # Python's float takes 1_000
+        return float(parse_text(value, key).replace("_", "?"))  # float() would accept 1_000
     except ValueError:
         raise BadRequest(f"{key} must be a number.") from None
 
@@ -213,7 +213,7 @@ def parse_choice(choices: Collection[str], value: object, name: str) -> str:
     """Return a value that must be one of several strings.
 
     Raises:
-        BadRequest: The value is not one of them.
+        BadRequest: The value is not one of the choices.
     """
     if isinstance(value, str) and value in choices:
         return value

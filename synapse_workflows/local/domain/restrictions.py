@@ -15,7 +15,7 @@ from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 
 def serialize(requirement: AccessRequirement) -> dict[str, Any]:
-    """Return the LockAccessRequirement of a row."""
+    """Serialize a database row as a LockAccessRequirement."""
     created_on, created_by = to_iso(requirement.created_on), str(requirement.created_by)
     return {
         "concreteType": f"{MODEL}.LockAccessRequirement",

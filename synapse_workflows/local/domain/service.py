@@ -1,4 +1,4 @@
-"""The parts of a running service."""
+"""Components of a running service."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from synapse_workflows.local.storage.view_store import ViewStore
 
 @dataclass(frozen=True, kw_only=True)
 class KnownUser:
-    """A user of the settings, with a token.
+    """A user from the settings, with an access token.
 
     Args:
         user_name: User name.
@@ -31,18 +31,18 @@ class KnownUser:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The parts of a running service that requests work with.
+    """Components of a running service that process requests.
 
     Args:
         settings: Settings of the service.
-        database: Database of everything but bytes and rows.
+        database: Database of all data except the bytes of files and the rows of tables and views.
         blobs: Bytes of files.
         tables: Rows of tables.
         views: Copies of the rows of views.
         jobs: Thread pool of the asynchronous jobs.
         signer: Signer of tokens and URLs.
         rate_limiter: Rate limiter of the requests of each user.
-        users: Users of the settings, in their order.
+        users: Users from the settings, in the order of the settings.
     """
 
     settings: Settings

@@ -10,7 +10,7 @@ import jwt
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with the secret of a data directory. Each purpose has its own key.
+    """Signer with the secret of a data directory. Each purpose has its own key.
 
     Args:
         secret: 32 random bytes.

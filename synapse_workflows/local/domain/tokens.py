@@ -21,7 +21,10 @@ MAX_TOKENS: Final = 100
 
 
 def _parse_scopes(caller: Caller, body: Mapping[str, Any]) -> list[str]:
-    """Return the requested scopes, or all, that the caller's token has."""
+    """Return the requested scopes that the caller's token has.
+
+    A request without scopes requests all scopes.
+    """
     requested = request_fields.get_list(body, "scope")
     scopes = [
         request_fields.parse_choice(auth.ALL_SCOPES, each, "scope")
@@ -70,7 +73,10 @@ def create(
 
 
 def _delete_least_used(session: Session, caller: Caller, newest: AccessToken) -> None:
-    """Delete the least recently used tokens above the limit, except the newest and seeded ones."""
+    """Delete the least recently used tokens above the limit.
+
+    The newest token and seeded tokens are never deleted.
+    """
     others = (
         select(AccessToken)
         .where(

@@ -5,8 +5,8 @@
 When two clients send the same upload at once, requests that arrive after its completion succeed:
 uploaded parts are dropped, and added parts are compared with the stored MD5s.
 
-Functions that make blob files unused return their names; remove them after the transaction is
-committed.
+Functions that make blob files unused return the names of these files. The caller must remove the
+files after the transaction is committed.
 """
 
 import logging
@@ -45,10 +45,11 @@ def _get_upload(session: Session, upload_id: int) -> Upload:
 
 
 def record_part(session: Session, upload_id: int, number: int, writer: FileWriter) -> list[str]:
-    """Record an uploaded part. It replaces a part with the same number but other bytes.
+    """Record an uploaded part.
 
-    A part that was added stays added when the same bytes are uploaded again. Parts of a completed
-    upload are unused.
+    The part replaces an earlier part with the same number and different bytes. A part that
+    was added stays added when the same bytes are uploaded again. A part of a completed upload is
+    dropped.
 
     Returns:
         Names of unused blob files.
@@ -106,7 +107,7 @@ def add_part(
 
 
 def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
-    """Return the MD5 of a part, also of a completed upload; None if the part is missing."""
+    """Return the MD5 of a part, even if the upload is completed; None if the part is missing."""
     if upload.state == multipart.COMPLETED:
         md5s: list[str] = upload.request.get(_PART_MD5S, [])
         return md5s[number - 1] if md5s else None
@@ -116,7 +117,7 @@ def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
 
 @dataclass(frozen=True)
 class Assembly:
-    """The blob files of all parts in order, and the MD5 and the size in bytes of the request."""
+    """The blob files of all parts in order, and the MD5 and size from the upload request."""
 
     files: tuple[StoredFile, ...]
     md5: str
@@ -153,10 +154,10 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
 
 
 def log_mismatches(blobs: BlobStore, upload_id: int, assembly: Assembly) -> None:
-    """Log a warning if the content differs from the MD5 or the size of the request.
+    """Log a warning if the content does not match the MD5 or the size in the upload request.
 
-    Synapse trusts the MD5s of the parts and accepts such uploads. Call this outside of a
-    transaction.
+    Synapse trusts the MD5s of the parts and accepts such uploads. Call this function outside
+    of a transaction.
     """
     md5 = blobs.compute_md5(assembly.files)
     if md5 != assembly.md5:

@@ -42,7 +42,7 @@ _PRIVATE: Final = frozenset(
 
 
 class TypeFilter(StrEnum):
-    """Filter of a search by prefix."""
+    """Types of principals that a search by prefix returns."""
 
     ALL = "ALL"
     USERS_ONLY = "USERS_ONLY"
@@ -71,7 +71,9 @@ def _serialize(principal: Principal, profile: Profile) -> dict[str, Any]:
 
 
 def get_profile(session: Session, caller: Caller, user_id: int) -> dict[str, Any]:
-    """Return a UserProfile. Private fields are only for the user, administrators and the ACT.
+    """Return a UserProfile.
+
+    Only the user, administrators and members of the ACT receive the private fields.
 
     Raises:
         NotFound: No such user.
@@ -196,7 +198,7 @@ def list_by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str,
     """List the UserGroupHeaders for the user and team names of an AliasList.
 
     Raises:
-        BadRequest: The list has no aliases, more than 100, or an invalid one.
+        BadRequest: The list has no aliases, more than 100 aliases, or an invalid alias.
     """
     names = request_fields.get_list(body, "list") or []
     if not 1 <= len(names) <= MAX_ALIASES:
@@ -255,8 +257,9 @@ def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dic
         session: Database session.
         caller: User of the request.
         user_id: ID of the user.
-        mask: Sum of 1 profile, 2 ORCID, 4 verification, 8 certified, 16 verified, 32 member of
-            the ACT, 64 reviewer. ORCIDs and verifications do not exist in this service.
+        mask: Bit mask of the parts: 1 profile, 2 ORCID, 4 verification, 8 certified, 16 verified,
+            32 member of the ACT, 64 reviewer. ORCIDs and verifications do not exist in this
+            service.
 
     Raises:
         NotFound: No such user.

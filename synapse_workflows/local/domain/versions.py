@@ -33,7 +33,7 @@ def prepare_update(
     """Return the version that an update changes, with its label, comment and file handle.
 
     A new version is created on request or when the content of a file changes. In the second case
-    its label is its number, and it has no comment.
+    the label of the new version is its number, and the new version has no comment.
 
     Args:
         session: Database session with write access.
@@ -74,7 +74,7 @@ def create_version(
     label: str | None,
     comment: str | None,
 ) -> EntityVersion:
-    """Create a version with the annotations of the previous one and no activity."""
+    """Create a version with the annotations of the previous version and without an activity."""
     count = select(func.count()).select_from(EntityVersion)
     if (session.scalar(count.where(EntityVersion.entity_id == entity.id)) or 0) >= MAX_VERSIONS:
         raise BadRequest(
@@ -187,10 +187,10 @@ def _serialize_info(
 def replace_file_handle(
     session: Session, caller: Caller, entity_id: int, number: int, body: request_fields.Body
 ) -> None:
-    """Replace the file handle of a version by one with the same content (FileHandleUpdateRequest).
+    """Replace the file handle of a version (FileHandleUpdateRequest). The MD5s must be equal.
 
     Raises:
-        BadRequest: The MD5s differ, or one is missing.
+        BadRequest: The MD5s differ, or a file handle has no MD5.
         Forbidden: The caller lacks UPDATE, or does not own the new file handle.
         NotFound: No such entity, version or file handle.
         PreconditionFailed: The version does not have the old file handle.

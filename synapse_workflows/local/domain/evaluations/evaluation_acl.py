@@ -22,7 +22,7 @@ def create(session: Session, caller: Caller, evaluation_id: int) -> None:
 
 
 def delete(session: Session, evaluation_id: int) -> None:
-    """Delete the ACL of an evaluation that is deleted."""
+    """Delete the ACL of an evaluation. Call this function when the evaluation is deleted."""
     access_lists.delete(session, _get_acl(session, evaluation_id))
 
 
@@ -45,7 +45,7 @@ def get(session: Session, caller: Caller, evaluation_id: int) -> dict[str, Any]:
 
 
 def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the entries of the ACL of the evaluation with the ID in the body.
+    """Replace the entries of the ACL of an evaluation. The body contains the ID of the evaluation.
 
     Raises:
         BadRequest: The ACL is invalid.

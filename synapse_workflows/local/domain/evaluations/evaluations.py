@@ -33,7 +33,7 @@ def serialize(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _parse_properties(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse the properties that have no column of their own."""
+    """Parse the properties that are stored together, not in separate database columns."""
     properties = {
         "submissionInstructionsMessage": request_fields.get_text(
             body, "submissionInstructionsMessage"
@@ -110,7 +110,7 @@ def update(
     """Replace the properties of an evaluation. The content source cannot be changed.
 
     Raises:
-        BadRequest: A property is missing or invalid, or the content source is another one.
+        BadRequest: A property is missing or invalid, or the content source differs.
         Conflict: Another evaluation has the name.
         Forbidden: The caller lacks UPDATE.
         NotFound: No such evaluation.
@@ -161,7 +161,7 @@ def list_evaluations(
         caller: The caller.
         right: Required right.
         page: Page of the list.
-        content_source: ID of the project of the evaluations; None for any project.
+        content_source: ID of the project that contains the evaluations; None for any project.
         only: IDs of the evaluations to list; None for all.
         active_only: Only list evaluations that are in a round.
     """

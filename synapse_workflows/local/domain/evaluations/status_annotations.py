@@ -1,4 +1,4 @@
-"""Legacy annotations of submission statuses. Each is private or public."""
+"""Legacy annotations of submission statuses. Each annotation is private or public."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

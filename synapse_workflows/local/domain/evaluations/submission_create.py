@@ -44,7 +44,7 @@ class _SubmissionRequest:
         evaluation_id: ID of the evaluation.
         entity_id: ID of the submitted entity.
         version_number: Version of the entity.
-        name: Title; None for the name of the entity.
+        name: Title; None to use the name of the entity.
         alias: Name of the submitter to display.
         contributors: Principal IDs without duplicates, including the submitter.
     """
@@ -63,8 +63,8 @@ def _parse_request(
     """Parse a Submission. Docker properties are ignored, as for any non-Docker entity.
 
     Raises:
-        BadRequest: A property is missing, invalid or read-only, or the submission is neither that
-            of an individual nor that of a team.
+        BadRequest: A property is missing, invalid or read-only, or the properties fit neither
+            an individual nor a team submission.
         NotFound: No such team.
     """
     if request_fields.get_text(body, "evaluationRoundId"):
@@ -101,11 +101,11 @@ def _parse_contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, .
 def _check_individual(
     caller: Caller, contributors: tuple[int, ...], team: str | None, eligibility_hash: str | None
 ) -> None:
-    """Check that the submission is that of an individual. The service does not support teams.
+    """Check that an individual makes the submission. The service does not support teams.
 
     Raises:
-        BadRequest: The submission is neither that of an individual nor that of a team.
-        NotFound: The submission is that of a team.
+        BadRequest: The properties fit neither an individual nor a team submission.
+        NotFound: The properties are those of a team submission.
     """
     if team and eligibility_hash:
         raise NotFound(f"Team with id {ids.parse_id(team, 'teamId')} does not exist")
@@ -135,7 +135,8 @@ def create(
 
     Raises:
         BadRequest: The body is invalid, or the entity has changed.
-        Forbidden: A right is missing, there is no current round, or the limit is reached.
+        Forbidden: A right is missing, there is no current round, or the submission limit is
+            reached.
         NotFound: No such evaluation, entity, version or team.
     """
     request = _parse_request(caller, body, eligibility_hash)

@@ -2,8 +2,8 @@
 
 The quota of an evaluation sets the start of the first round, the duration and number of the
 rounds, and the limit of submissions per submitter and round. Each part is optional. Without a
-start, there is one round without start and end. Without a duration, the first round has no end.
-Without a number, the rounds never end.
+start, there is a single round without start and end. Without a duration, the first round has no
+end. Without a number, the number of rounds is unlimited.
 """
 
 from collections.abc import Mapping
@@ -103,7 +103,7 @@ def assign_round(session: Session, caller: Caller, evaluation: Evaluation) -> in
         The ID of the round of the submission; None if the evaluation has no rounds.
 
     Raises:
-        Forbidden: There is no current round, or the limit is reached.
+        Forbidden: There is no current round, or the submission limit is reached.
     """
     current = get_current_round(evaluation, caller.now)
     if current is None:
@@ -137,7 +137,7 @@ def _count_submissions(
 
 
 def _get_or_create_round_id(session: Session, evaluation: Evaluation, period: Round) -> int:
-    """Return the ID of a round, which is assigned at its first submission."""
+    """Return the ID of a round. The first submission in a round creates the ID."""
     query = select(EvaluationRound.id).where(
         EvaluationRound.evaluation_id == evaluation.id,
         EvaluationRound.start == period.start,

@@ -46,7 +46,7 @@ def serialize(
 
     Args:
         submission: The submission.
-        status: Its status.
+        status: Status of the submission.
         with_private: Include the annotations that require READ_PRIVATE_SUBMISSION.
     """
     annotations_body = {
@@ -103,7 +103,7 @@ def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
 def update(
     session: Session, caller: Caller, submission_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace the status of a submission, including both types of annotations.
+    """Replace the status of a submission, including legacy and current annotations.
 
     Raises:
         BadRequest: A property is missing or invalid.
@@ -179,13 +179,14 @@ def request_cancellation(session: Session, caller: Caller, submission_id: int) -
 def update_batch(
     session: Session, caller: Caller, evaluation_id: int, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Replace up to 500 statuses of an evaluation (SubmissionStatusBatch), all or none.
+    """Replace up to 500 statuses of an evaluation atomically (SubmissionStatusBatch).
 
     An upload consists of one or more batches. Each batch except the first must carry the token in
     the response to the previous batch. A new first batch ends an upload in progress.
 
     Returns:
-        A BatchUploadResponse with the token for the next batch; without token after the last.
+        A BatchUploadResponse with the token for the next batch. The response to the last batch has
+        no token.
 
     Raises:
         BadRequest: There are no or too many statuses, or one is invalid.

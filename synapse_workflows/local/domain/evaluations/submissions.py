@@ -66,7 +66,7 @@ def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
     """Return a submission.
 
     Raises:
-        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION, which the submitter needs as well.
+        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION. Submitters need this right, too.
         NotFound: No such submission.
     """
     right = AccessType.READ_PRIVATE_SUBMISSION

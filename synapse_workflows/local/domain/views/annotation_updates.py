@@ -1,4 +1,4 @@
-"""Row updates of views: they change the annotations of the objects that the rows show."""
+"""Row updates of views. An update changes the annotations of the object that the row shows."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -79,7 +79,10 @@ def _update_row(
 
 
 def _write_annotations(view_type: ViewType, target: AnnotationTarget, update: RowUpdate) -> None:
-    """Write the annotations of one object, all or none. Cells of default columns are ignored."""
+    """Write the annotations of one object: either all or, after an error, none.
+
+    Cells of default columns are ignored.
+    """
     if update.etag is None:
         raise BadRequest(f"The row of {target.name} must carry its etag.")
     entities.check_etag(target.name, target.etag, {"etag": update.etag})
@@ -99,7 +102,7 @@ def _write_annotations(view_type: ViewType, target: AnnotationTarget, update: Ro
 def build_annotation(column: Column, cell: str | None) -> dict[str, Any] | None:
     """Return the annotation with the value of a cell; None for null.
 
-    The value may be longer than the column: annotations have limits of their own.
+    The value may exceed the maximum size of the column, because annotations have separate limits.
 
     Raises:
         BadRequest: The cell is not a value of the column's type.

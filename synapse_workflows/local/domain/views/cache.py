@@ -23,18 +23,18 @@ OpenRows = AbstractContextManager[tuple[ViewFile, sqlite3.Connection]]
 
 
 def get_revision(session: Session) -> int:
-    """Return the number of changes of data that views show."""
+    """Return the revision: the number of changes so far to the data that views show."""
     return session.scalars(select(ViewRevision.number)).one()
 
 
 def open_rows(service: Service, view_id: int) -> OpenRows:
-    """Open the current rows of a view, whether or not the caller may read them.
+    """Open the current rows of a view without an access check.
 
     The rows include all changes committed before this call.
 
     Raises:
-        BadRequest: On entering: a value is too long for its column.
-        NotFound: On entering: the view does not exist.
+        BadRequest: A value is too long for its column. Raised when the context is entered.
+        NotFound: The view does not exist. Raised when the context is entered.
     """
     with service.database.read_transaction() as session:
         revision = get_revision(session)
@@ -48,7 +48,7 @@ def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
         The revision of the rows and the file.
     """
     with service.database.read_transaction() as session:
-        revision = get_revision(session)  # the first query fixes the state that the session reads
+        revision = get_revision(session)  # first query: starts the read snapshot
         view = access.get_not_trashed(session, view_id)
         version = entities.get_version(session, view)
         schema = schemas.get_version_schema(session, version)

@@ -17,7 +17,7 @@ from synapse_workflows.local.domain.tables.column_types import (
 from synapse_workflows.local.domain.views.view_types import ViewItem, ViewType
 from synapse_workflows.local.errors import BadRequest
 
-#: Column type -> types of the annotations that it shows; all other columns show all types.
+#: Column type -> annotation types that the column shows. Other columns show all annotation types.
 _ACCEPTED_TYPES: Final[Mapping[ColumnType, frozenset[str]]] = {
     ColumnType.INTEGER: frozenset({AnnotationType.LONG, AnnotationType.TIMESTAMP_MS}),
     ColumnType.DATE: frozenset({AnnotationType.LONG, AnnotationType.TIMESTAMP_MS}),
@@ -31,8 +31,8 @@ CellGetter = Callable[[Any], StoredValue]
 def get_cell_getter(view_type: ViewType, column: Column) -> CellGetter:
     """Return the function that returns the cell of an item in a column.
 
-    Text of a default column may be longer than the column, see `check_column_size`. The getter of
-    an annotation raises BadRequest if the value is too long.
+    The getter of a default column does not check the length of text, see `check_column_size`. The
+    getter of an annotation raises BadRequest if the value is too long for the column.
     """
     default = view_type.find_default_column(column)
     if default is None:
@@ -73,7 +73,7 @@ def _get_annotation_getter(column: Column) -> CellGetter:
 
 
 def _get_values_parser(column: Column) -> Callable[[list[str]], StoredValue]:
-    """Return the function that parses the values of an annotation; it raises CellError."""
+    """Return the function that parses annotation values. Invalid values raise CellError."""
     parse = cell_values.get_type_parser(column)
     if column.type is ColumnType.STRING_LIST:
         max_size, max_length = column.max_cell_size, column.maximum_length or 0

@@ -1,4 +1,4 @@
-"""Container scopes: entities of some types in projects, folders and their sub-folders."""
+"""Container scopes: entities of given types in projects, folders and their sub-folders."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,17 +15,20 @@ from synapse_workflows.local.storage.models import Entity
 
 
 def select_values(numbers: Iterable[int]) -> Select[Any]:
-    """Return a query of numbers. Unlike a parameter list, it has no maximum length."""
+    """Return a query whose rows are the numbers.
+
+    Unlike a list of query parameters, the query has no maximum length.
+    """
     each = func.json_each(literal(json.dumps([*numbers]), String)).table_valued("value")
     return select(each.c.value)
 
 
 @dataclass(frozen=True)
 class ContainerScope:
-    """Entities of some types in containers.
+    """Entities of given types in containers.
 
     Args:
-        ids: IDs of the containers. For the type project: IDs of the projects themselves.
+        ids: IDs of the containers; if the mask selects projects, IDs of the projects themselves.
         mask: Type mask of the entities.
     """
 

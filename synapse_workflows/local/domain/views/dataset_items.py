@@ -36,8 +36,8 @@ def parse_items(values: list[Any]) -> list[DatasetItem]:
     """Parse the items of a dataset.
 
     Raises:
-        BadRequest: A value is not a reference to a version, an entity is not unique, or there
-            are too many items.
+        BadRequest: A value is not a reference to a version, an entity occurs twice, or there are
+            too many items.
     """
     if len(values) > MAX_ITEMS:
         raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {len(values)}.")
@@ -88,7 +88,8 @@ def add_summary(
     Args:
         session: Database session.
         properties: Properties in the request.
-        before: Present properties. Their items are not checked: the files may be deleted since.
+        before: Stored properties. Their items are not checked again, because the files may have
+            been deleted since.
 
     Raises:
         BadRequest: A new item is not a file.

@@ -74,7 +74,8 @@ class DatasetTargets(EntityTargets):
         """Return a file whose current version is in the dataset.
 
         Raises:
-            BadRequest: The dataset has another version of the file, which is immutable.
+            BadRequest: The dataset lists a version other than the current version of the file.
+                Such versions are immutable.
             Forbidden: The caller may not update the file.
             NotFound: The file does not exist or is not in the dataset.
         """

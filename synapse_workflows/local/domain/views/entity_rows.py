@@ -119,7 +119,7 @@ def select_versions() -> Select[Any]:
 
 
 def iter_items(session: Session, query: Select[Any]) -> Iterator[EntityItem]:
-    """Iterate over the items of a query based on `select_versions`, by ID."""
+    """Iterate over the items of a query based on `select_versions`, ordered by ID."""
     paths = _PathResolver(session)
     rows = session.execute(query.order_by(Entity.id), execution_options={"yield_per": _BATCH_SIZE})
     for row in rows:
@@ -157,7 +157,7 @@ class _PathResolver:
 
 
 def find_readable(session: Session, caller: Caller, entity_ids: Collection[int]) -> set[int]:
-    """Return those of some entities that a caller may read."""
+    """Return the subset of the entity IDs that a caller may read."""
     readable = select(Entity.id).where(
         Entity.id.in_(select_values(entity_ids)), is_readable_by(caller)
     )
@@ -185,7 +185,10 @@ class EntityTargets:
         self._permitted: set[tuple[int, str]] = set()
 
     def prefetch(self, row_ids: Collection[int]) -> None:
-        """Load entities into the identity map of the session, which holds weak references."""
+        """Load entities into the identity map of the session, and keep references to them.
+
+        The identity map itself holds weak references.
+        """
         is_current = (EntityVersion.entity_id == Entity.id) & (
             EntityVersion.number == Entity.current_version
         )
@@ -223,7 +226,7 @@ class EntityTargets:
             NotFound: The entity does not exist.
         """
         entity = access.get_entity(self._session, row_id)
-        # UPDATE depends on nothing but the benefactor and the type of the entity.
+        # The UPDATE permission depends only on the benefactor and the type of the entity.
         key = entity.benefactor_id, entity.concrete_type
         if key not in self._permitted:
             access.require(self._session, self._caller, row_id, AccessType.UPDATE)

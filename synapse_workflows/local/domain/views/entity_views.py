@@ -25,7 +25,7 @@ class EntityScope(ContainerScope):
     """Scope of an entity view."""
 
     def iter_items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[EntityItem]:
-        """Iterate over the current versions of the entities, by ID."""
+        """Iterate over the current versions of the entities, ordered by ID."""
         is_current = EntityVersion.number == Entity.current_version
         query = entity_rows.select_versions().where(is_current, self.is_in_scope(), *where)
         return entity_rows.iter_items(session, query)
@@ -35,7 +35,7 @@ class EntityScope(ContainerScope):
         return frozenset(self.ids)
 
     def contains(self, session: Session, entity_id: int) -> bool:
-        """Return whether an entity is in the view, by a look-up of its ancestors."""
+        """Return whether an entity is in the view. Only its ancestors are looked up."""
         entity = entity_rows.find_not_trashed(session, entity_id)
         if entity is None:
             return False

@@ -23,7 +23,7 @@ _BY_NAME: Final = {each.name: each for each in VIEW_TYPES.values()}
 
 
 def get_view_type(name: object) -> ViewType:
-    """Return the view type with a viewEntityType; the type of entity views for None.
+    """Return the view type for a viewEntityType; None stands for an entity view.
 
     Raises:
         BadRequest: The view type is not supported.

@@ -27,7 +27,7 @@ class RowUpdate:
     Args:
         row_id: Number of the object that the row shows.
         etag: Etag of the row when it was read.
-        cells: Columns and texts by column name; None for null.
+        cells: Column and text of each cell, by column name. The text None stands for null.
     """
 
     row_id: int
@@ -38,7 +38,7 @@ class RowUpdate:
 def _build_update(
     row_id: int | None, etag: str | None, cells: Sequence[tuple[Column, str | None]]
 ) -> RowUpdate:
-    """Create an update. Without a row etag, the cell of a column `etag` is used.
+    """Create an update. If the row has no etag, use the cell of the column `etag`.
 
     Raises:
         BadRequest: The update adds or deletes a row.
@@ -128,7 +128,7 @@ def iter_csv(run: JobRun, request: Mapping[str, Any], schema: Schema) -> Iterato
     Raises:
         BadRequest: The CSV is invalid, or a row is added or deleted.
         Forbidden: The file handle belongs to another user.
-        JobInterrupted: The service stops.
+        JobInterrupted: The service is stopping.
         NotFound: The file handle does not exist.
     """
     with csv_import.open_csv(run, request) as csv:

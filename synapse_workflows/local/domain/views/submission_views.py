@@ -1,7 +1,7 @@
 """Submission views: the submissions to evaluations, with their statuses.
 
-A row is visible to callers with READ_PRIVATE_SUBMISSION on its evaluation. Evaluations in scope
-that the caller may not read or that do not exist add no rows.
+A row is visible to callers with READ_PRIVATE_SUBMISSION on its evaluation. An evaluation in
+scope adds no rows if it does not exist or if the caller may not read it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ class EvaluationScope:
     def iter_items(
         self, session: Session, *where: ColumnElement[bool]
     ) -> Iterator[SubmissionItem]:
-        """Iterate over the submissions by ID."""
+        """Iterate over the submissions, ordered by ID."""
         query = (
             select(*_SELECTED)
             .join(Evaluation, Evaluation.id == Submission.evaluation_id)
@@ -159,7 +159,10 @@ class StatusTargets:
         self._permitted: set[int] = set()
 
     def prefetch(self, row_ids: Collection[int]) -> None:
-        """Load submissions into the identity map of the session, which holds weak references."""
+        """Load submissions into the identity map of the session, and keep references to them.
+
+        The identity map itself holds weak references.
+        """
         query = (
             select(Submission, SubmissionStatus)
             .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)

@@ -66,7 +66,7 @@ def update_view(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) 
 
 
 class _ChangeParser:
-    """Parser of the changes of a transaction. It keeps track of the columns of the view."""
+    """Parser of the changes of a transaction. The parser tracks the columns of the view."""
 
     def __init__(self, run: JobRun, view_id: int) -> None:
         self._run = run
@@ -125,7 +125,7 @@ class _ColumnChange:
     Args:
         run: The running job.
         view_id: Entity ID of the view.
-        present: Column IDs before the change.
+        present: IDs of the columns before the change.
         schema: Columns after the change.
     """
 

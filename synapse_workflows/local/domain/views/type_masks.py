@@ -1,4 +1,4 @@
-"""Type masks: the types of entities that a view shows, as bits of a number."""
+"""Type masks: the types of entities that a view shows, as a bit mask."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ from synapse_workflows.local.errors import BadRequest
 
 FILES: Final = 0x01
 PROJECTS: Final = 0x02
-#: EntityType -> its bit in a viewTypeMask.
+#: EntityType -> bit of the type in a viewTypeMask.
 BITS: Final[Mapping[str, int]] = {
     "file": FILES,
     "project": PROJECTS,

@@ -1,6 +1,6 @@
 """Queryable rows of views: the current rows, or the rows of a snapshot.
 
-The files of a view hold all its rows. Each query checks which of them its caller may read.
+The files of a view contain all rows. Each query returns only rows that its caller may read.
 """
 
 import hashlib

@@ -121,7 +121,7 @@ class ViewScope(Protocol):
         """
 
     def iter_items(self, session: Session, *where: ColumnElement[bool]) -> Iterator[ViewItem]:
-        """Iterate over the items by ID, in batches of bounded size.
+        """Iterate over the items, ordered by ID, in batches of bounded size.
 
         Args:
             session: Database session.
@@ -147,7 +147,7 @@ class ViewType:
         get_scope: Returns the scope stored in the properties of a view version.
         parse_scope: Parses the scope in a ViewScope.
         is_visible_to: Returns the SQL condition that a caller may read an item.
-        find_readable: Returns those of some benefactors whose rows a caller may read.
+        find_readable: Returns the subset of the benefactor IDs whose rows a caller may read.
         format_row_id: Formats the ID of a row.
     """
 
@@ -165,7 +165,7 @@ class ViewType:
         """Return the default column with the name and type of a column.
 
         Returns:
-            None if the column holds an annotation.
+            The default column; None if the column holds an annotation.
         """
         for each in self.columns:
             if (each.name, each.type) == (column.name, column.type):
