@@ -65,7 +65,7 @@ ROUTERS = (
 
 
 def open_service(settings: Settings) -> Service:
-    """Open the data directory and create its built-in content and users if they are missing.
+    """Open the data directory. Create missing built-in content and missing users.
 
     Raises:
         DataDirError: The database of existing content is missing, or the secret is too weak.
@@ -127,7 +127,7 @@ def _handle_error(request: Request, error: Exception) -> Response:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Create the application of the service. The service is `app.state.service`.
+    """Create the FastAPI application. `app.state.service` is the service.
 
     Args:
         settings: Settings of the service. `data_dir` is created if it does not exist.

@@ -34,7 +34,7 @@ Application = Callable[
 ]
 
 BASE_URL: Final = "http://synapse.local"
-#: Number of bytes that are read at once from an upload that is a file.
+#: Number of bytes that are read at once from a request body that is a file.
 _CHUNK_BYTES: Final = 1 << 16
 
 
@@ -49,8 +49,8 @@ def create_session(app: Application, base_url: str = BASE_URL) -> requests.Sessi
 class ASGIAdapter(BaseAdapter):
     """Transport adapter of `requests` that calls an ASGI application. It is thread-safe.
 
-    The event loop starts with the first request and stops with `close()`. Lifespan events are
-    not sent.
+    The first request starts the event loop, and `close()` stops it. The adapter sends no lifespan
+    events.
 
     Args:
         app: The ASGI application.
@@ -77,7 +77,7 @@ class ASGIAdapter(BaseAdapter):
 
         Args:
             request: The request.
-            stream: Leave the body of the response unread.
+            stream: Do not read the body of the response before returning the response.
             timeout: Read timeout in seconds, or a tuple of connect and read timeout.
             verify: Ignored.
             cert: Ignored.
@@ -123,11 +123,11 @@ class ASGIAdapter(BaseAdapter):
 
 
 class _NoResponseError(Exception):
-    """The application ended without a response; its error is the cause."""
+    """The application ended without a response. `__cause__` is the error of the application."""
 
 
 class _Exchange(RawIOBase):
-    """One request and its response. As a file object it is the body of the response."""
+    """One request and its response, and a file object that reads the body of the response."""
 
     def __init__(
         self, app: Application, request: requests.PreparedRequest, portal: "BlockingPortal"
@@ -144,7 +144,7 @@ class _Exchange(RawIOBase):
         self._task: Future[None] = Future()
 
     def start(self, timeout: float | None) -> tuple[int, HTTPHeaderDict]:
-        """Start the application, wait for the start of the response and return it.
+        """Start the application and wait for the start of the response.
 
         Args:
             timeout: Maximum time in seconds; None for no limit.
@@ -244,7 +244,7 @@ class _Exchange(RawIOBase):
 
 
 def _iter_chunks(body: Any) -> Iterator[bytes]:
-    """Iterate over the chunks of any kind of body that `requests` accepts."""
+    """Yield the chunks of a request body of any type that `requests` accepts."""
     if body is None:
         return iter(())
     if isinstance(body, str):

@@ -24,7 +24,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Lock a data directory for the duration of the block. Create it if it does not exist.
 
     Raises:
-        DataDirInUseError: Another running service uses it.
+        DataDirInUseError: Another running service uses the data directory.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     try:

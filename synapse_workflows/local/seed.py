@@ -44,7 +44,7 @@ _PART_BYTES: Final = 8 * MiB
 _TIMEOUT_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _QUERY_COUNT: Final = 0x2
-#: Column models of the CSV files; the columns that are not listed are of type DOUBLE.
+#: Column models for the CSV files. Columns that are not listed here have the type DOUBLE.
 _COLUMNS: Final[dict[str, dict[str, Any]]] = {
     "id": {"columnType": ColumnType.INTEGER},
     "diagnosis": {"columnType": ColumnType.STRING, "enumValues": ["benign", "malignant"]},
@@ -83,8 +83,8 @@ def seed_app(app: Any, name: str) -> dict[str, str]:
         name: Name of the data set, one of `SEEDS`.
 
     Returns:
-        Entity IDs: `project`, `raw`, `results`; the files `data` and `dictionary`; the tables
-        `measurements` and `features` with the rows of these files.
+        Key -> entity ID: `project`, `raw`, `results`; the files `data` and `dictionary`; the
+        tables `measurements` and `features` with the rows of these files.
 
     Raises:
         ValueError: The data set does not exist.
@@ -98,7 +98,7 @@ def seed_app(app: Any, name: str) -> dict[str, str]:
 
 
 def seed_data_dir(data_dir: Path, name: str) -> dict[str, str]:
-    """Create a data set in the service of a data directory, whether it is running or not.
+    """Create a data set in the service of a data directory. The service may be running or not.
 
     Args:
         data_dir: Data directory.
@@ -143,7 +143,7 @@ def _seed_running_service(data_dir: Path, name: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Seeder:
-    """Creates entities that do not exist, as one user.
+    """Client that creates missing entities, as one user.
 
     Args:
         session: HTTP session.
@@ -295,7 +295,8 @@ def _seed(name: str, seeder: Seeder) -> dict[str, str]:
 def _seed_demo(seeder: Seeder) -> dict[str, str]:
     """Create the data of the example DAGs.
 
-    Keep the order: it determines the IDs in an empty service, which the examples contain.
+    Keep the order of the calls. The order determines the entity IDs in an empty service, and the
+    examples contain these IDs.
     """
     data = examples_dir() / "data"
     project = seeder.get_or_create_entity(

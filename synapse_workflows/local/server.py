@@ -1,4 +1,7 @@
-"""HTTP server of the local service: in the main thread until a signal, or in a thread for tests.
+"""HTTP server of the local service.
+
+`serve` runs the server in the main thread until a signal. `LocalService` runs the server in a
+background thread, for tests.
 
 <data_dir>/service.json      exists while the service accepts requests; removed on shutdown
 <data_dir>/service.lock      locked while the service runs
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("synapse_workflows.local")
 
 LOOPBACK: Final = "127.0.0.1"
-#: Time in seconds that running requests have to finish on shutdown.
+#: Maximum time in seconds that a shutdown waits for running requests.
 _GRACE_SECONDS: Final = 5
 _TEST_GRACE_SECONDS: Final = 1
 
@@ -47,7 +50,7 @@ class AddressError(RuntimeError):
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """Create a socket that is bound to an address and not listening yet.
+    """Create a socket and bind it to an address. The socket does not listen yet.
 
     Args:
         host: Name or address of an interface.
@@ -68,7 +71,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
 
 
 def get_url(listener: socket.socket) -> str:
-    """Return the URL by which clients on this machine reach a bound socket."""
+    """Return the URL of a bound socket for clients on this machine."""
     host, port = listener.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = LOOPBACK
@@ -106,7 +109,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Do nothing: `serve` handles signals, and other threads cannot."""
+        """Do nothing. `serve` handles signals, and only the main thread can install handlers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -115,7 +118,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     def stop(self) -> None:
-        """Request a graceful shutdown; the second call forces an immediate one."""
+        """Request a graceful shutdown. A second call forces an immediate shutdown."""
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -135,7 +138,7 @@ def serve(
         settings: Settings of the service; `base_url` is ignored.
         host: Name or address of the interface to listen on.
         port: TCP port; 0 selects a free one.
-        base_url: Base URL for clients, if it is not that of host and port.
+        base_url: Base URL for clients; None to build the URL from host and port.
         seed_name: Data set to create before the service accepts requests; None for no data.
         announce: Called with the content of service.json before the file is written.
 

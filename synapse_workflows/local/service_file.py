@@ -23,10 +23,10 @@ def get_endpoints(base_url: str) -> dict[str, str]:
 
 
 def select_default_user(users: tuple["KnownUser", ...]) -> "KnownUser":
-    """Return the user of the Airflow connection, who also owns the seeded data.
+    """Return the user of the Airflow connection. The same user owns the seeded data.
 
-    It is alice; without alice, the first certified user after the administrator; else the
-    administrator.
+    The default user is alice. Without alice, it is the first certified user after the
+    administrator. Without certified users, it is the administrator.
     """
     certified = [user for user in users[1:] if user.certified]
     return next((user for user in users if user.user_name == "alice"), (*certified, *users)[0])
@@ -42,8 +42,9 @@ def describe_service(
         seeded_ids: Entity IDs of the seeded data.
 
     Returns:
-        The endpoints; `users` with their tokens; `airflow_connection`, a connection as JSON text;
-        `pid`; and `seed`, the entity IDs, if data was seeded.
+        A dictionary with the endpoints; `users` with their tokens; `airflow_connection`, an
+        Airflow connection as JSON text; `pid`; and, if data was seeded, `seed` with the entity
+        IDs.
     """
     endpoints = get_endpoints(service.settings.base_url)
     connection = {
@@ -70,7 +71,7 @@ def describe_service(
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Write a file atomically, with permissions for its owner only."""
+    """Write a file atomically. Only the owner has permission to read and write the file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

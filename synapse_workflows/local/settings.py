@@ -24,8 +24,8 @@ class UserSeed:
         admin: Whether the user is an administrator.
         first_name: First name of the profile.
         last_name: Last name of the profile.
-        email: E-mail address; None stands for `<user_name>@synapse.local`.
-        owner_id: Principal ID; None selects the next free one.
+        email: E-mail address; None for `<user_name>@synapse.local`.
+        owner_id: Principal ID; None selects the next free ID.
     """
 
     user_name: str
@@ -54,7 +54,7 @@ DEFAULT_USERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Throttle:
-    """Rate limits per user. A request that exceeds one of them fails with status 429.
+    """Rate limits per user. A request that exceeds a limit fails with status 429.
 
     Args:
         concurrent: Maximum number of concurrent requests (default 3).
@@ -76,14 +76,15 @@ class Settings:
 
     Args:
         data_dir: Data directory.
-        base_url: URL by which clients reach the service, without a path.
+        base_url: URL of the service for clients, without a path.
         users: Users of the service. Missing users are created at each start.
         download_url_seconds: Validity of pre-signed download URLs in seconds (default 30).
         upload_url_seconds: Validity of pre-signed upload URLs in seconds (default 900).
         throttle: Rate limits per user; None for no limits (default).
         job_workers: Maximum number of asynchronous jobs of one user that run in parallel
-            (default 4), once for jobs that change tables and once for all others. All users
-            together run at most four times as many, in turn.
+            (default 4). The limit applies separately to jobs that change tables and to all
+            other jobs. The limit for all users together is four times as high; users take
+            turns.
         job_wait_seconds: Maximum time in seconds that a poll for the result of a job waits
             before it returns status 202 (default 0.5).
         processing_answers: Number of polls per job that return status 202 even if the job has

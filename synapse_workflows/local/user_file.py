@@ -11,7 +11,7 @@ from synapse_workflows.local.service_file import write_private_file
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 
 _SAVED_NAME: Final = "users.json"
-#: Key in the file -> field of UserSeed and the type of its value.
+#: Key in the file -> field of UserSeed, and type of the value.
 _KEYS: Final[Mapping[str, tuple[str, type]]] = {
     "userName": ("user_name", str),
     "token": ("token", str),
@@ -29,7 +29,10 @@ class UserFileError(ValueError):
 
 
 def load_users(data_dir: Path, path: Path | None) -> tuple[UserSeed, ...]:
-    """Load the users of a user file; without one, of the saved file; else the default users.
+    """Load the users of a service.
+
+    Read the given user file. Without a given file, read the file that is saved in the data
+    directory. If there is no saved file either, return the default users.
 
     Args:
         data_dir: Data directory of the service.
@@ -51,7 +54,7 @@ def save_user_file(data_dir: Path, path: Path) -> None:
 
 
 def read_user_file(path: Path) -> tuple[UserSeed, ...]:
-    """Read a user file. Administrators come first; the default one is added if there is none.
+    """Read a user file. Sort administrators first; add the default one if the file has none.
 
     Raises:
         UserFileError: The file is missing or invalid.

@@ -1,1 +1,1 @@
-"""HTTP routes of the local service; they contain no rules."""
+"""HTTP routes of the local service. The domain modules contain the business rules."""

@@ -17,7 +17,8 @@ def add_job_routes(router: APIRouter, path: str, job_type: JobType, *scopes: str
 
     Args:
         router: The router.
-        path: Path up to `/async`. With `{entity_id}` in it, jobs belong to an entity.
+        path: Path up to `/async`. If the path contains `{entity_id}`, each job belongs to an
+            entity.
         job_type: Type of the jobs.
         scopes: OAuth scopes that both routes require.
 
@@ -61,7 +62,7 @@ def _get(
 ) -> Response:
     """Return the result of a job with status 201, or its status with 202 while it is running.
 
-    Wait for the end of the job for at most the `job_wait_seconds` of the settings.
+    Wait at most `job_wait_seconds` (see `Settings`) for the end of the job.
     """
     with request.read_transaction(*scopes) as tx:
         job_id = async_jobs.get_job(tx.session, tx.caller, token, job_type, entity).id

@@ -56,7 +56,7 @@ def revoke_token(request: JsonRequest, token_id: str) -> Response:
 
 @router.delete("/sessionAccessToken")
 def revoke_own_token(request: JsonRequest) -> Response:
-    """Revoke the token of this request.
+    """Revoke the access token with which the request is authenticated.
 
     Source: DELETE /sessionAccessToken
     """
@@ -67,7 +67,7 @@ def revoke_own_token(request: JsonRequest) -> Response:
 
 @router.get("/authenticatedOn")
 def get_authenticated_on(request: JsonRequest) -> Response:
-    """Return the time of the last login, which is the current time here.
+    """Return the time of the last login. This service returns the current time.
 
     Source: GET /authenticatedOn
     """
@@ -78,7 +78,7 @@ def get_authenticated_on(request: JsonRequest) -> Response:
 @router.get("/secretKey")
 @router.delete("/secretKey")
 def reject_secret_key() -> Response:
-    """Reject the request: Synapse has withdrawn API keys.
+    """Reject the request, because Synapse no longer supports API keys.
 
     Source: GET, DELETE /secretKey
     """

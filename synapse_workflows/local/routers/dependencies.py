@@ -9,8 +9,8 @@ A route takes a `JsonRequest` and opens a transaction with a `with` statement:
             return ApiResponse(entity_writes.update(tx.session, tx.caller, entity, body))
 
 The transaction is committed at the end of the `with` block, before the response is sent, and runs
-in one thread. (A generator dependency could run in several threads. With many waiting writers,
-no thread might be left for the one that holds the lock.)
+in one thread. (A generator dependency of FastAPI could run in several threads. With many waiting
+writers, no thread might be left for the writer that holds the lock.)
 """
 
 import json
@@ -38,7 +38,7 @@ from synapse_workflows.local.storage.disk_space import is_disk_full
 
 #: Maximum size of a request body, in bytes.
 MAX_BODY_BYTES = 2 * MiB
-#: A JSON escape of one half of a surrogate pair.
+#: JSON escape of a UTF-16 surrogate.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -75,7 +75,7 @@ class ApiRequest:
 
     @contextmanager
     def read_transaction(self, *scopes: str) -> Iterator[Transaction]:
-        """Open a read-only transaction on one consistent state.
+        """Open a read-only transaction on one consistent state of the database.
 
         Args:
             scopes: OAuth scopes that the token of the caller must have.
@@ -95,7 +95,7 @@ class ApiRequest:
 
     @contextmanager
     def write_transaction(self, *scopes: str) -> Iterator[Transaction]:
-        """Open a transaction that is committed at the end, or rolled back after an error.
+        """Open a transaction. Commit it at the end of the block, roll it back after an error.
 
         Args:
             scopes: OAuth scopes that the token of the caller must have.
@@ -114,7 +114,7 @@ class ApiRequest:
                 yield tx
 
     def _update_last_use(self, caller: Caller) -> None:
-        """Record the use of the token. A full disk does not prevent reading."""
+        """Record the use of the token. Ignore a full disk, so that read requests still succeed."""
         try:
             with self.service.database.write_transaction() as session:
                 auth.update_last_use(session, caller)
@@ -129,7 +129,7 @@ class ApiRequest:
 
     @contextmanager
     def _admit(self, caller: Caller, scopes: tuple[str, ...]) -> Iterator[None]:
-        """Check the rate limits, then the scopes: a request without a scope counts too."""
+        """Check the rate limits, then the scopes. A request that lacks a scope counts as well."""
         limit = self.service.rate_limiter.limit(caller) if self.is_throttled else nullcontext()
         with limit:
             auth.check_scopes(caller, scopes)

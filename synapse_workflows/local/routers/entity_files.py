@@ -19,7 +19,7 @@ router = APIRouter(prefix="/repo/v1")
 @router.get("/entity/{entity_id}/filehandles")
 @router.get("/entity/{entity_id}/version/{number}/filehandles")
 def list_handles(request: JsonRequest, entity_id: str, number: PathVersion) -> Response:
-    """List the file handle of an entity or of one of its versions, and its preview.
+    """List the file handle and the preview of an entity or of one of its versions.
 
     Source: GET /entity/{id}/filehandles, GET /entity/{id}/version/{n}/filehandles
     """

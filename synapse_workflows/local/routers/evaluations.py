@@ -144,7 +144,7 @@ def get_evaluation_by_name(request: JsonRequest, name: str) -> Response:
 
 @router.put("/evaluation/acl")
 def update_acl(request: JsonRequest) -> Response:
-    """Replace the ACL of the evaluation with the ID of the body.
+    """Replace the ACL of an evaluation. The body contains the ID of the evaluation.
 
     Source: PUT /evaluation/acl
     """

@@ -1,4 +1,4 @@
-"""Path and query parameters that several routes have."""
+"""Path and query parameters that several routes share."""
 
 from typing import Annotated
 
@@ -9,20 +9,20 @@ from synapse_workflows.local.errors import BadRequest
 
 
 async def get_path_version(request: Request) -> str | None:
-    """Return the version number in the path; None for a path without one."""
+    """Return the version number in the path; None if the path has no version."""
     number: str | None = request.path_params.get("number")
     return number
 
 
-#: `{number}` of the path, for functions that serve the paths of an entity and of its versions.
+#: Optional `{number}` of the path, for routes with one path for the entity and one for versions.
 PathVersion = Annotated[str | None, Depends(get_path_version)]
-#: Number in a path that fits into 64 bits.
+#: Path parameter that is a 64-bit integer.
 PathNumber = Annotated[int, Path(ge=-(2**63), lt=2**63)]
 GeneratedBy = Annotated[str | None, Query(alias="generatedBy")]
 
 
 def parse_activity_id(text: str | None) -> int | None:
-    """Parse the optional activity ID of a query.
+    """Parse the optional activity ID of a query string.
 
     Raises:
         BadRequest: The ID is invalid.

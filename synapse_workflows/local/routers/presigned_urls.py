@@ -1,6 +1,6 @@
 """Routes of pre-signed URLs (storage): downloads and uploads of content.
 
-They need no Synapse credentials and return errors in the format of S3.
+The routes need no Synapse credentials and return errors in the XML format of S3.
 """
 
 import re
@@ -61,7 +61,10 @@ class S3Route(APIRoute):
 
 
 async def _drain(request: Request) -> None:
-    """Read the rest of a rejected upload: many clients read the response only after it."""
+    """Read the rest of a rejected upload.
+
+    Many clients read the response only after they have sent the whole body.
+    """
     try:
         async for _ in request.stream():
             pass
@@ -129,8 +132,8 @@ def parse_byte_range(header: str | None, size: int) -> tuple[int, int] | None:
         size: Size of the file in bytes.
 
     Returns:
-        Offsets of the first and the last byte. None for the whole file: without a header, and
-        for several ranges and invalid headers, which are ignored.
+        Offsets of the first and the last byte, or None for the whole file. A header that is
+        invalid or has several ranges is ignored.
 
     Raises:
         PresignedUrlError: The range starts after the end of the file (status 416).

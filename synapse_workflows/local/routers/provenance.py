@@ -45,7 +45,7 @@ def get_activity(request: JsonRequest, activity_id: str) -> Response:
 
 @router.put("/activity/{activity_id}")
 def update_activity(request: JsonRequest, activity_id: str) -> Response:  # noqa: ARG001
-    """Update the activity with the ID of the body; the ID of the path is ignored.
+    """Update the activity with the ID in the body. The ID in the path is ignored.
 
     Source: PUT /activity/{id}
     """

@@ -16,10 +16,10 @@ log = logging.getLogger("synapse_workflows.local")
 class RequestLog:
     """ASGI middleware that logs method, path, status and duration of every request.
 
-    Query strings are not logged: those of pre-signed URLs are secret. Control characters of the
-    path are escaped. A client that closes the connection has the status 0. A full disk is an error
-    with status 507. Any other exception is logged with its traceback and returned as an error with
-    status 500.
+    Query strings are not logged, because the query strings of pre-signed URLs are secret. Control
+    characters in the path are escaped. The status in the log is 0 if the client closed the
+    connection before the response. A full disk causes a response with status 507. Any other
+    exception is logged with its traceback and causes a response with status 500.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -55,7 +55,7 @@ class RequestLog:
 
 
 def escape_controls(text: str) -> str:
-    """Escape control characters and all others that are not printable, as in Python strings."""
+    """Escape all characters that are not printable, in the syntax of Python strings."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 

@@ -1,1 +1,1 @@
-"""Database models and files of the local service, without rules."""
+"""Database models and files of the local service. The domain contains the business rules."""

@@ -1,7 +1,8 @@
 """Storage of file content in a directory.
 
 <root>/drafts/<name>        file that is being written, or whose transaction has not ended
-<root>/stored/<ab>/<name>   complete file, flushed to disk, never changed; <ab> starts its name
+<root>/stored/<ab>/<name>   complete and immutable file, flushed to disk; <ab> are the first two
+                            characters of the name
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-#: Maximum number of bytes of a file in memory while it is read.
+#: Number of bytes that are read from a file at once.
 CHUNK_SIZE: Final = 1 << 19
 _NAME: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -29,7 +30,7 @@ class StoredFile:
 
 
 class FileWriter:
-    """Writer of a new file. As a context manager it discards the file unless committed.
+    """Context manager that writes a new file and discards the file unless it is committed.
 
     `size` and `md5` describe the bytes written so far.
     """
@@ -54,10 +55,10 @@ class FileWriter:
         self.size += len(data)
 
     def commit(self) -> StoredFile:
-        """Flush the file to disk and link it to its final path. It then survives a crash.
+        """Flush the file to disk and link it to its final path. The file then survives a crash.
 
-        The draft remains until the end of the context, so that a crash before the transaction
-        that refers to the file leaves a file that is known to be unused.
+        The draft remains until the end of the context. If the service crashes before it commits
+        the transaction that refers to the file, the draft shows that the file is unused.
         """
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -105,7 +106,7 @@ class BlobStore:
     def read(
         self, files: Iterable[StoredFile], first: int = 0, last: int | None = None
     ) -> Iterator[bytes]:
-        """Read files in their order as one stream, in chunks.
+        """Read files one after the other as one stream, in chunks.
 
         Args:
             files: Files to read.
@@ -146,7 +147,7 @@ class BlobStore:
             self._get_path(name).unlink(missing_ok=True)
 
     def find_incomplete(self, files: Iterable[StoredFile]) -> StoredFile | None:
-        """Return the first file that is missing or has another size; None if there is none."""
+        """Return the first file that is missing or has the wrong size; None if there is none."""
         for file in files:
             path = self._get_path(file.name)
             if not path.is_file() or path.stat().st_size != file.size:
@@ -154,9 +155,9 @@ class BlobStore:
         return None
 
     def sweep(self, wanted: set[str], unused: set[str]) -> int:
-        """Delete drafts and unused files. Call it before the service accepts requests.
+        """Delete drafts and unused files. Call this method before the service accepts requests.
 
-        Other unknown files are kept: the database may be older than they are.
+        All other files are kept, because the database may be older than these files.
 
         Args:
             wanted: Names of the files to keep.

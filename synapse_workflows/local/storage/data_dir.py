@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 DATABASE: Final = "synapse.db"
-#: Files that belong to a database: content of files, rows of tables, rows of view snapshots.
+#: Glob patterns of content: uploaded files, rows of tables, rows of view snapshots.
 _CONTENT: Final = ("blobs/stored/*/*", "tables/*.db", "views/*.db")
 
 
@@ -15,10 +15,10 @@ class DataDirError(RuntimeError):
 
 
 def check_database(data_dir: Path) -> None:
-    """Check that a data directory with content also has the database of that content.
+    """Check that a data directory with content also has a usable database.
 
     Raises:
-        DataDirError: The database is missing, empty or damaged, but there is content.
+        DataDirError: The directory has content, but the database is missing, empty or damaged.
     """
     content = next((path for each in _CONTENT for path in data_dir.glob(each)), None)
     if content is None or _has_entities(data_dir / DATABASE):

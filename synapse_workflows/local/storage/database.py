@@ -17,8 +17,8 @@ class Base(DeclarativeBase):
 def _configure_connection(connection: Any, _record: Any) -> None:
     """Configure a new SQLite connection.
 
-    `isolation_level=None` stops Python's sqlite3 from starting transactions, which
-    `_begin_transaction` does.
+    With `isolation_level=None`, Python's sqlite3 starts no transactions. `_begin_transaction`
+    starts them instead.
     """
     connection.isolation_level = None
     for pragma in (
@@ -31,7 +31,7 @@ def _configure_connection(connection: Any, _record: Any) -> None:
 
 
 def _begin_transaction(connection: Connection) -> None:
-    """Start a transaction. A writer takes the write lock at once."""
+    """Start a transaction. A write transaction takes the write lock at once."""
     writing = connection.get_execution_options().get("writing", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
@@ -65,7 +65,7 @@ class Database:
     def write_transaction(self) -> Iterator[Session]:
         """Open a session that may write. Commit at the end, roll back on an error.
 
-        Enter and exit it in the same thread.
+        Enter and exit the context in the same thread.
         """
         with (
             self._lock,
@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def read_transaction(self) -> Iterator[Session]:
-        """Open a session that reads one consistent state. Changes are discarded."""
+        """Open a session that reads one consistent state. Changes in the session are discarded."""
         with Session(self._engine, autoflush=False) as session:
             yield session
 

@@ -1,4 +1,4 @@
-"""Recognition of errors of a full disk."""
+"""Detection of errors that a full disk causes."""
 
 import errno
 import sqlite3
@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
-#: No space, quota exceeded, file too large.
+#: Error numbers: no space left, quota exceeded, file too large.
 _ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SQLITE_CODES: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 

@@ -33,7 +33,7 @@ class Evaluation(Base):
 
 
 class EvaluationRound(Base):
-    """A period whose submissions count against one limit. `end` is exclusive."""
+    """A period of an evaluation with its own submission limits. `end` is exclusive."""
 
     __tablename__ = "evaluation_round"
     __table_args__ = (UniqueConstraint("evaluation_id", "start", "end"),)
@@ -44,7 +44,7 @@ class EvaluationRound(Base):
 
 
 class Submission(Base):
-    """A submitted version of an entity; never changed.
+    """A submitted version of an entity. Submissions are immutable.
 
     `entity_bundle` is the EntityBundle of that version as JSON text. `contributors` is a list of
     SubmissionContributor. `team_id` is the submitting team; None for an individual.

@@ -33,7 +33,7 @@ class Blob(Base):
 
 
 class Segment(Base):
-    """A part of a blob. `name` is its file; `position` counts from 1."""
+    """A part of a blob. `name` is the name of the file; `position` counts from 1."""
 
     __tablename__ = "segment"
     blob_id: Mapped[str] = mapped_column(ForeignKey("blob.id"), primary_key=True)
@@ -68,7 +68,8 @@ class FileHandle(Base):
 class Upload(Base):
     """A multipart upload. Equal requests of one user share an upload.
 
-    `request` is the parsed request, `request_hash` its MD5. `state` is UPLOADING or COMPLETED.
+    `request` is the parsed request. `request_hash` is the MD5 of `request`. `state` is UPLOADING
+    or COMPLETED.
     """
 
     __tablename__ = "upload"
@@ -87,7 +88,7 @@ class Upload(Base):
 
 
 class Part(Base):
-    """A completely received part. `added` is true once the client has confirmed its MD5."""
+    """A completely received part. `added` is true once the client has confirmed the MD5."""
 
     __tablename__ = "part"
     upload_id: Mapped[int] = mapped_column(
@@ -107,8 +108,8 @@ class UnusedFile(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
 
 
-#: Triggers that record unused files, so that no code path can miss one. The parts of a completed
-#: upload become segments.
+#: Triggers that record unused files, so that no code path can miss a file. The parts of a
+#: completed upload are not recorded, because they become segments.
 _TRIGGERS: Final = tuple(
     f"CREATE TRIGGER IF NOT EXISTS unused_file_{name} AFTER {change} BEGIN {statement}; END"
     for name, change, statement in (

@@ -11,9 +11,9 @@ from synapse_workflows.local.storage.database import Base
 class Job(Base):
     """An asynchronous job.
 
-    `state` is PROCESSING, COMPLETE or FAILED. A failed job has the HTTP `status` and `reason` of
-    its error, a complete job its `response`. `entity` is the entity ID in the path of the request
-    in canonical form, with the version if the path has one.
+    `state` is PROCESSING, COMPLETE or FAILED. A failed job has the HTTP `status` and the
+    `reason` of its error. A complete job has a `response`. `entity` is the entity ID in the path
+    of the request, in canonical form and with the version if the path has a version.
     """
 
     __tablename__ = "job"

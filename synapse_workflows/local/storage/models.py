@@ -21,7 +21,7 @@ class Counter(Base):
 
 
 class StackStatus(Base):
-    """The status of the service: READ_WRITE, READ_ONLY or DOWN. One row."""
+    """The status of the service: READ_WRITE, READ_ONLY or DOWN. The table has one row."""
 
     __tablename__ = "stack_status"
     id: Mapped[int] = mapped_column(primary_key=True)

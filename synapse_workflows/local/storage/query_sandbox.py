@@ -1,8 +1,8 @@
 """Sandbox for a caller's query: read access to the rows of one table, with a time limit.
 
-The service compiles statements from a validated tree. The sandbox is a second line of defence:
-SQLite itself refuses to read other tables, to call other functions, to write, and to run beyond
-the time limit.
+The service compiles statements from a validated syntax tree. The sandbox is a second line of
+defence: SQLite rejects access to any other table, calls of any other function, and writes. It
+stops statements that exceed the time limit.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-#: Tables that a query may read.
+#: SQLite tables that a statement may read.
 _TABLES: Final = frozenset({"live", "past", "json_each", ""})
 _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_LENGTH: 64 << 20,
@@ -20,7 +20,7 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-#: SQLite instructions between two checks of the time limit.
+#: Number of SQLite instructions between two checks of the time limit.
 _CHECK_INTERVAL: Final = 200
 
 

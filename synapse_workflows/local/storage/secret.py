@@ -7,7 +7,8 @@ from pathlib import Path
 from synapse_workflows.local.storage.data_dir import DataDirError
 
 _SIZE = 32
-#: A random secret has fewer different bytes with a probability below 1e-20.
+#: Minimum number of different bytes. The probability that a random secret has fewer different
+#: bytes is below 1e-20.
 _MIN_DIFFERENT = 12
 
 

@@ -1,5 +1,5 @@
 """Reading and writing the file of one table; `table_store` documents its SQLite tables."""
-# ruff: noqa: S608 - names of tables and slots come from this package
+# ruff: noqa: S608 - the names of tables and slots in the SQL come from this package
 
 import json
 import os
@@ -44,11 +44,11 @@ class TableReader:
 
     @property
     def schema_number(self) -> int:
-        """The number of the last applied schema change of the entity; -1 for none."""
+        """The number of the last applied schema change of the entity; -1 if there is none."""
         return int(self._fetch_one("SELECT schema_number FROM state")[0])
 
     def get_last_change(self, until: int | None = None) -> ChangeSet | None:
-        """Return the last change set, or the last one up to version `until`."""
+        """Return the last change set, or the last change set up to version `until`."""
         row = self._fetch_one(
             "SELECT version, etag, made_on, made_by FROM change_set"
             " WHERE version <= ? ORDER BY version DESC LIMIT 1",
@@ -57,7 +57,7 @@ class TableReader:
         return None if row is None else ChangeSet(*row)
 
     def get_layout(self, version: int | None = None) -> Layout:
-        """Return the columns and their slots, now or as of a change set."""
+        """Return the columns and their slots as of a change set; None for the current ones."""
         row = self._fetch_one(
             "SELECT slots FROM layout WHERE version <= ? ORDER BY version DESC LIMIT 1",
             _NO_LIMIT if version is None else version,
@@ -70,12 +70,12 @@ class TableReader:
         return None if row is None else int(row[0])
 
     def get_snapshot_version(self, number: int) -> int | None:
-        """Return the version of the last change set that a snapshot shows."""
+        """Return the version of the last change set that a snapshot contains."""
         row = self._fetch_one("SELECT version FROM snapshot WHERE number = ?", number)
         return None if row is None else int(row[0])
 
     def get_outbox(self, number: int) -> str | None:
-        """Return the outbox entry with a number; None if it was not committed."""
+        """Return the outbox entry with a number; None if the entry was not committed."""
         row = self._fetch_one("SELECT effects FROM outbox WHERE id = ?", number)
         return None if row is None else str(row[0])
 
@@ -112,7 +112,7 @@ class TableWriter(TableReader):
         return first
 
     def set_layout(self, version: int, layout: Layout) -> None:
-        """Set the columns and their slots from a change set on."""
+        """Set the columns and their slots, valid from a change set on."""
         self.connection.execute(
             "INSERT OR REPLACE INTO layout VALUES (?, ?)", (version, json.dumps(layout))
         )
@@ -122,7 +122,7 @@ class TableWriter(TableReader):
 
         Args:
             count: The number of slots.
-            taken: Other slots that must not be returned.
+            taken: Slots that must not be returned, in addition to the slots of snapshots.
 
         Raises:
             SlotLimitError: The table would have too many slots.
@@ -155,7 +155,7 @@ class TableWriter(TableReader):
         Args:
             old: The slot to read.
             new: The slot to write.
-            convert: Returns the new value for an old one.
+            convert: Function that returns the new value for an old value.
             should_stop: Called between batches of rows; returns True to end early.
         """
         self.connection.create_function("convert_cell", 1, convert)
@@ -180,11 +180,11 @@ class TableWriter(TableReader):
         return {value for (value,) in self.connection.execute(sql)}
 
     def set_snapshot(self, number: int, version: int) -> None:
-        """Record that a snapshot shows the table as of a change set."""
+        """Record that a snapshot contains the rows as of a change set."""
         self.connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (number, version))
 
     def retain_snapshots(self, numbers: Collection[int]) -> None:
-        """Delete all other snapshots, and the past rows that no remaining snapshot shows."""
+        """Delete all other snapshots, and the past rows that no remaining snapshot contains."""
         existing = {row[0] for row in self.connection.execute("SELECT number FROM snapshot")}
         deleted = [(number,) for number in existing.difference(numbers)]
         if deleted:

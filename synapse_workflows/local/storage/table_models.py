@@ -59,7 +59,7 @@ class TableFileHandle(Base):
 
 
 class TableResult(Base):
-    """The result file of a query. `key` is a digest of everything its content depends on."""
+    """The result file of a query. `key` is a digest of all data that determines the content."""
 
     __tablename__ = "table_result"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -1,5 +1,5 @@
 """Batched inserts, updates and deletes of the rows of one table within one change set."""
-# ruff: noqa: S608 - names of tables and slots come from this package
+# ruff: noqa: S608 - the names of tables and slots in the SQL come from this package
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -19,7 +19,7 @@ class RowWriter:
 
     Attributes:
         version: The version of the change set.
-        first_new: The ID of the first row that this change set creates.
+        first_new: The ID that the first new row of this change set gets.
     """
 
     def __init__(self, writer: TableWriter, version: int) -> None:
@@ -57,7 +57,7 @@ class RowWriter:
         return range(first, first + len(rows))
 
     def get_versions(self, row_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:
-        """Return the version of the last change of each row, and whether the row still exists.
+        """Return, by row ID, the version of the last change and whether the row still exists.
 
         Rows that never existed are omitted.
         """
@@ -73,7 +73,7 @@ class RowWriter:
         return versions
 
     def _preserve(self, row_ids: Iterable[int]) -> None:
-        """Copy to `past` those rows that are part of a snapshot. Row IDs may repeat."""
+        """Copy the rows that are part of a snapshot to the table `past`. Row IDs may repeat."""
         if self._last_snapshot >= 0:
             self._connection.executemany(
                 self._copy_to_past,
@@ -81,7 +81,7 @@ class RowWriter:
             )
 
     def update(self, slots: Sequence[int], rows: Sequence[tuple[int, Sequence[Any]]]) -> None:
-        """Update existing rows: pairs of row ID and one value for each of the slots."""
+        """Update rows: pairs of the row ID and the values, one value for each of the slots."""
         self._preserve(row_id for row_id, _ in rows)
         cells = "".join(f", c{slot} = ?" for slot in slots)
         self._connection.executemany(

@@ -1,9 +1,9 @@
 """Row storage of tables: one SQLite file per table, so that a long write blocks no other table.
 
-Files are named `<root>/<entity id>.db`. Their tables:
+The file of a table is `<root>/<entity id>.db`. The SQLite tables of a file:
 
-    live        current rows; the slots c1, c2, ... hold the cells
-    past        earlier states of rows that snapshots still show; a state is valid from change
+    live        current rows; the columns c1, c2, ... (slots) hold the cells
+    past        earlier states of rows that snapshots still contain; a state is valid from change
                 set `version` (inclusive) to change set `until` (exclusive)
     gone        deleted rows and the change sets that deleted them
     change_set  accepted changes of rows or columns, numbered from 0
@@ -24,7 +24,7 @@ from typing import Final
 
 from synapse_workflows.local.storage.table_db import TableReader, TableWriter
 
-#: Start of each SQLite file.
+#: First bytes of every SQLite file.
 _MAGIC: Final = b"SQLite format 3\0"
 _SCHEMA: Final = """
 CREATE TABLE live (row_id INTEGER PRIMARY KEY, version INTEGER NOT NULL);
@@ -66,7 +66,7 @@ class TableStore:
 
     @contextmanager
     def open_reader(self, table: int) -> Iterator[TableReader | None]:
-        """Open one consistent state of a table; None without a file or with a damaged one."""
+        """Open one consistent state of a table; None if the file is missing or damaged."""
         path = self._get_path(table)
         if not _is_database(path):
             yield None
@@ -141,7 +141,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _initialize(connection: sqlite3.Connection) -> None:
     """Configure a writer's connection and create missing tables.
 
-    Automatic checkpoints are off, so that none runs within a commit.
+    Automatic checkpoints are off, so that no checkpoint runs within a commit.
     """
     for pragma in (
         "journal_mode=WAL",

@@ -1,4 +1,4 @@
-"""Tables of view snapshots, and the revision number of the data that views show.
+"""Tables of view snapshots, and the revision number of the data that views contain.
 
 Dates are milliseconds since the epoch. Database triggers maintain the revision and the list of
 unused files, so that no code path can miss an update.
@@ -20,8 +20,8 @@ from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 _ALL_ACTIONS: Final = ("INSERT", "UPDATE", "DELETE")
-#: Table -> changes that may change the rows of a view. The insertion of a file handle does not: a
-#: view shows it when an entity refers to it, which changes the entity.
+#: Table -> SQL actions that may change the rows of a view. The insertion of a file handle changes
+#: no view: the handle appears in a view only after a change of an entity that refers to it.
 _TRACKED: Final[Mapping[type[Base], tuple[str, ...]]] = {
     Entity: _ALL_ACTIONS,
     EntityVersion: _ALL_ACTIONS,
@@ -60,7 +60,7 @@ class UnusedViewFile(Base):
 
 
 class ViewRevision(Base):
-    """Number of changes of data that views show. One row."""
+    """The number of changes of the data that views contain. The table has one row."""
 
     __tablename__ = "view_revision"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""Row storage of views: one SQLite file for each materialized state, never changed after that.
+"""Row storage of views: one immutable SQLite file for each materialized state.
 
     <root>/<name>.db            rows of a snapshot
     <root>/current/<name>.db    current rows of a view, or a copy whose transaction has not ended;
@@ -8,7 +8,7 @@ The table of a file:
 
     live    row_id, version, etag, benefactor_id, modified_on, file_size, and cells c<column ID>
 
-A snapshot of a view has a file of its own. The current rows of the views that were used last are
+Each snapshot of a view has its own file. The current rows of the most recently used views are
 cached until the data of any view changes.
 """
 # ruff: noqa: S608 - column names are generated, not taken from a request
@@ -86,7 +86,7 @@ class ViewStore:
     def write(
         self, column_ids: Sequence[int], rows: Iterable[ViewRow], text_columns: Sequence[int]
     ) -> tuple[ViewFile, list[int]]:
-        """Write rows to a new file. Delete the file if this fails.
+        """Write rows to a new file. Delete the file if writing fails.
 
         Args:
             column_ids: Columns of the rows.
@@ -137,14 +137,15 @@ class ViewStore:
     def open_current(
         self, view_id: int, revision: int, create: Callable[[], tuple[int, ViewFile]]
     ) -> Iterator[tuple[ViewFile, sqlite3.Connection]]:
-        """Open the current rows of a view. Create the file if none is cached or it is outdated.
+        """Open the current rows of a view. Create the file if the cache has no up-to-date file.
 
-        Concurrent callers for one view share the new file; other views do not wait.
+        Concurrent callers for the same view share the new file. Callers for other views do not
+        wait.
 
         Args:
             view_id: Entity ID of the view.
             revision: Minimum revision of the rows.
-            create: Creates a file and returns the revision of its rows and the file.
+            create: Function that creates a file. It returns the revision of the rows and the file.
         """
         with self._guard:
             lock = self._locks[view_id]
@@ -170,7 +171,7 @@ class ViewStore:
     def _add_to_cache(
         self, view_id: int, cached: _CachedFile
     ) -> tuple[ViewFile, sqlite3.Connection]:
-        """Cache a file and delete evicted files. Open connections can still read those."""
+        """Cache a file and delete evicted files. Open connections can still read deleted files."""
         with self._guard:
             replaced = self._cache.pop(view_id, None)
             evicted = [] if replaced is None else [replaced]
@@ -183,7 +184,7 @@ class ViewStore:
             return cached.file, _connect(path, "ro&immutable=1")
 
     def copy(self, connection: sqlite3.Connection) -> str:
-        """Copy an open file durably and return the name of the copy.
+        """Copy an open file, flush the copy to disk, and return the name of the copy.
 
         Call `confirm` after the transaction that refers to the copy.
         """
@@ -202,20 +203,21 @@ class ViewStore:
         return name
 
     def delete(self, name: str) -> None:
-        """Delete a file. If this fails, the next start of the service deletes it."""
+        """Delete a file. If the deletion fails, the next start of the service deletes the file."""
         with suppress(OSError):
             self._get_path(name).unlink(missing_ok=True)
             self._get_current_path(name).unlink(missing_ok=True)
 
     def confirm(self, name: str) -> None:
-        """Keep the file of a snapshot when the service starts again."""
+        """Mark the file of a snapshot as committed, so that the next start does not delete it."""
         with suppress(OSError):
             self._get_current_path(name).unlink(missing_ok=True)
 
     def sweep(self, wanted: set[str], unused: set[str]) -> int:
-        """Delete current rows and unused files. Call it before the service accepts requests.
+        """Delete current rows and unused files.
 
-        Other unknown files are kept: the database may be older than they are.
+        Call this method before the service accepts requests. All other files are kept, because
+        the database may be older than these files.
 
         Args:
             wanted: Names of the files to keep.

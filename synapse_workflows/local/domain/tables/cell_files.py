@@ -48,7 +48,7 @@ def _can_download_from_view(
 
 
 def _get_scope(session: Session, view: Entity) -> ViewScope:
-    """Return the scope of a view; cached because one request may name many files."""
+    """Return the scope of a view, cached because a request may contain many files of the view."""
     cache: dict[tuple[int, str], ViewScope] = session.info.setdefault(_SCOPES, {})
     key = view.id, view.etag
     if key not in cache:

@@ -27,7 +27,7 @@ CellParser = Callable[[str], StoredValue]
 
 NAN: Final = "NaN"
 _INT64_LIMIT: Final = 2**63
-#: Any decimal number with at most this many digits fits into 64 bits.
+#: Maximum number of digits with which every number fits into 64 bits.
 _SAFE_DIGITS: Final = 18
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _DOUBLE: Final = re.compile(
@@ -108,7 +108,11 @@ def _create_text_parser(max_size: int) -> CellParser:
 
 
 def _load_lenient(text: str) -> tuple[Any, bool]:
-    """Parse JSON, then the lenient form of some clients; return whether it was strict JSON."""
+    """Parse text as strict JSON or, if that fails, as lenient JSON.
+
+    Returns:
+        The value, and whether the text is strict JSON.
+    """
     try:
         value, is_strict = json.loads(text, parse_constant=_reject_constant), True
     except (ValueError, RecursionError) as error:
@@ -128,7 +132,7 @@ def _reject_constant(constant: str) -> None:
 
 
 def _parse_json(text: str) -> str:
-    """Return the text of a JSON object or array; other forms than strict JSON are converted."""
+    """Parse a JSON object or array. Return strict JSON unchanged, convert lenient JSON."""
     max_size = MAX_CELL_SIZES[ColumnType.JSON]
     value, is_strict = _load_lenient(text)
     if not isinstance(value, dict | list):
@@ -181,7 +185,7 @@ def _create_list_parser(column: Column) -> Callable[[str], str | None]:
 
 
 def get_type_parser(column: Column) -> CellParser:
-    """Return a parser of non-null text that ignores the default and the enumeration.
+    """Return a parser of non-null text. The parser ignores the default and the enumeration.
 
     The parser raises CellError.
     """
@@ -208,7 +212,7 @@ def get_item_column(column: Column) -> Column:
 
 
 def get_enum_parser(column: Column) -> CellParser:
-    """Return a parser of non-null text that also checks the enumeration of the column.
+    """Return a parser of non-null text. The parser also checks the enumeration of the column.
 
     The parser raises CellError.
     """
@@ -232,7 +236,7 @@ def get_enum_parser(column: Column) -> CellParser:
 
 
 def _list_items(column: Column, stored: StoredValue) -> list[StoredValue]:
-    """Return the items of a list cell, or the cell itself, as values of a scalar column."""
+    """Return the items of a list cell as scalar values; for other cells, the cell alone."""
     if column.type not in LIST_TYPES:
         return [stored]
     parse_item = get_type_parser(get_item_column(column))

@@ -26,16 +26,17 @@ def apply_layout(
     columns: Sequence[Column],
     kept: Mapping[int, int] | None = None,
 ) -> Layout:
-    """Set the columns of a table. Existing columns keep their cells, new ones get the default.
+    """Set the columns of a table. Existing columns keep their cells.
 
-    Cells of removed columns are not changed: snapshots may still show them.
+    The cells of new columns get the default value of the column. The cells of removed columns are
+    not changed, because snapshots may contain them.
 
     Args:
         writer: The table.
-        version: The change set that makes the change.
+        version: Version of the change set.
         columns: The new columns, in order.
-        kept: Column ID -> slot of the columns that keep their cells; None for all that the
-            table has.
+        kept: Column ID -> slot, for the columns that keep their cells; None for all columns of
+            the table.
 
     Returns:
         The new layout.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from synapse_workflows.constants import MAX_CELL_SIZES, ColumnType
 
 LIST_TYPES: Final = frozenset(kind for kind in ColumnType if kind.endswith("_LIST"))
-#: Types for which empty text is a value. For other types it is null.
+#: Types for which empty text is a value. For all other types, empty text is null.
 TEXT_TYPES: Final = frozenset(
     {ColumnType.STRING, ColumnType.LINK, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT}
 )
@@ -35,9 +35,9 @@ ITEM_TYPES: Final[Mapping[ColumnType, ColumnType]] = {
     kind: ColumnType(kind.removesuffix("_LIST")) for kind in LIST_TYPES
 }
 
-#: Bytes of one character of a text.
+#: Maximum number of bytes of a character.
 _CHARACTER_WIDTH: Final = 4
-#: Type -> bytes of a value; for sized types, bytes of a character.
+#: Type -> bytes of a value; for types with a `maximumSize`, bytes of a character.
 _WIDTHS: Final[Mapping[ColumnType, int]] = {
     ColumnType.STRING: _CHARACTER_WIDTH,
     ColumnType.LINK: _CHARACTER_WIDTH,

@@ -136,7 +136,7 @@ def _normalize_default(column: Column) -> str | None:
 
 
 def parse(body: Any) -> dict[str, Any]:
-    """Parse a ColumnModel. Add defaults and drop properties that its type does not have.
+    """Parse a ColumnModel. Add defaults, and drop properties that its column type does not have.
 
     Raises:
         BadRequest: The ColumnModel is invalid.
@@ -164,7 +164,7 @@ def parse(body: Any) -> dict[str, Any]:
 
 
 def create(session: Session, caller: Caller, bodies: Iterable[Any]) -> list[dict[str, Any]]:
-    """Create columns. Return the existing column if an equal one exists.
+    """Create columns. If an equal column exists already, return the existing column.
 
     Args:
         session: Database session.
@@ -184,7 +184,7 @@ def create(session: Session, caller: Caller, bodies: Iterable[Any]) -> list[dict
 
 
 def get_or_create(session: Session, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return columns with their IDs; create those that do not exist.
+    """Return columns with their IDs. Create the columns that do not exist.
 
     Args:
         session: Database session.

@@ -22,8 +22,8 @@ class CsvDialect:
     Args:
         separator: One character between fields.
         quote: One character around fields.
-        escape: One character that makes the next one literal.
-        line_end: Line end of written records. All line ends are accepted when reading.
+        escape: One character. The character that follows it is literal.
+        line_end: Line end of written records. Reading accepts every line end.
         has_header: Whether the first line contains the column names.
     """
 
@@ -39,7 +39,7 @@ def parse_dialect(body: Mapping[str, Any] | None) -> CsvDialect:
 
     Raises:
         BadRequest: Separator, quote or escape is not exactly one character, or the separator
-            equals one of the others.
+            equals quote or escape.
     """
     body = body or {}
     default = CsvDialect()
@@ -69,8 +69,8 @@ class _LineReader:
 
     Attributes:
         raw: The lines of the current record.
-        is_exhausted: Whether a line was requested after the last one. A complete record requests
-            no further line.
+        is_exhausted: Whether a line was requested after the last line of the stream. The CSV
+            parser requests no further line if the record is complete.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -105,8 +105,8 @@ class _LineReader:
 def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Iterator[CsvRecord]:
     """Yield the records of a CSV file.
 
-    An unquoted empty field is None, a quoted one is empty text. Empty lines are skipped, except
-    in files with a single field per record, where they are a record with None.
+    An unquoted empty field is None. A quoted empty field is empty text. Empty lines are skipped,
+    except in files with one field per record: there, an empty line is a record with None.
 
     Args:
         stream: Text with its original line ends, without a byte order mark.
@@ -117,7 +117,7 @@ def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Itera
         BadRequest: The file is not valid CSV or not UTF-8.
     """
     lines = _LineReader(stream)
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # global to the process
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # a setting of the process
     reader = csv.reader(
         lines,
         delimiter=dialect.separator,

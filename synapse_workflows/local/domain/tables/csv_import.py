@@ -22,7 +22,7 @@ from synapse_workflows.local.errors import BadRequest
 RESULT: Final = f"{MODEL}.table.UploadToTableResult"
 MAX_SIZE: Final = GiB
 _BATCH_ROWS: Final = 1000
-#: Any number with at most this many digits fits into 64 bits.
+#: Maximum number of digits with which every number fits into 64 bits.
 _MAX_DIGITS: Final = 18
 
 #: Row ID, version, and the values of the columns.
@@ -30,7 +30,7 @@ _RowUpdate = tuple[int, int | None, list[cell_values.StoredValue]]
 
 
 class ByteStream(io.RawIOBase):
-    """Readable file over an iterator of chunks.
+    """Readable binary file whose content comes from an iterator of chunks.
 
     Attributes:
         bytes_read: The number of bytes read so far.
@@ -46,7 +46,7 @@ class ByteStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read bytes into `buffer`; return their number, 0 at the end."""
+        """Read bytes into `buffer`. Return the number of bytes, 0 at the end of the file."""
         if not self._rest:
             self._rest = next(self._chunks, b"")
         taken = self._rest[: len(buffer)]
@@ -90,7 +90,7 @@ class UploadedCsv:
 
 @contextmanager
 def open_csv(run: JobRun, request: Mapping[str, Any]) -> Iterator[UploadedCsv]:
-    """Open the file that the property `uploadFileHandleId` of a request names.
+    """Open the CSV file with the `uploadFileHandleId` of a request.
 
     Raises:
         BadRequest: The file is too large or not stored in Synapse, or its descriptor is invalid.
@@ -122,7 +122,7 @@ class FieldMapping:
 
     Args:
         columns: The columns of the table, in the order of their fields.
-        indexes: The index of the field of each column.
+        indexes: For each column, the index of its field in the record.
         row_id: Index of the ROW_ID field; None if there is none.
         row_version: Index of the ROW_VERSION field; None if there is none.
         width: Maximum number of fields of a record.
@@ -145,7 +145,7 @@ def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any
         BadRequest: The file is invalid or does not match the table.
         Forbidden: The file handle belongs to another user.
         NotFound: The file handle does not exist.
-        ServiceError: 412, a row was changed after it was read.
+        PreconditionFailed: A row was changed after the caller read it.
     """
     run = update.run
     with open_csv(run, request) as csv:
@@ -215,7 +215,10 @@ def build_header_error(field: str, header: Sequence[str]) -> BadRequest:
 
 
 def _map_unnamed(update: TableUpdate, width: int) -> FieldMapping:
-    """Map fields by the order of the columns, after ROW_ID and ROW_VERSION if two are left."""
+    """Map the fields of a file without a header to the columns, in order.
+
+    If there are two more fields than columns, the first two are ROW_ID and ROW_VERSION.
+    """
     update.require_columns()
     metadata = {ROW_ID: 0, ROW_VERSION: 1} if width == len(update.columns) + 2 else {}
     columns = update.columns[: width - len(metadata)]
@@ -236,7 +239,7 @@ def _create_mapping(
 
 
 class _RowLoader:
-    """Loads the records of a CSV file into a change set.
+    """Loader of the records of a CSV file into a change set.
 
     Attributes:
         count: The number of records loaded so far.

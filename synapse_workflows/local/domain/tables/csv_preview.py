@@ -25,10 +25,10 @@ from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
 _SAMPLE_ROWS: Final = 5
-#: Number of rows to scan without a full file scan.
+#: Number of rows to scan unless the request selects a full file scan.
 _SCANNED_ROWS: Final = 1000
 _MAX_STRING_SIZE: Final = 1000
-#: Types to try, in this order. A column that fits none of them is text.
+#: Types to try, in this order. A column is text if its cells fit none of these types.
 _CANDIDATES: Final = (
     ColumnType.BOOLEAN,
     ColumnType.INTEGER,

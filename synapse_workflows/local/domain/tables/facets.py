@@ -16,8 +16,8 @@ _MAX_VALUES: Final = 100
 def list_facets(execution: QueryExecution) -> list[dict[str, Any]]:
     """Return the facets of a query, in the order of the columns.
 
-    A facet counts the rows that the selections of all other facets leave. It ignores its own
-    selection, so that the user can change it.
+    The counts of a facet apply the selections of all other facets, but not the selection of the
+    facet itself. So the user can see the effect of a different selection.
     """
     results = []
     query, schema = execution.query, execution.queryable.schema
@@ -40,7 +40,7 @@ def _get_selection(execution: QueryExecution, column: Column) -> dict[str, Any]:
 
 
 def _select(tree: exp.Select, *items: exp.Expression) -> exp.Select:
-    """Select other expressions from the table of a query, with its WHERE."""
+    """Return a query of other expressions, with the FROM and WHERE clauses of a query."""
     selected = exp.Select(expressions=list(items), from_=tree.args["from_"].copy())
     where = tree.args.get("where")
     if where is not None:

@@ -28,7 +28,8 @@ def parse(text: str) -> Any:
     """Parse an object or array in the lenient form.
 
     Raises:
-        ValueError: The text has another form, contains NaN or Infinity, or is too deeply nested.
+        ValueError: The text is not lenient JSON, contains NaN or Infinity, or is too deeply
+            nested.
     """
     parser = _Parser(text)
     value = parser.parse_value(0)
@@ -38,7 +39,7 @@ def parse(text: str) -> Any:
 
 
 class _Parser:
-    """Recursive descent parser. `at` is the offset of the next character that is not blank."""
+    """Recursive descent parser. `at` is the offset of the next character after white space."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -50,7 +51,7 @@ class _Parser:
         self.at = match.end() if match else len(self._text)
 
     def _take(self, characters: str) -> str:
-        """Skip the next character if it is one of some and return it; else return no text."""
+        """Consume the next character if it is in `characters`. Return it, or else empty text."""
         found = self._text[self.at : self.at + 1]
         if not found or found not in characters:
             return ""

@@ -1,7 +1,8 @@
 """Transactional outbox: commit a change of a table's file and of the service's database together.
 
-The two cannot be committed atomically. The file is committed first, with an outbox entry that
-holds the pending updates of the database. After a crash, the next start applies the entry:
+The file and the database cannot be committed atomically. The file is committed first, with an
+outbox entry that holds the pending updates of the database. After a crash, the next start of the
+service applies the entry:
 
     file committed, database committed      the change is stored, the job is COMPLETE
     file committed, database not committed  the same, after the next start
@@ -177,7 +178,10 @@ def record_table_file(session: Session, table: int) -> None:
 
 
 def has_table_file(session: Session, table: int) -> bool:
-    """Return whether a table has a file. Ask before opening it: the file is committed first."""
+    """Return whether a table has a file.
+
+    Call this function before opening the file, because the file is committed before the database.
+    """
     return session.get(TableFile, table) is not None
 
 

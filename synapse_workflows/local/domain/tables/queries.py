@@ -1,4 +1,4 @@
-"""Execution of queries: parse a request, compile its SQL for SQLite, read the result."""
+"""Execution of queries: parsing a request, compiling its SQL for SQLite, reading the result."""
 
 import logging
 import sqlite3
@@ -37,7 +37,7 @@ class Query:
     Args:
         tree: The SQL with filters, facets and sorting applied.
         tree_without_facets: The SQL with filters and sorting applied.
-        text: The SQL of the request.
+        text: The SQL of the request, as text.
         limit: Maximum number of rows, in addition to a LIMIT of the SQL; None for no maximum.
         offset: Rows to skip, in addition to an OFFSET of the SQL.
         body: The request.
@@ -52,7 +52,7 @@ class Query:
 
 
 def parse_query(body: Mapping[str, Any]) -> Query:
-    """Parse a Query. Its facets are not applied yet: they need the schema of the table.
+    """Parse a Query. The facets are applied later, because they need the schema of the table.
 
     Raises:
         BadRequest: The SQL is missing or not supported, or a filter is invalid.
@@ -85,7 +85,7 @@ class QueryExecution:
     connection: sqlite3.Connection
 
     def compile(self, tree: exp.Select) -> Statement:
-        """Compile a query on the same rows for SQLite.
+        """Compile another query on the rows of this execution.
 
         Raises:
             BadRequest: The query is not supported or names an unknown column.
@@ -136,7 +136,7 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
     """Open the table or view of a query and compile the query for it.
 
     Raises:
-        BadRequest: The query is invalid, or exceeds the time limit.
+        BadRequest: The query is invalid or exceeds the time limit.
         JobCancelled: The user cancelled the job.
         Forbidden: The caller may not read the table.
         NotFound: The table or version does not exist.

@@ -21,7 +21,7 @@ RESULT, COUNT, SELECT, PAGE, COLUMNS, FACETS, SIZES, UPDATED, COMBINED, ACTIONS 
     1 << bit for bit in range(10)
 )
 _DEFAULT_PARTS: Final = ACTIONS - 1
-#: Maximum number of characters in the cells of one page; bounds the memory for long texts.
+#: Maximum number of characters in the cells of a page. Limits the memory for long texts.
 _MAX_PAGE_CHARACTERS: Final = 4 << 20
 
 
@@ -74,7 +74,7 @@ def _get_metadata_parts(execution: QueryExecution, mask: int) -> dict[str, Any]:
 def _sum_file_sizes(execution: QueryExecution) -> dict[str, Any]:
     """Return a SumFileSizes: the total size of the files of the selected rows of a view.
 
-    Rows of tables and of aggregates have no files; their sum is 0.
+    Rows of tables and results of aggregates have no files. The sum for these is 0.
     """
     total, statement, queryable = 0, execution.statement, execution.queryable
     if queryable.size_column is not None and statement is not None and statement.has_rows:
@@ -137,7 +137,7 @@ def _get_page(execution: QueryExecution, limit: int | None, offset: int) -> dict
 def _read_rows(
     execution: QueryExecution, max_rows: int, offset: int
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Return the rows of a page, and whether the size limit of a page cut it short."""
+    """Return the rows of a page, and whether the page ends early because of its size limit."""
     rows: list[dict[str, Any]] = []
     characters = 0
     for cells in execution.iter_rows(max_rows, offset):

@@ -1,4 +1,4 @@
-"""Filters, facets and sorting of a query request, added to the tree of its SQL."""
+"""Filters, facets and sorting of a query request, added to the syntax tree of its SQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
@@ -13,7 +13,7 @@ from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
-#: The facet value that stands for null.
+#: The value in a FacetColumnRequest that stands for null.
 NULL_FACET_VALUE: Final = "org.sagebionetworks.UNDEFINED_NULL_NOTSET"
 
 
@@ -41,7 +41,7 @@ def _and(conditions: Sequence[exp.Expression]) -> exp.Expression:
 
 
 def _add_conditions(tree: exp.Select, conditions: Sequence[exp.Expression]) -> exp.Select:
-    """Return a query with further conditions in its WHERE."""
+    """Return a query with the given conditions added to its WHERE clause."""
     if not conditions:
         return tree
     filtered = tree.copy()
@@ -118,7 +118,8 @@ def build_facet_condition(
     """Return the condition of a FacetColumnRequest.
 
     Raises:
-        BadRequest: The column has no facet of this type, or the request selects nothing.
+        BadRequest: The column has no facet of this type, or the request selects no value and no
+            range.
     """
     name = request_fields.get_required_text(body, "columnName")
     column = columns.get(name)
@@ -174,7 +175,7 @@ def apply_facets(
         tree: The query.
         body: The request.
         schema: The columns of the table.
-        without: Name of a column whose facet is ignored.
+        without: Name of a column whose selected facet is not applied; None to apply all.
 
     Raises:
         BadRequest: A selected facet is invalid.

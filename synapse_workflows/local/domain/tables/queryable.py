@@ -1,4 +1,4 @@
-"""Rows that a query reads, whatever kind of entity provides them."""
+"""Rows that a query reads, for all types of entities that can be queried."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class QueryTarget:
 
     Args:
         service: The service.
-        caller: The caller; decides which rows are visible.
+        caller: The caller. The visible rows depend on the permissions of the caller.
         entity_id: The entity.
         number: A version of the entity; None for the current one.
     """
@@ -35,11 +35,11 @@ class Queryable:
         number: The requested version; None for the current one.
         schema: The columns.
         relation: The rows, as SQL.
-        connection: Read-only SQLite connection on which the relation exists.
+        connection: Read-only SQLite connection to the file with the relation.
         etag: Etag of the last change.
         changed_on: Date of the last change, in milliseconds since the epoch.
-        size_column: Column of the relation that holds the size of a row's file; None if rows
-            have no files of their own.
+        size_column: Column of the relation with the size of the file of each row; None if rows
+            have no files.
     """
 
     table_id: str

@@ -14,8 +14,9 @@ from synapse_workflows.local.storage.table_rows import RowWriter
 class RowChangeSet:
     """Changes of rows that share one version number and etag.
 
-    A change conflicts if a row was changed after the caller read it. The caller names the state
-    that was read by the version of each row or by an etag of the table; the latest one counts.
+    A change conflicts if a row was changed after the caller read the row. The versions of the rows
+    and the etag of the table in the request identify the state that the caller read. If they
+    differ, the latest state counts.
 
     Args:
         update: The table.
@@ -28,12 +29,12 @@ class RowChangeSet:
         self.version = update.writer.create_change_set(self.etag, now, caller.id)
         self.rows = RowWriter(update.writer, self.version)
         self._read_version = -1
-        #: Version and ID of the row with the latest earlier change.
+        #: Version and ID of the row that was changed last before this change set.
         self._last_changed = (-1, 0)
         self._missing_row: int | None = None
 
     def set_read_etag(self, etag: str | None) -> None:
-        """Set the state of the table that the caller read.
+        """Set the state of the table that the caller read, given as an etag of the table.
 
         Raises:
             BadRequest: The table never had this etag.
@@ -86,7 +87,7 @@ class RowChangeSet:
         self.rows.update(slots, [(row_id, row) for row_id, _, row in rows if row_id in existing])
 
     def delete(self, rows: Sequence[tuple[int, int | None]]) -> None:
-        """Delete rows: pairs of row ID and the version that was read.
+        """Delete rows, given as pairs of row ID and the version that the caller read.
 
         Raises:
             BadRequest: A row has no version or does not exist.
@@ -101,7 +102,7 @@ class RowChangeSet:
         partial: bool = False,
         deletes: bool = False,
     ) -> set[int]:
-        """Record the last changes of the rows; return the IDs of those that still exist."""
+        """Record the last changes of the rows. Return the IDs of the rows that still exist."""
         versions = self.rows.get_versions([row_id for row_id, _ in rows])
         for row_id, version in rows:
             if row_id not in versions or row_id >= self.rows.first_new:
@@ -129,7 +130,7 @@ class RowChangeSet:
             self._update.add_file_handles(handle_ids - {None})
 
     def check_conflicts(self) -> None:
-        """Check that no row was changed after the caller read it.
+        """Check that no row of this change set was changed after the caller read the row.
 
         Raises:
             PreconditionFailed: A row was changed.

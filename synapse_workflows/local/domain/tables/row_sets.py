@@ -23,11 +23,11 @@ def append_rows(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, An
     """Insert, update and delete rows (AppendableRowSetRequest).
 
     Returns:
-        RowReferenceSetResults: the rows in the order of the request, with their new version.
+        A RowReferenceSetResults with the rows in the order of the request and their new version.
 
     Raises:
         BadRequest: A column, row or value is invalid.
-        ServiceError: 412, a row was changed after it was read.
+        PreconditionFailed: A row was changed after the caller read it.
     """
     update.require_columns()
     row_set = request_fields.get_object(request, "toAppend")
@@ -75,7 +75,7 @@ def serialize_select_column(stored: StoredColumn) -> dict[str, Any]:
 
 
 def to_cell_text(cell: Any) -> str | None:
-    """Return the text of a cell of a JSON request; None for null."""
+    """Convert a cell of a JSON request body to text; return None for null."""
     if cell is None or isinstance(cell, str):
         return cell
     return json.dumps(cell, ensure_ascii=False)

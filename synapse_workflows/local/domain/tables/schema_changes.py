@@ -42,12 +42,12 @@ def parse_changes(
     """Parse the changes of a request.
 
     Returns:
-        The column IDs after the changes; for each replacement the new ID -> the old ID; and the
-        IDs of removed or replaced columns.
+        The column IDs after the changes; a mapping of new to old column ID for each replaced
+        column; and the IDs of removed or replaced columns.
 
     Raises:
-        BadRequest: A change removes a column that the table does not have, or adds one that it
-            already has.
+        BadRequest: A change removes a column that the table does not have, or adds a
+            column that the table already has.
     """
     new_ids, removed = list(old_ids), set[int]()
     replaced: dict[int, int] = {}
@@ -108,7 +108,7 @@ def _apply(
 
 
 def _is_compatible(new: Column, old: Column) -> bool:
-    """Return whether every stored value of the old column is valid and equal in the new one."""
+    """Return whether the new column can keep every stored value of the old column unchanged."""
     return (
         old.type is new.type
         and not new.enum_values
@@ -143,7 +143,7 @@ def get_converter(old: Column, new: Column) -> Callable[[Any], cell_values.Store
 
 
 def _to_item(old: Column, stored: Any, text: str) -> Any:
-    """Return a value as an item of a JSON array."""
+    """Convert a stored scalar value to an item of a JSON array."""
     is_text = isinstance(stored, str) or old.type in {ColumnType.ENTITYID, ColumnType.DOUBLE}
     return text if is_text else json.loads(text)
 

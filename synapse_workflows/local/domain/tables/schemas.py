@@ -25,7 +25,7 @@ Schema = tuple[Column, ...]
 
 
 def validate(session: Session, column_ids: Sequence[int]) -> Schema:
-    """Return the columns if they are a valid schema of one table.
+    """Return the columns with the given IDs. Check that they are a valid schema of a table.
 
     Raises:
         BadRequest: There are too many columns, a row is too wide, or two names are equal.
@@ -66,9 +66,9 @@ def get_max_rows_per_page(width: int) -> int:
 def update_columns(
     session: Session, caller: Caller, entity: Entity, properties: Mapping[str, Any]
 ) -> None:
-    """Record a schema change if the properties of an entity name other columns than before.
+    """Record a schema change if the column IDs in the properties of an entity changed.
 
-    The rows are changed by the next update of the table.
+    The next update of the table applies the change to the rows.
 
     Raises:
         BadRequest: The columns are not a valid schema.
@@ -103,9 +103,9 @@ def record_change(
 
 
 def sync_current_version(session: Session, entity: Entity) -> None:
-    """Set the columns of the current version of a table to those of its rows.
+    """Set the columns of the current version of a table to those of the latest schema change.
 
-    Call it after the deletion of a version made another version the current one.
+    Call this function after the deletion of the current version: another version becomes current.
     """
     latest = get_latest_change(session, entity.id)
     if entity.concrete_type == TABLE and latest is not None:
@@ -122,7 +122,7 @@ def get_latest_change(session: Session, entity_id: int) -> SchemaChange | None:
 
 
 def list_changes_after(session: Session, entity_id: int, number: int) -> list[SchemaChange]:
-    """List the schema changes of a table after a number, oldest first."""
+    """List the schema changes of a table with a number above `number`, oldest first."""
     later = select(SchemaChange).where(
         SchemaChange.entity_id == entity_id, SchemaChange.number > number
     )
@@ -135,7 +135,7 @@ def get_version_schema(session: Session, version: EntityVersion) -> Schema:
 
 
 def has_columns(entity: Entity) -> bool:
-    """Return whether an entity has columns: it is a table or a view of any type."""
+    """Return whether an entity has columns. Tables and all types of views have columns."""
     return "columnIds" in CONCRETE_TYPES[entity.concrete_type].fields
 
 

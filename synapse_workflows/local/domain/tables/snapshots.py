@@ -1,4 +1,4 @@
-"""Snapshots of tables: immutable versions, and the version that follows them."""
+"""Snapshots of tables. A snapshot is an immutable version of the table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Snapshot:
         number: Number of the entity version.
         label: Label of the version; None to use its number.
         comment: Comment of the version.
-        activity_id: Activity that generated the version; None to keep the present one.
-        column_ids: Columns of the next version; None for those of the snapshot.
+        activity_id: ID of the activity of the version; None to keep the current activity.
+        column_ids: Columns of the next version; None for the columns of the snapshot.
     """
 
     number: int
@@ -62,7 +62,7 @@ def create_snapshot(
     """Make the current version of an entity immutable, and start the next version.
 
     Raises:
-        Conflict: The label is not unique or reserved.
+        Conflict: The label is in use or reserved.
     """
     label = snapshot.label or str(snapshot.number)
     versions.check_label_available(session, entity, label, snapshot.number)

@@ -23,8 +23,8 @@ from synapse_workflows.local.storage.table_models import SchemaChange
 def open_table(target: QueryTarget) -> Iterator[Queryable]:
     """Open the rows of a table in one consistent state.
 
-    A table's file is committed before the service's database. If the file was opened too early
-    for the state of the database, it is opened again.
+    A table's file is committed before the service's database. If the file was opened before a
+    commit that the database already contains, the file is opened again.
 
     Raises:
         DataLost: The file with the rows is missing.
@@ -97,7 +97,7 @@ def _read_state(session: Session, target: QueryTarget) -> _TableState:
 def _open_current(
     state: _TableState, reader: TableReader | None, connection: sqlite3.Connection
 ) -> Queryable:
-    """Return the current rows. Pending schema changes are applied, new columns get the default."""
+    """Return the current rows with pending schema changes. New columns get the default."""
     applied = -1 if reader is None else reader.schema_number
     pending = [change for change in state.changes if change.number > applied]
     slots: dict[int, int | None] = dict(() if reader is None else reader.get_layout())

@@ -1,4 +1,4 @@
-"""Update of a table: one transaction on its file and on the service's database."""
+"""Update of a table: one transaction on the table's file and on the service's database."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ _BATCH_HANDLES: Final = 500
 
 @dataclass
 class TableUpdate:
-    """A table within the transaction that updates it.
+    """An open update of a table.
 
     Args:
         run: The job.
@@ -165,7 +165,7 @@ def open_update(run: JobRun, *, wait: float = -1) -> Iterator[TableUpdate]:
         wait: Maximum time to wait for other updates of the table, in seconds; -1 for no maximum.
 
     Raises:
-        BadRequest: The job names a version, or the entity is not a table.
+        BadRequest: The entity ID of the job has a version, or the entity is not a table.
         DataLost: The file with the rows is missing.
         Forbidden: The caller may not UPDATE the table.
         NotFound: The table does not exist.
@@ -224,7 +224,7 @@ def _apply_schema_change(
 ) -> None:
     """Apply a schema change that an update of the entity requested.
 
-    Change sets are numbered from the first schema with columns.
+    Change set 0 is the first schema change with columns. Earlier schema changes get no change set.
     """
     if not change.column_ids and writer.get_last_change() is None:
         writer.set_schema_number(change.number)

@@ -28,7 +28,10 @@ CHANGES: Final[Mapping[str, Change]] = {
 
 
 def _run_or_recover(run: JobRun, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run a function. If it fails after the commit of the table's file, apply the outbox."""
+    """Run a function that updates a table.
+
+    If the function fails after the commit of the table's file, apply the outbox.
+    """
     try:
         return work()
     except ServiceError:
@@ -43,14 +46,14 @@ def _run_or_recover(run: JobRun, work: Callable[[], dict[str, Any]]) -> dict[str
 
 
 def run_transaction(run: JobRun) -> dict[str, Any]:
-    """Execute a TableUpdateTransactionRequest: all of its changes or none.
+    """Execute a TableUpdateTransactionRequest atomically.
 
     Raises:
         BadRequest: There is nothing to do, or a change is invalid.
         Conflict: Another request changed the columns, or the label of the snapshot is not unique.
         Forbidden: The caller may not UPDATE the table or use the activity.
         NotFound: The table, a column, a file handle or the activity does not exist.
-        ServiceError: 412, a row was changed after it was read.
+        PreconditionFailed: A row was changed after the caller read it.
     """
     changes = request_fields.get_list(run.request, "changes") or []
     has_snapshot = request_fields.get_boolean(run.request, "createSnapshot")

@@ -1,7 +1,7 @@
 """Compiler from Synapse SQL to SQLite.
 
 dialect, token_checks
-    Parse the SQL with sqlglot. Syntax outside the supported subset is rejected.
+    Parser of the SQL, based on sqlglot. Rejects syntax outside the supported subset.
 typed_sql
     SQL fragments with a type and bound parameters.
 compiler
@@ -9,7 +9,7 @@ compiler
 functions, arithmetic, aggregates, conditions, expressions, grouping
     Handlers for the nodes of a query.
 select_compiler
-    Compile a whole SELECT.
+    Compiler of a whole SELECT statement.
 collation, sqlite_functions, sqlite_aggregates, sqlite_dates, sqlite_json, sqlite_numbers
-    Collation and functions that compiled statements use at run time.
+    Collation and SQL functions that compiled statements use when SQLite executes them.
 """

@@ -25,7 +25,8 @@ from synapse_workflows.local.domain.tables.sql.typed_sql import (
 )
 from synapse_workflows.local.errors import BadRequest
 
-#: Aggregate functions of numbers -> type of the result; None: DOUBLE for a DOUBLE.
+#: Numeric aggregate function -> type of the result. None: DOUBLE if the argument is a DOUBLE, else
+#: INTEGER.
 _NUMERIC: Final[Mapping[str, ColumnType | None]] = {
     "SUM": None,
     "AVG": ColumnType.DOUBLE,
@@ -37,15 +38,15 @@ _NUMERIC: Final[Mapping[str, ColumnType | None]] = {
     "VAR_POP": ColumnType.DOUBLE,
     "VAR_SAMP": ColumnType.DOUBLE,
 }
-#: Results for no rows.
+#: Bitwise aggregate function -> its result for a group without rows.
 _INITIAL_BITS: Final = {"BIT_AND": -1, "BIT_OR": 0, "BIT_XOR": 0}
-#: Names of aggregate functions that are parsed as ordinary calls.
+#: Names of aggregate functions that sqlglot parses as ordinary function calls.
 AGGREGATES: Final = frozenset({*_NUMERIC, "COUNT", "MAX", "MIN", "JSON_ARRAYAGG"})
 _WITH_DISTINCT: Final = frozenset({"COUNT", "MAX", "MIN", "SUM", "AVG"})
 
 
 def is_aggregate(node: object) -> bool:
-    """Return whether a node is the call of an aggregate function."""
+    """Return whether a node is a call of an aggregate function."""
     if isinstance(node, exp.Anonymous):
         return str(node.this).upper() in AGGREGATES
     return isinstance(node, GroupConcat)
@@ -67,10 +68,10 @@ def _compile_argument(compiler: Compiler, node: exp.Anonymous) -> tuple[Fragment
 
 
 def compile_aggregate(compiler: Compiler, node: exp.Anonymous) -> Fragment:
-    """Compile the call of an aggregate function.
+    """Compile a call of an aggregate function.
 
     Raises:
-        BadRequest: Its argument has the wrong type.
+        BadRequest: The argument has the wrong type.
     """
     name = str(node.this).upper()
     if (

@@ -1,6 +1,7 @@
 """Handlers of arithmetic operators and of date arithmetic.
 
-Integers stay integers, except in a division with `/`. Division by zero gives null.
+The result for integers is an integer, except for a division with `/`. A division by zero returns
+null.
 """
 
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ def _compile_date_arithmetic(compiler: Compiler, node: exp.Expression) -> Fragme
     if unit not in sqlite_dates.UNITS:
         raise BadRequest(f"INTERVAL takes one of the units {', '.join(sqlite_dates.UNITS)}.")
     count = interval.this
-    if isinstance(count, exp.Literal) and count.is_string:  # sqlglot quotes a number here
+    if isinstance(count, exp.Literal) and count.is_string:  # sqlglot parses this number as text
         count = exp.Literal.number(count.this)
     date = functions.as_date(compiler.value(node.this))
     sign = "-" if isinstance(node, exp.Sub) else ""

@@ -9,12 +9,13 @@ from synapse_workflows.local.domain.tables.sql.errors import EvaluationError
 
 #: Name of the collation in SQLite.
 COLLATION: Final = "synapse"
-#: The time to match a pattern grows with its length times the length of the text.
+#: Maximum length of a LIKE pattern in characters. The time to match a pattern is proportional to
+#: the length of the pattern times the length of the text.
 MAX_PATTERN_LENGTH: Final = 1000
 
 
 def fold(text: str) -> str:
-    """Return the text without case, accents and compatibility forms, for comparison."""
+    """Remove case, accents and Unicode compatibility forms from a text, for comparison."""
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text)
@@ -44,7 +45,7 @@ def _like_regex(pattern: str, escape: str, case_sensitive: bool) -> re.Pattern[s
     first, *rest = parts
     if not rest:
         return re.compile(first, re.DOTALL)
-    # Atomic groups: the earliest match of a part is final, so the search does not backtrack.
+    # Atomic groups prevent backtracking: the first match of each part is final.
     middle = "".join(f"(?>.*?{part})" for part in rest[:-1])
     return re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL)
 

@@ -13,7 +13,7 @@ from synapse_workflows.local.domain.tables.sql.typed_sql import Fragment
 from synapse_workflows.local.errors import BadRequest
 
 _MAX_COST: Final = 500_000
-#: Costs are proportional to the time that SQLite needs to prepare a statement.
+#: Costs of syntax nodes, proportional to the time that SQLite needs to prepare their SQL.
 _CONDITION_COST, _LITERAL_COST, _OTHER_COST = 30, 20, 1
 
 
@@ -22,10 +22,10 @@ class Relation:
     """Source of the rows of a query.
 
     Args:
-        sql: Name of a table or a subquery in parentheses, with columns row_id and version.
-        params: Values of its question marks.
+        sql: Table name, or subquery in parentheses. Has the columns row_id and version.
+        params: Values of the question marks in the SQL, in order.
         cells: Column ID -> name of the column in the relation.
-        has_etags: Whether it has a column etag.
+        has_etags: Whether the relation has a column etag.
     """
 
     sql: str
@@ -36,7 +36,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class QueryContext:
-    """What a query refers to.
+    """Context of a query: its rows, its columns and its caller.
 
     Args:
         relation: Source of the rows.
@@ -58,8 +58,9 @@ class NodeHandler:
     """Handler of one type of syntax node.
 
     Args:
-        compile: Returns the fragment of a node.
-        arguments: Arguments of the node that `compile` reads. A node with others is rejected.
+        compile: Compiles a node to a fragment.
+        arguments: Arguments of the node that `compile` reads. A node with any other argument is
+            rejected.
     """
 
     compile: Callable[["Compiler", Any], Fragment]
@@ -105,7 +106,7 @@ class Compiler:
     """Compiler of the values and conditions of one query.
 
     Args:
-        context: What the query refers to.
+        context: The rows, columns and caller of the query.
         value_handlers: Handlers of nodes that have a value.
         condition_handlers: Handlers of nodes that are true or false.
         aliases: Alias -> selected expression; empty in clauses where aliases are not visible.
@@ -129,7 +130,7 @@ class Compiler:
 
         Args:
             node: The node.
-            is_listed: Whether it is an item of IN.
+            is_listed: Whether the node is an item of IN.
 
         Raises:
             BadRequest: The node is missing, has no value or is not supported.
@@ -163,7 +164,7 @@ class Compiler:
         return Fragment(value.sql, value.params)
 
     def _compile(self, handler: NodeHandler, node: exp.Expression) -> Fragment:
-        """Compile a node after a check that its handler reads all of its arguments."""
+        """Compile a node. Reject a node with an argument that the handler does not read."""
         if any(value and name not in handler.arguments for name, value in node.args.items()):
             raise BadRequest(f"Not supported: {write(node)[:200]}")
         return handler.compile(self, node)

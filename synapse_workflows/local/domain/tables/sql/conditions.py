@@ -31,7 +31,7 @@ from synapse_workflows.local.errors import BadRequest
 _OPERATORS: Final[Mapping[type[exp.Expression], str]] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
-#: Types that are stored as numbers and shown as text. They are not compared with other text.
+#: Types that are stored as numbers and returned as text. Comparisons with text are rejected.
 _NOT_TEXT: Final = frozenset({ColumnType.ENTITYID, ColumnType.BOOLEAN})
 _JSON: Final = LIST_TYPES | {ColumnType.JSON}
 
@@ -40,7 +40,7 @@ def _make_comparable(left: Fragment, right: Fragment) -> tuple[Fragment, Fragmen
     """Convert two values for a comparison as text, numbers, dates or JSON values.
 
     Returns:
-        Both values. The SQL of the first one includes the collation.
+        Both values. The SQL of the left value includes the collation.
 
     Raises:
         BadRequest: The values cannot be compared.
@@ -79,9 +79,9 @@ def _incomparable_error(left: Fragment, right: Fragment) -> BadRequest:
 
 
 def _is_computed_text(left: Fragment, right: Fragment) -> bool:
-    """Return whether computed text is compared with a number.
+    """Return whether the operands are computed text and a number.
 
-    In this case the text is converted to a number.
+    For such a comparison, the text is converted to a number.
     """
     is_number = isinstance(right.literal, int | float) and not isinstance(right.literal, bool)
     return left.type in TEXT_TYPES and left.column is None and is_number
@@ -93,7 +93,7 @@ def _compile_comparison(compiler: Compiler, node: exp.Expression) -> Fragment:
 
 
 def _combine_balanced(operator: str, parts: Sequence[Fragment]) -> Fragment:
-    """Combine conditions to a tree of logarithmic depth. SQLite limits the depth."""
+    """Combine conditions into a balanced tree, because SQLite limits the depth of expressions."""
     while len(parts) > 1:
         parts = [
             combine(f"({f' {operator} '.join('{}' for _ in pair)})", *pair)
@@ -124,7 +124,7 @@ def _compile_paren(compiler: Compiler, node: exp.Expression) -> Fragment:
 
 
 def _require_equal(values: Sequence[Fragment], syntax: str) -> None:
-    """Check that the left operand is the same in all comparisons, so that it is written once.
+    """Check that all comparisons have the same left operand, so that the SQL contains it once.
 
     Raises:
         BadRequest: The left operands differ.
@@ -136,7 +136,7 @@ def _require_equal(values: Sequence[Fragment], syntax: str) -> None:
 def compile_case_operands(
     compiler: Compiler, subject: exp.Expression, options: Sequence[exp.Expression]
 ) -> tuple[Fragment, list[Fragment]]:
-    """Compile the subject of a CASE and the values that it is compared with.
+    """Compile the operand of a CASE and the values of its WHEN clauses.
 
     Raises:
         BadRequest: The comparisons need different types.
@@ -153,7 +153,7 @@ def _compile_in(compiler: Compiler, node: exp.In) -> Fragment:
     pairs = [_make_comparable(value, each) for each in items]
     if not pairs:
         raise BadRequest("IN takes a list of values.")
-    # NaN is stored as text: a list with it is compared with the stored values.
+    # NaN is stored as text. If the list contains NaN, compare the items with the stored values.
     stored = [left for left, right in pairs if right.literal == NAN and not left.is_text]
     lefts = [stored[0] if stored else left for left, _ in pairs]
     _require_equal(lefts, "IN")
@@ -216,7 +216,7 @@ def _compile_has(compiler: Compiler, node: Has) -> Fragment:
 
 
 def _as_stored_item(value: Any, type_: ColumnType) -> Any:
-    """Return an item as it is stored in a list, with folded text."""
+    """Convert an item to the form in which list cells store items, with folded text."""
     if type_ is ColumnType.ENTITYID:
         return f"syn{value}"
     if type_ is ColumnType.BOOLEAN:

@@ -17,7 +17,7 @@ _KEYWORDS: Final = (
     "AS", "ASC", "DESC", "CASE", "WHEN", "THEN", "ELSE", "END", "INTERVAL", "DIV",
     "<>", "!=", "<=", ">=",
 )  # fmt: skip
-#: Token types of sqlglot that this dialect does not use otherwise.
+#: Token types of sqlglot that this dialect reuses for its own keywords.
 _HAS: Final = TokenType.OVERLAPS
 _HAS_LIKE: Final = TokenType.RLIKE
 _SEPARATOR: Final = TokenType.SEPARATOR
@@ -52,7 +52,7 @@ class SynapseSql(Dialect):
     """Dialect of sqlglot for Synapse tables."""
 
     class Tokenizer(tokens.Tokenizer):
-        """Tokenizer with the supported keywords. Other words are names."""
+        """Tokenizer with the supported keywords. All other words are names."""
 
         QUOTES: ClassVar = ["'"]
         IDENTIFIERS: ClassVar = ['"', "`"]
@@ -91,7 +91,7 @@ class SynapseSql(Dialect):
         FACTOR: ClassVar = {**parser.Parser.FACTOR, TokenType.DIV: exp.IntDiv}
 
         def _parse_table_part(self, schema: bool = False) -> Any:
-            """Parse the version of `syn123.4` as a part of the name."""
+            """Parse a table name. The version in `syn123.4` becomes part of the name."""
             if self._match(TokenType.NUMBER):
                 return exp.Identifier(this=self._prev.text, quoted=False)
             return super()._parse_table_part(schema=schema)

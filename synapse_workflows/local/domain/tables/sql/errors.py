@@ -11,14 +11,14 @@ class EvaluationError(ValueError):
 class ErrorRecorder:
     """Record the message of the last failed function call of a connection.
 
-    SQLite replaces the message of an exception raised in a function by a generic one.
+    SQLite replaces the message of an exception raised in a function by a generic message.
     """
 
     def __init__(self) -> None:
         self.last: str | None = None
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that records the message of an error before it is raised."""
+        """Wrap a function so that it records the message of an error before raising the error."""
 
         def wrapped(*arguments: Any) -> Any:
             try:
@@ -33,7 +33,7 @@ class ErrorRecorder:
         return wrapped
 
     def wrap_aggregate(self, aggregate: type) -> type:
-        """Return an aggregate class that records the message of an error before it is raised."""
+        """Wrap an aggregate class like `wrap` wraps a function."""
         wrap = self.wrap
 
         class Wrapped(aggregate):  # type: ignore[misc]

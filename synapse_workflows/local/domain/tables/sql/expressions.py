@@ -22,7 +22,7 @@ from synapse_workflows.local.domain.tables.sql.typed_sql import (
 )
 from synapse_workflows.local.errors import BadRequest
 
-#: Columns of every table that are not part of its schema.
+#: Metadata columns that every table has in addition to the columns of its schema.
 SYSTEM_COLUMNS: Final = {
     ROW_ID: Fragment("t.row_id", (), ColumnType.INTEGER, width=20),
     ROW_VERSION: Fragment("t.version", (), ColumnType.INTEGER, width=20),
@@ -55,7 +55,7 @@ def _compile_column(compiler: Compiler, node: exp.Column) -> Fragment:
 
 
 def _get_quoting_hint(node: exp.Column) -> str:
-    """Return an explanation of quotes if the caller wrote the name in quotes."""
+    """Return a hint about quotes if the column name is quoted in the query; else empty text."""
     is_quoted = node.this.args.get("quoted") and "start" in node.this.meta
     return ": double quotes stand around names, single quotes around text" if is_quoted else ""
 

@@ -1,4 +1,4 @@
-"""Functions of one row: their arguments and the SQLite functions that implement them."""
+"""Scalar functions: their arguments and the SQLite functions that implement them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ from synapse_workflows.local.domain.tables.sql.typed_sql import (
 from synapse_workflows.local.errors import BadRequest
 
 _MAX_ARGUMENTS: Final = 100
-#: The paths that MySQL and SQLite read alike.
+#: The JSON paths that have the same meaning in MySQL and in SQLite.
 _JSON_PATH: Final = re.compile(r'\$(?:\.[A-Za-z_]\w*|\."[^"\\]+"|\[[0-9]{1,9}\])*')
 
 Build = Callable[[Sequence[Fragment]], Fragment]
@@ -37,7 +37,7 @@ Build = Callable[[Sequence[Fragment]], Fragment]
 
 @dataclass(frozen=True)
 class Function:
-    """A function: the number of its arguments, and what compiles a call."""
+    """A function: the allowed number of arguments, and the compiler of its calls."""
 
     build: Build
     minimum: int
@@ -152,7 +152,7 @@ def _build_json_object(arguments: Sequence[Fragment]) -> Fragment:
 
 
 def _build_json_quote(arguments: Sequence[Fragment]) -> Fragment:
-    # The concatenation removes SQLite's mark that the text is JSON.
+    # The concatenation removes SQLite's JSON subtype from the text.
     template = "(nullif(json_quote({}), 'null') || '')"
     return build_value(ColumnType.STRING, template, as_text(arguments[0]))
 

@@ -1,4 +1,4 @@
-"""Validation of the values that a query with groups or DISTINCT selects and sorts by."""
+"""Validation of select lists, sort keys and HAVING in queries with groups or DISTINCT."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,13 +10,13 @@ from synapse_workflows.local.domain.tables.sql.compiler import Compiler
 from synapse_workflows.local.domain.tables.sql.dialect import write
 from synapse_workflows.local.errors import BadRequest
 
-#: Digits of the position of an item of the select list.
+#: Maximum number of digits of a position in the select list.
 _MAX_POSITION_DIGITS: Final = 4
 _MAX_KEYS: Final = 200
 
 
 def has_aggregate(node: exp.Expression) -> bool:
-    """Return whether a node contains the call of an aggregate function."""
+    """Return whether a node contains a call of an aggregate function."""
     return any(is_aggregate(each) for each in node.walk())
 
 
@@ -46,7 +46,7 @@ def check_key_count(keys: Sequence[exp.Expression], clause: str) -> None:
 
 
 def resolve_key(node: exp.Expression, query: exp.Select, compiler: Compiler) -> exp.Expression:
-    """Return the expression of an alias or of a position in the select list.
+    """Return the expression that an alias or a position in the select list refers to.
 
     Raises:
         BadRequest: The select list has no such position.
@@ -66,10 +66,10 @@ def resolve_key(node: exp.Expression, query: exp.Select, compiler: Compiler) -> 
 
 
 def check_selected(node: exp.Expression, selected: Sequence[exp.Expression]) -> None:
-    """Check that a sort key of a query with DISTINCT is made of selected values.
+    """Check that a sort key of a query with DISTINCT consists of selected values.
 
     Raises:
-        BadRequest: It contains a column or an aggregate that is not selected.
+        BadRequest: The sort key contains a column or an aggregate that is not selected.
     """
     if any(_is_same(node, each) for each in selected):
         return
@@ -85,7 +85,7 @@ def check_grouped(node: exp.Expression, keys: Sequence[exp.Expression]) -> None:
     """Check that a value is the same in all rows of a group.
 
     Raises:
-        BadRequest: It contains a column that is neither grouped nor aggregated.
+        BadRequest: The value contains a column that is neither grouped nor aggregated.
     """
     if is_aggregate(node) or any(_is_same(node, each) for each in keys):
         return

@@ -24,7 +24,7 @@ from synapse_workflows.local.errors import BadRequest
 
 _MAX_ROWS: Final = 2**62
 _MAX_COLUMNS: Final = 1000
-#: Every number with this many digits has at most 64 bits.
+#: Maximum number of digits with which every number fits into 64 bits.
 _SAFE_DIGITS: Final = 18
 
 
@@ -33,7 +33,8 @@ class ResultColumn:
     """Column of a result.
 
     Args:
-        name: Name of the column, its alias, or the text of the expression.
+        name: Alias of the selected item; without an alias, the column name or the text of the
+            expression.
         type: Type of the values.
         column_id: ID of a column of the table; None for an expression.
         width: Bytes that the column adds to a row.
@@ -52,13 +53,14 @@ class ResultColumn:
 
 @dataclass(frozen=True)
 class Statement:
-    """Statement for SQLite, without a limit.
+    """SQLite statement compiled from a query. LIMIT and OFFSET are kept apart from the SQL.
 
     Args:
         sql: SQL text for SQLite.
-        params: Values of its question marks.
+        params: Values of the question marks in the SQL, in order.
         columns: Columns of the result.
-        has_rows: Whether each row begins with its ID and version, and its etag if there is one.
+        has_rows: Whether each row of the result begins with row ID and version, followed by the
+            etag if `has_etags` is true.
         has_etags: Whether rows have an etag.
         limit: LIMIT of the query.
         offset: OFFSET of the query.
@@ -78,7 +80,8 @@ class Statement:
         """Return the SQL and parameters that select a part of the result.
 
         Args:
-            limit: Maximum number of rows; None for no limit besides that of the query.
+            limit: Maximum number of rows, in addition to the LIMIT of the query; None for no
+                additional limit.
             offset: Rows of the result to skip.
         """
         available = max(0, self.limit - offset)
@@ -101,13 +104,13 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Groups:
-    """How a query combines rows.
+    """Grouping of the rows of a query.
 
     Args:
         items: Selected items.
         keys: Keys of GROUP BY.
-        is_grouped: Whether rows are combined to groups. Without keys, all rows are one group.
-        is_distinct: Whether equal results are combined.
+        is_grouped: Whether rows are combined into groups. Without keys, all rows form one group.
+        is_distinct: Whether the query has DISTINCT.
     """
 
     items: Sequence[_Item]
@@ -171,7 +174,7 @@ def _get_groups(query: exp.Select, compiler: Compiler, items: Sequence[_Item]) -
 
 
 def _compile_head(context: QueryContext, groups: _Groups) -> Fragment:
-    """Compile SELECT with the selected values."""
+    """Compile the SELECT clause."""
     is_distinct = groups.is_distinct and groups.is_grouped
     cells = [_compile_cell(each.value, is_distinct=is_distinct) for each in groups.items]
     system_cells = _list_system_cells(context) if groups.has_rows else []
@@ -287,7 +290,7 @@ def _compile_order_by(query: exp.Select, compiler: Compiler, groups: _Groups) ->
         if groups.is_distinct:
             grouping.check_selected(node, [each.node for each in groups.items])
         terms.append(_compile_order_term(compiler.value(node), ordered))
-    if groups.has_rows:  # rows have one order, so that pages neither repeat nor omit a row
+    if groups.has_rows:  # total order: pages neither repeat nor omit rows
         terms.append(Fragment("t.row_id"))
     return [Fragment(" ORDER BY "), join(", ", terms)] if terms else []
 
@@ -311,7 +314,7 @@ def _join_unnested_lists(compiler: Compiler) -> list[Fragment]:
 
 
 def _parse_bound(node: exp.Expression | None, default: int) -> int:
-    """Return the number of LIMIT or OFFSET."""
+    """Parse the number of LIMIT or OFFSET; return the default if the clause is missing."""
     if node is None:
         return default
     number = node.args.get("expression")

@@ -8,7 +8,7 @@ from typing import Any, Final
 from synapse_workflows.local.domain.tables.sql.collation import fold
 from synapse_workflows.local.domain.tables.sql.errors import EvaluationError
 
-#: Characters that the texts of one group, or the keys that they are sorted by, may have.
+#: Maximum total number of characters of the texts of a group, and also of its sort keys.
 MAX_GROUP_SIZE: Final = 4 << 20
 _LIMIT: Final = 1 << 63
 
@@ -39,7 +39,7 @@ def _create_variance(*, of_sample: bool, root: bool) -> type:
 
 def _create_bitwise(combine: Callable[[int, int], int], initial: int) -> type:
     class Bitwise:
-        """Combination of the bits of 64-bit integers. Other numbers are rounded."""
+        """Bitwise aggregate of 64-bit integers. Other numbers are rounded first."""
 
         def __init__(self) -> None:
             self.bits = initial
@@ -99,7 +99,7 @@ def _get_sort_key(value: Any) -> tuple[int, Any]:
     return (2, fold(value)) if isinstance(value, str) else (1, value)
 
 
-#: Name -> number of arguments (-1: any) and class.
+#: SQL name -> number of arguments (-1 for any number) and aggregate class.
 AGGREGATES: Final[dict[str, tuple[int, type]]] = {
     "stddev_pop": (1, _create_variance(of_sample=False, root=True)),
     "stddev_samp": (1, _create_variance(of_sample=True, root=True)),

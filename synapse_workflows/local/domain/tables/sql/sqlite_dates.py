@@ -11,14 +11,14 @@ _MILLISECONDS: Final = {
     "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 604_800_000,
 }  # fmt: skip
 _MONTHS: Final = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
-#: Every longer interval leads out of the years 1 to 9999.
+#: Maximum number of units in an interval. A longer interval always leaves the years 1 to 9999.
 _MAX_COUNT: Final = 10**15
-#: Units of INTERVAL.
+#: The units that an INTERVAL may have.
 UNITS: Final = (*_MILLISECONDS, *_MONTHS)
 
 
 def _to_datetime(moment: Any) -> datetime | None:
-    """Return the date, or None if it lies outside of the years 1 to 9999."""
+    """Return the date, or None if the date is outside the years 1 to 9999."""
     try:
         return None if moment is None else from_milliseconds(moment)
     except OverflowError:
@@ -26,7 +26,7 @@ def _to_datetime(moment: Any) -> datetime | None:
 
 
 def _format_datetime(moment: Any) -> str | None:
-    """Return `yyyy-MM-dd HH:mm:ss`, with `.SSS` if there is a fraction of a second."""
+    """Format a date as `yyyy-MM-dd HH:mm:ss`, with `.SSS` if it has a fraction of a second."""
     date = _to_datetime(moment)
     if date is None:
         return None
@@ -35,7 +35,7 @@ def _format_datetime(moment: Any) -> str | None:
 
 
 def _add_interval(moment: Any, count: Any, unit: str) -> int | None:
-    """Return the date after an interval, or None if it is out of range."""
+    """Add an interval to a date. Return None if the result is out of range."""
     date = _to_datetime(moment)
     if date is None or count is None or not abs(count) <= _MAX_COUNT:
         return None
@@ -46,7 +46,7 @@ def _add_interval(moment: Any, count: Any, unit: str) -> int | None:
 
 
 def _add_months(date: datetime, moment: int, months: int) -> int | None:
-    """Return the same day of another month, or that month's last day if it is shorter."""
+    """Add months to a date. The day becomes the last day of the new month if that is shorter."""
     year, month = divmod(date.year * 12 + date.month - 1 + months, 12)
     try:
         last_day = calendar.monthrange(year, month + 1)[1]
@@ -56,7 +56,7 @@ def _add_months(date: datetime, moment: int, months: int) -> int | None:
     return moment + (other - date).days * 86_400_000
 
 
-#: Name of a function -> the part of a date that it returns.
+#: SQL name of a function -> Python function that returns the part of the date.
 DATE_PARTS: Final[dict[str, Callable[[datetime], Any]]] = {
     "YEAR": lambda date: date.year,
     "QUARTER": lambda date: (date.month + 2) // 3,
@@ -81,7 +81,7 @@ def _get_date_part(name: str, moment: Any) -> Any:
     return None if date is None else DATE_PARTS[name](date)
 
 
-#: Name -> number of arguments and function.
+#: SQL name -> number of arguments and Python function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "datetime_text": (1, _format_datetime),
     "add_interval": (3, _add_interval),

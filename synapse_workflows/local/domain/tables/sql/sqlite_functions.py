@@ -1,4 +1,4 @@
-"""Collation and functions that compiled statements use in SQLite."""
+"""Registration of the collation and the SQL functions that compiled statements use."""
 
 import json
 import sqlite3
@@ -64,7 +64,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     **sqlite_dates.FUNCTIONS,
     **sqlite_json.FUNCTIONS,
 }
-#: Functions of SQLite that compiled statements use. They read nothing but their arguments.
+#: Built-in SQLite functions that compiled statements use. They read only their arguments.
 _BUILT_IN: Final = frozenset(
     {
         "->", "avg", "coalesce", "count", "json", "json_array", "json_extract",
@@ -82,7 +82,7 @@ def install(connection: sqlite3.Connection) -> ErrorRecorder:
     """Add the collation and the functions to a connection.
 
     Returns:
-        The recorder of the messages of failed functions.
+        The recorder of the error messages of these functions.
     """
     recorder = ErrorRecorder()
     connection.create_collation(COLLATION, collate)
@@ -90,6 +90,7 @@ def install(connection: sqlite3.Connection) -> ErrorRecorder:
         connection.create_function(name, count, recorder.wrap(function), deterministic=True)
     for name, (count, aggregate) in sqlite_aggregates.AGGREGATES.items():
         connection.create_aggregate(name, count, recorder.wrap_aggregate(aggregate))
-    # SQLite registers json_each at its first use, which the query sandbox does not permit.
+    # SQLite registers json_each at the first use. The query sandbox forbids this registration,
+    # so use json_each once before.
     connection.execute("SELECT 1 FROM json_each('[]')")
     return recorder

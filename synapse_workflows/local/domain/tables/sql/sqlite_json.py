@@ -21,7 +21,7 @@ def _load(text: Any) -> Any:
 
 
 def _have_overlap(left: Any, right: Any) -> bool | None:
-    """Return whether two arrays have an item, or two objects a member in common.
+    """Return whether two arrays share an item, or whether two objects share a member.
 
     A value that is not an array counts as an array with one item.
     """
@@ -51,7 +51,10 @@ def _iter_texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _search(text: Any, mode: Any, pattern: Any, escape: Any = "\\") -> str | None:
-    """Return the JSON text of the path of the first text, or of all texts, like a pattern."""
+    """Search texts that match a LIKE pattern. Return their paths as JSON; None if none matches.
+
+    The mode is `one` (first match) or `all`. A single path is a string, several are an array.
+    """
     if text is None or pattern is None or mode is None:
         return None
     if fold(str(mode)) not in {"one", "all"}:
@@ -71,14 +74,14 @@ def _search(text: Any, mode: Any, pattern: Any, escape: Any = "\\") -> str | Non
 
 
 def _unquote(text: Any) -> str | None:
-    """Return the text of a JSON string, and any other text unchanged."""
+    """Decode a JSON string. Return text that is not a JSON string unchanged."""
     quoted = None if text is None else str(text)
     if quoted is None or re.fullmatch('".*"', quoted, re.DOTALL) is None:
         return quoted
     return str(_load(quoted))
 
 
-#: Name -> number of arguments (-1: any) and function.
+#: SQL name -> number of arguments (-1 for any number) and Python function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "json_overlaps": (2, _have_overlap),
     "json_search": (-1, _search),

@@ -1,7 +1,7 @@
 """Arithmetic of SQL statements.
 
-Integers have 64 bits. An integer result that does not fit is an error; it never becomes a
-floating point number.
+Integers have 64 bits. An integer result that does not fit into 64 bits is an error and is not
+converted to a floating point number.
 """
 
 import math
@@ -13,14 +13,14 @@ from typing import Any, Final
 from synapse_workflows.local.domain.tables.sql.errors import EvaluationError
 
 _LIMIT: Final = 1 << 63
-#: Decimal places beyond these do not change any floating point number.
+#: Maximum number of decimal places. Rounding to more places changes no floating point number.
 _MAX_PLACES: Final = 330
 #: Enough digits for every floating point number with _MAX_PLACES decimal places.
 _ROUNDING: Final = Context(prec=700, rounding=ROUND_HALF_UP)
 
 
 def _check_range(value: Any) -> Any:
-    """Return a number, after a check that an integer has at most 64 bits."""
+    """Return a number unchanged. Raise an error for an integer of more than 64 bits."""
     if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
         raise EvaluationError(f"Integer overflow: {value} has more than 64 bits.")
     return value
@@ -34,7 +34,7 @@ def _create_arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any
 
 
 def _divide_integers(left: Any, right: Any) -> int | None:
-    """Divide and truncate towards zero. Division by zero gives null."""
+    """Divide and truncate towards zero. Return None for a division by zero."""
     if left is None or right is None or right == 0:
         return None
     if isinstance(left, int) and isinstance(right, int):
@@ -68,7 +68,7 @@ def _round(value: Any, places: Any) -> Any:
     return _check_range(int(rounded)) if isinstance(value, int) else float(rounded)
 
 
-#: Name -> number of arguments and function.
+#: SQL name -> number of arguments and Python function.
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "checked_add": (2, _create_arithmetic(operator.add)),
     "checked_subtract": (2, _create_arithmetic(operator.sub)),

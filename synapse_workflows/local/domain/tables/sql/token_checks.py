@@ -1,4 +1,4 @@
-"""Checks of a query's tokens for syntax errors that sqlglot tolerates."""
+"""Checks of the tokens of a query for syntax errors that sqlglot tolerates."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -26,15 +26,15 @@ _BEFORE_LIST: Final = frozenset(
         TokenType.ORDER_BY,
     }
 )  # fmt: skip
-#: Tokens of structures and parameters, which some versions of sqlglot fail to parse.
+#: Tokens of struct literals and parameters. Some versions of sqlglot fail to parse them.
 _UNSUPPORTED: Final = frozenset({TokenType.L_BRACE, TokenType.R_BRACE, TokenType.COLON})
 
 
 def check_tokens(tokens: Sequence[Any]) -> None:
-    """Check that tokens are one SELECT statement without missing items.
+    """Check that the tokens form exactly one SELECT statement without missing items.
 
     Raises:
-        BadRequest: They are not.
+        BadRequest: The tokens are not exactly one SELECT statement, or an item is missing.
     """
     query = [*tokens]
     if query and query[-1].token_type is TokenType.SEMICOLON:
@@ -55,7 +55,7 @@ def check_tokens(tokens: Sequence[Any]) -> None:
 
 
 def _check_pair(one: Any, two: Any) -> None:
-    """Check two adjacent tokens."""
+    """Check that no item is missing between two adjacent tokens."""
     if one.token_type in _BEFORE_EXPRESSION and two.token_type in _BOUNDARIES:
         raise _syntax_error(one if two.token_type is not TokenType.COMMA else two)
     if one.token_type in _BEFORE_LIST and two.token_type is TokenType.COMMA:

@@ -15,11 +15,13 @@ from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, TEXT_
 from synapse_workflows.local.domain.tables.sql.collation import COLLATION
 from synapse_workflows.local.errors import BadRequest
 
-#: Type of a date that a function returns: milliseconds, as in DATE columns, but shown as text.
+#: Type of dates that functions return. The value is in milliseconds, as in DATE columns, but
+#: results contain formatted text.
 DATETIME: Final = "DATETIME"
-#: Type of JSON text that was extracted from a document. It is compared by the value it contains.
+#: Type of JSON text that was extracted from a document. Comparisons use the decoded JSON value.
 JSON_VALUE: Final = "JSON_VALUE"
-#: Keys are compared as they are. SQLite would use a collation that occurs in their expression.
+#: Collation of sort keys. Without an explicit collation, SQLite would use a collation that occurs
+#: in the expression of the key.
 _BINARY: Final = " COLLATE BINARY"
 
 _TEXTUAL: Final = TEXT_TYPES | LIST_TYPES | {ColumnType.JSON}
@@ -35,9 +37,9 @@ class Fragment:
     Args:
         sql: SQL text for SQLite.
         params: Values of the question marks, in order.
-        type: A ColumnType, DATETIME or JSON_VALUE; None for a literal, which takes the type of
-            the value it is compared with, and for a condition.
-        literal: Value of a literal.
+        type: A ColumnType, DATETIME or JSON_VALUE. None for a condition and for a literal. A
+            literal takes the type of the value with which it is compared.
+        literal: Value, if the fragment is a literal.
         column: The column, if the fragment is a column and nothing else.
         width: Bytes that the value adds to a row of the result.
     """
@@ -75,7 +77,7 @@ def literal(value: Any) -> Fragment:
 
 
 def combine(template: str, *parts: Fragment) -> Fragment:
-    """Return a condition or clause made of other fragments.
+    """Combine fragments into a condition or clause.
 
     Args:
         template: SQL with one `{}` for each part, in order.
@@ -86,12 +88,12 @@ def combine(template: str, *parts: Fragment) -> Fragment:
 
 
 def build_value(type_: str, template: str, *parts: Fragment) -> Fragment:
-    """Return a value of a type, made of other fragments as in `combine`."""
+    """Combine fragments as `combine` does, and return the result as a value of a type."""
     return replace(combine(template, *parts), type=type_, width=_width(type_))
 
 
 def join(separator: str, parts: Sequence[Fragment]) -> Fragment:
-    """Return fragments in sequence."""
+    """Concatenate fragments with a separator between them."""
     return combine(separator.join("{}" for _ in parts), *parts)
 
 
@@ -106,7 +108,7 @@ def _width(type_: str) -> int:
 
 
 def with_type(value: Fragment) -> Fragment:
-    """Return a value; a literal gets the type that it has on its own."""
+    """Give a literal the type of its Python value. Return any other value unchanged."""
     if not value.is_literal:
         return value
     types: Mapping[type, str] = {
@@ -117,7 +119,7 @@ def with_type(value: Fragment) -> Fragment:
 
 
 def as_number(value: Fragment) -> Fragment:
-    """Return the number of a value. Text counts as the number it starts with, or zero.
+    """Convert a value to a number. Text becomes its numeric prefix, or zero without a prefix.
 
     Raises:
         BadRequest: The value is a list, JSON or a date returned by a function.
@@ -134,7 +136,7 @@ def as_number(value: Fragment) -> Fragment:
 
 
 def without_nan(value: Fragment) -> Fragment:
-    """Return a value that is null if it is NaN. SQLite stores NaN as text."""
+    """Replace NaN by null. NaN is stored as text, because SQLite has no NaN."""
     if value.type == ColumnType.DOUBLE:
         return replace(value, sql=f"nullif({value.sql}, '{cell_values.NAN}')", column=None)
     return value
@@ -158,7 +160,7 @@ _TEXT_FORMS: Final[Mapping[str, str]] = {
 
 
 def as_text(value: Fragment) -> Fragment:
-    """Return the text of a value as it is shown in results."""
+    """Convert a value to the text that query results contain."""
     if value.is_text and not value.is_literal:
         return value
     if not value.is_literal:
@@ -175,7 +177,7 @@ def as_text(value: Fragment) -> Fragment:
 
 
 def as_result(value: Fragment) -> Fragment:
-    """Return a value as it is selected: stored values unchanged, dates of functions as text."""
+    """Convert a value for the select list: format dates of functions, keep all other values."""
     return as_text(value) if value.type in {DATETIME, JSON_VALUE} else with_type(value)
 
 
@@ -187,7 +189,7 @@ def apply_collation(value: Fragment) -> str:
 
 
 def get_sort_key(value: Fragment) -> str:
-    """Return the SQL to sort and group by. For text it is faster than the collation."""
+    """Return the SQL of a sort and group key. For text, a key is faster than the collation."""
     return f"text_key({value.sql}){_BINARY}" if value.is_text else apply_collation(value)
 
 
@@ -196,7 +198,7 @@ def _json_key(value: Fragment) -> str:
 
 
 def as_json_operand(value: Fragment) -> Fragment:
-    """Return a value to compare with the value of JSON text. Case matters in JSON."""
+    """Convert a value for a comparison with a JSON value. The comparison is case-sensitive."""
     if value.type == JSON_VALUE or value.type in LIST_TYPES or value.type == ColumnType.JSON:
         return replace(value, sql=_json_key(value), type=JSON_VALUE)
     if value.is_literal:
@@ -207,7 +209,7 @@ def as_json_operand(value: Fragment) -> Fragment:
 
 
 def coerce_literal(value: Fragment, type_: str) -> Fragment:
-    """Return a literal as a value of a type, and any other fragment unchanged.
+    """Convert a literal to a value of a type. Return any other fragment unchanged.
 
     Raises:
         BadRequest: The literal is not a value of the type.
@@ -250,7 +252,7 @@ def _parse_number(text: str) -> float:
 
 
 def require_list_column(value: Fragment, function: str) -> Column:
-    """Return the column of a value that is a list column.
+    """Return the column of a value. The column must be a list column.
 
     Raises:
         BadRequest: The value is not a list column.
@@ -268,8 +270,8 @@ def unify_types(values: Sequence[Fragment]) -> tuple[str | None, list[Fragment]]
     """Convert the possible results of an expression to one type.
 
     Returns:
-        The type, or None if all values are null; and the converted values. Values without a
-        common type are converted to text.
+        The common type and the converted values. The type is None if all values are null.
+        Values without a common type are converted to text.
     """
     values = [as_result(each) if each.type == JSON_VALUE else each for each in values]
     known = [each for each in values if not each.is_null]
@@ -308,7 +310,7 @@ def _as_double(value: Fragment) -> Fragment:
 
 
 def _is_valid(value: Fragment, type_: str) -> bool:
-    """Return whether a literal is a value of a type."""
+    """Return whether a literal is a valid value of a type."""
     try:
         found = coerce_literal(value, type_).literal
     except BadRequest:
