@@ -138,7 +138,7 @@ ROW_VERSION: Final = "ROW_VERSION"
 ROW_ETAG: Final = "ROW_ETAG"
 ROW_METADATA: Final = (ROW_ID, ROW_VERSION, ROW_ETAG)
 
-#: Scopes of personal access tokens; `authorize` is never granted.
+#: Scopes of personal access tokens; the scope `authorize` is never granted.
 TOKEN_SCOPES: Final = (
     "openid", "email", "profile", "view", "download", "modify", "offline_access",
 )  # fmt: skip

@@ -1,12 +1,14 @@
-"""Pytest fixtures for code that uses Synapse: a local Synapse service and clients of it.
+"""Pytest fixtures for code that uses Synapse: a local Synapse service and its clients.
 
 In a `conftest.py`:
 
     pytest_plugins = ["synapse_workflows.testing"]
 
-`synapse_service` is a local Synapse for the whole session, `synapse_client` is a client that is
-logged in as user alice, and `synapse_connection` is the ID of an Airflow connection to the
-service. Requires `synapse-workflows[local]`.
+- `synapse_service`: a local Synapse for the whole test session.
+- `synapse_client`: a client that is logged in to this service as the user alice.
+- `synapse_connection`: the ID of an Airflow connection to this service.
+
+The fixtures require the extra `synapse-workflows[local]`.
 """
 
 import json
@@ -41,8 +43,9 @@ class SynapseService:
 
     Args:
         service_info: The content of service.json.
-        folder: Directory for the caches of the service's clients.
-        session: HTTP session that reaches a service without a socket; None for a socket.
+        folder: Directory for the caches of the clients of the service.
+        session: HTTP session that calls a service without a socket; None if the service listens
+            on a socket.
     """
 
     service_info: Mapping[str, Any]
@@ -56,7 +59,7 @@ class SynapseService:
 
     @property
     def airflow_connection(self) -> str:
-        """Value for AIRFLOW_CONN_SYNAPSE_DEFAULT; requires a service with a socket."""
+        """A value for AIRFLOW_CONN_SYNAPSE_DEFAULT; requires a service with a socket."""
         return str(self.service_info["airflow_connection"])
 
     def _user(self, name: str) -> dict[str, Any]:
@@ -79,11 +82,11 @@ class SynapseService:
         return "\n".join([*lines, "[authentication]", f"authtoken = {self.token(user)}", ""])
 
     def client(self, user: str | None = "alice", **options: Any) -> Synapse:
-        """Create a client that is logged in.
+        """Create a client, logged in as a user unless `user` is None.
 
         Args:
             user: User name; None leaves the client anonymous.
-            options: More arguments of `Synapse`.
+            options: Further arguments of `Synapse`.
         """
         settings: dict[str, Any] = {
             **self.endpoints,
@@ -108,8 +111,8 @@ def over_socket(
 
     Args:
         folder: Directory for the data of the service and the caches of its clients.
-        wrap: Wraps the ASGI application, for example in a recorder.
-        settings: More fields of the service's `Settings`.
+        wrap: Function that wraps the ASGI application, for example in a recorder.
+        settings: Further fields of the service's `Settings`.
     """
     with LocalService(folder / "synapse", wrap=wrap, **settings) as service:
         yield SynapseService(service.describe(), folder)
@@ -119,7 +122,7 @@ def over_socket(
 def in_process(
     folder: Path, *, wrap: Wrap = lambda app: app, **settings: Any
 ) -> Iterator[SynapseService]:
-    """Run a service that is called without a socket; takes the arguments of `over_socket`."""
+    """Run a service without a socket; the arguments are those of `over_socket`."""
     app = create_app(
         Settings(data_dir=folder / "synapse", base_url=asgi_adapter.BASE_URL, **settings)
     )

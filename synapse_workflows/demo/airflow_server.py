@@ -1,6 +1,6 @@
 """The command `airflow`: Airflow's web interface and scheduler with a local Synapse.
 
-The components of Airflow run as child processes. `airflow standalone` starts them as well, but its
+The components of Airflow run as child processes. `airflow standalone` is not used, because its
 log servers listen on all interfaces.
 
 <folder>/synapse/       data of the local Synapse, its service.json and its log
@@ -63,16 +63,17 @@ Components = Mapping[str, "subprocess.Popen[bytes]"]
 
 
 def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None) -> None:
-    """Run Airflow and a local Synapse until Ctrl-C or SIGTERM, then end both.
+    """Run Airflow and a local Synapse until Ctrl-C or SIGTERM, then stop both.
 
     Args:
-        folder: Working directory of both; a second run continues with its content.
-        port: TCP port of the web interface; None for `AIRFLOW__API__PORT`, else for the port of
-            the last start, 8080 or a free one.
-        dags: Directory of the DAGs; the examples if None, which are then not paused.
+        folder: Working directory of Airflow and the service; a second run continues with its
+            content.
+        port: TCP port of the web interface. None for the first available of
+            `AIRFLOW__API__PORT`, the port of the last start, 8080, and any free port.
+        dags: Directory of the DAGs. None for the examples, which start unpaused.
 
     Raises:
-        ProcessError: The port is in use, a component of Airflow ended by itself, or the service
+        ProcessError: The port is in use, a component of Airflow exited, or the service
             did not start.
     """
     folder = folder.resolve()
@@ -103,7 +104,7 @@ def choose_port(folder: Path, port: int | None) -> int:
 
     Args:
         folder: Working directory.
-        port: The port that the user has chosen; None without a choice.
+        port: The port that the user has chosen; None if the user has not chosen a port.
 
     Raises:
         ProcessError: The chosen port is in use or invalid.
@@ -128,9 +129,10 @@ def choose_port(folder: Path, port: int | None) -> int:
 def create_environment(
     folder: Path, service: dict[str, Any], port: int, dags: Path | None
 ) -> dict[str, str]:
-    """Return the environment of the components.
+    """Return the environment variables of the components.
 
-    Variables that the user has set for the number of tasks and for the log server are kept.
+    If the user has set variables for the number of tasks or the log server, their values are
+    kept.
 
     Args:
         folder: Working directory.
@@ -149,11 +151,11 @@ def create_environment(
         _LOG_PORT: log_port,
     }
     environment = defaults | airflow_environment(folder, service, dags)
-    # the connection is in the database, where the web interface shows it
+    # The web interface shows connections of the database only, see `_import_connection`.
     del environment[_CONNECTION]
     return environment | {
         _PORT: str(port),
-        "AIRFLOW__API__HOST": LOOPBACK,  # every visitor is an administrator
+        "AIRFLOW__API__HOST": LOOPBACK,  # no login: all users are administrators
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{__name__}.get_hostname",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
@@ -168,7 +170,7 @@ def get_hostname() -> str:
 
 @contextmanager
 def run_components(environment: dict[str, str], folder: Path) -> Iterator[Components]:
-    """Run the components of Airflow and the log server for the block, each with a log file."""
+    """Run Airflow's components and the log server during the block, each with a log file."""
     log_server = ["uvicorn", "airflow.utils.serve_logs.log_server:get_app", "--factory"]
     log_server += ["--host", LOOPBACK, "--port", environment[_LOG_PORT]]
     with ExitStack() as stack:
@@ -180,7 +182,7 @@ def run_components(environment: dict[str, str], folder: Path) -> Iterator[Compon
         try:
             yield components
         finally:
-            for component in components.values():  # end them side by side
+            for component in components.values():  # stop all at the same time
                 component.send_signal(signal.SIGINT)
 
 
@@ -188,7 +190,7 @@ def wait_until_healthy(port: int, components: Components, folder: Path) -> None:
     """Wait until all components of Airflow are healthy.
 
     Raises:
-        ProcessError: A component ended, or the time is up.
+        ProcessError: A component exited, or Airflow did not start in time.
     """
     deadline = time.monotonic() + _START_TIMEOUT
     while not _is_healthy(port):
@@ -226,7 +228,7 @@ def _check_running(components: Components, folder: Path) -> None:
 def _import_connection(environment: dict[str, str], folder: Path, service: dict[str, Any]) -> None:
     """Store the connection to the service in Airflow's database.
 
-    It has a port because the test button of the web interface requires one.
+    The port is a separate field, because the test button of the web interface requires it.
     """
     connection = json.loads(service["airflow_connection"])
     connection["port"] = urlsplit(connection["host"]).port

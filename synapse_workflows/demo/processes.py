@@ -1,10 +1,10 @@
-"""Child processes that are ended together with all their descendants.
+"""Child processes that are stopped together with all their descendants.
 
-Airflow's components start children in sessions of their own, and some outlive their parent, so
-neither a process group nor a walk down the process tree finds all of them. Each process started
-here therefore has a marker variable in its environment, which its descendants inherit. Some
-descendants overwrite their environment with a process title; these are found through the tree,
-before any process is ended.
+Airflow's components start children in new sessions, and some children outlive their parent. So
+neither the process group nor the process tree contains all descendants. Each process started by
+this module therefore has a marker variable in its environment, which its descendants inherit.
+Some descendants overwrite their environment with a process title. These descendants are found
+through the process tree, before any process is stopped.
 """
 
 import json
@@ -40,7 +40,7 @@ class ProcessError(RuntimeError):
 def run_process(
     arguments: list[str], environment: dict[str, str], output: Any = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `python -m ARGUMENTS` for the block, then end it and all its descendants.
+    """Run `python -m ARGUMENTS` during the block, then stop it and all its descendants.
 
     Args:
         arguments: A module and its arguments.
@@ -53,7 +53,7 @@ def run_process(
         env=environment | {_MARKER: marker},
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
-        start_new_session=True,  # Ctrl-C reaches this process only, which ends the others in order
+        start_new_session=True,  # only the parent gets Ctrl-C, and stops its children in order
     )
     try:
         yield process
@@ -64,19 +64,19 @@ def run_process(
 
 @contextmanager
 def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterator[dict[str, Any]]:
-    """Run the local Synapse in a child process for the block.
+    """Run the local Synapse in a child process during the block.
 
     Args:
         data: Data directory; the output of the service is written to `serve.log` in it.
         seed: Name of the data set to seed the service with, if any.
-        port: TCP port; 0 for the one of the last start with this data directory, at first a free
-            one. The URLs of entities in earlier runs stay valid.
+        port: TCP port. 0 for the port of the last start with this data directory, so that URLs
+            of entities from earlier runs stay valid; for a new data directory, a free port.
 
     Yields:
         The content of service.json.
 
     Raises:
-        ProcessError: The service ended, or did not start within a minute.
+        ProcessError: The service exited, or did not start within a minute.
     """
     data.mkdir(parents=True, exist_ok=True)
     log, service_file, port_file = data / "serve.log", data / "service.json", data / "port"
@@ -114,12 +114,12 @@ def find_free_port() -> int:
 
 
 def _open_private(log: Path) -> IO[bytes]:
-    """Open a log that only its owner can read: the service prints its tokens there."""
+    """Open a log file that only its owner can read, because the service prints its tokens."""
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 def _read_service_file(file: Path, pid: int) -> dict[str, Any]:
-    """Return the content of service.json, or {} while it is missing or of an earlier process."""
+    """Return the content of service.json, or {} if it is missing or of an earlier process."""
     if not file.exists():
         return {}
     service_info: dict[str, Any] = json.loads(file.read_text())
@@ -158,7 +158,7 @@ def _end_all(process: "subprocess.Popen[bytes]", marker: str) -> None:
 
 
 def _find_descendants(marker: str, *pids: int) -> set[psutil.Process]:
-    """Find the processes with these IDs or with the marker, and all their descendants."""
+    """Find processes by ID and by marker, and all their descendants."""
     found = set()
     for candidate in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):

@@ -9,7 +9,7 @@ from airflow.cli.cli_parser import get_parser
 
 
 def main(arguments: list[str]) -> None:
-    """Run one DAG after the other; the first failure ends the process with its status.
+    """Run DAGs one after the other; on the first failure, exit with its status.
 
     Args:
         arguments: Pairs of a DAG ID and the parameters of its run as JSON.

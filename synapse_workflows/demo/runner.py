@@ -21,7 +21,7 @@ from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.demo.processes import ProcessError, run_service
 from synapse_workflows.provenance.tree import render_tree
 
-#: DAG ID -> parameters of its run -> key, or keys, of the seed in service.json.
+#: DAG ID -> parameter of its run -> key in the seed of service.json, or list of keys.
 EXAMPLES: Final[dict[str, dict[str, str | list[str]]]] = {
     "synapse_01_summarise": {"entity_id": "data", "parent_id": "results"},
     "synapse_02_rank_features": {
@@ -43,7 +43,7 @@ def echo(text: str = "") -> None:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Print what the block does, and its duration or failure."""
+    """Print a description of the block, and then its duration or failure."""
     sys.stdout.write(f"  {text} ... ")
     sys.stdout.flush()
     began = time.monotonic()
@@ -81,7 +81,7 @@ def airflow_environment(
 def run_airflow_command(
     environment: dict[str, str], log: Path, *arguments: str, module: str = "airflow"
 ) -> None:
-    """Run an Airflow command to its end, with its output in a log file.
+    """Run an Airflow command until it exits, with its output in a log file.
 
     Args:
         environment: Environment from `airflow_environment`.
@@ -185,7 +185,7 @@ def run_demo(folder: Path) -> None:
 
 
 def _dag_runs(seed: dict[str, str]) -> Iterator[str]:
-    """Yield each example and the parameters of its run, the arguments of `run_dags`."""
+    """Yield the arguments of `run_dags`: each DAG ID and the parameters of its run."""
     for dag_id, parameters in EXAMPLES.items():
         yield dag_id
         yield json.dumps({name: _look_up(seed, key) for name, key in parameters.items()})

@@ -9,7 +9,7 @@ from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.constants import USED_ENTITY, USED_URL
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
-#: Start of a line of an Activity's description that names a source that is not pinned.
+#: Prefix of lines in the description of an Activity that list sources without a version.
 GAP_PREFIX: Final = "Not pinned: "
 _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 
@@ -27,8 +27,8 @@ def build_activity(
             Synapse are represented by URLs.
 
     Returns:
-        A dictionary with `name`, `description` and `used`; every item of `used` has
-        `concreteType`, `wasExecuted`, and `reference` or `url` and `name`.
+        A dictionary with `name`, `description` and `used`. Every item of `used` has
+        `concreteType` and `wasExecuted`, and either `reference`, or `url` and `name`.
     """
     used = [_create_item(ref, site, executed=False) for ref in record.inputs()]
     executed = [_create_item(ref, site, executed=True) for ref in record.executed()]
@@ -56,7 +56,7 @@ def parse_declared(used: Any = None, executed: Any = None) -> Record:
 
 
 def redact_activity(activity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of an Activity whose URLs are safe to record; see `UrlRef`."""
+    """Return a copy of an Activity without credentials in its URLs; see `UrlRef`."""
     used = []
     for item in activity.get("used") or ():
         if "url" in item:
@@ -71,11 +71,14 @@ def redact_activity(activity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
-    """Parse the `used` list of an Activity, and the gaps in the description of a stored one.
+    """Parse the `used` list of an Activity, and its gaps.
+
+    For the origin `WROTE`, the gaps are parsed from the description. For other origins, the
+    gaps are the URLs with a query.
 
     Args:
         activity: An Activity or its JSON.
-        origin: Origin of its references.
+        origin: Origin of the references in the Activity.
     """
     used: list[Ref] = []
     ran: list[Ref] = []
@@ -96,7 +99,7 @@ def have_same_sources(first: Mapping[str, Any], second: Mapping[str, Any]) -> bo
 def keep_added(
     body: Mapping[str, Any], known: Mapping[str, Any], current: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Add the sources to an Activity that another client has added to its stored version.
+    """Add to an Activity the sources that another client has added to the stored Activity.
 
     Args:
         body: The new state of the Activity.
@@ -112,7 +115,7 @@ def keep_added(
 
 
 def iter_unpinned(record: Record, site: str) -> Iterator[EntityRef]:
-    """Iterate over the entities of the Synapse at `site` that are sources without a version."""
+    """Iterate over the sources without a version that are entities of the Synapse at `site`."""
     refs = (*record.inputs(), *record.executed())
     for ref in refs:
         if isinstance(ref, EntityRef) and ref.version is None and ref.site in (None, site):
@@ -122,7 +125,7 @@ def iter_unpinned(record: Record, site: str) -> Iterator[EntityRef]:
 def move_uncommon_urls(activity: Mapping[str, Any]) -> dict[str, Any]:
     """Move URLs with uncommon schemes from the sources to the description.
 
-    For services that reject an Activity with a URL such as `s3://bucket/key`.
+    Some services reject an Activity with a URL such as `s3://bucket/key`.
 
     Args:
         activity: Result of `build_activity`.
@@ -189,7 +192,7 @@ def _parse_gaps(activity: Mapping[str, Any]) -> list[str]:
 
 
 def _find_dropped_queries(activity: Mapping[str, Any]) -> list[str]:
-    """Return the gaps of URLs with a query, which `UrlRef` removes."""
+    """Return a gap for each URL with a query, because `UrlRef` removes the query."""
     urls = [str(item["url"]) for item in activity.get("used") or () if "url" in item]
     redacted = [redact_url(url) for url in urls if "?" in url]
     return [f"{url}: the query of the URL is not recorded" for url in redacted]

@@ -1,8 +1,8 @@
-"""Lineage record of one try of a task: what it read, ran and wrote.
+"""Lineage record of one try of a task: its inputs, executed code and outputs.
 
-Merging keeps all references. Precedence rules (for example: references that were read take
-precedence over inlets, outputs are not inputs) are applied in `Record.inputs` only. Merging is
-therefore associative and idempotent, independent of the order in which tasks finish.
+Merging records keeps all references. Only `Record.inputs` applies precedence rules, for example:
+references that were read take precedence over inlets, and outputs are not inputs. Merging is
+therefore associative and idempotent, and independent of the order in which tasks finish.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ class EntityRef:
         version: Version number; None if unknown.
         site: Repository endpoint of the Synapse that stores the entity; None for the Synapse in
             which the record is used.
-        is_open: Whether the version is the open one of a table or view, whose content may change.
+        is_open: Whether this is the open version of a table or view, whose content may change.
     """
 
     id: str
@@ -57,7 +57,7 @@ class EntityRef:
         return cls(parsed.id, parsed.version, site)
 
     def covers(self, other: "EntityRef") -> bool:
-        """Return whether this reference contains all information of another one."""
+        """Return whether this reference contains all information of another reference."""
         includes_version = other.version in (self.version, None)
         includes_site = other.site in (self.site, None)
         return self.id == other.id and includes_version and includes_site
@@ -72,7 +72,7 @@ class UrlRef:
 
     Args:
         url: URL. User info, query and fragment are removed, because they may hold credentials.
-        name: Display name; None to display the URL. URLs in it are redacted in the same way.
+        name: Display name; None to display the URL. URLs in the name are redacted, too.
     """
 
     url: str
@@ -84,7 +84,7 @@ class UrlRef:
             object.__setattr__(self, "name", redact_name(self.name))
 
     def covers(self, other: "UrlRef") -> bool:
-        """Return whether this reference contains all information of another one."""
+        """Return whether this reference contains all information of another reference."""
         return self.url == other.url and (self.name is not None or other.name is None)
 
     def __str__(self) -> str:
@@ -125,10 +125,10 @@ class Record:
     `a | b` merges two records. Items keep the order of their first occurrence and are unique.
 
     Args:
-        used: inputs.
+        used: Inputs.
         ran: Executed code.
         wrote: Stored entities, with the versions that were created.
-        gaps: Descriptions of references without a version, or that could not be determined.
+        gaps: Descriptions of references that are unknown or have no version.
     """
 
     used: tuple[RecordEntry, ...] = ()
@@ -149,7 +149,7 @@ class Record:
         ran: Iterable[Ref] = (),
         gaps: Iterable[str] = (),
     ) -> Self:
-        """Create a record of references of the same origin."""
+        """Create a record from references of the same origin."""
         return cls(
             used=_unique(RecordEntry(ref, origin) for ref in used),
             ran=_unique(RecordEntry(ref, origin) for ref in ran),
@@ -158,7 +158,7 @@ class Record:
 
     @classmethod
     def from_stored(cls, *refs: EntityRef) -> Self:
-        """Create a record of stored entities."""
+        """Create a record whose outputs are stored entities."""
         return cls(wrote=_unique(refs))
 
     @classmethod
@@ -181,9 +181,9 @@ class Record:
     def inputs(self) -> tuple[Ref, ...]:
         """Return the references that count as used, in the order of their first occurrence.
 
-        Inlets and asset events are omitted if the same object has a reference of another origin.
-        References without a version are omitted if there is one with a version. Entity versions
-        that the record itself wrote are omitted.
+        The result omits inlets and asset events if the same object has a reference of another
+        origin, references without a version if the same object has a reference with a version,
+        and entity versions that the record itself wrote.
         """
         observed = {
             _get_key(entry.ref) for entry in self.used if entry.origin not in _OVERRIDABLE_ORIGINS
@@ -199,7 +199,7 @@ class Record:
         )
 
     def entries(self) -> tuple[RecordEntry, ...]:
-        """Return all sources: what was used and what was run."""
+        """Return all sources: the used inputs and the executed code."""
         return self.used + self.ran
 
     def executed(self) -> tuple[Ref, ...]:
@@ -209,8 +209,9 @@ class Record:
     def contribution(self) -> "Record":
         """Return the record that downstream tasks inherit.
 
-        If the task stored entities, downstream tasks inherit those, because they have their own
-        Activity. Otherwise they inherit the inputs and the code of the task, without look-ups.
+        If the task stored entities, downstream tasks inherit these entities, because each of
+        them has its own Activity. Otherwise, downstream tasks inherit the inputs and the code of
+        the task, without references of the origin `LOOKUP`.
         """
         if self.wrote:
             return Record.from_refs(Origin.WROTE, used=self.wrote)
@@ -232,7 +233,7 @@ class Record:
         return _unique((*self.gaps, *texts))
 
     def with_origins(self, *origins: Origin) -> "Record":
-        """Return a copy with only the inputs and code of these origins; outputs are kept."""
+        """Return a copy with the inputs and code of these origins, and all outputs."""
         return replace(
             self,
             used=tuple(entry for entry in self.used if entry.origin in origins),
@@ -251,7 +252,7 @@ class Record:
         return replace(self, used=replace_in(self.used), ran=replace_in(self.ran))
 
     def with_gap(self, description: str) -> "Record":
-        """Return a copy with another gap."""
+        """Return a copy with an additional gap."""
         return replace(self, gaps=_unique((*self.gaps, description)))
 
     def to_json(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _UNAVAILABLE = frozenset({403, 404, 410})
 
 
 class ProvenanceClient(Protocol):
-    """Client that reads entities and Activities: `Synapse`, or that of synapseclient."""
+    """Client that reads entities and Activities: `Synapse` of this package or synapseclient."""
 
     def get(self, entity: Any, *, version: Any = ..., downloadFile: bool = ...) -> Any:  # noqa: N803
         """Get an entity."""
@@ -83,7 +83,7 @@ class _TreeRenderer:
             yield from self._render_source(item, depth, last=number == len(sources))
 
     def _render_source(self, item: Mapping[str, Any], depth: int, *, last: bool) -> Iterator[str]:
-        """Render one source of an activity, and its own provenance."""
+        """Render one source of an activity, and the provenance of the source."""
         role = "executed" if item.get("wasExecuted") else "used"
         label, children = self._describe_source(item, depth)
         yield f"   {'└─' if last else '├─'} {role:<8}  {label}"
@@ -92,7 +92,7 @@ class _TreeRenderer:
             yield f"   {margin}            {line}"
 
     def _describe_source(self, item: Mapping[str, Any], depth: int) -> tuple[str, Iterable[str]]:
-        """Return the label of a source, and the lines of its own provenance."""
+        """Return the label of a source, and the lines of the provenance of the source."""
         if "url" in item:
             return _format_url(item["url"], item.get("name")), ()
         reference = item["reference"]
@@ -115,7 +115,7 @@ def _format_url(url: str, name: str | None) -> str:
     url, name = redact_url(url), redact_name(name or "")
     if name in ("", url):
         return url
-    # the URL of a file without a location; the name contains the hash of its content
+    # A file URL contains no location; the name contains the hash of the content of the file.
     return name if url.startswith("file:") else f"{name} <{url}>"
 
 

@@ -1,4 +1,4 @@
-"""Airflow with its scheduler, API server and LocalExecutor, in processes of their own."""
+"""Airflow with scheduler, API server and LocalExecutor, in separate processes."""
 
 import json
 import secrets
@@ -41,7 +41,7 @@ class Scheduler:
             return db.execute(sql, values).fetchall()
 
     def wait_for_runs(self, count: int, timeout: float) -> list[str]:
-        """Wait until this many runs have ended; return their states."""
+        """Wait until `count` runs have ended; return their states."""
         deadline = time.monotonic() + timeout
         while True:
             rows = self.query("select state from dag_run where state in ('success', 'failed')")
@@ -68,14 +68,14 @@ def _parse(value: Any) -> Any:
 def run_scheduler(
     folder: Path, dags: Path, connection: str, at_once: int, backfills: Iterable[Backfill]
 ) -> Iterator[Scheduler]:
-    """Run Airflow for the block.
+    """Run Airflow during the block.
 
     Args:
         folder: working directory.
         dags: folder of the DAGs.
         connection: the connection `synapse_default`, as JSON text.
-        at_once: maximum number of runs of a DAG, and of tasks of all DAGs, at once.
-        backfills: requested before the scheduler starts.
+        at_once: maximum number of concurrent runs per DAG, and of concurrent tasks in total.
+        backfills: backfills that are created before the scheduler starts.
     """
     port = _find_free_port()
     environment = airflow_environment(folder, {"airflow_connection": connection}, dags) | {
@@ -105,7 +105,7 @@ def run_scheduler(
 
         start("api-server", "--port", str(port))
         _wait_for_server(f"http://127.0.0.1:{port}/api/v2/version")
-        start("scheduler", "--skip-serve-logs")  # its tasks need the server at once
+        start("scheduler", "--skip-serve-logs")  # its tasks require the API server
         yield Scheduler(folder)
 
 

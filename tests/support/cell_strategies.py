@@ -1,4 +1,4 @@
-"""Hypothesis strategies for cells of every type: pairs of the text sent and the text read."""
+"""Hypothesis strategies for cells of every column type."""
 
 import json
 import math
@@ -31,7 +31,7 @@ FIRST_DAY, LAST_DAY = (
     datetime.fromtimestamp(day * 86400, UTC).replace(tzinfo=None) for day in (0, 47000)
 )
 
-#: Type -> an invalid value.
+#: Column type -> an invalid value.
 INVALID = {
     "STRING": "x" * 1001,
     "INTEGER": "1.5",
@@ -72,7 +72,7 @@ def date_texts(date: datetime) -> tuple[str, str]:
     return date.strftime("%Y-%m-%d %H:%M:%S"), str(int(date.timestamp()) * 1000)
 
 
-#: Type -> strategy for (text that is sent, text that is read).
+#: Column type -> strategy for pairs: text sent by the client, text returned by the service.
 CELLS: dict[str, Any] = {
     "STRING": TEXT.map(unchanged),
     "LARGETEXT": TEXT.map(unchanged),

@@ -53,7 +53,7 @@ class Author(RestUser):
         return self.make(FILE, parent, dataFileHandleId=self.handle(content), **more)
 
     def handle(self, content: str | None = "x") -> str:
-        """Create a file handle. Equal content has an equal MD5; None has no MD5."""
+        """Create a file handle with the MD5 of `content`, or without an MD5 if None."""
         body = {
             "concreteType": "org.sagebionetworks.repo.model.file.ExternalFileHandle",
             "externalURL": "https://example.org/data.csv",
@@ -70,7 +70,7 @@ class Author(RestUser):
         return self.put(f"{REPO}/entity/{body['id']}{query}", body)
 
     def change(self, entity: str, query: str = "", **more: Any) -> dict[str, Any]:
-        """Read and update an entity; return the updated one."""
+        """Read and update an entity; return the updated entity."""
         return ok(self.save({**self.entity(entity), **more}, query))
 
     def create_token(self, **body: Any) -> str:

@@ -37,7 +37,7 @@ class Submitter:
         return self.author.put(f"{EVALUATION}/{body['id']}", body)
 
     def share(self, evaluation: str, rights: dict[int, list[str]]) -> None:
-        """Give other users the given rights; the rights of the author stay."""
+        """Set the rights of other users; keep the rights of the author."""
         acl = ok(self.author.get(f"{EVALUATION}/{evaluation}/acl"))
         kept = [each for each in acl["resourceAccess"] if each["principalId"] not in rights]
         given = [{"principalId": who, "accessType": what} for who, what in rights.items() if what]
@@ -62,7 +62,7 @@ class Submitter:
         return ok(self.author.get(f"{SUBMISSION}/{submission}/status"))
 
     def try_update_status(self, submission: str, **changes: Any) -> Any:
-        """Read, change and update a status."""
+        """Read, change and update the status of a submission."""
         body = {**self.get_status(submission), **changes}
         return self.author.put(f"{SUBMISSION}/{submission}/status", body)
 

@@ -1,7 +1,7 @@
 """In-memory Execution API, and DAG runs that use Airflow's task runner with it.
 
-There is no database and no scheduler. The test decides which tasks run, in which order and in how
-many instances.
+No database and no scheduler are used. The test specifies which tasks run, in which order, and
+with how many instances.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Instance:
 
 
 class ExecutionApi:
-    """Execution API of Airflow with its state in memory. It records every request.
+    """In-memory Execution API of Airflow that records every request.
 
     Args:
         connections: connections as JSON text, by id.
@@ -65,7 +65,7 @@ class ExecutionApi:
         )
 
     def emit(self, uri: str, *, aliases: tuple[str, ...] = (), **extra: Any) -> dict[str, Any]:
-        """Register an asset event, as if an earlier run had emitted it."""
+        """Register an asset event of an earlier run."""
         event = {
             "id": len(self.events) + 1,
             "timestamp": NOW.replace(minute=len(self.events)).isoformat(),
@@ -261,14 +261,14 @@ class Run:
         event: dict[str, Any] | None = None,
         timed_out: bool = False,
     ) -> Any:
-        """Run one try of a task instance. The next call runs its next try.
+        """Run one try of a task instance; the next call runs the next try.
 
         Args:
             task_id: id of the task.
             map_index: map index; -1 for a task that is not mapped.
             max_tries: number of retries of the task.
-            event: payload of a trigger event, with which the deferred try resumes.
-            timed_out: whether the deferred try resumes because its trigger timed out.
+            event: payload of the trigger event that resumes the deferred try.
+            timed_out: True to resume the deferred try with a timeout of its trigger.
         """
         key = (self.dag.dag_id, self.run_id, task_id, map_index)
         instance = self.api.instances.setdefault(key, Instance(task_id, map_index))

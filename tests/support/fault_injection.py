@@ -26,7 +26,7 @@ class FaultPoint:
 
 
 class FaultInjector:
-    """Passes requests to a service, and runs actions at some of them.
+    """ASGI middleware that runs actions at chosen requests.
 
     Args:
         app: the ASGI application of the service.
@@ -52,12 +52,13 @@ class FaultInjector:
         """Add an action.
 
         Args:
-            pattern: pattern of the request, as `POST /repo/v1/entity/.*/start`.
+            pattern: pattern of the request, for example `POST /repo/v1/entity/.*/start`.
             action: the function to call.
-            nth: number of the matching request; None for all of them.
-            after: whether to call it after the service has handled the request, or before.
-            respond: whether the client receives the response. Without it, a request with a
-                `before` action does not reach the service.
+            nth: number of the matching request; None for all matching requests.
+            after: True to call `action` after the service has handled the request; False to
+                call it before.
+            respond: whether the client receives the response. If both `respond` and `after` are
+                False, the service does not receive the request.
         """
         self._points.append(FaultPoint(pattern, action, nth, after, respond))
 

@@ -1,6 +1,6 @@
 """Reverse proxy that injects faults on request, over real sockets.
 
-It runs between a client and a local Synapse, and rewrites the pre-signed URLs in responses, so
+The proxy runs between a client and a local Synapse. Pre-signed URLs in responses are rewritten, so
 that transfers use the proxy as well. `FaultyProxy.fail` sets a fault.
 """
 
@@ -125,7 +125,7 @@ def respond(status: int, text: str = "injected", **headers: str) -> Action:
 
 
 def reject_early(exchange: Exchange) -> None:
-    """Respond that a URL has expired before the whole body is read, and disconnect."""
+    """Respond, before the whole body is read, that the URL has expired; then disconnect."""
     exchange.read_some(1000)
     exchange.respond(Response(403, [("Content-Type", "text/plain")], b"Request has expired"))
     exchange.disconnect()
@@ -205,7 +205,7 @@ def never_respond(exchange: Exchange) -> None:
 
 
 def lose_response(exchange: Exchange) -> None:
-    """Forward the request, and disconnect instead of sending the response."""
+    """Forward the request, but disconnect instead of sending the response."""
     exchange.forward()
     exchange.disconnect()
 

@@ -105,7 +105,7 @@ class RestUser:
         return ok(self.complete(status["uploadId"]))["resultFileHandleId"]
 
     def batch(self, *associations: tuple[Any, str, str], **flags: bool) -> requests.Response:
-        """Request file handles and URLs, given (handle, object ID, object type) each."""
+        """Request file handles and URLs; an association is (handle, object ID, object type)."""
         files = [
             {"fileHandleId": handle, "associateObjectId": of, "associateObjectType": kind}
             for handle, of, kind in associations

@@ -13,7 +13,7 @@ def request_bodies(
 
     Args:
         fields: Names of properties that the service reads.
-        words: Strings that are meaningful somewhere, for example types and IDs.
+        words: Strings that are valid values of some properties, for example types and IDs.
     """
     scalars = (
         st.none()

@@ -1,4 +1,4 @@
-"""Task attempts in processes that can be killed; the task state outlives them."""
+"""Task attempts in processes that can be killed; the task state is kept in a file."""
 
 import json
 import multiprocessing
@@ -45,7 +45,7 @@ class PersistentApi(ExecutionApi):
 
 
 class Worker:
-    """Runs attempts of one task that stores rows, each in its own process.
+    """Runner of attempts of one task that stores rows; each attempt has its own process.
 
     Args:
         connection: the connection, as JSON text.
@@ -77,7 +77,7 @@ class Worker:
         os.kill(self.process.pid, signal.SIGKILL)
 
     def end(self) -> dict[str, Any] | None:
-        """Wait for the process; return the result of the attempt, None if it was killed."""
+        """Wait for the process; return the result of the attempt, or None if it was killed."""
         self.process.join(60)
         assert self.process.exitcode is not None
         self.process.close()

@@ -1,4 +1,4 @@
-"""The interpreter of the official client, which has an environment of its own."""
+"""Python interpreter of the official client, which has a separate environment."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tasks that run at the same time, each in a process of its own."""
+"""Tasks that run at the same time, each in a separate process."""
 
 import json
 import multiprocessing
@@ -12,7 +12,7 @@ from airflow.sdk import DAG
 from support.execution_api import ExecutionApi, Run
 from synapse_workflows import SynapseStoreOperator, SynapseTableStoreOperator
 
-#: Processes are forked from one that has imported these modules and runs no threads.
+#: Workers are forked from a process that has imported these modules and runs no threads.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     ["synapse_workflows.operators.tables", "airflow.sdk.execution_time.supervisor"]
@@ -23,13 +23,13 @@ _OPERATORS = {"file": SynapseStoreOperator, "table": SynapseTableStoreOperator}
 def run_in_parallel(
     connection: str, folder: Path, kind: str, tasks: Iterable[dict[str, Any]]
 ) -> list[Any]:
-    """Run one storing task for each dictionary of arguments, all at once; return their results.
+    """Run one task per dictionary of arguments, all at the same time; return the results.
 
     Args:
         connection: the connection `synapse_default`, as JSON text.
         folder: folder for the results.
-        kind: `file` or `table`.
-        tasks: arguments of the operators.
+        kind: what the tasks store: `file` or `table`.
+        tasks: arguments of the operator of each task.
     """
     processes, files = [], []
     calls = list(tasks)

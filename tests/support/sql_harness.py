@@ -40,7 +40,7 @@ class MemoryTable:
         )
 
     def fill_stored(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Replace the rows by rows with values as they are stored. Row IDs start at 1."""
+        """Replace the rows; values have the types that the database stores. Row IDs start at 1."""
         marks = ", ?" * len(self.columns)
         stored = ((number, 1, *row) for number, row in enumerate(rows, 1))
         self.connection.execute("begin")
@@ -87,7 +87,7 @@ class MemoryTable:
         return [row[0] for row in self.fetch_stored(f"select row_id from syn1 where {condition}")]
 
     def get_error(self, expression: str) -> str:
-        """Return the message of the error of an expression."""
+        """Return the message of the error that an expression causes."""
         try:
             result = self.fetch_stored(f"select {expression} from syn1")
         except sqlite3.Error as error:

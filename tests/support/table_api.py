@@ -34,7 +34,7 @@ class TableClient:
     def create_table(
         self, *columns: tuple[str, str] | dict[str, Any], **more: Any
     ) -> dict[str, Any]:
-        """Create a table with columns: each is (name, type) or a ColumnModel."""
+        """Create a table; a column is (name, type) or a ColumnModel."""
         ids = [self._get_column_id(each) for each in columns]
         return self.author.make(TABLE, self.project, columnIds=ids, **more)
 

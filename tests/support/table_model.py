@@ -13,7 +13,7 @@ Cells = dict[str, str | None]
 
 
 class RejectedError(Exception):
-    """The rules forbid a change. `message` is part of the expected error message."""
+    """Error: a change violates the rules. `message` is part of the expected error message."""
 
     def __init__(self, status: int, message: str = "") -> None:
         super().__init__(status, message)
@@ -23,7 +23,7 @@ class RejectedError(Exception):
 
 @dataclass(frozen=True)
 class ModelColumn:
-    """A column with the maximum `size` of text, the maximum `length` of lists, and a default."""
+    """A column; `size` limits the length of text, `length` the number of items of a list."""
 
     id: str
     name: str
@@ -49,14 +49,14 @@ class ModelColumn:
 
 
 def normalize(kind: str, cell: str | None) -> Any:
-    """Return the same value for equal cells: JSON has several texts."""
+    """Normalize a cell, because equal JSON values can have different texts."""
     if cell is not None and (kind.endswith("_LIST") or kind == "JSON"):
         return json.dumps(json.loads(cell), sort_keys=True)
     return cell
 
 
 def convert(cell: str | None, old: ModelColumn, new: ModelColumn) -> str | None:
-    """Return a cell of one column as a cell of another."""
+    """Convert a cell of one column to a cell of another column."""
     if cell is None:
         return new.default
     if new.kind in {"STRING", "LARGETEXT"}:
@@ -91,7 +91,7 @@ class TableVersion:
 
 @dataclass
 class ModelTable:
-    """A table with its versions. `apply` methods change it or raise RejectedError."""
+    """A table with its versions. `apply` methods change the table or raise RejectedError."""
 
     columns: list[ModelColumn]
     rows: dict[int, ModelRow] = field(default_factory=dict)
@@ -146,7 +146,12 @@ class ModelTable:
     def require_unchanged(
         self, read: list[tuple[int, int | None]], etag_version: int | None
     ) -> None:
-        """Check for conflicts: (row ID, version that was read), and the version of the etag."""
+        """Check that no row has changed since it was read.
+
+        Args:
+            read: Row ID and the version of each row when it was read.
+            etag_version: Table version of the etag of the request; None without an etag.
+        """
         unknown = any(each not in self.rows and each not in self.deleted for each, _ in read)
         if any(version is None for _, version in read):
             raise RejectedError(400, "" if unknown else "Row version number cannot be null")
@@ -171,7 +176,7 @@ class ModelTable:
         rows: list[tuple[int | None, int | None, Cells | None]],
         etag_version: int | None = None,
     ) -> list[int]:
-        """Insert (no ID), update and delete (no cells) rows as one change; return their IDs."""
+        """Insert (ID None), update or delete (cells None) rows as one change; return their IDs."""
         self._require_columns()
         read = [(row_id, version) for row_id, version, _ in rows if row_id is not None]
         self.require_unchanged(read, etag_version)
@@ -208,12 +213,12 @@ class ModelTable:
     # Columns.
 
     def set_columns(self, columns: list[ModelColumn]) -> None:
-        """Set the columns of the entity. Removed columns lose their cells, new ones are empty."""
+        """Set the columns of the entity. Cells of removed columns are deleted."""
         if [each.id for each in columns] != [each.id for each in self.columns]:
             self.change_columns(columns, {each.id: each.id for each in self.columns})
 
     def change_columns(self, columns: list[ModelColumn], origin: dict[str, str]) -> None:
-        """Change the columns; `origin` maps a new column ID to the old one that is converted."""
+        """Change the columns; `origin` maps new column IDs to the IDs of converted columns."""
         before = {each.id: each for each in self.columns}
         converted: dict[int, Cells] = {}
         for row_id, row in self.rows.items():
@@ -258,5 +263,5 @@ class ModelTable:
         self.snapshots.pop(self.current, None)
 
     def get_version(self, number: int | None) -> TableVersion:
-        """Return the state that a query of a version reads."""
+        """Return the columns and rows that a query of a version reads."""
         return self.snapshots.get(number or 0) or TableVersion(self.columns, self.rows)

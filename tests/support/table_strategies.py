@@ -19,7 +19,7 @@ class GeneratedChange:
 
     Args:
         body: The request body.
-        apply: Applies the change to a model.
+        apply: Function that applies the change to a model.
         is_invalid: Whether a cell is invalid, so that the service must reject the change.
     """
 
@@ -44,8 +44,8 @@ class ChangeGenerator:
     Args:
         data: Data object of hypothesis.
         columns: All columns that a table may have.
-        handles: IDs of file handles that cells may hold.
-        upload: Uploads the bytes of a CSV file and returns its file handle ID.
+        handles: IDs of file handles that cells may contain.
+        upload: Function that uploads the bytes of a CSV file and returns its file handle ID.
     """
 
     def __init__(self, data: Any, columns: list[ModelColumn], handles: Any, upload: Any) -> None:
@@ -58,7 +58,7 @@ class ChangeGenerator:
         return self.draw(st.integers(1, one_in)) == one_in
 
     def cell(self, column: ModelColumn) -> tuple[str | None, str | None]:
-        """Return a cell as it is sent and as it is read."""
+        """Return the text of a cell as sent to the service, and as read from the service."""
         if self.chance(6):
             return None, None
         if self.chance(60) and column.kind in INVALID:
@@ -91,13 +91,13 @@ class ChangeGenerator:
         return valid
 
     def cells(self, columns: list[ModelColumn]) -> tuple[list[str | None], Cells]:
-        """Return cells as they are sent, and as they are read by column ID."""
+        """Return the cells of a row as sent, and as read: a dictionary by column ID."""
         drawn = [self.cell(each) for each in columns]
         read = {each.id: text for each, (_, text) in zip(columns, drawn, strict=True)}
         return [text for text, _ in drawn], read
 
     def etag(self, etags: dict[int, str]) -> int | None:
-        """Return the version of an earlier etag, or None for a request without etag."""
+        """Return the table version of an earlier etag, or None for a request without etag."""
         if etags and self.chance(5):
             return self.draw(st.sampled_from(sorted(etags)))
         return None
@@ -241,7 +241,7 @@ class ChangeGenerator:
 def apply_csv(
     model: ModelTable, changes: list[Any], columns: list[ModelColumn], etag_version: int | None
 ) -> int:
-    """Apply the rows of a CSV file to a model. Row IDs are ignored if the table is empty."""
+    """Apply the rows of a CSV file to a model; ignore row IDs if the table is empty."""
     if not model.rows and columns:
         changes = [(None, None, cells) for _, _, cells in changes]
     model.apply_rows(changes, etag_version)

@@ -17,7 +17,7 @@ from synapse_workflows import (
 from synapse_workflows.constants import DATASET
 
 TABLE_TYPES = ["table", "entityview", "submissionview", "dataset"]
-#: Types whose rows are other entities.
+#: Types whose rows are entities or submissions.
 VIEW_TYPES = TABLE_TYPES[1:]
 _numbers = count(1)
 
@@ -26,8 +26,8 @@ class TableFactory:
     """Creates tables and views of each type, and adds rows to them.
 
     Args:
-        syn: the client that creates them.
-        project: ID of their project.
+        syn: the client that creates the tables.
+        project: ID of the project of the tables.
         folder: folder for local files.
     """
 
@@ -36,11 +36,11 @@ class TableFactory:
         folder.mkdir(exist_ok=True)
 
     def create(self, kind: str) -> str:
-        """Create a table or view with one row, whose column `n` is 1; return its ID."""
+        """Create a table or view with one row, in which column `n` is 1; return the table ID."""
         return str(getattr(self, f"_{kind}")())
 
     def add_row(self, table_id: str) -> None:
-        """Add a row whose `n` is 2."""
+        """Add a row in which column `n` is 2."""
         entity = self.syn.restGET(f"/entity/{table_id}")
         kind = entity["concreteType"].rpartition(".")[2]
         if kind == "TableEntity":

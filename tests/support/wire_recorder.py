@@ -1,9 +1,9 @@
 """Recorder of HTTP exchanges that validates each against the facts of the Synapse REST API.
 
-The recorder is an ASGI application in front of the local service. It sees what any client sends
-(ours and the official one) and what the service answers, over a socket and in-process. Requests
-are validated as the service reads them (lenient), responses strictly: a property that the table
-does not know is an error of the service.
+The recorder is an ASGI application in front of the local service. It validates the requests of all
+clients (this package and the official client) and the responses of the service, over a socket and
+in-process. Requests are validated leniently, by the rules of the service. Responses are
+validated strictly: a property that is missing in the table is an error of the service.
 """
 
 import json
@@ -16,7 +16,7 @@ BASES = ("/repo/v1", "/file/v1", "/auth/v1")
 #: The response while an asynchronous job is being processed.
 JOB_STATUS = "asynch.AsynchronousJobStatus"
 ACCEPTED, BAD_REQUEST = 202, 400
-#: What the service answers to a route that it does not have.
+#: HTTP statuses of the service for unknown routes.
 NO_SUCH_ROUTE = frozenset({404, 405})
 
 Message = MutableMapping[str, Any]
@@ -26,7 +26,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Recorder:
-    """An ASGI application that forwards each exchange and collects what breaks the contract.
+    """ASGI application that forwards each exchange and collects contract violations.
 
     Args:
         app: The application to forward to.
@@ -63,14 +63,14 @@ class Recorder:
             status = message.get("status", status)
             response.extend(message.get("body", b""))
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                # before the caller has the end of the body, so that problems belong to its test
+                # validate before the client has the response, so that its test gets the problems
                 self.check(scope["method"], scope["path"], bytes(request), status, bytes(response))
             await send(message)
 
         await self.app(scope, record_request, record_response)
 
     def check(self, method: str, path: str, request: bytes, status: int, response: bytes) -> None:
-        """Validate one exchange, and add what is wrong with it to `problems`."""
+        """Validate one exchange, and add its problems to `problems`."""
         self.exchanges.append((method, path, status))
         route = self.facts.route(method, path)
         where = f"{method} {path} {status}"
@@ -100,7 +100,7 @@ class Recorder:
     def _check_body(
         self, where: str, name: str | None, body: bytes, *, lenient: bool = False
     ) -> None:
-        """Validate a body of a type; None is the empty body, `X?` may be empty."""
+        """Validate a body. The type None means an empty body, `X?` an X or an empty body."""
         if name is None or (name.endswith("?") and not body):
             if body:
                 self.problems.append(f"{where}: not empty: {body[:80]!r}")

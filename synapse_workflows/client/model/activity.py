@@ -19,7 +19,7 @@ _USED_URL_KEYS: Final = frozenset({"url", "name", "wasExecuted", "concreteType"}
 class Activity(dict[str, Any]):
     """Sources and code that produced an entity.
 
-    The items are those of Synapse's Activity; ``used`` is always a list.
+    The items are the fields of the REST type Activity; ``used`` is always a list.
 
     Args:
         name: Title of the activity.
@@ -103,7 +103,7 @@ class Activity(dict[str, Any]):
 
 
 def _create_entry(target: Any, version: Any, url: str | None, name: str | None) -> dict[str, Any]:
-    """Create an item of ``used`` from the first argument form that matches."""
+    """Create an item of ``used`` by the form of the arguments; the first match applies."""
     if _is_used_entity(target):
         _reject_arguments("a UsedEntity", targetVersion=version, url=url, name=name)
         return _entry_from_used_entity(target)

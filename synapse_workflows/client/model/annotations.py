@@ -34,12 +34,12 @@ _SUPPORTED_VALUES: Final = (
 class EpochMilliseconds(int):
     """A timestamp outside years 1 to 9999, in milliseconds since 1970-01-01 UTC.
 
-    Unlike other integers, it is stored with the type TIMESTAMP_MS.
+    Annotations with this class are stored with the type TIMESTAMP_MS, not as integers.
     """
 
 
 class StoredNaN(float):
-    """NaN that was read from Synapse. Unlike other NaN, which are missing, it is stored."""
+    """NaN that was read from Synapse. It is stored; any other NaN counts as missing."""
 
 
 #: Values read from Synapse that keep their type when they are stored.
@@ -75,8 +75,8 @@ class Annotations(dict[str, Any]):
 def to_synapse_annotations(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Convert annotations to the JSON of the REST API; keys without values are omitted.
 
-    The Python type of the first value of a key determines the annotation type. If other values
-    of the key are of another type, or if Synapse has no such type, all are stored as strings.
+    The Python type of the first value of a key determines the annotation type. If the key has
+    values of different types, or Synapse has no matching type, all its values become strings.
 
     Args:
         values: One value or an iterable of values by key. None is ignored, and so are NaN, and
@@ -119,7 +119,7 @@ def from_synapse_annotations(body: Mapping[str, Any]) -> Annotations:
 
 
 def have_same_values(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Return whether two mappings in JSON form have equal values, in any spelling."""
+    """Return whether two mappings in JSON form are equal after parsing their values."""
     return _normalize(first) == _normalize(second)
 
 
@@ -214,7 +214,7 @@ def _encode_double(_key: str, value: float) -> str:
 
 
 def _encode_timestamp(_key: str, value: date | EpochMilliseconds) -> str:
-    """Encode milliseconds since 1970-01-01 UTC; naive datetimes are taken as UTC."""
+    """Encode as milliseconds since 1970-01-01 UTC; naive datetimes are interpreted as UTC."""
     return str(to_epoch_millis(value) if isinstance(value, date) else int(value))
 
 

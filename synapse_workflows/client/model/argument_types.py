@@ -2,7 +2,7 @@
 
 from typing import Literal, TypedDict
 
-#: What happens when a file of the same name exists in the download directory.
+#: Action if a file of the same name exists in the download directory.
 CollisionPolicy = Literal["keep.both", "keep.local", "overwrite.local"]
 
 #: Result formats of `tableQuery`.
@@ -71,7 +71,7 @@ LegacyViewType = Literal["file", "project", "file_and_table"]
 
 
 class CsvOptions(TypedDict, total=False):
-    """Optional arguments of `CsvFileTable` that its factory methods accept."""
+    """Optional arguments of `CsvFileTable` that the factory methods of the class accept."""
 
     etag: str | None
     quoteCharacter: str

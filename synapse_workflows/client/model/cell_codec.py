@@ -40,11 +40,11 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
     """Create a function that validates and encodes the cells of a column.
 
     The function raises ValueError for a value that does not fit the column. If the column type
-    is unknown, values are encoded by their Python type and validated by Synapse only.
+    is unknown, values are encoded by their Python type, and only Synapse validates them.
 
     Args:
         column: A mapping with ``columnType``, and ``maximumSize`` and ``maximumListLength`` for
-            the types that have them.
+            the types that have these limits.
     """
     column_type = get_column_type(column)
     if column_type is None:
@@ -73,13 +73,13 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
 def create_reader(column: Mapping[str, Any]) -> CellReader:
     """Create a function that decodes the cells of a column.
 
-    Without a column type, cells stay text.
+    If the column type is missing or unknown, cells stay text.
     """
     column_type = get_column_type(column)
     if column_type is None or column_type in TEXT_TYPES:
         return _identity
     read = _READERS.get(column_type, str)
-    # Empty text is a value of text columns only; in other columns older services use it for null.
+    # Empty text is a value in text columns only; older services use it for null elsewhere.
     return lambda text: read(text) if text else None
 
 
@@ -102,7 +102,7 @@ def _get_limit_setting(column: Mapping[str, Any], key: str, default: int) -> int
 
 
 def _format_size_error(column_type: ColumnType, length: int, limit: int) -> str:
-    """Describe a cell that is longer than its column allows, and the remedies."""
+    """Return the error message about a cell that is too long, with remedies."""
     remedies = {
         ColumnType.STRING: "increase maximumSize (at most 1000), or use the type LARGETEXT",
         ColumnType.LINK: "increase maximumSize (at most 1000)",

@@ -1,6 +1,6 @@
 """Conversion of Python values to the values of table cells, one function per column type.
 
-The errors complete the sentence "Row 1, column 'a': <value> ...", see `rows.serialize_cells`.
+Error messages continue the text "Row 1, column 'a': <value>", see `rows.serialize_cells`.
 """
 
 import json
@@ -17,7 +17,7 @@ from synapse_workflows.client.model.ids import id_of, parse_entity_id
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _INT64_RANGE: Final = range(-(2**63), 2**63)
-#: Floats beyond this cannot represent every integer exactly.
+#: Up to this value, floats represent every integer exactly.
 _MAX_EXACT_INTEGER: Final = 2**53
 BOOLEAN_WORDS: Final = MappingProxyType(
     {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -26,7 +26,7 @@ BOOLEAN_WORDS: Final = MappingProxyType(
 _NEVER_MISSING: Final = frozenset({str, int, bool, list, dict})
 _BUILTIN_TYPES: Final = frozenset({str, int, float, bool, Decimal, date, datetime})
 _Bytes = bytes | bytearray | memoryview
-#: Largest exponents of a Decimal: as INTEGER, and written without an exponent.
+#: Largest exponents of a Decimal that is an INTEGER, and that is written without an exponent.
 _MAX_INT64_DIGITS, _MAX_PLAIN_DIGITS = 19, 76
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 
@@ -47,7 +47,7 @@ def is_missing(value: Any) -> bool:
 def to_epoch_millis(moment: date) -> int:
     """Convert a date or datetime to milliseconds since 1970-01-01 UTC.
 
-    A datetime without a time zone is taken as UTC, a date as its midnight.
+    A datetime without a time zone is interpreted as UTC, and a date as midnight UTC.
     """
     if not isinstance(moment, datetime):
         moment = datetime.combine(moment, time())
@@ -148,7 +148,7 @@ def to_boolean(value: Any) -> bool:
     """Convert a boolean, 0, 1, or one of the texts in `BOOLEAN_WORDS` to a boolean.
 
     Raises:
-        ValueError: The value is none of these.
+        ValueError: The value is not a boolean, 0, 1 or one of these texts.
     """
     value = to_builtin(value)
     if isinstance(value, str) and value.lower() in BOOLEAN_WORDS:
@@ -161,12 +161,12 @@ def to_boolean(value: Any) -> bool:
 def to_timestamp(value: Any) -> int | str:
     """Convert a value to milliseconds since 1970-01-01 UTC.
 
-    Text that is not a number is returned unchanged: Synapse parses dates.
+    Text that is not a number is returned unchanged, because Synapse parses dates.
 
     Raises:
         ValueError: The value is neither a date, an integer nor text.
     """
-    if type(value).__name__ == "datetime64":  # its range is larger than that of datetime
+    if type(value).__name__ == "datetime64":  # the range of datetime is smaller
         return int(value.astype("datetime64[ms]").astype("int64"))
     value = to_builtin(value)
     if isinstance(value, date):
@@ -259,7 +259,7 @@ def _format_scalar(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        # 3.0 is often an integer from a column with nulls; a DOUBLE column accepts 3 as well.
+        # pandas stores integers beside nulls as floats: 3.0. A DOUBLE column also accepts "3".
         is_whole = value.is_integer() and abs(value) < _MAX_EXACT_INTEGER
         return str(int(value)) if is_whole else _format_double(value)
     if isinstance(value, Decimal):
@@ -272,7 +272,7 @@ def _format_scalar(value: Any) -> str:
 def to_builtin(value: Any) -> Any:
     """Convert scalars of NumPy, pandas, databases and enumerations to built-in values.
 
-    Decimals and pandas timestamps are returned unchanged: they have more digits.
+    Decimals and pandas timestamps are returned unchanged, to keep all their digits.
     """
     python_type = type(value)
     if python_type in _BUILTIN_TYPES or value is None:
@@ -287,12 +287,12 @@ def to_builtin(value: Any) -> Any:
 
 
 def utf16_length(text: str) -> int:
-    """Return the length of text in UTF-16 units, in which Synapse counts characters."""
+    """Return the length of text in UTF-16 code units, the unit of Synapse's size limits."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _is_numpy_scalar(value: Any) -> bool:
-    """Return whether a value is a scalar or an array without dimensions of NumPy."""
+    """Return whether a value is a NumPy scalar or a zero-dimensional NumPy array."""
     return type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
 
 
@@ -300,18 +300,18 @@ def _to_builtin_of_numpy(value: Any) -> Any:
     kind = value.dtype.kind
     if kind == "M":
         moment = value.astype("datetime64[us]")
-        # An integer is outside the range of datetime; nanoseconds have no datetime either.
+        # Not a datetime: years outside 1 to 9999 (item() returns an integer), and nanoseconds.
         found = moment.item() if moment == value else None
         return found if isinstance(found, datetime) else str(value)
     if kind == "m":
         return value.astype("timedelta64[us]").item()
     found = value.item()
-    # A long double converts itself to a long double.
+    # The method item() of a NumPy long double returns a long double.
     return float(found) if type(found) is type(value) and kind == "f" else found
 
 
 def _has_text_form(python_type: type) -> bool:
-    """Return whether objects of a class have a text other than their address."""
+    """Return whether a class defines `__str__` or `__repr__`."""
     to_str: object = python_type.__str__
     to_repr: object = python_type.__repr__
     return to_str is not object.__str__ or to_repr is not object.__repr__
@@ -328,8 +328,8 @@ def _to_json_value(value: Any, *, untyped: bool = False) -> Any:
 
     Args:
         value: The value.
-        untyped: Whether it is a list for a column of unknown type: dates become milliseconds
-            since 1970, as in a DATE_LIST, and NaN becomes null.
+        untyped: Whether the value is a list for a column of unknown type. Then dates become
+            milliseconds since 1970, as in a DATE_LIST, and NaN becomes null.
     """
     value = to_builtin(value)
     if is_missing(value) and (untyped or not isinstance(value, float)):
@@ -346,7 +346,11 @@ def _to_json_value(value: Any, *, untyped: bool = False) -> Any:
 
 
 def _to_whole_number(value: Decimal) -> int | None:
-    """Convert a Decimal to an integer; None if it is not one, or has more than 64 bits."""
+    """Convert a Decimal to an integer; None if it is not an integer.
+
+    Raises:
+        ValueError: The Decimal is too large for 64 bits.
+    """
     if not value.is_finite() or value != value.to_integral_value():
         return None
     if value.adjusted() > _MAX_INT64_DIGITS:
@@ -361,7 +365,7 @@ def _format_double(value: float) -> str:
 
 
 def _format_decimal(value: Decimal) -> str:
-    """Format a Decimal with all its digits, and without an exponent unless it is extreme."""
+    """Format a Decimal with all digits; only extreme values have an exponent."""
     if not value.is_finite():
         return _format_double(float(value))
     is_readable = abs(value.adjusted()) <= _MAX_PLAIN_DIGITS

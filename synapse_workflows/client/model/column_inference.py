@@ -1,7 +1,7 @@
 """Inference of the columns of a table from a DataFrame, a mapping of columns or a CSV file.
 
-A column gets the narrowest type that all of its values fit, as they are written when they are
-stored: a column never has a type that rejects, or changes, one of its own values.
+A column gets the narrowest type that accepts all of its values without changing them. The values
+are compared in the form in which they are written when the table is stored.
 """
 
 import math
@@ -19,7 +19,7 @@ from synapse_workflows.client.model.csv_dialect import CsvDialect
 from synapse_workflows.constants import ROW_METADATA, ColumnType
 
 _MIN_STRING_SIZE, _MAX_STRING_SIZE, _MAX_LIST_LENGTH = 30, 1000, 100
-#: Integers that are exact as DOUBLE, and the number of digits that a DOUBLE has at most.
+#: Integers that a DOUBLE represents exactly, and the maximum number of digits of a DOUBLE.
 _EXACT_RANGE: Final = range(-(2**53), 2**53 + 1)
 _MAX_DIGITS: Final = 17
 _INT64_RANGE: Final = range(-(2**63), 2**63)
@@ -36,18 +36,19 @@ _SPECIAL_DOUBLES: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 def as_table_columns(values: Any) -> list[Column]:
     """Infer the columns of a table.
 
-    Recognized are booleans, integers of 64 bits, floats, dates, datetimes, lists of these or of
-    strings, and dictionaries (JSON). Other values, such as larger integers, Decimals, and mixed
-    types, become STRING, or LARGETEXT if a value is longer than 1000 characters.
+    Columns of booleans, 64-bit integers, floats, dates or datetimes get the matching type. Lists
+    of these values or of strings get a list type, and dictionaries get JSON. Other columns, for
+    example of larger integers, Decimals or mixed types, become STRING, or LARGETEXT if a value
+    is longer than 1000 characters.
 
     Args:
         values: A DataFrame, a mapping of column names to values, the path of a CSV file, which
             may be compressed by gzip, or an open CSV file. In a CSV file, only an empty cell is
-            null: ``NA`` is text.
+            null; ``NA`` is text.
 
     Raises:
-        ValueError: A column has no name, or values that no column can contain.
-        TypeError: `values` is none of these.
+        ValueError: A column has no name, or contains values that no column type supports.
+        TypeError: `values` is of an unsupported type.
         ImportError: pandas is not installed, and `values` is a DataFrame.
     """
     if isinstance(values, Mapping):
@@ -93,7 +94,7 @@ def _infer_csv_columns(lines: Iterable[str]) -> list[Column]:
 
 
 class _TextColumn:
-    """Type of a column of a CSV file, narrowed down cell by cell.
+    """Candidate types of a column of a CSV file; each cell can exclude types.
 
     Args:
         name: Name of the column.
@@ -106,7 +107,7 @@ class _TextColumn:
         self._is_empty, self._has_nulls = True, False
 
     def add(self, cell: str | None) -> None:
-        """Add a cell, and drop the types that it does not fit."""
+        """Add a cell, and remove the types that do not accept the cell."""
         if cell is None:
             self._has_nulls = True
             return
@@ -115,7 +116,7 @@ class _TextColumn:
         self._types = [one for one in self._types if _fits_text(cell, one)]
 
     def create_column(self) -> Column:
-        """Create the column; integers beside nulls become DOUBLE, as in pandas."""
+        """Create the column; integers with nulls become DOUBLE, as in pandas."""
         types = self._types
         if not types or self._is_empty:
             return _create_text_column(self.name, self._longest)
@@ -128,7 +129,7 @@ def _fits_text(cell: str, column_type: ColumnType) -> bool:
     if column_type is ColumnType.BOOLEAN:
         return cell.lower() in _BOOLEAN_WORDS
     if not cell.isascii() or "_" in cell or cell != cell.strip():
-        return False  # accepted by Python, but not by Synapse
+        return False  # Python accepts such numbers, Synapse does not
     try:
         if column_type is ColumnType.INTEGER:
             return str(int(cell)) == cell and int(cell) in _INT64_RANGE
@@ -138,7 +139,7 @@ def _fits_text(cell: str, column_type: ColumnType) -> bool:
 
 
 def _is_double(cell: str) -> bool:
-    """Return whether the text of a number is a DOUBLE, and not a code or a longer number."""
+    """Return whether a number is a DOUBLE, without leading zeros or excess digits."""
     digits = cell.lstrip("+-")
     is_code = digits[:1] == "0" and digits[1:2].isdigit()
     mantissa = digits.lower().partition("e")[0].replace(".", "").lstrip("0")
@@ -167,7 +168,7 @@ def _infer_column(name: str, values: Iterable[Any]) -> Column:
 
 
 def _get_longest(name: str, values: Iterable[Any]) -> int:
-    """Return the length of the longest text."""
+    """Return the length of the longest value as text."""
     try:
         return max(
             (cell_values.utf16_length(cell_values.to_text(one)) for one in values), default=0
@@ -211,7 +212,7 @@ def _infer_type(values: Sequence[Any]) -> ColumnType | None:
 
 
 def _infer_list_type(items: Sequence[Any]) -> ColumnType:
-    """Return the type of lists with these items; JSON for mixed or missing items."""
+    """Return the type of lists with these items; JSON if items are mixed or missing."""
     if all(isinstance(one, str) for one in items):
         return ColumnType.STRING_LIST
     by_item = {item: column_type for column_type, item in cell_codec.ITEM_TYPES.items()}
@@ -238,7 +239,7 @@ def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
 def _create_sized_column(
     name: str, column_type: ColumnType, values: Sequence[Any]
 ) -> Column | None:
-    """Create a column with the sizes of its values; JSON if they are too large for a list."""
+    """Create a column with limits that fit its values; JSON for lists that are too large."""
     column = _create_column(name, column_type)
     if column_type in cell_codec.ITEM_TYPES:
         most = max(map(len, values))

@@ -21,7 +21,7 @@ from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERS
 METADATA_COLUMNS: Final = tuple(
     SelectColumn(name=name, columnType=ColumnType.STRING) for name in ROW_METADATA
 )
-#: Names of an unnamed index, in files written by pandas and DataFrames read from them.
+#: Column names that pandas uses for an index without a name.
 _INDEX_NAME: Final = re.compile(r"|__index_level_\d+__|Unnamed: \d+")
 
 
@@ -69,7 +69,7 @@ class RowSerializer:
             headers: Headers of the rows, if specified by the caller.
             row_ids: Whether lists of values start with the ID and version of the row.
             first: A list with the first row, or an empty list.
-            optional: Whether a row may have values for other columns of the table than `names`.
+            optional: Whether rows may also have values for columns of the table not in `names`.
 
         Raises:
             ValueError: The columns do not match the table.
@@ -130,7 +130,7 @@ class RowSerializer:
         return [values.get(name) for name in names]
 
     def _require_all_values(self, number: int, values: Mapping[str, Any]) -> None:
-        """Check that an update has a value for each column: a missing one would erase the cell."""
+        """Check that an update has all columns, because a missing value would clear the cell."""
         missing = [
             name for name in self.names or () if name not in values and name not in ROW_METADATA
         ]
@@ -167,7 +167,7 @@ def validate_column_names(names: Sequence[str], table_columns: Sequence[Column])
 
 
 def suggest_names(unknown: Sequence[str], expected: Sequence[str]) -> str:
-    """Return the end of an error message: how unknown column names came about.
+    """Return the end of an error message: the probable causes of unknown column names.
 
     Args:
         unknown: Names that are not columns of the table.
@@ -206,7 +206,7 @@ def to_select_column(column: Mapping[str, Any]) -> SelectColumn:
 
 
 def to_select_columns(columns: Iterable[Mapping[str, Any]] | None) -> list[SelectColumn] | None:
-    """Convert columns to headers; None stays None."""
+    """Convert columns to headers; return None for None."""
     return None if columns is None else [to_select_column(column) for column in columns]
 
 
@@ -215,9 +215,9 @@ def match_by_name(
 ) -> list[SelectColumn]:
     """Match the column names of a header line to known columns.
 
-    If the names do not match the known columns but their numbers are equal, columns are matched
-    by position: the result of a query can have two columns of the same name, or spell the name
-    of an expression differently.
+    If the names differ from the known columns but the number of columns is equal, columns are
+    matched by position. A query result can have two columns of the same name, or a different
+    name for an expression.
     """
     metadata = {str(column["name"]): column for column in METADATA_COLUMNS}
     data_columns = [column for column in known if column.get("name") not in metadata]
@@ -268,7 +268,7 @@ def split_row(
     """Split the cells of a line into row metadata and values.
 
     Returns:
-        The metadata, or None if the line has no row ID; and the values of the other columns.
+        The metadata (None if the line has no row ID), and the values of the other columns.
     """
     metadata: dict[str, Any] = {}
     values = []

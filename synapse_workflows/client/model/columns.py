@@ -28,7 +28,7 @@ class ColumnFields(TypedDict, total=False):
 class Column(DictObject):
     """A column of a table.
 
-    Columns are immutable in Synapse; identical columns have the same ID.
+    Columns are immutable in Synapse. Columns with identical fields have the same ID.
 
     Args:
         **kwargs: ``name``, ``columnType`` (a `ColumnType`), ``maximumSize`` (characters of a

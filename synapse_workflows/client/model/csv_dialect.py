@@ -1,4 +1,4 @@
-"""CSV dialect of Synapse: null is an empty unquoted cell, empty text is a quoted cell."""
+"""CSV dialect of Synapse: an empty cell is null if unquoted, and empty text if quoted."""
 
 import csv
 import re
@@ -21,8 +21,8 @@ _MAX_CELL_SIZE: Final = 2**31 - 1
 class CsvDialect:
     r"""Formatting and parsing of CSV rows.
 
-    A quote opens a cell only as its first character, as in the csv module of Python; elsewhere
-    in an unquoted cell it is an ordinary character.
+    As in Python's csv module, a quote opens a quoted cell only as the first character of the
+    cell. Elsewhere in an unquoted cell, a quote is an ordinary character.
 
     Args:
         separator: Separator of cells, one character.
@@ -113,7 +113,7 @@ class CsvDialect:
         return sum(1 for _ in self._read_rows(lines))
 
     def iter_records(self, lines: Iterable[str]) -> Iterator[str]:
-        """Iterate over the text of each row, which may span several lines, without line ending.
+        """Iterate over the text of each row without line ending; a row may span several lines.
 
         Raises:
             ValueError: The text ends inside a quoted cell, or is not valid CSV.
@@ -121,15 +121,15 @@ class CsvDialect:
         return ("".join(raw).rstrip(_LINE_BREAKS) for _, raw in self._read_rows(lines))
 
     def has_unknown_escapes(self, line: str) -> bool:
-        """Return whether a line has an escape character that escapes nothing.
+        """Return whether an escape character precedes an ordinary character.
 
-        Such a line was written by a program to which the character is an ordinary one: Synapse
-        doubles it, and other programs use it before a quote or a separator.
+        If so, the program that wrote the line does not use the character for escaping. Programs
+        that do use it write it only before a quote, a separator or another escape character.
         """
         return self.escape in self._known_escape.sub("", line)
 
     def _read_rows(self, lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
-        """Yield the cells of each row, and its lines, which the next row replaces."""
+        """Yield the cells and the lines of each row; the next row replaces the list of lines."""
         raw: list[str] = []
         is_exhausted = False
 
@@ -140,7 +140,7 @@ class CsvDialect:
                 yield line
             is_exhausted = True
 
-        csv.field_size_limit(_MAX_CELL_SIZE)  # a setting of the process
+        csv.field_size_limit(_MAX_CELL_SIZE)  # applies to the whole process
         reader = csv.reader(
             record(),
             delimiter=self.separator,
@@ -150,7 +150,7 @@ class CsvDialect:
         first_line = 1
         try:
             for row in reader:
-                if is_exhausted:  # a complete row does not request another line
+                if is_exhausted:  # for a complete row, no further line is read
                     raise ValueError(
                         f"The CSV ends inside a quoted cell that starts in line {first_line}."
                     )
@@ -163,7 +163,7 @@ class CsvDialect:
             ) from None
 
     def _replace_nulls(self, row: list[str], record: str) -> CsvRow:
-        """Replace empty cells by None, unless they are quoted."""
+        """Replace empty unquoted cells by None."""
         cells = zip(row, self._cell.findall(record), strict=True)
         return [cell if cell or text else None for cell, text in cells]
 
@@ -174,7 +174,7 @@ class CsvDialect:
 
     @cached_property
     def _cell(self) -> re.Pattern[str]:
-        """Pattern of a cell and the separator before it; group: the text of the cell."""
+        """Pattern of a separator and the cell after it; the group is the text of the cell."""
         quote, separator = re.escape(self.quote), re.escape(self.separator)
         if self.escape == self.quote:
             quoted, bare = f"[^{quote}]|{quote}{quote}", f"[^{separator}]"

@@ -20,14 +20,14 @@ _ENCODING_HINT: Final = "Save the file as UTF-8; its encoding may be Latin-1 or 
 
 @contextmanager
 def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
-    """Open a CSV file, which may be compressed by gzip, for reading.
+    """Open a CSV file for reading; the file may be compressed by gzip.
 
     Args:
         path: Path of the file.
         skip: Number of lines to skip.
 
     Raises:
-        ValueError: Text read inside the block is not UTF-8; the message contains the line.
+        ValueError: Text read inside the block is not UTF-8; the message contains the line number.
         OSError: The file cannot be read.
     """
     expanded = Path(path).expanduser()
@@ -56,10 +56,12 @@ def decompress(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> 
 
 
 def has_unknown_escapes(path: str | os.PathLike[str], dialect: CsvDialect) -> bool:
-    """Validate the encoding of a file, and return whether it has escapes that escape nothing.
+    """Validate the encoding of a file, and return whether a line has unknown escapes.
+
+    See `CsvDialect.has_unknown_escapes`.
 
     Raises:
-        ValueError: The file is not UTF-8; the message contains the line.
+        ValueError: The file is not UTF-8; the message contains the line number.
         OSError: The file cannot be read.
     """
     found = False
@@ -99,7 +101,7 @@ def write_rows(
 
 
 def _locate_invalid_byte(path: Path) -> str:
-    """Describe the first line that is not UTF-8."""
+    """Return the end of an error message: the first line that is not UTF-8."""
     opener = gzip.open if is_compressed(path) else open
     with opener(path, "rb") as file:
         for number, line in enumerate(file, 1):

@@ -1,4 +1,4 @@
-"""Tables whose rows are in a CSV file and are read one at a time."""
+"""Tables whose rows are stored in a CSV file and read one at a time."""
 
 import os
 import tempfile
@@ -26,12 +26,12 @@ from synapse_workflows.client.model.rows import (
 from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
-#: Column used to read dates as milliseconds, which pandas converts.
+#: Column for reading dates as milliseconds, which pandas then converts to datetimes.
 _MILLIS_COLUMN = SelectColumn(columnType=ColumnType.INTEGER)
 
 
 class CsvFileTable(AbstractTable):
-    r"""A table whose rows are in a CSV file: rows to store, or the result of a query.
+    r"""Table with rows in a CSV file: rows to store, or the result of a query.
 
     Args:
         schema: The table: a `Schema`, or an ID.
@@ -43,9 +43,9 @@ class CsvFileTable(AbstractTable):
         separator: Separator of cells.
         header: Whether the first line contains the names of the columns.
         linesToSkip: Number of lines to skip before the header.
-        includeRowIdAndRowVersion: Whether rows start with ROW_ID and ROW_VERSION, for a file
-            without header.
-        headers: Names and types of the columns, for a file without header.
+        includeRowIdAndRowVersion: For a file without header: whether rows start with ROW_ID
+            and ROW_VERSION.
+        headers: For a file without header: names and types of the columns.
 
     Raises:
         ValueError: `schema` is missing, or Synapse does not support the CSV dialect.
@@ -75,7 +75,7 @@ class CsvFileTable(AbstractTable):
         self.linesToSkip = linesToSkip
         self.includeRowIdAndRowVersion = includeRowIdAndRowVersion
         self._is_generated = False
-        #: Rows to write again when the columns of the table are known.
+        #: Rows that are written again as soon as the columns of the table are known.
         self.pending: PendingRows | None = None
         if select_columns is not None:
             self.setColumnHeaders(select_columns)
@@ -146,7 +146,7 @@ class CsvFileTable(AbstractTable):
                 the rows of the table to update.
             filepath: Path of the file to write; None for a temporary file, which is deleted
                 together with this object.
-            includeRowIdAndRowVersion: False to add all rows as new rows, regardless of labels.
+            includeRowIdAndRowVersion: False to add all rows as new rows and ignore index labels.
             **options: Further arguments of the class: ``etag``, ``separator``, ...
 
         Raises:
@@ -168,12 +168,12 @@ class CsvFileTable(AbstractTable):
         return table
 
     def write_pending(self, pending: PendingRows) -> None:
-        """Write rows by their Python types, and keep them until `bind_columns`."""
+        """Write rows by their Python types, and keep the rows for `bind_columns`."""
         self.pending = pending
         self.write_rows(pending.create_serializer(self), pending.rows)
 
     def bind_columns(self, columns: Sequence[Column]) -> None:
-        """Set the columns of the table, and write rows again by the types of their columns.
+        """Set the columns of the table, and write pending rows again by column type.
 
         Raises:
             ValueError: The rows do not match the columns; the message contains row and column.
@@ -230,8 +230,8 @@ class CsvFileTable(AbstractTable):
     def validate(self) -> None:
         """Validate the encoding of the file, and its columns against the table.
 
-        In a file of the caller with backslashes that escape nothing, as other programs write
-        them, the backslash becomes an ordinary character.
+        If a file of the caller has unknown escapes (`CsvDialect.has_unknown_escapes`), its escape
+        character is then read as an ordinary character.
 
         Raises:
             ValueError: The file is not UTF-8, or columns are unknown or have no name.
@@ -251,10 +251,10 @@ class CsvFileTable(AbstractTable):
     def to_uploadable(self) -> "CsvFileTable":
         """Return a table that can be uploaded without losing rows.
 
-        Synapse ignores empty lines, and a null in a table with one column is an empty line. If
-        a file written by this class has such lines, they are written to another file that has
-        empty ROW_ID and ROW_VERSION cells. Files of the caller are returned unchanged, unless
-        they are compressed.
+        Synapse ignores empty lines, but a null in a table with one column is an empty line. If a
+        file written by this class has empty lines, the result is a copy with additional empty
+        cells ROW_ID and ROW_VERSION. A compressed file of the caller is decompressed to a new
+        file. Other tables are returned unchanged.
         """
         if not self._is_generated and csv_io.is_compressed(Path(self.filepath).expanduser()):
             return self._decompress()
@@ -377,7 +377,7 @@ class CsvFileTable(AbstractTable):
     def _parse_rows(self, file: TextIO) -> Iterator[CsvRow]:
         rows = self.dialect.parse_rows(file)
         first = next(rows, None) if self.header else None
-        # An empty line is a null if there is one column; otherwise it is ignored.
+        # In a table with one column, an empty line is a null; in other tables it is ignored.
         has_one_column = not self.header or first is None or len(first) == 1
         return (row for row in rows if has_one_column or len(row) > 1 or row[0] is not None)
 
@@ -385,7 +385,7 @@ class CsvFileTable(AbstractTable):
     def _create_empty(
         cls, schema: Any, filepath: str | os.PathLike[str] | None, options: CsvOptions
     ) -> Self:
-        """Create a table whose file is written later; None for a temporary file."""
+        """Create a table whose file is written later; a temporary file if the path is None."""
         table = cls(schema, filepath or "", **options)
         if filepath is None:
             table._use_temporary_file()

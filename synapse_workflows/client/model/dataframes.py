@@ -85,7 +85,7 @@ def _create_chunk(
     if have_metadata and not in_index:
         columns = [*_create_metadata_series(metadata), *columns]
         names = [*[ROW_ID, ROW_VERSION, ROW_ETAG][: len(columns) - len(names)], *names]
-    # By position: the result of a query can have two columns of the same name.
+    # Columns are numbered, because a query result can have two columns of the same name.
     chunk = pd.DataFrame(dict(enumerate(columns)))
     chunk.columns = pd.Index(names)
     if index is not None:
@@ -129,7 +129,7 @@ def _create_datetime_series(values: Sequence[int | None]) -> Series:
     present = [one for one in values if one is not None]
     extremes = (min(present), max(present)) if present else ()
     try:
-        # Some versions of pandas return timestamps that no datetime can represent.
+        # Check the range: some pandas versions return timestamps that datetime does not support.
         if all(isinstance(cell_values.from_epoch_millis(one), datetime) for one in extremes):
             return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
     except pd.errors.OutOfBoundsDatetime:
@@ -150,8 +150,8 @@ def split_dataframe(frame: DataFrame, *, row_ids: bool) -> tuple[list[str], Iter
         The column names, and the rows; missing values are None.
 
     Raises:
-        ValueError: The DataFrame has rows, but neither columns nor such labels.
-        SynapseError: The DataFrame has such columns with other values than the labels.
+        ValueError: The DataFrame has rows, but neither columns nor row labels.
+        SynapseError: The labels differ from the columns ROW_ID and ROW_VERSION.
     """
     names = [str(name) for name in frame.columns]
     matches = [_ROW_LABEL.fullmatch(str(label)) for label in frame.index] if row_ids else []

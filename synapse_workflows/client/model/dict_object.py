@@ -5,7 +5,7 @@ from typing import Any
 
 
 class DictObject(dict[str, Any]):
-    """A dictionary whose items are attributes: ``x["userName"]`` is ``x.userName``.
+    """A dictionary whose items are also attributes: ``x["userName"]`` is ``x.userName``.
 
     Keys are the names of the REST API. A key that is also a name of a dictionary method
     (``keys``, ``items``, ``json``) is accessible as an item only.

@@ -29,7 +29,7 @@ __all__ = [
 _VERSION_KEYS: Final = (
     "versionNumber", "versionLabel", "versionComment", "versionUrl", "versions", "isLatestVersion",
 )  # fmt: skip
-#: Key of a File -> key of its file handle that contains the value.
+#: Key of a File -> key of its file handle with the same value.
 _FILE_HANDLE_KEYS: Final = MappingProxyType(
     {
         "md5": "contentMd5",
@@ -213,7 +213,7 @@ class File(Entity):
                 super().__setitem__(key, value)
 
     def _update_external_url(self) -> None:
-        """Set the URL of an external file to its path; its MD5 and size become unknown."""
+        """Set the URL of an external file to its path, and clear its MD5 and size."""
         if self.__dict__["synapseStore"] or not self.__dict__["path"]:
             return
         url = to_url(self.__dict__["path"])
@@ -222,7 +222,7 @@ class File(Entity):
 
 
 def set_local_path(file: File, path: str | None) -> None:
-    """Set the path of the local copy of a file; its content counts as unchanged."""
+    """Set the path of the local copy of a file, without marking its content as changed."""
     local = Path(path) if path else None
     file.__dict__["path"] = path or None
     file.__dict__["cacheDir"] = str(local.parent) if local else None
@@ -230,7 +230,7 @@ def set_local_path(file: File, path: str | None) -> None:
 
 
 def _create_file_handle(fields: Mapping[str, Any] | None) -> DictObject:
-    """Create a file handle that has every key that a File reads from it."""
+    """Create a file handle that has all keys of `_FILE_HANDLE_KEYS`."""
     return DictObject(dict.fromkeys(_FILE_HANDLE_KEYS.values()) | dict(fields or {}))
 
 

@@ -10,7 +10,7 @@ from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import id_of
 
 _NAMESPACES = ("properties", "annotations")
-#: Key of the local state with additional values for the reference of an entity.
+#: Key of the local state that contains additional values for `Entity.serialize`.
 _REFERENCE: Final = "_reference"
 
 
@@ -21,7 +21,7 @@ class EntityType:
     Args:
         concrete_type: Full type name, ``org.sagebionetworks.repo.model.FileEntity``.
         property_keys: Keys defined by Synapse; all other keys are annotations.
-        local_keys: Keys of local state, which is never sent to Synapse.
+        local_keys: Keys of the local state, which is never sent to Synapse.
         requires_parent: Whether the entity must be in a container.
         is_versionable: Whether storing the entity can create a new version.
     """
@@ -41,9 +41,9 @@ class EntityType:
 class NamespacedMapping(MutableMapping[str, Any]):
     """A mapping that combines three namespaces.
 
-    `properties` contains the keys that Synapse defines for the class, `annotations` all other
-    keys. Local state is stored in attributes and never sent to Synapse. Every key is both an
-    item and an attribute. Iteration covers properties and annotations only.
+    `properties` contains the keys that Synapse defines for the class, and `annotations` contains
+    all other keys. Local state is stored in attributes and never sent to Synapse. Every key is
+    both an item and an attribute. Iteration returns keys of properties and annotations only.
     """
 
     _entity_type: ClassVar[EntityType]
@@ -90,7 +90,7 @@ class NamespacedMapping(MutableMapping[str, Any]):
             raise KeyError(key)
 
     def __getattr__(self, name: str) -> Any:
-        # Called only if normal lookup fails; copy and pickle call it before __init__ has run.
+        # Python calls __getattr__ if normal lookup fails; copy and pickle do so before __init__.
         if name in _NAMESPACES or name.startswith("__"):
             raise AttributeError(name)
         try:
@@ -132,7 +132,7 @@ class NamespacedMapping(MutableMapping[str, Any]):
         return f"{type(self).__name__}({fields})"
 
 
-#: Properties common to all entities; used for types that have no class of their own.
+#: Properties common to all entities; used for entity types without a specific class.
 BASE_ENTITY_TYPE: Final = EntityType(
     f"{constants.MODEL}.Entity",
     frozenset({
@@ -144,14 +144,14 @@ BASE_ENTITY_TYPE: Final = EntityType(
 
 
 class Entity(NamespacedMapping):
-    """Base class of entities, and the class of entity types that have no class of their own.
+    """Base class of entities, and class of entity types without a specific class.
 
     Args:
         properties: Properties, as returned by Synapse.
         annotations: Values, or lists of values, by key.
         local_state: Local state, for example the path of a file.
         parent: The container, or its ID.
-        **kwargs: Further keys; each is added to the namespace it belongs to.
+        **kwargs: Further keys; each key is added to its namespace.
 
     Raises:
         SynapseMalformedEntityError: The parent was not stored, is not a container, or is missing
@@ -193,8 +193,8 @@ class Entity(NamespacedMapping):
     ) -> "Entity":
         """Create an entity of the class that matches the ``concreteType`` of its properties.
 
-        Types without a class of their own become an `Entity`. If `properties` is an entity, it
-        is copied without its ID.
+        Types without a specific class become an `Entity`. If `properties` is an entity, the
+        result is a copy of the entity without its ID.
         """
         if isinstance(properties, Entity):
             annotations = {**properties.annotations, **(annotations or {})}
@@ -215,12 +215,12 @@ class Entity(NamespacedMapping):
         return f"/entity/{self.id}"
 
     def serialize(self) -> dict[str, Any]:
-        """Return the reference of the entity, as which an Airflow task passes it on.
+        """Return the reference of the entity, which Airflow stores in XComs.
 
         Returns:
-            A dictionary with `id`, `version`, `name`, `concrete_type`, `parent_id`, `path`, and of
-            the file handle `md5`, `size` (bytes), `content_type` and `file_handle_id`; each is
-            None where the entity has no such value. Further keys are those of `add_to_reference`.
+            A dictionary with `id`, `version`, `name`, `concrete_type`, `parent_id` and `path`, and
+            for the file handle `md5`, `size` (bytes), `content_type` and `file_handle_id`. Values
+            that the entity does not have are None. `add_to_reference` sets further keys.
         """
         handle = self.get("_file_handle") or {}
         path, size = self.get("path"), handle.get("contentSize")
@@ -240,7 +240,7 @@ class Entity(NamespacedMapping):
 
     @staticmethod
     def deserialize(data: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG004
-        """Return the reference that `serialize` returned: other tasks get it, not an entity."""
+        """Return the result of `serialize` unchanged: tasks receive references, not entities."""
         return data
 
     def add_to_reference(self, **values: Any) -> None:
@@ -276,7 +276,7 @@ def _iter_subclasses(base: type[Entity]) -> Iterator[type[Entity]]:
 
 
 def get_entity_type(concrete_type: str | None) -> EntityType:
-    """Return the `EntityType` of a concrete type; the common one if the type has no class."""
+    """Return the `EntityType` of a concrete type, or `BASE_ENTITY_TYPE` if it has no class."""
     return get_entity_class(concrete_type)._entity_type  # noqa: SLF001 - our own class
 
 

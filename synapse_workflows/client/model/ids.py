@@ -10,7 +10,7 @@ _ID_KEYS = ("id", "ownerId", "tableId")
 
 
 class VersionedId(NamedTuple):
-    """An entity ID with its version, if one was given."""
+    """An entity ID with its version; the version is None if it is not specified."""
 
     id: str
     version: int | None
@@ -24,9 +24,9 @@ def is_synapse_id(value: object) -> bool:
 def id_of(obj: Any) -> str:
     """Return the ID of an object.
 
-    Strings and integers are IDs themselves. For other objects, the ID is `id`, `ownerId` or
-    `tableId`, read from the properties of an entity, the items of a mapping or the attributes.
-    None counts as missing.
+    Strings and integers are IDs themselves. For other objects, the ID is the field `id`,
+    `ownerId` or `tableId`: a property of an entity, an item of a mapping or an attribute. Fields
+    that are None are ignored.
 
     Args:
         obj: ``"syn123"``, ``123``, an entity, a profile, or a dictionary returned by Synapse.

@@ -13,7 +13,7 @@ from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, ColumnType, MiB
 
-#: Characters of CSV converted at a time; a longer row is converted alone.
+#: CSV characters per block; a row with more characters is a block of its own.
 _BLOCK_CHARACTERS: Final = MiB
 #: Key of the Synapse column type in the metadata of a Parquet field.
 COLUMN_TYPE: Final = b"synapse.columnType"
@@ -32,7 +32,7 @@ _ARROW_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
 
 
 class ParquetConversionError(ValueError):
-    """Rows that cannot be converted to Parquet."""
+    """Error: rows cannot be converted to Parquet."""
 
 
 #: Called with the number of CSV bytes read since the last call.
@@ -109,7 +109,7 @@ def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -
 
 
 def _validate_unique_names(columns: Sequence[Mapping[str, Any]]) -> None:
-    """Reject columns of the same name, which few readers of Parquet support."""
+    """Reject duplicate column names, because few Parquet readers support them."""
     counts = Counter(str(column.get("name")) for column in columns)
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
@@ -149,7 +149,9 @@ def _parse_block(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[st
     """Parse rows; an empty unquoted cell is null, as in CSV files of Synapse."""
     from pyarrow import csv
 
-    names = [str(index) for index in range(len(columns))]  # column names need not be valid here
+    names = [
+        str(index) for index in range(len(columns))
+    ]  # placeholders; not column names of the table
     return csv.read_csv(
         io.BytesIO(block),
         csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),

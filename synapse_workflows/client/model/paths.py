@@ -21,7 +21,7 @@ def is_url(value: object) -> bool:
 
 
 def looks_like_url(text: str) -> bool:
-    """Return whether a text starts with a scheme; `Path("s3://a")` has become `s3:/a`."""
+    """Return whether a text starts with a scheme; one slash suffices, as in `Path("s3://a")`."""
     return _SCHEME.match(text) is not None
 
 
@@ -36,7 +36,7 @@ def expand_path(path: str | os.PathLike[str]) -> str:
 
 
 def is_local_file(path: str | os.PathLike[str]) -> bool:
-    """Return whether a path is that of an existing file; false for a text that cannot be one."""
+    """Return whether a path is an existing file; False if the text is not a valid path."""
     try:
         return Path(expand_path(path)).is_file()
     except (OSError, ValueError):

@@ -19,13 +19,13 @@ FetchPage = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class TableQueryResult(AbstractTable):
-    """Rows of a query result, which are fetched one page at a time.
+    """Query result whose rows are fetched one page at a time.
 
     ``headers``, ``etag``, ``tableId``, ``count`` (rows of all pages), ``columnModels``,
     ``maxRowsPerPage``, ``lastUpdatedOn`` and ``sumFileSizes`` are the values returned by Synapse;
     ``rowset`` is the page fetched last. Each iteration starts with the first row and fetches the
-    pages again, except that it continues after rows that were read by ``next(result)``. The result
-    cannot be stored.
+    pages again. However, if ``next(result)`` has read some rows, the iteration continues after
+    these rows. The result cannot be stored.
 
     Args:
         table_id: ID of the queried table.
@@ -47,7 +47,7 @@ class TableQueryResult(AbstractTable):
     ) -> None:
         self.query, self.limit, self.offset = query, limit, offset
         self._fetch_page = fetch_page
-        #: Iterator of `next`; None before the first row and after the last one.
+        #: Iterator used by `next`; None before the first row and after the last row.
         self._cursor: Iterator[Row] | None = None
         self._etags: dict[int, str] = {}
         self._first_page = self._parse_page(bundle.get("queryResult") or {})
@@ -65,7 +65,7 @@ class TableQueryResult(AbstractTable):
 
     @property
     def is_partly_read(self) -> bool:
-        """Whether ``next(result)`` returned some rows already, but not all."""
+        """Whether ``next(result)`` has returned some but not all rows."""
         return self._cursor is not None
 
     def row_etags(self) -> dict[int, str]:
@@ -137,7 +137,7 @@ class TableQueryResult(AbstractTable):
 
 
 def _require_new(token: Any, fetched: set[str]) -> None:
-    """Check that a page is not fetched twice, which would never end."""
+    """Check that no page is fetched twice, to prevent an endless loop."""
     key = repr(token)
     if key in fetched:
         raise SynapseResponseError(

@@ -17,21 +17,20 @@ from synapse_workflows.constants import ROW_ID
 
 
 class RowSpool:
-    """Rows in a temporary file, which are read one at a time.
+    """Rows in a temporary file; iteration reads one row at a time.
 
     Args:
         rows: Lists of values, `Row` objects, or mappings of column names to values.
 
     Raises:
-        ValueError: A row is neither a list nor a mapping, or some rows are lists and others
-            mappings.
+        ValueError: A row is neither a list nor a mapping, or lists and mappings are mixed.
     """
 
     def __init__(self, rows: Iterable[Any]) -> None:
         handle, name = tempfile.mkstemp(prefix="synapse_rows_")
         self._path = Path(name)
         weakref.finalize(self, self._path.unlink, missing_ok=True)
-        #: Names of all mappings, in order of appearance; None for lists of values.
+        #: Keys of all mappings, in order of first occurrence; None for lists of values.
         self.names: list[str] | None = None
         with os.fdopen(handle, "wb") as file:
             for number, row in enumerate(rows, 1):
@@ -54,7 +53,7 @@ class RowSpool:
         try:
             content = pickle.dumps(values)
         except Exception:  # noqa: BLE001 - depends on the classes of the values
-            # Such objects have one text form, whatever the type of the column.
+            # Objects that cannot be pickled have the same text for all column types.
             content = pickle.dumps(_to_texts(number, values))
         file.write(content)
 
@@ -73,7 +72,7 @@ class PendingRows:
 
     Args:
         rows: The rows.
-        names: Names of their columns; None for the columns of the table in order.
+        names: Names of the columns of the rows; None for the columns of the table in order.
         headers: Headers of the rows, if specified by the caller.
         row_ids: Whether lists of values start with the ID and version of the row.
     """
@@ -85,11 +84,11 @@ class PendingRows:
 
     @property
     def has_row_ids(self) -> bool:
-        """Whether the rows have row IDs: they are updates."""
+        """Whether the rows have row IDs, so that they update existing rows."""
         return self.row_ids or ROW_ID in (self.names or ())
 
     def create_serializer(self, table: TableRows) -> RowSerializer:
-        """Create a serializer by the columns of the table, as far as they are known."""
+        """Create a serializer from the known columns of the table."""
         first = list(islice(self.rows, 1))
         return RowSerializer.create(
             table, self.names, self.headers, row_ids=self.row_ids, first=first

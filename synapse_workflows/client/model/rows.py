@@ -46,7 +46,7 @@ class Row(DictObject):
 
 
 class PartialRow(DictObject):
-    """Changes to some cells of one row; the other cells are not changed.
+    """Changes to some cells of one row; all other cells stay unchanged.
 
     Args:
         values: Values by column ID, or by column name if `nameToColumnId` is given.
@@ -70,7 +70,7 @@ class PartialRow(DictObject):
         given = {_get_column_id(name, ids): value for name, value in values.items()}
         cells = [{"key": key, "value": write(value)} for key, value in given.items()]
         super().__init__({"values": cells})
-        # Values whose text depends on the type of the column, with their text until it is known.
+        # Values whose text depends on the column type, with their text for an unknown type.
         self.__dict__["_untyped"] = {
             key: (write(value), value)
             for key, value in given.items()
@@ -176,7 +176,7 @@ class RowSet(DictObject):
         for number, row in enumerate(self["rows"], 1):
             fields = dict(row) if isinstance(row, Mapping) else {"values": row}
             values = fields.get("values") or []
-            if values:  # a row without values is deleted
+            if values:  # a row without values is a request to delete the row
                 validate_width(number, len(values), len(writers))
                 values = serialize_cells(number, values, writers, names)
             rows.append({**fields, "values": values})

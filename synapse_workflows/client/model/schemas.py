@@ -18,7 +18,7 @@ class SchemaBase(Entity):
     """Base class of tables, datasets and views: an entity with an ordered list of columns.
 
     ``columnIds`` contains the IDs of stored columns. ``columns_to_store`` contains new columns,
-    which follow the stored ones and are created when the entity is stored.
+    which follow the stored columns and are created when the entity is stored.
     """
 
     #: Remedy in the error message about too many columns.
@@ -74,7 +74,7 @@ class SchemaBase(Entity):
             self.addColumn(column)
 
     def removeColumn(self, column: Any) -> None:
-        """Remove a column; its data are deleted when the entity is stored.
+        """Remove a column; the data of the column are deleted when the entity is stored.
 
         Args:
             column: A `Column`, or the ID of a column.
@@ -108,7 +108,7 @@ class SchemaBase(Entity):
         self.known_columns = {**(self.known_columns or {}), **by_id}
 
     def columns(self) -> list[Column] | None:
-        """Return all columns in order; None if some are known by ID only."""
+        """Return all columns in order; None if only the IDs of some columns are known."""
         known = self.known_columns or {}
         ids = self.properties.get("columnIds") or []
         if any(one not in known for one in ids):

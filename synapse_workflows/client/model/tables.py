@@ -18,7 +18,7 @@ from synapse_workflows.client.model.schemas import SchemaBase
 
 
 class AbstractTable(ABC):
-    """Base class of rows with the table they belong to.
+    """Base class of tables: rows, and the table that the rows belong to.
 
     Args:
         schema: The table: a `Schema`, or the ID of a stored table.
@@ -40,7 +40,7 @@ class AbstractTable(ABC):
             self.tableId = split_version(schema).id
         else:
             raise ValueError("Must provide a schema or a synapse ID of a Table Entity")
-        #: Columns of the table, if they were looked up.
+        #: Columns of the table as read from Synapse; None if they were not read.
         self.table_columns: list[Column] | None = None
         self.headers: list[SelectColumn] | None = headers
         self.etag = etag
@@ -68,7 +68,7 @@ class AbstractTable(ABC):
         """Iterate over the metadata of the rows.
 
         Raises:
-            ValueError: The rows have no row IDs: they are new rows or aggregates.
+            ValueError: The rows have no row IDs, because they are new rows or aggregates.
         """
 
     def row_etags(self) -> dict[int, str]:
@@ -88,7 +88,7 @@ class AbstractTable(ABC):
     ) -> Any:
         """Read all rows into a pandas DataFrame.
 
-        Integers and booleans have nullable types, so that nulls do not turn them into floats.
+        Integers and booleans have nullable pandas types, so that nulls do not make them floats.
         Cells of list and JSON columns are lists and dictionaries.
 
         Args:

@@ -15,6 +15,6 @@ class UserProfile(DictObject):
 class UserGroupHeader(DictObject):
     """Header of a user or a team; the keys are those of the REST API.
 
-    Keys: ``ownerId`` (decimal text), ``userName`` (for a team, its name), ``isIndividual``
+    Keys: ``ownerId`` (decimal text), ``userName`` (or the name of the team), ``isIndividual``
     (False for a team) and, for users, ``firstName`` and ``lastName``.
     """

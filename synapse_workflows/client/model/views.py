@@ -13,7 +13,7 @@ from synapse_workflows.client.model.schemas import SchemaBase
 
 
 class EntityViewType(Enum):
-    """Entity types that a view can contain; bits of a mask. `PROJECT` cannot be combined."""
+    """Entity types that a view can contain, as bits of a mask; `PROJECT` must be the only one."""
 
     FILE = 0x01
     PROJECT = 0x02
@@ -42,7 +42,7 @@ def get_view_type_mask(types: Iterable[EntityViewType]) -> int:
     mask = 0
     for one in types:
         if not isinstance(one, EntityViewType):
-            raise ValueError(  # noqa: TRY004 - as the reference does
+            raise ValueError(  # noqa: TRY004 - as in synapseclient
                 f"Invalid entity type {one!r:.100}: expected EntityViewType members: "
                 f"{', '.join(map(str, EntityViewType))}."
             )
@@ -135,13 +135,13 @@ class EntityViewSchema(ViewBase):
         name: Name, unique within the parent.
         columns: New or stored `Column` objects, or IDs of stored columns.
         parent: A project or folder, or its ID.
-        scopes: Projects and folders in the scope, or their IDs; for `PROJECT`, the projects
-            themselves.
+        scopes: Projects and folders in the scope, or their IDs. A view of the type `PROJECT`
+            contains the projects in its scope.
         type: Deprecated: ``file``, ``project`` or ``file_and_table``; use `includeEntityTypes`.
         includeEntityTypes: `EntityViewType` members; the default is `FILE`.
         addDefaultViewColumns: Whether to add the default columns of entity views.
         addAnnotationColumns: Whether to add columns for the annotations in scope.
-        ignoredAnnotationColumnNames: Annotations without a column.
+        ignoredAnnotationColumnNames: Keys of annotations that get no column.
         properties: Properties, as returned by Synapse.
         annotations: Values by key.
         local_state: Local state, see `Entity`.
@@ -231,7 +231,7 @@ class SubmissionViewSchema(ViewBase):
         scopes: Evaluations in the scope, or their IDs.
         addDefaultViewColumns: Whether to add the default columns of submission views.
         addAnnotationColumns: Whether to add columns for the annotations of the submissions.
-        ignoredAnnotationColumnNames: Annotations without a column.
+        ignoredAnnotationColumnNames: Keys of annotations that get no column.
         properties: Properties, as returned by Synapse.
         annotations: Values by key.
         local_state: Local state, see `Entity`.
@@ -247,7 +247,7 @@ class SubmissionViewSchema(ViewBase):
         """Return the ID of an evaluation in the scope.
 
         Raises:
-            ValueError: It is not the ID of an evaluation.
+            ValueError: The value is not the ID of an evaluation.
         """
         evaluation_id = id_of(scope)
         if not (evaluation_id.isascii() and evaluation_id.isdecimal()):
