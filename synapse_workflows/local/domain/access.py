@@ -194,7 +194,7 @@ def is_allowed(
 ) -> bool:
     """Return whether the caller has access to an entity.
 
-    A missing entity, or one in the trash can, is not accessible.
+    Entities that do not exist or are in the trash can are not accessible.
     """
     entity = session.get(Entity, entity_id)
     if entity is None or is_trashed(entity):

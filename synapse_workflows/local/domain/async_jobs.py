@@ -172,14 +172,14 @@ def run_immediately(
 
 
 def mark_complete(session: Session, job_id: int, response: dict[str, Any], now: int) -> None:
-    """Record the result of a job unless it has already finished."""
+    """Record the result of a job unless the job has already finished."""
     job = session.get_one(Job, job_id)
     if job.state == PROCESSING:
         job.state, job.response, job.changed_on = COMPLETE, response, now
 
 
 def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) -> None:
-    """Record the error of a job unless it has already finished."""
+    """Record the error of a job unless the job has already finished."""
     job = session.get_one(Job, job_id)
     if job.state == PROCESSING:
         job.state, job.status, job.reason, job.changed_on = FAILED, error.status, error.reason, now
@@ -228,7 +228,7 @@ def get_result(service: Service, job: Job) -> dict[str, Any] | None:
     """Return the response body of a job; None while the job is running.
 
     Raises:
-        ServiceError: The job failed; the error has the status and reason of its cause.
+        ServiceError: The job failed. The error has the recorded status and reason of the failure.
     """
     if job.state == FAILED:
         raise ServiceError(job.reason or "The job failed.", status=job.status or 500)

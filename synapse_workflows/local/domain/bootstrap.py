@@ -160,7 +160,7 @@ def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
 
 
 def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed, now: int) -> str:
-    """Create the token record of a user if it is missing, and set its token."""
+    """Create the token record of a user if the record is missing, and set its token."""
     record = session.scalar(
         select(AccessToken).where(AccessToken.user_id == user.id, AccessToken.seeded)
     )
@@ -200,8 +200,8 @@ def create_users(
         All configured users with their tokens.
 
     Raises:
-        Conflict: The name belongs to a group, the ID to another principal, or the token to another
-            user.
+        Conflict: The name belongs to a group, the ID belongs to another principal, or the token
+            belongs to another user.
     """
     users = []
     for seed in seeds:

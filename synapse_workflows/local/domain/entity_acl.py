@@ -16,7 +16,7 @@ from synapse_workflows.local.storage.models import Entity
 
 
 def get_own(session: Session, entity_id: int) -> dict[str, Any] | None:
-    """Return the AccessControlList of an entity; None if it inherits its ACL."""
+    """Return the AccessControlList of an entity; None if the entity inherits its ACL."""
     acl = access_lists.find_acl(session, get_acl_owner(entity_id))
     return (
         None if acl is None else access_lists.serialize(session, acl, format_entity_id(entity_id))

@@ -17,7 +17,7 @@ def get_handle(session: Session, caller: Caller, entity_id: int, number: int | N
 
     Raises:
         Forbidden: The caller lacks READ or DOWNLOAD.
-        NotFound: No such entity or version, or it has no file.
+        NotFound: No such entity or version, or the version has no file.
     """
     access.require(session, caller, entity_id, AccessType.READ)
     entity = access.require(session, caller, entity_id, AccessType.DOWNLOAD)
@@ -34,7 +34,7 @@ def list_handles(
 
     Raises:
         Forbidden: The caller lacks READ or DOWNLOAD.
-        NotFound: No such entity or version, or it has no file.
+        NotFound: No such entity or version, or the version has no file.
     """
     handle = get_handle(session, caller, entity_id, number)
     return {"list": serialize_with_preview(session, handle)}

@@ -188,7 +188,7 @@ def copy_batch(session: Session, caller: Caller, body: Mapping[str, Any]) -> dic
     """Copy file handles (BatchFileHandleCopyRequest); return them or a failure code for each file.
 
     Raises:
-        BadRequest: The request has no files, or more than 100.
+        BadRequest: The request has no files, or more than 100 files.
         Forbidden: The caller is anonymous.
     """
     file_handles.check_logged_in(caller)

@@ -246,7 +246,7 @@ class JobPool:
             return self._errors.get(job_id)
 
     def close(self) -> None:
-        """Interrupt the running jobs, drop the queued ones and wait for the threads."""
+        """Interrupt the running jobs, drop the queued jobs and wait for the threads."""
         self._stopping.set()
         for wait in (False, True):
             for pool in (self._unkeyed, self._keyed):

@@ -12,7 +12,7 @@ class Caller:
     Args:
         id: Principal ID.
         scopes: OAuth scopes of the token; empty for anonymous callers.
-        groups: IDs of all principals whose ACL entries apply to the caller, including its own.
+        groups: IDs of all principals whose ACL entries apply to the caller, including `id`.
         is_admin: Whether the caller is an administrator.
         is_certified: Whether the caller passed the certification quiz.
         is_anonymous: Whether the request has no credentials.

@@ -123,7 +123,9 @@ def get_integer(body: Body, key: str) -> int | None:
 
 
 def get_number(body: Body, key: str) -> float | None:
-    """Return an optional number property, given as a number or as text; it can be NaN or infinite.
+    """Return an optional number property, given as a number or as text.
+
+    The number can be NaN or infinite.
 
     Raises:
         BadRequest: The value is not a number.

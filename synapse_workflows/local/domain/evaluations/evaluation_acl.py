@@ -1,4 +1,4 @@
-"""Access control lists of evaluations. Every evaluation has one."""
+"""Access control lists of evaluations. Every evaluation has an ACL."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -189,7 +189,7 @@ def update_batch(
         no token.
 
     Raises:
-        BadRequest: There are no or too many statuses, or one is invalid.
+        BadRequest: The batch has no statuses or too many statuses, or a status is invalid.
         Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
         NotFound: No such evaluation or submission.
         PreconditionFailed: Another upload has started.

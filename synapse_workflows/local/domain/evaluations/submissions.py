@@ -108,7 +108,7 @@ def get_file_handle(
 
     Raises:
         Forbidden: The caller lacks READ_PRIVATE_SUBMISSION.
-        NotFound: No such submission, or it does not include the file handle.
+        NotFound: No such submission, or the submission does not include the file handle.
     """
     require(session, caller, submission_id, AccessType.READ_PRIVATE_SUBMISSION)
     if not has_file_handle(session, submission_id, handle_id):

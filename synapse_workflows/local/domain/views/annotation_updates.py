@@ -79,7 +79,7 @@ def _update_row(
 
 
 def _write_annotations(view_type: ViewType, target: AnnotationTarget, update: RowUpdate) -> None:
-    """Write the annotations of one object: either all or, after an error, none.
+    """Write the annotations of one object. If a value is invalid, write no annotation.
 
     Cells of default columns are ignored.
     """

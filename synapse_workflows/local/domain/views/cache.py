@@ -1,4 +1,4 @@
-"""Cache of the current rows of views. Changes of the database invalidate it."""
+"""Cache of the current rows of views. Changes of the database invalidate the cache."""
 
 import sqlite3
 from collections.abc import Iterator

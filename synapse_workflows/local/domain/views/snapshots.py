@@ -114,7 +114,7 @@ def _record_snapshot(
 
 
 def _delete_unused_files(run: JobRun) -> None:
-    """Delete the files of deleted versions. The service also deletes them when it starts."""
+    """Delete the files of deleted versions. The start of the service also deletes such files."""
     with run.service.database.write_transaction() as session:
         query = delete(UnusedViewFile).returning(UnusedViewFile.file_name)
         names = list(session.scalars(query))
