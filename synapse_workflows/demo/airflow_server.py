@@ -68,8 +68,8 @@ def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None)
     Args:
         folder: Working directory of Airflow and the service; a second run continues with its
             content.
-        port: TCP port of the web interface. None for the first available of
-            `AIRFLOW__API__PORT`, the port of the last start, 8080, and any free port.
+        port: TCP port of the web interface. None for `AIRFLOW__API__PORT` if that variable is
+            set, otherwise for the first free port of: the port of the last start, 8080, any port.
         dags: Directory of the DAGs. None for the examples, which start unpaused.
 
     Raises:

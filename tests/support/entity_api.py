@@ -53,7 +53,7 @@ class Author(RestUser):
         return self.make(FILE, parent, dataFileHandleId=self.handle(content), **more)
 
     def handle(self, content: str | None = "x") -> str:
-        """Create a file handle with the MD5 of `content`, or without an MD5 if None."""
+        """Create a file handle with an MD5 derived from `content`; without an MD5 if None."""
         body = {
             "concreteType": "org.sagebionetworks.repo.model.file.ExternalFileHandle",
             "externalURL": "https://example.org/data.csv",

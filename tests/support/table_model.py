@@ -213,7 +213,7 @@ class ModelTable:
     # Columns.
 
     def set_columns(self, columns: list[ModelColumn]) -> None:
-        """Set the columns of the entity. Cells of removed columns are deleted."""
+        """Set the columns of the entity; new columns contain their default value."""
         if [each.id for each in columns] != [each.id for each in self.columns]:
             self.change_columns(columns, {each.id: each.id for each in self.columns})
 

@@ -78,7 +78,7 @@ class WireFacts:
             Route(name, request, response, frozenset(statuses))
             for name, (request, response, statuses) in table["routes"].items()
         ]
-        # Routes with more literal segments first: /evaluation/available before /evaluation/{id}.
+        # Routes with fewer parameters first: /evaluation/available before /evaluation/{id}.
         self._patterns = sorted(
             ((_pattern(route.name), route) for route in self.routes),
             key=lambda pair: pair[1].name.count("{"),
