@@ -42,7 +42,7 @@ _names = count(1)
 
 @pytest.fixture
 def alice(socket_service, tmp_path):
-    """Client of the user alice, outside Airflow."""
+    """Client of the user alice for use outside Airflow."""
     with socket_service.client(cache_root_dir=str(tmp_path / "alice")) as syn:
         yield syn
 

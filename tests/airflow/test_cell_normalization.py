@@ -58,7 +58,7 @@ def test_different_rows_have_different_hashes(table_of_all_types):
 
 
 def test_progress_is_logged_every_ten_seconds(client_and_project):
-    """The message has rows and bytes, at most every ten seconds."""
+    """The message has the numbers of rows and bytes; it is logged at most every ten seconds."""
     syn, _ = client_and_project
     messages, now = [], [0.0]
 

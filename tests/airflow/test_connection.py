@@ -108,5 +108,5 @@ def test_cache_settings_come_from_connection_or_configuration(monkeypatch, tmp_p
 
 @pytest.mark.parametrize("host", ["", "https://repo-prod.prod.sagebase.org/repo/v1"])
 def test_the_default_port_is_not_part_of_the_endpoints(host):
-    """The test button of the web interface requires one."""
+    """The test button of the web UI requires a port in the connection."""
     assert settings(host=host, port=443).endpoints == dict(PRODUCTION_ENDPOINTS)

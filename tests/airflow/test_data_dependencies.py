@@ -1,4 +1,4 @@
-"""Data dependencies: which fields and templates of a task name the tasks it takes data from."""
+"""Data dependencies: fields and templates of a task that reference its upstream tasks."""
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath, task, task_group

@@ -53,7 +53,7 @@ def delete_table(alice, table, socket_service, api, connection):
 
 
 def revoke_update(alice, table, socket_service, api, connection):
-    """Run the tasks as bob, who may change the other table only."""
+    """Run the tasks as bob, who may change the other table but not `table`."""
     bob = socket_service.owner_id("bob")
     permissions = ["READ", "DOWNLOAD", "UPDATE", "CREATE", "DELETE"]
     alice.setPermissions(alice.get(table).parentId, bob, permissions)
@@ -116,7 +116,7 @@ def test_publishing_run_without_an_event_fails_without_retry(api, example):
 def test_publishing_run_reads_the_snapshot_of_its_event(
     api, example, tables, project, alice, sources_of
 ):
-    """A run reads the snapshot of its event, also when there is a newer one."""
+    """A run reads the snapshot of its event, even if a newer snapshot exists."""
     nightly, publish = example
     assert create_snapshot(api, nightly, "run_1", 2) == ["success", "success"]
     (first_event,) = events_of(api, tables[0])

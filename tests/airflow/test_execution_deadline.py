@@ -44,7 +44,7 @@ def test_the_deferral_ends_with_the_execution_timeout(wait):
 
 
 def test_the_end_of_the_execution_timeout_is_that_of_a_running_task(wait):
-    """It leaves the retries of the task."""
+    """The task can be retried after the execution_timeout."""
     run = wait(execution_timeout=LIMIT)
     run.task("wait", max_tries=3)
     ended = run.task("wait", max_tries=3, timed_out=True)

@@ -133,7 +133,7 @@ def test_invalid_token_fails_without_retry(get, put, api, connection):
 
 
 def test_local_file_named_like_the_id_is_ignored(get, tmp_path, monkeypatch):
-    """The client finds local files by their content; the operator accepts IDs only."""
+    """The client finds entities by the content of a local file; the operator accepts only IDs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw.csv").write_text("x")
     result, _ = get(entity_id="raw.csv")

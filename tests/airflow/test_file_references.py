@@ -91,7 +91,7 @@ def test_local_path_rejects_other_values(value):
 
 
 def test_local_path_records_a_read(api, put):
-    """A file that is in the cache counts as read, too."""
+    """A file that is already in the cache is also recorded as read."""
     entity = put("raw.txt")
     with DAG("counts", schedule=None) as dag:
         get_task = SynapseGetOperator(task_id="get", entity_id=entity)

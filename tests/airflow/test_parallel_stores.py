@@ -1,4 +1,4 @@
-"""Tasks that store to one entity at the same time, in processes of their own."""
+"""Tasks that store to one entity at the same time, each in a separate process."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Runs of one DAG at once, under Airflow's scheduler, that store one file."""
+"""Concurrent runs of one DAG, under Airflow's scheduler, that store one file."""
 
 import hashlib
 from datetime import date, timedelta
@@ -35,7 +35,7 @@ for number in range($dags):
 
 
 def write_inputs(folder, project, dags, days):
-    """Write the DAGs, and the file that each run stores; return the text of each run's file."""
+    """Write the DAGs and the files that the runs store; return the text of each run's file."""
     texts = {}
     for number in range(dags):
         for day in range(days):
@@ -65,7 +65,7 @@ def backfill(folder, connection, texts, at_once=8, timeout=100):
 
 
 def check_versions(alice, texts, references):
-    """Check that each run's reference and version have its content, Activity and comment."""
+    """Check that the reference and version of each run have its content, Activity and comment."""
     assert references.keys() == texts.keys()
     assert len({one["version"] for one in references.values()}) == len(texts)
     for (dag_id, day), reference in references.items():

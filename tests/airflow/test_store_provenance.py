@@ -34,7 +34,7 @@ def result(tmp_path):
 
 @pytest.fixture
 def store_again(api, project, result):
-    """Function that stores the same file, from another source in each run; returns the result."""
+    """Function that stores one file, with another source in each run, and returns the result."""
 
     def run(run_id, source, **arguments):
         with DAG("again", schedule=None) as dag:

@@ -81,7 +81,7 @@ def test_derived_file_uses_the_queried_version(pipeline, table_factory, kind, al
 def test_repeated_query_uses_the_version_of_the_reference(
     pipeline, table_factory, alice, worker, sources_of, file_format
 ):
-    """A snapshot in between gives the current version another number."""
+    """A snapshot between the two tasks increases the number of the current version."""
     table = table_factory.create("table")
     run = pipeline(f"select * from {table}", output_format=file_format)
     run.task("ask")
@@ -127,7 +127,7 @@ def test_stored_rows_use_the_table_they_were_queried_from(api, table_factory, al
 
 
 def test_snapshot_uses_the_sources_of_its_rows(api, table_factory, alice, sources_of):
-    """One run stores the rows, another one creates the snapshot."""
+    """One run stores the rows; another run creates the snapshot."""
     source, target = table_factory.create("dataset"), table_factory.create("table")
     with DAG("fill", schedule=None) as fill:
         query_task = SynapseTableQueryOperator(task_id="ask", sql=f"select n from {source}")

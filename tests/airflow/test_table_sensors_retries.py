@@ -30,7 +30,7 @@ class Outage:
     """ASGI middleware that rejects a number of table queries.
 
     Args:
-        app: the service.
+        app: The service.
     """
 
     def __init__(self, app):
@@ -74,7 +74,7 @@ def outage_service(tmp_path_factory, recording):
 
 @pytest.fixture
 def outage(outage_service):
-    """Outage that results with the test."""
+    """Simulated outage of the service that ends with the test."""
     yield outage_service[1]
     outage_service[1].begin(0)
 
@@ -203,7 +203,7 @@ def test_trigger_polls_again_after_an_outage(wait, table, outage, client, status
 
 
 def test_first_state_is_read_after_an_outage(wait, table, outage, client):
-    """The first state is the one that the trigger reads."""
+    """After the outage, the trigger reads the first state."""
     run = wait(SynapseTableChangeSensor, table_id=table, deferrable=True)
     outage.begin(1)
     deferred = run.task("wait")
@@ -216,7 +216,7 @@ def test_first_state_is_read_after_an_outage(wait, table, outage, client):
 
 
 def test_worker_polls_after_an_error_of_the_trigger(wait, table, client, monkeypatch):
-    """For example, the triggerer has an old token and the worker a new one."""
+    """For example, the triggerer has an old token and the worker has a new token."""
     run = wait(sql=no_rows(table), deferrable=True)
     deferred = run.task("wait")
     timeout = deferred.msg.trigger_timeout
@@ -228,7 +228,7 @@ def test_worker_polls_after_an_error_of_the_trigger(wait, table, client, monkeyp
 
 
 def test_deferral_keeps_the_deadline(wait, table):
-    """The deadline is part of the deferral."""
+    """The deadline is passed to the resumed task."""
     run = wait(sql=no_rows(table), deferrable=True, timeout=100)
     deferred = run.task("wait")
     assert 0 < deferred.msg.next_kwargs["deadline"] - time.time() <= 100

@@ -22,7 +22,7 @@ RUNS = count(1)
 
 
 class WorkerStoppedError(RuntimeError):
-    """The worker stopped."""
+    """Simulated stop of the worker."""
 
 
 class LateFailureError(RuntimeError):
@@ -90,7 +90,7 @@ def test_snapshot_is_created_with_its_activity(api, table, put, sources_of):
 
 
 def test_snapshot_inherits_the_sources_of_stored_rows(api, table, put, sources_of):
-    """The sources of its rows are used, not the table itself."""
+    """The Activity lists the sources of the rows as used, not the table itself."""
     raw_id = put()
     with DAG("store_then_freeze", schedule=None) as dag:
 

@@ -21,14 +21,14 @@ STARTS = ("/table/transaction/async/start", "/table/snapshot")
 
 
 class WorkerStoppedError(RuntimeError):
-    """The worker stopped."""
+    """Simulated stop of the worker."""
 
 
 class RequestDelay:
-    """ASGI middleware that delays a request for a snapshot until the next one.
+    """ASGI middleware that delays a request for a snapshot until the next such request.
 
     Args:
-        app: the service.
+        app: The service.
     """
 
     def __init__(self, app):
@@ -38,7 +38,7 @@ class RequestDelay:
         self.starts = 0
 
     def delay_next(self, status):
-        """Delay the next request, and respond to it with a status."""
+        """Delay the next request for a snapshot, and respond at once with a status."""
         self.status = status
 
     async def __call__(self, scope, receive, send):
@@ -146,7 +146,7 @@ def run_to_end(run):
 
 
 def stop_at_save(api, when, *, after=False):
-    """Stop the worker middleware or after it saves state for which `when` is true."""
+    """Stop the worker before or after it saves state for which `when` is true."""
     save = api._store
 
     def answer(request, parts, body):
@@ -173,7 +173,7 @@ def test_unsaved_job_that_runs_late_creates_no_second_snapshot(
 ):
     """The worker stops between the start of the job and the save of its token.
 
-    The job of the first try runs before that of the second, or after it.
+    The job of the first try runs before or after the job of the second try.
     """
     run = run_of(table_id=view, version_label=label, deferrable=deferrable)
     delay.delay_next(201)
@@ -186,7 +186,7 @@ def test_unsaved_job_that_runs_late_creates_no_second_snapshot(
     assert result.state == "success", result.error
     if remaining:
         delay.delayed.extend(remaining)
-        # the delayed request runs before this one
+        # the delayed request runs before the request of this snapshot
         client.create_snapshot_version(view, label="another")
     expected = [label or "1", "another"] if remaining else [label or "1"]
     assert labels(client, view) == [*expected, "in progress"]
@@ -196,7 +196,7 @@ def test_unsaved_job_that_runs_late_creates_no_second_snapshot(
 
 @pytest.mark.parametrize("lineage_mode", ["auto", "off"])
 def test_lost_response_creates_no_second_snapshot(run_of, delay, table, client, lineage_mode):
-    """A snapshot of a table is a request without a job; it succeeds after the failed try."""
+    """A table snapshot is a request without a job; the request succeeds after the failed try."""
     run = run_of(table_id=table, lineage_mode=lineage_mode, version_label="{{ run_id }}")
     delay.delay_next(500)
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
@@ -235,7 +235,7 @@ def test_label_of_another_writer_is_not_taken_with_lineage_off(run_of, delay, ta
 
 @pytest.mark.parametrize("label", [None, "nightly"])
 def test_conflict_with_a_free_label_is_retried(run_of, delay, table, client, label):
-    """For example, another writer changes the table: the label stays free."""
+    """For example, another writer changes the table, so the label remains unused."""
     run = run_of(table_id=table, version_label=label)
     delay.delay_next(409)
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
@@ -249,7 +249,7 @@ def test_conflict_with_a_free_label_is_retried(run_of, delay, table, client, lab
 def test_worker_stopped_at_any_save_creates_one_snapshot(
     run_of, airflow, view, client, deferrable, nth
 ):
-    """The saves are its Activity, its plan and the job."""
+    """The task saves its Activity, its plan and the job's token."""
     saves = iter(range(1, 10))
     run = run_of(table_id=view, deferrable=deferrable)
     stop_at_save(airflow, lambda _key, _value: next(saves) == nth)
@@ -285,7 +285,7 @@ def test_own_late_snapshot_does_not_skip_the_task(run_of, delay, airflow, view, 
 
 
 def test_two_concurrent_tasks_create_two_snapshots(run_of, delay, table, client):
-    """Another task takes the version number; the snapshot gets the next one."""
+    """Another task uses the version number; the snapshot gets the next version number."""
     run = run_of(table_id=table)
     delay.delay_next(500)
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
@@ -297,7 +297,7 @@ def test_two_concurrent_tasks_create_two_snapshots(run_of, delay, table, client)
 
 
 def test_taken_version_number_uses_the_next_number(run_of, delay, table, client):
-    """Another request is handled between the read of the table and the request."""
+    """Another snapshot request runs between the task's read of the table and its request."""
     run = run_of(table_id=table)
     options = {"snapshotLabel": "1"}
     delay.delay_next(500)

@@ -154,7 +154,7 @@ def test_changed_annotation_is_a_change_of_the_view(snapshot, table_factory, ali
 
 
 def test_renamed_column_is_a_change_of_the_view(snapshot, table_factory, alice):
-    """The file has no annotation of either name: no cell differs."""
+    """The file has no annotation of the old or the new column name, so no cell differs."""
     view = table_factory.create("entityview")
     schema = alice.get(view)
     first = alice.store(Column(name="one", columnType="STRING"))

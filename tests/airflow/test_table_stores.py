@@ -288,7 +288,7 @@ def test_storing_rows_in_a_snapshot_fails(store_rows, filled, alice, write_csv):
 
 
 def test_replace_keeps_file_handles(store_rows, alice, project, put, rows_of, tmp_path):
-    """A replacing row can have a file handle that the table had."""
+    """A new row can have a file handle that a replaced row had."""
     kinds = {"word": "STRING", "file": "FILEHANDLEID"}
     columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
     table = alice.store(Schema("Files", columns, parent=project)).id

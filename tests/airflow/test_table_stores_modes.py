@@ -52,7 +52,7 @@ REPRESENTATIONS = {
 
 @pytest.mark.parametrize("kind", REPRESENTATIONS)
 def test_equal_values_are_no_change(store_rows, alice, project, rows_of, tmp_path, kind):
-    """Equal values in another representation, as keys and as other cells."""
+    """Equal values with different text are equal, in key cells and in other cells."""
     one, same, other = REPRESENTATIONS[kind]
     columns = [Column(name=name, columnType=kind) for name in ("key", "cell")]
     table = alice.store(Schema("Typed", columns, parent=project)).id
@@ -225,7 +225,7 @@ class TestConcurrentWriters:
         assert (counts["added"], counts["changed"], counts["deleted"]) == (2, 1, 1)
 
     def test_rows_of_other_writers_stay(self, others, upsert, rows_of):
-        """Also rows with the key of another row, while the task compares again."""
+        """Rows of other writers stay, even if they duplicate the key of an existing row."""
         others.run_concurrently(lambda: others.add(["a", 9], ["d", 4]))
         result, run = upsert(["d", 40])
         assert result.state == "success", result.error
@@ -251,7 +251,7 @@ class TestConcurrentWriters:
     def test_concurrently_deleted_column_fails(
         self, others, store_rows, write_csv, rows_of, alice, mode
     ):
-        """No row is stored."""
+        """The task fails and stores no row."""
 
         def drop():
             schema = alice.get(others.table)

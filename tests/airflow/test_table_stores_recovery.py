@@ -15,11 +15,11 @@ GIVEN = [["a", 1], ["b", 2], ["a", 1], ["b", 2], ["e", 5]]
 
 
 class WorkerStoppedError(RuntimeError):
-    """The worker stopped."""
+    """Simulated stop of the worker."""
 
 
 class StoppingApi:
-    """Stops the worker before or after it saves its state for the n-th time."""
+    """Wrapper of the Execution API that stops the worker before or after its n-th save."""
 
     def __init__(self, api, nth, *, after):
         self.remaining, self.after = nth, after
@@ -59,7 +59,7 @@ def given(mode):
 def test_worker_stopped_at_any_save_stores_rows_once(
     store_rows, filled, rows_of, write_csv, api, mode, nth, after
 ):
-    """The saves are the pending transaction, its job and its result."""
+    """The task saves the pending transaction, the job's token and the result."""
     stopping = StoppingApi(api, nth, after=after)
     arguments, expected, counts = MODES[mode]
     rows = write_csv(*given(mode))
@@ -144,7 +144,7 @@ class Clock:
     """Clock of the service that can block a job when it reads the time.
 
     A job reads the time when it starts, and again when it has found its file and starts to read
-    it.
+    the file.
     """
 
     def __init__(self):
@@ -205,11 +205,11 @@ class WithSlowService:
 
 
 class TestUnsavedJobs(WithSlowService):
-    """The worker stopped after it started a job, and before it saved the token."""
+    """The worker stopped after it started a job and before it saved the job's token."""
 
     @pytest.fixture
     def stop_first_try(self, api, injector, clock):
-        """Stop the first try, and block its job when it reads the time for the n-th time."""
+        """Stop the first try, and block its job when the job reads the time for the n-th time."""
 
         def begin(nth):
             injector.at("transaction/async/start", lambda: clock.block(nth))
@@ -269,7 +269,7 @@ class TestUnsavedJobs(WithSlowService):
         shared,
         caplog,
     ):
-        """If its file has another file handle, the job can read it and succeeds."""
+        """If the file has another file handle, the job can read the file and succeeds."""
         stop_first_try(2)
         arguments, expected, counts = MODES[kind]
         rows = write_csv(*given(kind))
@@ -285,7 +285,7 @@ class TestUnsavedJobs(WithSlowService):
         value = run.value("store")
         assert (value["added"], value["changed"], value["deleted"]) == counts
         starts = [line for line in caplog.messages if "transaction/async/start 201" in line]
-        # the job of the first try, the one queued behind it, and that of the retry if necessary
+        # the job of the first try, the job queued behind it, and the job of the retry if needed
         assert len(starts) == (2 if shared else 3)
 
     def test_rows_of_other_tasks_do_not_count_as_applied(
@@ -340,7 +340,8 @@ def wait_until(condition):
         sleep(0.05)
 
 
-#: When to kill the worker: pattern of a request, whether after the request, and its number.
+#: When to kill the worker: pattern of a request, whether to kill after the request, and the
+#: number of the matching request.
 KILL_POINTS = {
     "before a file is complete": ("PUT /file/v1/file/multipart/.*/complete", False, 1),
     "between two files": ("POST /file/v1/file/multipart$", False, 3),
@@ -354,7 +355,7 @@ KILL_POINTS = {
 
 
 class TestKilledWorkers(WithSlowService):
-    """Processes of workers are killed (SIGKILL)."""
+    """Worker processes are killed with SIGKILL."""
 
     @pytest.mark.parametrize(
         ("kind", "kill_point"),
@@ -373,7 +374,7 @@ class TestKilledWorkers(WithSlowService):
     ):
         arguments, expected, counts = MODES[kind]
         rows = write_csv(*given(kind))
-        # two files
+        # chunk_rows=2 splits the rows into two files
         arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
         worker = Worker(connection, tmp_path, **arguments)
         pattern, after, nth = KILL_POINTS[kill_point]

@@ -162,7 +162,7 @@ def test_file_of_task_function_is_recorded(tmp_path):
 
 
 def test_same_code_has_one_identity_with_and_without_a_bundle(tmp_path, monkeypatch):
-    """Under the scheduler a DAG has a bundle and a relative path, in `dag.test()` neither."""
+    """Under the scheduler, a DAG has a bundle and a relative path; in `dag.test()`, neither."""
     flow, steps = tmp_path / "dags" / "flow.py", tmp_path / "lib" / "steps.py"
     for file, text in ((flow, FLOW), (steps, "def step():\n    return 1\n")):
         file.parent.mkdir()
