@@ -54,7 +54,7 @@ def save_user_file(data_dir: Path, path: Path) -> None:
 
 
 def read_user_file(path: Path) -> tuple[UserSeed, ...]:
-    """Read a user file. Sort administrators first; add the default one if the file has none.
+    """Read a user file. Sort administrators first; without any, add the default administrator.
 
     Raises:
         UserFileError: The file is missing or invalid.

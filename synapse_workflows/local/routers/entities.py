@@ -114,7 +114,7 @@ def delete_version(request: JsonRequest, entity_id: str, number: str) -> Respons
 
 @router.put("/entity/{entity_id}/version/{number}/filehandle")
 def replace_file_handle(request: JsonRequest, entity_id: str, number: str) -> Response:
-    """Replace the file handle of a version by another one with the same content.
+    """Replace the file handle of a version by another file handle with the same content.
 
     Source: PUT /entity/{id}/version/{n}/filehandle
     """

@@ -102,14 +102,14 @@ class Part(Base):
 
 
 class UnusedFile(Base):
-    """A file of a deleted or replaced segment or part, to be deleted."""
+    """A file of a deleted or replaced segment or part. The service deletes the file later."""
 
     __tablename__ = "unused_file"
     name: Mapped[str] = mapped_column(primary_key=True)
 
 
-#: Triggers that record unused files, so that no code path can miss a file. The parts of a
-#: completed upload are not recorded, because they become segments.
+#: Triggers that record unused files, so that no code path can miss a file. The last trigger
+#: removes the record of a part that becomes a segment when the upload is completed.
 _TRIGGERS: Final = tuple(
     f"CREATE TRIGGER IF NOT EXISTS unused_file_{name} AFTER {change} BEGIN {statement}; END"
     for name, change, statement in (

@@ -57,7 +57,7 @@ class TableReader:
         return None if row is None else ChangeSet(*row)
 
     def get_layout(self, version: int | None = None) -> Layout:
-        """Return the columns and their slots as of a change set; None for the current ones."""
+        """Return the columns and their slots, as of change set `version` or (None) now."""
         row = self._fetch_one(
             "SELECT slots FROM layout WHERE version <= ? ORDER BY version DESC LIMIT 1",
             _NO_LIMIT if version is None else version,

@@ -53,7 +53,7 @@ class ViewSnapshot(Base):
 
 
 class UnusedViewFile(Base):
-    """A file of a deleted or replaced snapshot, to be deleted."""
+    """A file of a deleted or replaced snapshot. The service deletes the file later."""
 
     __tablename__ = "unused_view_file"
     file_name: Mapped[str] = mapped_column(primary_key=True)

@@ -90,7 +90,7 @@ class ViewStore:
 
         Args:
             column_ids: Columns of the rows.
-            rows: The rows; read one at a time.
+            rows: The rows. They are read one at a time.
             text_columns: IDs of columns with text.
 
         Returns:

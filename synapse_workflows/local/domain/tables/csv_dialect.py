@@ -22,7 +22,7 @@ class CsvDialect:
     Args:
         separator: One character between fields.
         quote: One character around fields.
-        escape: One character. The character that follows it is literal.
+        escape: One character. The character after an escape is literal.
         line_end: Line end of written records. Reading accepts every line end.
         has_header: Whether the first line contains the column names.
     """

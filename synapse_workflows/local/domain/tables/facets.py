@@ -17,7 +17,7 @@ def list_facets(execution: QueryExecution) -> list[dict[str, Any]]:
     """Return the facets of a query, in the order of the columns.
 
     The counts of a facet apply the selections of all other facets, but not the selection of the
-    facet itself. So the user can see the effect of a different selection.
+    facet itself. So a facet still contains values that the user has not selected.
     """
     results = []
     query, schema = execution.query, execution.queryable.schema

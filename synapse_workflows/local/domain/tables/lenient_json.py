@@ -39,7 +39,7 @@ def parse(text: str) -> Any:
 
 
 class _Parser:
-    """Recursive descent parser. `at` is the offset of the next character after white space."""
+    """Recursive descent parser. `at` is the offset of the next non-blank character."""
 
     def __init__(self, text: str) -> None:
         self._text = text

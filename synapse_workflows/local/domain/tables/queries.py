@@ -37,7 +37,7 @@ class Query:
     Args:
         tree: The SQL with filters, facets and sorting applied.
         tree_without_facets: The SQL with filters and sorting applied.
-        text: The SQL of the request, as text.
+        text: The unparsed SQL of the request.
         limit: Maximum number of rows, in addition to a LIMIT of the SQL; None for no maximum.
         offset: Rows to skip, in addition to an OFFSET of the SQL.
         body: The request.

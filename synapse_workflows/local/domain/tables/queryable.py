@@ -17,7 +17,7 @@ class QueryTarget:
         service: The service.
         caller: The caller. The visible rows depend on the permissions of the caller.
         entity_id: The entity.
-        number: A version of the entity; None for the current one.
+        number: A version of the entity; None for the current version.
     """
 
     service: Service
@@ -32,10 +32,10 @@ class Queryable:
 
     Args:
         table_id: Synapse ID of the entity, for example `syn123`.
-        number: The requested version; None for the current one.
+        number: The requested version; None for the current version.
         schema: The columns.
         relation: The rows, as SQL.
-        connection: Read-only SQLite connection to the file with the relation.
+        connection: Read-only SQLite connection to the database with the relation.
         etag: Etag of the last change.
         changed_on: Date of the last change, in milliseconds since the epoch.
         size_column: Column of the relation with the size of the file of each row; None if rows

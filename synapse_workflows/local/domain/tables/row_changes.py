@@ -73,7 +73,7 @@ class RowChangeSet:
 
         Args:
             columns: The columns to update.
-            rows: Row ID, version that was read, and one value for each of the columns.
+            rows: Row ID, version that the caller read, and one value for each of the columns.
             partial: Whether rows have no version, and so cannot conflict.
 
         Raises:

@@ -94,7 +94,7 @@ class RowParser:
 
         Args:
             columns: The columns of the cells.
-            cells: One text for each of the columns.
+            cells: The text of the cell for each of the columns.
             number: Index of the row, for error messages.
 
         Raises:

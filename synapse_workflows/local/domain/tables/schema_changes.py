@@ -119,7 +119,7 @@ def _is_compatible(new: Column, old: Column) -> bool:
 
 
 def get_converter(old: Column, new: Column) -> Callable[[Any], cell_values.StoredValue]:
-    """Return a function that converts a stored value of one column to another column.
+    """Return a function that converts a stored value of column `old` for column `new`.
 
     The function raises CellError.
     """

@@ -105,7 +105,7 @@ def record_change(
 def sync_current_version(session: Session, entity: Entity) -> None:
     """Set the columns of the current version of a table to those of the latest schema change.
 
-    Call this function after the deletion of the current version: another version becomes current.
+    Call this function after another version became current because a version was deleted.
     """
     latest = get_latest_change(session, entity.id)
     if entity.concrete_type == TABLE and latest is not None:

@@ -53,7 +53,7 @@ def is_aggregate(node: object) -> bool:
 
 
 def _compile_argument(compiler: Compiler, node: exp.Anonymous) -> tuple[Fragment, bool]:
-    """Return the argument of an aggregate function, and whether DISTINCT precedes it."""
+    """Return the argument of an aggregate function, and whether the call has DISTINCT."""
     name = str(node.this).upper()
     if len(node.expressions) != 1:
         raise BadRequest(f"{name} takes one argument.")

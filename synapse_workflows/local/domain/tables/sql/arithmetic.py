@@ -1,7 +1,6 @@
 """Handlers of arithmetic operators and of date arithmetic.
 
-The result for integers is an integer, except for a division with `/`. A division by zero returns
-null.
+Operators on integers return integers, except for `/`. A division by zero returns null.
 """
 
 from collections.abc import Mapping

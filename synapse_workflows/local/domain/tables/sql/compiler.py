@@ -22,7 +22,7 @@ class Relation:
     """Source of the rows of a query.
 
     Args:
-        sql: Table name, or subquery in parentheses. Has the columns row_id and version.
+        sql: Table name, or subquery in parentheses, that has the columns row_id and version.
         params: Values of the question marks in the SQL, in order.
         cells: Column ID -> name of the column in the relation.
         has_etags: Whether the relation has a column etag.

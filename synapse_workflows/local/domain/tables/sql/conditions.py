@@ -153,7 +153,7 @@ def _compile_in(compiler: Compiler, node: exp.In) -> Fragment:
     pairs = [_make_comparable(value, each) for each in items]
     if not pairs:
         raise BadRequest("IN takes a list of values.")
-    # NaN is stored as text. If the list contains NaN, compare the items with the stored values.
+    # NaN is stored as text. If the list contains NaN, compare the stored values with the items.
     stored = [left for left, right in pairs if right.literal == NAN and not left.is_text]
     lefts = [stored[0] if stored else left for left, _ in pairs]
     _require_equal(lefts, "IN")

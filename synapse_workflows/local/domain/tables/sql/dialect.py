@@ -91,7 +91,7 @@ class SynapseSql(Dialect):
         FACTOR: ClassVar = {**parser.Parser.FACTOR, TokenType.DIV: exp.IntDiv}
 
         def _parse_table_part(self, schema: bool = False) -> Any:
-            """Parse a table name. The version in `syn123.4` becomes part of the name."""
+            """Parse one part of a table name. The version in `syn123.4` is a part of the name."""
             if self._match(TokenType.NUMBER):
                 return exp.Identifier(this=self._prev.text, quoted=False)
             return super()._parse_table_part(schema=schema)
@@ -189,7 +189,7 @@ def _error_message(error: SqlglotError) -> str:
 
 
 def write(node: exp.Expression) -> str:
-    """Return the SQL of a query, or of a part of one, in this dialect."""
+    """Return the SQL of a query or of a part of a query in this dialect."""
     return node.sql(dialect=SynapseSql)
 
 

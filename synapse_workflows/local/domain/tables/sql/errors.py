@@ -33,7 +33,7 @@ class ErrorRecorder:
         return wrapped
 
     def wrap_aggregate(self, aggregate: type) -> type:
-        """Wrap an aggregate class like `wrap` wraps a function."""
+        """Wrap the methods of an aggregate class as `wrap` does for a function."""
         wrap = self.wrap
 
         class Wrapped(aggregate):  # type: ignore[misc]

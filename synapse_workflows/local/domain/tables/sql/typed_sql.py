@@ -182,7 +182,7 @@ def as_result(value: Fragment) -> Fragment:
 
 
 def apply_collation(value: Fragment) -> str:
-    """Return the SQL of a value that is compared by the rules of its type."""
+    """Return the SQL of a value with the collation that is used to compare values of its type."""
     if value.type == JSON_VALUE:
         return _json_key(value)
     return f"{value.sql} COLLATE {COLLATION}" if value.is_text else value.sql
