@@ -44,17 +44,17 @@ import requests
 #: Attributes that are not pickled: open responses and sent headers.
 _NOT_PICKLED = frozenset({"response", "request"})
 
-#: The server refused the request without processing it.
+#: Statuses of a request that the server refused without processing it.
 _SAFE_STATUSES: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-#: The target is locked, or its state is not the one that the request expects.
+#: Statuses of a request whose target is locked, or is not in the state that the request expects.
 _CONFLICT_STATUSES: Final = frozenset(
     {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED}
 )
-#: Server errors that the same request always gets.
+#: Server errors that do not depend on the state of the server: a repeated request fails again.
 _UNSUPPORTED_STATUSES: Final = frozenset(
     {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
 )
-#: Statuses whose meaning does not depend on the wording of their reason.
+#: Statuses whose retry category does not depend on the reason text.
 _UNAMBIGUOUS_STATUSES: Final = frozenset({401, 403, 404, 409, 410, 412})
 _SAFE_PHRASES: Final = ("slow down", "slowdown", "try again")
 _UNCERTAIN_PHRASES: Final = (
@@ -64,15 +64,15 @@ _UNCERTAIN_PHRASES: Final = (
 
 
 class RetryCategory(Enum):
-    """Whether a request that failed may be sent again."""
+    """Categories of failures: whether a failed request may be sent again."""
 
     SAFE = "safe"
-    """The server did nothing. The same request can be sent again."""
+    """The server did not process the request. The same request can be sent again."""
     UNCERTAIN = "uncertain"
-    """The request may have been carried out. Only a repeatable request may be sent again."""
+    """The server may have processed the request. Only a repeatable request may be sent again."""
     CONFLICT = "conflict"
-    """The target is locked or has changed. The same request fails again; one that is built from
-    the current state can succeed."""
+    """The target is locked or has changed. The same request fails again. A new request that is
+    built from the current state can succeed."""
     PERMANENT = "permanent"
     """A retry cannot succeed."""
 
@@ -98,9 +98,9 @@ class RetryCategory(Enum):
     def of_response(cls, status: int, reason: str) -> "RetryCategory":
         """Return the category of an HTTP error response, given its status and its reason.
 
-        Synapse and the storage behind it report some temporary failures with another status, for
+        Synapse and its storage report some temporary failures with an unrelated status, for
         example 400 with "Please slow down". The retry policy of the official client recognizes
-        them by phrases in the reason, and this client has to retry in the same cases.
+        these failures by phrases in the reason. This client has to retry in the same cases.
         """
         category = cls.of_status(status)
         text = "" if status in _UNAMBIGUOUS_STATUSES else reason.lower()
@@ -129,7 +129,7 @@ class SynapseError(Exception):
 def _rebuild(
     cls: type[SynapseError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> SynapseError:
-    """Restore a pickled error without its constructor, whose parameters differ by class."""
+    """Restore a pickled error without calling the constructor: its parameters differ by class."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -156,7 +156,7 @@ class SynapseConnectionError(SynapseError, requests.ConnectionError):
     """The connection could not be established, or it was interrupted.
 
     Args:
-        message: The call and what failed.
+        message: The request, and a description of the failure.
         retry_category: Whether the request may be sent again.
     """
 
@@ -201,10 +201,11 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
         status: HTTP status, 300 to 599.
         reason: The reason given by the server, or the standard phrase of the status.
         call: The request, for example ``GET /entity/syn1``, without the query of a pre-signed URL.
-        response: The response if it came through `requests`. It is not pickled.
+        response: The response object of `requests`, if `requests` sent the request. The response
+            is not pickled.
         error_code: Synapse's own error code (``errorCode``), if any.
         retry_after: Seconds to wait before a retry, if the server sent Retry-After.
-        advice: One line with the action to take.
+        advice: One line that describes how to resolve the error.
     """
 
     def __init__(
@@ -319,7 +320,7 @@ class SynapseMd5MismatchError(SynapseTransferError, OSError):
     """The MD5 of a file differs from the expected one.
 
     Args:
-        message: Which file is affected.
+        message: The error message, which names the affected file.
         expected: Expected MD5, 32 hexadecimal digits.
         found: Actual MD5, 32 hexadecimal digits.
         path: Path of the file, if it is on disk.
@@ -366,6 +367,6 @@ class SynapseProvenanceError(SynapseError):
 
 
 class SynapseUnmetAccessRestrictions(SynapseError):  # noqa: N818 - a name of synapseclient
-    """Access requires terms of use or other conditions that are not met yet."""
+    """Access requirements, for example terms of use, that the user has not met yet."""
 
     _retry_category = RetryCategory.PERMANENT

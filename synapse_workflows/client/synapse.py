@@ -1,4 +1,4 @@
-"""The Synapse client: its methods are the functions of the modules of `client.api`."""
+"""The Synapse client. Its methods are the functions in the modules of `client.api`."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,9 @@ class Synapse(Session):
         authEndpoint: See `setEndpoints`.
         fileHandleEndpoint: See `setEndpoints`.
         portalEndpoint: See `setEndpoints`.
-        debug: Whether to log each request, and to add request and response to HTTP errors; None
-            to do so if the configuration file has a section ``[debug]``.
+        debug: Whether to log each request, and to append request and response to the messages of
+            HTTP errors. None enables debugging if the configuration file has a section
+            ``[debug]``.
         skip_checks: Whether to skip the check of the endpoints for permanent redirects.
         configPath: Path of the configuration file, which does not have to exist.
         requests_session: The requests session for all requests; None to create one.

@@ -16,8 +16,9 @@ def get_annotations(syn: Session, entity: Any, version: str | int | None = None)
     Args:
         syn: The session that sends the request.
         entity: An entity, or its ID (``syn123``, ``syn123.4``).
-        version: Version number; None for the version in the ID, or the current one. Annotations
-            of a numbered version cannot be stored back: their etag is not valid.
+        version: Version number; None for the version in the ID, or else the current version.
+            Annotations of a numbered version cannot be stored with `set_annotations`, because
+            their etag is not valid.
 
     Returns:
         Lists of values by key (str, bool, int, float, datetime in UTC), with ``id`` and ``etag``.
@@ -43,7 +44,8 @@ def set_annotations(syn: Session, annotations: Annotations) -> Annotations:
 
     Args:
         syn: The session that sends the request.
-        annotations: The changed result of `get_annotations`. Keys that are missing are deleted.
+        annotations: The changed result of `get_annotations`. Stored keys that are missing in
+            `annotations` are deleted.
 
     Returns:
         The stored annotations, with the new etag.
@@ -80,7 +82,7 @@ def put_annotations(
         values: AnnotationsValue by key.
 
     Raises:
-        SynapseStaleError: The entity has another etag.
+        SynapseStaleError: The etag of the entity is not `etag`.
 
     Source:
         PUT /entity/{id}/annotations2
@@ -118,9 +120,9 @@ def getAnnotations(syn: Session, entity: Any, version: str | int | None = None) 
 def setAnnotations(
     syn: Session, entity: Any, annotations: Mapping[str, Any] | None = None, **kwargs: Any
 ) -> Annotations:
-    """Replace the annotations of an entity, overwriting concurrent changes; deprecated.
+    """Replace the annotations of an entity, overwriting concurrent changes.
 
-    Use `get_annotations` and `set_annotations` instead.
+    Deprecated: use `get_annotations` and `set_annotations`.
 
     Args:
         syn: The session that sends the requests.

@@ -64,7 +64,7 @@ def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
 
 
 def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:
-    """Wait for the result of a job that this process or another one started.
+    """Wait for the result of a job that this process or another process has started.
 
     Args:
         syn: The session that sends the requests.
@@ -145,7 +145,7 @@ def _progress_logger(syn: Session, name: str, clock: Callable[[], float]) -> Pro
 
 
 class _ProgressLine:
-    """A progress line of tqdm, created with the first update: most jobs end without one."""
+    """A tqdm progress line, created at the first update. Most jobs end without an update."""
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self._name, self._stream = name, stream

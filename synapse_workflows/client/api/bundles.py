@@ -56,7 +56,7 @@ def get_file_handle(bundle: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def has_unmet_requirements(bundle: Mapping[str, Any]) -> bool:
-    """Whether the caller has to meet access requirements before downloading the content."""
+    """Return whether the caller has to meet access requirements before downloading the content."""
     return bool((bundle.get("restrictionInformation") or {}).get("hasUnmetAccessRequirement"))
 
 

@@ -31,8 +31,8 @@ def getChildren(
 ) -> Iterator[dict[str, Any]]:
     """Iterate over the direct children of a container.
 
-    The iterator sends its first request when it is advanced, and then one for every page of up
-    to 50 items.
+    The iterator sends its first request when the first item is read, and one request for each
+    page of up to 50 items.
 
     Args:
         syn: The session that sends the requests.
@@ -103,7 +103,7 @@ def md5Query(syn: Session, md5: str) -> list[dict[str, Any]]:
         md5: 32 hexadecimal digits.
 
     Returns:
-        EntityHeaders as in `getChildren` of at most 200 versions that the caller may read.
+        EntityHeaders, as in `getChildren`, of the versions that the caller may read; at most 200.
 
     Raises:
         SynapseHTTPError: The request failed.

@@ -111,14 +111,15 @@ def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Itera
         x: A `Schema` or the ID of a table; a list of column IDs or headers (headers without an
             ID, such as aggregates, are skipped); a prefix of column names; or None for all
             columns in Synapse.
-        limit: Page size, 1 to 100; for a name prefix and None.
-        offset: Number of columns to skip; for a name prefix and None.
+        limit: Page size, 1 to 100; only used if `x` is a name prefix or None.
+        offset: Number of columns to skip; only used if `x` is a name prefix or None.
 
     Returns:
-        An iterator over columns. It sends its first request when it is advanced.
+        An iterator over columns. The iterator sends its first request when the first column is
+        read.
 
     Raises:
-        ValueError: `x` is none of these.
+        ValueError: `x` has an unsupported type or value.
         SynapseNotFoundError: The table or a column does not exist.
 
     Source:
@@ -142,7 +143,8 @@ def getColumns(syn: Session, x: Any, limit: int = 100, offset: int = 0) -> Itera
 def getTableColumns(syn: Session, table: Any) -> Iterator[Column]:
     """Iterate over the columns of a table, in their order.
 
-    Synapse limits this request to six calls per minute; further calls wait.
+    Synapse limits this request to six calls per minute. If the limit is exceeded, the client
+    waits and retries.
 
     Args:
         syn: The session that sends the request.

@@ -60,7 +60,7 @@ def setEndpoints(
         skip_checks: Whether to skip the check for permanent redirects (301).
 
     Raises:
-        SynapseConfigError: An endpoint is not a URL, or redirects to an unencrypted one.
+        SynapseConfigError: An endpoint is not a URL, or redirects to an unencrypted URL.
         SynapseConnectionError: An endpoint does not respond.
 
     Source:

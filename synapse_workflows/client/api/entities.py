@@ -41,12 +41,13 @@ class GetOptions:
     """Validated keyword arguments of `get`.
 
     Args:
-        version: Version number; None for the version in the ID, or the current one.
+        version: Version number; None for the version in the ID, or else the current version.
         download: Whether to download the content of a file.
         location: Download directory; None for the cache.
         follow_link: Whether to get the target of a link instead of the link.
         if_collision: What to do with an existing file in the download directory.
-        limit_search: Project or folder in which to look up local files; None for all.
+        limit_search: Project or folder in which to look up local files; None to look them up in
+            all projects.
     """
 
     version: int | str | None = None
@@ -139,7 +140,7 @@ def get(syn: Session, entity: Any, **kwargs: Unpack[GetKeywords]) -> Entity:
 
 
 def get_unannounced(syn: Session, entity: Any, options: GetOptions) -> Entity:
-    """Get an entity like `get`, without emitting a `Read` event.
+    """Get an entity, as `get` does, but without emitting a `Read` event.
 
     Args:
         syn: The session that sends the requests.
@@ -174,8 +175,8 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
 
     Raises:
         SynapseError: `obj` cannot be deleted.
-        SynapseForbiddenError: The caller may not delete it.
-        SynapseBadRequestError: The version is the only one left.
+        SynapseForbiddenError: The caller may not delete `obj`.
+        SynapseBadRequestError: The version is the only remaining version of the entity.
 
     Source:
         DELETE /entity/{id}, DELETE /entity/{id}/version/{versionNumber}
@@ -233,7 +234,7 @@ def printEntity(syn: Session, entity: Any, ensure_ascii: bool = True) -> None:
 
     Args:
         syn: The session that sends the request, and whose logger is used.
-        entity: An ID, which is fetched; any other object is logged as it is.
+        entity: The ID of an entity to fetch and log. Any other object is logged without a request.
         ensure_ascii: Whether to escape non-ASCII characters.
 
     Raises:

@@ -48,8 +48,9 @@ def resolve_entity(
         syn: The session that sends the requests; none are sent when `entity` has an ID.
         entity: An ID (``syn123`` or ``syn123.4``), the path of a local file, an entity, a
             mapping with ``id``, or a mapping with ``name`` and ``parentId``. A text in the form
-            of an ID is an ID, even if there is a file of that name: pass ``./syn123`` for it.
-        version: Version number; takes precedence over a version in the ID.
+            of an ID is always an ID, even if a file of the same name exists. To refer to such a
+            file, pass ``./syn123``.
+        version: Version number, which takes precedence over a version in the ID.
         limit_search: A project or folder; files found by MD5 must be inside it.
 
     Raises:
@@ -57,7 +58,7 @@ def resolve_entity(
             has this name or content.
         ValueError: The entity was not stored, or the argument is not an entity.
     """
-    # A file that happens to have the name syn123 must not change what syn123 refers to.
+    # A local file with the name syn123 must not change the meaning of the ID syn123.
     if isinstance(entity, (str, Path)) and not is_synapse_id(entity):
         if is_local_file(entity):
             return _resolve_file(syn, Path(expand_path(entity)), limit_search)
@@ -84,10 +85,10 @@ def find_existing(
         syn: The session that sends the requests.
         request: What to store.
         create_or_update: Whether an entity with the same name may be updated.
-        always: Whether to fetch an entity with an ID although the request is complete.
+        always: Whether to fetch an entity with an ID even if the request is complete.
 
     Returns:
-        The bundle of the existing entity; None for a new entity, or if it is not needed.
+        The bundle of the existing entity; None for a new entity, or if the bundle is not needed.
 
     Raises:
         SynapseConflictError: The name is used by an entity of another type, or by any entity
@@ -125,10 +126,10 @@ def find_by_name(
     Args:
         syn: The session that sends the requests.
         request: What to store.
-        conflict: The error to raise, with advice added, if that entity cannot be updated.
+        conflict: The error to raise, with advice added, if the found entity cannot be updated.
 
     Returns:
-        The bundle of the entity; None if there is none.
+        The bundle of the entity; None if no such entity exists.
 
     Raises:
         SynapseConflictError: The entity is of another type, or the caller may not read it.
@@ -155,7 +156,7 @@ def validate_parent(syn: Session, request: StoreRequest, error: SynapseBadReques
     Args:
         syn: The session that sends the request.
         request: What to store.
-        error: The rejection.
+        error: The error with which Synapse rejected the request.
 
     Raises:
         SynapseMalformedEntityError: The parent is neither a project nor a folder.
@@ -247,7 +248,7 @@ def _require_same_type(
 
 
 def _is_incomplete(request: StoreRequest) -> bool:
-    """Whether an update would clear properties because the request does not include them."""
+    """Return whether an update would clear properties that the request does not include."""
     given = request.properties
     no_parent = request.entity_type.requires_parent and not given.get("parentId")
     return no_parent or not given.get("etag") or given["concreteType"] == UNTYPED

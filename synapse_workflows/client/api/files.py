@@ -123,7 +123,7 @@ def _to_url(location: str) -> str:
     """Return a URL unchanged, and an absolute `file://` URL for a path.
 
     Raises:
-        ValueError: `location` is neither.
+        ValueError: `location` is neither a URL nor a path.
     """
     parts = urlsplit(location)
     if not parts.scheme:
@@ -137,7 +137,7 @@ def _to_url(location: str) -> str:
 
 
 def _find_local_file(url: str) -> Path | None:
-    """Return the local file of a `file:` URL; None if there is none."""
+    """Return the local file of a `file:` URL; None if the file does not exist."""
     parts = urlsplit(url)
     if parts.scheme != "file":
         return None

@@ -49,9 +49,9 @@ def login(
 
     Raises:
         SynapseNoCredentialsError: No token was found; the message lists the places searched.
-        SynapseAuthenticationError: Synapse rejected the token; or it belongs to another user than
-            `email` or the user name in the configuration file, or lacks the scope ``view``; or a
-            password or an API key was given.
+        SynapseAuthenticationError: Synapse rejected the token; or the token belongs to another
+            user than `email` or the user name in the configuration file; or the token lacks the
+            scope ``view``; or a password or an API key was given.
 
     Source:
         GET /userProfile
@@ -101,8 +101,8 @@ def _verify_token(syn: Session, token: Token, email: str | None) -> Token:
     """Return the token with its user name, after verifying it with Synapse.
 
     Raises:
-        SynapseAuthenticationError: The token belongs to another user than `email`, or than the
-            user name beside it in the configuration file.
+        SynapseAuthenticationError: The token does not belong to the user `email`, or to the user
+            that the configuration file names together with the token.
         SynapseHTTPError: Synapse rejected the token.
     """
     try:
@@ -124,7 +124,7 @@ def _verify_token(syn: Session, token: Token, email: str | None) -> Token:
 
 
 def _profile_names(profile: Mapping[str, Any]) -> set[str]:
-    """Return the user name and e-mails in lower case: Synapse compares them without case."""
+    """Return the user name and e-mails in lower case, because Synapse ignores their case."""
     emails = [profile.get("email"), *(profile.get("emails") or ())]
     return {str(name).casefold() for name in (profile["userName"], *emails) if name}
 

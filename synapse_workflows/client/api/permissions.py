@@ -58,9 +58,10 @@ def setPermissions(
         entity: An entity, or its ID.
         principalId: ID or name of a user or team; None or ``"PUBLIC"`` for everyone (273949), to
             whom only ``["READ"]`` can be granted; 273948 for all signed-in users.
-        accessType: Access types to grant, or one of them as text; None or empty to revoke all
-            (with `overwrite`).
-        modify_benefactor: Whether to change the inherited access control list instead.
+        accessType: Access types to grant, or one access type as text. None or an empty list
+            revokes all access types if `overwrite` is True.
+        modify_benefactor: Whether to change the inherited access control list itself, instead of
+            a copy.
         warn_if_inherits: Whether to log a warning when the inherited list is copied.
         overwrite: Whether to replace the current access types; False to add to them.
 

@@ -14,7 +14,7 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import parse_entity_id, parse_version_number
 
-#: Keys of an Activity that the caller sets; Synapse sets the others.
+#: Keys of an Activity that the caller sets. Synapse sets all other keys.
 _CONTENT_KEYS: Final = ("name", "description", "used")
 
 
@@ -24,7 +24,7 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
     Args:
         syn: The session that sends the request.
         entity: An entity, or its ID (``syn123``, ``syn123.4``).
-        version: Version number; None for the version of `entity`, or the current one.
+        version: Version number; None for the version of `entity`, or else the current version.
 
     Returns:
         The Activity.
@@ -45,7 +45,7 @@ def getProvenance(syn: Session, entity: Any, version: int | str | None = None) -
 
 
 def find_activity(syn: Session, entity: Mapping[str, Any]) -> Activity | None:
-    """Return the Activity that generated the version of an entity; None if it has none.
+    """Return the Activity that generated a version; None if the version has no Activity.
 
     Args:
         syn: The session that sends the request.
@@ -95,11 +95,12 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
 def store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
     """Create or update an Activity, without linking it to an entity.
 
-    A stale etag is accepted if the content is unchanged, so that one Activity object can be
-    stored with several entities, although each store changes its etag.
+    A stale etag is accepted if the content of the Activity is unchanged. Therefore, one Activity
+    object can be stored with several entities, although each store operation changes the etag of
+    the Activity.
 
     Raises:
-        SynapseStaleError: The stored Activity has other content.
+        SynapseStaleError: The etag is stale, and the stored Activity has different content.
 
     Source:
         POST /activity, PUT /activity/{id}, GET /activity/{id}
@@ -128,7 +129,7 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
     Raises:
         SynapseNotFoundError: The entity has no Activity.
         SynapseForbiddenError: The caller may not change the entity; or another user created the
-            Activity, in which case it is removed from the entity but not deleted.
+            Activity. In the second case, the Activity is removed from the entity but not deleted.
 
     Source:
         GET and DELETE /entity/{id}/generatedBy, DELETE /activity/{id}
@@ -141,7 +142,7 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
 
 
 def delete_unlinked(syn: Session, activity_id: str) -> None:
-    """Delete an Activity that no version has; an error is logged.
+    """Delete an Activity that is not linked to any version. An error is logged, not raised.
 
     Args:
         syn: The session that sends the request.

@@ -17,7 +17,8 @@ from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.transfer import download
 from synapse_workflows.constants import MODEL, ROW_ID
 
-#: Matches the table in FROM. Quoted text is matched first: a column may be named "from syn1".
+#: Matches the table in FROM. Quoted text is matched first, because a quoted column name can
+#: contain FROM and an ID, for example "from syn1".
 _FROM: Final = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\bfrom\s+(syn\d+(?:\.\d+)?)\b""", re.IGNORECASE | re.ASCII
 )
@@ -63,8 +64,8 @@ def tableQuery(
         syn: The session that sends the requests.
         query: SQL, for example ``select name from syn123 where age > 5``; ``from syn123.4``
             queries version 4.
-        resultsAs: ``csv`` for a file that is read from disk row by row; ``rowset`` for pages
-            that are fetched when they are reached.
+        resultsAs: ``csv`` to download a file and read its rows from disk; ``rowset`` to fetch
+            each page of the result when its first row is read.
         **kwargs: For ``csv``: ``quoteCharacter``, ``escapeCharacter``, ``lineEnd``,
             ``separator``, ``header`` (whether the first line contains the column names; default
             True), ``includeRowIdAndRowVersion`` (default True), ``downloadLocation`` (a
@@ -137,7 +138,7 @@ def _query_rowset(
     offset: int | None = None,
     isConsistent: bool = True,
 ) -> TableQueryResult:
-    """Query the first page of the results.
+    """Run a query and return its first page; further pages are fetched when they are needed.
 
     Source:
         POST /entity/{id}/table/query/async/start,
@@ -176,7 +177,7 @@ def _query_csv(
     includeRowIdAndRowVersion: bool = True,
     downloadLocation: str | None = None,
 ) -> CsvFileTable:
-    """Query the results as a CSV file, and download it unless it is cached.
+    """Run a query with a CSV file as result, and download the file unless it is cached.
 
     Source:
         POST /entity/{id}/table/download/csv/async/start
@@ -214,7 +215,8 @@ def _query_csv(
         header,
         headers=[SelectColumn(**one) for one in response.get("headers") or ()],
     )
-    # Aggregate results have no row IDs, even if they were requested: read it from the file.
+    # Aggregate results have no row IDs, even if row IDs were requested. The header line of the
+    # file shows whether there are row IDs.
     result.setColumnHeaders(result.columns())
     names = [one.get("name") for one in result.headers or ()]
     result.includeRowIdAndRowVersion = ROW_ID in names
@@ -224,7 +226,8 @@ def _query_csv(
 def _announce_read(syn: Session, table: VersionedId) -> None:
     """Emit a `Read` event with the version of the table that was read.
 
-    For a query without a version, the current version is fetched, if there are listeners.
+    If the query has no version and there are listeners, the number of the current version is
+    fetched for the event.
 
     Source:
         GET /entity/{id}

@@ -1,4 +1,4 @@
-"""Plain REST requests to Synapse, for services without a method of their own.
+"""Plain REST requests to Synapse, for services that the client has no method for.
 
 Source: https://rest-docs.synapse.org/rest/
 """
@@ -66,7 +66,7 @@ def restPOST(
 ) -> Any:
     """Send a POST request and return the response body.
 
-    It is retried only if the server has not processed it (no connection, 429, 503).
+    The request is retried only if the server has not processed it (no connection, 429, 503).
 
     Args:
         syn: The session that sends the request.
@@ -104,8 +104,8 @@ def restPUT(
 ) -> Any:
     """Send a PUT request and return the response body.
 
-    It is also retried if the server may have processed it: the etag in the body makes a second
-    execution fail with 412 instead of changing anything.
+    The request is also retried if the server may have processed it. Because of the etag in the
+    body, a second execution fails with 412 and changes nothing.
 
     Args:
         syn: The session that sends the request.

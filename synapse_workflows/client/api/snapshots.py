@@ -28,16 +28,18 @@ def create_snapshot_version(
         table: A `Schema`, `EntityViewSchema` or `SubmissionViewSchema`, or the ID of a table,
             view or dataset, without a version.
         comment: Comment of the version.
-        label: Label of the version, unique for the table or view; None for its number.
-        activity: Activity of the version: an Activity, which is created if it is new, or its ID.
-        wait: False to return when Synapse has started the snapshot of a view. A snapshot of a
-            table is always created before the method returns.
+        label: Label of the version, unique for the table or view; None to use the version number
+            as label.
+        activity: Activity of the version, or its ID. A new Activity is created in Synapse.
+        wait: Whether to wait until the snapshot of a view is complete. False to return after
+            Synapse has started the job. A snapshot of a table is always complete when the method
+            returns.
 
     Returns:
         The version number, which can be queried as ``syn123.<number>``; None if `wait` is False.
 
     Raises:
-        ValueError: The ID is not that of a table, view or dataset, or has a version.
+        ValueError: The ID does not refer to a table, view or dataset, or contains a version.
         SynapseConflictError: The label is already used by another version.
         SynapseNotFoundError: The table or view does not exist.
         SynapseForbiddenError: The caller may not change the table or view.
@@ -69,7 +71,8 @@ def create_snapshot_version(
         table_transactions.start_transaction(syn, entity["id"], [], options)
         return None
     number = int(response["snapshotVersionNumber"])
-    # Listeners must not set an Activity: the current version is already the next one.
+    # `activity_given=True` prevents that listeners set an Activity. They would set it on the
+    # current version, which is already the version after the snapshot.
     syn.emit(Wrote.from_entity(entity, version=number, activity_given=True, is_open=False))
     return number if wait else None
 
@@ -81,7 +84,8 @@ def snapshot_options(
 
     Args:
         comment: Comment of the version.
-        label: Label of the version, unique for the table or view; None for its number.
+        label: Label of the version, unique for the table or view; None to use the version number
+            as label.
         activity_id: ID of the Activity of the version.
     """
     options = {

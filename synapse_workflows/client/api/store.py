@@ -74,8 +74,8 @@ def store(
     """Create or update an entity, or store rows of a table.
 
     The content of a file is uploaded only if it differs from the content in Synapse. The given
-    annotations replace those of the entity. A project, folder or link that is found by its name
-    keeps its other annotations.
+    annotations replace all annotations of the entity. Exception: if an existing project, folder
+    or link is found by its name, its annotations with other keys are kept.
 
     Args:
         syn: The session that sends the requests. With ``syn.skip_unchanged``, a file whose
@@ -83,12 +83,13 @@ def store(
         obj: A project, folder, file, link, table or other entity, or a mapping with the same
             keys; or rows of a table: a `Table`, a `RowSet` or a `PartialRowset`.
         createOrUpdate: Whether to update an existing entity with the same name, type and parent;
-            False to raise an error if there is one.
+            False to raise an error if such an entity exists.
         forceVersion: Whether to create a new version of a file whose content is unchanged.
         versionLabel: Label of the version, unique for the entity; creates a new version of a
             file.
         isRestricted: Whether to lock the entity until its conditions for use are set.
-        activity: The Activity that generated the version; not together with `used`, `executed`.
+        activity: The Activity that generated the version. It cannot be combined with `used` or
+            `executed`.
         used: Sources, in any form that `Activity.used` accepts.
         executed: Code, in any form that `Activity.executed` accepts.
         activityName: Name of the Activity that is created from `used` and `executed`.
@@ -103,11 +104,11 @@ def store(
         SynapseMalformedEntityError: The type or the parent is missing, or the parent is not a
             container.
         ValueError: An ID or an annotation is invalid.
-        SynapseConflictError: The version label is used already; or the name is used by an entity
-            of another type, by one that the caller may not read, or, without `createOrUpdate`,
-            by any entity.
-        SynapseStaleError: The entity was changed since its etag was read. Without an etag in
-            `obj`, the change is applied to the new state.
+        SynapseConflictError: The version label is already used; or the name is already used by
+            an entity of another type or by an entity that the caller may not read; or
+            `createOrUpdate` is False and the name is already used by any entity.
+        SynapseStaleError: The entity was changed since its etag was read. If `obj` has no etag,
+            this error is not raised: the update is applied to the new state of the entity.
         SynapseForbiddenError: The caller may not change the entity or its parent.
 
     Source:
@@ -138,7 +139,7 @@ def store_entity_with(
     *,
     is_restricted: bool = False,
 ) -> Entity:
-    """Create or update an entity, as `store` does, with another kind of provenance.
+    """Create or update an entity, as `store` does, with a given `StoreProvenance` object.
 
     Args:
         syn: The session that sends the requests.
@@ -176,7 +177,7 @@ def build_activity(
     """Build the Activity from the provenance arguments of `store`.
 
     Returns:
-        `activity`, or an Activity with `used` and `executed`; None without any of them.
+        `activity`, or a new Activity with `used` and `executed`; None if no argument is given.
 
     Raises:
         SynapseProvenanceError: `activity` is not an Activity, or was passed together with
@@ -229,7 +230,8 @@ def _announce_write(syn: Session, result: StoreResult, provenance: StoreProvenan
 def _reload(syn: Session, request: StoreRequest, result: StoreResult) -> Entity:
     """Fetch the version that was stored, and set its local properties.
 
-    Another client may have created a newer version meanwhile.
+    The version is fetched by its number, because another client may have created a newer version
+    meanwhile.
     """
     state = dict(request.local_state)
     old_handle = (state.pop("_file_handle", None) or {}).get("id")

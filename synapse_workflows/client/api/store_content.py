@@ -23,7 +23,7 @@ def upload_content(syn: Session, content: FileContent, parent: str) -> dict[str,
 
     Raises:
         SynapseUploadFailedException: The upload could not be completed.
-        SynapseMd5MismatchError: The content does not have the MD5 given by the caller.
+        SynapseMd5MismatchError: The MD5 of the content differs from the MD5 given by the caller.
 
     Source:
         GET file:/entity/{id}/uploadDestination, then the calls of `uploadFileHandle`
@@ -46,7 +46,7 @@ def needs_upload(syn: Session, request: StoreRequest, existing: Mapping[str, Any
     """Return whether the content of a file entity is not stored in Synapse yet.
 
     Args:
-        syn: The session whose cache knows the local files.
+        syn: The session whose cache records the local copies of files.
         request: What to store.
         existing: The bundle of the existing entity; None for a new entity.
     """
@@ -64,10 +64,11 @@ def needs_upload(syn: Session, request: StoreRequest, existing: Mapping[str, Any
 
 
 def _is_stored(syn: Session, path: str, handle_id: str, handle: Mapping[str, Any]) -> bool:
-    """Whether a local file is the content of a file handle: by MD5, or else by the cache.
+    """Return whether a local file has the content of a file handle.
 
-    The cache alone is not sufficient: it does not detect a change within the second in which the
-    file was added to it.
+    The MD5 is compared; without an MD5, the cache is consulted. The cache alone is not
+    sufficient, because it does not detect a change of a file within the second in which the file
+    was added to the cache.
     """
     stored_md5 = handle.get("contentMd5")
     if not stored_md5:

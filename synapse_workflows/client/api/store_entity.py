@@ -30,7 +30,7 @@ from synapse_workflows.client.model.entity import get_entity_type
 
 #: Properties that a request sets on a new version.
 _VERSION_CONTENT: Final = frozenset({"dataFileHandleId", "versionLabel", "versionComment"})
-#: Number of updates that other clients may make during one store operation.
+#: Maximum number of concurrent updates by other clients that one store operation tolerates.
 _MAX_CONFLICTS: Final = 60
 _SERVER_ERRORS: Final = 500
 
@@ -45,8 +45,8 @@ class StoreResult:
         existing: The bundle of the entity before the update, if it was fetched.
         created: Whether the entity is new.
         changed: Whether the entity differs from the existing one.
-        new_version: Whether the request created the version.
-        file_handle: The file handle of the content, if it was uploaded.
+        new_version: Whether the request created a new version.
+        file_handle: The file handle of the content, if the content was uploaded.
     """
 
     properties: Mapping[str, Any]
@@ -68,8 +68,8 @@ def create_or_update(
 ) -> StoreResult:
     """Create an entity, or update the existing one, with its content and annotations.
 
-    If another client changes the entity at the same time, its new state is read and the update is
-    repeated, unless the request has an etag.
+    If another client changes the entity at the same time, the new state of the entity is read and
+    the update is repeated. If the request has an etag, an error is raised instead.
 
     Args:
         syn: The session that sends the requests.
@@ -78,9 +78,9 @@ def create_or_update(
         provenance: The Activity of the version.
 
     Raises:
-        SynapseConflictError: The version label is used already; or the name is used by an entity
-            that cannot be updated.
-        SynapseStaleError: The entity was changed since the request's etag was read.
+        SynapseConflictError: The version label is already used; or the name is already used by
+            an entity that cannot be updated.
+        SynapseStaleError: The entity was changed since the etag of the request was read.
         SynapseMalformedEntityError: The parent is not a container.
         SynapseForbiddenError: The caller may not change the entity or its parent.
 
@@ -114,7 +114,13 @@ def create_or_update(
 
 @dataclass(frozen=True)
 class _SentUpdate:
-    """A request whose response may have been lost: what it would have created."""
+    """Version that a sent request creates, used to recognize the version if the response is lost.
+
+    Args:
+        version: Version number before the request; 0 for a new entity.
+        properties: The sent properties.
+        activity_id: ID of the linked Activity; None without an Activity.
+    """
 
     version: int
     properties: Mapping[str, Any]
@@ -122,7 +128,7 @@ class _SentUpdate:
 
 
 class _EntityWriter:
-    """Writes one entity; a repeated write uploads the content only once."""
+    """Writer of one entity. If a write is repeated, the content is not uploaded again."""
 
     def __init__(
         self,
@@ -154,7 +160,8 @@ class _EntityWriter:
 
     def _create(self) -> StoreResult:
         request = store_properties.prepare_create(self.syn, self.request, self.options)
-        # a file is looked up by its name before; the annotations of an existing one are replaced
+        # If the name of a project, folder or link is already used, its annotations are merged.
+        # Existing files were looked up by name earlier, and their annotations are replaced.
         self._merges_annotations = request.content is None
         activity_id = self.provenance.save(request.properties, None, new_version=True)
         properties = self._add_content(request, None)
@@ -174,7 +181,7 @@ class _EntityWriter:
     def _update_conflicting(
         self, request: StoreRequest, conflict: SynapseConflictError
     ) -> StoreResult:
-        """Update the entity that has the name of the new one."""
+        """Update the existing entity whose name caused the conflict."""
         if not self.options.create_or_update and self._handle is None:
             raise conflict
         found = entity_lookup.find_by_name(self.syn, request, conflict)
@@ -249,7 +256,7 @@ class _EntityWriter:
         return store_content.needs_upload(self.syn, self.request, existing)
 
     def _wants_version(self, existing: Mapping[str, Any] | None) -> bool:
-        """Whether an update creates a version. Only files get versions when they are stored."""
+        """Return whether an update creates a version. Only storing a file creates versions."""
         concrete_type = (existing or {}).get("entity", self.request.properties)["concreteType"]
         if not get_entity_type(concrete_type).is_versionable:
             return False
@@ -267,7 +274,7 @@ class _EntityWriter:
     def _is_result(
         self, request: StoreRequest, own: Mapping[str, Any], existing: Mapping[str, Any]
     ) -> bool:
-        """Whether the request would create the version `own` again."""
+        """Return whether the request would create the same version as `own`."""
         is_current = own["entity"]["versionNumber"] == existing["entity"]["versionNumber"]
         return self._is_unchanged(request, own) and (
             is_current or store_properties.has_same_annotations(request, own)
@@ -286,10 +293,10 @@ class _EntityWriter:
         return StoreResult(bundle["entity"], request.annotations, bundle, changed=not is_same)
 
     def _is_own_write(self, existing: Mapping[str, Any]) -> bool:
-        """Whether the current version was created by a request of this object.
+        """Return whether the current version was created by an earlier request of this writer.
 
-        A request is repeated if its response is lost. The repetition then conflicts with its own
-        result.
+        A request whose response is lost is sent again. The repeated request then conflicts with
+        the result of the first one.
         """
         sent, stored = self._sent, existing["entity"]
         if sent is None or int(stored.get("versionNumber") or 0) <= sent.version:
@@ -299,15 +306,17 @@ class _EntityWriter:
             return activity is not None and activity["id"] == sent.activity_id
         is_next = stored["versionNumber"] == sent.version + 1
         keys = _VERSION_CONTENT & sent.properties.keys()
-        # without content, the request cannot be told from that of another client
+        # Without these properties, the request cannot be distinguished from a request of another
+        # client.
         return bool(keys) and is_next and all(sent.properties[k] == stored.get(k) for k in keys)
 
     def _store_annotations(self, result: StoreResult) -> None:
         """Store the annotations of an entity, unless they are unchanged.
 
         Raises:
-            SynapseStaleError: Another client changed the entity. If it created a version, the
-                version of the result is deleted: it cannot get its annotations any more.
+            SynapseStaleError: Another client changed the entity. If the other client created a
+                newer version, a version created by this request is deleted, because annotations
+                can only be stored on the current version.
         """
         current: Mapping[str, Any] | None = {} if result.created else None
         if result.existing is not None:

@@ -1,4 +1,4 @@
-"""Properties of a store request: compared with, and completed from, the existing entity."""
+"""Properties of a store request: comparison with an existing entity, and missing properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import get_entity_type
 
-#: Properties that Synapse sets; they are ignored when an entity is checked for changes.
+#: Properties that Synapse sets. These properties are ignored in the check for changes.
 _SET_BY_SYNAPSE: Final = frozenset(
     {
         "id", "etag", "createdOn", "createdBy", "modifiedOn", "modifiedBy", "uri", "entityType",
@@ -31,7 +31,7 @@ class VersionOptions:
     Args:
         create_or_update: Whether to update an existing entity with the same name.
         force: Whether to create a new version if nothing changed.
-        label: Label of the new version; None for its number.
+        label: Label of the new version; None to use the version number as label.
     """
 
     create_or_update: bool = True
@@ -49,12 +49,12 @@ def apply_version(
 ) -> None:
     """Set the label and the comment of the version in the properties to send.
 
-    The label of an entity without versions of its own, for example a table, is that of its
-    current version.
+    Storing some types of entities, for example tables, creates no new version. For such an entity,
+    the label is set on the current version.
 
     Args:
-        properties: The properties to send; they are changed.
-        given: What the caller stores.
+        properties: The properties to send. This dictionary is changed.
+        given: The store request of the caller.
         options: How to handle an existing entity.
         existing: The bundle of the existing entity, if it was fetched.
         new_version: Whether the request creates a version.
@@ -65,7 +65,7 @@ def apply_version(
     if not entity_type.is_versionable:
         return
     if new_version or existing is None:
-        # Without it, Synapse copies the comment of the last version to the new one.
+        # Without this property, Synapse copies the comment of the last version to the new version.
         properties["versionComment"] = given.properties.get("versionComment")
     if options.label is None and new_version:
         if options.force and "versionNumber" in properties:
@@ -77,12 +77,12 @@ def apply_version(
 def is_unchanged(
     request: StoreRequest, existing: Mapping[str, Any], options: VersionOptions
 ) -> bool:
-    """Return whether properties and version label are the same as those in Synapse.
+    """Return whether the properties and the version label are equal to those in Synapse.
 
     Args:
         request: What to store.
         existing: The bundle of the existing entity.
-        options: How to handle it.
+        options: How to handle the existing entity.
     """
     stored = existing["entity"]
     if options.label is not None and str(options.label) != stored.get("versionLabel"):
@@ -95,14 +95,14 @@ def is_unchanged(
 
 
 def _normalize(key: str, value: Any) -> Any:
-    """Return a property for a comparison. Synapse returns scope IDs without `syn`."""
+    """Normalize a property value for comparison. Synapse returns scope IDs without `syn`."""
     if key == "scopeIds":
         return [str(one).lower().removeprefix("syn") for one in value or ()]
     return value or None
 
 
 def has_same_annotations(request: StoreRequest, existing: Mapping[str, Any] | None) -> bool:
-    """Return whether the annotations are those of a bundle; None for an entity without any."""
+    """Return whether the annotations equal those of a bundle; no bundle means no annotations."""
     stored = {} if existing is None else existing["annotations"]["annotations"]
     return annotations.have_same_values(request.annotations, stored)
 
@@ -118,7 +118,7 @@ def prepare_create(syn: Session, request: StoreRequest, options: VersionOptions)
 
 
 def _get_link_properties(syn: Session, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the name and the target type of a new link, which are those of its target.
+    """Return the name and the target type of a new link, read from the target of the link.
 
     Source:
         GET /entity/{id}, GET /entity/{id}/version/{versionNumber}

@@ -1,7 +1,8 @@
-"""Provenance of one store operation: its Activity is stored before the version that it generated.
+"""Provenance of one store operation. The Activity is stored before the version is created.
 
-The Activity is linked by the request that creates the version (`generatedBy`), never afterwards:
-by then, the current version may be that of another client.
+The request that creates the version also links the Activity to it (parameter `generatedBy`). The
+Activity is never linked afterwards, because another client may have created a newer version by
+then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,10 +20,10 @@ class StoreProvenance:
         activity: The declared Activity; None without one.
     """
 
-    #: Whether the existing entity is always fetched, in order to compare it.
+    #: Whether the existing entity is always fetched, to check whether the entity has changed.
     requires_existing: bool
-    #: Whether a changed version comment is set on the existing version of a file; False to
-    #: create a version for it.
+    #: Whether a changed version comment is set on the existing version of a file. False to create
+    #: a new version with the changed comment.
     edits_comment = True
 
     def __init__(self, syn: Session, activity: Mapping[str, Any] | None) -> None:
@@ -35,11 +36,11 @@ class StoreProvenance:
 
     @property
     def is_given(self) -> bool:
-        """Whether the stored version has the Activity of this object, or needs none."""
+        """Whether this object provides the Activity of the version, or no Activity is needed."""
         return self.activity is not None
 
     def keeps_unchanged(self) -> bool:
-        """Return whether a file that has not changed is left as it is."""
+        """Return whether an unchanged file is kept without an update."""
         return self.syn.skip_unchanged and self.activity is None
 
     def iter_own(
@@ -59,11 +60,11 @@ class StoreProvenance:
         *,
         new_version: bool,  # noqa: ARG002
     ) -> str | None:
-        """Store the Activity, once; return its ID, or None if there is none to link.
+        """Store the Activity on the first call, and return its ID; None without an Activity.
 
         Args:
             properties: Properties of the entity to store.
-            existing: The bundle of the existing entity; None for a new one.
+            existing: The bundle of the existing entity; None for a new entity.
             new_version: Whether the request creates an entity or a version.
         """
         if self.activity is not None and self.activity_id is None:
@@ -72,11 +73,11 @@ class StoreProvenance:
         return self.activity_id
 
     def mark_linked(self) -> None:
-        """Record that a version has the Activity."""
+        """Record that the Activity is linked to a version."""
         self._is_created = False
 
     def discard(self) -> None:
-        """Delete the Activity that was stored for a version that was not created."""
+        """Delete the stored Activity after the version could not be created."""
         if self._is_created and self.activity_id is not None:
             provenance.delete_unlinked(self.syn, self.activity_id)
             self._is_created, self.activity_id = False, None

@@ -20,9 +20,9 @@ from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.paths import expand_path, get_file_name, is_url, to_url
 from synapse_workflows.constants import FILE
 
-#: Keys that are set first: the meaning of other keys depends on them.
+#: Keys that are set first, because the meaning of other keys depends on these keys.
 _FIRST_KEYS: Final = ("path", "synapseStore")
-#: Type of an entity without a concrete type; it does not exist in Synapse.
+#: Type of an entity without a concrete type. This type does not exist in Synapse.
 UNTYPED: Final = get_entity_type(None).concrete_type
 #: Property keys of older versions of Synapse, which are valid names of annotations.
 _NOT_RESERVED: Final = frozenset(
@@ -36,7 +36,7 @@ class FileContent:
 
     Args:
         location: The path of a local file if `in_synapse`, else a URL.
-        in_synapse: Whether to upload the content; False to store its URL only.
+        in_synapse: Whether to upload the content; False to store only the URL of the content.
         handle: Known properties of the file handle: ``contentType``, and for a URL
             ``contentMd5`` and ``contentSize`` (bytes).
     """
@@ -51,7 +51,7 @@ class StoreRequest:
     """An entity to store.
 
     Args:
-        entity_type: Its type.
+        entity_type: Type of the entity.
         properties: Properties as JSON.
         annotations: AnnotationsValue by key.
         local_state: Local properties, such as the path of a file.
@@ -141,7 +141,7 @@ def require_valid_annotations(names: Iterable[str], entity_type: EntityType) -> 
     """Check that no annotation has the name of a property of its entity.
 
     Raises:
-        SynapseMalformedEntityError: One has.
+        SynapseMalformedEntityError: An annotation has the name of a property.
     """
     reserved = sorted(set(names) & entity_type.property_keys - _NOT_RESERVED)
     if reserved:

@@ -181,7 +181,7 @@ def _fetch_batch(files: _TableFiles, handles: Sequence[str]) -> list[str]:
             files.syn.logger.warning("File handle %s: %s", one.get("fileHandleId"), reason)
     if successful:
         return deferred
-    for handle in deferred:  # too large for a zip file
+    for handle in deferred:  # files that are too large for a zip file
         _fetch_single(files, handle)
     return []
 
@@ -241,7 +241,7 @@ def _extract(files: _TableFiles, archive: zipfile.ZipFile, entry: str, handle: s
 
 
 def _choose_target(path: Path, handle: str, *, overwrite: bool) -> Path:
-    """Return a path that belongs to one file handle only: files can have the same name."""
+    """Return a path for one file handle only, because several files can have the same name."""
     if overwrite or not os.path.lexists(path):
         return path
     return path.with_name(append_to_stem(path.name, f"-{handle}"))

@@ -1,4 +1,4 @@
-"""Rows of tables: store and delete, all rows of a call or none."""
+"""Rows of tables: store and delete. A call stores or deletes all of its rows, or none."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -45,8 +45,8 @@ def store_rows(
         store_schema: Callback that stores a schema that is new or has new columns.
 
     Returns:
-        For a `Table`, a table with the current schema and etag. For a row set, its
-        RowReferenceSet, with the ID and version of every row.
+        For a `Table`, a table with the current schema and etag. For a row set, a RowReferenceSet
+        with the ID and version of every row.
 
     Raises:
         ValueError: The rows do not match the columns of the table, or are too large.
@@ -116,10 +116,10 @@ def _require_file_size(rows: CsvFileTable) -> None:
 
 
 def _bind_columns(syn: Session, rows: CsvFileTable) -> None:
-    """Look up the columns of a table that the rows were given without.
+    """Look up the columns of the table, if the caller passed rows without columns.
 
-    The rows are then serialized by column type, and validated, like rows of a schema with
-    columns. A file of the caller is validated by Synapse.
+    With the columns, the rows are validated and serialized by column type, like the rows of a
+    schema with columns. If the caller passed a CSV file, only Synapse validates the rows.
     """
     if rows.pending is not None:
         adds_rows = not rows.pending.has_row_ids
@@ -166,7 +166,7 @@ def _require_column_order(syn: Session, schema: SchemaBase) -> None:
 
 
 def _store_by_type(syn: Session, rows: Rows) -> tuple[Any, bool]:
-    """Store rows; return the result of `store_rows`, and whether there were any rows."""
+    """Store rows; return the result for `store_rows`, and whether there were any rows."""
     if isinstance(rows, CsvFileTable):
         is_empty = rows.is_empty()
         if not is_empty:
@@ -228,7 +228,7 @@ def _run_change(syn: Session, table_id: str, change: Mapping[str, Any]) -> Mappi
 
 
 def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
-    """Append the row set of a table; return a table whose rows have their IDs."""
+    """Append the row set of a table; return a table whose rows have the new row IDs."""
     known = {one["name"]: one for one in table.known_columns() or ()}
     headers = [
         one if one.get("id") else SelectColumn.from_column(known.get(one.get("name"), one))

@@ -1,4 +1,4 @@
-"""Table transactions: their request bodies, and how to start, await and check them.
+"""Table transactions: build the request bodies, start the jobs, and check the results.
 
 A transaction applies all of its changes to a table or view, or none of them.
 """
@@ -65,10 +65,11 @@ def upload_request(
 
     Args:
         table_id: ``syn123``.
-        file_handle_id: File handle of the CSV file; its creator must be the caller.
+        file_handle_id: ID of the file handle of the CSV file, which the caller must have created.
         csv_descriptor: CsvTableDescriptor of the file.
         lines_to_skip: Number of lines to skip at the start of the file.
-        etag: Etag of the query result the rows come from; None to skip the check.
+        etag: Etag of the query result from which the rows come. Synapse rejects the rows if the
+            table was changed since the query. None to skip this check.
     """
     request: dict[str, Any] = {
         "concreteType": _UPLOAD,
@@ -126,7 +127,7 @@ def start_transaction(
 
 
 def wait_for_transaction(syn: Session, table_id: str, token: str) -> dict[str, Any]:
-    """Wait for a transaction that was started, by this process or another one.
+    """Wait for a transaction that this process or another process has started.
 
     Args:
         syn: The session that sends the requests.

@@ -29,8 +29,8 @@ def getUserProfile(
 
     Args:
         syn: The session that sends the requests.
-        id: A user ID, a user name, or a prefix that matches one user name only; an object with
-            ``ownerId`` or ``member``; None for the caller.
+        id: A user ID, a user name, or a prefix that matches only one user name; an object with
+            ``ownerId`` or ``member``; None for the profile of the caller.
         sessionToken: Deprecated; a token used instead of the client's credentials.
         refresh: Whether to ignore the cached profile.
 
@@ -84,7 +84,7 @@ def is_certified(syn: Session, user: Any) -> bool:
         record = syn.call("GET", f"/user/{owner}/certifiedUserPassingRecord").object
     except SynapseNotFoundError:
         return False
-    # `passed` stays true on a record that was revoked.
+    # `passed` remains true after the certification was revoked.
     return bool(record.get("certified", record.get("passed")))
 
 
@@ -111,9 +111,9 @@ def _get_value(source: Any, name: str) -> Any:
 
 
 def _find_user_id(syn: Session, name: str) -> str:
-    """Return the ID of the user whose name matches the prefix uniquely, or else exactly."""
+    """Return the ID of the only user whose name starts with `name`, or whose name is `name`."""
     call = flows.with_offset(Call("GET", "/userGroupHeaders", params={"prefix": name}))
-    # Teams match too, but have no profile.
+    # The search also returns teams, which have no profile.
     matches = [one for one in syn.run(flows.collect_items(call)) if one.get("isIndividual", True)]
     if len(matches) > 1:
         matches = [one for one in matches if one["userName"].casefold() == name.casefold()]

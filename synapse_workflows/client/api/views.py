@@ -55,7 +55,8 @@ def _require_unique_types(columns: Iterable[tuple[Any, Any]]) -> None:
     """Check that columns of the same name have the same type.
 
     Raises:
-        SynapseMalformedEntityError: They differ: an annotation has values of several types.
+        SynapseMalformedEntityError: Two columns of the same name have different types, because an
+            annotation has values of several types.
     """
     types: dict[str, list[str]] = {}
     for name, column_type in columns:
@@ -75,7 +76,7 @@ def _column_key(column: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _get_current_columns(syn: Session, view: ViewBase) -> list[Column]:
-    """Return the columns of a view; fetch those of which only the ID is known."""
+    """Return the columns of a view; fetch each column of which only the ID is known."""
     known = view.known_columns or {}
     view.add_known_columns(
         [columns.getColumn(syn, one) for one in view.properties["columnIds"] if one not in known]

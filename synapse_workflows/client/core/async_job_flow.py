@@ -11,11 +11,11 @@ from synapse_workflows.client.errors import SynapseError, SynapseJobError, Synap
 
 _PROCESSING: Final = "PROCESSING"
 _FAILED: Final = "FAILED"
-#: Maximum time of a job with progress, as a multiple of the time without progress.
+#: Maximum time of a whole job, as a multiple of the maximum time without progress.
 _MAX_TIMEOUTS: Final = 24
-#: Seconds that each status request counts at least.
+#: Minimum number of seconds that each status request adds to the time without progress.
 _MIN_STEP: Final = 0.01
-#: State of a TableStatus.
+#: State of a TableStatus: Synapse failed to build the index of the table.
 _INDEX_FAILED: Final = "PROCESSING_FAILED"
 
 
@@ -27,7 +27,7 @@ class Job:
         path: Path of the job type, for example ``/entity/syn1/table/query/async``.
         body: The request body.
         endpoint: ``repo`` or ``file``.
-        repeatable: Whether starting the job twice is harmless, because it only reads.
+        repeatable: Whether the job only reads, so that starting the job twice is harmless.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Polling:
-    """Polling settings. All times in seconds.
+    """Polling settings. All times are in seconds.
 
     Args:
         sleep: Delay between the first and the second status request.
@@ -98,7 +98,7 @@ def run(
 
 
 def start(job: Job) -> Flow[str]:
-    """Start a job and return its token, with which any process can wait for the result.
+    """Start a job and return its token. Any process can use the token to wait for the result.
 
     Raises:
         SynapseHTTPError: Synapse rejected the request.
@@ -122,8 +122,8 @@ def wait(
 ) -> Flow[Any]:
     """Poll a job until it is done, and return its result, parsed from JSON.
 
-    The time without progress is the sum of the delays since a progress was reported that had not
-    been reported before.
+    The time without progress is the sum of the delays since Synapse last reported new progress.
+    Progress that was already reported earlier does not count as new.
 
     Args:
         job: The started job.
@@ -166,9 +166,10 @@ def wait(
 
 
 def _state(reply: Reply) -> str | None:
-    """Return the state of a job; None if the reply is its result.
+    """Return the state of a job; None if the reply is the result of the job.
 
-    While Synapse builds the index of a table, the reply can be the status of the index instead.
+    While Synapse builds the index of a table, the reply can be the status of the index instead of
+    the status of the job.
     """
     body = reply.json if isinstance(reply.json, dict) else {}
     state = body.get("jobState")
@@ -178,7 +179,7 @@ def _state(reply: Reply) -> str | None:
 
 
 def _result(body: Any, state: str | None, token: str) -> Any:
-    """Return the result from the last reply, which may be a status that contains it."""
+    """Return the result of a job: the last reply, or the result inside of it if it is a status."""
     if state is None:
         return body
     if state == _FAILED:

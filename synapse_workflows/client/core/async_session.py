@@ -44,9 +44,9 @@ class AsyncSession:
     Args:
         endpoints: Base URLs of Synapse; production if None.
         credentials: Token of the user; None for anonymous requests.
-        client: HTTP client used for all calls and not closed, for example
-            ``AsyncClient(transport=ASGITransport(app))`` for a service in this process. Created if
-            None.
+        client: HTTP client for all calls, for example
+            ``AsyncClient(transport=ASGITransport(app))`` for a service in this process. The
+            session does not close this client. None to create a client.
         retry: Retry and backoff settings.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
     """
@@ -72,7 +72,10 @@ class AsyncSession:
 
     @classmethod
     def of(cls, session: Session, client: httpx2.AsyncClient | None = None) -> "AsyncSession":
-        """Create one from the endpoints, credentials, retry policy and timeout of a session."""
+        """Create an asynchronous session with the settings of a blocking session.
+
+        The settings are the endpoints, credentials, retry policy and timeout.
+        """
         return cls(
             session.endpoints,
             session.credentials,
@@ -189,7 +192,7 @@ async def _read_body(response: httpx2.Response) -> bytes:
     """Read the body of a response.
 
     Raises:
-        ResponseTooLargeError: It has more than `response_limits.MAX_BODY` bytes.
+        ResponseTooLargeError: The body has more than `response_limits.MAX_BODY` bytes.
     """
     content = bytearray()
     async for block in response.aiter_bytes():
@@ -201,7 +204,7 @@ async def _read_body(response: httpx2.Response) -> bytes:
 
 
 def _limit_client_log() -> None:
-    """Keep a line for each poll out of the log, unless the level of that logger is set."""
+    """Suppress the INFO line that httpx2 logs for each request, unless its log level is set."""
     logger = logging.getLogger(httpx2.__name__)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)

@@ -1,8 +1,9 @@
 """Local file cache, shared with other Synapse clients.
 
 Layout: `<root>/<handle ID mod 1000>/<handle ID>/` contains the files of a file handle and their
-map, see `cache_map`. Unlike the official clients, this cache can have a size limit. The least
-recently used copy is evicted first, but never a file that a running process has pinned.
+map, see `cache_map`. Unlike the cache of the official clients, this cache can have a size limit.
+The least recently used copy is evicted first. A file that a running process has pinned is never
+evicted.
 """
 
 import logging
@@ -23,7 +24,7 @@ FileHandleId = str | int | Mapping[str, Any]
 
 _log = logging.getLogger(__name__)
 _EVICTION_LOCK = "eviction"
-#: Seconds for which the measured size of the cache is used.
+#: Seconds for which the measured size of the cache stays valid.
 _HEADROOM_SECONDS = 5.0
 
 
@@ -68,7 +69,7 @@ class Cache:
         return str(self._root / str(int(number) % cache_map.FANOUT) / number)
 
     def contains(self, file_handle_id: FileHandleId, path: str | Path) -> bool:
-        """Return whether this path is a recorded copy with the recorded modification time."""
+        """Return whether a path is a recorded copy that still has its recorded time."""
         entry = self._read(file_handle_id).get(path_key(path))
         return entry is not None and entry.has_same_time(path)
 
@@ -82,11 +83,13 @@ class Cache:
 
         Args:
             file_handle_id: The file handle.
-            path: A directory: a copy directly in it is preferred, and outdated entries of this
-                directory are removed. The path of a known copy: only this copy is returned. None
-                or another path: the newest copy is returned.
-            md5: Expected MD5 of the content in hex. Without it, a cache that was also used with
-                another Synapse may return the file of another file handle with the same ID.
+            path: If `path` is a directory, a copy directly in that directory is preferred, and
+                outdated entries of the directory are removed. If `path` is a recorded copy, only
+                that copy is returned. If `path` is None or any other path, the newest copy is
+                returned.
+            md5: Expected MD5 of the content in hex. Without `md5`, a cache that was also used
+                with another Synapse instance may return a file of that instance whose file handle
+                has the same ID.
 
         Returns:
             The path of the copy, or None.
@@ -112,7 +115,7 @@ class Cache:
         return candidate
 
     def has_copies(self, file_handle_id: FileHandleId) -> bool:
-        """Return whether copies are recorded, without checking them."""
+        """Return whether copies are recorded, without checking whether the files still exist."""
         return bool(self._read(file_handle_id))
 
     def add(
@@ -123,7 +126,7 @@ class Cache:
         Args:
             file_handle_id: The file handle.
             path: Path of the file.
-            md5: MD5 of its content in hex; computed by default.
+            md5: MD5 of the content in hex; computed by default.
 
         Returns:
             The map of the file handle as JSON.
@@ -150,7 +153,8 @@ class Cache:
         """Remove copies from the map.
 
         Args:
-            file_handle_id: The file handle, or a File entity whose `path` is removed.
+            file_handle_id: The file handle; or a File entity, of which the copy at its `path` is
+                removed.
             path: The copy to remove; all copies by default.
             delete: Whether to delete the files as well.
 
@@ -183,10 +187,10 @@ class Cache:
         Files outside the cache and files pinned by another running process are kept.
 
         Args:
-            before_date: Only maps older than this: a datetime (local if naive) or seconds since
-                1970.
-            after_date: Only maps newer than this.
-            dry_run: Print the directories without deleting them.
+            before_date: End of the period: a datetime (local time if naive) or seconds since
+                1970; None for no end.
+            after_date: Start of the period, in the same form; None for no start.
+            dry_run: Whether to print the directories instead of deleting the copies.
 
         Returns:
             The number of selected file handles.
@@ -278,7 +282,7 @@ class Cache:
         return {}
 
     def _own_copies(self, file_handle_id: FileHandleId, entries: CacheMap) -> list[str]:
-        """Return the copies in the directory of a file handle, and not elsewhere."""
+        """Return those copies that are in the directory of the file handle."""
         directory = Path(self.get_cache_dir(file_handle_id)).resolve()
         return [path for path in entries if Path(path).parent.resolve() == directory]
 
@@ -297,7 +301,7 @@ class Cache:
 
     @contextmanager
     def _tolerating_failure(self) -> Generator[None]:
-        """Log an error of the file system instead of raising it: the cache is only a copy."""
+        """Log errors of the file system instead of raising them: the cache is optional."""
         try:
             yield
         except OSError as error:
@@ -331,7 +335,7 @@ class _Headroom:
         self._expires_at = time.monotonic() + _HEADROOM_SECONDS
 
     def take(self, size: int) -> bool:
-        """Use `size` bytes; return whether they certainly fit, so that no scan is needed."""
+        """Reserve `size` bytes; return whether they fit into the limit without another scan."""
         self._free -= size
         return self._free > 0 and time.monotonic() < self._expires_at
 
@@ -352,7 +356,7 @@ def _seconds(time: datetime | float | None, default: float) -> float:
 
 
 def _was_written(directory: Path, after: float, before: float) -> bool:
-    """Return whether a map was written in a period; true for a directory without a map."""
+    """Return whether the map of a directory was written in a period; True without a map."""
     try:
         return after < (directory / cache_map.MAP_NAME).stat().st_mtime < before
     except FileNotFoundError:
@@ -360,7 +364,7 @@ def _was_written(directory: Path, after: float, before: float) -> bool:
 
 
 def _copies_in(directory: str | None, entries: CacheMap) -> list[str]:
-    """Return the copies directly in a directory; none if it is not a directory."""
+    """Return the copies directly in a directory; an empty list if it is not a directory."""
     if directory is None or not Path(directory).is_dir():
         return []
     return [path for path in entries if path.rpartition("/")[0] == directory]

@@ -1,7 +1,8 @@
 """Eviction of the least recently used files of a cache.
 
-Only files in the directories of the cache count and are deleted: recorded, unmodified copies, and
-the files of interrupted downloads. Files that a user changed or added are never deleted.
+Only files inside the cache directories count towards the limit. Only recorded, unmodified copies
+and the files of interrupted downloads are deleted. Files that a user changed or added are never
+deleted.
 """
 
 import os
@@ -35,7 +36,7 @@ class CachedFile:
 
     @property
     def is_partial(self) -> bool:
-        """Whether it belongs to a download that is running or was interrupted."""
+        """Whether the file belongs to a download that is running or was interrupted."""
         return PARTIAL_MARK in self.path.name
 
 

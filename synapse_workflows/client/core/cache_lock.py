@@ -1,8 +1,8 @@
 """File locks of the local cache.
 
-The directory `.cacheMap.lock` in the directory of a file handle is shared with the official
-Synapse clients. Among processes of this package an operating system lock is acquired first: it is
-released when its process ends, even after a crash.
+The lock directory `.cacheMap.lock` in the directory of a file handle is shared with the official
+Synapse clients. Processes of this package acquire an operating system lock before the lock
+directory. The operating system lock is released when its process ends, even after a crash.
 """
 
 import errno
@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 from synapse_workflows.client.errors import SynapseFileCacheError
 
 LOCK_NAME: Final = ".cacheMap.lock"
-#: Directory in the root of a cache for locks and lists of pinned files. Other clients ignore it,
-#: because they read only directories whose name is a number.
+#: Directory in the root of a cache for locks and lists of pinned files. Other clients ignore this
+#: directory, because they read only directories whose name is a number.
 PRIVATE_NAME: Final = ".synapse_workflows"
 #: Age in seconds from which all clients consider a lock directory abandoned.
 STALE_SECONDS: Final = 10.0
@@ -28,7 +28,7 @@ TIMEOUT_SECONDS: Final = 70.0
 #: Seconds between two checks of a lock directory.
 POLL_SECONDS: Final = 0.05
 
-#: Attempts to create a lock in a directory that another process deletes.
+#: Maximum number of attempts to create a lock if another process deletes its directory meanwhile.
 _MAX_ATTEMPTS: Final = 5
 #: Errors of a file system or directory that is not writable.
 _READ_ONLY_ERRORS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -48,7 +48,7 @@ def map_lock(root: Path, directory: Path) -> Generator[None]:
 
 @contextmanager
 def map_read_lock(root: Path, directory: Path) -> Generator[None]:
-    """Lock the map like `map_lock`, but without a lock if the cache is not writable."""
+    """Lock the map like `map_lock`; acquire no lock if the cache is not writable."""
     with ExitStack() as stack:
         try:
             stack.enter_context(map_lock(root, directory))
@@ -78,7 +78,7 @@ def named_lock(root: Path, name: str) -> Generator[None]:
 
 
 def _acquire(lock: FileLock, path: Path) -> None:
-    """Acquire a lock, and create its directory again if it is deleted at the same time."""
+    """Acquire a lock; create its directory again if another process deletes the directory."""
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -104,7 +104,8 @@ def _lock_directory(directory: Path) -> Generator[None]:
     try:
         yield
     finally:
-        # A process that took over a stale lock has updated its time and now owns it.
+        # If the modification time differs, another process took over the lock as stale and now
+        # owns it.
         with suppress(FileNotFoundError):
             if path.stat().st_mtime_ns == acquired_at:
                 path.rmdir()

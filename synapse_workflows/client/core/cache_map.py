@@ -1,8 +1,9 @@
 """The `.cacheMap` of a file handle: known copies of a file and their modification times.
 
-The format is shared with the official Synapse clients, so that all of them can use one cache: a
-JSON object from normalized absolute path to `{"modified_time", "content_md5"}`, or in older
-clients to the time alone. `cache_lock` protects it.
+The format is shared with the official Synapse clients, so that all clients can use the same cache.
+It is a JSON object that maps each normalized absolute path to
+`{"modified_time": ..., "content_md5": ...}`; older clients write only the time as value.
+`cache_lock` protects the file.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ class CacheEntry:
     def has_same_time(self, path: str | Path) -> bool:
         """Return whether the file exists and has the recorded modification time.
 
-        A recorded time of whole seconds, as all clients write it, matches any fraction.
+        All clients record the time in whole seconds. A recorded whole second matches any fraction
+        of that second.
         """
         try:
             modified = Path(path).stat().st_mtime
@@ -46,9 +48,10 @@ class CacheEntry:
         return self.modified_time == iso_time(modified)
 
     def is_unmodified(self, path: str | Path, md5: str | None = None) -> bool:
-        """Return whether the file has the recorded time, and the recorded and the expected MD5.
+        """Return whether a file has the recorded modification time and the recorded MD5.
 
-        Reads the whole file if an MD5 is recorded or expected.
+        If `md5` is given, the file must have that MD5 too. The whole file is read if an MD5 is
+        recorded or expected.
 
         Args:
             path: The copy.
@@ -79,7 +82,7 @@ def file_md5(path: str | Path) -> str:
 
 
 def create_entry(path: str | Path, content_md5: str | None) -> CacheEntry:
-    """Create the entry of a file, with its current time in whole seconds like all clients."""
+    """Create the entry of a file, with its current modification time in whole seconds."""
     return CacheEntry(iso_time(math.floor(Path(path).stat().st_mtime)), content_md5)
 
 
@@ -89,7 +92,7 @@ def path_key(path: str | Path) -> str:
 
 
 def read(directory: Path) -> CacheMap:
-    """Read a map; a missing or unreadable one is empty."""
+    """Read a map; a missing or unreadable map counts as empty."""
     try:
         content = json.loads((directory / MAP_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

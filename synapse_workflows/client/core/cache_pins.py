@@ -2,10 +2,10 @@
 
 Each process writes the paths of its pinned files to a list `<id>.paths` in the cache and holds the
 lock `<id>.lock`. The lock is released when the process ends, even after a crash. A list whose
-lock is free has no owner and is deleted by the next process that reads it.
+lock is free belongs to no running process. The next process that reads the lists deletes it.
 
-The owner is the process and not a client object, because the path that a client returned is used
-long after the client is gone. All clients of a process share its list.
+A list belongs to a process and not to a client object, because callers use a returned path after
+the client object was deleted. All clients of a process share its list.
 """
 
 import atexit
@@ -36,7 +36,7 @@ class _PinList:
             self.add(path)
 
     def exists(self) -> bool:
-        """Return whether other processes see the list: it is deleted with its cache."""
+        """Return whether the files of the list exist; they are deleted together with the cache."""
         return Path(self._lock.lock_file).exists()
 
     def add(self, path: str) -> None:
@@ -46,7 +46,7 @@ class _PinList:
             self.pinned.add(path)
 
     def delete(self) -> None:
-        """Release all files; a list that was inherited by a fork belongs to the parent."""
+        """Release all files. In a forked process, keep the list of the parent process."""
         atexit.unregister(self.delete)
         if os.getpid() == self.owner:
             _delete_list(self._lock, self._paths)

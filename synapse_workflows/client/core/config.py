@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PATH: Final = "~/.synapseConfig"
-#: Sections that may contain the login; the official client writes the second one.
+#: Sections that may contain the login settings. The official client writes ``[default]``.
 LOGIN_SECTIONS: Final = ("authentication", "default")
 _EMPTY: "Mapping[str, str]" = MappingProxyType({})
 
@@ -23,7 +23,7 @@ class Config:
     """Settings of a client from a configuration file.
 
     Args:
-        path: Path of the file, which may not exist.
+        path: Path of the file. The file does not have to exist.
         endpoints: Base URLs by lower-case option name (``repoendpoint``).
         cache_location: Root directory of the cache.
         max_threads: Number of threads for transfers.

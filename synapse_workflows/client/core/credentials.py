@@ -1,4 +1,4 @@
-"""Personal access tokens, and the sources that are searched for one."""
+"""Personal access tokens, and the sources that are searched for a token."""
 
 import base64
 import json
@@ -30,10 +30,10 @@ class Token:
     """A personal access token of Synapse.
 
     Args:
-        secret: The token itself, which is never in a repr, log or error.
-        username: User name of its owner: as configured beside the token, or None, until the login
-            has verified it.
-        origin: Description of the source where it was found.
+        secret: The token itself, which never appears in a repr, log or error.
+        username: User name of the owner. Before the login has verified the name, this is the name
+            that is configured together with the token, or None.
+        origin: Description of the source in which the token was found.
 
     Raises:
         SynapseAuthenticationError: The token is malformed, or lacks the scope ``view``.
@@ -66,7 +66,7 @@ class Token:
 
 @dataclass(frozen=True)
 class LoginRequest:
-    """Arguments of a login, and the settings that are searched for a token.
+    """Arguments of a login, and the settings in which a token is searched.
 
     Args:
         email: User name or e-mail address of the owner of the token.
@@ -89,7 +89,7 @@ class LoginRequest:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-#: Searches one source: returns a token, or a description of what is missing.
+#: Function that searches one source and returns a token, or a description of what is missing.
 CredentialSource = Callable[[LoginRequest], Token | str]
 
 
@@ -144,7 +144,7 @@ def _config_file(request: LoginRequest) -> Token | str:
     username = login.get("username")
     if request.email and username and request.email != username:
         return f"{path}: the login is for {username}, not for {request.email}"
-    # A token has precedence, because the official client ignores a password beside it.
+    # A token takes precedence over a password, as in the official client.
     if login.get("authtoken"):
         return Token(login["authtoken"], username or None, origin=path)
     if login.get("password") or login.get("apikey"):
@@ -159,7 +159,7 @@ def _config_file(request: LoginRequest) -> Token | str:
 def _keyring(request: LoginRequest) -> Token | str:
     if request.forced:
         return "keyring: skipped (forced)"
-    # The last user is only a fallback if neither the caller nor the file names a user.
+    # Fall back to the last user only if neither the caller nor the configuration names a user.
     username = (
         request.email or request.config.login.get("username") or keyring_store.most_recent_user()
     )
@@ -213,7 +213,7 @@ def retired_credentials_error(what: str, where: str) -> SynapseAuthenticationErr
 
 
 def _scopes(token: str) -> list[Any] | None:
-    """Return the scopes of a token; None if it does not contain them."""
+    """Return the scopes of a token; None if the token does not contain its scopes."""
     claims = _claims(token)
     access = claims.get("access") if claims else None
     scopes = access.get("scope") if isinstance(access, dict) else None
@@ -221,7 +221,7 @@ def _scopes(token: str) -> list[Any] | None:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """Return the unverified claims of a JSON web token; None if the text is not one."""
+    """Return the unverified claims of a JSON web token; None if the text is not such a token."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature
         return None

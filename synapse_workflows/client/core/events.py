@@ -10,9 +10,9 @@ _WITH_SNAPSHOTS: Final = frozenset({TABLE, ENTITY_VIEW, SUBMISSION_VIEW, DATASET
 
 
 def has_open_version(entity: Mapping[str, Any]) -> bool:
-    """Return whether the version of an entity is the open one of a table or view.
+    """Return whether the version of an entity is the open version of a table or view.
 
-    The content of the open version may change. A snapshot is immutable.
+    The open version is the current version, whose content may change. A snapshot is immutable.
 
     Args:
         entity: Properties as returned by ``GET /entity/{id}``, or ``/entity/{id}/version/{n}``.
@@ -28,13 +28,13 @@ class Read:
     Args:
         entity_id: For example ``syn123``; None if a URL was read, see `url`.
         version: The version whose content was read; None for unversioned objects.
-        name: Its name.
+        name: Name of the entity or of the object behind the URL.
         concrete_type: Full type, for example ``org.sagebionetworks.repo.model.FileEntity``.
-        how: Name of the public method that read it, for example ``get``.
-        url: The URL, if it is not an entity.
-        is_lookup: Whether only metadata was read: properties, a schema, not the content.
-        is_open: Whether the version is the open one of a table or view, whose content may change;
-            see `has_open_version`.
+        how: Name of the public method that was called, for example ``get``.
+        url: The URL that was read; None if an entity was read.
+        is_lookup: Whether only metadata was read (properties or a schema), and not the content.
+        is_open: Whether the version is the open version of a table or view, whose content may
+            change; see `has_open_version`.
     """
 
     entity_id: str | None
@@ -54,17 +54,17 @@ class Wrote:
     Args:
         entity_id: For example ``syn123``.
         version: The stored version; None for unversioned entities.
-        name: Its name.
+        name: Name of the entity.
         concrete_type: Full type.
-        md5: MD5 of its file, 32 hexadecimal digits; None without a file.
-        parent_id: ID of its container.
-        changed: False if everything was up to date already.
+        md5: MD5 of the file, 32 hexadecimal digits; None without a file.
+        parent_id: ID of the container of the entity.
+        changed: Whether the entity was changed; False if everything was already up to date.
         activity_given: Whether the caller passed provenance.
-        replaced: Whether all earlier content was replaced. For a table that is not replaced,
-            earlier rows remain beside the stored ones.
+        replaced: Whether all earlier content was replaced. False if rows were added to a table
+            that keeps its earlier rows.
         activity_id: ID of the Activity of the version, if the caller passed provenance and the
-            version was created with it.
-        is_open: Whether the version is the open one of a table or view; False for a snapshot.
+            version was created with this Activity.
+        is_open: Whether the version is the open version of a table or view; False for a snapshot.
     """
 
     entity_id: str
@@ -101,12 +101,12 @@ class Wrote:
 
 @dataclass(frozen=True)
 class Ran:
-    """Code was executed that belongs into the provenance.
+    """Code that has to be recorded in the provenance was executed.
 
     Args:
         name: Display name.
-        url: URL of the code, if it is not an entity.
-        entity_id: ID of the code, for example ``syn123``, if it is an entity.
+        url: URL of the code, if the code is not an entity.
+        entity_id: ID of the code, for example ``syn123``, if the code is an entity.
         version: Version of that entity.
     """
 

@@ -1,7 +1,8 @@
 """Safe names on disk for files whose names come from Synapse.
 
-The name of a file is chosen by the person who shares it. On disk it must not leave its directory,
-replace the files that the cache keeps beside it, or be a name that a file system rejects.
+The user who shares a file chooses its name. On disk, the name must not refer to another directory,
+must not be the name of an internal file of the cache in the same directory, and must be valid in
+all common file systems.
 """
 
 import hashlib
@@ -26,11 +27,11 @@ _MAX_SUFFIX_BYTES: Final = 20
 
 
 def safe_file_name(name: object, default: str) -> str:
-    """Return a name on disk for a file that Synapse knows under any name.
+    """Return a safe name on disk for a file with an arbitrary name in Synapse.
 
-    Ordinary names are returned unchanged. The directories of a path are removed; control
-    characters become ``_``; names of devices and of files of the cache start with ``_``; names
-    over 255 bytes are shortened and get a hash, so that they stay different.
+    Ordinary names are returned unchanged. The directories of a path are removed. Control
+    characters are replaced by ``_``. Names of devices and of internal files of the cache get the
+    prefix ``_``. Names over 255 bytes are shortened, and a hash is added to keep them unique.
 
     Args:
         name: The name of the file; None or empty if it has none.
@@ -68,7 +69,7 @@ def _shorten(name: str) -> str:
 
 
 def _split_suffix(name: str) -> tuple[str, str]:
-    """Split a name at its last dot; a leading dot or a long end is not a file extension."""
+    """Split a name at its last dot, unless the dot is leading or the text after it is too long."""
     stem, dot, end = name.rpartition(".")
     if not stem.strip(".") or len(_encode(end)) > _MAX_SUFFIX_BYTES:
         return name, ""

@@ -1,9 +1,9 @@
 """Multi-step requests to Synapse as generators, executed by `Session` and `AsyncSession`.
 
 A flow yields a `Call` (and receives its `Reply`) or a `Pause` (and receives None), and returns its
-result. It performs no I/O and reads no clock: `Session.run` executes it with requests,
-`AsyncSession.run` with httpx2, and a test with `send`. An error of a call is raised in the flow at
-its `yield`.
+result. A flow performs no I/O and reads no clock. `Session.run` executes a flow with requests,
+`AsyncSession.run` executes it with httpx2, and tests execute it with the generator method `send`.
+If a call fails, its error is raised in the flow at the `yield`.
 """
 
 import json
@@ -29,12 +29,13 @@ class Call:
         method: ``GET``, ``POST``, ``PUT``, ``DELETE``.
         path: Path below the endpoint (``/entity/syn1``), or an absolute URL.
         endpoint: ``repo``, ``auth``, ``file``, or another base URL.
-        params: Query parameters; entries that are None are left out.
+        params: Query parameters; parameters whose value is None are left out.
         body: Value to serialize as JSON, which may contain datetimes. Text and bytes are sent
             unchanged.
         headers: Headers that replace the default ones.
-        repeatable: Whether executing the call twice is harmless. None: GET, HEAD, PUT (an etag
-            protects it: the second one fails with 412) and DELETE are repeatable, POST is not.
+        repeatable: Whether executing the call twice is harmless. If None, the method decides: GET,
+            HEAD, PUT and DELETE are repeatable, POST is not. PUT is repeatable because the body
+            contains an etag, so that a second PUT fails with 412.
     """
 
     method: str
@@ -68,7 +69,7 @@ class Reply:
         status: HTTP status; 2xx in flows.
         headers: Response headers. The lookup ignores case in real responses.
         content: The body; empty if it is streamed.
-        response: The open response of a streamed call, which the caller has to close.
+        response: The open response of a streamed call. The caller has to close this response.
     """
 
     status: int = 200
@@ -135,7 +136,7 @@ class Reply:
 
 
 class JsonObject(dict[str, Any]):
-    """JSON object of a response; a missing key is an error of the response."""
+    """JSON object of a response. A missing key raises `SynapseResponseError`."""
 
     def __missing__(self, key: str) -> Any:
         raise SynapseResponseError(
@@ -232,7 +233,7 @@ class PageGuard:
 
         Raises:
             SynapseResponseError: The page refers to an earlier page, repeats the items of the
-                last one, or is one of many empty pages.
+                last page, or is the last of too many consecutive empty pages.
         """
         if page.next_call is None:
             return

@@ -48,7 +48,7 @@ _COLUMNS_ADVICE = (
     "getTableColumns lists the columns of the table. In SQL, enclose names with spaces or special "
     "characters in double quotes."
 )
-#: Advice by patterns in the reason of the server.
+#: Patterns in the reason of the server, and the advice for each pattern.
 _ADVICE_BY_REASON: Final = (
     (re.compile(r"^Schema for \S+ is empty"), _NO_COLUMNS_ADVICE),
     (re.compile(r"expected to be a header|^Unknown column\b"), _COLUMNS_ADVICE),
@@ -131,7 +131,7 @@ def parse_reason(status: int, content_type: str, content: bytes) -> tuple[str, s
 
 
 def advice_for(status: int, reason: str, code: str | None = None) -> str | None:
-    """Return one line with the action to take after an error; None if there is none."""
+    """Return one line that describes how to resolve an error; None if there is no advice."""
     if code == "USER_CERTIFICATION_REQUIRED":
         return _CERTIFICATION_ADVICE
     if status == HTTPStatus.FORBIDDEN and "scope" in reason.lower():

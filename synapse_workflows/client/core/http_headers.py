@@ -12,7 +12,7 @@ T = TypeVar("T", str, str | None)
 
 JSON_TYPE: Final = "application/json; charset=UTF-8"
 USER_AGENT: Final = f"synapse-workflows/{__version__}"
-#: Headers that are never sent to another origin than the intended one.
+#: Headers that are sent only to the origin for which the caller set them.
 PRIVATE_HEADERS: Final = frozenset({"authorization", "cookie", "sessiontoken", "signature"})
 
 
@@ -39,7 +39,7 @@ def headers_after_redirect(target: str, source: str, headers: Mapping[str, T]) -
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds to wait from a ``Retry-After`` header (a number or a date); or None."""
+    """Return the seconds to wait from a ``Retry-After`` header (a number or a date), if any."""
     value = headers.get("Retry-After")
     if not value:
         return None

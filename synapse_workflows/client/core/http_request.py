@@ -21,14 +21,14 @@ SESSION_AUTH: Final = "credentials of the session"
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Base URLs of the three Synapse services, which may receive the credentials."""
+    """Base URLs of the three Synapse services. Credentials may be sent to these URLs."""
 
     repo: str = PRODUCTION_ENDPOINTS["repoEndpoint"]
     auth: str = PRODUCTION_ENDPOINTS["authEndpoint"]
     file: str = PRODUCTION_ENDPOINTS["fileHandleEndpoint"]
 
     def base_url(self, endpoint: str) -> str:
-        """Return the base URL of ``repo``, ``auth`` or ``file``; any other text is returned."""
+        """Return the base URL of ``repo``, ``auth`` or ``file``; return other text unchanged."""
         return {"repo": self.repo, "auth": self.auth, "file": self.file}.get(endpoint, endpoint)
 
     def origins(self) -> frozenset[Origin]:
@@ -57,7 +57,7 @@ class Identity(AuthBase):
         return self.authorization if urls.origin(url) in self.trusted else None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the header; replaces a value from session defaults or a ~/.netrc."""
+        """Set the header, replacing a value from session defaults or from ~/.netrc."""
         request.headers.pop("Authorization", None)
         value = self.value_for(request.url or "")
         if value:
@@ -75,7 +75,7 @@ class HttpRequest:
         headers: All headers except those set by `auth`.
         body: Encoded body.
         auth: An `Identity`, or any ``auth`` of requests.
-        stream: Whether to leave the body of a success unread.
+        stream: Whether to leave the body of a successful response unread.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
         options: Further arguments for requests (``verify``, ``proxies``, ...).
     """

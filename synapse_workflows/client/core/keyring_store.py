@@ -1,7 +1,7 @@
 """Tokens in the keyring of this machine, by user name.
 
-The last user is recorded in ~/.synapseSession. Both are shared with older Synapse clients. On a
-machine without a keyring (most servers) no token is stored.
+The last user is recorded in ~/.synapseSession. The keyring entries and this file are shared with
+older Synapse clients. On a machine without a keyring (most servers), no token is stored.
 """
 
 import json
@@ -53,7 +53,7 @@ def delete_token(username: str) -> None:
 
 
 def most_recent_user() -> str | None:
-    """Return the user name that was stored last; None if there is none."""
+    """Return the user name that was stored last; None if no user name is stored."""
     try:
         session = json.loads(Path(SESSION_FILE).expanduser().read_text(encoding="utf-8"))
     except (OSError, ValueError):

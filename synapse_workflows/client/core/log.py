@@ -1,4 +1,4 @@
-"""Logger of a client: its own level, redacted messages, console output without logging setup."""
+"""Logger of one client, with a separate level, redacted messages and default console output."""
 
 import logging
 import sys
@@ -26,9 +26,10 @@ class LogSettings(Protocol):
 class ClientLogger(logging.Logger):
     """Logger of one client. Its settings do not affect other clients.
 
-    It is not registered with `logging`, but passes its records to the handlers of
-    `synapse_workflows.client` and its parents. Its level is DEBUG for a debugging client,
-    otherwise the level of `synapse_workflows.client` or `synapse_workflows`, otherwise INFO.
+    The logger is not registered with `logging`, but passes its records to the handlers of
+    `synapse_workflows.client` and its parents. The level is DEBUG for a client with `debug`.
+    Otherwise, it is the level of `synapse_workflows.client` or `synapse_workflows`, or INFO if
+    neither level is set.
     """
 
     def __init__(self, settings: LogSettings) -> None:
@@ -51,7 +52,7 @@ class ClientLogger(logging.Logger):
         return logging.INFO
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
-        """Return whether records of this level are created; `silent` may change at any time."""
+        """Return whether records of this level are created, given the current `silent` setting."""
         settings = self._settings()
         silent = settings is not None and settings.silent
         return not silent and level > self.manager.disable and level >= self.getEffectiveLevel()
@@ -62,7 +63,9 @@ class ClientLogger(logging.Logger):
 
 
 class ConsoleHandler(logging.Handler):
-    """Prints messages if logging is not configured; warnings and errors go to stderr.
+    """Handler that prints messages if logging is not configured.
+
+    Warnings and errors are printed to stderr, other messages to stdout.
 
     Args:
         parent: The logger whose handlers make this handler unnecessary.

@@ -16,8 +16,8 @@ _SIGNED_FIELD = re.compile(
 _BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
-#: User info of a URL, up to the last @ of the authority; also in `jdbc:db://user:password@host/`.
-#: A password may contain ? and #.
+#: User info of a URL, up to the last @ of the authority. The pattern also matches the user info in
+#: `jdbc:db://user:password@host/`. A password may contain ? and #.
 _URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//(?:[^/?#]*|[^/?#@]*:[^/]*)@")
 #: A URL inside a text, up to white space.
 _URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://\S*")
@@ -32,7 +32,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: Text for a log or an error message.
-        secrets: Tokens in use. Other tokens are recognized by their form.
+        secrets: Tokens in use. Any other token is recognized by its form.
     """
     for secret in secrets:
         text = text.replace(secret, REDACTED)
@@ -44,13 +44,14 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return a URL that is safe to show or to record: without user info, query and fragment.
+    """Return a URL without user info, query and fragment, which is safe to show or to record.
 
-    A fragment is kept only if this package writes it itself: a content hash (``#sha256=`` and 64
-    hexadecimal digits), or the path of a Python file in a repository (``git+https://...@commit#a/b.py``).
+    Two kinds of fragments are kept, because this package creates them: a content hash
+    (``#sha256=`` and 64 hexadecimal digits), and the path of a Python file in a repository
+    (``git+https://...@commit#a/b.py``).
 
     Args:
-        url: A URL; also an invalid one, or a path.
+        url: A URL, which may be invalid, or a path.
     """
     fragment = url.partition("#")[2]
     place = re.split(r"[?#]", _URL_USER_INFO.sub("//", url), maxsplit=1)[0]
@@ -63,11 +64,11 @@ def redact_name(name: str) -> str:
     """Return a display name that is safe to record.
 
     Args:
-        name: A name, for example that of an Airflow asset, which may be a URI.
+        name: A name, for example the name of an Airflow asset. The name may be a URI.
     """
     return redact_text(redact_url(name) if _URL_IN_TEXT.match(name) else name)
 
 
 def redact_text(text: str) -> str:
-    """Return a text that is safe to record: URLs in it as `redact_url` returns them."""
+    """Return a text that is safe to record, with `redact_url` applied to each URL in the text."""
     return redact(_URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text))

@@ -1,8 +1,8 @@
 """Limits of the time and the memory that an HTTP response may take.
 
-The timeouts of requests apply to each read from the connection. A server that sends one byte after
-the other would keep a request busy for ever. The connections of `LimitedAdapter` also limit the
-time of a whole response, including its headers.
+In the requests library, a timeout applies to each read from the connection. A server that slowly
+sends single bytes could therefore block a request forever. The connections of `LimitedAdapter`
+also limit the time of a whole response, including its headers.
 """
 
 import http.client
@@ -23,9 +23,10 @@ from synapse_workflows.constants import KiB, MiB
 MAX_BODY: Final = 64 * MiB
 #: Maximum time to wait for one response, as a multiple of the timeout of one read.
 TIMEOUT_FACTOR: Final = 5
-#: Bytes per second that extend the time of a response.
+#: Minimum transfer rate in bytes per second. Each `MIN_RATE` received bytes add one second to the
+#: maximum time of a response.
 MIN_RATE: Final = KiB
-#: Bytes that are kept of the body of an error response.
+#: Maximum size in bytes to which the body of an error response is truncated.
 _MAX_ERROR_BODY: Final = MiB
 _BLOCK_SIZE: Final = 64 * KiB
 
@@ -38,13 +39,13 @@ def read_body(response: requests.Response, read_timeout: float | None) -> None:
     """Read the body of a response into its ``content``.
 
     Args:
-        response: A response whose body was not read.
-        read_timeout: Seconds between two reads; the whole body may take `TIMEOUT_FACTOR` times as
-            long. None for no limit.
+        response: A response whose body was not read yet.
+        read_timeout: Maximum seconds between two reads. The whole body may take `TIMEOUT_FACTOR`
+            times as long. None for no limit.
 
     Raises:
-        ResponseTooLargeError: The body of a success has more than `MAX_BODY` bytes. The body of an
-            error response is truncated instead.
+        ResponseTooLargeError: The body of a successful response has more than `MAX_BODY` bytes.
+            The body of an error response is truncated instead.
         TimeoutError: The body did not arrive in time.
     """
     deadline = time.monotonic() + total_timeout(read_timeout)
@@ -60,13 +61,17 @@ def read_body(response: requests.Response, read_timeout: float | None) -> None:
     except BaseException:
         response.close()
         raise
-    # As `response.content` does, which has no limit.
+    # Set the same attributes as `response.content`, which would read without a limit.
     response._content = bytes(content)  # noqa: SLF001
     response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _iter_blocks(response: requests.Response) -> Iterator[bytes]:
-    """Yield the decompressed body in blocks; each level of compression multiplies its size."""
+    """Yield the decompressed body in blocks.
+
+    Each level of compression multiplies the possible size of a block. Therefore, only one level
+    is accepted.
+    """
     if "," in response.headers.get("Content-Encoding", ""):
         raise ResponseTooLargeError("The response is compressed several times.")
     blocks: Iterator[bytes] = response.iter_content(_BLOCK_SIZE)
@@ -84,7 +89,7 @@ def _require_time(deadline: float) -> None:
 
 
 def total_timeout(read_timeout: float | None) -> float:
-    """Return the maximum seconds for a whole response, given those between two reads."""
+    """Return the maximum seconds for a whole response, given the seconds between two reads."""
     return float("inf") if read_timeout is None else TIMEOUT_FACTOR * read_timeout
 
 
@@ -153,12 +158,12 @@ class LimitedAdapter(HTTPAdapter):
     """Adapter of requests that limits the time of each response."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Use connections with the limit."""
+        """Create the connection pools with limited connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = dict(_POOL_CLASSES)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Use connections with the limit also to a proxy."""
+        """Create the connection pools of a proxy with limited connections."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = dict(_POOL_CLASSES)
         return manager

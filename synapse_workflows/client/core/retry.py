@@ -17,7 +17,8 @@ import tenacity
 from synapse_workflows.client.core.flows import Call, Reply
 from synapse_workflows.client.errors import RetryCategory
 
-#: Appended to the reason of a conflict that an earlier attempt of the same call may have caused.
+#: Text to append to the reason of a conflict that an earlier attempt of the same call may have
+#: caused.
 MAY_HAVE_SUCCEEDED: Final = (
     "an earlier attempt of this call may have succeeded although its response was lost"
 )
@@ -32,13 +33,13 @@ class Failure(Enum):
     NOT_CONNECTED = auto()
     """No connection was established; the request was not sent."""
     INTERRUPTED = auto()
-    """The connection was interrupted; the request may have been carried out."""
+    """The connection was interrupted; the server may have processed the request."""
     TIMED_OUT = auto()
-    """No response within the timeout; the request may have been carried out."""
+    """No response arrived within the timeout; the server may have processed the request."""
     INVALID = auto()
-    """An invalid URL or header, or a server whose certificate is not trusted."""
+    """The URL or a header is invalid, or the certificate of the server is not trusted."""
     TOO_LARGE = auto()
-    """The response is too large; the request was carried out."""
+    """The response is too large; the server processed the request."""
 
     @property
     def retry_category(self) -> RetryCategory:
@@ -87,11 +88,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Retry and backoff settings. All times in seconds.
+    """Retry and backoff settings. All times are in seconds.
 
     Args:
         attempts: Maximum number of attempts, including the first; at least 1.
-        total: No attempt starts later than this after the first one.
+        total: Maximum time from the start of the first attempt to the start of the last attempt.
         wait: Delay before the second attempt.
         back_off: Factor by which each delay grows.
         max_wait: Maximum backoff between attempts; a ``Retry-After`` header may exceed it.
@@ -109,8 +110,9 @@ class RetryPolicy:
         """Return a copy changed by the keys of synapseclient's ``retryPolicy``.
 
         Args:
-            overrides: Any of ``retries`` (attempts after the first), ``wait``, ``back_off``,
-                ``max_wait``, and the additional keys ``total`` and ``jitter``.
+            overrides: New values by key: ``retries`` (number of attempts after the first),
+                ``wait``, ``back_off``, ``max_wait``, and the additional keys ``total`` and
+                ``jitter``.
 
         Raises:
             ValueError: Unknown key.
@@ -132,7 +134,7 @@ class RetryPolicy:
 
         Args:
             attempt: Number of the attempt, counted from 1.
-            retry_after: Minimum requested by the server, in seconds.
+            retry_after: Minimum delay requested by the server, in seconds.
         """
         grown = self.wait * self.back_off ** min(attempt - 1, 64)
         factor = random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - no secret
@@ -183,8 +185,9 @@ class RetryState:
     def resolve(self, outcome: Outcome) -> Outcome:
         """Return the final outcome, considering that an earlier attempt may have succeeded.
 
-        If so, a DELETE that returns 404 counts as a success, and the reason of a 409 or 412
-        mentions that the call may conflict with its own earlier attempt.
+        If an earlier attempt may have succeeded, a DELETE that returns 404 counts as a success,
+        and a note in the reason of a 409 or 412 states that the call may conflict with its own
+        earlier attempt.
         """
         if not self.may_have_succeeded:
             return outcome
@@ -217,7 +220,8 @@ class RetryState:
 def failure_of_tls_error(error: BaseException) -> Failure | None:
     """Classify a failure that was caused by a TLS error; None if there is no TLS error.
 
-    HTTP libraries wrap the `ssl.SSLError` several times, as cause, context or argument.
+    HTTP libraries wrap an `ssl.SSLError` in several exceptions. Each exception contains the next
+    one as its cause, context or argument.
     """
     pending, seen = [error], set[int]()
     while pending:

@@ -27,20 +27,23 @@ DEFAULT_CACHE: Final = "~/.synapseCache"
 
 
 class Session:
-    """HTTP session with the settings of one client; first argument of all functions in `api`.
+    """HTTP session with the settings of one client.
+
+    A session is the first argument of all functions in `client.api`.
 
     Args:
-        endpoints: ``repoEndpoint``, ``authEndpoint``, ``fileHandleEndpoint``, ``portalEndpoint``;
-            defaults to production for missing ones.
+        endpoints: Base URLs by name: ``repoEndpoint``, ``authEndpoint``, ``fileHandleEndpoint``,
+            ``portalEndpoint``. A missing endpoint defaults to production.
         credentials: Token of the user; None for anonymous requests.
         requests_session: Session of requests used for all calls; created if None.
-        config_path: Path of the configuration file, which is read when a setting is needed.
+        config_path: Path of the configuration file. The file is read when a setting is needed.
         cache_root: Directory of the local file cache; ``~/.synapseCache`` if None.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
         max_threads: Threads for transfers, 1 to 128.
-        use_boto_sts: Use temporary AWS credentials for transfers if the storage supports them.
-        silent: Disable log messages and progress bars.
-        debug: Log each request, and append request and response to HTTP errors.
+        use_boto_sts: Whether to use temporary AWS credentials for transfers if the storage
+            supports them.
+        silent: Whether to disable log messages and progress bars.
+        debug: Whether to log each request, and to append request and response to HTTP errors.
         retry: Retry and backoff settings.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
     """
@@ -85,7 +88,7 @@ class Session:
         self._create_process_state()
 
     def _create_process_state(self) -> None:
-        """Create the attributes that cannot be pickled and belong to this process."""
+        """Create the attributes that cannot be pickled because they belong to one process."""
         self._requests = self._given_session or transport.new_session()
         self._listeners: tuple[Listener, ...] = ()
         self._resources: dict[str, Any] = {}
@@ -99,7 +102,7 @@ class Session:
 
     @property
     def max_threads(self) -> int:
-        """Threads for transfers; values that are set are clamped to 1 to 128."""
+        """Number of threads for transfers. A new value is clamped to the range 1 to 128."""
         return self._max_threads
 
     @max_threads.setter
@@ -133,7 +136,7 @@ class Session:
             self._resources.pop(key, None)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every later event. Returns a function that unsubscribes it."""
+        """Call `listener` with each later event; return a function that ends the subscription."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -144,7 +147,7 @@ class Session:
         return unsubscribe
 
     def emit(self, event: Event) -> None:
-        """Call all listeners in the order of their subscription; their errors are raised."""
+        """Call all listeners in the order of their subscription; raise an error of a listener."""
         for listener in self._listeners:
             listener(event)
 
@@ -179,10 +182,10 @@ class Session:
             auth: A `Token`, None for an anonymous request, or any ``auth`` of requests. Defaults
                 to the credentials of the session, which are sent to its endpoints only.
             repeatable: Whether executing the call twice is harmless; see `Call`.
-            stream: Leave the body unread. The caller has to close ``reply.response``.
+            stream: Whether to leave the body unread. The caller has to close ``reply.response``.
             timeout: Seconds, or (seconds to connect, seconds between reads).
             retry: Retry settings to use instead of those of the session.
-            requests_session: Session of requests to use instead of the client's own.
+            requests_session: Session of requests to use instead of the one of this client.
             options: Further arguments for requests (``verify``, ``proxies``, ...).
 
         Raises:
@@ -268,7 +271,7 @@ class Session:
         return f"{type(self).__name__}({self.repoEndpoint}, username={self.username})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # A file or a queue with a pickled client must not hold a token: log in again.
+        # A pickled client must not contain a token. The unpickled client has to log in again.
         not_pickled = {"_requests", "_listeners", "_resources", "_lock", "logger"}
         state = {key: value for key, value in self.__dict__.items() if key not in not_pickled}
         return state | {"credentials": None}

@@ -36,8 +36,8 @@ class ContentFingerprint:
 
     Args:
         etag: Etag of rows and columns; None for a table that never had rows.
-        digest: Hash of the columns and row states of a view, because the etag of a view may stay
-            the same although its rows change. None for a table.
+        digest: Hash of the columns and row states of a view; None for a table. Views need the
+            hash, because the etag of a view may stay the same although its rows change.
     """
 
     etag: str | None
@@ -48,7 +48,7 @@ class ContentFingerprint:
         return self == other and self.etag is not None
 
     def is_known_to_differ(self, other: "ContentFingerprint") -> bool:
-        """Return whether the contents differ in the values that both fingerprints have."""
+        """Return whether a value that both fingerprints contain differs."""
         digests = {self.digest, other.digest} - {None}
         return self.etag != other.etag or len(digests) > 1
 

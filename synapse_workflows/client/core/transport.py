@@ -29,10 +29,10 @@ def new_session() -> requests.Session:
 
 
 def send(session: requests.Session, request: HttpRequest) -> Outcome:
-    """Send a request once, follow redirects of reads, and return the outcome.
+    """Send a request once, follow redirects of read requests, and return the outcome.
 
-    Exceptions become an `Outcome`, because those of requests may quote a whole URL. Credentials
-    are not sent to the target of a redirect on another host.
+    Exceptions of requests are converted to an `Outcome`, because their messages may contain a
+    complete URL. If a redirect leads to another host, credentials are not sent to that host.
     """
     try:
         response = _send_following_redirects(session, request)
@@ -47,7 +47,7 @@ def send(session: requests.Session, request: HttpRequest) -> Outcome:
 
 
 def outcome_of(response: requests.Response, *, streamed: bool, now: datetime) -> Outcome:
-    """Convert a response to an outcome; the body of a streamed success is not read."""
+    """Convert a response to an outcome. Do not read the body of a streamed successful response."""
     is_success = Reply(response.status_code).is_success
     content = b"" if streamed and is_success else response.content
     reply = Reply(response.status_code, response.headers, content, response)
@@ -64,7 +64,7 @@ def _send_following_redirects(
 ) -> requests.Response:
     """Send a request and follow redirects.
 
-    The redirects of requests are not used: they would take credentials from a ~/.netrc.
+    The redirect handling of requests is not used, because it reads credentials from ~/.netrc.
     """
     url = request.url
     headers: Mapping[str, str | None] = request.headers
@@ -76,7 +76,7 @@ def _send_following_redirects(
             break
         response.close()
         if urls.origin(target) != urls.origin(url):
-            # None removes a header that the caller set for the whole session.
+            # The value None removes a header that the caller set for the whole session.
             removed = dict.fromkeys(http_headers.PRIVATE_HEADERS)
             headers = removed | http_headers.headers_after_redirect(target, url, headers)
         url = target
@@ -109,7 +109,7 @@ def _classify(error: Exception) -> Failure:
     tls_failure = failure_of_tls_error(error)
     if tls_failure is not None:
         return tls_failure
-    # Errors of requests that are also a ValueError: an invalid URL or header.
+    # For an invalid URL or header, requests raises an error that is also a ValueError.
     if isinstance(error, requests.exceptions.SSLError | ValueError):
         return Failure.INVALID
     if isinstance(error, requests.ConnectTimeout):

@@ -19,8 +19,9 @@ def build_url(base: str, path: str, params: Any = None) -> str:
     Args:
         base: Base URL of the endpoint.
         path: Path to append, already encoded.
-        params: Mapping or pairs. None entries are left out, booleans become ``true``/``false``,
-            lists repeat their key. Text is taken as an encoded query.
+        params: Mapping, list of pairs, or text. Parameters whose value is None are left out,
+            booleans become ``true`` or ``false``, and a list repeats its key for each element. A
+            text is used unchanged as an encoded query.
     """
     whole = path if is_absolute(path) else base.rstrip("/") + path
     query = params if isinstance(params, str) else urlencode(_pairs(params), doseq=True)
@@ -30,13 +31,13 @@ def build_url(base: str, path: str, params: Any = None) -> str:
 
 
 def is_absolute(path: str) -> bool:
-    """Return whether the text is a URL with scheme and host, and not a path."""
+    """Return whether a text is a URL with scheme and host, in contrast to a path."""
     parts = urlsplit(path)
     return bool(parts.scheme and parts.netloc)
 
 
 def origin(url: str) -> Origin:
-    """Return scheme, host and port of a URL; the port defaults to that of the scheme."""
+    """Return scheme, host and port of a URL; a missing port is the default port of the scheme."""
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or default_port

@@ -27,7 +27,7 @@ from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 OVERWRITE_LOCAL: Final = "overwrite.local"
 KEEP_LOCAL: Final = "keep.local"
 KEEP_BOTH: Final = "keep.both"
-#: Attempts to download a file to a directory that another process deletes.
+#: Maximum number of attempts to download a file if another process deletes the directory.
 _MAX_ATTEMPTS: Final = 3
 COLLISIONS: Final = (OVERWRITE_LOCAL, KEEP_LOCAL, KEEP_BOTH)
 
@@ -38,7 +38,8 @@ class Destination:
 
     Attributes:
         target: Target path; None if an existing file is kept and nothing is downloaded.
-        cached: An unmodified copy; equal to `target` if the file is already in place.
+        cached: Path of an unmodified copy. Equal to `target` if no copying is needed; None
+            without a copy.
         overwrite: Whether to replace an existing file.
     """
 
@@ -74,10 +75,11 @@ def download_file(
     Args:
         syn: Session of the download.
         file_handle: The file handle: `id`, and if known `fileName`, `contentMd5`, `contentSize`.
-        associate_type: Type of the object that the file belongs to: `FileEntity`,
+        associate_type: Type of the object to which the file belongs: `FileEntity`,
             `SubmissionAttachment`, ...
-        associate_id: ID of that object.
-        directory: Target directory; by default the location of a cached copy, or the cache.
+        associate_id: ID of the object to which the file belongs.
+        directory: Target directory. By default, a cached copy is returned at its location, and
+            a new file is downloaded to the cache.
         if_collision: `keep.both` (default), `keep.local` or `overwrite.local`.
 
     Returns:
@@ -112,7 +114,7 @@ def download_file(
         except SynapseError:
             raise
         except OSError as error:
-            # Files of the cache may be deleted by another process at any time.
+            # Another process may delete files of the cache at any time.
             if isinstance(error, FileNotFoundError) and attempt < _MAX_ATTEMPTS:
                 continue
             place = request.directory or syn.cache.cache_root_dir
@@ -131,7 +133,7 @@ def parse_directory(location: str | os.PathLike[str]) -> Path:
     """Return a download directory as an absolute path, with `~` and variables expanded.
 
     Raises:
-        ValueError: It is a file, or not a path of this machine.
+        ValueError: `location` is a file, or is not a path on this machine.
     """
     text = location if isinstance(location, str) else str(location)
     if text.startswith("file:///"):
@@ -150,7 +152,7 @@ def parse_directory(location: str | os.PathLike[str]) -> Path:
 
 
 def _with_md5(syn: Session, request: DownloadRequest) -> DownloadRequest:
-    """Complete the expected MD5 of a request, if a copy in the cache has to be checked."""
+    """Add the expected MD5 to a request, if it is needed to check a copy in the cache."""
     if request.md5 is not None or not syn.cache.has_copies(request.handle_id):
         return request
     known = known_md5s(syn).get((syn.fileHandleEndpoint, request.handle_id))
@@ -160,19 +162,21 @@ def _with_md5(syn: Session, request: DownloadRequest) -> DownloadRequest:
 
 
 def known_md5s(syn: Session) -> dict[tuple[str, str], str]:
-    """Return the MD5s of downloaded files whose handles were given without one.
+    """Return the known MD5s of downloaded files whose file handle was passed without an MD5.
 
-    The content of a file handle never changes, so a repeated query needs no request for its MD5.
+    The content of a file handle never changes. Therefore, a repeated download of the same file
+    handle needs no further request for the MD5.
     """
     return syn.get_or_create("MD5s of file handles", dict)
 
 
 def _try_download(syn: Session, request: DownloadRequest) -> Destination | Downloaded | None:
-    """Download a file unless it is in place.
+    """Download a file unless the target path already contains the file.
 
     Returns:
-        The downloaded file; the destination if nothing is downloaded; None if another process has
-        just downloaded the same file to the same path, which has to be checked again.
+        The downloaded file; or the destination if nothing is downloaded. None if another process
+        has just downloaded the same file to the same path: the caller has to resolve the
+        destination again.
     """
     destination = resolve_destination(syn, request)
     if destination.target is None or destination.target == destination.cached:
@@ -210,7 +214,7 @@ def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
 
 def _pin_cached_copy(syn: Session, request: DownloadRequest) -> Path | None:
     """Find a copy in the cache and pin it."""
-    if request.md5 is None:  # any file could be a copy
+    if request.md5 is None:  # without an MD5, a copy cannot be verified
         return None
     found = syn.cache.get(request.handle_id, request.directory, request.md5)
     if found is None:
@@ -282,11 +286,12 @@ def _copy(cached: Path, destination: Destination, partial: PartialFile) -> Downl
 def _require_own(syn: Session, handle: Mapping[str, Any], url: str) -> None:
     """Check that the caller created the external file handle of a `file:` URL.
 
-    The path in it is one of the machine where it was created. Chosen by another user, it could be
-    any file of this machine.
+    The URL contains a path on the machine of its creator. Another user could choose the path of
+    any file on this machine.
 
     Raises:
-        SynapseDownloadError: Another user created it, or the file is stored in Synapse.
+        SynapseDownloadError: Another user created the file handle, or the file is stored in
+            Synapse.
 
     Source:
         GET /userProfile
@@ -303,7 +308,7 @@ def _require_own(syn: Session, handle: Mapping[str, Any], url: str) -> None:
 
 
 def _use_local_file(source: DownloadUrl) -> Downloaded:
-    """Return the file of a `file:` URL in place."""
+    """Return the local file of a `file:` URL, without copying the file."""
     host, url_path = urlsplit(source.url)[1:3]
     if host not in {"", "localhost"}:
         raise SynapseFileNotFoundError(f"{redact_url(source.url)} is a file of another machine.")

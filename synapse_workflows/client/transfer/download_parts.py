@@ -98,7 +98,7 @@ class PartDownloader:
                 self._send_request(state, url.url)
             except REQUEST_ERRORS as error:
                 if error.retry_category.can_repeat_request:
-                    # A server that sends single bytes makes no progress.
+                    # Single bytes that a server sends slowly do not count as progress.
                     required = max(1.0, (time.monotonic() - started) * response_limits.MIN_RATE)
                     if state.furthest - furthest >= required:
                         backoff.reset()
@@ -141,7 +141,8 @@ class PartDownloader:
         while not state.is_complete:
             self._cancel_token.raise_if_cancelled()
             try:
-                # Not decoded: the MD5 is that of the stored bytes, with their content encoding.
+                # The data is not decoded, because the MD5 is computed over the stored bytes,
+                # including their content encoding.
                 data = raw.read(state.next_size(), decode_content=False)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 self._cancel_token.raise_if_cancelled()
@@ -166,7 +167,7 @@ class _PartState:
 
     Args:
         part: The part; its end is -1 if the size of the file is not known.
-        is_range: Whether to send a range request also for a part that starts at 0.
+        is_range: Whether to send a range request even for a part that starts at 0.
     """
 
     def __init__(self, part: Part, *, is_range: bool) -> None:
@@ -185,7 +186,7 @@ class _PartState:
     def request_headers(self) -> dict[str, str]:
         """Return the headers of a request for the missing bytes.
 
-        A request for a whole file has no range, because not every server supports ranges.
+        A request for a whole file has no Range header, because some servers do not support ranges.
         """
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if self._is_range or self.offset:
@@ -197,7 +198,7 @@ class _PartState:
         return headers
 
     def check_response(self, reply: "Reply") -> None:
-        """Check that the response has the requested range; a whole file restarts at 0."""
+        """Check that the response has the requested range; restart at 0 for a whole file."""
         if reply.status == HTTPStatus.PARTIAL_CONTENT:
             _check_range(reply.headers.get("Content-Range", ""), self.offset)
             return
@@ -228,7 +229,7 @@ class _PartState:
         self.furthest = max(self.furthest, self.offset)
 
     def end_of_response(self) -> None:
-        """Treat the end of the response as the end of the file if its size is not known."""
+        """Treat the end of the response as the end of the file, if the file size is not known."""
         if not self._is_open_ended:
             missing = self._part.end - self.offset
             raise SynapseConnectionError(f"The response ended {missing} bytes too early.")

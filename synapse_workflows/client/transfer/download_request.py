@@ -25,9 +25,10 @@ class DownloadRequest:
 
     Attributes:
         handle: Properties of the file handle.
-        associate_type: Type of the object that the file belongs to, for example `FileEntity`.
-        associate_id: ID of that object.
-        directory: Target directory; None for the location of a cached copy, otherwise the cache.
+        associate_type: Type of the object to which the file belongs, for example `FileEntity`.
+        associate_id: ID of the object to which the file belongs.
+        directory: Target directory; None to return a cached copy at its location, or to download
+            the file to the cache.
         if_collision: How to handle an existing file of the same name; None if not specified.
     """
 
@@ -44,7 +45,7 @@ class DownloadRequest:
 
     @property
     def md5(self) -> str | None:
-        """MD5 of the content in hex, in lower case, if Synapse knows it."""
+        """MD5 of the content in lower-case hex; None if the file handle has no MD5."""
         md5 = self.handle.get("contentMd5")
         return str(md5).lower() if md5 else None
 
@@ -55,8 +56,8 @@ class DownloadUrl:
 
     Attributes:
         url: Pre-signed URL, or the URL of an external file.
-        md5: MD5 of the content in hex, if Synapse knows it.
-        size: Size in bytes, if Synapse knows it.
+        md5: MD5 of the content in hex; None if it is not recorded in Synapse.
+        size: Size in bytes; None if it is not recorded in Synapse.
         is_external: Whether the file is stored outside of Synapse.
         handle: Properties of the file handle.
     """
@@ -118,7 +119,7 @@ def request_md5s(
     """Request the MD5s of the content of file handles that belong to one object.
 
     Returns:
-        MD5s in hex by file handle ID, without those that the user may not download.
+        MD5s in hex by file handle ID. File handles that the user may not download are left out.
 
     Source:
         POST /fileHandle/batch of the file service
@@ -194,7 +195,7 @@ def _require_valid(url: str, request: DownloadRequest) -> None:
 
 
 def _parse_size(size: Any) -> int | None:
-    """Return the size of a file in bytes; None if it is not known or invalid."""
+    """Return the size of a file in bytes; None if the size is unknown or invalid."""
     text = str(size)
     return int(text) if text.isascii() and text.isdecimal() else None
 

@@ -6,9 +6,9 @@ Limits:
     memory   threads x 128 KiB; parts are streamed, so the sizes of parts and files do not matter
     retries  a part that fails is retried according to the retry policy of the client; only
              consecutive failures without any transferred byte between them count
-    stalls   a connection that transfers nothing within the timeout of the client is closed and the
-             part is retried; by default 60 s for the next bytes of a response, 10 s for sending a
-             block
+    stalls   a connection that transfers nothing within the timeout of the client is closed, and
+             the part is retried; the default timeout is 60 s for the next bytes of a response,
+             and 10 s for sending a block
 """
 
 import os
@@ -33,9 +33,10 @@ P = TypeVar("P")
 
 #: Bytes that a thread reads and holds in memory at a time.
 BLOCK_SIZE: Final = 128 * KiB
-#: Seconds to wait for running parts after Ctrl-C; parts that hang in the network are abandoned.
+#: Seconds to wait for running parts after Ctrl-C. Parts that still wait for the network after this
+#: time are abandoned.
 CANCEL_TIMEOUT: Final = 3.0
-#: Policy of a request that is sent once because its caller retries it.
+#: Policy of a request that the session sends only once, because the transfer handles the retries.
 NO_RETRY: Final = RetryPolicy(attempts=1)
 #: Errors of a request; their `retry_category` decides whether the part is retried.
 REQUEST_ERRORS: Final = (SynapseConnectionError, SynapseTimeoutError, SynapseHTTPError)
@@ -44,11 +45,14 @@ RequestError = SynapseConnectionError | SynapseTimeoutError | SynapseHTTPError
 
 
 class TransferCancelledError(Exception):
-    """A part stops because its transfer was cancelled; the cause is raised by another part."""
+    """A part stopped because its transfer was cancelled.
+
+    The error that caused the cancellation is raised by another part.
+    """
 
 
 class CancelToken:
-    """Cancellation of a transfer: its parts stop before the next block or wait."""
+    """Cancellation of a transfer. All parts stop before their next block or their next delay."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -56,12 +60,12 @@ class CancelToken:
         self._callbacks: set[Callable[[], None]] = set()
 
     def cancel(self) -> None:
-        """Cancel the transfer: end waits and close the connections that are being read."""
+        """Cancel the transfer: end all delays, and close the connections that are being read."""
         with self._lock:
             self._event.set()
             callbacks, self._callbacks = self._callbacks, set()
         for callback in callbacks:
-            with suppress(Exception):  # the connection may have ended meanwhile
+            with suppress(Exception):  # the connection may already be closed
                 callback()
 
     def raise_if_cancelled(self) -> None:
@@ -76,7 +80,10 @@ class CancelToken:
 
     @contextmanager
     def on_cancel(self, callback: Callable[[], None]) -> Generator[None]:
-        """Call `callback`, from another thread, if the transfer is cancelled within the block."""
+        """Call `callback` if the transfer is cancelled while the block runs.
+
+        The call comes from the thread that cancels the transfer.
+        """
         with self._lock:
             self.raise_if_cancelled()
             self._callbacks.add(callback)
@@ -92,7 +99,7 @@ class Backoff:
 
     Args:
         policy: Retry settings of the client.
-        cancel_token: Cancellation of the transfer, which also ends a delay.
+        cancel_token: Cancellation of the transfer. A cancellation also ends a running delay.
         clock: Returns the time in seconds.
     """
 
@@ -108,7 +115,7 @@ class Backoff:
         self.reset()
 
     def reset(self) -> None:
-        """Restart counting failures, after bytes were transferred."""
+        """Reset the number of failures after bytes were transferred."""
         self._failures = 0
         self._since = self._clock()
 
@@ -129,7 +136,7 @@ class Backoff:
 
 
 class TransferExecutor:
-    """Threads of one client. They start on first use and end with the client."""
+    """Thread pool of one client. The threads start on first use and stop with the client."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -146,12 +153,13 @@ class TransferExecutor:
     ) -> None:
         """Call `work` for every part in the threads, and return when all parts are done.
 
-        The first error cancels the transfer. It is raised here after the other parts have stopped.
-        At most `threads` parts are submitted at a time, so that transfers share the pool.
+        The first error cancels the transfer, and is raised after the other parts have stopped. At
+        most `threads` parts are submitted at a time, so that several transfers can share the pool.
 
         Args:
             parts: The parts, taken one by one.
-            work: Called in a thread; has to check `cancel_token` between blocks.
+            work: Function that is called in a thread. It has to check `cancel_token` between
+                blocks.
             cancel_token: Cancelled at the first error and at Ctrl-C.
             threads: Size of the pool.
         """
@@ -180,7 +188,7 @@ class TransferExecutor:
             self._pool = None
 
     def _get_pool(self, count: int) -> ThreadPoolExecutor:
-        """Return the pool; a new one after `max_threads` changed or after a fork."""
+        """Return the pool; create a new pool after `max_threads` changed or after a fork."""
         with self._lock:
             settings = (count, os.getpid())
             if self._pool is None or self._settings != settings:

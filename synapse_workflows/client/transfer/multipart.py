@@ -1,7 +1,8 @@
 """Multipart upload to Synapse: sends missing parts until the service has the whole file.
 
-The service identifies an upload by its request. A later upload of the same file, also from another
-process, reuses the parts or the file handle that the service already has.
+The service identifies an upload by the body of its start request. A later upload of the same file
+reuses the parts or the file handle that the service already has, even if another process uploaded
+them.
 """
 
 import time
@@ -25,11 +26,11 @@ from synapse_workflows.client.transfer.upload_source import PartBody, UploadSour
 
 #: Maximum number of attempts; each one sends the parts that are still missing.
 MAX_ATTEMPTS: Final = 7
-#: Maximum number of times a part is sent whose MD5 is wrong on arrival.
+#: Maximum number of times to send a part, if the service receives it with a wrong MD5.
 MAX_PART_ATTEMPTS: Final = 3
 #: Maximum number of status checks after the service rejected parts or the completion.
 MAX_STATUS_CHECKS: Final = 3
-#: Errors after another client completed or restarted an upload with the same request.
+#: Errors that occur if another client completed or restarted an upload with the same request.
 CONCURRENT_UPLOAD_ERRORS: Final = (SynapseBadRequestError, SynapseNotFoundError)
 
 
@@ -129,7 +130,7 @@ class MultipartUpload:
         return str(status["resultFileHandleId"])
 
     def _check_status_again(self, error: SynapseHTTPError) -> str:
-        """Continue from the current status: another client may have completed this upload."""
+        """Continue from the current status. Another client may have completed the upload."""
         self._status_checks += 1
         if self._status_checks > MAX_STATUS_CHECKS:
             raise error
@@ -181,10 +182,10 @@ class _PartUploader:
         self._progress = progress
 
     def upload(self, part: Part) -> None:
-        """Upload one part, until the service confirms its MD5.
+        """Upload one part, and repeat the upload until the service confirms the MD5.
 
         Raises:
-            AttemptFailedError: The MD5 was wrong each time, or the storage rejects the part.
+            AttemptFailedError: The MD5 was wrong each time, or the storage rejected the part.
         """
         reason = ""
         for _ in range(MAX_PART_ATTEMPTS):
@@ -215,7 +216,7 @@ class _PartUploader:
                 if error.retry_category.can_repeat_request:
                     backoff.wait_after(error)
                     if isinstance(error, SynapseConnectionError):
-                        # A storage may close the connection before it reports an expired URL.
+                        # Some storages close the connection of an expired URL without a response.
                         self._urls.invalidate(part.number, url)
                     continue
                 if not presigned_urls.is_rejection(error):

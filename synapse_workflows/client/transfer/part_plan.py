@@ -16,8 +16,8 @@ class Part:
 
     Attributes:
         number: Part number as in a multipart upload of Synapse, counted from 1.
-        start: Offset of its first byte.
-        end: Offset after its last byte.
+        start: Offset of the first byte.
+        end: Offset after the last byte.
     """
 
     number: int
@@ -54,8 +54,8 @@ def missing_parts(all_parts: Iterable[Part], parts_state: str) -> tuple[Part, ..
 
     Args:
         all_parts: The parts of the upload.
-        parts_state: One character per part, "1" for a received part. Parts beyond the end of the
-            text are missing.
+        parts_state: One character per part: "1" if the part was received. A part without a
+            character is missing.
     """
     return tuple(part for part in all_parts if parts_state[part.number - 1 : part.number] != "1")
 
@@ -64,7 +64,7 @@ def range_header(start: int, end: int | None) -> str:
     """Return the Range header for bytes `start` up to, but not including, `end`.
 
     Args:
-        start: First byte.
-        end: End of the range; None for the end of the file.
+        start: Offset of the first byte.
+        end: Offset after the last byte; None for the end of the file.
     """
     return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"

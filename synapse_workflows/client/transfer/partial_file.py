@@ -1,12 +1,13 @@
 """Partial file of a download that is running or was interrupted.
 
-A download writes these files beside its target `<target>`:
+A download writes these files to the directory of its target `<target>`:
 
     <target>.synapse_download_<handle id>         the bytes, at their final offsets
     <target>.synapse_download_<handle id>.parts   expected content and complete parts, JSON lines
     <target>.synapse_download_<handle id>.lock    locked by the process that downloads
 
-So a killed download can be resumed, and two processes never write to the same file.
+With these files, a killed download can be resumed, and two processes never write to the same
+file.
 """
 
 import errno
@@ -30,7 +31,8 @@ from synapse_workflows.client.transfer.progress import format_size
 
 #: Errors of a full disk, an exhausted quota and a file size limit.
 _NO_SPACE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: Longer file names in bytes are replaced by their hash, so that suffixes can be appended.
+#: Maximum length of a file name in bytes. A longer name is replaced by its hash, so that suffixes
+#: can be appended.
 _MAX_NAME_LENGTH: Final = 200
 
 
@@ -76,7 +78,8 @@ class PartialFile:
         """Lock the partial file against other processes and threads.
 
         Yields:
-            Whether the lock was free. If not, another process may have downloaded the file.
+            Whether the lock was free. If False, the lock was acquired after waiting, and another
+            process may have downloaded the file meanwhile.
         """
         self._lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._lock_path, poll_interval=0.1)
@@ -97,11 +100,11 @@ class PartialFile:
         """Open the file for writing, and resume an earlier download of the same content.
 
         Args:
-            expected: Expected content; None if it is not known. Then the download cannot be
-                resumed later.
+            expected: Expected content; None if the content is unknown. A download of unknown
+                content cannot be resumed later.
 
         Returns:
-            The numbers of the parts that are complete already.
+            The numbers of the parts that are already complete.
         """
         complete = self._complete_parts(expected) if expected is not None else frozenset[int]()
         self.close()
@@ -165,8 +168,8 @@ class PartialFile:
         """Move the complete file to its target atomically.
 
         Args:
-            overwrite: Replace an existing file. Otherwise a free name such as `name(1).txt` is
-                used.
+            overwrite: Whether to replace an existing file. False to use a free name such as
+                `name(1).txt`.
 
         Returns:
             The final path.
@@ -187,20 +190,20 @@ class PartialFile:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file; a thread that is writing a block can finish it."""
+        """Close the file. A thread that is writing a block can still finish the block."""
         self._file = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Keep a partial file that can be resumed after an error; delete any other one."""
+        """Delete the partial file, unless an error occurred and the download can be resumed."""
         self.close()
         if kind is not None and self._is_opened and not (self._expected and self._has_parts):
             self.discard()
 
     def _complete_parts(self, expected: ExpectedContent) -> frozenset[int]:
-        """Read the numbers of the complete parts; none if they belong to other content."""
+        """Read the numbers of the complete parts; empty if the parts belong to other content."""
         try:
             head, *lines = self._parts_path.read_text(encoding="ascii").splitlines()
             if json.loads(head) != asdict(expected) or not self.path.exists():
@@ -210,7 +213,7 @@ class PartialFile:
             return frozenset()
 
     def _move_to_free_name(self) -> Path:
-        """Move the file to the first free name, with a link, which never replaces a file."""
+        """Move the file to the first free name. A hard link is used: it never replaces a file."""
         for target in iter_free_names(self.target):
             try:
                 target.hardlink_to(self.path)
@@ -225,7 +228,7 @@ class PartialFile:
 
     @contextmanager
     def _checking_space(self, size: int) -> Generator[None]:
-        """Raise SynapseDownloadError if the disk is full, and do not keep the partial file."""
+        """Raise SynapseDownloadError if the disk is full, and discard the partial file later."""
         try:
             yield
         except OSError as error:
@@ -247,10 +250,10 @@ class PartialFile:
 
 
 class _Descriptor:
-    """File descriptor that is closed when the last reference to it is deleted.
+    """File descriptor that is closed when the last reference to this object is deleted.
 
-    A thread that hangs in the network may write a block after its transfer has ended. Its
-    descriptor must not be reused for another file by then.
+    A thread that waits for the network may write a block after its transfer has ended. Until then,
+    the descriptor must stay open, so that its number is not reused for another file.
     """
 
     def __init__(self, path: Path, *, empty: bool) -> None:
@@ -263,7 +266,7 @@ class _Descriptor:
 
 
 def iter_free_names(path: Path) -> Generator[Path]:
-    """Yield those of `path`, `name(1).txt`, `name(2).txt`, ... that do not exist."""
+    """Yield the paths that do not exist, of `path`, `name(1).txt`, `name(2).txt`, and so on."""
     number, candidate = 0, path
     while True:
         if not os.path.lexists(candidate):

@@ -9,13 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from synapse_workflows.client.errors import SynapseHTTPError
 
-#: Statuses with which a storage rejects an expired URL. A new URL, not a retry, is needed.
+#: Statuses with which a storage rejects an expired URL. The next attempt needs a new URL.
 EXPIRED_STATUSES: Final = frozenset({400, 401, 403})
-#: Number of consecutive rejections of new URLs that are tolerated.
+#: Maximum number of consecutive rejections of new URLs.
 MAX_REJECTIONS: Final = 2
 #: Number of URLs for parts that are requested at a time.
 BATCH_SIZE: Final = 250
-#: Seconds of validity that a URL must have left to be used.
+#: Minimum remaining validity of a URL in seconds.
 _MARGIN: Final = 5.0
 
 
@@ -25,8 +25,8 @@ class PresignedUrl:
 
     Attributes:
         url: Pre-signed URL, or a URL that needs no signature.
-        headers: Signed headers, which have to be sent.
-        expires_at: Time on the monotonic clock from which the URL is not used, in seconds.
+        headers: Signed headers, which have to be sent with the request.
+        expires_at: Time of the monotonic clock, in seconds, after which the URL is not used.
     """
 
     url: str = field(repr=False)
@@ -58,7 +58,7 @@ def is_rejection(error: Exception) -> bool:
 
 
 class RenewableUrl:
-    """URL of a download, which all its parts share and which is renewed when it expires.
+    """URL of a download. All parts share the URL, which is renewed when it expires.
 
     Args:
         request_url: Requests a new URL.
@@ -103,7 +103,7 @@ class PartUrls:
         self._urls: dict[int, PresignedUrl] = {}
 
     def get(self, number: int) -> PresignedUrl:
-        """Return a URL that has not expired; requests those of the following parts with it."""
+        """Return a URL that has not expired; request the URLs of the following parts with it."""
         with self._lock:
             url = self._urls.get(number)
             if url is None or url.is_expired:
@@ -112,7 +112,7 @@ class PartUrls:
             return self._urls[number]
 
     def invalidate(self, number: int, rejected: PresignedUrl) -> None:
-        """Discard all URLs: those of the same batch have expired as well."""
+        """Discard all URLs, because the other URLs of the same batch have expired too."""
         with self._lock:
             if self._urls.get(number) is rejected:
                 self._urls = {}

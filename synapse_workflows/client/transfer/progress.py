@@ -9,10 +9,11 @@ from typing import Final, Protocol, TextIO
 
 from synapse_workflows.client.core.session import Session
 
-#: A log line is written after this time in seconds if this share of the file was transferred...
+#: Minimum seconds between two log lines. After this time, a line is written if at least the share
+#: `MIN_SHARE` of the file was transferred since the last line.
 MIN_INTERVAL: Final = 10.0
 MIN_SHARE: Final = 0.1
-#: ... and in any case after this time in seconds.
+#: Maximum seconds between two log lines.
 MAX_INTERVAL: Final = 120.0
 
 
@@ -20,7 +21,7 @@ class Progress(Protocol):
     """Receiver of progress. Thread-safe."""
 
     def advance(self, size: int) -> None:
-        """Add `size` transferred bytes; a negative number when a part is restarted."""
+        """Add `size` transferred bytes; `size` is negative when a part is restarted."""
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def show_progress(
 
 
 class NoProgress:
-    """Progress of a silent client; displays nothing."""
+    """Progress of a silent client, which displays nothing."""
 
     def advance(self, size: int) -> None:
         """Ignore the progress."""
@@ -89,7 +90,7 @@ def draw_bar(label: str, total: int | None, stream: TextIO) -> Generator[Progres
 
 
 class ProgressLog:
-    """Progress as log lines: a few during the transfer, and one at the end.
+    """Progress as log lines: a few lines during the transfer, and one line at the end.
 
     Args:
         write: Writes one line.

@@ -53,7 +53,7 @@ def upload_file(
         ValueError: The file is empty.
 
     Source:
-        POST /file/multipart of the file service, and the requests below it
+        POST /file/multipart of the file service, and the requests below this path
     """
     source = UploadSource.of(path)
     md5 = cache_map.file_md5(source.path)

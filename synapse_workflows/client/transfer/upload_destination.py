@@ -11,7 +11,7 @@ from synapse_workflows.client.errors import SynapseTransferError
 _SUPPORTED_TYPES: Final = frozenset(
     {constants.S3_UPLOAD_DESTINATION, constants.EXTERNAL_S3_UPLOAD_DESTINATION}
 )
-#: Destinations with a protocol and credentials of their own.
+#: Destinations that are not supported, because they need another protocol and other credentials.
 _UNSUPPORTED_TYPES: Final = frozenset(
     {
         f"{constants.MODEL}.file.ExternalUploadDestination",
@@ -28,7 +28,7 @@ class UploadDestination:
     Attributes:
         concrete_type: Full type.
         storage_location_id: Storage location in Synapse; None for the default storage of Synapse.
-        banner: Message of the owner to users who upload.
+        banner: Message of the storage owner that is shown to users who upload files.
     """
 
     concrete_type: str

@@ -80,12 +80,13 @@ class UploadSource:
 class PartBody(AuthBase):
     """Request body that streams one part of a file, block by block.
 
-    It is passed to requests as `auth`, which may modify the request before each attempt. So every
-    attempt starts at the beginning of the part, and no credentials are sent to the storage.
+    The object is passed to requests as `auth`, because requests calls `auth` before each attempt
+    to modify the request. Therefore, each attempt starts at the beginning of the part, and no
+    credentials are sent to the storage.
 
     Args:
         source: The file.
-        part: Its bytes to send.
+        part: The part of the file to send.
         cancel_token: Cancellation of the transfer, checked before each block.
         on_progress: Called with the size of each block in bytes.
     """
