@@ -33,7 +33,7 @@ class Evaluation(Base):
 
 
 class EvaluationRound(Base):
-    """A period of an evaluation with its own submission limits. `end` is exclusive."""
+    """A period of an evaluation. Its submissions count against one limit. `end` is exclusive."""
 
     __tablename__ = "evaluation_round"
     __table_args__ = (UniqueConstraint("evaluation_id", "start", "end"),)
