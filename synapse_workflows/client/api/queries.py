@@ -215,8 +215,8 @@ def _query_csv(
         header,
         headers=[SelectColumn(**one) for one in response.get("headers") or ()],
     )
-    # Aggregate results have no row IDs, even if row IDs were requested. The header line of the
-    # file shows whether there are row IDs.
+    # Aggregate results have no row IDs, even if row IDs were requested. Therefore, the columns of
+    # the file determine whether there are row IDs.
     result.setColumnHeaders(result.columns())
     names = [one.get("name") for one in result.headers or ()]
     result.includeRowIdAndRowVersion = ROW_ID in names

@@ -34,8 +34,9 @@ def safe_file_name(name: object, default: str) -> str:
     prefix ``_``. Names over 255 bytes are shortened, and a hash is added to keep them unique.
 
     Args:
-        name: The name of the file; None or empty if it has none.
-        default: Returned if nothing is left of the name, for example the file handle ID.
+        name: The name of the file; None or empty if the file has no name.
+        default: The name to return if no usable character remains, for example the file handle
+            ID.
     """
     base = _SEPARATORS.split("" if name is None else str(name))[-1]
     clean = "".join("_" if _is_unsafe(character) else character for character in base)
