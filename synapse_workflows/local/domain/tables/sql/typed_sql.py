@@ -108,7 +108,7 @@ def _width(type_: str) -> int:
 
 
 def with_type(value: Fragment) -> Fragment:
-    """Give a literal the type of its Python value. Return any other value unchanged."""
+    """Return a literal with the type of its Python value, and any other value unchanged."""
     if not value.is_literal:
         return value
     types: Mapping[type, str] = {
