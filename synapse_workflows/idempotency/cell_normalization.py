@@ -11,7 +11,7 @@ from typing import Any, Final
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.cell_codec import ITEM_TYPES, TEXT_TYPES
-from synapse_workflows.client.model.cell_values import to_epoch_millis
+from synapse_workflows.client.model.cell_values import to_epoch_millis, utf16_length
 from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import DEFAULT_CELL_SIZE, MAX_CELL_SIZES, ColumnType
@@ -70,9 +70,9 @@ class CellNormalizer:
         """
         for index, limit in self._limits:
             cell = line[index]
-            if cell is not None and len(cell) > limit:
+            if cell is not None and (length := utf16_length(cell)) > limit:
                 raise AirflowFailException(
-                    f"Row {number}, column {self._names[index]!r}: the cell has {len(cell)} "
+                    f"Row {number}, column {self._names[index]!r}: the cell has {length} "
                     f"characters, but the column allows {limit}. No row was stored"
                 )
 
