@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(autouse=True, scope="session")
 def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the tests away from the user's home directory, token and keyring."""
+    """Isolate the tests from the user's home directory, token and keyring."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SYNAPSE_AUTH_TOKEN", raising=False)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))

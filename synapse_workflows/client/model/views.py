@@ -122,7 +122,7 @@ class ViewBase(SchemaBase):
 
     def to_column_request(self) -> dict[str, Any]:
         """Return the fields that identify the type of view in requests for its columns."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each type of view defines its fields
 
 
 class EntityViewSchema(ViewBase):

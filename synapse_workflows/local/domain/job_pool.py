@@ -236,7 +236,7 @@ class JobPool:
             return self._poll_counts[job_id]
 
     def record_error(self, job_id: int, error: ServiceError) -> None:
-        """Keep the error of a job in memory. Use this if writing to the database fails."""
+        """Record the error of a job in memory, for a database that cannot be written."""
         with self._lock:
             self._errors[job_id] = error
 

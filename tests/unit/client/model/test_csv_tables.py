@@ -212,6 +212,8 @@ def test_backslash_that_escapes_nothing_is_ordinary_character(tmp_path):
 def test_columns_can_be_omitted(tmp_path):
     CsvFileTable(schema(), **write_file(tmp_path, "an int,when,list\n1,2,\n")).validate()
     CsvFileTable(schema(), **write_file(tmp_path, "ROW_ID,ROW_VERSION,when\n1,1,5\n")).validate()
+    with pytest.raises(ValueError, match="unknown"):
+        CsvFileTable(schema(), **write_file(tmp_path, "an int,unknown\n1,2\n")).validate()
 
 
 def test_number_of_cells_is_validated_without_header(tmp_path):

@@ -216,6 +216,8 @@ def test_backoff_reset_restarts_the_count():
         backoff.reset()
     backoff.wait_after(error)
     backoff.wait_after(error)
+    with pytest.raises(SynapseServerError):
+        backoff.wait_after(error)
 
 
 def test_backoff_raises_permanent_errors_immediately():
