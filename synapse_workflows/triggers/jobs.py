@@ -60,7 +60,8 @@ class SynapseJobTrigger(BaseTrigger):
         yield TriggerEvent({"job": self.job} | await self._wait())
 
     async def _wait(self) -> dict[str, str]:
-        polling = Polling(self.poll_interval, 1.0, self.poll_interval, self.timeout)
+        interval = self.poll_interval
+        polling = Polling(interval, 1.0, interval, self.timeout, first_sleep=interval)
         try:
             session = await SynapseHook(self.synapse_conn_id).async_session()
             async with session:

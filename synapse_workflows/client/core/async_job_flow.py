@@ -1,6 +1,6 @@
 """Flows of asynchronous jobs: start a job, poll its status, return its result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,6 +13,8 @@ _PROCESSING: Final = "PROCESSING"
 _FAILED: Final = "FAILED"
 #: Maximum time of a whole job, as a multiple of the maximum time without progress.
 _MAX_TIMEOUTS: Final = 24
+#: Factor by which the delays of a new job grow.
+_FIRST_GROWTH: Final = 1.5
 #: Minimum number of seconds that each status request adds to the time without progress.
 _MIN_STEP: Final = 0.01
 #: State of a TableStatus: Synapse failed to build the index of the table.
@@ -41,16 +43,31 @@ class Polling:
     """Polling settings. All times are in seconds.
 
     Args:
-        sleep: Delay between the first and the second status request.
-        back_off: Factor by which each delay grows.
+        sleep: Delay between two status requests, after the short delays of a new job.
+        back_off: Factor by which each delay grows from `sleep` on.
         max_sleep: Maximum delay.
         timeout: Maximum time without progress. The whole job may take 24 times as long.
+        first_sleep: Delay between the first and the second status request. The delays grow by
+            half until they reach `sleep`, so that a short job is not waited for much longer than
+            it takes.
     """
 
     sleep: float = 2.0
     back_off: float = 1.1
     max_sleep: float = 20.0
     timeout: float = 600.0
+    first_sleep: float = 0.1
+
+    def iter_delays(self) -> Iterator[float]:
+        """Yield the delays between the status requests of a job, without end."""
+        sleep = min(self.sleep, self.max_sleep)
+        delay = self.first_sleep
+        while 0 < delay < sleep:
+            yield delay
+            delay *= _FIRST_GROWTH
+        while True:
+            yield sleep
+            sleep = min(sleep * self.back_off, self.max_sleep)
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,7 @@ def wait(
     """
     reported: set[JobProgress] = set()
     idle = total = 0.0
-    delay = min(polling.sleep, polling.max_sleep)
+    delays = polling.iter_delays()
     while True:
         reply = yield from flows.send(Call("GET", f"{job.path}/get/{token}", job.endpoint))
         state = _state(reply)
@@ -158,11 +175,10 @@ def wait(
                 f"Timeout waiting for query results: {progress}. Job {token} {problem}. It may "
                 "still complete. Increase table_query_timeout to wait longer."
             )
-        step = min(delay, polling.timeout - idle)
+        step = min(next(delays), polling.timeout - idle)
         yield Pause(step)
         idle += max(step, _MIN_STEP)
         total += max(step, _MIN_STEP)
-        delay = min(delay * polling.back_off, polling.max_sleep)
 
 
 def _state(reply: Reply) -> str | None:

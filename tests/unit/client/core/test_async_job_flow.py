@@ -19,7 +19,7 @@ from synapse_workflows.client.errors import (
 )
 
 JOB = Job("/entity/syn1/table/query/async", {"query": {"sql": "select * from syn1"}})
-POLLING = Polling(sleep=2, back_off=2, max_sleep=10, timeout=60)
+POLLING = Polling(sleep=2, back_off=2, max_sleep=10, timeout=60, first_sleep=2)
 TOKEN = Reply.of({"token": "7"}, 201)
 
 
@@ -89,9 +89,17 @@ def test_delay_grows_up_to_the_maximum():
 def test_default_polling_settings():
     replies = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
     steps, _ = execute(async_job_flow.run(JOB), *replies)
-    assert pauses(steps)[:3] == pytest.approx([2, 2.2, 2.42])
+    assert pauses(steps)[:4] == pytest.approx([0.1, 0.15, 0.225, 0.3375])
+    assert pauses(steps)[8:11] == pytest.approx([2, 2.2, 2.42])
     assert max(pauses(steps)) == 20
     assert Polling().timeout == 600
+
+
+@pytest.mark.parametrize(("sleep", "max_sleep"), [(0, 4), (0.05, 4), (2, 0.05)])
+def test_shorter_sleep_applies_from_the_first_delay_on(sleep, max_sleep):
+    replies = [TOKEN, *(processing(str(n)) for n in range(3)), Reply.of({}, 201)]
+    steps, _ = execute(async_job_flow.run(JOB, Polling(sleep, 1, max_sleep)), *replies)
+    assert pauses(steps) == [min(sleep, max_sleep)] * 3
 
 
 def test_progress_callback_is_called_after_each_status():
@@ -125,7 +133,9 @@ def test_wait_raises_timeout_without_progress():
 )
 def test_progress_restarts_the_timeout(change):
     replies = [TOKEN, *(change(n) for n in range(20)), Reply.of({"ok": True}, 201)]
-    steps, result = execute(async_job_flow.run(JOB, Polling(4, 1, 4, timeout=5)), *replies)
+    steps, result = execute(
+        async_job_flow.run(JOB, Polling(4, 1, 4, timeout=5, first_sleep=4)), *replies
+    )
     assert result == {"ok": True}
     assert sum(pauses(steps)) == 80
 
