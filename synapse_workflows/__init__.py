@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Synapse as Synapse,
         login as login,
     )
-    from synapse_workflows.file_references import local_path as local_path
+    from synapse_workflows.hooks.file_references import local_path as local_path
     from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
     from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy as SynapseRetryPolicy
     from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
@@ -107,7 +107,7 @@ _MODULES = {
     "TableQueryResult": "synapse_workflows.client.model.query_result",
     "as_table_columns": "synapse_workflows.client.model.column_inference",
     "build_table": "synapse_workflows.client.model.table_factory",
-    "local_path": "synapse_workflows.file_references",
+    "local_path": "synapse_workflows.hooks.file_references",
     "login": "synapse_workflows.client.synapse",
     "synapse_asset": "synapse_workflows.assets",
 }

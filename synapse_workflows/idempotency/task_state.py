@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.task_state_store import TaskStateStore
 
 
@@ -26,6 +27,31 @@ class TaskState:
     def from_context(cls, context: Mapping[str, Any]) -> Self:
         """Read both values from the context of the running task."""
         return cls(context["task_state_store"], int(context["ti"].max_tries))
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the state of the running task; outside a task, a state that is not kept."""
+        collector = current_collector()
+        return cls(MemoryStore(), 0) if collector is None else cls.from_context(collector.context)
+
+
+class MemoryStore:
+    """Task state store in memory, for code that runs outside a task."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, or `default` if the key is missing."""
+        return self._values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value."""
+        self._values[key] = value
+
+    def delete(self, key: str) -> None:
+        """Delete a value."""
+        self._values.pop(key, None)
 
 
 class SavedState:

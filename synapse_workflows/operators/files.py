@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.constants import FILE
-from synapse_workflows.file_references import SynapseFile, local_path, reference_of
 from synapse_workflows.hooks.entity_ids import parse_entity_id
+from synapse_workflows.hooks.file_references import SynapseFile, local_path, reference_of
 from synapse_workflows.idempotency.folders import get_or_create_folder
 from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
 from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten, is_list

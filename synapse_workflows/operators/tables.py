@@ -12,8 +12,8 @@ from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Event, Read
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.ids import VersionedId
-from synapse_workflows.file_references import SynapseTableFile, local_path
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.hooks.file_references import SynapseTableFile
 from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
 from synapse_workflows.idempotency.query_results import (
     FileFormat,
@@ -25,15 +25,10 @@ from synapse_workflows.idempotency.query_results import (
     run_query_to_file,
 )
 from synapse_workflows.idempotency.snapshot import SnapshotMaker
-from synapse_workflows.idempotency.table_store import (
-    StoreMode,
-    StoreOptions,
-    SynapseTableRows,
-    store_rows,
-)
+from synapse_workflows.idempotency.table_store import StoreMode, SynapseTableRows
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operator_arguments import check_provenance, optional_text, require_text
+from synapse_workflows.operator_arguments import optional_text, require_text
 from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
@@ -325,35 +320,24 @@ class SynapseTableStoreOperator(SynapseOperator):
 
     def execute(self, context: "Context") -> SynapseTableRows:
         """Store the rows and return the numbers of changed rows."""
-        options = StoreOptions(
-            mode=self.mode,
-            key=self.key,
-            missing_columns=self.missing_columns,
-            chunk_rows=self.chunk_rows,
-            allow_empty=self.allow_empty,
-            provenance={
-                "used": self.used,
-                "executed": self.executed,
-                "activity": check_provenance(self.used, self.executed, self.activity),
-                "activityName": optional_text(self.activity_name, "activity_name"),
-                "activityDescription": optional_text(
-                    self.activity_description, "activity_description"
-                ),
-            },
-        )
         table_id = parse_unversioned_id(self.table_id, "table_id")
-        task = TaskState.from_context(context)
         with self.entity_link(table_id):
-            result = store_rows(self.hook.client, task, table_id, self.rows, options, local_path)
+            result = self.hook.store_rows(
+                table_id,
+                self.rows,
+                self.mode,
+                key=self.key,
+                missing_columns=self.missing_columns,
+                chunk_rows=self.chunk_rows,
+                allow_empty=self.allow_empty,
+                used=self.used,
+                executed=self.executed,
+                activity=self.activity,
+                activity_name=self.activity_name,
+                activity_description=self.activity_description,
+            )
         self.set_map_index_name(context, table_id)
         self.push_items(context, result)
-        self.log.info(
-            "%s: %d rows added, %d changed, %d deleted",
-            table_id,
-            result["added"],
-            result["changed"],
-            result["deleted"],
-        )
         return result
 
 

@@ -38,6 +38,7 @@ TESTED_BY = {
     "client/model/table_factory": "unit/client/model/test_csv_tables.py",
     "client/transfer": "contract/test_transfers.py",
     "demo/run_dags": "examples/test_runner.py",
+    "hooks/base": "airflow/test_synapse_hook.py",
     "hooks/entity_ids": "airflow/test_file_operators.py",
     "idempotency/folders": "airflow/test_file_operators.py",
     "idempotency/parquet_source": "airflow/test_table_stores.py",

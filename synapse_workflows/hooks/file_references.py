@@ -14,7 +14,7 @@ from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5
 from synapse_workflows.operator_arguments import is_reference, parse_reference_text
 
 if TYPE_CHECKING:
-    from synapse_workflows.hooks.synapse import SynapseHook
+    from synapse_workflows.hooks.base import SynapseBaseHook
     from synapse_workflows.lineage.lineage_client import LineageClient
 
 
@@ -180,15 +180,15 @@ def _download_content(client: "LineageClient", reference: Mapping[str, Any]) -> 
     return str(path)
 
 
-def _hook(conn_id: str) -> "SynapseHook":
+def _hook(conn_id: str) -> "SynapseBaseHook":
     """Return a hook. All downloads of a task share one hook, which logs in once."""
-    from synapse_workflows.hooks.synapse import SynapseHook
+    from synapse_workflows.hooks.base import SynapseBaseHook
     from synapse_workflows.lineage.collector import current_collector
 
     collector = current_collector()
     if collector is None:
-        return SynapseHook(conn_id)
-    return collector.get_or_create(f"hook {conn_id}", lambda: SynapseHook(conn_id))
+        return SynapseBaseHook(conn_id)
+    return collector.get_or_create(f"hook {conn_id}", lambda: SynapseBaseHook(conn_id))
 
 
 def _pin(path: Path, reference: Mapping[str, Any]) -> None:

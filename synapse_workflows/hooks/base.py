@@ -1,0 +1,172 @@
+"""Base class of the Synapse hook: the client of an Airflow connection."""
+
+import os
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from synapse_workflows.client.core.async_session import AsyncSession
+from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.http_request import Endpoints
+from synapse_workflows.client.core.retry import RetryPolicy
+from synapse_workflows.client.errors import SynapseNoCredentialsError
+from synapse_workflows.hooks.connection import ClientSettings
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName, without_lineage
+
+#: Maximum number of transfer threads of a task. Many tasks may share a worker.
+_MAX_THREADS = 8
+#: Short retries: a person is waiting for the connection test.
+_CONNECTION_TEST_RETRY = RetryPolicy(attempts=2, total=10, wait=0.5, max_wait=2)
+
+
+class SynapseBaseHook(BaseHook):
+    """Log in to Synapse (synapse.org) with an Airflow connection.
+
+    Args:
+        synapse_conn_id: Id of the connection. Its password is a personal access token.
+        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+    """
+
+    conn_name_attr = "synapse_conn_id"
+    default_conn_name = "synapse_default"
+    conn_type = "synapse"
+    hook_name = "Synapse (synapse.org)"
+
+    def __init__(
+        self,
+        synapse_conn_id: str = default_conn_name,
+        lineage_mode: LineageModeName | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.synapse_conn_id = synapse_conn_id
+        self.lineage_mode = LineageMode.resolve(lineage_mode)
+
+    @property
+    def client(self) -> LineageClient:
+        """Logged-in client of the connection, created on first access.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+            SynapseNoCredentialsError: The connection has no token.
+            SynapseUnauthorizedError: Synapse rejects the token.
+        """
+        return self._client
+
+    def get_conn(self) -> LineageClient:
+        """Return `client`."""
+        return self.client
+
+    def without_lineage(self) -> AbstractContextManager[None]:
+        """Suspend lineage inside this block, for all clients of the task.
+
+        What is read, stored or run inside the block is not recorded. Stored entities have no
+        asset event, and no Activity unless the call declares an Activity. The block applies to
+        the current thread.
+        """
+        return without_lineage()
+
+    async def async_session(self) -> AsyncSession:
+        """Create a session for the event loop of a trigger. The caller must close the session.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+            SynapseNoCredentialsError: The connection has no token.
+        """
+        connection = await self.aget_connection(self.synapse_conn_id)
+        settings = ClientSettings.from_connection(connection, await connection.aextra_dejson())
+        urls = settings.endpoints
+        return AsyncSession(
+            Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"]),
+            Token(self._token(settings), origin=f"the connection {self.synapse_conn_id!r}"),
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Return whether the connection works, and a message with the user name. Never raises."""
+        try:
+            client = self._create_client(retry=_CONNECTION_TEST_RETRY, timeout=10)
+            profile = client.call("GET", "/userProfile").json
+        except Exception as error:  # noqa: BLE001 - the web UI shows the error
+            return False, self._redact_token(f"{type(error).__name__}: {error}")
+        return True, f"Connected as {profile['userName']} (id {profile['ownerId']})"
+
+    def settings(self) -> ClientSettings:
+        """Return the settings of the connection.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+            SynapseConfigError: Invalid `cache_limit`.
+        """
+        try:
+            connection = self.get_connection(self.synapse_conn_id)
+        except AirflowNotFoundException as missing:
+            variable = f"AIRFLOW_CONN_{self.synapse_conn_id.upper()}"
+            raise AirflowNotFoundException(
+                f"The connection {self.synapse_conn_id!r} is not defined. Create a connection of "
+                "type 'synapse' whose password is a personal access token, in the Airflow UI "
+                f"under Admin > Connections or in the environment variable {variable}."
+            ) from missing
+        return ClientSettings.from_connection(connection)
+
+    def get_entity_url(self, entity_id: str, version: int | None = None) -> str:
+        """Return the URL of an entity on the web portal of the connection.
+
+        Args:
+            entity_id: `syn123`.
+            version: Version number; None for the current version.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+        """
+        portal = self.settings().endpoints["portalEndpoint"].rstrip("/")
+        suffix = f".{version}" if version else ""
+        return f"{portal}/Synapse:{entity_id}{suffix}"
+
+    @cached_property
+    def _client(self) -> LineageClient:
+        client = self._create_client()
+        self.log.info(
+            "Logged in to Synapse as %s with connection %s",
+            client.username,
+            self.synapse_conn_id,
+        )
+        return client
+
+    def _create_client(self, **options: Any) -> LineageClient:
+        """Create a client and log in; `options` are further arguments of `Synapse`."""
+        settings = self.settings()
+        token = self._token(settings)
+        client = LineageClient(
+            synapse_conn_id=self.synapse_conn_id,
+            lineage_mode=self.lineage_mode,
+            **settings.endpoints,
+            skip_checks=True,
+            # ignore ~/.synapseConfig of the worker: it may belong to another user
+            configPath=os.devnull,
+            cache_root_dir=settings.cache_root,
+            cache_limit=settings.cache_limit,
+            **options,
+        )
+        client.max_threads = min(client.max_threads, _MAX_THREADS)
+        client.login(settings.username, authToken=token, silent=True)
+        return client
+
+    def _token(self, settings: ClientSettings) -> str:
+        if settings.token is None:
+            # no fallback to SYNAPSE_AUTH_TOKEN: it may belong to another account
+            raise SynapseNoCredentialsError(
+                f"The connection {self.synapse_conn_id!r} has no token. Set its password to a "
+                "personal access token, created on synapse.org under Account Settings."
+            )
+        return settings.token
+
+    def _redact_token(self, text: str) -> str:
+        try:
+            token = self.settings().token
+        except Exception:  # noqa: BLE001 - no connection, no token
+            return text
+        return text.replace(token, "***") if token else text
