@@ -41,7 +41,7 @@ def synapse_03_nightly_snapshots() -> None:
         label_prefix="nightly ",
         version_label="{{ run_id }}",
         version_comment="By {{ dag.dag_id }}",
-        skip_if_unchanged=True,
+        if_unchanged="skip",
         retain=30,
         outlets=[AssetAlias("snapshots")],
         map_index_template="{{ task.table_id }}",

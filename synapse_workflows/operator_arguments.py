@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -134,6 +134,24 @@ def optional_mapping(value: Any, argument: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise invalid_type(value, argument, "a dictionary")
     return dict(value)
+
+
+def check_choice(value: Any, argument: str, choices: Any) -> None:
+    """Check the value of an argument with a fixed set of values.
+
+    Args:
+        value: Value of the argument.
+        argument: Name of the argument, for the error message.
+        choices: A `Literal` type.
+
+    Raises:
+        ValueError: The value is not one of the choices.
+    """
+    values = get_args(choices)
+    if value not in values:
+        raise ValueError(
+            f"Invalid {argument} {value!r}: expected one of {', '.join(map(str, values))}"
+        )
 
 
 def check_provenance(

@@ -8,15 +8,19 @@ without an Activity, the comment identifies the task.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, TypedDict
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api import async_jobs, snapshots, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Call
-from synapse_workflows.client.core.table_state import VIEWS, fetch_fingerprint
+from synapse_workflows.client.core.table_state import (
+    VIEWS,
+    ContentFingerprint,
+    fetch_fingerprint,
+)
 from synapse_workflows.client.errors import (
     RetryCategory,
     SynapseConflictError,
@@ -30,11 +34,16 @@ from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 
+#: What to do if the table has not changed since the requested snapshot: create another snapshot,
+#: use the existing one, or skip the task.
+UnchangedPolicy = Literal["snapshot", "reuse", "skip"]
+
 
 class SynapseSnapshot(TypedDict):
     """A snapshot of a table or view, as JSON.
 
-    `activity_id` is None if lineage is off.
+    `created` is False if the snapshot existed before and is used again. `activity_id` is the
+    Activity of the snapshot; None without an Activity, for example if lineage is off.
     """
 
     id: str
@@ -44,8 +53,27 @@ class SynapseSnapshot(TypedDict):
     parent_id: str | None
     label: str
     comment: str | None
+    created: bool
     activity_id: str | None
     synapse_conn_id: str
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """The snapshot that a task requests.
+
+    Args:
+        label: Label of the snapshot, including the prefix; None for its version number.
+        label_prefix: Prefix of the labels of a series, in which each snapshot replaces the
+            requested one; None for a snapshot that is no part of a series.
+        comment: Comment of the snapshot.
+        if_unchanged: What to do if the table has not changed since the requested snapshot.
+    """
+
+    label: str | None = None
+    label_prefix: str | None = None
+    comment: str | None = None
+    if_unchanged: UnchangedPolicy = "snapshot"
 
 
 class SnapshotMaker:
@@ -55,14 +83,18 @@ class SnapshotMaker:
         client: Sends the requests.
         task: The state of the task.
         table_id: A table, view, submission view or dataset, as `syn123`.
+        request: The requested snapshot.
 
     Raises:
         SynapseNotFoundError: The table does not exist.
         AirflowFailException: The entity is of another type.
     """
 
-    def __init__(self, client: LineageClient, task: TaskState, table_id: str) -> None:
+    def __init__(
+        self, client: LineageClient, task: TaskState, table_id: str, request: SnapshotRequest
+    ) -> None:
         self.client = client
+        self.request = request
         self.entity = client.call("GET", f"/entity/{table_id}").json
         concrete_type = self.entity["concreteType"]
         if concrete_type not in {TABLE} | VIEWS:
@@ -81,53 +113,49 @@ class SnapshotMaker:
         return table_transactions.job_path(self.table_id)
 
     @property
-    def is_requested(self) -> bool:
-        """Whether any try of this task may have requested a snapshot."""
-        return self._state.load() is not None
-
-    @property
     def job(self) -> str | None:
         """Token of a job that a try of this task started; None without a job."""
         plan = self._state.load()
         return None if plan is None else plan.job
 
-    def find_created(self) -> int | None:
-        """Return the version of the snapshot that an earlier try created; None if none exists."""
+    @property
+    def is_created(self) -> bool:
+        """Whether this task created the snapshot, and did not find it."""
+        return self._state.load() is not None
+
+    def find_existing(self) -> int | None:
+        """Return the version of a snapshot that makes another one unnecessary; else None.
+
+        This is the snapshot that an earlier try created, or according to `if_unchanged` the
+        requested snapshot of an unchanged table.
+
+        Raises:
+            AirflowFailException: The requested label is used, and the table has changed since.
+        """
         plan = self._state.load()
-        if plan is None:
-            return None
-        own = (one["versionNumber"] for one in self.iter_snapshots() if self._is_own(one, plan))
-        return next(own, None)
+        if plan is not None:
+            return self._find_created(plan)
+        unchanged = None if self.request.if_unchanged == "snapshot" else self._find_unchanged()
+        return None if unchanged is None else int(unchanged["versionNumber"])
 
-    def find_unchanged(self) -> Mapping[str, Any] | None:
-        """Return the newest snapshot if the table has not changed since then; else None."""
-        newest = next(self.iter_snapshots(), None)
-        if newest is None:
-            return None
-        polling = async_jobs.polling_settings(self.client)
-        current, snapshot = (
-            self.client.run(
-                fetch_fingerprint(self.table_id, version, polling, is_view=self.is_view)
-            )
-            for version in (None, newest["versionNumber"])
-        )
-        return newest if current.is_known_to_equal(snapshot) else None
+    def get_or_create(self) -> int:
+        """Return the version of the existing snapshot, or create a snapshot; see `create`."""
+        version = self.find_existing()
+        if version is not None:
+            return version
+        return self.create() if self.job is None else self.wait_for_job()
 
-    def create(self, label: str | None, comment: str | None) -> int:
+    def create(self) -> int:
         """Store the Activity, create the snapshot and return the version of the snapshot.
-
-        Args:
-            label: Label of the snapshot; None for its version number.
-            comment: Comment of the snapshot.
 
         Raises:
             AirflowFailException: Another version has the label.
             SynapseHTTPError: Synapse rejected the request.
         """
         if self.is_view:  # only a job can create a snapshot of a view
-            self.start_job(label, comment)
+            self.start_job()
             return self.wait_for_job()
-        plan = self._save_plan(label, comment)
+        plan = self._save_plan()
         try:
             with self._clear_on_final_error(plan):
                 response = snapshots.create_table_snapshot(
@@ -137,9 +165,9 @@ class SnapshotMaker:
             return self._resolve_conflict(plan, conflict)
         return int(response["snapshotVersionNumber"])
 
-    def start_job(self, label: str | None, comment: str | None) -> str:
+    def start_job(self) -> str:
         """Start a job that creates the snapshot; return its token."""
-        plan = self._save_plan(label, comment)
+        plan = self._save_plan()
         with self._clear_on_final_error(plan):
             token = table_transactions.start_transaction(
                 self.client, self.table_id, [], _options(plan)
@@ -170,17 +198,29 @@ class SnapshotMaker:
         return int(response["snapshotVersionNumber"])
 
     def finish(self, version: int) -> SynapseSnapshot:
-        """Record the snapshot in the task's lineage and return its reference."""
-        plan = self._state.load()
-        activity_id = None if plan is None else plan.activity_id
-        collector = current_collector()
+        """Record the snapshot in the task's lineage and return its reference.
+
+        The snapshot is recorded as stored, even if it is used again: the tasks downstream use this
+        version. Its Activity is not changed.
+        """
+        plan, collector = self._state.load(), current_collector()
+        activity_id = self._get_activity_id(version) if plan is None else plan.activity_id
         if collector is not None:
-            if activity_id is not None:
+            if plan is not None and activity_id is not None:
                 collector.attach_activity(self.table_id, activity_id, self.client)
             # called only if the task succeeds: a failed task that is cleared continues this work
             collector.add_finish_callback(self._state.mark_done)
         entity = self.client.call("GET", f"/entity/{self.table_id}/version/{version}").json
-        self.client.emit(Wrote.from_entity(entity, activity_given=True, is_open=False))
+        self.client.emit(
+            Wrote.from_entity(
+                entity,
+                changed=plan is not None,
+                activity_given=True,
+                activity_id=activity_id,
+                is_open=False,
+                is_reused=plan is None,
+            )
+        )
         return {
             "id": entity["id"],
             "version": version,
@@ -189,31 +229,29 @@ class SnapshotMaker:
             "parent_id": entity.get("parentId"),
             "label": entity.get("versionLabel") or str(version),
             "comment": entity.get("versionComment"),
+            "created": plan is not None,
             "activity_id": activity_id,
             "synapse_conn_id": self.client.synapse_conn_id,
         }
 
-    def delete_old(self, retain: int, label_prefix: str) -> list[int]:
-        """Delete the snapshots whose label has a prefix, except the newest ones.
+    def delete_old(self, retain: int, version: int) -> list[int]:
+        """Delete the snapshots of the series, except the newest ones.
 
         Args:
             retain: Number of newest snapshots to keep.
-            label_prefix: Prefix of the labels.
+            version: Version of the snapshot of this task, which is kept.
 
         Returns:
             The versions that were deleted.
         """
-        versions = [
-            snapshot["versionNumber"]
-            for snapshot in self.iter_snapshots()
-            if (snapshot.get("versionLabel") or "").startswith(label_prefix)
-        ]
-        for version in versions[retain:]:
+        series = [one["versionNumber"] for one in self.iter_snapshots() if self._is_in_series(one)]
+        old = [number for number in series[retain:] if number != version]
+        for number in old:
             try:
-                self.client.call("DELETE", f"/entity/{self.table_id}/version/{version}")
+                self.client.call("DELETE", f"/entity/{self.table_id}/version/{number}")
             except SynapseNotFoundError:
                 continue  # deleted by another task
-        return versions[retain:]
+        return old
 
     def iter_snapshots(self) -> Iterator[Mapping[str, Any]]:
         """Yield the snapshots, newest first, as VersionInfo."""
@@ -222,12 +260,79 @@ class SnapshotMaker:
             if version["versionNumber"] < current:
                 yield version
 
-    def _save_plan(self, label: str | None, comment: str | None) -> SnapshotPlan:
+    def _find_created(self, plan: SnapshotPlan) -> int | None:
+        """Return the version of the snapshot that a try of this task created; else None."""
+        own = (one["versionNumber"] for one in self.iter_snapshots() if self._is_own(one, plan))
+        return next(own, None)
+
+    def _find_unchanged(self) -> Mapping[str, Any] | None:
+        """Return the requested snapshot if the table has not changed since then; else None.
+
+        Raises:
+            AirflowFailException: The requested label is used, and the table has changed since.
+        """
+        requested = self._list_requested()
+        current = self._fetch_fingerprint(None) if requested else None
+        for one in requested:
+            snapshot = self._fetch_fingerprint(one["versionNumber"])
+            if current is not None and current.is_known_to_equal(snapshot):
+                return one
+        labelled = next((one for one in requested if self._has_label(one)), None)
+        if labelled is not None:
+            raise self._changed_error(labelled)
+        return None
+
+    def _list_requested(self) -> list[Mapping[str, Any]]:
+        """Return the snapshots that count as the requested one.
+
+        These are the snapshot with the label and the newest snapshot of the series; without label
+        and series, the newest snapshot.
+        """
+        found = list(self.iter_snapshots())
+        if self.request.label is None and self.request.label_prefix is None:
+            return found[:1]
+        labelled = [one for one in found if self._has_label(one)]
+        series = [one for one in found if self._is_in_series(one)][:1]
+        return labelled + [one for one in series if one not in labelled]
+
+    def _has_label(self, snapshot: Mapping[str, Any]) -> bool:
+        return snapshot.get("versionLabel") == self.request.label
+
+    def _is_in_series(self, snapshot: Mapping[str, Any]) -> bool:
+        prefix = self.request.label_prefix
+        return prefix is not None and str(snapshot.get("versionLabel")).startswith(prefix)
+
+    def _fetch_fingerprint(self, version: int | None) -> ContentFingerprint:
+        polling = async_jobs.polling_settings(self.client)
+        flow = fetch_fingerprint(self.table_id, version, polling, is_view=self.is_view)
+        return self.client.run(flow)
+
+    def _changed_error(self, labelled: Mapping[str, Any]) -> AirflowFailException:
+        """Return the error of a label that is used for other content."""
+        version, label = labelled["versionNumber"], labelled["versionLabel"]
+        return AirflowFailException(
+            f"{self.table_id} has changed since its snapshot {self.table_id}.{version}, which has "
+            f"the label {label!r}: the current content is that of version "
+            f"{self.entity['versionNumber']}, which has no snapshot yet. Use another "
+            f"version_label for the current content, query {self.table_id}.{version} for the "
+            f"content of {label!r}, or delete that version to use its label again"
+        )
+
+    def _get_activity_id(self, version: int) -> str | None:
+        """Return the ID of the Activity of a version; None without an Activity."""
+        path = f"/entity/{self.table_id}/version/{version}/generatedBy"
+        try:
+            return str(self.client.call("GET", path).json["id"])
+        except SynapseNotFoundError:
+            return None
+
+    def _save_plan(self) -> SnapshotPlan:
         """Store the Activity in Synapse, and the plan in the task state.
 
         This try requests the same label as an earlier try, whose request may still be running.
         """
         activity_id = self.client.create_snapshot_activity(self.table_id)
+        label, comment = self.request.label, self.request.comment
         version = self.entity["versionNumber"]
         plan = self._state.load()
         # if another task created that version, a request with the version as label has ended
@@ -260,27 +365,46 @@ class SnapshotMaker:
             raise
 
     def _resolve_conflict(self, plan: SnapshotPlan, conflict: SynapseConflictError) -> int:
-        """Return the task's own snapshot, or create one with the next version as label.
+        """Return the task's own or the requested snapshot, or use the next version as label.
 
         Raises:
             AirflowFailException: Another version has the label.
             SynapseConflictError: The conflict has another cause; a retry may succeed.
         """
-        version = self.find_created()
+        version = self._find_created(plan)
         if version is not None:
             return version
-        if all(one.get("versionLabel") != plan.label for one in self.iter_snapshots()):
+        labelled = next(
+            (one for one in self.iter_snapshots() if one.get("versionLabel") == plan.label), None
+        )
+        if labelled is None:
             raise conflict
         self._state.clear()
-        if not plan.numbered:
-            raise AirflowFailException(
-                f"{self.table_id} already has a version labelled {plan.label!r}. Use a label that "
-                f"is unique for the run, for example version_label='{{{{ ts }}}}'. {conflict}"
-            ) from conflict
         self.entity = self.client.call("GET", f"/entity/{self.table_id}").json
+        if not plan.numbered:
+            return self._use_labelled(labelled, conflict)
         if self.entity["versionNumber"] == plan.version:
             raise conflict
-        return self.create(None, plan.comment)
+        return self.create()
+
+    def _use_labelled(self, labelled: Mapping[str, Any], conflict: SynapseConflictError) -> int:
+        """Return the version of a snapshot that another task created with the same label.
+
+        Raises:
+            AirflowFailException: The policy does not allow that, or the table has changed since.
+        """
+        version, label = labelled["versionNumber"], labelled["versionLabel"]
+        if self.request.if_unchanged == "snapshot":
+            raise AirflowFailException(
+                f"{self.table_id} already has a version labelled {label!r}, "
+                f"{self.table_id}.{version}. To use that version while the table is unchanged, "
+                "set if_unchanged='reuse'. To create another one, use a label that is unique for "
+                f"the run, for example version_label='{{{{ ts }}}}'. {conflict}"
+            ) from conflict
+        current, snapshot = map(self._fetch_fingerprint, (None, version))
+        if not current.is_known_to_equal(snapshot):
+            raise self._changed_error(labelled) from conflict
+        return int(version)
 
     def _is_own(self, snapshot: Mapping[str, Any], plan: SnapshotPlan) -> bool:
         """Return whether a snapshot has the label and the Activity of the plan.
@@ -294,12 +418,7 @@ class SnapshotMaker:
             account = self.client.call("GET", "/userProfile").json["ownerId"]
             is_by_account = str(snapshot.get("modifiedByPrincipalId")) == str(account)
             return is_by_account and snapshot.get("versionComment") == plan.comment
-        path = f"/entity/{self.table_id}/version/{version}/generatedBy"
-        try:
-            activity = self.client.call("GET", path).json
-        except SynapseNotFoundError:
-            return False
-        return bool(activity["id"] == plan.activity_id)
+        return self._get_activity_id(version) == plan.activity_id
 
 
 def _describe_task() -> str | None:

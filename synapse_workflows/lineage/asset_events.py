@@ -17,7 +17,8 @@ def emit_asset_event(
     """Emit the asset events of a stored entity, with version, MD5 and Activity in `extra`.
 
     Events are emitted only for the declared outlets of the task: the asset of the entity, and each
-    asset alias. An alias receives one event per stored entity.
+    asset alias. An alias receives one event per stored entity. Airflow emits the event of an asset
+    in any case; for a version that is used again, its `extra` has `created: False`.
 
     Args:
         context: Context of the running task.
@@ -29,6 +30,8 @@ def emit_asset_event(
     extra = {name: value for name, value in values.items() if value is not None}
     if stored.is_open:
         extra["open_version"] = True
+    if stored.is_reused:
+        extra["created"] = False
     for outlet in context["ti"].task.outlets:
         if _is_asset_of(outlet, stored.entity_id):
             context["outlet_events"][outlet].extra.update(extra)

@@ -264,14 +264,16 @@ class LineageCollector:
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint, event.is_open)
         self.record |= Record.from_stored(stored) | declared.record
         attached = self._attached.pop(event.entity_id, None)
-        if event.activity_given:
+        if event.is_reused:
+            activity_id = event.activity_id
+        elif event.activity_given:
             activity_id = attached or event.activity_id
         else:
             activity_id = self._link_activity(event, client, declared)
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
         log_store(event, self._find_activity(client, activity_id))
-        use_aliases = event.changed or self.is_retry
+        use_aliases = event.changed or (self.is_retry and not event.is_reused)
         emit_asset_event(self.context, event, activity_id, use_aliases=use_aliases)
         self._publish_if_grown()
 

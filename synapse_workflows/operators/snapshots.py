@@ -1,16 +1,21 @@
 """Operator that creates snapshots of tables and views."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import conf
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from synapse_workflows.client.errors import SynapseTimeoutError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
-from synapse_workflows.idempotency.snapshot import SnapshotMaker, SynapseSnapshot
+from synapse_workflows.idempotency.snapshot import (
+    SnapshotMaker,
+    SnapshotRequest,
+    SynapseSnapshot,
+    UnchangedPolicy,
+)
 from synapse_workflows.idempotency.task_state import TaskState
-from synapse_workflows.operator_arguments import optional_text
+from synapse_workflows.operator_arguments import check_choice, optional_text
 from synapse_workflows.operators.base import SynapseOperator
 from synapse_workflows.triggers.execution_deadline import (
     enforce_deadline,
@@ -40,21 +45,27 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             (templated).
         version_label: Label of the snapshot, unique for the table; the default is its version
             (templated).
-        label_prefix: Text before the label that identifies the snapshots of this task
-            (templated).
+        label_prefix: Text before the label that identifies the snapshots of this task as a series
+            (templated). Requires `version_label`.
         version_comment: Comment of the snapshot. If lineage is off, the default identifies the
             task instance (templated).
-        skip_if_unchanged: Whether to skip the task if neither rows nor columns have changed since
-            the newest snapshot; for a view, if its content has not changed.
+        if_unchanged: What to do if neither rows nor columns have changed since the requested
+            snapshot; for a view, if its content has not changed. `snapshot` creates another
+            snapshot; `reuse` returns the existing one, with `created: False`, and changes nothing;
+            `skip` skips the task. The requested snapshot is the one with the label, or the newest
+            one with `label_prefix`; without label and prefix, it is the newest snapshot. With
+            `reuse` and `skip`, the task fails if the label is used and the table has changed
+            since.
         retain: Number of the newest snapshots with `label_prefix` to keep; older ones are deleted.
-            None keeps all.
+            None keeps all. Nothing is deleted if no snapshot is created.
         deferrable: Whether to wait in the triggerer.
         poll_interval: Seconds between two requests, when deferred.
         timeout: Seconds without progress before the task fails, when deferred.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
-        ValueError: `retain` is less than 1, or given without label and prefix.
+        ValueError: `retain` is less than 1, or given without label and prefix; or
+            `if_unchanged` is unknown.
     """
 
     template_fields: Sequence[str] = (
@@ -73,7 +84,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         version_label: str | None = None,
         label_prefix: str | None = None,
         version_comment: str | None = None,
-        skip_if_unchanged: bool = False,
+        if_unchanged: UnchangedPolicy = "snapshot",
         retain: int | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 5.0,
@@ -87,11 +98,12 @@ class SynapseTableSnapshotOperator(SynapseOperator):
                 "label_prefix, which identifies the snapshots to delete. Example: "
                 "label_prefix='nightly ', version_label='{{ ts }}'"
             )
+        check_choice(if_unchanged, "if_unchanged", UnchangedPolicy)
         self.table_id = table_id
         self.version_label = version_label
         self.label_prefix = label_prefix
         self.version_comment = version_comment
-        self.skip_if_unchanged = skip_if_unchanged
+        self.if_unchanged: UnchangedPolicy = if_unchanged
         self.retain = retain
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -101,19 +113,10 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         """Create the snapshot and return its reference."""
         deadline = get_execution_deadline(self)
         maker = self._snapshot_maker(context)
-        version = maker.find_created()
-        if version is None and maker.job is None:
-            if self.skip_if_unchanged and not maker.is_requested:
-                self._skip_if_unchanged(maker)
-            if not self.deferrable:
-                version = maker.create(self._full_label, self._comment)
-            else:
-                maker.start_job(self._full_label, self._comment)
-        if version is not None:
-            return self._finish(context, maker, version)
-        if self.deferrable:
-            self._defer(maker, deadline)
-        return self._finish(context, maker, maker.wait_for_job())
+        version = maker.find_existing() if self.deferrable else maker.get_or_create()
+        if version is None:
+            self._defer(maker, maker.job or maker.start_job(), deadline)
+        return self._finish(context, maker, version)
 
     def execute_complete(
         self,
@@ -139,35 +142,36 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             return self._finish(context, maker, maker.wait_for_job())
 
     @property
-    def _full_label(self) -> str | None:
+    def _request(self) -> SnapshotRequest:
         label = optional_text(self.version_label, "version_label")
-        prefix = optional_text(self.label_prefix, "label_prefix") or ""
-        return f"{prefix}{label}" if label else None
-
-    @property
-    def _comment(self) -> str | None:
-        return optional_text(self.version_comment, "version_comment")
+        prefix = optional_text(self.label_prefix, "label_prefix")
+        comment = optional_text(self.version_comment, "version_comment")
+        if prefix and not label:
+            raise AirflowFailException(
+                f"label_prefix={prefix!r} requires version_label, for example '{{{{ ts }}}}'; "
+                f"version_label is {self.version_label!r}"
+            )
+        return SnapshotRequest(
+            f"{prefix or ''}{label}" if label else None,
+            prefix or None,
+            comment,
+            self.if_unchanged,
+        )
 
     def _snapshot_maker(self, context: "Context") -> SnapshotMaker:
         table_id = parse_unversioned_id(self.table_id, "table_id")
         with self.entity_link(table_id):
-            maker = SnapshotMaker(self.hook.client, TaskState.from_context(context), table_id)
+            task = TaskState.from_context(context)
+            maker = SnapshotMaker(self.hook.client, task, table_id, self._request)
         self.set_map_index_name(context, maker.entity["name"])
         return maker
 
-    def _skip_if_unchanged(self, maker: SnapshotMaker) -> None:
-        newest = maker.find_unchanged()
-        if newest is not None:
-            raise AirflowSkipException(
-                f"{newest['id']} has not changed since its snapshot {newest['versionNumber']}"
-            )
-
-    def _defer(self, maker: SnapshotMaker, deadline: float | None) -> None:
+    def _defer(self, maker: SnapshotMaker, job: str, deadline: float | None) -> NoReturn:
         self.defer(
             trigger=SynapseJobTrigger(
                 synapse_conn_id=self.synapse_conn_id,
                 path=maker.job_path,
-                job=str(maker.job),
+                job=job,
                 poll_interval=self.poll_interval,
                 timeout=self.timeout,
             ),
@@ -177,13 +181,22 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         )
 
     def _finish(self, context: "Context", maker: SnapshotMaker, version: int) -> SynapseSnapshot:
+        is_created = maker.is_created
+        if not is_created and self.if_unchanged == "skip":
+            raise AirflowSkipException(
+                f"{maker.table_id} has not changed since its snapshot {maker.table_id}.{version}"
+            )
         snapshot = maker.finish(version)
         self.set_entity_url(snapshot["id"], version)
         self.log.info(
-            "Created the snapshot %s.%s (%s)", snapshot["id"], version, snapshot["label"]
+            "%s the snapshot %s.%s (%s)",
+            "Created" if is_created else "Used again:",
+            snapshot["id"],
+            version,
+            snapshot["label"],
         )
-        if self.retain is not None:
-            deleted = maker.delete_old(self.retain, str(self.label_prefix))
+        if self.retain is not None and is_created:
+            deleted = maker.delete_old(self.retain, version)
             if deleted:
                 self.log.info("Deleted older snapshots of %s: %s", snapshot["id"], deleted)
         self.push_items(context, snapshot)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -24,11 +24,11 @@ from synapse_workflows.idempotency.query_results import (
     run_query,
     run_query_to_file,
 )
-from synapse_workflows.idempotency.snapshot import SnapshotMaker
+from synapse_workflows.idempotency.snapshot import SnapshotMaker, SnapshotRequest
 from synapse_workflows.idempotency.table_store import StoreMode, SynapseTableRows
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operator_arguments import optional_text, require_text
+from synapse_workflows.operator_arguments import check_choice, optional_text, require_text
 from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
@@ -65,12 +65,16 @@ class SynapseTableQueryOperator(SynapseOperator):
         include_row_ids: Whether rows start with ROW_ID and ROW_VERSION, which updates need.
         snapshot_first: Whether to create a snapshot and query that snapshot. A retry queries the
             same snapshot.
+        if_unchanged: What to do with `snapshot_first` if the table has not changed since the
+            requested snapshot: `snapshot` creates another snapshot, `reuse` queries the existing
+            one; see `SynapseTableSnapshotOperator`.
         version_label: Label of that snapshot (templated).
         version_comment: Comment of that snapshot (templated).
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
-        ValueError: Both `output_path` and `download_dir` are given, or the format is unknown.
+        ValueError: Both `output_path` and `download_dir` are given; the format or `if_unchanged`
+            is unknown; or an argument requires `snapshot_first`.
     """
 
     template_fields: Sequence[str] = (
@@ -94,6 +98,7 @@ class SynapseTableQueryOperator(SynapseOperator):
         output_format: OutputFormat | None = None,
         include_row_ids: bool = False,
         snapshot_first: bool = False,
+        if_unchanged: Literal["snapshot", "reuse"] = "snapshot",
         version_label: str | None = None,
         version_comment: str | None = None,
         **kwargs: Any,
@@ -101,12 +106,22 @@ class SynapseTableQueryOperator(SynapseOperator):
         super().__init__(**kwargs)
         if output_path is not None and download_dir is not None:
             raise ValueError("output_path and download_dir exclude each other: remove one of them")
+        check_choice(if_unchanged, "if_unchanged", Literal["snapshot", "reuse"])
+        options = {"version_label": version_label, "version_comment": version_comment}
+        unused = [name for name, value in options.items() if value is not None]
+        unused += ["if_unchanged"] if if_unchanged != "snapshot" else []
+        if unused and not snapshot_first:
+            raise ValueError(
+                f"{', '.join(unused)} requires snapshot_first=True: without it, the query creates "
+                "no snapshot"
+            )
         self.sql = sql
         self.output_path = output_path
         self.download_dir = download_dir
         self.output_format = None if output_format is None else FileFormat(output_format)
         self.include_row_ids = include_row_ids
         self.snapshot_first = snapshot_first
+        self.if_unchanged: Literal["snapshot", "reuse"] = if_unchanged
         self.version_label = version_label
         self.version_comment = version_comment
 
@@ -165,22 +180,24 @@ class SynapseTableQueryOperator(SynapseOperator):
     def _create_snapshot(
         self, client: LineageClient, context: "Context", table: VersionedId
     ) -> int:
-        """Create a snapshot, unless an earlier try did; return its version."""
+        """Create a snapshot, or use the existing one; return its version."""
         if table.version is not None:
             raise AirflowFailException(
                 f"snapshot_first=True creates a snapshot of the current {table.id}, but the query "
                 f"reads version {table.version}. Query {table.id}, or remove snapshot_first"
             )
-        maker = SnapshotMaker(client, TaskState.from_context(context), table.id)
-        version = maker.find_created()
-        if version is None and maker.job is not None:
-            version = maker.wait_for_job()
-        if version is None:
-            version = maker.create(
-                optional_text(self.version_label, "version_label"),
-                optional_text(self.version_comment, "version_comment"),
+        request = SnapshotRequest(
+            optional_text(self.version_label, "version_label"),
+            comment=optional_text(self.version_comment, "version_comment"),
+            if_unchanged=self.if_unchanged,
+        )
+        maker = SnapshotMaker(client, TaskState.from_context(context), table.id, request)
+        snapshot = maker.finish(maker.get_or_create())
+        if not snapshot["created"]:
+            self.log.info(
+                "%s has not changed; using the snapshot %s again", table.id, snapshot["version"]
             )
-        return maker.finish(version)["version"]
+        return snapshot["version"]
 
     def _target(self) -> Path | ObjectTarget | None:
         """Return the file or directory to write to; None for the cache."""

@@ -152,7 +152,7 @@ def test_retry_after_lost_success_creates_no_second_snapshot(snapshot, table, al
         return handle(request, parts, body)
 
     api._task_instances = stop
-    arguments = {"skip_if_unchanged": True, "outlets": [synapse_asset(table)]}
+    arguments = {"if_unchanged": "skip", "outlets": [synapse_asset(table)]}
     _, run = snapshot(table_id=table, **arguments)
     assert api.events == []
     api._task_instances = handle
@@ -246,7 +246,7 @@ def test_retain_requires_label_and_prefix(table, arguments):
 
 def test_unchanged_table_is_skipped_without_asset_event(snapshot, table, alice, api):
     """A skipped task emits no asset event."""
-    arguments = {"skip_if_unchanged": True, "outlets": [synapse_asset(table)]}
+    arguments = {"if_unchanged": "skip", "outlets": [synapse_asset(table)]}
     states = [snapshot(table_id=table, **arguments)[0].state for _ in range(2)]
     assert states == ["success", "skipped"]
     assert len(api.events) == 1
@@ -262,7 +262,7 @@ def test_new_column_is_a_change(snapshot, table, alice):
     schema = alice.get(table)
     schema.addColumn(Column(name="more", columnType="DOUBLE"))
     alice.store(schema)
-    assert snapshot(table_id=table, skip_if_unchanged=True)[0].state == "success"
+    assert snapshot(table_id=table, if_unchanged="skip")[0].state == "success"
 
 
 def test_annotation_is_not_a_change_of_the_rows(snapshot, table, alice):
@@ -270,7 +270,7 @@ def test_annotation_is_not_a_change_of_the_rows(snapshot, table, alice):
     schema = alice.get(table)
     schema.annotations["reviewed"] = "yes"
     alice.store(schema)
-    assert snapshot(table_id=table, skip_if_unchanged=True)[0].state == "skipped"
+    assert snapshot(table_id=table, if_unchanged="skip")[0].state == "skipped"
 
 
 @pytest.fixture

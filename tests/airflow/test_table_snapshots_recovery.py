@@ -277,7 +277,7 @@ def test_retry_waits_for_the_job_of_a_stopped_worker(
 
 def test_own_late_snapshot_does_not_skip_the_task(run_of, delay, airflow, view, client):
     """The retry finishes the snapshot that the first try requested."""
-    run = run_of(table_id=view, skip_if_unchanged=True, deferrable=True)
+    run = run_of(table_id=view, if_unchanged="skip", deferrable=True)
     stop_at_save(airflow, lambda key, value: key == "synapse_snapshot" and value["job"])
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
     assert run_to_end(run).state == "success"
@@ -307,3 +307,30 @@ def test_taken_version_number_uses_the_next_number(run_of, delay, table, client)
     assert result.state == "success", result.error
     assert run.value("freeze")["version"] == 2
     assert labels(client, table) == ["1", "2", "in progress"]
+
+
+@pytest.mark.parametrize("kind", ["table", "view"])
+@pytest.mark.parametrize("policy", ["reuse", "skip"])
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_snapshot_that_another_task_creates_meanwhile_is_used(
+    run_of, delay, request, client, project, table, kind, policy, is_changed
+):
+    """Another task uses the label after this task has found no snapshot."""
+    target = request.getfixturevalue(kind)
+    run = run_of(table_id=target, version_label="1.0", if_unchanged=policy)
+    delay.delay_next(500)
+    assert run.task("freeze", max_tries=5).state == "up_for_retry"
+    delay.delayed.clear()
+    client.create_snapshot_version(target, label="1.0")
+    if is_changed:
+        client.store(Table(table, [[2]]))
+        client.store(Schema("A row of the view", parent=project))
+    result = run.task("freeze", max_tries=5)
+    expected = {"reuse": "success", "skip": "skipped"}[policy]
+    assert result.state == ("failed" if is_changed else expected), result.error
+    assert labels(client, target) == ["1.0", "in progress"]
+    if is_changed:
+        assert "has changed since its snapshot" in str(result.error)
+    elif policy == "reuse":
+        assert run.value("freeze")["created"] is False
+        assert run.value("freeze")["activity_id"] is None

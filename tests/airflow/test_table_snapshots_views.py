@@ -134,7 +134,7 @@ def test_retry_creates_no_second_snapshot_of_a_view(
 @pytest.mark.parametrize("kind", TABLE_TYPES)
 def test_unchanged_table_or_view_is_skipped(snapshot, table_factory, kind, alice):
     table = table_factory.create(kind)
-    arguments = {"table_id": table, "skip_if_unchanged": True}
+    arguments = {"table_id": table, "if_unchanged": "skip"}
     assert [snapshot(**arguments)[0].state for _ in range(2)] == ["success", "skipped"]
     table_factory.add_row(table)
     result, run = snapshot(**arguments)
@@ -144,7 +144,7 @@ def test_unchanged_table_or_view_is_skipped(snapshot, table_factory, kind, alice
 
 def test_changed_annotation_is_a_change_of_the_view(snapshot, table_factory, alice, project):
     view = table_factory.create("entityview")
-    arguments = {"table_id": view, "skip_if_unchanged": True}
+    arguments = {"table_id": view, "if_unchanged": "skip"}
     snapshot(**arguments)
     row = next(iter(alice.tableQuery(f"select id from {view}", includeRowIdAndRowVersion=False)))
     file = alice.get(row[0], downloadFile=False)
@@ -160,7 +160,7 @@ def test_renamed_column_is_a_change_of_the_view(snapshot, table_factory, alice):
     first = alice.store(Column(name="one", columnType="STRING"))
     schema.addColumn(first)
     schema = alice.store(schema)
-    arguments = {"table_id": view, "skip_if_unchanged": True}
+    arguments = {"table_id": view, "if_unchanged": "skip"}
     snapshot(**arguments)
     assert snapshot(**arguments)[0].state == "skipped"
     schema = alice.get(view)

@@ -10,14 +10,22 @@ from typing import Any
 from airflow.sdk import DAG
 
 from support.execution_api import ExecutionApi, Run
-from synapse_workflows import SynapseStoreOperator, SynapseTableStoreOperator
+from synapse_workflows import (
+    SynapseStoreOperator,
+    SynapseTableSnapshotOperator,
+    SynapseTableStoreOperator,
+)
 
 #: Workers are forked from a process that has imported these modules and runs no threads.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
     ["synapse_workflows.operators.tables", "airflow.sdk.execution_time.supervisor"]
 )
-_OPERATORS = {"file": SynapseStoreOperator, "table": SynapseTableStoreOperator}
+_OPERATORS = {
+    "file": SynapseStoreOperator,
+    "table": SynapseTableStoreOperator,
+    "snapshot": SynapseTableSnapshotOperator,
+}
 
 
 def run_in_parallel(
@@ -28,7 +36,7 @@ def run_in_parallel(
     Args:
         connection: the connection `synapse_default`, as JSON text.
         folder: folder for the results.
-        kind: what the tasks store: `file` or `table`.
+        kind: what the tasks store: `file`, `table` or `snapshot`.
         tasks: arguments of the operator of each task.
     """
     processes, files = [], []

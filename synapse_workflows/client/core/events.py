@@ -65,6 +65,8 @@ class Wrote:
         activity_id: ID of the Activity of the version, if the caller passed provenance and the
             version was created with this Activity.
         is_open: Whether the version is the open version of a table or view; False for a snapshot.
+        is_reused: Whether the version existed before, with the Activity `activity_id`, and is used
+            again.
     """
 
     entity_id: str
@@ -78,6 +80,7 @@ class Wrote:
     replaced: bool = False
     activity_id: str | None = None
     is_open: bool = False
+    is_reused: bool = False
 
     @classmethod
     def from_entity(cls, entity: Mapping[str, Any], **details: Any) -> Self:

@@ -36,8 +36,9 @@ class ContentFingerprint:
 
     Args:
         etag: Etag of rows and columns; None for a table that never had rows.
-        digest: Hash of the columns and row states of a view; None for a table. Views need the
-            hash, because the etag of a view may stay the same although its rows change.
+        digest: Hash of the columns and row states of a view, or of the columns of a table without
+            an etag; else None. Views need the hash, because the etag of a view may stay the same
+            although its rows change.
     """
 
     etag: str | None
@@ -45,7 +46,7 @@ class ContentFingerprint:
 
     def is_known_to_equal(self, other: "ContentFingerprint") -> bool:
         """Return whether both contents are certainly equal."""
-        return self == other and self.etag is not None
+        return self == other and (self.etag or self.digest) is not None
 
     def is_known_to_differ(self, other: "ContentFingerprint") -> bool:
         """Return whether a value that both fingerprints contain differs."""
@@ -132,14 +133,19 @@ def fetch_fingerprint(
     sql = f"select * from {source} limit 1"  # noqa: S608 - an id
     bundle = yield from _query(table, sql, _ROWS | _COLUMNS, polling)
     etag = _rows(bundle).get("etag")
-    if not is_view or etag is None:
-        return ContentFingerprint(etag)
     columns = [[one.get("name"), one.get("columnType")] for one in bundle.get("selectColumns", ())]
+    if not is_view:
+        return ContentFingerprint(etag, None if etag else _hash(columns))
+    if etag is None:
+        return ContentFingerprint(None)
     states_sql = f"select count(*), bit_xor({_ROW_STATES}), sum({_ROW_STATES}) from {source}"  # noqa: S608
     bundle = yield from _query(table, states_sql, _ROWS, polling)
     values = [row["values"] for row in _rows(bundle).get("rows", ())]
-    text = json.dumps([columns, values])
-    return ContentFingerprint(etag, hashlib.sha256(text.encode()).hexdigest()[:32])
+    return ContentFingerprint(etag, _hash([columns, values]))
+
+
+def _hash(values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]
 
 
 def _rows(bundle: Any) -> Any:
