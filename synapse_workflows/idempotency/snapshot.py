@@ -8,19 +8,14 @@ without an Activity, the comment identifies the task.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict
+from dataclasses import replace
+from typing import Any, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api import async_jobs, snapshots, table_transactions
+from synapse_workflows.client.api import snapshots, table_transactions
 from synapse_workflows.client.core.events import Wrote
-from synapse_workflows.client.core.flows import Call
-from synapse_workflows.client.core.table_state import (
-    VIEWS,
-    ContentFingerprint,
-    fetch_fingerprint,
-)
+from synapse_workflows.client.core.table_state import VIEWS
 from synapse_workflows.client.errors import (
     RetryCategory,
     SynapseConflictError,
@@ -29,14 +24,15 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
 )
 from synapse_workflows.constants import ENTITY_TYPES, TABLE
-from synapse_workflows.idempotency.snapshot_state import SnapshotPlan, SnapshotState
+from synapse_workflows.idempotency.snapshot_lookup import SnapshotLookup
+from synapse_workflows.idempotency.snapshot_state import (
+    SnapshotPlan,
+    SnapshotRequest,
+    SnapshotState,
+)
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
-
-#: What to do if the table has not changed since the requested snapshot: create another snapshot,
-#: use the existing one, or skip the task.
-UnchangedPolicy = Literal["snapshot", "reuse", "skip"]
 
 
 class SynapseSnapshot(TypedDict):
@@ -56,24 +52,6 @@ class SynapseSnapshot(TypedDict):
     created: bool
     activity_id: str | None
     synapse_conn_id: str
-
-
-@dataclass(frozen=True)
-class SnapshotRequest:
-    """The snapshot that a task requests.
-
-    Args:
-        label: Label of the snapshot, including the prefix; None for its version number.
-        label_prefix: Prefix of the labels of a series, in which each snapshot replaces the
-            requested one; None for a snapshot that is no part of a series.
-        comment: Comment of the snapshot.
-        if_unchanged: What to do if the table has not changed since the requested snapshot.
-    """
-
-    label: str | None = None
-    label_prefix: str | None = None
-    comment: str | None = None
-    if_unchanged: UnchangedPolicy = "snapshot"
 
 
 class SnapshotMaker:
@@ -105,6 +83,7 @@ class SnapshotMaker:
             )
         self.is_view = concrete_type in VIEWS
         self.table_id = str(self.entity["id"])
+        self._lookup = SnapshotLookup(client, self.table_id, request, is_view=self.is_view)
         self._state = SnapshotState(task, self.table_id)
 
     @property
@@ -135,7 +114,9 @@ class SnapshotMaker:
         plan = self._state.load()
         if plan is not None:
             return self._find_created(plan)
-        unchanged = None if self.request.if_unchanged == "snapshot" else self._find_unchanged()
+        unchanged = (
+            None if self.request.if_unchanged == "snapshot" else self._lookup.find_unchanged()
+        )
         return None if unchanged is None else int(unchanged["versionNumber"])
 
     def get_or_create(self) -> int:
@@ -244,7 +225,7 @@ class SnapshotMaker:
         Returns:
             The versions that were deleted.
         """
-        series = [one["versionNumber"] for one in self.iter_snapshots() if self._is_in_series(one)]
+        series = self._lookup.list_series()
         old = [number for number in series[retain:] if number != version]
         for number in old:
             try:
@@ -253,70 +234,14 @@ class SnapshotMaker:
                 continue  # deleted by another task
         return old
 
-    def iter_snapshots(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the snapshots, newest first, as VersionInfo."""
-        current = self.client.call("GET", f"/entity/{self.table_id}").json["versionNumber"]
-        for version in self.client.iter_items(Call("GET", f"/entity/{self.table_id}/version")):
-            if version["versionNumber"] < current:
-                yield version
-
     def _find_created(self, plan: SnapshotPlan) -> int | None:
         """Return the version of the snapshot that a try of this task created; else None."""
-        own = (one["versionNumber"] for one in self.iter_snapshots() if self._is_own(one, plan))
-        return next(own, None)
-
-    def _find_unchanged(self) -> Mapping[str, Any] | None:
-        """Return the requested snapshot if the table has not changed since then; else None.
-
-        Raises:
-            AirflowFailException: The requested label is used, and the table has changed since.
-        """
-        requested = self._list_requested()
-        current = self._fetch_fingerprint(None) if requested else None
-        for one in requested:
-            snapshot = self._fetch_fingerprint(one["versionNumber"])
-            if current is not None and current.is_known_to_equal(snapshot):
-                return one
-        labelled = next((one for one in requested if self._has_label(one)), None)
-        if labelled is not None:
-            raise self._changed_error(labelled)
-        return None
-
-    def _list_requested(self) -> list[Mapping[str, Any]]:
-        """Return the snapshots that count as the requested one.
-
-        These are the snapshot with the label and the newest snapshot of the series; without label
-        and series, the newest snapshot.
-        """
-        found = list(self.iter_snapshots())
-        if self.request.label is None and self.request.label_prefix is None:
-            return found[:1]
-        labelled = [one for one in found if self._has_label(one)]
-        series = [one for one in found if self._is_in_series(one)][:1]
-        return labelled + [one for one in series if one not in labelled]
-
-    def _has_label(self, snapshot: Mapping[str, Any]) -> bool:
-        return snapshot.get("versionLabel") == self.request.label
-
-    def _is_in_series(self, snapshot: Mapping[str, Any]) -> bool:
-        prefix = self.request.label_prefix
-        return prefix is not None and str(snapshot.get("versionLabel")).startswith(prefix)
-
-    def _fetch_fingerprint(self, version: int | None) -> ContentFingerprint:
-        polling = async_jobs.polling_settings(self.client)
-        flow = fetch_fingerprint(self.table_id, version, polling, is_view=self.is_view)
-        return self.client.run(flow)
-
-    def _changed_error(self, labelled: Mapping[str, Any]) -> AirflowFailException:
-        """Return the error of a label that is used for other content."""
-        version, label = labelled["versionNumber"], labelled["versionLabel"]
-        return AirflowFailException(
-            f"{self.table_id} has changed since its snapshot {self.table_id}.{version}, which has "
-            f"the label {label!r}: the current content is that of version "
-            f"{self.entity['versionNumber']}, which has no snapshot yet. Use another "
-            f"version_label for the current content, query {self.table_id}.{version} for the "
-            f"content of {label!r}, or delete that version to use its label again"
+        own = (
+            one["versionNumber"]
+            for one in self._lookup.iter_snapshots()
+            if self._is_own(one, plan)
         )
+        return next(own, None)
 
     def _get_activity_id(self, version: int) -> str | None:
         """Return the ID of the Activity of a version; None without an Activity."""
@@ -375,7 +300,12 @@ class SnapshotMaker:
         if version is not None:
             return version
         labelled = next(
-            (one for one in self.iter_snapshots() if one.get("versionLabel") == plan.label), None
+            (
+                one
+                for one in self._lookup.iter_snapshots()
+                if one.get("versionLabel") == plan.label
+            ),
+            None,
         )
         if labelled is None:
             raise conflict
@@ -401,9 +331,8 @@ class SnapshotMaker:
                 "set if_unchanged='reuse'. To create another one, use a label that is unique for "
                 f"the run, for example version_label='{{{{ ts }}}}'. {conflict}"
             ) from conflict
-        current, snapshot = map(self._fetch_fingerprint, (None, version))
-        if not current.is_known_to_equal(snapshot):
-            raise self._changed_error(labelled) from conflict
+        if not self._lookup.is_unchanged_since(version):
+            raise self._lookup.changed_error(labelled) from conflict
         return int(version)
 
     def _is_own(self, snapshot: Mapping[str, Any], plan: SnapshotPlan) -> bool:

@@ -1,11 +1,32 @@
-"""The pending snapshot of a task, kept between its tries."""
+"""The snapshot that a task requests, and its pending state, kept between the tries."""
 
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, Literal
 
 from synapse_workflows.idempotency.task_state import SavedState, TaskState
 
 _KEY: Final = "synapse_snapshot"
+#: What to do if the table has not changed since the requested snapshot: create another snapshot,
+#: use the existing one, or skip the task.
+UnchangedPolicy = Literal["snapshot", "reuse", "skip"]
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """The snapshot that a task requests.
+
+    Args:
+        label: Label of the snapshot, including the prefix; None for its version number.
+        label_prefix: Prefix of the labels of a series, in which each snapshot replaces the
+            requested one; None for a snapshot that is no part of a series.
+        comment: Comment of the snapshot.
+        if_unchanged: What to do if the table has not changed since the requested snapshot.
+    """
+
+    label: str | None = None
+    label_prefix: str | None = None
+    comment: str | None = None
+    if_unchanged: UnchangedPolicy = "snapshot"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from synapse_workflows.client.errors import SynapseTimeoutError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
-from synapse_workflows.idempotency.snapshot import (
-    SnapshotMaker,
-    SnapshotRequest,
-    SynapseSnapshot,
-    UnchangedPolicy,
-)
+from synapse_workflows.idempotency.snapshot import SnapshotMaker, SynapseSnapshot
+from synapse_workflows.idempotency.snapshot_state import SnapshotRequest, UnchangedPolicy
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.operator_arguments import check_choice, optional_text
 from synapse_workflows.operators.base import SynapseOperator

@@ -24,7 +24,8 @@ from synapse_workflows.idempotency.query_results import (
     run_query,
     run_query_to_file,
 )
-from synapse_workflows.idempotency.snapshot import SnapshotMaker, SnapshotRequest
+from synapse_workflows.idempotency.snapshot import SnapshotMaker
+from synapse_workflows.idempotency.snapshot_state import SnapshotRequest
 from synapse_workflows.idempotency.table_store import StoreMode, SynapseTableRows
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient

@@ -49,6 +49,7 @@ TESTED_BY = {
     "idempotency/row_upload": "airflow/test_table_stores.py",
     "idempotency/row_writer": "airflow/test_table_stores_modes.py",
     "idempotency/snapshot": "airflow/test_table_snapshots.py",
+    "idempotency/snapshot_lookup": "airflow/test_table_snapshots_unchanged.py",
     "idempotency/snapshot_state": "airflow/test_table_snapshots_recovery.py",
     "idempotency/staging": "airflow/test_object_storage.py",
     "idempotency/table_reader": "airflow/test_table_stores_modes.py",
