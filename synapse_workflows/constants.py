@@ -19,6 +19,8 @@ TABLE: Final = f"{MODEL}.table.TableEntity"
 ENTITY_VIEW: Final = f"{MODEL}.table.EntityView"
 SUBMISSION_VIEW: Final = f"{MODEL}.table.SubmissionView"
 DATASET: Final = f"{MODEL}.table.Dataset"
+DATASET_COLLECTION: Final = f"{MODEL}.table.DatasetCollection"
+MATERIALIZED_VIEW: Final = f"{MODEL}.table.MaterializedView"
 
 #: concreteType of an entity -> its EntityType, as used in bundles and children requests.
 ENTITY_TYPES: Final = MappingProxyType(
@@ -32,8 +34,8 @@ ENTITY_TYPES: Final = MappingProxyType(
         ENTITY_VIEW: "entityview",
         SUBMISSION_VIEW: "submissionview",
         DATASET: "dataset",
-        f"{MODEL}.table.DatasetCollection": "datasetcollection",
-        f"{MODEL}.table.MaterializedView": "materializedview",
+        DATASET_COLLECTION: "datasetcollection",
+        MATERIALIZED_VIEW: "materializedview",
         f"{MODEL}.table.VirtualTable": "virtualtable",
     }
 )

@@ -7,7 +7,7 @@ from support.entity_api import REPO
 from support.file_api import assert_error, ok
 from support.table_api import M
 
-from synapse_workflows.constants import DATASET
+from synapse_workflows.constants import DATASET, DATASET_COLLECTION
 
 
 def build_item(entity, number=1):
@@ -22,6 +22,13 @@ def create_version(author, file, content, **more):
 def get_md5(author, content):
     """Return the MD5 of the author's file handle with the content."""
     return ok(author.get(f"/file/v1/fileHandle/{author.handle(content)}"))["contentMd5"]
+
+
+def annotate(author, entity, **texts):
+    """Replace the annotations of an entity."""
+    body = ok(author.get(f"{REPO}/entity/{entity}/annotations2"))
+    values = {key: {"type": "STRING", "value": [text]} for key, text in texts.items()}
+    ok(author.put(f"{REPO}/entity/{entity}/annotations2", {**body, "annotations": values}))
 
 
 def list_default_columns(author):
@@ -94,14 +101,60 @@ def test_invalid_items_return_errors(datasets, ben):
         assert_error(datasets.ann.try_make(DATASET, datasets.tables.project, items=items), status)
 
 
-def test_dataset_collections_are_rejected(ann, tables):
-    error = assert_error(ann.try_make(f"{M}.DatasetCollection", tables.project, items=[]), 400)
-    assert "Unknown concreteType" in str(error)
+def suggest_columns(tables, *scope, **more):
+    """Return the names of the columns that are suggested for the annotations of entities."""
+    request = {
+        "concreteType": f"{M}.ViewColumnModelRequest",
+        "viewScope": {"scope": scope, "viewEntityType": "dataset", **more},
+    }
+    results = ok(tables.run(f"{REPO}/column/view/scope", request))["results"]
+    return [each["name"] for each in results]
+
+
+def test_columns_are_suggested_for_the_annotations_of_listed_files(datasets):
+    ann = datasets.ann
+    annotate(ann, datasets.one, color="red")
+    annotate(ann, datasets.two, size="5")
+    assert suggest_columns(datasets.tables, datasets.one, datasets.two) == ["color", "size"]
+    assert suggest_columns(datasets.tables, datasets.one, viewTypeMask=128) == ["color"]
+    assert (
+        suggest_columns(datasets.tables, "syn999999999") == suggest_columns(datasets.tables) == []
+    )
+
+
+def test_dataset_collection_shows_versions_of_datasets(datasets):
+    ann, tables = datasets.ann, datasets.tables
+    first = datasets.create(build_item(datasets.one), name="first")["id"]
+    second = datasets.create(build_item(datasets.two), name="second")["id"]
+    datasets.create_snapshot(first)
+    annotate(ann, first, status="draft")
     path = f"{REPO}/column/tableview/defaults?viewEntityType=datasetcollection"
-    assert "entityview, submissionview, dataset" in str(assert_error(ann.get(path), 400))
-    body = {"scope": [], "viewEntityType": "dataset"}
-    request = {"concreteType": f"{M}.ViewColumnModelRequest", "viewScope": body}
-    assert_error(tables.run(f"{REPO}/column/view/scope", request), 400)
+    defaults = [each["name"] for each in ok(ann.get(f"{path}&viewTypeMask=256"))["list"]]
+    assert defaults[-1] == "projectId"
+    ids = [
+        tables.create_column("name", maximumSize=256)["id"],
+        tables.create_column("status")["id"],
+    ]
+    items = [build_item(first, 1), build_item(second)]
+    created = ann.make(DATASET_COLLECTION, tables.project, items=items, columnIds=ids)
+    assert (created["items"], "count" in created) == (items, False)
+    sql = f"select name, status, ROW_VERSION from {created['id']} order by name"
+    assert tables.query(sql) == [["first", None, "1"], ["second", None, "1"]]
+    assert datasets.create_snapshot(created["id"])["snapshotVersionNumber"] == 1
+    ann.change(created["id"], items=[build_item(first, 2)])
+    assert tables.query(sql) == [["first", "draft", "2"]]
+    assert len(tables.query(f"select name from {created['id']}.1")) == 2
+    rows = tables.partial(created["id"], (int(first[3:]), {"status": "final"}))
+    rows["toAppend"]["rows"][0]["etag"] = ann.entity(first)["etag"]
+    tables.transact(created["id"], rows)
+    assert tables.query(sql) == [["first", "final", "2"]]
+    for item, status in (
+        (build_item(datasets.one), 400),
+        (build_item(created["id"]), 400),
+        (build_item(first, 9), 404),
+    ):
+        response = ann.try_make(DATASET_COLLECTION, tables.project, items=[item])
+        assert_error(response, status)
 
 
 def test_default_columns_equal_those_of_file_views(ann):

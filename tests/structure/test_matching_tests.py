@@ -85,6 +85,7 @@ TESTED_BY = {
     "local/domain/tables/facets": "service/test_queries.py",
     "local/domain/tables/lenient_json": "service/test_cell_values.py",
     "local/domain/tables/query_bundle": "service/test_queries.py",
+    "local/domain/tables/query_errors": "service/test_sql_limits.py",
     "local/domain/tables/query_filters": "service/test_queries.py",
     "local/domain/tables/queryable": "service/test_queries.py",
     "local/domain/tables/queryable_registry": "service/test_queries.py",

@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import (
     CONTAINERS,
     DATASET,
+    DATASET_COLLECTION,
     ENTITY_VIEW,
     FILE,
     FOLDER,
     LINK,
+    MATERIALIZED_VIEW,
     PROJECT,
     SUBMISSION_VIEW,
     TABLE,
@@ -170,6 +172,13 @@ CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
             "count",
             complete=dataset_items.add_summary,
         ),
+        _build_table_type(
+            DATASET_COLLECTION,
+            definitions.parse_dataset,
+            "items",
+            complete=dataset_items.check_datasets,
+        ),
+        _build_table_type(MATERIALIZED_VIEW, definitions.parse_materialized_view, "definingSQL"),
     )
 }
 

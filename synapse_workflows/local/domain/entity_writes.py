@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import PROJECT, AccessType
+from synapse_workflows.constants import MATERIALIZED_VIEW, PROJECT, AccessType
 from synapse_workflows.local.domain import (
     access,
     access_lists,
@@ -28,6 +28,7 @@ from synapse_workflows.local.domain.ids import (
 )
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
+from synapse_workflows.local.domain.views import materialized_views
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -66,6 +67,7 @@ def create(
     hierarchy.check_name_available(session, parent.id, name)
     aliases.check_alias(session, request, entity_id)
     request = entity_types.complete_properties(session, request, {})
+    request = _complete_view(session, caller, entity_id, request)
     entity, version = _build_rows(caller, request, entity_id, parent)
     entity.name = name
     version.activity_id = activity_id
@@ -78,6 +80,14 @@ def create(
         create_project_acl(session, caller, entity.id)
     session.flush()
     return entities.serialize(entity, version)
+
+
+def _complete_view(
+    session: Session, caller: Caller, entity_id: int, request: EntityRequest
+) -> EntityRequest:
+    if request.type.concrete_type != MATERIALIZED_VIEW:
+        return request
+    return materialized_views.complete_definition(session, caller, entity_id, request)
 
 
 def _build_rows(
@@ -157,6 +167,7 @@ def update(
     request = entity_types.complete_properties(
         session, _check_file(session, caller, request, current), current.properties
     )
+    request = _complete_view(session, caller, entity_id, request)
     if activity_id is not None:
         activities.require_access(session, caller, activity_id)
     aliases.check_alias(session, request, entity_id)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from synapse_workflows.constants import ANONYMOUS, PUBLIC
+from synapse_workflows.constants import ADMIN, ANONYMOUS, PUBLIC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,5 +41,18 @@ def create_anonymous(now: int) -> Caller:
         is_admin=False,
         is_certified=False,
         is_anonymous=True,
+        now=now,
+    )
+
+
+def create_service_caller(now: int) -> Caller:
+    """Return the caller of work that the service does for all users."""
+    return Caller(
+        id=ADMIN,
+        scopes=frozenset(),
+        groups=frozenset({ADMIN}),
+        is_admin=True,
+        is_certified=True,
+        is_anonymous=False,
         now=now,
     )

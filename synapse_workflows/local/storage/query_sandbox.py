@@ -1,4 +1,4 @@
-"""Sandbox for a caller's query: read access to the rows of one table, with a time limit.
+"""Sandbox for a caller's query: read access to the rows of given tables, with a time limit.
 
 The service compiles statements from a validated syntax tree. The sandbox is a second line of
 defence: SQLite rejects access to any other table, calls of any other function, and writes. It
@@ -32,11 +32,11 @@ class QueryCancelledError(Exception):
     """The query was cancelled."""
 
 
-def _create_authorizer(functions: Collection[str]) -> Callable[..., int]:
+def _create_authorizer(functions: Collection[str], tables: Collection[str]) -> Callable[..., int]:
     def authorize(action: int, first: Any, second: Any, _database: Any, _inner: Any) -> int:
         if action == sqlite3.SQLITE_SELECT:
             return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_READ and first in _TABLES:
+        if action == sqlite3.SQLITE_READ and first in tables:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and second in functions:
             return sqlite3.SQLITE_OK
@@ -51,6 +51,7 @@ def sandbox(
     functions: Collection[str],
     seconds: float,
     is_cancelled: Callable[[], bool] = lambda: False,
+    tables: Collection[str] = (),
 ) -> Iterator[sqlite3.Connection]:
     """Restrict a connection to queries on its table.
 
@@ -59,6 +60,7 @@ def sandbox(
         functions: Names of the functions that statements may call.
         seconds: Time limit for all statements together.
         is_cancelled: Called regularly; returns True to cancel the query.
+        tables: Names of further SQLite tables that statements may read.
 
     Raises:
         QueryTimeoutError: The statements exceeded the time limit.
@@ -74,7 +76,7 @@ def sandbox(
 
     for limit, value in _LIMITS.items():
         connection.setlimit(limit, value)
-    connection.set_authorizer(_create_authorizer(functions))
+    connection.set_authorizer(_create_authorizer(functions, {*_TABLES, *tables}))
     connection.set_progress_handler(check_limits, _CHECK_INTERVAL)
     try:
         yield connection

@@ -48,7 +48,7 @@ class ViewSnapshot(Base):
     created_on: Mapped[int] = mapped_column(BigInteger)
     file_name: Mapped[str]
     column_ids: Mapped[list[int]] = mapped_column(JSON)
-    benefactor_ids: Mapped[list[int]] = mapped_column(JSON)
+    benefactor_ids: Mapped[list[Any]] = mapped_column(JSON)
     digest: Mapped[str]
 
 

@@ -45,19 +45,19 @@ class ViewFile:
     Args:
         name: Name of the file.
         column_ids: Columns of the rows.
-        benefactor_ids: Benefactors of the rows, see `ViewItem`.
+        benefactor_ids: Benefactors of the rows, see `ViewItem`; text for a materialized view.
         digest: Hash of the rows.
     """
 
     name: str
     column_ids: tuple[int, ...]
-    benefactor_ids: tuple[int, ...]
+    benefactor_ids: tuple[Any, ...]
     digest: str
 
 
 @dataclass(frozen=True)
 class _CachedFile:
-    revision: int
+    state: Any
     file: ViewFile
 
 
@@ -98,7 +98,7 @@ class ViewStore:
         """
         name = uuid.uuid4().hex
         digest = hashlib.sha256()
-        benefactor_ids: set[int] = set()
+        benefactor_ids: set[Any] = set()
 
         def iter_rows() -> Iterator[ViewRow]:
             for row in rows:
@@ -135,7 +135,10 @@ class ViewStore:
 
     @contextmanager
     def open_current(
-        self, view_id: int, revision: int, create: Callable[[], tuple[int, ViewFile]]
+        self,
+        view_id: int,
+        is_current: Callable[[Any], bool],
+        create: Callable[[], tuple[Any, ViewFile]],
     ) -> Iterator[tuple[ViewFile, sqlite3.Connection]]:
         """Open the current rows of a view. Create the file if the cache has no up-to-date file.
 
@@ -144,13 +147,13 @@ class ViewStore:
 
         Args:
             view_id: Entity ID of the view.
-            revision: Minimum revision of the rows.
-            create: Function that creates a file. It returns the revision of the rows and the file.
+            is_current: Returns whether a state that `create` returned is still up to date.
+            create: Function that creates a file. It returns the state of the rows and the file.
         """
         with self._guard:
             lock = self._locks[view_id]
         with lock:
-            opened = self._open_cached(view_id, revision)
+            opened = self._open_cached(view_id, is_current)
             if opened is None:
                 opened = self._add_to_cache(view_id, _CachedFile(*create()))
         file, connection = opened
@@ -158,11 +161,11 @@ class ViewStore:
             yield file, connection
 
     def _open_cached(
-        self, view_id: int, revision: int
+        self, view_id: int, is_current: Callable[[Any], bool]
     ) -> tuple[ViewFile, sqlite3.Connection] | None:
         with self._guard:
             cached = self._cache.get(view_id)
-            if cached is None or cached.revision < revision:
+            if cached is None or not is_current(cached.state):
                 return None
             self._cache.move_to_end(view_id)
             path = self._get_current_path(cached.file.name)

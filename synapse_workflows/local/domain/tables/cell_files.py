@@ -5,12 +5,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import AccessType, ColumnType
+from synapse_workflows.constants import MATERIALIZED_VIEW, AccessType, ColumnType
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
+from synapse_workflows.local.domain.views import materialized_views
 from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.domain.views.view_types import ViewScope
 from synapse_workflows.local.errors import BadRequest, NotFound
@@ -24,11 +25,17 @@ def can_download(session: Session, caller: Caller, table_id: int, handle_id: int
     """Return whether a caller may download a file through a table or view.
 
     A table gives access to the files in its cells to callers with DOWNLOAD on the table. A view
-    gives access to the files of its entities to callers with DOWNLOAD on the entity.
+    gives access to the files of its entities to callers with DOWNLOAD on the entity. A
+    materialized view gives access to the files of its sources.
     """
     table = session.get(Entity, table_id)
     if table is None or not access.is_allowed(session, caller, table_id, AccessType.READ):
         return False
+    if table.concrete_type == MATERIALIZED_VIEW:
+        sources = materialized_views.list_source_ids(
+            entities.get_version(session, table).properties
+        )
+        return any(can_download(session, caller, each, handle_id) for each in sources)
     if table.concrete_type in VIEW_TYPES:
         return _can_download_from_view(session, caller, table, handle_id)
     is_allowed = access.is_allowed(session, caller, table_id, AccessType.DOWNLOAD)

@@ -1,6 +1,5 @@
 """Execution of queries: parsing a request, compiling its SQL for SQLite, reading the result."""
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,21 +12,14 @@ from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_entity_version
 from synapse_workflows.local.domain.tables import cell_values, query_filters
+from synapse_workflows.local.domain.tables.query_errors import translate_errors
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import QueryContext
-from synapse_workflows.local.domain.tables.sql.errors import ErrorRecorder
 from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.disk_space import is_disk_full
-from synapse_workflows.local.storage.query_sandbox import (
-    QueryCancelledError,
-    QueryTimeoutError,
-    sandbox,
-)
-
-log = logging.getLogger("synapse_workflows.local")
+from synapse_workflows.local.storage.query_sandbox import QueryCancelledError, sandbox
 
 
 @dataclass(frozen=True)
@@ -149,7 +141,8 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
         tree = query_filters.apply_facets(query.tree_without_facets, body, queryable.schema)
         query = replace(query, tree=tree)
         with (
-            _translate_errors(run, seconds, recorder),
+            _translate_cancellation(run),
+            translate_errors(seconds, recorder),
             sandbox(
                 queryable.connection,
                 sqlite_functions.ALLOWED_FUNCTIONS,
@@ -164,26 +157,10 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
 
 
 @contextmanager
-def _translate_errors(run: JobRun, seconds: float, recorder: ErrorRecorder) -> Iterator[None]:
-    """Convert errors of SQLite to errors of the service."""
+def _translate_cancellation(run: JobRun) -> Iterator[None]:
+    """Raise the error of a cancelled or interrupted job."""
     try:
         yield
     except QueryCancelledError:
         run.progress.raise_if_interrupted()
         raise
-    except QueryTimeoutError:
-        raise BadRequest(
-            f"The query took longer than {seconds:g} seconds, the time limit of the service. "
-            "Select fewer rows, or raise query_seconds in its settings."
-        ) from None
-    except sqlite3.Error as error:
-        if is_disk_full(error):
-            raise
-        if "stack overflow" in str(error) or "maximum depth" in str(error):
-            raise BadRequest("The SQL is nested too deeply.") from None
-        if recorder.last is not None:
-            raise BadRequest(recorder.last) from None
-        if "too big" in str(error):
-            raise BadRequest("A value computed by the query is too large.") from None
-        log.warning("SQLite rejected a query: %r", str(error))
-        raise BadRequest(f"The query cannot be evaluated: {error}") from None

@@ -1,7 +1,7 @@
 """Cache of the current rows of views. Changes of the database invalidate the cache."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 
 from sqlalchemy import select
@@ -38,7 +38,9 @@ def open_rows(service: Service, view_id: int) -> OpenRows:
     """
     with service.database.read_transaction() as session:
         revision = get_revision(session)
-    return service.views.open_current(view_id, revision, lambda: _materialize(service, view_id))
+    return service.views.open_current(
+        view_id, lambda known: known >= revision, lambda: _materialize(service, view_id)
+    )
 
 
 def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
@@ -54,17 +56,27 @@ def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
         schema = schemas.get_version_schema(session, version)
         view_type = VIEW_TYPES[view.concrete_type]
         rows = _iter_rows(session, view_type, view_type.get_scope(version.properties), schema)
-        text_columns = [each for each in schema if each.type in TEXT_TYPES]
-        file, lengths = service.views.write(
-            [each.id for each in schema], rows, [each.id for each in text_columns]
-        )
+        file = write_rows(service, schema, rows)
+    return revision, file
+
+
+def write_rows(service: Service, schema: Schema, rows: Iterable[ViewRow]) -> ViewFile:
+    """Write rows to a new file, and check that no text is too long for its column.
+
+    Raises:
+        BadRequest: A text is too long.
+    """
+    text_columns = [each for each in schema if each.type in TEXT_TYPES]
+    file, lengths = service.views.write(
+        [each.id for each in schema], rows, [each.id for each in text_columns]
+    )
     try:
         for column, length in zip(text_columns, lengths, strict=True):
             cell_values.check_column_size(column, length)
     except BadRequest:
         service.views.delete(file.name)
         raise
-    return revision, file
+    return file
 
 
 def _iter_rows(

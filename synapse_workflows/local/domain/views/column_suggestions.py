@@ -12,7 +12,7 @@ from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables.columns import CONCRETE_TYPE
 from synapse_workflows.local.domain.views.registry import get_view_type
-from synapse_workflows.local.domain.views.view_types import ViewScope, ViewType
+from synapse_workflows.local.domain.views.view_types import ItemScope, ViewType
 from synapse_workflows.local.errors import BadRequest
 
 _M: Final = f"{MODEL}.table"
@@ -52,7 +52,7 @@ class _ValueSizes:
         return body
 
 
-def _parse_scope(body: Mapping[str, Any]) -> tuple[ViewType, ViewScope]:
+def _parse_scope(body: Mapping[str, Any]) -> tuple[ViewType, ItemScope]:
     scope = request_fields.get_object(body, "viewScope")
     if scope is None:
         raise BadRequest("ViewColumnModelRequest.viewScope is required.")
@@ -61,7 +61,7 @@ def _parse_scope(body: Mapping[str, Any]) -> tuple[ViewType, ViewScope]:
 
 
 def _iter_columns(
-    session: Session, caller: Caller, view_type: ViewType, scope: ViewScope
+    session: Session, caller: Caller, view_type: ViewType, scope: ItemScope
 ) -> Iterator[dict[str, Any]]:
     sizes: dict[tuple[str, str], _ValueSizes] = {}
     for item in scope.iter_items(session, view_type.is_visible_to(caller)):

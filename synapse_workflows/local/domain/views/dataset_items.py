@@ -1,4 +1,4 @@
-"""Items of datasets: files, each in one version."""
+"""Items of datasets (files) and of dataset collections (datasets), each in one version."""
 
 import hashlib
 import json
@@ -9,14 +9,14 @@ from typing import Any, Final
 from sqlalchemy import Row, String, Subquery, func, literal, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import FILE
+from synapse_workflows.constants import DATASET, FILE
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.ids import TRASH, format_entity_id, parse_entity_id
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
-#: Maximum number of items in a dataset.
+#: Maximum number of items in a dataset or dataset collection.
 MAX_ITEMS: Final = 30_000
 
 
@@ -33,37 +33,46 @@ class DatasetItem:
 
 
 def parse_items(values: list[Any]) -> list[DatasetItem]:
-    """Parse the items of a dataset.
+    """Parse the items of a dataset or dataset collection.
 
     Raises:
         BadRequest: A value is not a reference to a version, an entity occurs twice, or there are
             too many items.
     """
-    if len(values) > MAX_ITEMS:
-        raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {len(values)}.")
+    check_count(len(values))
     items = [_parse_item(each) for each in values]
     entity_ids: set[int] = set()
     for each in items:
         if each.entity_id in entity_ids:
             raise BadRequest(
-                "Each dataset item must have a unique entity ID. "
+                "Each item must have a unique entity ID. "
                 f"Duplicate: {format_entity_id(each.entity_id)}"
             )
         entity_ids.add(each.entity_id)
     return items
 
 
+def check_count(count: int) -> None:
+    """Check that there are not too many items.
+
+    Raises:
+        BadRequest: There are too many items.
+    """
+    if count > MAX_ITEMS:
+        raise BadRequest(f"Exceeded the maximum number of {MAX_ITEMS} items; got {count}.")
+
+
 def _parse_item(body: object) -> DatasetItem:
     if not isinstance(body, dict):
-        raise BadRequest("Each dataset item must be an object.")
+        raise BadRequest("Each item must be an object.")
     number = request_fields.get_integer(body, "versionNumber")
     if number is None:
-        raise BadRequest("Each dataset item must have a versionNumber.")
+        raise BadRequest("Each item must have a versionNumber.")
     return DatasetItem(parse_entity_id(request_fields.get_required_text(body, "entityId")), number)
 
 
 def get_items(properties: Mapping[str, Any]) -> tuple[DatasetItem, ...]:
-    """Return the items in the properties of a dataset version."""
+    """Return the items in the properties of a version."""
     items = properties.get("items") or ()
     return tuple(
         DatasetItem(parse_entity_id(each["entityId"]), each["versionNumber"]) for each in items
@@ -95,11 +104,8 @@ def add_summary(
         BadRequest: A new item is not a file.
         NotFound: The file or version of a new item does not exist.
     """
-    items, present = get_items(properties), set(get_items(before))
-    files = {row.id: row for row in _load_files(session, items)}
-    for item in items:
-        if item not in present:
-            _check_file(item, files.get(item.entity_id))
+    items = get_items(properties)
+    files = _load_new_items(session, properties, before, FILE)
     checksums = sorted(row.content_md5 for row in files.values() if row.content_md5)
     summary: dict[str, Any] = {
         "count": len(items),
@@ -110,7 +116,35 @@ def add_summary(
     return {**properties, **summary}
 
 
-def _load_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Row[Any]]:
+def check_datasets(
+    session: Session, properties: dict[str, Any], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check the new items of a dataset collection. The arguments are those of `add_summary`.
+
+    Returns:
+        The properties, unchanged.
+
+    Raises:
+        BadRequest: A new item is not a dataset.
+        NotFound: The dataset or version of a new item does not exist.
+    """
+    _load_new_items(session, properties, before, DATASET)
+    return properties
+
+
+def _load_new_items(
+    session: Session, properties: Mapping[str, Any], before: Mapping[str, Any], concrete_type: str
+) -> dict[int, Row[Any]]:
+    """Check the type of new items, and return the versions of all items by entity ID."""
+    items, present = get_items(properties), set(get_items(before))
+    rows = {row.id: row for row in _select_item_versions(session, items)}
+    for item in items:
+        if item not in present:
+            _check_item(item, rows.get(item.entity_id), concrete_type)
+    return rows
+
+
+def _select_item_versions(session: Session, items: Iterable[DatasetItem]) -> Iterable[Row[Any]]:
     subquery = select_items(items)
     query = (
         select(
@@ -133,13 +167,14 @@ def _load_files(session: Session, items: Iterable[DatasetItem]) -> Iterable[Row[
     return session.execute(query)
 
 
-def _check_file(item: DatasetItem, file: Row[Any] | None) -> None:
+def _check_item(item: DatasetItem, row: Row[Any] | None, concrete_type: str) -> None:
     text = format_entity_id(item.entity_id)
-    if file is None:
+    if row is None:
         raise NotFound(f"Resource: '{text}' does not exist")
-    if file.concrete_type != FILE:
-        raise BadRequest(
-            f"Only files can be included in a dataset. {text} is of type {file.concrete_type}"
-        )
-    if file.number is None:
+    if row.concrete_type != concrete_type:
+        rule = "files can be included in a dataset"
+        if concrete_type == DATASET:
+            rule = "datasets can be included in a dataset collection"
+        raise BadRequest(f"Only {rule}. {text} is of type {row.concrete_type}")
+    if row.number is None:
         raise NotFound(f"Cannot find a node with id {text} and version {item.number}")

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.ids import parse_id, parse_unprefixed_id
+from synapse_workflows.local.domain.tables.sql import defining_sql
 from synapse_workflows.local.domain.views import (
     container_scope,
     dataset_items,
@@ -24,10 +25,14 @@ def parse_table(body: Mapping[str, Any]) -> Properties:
     Raises:
         BadRequest: A property has the wrong type, or full text search is requested.
     """
-    if request_fields.get_boolean(body, "isSearchEnabled"):
-        raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
+    _check_search(body)
     columns = request_fields.get_list(body, "columnIds") or []
     return {"columnIds": [str(parse_id(each, "columnIds")) for each in columns]}
+
+
+def _check_search(body: Mapping[str, Any]) -> None:
+    if request_fields.get_boolean(body, "isSearchEnabled"):
+        raise BadRequest("Full text search is not available: isSearchEnabled must be false.")
 
 
 def parse_entity_view(body: Mapping[str, Any]) -> Properties:
@@ -65,7 +70,7 @@ def parse_evaluation_ids(values: Iterable[Any]) -> tuple[int, ...]:
 
 
 def parse_dataset(body: Mapping[str, Any]) -> Properties:
-    """Parse the properties of a dataset.
+    """Parse the properties of a dataset or dataset collection.
 
     Raises:
         BadRequest: An item is not a reference to a version or not unique, or there are too many
@@ -73,6 +78,22 @@ def parse_dataset(body: Mapping[str, Any]) -> Properties:
     """
     items = dataset_items.parse_items(request_fields.get_list(body, "items") or [])
     return {**parse_table(body), "items": [each.serialize() for each in items]}
+
+
+def parse_materialized_view(body: Mapping[str, Any]) -> Properties:
+    """Parse the properties of a materialized view. Its columns follow from its definingSQL.
+
+    Raises:
+        BadRequest: The definingSQL is missing or not supported.
+    """
+    _check_search(body)
+    sql = request_fields.get_text(body, "definingSQL")
+    if sql is None or not sql.strip():
+        raise BadRequest(
+            "The definingSQL of the materialized view is required and must not be a blank string."
+        )
+    defining_sql.parse(sql)
+    return {"definingSQL": sql}
 
 
 def check_entity_view(

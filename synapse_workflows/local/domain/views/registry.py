@@ -17,6 +17,7 @@ VIEW_TYPES: Final[Mapping[str, ViewType]] = {
         entity_views.ENTITY_VIEW_TYPE,
         submission_views.SUBMISSION_VIEW_TYPE,
         datasets.DATASET_TYPE,
+        datasets.DATASET_COLLECTION_TYPE,
     )
 }
 _BY_NAME: Final = {each.name: each for each in VIEW_TYPES.values()}

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import MODEL, AccessType
+from synapse_workflows.constants import MATERIALIZED_VIEW, MODEL, AccessType
 from synapse_workflows.local.domain import access, async_jobs, entities, request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_entity_version
@@ -34,7 +34,7 @@ def is_view_update(run: JobRun) -> bool:
     with run.service.database.read_transaction() as session:
         entity_id = parse_entity_version(run.entity)[0]
         entity = access.require(session, run.caller, entity_id, AccessType.UPDATE)
-        return entity.concrete_type in VIEW_TYPES
+        return entity.concrete_type in {*VIEW_TYPES, MATERIALIZED_VIEW}
 
 
 def update_view(run: JobRun, changes: Sequence[Any], snapshot: Snapshot | None) -> dict[str, Any]:
@@ -73,6 +73,11 @@ class _ChangeParser:
         self._view_id = view_id
         with run.service.database.read_transaction() as session:
             view = access.get_entity(session, view_id)
+            if view.concrete_type == MATERIALIZED_VIEW:
+                raise BadRequest(
+                    f"{run.entity} is a materialized view, which is read only: its rows and "
+                    "columns follow from its definingSQL. Change its sources or its definingSQL."
+                )
             self._schema = schemas.get_version_schema(session, entities.get_version(session, view))
 
     def parse(self, request: Any) -> Change:

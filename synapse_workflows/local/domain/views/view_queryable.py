@@ -7,16 +7,19 @@ import hashlib
 import json
 import sqlite3
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.ids import format_entity_id
+from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
-from synapse_workflows.local.domain.views import cache
+from synapse_workflows.local.domain.views import materialized_views
+from synapse_workflows.local.domain.views.cache import OpenRows
 from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.errors import DataLost, NotFound
 from synapse_workflows.local.storage.view_models import ViewSnapshot
@@ -24,8 +27,14 @@ from synapse_workflows.local.storage.view_store import ViewFile
 
 
 @contextmanager
-def open_view(target: QueryTarget) -> Iterator[Queryable]:
+def open_view(
+    target: QueryTarget, open_rows: Callable[[Service, int], OpenRows]
+) -> Iterator[Queryable]:
     """Open the rows of a view that a caller may read.
+
+    Args:
+        target: The view, version and caller.
+        open_rows: Opens all current rows of a view.
 
     Raises:
         BadRequest: A value is too long for its column.
@@ -40,7 +49,7 @@ def open_view(target: QueryTarget) -> Iterator[Queryable]:
         is_current = version.number == view.current_version
         snapshot = session.get(ViewSnapshot, (view.id, version.number))
     if is_current:
-        with cache.open_rows(service, view.id) as (file, connection):
+        with open_rows(service, view.id) as (file, connection):
             yield _create_queryable(
                 target, view.concrete_type, file, connection, version.modified_on
             )
@@ -72,9 +81,10 @@ def _create_queryable(
     connection: sqlite3.Connection,
     changed_on: int,
 ) -> Queryable:
-    view_type = VIEW_TYPES[concrete_type]
+    view_type = VIEW_TYPES.get(concrete_type)
+    find = materialized_views.find_readable if view_type is None else view_type.find_readable
     with target.service.database.read_transaction() as session:
-        readable = view_type.find_readable(session, target.caller, file.benefactor_ids)
+        readable = find(session, target.caller, file.benefactor_ids)
         schema = columns.load(session, file.column_ids)
     sql, params = _build_source(file, readable)
     query = f"SELECT max(modified_on) FROM {sql}"  # noqa: S608 - own names
@@ -84,15 +94,15 @@ def _create_queryable(
         table_id=format_entity_id(target.entity_id),
         number=target.number,
         schema=schema,
-        relation=Relation(sql, params, cells, has_etags=True),
+        relation=Relation(sql, params, cells, has_etags=view_type is not None),
         connection=connection,
         etag=_compute_etag(file, readable),
         changed_on=max(changed_on, rows_changed_on),
-        size_column="file_size",
+        size_column=None if view_type is None else "file_size",
     )
 
 
-def _build_source(file: ViewFile, readable: Collection[int]) -> tuple[str, tuple[str, ...]]:
+def _build_source(file: ViewFile, readable: Collection[Any]) -> tuple[str, tuple[str, ...]]:
     """Return the SQL of the readable rows and its parameters."""
     if len(readable) == len(file.benefactor_ids):
         return "live", ()
@@ -100,7 +110,7 @@ def _build_source(file: ViewFile, readable: Collection[int]) -> tuple[str, tuple
     return sql, (json.dumps(sorted(readable)),)
 
 
-def _compute_etag(file: ViewFile, readable: Collection[int]) -> str:
+def _compute_etag(file: ViewFile, readable: Collection[Any]) -> str:
     """Return an etag that depends on the readable rows only."""
     text = f"{file.digest} {sorted(readable)}"
     return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16]))

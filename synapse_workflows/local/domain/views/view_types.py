@@ -110,8 +110,8 @@ class AnnotationTargets(Protocol):
         """
 
 
-class ViewScope(Protocol):
-    """Selection of the objects that a view shows."""
+class ItemScope(Protocol):
+    """Selection of objects, for suggestions of columns."""
 
     def check_size(self, session: Session) -> None:
         """Check that the scope is not too large.
@@ -127,6 +127,10 @@ class ViewScope(Protocol):
             session: Database session.
             where: Further conditions, such as `ViewType.is_visible_to`.
         """
+
+
+class ViewScope(ItemScope, Protocol):
+    """Selection of the objects that a view shows."""
 
     def contains(self, session: Session, entity_id: int) -> bool:
         """Return whether an entity is one of the items."""
@@ -156,7 +160,7 @@ class ViewType:
     columns: Sequence[DefaultColumn[Any]] = field(repr=False)
     get_default_columns: Callable[[int | None], Sequence[DefaultColumn[Any]]] = field(repr=False)
     get_scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
-    parse_scope: Callable[[Mapping[str, Any]], ViewScope] = field(repr=False)
+    parse_scope: Callable[[Mapping[str, Any]], ItemScope] = field(repr=False)
     is_visible_to: Callable[[Caller], ColumnElement[bool]] = field(repr=False)
     find_readable: Callable[[Session, Caller, Collection[int]], set[int]] = field(repr=False)
     format_row_id: Callable[[int], str] = field(repr=False)

@@ -1,6 +1,6 @@
 """SQL dialect of Synapse tables: a small subset of SQL, plus HAS and HAS_LIKE."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Final
 
 from sqlglot import ErrorLevel, exp, generator, parser, tokens
@@ -25,7 +25,7 @@ _SEPARATOR: Final = TokenType.SEPARATOR
 #: Maximum length of the SQL of a query in characters: enough for 10,000 IDs in a list.
 MAX_SQL_LENGTH: Final = 1 << 19
 
-_CLAUSES: Final = frozenset(
+CLAUSES: Final = frozenset(
     {"expressions", "distinct", "from_", "where", "group", "having", "order", "limit", "offset"}
 )
 
@@ -149,13 +149,25 @@ def parse(sql: str) -> exp.Select:
     Raises:
         BadRequest: The SQL is not a query of the supported subset.
     """
+    query = parse_statement(sql, SynapseSql())
+    if type(query) is not exp.Select:
+        raise BadRequest("Only one SELECT statement is supported.")
+    check_clauses(query, CLAUSES)
+    return query
+
+
+def parse_statement(sql: str, dialect: SynapseSql) -> exp.Expression:
+    """Parse a statement in this dialect or in an extended dialect.
+
+    Raises:
+        BadRequest: The SQL is not exactly one statement.
+    """
     if len(sql) > MAX_SQL_LENGTH:
         raise BadRequest(
             f"The SQL has {len(sql)} characters, more than {MAX_SQL_LENGTH} characters. "
             "Split the query."
         )
     try:
-        dialect = SynapseSql()
         query_tokens = dialect.tokenize(sql)
         token_checks.check_tokens(query_tokens)
         parsed = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(query_tokens, sql)
@@ -163,16 +175,24 @@ def parse(sql: str) -> exp.Select:
         raise BadRequest(_error_message(error)) from None
     except RecursionError:
         raise BadRequest("The SQL is nested too deeply.") from None
-    trees = [each for each in parsed if each is not None]
-    if len(trees) != 1 or type(trees[0]) is not exp.Select:
+    trees: list[Any] = [each for each in parsed if each is not None]
+    if len(trees) != 1:
         raise BadRequest("Only one SELECT statement is supported.")
-    query: exp.Select = trees[0]
+    tree: exp.Expression = trees[0]
+    return tree
+
+
+def check_clauses(query: exp.Expression, clauses: Collection[str]) -> None:
+    """Check that a query has only the given clauses.
+
+    Raises:
+        BadRequest: The query has another clause, or OFFSET without LIMIT.
+    """
     for clause, value in query.args.items():
-        if value and clause not in _CLAUSES:
+        if value and clause not in clauses:
             raise BadRequest(f"{clause.rstrip('_').upper()} is not supported.")
     if query.args.get("offset") and not query.args.get("limit"):
         raise BadRequest("OFFSET needs LIMIT.")
-    return query
 
 
 def _error_message(error: SqlglotError) -> str:
@@ -200,7 +220,15 @@ def get_table(query: exp.Select) -> tuple[str, str | None]:
         BadRequest: FROM is missing or does not name exactly one table.
     """
     source = query.args.get("from_")
-    table = None if source is None else source.this
+    return get_table_name(None if source is None else source.this)
+
+
+def get_table_name(table: exp.Expression | None) -> tuple[str, str | None]:
+    """Return the ID of a table in a FROM clause, as `syn123` or `syn123.4`, and its alias.
+
+    Raises:
+        BadRequest: The expression is not the name of a table.
+    """
     if not isinstance(table, exp.Table) or table.args.get("joins") or not table.this:
         raise BadRequest("A query takes FROM with exactly one table, for example FROM syn123.")
     supported, alias = {"this", "db", "alias"}, table.args.get("alias")

@@ -45,7 +45,7 @@ def _compile_column(compiler: Compiler, node: exp.Column) -> Fragment:
     column = context.columns.get(name)
     if column is not None:
         cell = context.relation.cells[column.id]
-        return Fragment(f"t.{cell}", (), column.type, None, column, column.width)
+        return Fragment(cell, (), column.type, None, column, column.width)
     system = SYSTEM_COLUMNS.get(name.upper())
     if system is not None and (name.upper() != ROW_ETAG or context.relation.has_etags):
         return system

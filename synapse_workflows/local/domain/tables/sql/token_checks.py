@@ -13,7 +13,7 @@ _BOUNDARIES: Final = frozenset(
     {
         TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING,
         TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET, TokenType.R_PAREN,
-        TokenType.COMMA, TokenType.SEMICOLON,
+        TokenType.COMMA, TokenType.SEMICOLON, TokenType.JOIN, TokenType.ON, TokenType.UNION,
     }
 )  # fmt: skip
 #: Tokens that are followed by an expression.
