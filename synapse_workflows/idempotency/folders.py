@@ -2,6 +2,7 @@
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.model.entity import Folder
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import CONTAINERS
@@ -18,9 +19,13 @@ def get_or_create_folder(client: LineageClient, parent_id: str, path: str | None
 
     Raises:
         AirflowFailException: An entity on the path is not a folder.
+        SynapseMalformedEntityError: A name on the path is invalid; no folder was created.
     """
     container = parent_id
-    for name in (part.strip() for part in (path or "").split("/") if part.strip()):
+    names = [part.strip() for part in (path or "").split("/") if part.strip()]
+    for name in names:
+        parse_store_request(Folder(name, parent=parent_id))
+    for name in names:
         entity_id = client.findEntityId(name, container)
         if entity_id is None:
             container = id_of(client.store(Folder(name, parent=container)))

@@ -21,6 +21,7 @@ from synapse_workflows.operator_arguments import invalid_type, is_reference, par
 #: Returns the local path of a referenced file, and downloads the file if necessary.
 ResolveReference = Callable[[Mapping[str, Any]], str]
 
+_LOCAL_SCHEMES: Final = ("file", "local")
 _FORMS: Final = (
     "the path of a file, a URL, an ObjectStoragePath, a reference that another task returned, or "
     "a list of these"
@@ -56,6 +57,16 @@ def flatten(value: Any) -> Iterator[Any]:
             yield from flatten(item)
     else:
         yield value
+
+
+def is_remote(value: Any) -> bool:
+    """Return whether `as_local_file` may have to download an input."""
+    value = parse_reference_text(value)
+    if is_reference(value):
+        return True
+    if not isinstance(value, str | ObjectStoragePath):
+        return False
+    return "://" in str(value) and urlsplit(str(value)).scheme not in _LOCAL_SCHEMES
 
 
 @contextmanager
@@ -97,7 +108,7 @@ def as_local_file(
 def _download(url: str) -> Iterator[LocalFile]:
     """Download an object to a temporary file."""
     parts = urlsplit(url)
-    if parts.scheme in ("file", "local"):
+    if parts.scheme in _LOCAL_SCHEMES:
         yield LocalFile(_require_file(Path(unquote(parts.path))))
         return
     with TemporaryDirectory(prefix="synapse-") as folder:

@@ -121,6 +121,7 @@ def store_rows(
         SynapseHTTPError: Synapse rejected the rows; none was stored.
     """
     columns = _require_columns(client, table_id)
+    client.require_sources(**options.provenance)
     transaction = TableTransaction(client, task, table_id)
     with _open_rows(client, rows, table_id, columns, resolve_reference) as source:
         _check_source(source, options)

@@ -1,13 +1,12 @@
 """The Activity of a running task: created once, updated, and linked to tables."""
 
-import random
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from synapse_workflows.client.api.provenance import delete_unlinked
+from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Wrote, has_open_version
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
@@ -29,9 +28,6 @@ from synapse_workflows.provenance.activity import (
     parse_activity,
 )
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
-
-#: Maximum number of attempts to link an Activity to an entity that other clients keep changing.
-_MAX_CONFLICTS: Final = 60
 
 
 class ActivityWriter:
@@ -140,14 +136,7 @@ class ActivityWriter:
         Raises:
             SynapseStaleError: Other clients keep changing the entity.
         """
-        for attempt in range(_MAX_CONFLICTS):
-            try:
-                return self._merge(stored, sources)
-            except SynapseStaleError:
-                if attempt == _MAX_CONFLICTS - 1:
-                    raise
-            time.sleep(random.uniform(0, min(0.5, 0.02 * 2**attempt)))  # noqa: S311 - no secret
-        raise AssertionError
+        return retry_stale(lambda: self._merge(stored, sources))
 
     def _merge(self, stored: Wrote, sources: Record) -> str:
         path = f"/entity/{stored.entity_id}"
@@ -303,7 +292,7 @@ class ActivityWriter:
                 entity = _to_dict(self.client.call("GET", f"/entity/{ref.id}"))
             except SynapseNotFoundError as error:
                 if is_declared:
-                    raise _create_unknown_source_error(ref, error) from error
+                    raise unknown_source_error(ref, error) from error
                 self._versions[ref.id] = None
             except SynapseForbiddenError:
                 self._versions[ref.id] = None
@@ -316,9 +305,8 @@ class ActivityWriter:
         return self._versions[ref.id]
 
 
-def _create_unknown_source_error(
-    ref: EntityRef, error: SynapseNotFoundError
-) -> SynapseNotFoundError:
+def unknown_source_error(ref: EntityRef, error: SynapseNotFoundError) -> SynapseNotFoundError:
+    """Return the error for a declared source that does not exist."""
     return SynapseNotFoundError(
         error.status,
         error.reason,

@@ -13,8 +13,10 @@ from synapse_workflows.client.api import (
 )
 from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
+from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.api.table_rows import ROW_TYPES
 from synapse_workflows.client.core.events import Event, Wrote
+from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
@@ -22,6 +24,7 @@ from synapse_workflows.client.model.entity import Entity, File
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.synapse import Synapse
+from synapse_workflows.lineage.activity_writer import unknown_source_error
 from synapse_workflows.lineage.collector import (
     DeclaredProvenance,
     attach_declared,
@@ -33,8 +36,13 @@ from synapse_workflows.lineage.store_provenance import (
     TaskProvenance,
     check_if_unchanged,
 )
-from synapse_workflows.lineage.write_access import require_write_access
-from synapse_workflows.provenance.activity import parse_activity, parse_declared, redact_activity
+from synapse_workflows.lineage.write_access import require_create_access
+from synapse_workflows.provenance.activity import (
+    iter_unpinned,
+    parse_activity,
+    parse_declared,
+    redact_activity,
+)
 from synapse_workflows.provenance.record import EntityRef, Origin
 
 
@@ -122,6 +130,8 @@ class LineageClient(Synapse):
         if if_unchanged == "new_version":
             options["forceVersion"] = True
         with attach_declared(context):
+            if isinstance(obj, ROW_TYPES):
+                self.require_sources(activity=activity, used=used, executed=executed)
             if isinstance(obj, (*ROW_TYPES, Column)):
                 return store_api.store(self, obj, activity=new, **options)
             return self._store_entity(obj, new, is_separate=is_separate, **options)
@@ -148,7 +158,8 @@ class LineageClient(Synapse):
                 force=forceVersion,
             )
         if isinstance(obj, File):
-            require_write_access(self, obj, self.synapse_conn_id)
+            parse_store_request(obj)
+            require_create_access(self, obj, self.synapse_conn_id)
         version = VersionOptions(createOrUpdate, forceVersion, versionLabel)
         stored = store_api.store_entity_with(
             self, obj, version, made_by, is_restricted=isRestricted
@@ -157,6 +168,40 @@ class LineageClient(Synapse):
         activity = {} if activity_id is None else {"activity_id": activity_id}
         stored.add_to_reference(synapse_conn_id=self.synapse_conn_id, **activity)
         return stored
+
+    def require_sources(
+        self,
+        *,
+        activity: Mapping[str, Any] | None = None,
+        used: Any = None,
+        executed: Any = None,
+        **_texts: str | None,
+    ) -> None:
+        """Check that declared sources exist, before anything is created for them.
+
+        Args:
+            activity: As for `store`.
+            used: As for `store`.
+            executed: As for `store`.
+
+        Raises:
+            SynapseNotFoundError: The Activity, or a source without a version, does not exist.
+
+        Source:
+            GET /activity/{id}, GET /entity/{id}
+            https://rest-docs.synapse.org/rest/GET/entity/id.html
+        """
+        if activity is not None and activity.get("id"):
+            self.call("GET", f"/activity/{activity['id']}")
+            return
+        record = parse_activity(activity or {}, Origin.DECLARED) | parse_declared(used, executed)
+        for ref in iter_unpinned(record, self.repoEndpoint):
+            try:
+                self.call("GET", f"/entity/{ref.id}")
+            except SynapseForbiddenError:
+                self.logger.debug("%s is declared as a source and is not readable", ref)
+            except SynapseNotFoundError as error:
+                raise unknown_source_error(ref, error) from error
 
     def record_row_provenance(
         self,

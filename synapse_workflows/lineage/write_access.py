@@ -1,4 +1,4 @@
-"""Permission to store a file, checked before its content is uploaded."""
+"""Permission to create a file, checked before its content is uploaded."""
 
 from http import HTTPStatus
 
@@ -10,16 +10,16 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
 )
 from synapse_workflows.client.model.entity import File
-from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.model.paths import get_file_name
 from synapse_workflows.lineage.collector import current_collector
 
 
-def require_write_access(client: Session, file: File, conn_id: str) -> None:
-    """Check before the upload that the caller may store a file.
+def require_create_access(client: Session, file: File, conn_id: str) -> None:
+    """Check before the upload that the caller may create a file, unless the file exists.
 
-    If the permissions are not readable, the check passes; Synapse then checks the permissions
-    when the file is stored.
+    The client itself checks before the upload that an existing file may be changed. If the
+    permissions are not readable, the check passes; Synapse then checks the permissions when the
+    file is stored.
 
     Args:
         client: Sends the requests.
@@ -28,56 +28,43 @@ def require_write_access(client: Session, file: File, conn_id: str) -> None:
             connection.
 
     Raises:
-        SynapseForbiddenError: The caller may not create the file, or not change the existing one.
-        SynapseNotFoundError: The file or the parent does not exist.
+        SynapseForbiddenError: The caller may not create the file.
+        SynapseNotFoundError: The parent does not exist.
 
     Source:
         GET /entity/{id}/permissions
         https://rest-docs.synapse.org/rest/GET/entity/id/permissions.html
     """
     if file.get("id"):
-        _require(client, id_of(file), "canEdit", "change")
         return
     parent = str(file["parentId"])
     collector = current_collector()
-    rights = (
-        _get_rights(client, parent)
+    can_create = (
+        _can_create(client, parent)
         if collector is None
         else collector.get_or_create(
-            f"rights {conn_id} {parent}", lambda: _get_rights(client, parent)
+            f"rights {conn_id} {parent}", lambda: _can_create(client, parent)
         )
     )
-    if rights is None or (rights["canAddChild"] and rights["canEdit"]):
+    if can_create:
         return
     name = file.get("name") or get_file_name(str(file.get("path")))
-    existing = children.findEntityId(client, name, parent)
-    if existing is not None:
-        _require(client, existing, "canEdit", "change")
-    elif not rights["canAddChild"]:
-        raise _forbidden(parent, "canAddChild", "create files in")
+    if children.findEntityId(client, name, parent) is None:
+        raise SynapseForbiddenError(
+            HTTPStatus.FORBIDDEN,
+            f"No permission to create files in {parent} (canAddChild is false). Nothing was "
+            "uploaded",
+            f"GET /entity/{parent}/permissions",
+            advice="Ask an administrator of the project for access, or choose another parent.",
+        )
 
 
-def _require(client: Session, entity_id: str, right: str, verb: str) -> None:
-    rights = _get_rights(client, entity_id)
-    if rights is not None and not rights[right]:
-        raise _forbidden(entity_id, right, verb)
-
-
-def _get_rights(client: Session, entity_id: str) -> dict[str, bool] | None:
-    """Return the rights of the caller; None if they are not readable."""
+def _can_create(client: Session, parent: str) -> bool:
+    """Return whether the caller may create files in a container; True if that is unknown."""
     try:
-        rights: dict[str, bool] = client.call("GET", f"/entity/{entity_id}/permissions").json
+        rights = client.call("GET", f"/entity/{parent}/permissions").json
     except SynapseNotFoundError:
         raise
     except SynapseHTTPError:
-        return None
-    return rights
-
-
-def _forbidden(entity_id: str, right: str, verb: str) -> SynapseForbiddenError:
-    return SynapseForbiddenError(
-        HTTPStatus.FORBIDDEN,
-        f"No permission to {verb} {entity_id} ({right} is false). Nothing was uploaded",
-        f"GET /entity/{entity_id}/permissions",
-        advice="Ask an administrator of the project for access, or choose another parent.",
-    )
+        return True
+    return bool(rights["canAddChild"])

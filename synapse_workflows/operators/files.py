@@ -1,19 +1,31 @@
 """Operators that download and upload files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.entity import File
+from synapse_workflows.client.model.entity_names import is_valid_name
+from synapse_workflows.client.model.paths import get_file_name
+from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.constants import FILE
 from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.hooks.file_references import SynapseFile, local_path, reference_of
 from synapse_workflows.idempotency.folders import get_or_create_folder
 from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
-from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten, is_list
+from synapse_workflows.idempotency.staging import (
+    LocalFile,
+    as_local_file,
+    flatten,
+    is_list,
+    is_remote,
+)
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
@@ -244,6 +256,8 @@ class SynapseStoreOperator(SynapseOperator):
         parent_id = parse_entity_id(self.parent_id, "parent_id").id
         client = self.hook.client
         with self.entity_link(parent_id):
+            self._check_files(paths, parent_id)
+            client.require_sources(**self._provenance)
             container = get_or_create_folder(client, parent_id, self.folder)
         references = []
         for path in paths:
@@ -266,15 +280,52 @@ class SynapseStoreOperator(SynapseOperator):
         self.annotations = optional_mapping(self.annotations, "annotations")
         self.activity = check_provenance(self.used, self.executed, self.activity)
 
-    def _store(self, client: LineageClient, file: LocalFile, parent_id: str) -> SynapseFile:
-        entity = File(
-            str(file.path),
+    @property
+    def _provenance(self) -> dict[str, Any]:
+        """Declared provenance, as arguments of `Synapse.store`."""
+        return {
+            "used": self.used,
+            "executed": self.executed,
+            "activity": self.activity,
+            "activityName": self.activity_name,
+            "activityDescription": self.activity_description,
+        }
+
+    def _check_files(self, paths: Sequence[Any], parent_id: str) -> None:
+        """Check names, annotations and local files before anything is created or downloaded.
+
+        Raises:
+            AirflowFailException: The type of a path is invalid.
+            SynapseFileNotFoundError: A local file does not exist.
+            SynapseMalformedEntityError: A name, or the name of an annotation, is invalid.
+            ValueError: A local file is empty.
+        """
+        for path in paths:
+            if is_remote(path):
+                is_url = isinstance(path, str | ObjectStoragePath) and "://" in str(path)
+                name = self.name or (get_file_name(str(path)) if is_url else None)
+                parse_store_request(self._build_file(None, name, parent_id))
+                continue
+            with as_local_file(path, local_path) as file:
+                parse_store_request(self._build_file(file.path, self.name, parent_id))
+                UploadSource.of(file.path)
+
+    def _build_file(self, path: Path | None, name: str | None, parent_id: str) -> File:
+        file = File(
+            path and str(path),
             parent=parent_id,
-            name=self.name or file.stored_name or file.path.name,
+            name=name or (path and path.name),
             annotations=dict(self.annotations or {}),
         )
         if self.version_comment is not None:
-            entity.versionComment = self.version_comment
+            file.versionComment = self.version_comment
+        return file
+
+    def _store(self, client: LineageClient, file: LocalFile, parent_id: str) -> SynapseFile:
+        name = self.name or file.stored_name or file.path.name
+        if file.is_temporary and not is_valid_name(file.path.name):
+            file = replace(file, path=file.path.rename(file.path.with_name(name)))
+        entity = self._build_file(file.path, name, parent_id)
         collector = current_collector()
         if collector and file.url and client.lineage_mode is LineageMode.AUTO:
             collector.add(Record.from_refs(Origin.READ, used=[UrlRef(file.url)]))
@@ -283,11 +334,7 @@ class SynapseStoreOperator(SynapseOperator):
             forceVersion=self.force_version,
             if_unchanged=self.if_unchanged,
             versionLabel=self.version_label,
-            used=self.used,
-            executed=self.executed,
-            activity=self.activity,
-            activityName=self.activity_name,
-            activityDescription=self.activity_description,
+            **self._provenance,
         )
         activity_id = collector.activity_ids.get(stored.id) if collector else None
         reference = reference_of(stored, self.synapse_conn_id, activity_id)

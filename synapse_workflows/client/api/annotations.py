@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model import annotations as model
 from synapse_workflows.client.model.annotations import Annotations
@@ -120,15 +121,17 @@ def getAnnotations(syn: Session, entity: Any, version: str | int | None = None) 
 def setAnnotations(
     syn: Session, entity: Any, annotations: Mapping[str, Any] | None = None, **kwargs: Any
 ) -> Annotations:
-    """Replace the annotations of an entity, overwriting concurrent changes.
+    """Replace the annotations of an entity.
+
+    Without an etag, concurrent changes of the annotations are overwritten.
 
     Deprecated: use `get_annotations` and `set_annotations`.
 
     Args:
         syn: The session that sends the requests.
         entity: An entity, or its ID.
-        annotations: Values, or lists of values, by key. If they contain an ``etag``, it must be
-            the current etag of the entity.
+        annotations: Values, or lists of values, by key. If they, or an entity that is passed as
+            `entity`, contain an ``etag``, it must be the current etag of the entity.
         **kwargs: More keys and values.
 
     Returns:
@@ -136,6 +139,7 @@ def setAnnotations(
 
     Raises:
         ValueError: A key or a value is not valid in Synapse.
+        SynapseStaleError: The entity was changed since the given etag was read.
         SynapseForbiddenError: The caller may not change the entity.
 
     Source:
@@ -148,9 +152,13 @@ def setAnnotations(
     etag = getattr(annotations, "etag", None) or values.pop("etag", None)
     if etag is None and isinstance(entity, Mapping):
         etag = entity.get("etag")
-    if etag is None:
-        etag = get_annotations(syn, target).etag
-    return set_annotations(syn, Annotations(target, etag, values))
+    if etag is not None:
+        return set_annotations(syn, Annotations(target, etag, values))
+    return retry_stale(
+        lambda: set_annotations(
+            syn, Annotations(target, get_annotations(syn, target).etag, values)
+        )
+    )
 
 
 def _deprecated(old: str, new: str) -> None:

@@ -15,17 +15,21 @@ _BUNDLE_REQUEST: Final = {
 }
 
 
-def get_bundle(syn: Session, entity_id: str, version: int | None = None) -> dict[str, Any]:
+def get_bundle(
+    syn: Session, entity_id: str, version: int | None = None, *, permissions: bool = False
+) -> dict[str, Any]:
     """Fetch an entity with its annotations, file handles and restrictions.
 
     Args:
         syn: The session that sends the request.
         entity_id: ``syn123``.
         version: Version number; None for the current version.
+        permissions: Whether to include the permissions of the caller.
 
     Returns:
         EntityBundle: ``entity``, ``entityType`` (``file``), ``annotations``, ``fileHandles``
-        (empty without DOWNLOAD access), ``restrictionInformation``.
+        (empty without DOWNLOAD access), ``restrictionInformation``, and ``permissions`` if
+        requested.
 
     Raises:
         SynapseNotFoundError: The entity or version does not exist, or is in the trash can.
@@ -36,9 +40,8 @@ def get_bundle(syn: Session, entity_id: str, version: int | None = None) -> dict
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
     suffix = "" if version is None else f"/version/{version}"
-    reply = syn.call(
-        "POST", f"/entity/{entity_id}{suffix}/bundle2", json=_BUNDLE_REQUEST, repeatable=True
-    )
+    request = _BUNDLE_REQUEST | ({"includePermissions": True} if permissions else {})
+    reply = syn.call("POST", f"/entity/{entity_id}{suffix}/bundle2", json=request, repeatable=True)
     return reply.object
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self, TypedDict, Unpack, get_args
 
 from synapse_workflows.client.api import bundles, entity_lookup, table_rows
+from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Read, has_open_version
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseUnmetAccessRestrictions
@@ -206,6 +207,8 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
 def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
     """Move an entity into another container, with its versions and annotations.
 
+    If another client changes the entity at the same time, its change is kept.
+
     Args:
         syn: The session that sends the requests.
         entity: An entity, or its ID.
@@ -220,13 +223,21 @@ def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
         SynapseBadRequestError: `new_parent` is not a container, or is inside the entity.
 
     Source:
-        POST /entity/{id}/bundle2, PUT /entity/{id}
+        GET /entity/{id}, PUT /entity/{id}, POST /entity/{id}/bundle2
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
     parent = parse_entity_id(new_parent).id
-    moved = get_unannounced(syn, entity, GetOptions(download=False))
-    syn.call("PUT", f"/entity/{moved.id}", json={**moved.properties, "parentId": parent})
-    return bundles.build_entity(bundles.get_bundle(syn, moved.id), moved.local_state())
+    found = entity_lookup.resolve_entity(syn, entity)
+    path = f"/entity/{found.entity_id}"
+
+    def update_parent() -> None:
+        syn.call("PUT", path, json={**syn.call("GET", path).json, "parentId": parent})
+
+    retry_stale(update_parent)
+    moved = bundles.build_entity(bundles.get_bundle(syn, found.entity_id), found.local_state)
+    if isinstance(moved, File) and found.path:
+        _record_local_copy(syn, moved, found.path)
+    return moved
 
 
 def printEntity(syn: Session, entity: Any, ensure_ascii: bool = True) -> None:

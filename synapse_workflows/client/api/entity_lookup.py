@@ -103,7 +103,7 @@ def find_existing(
     if request.id:
         if request.content is None and not always and not _is_incomplete(request):
             return None
-        return _require_same_type(bundles.get_bundle(syn, request.id), request, None)
+        return _require_same_type(_get_bundle(syn, request.id), request, None)
     name, parent = request.properties.get("name"), request.properties.get("parentId")
     if request.content is None or not name:
         return None
@@ -143,7 +143,7 @@ def find_by_name(
         found = children.findEntityId(syn, str(name), parent)
         if found is None:
             return None
-        return _require_same_type(bundles.get_bundle(syn, found), request, conflict)
+        return _require_same_type(_get_bundle(syn, found), request, conflict)
     except SynapseForbiddenError as error:
         raise _with_advice(
             conflict, "It belongs to another user, and you may not read it: choose another name."
@@ -172,6 +172,11 @@ def validate_parent(syn: Session, request: StoreRequest, error: SynapseBadReques
             f"{parent} is a {_type_name(parent_type)} and cannot contain other entities. "
             "Pass a project or a folder as the parent."
         ) from error
+
+
+def _get_bundle(syn: Session, entity_id: str) -> dict[str, Any]:
+    """Fetch an entity to update, with the permissions of the caller."""
+    return bundles.get_bundle(syn, entity_id, permissions=True)
 
 
 def _parse_version(version: int | str | None) -> int | None:

@@ -43,7 +43,8 @@ def uploadFileHandle(
         The FileHandle.
 
     Raises:
-        ValueError: `path` is None or an invalid URL, or the file is empty.
+        ValueError: `path` is None or an invalid URL, or the file is empty, or its name is invalid
+            in Synapse.
         OSError: The file does not exist, or is a directory.
         SynapseMd5MismatchError: The file has another MD5 than `md5`.
         SynapseUploadFailedException: The upload could not be completed.

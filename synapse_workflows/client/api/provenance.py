@@ -88,8 +88,19 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
         )
     target = parse_entity_id(entity).id
     stored = store_activity(syn, activity)
-    reply = syn.call("PUT", f"/entity/{target}/generatedBy", params={"generatedBy": stored["id"]})
-    return Activity(data=reply.json or stored)
+    return Activity(data=link_activity(syn, target, stored["id"]) or stored)
+
+
+def link_activity(syn: Session, entity_id: str, activity_id: str) -> Mapping[str, Any]:
+    """Link a stored Activity to the current version of an entity; return the Activity.
+
+    Source:
+        PUT /entity/{id}/generatedBy
+        https://rest-docs.synapse.org/rest/PUT/entity/id/generatedBy.html
+    """
+    path, params = f"/entity/{entity_id}/generatedBy", {"generatedBy": activity_id}
+    linked: Mapping[str, Any] = syn.call("PUT", path, params=params).json
+    return linked
 
 
 def store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:

@@ -155,11 +155,12 @@ def store_entity_with(
     Source:
         As `store`.
     """
-    if isinstance(obj, ViewBase):
-        views.add_view_columns(syn, obj)
-    if isinstance(obj, SchemaBase):
-        columns.create_missing_columns(syn, obj)
     request = parse_store_request(obj)
+    if isinstance(obj, SchemaBase):
+        if isinstance(obj, ViewBase):
+            views.add_view_columns(syn, obj)
+        columns.create_missing_columns(syn, obj)
+        request = parse_store_request(obj)
     result = store_entity.create_or_update(syn, request, options, provenance)
     if is_restricted:
         _restrict(syn, result.id)

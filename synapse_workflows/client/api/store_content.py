@@ -1,12 +1,15 @@
 """Upload of the content of file entities."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from synapse_workflows.client.api import bundles, files
 from synapse_workflows.client.api.store_request import FileContent, StoreRequest
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseForbiddenError
+from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 
 
@@ -40,6 +43,33 @@ def upload_content(syn: Session, content: FileContent, parent: str) -> dict[str,
         file_size=external.get("contentSize"),
     )
     return handle
+
+
+def check_upload(content: FileContent, existing: Mapping[str, Any] | None) -> None:
+    """Check what can be checked before content is hashed and uploaded.
+
+    Args:
+        content: The content.
+        existing: The bundle of the existing entity, with the permissions of the caller; None for
+            a new entity.
+
+    Raises:
+        SynapseForbiddenError: The caller may not change the existing entity.
+        SynapseMalformedEntityError: The name of the file is invalid in Synapse.
+        ValueError: The file is empty.
+    """
+    rights = (existing or {}).get("permissions") or {}
+    if existing is not None and not rights.get("canEdit", True):
+        entity_id = existing["entity"]["id"]
+        raise SynapseForbiddenError(
+            HTTPStatus.FORBIDDEN,
+            f"No permission to change {entity_id} (canEdit is false). Nothing was uploaded",
+            f"POST /entity/{entity_id}/bundle2",
+            advice="Ask an administrator of the project for access, or choose another name or "
+            "parent.",
+        )
+    if content.in_synapse:
+        UploadSource.of(content.location)
 
 
 def needs_upload(syn: Session, request: StoreRequest, existing: Mapping[str, Any] | None) -> bool:

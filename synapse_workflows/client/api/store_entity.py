@@ -1,7 +1,5 @@
 """Creation and update of entities."""
 
-import random
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -17,12 +15,12 @@ from synapse_workflows.client.api.annotations import put_annotations
 from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import StoreRequest
+from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseConflictError,
     SynapseForbiddenError,
-    SynapseHTTPError,
     SynapseStaleError,
 )
 from synapse_workflows.client.model import annotations
@@ -30,9 +28,6 @@ from synapse_workflows.client.model.entity import get_entity_type
 
 #: Properties that a request sets on a new version.
 _VERSION_CONTENT: Final = frozenset({"dataFileHandleId", "versionLabel", "versionComment"})
-#: Maximum number of concurrent updates by other clients that one store operation tolerates.
-_MAX_CONFLICTS: Final = 60
-_SERVER_ERRORS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -95,21 +90,14 @@ def create_or_update(
         always=provenance.requires_existing,
     )
     writer = _EntityWriter(syn, request, options, provenance)
-    try:
-        for attempt in range(_MAX_CONFLICTS):
-            try:
-                return writer.write(existing)
-            except SynapseStaleError as stale:
-                if request.properties.get("etag") or writer.entity_id is None:
-                    raise
-                syn.logger.debug("%s; reading the entity again", stale)
-            time.sleep(random.uniform(0, min(0.5, 0.02 * 2**attempt)))  # noqa: S311 - no secret
-            existing = bundles.get_bundle(syn, writer.entity_id)
-        return writer.write(existing)
-    except SynapseHTTPError as error:
-        if error.status < _SERVER_ERRORS:
-            provenance.discard()
-        raise
+    with provenance.discard_if_rejected():
+        try:
+            return writer.write(existing)
+        except SynapseStaleError as stale:
+            if request.properties.get("etag") or writer.entity_id is None:
+                raise
+            syn.logger.debug("%s; reading the entity again", stale)
+        return retry_stale(writer.write_current)
 
 
 @dataclass(frozen=True)
@@ -144,6 +132,7 @@ class _EntityWriter:
         self.entity_id: str | None = request.id
         self._handle: dict[str, Any] | None = None
         self._sent: _SentUpdate | None = None
+        self._uploads: dict[str | None, bool] = {}
         self._merges_annotations = False
 
     def write(self, existing: Mapping[str, Any] | None) -> StoreResult:
@@ -158,11 +147,16 @@ class _EntityWriter:
         self._store_annotations(result)
         return replace(result, file_handle=self._handle)
 
+    def write_current(self) -> StoreResult:
+        """Read the current state of the entity, and update it."""
+        return self.write(bundles.get_bundle(self.syn, str(self.entity_id), permissions=True))
+
     def _create(self) -> StoreResult:
         request = store_properties.prepare_create(self.syn, self.request, self.options)
         # If the name of a project, folder or link is already used, its annotations are merged.
         # Existing files were looked up by name earlier, and their annotations are replaced.
         self._merges_annotations = request.content is None
+        self._check_upload(None)
         activity_id = self.provenance.save(request.properties, None, new_version=True)
         properties = self._add_content(request, None)
         self._sent = _SentUpdate(0, properties, activity_id)
@@ -225,6 +219,7 @@ class _EntityWriter:
         is_same: bool,
         new_version: bool,
     ) -> StoreResult:
+        self._check_upload(existing)
         activity_id = self.provenance.save(request.properties, existing, new_version=new_version)
         properties = self._add_content(request, existing)
         store_properties.apply_version(
@@ -240,6 +235,12 @@ class _EntityWriter:
             reply.json, request.annotations, existing, changed=changed, new_version=new_version
         )
 
+    def _check_upload(self, existing: Mapping[str, Any] | None) -> None:
+        """Check the upload before the Activity is saved, so that a refusal leaves nothing."""
+        content = self.request.content
+        if content is not None and self._handle is None and self._needs_upload(existing):
+            store_content.check_upload(content, existing)
+
     def _add_content(
         self, request: StoreRequest, existing: Mapping[str, Any] | None
     ) -> dict[str, Any]:
@@ -253,7 +254,10 @@ class _EntityWriter:
         return {**properties, "dataFileHandleId": self._handle["id"]}
 
     def _needs_upload(self, existing: Mapping[str, Any] | None) -> bool:
-        return store_content.needs_upload(self.syn, self.request, existing)
+        handle_id = None if existing is None else existing["entity"].get("dataFileHandleId")
+        if handle_id not in self._uploads:  # a local file is hashed once per handle
+            self._uploads[handle_id] = store_content.needs_upload(self.syn, self.request, existing)
+        return self._uploads[handle_id]
 
     def _wants_version(self, existing: Mapping[str, Any] | None) -> bool:
         """Return whether an update creates a version. Only storing a file creates versions."""

@@ -6,10 +6,14 @@ then.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Final
 
 from synapse_workflows.client.api import provenance
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import RetryCategory, SynapseError, SynapseHTTPError
+
+_SERVER_ERRORS: Final = 500
 
 
 class StoreProvenance:
@@ -76,8 +80,31 @@ class StoreProvenance:
         """Record that the Activity is linked to a version."""
         self._is_created = False
 
+    @contextmanager
+    def discard_if_rejected(self) -> Iterator[None]:
+        """Delete the stored Activity if the operation in this block is rejected.
+
+        After a server error or without a response, the version may exist. Then the Activity is
+        kept.
+        """
+        try:
+            yield
+        except SynapseError as error:
+            if _is_rejection(error):
+                self.discard()
+            raise
+        except ValueError:  # invalid arguments, before any request
+            self.discard()
+            raise
+
     def discard(self) -> None:
         """Delete the stored Activity after the version could not be created."""
         if self._is_created and self.activity_id is not None:
             provenance.delete_unlinked(self.syn, self.activity_id)
             self._is_created, self.activity_id = False, None
+
+
+def _is_rejection(error: SynapseError) -> bool:
+    if isinstance(error, SynapseHTTPError):
+        return error.status < _SERVER_ERRORS
+    return error.retry_category is RetryCategory.PERMANENT

@@ -16,9 +16,10 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import Entity, get_entity_type
 from synapse_workflows.client.model.entity_base import EntityType
+from synapse_workflows.client.model.entity_names import require_valid_name
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.paths import expand_path, get_file_name, is_url, to_url
-from synapse_workflows.constants import FILE
+from synapse_workflows.constants import ENTITY_TYPES, FILE
 
 #: Keys that are set first, because the meaning of other keys depends on these keys.
 _FIRST_KEYS: Final = ("path", "synapseStore")
@@ -78,8 +79,8 @@ def parse_store_request(obj: Any) -> StoreRequest:
 
     Raises:
         SynapseError: `obj` is neither an entity nor a mapping.
-        SynapseMalformedEntityError: The type or the parent is missing, or an annotation has the
-            name of a property.
+        SynapseMalformedEntityError: The type or the parent is missing, the name is invalid, or
+            an annotation has the name of a property.
         SynapseFileNotFoundError: The local file does not exist, or is a directory.
         ValueError: An ID, an annotation or a location is invalid.
     """
@@ -124,17 +125,18 @@ def _get_properties(entity: Entity) -> dict[str, Any]:
     for key in ("id", "parentId"):
         if properties.get(key):
             properties[key] = parse_entity_id(properties[key]).id
-    name = properties.get("name")
-    if name is not None and not str(name).strip():
-        raise SynapseMalformedEntityError(
-            f"Invalid name {name!r} of a {properties['concreteType'].rpartition('.')[2]}: a name "
-            "must not be empty. Pass None to name the entity by its ID."
-        )
+    if properties.get("name") is not None:
+        _require_valid_name(str(properties["name"]), properties["concreteType"])
     if not properties.get("id") and properties["concreteType"] == UNTYPED:
         raise SynapseMalformedEntityError(
             "A new entity needs a type: use Project, Folder, File or Link, or set its concreteType"
         )
     return properties
+
+
+def _require_valid_name(name: str, concrete_type: str) -> None:
+    advice = "Pass another name" if name.strip() else "Pass None to name the entity by its ID"
+    require_valid_name(name, f"the {ENTITY_TYPES.get(concrete_type, 'entity')}", advice)
 
 
 def require_valid_annotations(names: Iterable[str], entity_type: EntityType) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from synapse_workflows.client.api import columns, provenance, table_transactions
+from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.model import entity_names
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.dict_object import DictObject
@@ -27,6 +29,9 @@ MAX_REQUEST_SIZE: Final = 2 * MiB
 #: Maximum size of a CSV file of rows, in bytes.
 MAX_FILE_SIZE: Final = GiB
 
+#: Name in Synapse of a file of rows whose own name is invalid there. The name has no meaning.
+_CSV_NAME: Final = "rows.csv"
+
 Rows = AbstractTable | RowSet | PartialRowset
 
 
@@ -41,7 +46,8 @@ def store_rows(
     Args:
         syn: The session that sends the requests.
         rows: A `Table`, a `RowSet` or a `PartialRowset`.
-        made_by: The Activity of the current version of the table; None to leave it unchanged.
+        made_by: The Activity of the current version of the table; None to leave it unchanged. It
+            is saved before the rows are stored.
         store_schema: Callback that stores a schema that is new or has new columns.
 
     Returns:
@@ -62,12 +68,16 @@ def store_rows(
     """
     if isinstance(rows, AbstractTable):
         _require_columns(rows)
-        _store_schema(syn, rows, store_schema)
-    if isinstance(rows, CsvFileTable):
-        _bind_columns(syn, rows)
-        _require_file_size(rows)
-    stored, changed = _store_by_type(syn, rows)
-    _finish_write(syn, rows, made_by, changed=changed)
+    activity = StoreProvenance(syn, made_by)
+    with activity.discard_if_rejected():
+        activity.save({}, None, new_version=False)
+        if isinstance(rows, AbstractTable):
+            _store_schema(syn, rows, store_schema)
+        if isinstance(rows, CsvFileTable):
+            _bind_columns(syn, rows)
+            _require_file_size(rows)
+        stored, changed = _store_by_type(syn, rows)
+    _finish_write(syn, rows, activity.activity_id, changed=changed)
     return stored
 
 
@@ -184,7 +194,13 @@ def _store_by_type(syn: Session, rows: Rows) -> tuple[Any, bool]:
 
 def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
     """Upload a CSV file, store its rows in its table, and return the etag of the change."""
-    uploaded = upload.upload_file(syn, table.filepath, content_type="text/csv")
+    has_valid_name = entity_names.is_valid_name(Path(table.filepath).name)
+    uploaded = upload.upload_file(
+        syn,
+        table.filepath,
+        content_type="text/csv",
+        file_name=None if has_valid_name else _CSV_NAME,
+    )
     table_id = _table_id(table)
     change = table_transactions.upload_request(
         table_id,
@@ -250,22 +266,20 @@ def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
     return RowSetTable(table.schema if table.schema is not None else table.tableId, stored)
 
 
-def _finish_write(
-    syn: Session, rows: Rows, made_by: Mapping[str, Any] | None, *, changed: bool
-) -> None:
-    """Set the Activity of the current version of a table, and emit a `Wrote` event.
+def _finish_write(syn: Session, rows: Rows, activity_id: str | None, *, changed: bool) -> None:
+    """Link the Activity to the current version of a table, and emit a `Wrote` event.
 
     Source:
         GET /entity/{id}
         https://rest-docs.synapse.org/rest/GET/entity/id.html
     """
     table_id = _table_id(rows)
-    if made_by is not None:
-        provenance.setProvenance(syn, table_id, made_by)
+    if activity_id is not None:
+        provenance.link_activity(syn, table_id, activity_id)
     if not syn.has_listeners:
         return
     entity = syn.call("GET", f"/entity/{table_id}").json
-    syn.emit(Wrote.from_entity(entity, changed=changed, activity_given=made_by is not None))
+    syn.emit(Wrote.from_entity(entity, changed=changed, activity_given=activity_id is not None))
 
 
 def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:

@@ -36,6 +36,7 @@ def upload_file(
     storage_location_id: int | None = None,
     content_type: str | None = None,
     part_size: int | None = None,
+    file_name: str | None = None,
 ) -> Uploaded:
     """Upload a file unless the service already has it.
 
@@ -45,17 +46,18 @@ def upload_file(
         storage_location_id: Storage location; None for the default storage of Synapse.
         content_type: MIME type; guessed from the name by default.
         part_size: Part size in bytes, within the limits of Synapse; 8 MiB by default.
+        file_name: Name of the file in Synapse; None for the name of `path`.
 
     Raises:
         SynapseUploadFailedException: The upload could not be completed, or the file changed.
         SynapseUploadAbortedException: Ctrl-C. The next upload of the same file resumes this one.
         OSError: The file cannot be read.
-        ValueError: The file is empty.
+        ValueError: The file is empty, or its name is invalid in Synapse.
 
     Source:
         POST /file/multipart of the file service, and the requests below this path
     """
-    source = UploadSource.of(path)
+    source = UploadSource.of(path, file_name)
     md5 = cache_map.file_md5(source.path)
     source.require_unchanged()
     mime_type = content_type or mimetypes.guess_type(source.path.name)[0]
@@ -64,7 +66,7 @@ def upload_file(
         "concreteType": constants.MULTIPART_UPLOAD_REQUEST,
         "contentType": mime_type or _DEFAULT_CONTENT_TYPE,
         "contentMD5Hex": md5,
-        "fileName": source.path.name,
+        "fileName": file_name or source.path.name,
         "fileSizeBytes": source.size,
         "generatePreview": True,
         "partSizeBytes": size,

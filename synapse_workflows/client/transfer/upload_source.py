@@ -11,6 +11,7 @@ import requests
 from requests.auth import AuthBase
 
 from synapse_workflows.client.errors import SynapseUploadFailedException
+from synapse_workflows.client.model.entity_names import require_valid_name
 from synapse_workflows.client.transfer.executor import CancelToken
 from synapse_workflows.client.transfer.part_plan import Part
 
@@ -32,13 +33,18 @@ class UploadSource:
     inode: int
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> "UploadSource":
-        """Read the state of a file.
+    def of(cls, path: str | os.PathLike[str], file_name: str | None = None) -> "UploadSource":
+        """Read the state of a file, and check that Synapse accepts the file.
+
+        Args:
+            path: The file.
+            file_name: Name of the file in Synapse; None for the name of `path`.
 
         Raises:
             FileNotFoundError: The file does not exist.
             IsADirectoryError: The path is a directory.
             ValueError: The file is empty.
+            SynapseMalformedEntityError: The name of the file is invalid in Synapse.
         """
         absolute = Path(path).expanduser().absolute()
         if absolute.is_dir():
@@ -47,6 +53,9 @@ class UploadSource:
             )
         if not absolute.exists():
             raise FileNotFoundError(f"Cannot upload {absolute}: the file does not exist.")
+        require_valid_name(
+            file_name or absolute.name, f"the file {absolute}", "Rename the file before the upload"
+        )
         stat = absolute.stat()
         if not stat.st_size:
             raise ValueError(
