@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.ids import parse_version_number
-from synapse_workflows.provenance.activity import parse_declared
+from synapse_workflows.provenance.activity import parse_activity, parse_declared
+from synapse_workflows.provenance.record import Origin
 
 _TEMPLATE_MARKS: Final = ("{{", "{%")
 _NONE: Final = "None"
@@ -172,9 +173,16 @@ def check_provenance(
             parse_declared(**{argument: value})
         except (SynapseError, ValueError, TypeError, KeyError) as error:
             raise AirflowFailException(f"Invalid {argument}: {error}") from error
-    if isinstance(activity, Mapping):
-        return activity
-    return optional_mapping(activity, "activity") or None
+    if not isinstance(activity, Mapping):
+        activity = optional_mapping(activity, "activity") or None
+    try:
+        parse_activity(activity or {}, Origin.DECLARED)
+    except (AttributeError, ValueError, TypeError, KeyError) as error:
+        raise AirflowFailException(
+            f"Invalid activity {activity!r:.200}: expected an Activity, such as "
+            "Activity(used=['syn123.4']), or its JSON"
+        ) from error
+    return activity
 
 
 def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailException:

@@ -256,7 +256,10 @@ class SynapseStoreOperator(SynapseOperator):
         parent_id = parse_entity_id(self.parent_id, "parent_id").id
         client = self.hook.client
         with self.entity_link(parent_id):
-            self._check_files(paths, parent_id)
+            try:
+                self._check_files(paths, parent_id)
+            except (TypeError, ValueError) as error:
+                raise AirflowFailException(str(error)) from error
             client.require_sources(**self._provenance)
             container = get_or_create_folder(client, parent_id, self.folder)
         references = []

@@ -1,6 +1,7 @@
 """Tests of SynapseGetOperator, SynapseStoreOperator and SynapseRetryPolicy."""
 
 import json
+import re
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
 
 from synapse_workflows import (
+    Activity,
     Folder,
     Link,
     SynapseGetOperator,
@@ -244,6 +246,48 @@ def test_file_in_the_folder_path_fails(store, result, put):
     assert failed.state == "failed"
     assert "'a' in syn" in str(failed.error)
     assert "FileEntity" in str(failed.error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"used": "syn999999999"}, "syn999999999 is declared as a source"),
+        ({"executed": ["syn999999999"], "lineage_mode": "declared"}, "is declared as a source"),
+        ({"used": ["syn999999999"], "lineage_mode": "off"}, "is declared as a source"),
+        ({"activity": Activity(used="syn999999999")}, "is declared as a source"),
+        ({"activity": {"name": "a", "used": "syn1"}}, "Invalid activity .*'used': 'syn1'"),
+        ({"activity": {"id": "999999999", "name": "a"}}, "999999999"),
+        ({"annotations": {"etag": 1}}, "Invalid annotation name 'etag'"),
+        ({"annotations": {"a b": 1}}, "a b"),
+        ({"name": "a/b.txt"}, "Invalid name 'a/b.txt' of the file"),
+        ({"path": "result=1.txt"}, "Invalid name 'result=1.txt' of the file"),
+        ({"path": "empty.txt"}, "the file is empty"),
+        ({"path": ["result.txt", "missing.txt"]}, "missing.txt"),
+        ({"path": "s3://bucket/a=b.txt"}, "Invalid name 'a=b.txt' of the file"),
+        ({"folder": "new/a*b"}, "Invalid name 'a[*]b' of the folder"),
+    ],
+)
+def test_rejected_store_creates_no_folder(
+    store, alice, project, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("result.txt", "result=1.txt"):
+        Path(name).write_text("text")
+    Path("empty.txt").touch()
+    arguments = {"path": "result.txt", "folder": "new/folder"} | arguments
+    failed, _ = store(**arguments)
+    assert failed.state == "failed"
+    assert re.search(message, str(failed.error))
+    assert list(alice.getChildren(project)) == []
+
+
+def test_object_with_an_invalid_name_is_stored_under_another_name(store, alice, tmp_path):
+    with fsspec.open("memory://bucket/a=b.csv", "wb") as file:
+        file.write(b"text")
+    stored, run = store(path="memory://bucket/a=b.csv", name="a-b.csv")
+    assert stored.state == "success", stored.error
+    file = alice.get(run.value("store")["id"])
+    assert (file.name, Path(file.path).read_text()) == ("a-b.csv", "text")
 
 
 def test_missing_path_is_reported_with_advice(store, tmp_path):

@@ -1,6 +1,10 @@
 """Lineage of a table to which several tasks have stored rows since its last snapshot."""
 
 import pytest
+from airflow.sdk import DAG, task
+from support.execution_api import Run
+
+from synapse_workflows import SynapseHook, Table
 
 
 @pytest.fixture
@@ -48,3 +52,31 @@ def test_store_without_changes_keeps_the_activity(store_from, table, alice, argu
     before = alice.getProvenance(table)
     store_from("b.csv", **arguments)
     assert alice.getProvenance(table) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"used": "syn999999999"},
+        {"executed": "syn999999999", "lineage_mode": "off"},
+        {"activity": {"id": "999999999", "name": "a"}},
+    ],
+)
+def test_unknown_source_is_rejected_before_rows_are_stored(store_rows, table, alice, arguments):
+    failed, _ = store_rows(table_id=table, rows=A, **arguments)
+    assert failed.state == "failed"
+    assert "999999999" in str(failed.error)
+    assert len(alice.tableQuery(f"select * from {table}").asDataFrame()) == 0
+
+
+def test_client_in_a_task_rejects_an_unknown_source_before_rows_are_stored(api, table, alice):
+    with DAG("unknown", schedule=None) as dag:
+
+        @task
+        def store():
+            SynapseHook().client.store(Table(table, [["a", 1]]), used="syn999999999")
+
+        store()
+    failed = Run(api, dag, "unknown").task("store")
+    assert "syn999999999 is declared as a source" in str(failed.error)
+    assert len(alice.tableQuery(f"select * from {table}").asDataFrame()) == 0

@@ -59,6 +59,21 @@ def test_the_permission_to_create_is_enough_for_a_new_file(api, of_bob, result):
     assert "No permission to change" in str(failed.error)
 
 
+def test_a_file_with_its_own_permissions_is_reported_before_the_upload(api, of_bob, result, capfd):
+    """The project permits all changes, and the file found by its name permits none."""
+    bob, project = of_bob
+    there = bob.findEntityId("there.txt", project)
+    bob.setPermissions(there, "alice", ["READ", "DOWNLOAD"], warn_if_inherits=False)
+    bob.setPermissions(project, "alice", ["READ", "DOWNLOAD", "CREATE", "UPDATE"])
+    failed, _ = run_one(api, path=result, parent_id=project, name="there.txt")
+    assert failed.state == "failed"
+    assert f"No permission to change {there}" in str(failed.error)
+    assert "Nothing was uploaded" in str(failed.error)
+    assert "Uploaded" not in "".join(capfd.readouterr())
+    stored, _ = run_one(api, path=result, parent_id=project, name="new.txt")
+    assert stored.state == "success", stored.error
+
+
 def test_a_client_in_a_task_checks_as_well(api, of_bob, result):
     with DAG("store", schedule=None) as dag:
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,6 +43,18 @@ def make_file(tmp_path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def in_parallel(client_of):
+    """Run a function in parallel, with another client of alice for each call; return results."""
+
+    def run(function, count=16):
+        clients = [client_of("alice") for _ in range(count)]
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(function, clients, range(count)))
+
+    return run
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from requests.adapters import BaseAdapter
 from synapse_workflows import Activity, Entity, File, Folder, Link, Project
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.errors import (
-    SynapseBadRequestError,
     SynapseConflictError,
     SynapseError,
     SynapseFileNotFoundError,
@@ -442,11 +441,6 @@ def test_store_requires_access(syn, bob, dave, project, folder, make_file):
 def test_link_with_parent_of_its_target_is_rejected(syn, folder, file):
     with pytest.raises(ValueError, match="Link to an entity under the same parent"):
         syn.store(Link(file, parent=folder))
-
-
-def test_invalid_name_is_rejected(syn, folder):
-    with pytest.raises(SynapseBadRequestError, match="Invalid Name"):
-        syn.store(Folder("a/b", parent=folder))
 
 
 class LostReplyAdapter(BaseAdapter):

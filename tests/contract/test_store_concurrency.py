@@ -1,7 +1,6 @@
 """Tests of storing one entity from several clients, and of rejected stores."""
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,18 +26,6 @@ def path(make_file) -> Path:
 @pytest.fixture
 def file(syn, folder, path):
     return syn.store(File(str(path), parent=folder, colour="blue"))
-
-
-@pytest.fixture
-def in_parallel(client_of):
-    """Run a function in parallel, with another client of alice for each call; return results."""
-
-    def run(function, count=16):
-        clients = [client_of("alice") for _ in range(count)]
-        with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(function, clients, range(count)))
-
-    return run
 
 
 def test_parallel_get_or_create_returns_one_entity(syn, in_parallel):

@@ -21,6 +21,7 @@ from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseError,
     SynapseHTTPError,
+    SynapseNotFoundError,
     SynapseStaleError,
     SynapseTimeoutError,
 )
@@ -276,3 +277,17 @@ def test_query_timeout_is_reported(tmp_path, recording):
         syn.table_query_timeout = 60
         assert len(syn.tableQuery(sql)) == 2000
         syn.close()
+
+
+def test_rejected_provenance_stores_no_rows_and_rejected_rows_leave_no_activity(syn, project):
+    schema = syn.store(Schema("Rows", [Column(name="n", columnType="INTEGER")], parent=project))
+    with pytest.raises(SynapseNotFoundError):
+        syn.store(Table(schema, [[1]]), used="syn999999999")
+    assert len(syn.tableQuery(f"select n from {schema.id}").asDataFrame()) == 0
+    start = int(syn.restPOST("/activity", "{}")["id"])
+    with pytest.raises(SynapseBadRequestError):
+        syn.store(RowSet(schema=schema, rows=[Row([1]), Row([2], 99, 1)]), used=project.id)
+    with pytest.raises(SynapseNotFoundError):
+        syn.restGET(f"/activity/{start + 1}")
+    syn.store(Table(schema, [[1]]), used=project.id)
+    assert syn.getProvenance(schema.id)["used"][0]["reference"]["targetId"] == project.id

@@ -223,15 +223,15 @@ def move(syn: Session, entity: Any, new_parent: Any) -> Entity:
         SynapseBadRequestError: `new_parent` is not a container, or is inside the entity.
 
     Source:
-        GET /entity/{id}, PUT /entity/{id}, POST /entity/{id}/bundle2
+        POST /entity/{id}/bundle2, PUT /entity/{id}
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
     parent = parse_entity_id(new_parent).id
     found = entity_lookup.resolve_entity(syn, entity)
-    path = f"/entity/{found.entity_id}"
 
     def update_parent() -> None:
-        syn.call("PUT", path, json={**syn.call("GET", path).json, "parentId": parent})
+        current = bundles.get_bundle(syn, found.entity_id)["entity"]
+        syn.call("PUT", f"/entity/{found.entity_id}", json={**current, "parentId": parent})
 
     retry_stale(update_parent)
     moved = bundles.build_entity(bundles.get_bundle(syn, found.entity_id), found.local_state)

@@ -1,11 +1,11 @@
 """Permissions of users and teams on entities (access control lists)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseError, SynapseForbiddenError
+from synapse_workflows.client.errors import SynapseError, SynapseForbiddenError, SynapseStaleError
 from synapse_workflows.client.model.argument_types import AccessTypeName
 from synapse_workflows.client.model.ids import id_of, parse_entity_id
 from synapse_workflows.constants import PUBLIC, AccessType
@@ -91,37 +91,25 @@ def setPermissions(
             target,
             benefactor,
         )
+    acl = _get_acl(syn, benefactor)
     principal = _resolve_principal(syn, principalId)
     granted = [accessType] if isinstance(accessType, str) else accessType
     access = [str(one) for one in granted or () if one]
 
-    def change(acl: dict[str, Any]) -> None:
+    def store(method: str, acl: dict[str, Any]) -> dict[str, Any]:
         _set_access(acl, principal, access, overwrite=overwrite)
+        stored: dict[str, Any] = syn.call(method, f"/entity/{target}/acl", json=acl).json
+        return stored
 
-    if target != benefactor:
-        acl = _get_acl(syn, benefactor)
-        change(acl)
-        try:
-            return _send_acl(syn, "POST", target, acl)
-        except SynapseForbiddenError:
-            if _get_benefactor_id(syn, target) != target:
-                raise
-        # another client has just created the access control list
-    return retry_stale(lambda: _update_acl(syn, target, change))
-
-
-def _update_acl(
-    syn: Session, entity: str, change: Callable[[dict[str, Any]], None]
-) -> dict[str, Any]:
-    """Read, change and store the access control list of an entity."""
-    acl = _get_acl(syn, entity)
-    change(acl)
-    return _send_acl(syn, "PUT", entity, acl)
-
-
-def _send_acl(syn: Session, method: str, entity: str, acl: Mapping[str, Any]) -> dict[str, Any]:
-    stored: dict[str, Any] = syn.call(method, f"/entity/{entity}/acl", json=acl).json
-    return stored
+    try:
+        return store("PUT" if target == benefactor else "POST", acl)
+    except SynapseStaleError:
+        syn.logger.debug("The access control list of %s was changed meanwhile", target)
+    except SynapseForbiddenError:
+        # another client may have created the access control list meanwhile
+        if target == benefactor or _get_benefactor_id(syn, target) != target:
+            raise
+    return retry_stale(lambda: store("PUT", _get_acl(syn, target)))
 
 
 def _set_access(
