@@ -293,7 +293,7 @@ class RowWriter:
     def _complete_pending(self) -> None:
         """Save that the pending transaction was applied: the table has the expected rows."""
         if self._pending is not None:
-            self.transaction.mark_succeeded(self._pending)
+            self.transaction.mark_succeeded(self._pending, self.reader.etag)
 
     def _require_same_content(self) -> None:
         """Check that an earlier try appended the same rows.

@@ -140,7 +140,7 @@ def store_rows(
     entity, activity_id = client.record_row_provenance(
         table_id,
         changed=bool(counts),
-        replaced=options.mode == "replace",
+        replaced_etag=transaction.etag if options.mode == "replace" else None,
         **options.provenance,
     )
     return {

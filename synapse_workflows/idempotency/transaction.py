@@ -103,6 +103,11 @@ class TableTransaction:
         """Highest row ID before the task's first transaction; None if there was no transaction."""
         return self._load().get("max_row_id")
 
+    @property
+    def etag(self) -> str | None:
+        """Etag of the rows directly after the task's last transaction; None if it is unknown."""
+        return self._load().get("etag")
+
     def resolve_pending(self) -> PendingTransaction | None:
         """Finish the transaction that an earlier try left pending.
 
@@ -121,11 +126,11 @@ class TableTransaction:
         pending = PendingTransaction.from_json(values)
         if pending.job is not None:
             try:
-                table_transactions.wait_for_transaction(self.client, self.table_id, pending.job)
+                etag = self._wait(pending.job)
             except (SynapseHTTPError, SynapseJobError) as error:
                 self.client.logger.info("The transaction of an earlier try failed: %s", error)
             else:
-                self.mark_succeeded(pending)
+                self.mark_succeeded(pending, etag)
                 return None
         self._prevent(pending)
         return pending
@@ -149,7 +154,7 @@ class TableTransaction:
                 len(upload.file_handle_ids),
                 job,
             )
-            table_transactions.wait_for_transaction(client, table_id, job)
+            etag = self._wait(job)
         except SynapseJobError:
             self.mark_failed()
             raise
@@ -157,15 +162,16 @@ class TableTransaction:
             if _is_final(error):
                 self.mark_failed()
             raise
-        self.mark_succeeded(pending)
+        self.mark_succeeded(pending, etag)
 
-    def mark_succeeded(self, pending: PendingTransaction) -> None:
-        """Save that a transaction was applied."""
+    def mark_succeeded(self, pending: PendingTransaction, etag: str | None = None) -> None:
+        """Save that a transaction was applied, and the etag of the rows directly after it."""
         known = self.max_row_id
         self._update(
             pending=None,
             counts=asdict(self.counts + pending.counts),
             content_md5=pending.content_md5,
+            etag=etag,
             max_row_id=pending.max_row_id if known is None else min(known, pending.max_row_id),
         )
 
@@ -180,6 +186,12 @@ class TableTransaction:
     def clear(self) -> None:
         """Delete the saved state: the next try starts from the beginning."""
         self._state.clear()
+
+    def _wait(self, job: str) -> str | None:
+        """Wait for a transaction; return the etag of its last change of rows, if known."""
+        response = table_transactions.wait_for_transaction(self.client, self.table_id, job)
+        results: list[Mapping[str, Any]] = response.get("results") or [{}]
+        return results[-1].get("etag")
 
     def _prevent(self, pending: PendingTransaction) -> None:
         """Ensure that the job of a transaction, if any, has ended or cannot succeed."""

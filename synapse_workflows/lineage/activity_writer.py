@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from synapse_workflows.client.api.async_jobs import polling_settings
 from synapse_workflows.client.api.provenance import delete_unlinked
+from synapse_workflows.client.core import table_state
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Wrote, has_open_version
 from synapse_workflows.client.core.flows import Call
@@ -121,10 +123,14 @@ class ActivityWriter:
 
         Use this method for entities whose content changes without a new version, such as tables.
         The Activity of a table accumulates the sources of all rows: the sources of its current
-        Activity are added to the sources of the task, unless all rows were replaced. If nothing
-        changed, the entity keeps its current Activity. The Activity is linked under the etag of
-        the entity. If another client has changed the entity meanwhile, the sources are merged
-        again.
+        Activity are added to the sources of the task. If the task replaced all rows, and no other
+        client has changed rows since, the earlier sources are removed. If nothing changed, the
+        entity keeps its current Activity.
+
+        The Activity is linked under the etag of the entity. If another client has changed the
+        entity meanwhile, the sources are merged again. Each changed table gets a new etag, even
+        if its sources stay the same: another task that replaces all rows has to notice that the
+        sources were linked after its replacement.
 
         Args:
             stored: The stored entity.
@@ -145,17 +151,27 @@ class ActivityWriter:
         if linked is not None:
             if not stored.changed:
                 return str(linked["id"])
-            if not stored.replaced:
+            if not self._has_only_own_rows(stored):
                 self._inherited |= parse_activity(linked, Origin.WROTE)
         body = self._create_body(sources)
         is_own = linked is not None and self.description.matches(linked)
         if linked is not None and not is_own and have_same_sources(linked, body):
-            return str(linked["id"])
-        saved = self._save_with_accepted_urls(body, linked if is_own else None)
-        if linked is None or linked["id"] != saved["id"] or linked["etag"] != saved["etag"]:
-            self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=entity)
+            self.discard()  # of an attempt before another client linked the same sources
+            saved = linked
+        else:
+            saved = self._save_with_accepted_urls(body, linked if is_own else None)
+        self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=entity)
         self._is_unlinked = False
         return str(saved["id"])
+
+    def _has_only_own_rows(self, stored: Wrote) -> bool:
+        """Return whether the task replaced all rows of a table and no row was changed since."""
+        if stored.replaced_etag is None:
+            return False
+        fingerprint = table_state.fetch_fingerprint(
+            stored.entity_id, None, polling_settings(self.client), is_view=False
+        )
+        return self.client.run(fingerprint).etag == stored.replaced_etag
 
     def create_for_snapshot(self, current: EntityRef, sources: Record) -> str:
         """Write the Activity of a snapshot that is about to be created, without linking it.

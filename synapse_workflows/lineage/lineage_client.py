@@ -208,7 +208,7 @@ class LineageClient(Synapse):
         table_id: str,
         *,
         changed: bool,
-        replaced: bool,
+        replaced_etag: str | None,
         activity: Mapping[str, Any] | None = None,
         used: Any = None,
         executed: Any = None,
@@ -220,7 +220,8 @@ class LineageClient(Synapse):
         Args:
             table_id: `syn123`.
             changed: Whether rows were changed.
-            replaced: Whether all previous rows were replaced.
+            replaced_etag: Etag of the rows directly after all earlier rows were replaced; None if
+                they were kept, or the etag is unknown.
             activity: Declared Activity, as for `store`.
             used: Additional sources.
             executed: Additional code.
@@ -237,7 +238,10 @@ class LineageClient(Synapse):
         saved = None if new is None else provenance.setProvenance(self, table_id, new)
         entity = self.call("GET", f"/entity/{table_id}").json
         wrote = Wrote.from_entity(
-            entity, changed=changed, activity_given=saved is not None, replaced=replaced
+            entity,
+            changed=changed,
+            activity_given=saved is not None,
+            replaced_etag=replaced_etag,
         )
         with attach_declared(DeclaredProvenance() if is_separate else _create_declared(*declared)):
             self.emit(wrote)

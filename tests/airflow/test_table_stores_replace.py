@@ -14,6 +14,10 @@ START = "POST .*/table/transaction/async/start$"
 #: First request of a query of the table.
 QUERY = "POST .*/table/download/csv/async/start$"
 
+#: Requests of a task that links its sources to the table.
+GENERATED_BY = "GET .*/generatedBy$"
+LINK = "PUT .*/entity/syn[0-9]+$"
+
 
 @pytest.fixture(scope="module")
 def service_and_injector(tmp_path_factory, recording):
@@ -125,3 +129,58 @@ def test_replace_by_no_rows_requires_allow_empty(store_rows, filled, rows_of, wr
     assert rows_of(filled) == []
     store_rows(table_id=filled, rows=write_csv(["x", 8]), mode="replace")
     assert rows_of(filled) == [["x", 8]]
+
+    @pytest.mark.parametrize("mode", ["append", "replace"])
+    @pytest.mark.parametrize("source", ["https://x.org/earlier", "https://x.org/other"])
+    @pytest.mark.parametrize("at", [GENERATED_BY, LINK])
+    def test_sources_of_rows_stored_after_the_replacement_stay(
+        self, store_rows, connection, table, tmp_path, service_and_injector, sources_of,
+        mode, source, at,
+    ):  # fmt: skip
+        """Another task stores rows and links their source before the replacing task links its own.
+
+        The source of the other task may already be a source of the replaced rows.
+        """
+        injector = service_and_injector[1]
+        store_rows(table_id=table, rows=[{"a name": "a", "n": 1}], used="https://x.org/earlier")
+        other = Worker(
+            connection, tmp_path, table_id=table, rows=[{"a name": "b", "n": 2}], mode=mode,
+            used=source,
+        )  # fmt: skip
+        ends = []
+
+        def store_others():
+            injector.clear()
+            other.begin()
+            ends.append(other.end())
+
+        injector.at(at, store_others)
+        result, _ = store_rows(
+            table_id=table,
+            rows=[{"a name": "c", "n": 3}],
+            mode="replace",
+            used="https://x.org/replacing",
+        )
+        assert result.state == "success", result.error
+        assert [one["state"] for one in ends] == ["success"]
+        assert {source, "https://x.org/replacing"} <= set(sources_of(table)[0])
+        store_rows(table_id=table, rows=[{"a name": "d", "n": 4}], mode="replace")
+        assert not [one for one in sources_of(table)[0] if "x.org" in one]
+
+    def test_retry_of_a_replacement_removes_the_sources_of_replaced_rows(
+        self, store_rows, connection, table, tmp_path, service_and_injector, sources_of
+    ):
+        """The worker stops after the rows are replaced, before the sources are linked."""
+        store_rows(table_id=table, rows=[{"a name": "a", "n": 1}], used="https://x.org/earlier")
+        worker = Worker(
+            connection, tmp_path, table_id=table, rows=[{"a name": "c", "n": 3}], mode="replace",
+            used="https://x.org/replacing",
+        )  # fmt: skip
+        service_and_injector[1].at(GENERATED_BY, worker.kill, respond=False)
+        worker.begin()
+        assert worker.end() is None
+        worker.begin()
+        assert worker.end()["state"] == "success"
+        assert [one for one in sources_of(table)[0] if "x.org" in one] == [
+            "https://x.org/replacing"
+        ]

@@ -60,8 +60,8 @@ class Wrote:
         parent_id: ID of the container of the entity.
         changed: Whether the entity was changed; False if everything was already up to date.
         activity_given: Whether the caller passed provenance.
-        replaced: Whether all earlier content was replaced. False if rows were added to a table
-            that keeps its earlier rows.
+        replaced_etag: Etag of the rows of a table, directly after they replaced all earlier rows;
+            None if earlier rows were kept, or the etag is unknown.
         activity_id: ID of the Activity of the version, if the caller passed provenance and the
             version was created with this Activity.
         is_open: Whether the version is the open version of a table or view; False for a snapshot.
@@ -77,7 +77,7 @@ class Wrote:
     parent_id: str | None = None
     changed: bool = True
     activity_given: bool = False
-    replaced: bool = False
+    replaced_etag: str | None = None
     activity_id: str | None = None
     is_open: bool = False
     is_reused: bool = False
