@@ -34,6 +34,8 @@ class SynapseHook(SynapseBaseHook):
         mode: StoreMode = "append",
         *,
         key: Sequence[str] | str | None = None,
+        delete_missing: bool = False,
+        where: str | Mapping[str, Any] | None = None,
         missing_columns: bool = False,
         chunk_rows: int = 100_000,
         allow_empty: bool = False,
@@ -56,11 +58,18 @@ class SynapseHook(SynapseBaseHook):
                 also be given as dictionaries.
             mode: `append`, `upsert` or `replace`.
             key: For `upsert`, the columns that identify a row.
+            delete_missing: For `upsert`, whether to delete the rows of the table whose key is not
+                in `rows`, in the same transaction. Rows without a key are deleted as well.
+            where: For `upsert`, the scope: only rows of the table that meet this condition are
+                compared, changed or deleted, and all new rows must meet it. SQL that compares
+                columns with values (`centre = 'X' and year >= 2020`), or a dictionary of columns
+                and values, which are quoted (`{"centre": "X"}`).
             missing_columns: Whether the rows may lack columns of the table with `append` and
                 `replace`; the missing cells are empty. `upsert` keeps the values in those
                 columns.
             chunk_rows: Maximum number of rows in one uploaded file.
-            allow_empty: Whether `replace` may leave the table without rows.
+            allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
+                without rows.
             used: Additional inputs, in any form that the client's Activity accepts.
             executed: Additional code that was executed.
             activity: Inputs, code, name and description as one `Activity` or its JSON. An
@@ -78,6 +87,8 @@ class SynapseHook(SynapseBaseHook):
         options = StoreOptions(
             mode=mode,
             key=key,
+            delete_missing=delete_missing,
+            where=where,
             missing_columns=missing_columns,
             chunk_rows=chunk_rows,
             allow_empty=allow_empty,

@@ -46,16 +46,13 @@ class CellNormalizer:
             for index, column in enumerate(columns)
             if (limit := _max_characters(column)) is not None
         ]
-        self._input = [
-            (index, normalize)
-            for index, column in enumerate(columns)
-            if (normalize := _input_normalizer(column))
-        ]
-        self._stored = [
-            (index, normalize)
-            for index, column in enumerate(columns)
-            if (normalize := _stored_normalizer(column))
-        ]
+        self._input = [_input_normalizer(column) for column in columns]
+        self._stored = [_stored_normalizer(column) for column in columns]
+        self._default_indexes = frozenset(
+            index for index, column in enumerate(columns) if column.get("defaultValue") is not None
+        )
+        #: Whether an empty cell may get another value when it is stored.
+        self.has_defaults = bool(self._default_indexes)
         self._strict = [_normalizer(column) for column in columns]
 
     def check_sizes(self, number: int, line: CsvRow) -> None:
@@ -70,22 +67,69 @@ class CellNormalizer:
         """
         for index, limit in self._limits:
             cell = line[index]
-            if cell is not None and (length := utf16_length(cell)) > limit:
+            if cell is None or 2 * len(cell) <= limit:
+                continue
+            if (length := utf16_length(cell)) > limit:
                 raise AirflowFailException(
                     f"Row {number}, column {self._names[index]!r}: the cell has {length} "
                     f"characters, but the column allows {limit}. No row was stored"
                 )
 
-    def normalize_input(self, line: CsvRow) -> CsvRow:
-        """Return the cells of a source row as Synapse will store them.
+    def normalize(self, index: int, cell: str | None) -> str | None:
+        """Return a cell of a source row as Synapse will store it.
 
-        Cells that are not of the column's type are returned unchanged.
+        A cell that is not of its column's type is returned unchanged.
+
+        Args:
+            index: Index of the column.
+            cell: The cell.
         """
-        return _apply(self._input, line)
+        return self._input[index](cell)
 
-    def normalize_stored(self, line: CsvRow) -> CsvRow:
-        """Return the cells of a stored row in the form of `normalize_input`."""
-        return _apply(self._stored, line)
+    def normalize_strictly(self, index: int, text: str) -> str:
+        """Return a value of a column as Synapse would store it.
+
+        Raises:
+            ValueError: The text is not of the column's type.
+        """
+        value = self._strict[index](text)
+        if value is None:
+            raise ValueError(f"{text!r} is an empty list")
+        return value
+
+    def is_equal(self, line: CsvRow, stored: CsvRow) -> bool:
+        """Return whether a table row already has the cells that Synapse stores for a source row.
+
+        Only cells with different text are normalized. A cell that is not of its column's type
+        differs from every other text.
+
+        Args:
+            line: Cells of the source row.
+            stored: Cells of the table row.
+        """
+        if line == stored and not self.has_defaults:
+            return True
+        for index, (cell, stored_cell) in enumerate(zip(line, stored, strict=True)):
+            if cell == stored_cell and (cell is not None or index not in self._default_indexes):
+                continue
+            if self._input[index](cell) != self._stored[index](stored_cell):
+                return False
+        return True
+
+    def stored_key(self, cells: CsvRow, indexes: Sequence[int]) -> list[str] | None:
+        """Return the normalized key of a table row; None if a key cell is empty.
+
+        Args:
+            cells: Cells of the key columns.
+            indexes: Indexes of the key columns.
+        """
+        values = []
+        for index, cell in zip(indexes, cells, strict=True):
+            value = self._stored[index](cell)
+            if value is None:
+                return None
+            values.append(value)
+        return values
 
     def key_values(self, number: int, line: CsvRow, indexes: Sequence[int]) -> list[str]:
         """Return the normalized key of a row.
@@ -114,16 +158,9 @@ class CellNormalizer:
         return values
 
 
-def hash_cells(cells: Sequence[str | None]) -> bytes:
-    """Return a 16-byte hash of cells."""
-    return blake2b(json.dumps(cells).encode(), digest_size=_HASH_BYTES).digest()
-
-
-def _apply(normalizers: Sequence[tuple[int, _NormalizeCell]], line: CsvRow) -> CsvRow:
-    cells = list(line)
-    for index, normalize in normalizers:
-        cells[index] = normalize(cells[index])
-    return cells
+def hash_key(values: Sequence[str]) -> bytes:
+    """Return a 16-byte hash of the values of a key."""
+    return blake2b(repr(values).encode(), digest_size=_HASH_BYTES).digest()
 
 
 def _max_characters(column: Mapping[str, Any]) -> int | None:
@@ -134,23 +171,23 @@ def _max_characters(column: Mapping[str, Any]) -> int | None:
     return MAX_CELL_SIZES.get(kind) if kind in TEXT_TYPES else None
 
 
-def _input_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
-    """Return the normalizer of source cells; None if Synapse stores the cells unchanged."""
+def _input_normalizer(column: Mapping[str, Any]) -> _NormalizeCell:
+    """Return the function that returns a source cell as Synapse stores it."""
     kind, default = get_column_type(column), column.get("defaultValue")
     if kind in TEXT_TYPES:
-        return None if default is None else lambda cell: default if cell is None else cell
+        return lambda cell: default if cell is None else cell
     normalize = _normalizer(column)
     default_cell = None if default is None else _normalize_leniently(normalize, default)
     return lambda cell: _normalize_leniently(normalize, cell) if cell else default_cell
 
 
-def _stored_normalizer(column: Mapping[str, Any]) -> _NormalizeCell | None:
-    """Return the normalizer of stored cells; None if Synapse stores only one form per value."""
+def _stored_normalizer(column: Mapping[str, Any]) -> _NormalizeCell:
+    """Return the function that returns a stored cell in the form of `_input_normalizer`."""
     kind = get_column_type(column)
     if kind in (ColumnType.DOUBLE, ColumnType.JSON) or kind in ITEM_TYPES:
         normalize = _normalizer(column)
         return lambda cell: _normalize_leniently(normalize, cell) if cell else None
-    return None
+    return lambda cell: cell  # Synapse stores only one form per value
 
 
 def _normalize_leniently(normalize: Normalize, cell: str) -> str | None:

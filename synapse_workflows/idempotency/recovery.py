@@ -83,5 +83,5 @@ def _compare(reader: TableReader, source: RowSource, start: int, rows: int) -> i
         for stored_id, _, *stored in stored_rows:
             while row_id < int(stored_id or 0):
                 row_id, line = next(expected)
-            equal += normalizer.normalize_input(line) == normalizer.normalize_stored(stored)
+            equal += normalizer.is_equal(line, stored)
     return equal

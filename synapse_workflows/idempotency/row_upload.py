@@ -71,7 +71,22 @@ class RowUpload:
             The number of rows.
         """
         header, serialize = row_serializer(names)
-        rows, count = (serialize(line) for line in lines), 0
+        return self.upload_serialized(header, (serialize(line) for line in lines), on_row)
+
+    def upload_serialized(
+        self,
+        header: bytes,
+        rows: Iterator[bytes],
+        on_row: Callable[[bytes], object] = bytes,
+    ) -> int:
+        """Upload rows that are already serialized, as `upload` does.
+
+        Args:
+            header: The serialized header.
+            rows: The serialized rows.
+            on_row: Called with each row.
+        """
+        count = 0
         for first in rows:
             name = "rows.csv" if self.file_handle_ids else f"rows-{uuid4().hex}.csv"
             with TemporaryDirectory(prefix="synapse-") as folder:

@@ -1,6 +1,6 @@
 """Append, replace and upsert of table rows, safe to retry."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import md5
 from itertools import zip_longest
 from typing import Any, Final
@@ -16,7 +16,7 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_VERSION
-from synapse_workflows.idempotency.cell_normalization import CellNormalizer, hash_cells
+from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 from synapse_workflows.idempotency.recovery import is_behind_other_rows, was_applied
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_upload import RowUpload
@@ -26,7 +26,7 @@ from synapse_workflows.idempotency.transaction import (
     RowCounts,
     TableTransaction,
 )
-from synapse_workflows.idempotency.upsert_index import IndexedRow, UpsertIndex
+from synapse_workflows.idempotency.upsert_comparison import UpsertComparison, UpsertOptions
 from synapse_workflows.lineage.lineage_client import LineageClient
 
 #: Maximum number of comparisons when other writers keep changing the table.
@@ -98,33 +98,22 @@ class RowWriter:
         if content is None or content != self.source.content_md5() or not self._is_replaced():
             self._repeat(self._replace_once)
 
-    def upsert(self, key: Sequence[str]) -> None:
+    def upsert(self, options: UpsertOptions) -> None:
         """Update the rows whose key is in the table, and add the rows with new keys.
 
         Rows that are equal in the table and the source are not changed.
 
         Args:
-            key: Names of the key columns.
+            options: The key, the scope, and whether to delete missing rows.
 
         Raises:
-            AirflowFailException: No key column is given, a key column is not in the source, or a
-                key is empty or not unique.
+            AirflowFailException: A key column is not in the source, a key is empty or not unique,
+                or a row is out of the scope.
             SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
-        if not key:
-            raise AirflowFailException(
-                "upsert requires at least one key column. The columns of "
-                f"{self.source.label} are {list(self.source.names)}"
-            )
-        missing = [name for name in key if name not in self.source.names]
-        if missing:
-            raise AirflowFailException(
-                f"{self.source.label} does not have the key columns {missing}. Choose key "
-                f"columns from {list(self.source.names)}"
-            )
-        indexes = [self.source.names.index(name) for name in key]
+        self._comparison(options)  # check the options before any request
         self._pending = self.transaction.resolve_pending()
-        self._repeat(lambda: self._upsert_once(indexes))
+        self._repeat(lambda: self._upsert_once(options))
 
     def _repeat(self, run_once: Callable[[], bool]) -> None:
         """Compare and change the rows; repeat while other writers change the table."""
@@ -184,99 +173,34 @@ class RowWriter:
                 cells[index] = cell
             return cells
 
-        expected = (
-            normalizer.normalize_input(with_all_columns(line)) for line in self.source.iter_rows()
+        return all(
+            line is not None
+            and stored is not None
+            and normalizer.is_equal(with_all_columns(line), stored[2:])
+            for line, stored in zip_longest(self.source.iter_rows(), stored_rows)
         )
-        stored = (normalizer.normalize_stored(line[2:]) for line in stored_rows)
-        return all(one == other for one, other in zip_longest(expected, stored))
 
-    def _upsert_once(self, key: Sequence[int]) -> bool:
+    def _upsert_once(self, options: UpsertOptions) -> bool:
         """Upsert the rows; return False if another writer added the same keys."""
-        upload = self._new_upload()
-        with UpsertIndex.temporary() as index:
-            max_row_id, duplicates = self._index_table(index, key)
-            added, changed = self._upload_edits(upload, index, key)
-            deleted = upload.upload(
-                _IDS, (ids for key_hash, ids in duplicates if index.is_in_source(key_hash))
-            )
+        upload, comparison = self._new_upload(), self._comparison(options)
+        max_row_id = self.reader.max_row_id() if options.where is not None else 0
+        counts = comparison.upload_changes(upload)
+        self.client.logger.info(
+            "%s: compared with %d rows", self.transaction.table_id, comparison.rows
+        )
         if not upload.file_handle_ids:
             self._complete_pending()
             return True
-        self._commit(upload, RowCounts(added, changed, deleted), "", max_row_id)
+        max_row_id = max(max_row_id, comparison.max_row_id)
+        self._commit(upload, counts, "", max_row_id)
         # Two writers that add the same key cause no conflict; the later writer deletes its rows.
-        return not added or self.reader.count_after(max_row_id) == added
+        return not counts.added or self.reader.count_after(max_row_id) == counts.added
 
-    def _index_table(
-        self, index: UpsertIndex, key: Sequence[int]
-    ) -> tuple[int, list[tuple[bytes, CsvRow]]]:
-        """Add the rows of the table to an index.
-
-        Returns:
-            The highest row ID; and the key hashes and row IDs of the rows that duplicate a key
-            and were added since this task started to add rows.
-        """
-        since, max_row_id, count = self._max_row_id_before_task(), 0, 0
-        duplicates: list[tuple[bytes, CsvRow]] = []
-        columns, order = quote_columns(self.source.names), f"order by {ROW_ID}"
-        with self.reader.query(columns, order, row_ids=True) as stored_rows:
-            for row_id, version, *line in stored_rows:
-                max_row_id, count = int(row_id or 0), count + 1
-                cells = self.source.normalizer.normalize_stored(line)
-                values = [cells[position] for position in key]
-                key_hash = hash_cells(values)
-                if None in values or index.add(
-                    key_hash, max_row_id, int(version or 0), hash_cells(cells)
-                ):
-                    continue
-                if since is None or max_row_id <= since:
-                    index.add_duplicate(key_hash, max_row_id)
-                else:
-                    duplicates.append((key_hash, [row_id, version]))
-        self.client.logger.info("%s: compared with %d rows", self.transaction.table_id, count)
-        return max_row_id, duplicates
-
-    def _max_row_id_before_task(self) -> int | None:
-        """Return the highest row ID before this task added rows; None if the task added no row."""
-        if self.transaction.max_row_id is None and self._pending is not None:
-            return self._pending.max_row_id
-        return self.transaction.max_row_id
-
-    def _upload_edits(
-        self, upload: RowUpload, index: UpsertIndex, key: Sequence[int]
-    ) -> tuple[int, int]:
-        """Upload the rows to add and the rows to change; return the number of each."""
-        added = changed = 0
-
-        def edits() -> Iterator[CsvRow]:
-            nonlocal added, changed
-            normalizer = self.source.normalizer
-            for number, line in enumerate(self.source.iter_rows(), 1):
-                values = normalizer.key_values(number, line, key)
-                row = index.match(hash_cells(values), number)
-                if row is None:
-                    added += 1
-                    yield [None, None, *line]
-                    continue
-                self._require_unique(values, number, row)
-                if row.content != hash_cells(normalizer.normalize_input(line)):
-                    changed += 1
-                    yield [str(row.row_id), str(row.version), *line]
-
-        upload.upload((*_IDS, *self.source.names), edits())
-        return added, changed
-
-    def _require_unique(self, key: Sequence[str], number: int, row: IndexedRow) -> None:
-        if row.source_row is not None:
-            raise AirflowFailException(
-                f"The key {key} is in the source more than once: in the rows {row.source_row} and "
-                f"{number} of {self.source.label}. Remove one of the rows, or use other key "
-                "columns"
-            )
-        if row.duplicate_id is not None:
-            raise AirflowFailException(
-                f"The key {key} is in the table more than once: in the rows {row.row_id} and "
-                f"{row.duplicate_id} ({ROW_ID}). Delete one of them, or use other key columns"
-            )
+    def _comparison(self, options: UpsertOptions) -> UpsertComparison:
+        since = self.transaction.max_row_id
+        if since is None and self._pending is not None:
+            since = self._pending.max_row_id
+        return UpsertComparison(self.reader, self.source, options, since)
 
     def _resolve(self, pending: PendingTransaction) -> None:
         """Save whether a pending append was applied."""

@@ -29,10 +29,8 @@ class TableReader:
         self.etag: str | None = None
 
     @contextmanager
-    def query(
-        self, select: str, rest: str = "", *, row_ids: bool = False
-    ) -> Iterator[Iterator[CsvRow]]:
-        """Run a query and provide its rows as text. Read the rows inside the block only.
+    def download(self, select: str, rest: str = "", *, row_ids: bool = False) -> Iterator[Path]:
+        """Run a query and provide its result as a CSV file inside the block.
 
         Args:
             select: The select list, as SQL.
@@ -41,11 +39,20 @@ class TableReader:
         """
         sql = f"select {select} from {self.table_id} {rest}"  # noqa: S608 - built here
         with TemporaryDirectory(prefix="synapse-") as folder:
-            path = self._download(sql, folder, row_ids=row_ids)
-            with path.open(encoding="utf-8", newline="") as file:
-                lines = SYNAPSE_CSV.parse_rows(file)
-                next(lines, None)
-                yield lines
+            yield self._download(sql, folder, row_ids=row_ids)
+
+    @contextmanager
+    def query(
+        self, select: str, rest: str = "", *, row_ids: bool = False
+    ) -> Iterator[Iterator[CsvRow]]:
+        """Run a query as `download` does, and provide its rows as text inside the block."""
+        with (
+            self.download(select, rest, row_ids=row_ids) as path,
+            path.open(encoding="utf-8", newline="") as file,
+        ):
+            lines = SYNAPSE_CSV.parse_rows(file)
+            next(lines, None)
+            yield lines
 
     def columns(self) -> list[Mapping[str, Any]]:
         """Return the columns of the table."""

@@ -24,6 +24,7 @@ from synapse_workflows.idempotency.row_writer import RowWriter
 from synapse_workflows.idempotency.staging import ResolveReference, as_local_file, is_list
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.idempotency.transaction import TableTransaction
+from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
@@ -58,19 +59,26 @@ class StoreOptions:
     Args:
         mode: `append`, `upsert` or `replace`.
         key: Key columns, for `upsert` only.
+        delete_missing: Whether `upsert` deletes the rows of the table whose key is not in the
+            source. A row without a key is deleted as well.
+        where: The scope of `upsert`: a condition of the rows to compare, as `RowScope.parse` takes
+            it. Other rows of the table are neither changed nor deleted. None for all rows.
         missing_columns: Whether the rows may lack columns of the table with `append` and
             `replace`.
         chunk_rows: Maximum number of rows in one uploaded file.
-        allow_empty: Whether `replace` may leave the table without rows.
+        allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
+            without rows.
         provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
             `Synapse.store` takes them.
 
     Raises:
-        AirflowFailException: The mode is unknown, or the key does not fit the mode.
+        AirflowFailException: The mode is unknown, or another option does not fit the mode.
     """
 
     mode: StoreMode = "append"
     key: Sequence[str] | str | None = None
+    delete_missing: bool = False
+    where: str | Mapping[str, Any] | None = None
     missing_columns: bool = False
     chunk_rows: int = 100_000
     allow_empty: bool = False
@@ -86,11 +94,13 @@ class StoreOptions:
             raise AirflowFailException(
                 "mode='upsert' requires key=...: the columns that identify a row"
             )
-        if self.mode != "upsert" and self.key:
-            raise AirflowFailException(
-                f"key={self.key!r} requires mode='upsert', but mode is {self.mode!r}. Remove key "
-                "or change the mode"
-            )
+        for name in ("key", "delete_missing", "where"):
+            value = getattr(self, name)
+            if self.mode != "upsert" and value not in (None, False, "", [], ()):
+                raise AirflowFailException(
+                    f"{name}={value!r} requires mode='upsert', but mode is {self.mode!r}. Remove "
+                    f"{name} or change the mode"
+                )
 
     @property
     def key_columns(self) -> list[str]:
@@ -131,7 +141,9 @@ def store_rows(
         elif options.mode == "replace":
             writer.replace()
         else:
-            writer.upsert(options.key_columns)
+            writer.upsert(
+                UpsertOptions(options.key_columns, options.where, options.delete_missing)
+            )
     counts = transaction.counts
     collector = current_collector()
     if collector is not None:
@@ -220,11 +232,12 @@ def _check_source(source: RowSource, options: StoreOptions) -> None:
             f"{source.label} lacks columns of the table: {source.missing}. Add them, or set "
             "missing_columns=True to leave them empty"
         )
-    if options.mode == "replace" and not options.allow_empty:
-        if next(source.iter_rows(), None) is not None:
-            return
+    if options.allow_empty or not (options.mode == "replace" or options.delete_missing):
+        return
+    if next(source.iter_rows(), None) is None:
+        cause = "delete_missing=True" if options.delete_missing else "mode='replace'"
         raise AirflowFailException(
-            f"{source.label} has no rows, and mode='replace' would leave the table empty. Set "
+            f"{source.label} has no rows, and {cause} would leave the table empty. Set "
             "allow_empty=True to allow that"
         )
 

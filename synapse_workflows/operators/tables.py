@@ -271,10 +271,17 @@ class SynapseTableStoreOperator(SynapseOperator):
             dictionaries (templated).
         mode: `append`, `upsert` or `replace` (templated).
         key: For `upsert`, the columns that identify a row (templated).
+        delete_missing: For `upsert`, whether to delete the rows of the table whose key is not in
+            `rows`, in the same transaction. Rows without a key are deleted as well.
+        where: For `upsert`, the scope: only rows of the table that meet this condition are
+            compared, changed or deleted, and all new rows must meet it. SQL that compares columns
+            with values (`centre = 'X' and year >= 2020`), or a dictionary of columns and values,
+            which are quoted (`{"centre": "{{ params.centre }}"}`) (templated).
         missing_columns: Whether the rows may lack columns of the table with `append` and
             `replace`; the missing cells are empty. `upsert` keeps the values in those columns.
         chunk_rows: Maximum number of rows in one uploaded file.
-        allow_empty: Whether `replace` may leave the table without rows.
+        allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
+            without rows.
         used: Additional inputs, in any form that the client's Activity accepts (templated).
         executed: Additional code that was executed (templated).
         activity: Inputs, code, name and description as one `Activity` or its JSON. An Activity
@@ -290,6 +297,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         "rows",
         "mode",
         "key",
+        "where",
         "used",
         "executed",
         "activity",
@@ -312,6 +320,8 @@ class SynapseTableStoreOperator(SynapseOperator):
         rows: Any,
         mode: StoreMode = "append",
         key: Sequence[str] | str | None = None,
+        delete_missing: bool = False,
+        where: str | Mapping[str, Any] | None = None,
         missing_columns: bool = False,
         chunk_rows: int = 100_000,
         allow_empty: bool = False,
@@ -327,6 +337,9 @@ class SynapseTableStoreOperator(SynapseOperator):
         self.rows = rows
         self.mode = mode
         self.key = key
+        self.delete_missing = delete_missing
+        self.where = where
+        self._has_where = where is not None
         self.missing_columns = missing_columns
         self.chunk_rows = chunk_rows
         self.allow_empty = allow_empty
@@ -345,6 +358,8 @@ class SynapseTableStoreOperator(SynapseOperator):
                 self.rows,
                 self.mode,
                 key=self.key,
+                delete_missing=self.delete_missing,
+                where="" if self.where is None and self._has_where else self.where,
                 missing_columns=self.missing_columns,
                 chunk_rows=self.chunk_rows,
                 allow_empty=self.allow_empty,

@@ -97,16 +97,21 @@ class CsvDialect:
         Raises:
             ValueError: The text ends inside a quoted cell, or is not valid CSV.
         """
+        return (row for row, _ in self.parse_records(lines))
+
+    def parse_records(self, lines: Iterable[str]) -> Iterator[tuple[CsvRow, str]]:
+        """Parse rows as `parse_rows` does; yield each row with its text and line ending."""
         empty_text = self.quote * 2
         for row, raw in self._read_rows(lines):
+            text = raw[0] if len(raw) == 1 else "".join(raw)
             if not row:
-                yield [None]
+                yield [None], text
             elif "" not in row:
-                yield list(row)
-            elif any(empty_text in line for line in raw):
-                yield self._replace_nulls(row, "".join(raw).rstrip(_LINE_BREAKS))
+                yield [*row], text
+            elif empty_text in text:
+                yield self._replace_nulls(row, text.rstrip(_LINE_BREAKS)), text
             else:
-                yield [cell or None for cell in row]
+                yield [cell or None for cell in row], text
 
     def count_rows(self, lines: Iterable[str]) -> int:
         """Count the rows."""
