@@ -4,6 +4,7 @@ import gzip
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from shutil import copyfileobj
@@ -16,6 +17,23 @@ from synapse_workflows.constants import MiB
 _CHUNK_CHARACTERS: Final = MiB
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ENCODING_HINT: Final = "Save the file as UTF-8; its encoding may be Latin-1 or Windows-1252."
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file.
+
+    Args:
+        path: Path of the file, in UTF-8; the file may be compressed by gzip.
+        dialect: The CSV dialect.
+        header: Whether the first row contains the names of the columns.
+        skip: Number of lines to skip before the first row.
+    """
+
+    path: str
+    dialect: CsvDialect
+    header: bool = True
+    skip: int = 0
 
 
 @contextmanager

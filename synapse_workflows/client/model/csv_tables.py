@@ -13,7 +13,7 @@ from typing import Any, Self, TextIO, Unpack
 from synapse_workflows.client.model import cell_codec, column_mapping, csv_io
 from synapse_workflows.client.model.argument_types import CsvOptions
 from synapse_workflows.client.model.column_mapping import RowSerializer
-from synapse_workflows.client.model.columns import Column, SelectColumn, get_column_type
+from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.client.model.row_spool import PendingRows, RowSpool
 from synapse_workflows.client.model.rows import (
@@ -24,10 +24,7 @@ from synapse_workflows.client.model.rows import (
     to_row_values,
 )
 from synapse_workflows.client.model.tables import AbstractTable
-from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
-
-#: Column for reading dates as milliseconds, which pandas then converts to datetimes.
-_MILLIS_COLUMN = SelectColumn(columnType=ColumnType.INTEGER)
+from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION
 
 
 class CsvFileTable(AbstractTable):
@@ -322,12 +319,16 @@ class CsvFileTable(AbstractTable):
         self, rowIdAndVersionInIndex: bool = True, convert_to_datetime: bool = False
     ) -> Any:
         """Return the rows as a pandas DataFrame; see `AbstractTable`."""
-        from synapse_workflows.client.model import dataframes
+        from synapse_workflows.client.model import arrow_dataframes, dataframes
 
         columns = self.columns()
-        counted = [
-            _MILLIS_COLUMN if get_column_type(one) is ColumnType.DATE else one for one in columns
-        ]
+        file = csv_io.CsvFile(self.filepath, self.dialect, self.header, self.linesToSkip)
+        frame = arrow_dataframes.read_dataframe(
+            file, columns, in_index=rowIdAndVersionInIndex, dates=convert_to_datetime
+        )
+        if frame is not None:
+            return frame
+        counted = [dataframes.get_cell_column(one) for one in columns]
         rows = (
             column_mapping.split_row(columns, values)
             for values in self._iter_values(columns, counted)

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model import cell_values
-from synapse_workflows.client.model.columns import get_column_type
+from synapse_workflows.client.model.columns import SelectColumn, get_column_type
 from synapse_workflows.client.model.rows import RowMetadata
-from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_VERSION, ColumnType
+from synapse_workflows.constants import ROW_ETAG, ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 
 #: Classes of pandas, which is an optional dependency.
 DataFrame = Any
@@ -19,6 +19,7 @@ Series = Any
 
 #: Rows converted at a time.
 CHUNK_ROWS: Final = 20_000
+_MILLIS_COLUMN: Final = SelectColumn(columnType=ColumnType.INTEGER)
 _INTEGER_TYPES: Final = frozenset({ColumnType.INTEGER, ColumnType.DATE})
 _ETAG: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 #: Index label of a row: row ID, row version and, for views, etag.
@@ -70,27 +71,43 @@ def _create_chunk(
     in_index: bool,
     dates: bool,
 ) -> DataFrame:
-    pd = import_pandas()
     metadata = [row for row, _ in rows if row is not None]
     have_metadata = bool(metadata) and len(metadata) == len(rows)
-    index = None
+    labels, metadata_columns = None, []
     if have_metadata and in_index:
-        index = pd.Index([_format_label(row) for row in metadata])
+        labels = [_format_label(row) for row in metadata]
+    elif have_metadata:
+        metadata_columns = _create_metadata_series(metadata)
     cells = list(zip(*(values for _, values in rows), strict=True)) or [()] * len(headers)
     columns = [
-        _create_series(column, values, dates)
+        create_series(column, values, dates=dates)
         for column, values in zip(headers, cells, strict=True)
     ]
-    names = [column.get("name") for column in headers]
-    if have_metadata and not in_index:
-        columns = [*_create_metadata_series(metadata), *columns]
-        names = [*[ROW_ID, ROW_VERSION, ROW_ETAG][: len(columns) - len(names)], *names]
+    return assemble_dataframe(headers, columns, metadata_columns, labels)
+
+
+def assemble_dataframe(
+    headers: Sequence[Mapping[str, Any]],
+    columns: Sequence[Series],
+    metadata_columns: Sequence[Series] = (),
+    labels: Sequence[str] | Series | None = None,
+) -> DataFrame:
+    """Create a DataFrame from its columns.
+
+    Args:
+        headers: Headers of the columns.
+        columns: Values of the columns.
+        metadata_columns: Row IDs, versions and, for views, etags, as additional columns.
+        labels: Labels of the rows; None to number them.
+    """
+    pd = import_pandas()
+    names = [*ROW_METADATA[: len(metadata_columns)], *(column.get("name") for column in headers)]
     # Columns are numbered, because a query result can have two columns of the same name.
-    chunk = pd.DataFrame(dict(enumerate(columns)))
-    chunk.columns = pd.Index(names)
-    if index is not None:
-        chunk.index = index
-    return chunk
+    frame = pd.DataFrame(dict(enumerate([*metadata_columns, *columns])), copy=False)
+    frame.columns = pd.Index(names)
+    if labels is not None:
+        frame.index = pd.Index(labels)
+    return frame
 
 
 def _format_label(row: RowMetadata) -> str:
@@ -106,17 +123,32 @@ def _create_metadata_series(rows: Sequence[RowMetadata]) -> list[Series]:
     return [*numbers, pd.Series(etags, dtype=object)] if any(etags) else numbers
 
 
-def _create_series(column: Mapping[str, Any], values: Sequence[Any], dates: bool) -> Series:
+def get_cell_column(column: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the column by which cells are decoded for `create_series`.
+
+    Dates are decoded as milliseconds, which pandas converts to datetimes.
+    """
+    return _MILLIS_COLUMN if get_column_type(column) is ColumnType.DATE else column
+
+
+def create_series(column: Mapping[str, Any], values: Sequence[Any], *, dates: bool) -> Series:
+    """Create a column of a DataFrame from decoded cells.
+
+    Args:
+        column: The column.
+        values: The cells; a DATE may be a date, or milliseconds since 1970.
+        dates: True to convert a DATE column to datetimes; False for milliseconds since 1970.
+    """
     pd = import_pandas()
     column_type = get_column_type(column)
     if column_type is ColumnType.DATE:
         values = [
             cell_values.to_epoch_millis(one) if isinstance(one, date) else one for one in values
         ]
-    if column_type is ColumnType.DATE and dates:
-        return _create_datetime_series(values)
     if column_type in _INTEGER_TYPES:
-        return pd.Series(list(values), dtype="Int64")
+        numbers = pd.Series(list(values), dtype="Int64")
+        is_moment = dates and column_type is ColumnType.DATE
+        return create_datetime_series(numbers) if is_moment else numbers
     if column_type is ColumnType.DOUBLE:
         return pd.Series(list(values), dtype="float64")
     if column_type is ColumnType.BOOLEAN:
@@ -124,17 +156,25 @@ def _create_series(column: Mapping[str, Any], values: Sequence[Any], dates: bool
     return pd.Series(list(values), dtype=object)
 
 
-def _create_datetime_series(values: Sequence[int | None]) -> Series:
+def create_datetime_series(millis: Series) -> Series:
+    """Convert milliseconds since 1970 to datetimes in UTC.
+
+    If a number is outside the range of datetime, the result has Python objects: datetimes, and
+    the numbers outside the range unchanged.
+    """
     pd = import_pandas()
-    present = [one for one in values if one is not None]
-    extremes = (min(present), max(present)) if present else ()
+    present = millis.dropna()
+    extremes = (int(present.min()), int(present.max())) if len(present) else ()
     try:
         # Check the range: some pandas versions return timestamps that datetime does not support.
         if all(isinstance(cell_values.from_epoch_millis(one), datetime) for one in extremes):
-            return pd.to_datetime(pd.Series(values, dtype="Int64"), unit="ms", utc=True)
+            return pd.to_datetime(millis, unit="ms", utc=True)
     except pd.errors.OutOfBoundsDatetime:
         pass
-    listed = [None if one is None else cell_values.from_epoch_millis(one) for one in values]
+    listed = [
+        None if one is None else cell_values.from_epoch_millis(one)
+        for one in to_python_values(millis)
+    ]
     return pd.Series(listed, dtype=object)
 
 

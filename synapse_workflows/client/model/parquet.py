@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from synapse_workflows.client.model import arrow_csv
 from synapse_workflows.client.model.cell_codec import ITEM_TYPES
 from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_tables import CsvFileTable
@@ -155,22 +156,9 @@ def _parse_block(block: bytes, table: CsvFileTable, columns: Sequence[Mapping[st
     return csv.read_csv(
         io.BytesIO(block),
         csv.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
-        csv.ParseOptions(
-            delimiter=table.separator,
-            quote_char=table.quoteCharacter,
-            double_quote=True,
-            escape_char=table.escapeCharacter,
-            newlines_in_values=True,
-            # in a table with one column, an empty line is a null
-            ignore_empty_lines=len(columns) > 1,
-        ),
-        csv.ConvertOptions(
-            column_types={
-                name: _get_parse_type(column) for name, column in zip(names, columns, strict=True)
-            },
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
+        arrow_csv.create_parse_options(table.dialect, ignore_empty_lines=len(columns) > 1),
+        arrow_csv.create_convert_options(
+            {name: _get_parse_type(column) for name, column in zip(names, columns, strict=True)},
             true_values=["true", "True", "TRUE"],
             false_values=["false", "False", "FALSE"],
         ),
