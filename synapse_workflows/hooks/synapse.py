@@ -39,6 +39,8 @@ class SynapseHook(SynapseBaseHook):
         missing_columns: bool = False,
         chunk_rows: int = 100_000,
         allow_empty: bool = False,
+        columns: Sequence[str] | None = None,
+        match_case: bool = True,
         used: Any = None,
         executed: Any = None,
         activity: Mapping[str, Any] | str | None = None,
@@ -52,10 +54,9 @@ class SynapseHook(SynapseBaseHook):
 
         Args:
             table_id: The table, or a reference to it.
-            rows: A file with the column names of the table: a local path, the URL of an object,
-                an `ObjectStoragePath`, or a reference of another task. The file is CSV
-                (tab-separated if its name ends in `.tsv`) or Parquet. A short list of rows can
-                also be given as dictionaries.
+            rows: The rows in any form that `SynapseTableStoreOperator` takes: a DataFrame, a list
+                or generator of dictionaries, or of tuples with `columns`, a file, or a list of
+                files.
             mode: `append`, `upsert` or `replace`.
             key: For `upsert`, the columns that identify a row.
             delete_missing: For `upsert`, whether to delete the rows of the table whose key is not
@@ -70,6 +71,8 @@ class SynapseHook(SynapseBaseHook):
             chunk_rows: Maximum number of rows in one uploaded file.
             allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
                 without rows.
+            columns: Names of the columns, for rows that are tuples or lists.
+            match_case: Whether upper and lower case of column names must match.
             used: Additional inputs, in any form that the client's Activity accepts.
             executed: Additional code that was executed.
             activity: Inputs, code, name and description as one `Activity` or its JSON. An
@@ -92,6 +95,8 @@ class SynapseHook(SynapseBaseHook):
             missing_columns=missing_columns,
             chunk_rows=chunk_rows,
             allow_empty=allow_empty,
+            columns=columns,
+            match_case=match_case,
             provenance={
                 "used": used,
                 "executed": executed,

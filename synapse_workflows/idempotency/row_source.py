@@ -1,15 +1,20 @@
-"""Files of rows to store in a table, and their columns."""
+"""Sources of rows to store in a table, and the match between their columns and the table's."""
 
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from gzip import BadGzipFile
 from hashlib import md5
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.model.column_mapping import suggest_names
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
+from synapse_workflows.client.model.csv_io import open_csv
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
@@ -23,71 +28,102 @@ _OTHER_SEPARATORS: Final = (";", "\t", "|")
 
 
 class RowSource(ABC):
-    """A file of rows to store in a table.
+    """Rows to store in a table. `bind_columns` must be called before rows are read.
 
     Args:
-        path: The file.
-        columns: Columns of the table.
-        label: Name of the source in error messages; the default is the path.
-
-    Raises:
-        AirflowFailException: The file has columns that the table does not have, or row IDs, or
-            cannot be read.
+        label: Name of the source in error messages.
     """
 
-    def __init__(
-        self, path: Path, columns: Sequence[Mapping[str, Any]], label: str | None = None
-    ) -> None:
-        self.path = path
-        self.label = label or str(path)
-        with self._read_errors():
-            self.names = tuple(name.strip() for name in self._read_header())
-        self.bind_columns(columns)
+    #: Whether upper and lower case of column names must match.
+    match_case: bool = True
+    #: Whether columns without a value in any row can be missing in the header.
+    has_optional_columns: bool = False
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._header: tuple[str, ...] | None = None
 
     @abstractmethod
-    def _read_header(self) -> Sequence[str]:
-        """Return the column names."""
+    def _read_header(self) -> Sequence[str] | None:
+        """Return the column names; None if there are neither rows nor column names."""
 
     @abstractmethod
     def _read_rows(self) -> Iterator[CsvRow]:
         """Yield the rows as text."""
 
+    def read_header(self) -> tuple[str, ...] | None:
+        """Return the column names; None if there are neither rows nor column names.
+
+        Raises:
+            AirflowFailException: The source cannot be read.
+        """
+        if self._header is None:
+            with self.read_errors():
+                names = self._read_header()
+            self._header = None if names is None else tuple(name.strip() for name in names)
+        return self._header
+
     def bind_columns(self, columns: Sequence[Mapping[str, Any]]) -> None:
         """Set the columns of the table.
 
         Raises:
-            AirflowFailException: The columns of the file do not fit the table.
+            AirflowFailException: The source has columns that the table does not have, or row IDs,
+                or cannot be read.
         """
         by_name = {str(column["name"]): column for column in columns}
-        if any(name.upper() in ROW_METADATA for name in self.names):
+        header = self.read_header()
+        if header is None:
+            header = tuple(by_name)
+        if any(name.upper() in ROW_METADATA for name in header):
             raise AirflowFailException(
                 f"{self.label} has row IDs, which cannot be stored: the mode decides which rows "
                 "change. Query without include_row_ids, or remove these columns"
             )
-        duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
-        if duplicates:
+        names = self.match_names(header, by_name)
+        if not names:
             raise AirflowFailException(
-                f"{self.label} has duplicate columns: {duplicates}. Rename all but one of each"
+                f"{self.label} has no column names: expected columns of the table, {list(by_name)}"
             )
-        unknown = [name for name in self.names if name not in by_name]
-        if unknown or not self.names:
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
             raise AirflowFailException(
                 f"{self.label} has columns that the table does not have: {unknown}. The columns "
-                f"of the table are {list(by_name)}{_separator_hint(unknown)}"
+                f"of the table are {list(by_name)}{_hint(unknown, by_name)}"
             )
-        self.missing = [name for name in by_name if name not in self.names]
-        self.columns = [by_name[name] for name in self.names]
+        self._require_unique(header, names)
+        self.names = tuple(names)
+        self.missing = [name for name in by_name if name not in names]
+        self.columns = [by_name[name] for name in names]
         self.normalizer = CellNormalizer(self.columns)
+
+    def match_names(self, names: Sequence[str], known: Iterable[str]) -> list[str]:
+        """Replace names by known names that differ only in case, unless `match_case` is set.
+
+        Raises:
+            AirflowFailException: A name matches several known names.
+        """
+        if self.match_case:
+            return list(names)
+        expected, matched = list(known), []
+        for name in names:
+            similar = [one for one in expected if one.casefold() == name.casefold()]
+            if len(similar) > 1 and name not in similar:
+                raise AirflowFailException(
+                    f"Column {name!r} of {self.label} is ambiguous with match_case=False: the "
+                    f"table has the columns {similar}. Use one of these names"
+                )
+            matched.append(similar[0] if len(similar) == 1 else name)
+        return matched
 
     def iter_rows(self) -> Iterator[CsvRow]:
         """Yield the rows as text.
 
         Raises:
             AirflowFailException: A row has the wrong number of cells, or a cell is too long for
-                its column, or the file cannot be read.
+                its column, or the source cannot be read.
         """
         width = len(self.names)
-        with self._read_errors():
+        with self.read_errors():
             for number, line in enumerate(self._read_rows(), 1):
                 if len(line) != width:
                     raise AirflowFailException(
@@ -106,48 +142,105 @@ class RowSource(ABC):
         return digest.hexdigest()
 
     @contextmanager
-    def _read_errors(self) -> Iterator[None]:
+    def read_errors(self) -> Iterator[None]:
+        """Convert errors of an invalid or damaged file to AirflowFailException."""
         try:
             yield
-        except UnicodeDecodeError as error:
-            raise AirflowFailException(
-                f"{self.label} is not UTF-8 ({error}). Write it with encoding='utf-8'"
-            ) from error
-        except ValueError as error:
+        except (ValueError, EOFError, zlib.error, BadGzipFile) as error:
             raise AirflowFailException(f"{self.label} cannot be read: {error}") from error
+
+    def _require_unique(self, header: Sequence[str], names: Sequence[str]) -> None:
+        duplicates = sorted(
+            {given for given, name in zip(header, names, strict=True) if names.count(name) > 1}
+        )
+        if duplicates:
+            raise AirflowFailException(
+                f"{self.label} has duplicate columns: {duplicates}. Rename all but one of each"
+            )
 
 
 class CsvRowSource(RowSource):
-    """A CSV file with a header.
+    """A CSV file with a header; the file may be compressed by gzip.
 
     Args:
         path: The file.
-        columns: Columns of the table.
         dialect: CSV dialect of the file.
         label: Name of the source in error messages; the default is the path.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        columns: Sequence[Mapping[str, Any]],
-        dialect: CsvDialect,
-        label: str | None = None,
-    ) -> None:
+    def __init__(self, path: Path, dialect: CsvDialect, label: str | None = None) -> None:
+        super().__init__(label or str(path))
+        self.path = path
         self.dialect = dialect
-        super().__init__(path, columns, label)
 
     def _read_header(self) -> Sequence[str]:
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
+        with open_csv(self.path) as file:
             return [name or "" for name in next(self.dialect.parse_rows(file), None) or ()]
 
     def _read_rows(self) -> Iterator[CsvRow]:
         is_single = len(self.names) == 1
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
+        with open_csv(self.path) as file:
             lines = self.dialect.parse_rows(file)
             next(lines, None)
             # an empty line is a null in a file with one column, and is ignored in other files
             yield from (line for line in lines if is_single or line != [None])
+
+
+class CombinedRowSource(RowSource):
+    """Several sources with the same columns, whose rows are stored one after the other.
+
+    Args:
+        sources: The sources.
+        label: Name of all sources in error messages.
+    """
+
+    def __init__(self, sources: Sequence[RowSource], label: str = "rows") -> None:
+        super().__init__(label)
+        self.sources = sources
+
+    def bind_columns(self, columns: Sequence[Mapping[str, Any]]) -> None:
+        """Set the columns of the table.
+
+        Raises:
+            AirflowFailException: See `RowSource`; or the sources have different columns.
+        """
+        for source in self.sources:
+            source.match_case = self.match_case
+            source.bind_columns(columns)
+        super().bind_columns(columns)
+        self._orders = [self._order(source) for source in self.sources]
+
+    def iter_rows(self) -> Iterator[CsvRow]:
+        """Yield the rows of all sources as text."""
+        return self._read_rows()  # the sources check their rows
+
+    def _read_header(self) -> Sequence[str] | None:
+        names = [source.names for source in self.sources if source.read_header() is not None]
+        return list(dict.fromkeys(chain.from_iterable(names))) if names else None
+
+    def _order(self, source: RowSource) -> list[int | None]:
+        """Return the positions of the cells in the rows of a source; None for a missing column.
+
+        Raises:
+            AirflowFailException: The source does not have a column that other sources have.
+        """
+        missing = [name for name in self.names if name not in source.names]
+        if missing and not source.has_optional_columns:
+            other = next(one for one in self.sources if missing[0] in one.names)
+            raise AirflowFailException(
+                f"{source.label} does not have the columns {missing}, but {other.label} has. "
+                "Files that are stored together must have the same columns"
+            )
+        positions = {name: index for index, name in enumerate(source.names)}
+        return [positions.get(name) for name in self.names]
+
+    def _read_rows(self) -> Iterator[CsvRow]:
+        for source, order in zip(self.sources, self._orders, strict=True):
+            if order == list(range(len(source.names))):
+                yield from source.iter_rows()
+                continue
+            for line in source.iter_rows():
+                yield [None if index is None else line[index] for index in order]
 
 
 def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], bytes]]:
@@ -163,8 +256,13 @@ def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], byte
     return header, lambda line: SYNAPSE_CSV.format_row([None, None, *line]).encode()
 
 
-def _separator_hint(unknown: Sequence[str]) -> str:
-    if len(unknown) != 1:
-        return ""
-    separator = next((one for one in _OTHER_SEPARATORS if one in unknown[0]), None)
-    return f". Separate cells with commas, not with {separator!r}" if separator else ""
+def _hint(unknown: Sequence[str], known: Iterable[str]) -> str:
+    """Return the end of an error message: the probable causes of unknown column names."""
+    separator = next((one for one in _OTHER_SEPARATORS if one in "".join(unknown)), None)
+    if separator and len(unknown) == 1:
+        return f". Separate cells with commas, not with {separator!r}"
+    names = list(known)
+    folded = {name.casefold() for name in names}
+    is_case = any(name.casefold() in folded for name in unknown)
+    case_hint = " Set match_case=False to ignore upper and lower case" if is_case else ""
+    return f"{suggest_names(unknown, names)}{case_hint}".removesuffix(".")

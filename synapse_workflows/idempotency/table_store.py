@@ -3,32 +3,22 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api import columns as table_columns
-from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.constants import TABLE
-from synapse_workflows.idempotency.parquet_source import ParquetRowSource, is_parquet
-from synapse_workflows.idempotency.row_source import (
-    STANDARD_CSV,
-    SYNAPSE_CSV,
-    TSV,
-    CsvRowSource,
-    RowSource,
-)
+from synapse_workflows.idempotency.row_formats import open_rows
+from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_writer import RowWriter
-from synapse_workflows.idempotency.staging import ResolveReference, as_local_file, is_list
+from synapse_workflows.idempotency.staging import LocalFile, ResolveReference, as_local_file
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.idempotency.transaction import TableTransaction
 from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
-from synapse_workflows.operator_arguments import invalid_type, parse_reference_text
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: What happens to the existing rows of the table: `append` keeps them, `upsert` updates the rows
@@ -68,6 +58,8 @@ class StoreOptions:
         chunk_rows: Maximum number of rows in one uploaded file.
         allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
             without rows.
+        columns: Names of the columns, for rows that are tuples or lists.
+        match_case: Whether upper and lower case of column names must match.
         provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
             `Synapse.store` takes them.
 
@@ -82,6 +74,8 @@ class StoreOptions:
     missing_columns: bool = False
     chunk_rows: int = 100_000
     allow_empty: bool = False
+    columns: Sequence[str] | None = None
+    match_case: bool = True
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,7 +116,7 @@ def store_rows(
         client: Sends the requests.
         task: The state of the task.
         table_id: `syn123`.
-        rows: A file, as `staging.as_local_file` takes it, or a list of dictionaries.
+        rows: The rows in any form that `row_formats.open_rows` takes.
         options: Mode, key and limits.
         resolve_reference: Returns the local path of a reference in `rows`.
 
@@ -133,7 +127,11 @@ def store_rows(
     columns = _require_columns(client, table_id)
     client.require_sources(**options.provenance)
     transaction = TableTransaction(client, task, table_id)
-    with _open_rows(client, rows, table_id, columns, resolve_reference) as source:
+    with open_rows(
+        rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
+    ) as source:
+        source.match_case = options.match_case
+        source.bind_columns(columns)
         _check_source(source, options)
         writer = RowWriter(client, transaction, source, options.chunk_rows)
         if options.mode == "append":
@@ -141,9 +139,8 @@ def store_rows(
         elif options.mode == "replace":
             writer.replace()
         else:
-            writer.upsert(
-                UpsertOptions(options.key_columns, options.where, options.delete_missing)
-            )
+            key = source.match_names(options.key_columns, source.names)
+            writer.upsert(UpsertOptions(key, options.where, options.delete_missing))
     counts = transaction.counts
     collector = current_collector()
     if collector is not None:
@@ -188,41 +185,15 @@ def _require_columns(client: LineageClient, table_id: str) -> list[Mapping[str, 
 
 
 @contextmanager
-def _open_rows(
-    client: LineageClient,
-    rows: Any,
-    table_id: str,
-    columns: Sequence[Mapping[str, Any]],
-    resolve_reference: ResolveReference,
-) -> Iterator[RowSource]:
-    """Provide the rows as a file on this worker inside the block."""
-    if is_list(rows):
-        table = _write_csv(rows, table_id, columns)
-        yield CsvRowSource(Path(table.filepath), columns, SYNAPSE_CSV, "rows")
-        return
-    rows = parse_reference_text(rows)
-    if hasattr(rows, "to_dict"):
-        raise invalid_type(
-            rows, "rows", "a file or rows.to_dict('records'), a list of dictionaries"
-        )
-    _reject_json_text(rows)
-    is_query_result = isinstance(rows, Mapping) and "query" in rows
-    with as_local_file(rows, resolve_reference, "rows") as file:
-        collector = current_collector()
-        if collector and file.url and client.lineage_mode is LineageMode.AUTO:
-            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(file.url)]))
-        yield _open_file(file.path, columns, is_query_result=is_query_result)
-
-
 def _open_file(
-    path: Path, columns: Sequence[Mapping[str, Any]], *, is_query_result: bool
-) -> RowSource:
-    """Open a file of rows in its format."""
-    if is_parquet(path):
-        return ParquetRowSource(path, columns)
-    if is_query_result:
-        return CsvRowSource(path, columns, SYNAPSE_CSV)
-    return CsvRowSource(path, columns, TSV if path.suffix == ".tsv" else STANDARD_CSV)
+    client: LineageClient, file: Any, resolve_reference: ResolveReference
+) -> Iterator[LocalFile]:
+    """Provide a file of rows on this worker inside the block, and record its URL as read."""
+    with as_local_file(file, resolve_reference, "rows") as local_file:
+        collector = current_collector()
+        if collector and local_file.url and client.lineage_mode is LineageMode.AUTO:
+            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(local_file.url)]))
+        yield local_file
 
 
 def _check_source(source: RowSource, options: StoreOptions) -> None:
@@ -240,36 +211,3 @@ def _check_source(source: RowSource, options: StoreOptions) -> None:
             f"{source.label} has no rows, and {cause} would leave the table empty. Set "
             "allow_empty=True to allow that"
         )
-
-
-def _reject_json_text(rows: Any) -> None:
-    """Reject a list or dictionary that a template has rendered as text."""
-    text = rows.strip() if isinstance(rows, str) else ""
-    kind = {"[]": "list", "{}": "dictionary"}.get(text[:1] + text[-1:])
-    if kind:
-        raise AirflowFailException(
-            f"Invalid rows {text!r:.60}: this is the text of a {kind}. Pass the {kind} itself, as "
-            "the result of another task: rows=task.output (an XComArg). Or set "
-            "render_template_as_native_obj=True on the DAG"
-        )
-
-
-def _write_csv(
-    rows: Sequence[Any], table_id: str, columns: Sequence[Mapping[str, Any]]
-) -> CsvFileTable:
-    """Write rows given as dictionaries to a CSV file, with values of the columns' types."""
-    invalid = next((row for row in rows if not isinstance(row, Mapping)), None)
-    if invalid is not None:
-        raise AirflowFailException(
-            f"Invalid row {invalid!r:.100}: expected a dictionary. Pass one file, or rows as "
-            "dictionaries: [{'name': 'a', 'age': 1}]"
-        )
-    names = {name: None for row in rows for name in row}
-    used = [column for column in columns if column["name"] in names]
-    schema = Schema(columns=used if rows else list(columns), id=table_id)
-    try:
-        return CsvFileTable.from_list_of_rows(
-            schema, [dict.fromkeys(names) | dict(row) for row in rows], lineEnd="\n"
-        )
-    except ValueError as error:
-        raise AirflowFailException(f"Invalid rows: {error}") from error

@@ -265,10 +265,22 @@ class SynapseTableStoreOperator(SynapseOperator):
 
     Args:
         table_id: The table, or a reference to it (templated).
-        rows: A file with the column names of the table: a local path, the URL of an object, an
-            `ObjectStoragePath`, or a reference of another task. The file is CSV (tab-separated if
-            its name ends in `.tsv`) or Parquet. A short list of rows can also be given as
-            dictionaries (templated).
+        rows: The rows (templated), in one of these forms:
+
+            - a pandas or polars DataFrame, or a pyarrow Table. The named levels of a pandas index
+              are columns; an index without a name is ignored.
+            - a list or generator of dictionaries. A missing name is an empty cell.
+            - a list or generator of tuples or lists, such as the result of an SQL operator, with
+              `columns`.
+            - a file: a local path, the URL of an object, an `ObjectStoragePath`, or a reference
+              of another task. Its format is CSV with a header, TSV (`.tsv`) or JSON lines
+              (`.jsonl`, `.ndjson`), each also compressed by gzip, or Parquet.
+            - a list of files or DataFrames with the same columns, such as the results of a mapped
+              task.
+
+            Values are converted to the types of the columns. None, `NA`, `NaT` and NaN are empty
+            cells; only polars, Arrow and Parquet tell NaN from null, and store it in DOUBLE
+            columns. A datetime without a time zone is in UTC.
         mode: `append`, `upsert` or `replace` (templated).
         key: For `upsert`, the columns that identify a row (templated).
         delete_missing: For `upsert`, whether to delete the rows of the table whose key is not in
@@ -282,6 +294,9 @@ class SynapseTableStoreOperator(SynapseOperator):
         chunk_rows: Maximum number of rows in one uploaded file.
         allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
             without rows.
+        columns: Names of the columns, for rows that are tuples or lists (templated).
+        match_case: Whether upper and lower case of column names must match. False for the
+            upper-case names of many warehouses; the names in `key` may then differ in case, too.
         used: Additional inputs, in any form that the client's Activity accepts (templated).
         executed: Additional code that was executed (templated).
         activity: Inputs, code, name and description as one `Activity` or its JSON. An Activity
@@ -298,6 +313,7 @@ class SynapseTableStoreOperator(SynapseOperator):
         "mode",
         "key",
         "where",
+        "columns",
         "used",
         "executed",
         "activity",
@@ -325,6 +341,8 @@ class SynapseTableStoreOperator(SynapseOperator):
         missing_columns: bool = False,
         chunk_rows: int = 100_000,
         allow_empty: bool = False,
+        columns: Sequence[str] | None = None,
+        match_case: bool = True,
         used: Any = None,
         executed: Any = None,
         activity: Mapping[str, Any] | None = None,
@@ -343,6 +361,8 @@ class SynapseTableStoreOperator(SynapseOperator):
         self.missing_columns = missing_columns
         self.chunk_rows = chunk_rows
         self.allow_empty = allow_empty
+        self.columns = columns
+        self.match_case = match_case
         self.used = used
         self.executed = executed
         self.activity = activity
@@ -363,6 +383,8 @@ class SynapseTableStoreOperator(SynapseOperator):
                 missing_columns=self.missing_columns,
                 chunk_rows=self.chunk_rows,
                 allow_empty=self.allow_empty,
+                columns=self.columns,
+                match_case=self.match_case,
                 used=self.used,
                 executed=self.executed,
                 activity=self.activity,

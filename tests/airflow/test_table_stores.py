@@ -230,7 +230,7 @@ def test_file_with_another_encoding_fails(store_rows, filled, tmp_path):
     [
         ([{"m": 1}], "'m'"),
         ([{"a name": "x", "n": "many"}], "is not an integer"),
-        ([["a", 1]], "expected a dictionary"),
+        ([["a", 1]], "columns=["),
         ([{"m": 1}], "rows has columns that the table does not have"),
         ([{"n": 1}, {"n": "x"}], "rows: Row 2, column 'n'"),
         ('[{"n": 1}]', "this is the text of a list"),

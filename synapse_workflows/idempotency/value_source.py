@@ -1,0 +1,175 @@
+"""Sources of rows of Python values, which are converted to the types of the table's columns."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.model import cell_codec
+from synapse_workflows.client.model.cell_values import is_missing
+from synapse_workflows.client.model.columns import get_column_type
+from synapse_workflows.client.model.csv_dialect import CsvRow
+from synapse_workflows.client.model.csv_io import open_csv
+from synapse_workflows.client.model.rows import serialize_cells
+from synapse_workflows.constants import ColumnType
+from synapse_workflows.idempotency.row_source import RowSource
+
+
+class ValueRowSource(RowSource):
+    """Rows of Python values.
+
+    None, `NA` and `NaT` are empty cells. NaN is an empty cell too, unless `has_nan`.
+    """
+
+    #: Whether NaN in a DOUBLE column is stored as NaN, because the source has another null.
+    has_nan: bool = False
+
+    @abstractmethod
+    def _read_values(self) -> Iterator[Sequence[Any]]:
+        """Yield the values of each row, in the order of the header."""
+
+    def _read_rows(self) -> Iterator[CsvRow]:
+        writers = [self._create_writer(column) for column in self.columns]
+        for number, values in enumerate(self._read_values(), 1):
+            if len(values) != len(writers):
+                raise AirflowFailException(
+                    f"Row {number} of {self.label} has {len(values)} values for "
+                    f"{len(writers)} columns: {values!r:.100}. The columns are {list(self.names)}"
+                )
+            try:
+                line = serialize_cells(number, values, writers, self.names)
+            except ValueError as error:
+                raise AirflowFailException(f"{self.label}: {error}") from error
+            self._check_encoding(number, line)
+            yield line
+
+    def _create_writer(self, column: Mapping[str, Any]) -> cell_codec.CellWriter:
+        write = cell_codec.create_writer(column)
+        if self.has_nan or get_column_type(column) is not ColumnType.DOUBLE:
+            return write
+        return lambda value: None if is_missing(value) else write(value)
+
+    def _check_encoding(self, number: int, line: CsvRow) -> None:
+        for name, cell in zip(self.names, line, strict=True):
+            if cell is not None and not cell.isascii():
+                try:
+                    cell.encode()
+                except UnicodeEncodeError as error:
+                    raise AirflowFailException(
+                        f"{self.label}: Row {number}, column {name!r}: {cell!a:.60} contains a "
+                        "lone surrogate, which cannot be encoded as UTF-8. Decode the text with "
+                        "its original encoding, or remove the character"
+                    ) from error
+
+
+class SequenceRowSource(ValueRowSource):
+    """Rows that are sequences of values.
+
+    Args:
+        rows: The rows; can be iterated several times.
+        columns: Names of the columns.
+        label: Name of the source in error messages.
+    """
+
+    def __init__(
+        self, rows: Iterable[Sequence[Any]], columns: Sequence[str], label: str = "rows"
+    ) -> None:
+        super().__init__(label)
+        self.rows = rows
+        self._columns = columns
+
+    def _read_header(self) -> Sequence[str]:
+        return self._columns
+
+    def _read_values(self) -> Iterator[Sequence[Any]]:
+        return iter(self.rows)
+
+
+class RecordRowSource(ValueRowSource):
+    """Rows that are mappings of column names to values. A missing name is an empty cell.
+
+    Args:
+        rows: The rows; can be iterated several times.
+        columns: Names of the columns; None for the names in all rows, in order of occurrence.
+        label: Name of the source in error messages.
+    """
+
+    has_optional_columns = True
+
+    def __init__(
+        self,
+        rows: Iterable[Mapping[Any, Any]],
+        columns: Sequence[str] | None = None,
+        label: str = "rows",
+    ) -> None:
+        super().__init__(label)
+        self.rows = rows
+        self._columns = columns
+        self._keys: list[Any] = []
+
+    def _read_header(self) -> Sequence[str] | None:
+        keys: dict[Any, None] = dict.fromkeys(self._columns or ())
+        number = 0
+        for number, row in enumerate(self.rows, 1):
+            if row.keys() <= keys.keys():
+                continue
+            if self._columns is not None:
+                raise AirflowFailException(
+                    f"Row {number} of {self.label} has values for "
+                    f"{[key for key in row if key not in keys]}, which are not in "
+                    f"columns={list(self._columns)}"
+                )
+            keys |= dict.fromkeys(row)
+        self._keys = list(keys)
+        return None if number == 0 and not keys else [str(key) for key in keys]
+
+    def _read_values(self) -> Iterator[Sequence[Any]]:
+        keys = self._keys
+        return ([row.get(key) for key in keys] for row in self.rows)
+
+
+class JsonLinesFile:
+    """Rows of a file with one JSON object per line; the file may be compressed by gzip.
+
+    Args:
+        path: The file, in UTF-8.
+
+    Raises:
+        ValueError: On iteration: a line is not a JSON object, or has a name more than once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with open_csv(self.path) as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield self._parse(number, line)
+
+    @staticmethod
+    def _parse(number: int, line: str) -> dict[str, Any]:
+        try:
+            row = json.loads(line, object_pairs_hook=_unique_names)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"line {number} is not valid JSON ({error}): {line.strip()!r:.60}. Write one "
+                "JSON object per line"
+            ) from None
+        if not isinstance(row, dict):
+            raise ValueError(  # noqa: TRY004 - the content of the file is invalid
+                f"line {number} is not a JSON object: {line.strip()!r:.60}. Write one JSON "
+                "object per line, not one array"
+            )
+        return row
+
+
+def _unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"duplicate names {sorted({n for n in names if names.count(n) > 1})}")
+    return values
