@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from synapse_workflows.client.core.cache_map import file_md5
+from synapse_workflows.client.core.file_names import safe_file_name
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.transfer import progress
@@ -119,6 +121,33 @@ def run_query_to_file(client: LineageClient, query: TableQuery, target: Path) ->
     with TemporaryDirectory(prefix=".synapse-", dir=target.parent) as temporary:
         result = run_query(client, query, Path(temporary))
         return replace(result, path=result.path.replace(target).absolute())
+
+
+def link_in_cache(client: LineageClient, result: QueryResultFile, name: str) -> QueryResultFile:
+    """Give a file in the cache another name, which stays the same for each run of a query.
+
+    The file keeps its generated name as well, because another task may be reading the file. The
+    directory belongs to this result alone, so that other results may have the same name.
+
+    Args:
+        client: Client whose cache contains the file.
+        result: The result of `run_query` without a directory.
+        name: The name.
+    """
+    cache, source = client.cache, result.path
+    target = source.with_name(safe_file_name(name, source.name))
+    with TemporaryDirectory(prefix=".synapse-", dir=source.parent) as temporary:
+        linked = Path(temporary, target.name)
+        try:
+            linked.hardlink_to(source)
+        except OSError:  # the file system has no hard links
+            shutil.copyfile(source, linked)
+        linked.replace(target)
+    cache.add(source.parent.name, target)
+    collector = current_collector()
+    if collector is not None:
+        collector.pin_file(cache, target)
+    return replace(result, path=target)
 
 
 def pin_version(sql: str, table_id: str, version: int) -> str:

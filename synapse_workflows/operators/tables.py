@@ -20,6 +20,7 @@ from synapse_workflows.idempotency.query_results import (
     OutputFormat,
     QueryResultFile,
     TableQuery,
+    link_in_cache,
     pin_version,
     run_query,
     run_query_to_file,
@@ -57,7 +58,7 @@ class SynapseTableQueryOperator(SynapseOperator):
             snapshot; or the path of a `.sql` file (templated).
         output_path: The file to write: a local path, the URL of an object
             (`s3://conn@bucket/key`), or an `ObjectStoragePath`; the default is a file in the
-            worker's cache (templated).
+            worker's cache, named after the task and the format, as `task_id.csv` (templated).
         download_dir: Directory for the file, whose name is generated; a path, a URL or an
             `ObjectStoragePath` (templated).
         output_format: `csv` or `parquet`; the default is `parquet` for an `output_path` that ends
@@ -129,6 +130,7 @@ class SynapseTableQueryOperator(SynapseOperator):
     def execute(self, context: "Context") -> SynapseTableFile:
         """Run the query and return the reference of its result."""
         file_format, target = self._file_format(), self._target()
+        name = self._name(context, file_format)
         table = self._table()
         self.set_entity_url(table.id, table.version)
         client = self.hook.client
@@ -139,10 +141,11 @@ class SynapseTableQueryOperator(SynapseOperator):
             try:
                 query = TableQuery(sql, self.include_row_ids, file_format)
                 result = self._run(client, query, target)
+                if target is None:
+                    result = link_in_cache(client, result, name)
             except parquet.ParquetConversionError as error:
                 raise AirflowFailException(str(error)) from error
         version = next((one.version for one in reads if one.entity_id == table.id), None)
-        name = self._name(context, file_format)
         reference = self._reference(result, sql, file_format, version, name)
         self.set_entity_url(reference["id"], version)
         if isinstance(target, ObjectTarget):

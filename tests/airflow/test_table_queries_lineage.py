@@ -17,6 +17,7 @@ from synapse_workflows import (
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
+    Table,
     local_path,
 )
 
@@ -231,3 +232,44 @@ def test_results_of_mapped_queries_have_names_of_their_own(api, table_factory, p
     run = Run(api, dag).all(ask=2, store=2)
     names = [run.value("store", map_index=index)["name"] for index in range(2)]
     assert names == ["ask_0.csv", "ask_1.csv"]
+
+
+@pytest.mark.parametrize("output_format", ["csv", "parquet"])
+def test_plain_path_of_a_result_has_the_same_name_in_each_run(
+    api, filled, alice, project, output_format
+):
+    """The file is stored by its path alone, by an operator and by the client in a task."""
+    with DAG("names", schedule=None) as dag:
+        rows = SynapseTableQueryOperator(
+            task_id="rows", sql=f"select * from {filled}", output_format=output_format
+        )
+        SynapseStoreOperator(
+            task_id="store", path=rows.output["path"], parent_id=project, folder="operator"
+        )
+
+        @task
+        def store(path):
+            client = SynapseHook().client
+            return client.store(File(path, parent=project)).id
+
+        store.override(task_id="client")(rows.output["path"])
+    ids = set()
+    for number in range(2):
+        run = Run(api, dag, f"names_{number}").all()
+        ids.add((run.value("store")["id"], run.value("client")))
+        assert run.value("store")["name"] == f"rows.{output_format}"
+        alice.store(Table(filled, [["d", number]]))
+    assert len(ids) == 1
+    ((by_operator, by_client),) = ids
+    assert alice.get(by_client).name == f"rows.{output_format}"
+    assert alice.get(by_operator, downloadFile=False).versionNumber == 2
+
+
+def test_results_of_two_tasks_have_their_own_names(api, filled):
+    with DAG("two", schedule=None) as dag:
+        for name in ("one", "two"):
+            SynapseTableQueryOperator(task_id=name, sql=f"select * from {filled}")
+    run = Run(api, dag, "two").all()
+    paths = [Path(run.value(name)["path"]) for name in ("one", "two")]
+    assert [path.name for path in paths] == ["one.csv", "two.csv"]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
