@@ -20,6 +20,10 @@ if TYPE_CHECKING:
         SelectColumn as SelectColumn,
     )
     from synapse_workflows.client.model.csv_tables import CsvFileTable as CsvFileTable
+    from synapse_workflows.client.model.datasets import (
+        Dataset as Dataset,
+        DatasetCollection as DatasetCollection,
+    )
     from synapse_workflows.client.model.entity import (
         Entity as Entity,
         File as File,
@@ -34,7 +38,10 @@ if TYPE_CHECKING:
         Row as Row,
         RowSet as RowSet,
     )
-    from synapse_workflows.client.model.schemas import Schema as Schema
+    from synapse_workflows.client.model.schemas import (
+        MaterializedViewSchema as MaterializedViewSchema,
+        Schema as Schema,
+    )
     from synapse_workflows.client.model.table_factory import (
         Table as Table,
         build_table as build_table,
@@ -76,12 +83,15 @@ _MODULES = {
     "Annotations": "synapse_workflows.client.model.annotations",
     "Column": "synapse_workflows.client.model.columns",
     "CsvFileTable": "synapse_workflows.client.model.csv_tables",
+    "Dataset": "synapse_workflows.client.model.datasets",
+    "DatasetCollection": "synapse_workflows.client.model.datasets",
     "Entity": "synapse_workflows.client.model.entity",
     "EntityViewSchema": "synapse_workflows.client.model.views",
     "EntityViewType": "synapse_workflows.client.model.views",
     "File": "synapse_workflows.client.model.entity",
     "Folder": "synapse_workflows.client.model.entity",
     "Link": "synapse_workflows.client.model.entity",
+    "MaterializedViewSchema": "synapse_workflows.client.model.schemas",
     "PartialRow": "synapse_workflows.client.model.rows",
     "PartialRowset": "synapse_workflows.client.model.rows",
     "Project": "synapse_workflows.client.model.entity",

@@ -39,6 +39,10 @@ ENTITY_TYPES: Final = MappingProxyType(
         f"{MODEL}.table.VirtualTable": "virtualtable",
     }
 )
+#: Types of views: entities whose rows are derived from other objects.
+VIEWS: Final = frozenset(
+    {ENTITY_VIEW, SUBMISSION_VIEW, DATASET, DATASET_COLLECTION, MATERIALIZED_VIEW}
+)
 #: Entity types that can contain other entities.
 CONTAINERS: Final = frozenset({PROJECT, FOLDER})
 

@@ -15,7 +15,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api import snapshots, table_transactions
 from synapse_workflows.client.core.events import Wrote
-from synapse_workflows.client.core.table_state import VIEWS
 from synapse_workflows.client.errors import (
     RetryCategory,
     SynapseConflictError,
@@ -23,7 +22,7 @@ from synapse_workflows.client.errors import (
     SynapseJobError,
     SynapseNotFoundError,
 )
-from synapse_workflows.constants import ENTITY_TYPES, TABLE
+from synapse_workflows.constants import ENTITY_TYPES, TABLE, VIEWS
 from synapse_workflows.idempotency.snapshot_lookup import SnapshotLookup
 from synapse_workflows.idempotency.snapshot_state import (
     SnapshotPlan,
@@ -60,7 +59,7 @@ class SnapshotMaker:
     Args:
         client: Sends the requests.
         task: The state of the task.
-        table_id: A table, view, submission view or dataset, as `syn123`.
+        table_id: A table or any type of view, as `syn123`.
         request: The requested snapshot.
 
     Raises:
@@ -79,11 +78,11 @@ class SnapshotMaker:
             raise AirflowFailException(
                 f"Cannot create a snapshot of {table_id}, which is a "
                 f"{ENTITY_TYPES.get(concrete_type, concrete_type)}: only tables, views, "
-                "submission views and datasets have snapshots"
+                "datasets, dataset collections and materialized views have snapshots"
             )
         self.is_view = concrete_type in VIEWS
         self.table_id = str(self.entity["id"])
-        self._lookup = SnapshotLookup(client, self.table_id, request, is_view=self.is_view)
+        self._lookup = SnapshotLookup(client, self.table_id, request, concrete_type)
         self._state = SnapshotState(task, self.table_id)
 
     @property

@@ -17,18 +17,18 @@ class SnapshotLookup:
 
     Args:
         client: Sends the requests.
-        table_id: A table, view, submission view or dataset, as `syn123`.
+        table_id: A table or any type of view, as `syn123`.
         request: The requested snapshot.
-        is_view: Whether the rows are derived from other objects.
+        concrete_type: Full type of the table.
     """
 
     def __init__(
-        self, client: LineageClient, table_id: str, request: SnapshotRequest, *, is_view: bool
+        self, client: LineageClient, table_id: str, request: SnapshotRequest, concrete_type: str
     ) -> None:
         self.client = client
         self.table_id = table_id
         self.request = request
-        self.is_view = is_view
+        self.concrete_type = concrete_type
 
     def iter_snapshots(self) -> Iterator[Mapping[str, Any]]:
         """Yield the snapshots, newest first, as VersionInfo."""
@@ -45,9 +45,7 @@ class SnapshotLookup:
         """Return whether the table certainly has the content of a snapshot."""
         polling = async_jobs.polling_settings(self.client)
         current, snapshot = (
-            self.client.run(
-                fetch_fingerprint(self.table_id, number, polling, is_view=self.is_view)
-            )
+            self.client.run(fetch_fingerprint(self.table_id, number, polling, self.concrete_type))
             for number in (None, version)
         )
         return current.is_known_to_equal(snapshot)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class SynapseTableSnapshotOperator(SynapseOperator):
     """Create a snapshot of a table or view: an immutable version of its current state.
 
-    Tables, views, submission views and datasets have snapshots; "table" below means any of them.
+    Tables and all types of views have snapshots; "table" below means any of them.
 
     The Activity of the snapshot lists the inputs and code of this task, of the upstream tasks from
     which this task takes data, and of every task that stored rows since the last snapshot. A retry

@@ -276,7 +276,7 @@ class SynapseTableChangeSensor(_TableSensor):
     `{"id": "syn123", "version": 4, "etag": "..."}`, and for a view its `digest`.
 
     Args:
-        table_id: The table, view, submission view or dataset, without a version (templated).
+        table_id: The table or view of any type, without a version (templated).
         since: The state to compare with: a result of this sensor, or the result of a query of the
             whole table. The default is the state at the first poll (templated).
         kwargs: `synapse_conn_id`, `deferrable` and the arguments of `BaseSensorOperator`.

@@ -1,4 +1,4 @@
-"""Factory of the entities with rows: tables, entity views, submission views, datasets."""
+"""Factory of the entities with rows: tables and all types of views."""
 
 import json
 from itertools import count
@@ -7,17 +7,21 @@ from typing import Any
 
 from synapse_workflows import (
     Column,
+    Dataset,
+    DatasetCollection,
     EntityViewSchema,
     EntityViewType,
     File,
+    MaterializedViewSchema,
     Schema,
     SubmissionViewSchema,
     Table,
 )
-from synapse_workflows.constants import DATASET
 
-TABLE_TYPES = ["table", "entityview", "submissionview", "dataset"]
-#: Types whose rows are entities or submissions.
+TABLE_TYPES = [
+    "table", "entityview", "submissionview", "dataset", "datasetcollection", "materializedview",
+]  # fmt: skip
+#: Types whose rows are derived from other objects.
 VIEW_TYPES = TABLE_TYPES[1:]
 _numbers = count(1)
 
@@ -49,9 +53,12 @@ class TableFactory:
             self.create_file(2)
         elif kind == "SubmissionView":
             self.create_submission(entity["scopeIds"][0], 2)
+        elif kind == "MaterializedView":
+            self.syn.store(Table(entity["definingSQL"].split()[-1], [[2]]))
         else:
-            entity["items"].append(self.create_item(2))
-            self.syn.restPUT(f"/entity/{table_id}", json.dumps(entity))
+            view = self.syn.get(table_id)
+            view.add_item(self.create_file(2) if kind == "Dataset" else self.create_dataset(2))
+            self.syn.store(view)
 
     def create_file(self, n: int) -> Any:
         """Store a file with an annotation."""
@@ -59,10 +66,10 @@ class TableFactory:
         path.write_text(str(n))
         return self.syn.store(File(str(path), parent=self.project, annotations={"n": n}))
 
-    def create_item(self, n: int) -> dict[str, Any]:
-        """Store a file; return its item for a dataset."""
-        stored = self.create_file(n)
-        return {"entityId": stored.id, "versionNumber": stored.versionNumber}
+    def create_dataset(self, n: int) -> Any:
+        """Store a dataset with an annotation."""
+        dataset = Dataset(f"Dataset {next(_numbers)}", parent=self.project, n=n)
+        return self.syn.store(dataset)
 
     def create_submission(self, evaluation: str, n: int) -> str:
         """Submit a file and annotate the submission; return its ID."""
@@ -112,15 +119,24 @@ class TableFactory:
         return str(self.syn.store(schema).id)
 
     def _dataset(self) -> str:
-        names = [{"name": "name", "columnType": "STRING", "maximumSize": 256}, *_columns()]
-        body = {
-            "concreteType": DATASET,
-            "name": "Dataset",
-            "parentId": self.project,
-            "items": [self.create_item(1)],
-            "columnIds": [self.syn.store(Column(**column)).id for column in names],
-        }
-        return str(self.syn.restPOST("/entity", json.dumps(body))["id"])
+        return self._store_collection(Dataset, "Dataset", self.create_file(1))
+
+    def _datasetcollection(self) -> str:
+        return self._store_collection(DatasetCollection, "Collection", self.create_dataset(1))
+
+    def _store_collection(self, view_type: type[Any], name: str, item: Any) -> str:
+        columns = [Column(name="name", columnType="STRING", maximumSize=256), *_columns()]
+        view = view_type(
+            name, columns, parent=self.project, dataset_items=[item], addDefaultViewColumns=False
+        )
+        return str(self.syn.store(view).id)
+
+    def _materializedview(self) -> str:
+        schema = Schema("Source", _columns(), parent=self.project)
+        source = self.syn.store(Table(self.syn.store(schema), [[1]])).schema.id
+        sql = f"select * from {source}"
+        view = MaterializedViewSchema("Materialized", parent=self.project, definingSQL=sql)
+        return str(self.syn.store(view).id)
 
 
 def _columns() -> list[Column]:

@@ -11,7 +11,7 @@ from synapse_workflows.client.model.argument_types import ColumnTypeName
 from synapse_workflows.client.model.columns import Column, validate_columns
 from synapse_workflows.client.model.ids import id_of, is_synapse_id, parse_entity_id
 from synapse_workflows.client.model.schemas import SchemaBase
-from synapse_workflows.constants import MODEL, TABLE, ColumnType
+from synapse_workflows.constants import MATERIALIZED_VIEW, MODEL, TABLE, ColumnType
 
 _LIST: Final = f"{MODEL}.ListWrapper"
 
@@ -179,7 +179,8 @@ def get_columns_for_rows(syn: Session, table: str, *, adds_rows: bool) -> list[C
         The columns, in their order.
 
     Raises:
-        ValueError: The entity is not a table or view, or is a view and some rows are new.
+        ValueError: The entity is not a table or view, is a view and some rows are new, or is a
+            materialized view.
         SynapseNotFoundError: The table does not exist.
         SynapseForbiddenError: The caller may not read the table.
 
@@ -196,6 +197,8 @@ def get_columns_for_rows(syn: Session, table: str, *, adds_rows: bool) -> list[C
             f"Cannot store rows in {table}: it is of type {name}, which has no rows. Pass the ID "
             "of a table."
         )
+    if concrete_type == MATERIALIZED_VIEW:
+        raise build_read_only_error(table)
     if adds_rows and concrete_type != TABLE:
         raise ValueError(
             f"Cannot add rows to {table}: it is of type {name}, whose rows follow from other "
@@ -203,6 +206,14 @@ def get_columns_for_rows(syn: Session, table: str, *, adds_rows: bool) -> list[C
             "the rows of a query of it, which have row IDs and etags."
         )
     return [Column(**one) for one in bundle["tableBundle"].get("columnModels") or ()]
+
+
+def build_read_only_error(view: Any) -> ValueError:
+    """Return the error for rows to store in a materialized view."""
+    return ValueError(
+        f"Cannot store rows in {view}: it is a materialized view, whose rows follow from its "
+        "definingSQL. Change the tables that it selects from, or its definingSQL."
+    )
 
 
 def create_missing_columns(syn: Session, schema: SchemaBase) -> None:

@@ -7,10 +7,9 @@ from synapse_workflows import constants
 from synapse_workflows.client.api import bundles, table_transactions
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.core.table_state import VIEWS
 from synapse_workflows.client.model.ids import id_of, parse_entity_id
 
-_SNAPSHOT_TYPES: Final = frozenset({constants.TABLE}) | VIEWS
+_SNAPSHOT_TYPES: Final = constants.VIEWS | {constants.TABLE}
 
 
 def create_snapshot_version(
@@ -25,8 +24,8 @@ def create_snapshot_version(
 
     Args:
         syn: The session that sends the requests.
-        table: A `Schema`, `EntityViewSchema` or `SubmissionViewSchema`, or the ID of a table,
-            view or dataset, without a version.
+        table: A table, view, dataset, dataset collection or materialized view, or its ID,
+            without a version.
         comment: Comment of the version.
         label: Label of the version, unique for the table or view; None to use the version number
             as label.
@@ -63,7 +62,7 @@ def create_snapshot_version(
             f"{entity['id']} is a {entity_type}."
         )
     options = snapshot_options(comment, label, _store_activity(syn, activity))
-    if entity["concreteType"] not in VIEWS:
+    if entity["concreteType"] not in constants.VIEWS:
         response = create_table_snapshot(syn, entity["id"], options)
     elif wait:
         response = table_transactions.run_transaction(syn, entity["id"], [], options)

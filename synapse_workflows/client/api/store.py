@@ -19,6 +19,7 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseProvenanceError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.datasets import Dataset
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.entity import Entity, File, set_local_path
 from synapse_workflows.client.model.rows import PartialRowset, RowSet
@@ -158,6 +159,8 @@ def store_entity_with(
     request = parse_store_request(obj)
     if isinstance(obj, SchemaBase):
         if isinstance(obj, ViewBase):
+            if isinstance(obj, Dataset):
+                views.add_folder_files(syn, obj)
             views.add_view_columns(syn, obj)
         columns.create_missing_columns(syn, obj)
         request = parse_store_request(obj)

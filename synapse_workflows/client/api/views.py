@@ -1,16 +1,17 @@
-"""Views: default columns and annotation columns of new views."""
+"""Views: default columns and annotation columns of new views, and files of folders in datasets."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from synapse_workflows.client.api import async_jobs, columns
+from synapse_workflows.client.api import async_jobs, children, columns
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import Column
+from synapse_workflows.client.model.datasets import Dataset
 from synapse_workflows.client.model.views import ViewBase
-from synapse_workflows.constants import MODEL
+from synapse_workflows.constants import FOLDER, MODEL
 
 _REQUEST: Final = f"{MODEL}.table.ViewColumnModelRequest"
 
@@ -37,7 +38,7 @@ def add_view_columns(syn: Session, view: ViewBase) -> None:
     found: list[Column] = []
     if view.addDefaultViewColumns:
         found += _get_default_columns(syn, view)
-    if view.addAnnotationColumns and view.properties.get("scopeIds"):
+    if view.addAnnotationColumns and view.get_scope_ids():
         ignored = view.ignoredAnnotationColumnNames
         found += [
             one for one in _iter_annotation_columns(syn, view) if one.get("name") not in ignored
@@ -49,6 +50,37 @@ def add_view_columns(syn: Session, view: ViewBase) -> None:
         existing = {_column_key(one) for one in current}
         view.addColumns(one for key, one in by_key.items() if key not in existing)
     view.addDefaultViewColumns = view.addAnnotationColumns = False
+
+
+def add_folder_files(syn: Session, dataset: Dataset) -> None:
+    """Add the files of the folders that a dataset lists in `folders_to_add`.
+
+    The list is then empty.
+
+    Args:
+        syn: The session that sends the requests.
+        dataset: The dataset.
+
+    Raises:
+        ValueError: A file is among the items already, and the dataset's `force` is False.
+        SynapseNotFoundError: A folder does not exist.
+
+    Source:
+        POST /entity/children
+        https://rest-docs.synapse.org/rest/POST/entity/children.html
+    """
+    for folder in sorted(dataset.folders_to_add or ()):
+        dataset.add_items(_iter_files(syn, folder), bool(dataset.force))
+    dataset.folders_to_add = set()
+
+
+def _iter_files(syn: Session, folder: str) -> Iterator[dict[str, Any]]:
+    """Iterate over the current versions of the files in a folder and its sub-folders."""
+    for child in children.getChildren(syn, folder, ["folder", "file"]):
+        if child["type"] == FOLDER:
+            yield from _iter_files(syn, child["id"])
+        else:
+            yield {"entityId": child["id"], "versionNumber": child["versionNumber"]}
 
 
 def _require_unique_types(columns: Iterable[tuple[Any, Any]]) -> None:
@@ -102,7 +134,7 @@ def _iter_annotation_columns(syn: Session, view: ViewBase) -> Iterator[Column]:
         POST /column/view/scope/async/start
         https://rest-docs.synapse.org/rest/POST/column/view/scope/async/start.html
     """
-    scope = {"scope": view.properties["scopeIds"], **view.to_column_request()}
+    scope = {"scope": view.get_scope_ids(), **view.to_column_request()}
     body: dict[str, Any] = {"concreteType": _REQUEST, "viewScope": scope}
     path = "/column/view/scope/async"
     guard = flows.PageGuard()

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from synapse_workflows.constants import DATASET, ENTITY_VIEW, SUBMISSION_VIEW, TABLE
-
-_WITH_SNAPSHOTS: Final = frozenset({TABLE, ENTITY_VIEW, SUBMISSION_VIEW, DATASET})
+from synapse_workflows.constants import TABLE, VIEWS
 
 
 def has_open_version(entity: Mapping[str, Any]) -> bool:
@@ -18,7 +16,7 @@ def has_open_version(entity: Mapping[str, Any]) -> bool:
         entity: Properties as returned by ``GET /entity/{id}``, or ``/entity/{id}/version/{n}``.
     """
     is_latest = entity.get("isLatestVersion") is not False
-    return is_latest and entity.get("concreteType") in _WITH_SNAPSHOTS
+    return is_latest and entity.get("concreteType") in {TABLE, *VIEWS}
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from typing import Any, Final, Self
 from synapse_workflows.client.core import async_job_flow, flows
 from synapse_workflows.client.core.async_job_flow import Job, Polling
 from synapse_workflows.client.core.flows import Call, Flow
-from synapse_workflows.constants import DATASET, ENTITY_VIEW, MODEL, SUBMISSION_VIEW
+from synapse_workflows.constants import MATERIALIZED_VIEW, MODEL, TABLE
 
-#: Entity types whose rows are derived from other objects.
-VIEWS: Final = frozenset({ENTITY_VIEW, SUBMISSION_VIEW, DATASET})
 _QUERY: Final = f"{MODEL}.table.QueryBundleRequest"
 _ROWS: Final = 0x1
 _COUNT: Final = 0x2
@@ -38,7 +36,7 @@ class ContentFingerprint:
         etag: Etag of rows and columns; None for a table that never had rows.
         digest: Hash of the columns and row states of a view, or of the columns of a table without
             an etag; else None. Views need the hash, because the etag of a view may stay the same
-            although its rows change.
+            although its rows change. The rows of a materialized view have no states.
     """
 
     etag: str | None
@@ -110,13 +108,13 @@ def fetch_state(table: str, polling: Polling) -> Flow[TableState]:
         SynapseHTTPError: The table does not exist, or the user may not read it.
     """
     reply = yield from flows.send(Call("GET", f"/entity/{table}"))
-    is_view = reply.object["concreteType"] in VIEWS
-    content = yield from fetch_fingerprint(table, None, polling, is_view=is_view)
+    concrete_type = reply.object["concreteType"]
+    content = yield from fetch_fingerprint(table, None, polling, concrete_type)
     return TableState(int(reply.object["versionNumber"]), content)
 
 
 def fetch_fingerprint(
-    table: str, version: int | None, polling: Polling, *, is_view: bool
+    table: str, version: int | None, polling: Polling, concrete_type: str
 ) -> Flow[ContentFingerprint]:
     """Fetch the fingerprint of the content of a table, view or snapshot.
 
@@ -124,7 +122,7 @@ def fetch_fingerprint(
         table: ID, for example ``syn123``.
         version: Version of a snapshot; None for the current content.
         polling: Polling settings of the query jobs.
-        is_view: Whether the type is one of `VIEWS`.
+        concrete_type: Full type of the entity.
 
     Raises:
         SynapseHTTPError: The table does not exist, or the user may not read it.
@@ -134,10 +132,10 @@ def fetch_fingerprint(
     bundle = yield from _query(table, sql, _ROWS | _COLUMNS, polling)
     etag = _rows(bundle).get("etag")
     columns = [[one.get("name"), one.get("columnType")] for one in bundle.get("selectColumns", ())]
-    if not is_view:
+    if concrete_type == TABLE:
         return ContentFingerprint(etag, None if etag else _hash(columns))
-    if etag is None:
-        return ContentFingerprint(None)
+    if etag is None or concrete_type == MATERIALIZED_VIEW:
+        return ContentFingerprint(etag)
     states_sql = f"select count(*), bit_xor({_ROW_STATES}), sum({_ROW_STATES}) from {source}"  # noqa: S608
     bundle = yield from _query(table, states_sql, _ROWS, polling)
     values = [row["values"] for row in _rows(bundle).get("rows", ())]

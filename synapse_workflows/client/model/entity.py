@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from synapse_workflows import constants
 from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.client.model.datasets import Dataset, DatasetCollection
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.entity_base import (
     BASE_ENTITY_TYPE,
@@ -17,13 +18,13 @@ from synapse_workflows.client.model.entity_base import (
 )
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.paths import get_file_name, to_url
-from synapse_workflows.client.model.schemas import Dataset, Schema
+from synapse_workflows.client.model.schemas import MaterializedViewSchema, Schema
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
 __all__ = [
-    "Dataset", "Entity", "EntityViewSchema", "File", "Folder", "Link", "Project", "Schema",
-    "SubmissionViewSchema", "get_entity_type", "list_entity_classes",
-    "set_local_path",
+    "Dataset", "DatasetCollection", "Entity", "EntityViewSchema", "File", "Folder", "Link",
+    "MaterializedViewSchema", "Project", "Schema", "SubmissionViewSchema", "get_entity_type",
+    "list_entity_classes", "set_local_path",
 ]  # fmt: skip
 
 _VERSION_KEYS: Final = (

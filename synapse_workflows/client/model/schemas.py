@@ -1,4 +1,4 @@
-"""Schemas of tables and datasets: entities with columns."""
+"""Schemas of tables and materialized views: entities with columns."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -157,13 +157,63 @@ class Schema(SchemaBase):
     _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(constants.TABLE)  # noqa: SLF001 - our own class
 
 
-class Dataset(SchemaBase):
-    """A dataset: an explicit list of file versions, with columns like a view.
+class MaterializedViewSchema(SchemaBase):
+    """A materialized view: its name, parent and the SQL that defines its rows and columns.
 
-    ``items`` contains mappings with ``entityId`` and ``versionNumber``. No default columns are
-    added. The arguments are those of `Schema`.
+    Synapse builds the rows, and builds them again after a source changed. They are read only.
+
+    Args:
+        name: Name, unique within the parent.
+        columns: Not supported: the columns follow from `definingSQL`.
+        parent: A project or folder, or its ID.
+        definingSQL: The query that defines the rows, for example ``select * from syn1 A join syn2
+            B on (A.id = B.id)``. It can contain joins, unions, GROUP BY and HAVING.
+        properties: Properties, as returned by Synapse.
+        annotations: Values by key.
+        local_state: Local state, see `Entity`.
+        **kwargs: Further keys.
+
+    Raises:
+        ValueError: Columns are given.
     """
 
     _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(  # noqa: SLF001 - our own class
-        constants.DATASET, "items", "checksum", "count", "size"
+        constants.MATERIALIZED_VIEW, "definingSQL"
     )
+
+    def __init__(
+        self,
+        name: str | None = None,
+        columns: Iterable[Any] | None = None,
+        parent: Any = None,
+        definingSQL: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        local_state: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if definingSQL is not None:
+            kwargs["definingSQL"] = definingSQL
+        super().__init__(name, columns, parent, properties, annotations, local_state, **kwargs)
+
+    def addColumn(self, column: Any) -> None:
+        """Raise an error: the columns follow from the definingSQL.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            f"Cannot add column {column!r:.120} to a materialized view: its columns follow from "
+            "its definingSQL. Select the column there."
+        )
+
+    def removeColumn(self, column: Any) -> None:
+        """Raise an error: the columns follow from the definingSQL.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            f"Cannot remove column {column!r:.120} from a materialized view: its columns follow "
+            "from its definingSQL. Change the definingSQL."
+        )

@@ -1,4 +1,4 @@
-"""Views: tables whose rows are the entities or submissions in a scope."""
+"""Views: tables whose rows are entities or submissions."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -56,7 +56,7 @@ def get_view_type_mask(types: Iterable[EntityViewType]) -> int:
 
 
 class ViewBase(SchemaBase):
-    """Base class of views: a table with a scope.
+    """Base class of views: tables whose rows are other objects.
 
     When a new view is stored for the first time, the default columns and columns for the
     annotations in its scope are added. A fetched view keeps its columns.
@@ -72,7 +72,6 @@ class ViewBase(SchemaBase):
 
     _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(  # noqa: SLF001 - our own class
         f"{constants.MODEL}.table.View",
-        "scopeIds",
         local_keys=SchemaBase._entity_type.local_keys  # noqa: SLF001 - our own class
         | {"addDefaultViewColumns", "addAnnotationColumns", "ignoredAnnotationColumnNames"},
     )
@@ -82,7 +81,6 @@ class ViewBase(SchemaBase):
         name: str | None = None,
         columns: Iterable[Any] | None = None,
         parent: Any = None,
-        scopes: Any = None,
         addDefaultViewColumns: bool = True,
         addAnnotationColumns: bool = True,
         ignoredAnnotationColumnNames: Iterable[str] = (),
@@ -99,6 +97,49 @@ class ViewBase(SchemaBase):
             **(local_state or {}),
         }
         super().__init__(name, columns, parent, properties, annotations, state, **kwargs)
+
+    def get_scope_ids(self) -> list[str]:
+        """Return the IDs of the objects whose annotations get columns."""
+        raise NotImplementedError  # abstract: each type of view defines its scope
+
+    def to_column_request(self) -> dict[str, Any]:
+        """Return the fields that identify the type of view in requests for its columns."""
+        raise NotImplementedError  # abstract: each type of view defines its fields
+
+
+class ScopedView(ViewBase):
+    """Base class of views with a scope: containers or evaluations."""
+
+    _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(  # noqa: SLF001 - our own class
+        f"{constants.MODEL}.table.View", "scopeIds"
+    )
+
+    def __init__(
+        self,
+        name: str | None = None,
+        columns: Iterable[Any] | None = None,
+        parent: Any = None,
+        scopes: Any = None,
+        addDefaultViewColumns: bool = True,
+        addAnnotationColumns: bool = True,
+        ignoredAnnotationColumnNames: Iterable[str] = (),
+        properties: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        local_state: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            name,
+            columns,
+            parent,
+            addDefaultViewColumns,
+            addAnnotationColumns,
+            ignoredAnnotationColumnNames,
+            properties,
+            annotations,
+            local_state,
+            **kwargs,
+        )
         self.properties["scopeIds"] = list(self.properties.get("scopeIds") or ())
         if scopes is not None:
             self.add_scope(scopes)
@@ -120,12 +161,12 @@ class ViewBase(SchemaBase):
         """Return the ID of an object in the scope."""
         return id_of(scope)
 
-    def to_column_request(self) -> dict[str, Any]:
-        """Return the fields that identify the type of view in requests for its columns."""
-        raise NotImplementedError  # abstract: each type of view defines its fields
+    def get_scope_ids(self) -> list[str]:
+        """Implement `ViewBase`."""
+        return list(self.properties["scopeIds"])
 
 
-class EntityViewSchema(ViewBase):
+class EntityViewSchema(ScopedView):
     """A view of entities: its name, parent, columns, scope and entity types.
 
     When a new view is stored for the first time, the default columns and columns for the
@@ -151,7 +192,7 @@ class EntityViewSchema(ViewBase):
         ValueError: An entity type is not an `EntityViewType`, or `type` is invalid.
     """
 
-    _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(  # noqa: SLF001 - our own class
+    _entity_type: ClassVar[EntityType] = ScopedView._entity_type.derive(  # noqa: SLF001 - our own class
         constants.ENTITY_VIEW, "viewTypeMask", "type"
     )
 
@@ -218,7 +259,7 @@ class EntityViewSchema(ViewBase):
         return {"viewEntityType": "entityview", "viewTypeMask": self.properties["viewTypeMask"]}
 
 
-class SubmissionViewSchema(ViewBase):
+class SubmissionViewSchema(ScopedView):
     """A view of submissions: its name, parent, columns and evaluations.
 
     When a new view is stored for the first time, the default columns and columns for the
@@ -241,7 +282,7 @@ class SubmissionViewSchema(ViewBase):
         ValueError: A scope is not the ID of an evaluation.
     """
 
-    _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(constants.SUBMISSION_VIEW)  # noqa: SLF001
+    _entity_type: ClassVar[EntityType] = ScopedView._entity_type.derive(constants.SUBMISSION_VIEW)  # noqa: SLF001
 
     def parse_scope_id(self, scope: Any) -> str:
         """Return the ID of an evaluation in the scope.
