@@ -18,7 +18,7 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
     SynapseStaleError,
 )
-from synapse_workflows.constants import CONTAINERS
+from synapse_workflows.constants import CONTAINERS, TABLE
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.task_state_store import TaskStateStore
 from synapse_workflows.provenance.activity import (
@@ -169,7 +169,7 @@ class ActivityWriter:
         if stored.replaced_etag is None:
             return False
         fingerprint = table_state.fetch_fingerprint(
-            stored.entity_id, None, polling_settings(self.client), is_view=False
+            stored.entity_id, None, polling_settings(self.client), TABLE
         )
         return self.client.run(fingerprint).etag == stored.replaced_etag
 

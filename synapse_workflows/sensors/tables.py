@@ -273,7 +273,8 @@ class SynapseTableChangeSensor(_TableSensor):
     """Wait until the rows or columns of a table change, or a snapshot of the table is created.
 
     For a view, any change of its content counts. Returns the new state:
-    `{"id": "syn123", "version": 4, "etag": "..."}`, and for a view its `digest`.
+    `{"id": "syn123", "version": 4, "etag": "..."}`, and its `digest` for a view that is not
+    materialized.
 
     Args:
         table_id: The table or view of any type, without a version (templated).

@@ -204,7 +204,8 @@ def test_change_sensor_waits_for_changes_in_a_view(wait, table_factory, kind):
     assert run.task("wait").state == "up_for_reschedule"
     table_factory.add_row(view)
     assert run.task("wait").state == "success"
-    assert run.value("wait").keys() == {"id", "version", "etag", "digest"}
+    digest = {"digest"} if kind != "materializedview" else set()
+    assert run.value("wait").keys() == {"id", "version", "etag"} | digest
 
 
 @pytest.mark.parametrize("kind", VIEW_TYPES)

@@ -69,7 +69,7 @@ class TableState:
         return self.version != other.version or self.content.is_known_to_differ(other.content)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the state as JSON: `version`, `etag`, and for views `digest`."""
+        """Return the state as JSON: `version`, `etag`, and `digest` for most views."""
         values: dict[str, Any] = {"version": self.version, "etag": self.content.etag}
         return values if self.content.digest is None else {**values, "digest": self.content.digest}
 
