@@ -12,8 +12,10 @@ from synapseclient.models import (
     Column,
     ColumnType,
     Dataset,
+    DatasetCollection,
     EntityRef,
     EntityView,
+    MaterializedView,
     SubmissionView,
     Table,
     ViewTypeMask,
@@ -235,6 +237,83 @@ def model_dataset(syn, a):
         "snapshot": number,
         "now": names(dataset.id),
         "snapshot_rows": names(f"{dataset.id}.{number}"),
+    }
+
+
+def flat_dataset(syn, a):
+    """Create a dataset of a folder with the functions of 2.x, and a snapshot."""
+    dataset = synapseclient.table.Dataset(
+        "flat dataset", parent=a["parent"], folders=[a["folder"]]
+    )
+    dataset = syn.store(dataset)
+    number = syn.create_snapshot_version(dataset.id, label="two")
+    dataset = syn.get(dataset.id)
+    dataset.remove_item(a["gone"])
+    dataset = syn.store(dataset)
+    sql = "select name, legs from {} order by name"
+    return {
+        "id": dataset.id,
+        "snapshot": number,
+        "size": len(dataset),
+        "columns": [column["name"] for column in syn.getTableColumns(dataset)],
+        "now": plain(syn.tableQuery(sql.format(dataset.id)).asDataFrame())["rows"],
+        "snapshot_rows": plain(syn.tableQuery(sql.format(f"{dataset.id}.{number}")).asDataFrame())[
+            "rows"
+        ],
+    }
+
+
+def model_collection(syn, a):
+    """Create a collection of versions of datasets and a snapshot, then remove a dataset."""
+    items = [EntityRef(id=one, version=version) for one, version in a["items"]]
+    collection = DatasetCollection(name="collection", parent_id=a["parent"], items=items)
+    collection = collection.store()
+    snapshot = collection.snapshot(label="two", comment="both")
+    collection = DatasetCollection(id=collection.id).get()
+    collection.remove_item(items[0])
+    collection.store()
+    sql = "select name from {} order by name"
+    number = snapshot.snapshot_version_number
+    return {
+        "id": collection.id,
+        "snapshot": number,
+        "columns": list(collection.columns),
+        "now": list(collection.query(sql.format(collection.id))["name"]),
+        "snapshot_rows": list(collection.query(sql.format(f"{collection.id}.{number}"))["name"]),
+    }
+
+
+def model_materialized_view(syn, a):
+    """Create a materialized view, query it, and change its SQL."""
+    view = MaterializedView(
+        name="materialized", parent_id=a["parent"], defining_sql=a["sql"], description="both"
+    ).store()
+    found = MaterializedView(id=view.id).get()
+    first = found.query(f"select * from {view.id}", include_row_id_and_row_version=False)
+    parts = found.query_part_mask(query=f"select * from {view.id}", part_mask=0x1 | 0x2 | 0x10)
+    found.defining_sql = a["other"]
+    found.store()
+    second = found.query(f"select * from {view.id}", include_row_id_and_row_version=False)
+    return {
+        "id": view.id,
+        "sql": found.defining_sql,
+        "first": plain(first),
+        "count": parts.count,
+        "columns": list(found.columns),
+        "second": plain(second),
+    }
+
+
+def flat_materialized_view(syn, a):
+    """Create a materialized view with the functions of 2.x."""
+    schema = synapseclient.table.MaterializedViewSchema(
+        name="flat materialized", parent=a["parent"], definingSQL=a["sql"]
+    )
+    schema = syn.store(schema)
+    return {
+        "id": schema.id,
+        "sql": syn.get(schema.id).definingSQL,
+        "rows": plain(syn.tableQuery(f"select * from {schema.id}").asDataFrame())["rows"],
     }
 
 

@@ -7,11 +7,17 @@ import pytest
 
 from synapse_workflows import (
     Activity,
+    Column,
+    Dataset,
+    DatasetCollection,
     EntityViewSchema,
     File,
+    MaterializedViewSchema,
     PartialRowset,
     Project,
+    Schema,
     SubmissionViewSchema,
+    Table,
 )
 
 
@@ -153,3 +159,82 @@ def test_dataset_of_the_official_client_is_read(official_tables, project, files,
     number = socket_client.create_snapshot_version(made["id"], label="ours")
     seen = official_tables("flat_read", sql=f"select name from {made['id']}.{number}")
     assert [row[0] for row in seen["rows"]] == ["bee"]
+
+
+def test_dataset_of_a_folder_of_the_official_client_is_read(
+    official_tables, project, files, socket_client
+):
+    """With default columns and columns for annotations."""
+    made = official_tables("flat_dataset", parent=project.id, folder=project.id, gone=files[0].id)
+    dataset = socket_client.get(made["id"])
+    assert isinstance(dataset, Dataset)
+    assert (len(dataset), made["size"], dataset.has_item(files[1])) == (1, 1, True)
+    columns = [one["name"] for one in socket_client.getTableColumns(dataset)]
+    assert columns == made["columns"]
+    assert {"id", "dataFileMD5Hex", "legs", "tags"} < set(columns)
+    assert legs_of(socket_client, made["id"]) == [row[1] for row in made["now"]] == [7]
+    snapshot = f"{made['id']}.{made['snapshot']}"
+    assert made["snapshot_rows"] == [["ant", 6], ["bee", 7]]
+    assert legs_of(socket_client, snapshot) == [6, 7]
+    ours = socket_client.store(Dataset("ours", parent=project, folders=[project]))
+    assert {one["name"] for one in socket_client.getTableColumns(ours)} == set(columns)
+
+
+def test_dataset_collection_of_the_official_client_is_read(
+    official_tables, project, files, socket_client
+):
+    datasets = [
+        socket_client.store(Dataset(f"set {file.name}", parent=project, dataset_items=[file]))
+        for file in files
+    ]
+    made = official_tables(
+        "model_collection", parent=project.id, items=[[each.id, 1] for each in datasets]
+    )
+    collection = socket_client.get(made["id"])
+    assert isinstance(collection, DatasetCollection)
+    assert collection.datasetItems == [{"entityId": datasets[1].id, "versionNumber": 1}]
+    columns = [one["name"] for one in socket_client.getTableColumns(collection)]
+    assert columns == made["columns"]
+    assert made["now"] == ["set bee"]
+    rows = socket_client.tableQuery(
+        f"select name from {made['id']}.{made['snapshot']} order by name"
+    )
+    assert [row[-1] for row in rows] == made["snapshot_rows"] == ["set ant", "set bee"]
+    collection.empty()
+    socket_client.store(collection)
+    number = socket_client.create_snapshot_version(collection, label="ours")
+    seen = official_tables("flat_read", sql=f"select name from {made['id']}.{number}")
+    assert (number, seen["rows"]) == (2, [])
+
+
+def test_materialized_view_of_the_official_client_is_read(
+    official_tables, project, files, socket_client
+):
+    """A join of a view and a table. The official client creates no snapshot of it."""
+    view = socket_client.store(EntityViewSchema("files", parent=project, scopes=project))
+    columns = [
+        Column(name="name", columnType="STRING"),
+        Column(name="wings", columnType="INTEGER"),
+    ]
+    table = Table(Schema("wings", columns, parent=project), [["bee", 4], ["ant", 0]])
+    table_id = socket_client.store(table).schema.id
+    sql = (
+        f"SELECT V.name as name, legs, wings FROM {view.id} V JOIN {table_id} T "
+        "ON (V.name = T.name) ORDER BY legs"
+    )
+    other = f"select wings, count(*) as n from {table_id} group by wings order by wings"
+    made = official_tables("model_materialized_view", parent=project.id, sql=sql, other=other)
+    assert made["first"]["rows"] == [["ant", 6, 0], ["bee", 7, 4]]
+    assert (made["count"], made["columns"]) == (2, ["name", "legs", "wings"])
+    assert made["second"]["rows"] == [[0, 1], [4, 1]]
+    ours = socket_client.get(made["id"])
+    assert isinstance(ours, MaterializedViewSchema)
+    assert ours.definingSQL == made["sql"] == other
+    flat = official_tables("flat_materialized_view", parent=project.id, sql=sql)
+    assert (flat["rows"], flat["sql"]) == (made["first"]["rows"], sql)
+    number = socket_client.create_snapshot_version(flat["id"], label="ours")
+    socket_client.store(Table(table_id, [["bee", 5]]))
+    seen = official_tables("flat_read", sql=f"select wings from {flat['id']}.{number}")
+    assert seen["rows"] == [[0], [4]]
+    now = official_tables("flat_read", sql=f"select wings from {flat['id']} order by wings")
+    assert now["rows"] == [[0], [4], [5]]
