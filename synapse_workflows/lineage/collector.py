@@ -25,7 +25,12 @@ from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.lineage_log import log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.store_notes import StoreNotes
-from synapse_workflows.lineage.upstream import XCOM_KEY, collect_static_lineage, collect_upstream
+from synapse_workflows.lineage.upstream import (
+    XCOM_KEY,
+    collect_static_lineage,
+    collect_upstream,
+    serialize_record,
+)
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 T = TypeVar("T")
@@ -232,7 +237,7 @@ class LineageCollector:
         if record.wrote and "upstream" in self.__dict__:
             record |= self.upstream
         if record != self._published:
-            self.ti.xcom_push(XCOM_KEY, record.to_json())
+            self.ti.xcom_push(XCOM_KEY, serialize_record(record, self.ti.map_index))
             self._published = record
 
     def finish(self) -> None:

@@ -9,10 +9,11 @@ rendered values.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from airflow.sdk import ObjectStoragePath, XComArg
 from airflow.sdk.bases.decorator import DecoratedMappedOperator
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.definitions.xcom_arg import (
     ConcatXComArg,
@@ -22,6 +23,8 @@ from airflow.sdk.definitions.xcom_arg import (
 
 from synapse_workflows.lineage.template_references import XComPull, find_xcom_pulls
 
+#: Key of the XCom with the return value of a task.
+XCOM_RETURN_KEY: Final = BaseXCom.XCOM_RETURN_KEY
 #: Returns the number of items of a mapped argument; None if the number is unknown.
 ItemCounter = Callable[[Any], int | None]
 
@@ -33,13 +36,16 @@ class TaskInstances:
     Args:
         task_id: Id of the task.
         index: Map index; None for all instances, and for a task that is not mapped.
-        position: Position among the instances that returned a value, counted from 0. The position
-            selects one instance of a mapped task whose output is mapped over.
+        position: Position among the instances that pushed an XCom, counted from 0. The position
+            selects one instance of a mapped task whose output is mapped over. Instances that
+            return None push no XCom.
+        key: Key of that XCom.
     """
 
     task_id: str
     index: int | None = None
     position: int | None = None
+    key: str = XCOM_RETURN_KEY
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,11 @@ def is_mapped(operator: Any) -> bool:
 
 
 def _select_instances(
-    task: Any, index: int | None, upstream: Any, item: int | None = None
+    task: Any,
+    index: int | None,
+    upstream: Any,
+    item: int | None = None,
+    key: str = XCOM_RETURN_KEY,
 ) -> TaskInstances:
     """Return the instances of an upstream task that an instance of a task depends on.
 
@@ -89,12 +99,13 @@ def _select_instances(
         index: Map index of the task's instance; None for all instances.
         upstream: The operator of the upstream task.
         item: Index of the output item that the instance takes; None for the whole output.
+        key: Key of the XCom with the output.
     """
     if index is None or not is_mapped(upstream):
         return TaskInstances(upstream.task_id)
     if _share_mapped_group(task, upstream):
         return TaskInstances(upstream.task_id, index=index)
-    return TaskInstances(upstream.task_id, position=item)
+    return TaskInstances(upstream.task_id, position=item, key=key)
 
 
 def _share_mapped_group(task: Any, other: Any) -> bool:
@@ -215,8 +226,8 @@ class _ReferenceFinder:
     def _find_in_part(self, part: Any, item: int | None) -> _Found:
         """Yield the references in one item of a mapped argument, or in all items."""
         if isinstance(part, XComArg):
-            for operator, selected in self._select_outputs(part, item):
-                yield _select_instances(self.task, self.index, operator, selected)
+            for operator, key, selected in self._select_outputs(part, item):
+                yield _select_instances(self.task, self.index, operator, selected, key)
         elif isinstance(part, dict):
             yield from self._find_in_value(_select(list(part.items()), item))
         elif isinstance(part, list | tuple):
@@ -224,8 +235,8 @@ class _ReferenceFinder:
         else:
             yield from self._find_in_value(part)
 
-    def _select_outputs(self, arg: Any, item: int | None) -> Iterator[tuple[Any, int | None]]:
-        """Yield each operator that produced an output item, with the item's index there."""
+    def _select_outputs(self, arg: Any, item: int | None) -> Iterator[tuple[Any, str, int | None]]:
+        """Yield each operator that produced an output item, its XCom key, and the item's index."""
         if isinstance(arg, MapXComArg):
             yield from self._select_outputs(arg.arg, item)
         elif isinstance(arg, ZipXComArg):
@@ -235,8 +246,8 @@ class _ReferenceFinder:
             for one, selected in self._select_concatenated(arg.args, item):
                 yield from self._select_outputs(one, selected)
         else:
-            for operator, _ in arg.iter_references():
-                yield operator, item
+            for operator, key in arg.iter_references():
+                yield operator, key, item
 
     def _select_concatenated(
         self, args: Sequence[Any], item: int | None

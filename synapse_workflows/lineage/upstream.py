@@ -7,7 +7,7 @@ A task U contributes to the tasks downstream of it:
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -25,7 +25,15 @@ from synapse_workflows.provenance.record import Origin, Record
 
 #: Key of the XCom with the record of a task.
 XCOM_KEY: Final = "synapse_lineage"
-_SUCCESS = "success"
+#: Key of the map index in a published record.
+_INDEX_KEY: Final = "map_index"
+_SUCCESS: Final = "success"
+
+
+def serialize_record(record: Record, map_index: int | None) -> dict[str, Any]:
+    """Return the value of the XCom with the record of a task instance."""
+    is_mapped = map_index is not None and map_index >= 0
+    return record.to_json() | ({_INDEX_KEY: map_index} if is_mapped else {})
 
 
 def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
@@ -73,11 +81,22 @@ class _UpstreamWalk:
         self._add_upstream(running)
         record = Record()
         while self.queue:
-            for instances in self.run_state.select_succeeded(self.queue.popleft()):
+            for instances in self._select_succeeded(self.queue.popleft()):
                 if instances not in self.visited:
                     self.visited.add(instances)
                     record |= self._visit(instances)
         return record | Record.from_refs(Origin.READ, gaps=self.gaps)
+
+    def _select_succeeded(self, instances: TaskInstances) -> Iterable[TaskInstances]:
+        if instances.position is None:
+            return self.run_state.select_succeeded(instances)
+        indexes = self.run_state.list_at_position(instances)
+        if len(indexes) > 1:
+            self.gaps.append(
+                f"some instances of task {instances.task_id} returned no value, so an input comes "
+                f"from one of its instances {indexes[0]} to {indexes[-1]}"
+            )
+        return [TaskInstances(instances.task_id, index=index) for index in indexes]
 
     def _visit(self, instances: TaskInstances) -> Record:
         records = self.run_state.pull_records(instances)
@@ -105,7 +124,8 @@ class _RunState:
         self.ti = ti
         self.dag = ti.task.dag
         self.bundle = getattr(ti, "bundle_instance", None)
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._records: dict[str, list[Mapping[str, Any]]] = {}
 
     @cached_property
     def states(self) -> dict[str, Any]:
@@ -118,10 +138,7 @@ class _RunState:
         """Yield the instances that succeeded."""
         task_id = instances.task_id
         succeeded = self.list_succeeded(task_id)
-        if instances.position is not None:
-            if instances.position < len(succeeded):
-                yield TaskInstances(task_id, index=succeeded[instances.position])
-        elif instances.index is not None:
+        if instances.index is not None:
             if instances.index in succeeded:
                 yield instances
         elif self.states.get(task_id) == _SUCCESS or self.have_all_succeeded(task_id):
@@ -133,6 +150,16 @@ class _RunState:
         """Return the map indexes of the instances that succeeded, sorted."""
         states = self.get_mapped_states(task_id)
         return sorted(index for index, state in states.items() if state == _SUCCESS)
+
+    def list_at_position(self, instances: TaskInstances) -> list[int]:
+        """Return the map indexes of the instances that may have pushed the XCom at a position.
+
+        Airflow does not tell which instances pushed no XCom, only how many XComs there are. If n
+        instances pushed none, the position and the n instances after it are possible.
+        """
+        succeeded, start = self.list_succeeded(instances.task_id), instances.position or 0
+        missing = len(succeeded) - self._count_xcoms(instances.task_id, instances.key)
+        return succeeded[start : start + max(missing, 0) + 1]
 
     def have_all_succeeded(self, task_id: str) -> bool:
         """Return whether a mapped task has instances and all of them succeeded."""
@@ -183,20 +210,35 @@ class _RunState:
         return contribution
 
     def pull_records(self, instances: TaskInstances) -> list[Record]:
-        """Pull the published records of instances. Some instances have no published record."""
-        if instances.index is not None and not self._count_records(instances.task_id):
-            return []  # Airflow logs an error if the XCom of a single instance is missing
-        options = {} if instances.index is None else {"map_indexes": instances.index}
-        pulled = self.ti.xcom_pull(task_ids=instances.task_id, key=XCOM_KEY, **options)
-        values = pulled if isinstance(pulled, list) else [pulled]
-        return [Record.from_json(value) for value in values if value is not None]
+        """Pull the published records of instances. Some instances have no published record.
 
-    def _count_records(self, task_id: str) -> int:
-        """Return the number of instances of a task that have published a record."""
-        if task_id not in self._counts:
-            records: Any = XComArg(self.dag.get_task(task_id), key=XCOM_KEY)
-            self._counts[task_id] = len(LazyXComSequence(records, self.ti))
-        return self._counts[task_id]
+        Airflow logs an error if the XCom of a single instance is missing. Therefore, unless all
+        instances have a record, all records of the task are pulled.
+        """
+        task_id, index = instances.task_id, instances.index
+        if index is None:
+            return [Record.from_json(value) for value in self._pull_all(task_id)]
+        count = self._count_xcoms(task_id, XCOM_KEY)
+        if count == len(self.get_mapped_states(task_id)):
+            value = self.ti.xcom_pull(task_ids=task_id, key=XCOM_KEY, map_indexes=index)
+            return [] if value is None else [Record.from_json(value)]
+        values = self._pull_all(task_id) if count else []
+        return [Record.from_json(value) for value in values if value.get(_INDEX_KEY) == index]
+
+    def _pull_all(self, task_id: str) -> list[Mapping[str, Any]]:
+        """Pull the published records of all instances of a task."""
+        if task_id not in self._records:
+            pulled = self.ti.xcom_pull(task_ids=task_id, key=XCOM_KEY)
+            values = pulled if isinstance(pulled, list) else [pulled]
+            self._records[task_id] = [value for value in values if value is not None]
+        return self._records[task_id]
+
+    def _count_xcoms(self, task_id: str, key: str) -> int:
+        """Return the number of instances of a task that have pushed an XCom."""
+        if (task_id, key) not in self._counts:
+            xcoms: Any = XComArg(self.dag.get_task(task_id), key=key)
+            self._counts[task_id, key] = len(LazyXComSequence(xcoms, self.ti))
+        return self._counts[task_id, key]
 
 
 def _is_resolvable(argument: Any) -> bool:

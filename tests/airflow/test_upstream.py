@@ -212,6 +212,35 @@ def test_skipped_instances_do_not_count_for_mapped_position(api, project, put, w
     assert sources_of(run.value("store", map_index=1)["id"])[0] == [entities[2]]
 
 
+@pytest.mark.parametrize("empty", [{0}, {1}, {1, 2}, set()])
+def test_instances_without_a_result_are_no_lost_sources(
+    api, project, put, write, sources_of, alice, empty
+):
+    """Airflow leaves out the instances that return None, and does not tell which they are."""
+    entities = [put(f"part_{n}.txt", f"part {n}") for n in range(4)]
+    with DAG("empty", schedule=None) as dag:
+
+        @task
+        def get(entity):
+            file = SynapseHook().client.get(entity)
+            number = entities.index(entity)
+            return None if number in empty else write(f"{number}.txt", Path(file.path).read_text())
+
+        SynapseStoreOperator.partial(task_id="store", parent_id=project).expand(
+            path=get.expand(entity=entities)
+        )
+    left = [number for number in range(4) if number not in empty]
+    run = Run(api, dag).all(get=4, store=len(left))
+    for index, number in enumerate(left):
+        stored = run.value("store", map_index=index)
+        assert stored["name"] == f"{number}.txt"
+        used = sources_of(stored["id"])[0]
+        assert entities[number] in used
+        assert len(used) == 1 + len(empty)
+        description = alice.getProvenance(stored["id"])["description"]
+        assert ("some instances of task get returned no value" in description) == bool(empty)
+
+
 def test_tasks_of_mapped_group_inherit_within_their_instance(api, project, put, write, sources_of):
     entities = [put(f"part_{n}.txt", f"part {n}") for n in range(2)]
     with DAG("grouped", schedule=None) as dag:
