@@ -67,8 +67,10 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
-    from synapse_workflows.operators.tables import (
+    from synapse_workflows.operators.table_queries import (
         SynapseTableQueryOperator as SynapseTableQueryOperator,
+    )
+    from synapse_workflows.operators.tables import (
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
     from synapse_workflows.sensors.tables import (
@@ -109,7 +111,7 @@ _MODULES = {
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
-    "SynapseTableQueryOperator": "synapse_workflows.operators.tables",
+    "SynapseTableQueryOperator": "synapse_workflows.operators.table_queries",
     "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",
     "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",

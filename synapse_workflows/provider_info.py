@@ -127,6 +127,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "synapse_workflows.operators.files",
                     "synapse_workflows.operators.snapshots",
+                    "synapse_workflows.operators.table_queries",
                     "synapse_workflows.operators.tables",
                 ],
             }

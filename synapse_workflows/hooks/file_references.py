@@ -46,8 +46,8 @@ class SynapseTableFile(TypedDict):
     `version` is the version of the table that was queried, and `etag` the state of its rows. If
     that version is not a snapshot, the same query may have a different result later. `name` is the
     file name in `output_path`; without `output_path`, the id of the task and the format.
-    `file_format` is `csv` or `parquet`. `md5` and `size` describe the file; `csv_md5` is the MD5
-    of the CSV file that Synapse wrote.
+    `file_format` is `csv`, `tsv`, `jsonl` or `parquet`, and `compression` is `gzip` or None. `md5`
+    and `size` describe the file; `csv_md5` is the MD5 of the CSV or TSV file that Synapse wrote.
     """
 
     id: str
@@ -57,6 +57,7 @@ class SynapseTableFile(TypedDict):
     query: str
     row_ids: bool
     file_format: str
+    compression: str | None
     rows: int
     columns: list[str]
     path: str | None
@@ -159,7 +160,8 @@ def _run_query(client: "LineageClient", reference: Mapping[str, Any]) -> str:
             )
 
     file_format = FileFormat(reference.get("file_format", FileFormat.CSV))
-    query = TableQuery(reference["query"], reference["row_ids"], file_format)
+    is_gzipped = reference.get("compression") == "gzip"
+    query = TableQuery(reference["query"], reference["row_ids"], file_format, is_gzipped)
     # an equal result is recorded as read from the version of the reference, not the current one
     with client.without_lineage():
         result = run_query(client, query, None, check)

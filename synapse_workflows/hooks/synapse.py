@@ -13,6 +13,7 @@ from synapse_workflows.idempotency.table_store import (
     store_rows,
 )
 from synapse_workflows.idempotency.task_state import TaskState
+from synapse_workflows.idempotency.transaction import Deferral
 from synapse_workflows.operator_arguments import check_provenance, optional_text
 
 
@@ -46,6 +47,7 @@ class SynapseHook(SynapseBaseHook):
         activity: Mapping[str, Any] | str | None = None,
         activity_name: str | None = None,
         activity_description: str | None = None,
+        deferral: Deferral | None = None,
     ) -> SynapseTableRows:
         """Store rows in a table, as `SynapseTableStoreOperator` does.
 
@@ -79,6 +81,8 @@ class SynapseHook(SynapseBaseHook):
                 Activity with an ID is linked unchanged.
             activity_name: Name of the Activity; the default is the name of the task.
             activity_description: Text before the description of the task.
+            deferral: How the task waits for the job that stores the rows; None to wait in the
+                worker.
 
         Returns:
             The numbers of changed rows, as JSON.
@@ -106,7 +110,9 @@ class SynapseHook(SynapseBaseHook):
             },
         )
         table_id = parse_unversioned_id(table_id, "table_id")
-        result = store_rows(self.client, TaskState.current(), table_id, rows, options, local_path)
+        result = store_rows(
+            self.client, TaskState.current(), table_id, rows, options, local_path, deferral
+        )
         self.log.info(
             "%s: %d rows added, %d changed, %d deleted",
             table_id,

@@ -17,6 +17,7 @@ from synapse_workflows.idempotency.parquet_source import PARQUET_MAGIC, ParquetR
 from synapse_workflows.idempotency.row_source import (
     STANDARD_CSV,
     SYNAPSE_CSV,
+    SYNAPSE_TSV,
     TSV,
     CombinedRowSource,
     CsvRowSource,
@@ -169,7 +170,7 @@ def _create_file_source(path: Path, query_format: str | None) -> RowSource:
     if query_format == "jsonl" or (query_format is None and suffix in _JSON_SUFFIXES):
         return RecordRowSource(JsonLinesFile(path), label=str(path))
     if query_format is not None:
-        return CsvRowSource(path, SYNAPSE_CSV)
+        return CsvRowSource(path, SYNAPSE_TSV if query_format == "tsv" else SYNAPSE_CSV)
     return CsvRowSource(path, TSV if suffix in _TSV_SUFFIXES else STANDARD_CSV)
 
 

@@ -18,8 +18,9 @@ from synapse_workflows.client.model.csv_io import open_csv
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
-#: Dialect of the CSV files that Synapse writes.
+#: Dialects of the files that Synapse writes.
 SYNAPSE_CSV: Final = CsvDialect()
+SYNAPSE_TSV: Final = CsvDialect("\t")
 #: Dialect of all other CSV files: a backslash is an ordinary character.
 STANDARD_CSV: Final = CsvDialect(escape='"')
 TSV: Final = CsvDialect(separator="\t", escape='"')

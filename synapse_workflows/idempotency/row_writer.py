@@ -93,7 +93,7 @@ class RowWriter:
         Raises:
             SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
-        self._pending = self.transaction.resolve_pending()
+        self._pending = self._resolve_pending()
         content = self.transaction.content_md5
         if content is None or content != self.source.content_md5() or not self._is_replaced():
             self._repeat(self._replace_once)
@@ -112,8 +112,20 @@ class RowWriter:
             SynapseHTTPError: Synapse rejected the rows; none was changed.
         """
         self._comparison(options)  # check the options before any request
-        self._pending = self.transaction.resolve_pending()
+        self._pending = self._resolve_pending()
         self._repeat(lambda: self._upsert_once(options))
+
+    def _resolve_pending(self) -> PendingTransaction | None:
+        """Finish the pending transaction; if it failed because rows are stale, compare again."""
+        pending = self.transaction.pending
+        try:
+            return self.transaction.resolve_pending()
+        except _STALE_ERRORS:
+            is_failed = pending is not None and self.transaction.pending is None
+            self.reader.etag = pending.etag if pending else None
+            if not is_failed or self.reader.etag is None or not self.reader.has_changed():
+                raise
+            return None
 
     def _repeat(self, run_once: Callable[[], bool]) -> None:
         """Compare and change the rows; repeat while other writers change the table."""
@@ -240,7 +252,9 @@ class RowWriter:
     def _commit(
         self, upload: RowUpload, counts: RowCounts, content_md5: str, max_row_id: int
     ) -> None:
-        pending = PendingTransaction(upload.file_handle_ids[0], counts, content_md5, max_row_id)
+        pending = PendingTransaction(
+            upload.file_handle_ids[0], counts, content_md5, max_row_id, etag=self.reader.etag
+        )
         self.transaction.commit(upload, pending)
 
     def _new_upload(self) -> RowUpload:

@@ -14,7 +14,7 @@ from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_writer import RowWriter
 from synapse_workflows.idempotency.staging import LocalFile, ResolveReference, as_local_file
 from synapse_workflows.idempotency.task_state import TaskState
-from synapse_workflows.idempotency.transaction import TableTransaction
+from synapse_workflows.idempotency.transaction import Deferral, TableTransaction
 from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -109,6 +109,7 @@ def store_rows(
     rows: Any,
     options: StoreOptions,
     resolve_reference: ResolveReference,
+    deferral: Deferral | None = None,
 ) -> SynapseTableRows:
     """Store rows in one transaction, once per task instance.
 
@@ -119,6 +120,7 @@ def store_rows(
         rows: The rows in any form that `row_formats.open_rows` takes.
         options: Mode, key and limits.
         resolve_reference: Returns the local path of a reference in `rows`.
+        deferral: How the task waits for jobs; None to wait in the worker.
 
     Raises:
         AirflowFailException: The rows or the table are invalid.
@@ -126,7 +128,7 @@ def store_rows(
     """
     columns = _require_columns(client, table_id)
     client.require_sources(**options.provenance)
-    transaction = TableTransaction(client, task, table_id)
+    transaction = TableTransaction(client, task, table_id, deferral)
     with open_rows(
         rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
     ) as source:

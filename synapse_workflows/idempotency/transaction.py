@@ -9,9 +9,11 @@ not started cannot succeed without the file. Then the retry runs another transac
 table. Synapse queues this transaction behind a job that has already started. When the other
 transaction is done, the pending transaction either was applied or never will be.
 `recovery.was_applied` compares rows to determine the result.
+
+A task that waits in the triggerer stops after the token is saved, and continues like a retry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
@@ -51,6 +53,20 @@ class RowCounts:
 
 
 @dataclass(frozen=True)
+class Deferral:
+    """How a task waits for jobs outside the worker.
+
+    Args:
+        defer: Called with the token of a job; raises an exception that ends the work in the
+            worker. The task continues with another call and the token as `finished_job`.
+        finished_job: Token of a job that has ended while the task waited; None at the start.
+    """
+
+    defer: Callable[[str], object]
+    finished_job: str | None = None
+
+
+@dataclass(frozen=True)
 class PendingTransaction:
     """A transaction whose result has not been saved yet.
 
@@ -60,6 +76,7 @@ class PendingTransaction:
         content_md5: MD5 of the rows that the transaction stores; empty for an upsert.
         max_row_id: Highest row ID of the table before the transaction.
         job: Token of the transaction's job; None if no token was saved.
+        etag: Etag of the rows that were compared with the rows of the source.
     """
 
     file_handle_id: str
@@ -67,6 +84,7 @@ class PendingTransaction:
     content_md5: str
     max_row_id: int
     job: str | None = None
+    etag: str | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -81,11 +99,19 @@ class TableTransaction:
         client: Sends the requests.
         task: The state of the task.
         table_id: `syn123`.
+        deferral: How the task waits for jobs; None to wait in the worker.
     """
 
-    def __init__(self, client: LineageClient, task: TaskState, table_id: str) -> None:
+    def __init__(
+        self,
+        client: LineageClient,
+        task: TaskState,
+        table_id: str,
+        deferral: Deferral | None = None,
+    ) -> None:
         self.client = client
         self.table_id = table_id
+        self._deferral = deferral
         self._state = SavedState(task, _KEY, table_id)
 
     @property
@@ -108,6 +134,12 @@ class TableTransaction:
         """Etag of the rows directly after the task's last transaction; None if it is unknown."""
         return self._load().get("etag")
 
+    @property
+    def pending(self) -> PendingTransaction | None:
+        """The transaction whose result has not been saved; None without such a transaction."""
+        values = self._load().get("pending")
+        return None if values is None else PendingTransaction.from_json(values)
+
     def resolve_pending(self) -> PendingTransaction | None:
         """Finish the transaction that an earlier try left pending.
 
@@ -118,16 +150,20 @@ class TableTransaction:
 
         Raises:
             SynapseTimeoutError: The job of the transaction is still running.
-            SynapseError: The state of the job is unknown.
+            SynapseHTTPError: The transaction for which the task was deferred failed.
+            SynapseError: The transaction for which the task was deferred failed, or the state of
+                a job is unknown.
         """
-        values = self._load().get("pending")
-        if values is None:
+        pending = self.pending
+        if pending is None:
             return None
-        pending = PendingTransaction.from_json(values)
         if pending.job is not None:
             try:
                 etag = self._wait(pending.job)
             except (SynapseHTTPError, SynapseJobError) as error:
+                if self._deferral is not None and pending.job == self._deferral.finished_job:
+                    self._forget_if_final(error)
+                    raise
                 self.client.logger.info("The transaction of an earlier try failed: %s", error)
             else:
                 self.mark_succeeded(pending, etag)
@@ -155,12 +191,8 @@ class TableTransaction:
                 job,
             )
             etag = self._wait(job)
-        except SynapseJobError:
-            self.mark_failed()
-            raise
-        except SynapseHTTPError as error:
-            if _is_final(error):
-                self.mark_failed()
+        except (SynapseHTTPError, SynapseJobError) as error:
+            self._forget_if_final(error)
             raise
         self.mark_succeeded(pending, etag)
 
@@ -188,10 +220,21 @@ class TableTransaction:
         self._state.clear()
 
     def _wait(self, job: str) -> str | None:
-        """Wait for a transaction; return the etag of its last change of rows, if known."""
+        """Wait for a transaction in the worker, or defer unless its job has ended meanwhile.
+
+        Returns:
+            The etag of the last change of rows, if known.
+        """
+        if self._deferral is not None and job != self._deferral.finished_job:
+            self._deferral.defer(job)
         response = table_transactions.wait_for_transaction(self.client, self.table_id, job)
         results: list[Mapping[str, Any]] = response.get("results") or [{}]
         return results[-1].get("etag")
+
+    def _forget_if_final(self, error: SynapseHTTPError | SynapseJobError) -> None:
+        """Save that the pending transaction failed, if the error shows that."""
+        if isinstance(error, SynapseJobError) or _is_final(error):
+            self.mark_failed()
 
     def _prevent(self, pending: PendingTransaction) -> None:
         """Ensure that the job of a transaction, if any, has ended or cannot succeed."""

@@ -1,12 +1,13 @@
 """Base class of the Synapse operators."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
 
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.hooks.synapse import SynapseHook
@@ -14,7 +15,6 @@ from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageModeName
 from synapse_workflows.links import SynapseEntityLink
 from synapse_workflows.operator_arguments import TemplateValues
-from synapse_workflows.triggers.execution_deadline import execution_timeout_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -61,18 +61,19 @@ class SynapseOperator(TemplateValues, BaseOperator):
         """The hook of the connection."""
         return SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
 
-    def resume_execution(
-        self, next_method: str, next_kwargs: dict[str, Any] | None, context: "Context"
-    ) -> Any:
-        """Resume after a deferral; enforce the execution_timeout, which includes the deferral.
+    def on_kill(self) -> None:
+        """Stop the work of a task that is terminated: transfers, waits and requests.
+
+        Airflow calls this method in the signal handler, and after an `execution_timeout`. Synapse
+        has no request that cancels a job, so a job that has started continues; its token is in the
+        task state, and a retry continues to wait for it.
 
         Raises:
-            AirflowTaskTimeout: The execution_timeout has passed.
+            AirflowTaskTerminated: The task was terminated by a signal. The error ends the work in
+                the main thread, which cancels the transfers in other threads.
         """
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout as error:
-            raise execution_timeout_error(self) from error
+        if not isinstance(sys.exception(), AirflowTaskTimeout):
+            raise AirflowTaskTerminated("The task was terminated by a signal")
 
     def set_entity_url(self, entity_id: str, version: int | None = None) -> None:
         """Set the target of the task's link. No login is needed."""

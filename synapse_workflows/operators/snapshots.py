@@ -1,30 +1,23 @@
 """Operator that creates snapshots of tables and views."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from synapse_workflows.client.errors import SynapseTimeoutError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.idempotency.snapshot import SnapshotMaker, SynapseSnapshot
 from synapse_workflows.idempotency.snapshot_state import SnapshotRequest, UnchangedPolicy
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.operator_arguments import check_choice, optional_text
-from synapse_workflows.operators.base import SynapseOperator
-from synapse_workflows.triggers.execution_deadline import (
-    enforce_deadline,
-    get_execution_deadline,
-    get_remaining_time,
-)
-from synapse_workflows.triggers.jobs import SynapseJobTrigger
+from synapse_workflows.operators.deferrable import DeferrableSynapseOperator
+from synapse_workflows.triggers.execution_deadline import get_execution_deadline
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SynapseTableSnapshotOperator(SynapseOperator):
+class SynapseTableSnapshotOperator(DeferrableSynapseOperator):
     """Create a snapshot of a table or view: an immutable version of its current state.
 
     Tables and all types of views have snapshots; "table" below means any of them.
@@ -33,8 +26,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
     which this task takes data, and of every task that stored rows since the last snapshot. A retry
     creates no second snapshot: the retry finds the first snapshot, or the job that creates the
     snapshot. The asset event of the table has the version of the snapshot, `{"version": 7}`.
-    Returns a reference (`SynapseSnapshot`). With `deferrable`, `execution_timeout`
-    includes the time in the triggerer.
+    Returns a reference (`SynapseSnapshot`).
 
     Args:
         table_id: The table, or a reference to it, without a version such as `syn123.4`
@@ -54,10 +46,8 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             since.
         retain: Number of the newest snapshots with `label_prefix` to keep; older ones are deleted.
             None keeps all. Nothing is deleted if no snapshot is created.
-        deferrable: Whether to wait in the triggerer.
-        poll_interval: Seconds between two requests, when deferred.
-        timeout: Seconds without progress before the task fails, when deferred.
-        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
+        kwargs: `deferrable`, `poll_interval`, `timeout` (see `DeferrableSynapseOperator`),
+            `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
         ValueError: `retain` is less than 1, or given without label and prefix; or
@@ -69,7 +59,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         "version_label",
         "label_prefix",
         "version_comment",
-        *SynapseOperator.template_fields,
+        *DeferrableSynapseOperator.template_fields,
     )
     data_fields: ClassVar[Sequence[str] | None] = ("table_id",)
 
@@ -82,9 +72,6 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         version_comment: str | None = None,
         if_unchanged: UnchangedPolicy = "snapshot",
         retain: int | None = None,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 5.0,
-        timeout: float = 600.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,9 +88,6 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         self.version_comment = version_comment
         self.if_unchanged: UnchangedPolicy = if_unchanged
         self.retain = retain
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
 
     def execute(self, context: "Context") -> SynapseSnapshot:
         """Create the snapshot and return its reference."""
@@ -111,7 +95,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         maker = self._snapshot_maker(context)
         version = maker.find_existing() if self.deferrable else maker.get_or_create()
         if version is None:
-            self._defer(maker, maker.job or maker.start_job(), deadline)
+            self.defer_until_done(maker.job_path, maker.job or maker.start_job(), deadline)
         return self._finish(context, maker, version)
 
     def execute_complete(
@@ -131,9 +115,7 @@ class SynapseTableSnapshotOperator(SynapseOperator):
             SynapseTimeoutError: The triggerer stopped waiting; a retry continues to wait.
             AirflowTaskTimeout: The execution_timeout has passed; a retry continues to wait.
         """
-        if event.get("error"):
-            raise SynapseTimeoutError(f"Stopped waiting for the snapshot: {event['error']}")
-        with enforce_deadline(self, execution_deadline):
+        with self.resumed(event, execution_deadline):
             maker = self._snapshot_maker(context)
             return self._finish(context, maker, maker.wait_for_job())
 
@@ -158,23 +140,9 @@ class SynapseTableSnapshotOperator(SynapseOperator):
         table_id = parse_unversioned_id(self.table_id, "table_id")
         with self.entity_link(table_id):
             task = TaskState.from_context(context)
-            maker = SnapshotMaker(self.hook.client, task, table_id, self._request)
+            maker = SnapshotMaker(self.client, task, table_id, self._request)
         self.set_map_index_name(context, maker.entity["name"])
         return maker
-
-    def _defer(self, maker: SnapshotMaker, job: str, deadline: float | None) -> NoReturn:
-        self.defer(
-            trigger=SynapseJobTrigger(
-                synapse_conn_id=self.synapse_conn_id,
-                path=maker.job_path,
-                job=job,
-                poll_interval=self.poll_interval,
-                timeout=self.timeout,
-            ),
-            method_name="execute_complete",
-            kwargs={"execution_deadline": deadline},
-            timeout=get_remaining_time(self, deadline),
-        )
 
     def _finish(self, context: "Context", maker: SnapshotMaker, version: int) -> SynapseSnapshot:
         is_created = maker.is_created

@@ -23,7 +23,7 @@ class SynapseJobTrigger(BaseTrigger):
         path: Path of the job type, for example `/entity/syn1/table/transaction/async`.
         job: Token of the job.
         poll_interval: Seconds between two requests.
-        timeout: Maximum time without progress, in seconds.
+        timeout: Maximum time to wait for the job, in seconds.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SynapseJobTrigger(BaseTrigger):
         path: str,
         job: str,
         poll_interval: float = 5.0,
-        timeout: float = 600.0,
+        timeout: float = 604_800.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow has no types for it
         self.synapse_conn_id = synapse_conn_id
@@ -61,7 +61,7 @@ class SynapseJobTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, str]:
         interval = self.poll_interval
-        polling = Polling(interval, 1.0, interval, self.timeout, first_sleep=interval)
+        polling = Polling(interval, 1.0, interval, first_sleep=interval, limit=self.timeout)
         try:
             session = await SynapseHook(self.synapse_conn_id).async_session()
             async with session:

@@ -1,4 +1,4 @@
-"""`execution_timeout` of sensors and snapshots that wait in the triggerer."""
+"""`execution_timeout` and `timeout` of sensors and operators that wait in the triggerer."""
 
 import time
 from datetime import timedelta
@@ -11,21 +11,29 @@ from support.execution_api import Run
 
 from synapse_workflows import (
     SynapseTableChangeSensor,
+    SynapseTableQueryOperator,
     SynapseTableRowsSensor,
     SynapseTableSnapshotOperator,
+    SynapseTableStoreOperator,
 )
+from synapse_workflows.client.errors import SynapseTimeoutError
 
 RUNS = count(1)
 LIMIT = timedelta(seconds=30)
 
 
-@pytest.fixture(params=["rows", "change", "snapshot"])
+@pytest.fixture(params=["rows", "change", "snapshot", "query", "store"])
 def wait(request, api, filled):
     """Create a run of one deferrable task with an execution_timeout, by kind of task."""
     kinds = {
         "rows": (SynapseTableRowsSensor, {"sql": f"select * from {filled} where n > 99"}),
         "change": (SynapseTableChangeSensor, {"table_id": filled}),
         "snapshot": (SynapseTableSnapshotOperator, {"table_id": filled}),
+        "query": (SynapseTableQueryOperator, {"sql": f"select * from {filled}"}),
+        "store": (
+            SynapseTableStoreOperator,
+            {"table_id": filled, "rows": [{"a name": "x", "n": 1}]},
+        ),
     }
     kind, arguments = kinds[request.param]
 
@@ -63,10 +71,20 @@ def test_a_resumed_task_has_the_remaining_time_only(wait):
     assert isinstance(ended.error, AirflowTaskTimeout)
 
 
-def test_without_an_execution_timeout_a_snapshot_has_no_limit(api, filled):
-    with DAG("wait", schedule=None) as dag:
-        SynapseTableSnapshotOperator(task_id="wait", table_id=filled, deferrable=True)
-    assert Run(api, dag).task("wait").msg.trigger_timeout is None
+def test_the_deferral_ends_with_the_timeout(wait):
+    """The timeout is the same for operators and sensors; only operators are retried."""
+    run = wait(timeout=10)
+    deferred = run.task("wait", max_tries=3)
+    assert timedelta() < deferred.msg.trigger_timeout <= timedelta(seconds=10)
+    ended = run.task("wait", max_tries=3, timed_out=True)
+    assert isinstance(ended.error, AirflowSensorTimeout | SynapseTimeoutError)
+    is_sensor = isinstance(ended.error, AirflowSensorTimeout)
+    assert ended.state == ("failed" if is_sensor else "up_for_retry")
+
+
+def test_the_default_timeout_is_that_of_sensors(wait):
+    deferred = wait().task("wait", max_tries=3)
+    assert deferred.msg.trigger_timeout.total_seconds() == pytest.approx(604_800, abs=60)
 
 
 @pytest.mark.parametrize(

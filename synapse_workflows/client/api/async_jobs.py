@@ -96,6 +96,7 @@ def polling_settings(syn: Session) -> Polling:
         back_off=syn.table_query_backoff,
         max_sleep=syn.table_query_max_sleep,
         timeout=syn.table_query_timeout,
+        limit=syn.job_timeout,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, overload
 
 from synapse_workflows.client.api import async_jobs
@@ -25,6 +26,50 @@ _FROM: Final = re.compile(
 _PAGING_OPTIONS: Final = ("limit", "offset")
 _BUNDLE: Final = f"{MODEL}.table.QueryBundleRequest"
 _DOWNLOAD: Final = f"{MODEL}.table.DownloadFromTableRequest"
+
+
+@dataclass(frozen=True)
+class CsvQuery:
+    """A query whose result is a CSV file.
+
+    Args:
+        sql: The query.
+        dialect: Dialect of the file.
+        header: Whether the first line contains the column names.
+        row_ids: Whether rows start with ROW_ID and ROW_VERSION.
+        suffix: Suffix of the name of the downloaded file.
+    """
+
+    sql: str
+    dialect: CsvDialect
+    header: bool = True
+    row_ids: bool = True
+    suffix: str = ".csv"
+
+    @property
+    def table(self) -> VersionedId:
+        """The table in the query.
+
+        Raises:
+            ValueError: The query does not contain the ID of a table.
+        """
+        return parse_table_id(self.sql)
+
+    @property
+    def path(self) -> str:
+        """Path of the type of the query job."""
+        return f"/entity/{self.table.id}/table/download/csv/async"
+
+    def to_request(self) -> dict[str, Any]:
+        """Return the DownloadFromTableRequest of the query job."""
+        return {
+            "concreteType": _DOWNLOAD,
+            "sql": self.sql,
+            "writeHeader": self.header,
+            "includeRowIdAndRowVersion": self.row_ids,
+            "includeEntityEtag": True,
+            "csvTableDescriptor": self.dialect.to_descriptor(header=self.header),
+        }
 
 
 @overload
@@ -98,10 +143,52 @@ def tableQuery(
     result: CsvFileTable | TableQueryResult
     if result_format == "csv":
         _reject_paging(kwargs)
-        result = _query_csv(syn, table, query, **kwargs)
+        result = _query_csv(syn, query, **kwargs)
     else:
         result = _query_rowset(syn, table, query, **kwargs)
     _announce_read(syn, table)
+    return result
+
+
+def start_csv_query(syn: Session, query: CsvQuery) -> str:
+    """Start the job of a query and return its token, for `fetch_csv_query` in any process.
+
+    Raises:
+        SynapseHTTPError: Synapse rejected the query.
+
+    Source:
+        POST /entity/{id}/table/download/csv/async/start
+        https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
+    """
+    return async_jobs.start(syn, query.path, query.to_request())
+
+
+def fetch_csv_query(
+    syn: Session, query: CsvQuery, token: str | None, location: str | None
+) -> CsvFileTable:
+    """Wait for the job of a query and download its result.
+
+    Args:
+        syn: The session that sends the requests.
+        query: The query.
+        token: Result of `start_csv_query`; None to start the job.
+        location: Directory for the file; None for the cache.
+
+    Raises:
+        SynapseHTTPError: Synapse rejected the query, or the query failed.
+        SynapseJobError: The query failed.
+        SynapseTimeoutError: The query made no progress for ``syn.table_query_timeout`` seconds.
+
+    Source:
+        GET /entity/{id}/table/download/csv/async/get/{asyncToken}
+        https://rest-docs.synapse.org/rest/GET/entity/id/table/download/csv/async/get/asyncToken.html
+    """
+    if token is None:
+        response = async_jobs.run(syn, query.path, query.to_request(), repeatable=True)
+    else:
+        response = async_jobs.wait(syn, query.path, token)
+    result = _download_result(syn, query, response, location)
+    _announce_read(syn, query.table)
     return result
 
 
@@ -166,7 +253,6 @@ def _query_rowset(
 
 def _query_csv(
     syn: Session,
-    table: VersionedId,
     query: str,
     *,
     quoteCharacter: str = '"',
@@ -183,36 +269,35 @@ def _query_csv(
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
-    directory = None if downloadLocation is None else download.parse_directory(downloadLocation)
     dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
-    body = {
-        "concreteType": _DOWNLOAD,
-        "sql": query,
-        "writeHeader": header,
-        "includeRowIdAndRowVersion": includeRowIdAndRowVersion,
-        "includeEntityEtag": True,
-        "csvTableDescriptor": dialect.to_descriptor(header=header),
-    }
-    path = f"/entity/{table.id}/table/download/csv/async"
-    response = async_jobs.run(syn, path, body, repeatable=True)
+    csv_query = CsvQuery(query, dialect, header=header, row_ids=includeRowIdAndRowVersion)
+    response = async_jobs.run(syn, csv_query.path, csv_query.to_request(), repeatable=True)
+    return _download_result(syn, csv_query, response, downloadLocation)
+
+
+def _download_result(
+    syn: Session, query: CsvQuery, response: Mapping[str, Any], location: str | None
+) -> CsvFileTable:
+    """Download the file of a DownloadFromTableResult, unless the file is cached."""
+    directory = None if location is None else download.parse_directory(location)
     handle = str(response["resultsFileHandleId"])
     file = download.download_file(
         syn,
-        file_handle={"id": handle, "fileName": f"SYNAPSE_TABLE_QUERY_{handle}.csv"},
+        file_handle={"id": handle, "fileName": f"SYNAPSE_TABLE_QUERY_{handle}{query.suffix}"},
         associate_type="TableEntity",
-        associate_id=table.id,
+        associate_id=query.table.id,
         directory=directory,
         if_collision=None if directory is None else download.OVERWRITE_LOCAL,
     )
     result = CsvFileTable(
-        table.id,
+        query.table.id,
         str(file),
         response.get("etag"),
-        quoteCharacter,
-        escapeCharacter,
-        lineEnd,
-        separator,
-        header,
+        query.dialect.quote,
+        query.dialect.escape,
+        query.dialect.line_end,
+        query.dialect.separator,
+        query.header,
         headers=[SelectColumn(**one) for one in response.get("headers") or ()],
     )
     # Aggregate results have no row IDs, even if row IDs were requested. Therefore, the columns of

@@ -46,10 +46,11 @@ class Polling:
         sleep: Delay between two status requests, after the short delays of a new job.
         back_off: Factor by which each delay grows from `sleep` on.
         max_sleep: Maximum delay.
-        timeout: Maximum time without progress. The whole job may take 24 times as long.
+        timeout: Maximum time without progress.
         first_sleep: Delay between the first and the second status request. The delays grow by
             half until they reach `sleep`, so that a short job is not waited for much longer than
             it takes.
+        limit: Maximum time of the whole job; None for 24 times `timeout`.
     """
 
     sleep: float = 2.0
@@ -57,6 +58,12 @@ class Polling:
     max_sleep: float = 20.0
     timeout: float = 600.0
     first_sleep: float = 0.1
+    limit: float | None = None
+
+    @property
+    def total(self) -> float:
+        """Maximum time of the whole job."""
+        return _MAX_TIMEOUTS * self.timeout if self.limit is None else self.limit
 
     def iter_delays(self) -> Iterator[float]:
         """Yield the delays between the status requests of a job, without end."""
@@ -151,8 +158,8 @@ def wait(
     Raises:
         SynapseJobError: The job failed.
         SynapseHTTPError: The job failed with an HTTP status, or the status request failed.
-        SynapseTimeoutError: No progress within the timeout, or no result within 24 times the
-            timeout. The job itself continues.
+        SynapseTimeoutError: No progress within the timeout, or no result within the limit. The
+            job itself continues.
     """
     reported: set[JobProgress] = set()
     idle = total = 0.0
@@ -167,15 +174,16 @@ def wait(
         if progress not in reported:
             reported.add(progress)
             idle = 0.0
-        if idle >= polling.timeout or total >= _MAX_TIMEOUTS * polling.timeout:
-            problem = f"made no progress for {idle:.0f} s"
+        if idle >= polling.timeout or total >= polling.total:
+            problem, setting = f"made no progress for {idle:.0f} s", "table_query_timeout"
             if idle < polling.timeout:
                 problem = f"is not complete after {total:.0f} s"
+                setting = setting if polling.limit is None else "timeout"
             raise SynapseTimeoutError(
                 f"Timeout waiting for query results: {progress}. Job {token} {problem}. It may "
-                "still complete. Increase table_query_timeout to wait longer."
+                f"still complete. Increase {setting} to wait longer."
             )
-        step = min(next(delays), polling.timeout - idle)
+        step = min(next(delays), polling.timeout - idle, polling.total - total)
         yield Pause(step)
         idle += max(step, _MIN_STEP)
         total += max(step, _MIN_STEP)

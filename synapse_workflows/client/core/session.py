@@ -79,6 +79,8 @@ class Session:
         self.table_query_backoff = 1.1
         self.table_query_max_sleep = 20.0
         self.table_query_timeout = 600.0
+        #: Maximum time of a whole job, in seconds; None for 24 times `table_query_timeout`.
+        self.job_timeout: float | None = None
         self.configPath = config.expand_path(config_path)
         self.cache = Cache(cache_root or DEFAULT_CACHE, cache_limit)
         self.max_threads = max_threads

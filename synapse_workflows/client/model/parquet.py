@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,6 +11,11 @@ from synapse_workflows.client.model import arrow_csv
 from synapse_workflows.client.model.cell_codec import ITEM_TYPES
 from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.file_conversion import (
+    ConversionError,
+    ProgressCallback,
+    validate_unique_names,
+)
 from synapse_workflows.constants import ROW_ID, ROW_VERSION, ColumnType, MiB
 
 #: CSV characters per block; a row with more characters is a block of its own.
@@ -30,14 +34,6 @@ _ARROW_TYPES: Final[Mapping[ColumnType, str]] = MappingProxyType(
         ColumnType.BOOLEAN: "bool_",
     }
 )
-
-
-class ParquetConversionError(ValueError):
-    """Error: rows cannot be converted to Parquet."""
-
-
-#: Called with the number of CSV bytes read since the last call.
-ProgressCallback = Callable[[int], object]
 
 
 def require_pyarrow() -> None:
@@ -59,13 +55,6 @@ def get_writer_version() -> str:
     return f"pyarrow {pa.__version__}"
 
 
-def count_rows(path: Path) -> int:
-    """Return the number of rows of a Parquet file."""
-    from pyarrow import parquet
-
-    return int(parquet.read_metadata(path).num_rows)
-
-
 def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -> int:
     """Convert the rows of a CSV file to a Parquet file, a few megabytes at a time.
 
@@ -81,7 +70,7 @@ def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -
 
     Raises:
         ImportError: pyarrow is not installed.
-        ParquetConversionError: A cell does not match the type of its column, or several
+        ConversionError: A cell does not match the type of its column, or several
             columns have the same name.
     """
     require_pyarrow()
@@ -89,7 +78,7 @@ def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -
     from pyarrow import parquet
 
     columns = table.columns()
-    _validate_unique_names(columns)
+    validate_unique_names(columns, "Parquet")
     schema = pa.schema([_create_field(column) for column in columns])
     rows = 0
     with parquet.ParquetWriter(target, schema) as parquet_writer:
@@ -97,7 +86,7 @@ def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -
             try:
                 parsed = _parse_block(block, table, columns)
             except pa.ArrowInvalid as invalid:
-                raise ParquetConversionError(
+                raise ConversionError(
                     f"Cannot convert {table.filepath} to Parquet, after row {rows}: {invalid}"
                 ) from invalid
             arrays = [
@@ -107,18 +96,6 @@ def write_table(table: CsvFileTable, target: Path, progress: ProgressCallback) -
             parquet_writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             rows += parsed.num_rows
     return rows
-
-
-def _validate_unique_names(columns: Sequence[Mapping[str, Any]]) -> None:
-    """Reject duplicate column names, because few Parquet readers support them."""
-    counts = Counter(str(column.get("name")) for column in columns)
-    repeated = [name for name, count in counts.items() if count > 1]
-    if repeated:
-        raise ParquetConversionError(
-            f"Duplicate column names {repeated}: the columns of a Parquet file must have unique "
-            "names. Use aliases in the query, for example 'n * 2 AS doubled'; if the name is also "
-            "a column of *, list the columns instead of *."
-        )
 
 
 def _iter_blocks(table: CsvFileTable, progress: ProgressCallback) -> Iterator[bytes]:
