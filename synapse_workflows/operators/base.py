@@ -1,5 +1,6 @@
 """Base class of the Synapse operators."""
 
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowTaskTerminated, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.hooks.synapse import SynapseHook
@@ -64,16 +65,17 @@ class SynapseOperator(TemplateValues, BaseOperator):
     def on_kill(self) -> None:
         """Stop the work of a task that is terminated: transfers, waits and requests.
 
-        Airflow calls this method in the signal handler, and after an `execution_timeout`. Synapse
-        has no request that cancels a job, so a job that has started continues; its token is in the
-        task state, and a retry continues to wait for it.
+        Airflow calls this method in the signal handler, and after an `execution_timeout`, which
+        has stopped the work itself. Synapse has no request that cancels a job: a job that has
+        started continues, and a retry waits for it.
 
         Raises:
-            AirflowTaskTerminated: The task was terminated by a signal. The error ends the work in
-                the main thread, which cancels the transfers in other threads.
+            SystemExit: The task was terminated by a signal. The error ends the work in the main
+                thread, which cancels the transfers in other threads; Airflow retries the task.
         """
         if not isinstance(sys.exception(), AirflowTaskTimeout):
-            raise AirflowTaskTerminated("The task was terminated by a signal")
+            self.log.warning("The task was terminated by a signal; stopping its work")
+            raise SystemExit(128 + signal.SIGTERM)
 
     def set_entity_url(self, entity_id: str, version: int | None = None) -> None:
         """Set the target of the task's link. No login is needed."""

@@ -25,6 +25,7 @@ LIMIT = timedelta(seconds=30)
 @pytest.fixture(params=["rows", "change", "snapshot", "query", "store"])
 def wait(request, api, filled):
     """Create a run of one deferrable task with an execution_timeout, by kind of task."""
+    rows = [{"a name": "x", "n": 1}]
     kinds = {
         "rows": (SynapseTableRowsSensor, {"sql": f"select * from {filled} where n > 99"}),
         "change": (SynapseTableChangeSensor, {"table_id": filled}),
@@ -32,7 +33,7 @@ def wait(request, api, filled):
         "query": (SynapseTableQueryOperator, {"sql": f"select * from {filled}"}),
         "store": (
             SynapseTableStoreOperator,
-            {"table_id": filled, "rows": [{"a name": "x", "n": 1}]},
+            {"table_id": filled, "rows": rows},
         ),
     }
     kind, arguments = kinds[request.param]

@@ -10,7 +10,6 @@ from synapse_workflows import (
     Row,
     RowSet,
     SynapseTableStoreOperator,
-    Table,
     synapse_asset,
 )
 
@@ -117,54 +116,64 @@ def test_error_of_the_trigger_is_retried(run_of, filled, rows_of, mode):
     assert rows_of(filled) == expected
 
 
+def before_start(api, action):
+    """Call a function once, after the rows are uploaded and before the job is started."""
+    save, calls = api._store, []
+
+    def answer(request, parts, body):
+        result = save(request, parts, body)
+        if request.method == "PUT" and parts[2] == "synapse_rows" and not calls:
+            calls.append(True)
+            action()
+        return result
+
+    api._store = answer
+
+
+def change_row(alice, table):
+    """Change the row with n = 2, as another writer does."""
+    row_id, version, *_ = next(iter(alice.tableQuery(f"select * from {table} where n = 2")))
+    rows = [Row(["changed", 2], row_id, version)]
+    headers = list(alice.getTableColumns(table))
+    alice.store(RowSet(schema=alice.get(table), headers=headers, rows=rows))
+
+
 @pytest.mark.parametrize("mode", ["upsert", "replace", "mirror"])
-def test_rows_that_another_writer_changes_while_the_rows_are_uploaded(
-    run_of, filled, rows_of, alice, monkeypatch, mode
-):
-    """The job fails because its rows are stale; the worker compares again and defers again."""
+def test_stale_rows_are_compared_again(run_of, filled, rows_of, alice, api, mode):
+    """Another writer changes a row, so that the job fails; the task defers a second time."""
     arguments, expected, _ = MODES[mode]
     run = run_of(table_id=filled, rows=GIVEN, **arguments)
-    from synapse_workflows.client.api import table_transactions
-
-    start, changed = table_transactions.start_transaction, []
-
-    def change_first(client, table_id, *values):
-        if not changed:
-            changed.append(True)
-            result = alice.tableQuery(f"select * from {table_id} where n = 2")
-            row_id, version, *_ = next(iter(result))
-            schema = alice.getTableColumns(table_id)
-            headers = list(schema)
-            alice.store(
-                RowSet(
-                    schema=alice.get(table_id),
-                    headers=headers,
-                    rows=[Row(["changed", 2], row_id, version)],
-                )
-            )
-        return start(client, table_id, *values)
-
-    monkeypatch.setattr(table_transactions, "start_transaction", change_first)
-    result = run_to_end(run)
+    before_start(api, lambda: change_row(alice, filled))
+    first = fire_trigger(defer(run))
+    again = run.task("store", max_tries=5, event=first)
+    assert again.state == "deferred", again.error
+    second = fire_trigger(again)
+    assert second != first
+    result = run.task("store", max_tries=5, event=second)
     assert result.state == "success", result.error
-    assert changed
     assert rows_of(filled) == expected
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_rejected_rows_fail_without_another_transaction(run_of, filled, rows_of, alice, mode):
-    """Synapse rejects the rows when the transaction runs; nothing is repeated."""
+def test_rejected_rows_are_not_sent_again(run_of, filled, alice, api, mode):
+    """The column of the rows is deleted meanwhile: the job fails, and so does the task."""
     arguments, _, _ = MODES[mode]
     run = run_of(table_id=filled, rows=GIVEN, **arguments)
-    deferred = defer(run)
-    before = rows_of(filled)
-    fire_trigger(deferred)
-    stored = rows_of(filled)
-    result = run.task("store", max_tries=5, event={"job": "987654"})
-    assert result.state in ("success", "deferred", "up_for_retry", "failed")
-    assert run_to_end(run, result).state == "success"
-    assert rows_of(filled) == stored
-    assert before is not None
+
+    def delete_column():
+        schema = alice.get(filled)
+        schema.removeColumn(
+            next(one for one in alice.getTableColumns(filled) if one.name == "a name")
+        )
+        alice.store(schema)
+
+    before_start(api, delete_column)
+    event = fire_trigger(defer(run))
+    result = run.task("store", max_tries=5, event=event)
+    assert result.state in ("failed", "up_for_retry")
+    assert "a name" in str(result.error)
+    rows = alice.tableQuery(f"select n from {filled}", includeRowIdAndRowVersion=False)
+    assert list(rows) == [[1], [2], [3]]
 
 
 def test_unchanged_rows_need_no_deferral(run_of, filled, rows_of):
@@ -189,9 +198,3 @@ def test_two_deferred_tasks_replace_the_same_table(run_of, filled, rows_of):
     assert run_to_end(first, one).state == "success"
     assert run_to_end(second, two).state == "success"
     assert rows_of(filled) in ([["z", 2]], [["z", 2], ["e", 5]])
-
-
-def test_default_is_that_of_the_configuration(monkeypatch):
-    operator = SynapseTableStoreOperator(task_id="store", table_id="syn1", rows=[])
-    assert operator.deferrable is False
-    assert Table is not None

@@ -388,3 +388,30 @@ class TestKilledWorkers(WithSlowService):
         value = result["value"]
         assert (value["added"], value["changed"], value["deleted"]) == counts
         assert alice.getProvenance(filled)["id"] == value["activity_id"]
+
+    @pytest.mark.parametrize("kind", MODES)
+    @pytest.mark.parametrize("kill_point", [one for one in KILL_POINTS if "job" in one][:3])
+    def test_terminated_task_ends_its_work_and_is_retried(
+        self, connection, filled, rows_of, write_csv, tmp_path, injector, kind, kill_point
+    ):
+        """Airflow sends SIGTERM and calls `on_kill`; the task must not continue."""
+        arguments, expected, counts = MODES[kind]
+        rows = write_csv(*given(kind))
+        arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
+        worker = Worker(connection, tmp_path, **arguments)
+        pattern, after, nth = KILL_POINTS[kill_point]
+
+        def terminate():
+            worker.terminate()
+            sleep(0.5)  # the response arrives after the signal
+
+        injector.at(pattern, terminate, nth=nth, after=after)
+        worker.begin()
+        result = worker.end()
+        assert result["state"] == "up_for_retry", result["error"]
+        worker.begin()
+        result = worker.end()
+        assert result["state"] == "success", result["error"]
+        assert rows_of(filled) == expected
+        value = result["value"]
+        assert (value["added"], value["changed"], value["deleted"]) == counts

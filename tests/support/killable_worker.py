@@ -76,6 +76,10 @@ class Worker:
         """Kill the process of the attempt."""
         os.kill(self.process.pid, signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Terminate the process of the attempt, as a shutdown of the worker does."""
+        os.kill(self.process.pid, signal.SIGTERM)
+
     def end(self) -> dict[str, Any] | None:
         """Wait for the process; return the result of the attempt, or None if it was killed."""
         self.process.join(60)
