@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         DatasetCollection as DatasetCollection,
     )
     from synapse_workflows.client.model.entity import (
+        DockerRepository as DockerRepository,
         Entity as Entity,
         File as File,
         Folder as Folder,
@@ -87,6 +88,7 @@ _MODULES = {
     "CsvFileTable": "synapse_workflows.client.model.csv_tables",
     "Dataset": "synapse_workflows.client.model.datasets",
     "DatasetCollection": "synapse_workflows.client.model.datasets",
+    "DockerRepository": "synapse_workflows.client.model.entity",
     "Entity": "synapse_workflows.client.model.entity",
     "EntityViewSchema": "synapse_workflows.client.model.views",
     "EntityViewType": "synapse_workflows.client.model.views",

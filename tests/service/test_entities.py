@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from support.entity_api import REPO, unique_name
 from support.file_api import assert_error, ok
 
-from synapse_workflows.constants import FILE, FOLDER, LINK, PROJECT
+from synapse_workflows.constants import DOCKER_REPOSITORY, FILE, FOLDER, LINK, PROJECT
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -130,8 +130,7 @@ def test_description_over_1000_characters_is_rejected(ann):
     [
         ({}, "concreteType is required"),
         ({"concreteType": None}, "concreteType is required"),
-        ({"concreteType": "org.sagebionetworks.repo.model.table.DatasetCollection"}, "Unknown"),
-        ({"concreteType": "org.sagebionetworks.repo.model.docker.DockerRepository"}, "Unknown"),
+        ({"concreteType": "org.sagebionetworks.repo.model.table.VirtualTable"}, "Unknown"),
         ({"concreteType": "nonsense"}, "Unknown concreteType: 'nonsense'"),
         ({"concreteType": {}}, "concreteType must be text"),
         ({"concreteType": PROJECT, "name": ["x"]}, "name must be text"),
@@ -214,6 +213,24 @@ def test_allowed_parent_types(ann):
     assert_error(
         ann.try_make(FOLDER, "syn98765432"), 404, "Resource: 'syn98765432' does not exist"
     )
+
+
+def test_external_docker_repositories(ann):
+    project = ann.new_project()["id"]
+    made = ann.make(DOCKER_REPOSITORY, project, repositoryName="quay.io:443/lab/image-1")
+    read = ann.entity(made["id"])
+    assert (read["repositoryName"], read["isManaged"]) == ("quay.io:443/lab/image-1", False)
+    assert "versionNumber" not in read
+    assert ann.change(made["id"], name="renamed")["name"] == "renamed"
+    assert_error(ann.save({**ann.entity(made["id"]), "repositoryName": "other"}), 400, "changed")
+    listed = {"parentId": project, "includeTypes": ["dockerrepo"]}
+    page = ok(ann.post(f"{REPO}/entity/children", listed))["page"]
+    assert [(each["id"], each["type"]) for each in page] == [(made["id"], DOCKER_REPOSITORY)]
+    for name in (None, "", "Upper/case", "a//", "docker.synapse.org/syn1/x"):
+        response = ann.try_make(DOCKER_REPOSITORY, project, repositoryName=name)
+        assert_error(response, 400, "repositor")
+    folder = ann.new_folder(project)["id"]
+    assert_error(ann.try_make(DOCKER_REPOSITORY, folder, repositoryName="x"), 400, "parent")
 
 
 def test_root_folder_is_readable_and_unchangeable(ann, anonymous, admin):

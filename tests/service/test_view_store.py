@@ -30,7 +30,7 @@ def read_cells(connection):
 
 
 def read_current(store, view_id, revision, create):
-    with store.open_current(view_id, revision, create) as (_, connection):
+    with store.open_current(view_id, lambda known: known >= revision, create) as (_, connection):
         return read_cells(connection)
 
 
@@ -77,7 +77,7 @@ def test_current_rows_are_cached_until_the_revision_changes(store, tmp_path):
 
 
 def test_open_file_stays_readable_after_its_replacement(store):
-    with store.open_current(1, 1, lambda: (1, write(store, (1, 1, "old")))) as (_, connection):
+    with store.open_current(1, bool, lambda: (1, write(store, (1, 1, "old")))) as (_, connection):
         assert read_current(store, 1, 2, lambda: (2, write(store, (1, 1, "new")))) == ["new"]
         assert read_cells(connection) == ["old"]
 
@@ -112,7 +112,7 @@ def test_concurrent_readers_of_a_view_share_one_file_and_do_not_block_other_view
 
 
 def test_copy_survives_replacement_of_its_source_and_a_restart(store, tmp_path):
-    with store.open_current(1, 1, lambda: (1, write(store, (1, 1, "then")))) as (_, connection):
+    with store.open_current(1, bool, lambda: (1, write(store, (1, 1, "then")))) as (_, connection):
         name = store.copy(connection)
     read_current(store, 1, 2, lambda: (2, write(store, (1, 1, "now"))))
     with store.open(name) as connection:
@@ -123,7 +123,7 @@ def test_copy_survives_replacement_of_its_source_and_a_restart(store, tmp_path):
 
 
 def test_sweep_deletes_unconfirmed_copies_and_unused_files_only(store, tmp_path):
-    with store.open_current(1, 1, lambda: (1, write(store, (1, 1, "x")))) as (_, connection):
+    with store.open_current(1, bool, lambda: (1, write(store, (1, 1, "x")))) as (_, connection):
         confirmed, unconfirmed, unused, unknown = (store.copy(connection) for _ in range(4))
     for name in (confirmed, unused, unknown):
         store.confirm(name)

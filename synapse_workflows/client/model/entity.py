@@ -22,9 +22,9 @@ from synapse_workflows.client.model.schemas import MaterializedViewSchema, Schem
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
 __all__ = [
-    "Dataset", "DatasetCollection", "Entity", "EntityViewSchema", "File", "Folder", "Link",
-    "MaterializedViewSchema", "Project", "Schema", "SubmissionViewSchema", "get_entity_type",
-    "list_entity_classes", "set_local_path",
+    "Dataset", "DatasetCollection", "DockerRepository", "Entity", "EntityViewSchema", "File",
+    "Folder", "Link", "MaterializedViewSchema", "Project", "Schema", "SubmissionViewSchema",
+    "get_entity_type", "list_entity_classes", "set_local_path",
 ]  # fmt: skip
 
 _VERSION_KEYS: Final = (
@@ -127,6 +127,44 @@ class Link(Entity):
         elif not (properties or {}).get("linksTo") and "linksTo" not in kwargs:
             raise SynapseMalformedEntityError(
                 "Must provide a target id: Link('syn123', parent='syn456')."
+            )
+        super().__init__(properties, annotations, local_state, parent, **kwargs)
+
+
+class DockerRepository(Entity):
+    """A Docker repository in an external registry.
+
+    Args:
+        repositoryName: ``[host[:port]/]path``; cannot be changed later.
+        parent: A project, or its ID.
+        properties: Properties, as returned by Synapse.
+        annotations: Values by key.
+        local_state: Local state, see `Entity`.
+        **kwargs: Further keys.
+
+    Raises:
+        SynapseMalformedEntityError: The name of the repository is missing.
+    """
+
+    _entity_type = BASE_ENTITY_TYPE.derive(
+        constants.DOCKER_REPOSITORY, "repositoryName", "isManaged", requires_parent=True
+    )
+
+    def __init__(
+        self,
+        repositoryName: str | None = None,
+        parent: Any = None,
+        properties: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        local_state: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if repositoryName is not None:
+            kwargs["repositoryName"] = repositoryName
+        elif not (properties or {}).get("repositoryName"):
+            raise SynapseMalformedEntityError(
+                "DockerRepository must have a repositoryName: "
+                "DockerRepository('quay.io/lab/image', parent='syn123')."
             )
         super().__init__(properties, annotations, local_state, parent, **kwargs)
 

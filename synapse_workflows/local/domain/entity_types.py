@@ -11,6 +11,7 @@ from synapse_workflows.constants import (
     CONTAINERS,
     DATASET,
     DATASET_COLLECTION,
+    DOCKER_REPOSITORY,
     ENTITY_VIEW,
     FILE,
     FOLDER,
@@ -27,6 +28,13 @@ from synapse_workflows.local.errors import BadRequest
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9 _\-.,+'()]{1,256}")
 MAX_DESCRIPTION: Final = 1000
+#: Name of a Docker repository: `[host[:port]/]path`. The path is in lower case.
+_REPOSITORY_NAME: Final = re.compile(
+    r"(?:(?=localhost|[^/]*[.:])[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:/|[._]|__|-+)[a-z0-9]+)*"
+)
+#: Registry whose repositories are created by pushes only.
+_OWN_REGISTRY: Final = "docker.synapse.org"
 
 #: Names of the fields of every entity.
 ENTITY_FIELDS: Final = frozenset(
@@ -85,6 +93,28 @@ def _parse_link(body: Mapping[str, Any]) -> dict[str, Any]:
         "linksTo": None if target is None else parse_reference(target),
         "linksToClassName": request_fields.get_text(body, "linksToClassName"),
     }
+
+
+def _parse_docker_repository(body: Mapping[str, Any]) -> dict[str, Any]:
+    name = request_fields.get_required_text(body, "repositoryName")
+    if _REPOSITORY_NAME.fullmatch(name) is None:
+        raise BadRequest(f"Invalid repositoryName '{name}': expected [host[:port]/]path.")
+    if name.partition("/")[0].lower() == _OWN_REGISTRY:
+        raise BadRequest(
+            f"Cannot create the repository '{name}': repositories of {_OWN_REGISTRY} are created "
+            "by pushes. Use a repository of another registry."
+        )
+    return {"repositoryName": name, "isManaged": False}
+
+
+def _check_repository_name(
+    _session: Session, properties: dict[str, Any], previous: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check that the name of a Docker repository does not change."""
+    before, after = previous.get("repositoryName"), properties["repositoryName"]
+    if before not in {None, after}:
+        raise BadRequest(f"The repositoryName cannot be changed from '{before}' to '{after}'.")
+    return properties
 
 
 def _keep_properties(
@@ -153,6 +183,14 @@ CONCRETE_TYPES: Final[Mapping[str, EntityType]] = {
         ),
         EntityType(
             LINK, CONTAINERS, False, _parse_link, ENTITY_FIELDS | {"linksTo", "linksToClassName"}
+        ),
+        EntityType(
+            DOCKER_REPOSITORY,
+            frozenset({PROJECT}),
+            False,
+            _parse_docker_repository,
+            ENTITY_FIELDS | {"repositoryName", "isManaged"},
+            complete=_check_repository_name,
         ),
         _build_table_type(TABLE, definitions.parse_table),
         _build_table_type(

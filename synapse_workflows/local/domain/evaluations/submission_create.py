@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import AccessType
+from synapse_workflows.constants import DOCKER_REPOSITORY, AccessType
 from synapse_workflows.local.domain import access as entity_access, bundles, ids, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import (
@@ -146,6 +146,11 @@ def create(
         raise BadRequest(
             "The supplied eTag is out of date. Please fetch Entity "
             f"{format_entity_id(entity.id)} again."
+        )
+    if entity.concrete_type == DOCKER_REPOSITORY:
+        raise BadRequest(
+            f"{format_entity_id(entity.id)} is a Docker repository: its submissions are not "
+            "supported, because the service has no commits of repositories."
         )
     bundle = bundles.get(session, caller, entity.id, _BUNDLE_PARTS, request.version_number)
     submission = _add_submission(session, caller, evaluation, entity, request, bundle)

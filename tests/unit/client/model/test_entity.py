@@ -8,6 +8,7 @@ import pytest
 
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model.entity import (
+    DockerRepository,
     Entity,
     File,
     Folder,
@@ -75,7 +76,7 @@ def test_annotations_can_be_replaced():
 
 def test_properties_returned_by_synapse_stay_properties():
     """Unknown keys of newer types round-trip."""
-    view = Entity.create({"concreteType": f"{MODEL}.table.MaterializedView", "columnIds": ["1"]})
+    view = Entity.create({"concreteType": f"{MODEL}.table.VirtualTable", "columnIds": ["1"]})
     view.columnIds = ["1", "2"]
     view.colour = "blue"
     assert type(view) is Entity
@@ -141,6 +142,15 @@ def test_link_target_can_have_version():
     assert Link(Project("p", id="syn2"), parent="syn1").linksTo == {"targetId": "syn2"}
     with pytest.raises(SynapseMalformedEntityError, match="Must provide a target id"):
         Link(parent="syn1")
+
+
+def test_docker_repository_needs_its_name():
+    made = DockerRepository("quay.io/lab/image", parent="syn1")
+    assert made.properties["repositoryName"] == "quay.io/lab/image"
+    fetched = Entity.create({**made.properties, "id": "syn2", "isManaged": False})
+    assert isinstance(fetched, DockerRepository)
+    with pytest.raises(SynapseMalformedEntityError, match="must have a repositoryName"):
+        DockerRepository(parent="syn1")
 
 
 def test_uris_of_entity():

@@ -116,7 +116,8 @@ class JoinedColumns:
         """Return the unique name of the column that a node names; None for an unknown name.
 
         Raises:
-            BadRequest: Several tables have a column of this name.
+            BadRequest: Several tables have a column of this name, or no table has this metadata
+                column.
         """
         name = node.name.upper() if node.name.upper() in _SYSTEM_NAMES else node.name
         found = [each.key for each in self._qualified(node.table) if each.column.name == name]
@@ -125,6 +126,8 @@ class JoinedColumns:
                 f"Column '{name}' is ambiguous: several tables have it. Qualify it with the name "
                 "or the alias of a table."
             )
+        if not found and name in _SYSTEM_NAMES:
+            raise BadRequest(f"Unknown column {write(node)}")
         return self._unique_names[found[0]] if found else None
 
     def expand_star(self, node: exp.Expression) -> list[exp.Expression]:
