@@ -2,7 +2,7 @@
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from gzip import BadGzipFile
 from hashlib import md5
@@ -26,6 +26,19 @@ STANDARD_CSV: Final = CsvDialect(escape='"')
 TSV: Final = CsvDialect(separator="\t", escape='"')
 
 _OTHER_SEPARATORS: Final = (";", "\t", "|")
+
+
+class IncompleteRow(list[str | None]):
+    """Cells of a row that has no value for some of the columns of its source.
+
+    Args:
+        cells: Cells of all columns; the absent ones are None.
+        absent: Indexes of the columns without a value.
+    """
+
+    def __init__(self, cells: CsvRow, absent: Collection[int]) -> None:
+        super().__init__(cells)
+        self.absent = absent
 
 
 class RowSource(ABC):
@@ -117,7 +130,7 @@ class RowSource(ABC):
         return matched
 
     def iter_rows(self) -> Iterator[CsvRow]:
-        """Yield the rows as text.
+        """Yield the rows as text; a row without a value for a column is an `IncompleteRow`.
 
         Raises:
             AirflowFailException: A row has the wrong number of cells, or a cell is too long for
@@ -241,7 +254,15 @@ class CombinedRowSource(RowSource):
                 yield from source.iter_rows()
                 continue
             for line in source.iter_rows():
-                yield [None if index is None else line[index] for index in order]
+                yield _reorder(line, order)
+
+
+def _reorder(line: CsvRow, order: Sequence[int | None]) -> CsvRow:
+    """Return the cells of a row in another order; None is a column that the row does not have."""
+    cells = [None if index is None else line[index] for index in order]
+    without = line.absent if isinstance(line, IncompleteRow) else ()
+    absent = [at for at, index in enumerate(order) if index is None or index in without]
+    return IncompleteRow(cells, absent) if absent else cells
 
 
 def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], bytes]]:

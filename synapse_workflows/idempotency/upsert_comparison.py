@@ -13,7 +13,7 @@ from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import hash_key
 from synapse_workflows.idempotency.row_scope import RowScope
-from synapse_workflows.idempotency.row_source import SYNAPSE_CSV, RowSource
+from synapse_workflows.idempotency.row_source import SYNAPSE_CSV, IncompleteRow, RowSource
 from synapse_workflows.idempotency.row_upload import RowUpload
 from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
 from synapse_workflows.idempotency.transaction import RowCounts
@@ -130,14 +130,15 @@ class UpsertComparison:
 
         def edits() -> Iterator[bytes]:
             for line, row in self._iter_matches(index):
-                body = SYNAPSE_CSV.format_row(line)
                 if row is None:
                     counts[0] += 1
-                    yield f",,{body}".encode()
+                    yield f",,{SYNAPSE_CSV.format_row(line)}".encode()
                     continue
-                edit = f'"{row.row_id}","{row.version}",{body}'.encode()
                 stored = os.pread(stored_rows, row.size, row.start)
-                if not self._is_equal(line, edit, stored):
+                cells = _with_stored_cells(line, stored)
+                body = SYNAPSE_CSV.format_row(cells)
+                edit = f'"{row.row_id}","{row.version}",{body}'.encode()
+                if not self._is_equal(cells, edit, stored):
                     counts[1] += 1
                     yield edit
 
@@ -156,8 +157,7 @@ class UpsertComparison:
         normalizer = self.source.normalizer
         if edit == stored and not normalizer.has_defaults:
             return True
-        (row,) = SYNAPSE_CSV.parse_rows([stored.decode()])
-        return normalizer.is_equal(line, row[len(_IDS) :])
+        return normalizer.is_equal(line, _parse_cells(stored))
 
     def _iter_matches(self, index: UpsertIndex) -> Iterator[tuple[CsvRow, IndexedRow | None]]:
         """Yield the rows of the source, with the table row that has the same key, if any."""
@@ -196,3 +196,17 @@ class UpsertComparison:
             f"The key {values} is in the table more than once: in the rows {row.row_id} and "
             f"{duplicate_id} ({ROW_ID}). Delete one of them, or use other key columns"
         )
+
+
+def _with_stored_cells(line: CsvRow, stored: bytes) -> CsvRow:
+    """Return a source row with the cells of its table row in the columns that it lacks."""
+    if not isinstance(line, IncompleteRow):
+        return line
+    cells = enumerate(zip(line, _parse_cells(stored), strict=True))
+    return [stored_cell if index in line.absent else cell for index, (cell, stored_cell) in cells]
+
+
+def _parse_cells(stored: bytes) -> CsvRow:
+    """Parse a row of a query; return its cells without row ID and version."""
+    (row,) = SYNAPSE_CSV.parse_rows([stored.decode()])
+    return row[len(_IDS) :]

@@ -15,7 +15,7 @@ from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.client.model.csv_io import open_csv
 from synapse_workflows.client.model.rows import serialize_cells
 from synapse_workflows.constants import ColumnType
-from synapse_workflows.idempotency.row_source import RowSource
+from synapse_workflows.idempotency.row_source import IncompleteRow, RowSource
 
 
 class ValueRowSource(RowSource):
@@ -89,7 +89,10 @@ class SequenceRowSource(ValueRowSource):
 
 
 class RecordRowSource(ValueRowSource):
-    """Rows that are mappings of column names to values. A missing name is an empty cell.
+    """Rows that are mappings of column names to values.
+
+    A missing name is an empty cell if `columns` is given. Otherwise the row has no value for the
+    column (`IncompleteRow`).
 
     Args:
         rows: The rows; can be iterated several times.
@@ -129,6 +132,17 @@ class RecordRowSource(ValueRowSource):
     def _read_values(self) -> Iterator[Sequence[Any]]:
         keys = self._keys
         return ([row.get(key) for key in keys] for row in self.rows)
+
+    def _read_rows(self) -> Iterator[CsvRow]:
+        lines = super()._read_rows()
+        if self._columns is not None:
+            yield from lines
+            return
+        for line, row in zip(lines, self.rows, strict=True):
+            if len(row) == len(line):
+                yield line
+            else:
+                yield IncompleteRow(line, [i for i, k in enumerate(self._keys) if k not in row])
 
 
 class JsonLinesFile:

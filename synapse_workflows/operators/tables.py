@@ -33,7 +33,8 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
 
             - a pandas or polars DataFrame, or a pyarrow Table. The named levels of a pandas index
               are columns; an index without a name is ignored.
-            - a list or generator of dictionaries. A missing name is an empty cell.
+            - a list or generator of dictionaries. A missing name is an empty cell; `upsert`
+              keeps the stored value instead, unless `columns` contains the name.
             - a list or generator of tuples or lists, such as the result of an SQL operator, with
               `columns`.
             - a file: a local path, the URL of an object, an `ObjectStoragePath`, or a reference
@@ -58,7 +59,7 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         chunk_rows: Maximum number of rows in one uploaded file.
         allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
             without rows.
-        columns: Names of the columns, for rows that are tuples or lists (templated).
+        columns: Names of the columns, for rows that are tuples, lists or dictionaries (templated).
         match_case: Whether upper and lower case of column names must match. False for the
             upper-case names of many warehouses; the names in `key` may then differ in case, too.
         used: Additional inputs, in any form that the client's Activity accepts (templated).

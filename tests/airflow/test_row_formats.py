@@ -1,222 +1,227 @@
 """Tests of the forms of rows: files, DataFrames, Arrow tables, lists, generators, and mixtures."""
 
-import gzip
 import json
-import math
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from airflow.sdk import DAG, task
+from hypothesis import given, settings
+from support.execution_api import Run
+from support.row_forms import COLUMNS, FORMS, KINDS, ROWS, read_rows, write
 
-from synapse_workflows import Column
-from synapse_workflows.idempotency.row_formats import open_rows
-from synapse_workflows.idempotency.row_source import STANDARD_CSV, TSV
-from synapse_workflows.idempotency.staging import LocalFile
-
-KINDS = {
-    "word": "STRING",
-    "n": "INTEGER",
-    "x": "DOUBLE",
-    "on": "BOOLEAN",
-    "at": "DATE",
-    "words": "STRING_LIST",
-    "doc": "JSON",
-    "money": "LARGETEXT",
-}
-COLUMNS = [Column(name=name, columnType=kind) for name, kind in KINDS.items()]
-MOMENTS = st.datetimes(datetime(1980, 1, 1), datetime(2200, 1, 1)).map(  # noqa: DTZ001
-    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=20)
-CELLS = {
-    "word": TEXTS,
-    "n": st.integers(-(2**63), 2**63 - 1),
-    "x": st.floats(allow_nan=False),
-    "on": st.booleans(),
-    "at": MOMENTS,
-    "words": st.lists(TEXTS, min_size=1, max_size=3),
-    "doc": st.dictionaries(st.sampled_from("ab"), st.integers(0, 9), min_size=1, max_size=2),
-    "money": st.decimals(-(10**12), 10**12, places=8, allow_nan=False),
-}
-ROWS = st.lists(
-    st.tuples(*(st.none() | cells for cells in CELLS.values())).map(
-        lambda row: dict(zip(CELLS, row, strict=True))
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def to_text(value):
-    """Text of a value in a file without types; None is null."""
-    if isinstance(value, datetime):
-        return value.isoformat() + "Z"
-    if isinstance(value, list | dict):
-        return json.dumps(value)
-    return value if value is None else format(value, "f" if isinstance(value, Decimal) else "")
-
-
-def csv_text(rows, dialect=STANDARD_CSV):
-    lines = [KINDS, *([to_text(value) for value in row.values()] for row in rows)]
-    return "".join(dialect.format_row(list(line)) for line in lines)
-
-
-def json_text(rows):
-    """Rows as JSON lines, without nulls except for one column."""
-
-    def convert(value):
-        return to_text(value) if isinstance(value, Decimal | datetime) else value
-
-    return "".join(
-        json.dumps({k: convert(v) for k, v in row.items() if v is not None or k == "n"}) + "\n"
-        for row in rows
-    )
-
-
-def to_arrow(rows):
-    pa = pytest.importorskip("pyarrow")
-    types = {
-        "word": pa.string(),
-        "n": pa.int64(),
-        "x": pa.float64(),
-        "on": pa.bool_(),
-        "at": pa.timestamp("ms"),
-        "words": pa.list_(pa.string()),
-        "doc": pa.map_(pa.string(), pa.int64()),
-        "money": pa.decimal128(30, 8),
-    }
-    return pa.Table.from_pylist(
-        [row | {"doc": None if row["doc"] is None else list(row["doc"].items())} for row in rows],
-        pa.schema(list(types.items())),
-    )
-
-
-def to_parquet(rows, path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    parquet.write_table(to_arrow(rows), path)
-    return path
-
-
-def to_polars(rows):
-    pl = pytest.importorskip("polars")
-    types = {
-        "word": pl.String,
-        "n": pl.Int64,
-        "x": pl.Float64,
-        "on": pl.Boolean,
-        "at": pl.Datetime("ms"),
-        "words": pl.List(pl.String),
-        "doc": pl.Object,
-        "money": pl.Decimal(30, 8),
-    }
-    return pl.DataFrame(
-        {name: pl.Series([row[name] for row in rows], dtype=kind) for name, kind in types.items()}
-    )
-
-
-def to_numpy(value):
-    """The NumPy or pandas scalar of a value."""
-    if isinstance(value, datetime):
-        return np.datetime64(value, "ms")
-    if isinstance(value, bool | int | float | str):
-        return np.asarray(value)[()] if value != "" else value
-    return np.array(value, dtype=object) if isinstance(value, list) else value
-
-
-def nullable_frame(rows):
-    """DataFrame with the nullable types of pandas."""
-    frame = pd.DataFrame(rows, columns=list(KINDS), dtype=object)
-    return frame.astype({"word": "string", "n": "Int64", "x": "Float64", "on": "boolean"}).assign(
-        at=pd.to_datetime(frame["at"])
-    )
-
-
-def write(path, text):
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt", encoding="utf-8", newline="") as file:
-        file.write(text)
-    return path
-
-
-MISSING = {"n": pd.NA, "at": pd.NaT, "x": math.nan, "on": np.nan, "word": None}
-Named = NamedTuple("Named", [(name, Any) for name in KINDS])
-
-#: Form -> (rows as dictionaries, directory) -> the arguments `rows` and `columns`.
-FORMS = {
-    "dictionaries": lambda rows, _: (rows, None),
-    "optional fields": lambda rows, _: (
-        [{name: value for name, value in row.items() if value is not None} for row in rows],
-        list(KINDS),
-    ),
-    "other nulls": lambda rows, _: (
-        [{k: MISSING.get(k) if v is None else v for k, v in row.items()} for row in rows],
-        None,
-    ),
-    "numpy": lambda rows, _: ([{k: to_numpy(v) for k, v in r.items()} for r in rows], None),
-    "aware datetimes": lambda rows, _: (
-        [
-            row
-            | {
-                "at": row["at"]
-                and row["at"].replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=5)))
-            }
-            for row in rows
-        ],
-        None,
-    ),
-    "tuples": lambda rows, _: ([tuple(row.values()) for row in rows], list(KINDS)),
-    "lists": lambda rows, _: ([list(row.values()) for row in rows], tuple(KINDS)),
-    "named tuples": lambda rows, _: ([Named(**row) for row in rows], None),
-    "generator of dictionaries": lambda rows, _: ((row for row in rows), None),
-    "generator of tuples": lambda rows, _: (map(tuple, map(dict.values, rows)), list(KINDS)),
-    "pandas": lambda rows, _: (pd.DataFrame(rows), None),
-    "pandas objects": lambda rows, _: (pd.DataFrame(rows, dtype=object), None),
-    "pandas nullable": lambda rows, _: (nullable_frame(rows), None),
-    "polars": lambda rows, _: (to_polars(rows), None),
-    "arrow": lambda rows, _: (to_arrow(rows), None),
-    "record batch": lambda rows, _: (to_arrow(rows).to_batches()[0], None),
-    "parquet": lambda rows, path: (to_parquet(rows, path / "any name"), None),
-    "csv": lambda rows, path: (write(path / "rows.csv", csv_text(rows)), None),
-    "csv.gz": lambda rows, path: (write(path / "rows.csv.gz", csv_text(rows)), None),
-    "tsv": lambda rows, path: (write(path / "rows.TSV", csv_text(rows, TSV)), None),
-    "tsv.gz": lambda rows, path: (write(path / "rows.tsv.gz", csv_text(rows, TSV)), None),
-    "jsonl": lambda rows, path: (write(path / "rows.jsonl", json_text(rows)), None),
-    "ndjson.gz": lambda rows, path: (write(path / "rows.ndjson.gz", json_text(rows)), None),
-    "files": lambda rows, path: (
-        [
-            write(path / f"{index}.csv", csv_text([row]))
-            if index % 2
-            else write(path / f"{index}.jsonl", json_text([row]))
-            for index, row in enumerate(rows)
-        ],
-        None,
-    ),
-    "frames": lambda rows, _: ([pd.DataFrame([row]) for row in rows], None),
-}
-
-
-def read(rows, columns=None, table_columns=COLUMNS, *, match_case=True):
-    """Read rows as the operator does; return the rows by name, and the hash of the content."""
-    with open_rows(rows, columns, lambda path: nullcontext(LocalFile(Path(path)))) as source:
-        source.match_case = match_case
-        source.bind_columns(table_columns)
-        lines = [source.normalizer.normalize_input(line) for line in source.iter_rows()]
-        assert source.content_md5() == source.content_md5()
-        return [dict(zip(source.names, line, strict=True)) for line in lines]
+from synapse_workflows import Column, Schema, SynapseHook, SynapseTableStoreOperator
 
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=10, deadline=None)
 @given(rows=ROWS)
 def test_all_forms_have_the_same_cells(form, rows):
-    expected = read([tuple(row.values()) for row in rows], list(KINDS))
+    expected = read_rows([tuple(row.values()) for row in rows], list(KINDS))
     with TemporaryDirectory() as directory:
-        found = read(*FORMS[form](rows, Path(directory)))
+        found = read_rows(*FORMS[form](rows, Path(directory)))
     assert [dict.fromkeys(KINDS) | row for row in found] == expected
+
+
+@pytest.fixture
+def typed_table(alice, project):
+    """Id of a table with a column of each type in KINDS."""
+    return alice.store(Schema("Typed", COLUMNS, parent=project)).id
+
+
+DATA = [
+    {
+        "word": 'x "y", \\z',
+        "n": 2**60,
+        "x": 0.1,
+        "on": True,
+        "at": datetime(2026, 11, 22, 4, 5, 6, 789000),  # noqa: DTZ001 - UTC
+        "words": ["a", 'b"'],
+        "doc": {"a": 1},
+        "money": Decimal("1.10000000"),
+    },
+    dict.fromkeys(KINDS) | {"n": 1},
+    dict.fromkeys(KINDS) | {"word": "", "n": -3, "on": False},
+]
+STORED = [
+    [
+        *[*DATA[0].values()][:4],
+        DATA[0]["at"].replace(tzinfo=UTC),
+        ["a", 'b"'],
+        {"a": 1},
+        "1.10000000",
+    ],
+    [None, 1, *[None] * 6],
+    ["", -3, None, False, *[None] * 4],
+]
+
+
+STORED_FORMS = "dictionaries", "tuples", "pandas", "polars", "arrow", "parquet", "csv.gz", "files"
+
+
+@pytest.mark.parametrize("form", STORED_FORMS)
+def test_operator_stores_equal_rows_from_all_forms(
+    store_rows, typed_table, rows_of, tmp_path, form
+):
+    rows, columns = FORMS[form](DATA, tmp_path)
+    options = {"table_id": typed_table, "rows": rows, "columns": columns}
+    if isinstance(rows, Path):
+        options["rows"] = str(rows)
+    result, _ = store_rows(**options)
+    assert result.state == "success", result.error
+    assert rows_of(typed_table) == STORED
+    result, run = store_rows(**options, mode="replace")
+    assert result.state == "success", result.error
+    assert (run.value("store")["added"], run.value("store")["deleted"]) == (0, 0)
+    result, run = store_rows(**options, mode="upsert", key=["n"])
+    assert (run.value("store")["added"], run.value("store")["changed"]) == (0, 0)
+
+
+@pytest.mark.parametrize("form", ["pandas", "polars", "arrow", "tuples", "jsonl"])
+def test_retry_with_equal_rows_adds_none_again(store_rows, typed_table, rows_of, tmp_path, form):
+    """The rows are made anew in each try, with the same content."""
+    rows, columns = FORMS[form](DATA, tmp_path)
+    result, _ = store_rows(
+        tries=2,
+        table_id=typed_table,
+        rows=str(rows) if isinstance(rows, Path) else rows,
+        columns=columns,
+        post_execute=fail_first_try,
+    )
+    assert result.state == "success", result.error
+    assert len(rows_of(typed_table)) == len(DATA)
+
+
+def fail_first_try(context, result=None):
+    if context["ti"].try_number == 1:
+        raise RuntimeError("after the rows were stored")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "stored"),
+    [
+        (lambda: ({"n": n} for n in range(4, 6)), None, [[None, 4], [None, 5]]),
+        (lambda: iter([("f", 6)]), ["a name", "n"], [["f", 6]]),
+        (lambda: iter([]), None, []),
+        (lambda: pd.DataFrame({"N": [7]}), None, [[None, 7]]),
+        ({1: {"n": 8}}.values, None, [[None, 8]]),
+    ],
+)
+def test_hook_stores_generators_and_frames(api, filled, rows_of, rows, columns, stored):
+    with DAG("generators", schedule=None) as dag:
+
+        @task
+        def store():
+            SynapseHook().store_rows(
+                filled, rows(), columns=columns, missing_columns=True, match_case=False
+            )
+
+        store()
+    Run(api, dag).all()
+    assert rows_of(filled)[3:] == stored
+
+
+def make_frame():
+    return pd.DataFrame({"a name": ["x"], "n": [1]})
+
+
+def make_nothing():
+    return []
+
+
+def make_dictionaries():
+    return [{"a name": "x", "n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize(
+    ("function", "columns", "stored"),
+    [
+        (make_frame, None, [["x", 1]]),
+        (make_dictionaries, None, [["x", 1], [None, 2]]),
+        (lambda: [("x", 1), ["y", None]], ["a name", "n"], [["x", 1], ["y", None]]),
+        (make_nothing, ["a name", "n"], []),
+    ],
+)
+def test_results_of_other_tasks_are_stored(api, table, rows_of, function, columns, stored):
+    with DAG("from_task", schedule=None) as dag:
+        rows = task(task_id="make")(function)()
+        SynapseTableStoreOperator(task_id="store", table_id=table, rows=rows, columns=columns)
+    Run(api, dag).all()
+    assert rows_of(table) == stored
+
+
+def mapped_frame(n):
+    return pd.DataFrame({"a name": [str(n)], "n": [n]})
+
+
+def mapped_dictionaries(n):
+    return [{"a name": str(n)}, {"n": n}][:n]
+
+
+def mapped_tuples(n):
+    return [(str(n), n)] * n
+
+
+@pytest.mark.parametrize(
+    ("function", "columns", "stored"),
+    [
+        (mapped_frame, None, [["0", 0], ["1", 1], ["2", 2]]),
+        (mapped_dictionaries, None, [["1", None], ["2", None], [None, 2]]),
+        (mapped_tuples, ["a name", "n"], [["1", 1], ["2", 2], ["2", 2]]),
+    ],
+)
+def test_results_of_a_mapped_task_are_stored_together(
+    api, table, rows_of, function, columns, stored
+):
+    with DAG("mapped", schedule=None) as dag:
+        rows = task(task_id="make")(function).expand(n=[0, 1, 2])
+        SynapseTableStoreOperator(task_id="store", table_id=table, rows=rows, columns=columns)
+    Run(api, dag).all(make=3)
+    assert rows_of(table) == stored
+
+
+def test_upsert_of_warehouse_rows(store_rows, filled, rows_of):
+    result, _ = store_rows(
+        table_id=filled,
+        rows=[("b", 20), ("d", 4)],
+        columns=["A NAME", "N"],
+        match_case=False,
+        mode="upsert",
+        key="A Name",
+    )
+    assert result.state == "success", result.error
+    assert rows_of(filled) == [["a", 1], ["b", 20], ["c", 3], ["d", 4]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "stored"),
+    [
+        (None, [["b", 2, "new"], ["a", 10, "old"], ["d", None, "x"]]),
+        (["k", "n", "note"], [["b", None, "new"], ["a", 10, None], ["d", None, "x"]]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["list", "generator", "files"])
+def test_upsert_keeps_the_cells_of_absent_fields(
+    store_rows, alice, project, rows_of, tmp_path, kind, columns, stored
+):
+    kinds = {"k": "STRING", "n": "INTEGER", "note": "STRING"}
+    table = alice.store(
+        Schema("Notes", [Column(name=n, columnType=k) for n, k in kinds.items()], parent=project)
+    ).id
+    store_rows(table_id=table, rows=[("b", 2, "old"), ("a", 1, "old")], columns=list(kinds))
+    rows = [{"k": "a", "n": 10}, {"note": "new", "k": "b"}, {"k": "d", "note": "x"}]
+    if kind == "files":
+        if columns:
+            pytest.skip("columns is for rows in memory")
+        rows = [write(tmp_path / f"{row['k']}.jsonl", json.dumps(row)) for row in rows]
+    options = {"table_id": table, "mode": "upsert", "key": "k", "columns": columns}
+    for added in (1, 0):
+        given = iter(rows) if kind == "generator" else rows
+        result, run = store_rows(rows=given, **options)
+        assert result.state == "success", result.error
+        assert run.value("store")["added"] == added
+    assert rows_of(table) == stored
+    assert run.value("store")["changed"] == 0
