@@ -37,6 +37,9 @@ def serve(
             "optional: token, certified, admin, firstName, lastName, email, ownerId."
         ),
     ] = None,
+    query_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Maximum duration of a table query in seconds.")
+    ] = 30,
 ) -> None:
     """Run the local Synapse until Ctrl-C."""
     import logging
@@ -64,7 +67,11 @@ def serve(
     failures = (DataDirError, server.AddressError, UserFileError, ServiceError, SeedError)
     try:
         server.serve(
-            Settings(data_dir=data.resolve(), users=load_users(data, users)),
+            Settings(
+                data_dir=data.resolve(),
+                users=load_users(data, users),
+                query_seconds=query_seconds,
+            ),
             host=host,
             port=port,
             base_url=url,

@@ -6,6 +6,7 @@ import time
 import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
+from support.long_queries import LongQueries
 from support.table_api import TableClient
 
 from synapse_workflows.local.domain.job_pool import JobPool
@@ -89,38 +90,6 @@ def test_jobs_with_one_key_run_one_after_another_and_in_turn(pool):
 
 def test_default_time_limit_of_queries(tmp_path):
     assert Settings(data_dir=tmp_path).query_seconds == 30
-
-
-class LongQueries:
-    """A table of a user and a query on it that takes minutes."""
-
-    def __init__(self, rest_service, name):
-        self.author = Author(rest_service, name)
-        self.tables = TableClient(self.author)
-        names = [f"l{number}" for number in range(8)]
-        self.table = self.tables.create_table(*((each, "INTEGER_LIST") for each in names))["id"]
-        items = str(list(range(100)))
-        self.tables.append(self.table, [items] * len(names))
-        columns = ", ".join(f"unnest({each})" for each in names)
-        keys = ", ".join(str(number) for number in range(1, 9))
-        self.sql = f"select {columns}, count(*) from {self.table} group by {keys}"
-
-    @property
-    def path(self):
-        return f"{REPO}/entity/{self.table}/table/query/async"
-
-    def start(self):
-        body = {"query": {"sql": self.sql}, "partMask": 1}
-        return ok(self.author.post(f"{self.path}/start", body))["token"]
-
-    def get(self, token):
-        return self.author.get(f"{self.path}/get/{token}")
-
-    def wait(self, token, seconds=20):
-        deadline = time.monotonic() + seconds
-        while (answer := self.get(token)).status_code == 202 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return answer
 
 
 def test_long_queries_do_not_delay_another_user(tmp_path):

@@ -18,7 +18,17 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from support.file_api import PART, RestUser, bytes_on_disk, md5, ok
+from support.file_api import (
+    PART,
+    Clock,
+    RestService,
+    RestUser,
+    assert_error,
+    bytes_on_disk,
+    md5,
+    ok,
+)
+from support.long_queries import LongQueries
 
 from synapse_workflows.local.data_dir_lock import DataDirInUseError
 from synapse_workflows.local.server import (
@@ -69,10 +79,14 @@ class Process:
         self.process.send_signal(signal_number)
         return self.process.wait(30)
 
-    def user(self, name: str = "alice") -> RestUser:
-        user = next(user for user in self.facts["users"] if user["userName"] == name)
+    @property
+    def rest_service(self) -> RestService:
         base_url = self.facts["repoEndpoint"].removesuffix("/repo/v1")
-        return RestUser(requests.Session(), base_url, user["token"])
+        tokens = {user["userName"]: user["token"] for user in self.facts["users"]}
+        return RestService(requests.Session(), base_url, tokens, Clock())
+
+    def user(self, name: str = "alice") -> RestUser:
+        return self.rest_service.user(name)
 
 
 @contextmanager
@@ -350,6 +364,12 @@ def test_rejected_user_file_is_not_saved(tmp_path):
     assert "Administrators" in error
     assert "my-token" not in error
     assert not (tmp_path / "data" / "users.json").exists()
+
+
+def test_query_seconds_limits_the_queries_of_the_service(tmp_path):
+    with Process(tmp_path / "data", "--query-seconds", "0.3") as process:
+        long = LongQueries(process.rest_service, "alice")
+        assert_error(long.wait(long.start()), 400, "took longer than 0.3 seconds")
 
 
 def test_data_directory_that_is_a_file_is_an_error(tmp_path):

@@ -1,11 +1,19 @@
 """Current rows of views after changes of entities, permissions and the view itself."""
 
+import threading
+import time
+
 import pytest
 from support.entity_api import REPO, Author
-from support.file_api import start_service
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, TableClient
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW
+from synapse_workflows.local.storage.query_sandbox import (
+    QueryCancelledError,
+    QueryLimits,
+    QueryTimeoutError,
+)
 
 
 class FolderView:
@@ -243,3 +251,72 @@ def test_queries_use_readable_rows_only(folder_view, ben):
         values = bundle["facets"][0]["facetValues"]
         assert "hidden" not in {each.get("value") for each in values}
         assert "hidden" not in ben_tables.download(f"select * from {view}")
+
+
+def test_time_limit_includes_the_building_of_rows(tmp_path, recording):
+    """Building the rows of 300 entities takes longer than the limit, the query itself does not."""
+    with start_service(tmp_path, recording, query_seconds=0.01) as rest_service:
+        ann = Author(rest_service, "alice")
+        tables = TableClient(ann)
+        view = FolderView(ann, tables)
+        for number in range(300):
+            ann.new_folder(view.folder, name=f"f{number}")
+        body = {"scopeIds": [view.folder], "viewTypeMask": 8, "columnIds": view.columns[:1]}
+        folders = ann.make(ENTITY_VIEW, tables.project, **body)["id"]
+        sql = f"select count(*) from {folders}"
+        assert_error(tables.try_query(sql), 400, "took longer than 0.01 seconds")
+        files = list((tmp_path / "views").rglob("*.db"))
+        assert files == []
+
+
+def test_cancelled_query_builds_no_rows(tmp_path, recording):
+    """The job is cancelled while it waits for rows that another query builds."""
+    apps = []
+
+    def wrap(app):
+        apps.append(app)
+        return recording(app)
+
+    with start_service(tmp_path, wrap) as rest_service:
+        ann = Author(rest_service, "alice")
+        view = FolderView(ann, TableClient(ann))
+        views = apps[0].state.service.views
+        is_building, is_cancelled = threading.Event(), threading.Event()
+
+        def build():
+            is_building.set()
+            assert is_cancelled.wait(30)
+            raise InterruptedError
+
+        def hold():
+            with (
+                pytest.raises(InterruptedError),
+                views.open_current(int(view.id[3:]), lambda _: False, build),
+            ):
+                pass
+
+        other = threading.Thread(target=hold)
+        other.start()
+        assert is_building.wait(30)
+        path = f"{REPO}/entity/{view.id}/table/query/async"
+        body = {"query": {"sql": f"select name from {view.id}"}, "partMask": 1}
+        token = ok(ann.post(f"{path}/start", body))["token"]
+        assert ann.get(f"{path}/get/{token}").status_code == 202
+        assert ann.get(f"{REPO}/asynchronous/job/{token}/cancel").ok
+        deadline = time.monotonic() + 20
+        while (answer := ann.get(f"{path}/get/{token}")).status_code == 202:
+            assert time.monotonic() < deadline
+        is_cancelled.set()
+        other.join()
+        assert_error(answer, 400, "The job was cancelled")
+        assert view.query_names() == ["file"]
+
+
+def test_cancelled_or_late_query_stops_while_rows_are_built():
+    for limits, error in (
+        (QueryLimits(is_cancelled=lambda: True), QueryCancelledError),
+        (QueryLimits(seconds=-1), QueryTimeoutError),
+    ):
+        with pytest.raises(error):
+            list(limits.iter_checked([1, 2]))
+    assert list(QueryLimits().iter_checked([1, 2])) == [1, 2]

@@ -5,11 +5,14 @@ defence: SQLite rejects access to any other table, calls of any other function, 
 stops statements that exceed the time limit.
 """
 
+import math
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 #: SQLite tables that a statement may read.
 _TABLES: Final = frozenset({"live", "past", "json_each", ""})
@@ -30,6 +33,44 @@ class QueryTimeoutError(Exception):
 
 class QueryCancelledError(Exception):
     """The query was cancelled."""
+
+
+class QueryLimits:
+    """Time limit and cancellation of one query, including the building of the rows it reads.
+
+    Args:
+        seconds: Time limit from now on, in seconds; infinite by default.
+        is_cancelled: Returns True if the query is cancelled.
+    """
+
+    def __init__(
+        self, seconds: float = math.inf, is_cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.is_cancelled = is_cancelled
+        self._deadline = time.monotonic() + seconds
+
+    @property
+    def remaining_seconds(self) -> float:
+        """The time until the limit, in seconds."""
+        return self._deadline - time.monotonic()
+
+    def check(self) -> None:
+        """Check that the query may continue.
+
+        Raises:
+            QueryTimeoutError: The query exceeded the time limit.
+            QueryCancelledError: The query was cancelled.
+        """
+        if self.is_cancelled():
+            raise QueryCancelledError
+        if self.remaining_seconds < 0:
+            raise QueryTimeoutError
+
+    def iter_checked(self, rows: Iterable[T]) -> Iterator[T]:
+        """Yield rows, and call `check` before each row."""
+        for row in rows:
+            self.check()
+            yield row
 
 
 def _create_authorizer(functions: Collection[str], tables: Collection[str]) -> Callable[..., int]:

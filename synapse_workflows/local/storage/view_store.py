@@ -36,6 +36,8 @@ _BENEFACTOR_INDEX: Final = 3
 _NAME: Final = re.compile(r"[0-9a-f]{32}\.db")
 #: Maximum number of views whose current rows are cached.
 MAX_CACHED: Final = 8
+#: Time in seconds between two checks of a caller that waits for the rows of a view.
+_WAIT_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class ViewStore:
         view_id: int,
         is_current: Callable[[Any], bool],
         create: Callable[[], tuple[Any, ViewFile]],
+        check: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[ViewFile, sqlite3.Connection]]:
         """Open the current rows of a view. Create the file if the cache has no up-to-date file.
 
@@ -149,10 +152,12 @@ class ViewStore:
             view_id: Entity ID of the view.
             is_current: Returns whether a state that `create` returned is still up to date.
             create: Function that creates a file. It returns the state of the rows and the file.
+            check: Called regularly while another caller creates the file; raises an exception to
+                stop waiting.
         """
         with self._guard:
             lock = self._locks[view_id]
-        with lock:
+        with _acquired(lock, check):
             opened = self._open_cached(view_id, is_current)
             if opened is None:
                 opened = self._add_to_cache(view_id, _CachedFile(*create()))
@@ -248,6 +253,17 @@ def _get_text_lengths(connection: sqlite3.Connection, text_columns: Sequence[int
 def _get_length(cell: Any) -> int | None:
     """Return the length of a text in UTF-16 units; None for null."""
     return None if cell is None else len(str(cell).encode("utf-16-le", "surrogatepass")) // 2
+
+
+@contextmanager
+def _acquired(lock: threading.Lock, check: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock, and call a function regularly while waiting for the lock."""
+    while not lock.acquire(timeout=_WAIT_SECONDS):
+        check()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -12,14 +12,21 @@ from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_entity_version
 from synapse_workflows.local.domain.tables import cell_values, query_filters
-from synapse_workflows.local.domain.tables.query_errors import translate_errors
+from synapse_workflows.local.domain.tables.query_errors import (
+    translate_cancellation,
+    translate_errors,
+    translate_timeout,
+)
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
 from synapse_workflows.local.domain.tables.queryable_registry import open_queryable
 from synapse_workflows.local.domain.tables.sql import dialect, sqlite_functions
 from synapse_workflows.local.domain.tables.sql.compiler import QueryContext
 from synapse_workflows.local.domain.tables.sql.select_compiler import Statement, compile_select
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.query_sandbox import QueryCancelledError, sandbox
+from synapse_workflows.local.storage.query_sandbox import (
+    QueryLimits,
+    sandbox,
+)
 
 
 @dataclass(frozen=True)
@@ -136,31 +143,26 @@ def open_query(run: JobRun, body: Mapping[str, Any]) -> Iterator[QueryExecution]
     query = parse_query(body)
     entity_id, number = parse_entity_version(dialect.get_table(query.tree)[0])
     seconds = run.service.settings.query_seconds
-    with open_queryable(QueryTarget(run.service, run.caller, entity_id, number)) as queryable:
+    limits = QueryLimits(seconds, run.progress.is_interrupted)
+    target = QueryTarget(run.service, run.caller, entity_id, number, limits)
+    with (
+        translate_cancellation(run.progress),
+        translate_timeout(seconds),
+        open_queryable(target) as queryable,
+    ):
         recorder = sqlite_functions.install(queryable.connection)
         tree = query_filters.apply_facets(query.tree_without_facets, body, queryable.schema)
         query = replace(query, tree=tree)
         with (
-            _translate_cancellation(run),
             translate_errors(seconds, recorder),
             sandbox(
                 queryable.connection,
                 sqlite_functions.ALLOWED_FUNCTIONS,
-                seconds,
-                run.progress.is_interrupted,
+                limits.remaining_seconds,
+                limits.is_cancelled,
             ) as connection,
         ):
             execution = QueryExecution(run, query, queryable, None, connection)
             if queryable.schema:
                 execution = replace(execution, statement=execution.compile(query.tree))
             yield execution
-
-
-@contextmanager
-def _translate_cancellation(run: JobRun) -> Iterator[None]:
-    """Raise the error of a cancelled or interrupted job."""
-    try:
-        yield
-    except QueryCancelledError:
-        run.progress.raise_if_interrupted()
-        raise

@@ -1,12 +1,13 @@
 """Rows that a query reads, for all types of entities that can be queried."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.schemas import Schema
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
+from synapse_workflows.local.storage.query_sandbox import QueryLimits
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class QueryTarget:
         caller: The caller. The visible rows depend on the permissions of the caller.
         entity_id: The entity.
         number: A version of the entity; None for the current version.
+        limits: Time limit and cancellation.
     """
 
     service: Service
     caller: Caller
     entity_id: int
     number: int | None
+    limits: QueryLimits = field(default_factory=QueryLimits)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,14 @@ from synapse_workflows.local.domain.views.cache import OpenRows
 from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.domain.views.view_queryable import open_view
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.query_sandbox import QueryLimits
 
 Opener = Callable[[QueryTarget], AbstractContextManager[Queryable]]
 
 
-def open_view_rows(service: Service, view_id: int, concrete_type: str) -> OpenRows:
+def open_view_rows(
+    service: Service, view_id: int, limits: QueryLimits, concrete_type: str
+) -> OpenRows:
     """Open all current rows of a view or materialized view, without an access check.
 
     Raises:
@@ -29,8 +32,8 @@ def open_view_rows(service: Service, view_id: int, concrete_type: str) -> OpenRo
         NotFound: The view or a source does not exist. Raised when the context is entered.
     """
     if concrete_type == MATERIALIZED_VIEW:
-        return materialized_rows.open_rows(service, view_id, open_queryable)
-    return cache.open_rows(service, view_id)
+        return materialized_rows.open_rows(service, view_id, limits, open_queryable)
+    return cache.open_rows(service, view_id, limits)
 
 
 @contextmanager

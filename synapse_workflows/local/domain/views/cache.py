@@ -16,6 +16,7 @@ from synapse_workflows.local.domain.views import cell_values
 from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.domain.views.view_types import ViewScope, ViewType
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.query_sandbox import QueryLimits
 from synapse_workflows.local.storage.view_models import ViewRevision
 from synapse_workflows.local.storage.view_store import ViewFile, ViewRow
 
@@ -27,7 +28,7 @@ def get_revision(session: Session) -> int:
     return session.scalars(select(ViewRevision.number)).one()
 
 
-def open_rows(service: Service, view_id: int) -> OpenRows:
+def open_rows(service: Service, view_id: int, limits: QueryLimits) -> OpenRows:
     """Open the current rows of a view without an access check.
 
     The rows include all changes committed before this call.
@@ -35,15 +36,20 @@ def open_rows(service: Service, view_id: int) -> OpenRows:
     Raises:
         BadRequest: A value is too long for its column. Raised when the context is entered.
         NotFound: The view does not exist. Raised when the context is entered.
+        QueryCancelledError: The query was cancelled. Raised when the context is entered.
+        QueryTimeoutError: The time limit was exceeded. Raised when the context is entered.
     """
     with service.database.read_transaction() as session:
         revision = get_revision(session)
     return service.views.open_current(
-        view_id, lambda known: known >= revision, lambda: _materialize(service, view_id)
+        view_id,
+        lambda known: known >= revision,
+        lambda: _materialize(service, view_id, limits),
+        limits.check,
     )
 
 
-def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
+def _materialize(service: Service, view_id: int, limits: QueryLimits) -> tuple[int, ViewFile]:
     """Write the rows of a view to a file.
 
     Returns:
@@ -56,19 +62,23 @@ def _materialize(service: Service, view_id: int) -> tuple[int, ViewFile]:
         schema = schemas.get_version_schema(session, version)
         view_type = VIEW_TYPES[view.concrete_type]
         rows = _iter_rows(session, view_type, view_type.get_scope(version.properties), schema)
-        file = write_rows(service, schema, rows)
+        file = write_rows(service, schema, rows, limits)
     return revision, file
 
 
-def write_rows(service: Service, schema: Schema, rows: Iterable[ViewRow]) -> ViewFile:
+def write_rows(
+    service: Service, schema: Schema, rows: Iterable[ViewRow], limits: QueryLimits
+) -> ViewFile:
     """Write rows to a new file, and check that no text is too long for its column.
 
     Raises:
         BadRequest: A text is too long.
+        QueryCancelledError: The query was cancelled.
+        QueryTimeoutError: The time limit was exceeded.
     """
     text_columns = [each for each in schema if each.type in TEXT_TYPES]
     file, lengths = service.views.write(
-        [each.id for each in schema], rows, [each.id for each in text_columns]
+        [each.id for each in schema], limits.iter_checked(rows), [each.id for each in text_columns]
     )
     try:
         for column, length in zip(text_columns, lengths, strict=True):

@@ -20,7 +20,7 @@ from synapse_workflows.local.domain.tables.sql.defining_sql import DefiningState
 from synapse_workflows.local.domain.tables.sql.joined_columns import SourceTable
 from synapse_workflows.local.domain.views import cache, materialized_views
 from synapse_workflows.local.storage.models import EntityVersion
-from synapse_workflows.local.storage.query_sandbox import sandbox
+from synapse_workflows.local.storage.query_sandbox import QueryLimits, sandbox
 from synapse_workflows.local.storage.view_store import ViewFile, ViewRow
 
 OpenSource = Callable[[QueryTarget], AbstractContextManager[Queryable]]
@@ -28,7 +28,7 @@ OpenSource = Callable[[QueryTarget], AbstractContextManager[Queryable]]
 
 @contextmanager
 def open_rows(
-    service: Service, view_id: int, open_source: OpenSource
+    service: Service, view_id: int, limits: QueryLimits, open_source: OpenSource
 ) -> Iterator[tuple[ViewFile, sqlite3.Connection]]:
     """Open the current rows of a materialized view without an access check.
 
@@ -37,6 +37,7 @@ def open_rows(
     Args:
         service: The service.
         view_id: Entity ID of the view.
+        limits: Time limit and cancellation of the query that reads the rows.
         open_source: Opens the rows of a source.
 
     Raises:
@@ -51,7 +52,7 @@ def open_rows(
         sources = {}
         for name in tables:
             entity_id, number = parse_entity_version(name)
-            target = QueryTarget(service, caller, entity_id, number)
+            target = QueryTarget(service, caller, entity_id, number, limits)
             sources[name] = stack.enter_context(open_source(target))
         tables = {
             name: replace(table, schema=sources[name].schema) for name, table in tables.items()
@@ -63,9 +64,11 @@ def open_rows(
         state = (sql, [each.id for each in schema], etags)
 
         def create() -> tuple[object, ViewFile]:
-            return state, _Builder(service, sources, tables).write(schema, statement)
+            return state, _Builder(service, sources, tables, limits).write(schema, statement)
 
-        opened = service.views.open_current(view_id, lambda known: known == state, create)
+        opened = service.views.open_current(
+            view_id, lambda known: known == state, create, limits.check
+        )
         yield stack.enter_context(opened)
 
 
@@ -102,6 +105,7 @@ class _Builder:
         service: The service.
         sources: The opened sources, by their names in the definingSQL.
         tables: The copies of the sources in the database of the builder.
+        limits: Time limit and cancellation of the query that reads the rows.
     """
 
     def __init__(
@@ -109,7 +113,9 @@ class _Builder:
         service: Service,
         sources: Mapping[str, Queryable],
         tables: Mapping[str, SourceTable],
+        limits: QueryLimits,
     ) -> None:
+        self._limits = limits
         self._service = service
         self._sources = sources
         self._tables = tables
@@ -120,17 +126,24 @@ class _Builder:
         with closing(sqlite3.connect("", isolation_level=None)) as connection:
             connection.execute("PRAGMA temp_store=FILE")
             for name, table in self._tables.items():
-                _copy_rows(self._sources[name], table, connection)
+                _copy_rows(self._sources[name], table, connection, self._limits)
             recorder = sqlite_functions.install(connection)
             names = [each.name for each in self._tables.values()]
             with (
                 translate_errors(seconds, recorder),
                 sandbox(
-                    connection, sqlite_functions.ALLOWED_FUNCTIONS, seconds, tables=names
+                    connection,
+                    sqlite_functions.ALLOWED_FUNCTIONS,
+                    min(seconds, self._limits.remaining_seconds),
+                    self._limits.is_cancelled,
+                    tables=names,
                 ) as restricted,
             ):
                 return cache.write_rows(
-                    self._service, schema, self._iter_rows(restricted, statement)
+                    self._service,
+                    schema,
+                    self._iter_rows(restricted, statement),
+                    self._limits,
                 )
 
     def _iter_rows(
@@ -143,7 +156,9 @@ class _Builder:
             yield (number, 0, None, group, changed_on, None, *cells)
 
 
-def _copy_rows(source: Queryable, table: SourceTable, connection: sqlite3.Connection) -> None:
+def _copy_rows(
+    source: Queryable, table: SourceTable, connection: sqlite3.Connection, limits: QueryLimits
+) -> None:
     """Copy the rows of a source to a table of the builder's database."""
     relation = source.relation
     selected = [
@@ -161,5 +176,5 @@ def _copy_rows(source: Queryable, table: SourceTable, connection: sqlite3.Connec
         f"SELECT {', '.join(selected)} FROM {relation.sql}", relation.params
     )
     connection.execute("BEGIN")
-    connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)
+    connection.executemany(f"INSERT INTO {table.name} VALUES ({marks})", limits.iter_checked(rows))
     connection.execute("COMMIT")

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MODEL, AccessType
 from synapse_workflows.local.domain import access, async_jobs, entities
 from synapse_workflows.local.domain.async_jobs import JobRun
+from synapse_workflows.local.domain.tables.query_errors import translate_cancellation
 from synapse_workflows.local.domain.tables.queryable_registry import open_view_rows
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.errors import BadRequest, Conflict, ServiceError
 from synapse_workflows.local.storage.models import Entity, EntityVersion
+from synapse_workflows.local.storage.query_sandbox import QueryLimits
 from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnapshot
 from synapse_workflows.local.storage.view_store import ViewFile
 
@@ -33,11 +35,15 @@ def create_view_snapshot(run: JobRun, view_id: int, snapshot: Snapshot) -> dict[
         BadRequest: The scope of the view is empty.
         Conflict: The label is not unique, or the definition of the view keeps changing.
     """
+    limits = QueryLimits(is_cancelled=run.progress.is_interrupted)
     for _ in range(_MAX_ATTEMPTS):
         with run.service.database.read_transaction() as session:
             definition = _get_definition(session, view_id)
             concrete_type = access.get_entity(session, view_id).concrete_type
-        with open_view_rows(run.service, view_id, concrete_type) as (current, connection):
+        with (
+            translate_cancellation(run.progress),
+            open_view_rows(run.service, view_id, limits, concrete_type) as (current, connection),
+        ):
             copy = replace(current, name=run.service.views.copy(connection))
         try:
             response = _record_snapshot(run, view_id, definition, copy, snapshot)

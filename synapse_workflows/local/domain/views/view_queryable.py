@@ -22,13 +22,14 @@ from synapse_workflows.local.domain.views import materialized_views
 from synapse_workflows.local.domain.views.cache import OpenRows
 from synapse_workflows.local.domain.views.registry import VIEW_TYPES
 from synapse_workflows.local.errors import DataLost, NotFound
+from synapse_workflows.local.storage.query_sandbox import QueryLimits
 from synapse_workflows.local.storage.view_models import ViewSnapshot
 from synapse_workflows.local.storage.view_store import ViewFile
 
 
 @contextmanager
 def open_view(
-    target: QueryTarget, open_rows: Callable[[Service, int], OpenRows]
+    target: QueryTarget, open_rows: Callable[[Service, int, QueryLimits], OpenRows]
 ) -> Iterator[Queryable]:
     """Open the rows of a view that a caller may read.
 
@@ -49,7 +50,7 @@ def open_view(
         is_current = version.number == view.current_version
         snapshot = session.get(ViewSnapshot, (view.id, version.number))
     if is_current:
-        with open_rows(service, view.id) as (file, connection):
+        with open_rows(service, view.id, target.limits) as (file, connection):
             yield _create_queryable(
                 target, view.concrete_type, file, connection, version.modified_on
             )
