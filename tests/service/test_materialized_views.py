@@ -282,3 +282,50 @@ def test_rows_of_views_are_visible_to_readers_of_the_entities(views, ben):
         assert "GROUP BY" in str(
             assert_error(ann.try_make(MATERIALIZED_VIEW, project, definingSQL=sql), 400)
         )
+
+
+def test_files_in_cells_are_readable_by_readers_of_the_source(views, ben):
+    ann, tables = views.ann, views.tables
+    table = tables.create_table(("file", "FILEHANDLEID"))["id"]
+    handle = ann.handle("content of a cell")
+    tables.append(table, [handle])
+    view = views.create(f"select file from {table}")
+    assert views.query(view) == [[handle]]
+    assert read_file(ann, view, handle) is None
+    ann.share(tables.project, {ben.id: ["READ", "DOWNLOAD"]})
+    assert read_file(ben, view, handle) is None
+    ann.share(table, {})
+    assert read_file(ben, view, handle) == "UNAUTHORIZED"
+    ann.delete(f"{REPO}/entity/{table}")
+    assert read_file(ben, view, handle) == "UNAUTHORIZED"
+
+
+def read_file(author, view, handle):
+    """Request the URL of a file in a cell; return the failure code, or None."""
+    association = {
+        "fileHandleId": handle, "associateObjectType": "TableEntity", "associateObjectId": view,
+    }  # fmt: skip
+    body = {"requestedFiles": [association], "includePreSignedURLs": True}
+    result = ok(author.post("/file/v1/fileHandle/batch", body))["requestedFiles"][0]
+    return result.get("failureCode")
+
+
+def test_facets_and_sizes_of_columns(views):
+    tables = views.tables
+    color = {"name": "color", "columnType": "STRING", "maximumSize": 7, "facetType": "enumeration"}
+    table = tables.create_table(color)["id"]
+    tables.append(table, ["red"], ["red"], ["blue"])
+    view = views.create(f"select color as shade, concat(color, '!') as loud from {table}")
+    shade, loud = tables.list_columns(view)
+    assert (shade["maximumSize"], shade["facetType"]) == (7, "enumeration")
+    assert (loud["columnType"], loud["maximumSize"]) == ("STRING", 1000)
+    bundle = tables.bundle(f"select * from {view}")
+    counts = {each["value"]: each["count"] for each in bundle["facets"][0]["facetValues"]}
+    assert counts == {"red": 2, "blue": 1}
+    assert bundle["queryCount"] == 3
+    long = tables.create_table(("text", "LARGETEXT"))["id"]
+    tables.append(long, ["x" * 1001])
+    assert views.query(views.create(f"select text from {long}")) == [["x" * 1001]]
+    upper = views.create(f"select upper(text) as t from {long}")
+    error = assert_error(tables.try_query(f"select * from {upper}"), 400)
+    assert "at least 1001" in str(error)

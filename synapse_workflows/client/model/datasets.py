@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from synapse_workflows import constants
 from synapse_workflows.client.model.entity_base import EntityType
 from synapse_workflows.client.model.ids import is_synapse_id, parse_version_number, split_version
-from synapse_workflows.client.model.views import ViewBase
+from synapse_workflows.client.model.views import EntityViewType, ViewBase
 
 #: Name of the property `items` in synapseclient. The attribute `items` is the method of mappings.
 _ITEMS_ALIAS = "datasetItems"
@@ -22,8 +22,7 @@ class EntityRefCollection(ViewBase):
     _entity_type: ClassVar[EntityType] = ViewBase._entity_type.derive(  # noqa: SLF001 - our own class
         f"{constants.MODEL}.table.EntityRefCollectionView", "items"
     )
-    #: Bit of the type in a viewTypeMask.
-    _view_type_mask: ClassVar[int]
+    _view_type: ClassVar[EntityViewType]
 
     def __init__(
         self,
@@ -81,25 +80,20 @@ class EntityRefCollection(ViewBase):
             ValueError: The item is of another type, its ID or version is invalid, or `force` is
                 False and an item has the same ID.
         """
-        item = _parse_item(dataset_item)
-        if self.has_item(item["entityId"]):
-            if not force:
+        self.add_items([dataset_item], force)
+
+    def add_items(self, dataset_items: Iterable[Any], force: bool = True) -> None:
+        """Add several items; see `add_item`. If one item is invalid, no item is added."""
+        items = {one["entityId"]: one for one in self.properties["items"] or ()}
+        for one in dataset_items:
+            item = _parse_item(one)
+            if items.pop(item["entityId"], None) is not None and not force:
                 raise ValueError(
                     f"Duplicate item found: {item['entityId']}. Set force=True to overwrite the "
                     "existing item."
                 )
-            self.remove_item(item["entityId"])
-        self.properties["items"] = [*(self.properties["items"] or ()), item]
-
-    def add_items(self, dataset_items: Iterable[Any], force: bool = True) -> None:
-        """Add several items; see `add_item`. If one item is invalid, no item is added."""
-        before = self.properties["items"]
-        try:
-            for item in dataset_items:
-                self.add_item(item, force)
-        except (LookupError, ValueError):
-            self.properties["items"] = before
-            raise
+            items[item["entityId"]] = item
+        self.properties["items"] = list(items.values())
 
     def remove_item(self, item_id: Any) -> None:
         """Remove an item. An ID that is not among the items is ignored.
@@ -130,7 +124,7 @@ class EntityRefCollection(ViewBase):
     def to_column_request(self) -> dict[str, Any]:
         """Implement `ViewBase`."""
         view_type = constants.ENTITY_TYPES[self._entity_type.concrete_type]
-        return {"viewEntityType": view_type, "viewTypeMask": self._view_type_mask}
+        return {"viewEntityType": view_type, "viewTypeMask": self._view_type.value}
 
 
 class Dataset(EntityRefCollection):
@@ -169,7 +163,7 @@ class Dataset(EntityRefCollection):
         local_keys=EntityRefCollection._entity_type.local_keys  # noqa: SLF001 - our own class
         | {"folders_to_add", "force"},
     )
-    _view_type_mask: ClassVar[int] = 0x80
+    _view_type: ClassVar[EntityViewType] = EntityViewType.DATASET
 
     folders_to_add: set[str]
     force: bool
@@ -246,7 +240,7 @@ class DatasetCollection(EntityRefCollection):
     _entity_type: ClassVar[EntityType] = EntityRefCollection._entity_type.derive(  # noqa: SLF001 - our own class
         constants.DATASET_COLLECTION
     )
-    _view_type_mask: ClassVar[int] = 0x100
+    _view_type: ClassVar[EntityViewType] = EntityViewType.DATASET_COLLECTION
 
 
 def _parse_item(item: Any) -> dict[str, Any]:

@@ -21,6 +21,10 @@ class EntityViewType(Enum):
     FOLDER = 0x08
     VIEW = 0x10
     DOCKER = 0x20
+    SUBMISSION_VIEW = 0x40
+    DATASET = 0x80
+    DATASET_COLLECTION = 0x100
+    MATERIALIZED_VIEW = 0x200
 
 
 #: Value of the deprecated argument `type` -> entity types.
