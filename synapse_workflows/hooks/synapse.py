@@ -12,7 +12,6 @@ from synapse_workflows.idempotency.table_store import (
     SynapseTableRows,
     store_rows,
 )
-from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.idempotency.transaction import Deferral
 from synapse_workflows.operator_arguments import check_provenance, optional_text
 
@@ -110,9 +109,7 @@ class SynapseHook(SynapseBaseHook):
             },
         )
         table_id = parse_unversioned_id(table_id, "table_id")
-        result = store_rows(
-            self.client, TaskState.current(), table_id, rows, options, local_path, deferral
-        )
+        result = store_rows(self.client, table_id, rows, options, local_path, deferral)
         self.log.info(
             "%s: %d rows added, %d changed, %d deleted",
             table_id,

@@ -58,6 +58,22 @@ def is_behind_other_rows(reader: TableReader, source: RowSource, rows: int) -> b
     return any(2 * _count_equal_rows(reader, source, start, rows) >= rows for start in later)
 
 
+def changed_rows_error(rows: int, table_id: str, row_id: int, label: str) -> AirflowFailException:
+    """Return the error for an append whose rows differ from those of an earlier try.
+
+    Args:
+        rows: Number of rows that the earlier try appended.
+        table_id: `syn123`.
+        row_id: Highest row ID before the earlier try.
+        label: Name of the source of the current rows.
+    """
+    return AirflowFailException(
+        f"An earlier try of this task added {rows} rows to {table_id}, with {ROW_ID} above "
+        f"{row_id}, and {label} has other rows now. Delete the earlier rows unless you want to "
+        "keep them, then clear this task to add the current rows"
+    )
+
+
 def _transaction_starts(reader: TableReader, after: int) -> list[int]:
     """Return the lowest row ID of each transaction, for row IDs above `after`."""
     rest = f"where {ROW_ID} > {after} group by {ROW_VERSION}"

@@ -17,7 +17,11 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import ROW_ID, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
-from synapse_workflows.idempotency.recovery import is_behind_other_rows, was_applied
+from synapse_workflows.idempotency.recovery import (
+    changed_rows_error,
+    is_behind_other_rows,
+    was_applied,
+)
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_upload import RowUpload
 from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
@@ -240,14 +244,9 @@ class RowWriter:
         """
         if self.source.content_md5() == self.transaction.content_md5:
             return
-        counts, max_row_id = self.transaction.counts, self.transaction.max_row_id
+        rows, max_row_id = self.transaction.counts.added, self.transaction.max_row_id or 0
         self.transaction.clear()
-        raise AirflowFailException(
-            f"An earlier try of this task added {counts.added} rows to "
-            f"{self.transaction.table_id}, with {ROW_ID} above {max_row_id}, and "
-            f"{self.source.label} has other rows now. Delete the earlier rows unless you want to "
-            "keep them, then clear this task to add the current rows"
-        )
+        raise changed_rows_error(rows, self.transaction.table_id, max_row_id, self.source.label)
 
     def _commit(
         self, upload: RowUpload, counts: RowCounts, content_md5: str, max_row_id: int

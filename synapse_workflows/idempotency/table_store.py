@@ -13,8 +13,8 @@ from synapse_workflows.idempotency.row_formats import open_rows
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_writer import RowWriter
 from synapse_workflows.idempotency.staging import LocalFile, ResolveReference, as_local_file
-from synapse_workflows.idempotency.task_state import TaskState
-from synapse_workflows.idempotency.transaction import Deferral, TableTransaction
+from synapse_workflows.idempotency.store_calls import StoreCall, StoreCalls
+from synapse_workflows.idempotency.transaction import Deferral
 from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -104,18 +104,16 @@ class StoreOptions:
 
 def store_rows(
     client: LineageClient,
-    task: TaskState,
     table_id: str,
     rows: Any,
     options: StoreOptions,
     resolve_reference: ResolveReference,
     deferral: Deferral | None = None,
 ) -> SynapseTableRows:
-    """Store rows in one transaction, once per task instance.
+    """Store rows in one transaction, once per call of a task.
 
     Args:
         client: Sends the requests.
-        task: The state of the task.
         table_id: `syn123`.
         rows: The rows in any form that `row_formats.open_rows` takes.
         options: Mode, key and limits.
@@ -128,32 +126,23 @@ def store_rows(
     """
     columns = _require_columns(client, table_id)
     client.require_sources(**options.provenance)
-    transaction = TableTransaction(client, task, table_id, deferral)
-    with open_rows(
-        rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
-    ) as source:
-        source.match_case = options.match_case
-        source.bind_columns(columns)
-        _check_source(source, options)
-        writer = RowWriter(client, transaction, source, options.chunk_rows)
-        if options.mode == "append":
-            writer.append()
-        elif options.mode == "replace":
-            writer.replace()
-        else:
-            key = source.match_names(options.key_columns, source.names)
-            writer.upsert(UpsertOptions(key, options.where, options.delete_missing))
-    counts = transaction.counts
-    collector = current_collector()
-    if collector is not None:
-        # called only if the task succeeds: a failed task that is cleared continues this work
-        collector.add_finish_callback(transaction.mark_done)
-    entity, activity_id = client.record_row_provenance(
-        table_id,
-        changed=bool(counts),
-        replaced_etag=transaction.etag if options.mode == "replace" else None,
-        **options.provenance,
-    )
+    calls = StoreCalls.of(client, table_id)
+    with (
+        open_rows(
+            rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
+        ) as source,
+        calls.begin(_create_call(source, columns, options)) as transaction,
+    ):
+        transaction.deferral = deferral
+        if not transaction.is_done:
+            _write(RowWriter(client, transaction, source, options.chunk_rows), options)
+        counts = transaction.counts
+        entity, activity_id = client.record_row_provenance(
+            table_id,
+            changed=bool(counts),
+            replaced_etag=transaction.etag if options.mode == "replace" else None,
+            **options.provenance,
+        )
     return {
         "id": table_id,
         "version": entity["versionNumber"],
@@ -163,6 +152,31 @@ def store_rows(
         "activity_id": activity_id,
         "synapse_conn_id": client.synapse_conn_id,
     }
+
+
+def _create_call(
+    source: RowSource, columns: Sequence[Mapping[str, Any]], options: StoreOptions
+) -> StoreCall:
+    """Match a source with the columns of the table.
+
+    Raises:
+        AirflowFailException: The rows do not fit the table or the options.
+    """
+    source.match_case = options.match_case
+    source.bind_columns(columns)
+    _check_source(source, options)
+    scope = repr((options.key_columns, options.where)) if options.delete_missing else None
+    return StoreCall(options.mode, source, scope)
+
+
+def _write(writer: RowWriter, options: StoreOptions) -> None:
+    if options.mode == "append":
+        writer.append()
+    elif options.mode == "replace":
+        writer.replace()
+    else:
+        key = writer.source.match_names(options.key_columns, writer.source.names)
+        writer.upsert(UpsertOptions(key, options.where, options.delete_missing))
 
 
 def _require_columns(client: LineageClient, table_id: str) -> list[Mapping[str, Any]]:

@@ -93,26 +93,50 @@ class PendingTransaction:
 
 
 class TableTransaction:
-    """The transactions of one task instance on one table, over all tries of the task.
+    """The transactions of one call of a task on one table, over all tries of the task.
 
     Args:
         client: Sends the requests.
         task: The state of the task.
         table_id: `syn123`.
-        deferral: How the task waits for jobs; None to wait in the worker.
+        number: Number of the slot in the task state store; see `store_calls`.
     """
 
     def __init__(
-        self,
-        client: LineageClient,
-        task: TaskState,
-        table_id: str,
-        deferral: Deferral | None = None,
+        self, client: LineageClient, task: TaskState, table_id: str, number: int = 1
     ) -> None:
         self.client = client
         self.table_id = table_id
-        self._deferral = deferral
-        self._state = SavedState(task, _KEY, table_id)
+        self._state = SavedState(
+            task, f"{_KEY}:{client.synapse_conn_id}:{table_id}:{number}", table_id
+        )
+        #: Whether an earlier try has finished the call, and no work is left.
+        self.is_done = False
+        #: How the task waits for jobs; None to wait in the worker.
+        self.deferral: Deferral | None = None
+        #: Called before the table is changed.
+        self.before_commit: Callable[[], object] = bool
+
+    @property
+    def exists(self) -> bool:
+        """Whether a call of this or an earlier try has used this slot."""
+        return self._state.load() is not None
+
+    @property
+    def mode(self) -> str | None:
+        """Mode of the call; None before the first call, and after `clear`."""
+        return self._load().get("mode")
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no rows were stored, and no transaction is pending."""
+        values = self._load()
+        return not {"pending", "counts", "content_md5"} & values.keys()
+
+    @property
+    def signature(self) -> str | None:
+        """Signature of the finished call; None before the call has finished."""
+        return self._load().get("signature")
 
     @property
     def counts(self) -> RowCounts:
@@ -140,6 +164,28 @@ class TableTransaction:
         values = self._load().get("pending")
         return None if values is None else PendingTransaction.from_json(values)
 
+    def has_content(self, get_content_md5: Callable[[], str]) -> bool:
+        """Return whether the stored or pending rows have an MD5."""
+        values = self._load()
+        known = (values.get("content_md5"), (values.get("pending") or {}).get("content_md5"))
+        return any(known) and get_content_md5() in known
+
+    def begin(self, mode: str) -> None:
+        """Save the mode of the call, so that a retry counts the call."""
+        if self.mode != mode:
+            self._update(mode=mode)
+
+    def save_signature(self, signature: str) -> None:
+        """Save that the call has finished."""
+        if self.signature != signature:
+            self._update(signature=signature)
+
+    def forget_rows(self) -> None:
+        """Forget which rows an upsert or a replacement has stored; compare the table again."""
+        values = self._load()
+        if {"content_md5", "max_row_id", "signature"} & values.keys():
+            self._update(content_md5=None, max_row_id=None, signature=None)
+
     def resolve_pending(self) -> PendingTransaction | None:
         """Finish the transaction that an earlier try left pending.
 
@@ -161,7 +207,7 @@ class TableTransaction:
             try:
                 etag = self._wait(pending.job)
             except (SynapseHTTPError, SynapseJobError) as error:
-                if self._deferral is not None and pending.job == self._deferral.finished_job:
+                if self.deferral is not None and pending.job == self.deferral.finished_job:
                     self._forget_if_final(error)
                     raise
                 self.client.logger.info("The transaction of an earlier try failed: %s", error)
@@ -179,7 +225,8 @@ class TableTransaction:
             SynapseJobError: The transaction failed; no row was changed.
         """
         client, table_id = self.client, self.table_id
-        self._update(pending=asdict(pending))
+        self.before_commit()
+        self._update(pending=asdict(pending), signature=None)
         try:
             job = table_transactions.start_transaction(client, table_id, upload.changes())
             self._update(pending=asdict(replace(pending, job=job)))
@@ -216,8 +263,8 @@ class TableTransaction:
         self._state.mark_done()
 
     def clear(self) -> None:
-        """Delete the saved state: the next try starts from the beginning."""
-        self._state.clear()
+        """Forget the call: the next call that uses this slot starts from the beginning."""
+        self._state.save({})
 
     def _wait(self, job: str) -> str | None:
         """Wait for a transaction in the worker, or defer unless its job has ended meanwhile.
@@ -225,8 +272,8 @@ class TableTransaction:
         Returns:
             The etag of the last change of rows, if known.
         """
-        if self._deferral is not None and job != self._deferral.finished_job:
-            self._deferral.defer(job)
+        if self.deferral is not None and job != self.deferral.finished_job:
+            self.deferral.defer(job)
         response = table_transactions.wait_for_transaction(self.client, self.table_id, job)
         results: list[Mapping[str, Any]] = response.get("results") or [{}]
         return results[-1].get("etag")

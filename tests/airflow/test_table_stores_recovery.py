@@ -27,7 +27,7 @@ class StoppingApi:
         api._store = self.answer
 
     def answer(self, request, parts, body):
-        if request.method == "PUT" and parts[2] == "synapse_rows":
+        if request.method == "PUT" and parts[2].startswith("synapse_rows"):
             self.remaining -= 1
             if self.remaining == 0:
                 if self.after:
@@ -54,12 +54,12 @@ def given(mode):
 
 
 @pytest.mark.parametrize("after", [True, False])
-@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
 @pytest.mark.parametrize("mode", MODES)
 def test_worker_stopped_at_any_save_stores_rows_once(
     store_rows, filled, rows_of, write_csv, api, mode, nth, after
 ):
-    """The task saves the pending transaction, the job's token and the result."""
+    """The task saves its call, the pending transaction, the job's token and the result."""
     stopping = StoppingApi(api, nth, after=after)
     arguments, expected, counts = MODES[mode]
     rows = write_csv(*given(mode))
@@ -135,7 +135,7 @@ def test_retry_with_other_rows_fails(store_rows, filled, rows_of, write_csv):
 def test_saved_state_is_small(store_rows, table, api, write_csv):
     rows = write_csv(*([f"row {n}", n] for n in range(30)))
     store_rows(table_id=table, rows=rows, chunk_rows=1)
-    bodies = [body for _, url, body in api.requests if url.endswith("/synapse_rows") and body]
+    bodies = [body for _, url, body in api.requests if "/synapse_rows" in url and body]
     assert bodies
     assert max(map(len, bodies)) < 1000
 
@@ -213,7 +213,7 @@ class TestUnsavedJobs(WithSlowService):
 
         def begin(nth):
             injector.at("transaction/async/start", lambda: clock.block(nth))
-            return StoppingApi(api, 2, after=False)
+            return StoppingApi(api, 3, after=False)
 
         return begin
 
@@ -277,7 +277,7 @@ class TestUnsavedJobs(WithSlowService):
         assert clock.blocked.wait(10)
         injector.at("transaction/async/start", clock.released.set, after=True)
         if shared:
-            (state,) = (one.store["synapse_rows"] for one in api.instances.values())
+            (state,) = next(iter(api.instances.values())).store.values()
             keep_content(state["pending"]["file_handle_id"])
         result = run.task("store", max_tries=5)
         assert result.state == "success", result.error
@@ -292,7 +292,7 @@ class TestUnsavedJobs(WithSlowService):
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
         """The worker stopped just before the start of the job."""
-        StoppingApi(api, 1, after=True)
+        StoppingApi(api, 2, after=True)
         own = [["d", 4], ["e", 5], ["e", 5]]
         _, run = store_rows(table_id=filled, rows=write_csv(*own))
         add(alice, filled, ["d", 4], ["f", 6], ["g", 7])
@@ -304,7 +304,7 @@ class TestUnsavedJobs(WithSlowService):
     def test_own_rows_are_found_among_others(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        StoppingApi(api, 2, after=False)
+        StoppingApi(api, 3, after=False)
         add(alice, filled, ["d", 4])
         _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
         wait_until(lambda: len(rows_of(filled)) == 6)
@@ -316,7 +316,7 @@ class TestUnsavedJobs(WithSlowService):
     def test_changed_own_rows_fail_the_task(
         self, store_rows, filled, alice, rows_of, write_csv, api
     ):
-        StoppingApi(api, 2, after=False)
+        StoppingApi(api, 3, after=False)
         _, run = store_rows(table_id=filled, rows=write_csv(["d", 4], ["e", 5]))
         wait_until(lambda: len(rows_of(filled)) == 5)
         row = next(iter(alice.tableQuery(f"select * from {filled} where n = 4")))

@@ -56,6 +56,7 @@ TESTED_BY = {
     "idempotency/snapshot_state": "airflow/test_table_snapshots_recovery.py",
     "idempotency/sql_condition": "airflow/test_upsert_comparison.py",
     "idempotency/staging": "airflow/test_object_storage.py",
+    "idempotency/store_calls": "airflow/test_synapse_hook_tables.py",
     "idempotency/table_reader": "airflow/test_table_stores_modes.py",
     "idempotency/table_store": "airflow/test_table_stores.py",
     "idempotency/task_state": "airflow/test_table_stores_recovery.py",
