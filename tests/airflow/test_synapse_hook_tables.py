@@ -176,7 +176,10 @@ class StoppingApi:
         self.begin_try()
 
     def begin_try(self):
-        self.remaining, self.after = self.random.choice([1, 2, 3]), self.random.random() < 0.6
+        self.remaining, self.after = (
+            self.random.choice([1, 2, 3, 4, 9, 30]),
+            self.random.random() < 0.7,
+        )
 
     def answer(self, request, parts, body):
         if request.method == "PUT" and parts[2].startswith("synapse_rows"):
